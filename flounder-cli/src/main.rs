@@ -1,0 +1,3 @@
+//! The `flounder` command.
+
+fn main() {}

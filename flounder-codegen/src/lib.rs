@@ -1,0 +1,1 @@
+//! Generates Rust from a checked Flounder interface.

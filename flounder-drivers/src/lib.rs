@@ -1,0 +1,1 @@
+//! The interconnect drivers of flounder: loopback, lmp and ump.

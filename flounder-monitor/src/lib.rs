@@ -1,0 +1,1 @@
+//! The broker of flounder: bind, capability transfer and names, without a daemon.
