@@ -1,3 +1,132 @@
 //! The front end of the Flounder language: text or tokens in, a checked model out.
+//!
+//! ```text
+//! tokens of a macro ┐
+//!                   ├─ token ─ parse ─ resolve ─ check ─ lower ─ model::Unit
+//! text of a file    ┘                     │
+//!                                      Sources (imports)
+//! ```
+//!
+//! Every stage runs to its end and collects what is wrong in one [`Diagnostics`]; a model exists only when nothing is.
+//! The language itself is described in `docs/idl.md`.
+//!
+//! ```
+//! use flounder_idl::source::{MemorySources, SourceFile};
+//!
+//! let file = SourceFile::new("hello.if", "interface hello { rpc greet(in string name, out string greeting); };");
+//! let unit = flounder_idl::compile_text(file, &[], &MemorySources::new()).expect("the interface is correct");
+//! assert_eq!(unit.interfaces[0].messages[0].canonical, "rpc-call greet_call(name:string[65536])");
+//! ```
 
+#![forbid(unsafe_code)]
+
+pub mod ast;
+pub mod check;
+pub mod diag;
+mod lower;
 pub mod model;
+pub mod names;
+mod parse;
+pub mod print;
+pub mod render;
+mod resolve;
+pub mod salvage;
+pub mod source;
+mod token;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use proc_macro2::{Span, TokenStream};
+
+pub use diag::{Code, Diagnostic, Diagnostics};
+pub use model::Unit;
+pub use salvage::Salvage;
+pub use source::{SourceFile, Sources};
+
+/// What there is instead of a model.
+#[derive(Debug)]
+pub struct Failure {
+    /// What is wrong; never empty.
+    pub diagnostics: Diagnostics,
+    /// What could be read all the same.
+    pub salvage: Salvage,
+}
+
+/// Compiles the tokens of a macro call.
+///
+/// # Errors
+///
+/// All mistakes of the interfaces, and what is left of them.
+pub fn compile_tokens(tokens: TokenStream, sources: &dyn Sources) -> Result<Unit, Failure> {
+    let mut diagnostics = Diagnostics::new();
+    let tokens = token::from_stream(tokens, &mut diagnostics);
+    let unit = parse::unit(&tokens, None, &mut diagnostics);
+    compile(&unit, None, &[], sources, diagnostics)
+}
+
+/// Compiles the text of a file. `imports` are read before it, in order, each seeing those before.
+///
+/// # Errors
+///
+/// All mistakes of the interfaces, and what is left of them.
+pub fn compile_text(
+    main: SourceFile,
+    imports: &[SourceFile],
+    sources: &dyn Sources,
+) -> Result<Unit, Failure> {
+    let mut diagnostics = Diagnostics::new();
+    let main = Arc::new(main);
+    let unit = match resolve::root_source(&main, &mut diagnostics) {
+        Some(source) => {
+            let tokens = token::from_text(source, main.text(), Span::call_site(), &mut diagnostics);
+            parse::unit(&tokens, Some(main.text()), &mut diagnostics)
+        }
+        None => ast::Unit::default(),
+    };
+    let imports: Vec<(Arc<SourceFile>, usize)> = imports
+        .iter()
+        .filter_map(|file| {
+            let file = Arc::new(file.clone());
+            resolve::root_source(&file, &mut diagnostics).map(|source| (file, source))
+        })
+        .collect();
+    compile(&unit, Some(&main), &imports, sources, diagnostics)
+}
+
+/// Reads a file without asking what its names stand for: what a formatter needs.
+///
+/// # Errors
+///
+/// All mistakes of syntax.
+pub fn parse_text(file: SourceFile) -> Result<ast::Unit, Diagnostics> {
+    let mut diagnostics = Diagnostics::new();
+    let file = Arc::new(file);
+    let unit = resolve::root_source(&file, &mut diagnostics).map(|source| {
+        let tokens = token::from_text(source, file.text(), Span::call_site(), &mut diagnostics);
+        parse::unit(&tokens, Some(file.text()), &mut diagnostics)
+    });
+    match unit {
+        Some(unit) if diagnostics.is_empty() => Ok(unit),
+        _ => Err(diagnostics),
+    }
+}
+
+fn compile(
+    unit: &ast::Unit,
+    main: Option<&SourceFile>,
+    imports: &[(Arc<SourceFile>, usize)],
+    sources: &dyn Sources,
+    mut diagnostics: Diagnostics,
+) -> Result<Unit, Failure> {
+    // Resolving goes on after mistakes of syntax, and says only what cannot be their consequence.
+    let resolver = resolve::Resolver::new(sources, &mut diagnostics);
+    let (resolved, files): (_, Vec<PathBuf>) = resolver.unit(unit, main, imports);
+    match check::check(resolved, &mut diagnostics) {
+        Some(checked) => Ok(lower::lower(checked, files)),
+        None => {
+            diagnostics.sort();
+            Err(Failure { diagnostics, salvage: salvage::salvage(unit, files) })
+        }
+    }
+}

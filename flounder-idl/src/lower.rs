@@ -1,0 +1,252 @@
+//! From a checked unit to the model: rpcs become two messages, messages get their numbers and canonical forms.
+//!
+//! The canonical form of a message says what a receiver has to agree with, in one line of text:
+//!
+//! ```text
+//! form    = role SP name "(" [ arg { "," arg } ] ")"
+//! role    = "message" | "rpc-call" | "rpc-response"
+//! arg     = name ":" type [ "[;" maximum "]" ]          a dynamic array has its maximum
+//! type    = builtin | "string[" maximum "]" | "{" [ name ":" type { "," name ":" type } ] "}"
+//!         | "enum{" name { "," name } "}" | "[" type ";" length "]" | "extern#" index
+//! ```
+//!
+//! `call` and `response` are `message`. Names are those of the interface; an rpc `f` gives `f_call` and `f_response`.
+//! Numbers are decimal. Types are written out, so that their own names do not count; `extern#k` is the k-th different type
+//! from Rust in the message, from 0. A digest is the first 16 bytes of SHA-256 of the form, as a big-endian number.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::ast::{self, Direction, Word};
+use crate::check::Checked;
+use crate::model::{
+    Annotation, AnnotationValue, Arg, Builtin, DynArray, Interface, Message, Name, Role, Rpc, Ty,
+    TypeDef, TypeId, TypeKind, Unit,
+};
+use crate::{names, resolve};
+
+/// Makes the model of a unit.
+pub(crate) fn lower(unit: Checked<'_>, files: Vec<std::path::PathBuf>) -> Unit {
+    let unit = unit.into_inner();
+    let modules = unit.modules.into_iter().map(|module| module.model).collect();
+    Unit { modules, interfaces: unit.interfaces.into_iter().map(interface).collect(), files }
+}
+
+/// The name of one of an rpc's two messages.
+fn half(message: &ast::Message, suffix: &str) -> Name {
+    let span = message.name.place.span;
+    let rust = format!("{}{suffix}", names::value_text(&message.name, &message.attrs));
+    Name { idl: format!("{}{suffix}", message.name.text), rust: names::ident(&rust, span), span }
+}
+
+fn interface(interface: resolve::Interface<'_>) -> Interface {
+    let resolve::Interface { ast, scope, messages: declared } = interface;
+    let types = scope.types;
+    let (mut messages, mut rpcs) = (Vec::new(), Vec::new());
+    for declared in &declared {
+        let ast = declared.ast;
+        let name = names::value(&ast.name, &ast.attrs);
+        match ast.word {
+            Word::Message => {
+                messages.push(message(&types, declared, name, Role::Message, None, messages.len()))
+            }
+            Word::Call => {
+                messages.push(message(&types, declared, name, Role::Call, None, messages.len()))
+            }
+            Word::Response => {
+                messages.push(message(&types, declared, name, Role::Response, None, messages.len()))
+            }
+            Word::Rpc => {
+                let (index, call) = (rpcs.len(), messages.len());
+                let halves = [
+                    ("_call", Role::RpcCall(index), Direction::In),
+                    ("_response", Role::RpcResponse(index), Direction::Out),
+                ];
+                for (suffix, role, direction) in halves {
+                    let name = half(ast, suffix);
+                    messages.push(message(
+                        &types,
+                        declared,
+                        name,
+                        role,
+                        Some(direction),
+                        messages.len(),
+                    ));
+                }
+                let camel = camel(&name);
+                rpcs.push(Rpc {
+                    name,
+                    camel,
+                    docs: ast.attrs.docs.clone(),
+                    call,
+                    response: call + 1,
+                });
+            }
+        }
+    }
+    Interface {
+        name: names::value(&ast.name, &ast.attrs),
+        visibility: names::visibility(&ast.attrs),
+        attributes: ast.attrs.others.iter().map(|tokens| tokens.stream.clone()).collect(),
+        description: ast.description.clone().unwrap_or_else(|| ast.name.text.clone()),
+        docs: ast.attrs.docs.clone(),
+        types,
+        messages,
+        rpcs,
+    }
+}
+
+fn message(
+    types: &[TypeDef],
+    declared: &resolve::Message<'_>,
+    name: Name,
+    role: Role,
+    direction: Option<Direction>,
+    before: usize,
+) -> Message {
+    let taken =
+        declared.args.iter().filter(|arg| direction.is_none() || arg.ast.direction == direction);
+    let args: Vec<Arg> = taken.map(arg).collect();
+    let mut form = Form { types, text: String::new(), externs: Vec::new() };
+    form.message(&name.idl, role, &args);
+    let Form { text: canonical, externs, .. } = form;
+    Message {
+        camel: camel(&name),
+        name,
+        docs: declared.ast.attrs.docs.clone(),
+        number: u16::try_from(before + 1).expect("the checker bounds the number of messages"),
+        role,
+        args,
+        annotations: declared.ast.annotations.iter().map(annotation).collect(),
+        digest: digest(&canonical),
+        canonical,
+        externs,
+    }
+}
+
+fn arg(arg: &resolve::Arg<'_>) -> Arg {
+    let array = arg.array.map(|(length, max)| DynArray {
+        len_name: names::value(length, &ast::Attrs::default()),
+        max,
+    });
+    let name = names::value(&arg.ast.name, &arg.ast.attrs);
+    Arg { name, docs: arg.ast.attrs.docs.clone(), ty: arg.ty, array }
+}
+
+fn annotation(annotation: &ast::Annotation) -> Annotation {
+    let none = ast::Attrs::default();
+    let params = annotation.params.iter().map(|(name, value)| {
+        let value = match value {
+            ast::Value::Number(int) => AnnotationValue::Number(int.value.unwrap_or(0)),
+            ast::Value::Ident(name) => AnnotationValue::Ident(name.text.clone()),
+        };
+        (names::value(name, &none), value)
+    });
+    Annotation { context: names::value(&annotation.context, &none), params: params.collect() }
+}
+
+fn camel(name: &Name) -> proc_macro2::Ident {
+    let rust = name.rust.to_string();
+    names::ident(&names::camel(rust.trim_start_matches("r#")), name.span)
+}
+
+fn digest(canonical: &str) -> u128 {
+    let hash = Sha256::digest(canonical.as_bytes());
+    hash.iter().take(16).fold(0, |value, byte| value << 8 | u128::from(*byte))
+}
+
+/// A canonical form in the making.
+struct Form<'a> {
+    types: &'a [TypeDef],
+    text: String,
+    externs: Vec<TypeId>,
+}
+
+impl Form<'_> {
+    fn message(&mut self, name: &str, role: Role, args: &[Arg]) {
+        let role = match role {
+            Role::Message | Role::Call | Role::Response => "message",
+            Role::RpcCall(_) => "rpc-call",
+            Role::RpcResponse(_) => "rpc-response",
+        };
+        self.add(format_args!("{role} {name}("));
+        for (index, arg) in args.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            self.add(format_args!("{comma}{}:", arg.name.idl));
+            self.ty(arg.ty);
+            if let Some(array) = &arg.array {
+                self.add(format_args!("[;{}]", array.max));
+            }
+        }
+        self.text.push(')');
+    }
+
+    /// Types are nested in a bounded depth, and the checker bounds what they are written out.
+    fn ty(&mut self, ty: Ty) {
+        let types = self.types;
+        let id = match ty {
+            Ty::Builtin(builtin) => return self.text.push_str(builtin_name(builtin)),
+            Ty::String { max } => return self.add(format_args!("string[{max}]")),
+            Ty::Named(id) => id,
+        };
+        match &types[id.0].kind {
+            TypeKind::Struct(fields) => {
+                self.text.push('{');
+                for (index, field) in fields.iter().enumerate() {
+                    let comma = if index > 0 { "," } else { "" };
+                    self.add(format_args!("{comma}{}:", field.name.idl));
+                    self.ty(field.ty);
+                }
+                self.text.push('}');
+            }
+            TypeKind::Enum(elements) => {
+                let names: Vec<&str> =
+                    elements.iter().map(|element| element.name.idl.as_str()).collect();
+                self.add(format_args!("enum{{{}}}", names.join(",")));
+            }
+            TypeKind::Array { elem, len } => {
+                self.text.push('[');
+                self.ty(*elem);
+                self.add(format_args!(";{len}]"));
+            }
+            TypeKind::Alias(old) => self.ty(*old),
+            TypeKind::Extern => {
+                let index =
+                    self.externs.iter().position(|known| *known == id).unwrap_or_else(|| {
+                        self.externs.push(id);
+                        self.externs.len() - 1
+                    });
+                self.add(format_args!("extern#{index}"));
+            }
+        }
+    }
+
+    fn add(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = self.text.write_fmt(text);
+    }
+}
+
+fn builtin_name(builtin: Builtin) -> &'static str {
+    match builtin {
+        Builtin::Bool => "bool",
+        Builtin::Char => "char",
+        Builtin::I8 => "int8",
+        Builtin::I16 => "int16",
+        Builtin::I32 => "int32",
+        Builtin::I64 => "int64",
+        Builtin::U8 => "uint8",
+        Builtin::U16 => "uint16",
+        Builtin::U32 => "uint32",
+        Builtin::U64 => "uint64",
+        Builtin::Isize => "intptr",
+        Builtin::Usize => "uintptr",
+        Builtin::F32 => "float",
+        Builtin::F64 => "double",
+        Builtin::Iref => "iref",
+        Builtin::Errval => "errval",
+        Builtin::Cap => "cap",
+        Builtin::GiveAwayCap => "give_away_cap",
+    }
+}

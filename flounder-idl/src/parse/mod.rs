@@ -1,0 +1,596 @@
+//! Concrete syntax, and nothing else.
+//!
+//! A declaration that cannot be read is reported once and skipped up to its `;` or to the `}` around it; what follows is
+//! read as usual. Every loop consumes a token or ends, so that parsing is linear in the input.
+
+mod message;
+mod types;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::ast::*;
+use crate::diag::{Code, Diagnostic, Diagnostics, Place};
+use crate::token::{self, Kind, Token, Tokens as TokenList};
+
+/// What an input may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// The tokens of a macro call.
+    Macro,
+    /// The text of a file.
+    Text,
+}
+
+/// Reads a unit. What could not be read is reported and missing.
+pub(crate) fn unit(tokens: &TokenList, text: Option<&str>, diagnostics: &mut Diagnostics) -> Unit {
+    Parser::new(tokens, text, diagnostics).unit()
+}
+
+/// Reads an import file.
+pub(crate) fn types_file(
+    tokens: &TokenList,
+    text: Option<&str>,
+    diagnostics: &mut Diagnostics,
+) -> (Vec<Decl>, bool) {
+    let mut parser = Parser::new(tokens, text, diagnostics);
+    let mut body = Vec::new();
+    let damaged = parser.body(Scope::File, &mut body);
+    (body, damaged || tokens.torn)
+}
+
+/// What a list of declarations belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Interface,
+    Types,
+    File,
+}
+
+/// A mistake was reported.
+struct Reported;
+
+type Parse<T> = Result<T, Reported>;
+
+struct Parser<'a> {
+    tokens: &'a [Token],
+    /// Not past the last token, which is [`Kind::End`].
+    at: usize,
+    torn: bool,
+    text: Option<&'a str>,
+    dialect: Dialect,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl<'a> Parser<'a> {
+    fn new(tokens: &'a TokenList, text: Option<&'a str>, diagnostics: &'a mut Diagnostics) -> Self {
+        let dialect = if text.is_some() { Dialect::Text } else { Dialect::Macro };
+        Self { tokens: &tokens.list, at: 0, torn: tokens.torn, text, dialect, diagnostics }
+    }
+
+    // Tokens.
+
+    fn token(&self) -> &'a Token {
+        &self.tokens[self.at]
+    }
+
+    fn kind(&self) -> &'a Kind {
+        &self.token().kind
+    }
+
+    fn kind_after(&self, count: usize) -> &'a Kind {
+        self.tokens.get(self.at + count).map_or(&Kind::End, |token| &token.kind)
+    }
+
+    fn place(&self) -> Place {
+        self.token().place
+    }
+
+    fn word(&self) -> Option<&'a str> {
+        match self.kind() {
+            Kind::Ident(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    fn next(&mut self) -> &'a Token {
+        let token = self.token();
+        if self.at + 1 < self.tokens.len() {
+            self.at += 1;
+        }
+        token
+    }
+
+    fn eat(&mut self, kind: &Kind) -> bool {
+        let found = self.kind() == kind;
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) -> Reported {
+        self.diagnostics.push(diagnostic);
+        Reported
+    }
+
+    fn expected(&mut self, what: &str) -> Reported {
+        let found = self.kind();
+        if self.torn && *found == Kind::End {
+            // The missing bracket or quote was reported where it matters.
+            return Reported;
+        }
+        let message = format!("expected {what}, found {}", found.describe());
+        let diagnostic = Diagnostic::new(Code::Expected, self.place(), message)
+            .label(format!("expected {what}"));
+        self.report(diagnostic)
+    }
+
+    fn expect(&mut self, kind: &Kind) -> Parse<Place> {
+        let place = self.place();
+        if self.eat(kind) { Ok(place) } else { Err(self.expected(&kind.describe())) }
+    }
+
+    /// A word that names something new.
+    fn name(&mut self, what: &str) -> Parse<Name> {
+        let name = self.reference(what)?;
+        if let Some(reason) = token::reserved(&name.text) {
+            self.report(
+                Diagnostic::new(
+                    Code::ReservedName,
+                    name.place,
+                    format!("`{}` cannot be a name", name.text),
+                )
+                .label(reason)
+                .help("choose another name"),
+            );
+        }
+        Ok(name)
+    }
+
+    /// A word that names something that exists.
+    fn reference(&mut self, what: &str) -> Parse<Name> {
+        let Some(word) = self.word() else { return Err(self.expected(what)) };
+        let place = self.next().place;
+        Ok(Name { text: word.to_owned(), place })
+    }
+
+    /// The `;` of a declaration. A missing one is reported; whether something else is in its place is left to the caller.
+    fn semicolon(&mut self, after: &str) -> Parse<()> {
+        if self.eat(&Kind::Punct(';')) {
+            return Ok(());
+        }
+        if self.torn && *self.kind() == Kind::End {
+            return Err(Reported);
+        }
+        let place = self.tokens[self.at.saturating_sub(1)].place;
+        let diagnostic =
+            Diagnostic::new(Code::MissingSemicolon, place, format!("missing `;` after {after}"))
+                .label("expected `;` after this")
+                .help(format!("end {after} with `;`"));
+        self.report(diagnostic);
+        // Where the next declaration begins nothing has to be skipped.
+        if self.begins_declaration() || matches!(self.kind(), Kind::Close('}') | Kind::End) {
+            Ok(())
+        } else {
+            Err(Reported)
+        }
+    }
+
+    fn begins_declaration(&self) -> bool {
+        match self.kind() {
+            Kind::Punct('@' | '#') => true,
+            Kind::Ident(word) => {
+                matches!(
+                    word.as_str(),
+                    "import" | "alias" | "typedef" | "use" | "interface" | "types" | "pub"
+                ) || message::word(word).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Skips to the end of a declaration: past its `;`, or up to the `}` that ends the list of declarations.
+    fn recover(&mut self) {
+        let mut depth = 0_usize;
+        loop {
+            match self.kind() {
+                Kind::End => return,
+                Kind::Punct(';') if depth == 0 => {
+                    self.next();
+                    return;
+                }
+                Kind::Close('}') if depth == 0 => return,
+                Kind::Open(_) => depth += 1,
+                Kind::Close(_) => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.next();
+        }
+    }
+
+    /// Skips to one of `ends` outside of inner brackets, and does not consume it.
+    fn skip_to(&mut self, ends: &[Kind]) {
+        let mut depth = 0_usize;
+        while *self.kind() != Kind::End {
+            if depth == 0 && (ends.contains(self.kind()) || *self.kind() == Kind::Close('}')) {
+                return;
+            }
+            match self.kind() {
+                Kind::Open(_) => depth += 1,
+                Kind::Close(_) if depth == 0 => return,
+                Kind::Close(_) => depth -= 1,
+                _ => {}
+            }
+            self.next();
+        }
+    }
+
+    /// The keyword `wanted`; in another case it is reported and taken all the same.
+    fn keyword_case(&mut self, word: &str, known: &[&str]) -> Option<String> {
+        let lower = word.to_ascii_lowercase();
+        if lower == word || !known.contains(&lower.as_str()) {
+            return None;
+        }
+        let place = self.place();
+        self.report(
+            Diagnostic::new(
+                Code::KeywordCase,
+                place,
+                format!("the keyword `{lower}` is written `{word}`"),
+            )
+            .label("keywords are in lower case")
+            .help(format!("write `{lower}`")),
+        );
+        Some(lower)
+    }
+
+    // Units.
+
+    fn unit(mut self) -> Unit {
+        const KEYWORDS: &[&str] = &["interface", "import", "types"];
+        let mut unit = Unit::default();
+        while *self.kind() != Kind::End {
+            let before = self.at;
+            let attrs = self.attrs(true);
+            let word = self.word().unwrap_or("");
+            let lower = self.keyword_case(word, KEYWORDS);
+            let parsed = match lower.as_deref().unwrap_or(word) {
+                "interface" => self
+                    .interface(attrs)
+                    .map(|interface| unit.items.push(Item::Interface(interface))),
+                "types" => self.types(attrs).map(|types| unit.items.push(Item::Types(types))),
+                "import" => {
+                    self.no_attrs(&attrs, "an import");
+                    self.import().map(|import| unit.items.push(Item::Import(import)))
+                }
+                _ => Err(self.stray()),
+            };
+            if parsed.is_err() {
+                self.recover();
+                // A closing brace that closes nothing of ours.
+                while self.eat(&Kind::Close('}')) || self.eat(&Kind::Punct(';')) {}
+            }
+            debug_assert!(
+                self.at > before || *self.kind() == Kind::End,
+                "each turn consumes something"
+            );
+        }
+        if unit.items.is_empty() && self.diagnostics.is_empty() {
+            let place = self.place();
+            self.report(
+                Diagnostic::new(Code::EmptyUnit, place, "nothing is declared here")
+                    .help("declare an interface: `interface name { message hello(); };`"),
+            );
+        }
+        unit
+    }
+
+    fn stray(&mut self) -> Reported {
+        let (place, found) = (self.place(), self.kind().describe());
+        let diagnostic = if self.begins_declaration() || self.at > 0 {
+            Diagnostic::new(Code::TrailingInput, place, format!("{found} outside of an interface"))
+                .label("expected `interface`, `types`, `import` or the end")
+                .help("move it into the braces of an interface, or remove it")
+        } else {
+            Diagnostic::new(Code::Expected, place, format!("expected `interface`, found {found}"))
+                .label("expected `interface`, `types` or `import`")
+                .help("an interface is `interface name { message hello(); };`")
+        };
+        if self.torn && *self.kind() == Kind::End { Reported } else { self.report(diagnostic) }
+    }
+
+    fn interface(&mut self, attrs: Attrs) -> Parse<Interface> {
+        self.next();
+        let name = self.name("the name of the interface")?;
+        let description = match self.kind() {
+            Kind::Str(text) => {
+                self.next();
+                Some(text.clone())
+            }
+            _ => None,
+        };
+        let mut interface =
+            Interface { attrs, name, description, body: Vec::new(), damaged: self.torn };
+        if self.expect(&Kind::Open('{')).is_err() {
+            interface.damaged = true;
+            self.skip_to(&[Kind::Open('{'), Kind::Punct(';')]);
+            if !self.eat(&Kind::Open('{')) {
+                self.recover();
+                return Ok(interface);
+            }
+        }
+        interface.damaged |= self.body(Scope::Interface, &mut interface.body);
+        self.eat(&Kind::Punct(';'));
+        Ok(interface)
+    }
+
+    fn types(&mut self, mut attrs: Attrs) -> Parse<Types> {
+        self.next();
+        if let Some(other) = attrs.others.first() {
+            let diagnostic = Diagnostic::new(
+                Code::BadAttribute,
+                other.place,
+                "an attribute of a module of types",
+            )
+            .help("only doc comments and `#[rust_name = \"..\"]` can stand here");
+            self.report(diagnostic);
+            attrs.others.clear();
+        }
+        let name = self.name("the name of the module of types")?;
+        self.expect(&Kind::Open('{'))?;
+        let mut body = Vec::new();
+        self.body(Scope::Types, &mut body);
+        self.eat(&Kind::Punct(';'));
+        Ok(Types { attrs, name, body })
+    }
+
+    /// Declarations up to the closing brace (of a file: up to its end). Answers whether some could not be read.
+    fn body(&mut self, scope: Scope, body: &mut Vec<Decl>) -> bool {
+        let mut damaged = false;
+        loop {
+            match self.kind() {
+                Kind::End if scope == Scope::File => return damaged,
+                Kind::End => {
+                    self.expected("`}`");
+                    return true;
+                }
+                Kind::Close('}') if scope != Scope::File => {
+                    self.next();
+                    return damaged;
+                }
+                Kind::Close(_) => {
+                    self.expected("a declaration");
+                    self.next();
+                    damaged = true;
+                }
+                _ => match self.declaration(scope) {
+                    Ok(Some(declaration)) => body.push(declaration),
+                    Ok(None) => damaged = true,
+                    Err(Reported) => {
+                        damaged = true;
+                        self.recover();
+                    }
+                },
+            }
+        }
+    }
+
+    fn declaration(&mut self, scope: Scope) -> Parse<Option<Decl>> {
+        const KEYWORDS: &[&str] = &[
+            "import",
+            "alias",
+            "typedef",
+            "use",
+            "message",
+            "call",
+            "response",
+            "rpc",
+            "interface",
+            "types",
+        ];
+        let attrs = self.attrs(false);
+        if *self.kind() == Kind::Punct('@') {
+            return self.message(attrs, scope);
+        }
+        let Some(written) = self.word() else { return Err(self.unknown_declaration(scope)) };
+        let lower = self.keyword_case(written, KEYWORDS);
+        match lower.as_deref().unwrap_or(written) {
+            "import" => {
+                self.no_attrs(&attrs, "an import");
+                self.import().map(|import| Some(Decl::Import(import)))
+            }
+            "alias" => self.alias(attrs).map(|alias| Some(Decl::Type(alias))),
+            "typedef" => self.typedef(attrs).map(|typedef| typedef.map(Decl::Type)),
+            "use" => self.use_type(attrs).map(|used| used.map(Decl::Type)),
+            word if message::word(word).is_some() => self.message(attrs, scope),
+            _ => Err(self.unknown_declaration(scope)),
+        }
+    }
+
+    fn unknown_declaration(&mut self, scope: Scope) -> Reported {
+        if self.torn && *self.kind() == Kind::End {
+            return Reported;
+        }
+        let found = self.kind().describe();
+        let (code, message, help) = match scope {
+            Scope::Interface => (
+                Code::UnknownDeclaration,
+                format!("expected a declaration, found {found}"),
+                "a declaration begins with `import`, `alias`, `typedef`, `message`, `call`, `response` or `rpc`",
+            ),
+            Scope::Types | Scope::File => (
+                Code::NotAType,
+                format!("expected the declaration of a type, found {found}"),
+                "shared types are declared with `alias`, `typedef` and `import` only",
+            ),
+        };
+        let diagnostic = Diagnostic::new(code, self.place(), message).help(help);
+        self.report(diagnostic)
+    }
+
+    fn import(&mut self) -> Parse<Import> {
+        self.next();
+        let place = self.place();
+        let Kind::Str(path) = self.kind() else {
+            return Err(self.expected("the path of a file in double quotes"));
+        };
+        self.next();
+        let mut import = Import { path: path.clone(), place, module: None };
+        if self.word() == Some("as") {
+            self.next();
+            import.module = Some(self.module_path()?);
+        }
+        self.semicolon("the import")?;
+        Ok(import)
+    }
+
+    fn module_path(&mut self) -> Parse<ModulePath> {
+        let double_colon = |parser: &mut Self| {
+            let pair = parser.tokens.get(parser.at..parser.at + 2);
+            let found = pair.is_some_and(|pair| token::is_double_colon(&pair[0], &pair[1]));
+            parser.at += if found { 2 } else { 0 };
+            found
+        };
+        let mut path = ModulePath { global: double_colon(self), segments: Vec::new() };
+        loop {
+            path.segments.push(self.reference("the path of a module")?);
+            if !double_colon(self) {
+                return Ok(path);
+            }
+        }
+    }
+
+    // What stands before a declaration.
+
+    fn attrs(&mut self, outside: bool) -> Attrs {
+        let mut attrs = Attrs::default();
+        loop {
+            attrs.docs.extend(self.token().docs.iter().cloned());
+            if *self.kind() == Kind::Punct('#') && *self.kind_after(1) == Kind::Open('[') {
+                self.attribute(&mut attrs, outside);
+            } else if self.word() == Some("pub") && self.declares_after_visibility() {
+                let visibility = self.visibility();
+                if outside {
+                    attrs.visibility = Some(visibility);
+                } else {
+                    self.report(
+                        Diagnostic::new(
+                            Code::BadVisibility,
+                            visibility.place,
+                            "a visibility inside of an interface",
+                        )
+                        .help("remove it: everything in an interface is public in its module"),
+                    );
+                }
+            } else {
+                return attrs;
+            }
+        }
+    }
+
+    /// Whether `pub` is a visibility here and not the name of a type.
+    fn declares_after_visibility(&self) -> bool {
+        matches!(self.kind_after(1), Kind::Ident(_) | Kind::Open('('))
+    }
+
+    fn visibility(&mut self) -> Tokens {
+        let start = self.at;
+        let place = self.next().place;
+        if *self.kind() == Kind::Open('(') {
+            self.next();
+            self.skip_to(&[Kind::Close(')')]);
+            self.eat(&Kind::Close(')'));
+        }
+        let written =
+            token::rust_between(&self.tokens[start..self.at], self.text).unwrap_or_default();
+        match syn::parse2::<syn::Visibility>(written) {
+            Ok(visibility) => Tokens { stream: quote! { #visibility }, place },
+            Err(_) => {
+                self.report(
+                    Diagnostic::new(Code::BadVisibility, place, "not a visibility of Rust")
+                        .help("write `pub`, `pub(crate)` or `pub(super)`"),
+                );
+                Tokens { stream: quote! { pub }, place }
+            }
+        }
+    }
+
+    fn attribute(&mut self, attrs: &mut Attrs, outside: bool) {
+        let start = self.at;
+        self.next();
+        let place = self.next().place;
+        let inner = self.at;
+        self.skip_to(&[Kind::Close(']')]);
+        let content = &self.tokens[inner..self.at];
+        self.eat(&Kind::Close(']'));
+        let at = content.first().map_or(place, |token| token.place);
+        if matches!(content.first(), Some(token) if token.kind == Kind::Ident("rust_name".into())) {
+            return match content {
+                [_, equals, Token { kind: Kind::Str(name), place, .. }]
+                    if equals.kind == Kind::Punct('=') =>
+                {
+                    self.rust_name(attrs, Name { text: name.clone(), place: *place });
+                }
+                _ => {
+                    self.report(
+                        Diagnostic::new(Code::BadAttribute, at, "a malformed `rust_name`")
+                            .help("write `#[rust_name = \"name\"]`"),
+                    );
+                }
+            };
+        }
+        if !outside {
+            self.report(
+                Diagnostic::new(Code::BadAttribute, at, "an attribute inside of an interface")
+                    .help("only doc comments and `#[rust_name = \"..\"]` can stand here"),
+            );
+            return;
+        }
+        let stream =
+            token::rust_between(&self.tokens[start..self.at], self.text).filter(is_attribute);
+        match stream {
+            Some(stream) => attrs.others.push(Tokens { stream, place: at }),
+            None => {
+                self.report(
+                    Diagnostic::new(Code::BadAttribute, at, "not an attribute of Rust")
+                        .help("an attribute is `#[path]`, `#[path(..)]` or `#[path = ..]`"),
+                );
+            }
+        }
+    }
+
+    fn rust_name(&mut self, attrs: &mut Attrs, name: Name) {
+        if let Some(first) = &attrs.rust_name {
+            let first = first.place;
+            self.report(
+                Diagnostic::new(Code::BadAttribute, name.place, "a second `rust_name`")
+                    .also(first, "the first one")
+                    .help("keep one of them"),
+            );
+        } else if !token::is_rust_name(&name.text) || name.text.starts_with("__") {
+            self.report(
+                Diagnostic::new(Code::BadRustName, name.place, "`rust_name` wants an identifier of Rust")
+                    .help("use ASCII letters, digits and `_`; names that start with `__` belong to generated code"),
+            );
+        } else {
+            attrs.rust_name = Some(name);
+        }
+    }
+
+    /// Complains about attributes of something that is not generated. Doc comments are ignored there.
+    fn no_attrs(&mut self, attrs: &Attrs, what: &str) {
+        let tokens = attrs.others.iter().chain(&attrs.visibility).map(|tokens| tokens.place);
+        for place in tokens.chain(attrs.rust_name.iter().map(|name| name.place)) {
+            self.report(
+                Diagnostic::new(Code::BadAttribute, place, format!("{what} has no attributes"))
+                    .help("remove it: nothing of that name is generated"),
+            );
+        }
+    }
+}
+
+fn is_attribute(stream: &TokenStream) -> bool {
+    syn::parse::Parser::parse2(syn::Attribute::parse_outer, stream.clone())
+        .is_ok_and(|list| list.len() == 1)
+}

@@ -1,0 +1,218 @@
+//! Declarations of types, and the fields and arguments that use them.
+
+use crate::ast::*;
+use crate::diag::{Code, Diagnostic};
+use crate::token::{self, Kind};
+
+use super::{Dialect, Parse, Parser, Reported};
+
+impl Parser<'_> {
+    /// `alias new builtin;`
+    pub(super) fn alias(&mut self, attrs: Attrs) -> Parse<TypeDecl> {
+        self.next();
+        self.no_attrs(&attrs, "an alias");
+        let name = self.name("the new name")?;
+        let target = self.reference("a builtin type")?;
+        self.semicolon("the alias")?;
+        Ok(TypeDecl {
+            attrs: Attrs { docs: attrs.docs, ..Attrs::default() },
+            name,
+            kind: TypeDeclKind::Alias(target),
+        })
+    }
+
+    /// `typedef ..;`
+    pub(super) fn typedef(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
+        self.next();
+        let braced = *self.kind_after(1) == Kind::Open('{');
+        let word = self.word().unwrap_or("");
+        let lower = if braced { self.keyword_case(word, &["struct", "enum"]) } else { None };
+        let declared = match lower.as_deref().unwrap_or(word) {
+            "struct" if braced => self.structure(attrs)?,
+            "enum" if braced => self.enumeration(attrs)?,
+            _ => Some(self.renaming(attrs)?),
+        };
+        self.semicolon("the typedef")?;
+        Ok(declared)
+    }
+
+    fn structure(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
+        let place = self.next().place;
+        self.next();
+        let (mut fields, mut damaged) = (Vec::new(), false);
+        while !matches!(self.kind(), Kind::Close('}') | Kind::End) {
+            match self.field() {
+                Ok(field) => fields.push(field),
+                Err(Reported) => {
+                    damaged = true;
+                    self.skip_to(&[Kind::Punct(';')]);
+                    // Brackets that close nothing are passed one by one.
+                    if !self.eat(&Kind::Punct(';')) && *self.kind() != Kind::Close('}') {
+                        self.next();
+                    }
+                }
+            }
+        }
+        self.expect(&Kind::Close('}'))?;
+        if fields.is_empty() && !damaged {
+            self.report(
+                Diagnostic::new(Code::EmptyStruct, place, "a struct without fields")
+                    .help("declare at least one field: `uint32 x;`"),
+            );
+        }
+        let name = self.name("the name of the struct")?;
+        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Struct(fields) }))
+    }
+
+    fn field(&mut self) -> Parse<Arg> {
+        let attrs = self.attrs(false);
+        let field = self.typed(attrs, None, "the type of a field")?;
+        if *self.kind() == Kind::Close('}') {
+            // Nothing to skip: the struct ends here.
+            let _ = self.semicolon("the field");
+        } else {
+            self.semicolon("the field")?;
+        }
+        Ok(field)
+    }
+
+    fn enumeration(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
+        let place = self.next().place;
+        self.next();
+        let mut elements = Vec::new();
+        let mut damaged = false;
+        while !matches!(self.kind(), Kind::Close('}') | Kind::End) {
+            match self.element() {
+                Ok(element) => elements.push(element),
+                Err(Reported) => {
+                    damaged = true;
+                    self.skip_to(&[Kind::Punct(',')]);
+                    if !matches!(self.kind(), Kind::Punct(',') | Kind::Close('}')) {
+                        self.next();
+                    }
+                }
+            }
+            self.eat(&Kind::Punct(','));
+        }
+        self.expect(&Kind::Close('}'))?;
+        if elements.is_empty() && !damaged {
+            self.report(
+                Diagnostic::new(Code::EmptyEnum, place, "an enumeration without elements")
+                    .help("declare at least one element"),
+            );
+        }
+        let name = self.name("the name of the enumeration")?;
+        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Enum(elements) }))
+    }
+
+    fn element(&mut self) -> Parse<Element> {
+        let attrs = self.attrs(false);
+        let name = self.name("the name of an element")?;
+        match self.kind() {
+            Kind::Punct(',') | Kind::Close('}') => Ok(Element { attrs, name }),
+            Kind::Punct('=') => {
+                let diagnostic =
+                    Diagnostic::new(Code::Expected, self.place(), "expected `,` or `}`, found `=`")
+                        .help("elements have no explicit values: they count from 0");
+                Err(self.report(diagnostic))
+            }
+            _ => Err(self.expected("`,` or `}`")),
+        }
+    }
+
+    /// `typedef old new;` and `typedef element new[length];`
+    fn renaming(&mut self, attrs: Attrs) -> Parse<TypeDecl> {
+        let old = self.reference("a type")?;
+        let name = self.name("the new name")?;
+        let kind = if self.eat(&Kind::Open('[')) {
+            let length = self.int("the length of the array")?;
+            self.expect(&Kind::Close(']'))?;
+            TypeDeclKind::Array(old, length)
+        } else {
+            TypeDeclKind::Named(old)
+        };
+        Ok(TypeDecl { attrs, name, kind })
+    }
+
+    /// `use path as name;`
+    pub(super) fn use_type(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
+        let place = self.next().place;
+        let start = self.at;
+        while !matches!(
+            self.kind(),
+            Kind::Punct(';') | Kind::Open('{') | Kind::Close(_) | Kind::End
+        ) && self.word() != Some("as")
+        {
+            self.next();
+        }
+        let path = &self.tokens[start..self.at];
+        if self.dialect == Dialect::Text {
+            return Err(self.report(
+                Diagnostic::new(Code::UseInText, place, "`use` in an interface file")
+                    .label("a path of Rust means something in Rust source only")
+                    .help("declare the type here, or write the interface in `flounder!`"),
+            ));
+        }
+        if self.word() != Some("as") {
+            let diagnostic =
+                Diagnostic::new(Code::Expected, self.place(), "expected `as` and a name")
+                    .help("write `use path::Type as name;`");
+            return Err(self.report(diagnostic));
+        }
+        self.next();
+        let name = self.name("the name of the type in this interface")?;
+        self.semicolon("the use")?;
+        let stream = token::rust_between(path, None).unwrap_or_default();
+        if syn::parse2::<syn::Path>(stream.clone()).is_err() {
+            let place = path.first().map_or(place, |token| token.place);
+            self.report(
+                Diagnostic::new(Code::Expected, place, "expected the path of a Rust type")
+                    .help("write `use path::Type as name;`"),
+            );
+            return Ok(None);
+        }
+        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Use(Tokens { stream, place }) }))
+    }
+
+    /// `type name`, `type name[bound]`, `type name[length]`, `type name[length, max]`
+    pub(super) fn typed(
+        &mut self,
+        attrs: Attrs,
+        direction: Option<Direction>,
+        what: &str,
+    ) -> Parse<Arg> {
+        let ty = self.reference(what)?;
+        let name = self.name("a name")?;
+        let mut suffix = Suffix::None;
+        if self.eat(&Kind::Open('[')) {
+            suffix = match self.kind() {
+                Kind::Int(_) | Kind::Punct('-') => Suffix::Bound(self.int("a number")?),
+                Kind::Ident(_) => {
+                    let length = self.name("the name of the length")?;
+                    let max = if self.eat(&Kind::Punct(',')) {
+                        Some(self.int("the maximum")?)
+                    } else {
+                        None
+                    };
+                    Suffix::Dynamic(length, max)
+                }
+                _ => {
+                    return Err(self.expected("the name of the length, or the maximum of a string"));
+                }
+            };
+            self.expect(&Kind::Close(']'))?;
+        }
+        Ok(Arg { attrs, direction, ty, name, suffix })
+    }
+
+    /// A number, perhaps a negative one: that is the checker's to refuse.
+    pub(super) fn int(&mut self, what: &str) -> Parse<Int> {
+        let negative =
+            *self.kind() == Kind::Punct('-') && matches!(self.kind_after(1), Kind::Int(_));
+        if negative {
+            self.next();
+        }
+        let Kind::Int(value) = *self.kind() else { return Err(self.expected(what)) };
+        Ok(Int { value, negative, place: self.next().place })
+    }
+}

@@ -1,0 +1,336 @@
+//! Units, imports and the modules they become.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use proc_macro2::Span;
+use quote::quote;
+
+use crate::ast::{self, Decl, Item};
+use crate::diag::{Code, Diagnostic, Diagnostics, Place, TextRange};
+use crate::model::{self, Home, TypeModule};
+use crate::source::{MAX_FILE_BYTES, SourceFile, Sources};
+use crate::{names, parse, token};
+
+use super::path::stem;
+use super::{Interface, ModPath, Module, ModuleId, Resolved, Scope};
+
+/// How deep imports may be nested.
+const MAX_IMPORT_DEPTH: usize = 64;
+
+/// How many shared types all interfaces of a unit may see together: each has a list of its own.
+const MAX_VISIBLE: usize = 1_000_000;
+
+/// The module number of what an interface declares itself.
+pub(super) const OWN: ModuleId = ModuleId(usize::MAX);
+
+/// Reads a file that no import names. Its number in the diagnostics, if it is not too large.
+pub(crate) fn root_source(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<usize> {
+    let source = diagnostics.add_source(Arc::clone(file));
+    if file.text().len() <= MAX_FILE_BYTES {
+        return Some(source);
+    }
+    let text = Some(TextRange { source, start: 0, end: 0 });
+    let place = Place { span: Span::call_site(), text };
+    diagnostics.push(
+        Diagnostic::new(
+            Code::FileTooLarge,
+            place,
+            format!("a file of {} bytes", file.text().len()),
+        )
+        .help(format!("an interface file has at most {MAX_FILE_BYTES} bytes")),
+    );
+    None
+}
+
+/// Loads imports and resolves names.
+pub(crate) struct Resolver<'a> {
+    sources: &'a dyn Sources,
+    pub(super) diagnostics: &'a mut Diagnostics,
+    modules: Vec<Loaded>,
+    by_key: HashMap<PathBuf, ModuleId>,
+    /// What was imported already, by the importer's key and the path as written.
+    by_path: HashMap<(Option<PathBuf>, String), ModuleId>,
+    /// The modules being read, outermost first.
+    loading: Vec<ModuleId>,
+    /// The modules to generate, each after those that it refers to.
+    generated: Vec<(ModuleId, Place)>,
+    /// Files that were read.
+    pub(crate) files: Vec<PathBuf>,
+    /// Names already reported as unknown, by interface or module.
+    pub(super) unknown: HashSet<String>,
+    /// How many suggestions may still be searched for.
+    pub(super) suggestions: u32,
+}
+
+/// A module that was read or is being read.
+struct Loaded {
+    name: model::Name,
+    visibility: proc_macro2::TokenStream,
+    scope: Scope,
+    /// What it imports without `as`: to be generated wherever it is.
+    needs: Vec<ModuleId>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(crate) fn new(sources: &'a dyn Sources, diagnostics: &'a mut Diagnostics) -> Self {
+        let (modules, by_key, by_path, loading, generated, files, unknown) = Default::default();
+        Self {
+            sources,
+            diagnostics,
+            modules,
+            by_key,
+            by_path,
+            loading,
+            generated,
+            files,
+            unknown,
+            suggestions: 100,
+        }
+    }
+
+    /// Resolves a unit. `main` is the text it was read from, `before` what was imported on the command line.
+    pub(crate) fn unit<'u>(
+        mut self,
+        unit: &'u ast::Unit,
+        main: Option<&SourceFile>,
+        before: &[(Arc<SourceFile>, usize)],
+    ) -> (Resolved<'u>, Vec<PathBuf>) {
+        let mut scope = Scope::default();
+        for (file, source) in before {
+            let place = Place {
+                span: Span::call_site(),
+                text: Some(TextRange { source: *source, start: 0, end: 0 }),
+            };
+            let known = self.by_key.get(file.key()).copied();
+            let module = known.or_else(|| self.read_module(file, *source, scope.clone(), place));
+            self.enter(&mut scope, module, None, place);
+        }
+        let (mut interfaces, mut visible) = (Vec::new(), 0);
+        for item in &unit.items {
+            match item {
+                Item::Import(import) => self.import(&mut scope, import, main),
+                Item::Types(types) => self.types(&mut scope, types, main),
+                Item::Interface(interface) => {
+                    visible += scope.types.len();
+                    if visible > MAX_VISIBLE {
+                        self.too_many_types(interface.name.place);
+                        break;
+                    }
+                    let mut inner = scope.clone();
+                    inner.damaged |= interface.damaged;
+                    self.declarations(&mut inner, OWN, &interface.body, main);
+                    let messages = self.messages(&inner, &interface.body);
+                    interfaces.push(Interface { ast: interface, scope: inner, messages });
+                }
+            }
+        }
+        let modules = std::mem::take(&mut self.generated);
+        let modules = modules.into_iter().map(|(id, place)| self.finish(id, place)).collect();
+        (Resolved { modules, interfaces }, self.files)
+    }
+
+    fn too_many_types(&mut self, place: Place) {
+        self.diagnostics.push(
+            Diagnostic::new(Code::TooComplex, place, "too many interfaces share too many types")
+                .help("split the unit, or the file of types"),
+        );
+    }
+
+    /// `import ..;` in `scope`.
+    pub(super) fn import(
+        &mut self,
+        scope: &mut Scope,
+        import: &ast::Import,
+        importer: Option<&SourceFile>,
+    ) {
+        let path = match &import.module {
+            None => None,
+            Some(written) => match ModPath::new(written) {
+                Some(path) => Some(path),
+                None => {
+                    let place = written.segments.last().map_or(import.place, |name| name.place);
+                    self.diagnostics.push(
+                        Diagnostic::new(Code::BadImportPath, place, "not the path of a module")
+                            .help("name the module that holds the types: `import \"types.if\" as crate::types;`"),
+                    );
+                    scope.damaged = true;
+                    return;
+                }
+            },
+        };
+        let written = (importer.map(|file| file.key().to_owned()), import.path.clone());
+        let known =
+            self.by_path.get(&written).copied().filter(|module| !self.loading.contains(module));
+        let module = known.or_else(|| self.load(import, importer));
+        if let Some(module) = module {
+            self.by_path.insert(written, module);
+        }
+        self.enter(scope, module, path, import.place);
+    }
+
+    /// Makes a module's types known in `scope`.
+    fn enter(
+        &mut self,
+        scope: &mut Scope,
+        module: Option<ModuleId>,
+        path: Option<ModPath>,
+        place: Place,
+    ) {
+        let Some(module) = module else {
+            scope.damaged = true;
+            return;
+        };
+        if path.is_none() {
+            match self.loading.last() {
+                None => self.generate(module, place),
+                Some(&importer) => self.modules[importer.0].needs.push(module),
+            }
+        }
+        let loaded = &self.modules[module.0];
+        let path = path.unwrap_or_else(|| ModPath::sibling(&plain(&loaded.name)));
+        scope.import(module, &loaded.scope, &path, place, self.diagnostics);
+    }
+
+    fn load(&mut self, import: &ast::Import, importer: Option<&SourceFile>) -> Option<ModuleId> {
+        let failed = |reason: String| {
+            Diagnostic::new(Code::ImportFailed, import.place, format!("cannot import {:?}: {reason}", import.path))
+                .help("the path is relative to the file that imports it; of a macro call, to the folder of the package")
+        };
+        if self.loading.len() >= MAX_IMPORT_DEPTH {
+            self.diagnostics
+                .push(failed(format!("imports are nested more than {MAX_IMPORT_DEPTH} deep")));
+            return None;
+        }
+        let file = match self.sources.read(importer, &import.path) {
+            Ok(file) => Arc::new(file),
+            Err(error) => {
+                self.diagnostics.push(failed(error.to_string()));
+                return None;
+            }
+        };
+        if file.text().len() > MAX_FILE_BYTES {
+            self.diagnostics.push(failed(format!("it is larger than {MAX_FILE_BYTES} bytes")));
+            return None;
+        }
+        if let Some(&known) = self.by_key.get(file.key()) {
+            if let Some(start) = self.loading.iter().position(|&module| module == known) {
+                let chain: Vec<String> = self.loading[start..]
+                    .iter()
+                    .map(|id| format!("`{}`", self.modules[id.0].name.idl))
+                    .collect();
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::ImportCycle,
+                        import.place,
+                        format!("{:?} imports itself", import.path),
+                    )
+                    .note(format!("by way of {}", chain.join(", ")))
+                    .help("move the types that both need into a third file"),
+                );
+                return None;
+            }
+            return Some(known);
+        }
+        self.files.push(file.key().to_owned());
+        let source = self.diagnostics.add_source(Arc::clone(&file));
+        self.read_module(&file, source, Scope::default(), import.place)
+    }
+
+    /// Reads an import file; `scope` is what it sees besides its own.
+    fn read_module(
+        &mut self,
+        file: &SourceFile,
+        source: usize,
+        mut scope: Scope,
+        place: Place,
+    ) -> Option<ModuleId> {
+        let Some(name) = stem(file.path()) else {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::ImportFailed,
+                    place,
+                    format!("no module can be called as `{}`", file.path().display()),
+                )
+                .help("rename the file: its name becomes the name of a module"),
+            );
+            return None;
+        };
+        let tokens = token::from_text(source, file.text(), place.span, self.diagnostics);
+        let (body, damaged) = parse::types_file(&tokens, Some(file.text()), self.diagnostics);
+        let name = model::Name {
+            idl: name.clone(),
+            rust: names::ident(&name, place.span),
+            span: place.span,
+        };
+        scope.damaged |= damaged;
+        let module = self.module(
+            name,
+            quote! { pub },
+            scope,
+            &body,
+            Some(file),
+            Some(file.key().to_owned()),
+        );
+        Some(module)
+    }
+
+    /// `types name { .. }` in `scope`.
+    fn types(&mut self, scope: &mut Scope, types: &ast::Types, main: Option<&SourceFile>) {
+        let name = names::value(&types.name, &types.attrs);
+        let visibility = names::visibility(&types.attrs);
+        let module = self.module(name, visibility, scope.clone(), &types.body, main, None);
+        self.enter(scope, Some(module), None, types.name.place);
+    }
+
+    fn module(
+        &mut self,
+        name: model::Name,
+        visibility: proc_macro2::TokenStream,
+        mut scope: Scope,
+        body: &[Decl],
+        file: Option<&SourceFile>,
+        key: Option<PathBuf>,
+    ) -> ModuleId {
+        let id = ModuleId(self.modules.len());
+        self.modules.push(Loaded { name, visibility, scope: Scope::default(), needs: Vec::new() });
+        if let Some(key) = key {
+            self.by_key.insert(key, id);
+        }
+        self.loading.push(id);
+        self.declarations(&mut scope, id, body, file);
+        self.loading.pop();
+        self.modules[id.0].scope = scope;
+        id
+    }
+
+    /// Adds a module to those that are generated, after what it needs.
+    fn generate(&mut self, module: ModuleId, place: Place) {
+        if self.generated.iter().any(|&(known, _)| known == module) {
+            return;
+        }
+        // A module that needs itself was refused as a cycle, and the depth of imports is bounded.
+        for needed in self.modules[module.0].needs.clone() {
+            self.generate(needed, place);
+        }
+        self.generated.push((module, place));
+    }
+
+    fn finish(&mut self, id: ModuleId, place: Place) -> Module {
+        let loaded = &mut self.modules[id.0];
+        let types = std::mem::take(&mut loaded.scope.types);
+        debug_assert!(
+            types.iter().all(|def| !matches!(&def.home, Home::Module(path) if path.is_empty()))
+        );
+        let model =
+            TypeModule { name: loaded.name.clone(), visibility: loaded.visibility.clone(), types };
+        Module { model, place }
+    }
+}
+
+/// The name of a module without `r#`.
+fn plain(name: &model::Name) -> String {
+    let text = name.rust.to_string();
+    text.strip_prefix("r#").map_or(text.clone(), str::to_owned)
+}

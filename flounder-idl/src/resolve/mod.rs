@@ -1,0 +1,53 @@
+//! What names stand for: imports, aliases and types.
+
+mod import;
+mod path;
+mod scope;
+mod types;
+
+use crate::ast;
+use crate::model::{Ty, TypeModule};
+
+pub(crate) use import::{Resolver, root_source};
+pub(crate) use path::ModPath;
+pub(crate) use scope::{BUILTIN_NAMES, Entry, Facts, Meaning, ModuleId, Scope, builtin};
+
+/// A unit whose names are resolved as far as they could be.
+#[derive(Debug)]
+pub(crate) struct Resolved<'a> {
+    pub(crate) modules: Vec<Module>,
+    pub(crate) interfaces: Vec<Interface<'a>>,
+}
+
+/// A module of types that the unit generates.
+#[derive(Debug)]
+pub(crate) struct Module {
+    pub(crate) model: TypeModule,
+    /// The declaration, or the import that asks for it.
+    pub(crate) place: crate::diag::Place,
+}
+
+/// An interface and the types that it can name.
+#[derive(Debug)]
+pub(crate) struct Interface<'a> {
+    pub(crate) ast: &'a ast::Interface,
+    pub(crate) scope: Scope,
+    /// Its messages in order, an rpc being one.
+    pub(crate) messages: Vec<Message<'a>>,
+}
+
+/// A message and those of its arguments that could be resolved.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) ast: &'a ast::Message,
+    pub(crate) args: Vec<Arg<'a>>,
+}
+
+/// An argument.
+#[derive(Debug)]
+pub(crate) struct Arg<'a> {
+    pub(crate) ast: &'a ast::Arg,
+    pub(crate) ty: Ty,
+    /// The name of the length and the maximum, of a dynamic array.
+    pub(crate) array: Option<(&'a ast::Name, u32)>,
+}

@@ -1,0 +1,558 @@
+//! Declarations of types, and the types of arguments.
+
+use std::collections::HashMap;
+
+use crate::ast::{self, Decl, Suffix, TypeDecl, TypeDeclKind};
+use crate::check::check_members;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{DEFAULT_MAX, Element, Field, Home, Traits, Ty, TypeDef, TypeKind};
+use crate::names;
+use crate::source::SourceFile;
+
+use super::{
+    Arg, BUILTIN_NAMES, Entry, Facts, Meaning, Message, ModuleId, Resolver, Scope, builtin,
+};
+
+/// The most elements of a fixed array.
+const MAX_LENGTH: u64 = 65_536;
+/// The most bytes of the fixed part of a type.
+const MAX_SIZE: u64 = 64 * 1024;
+/// The most elements of a dynamic array.
+const MAX_ELEMENTS: u64 = 16 * 1024 * 1024;
+/// The most bytes of a string.
+const MAX_STRING: u64 = 16 * 1024 * 1024;
+/// How deep types may be nested.
+const MAX_DEPTH: u32 = 64;
+
+/// The declarations that a list still has to come to.
+struct Later<'a> {
+    /// The first declaration of each name, by its number.
+    by_name: HashMap<&'a str, (usize, &'a TypeDecl)>,
+    /// The number of the declaration being resolved.
+    now: usize,
+    /// Its name.
+    name: &'a str,
+}
+
+impl Resolver<'_> {
+    /// Resolves the imports and types among declarations, in order.
+    pub(super) fn declarations(
+        &mut self,
+        scope: &mut Scope,
+        module: ModuleId,
+        body: &[Decl],
+        file: Option<&SourceFile>,
+    ) {
+        // Modules are resolved in the middle of others: each has its own list of complaints.
+        let outer = std::mem::take(&mut self.unknown);
+        let mut by_name = HashMap::new();
+        for (index, decl) in body.iter().enumerate() {
+            if let Decl::Type(decl) = decl {
+                by_name.entry(decl.name.text.as_str()).or_insert((index, decl));
+            }
+        }
+        let mut later = Later { by_name, now: 0, name: "" };
+        for (index, decl) in body.iter().enumerate() {
+            later.now = index;
+            match decl {
+                Decl::Import(import) => self.import(scope, import, file),
+                Decl::Type(decl) => {
+                    later.name = &decl.name.text;
+                    self.type_decl(scope, module, decl, &later);
+                }
+                Decl::Message(_) => {}
+            }
+        }
+        self.unknown = outer;
+        check_members(body, self.diagnostics);
+    }
+
+    /// Resolves the arguments of messages.
+    pub(super) fn messages<'a>(&mut self, scope: &Scope, body: &'a [Decl]) -> Vec<Message<'a>> {
+        self.unknown.clear();
+        let messages = body.iter().filter_map(|decl| match decl {
+            Decl::Message(message) => Some(message),
+            Decl::Import(_) | Decl::Type(_) => None,
+        });
+        messages
+            .map(|ast| Message {
+                ast,
+                args: ast.args.iter().filter_map(|arg| self.arg(scope, arg)).collect(),
+            })
+            .collect()
+    }
+
+    fn arg<'a>(&mut self, scope: &Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
+        let ty = self.reference(scope, &ast.ty, None);
+        match &ast.suffix {
+            Suffix::None => Some(Arg { ast, ty: ty?, array: None }),
+            Suffix::Bound(bound) => {
+                Some(Arg { ast, ty: self.bounded(ty, &ast.ty, &ast.name, bound)?, array: None })
+            }
+            Suffix::Dynamic(length, max) => {
+                let max = match max {
+                    Some(max) => self.bound(max, MAX_ELEMENTS, "elements of a dynamic array"),
+                    None => Some(DEFAULT_MAX),
+                };
+                let ty = ty?;
+                self.no_cap_array(scope, ty, &ast.ty)?;
+                Some(Arg { ast, ty, array: Some((length, max?)) })
+            }
+        }
+    }
+
+    /// The string type of `string name[bound]`.
+    fn bounded(
+        &mut self,
+        ty: Option<Ty>,
+        written: &ast::Name,
+        name: &ast::Name,
+        bound: &ast::Int,
+    ) -> Option<Ty> {
+        match ty? {
+            Ty::String { .. } => {
+                self.bound(bound, MAX_STRING, "bytes of a string").map(|max| Ty::String { max })
+            }
+            Ty::Builtin(_) | Ty::Named(_) => {
+                let (ty, name) = (&written.text, &name.text);
+                self.diagnostics.push(
+                    Diagnostic::new(Code::BoundWithoutString, bound.place, format!("a bound on `{name}`, which is no string"))
+                        .help(format!("for a fixed array declare `typedef {ty} {name}_t[..];` and use `{name}_t {name}`"))
+                        .help(format!("for a dynamic array name its length: `{ty} {name}[{name}_len, ..]`")),
+                );
+                None
+            }
+        }
+    }
+
+    fn bound(&mut self, int: &ast::Int, most: u64, what: &str) -> Option<u32> {
+        let value = int.value?;
+        if !int.negative && (1..=most).contains(&value) {
+            // `most` is far below 2^32.
+            return u32::try_from(value).ok();
+        }
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::BadBound,
+                int.place,
+                format!("the maximum number of {what} is out of range"),
+            )
+            .help(format!("choose a number from 1 to {most}")),
+        );
+        None
+    }
+
+    fn no_cap_array(&mut self, scope: &Scope, elem: Ty, written: &ast::Name) -> Option<()> {
+        if scope.facts(elem).caps == 0 {
+            return Some(());
+        }
+        self.diagnostics.push(
+            Diagnostic::new(Code::CapArray, written.place, "an array of capabilities")
+                .note("the kernel transfers a small, fixed number of capabilities with a message")
+                .help("declare as many arguments or fields as there are capabilities"),
+        );
+        None
+    }
+
+    /// Resolves one declaration and makes its name known.
+    fn type_decl(
+        &mut self,
+        scope: &mut Scope,
+        module: ModuleId,
+        decl: &TypeDecl,
+        later: &Later<'_>,
+    ) {
+        let entry = |meaning| Entry { meaning, place: decl.name.place, module };
+        if let Some(kind) = redeclared(decl) {
+            match kind {
+                Redeclared::Original => {}
+                Redeclared::Builtin => self.builtin_redeclared(scope, decl),
+            }
+            return;
+        }
+        if scope.entries.contains_key(&decl.name.text) {
+            // Its body is still looked at: it may hold mistakes of its own.
+            let _ = self.kind(scope, decl, later);
+            scope.declare(&decl.name.text, entry(Meaning::Broken), self.diagnostics);
+            return;
+        }
+        let meaning = match self.kind(scope, decl, later) {
+            None => Meaning::Broken,
+            Some(Declared::Alias(ty)) => Meaning::Alias(ty),
+            Some(Declared::Type(kind, facts)) => {
+                let home = match &decl.kind {
+                    TypeDeclKind::Use(path) => match syn::parse2(path.stream.clone()) {
+                        Ok(path) => Home::Rust(path),
+                        Err(_) => return,
+                    },
+                    _ => Home::Here,
+                };
+                let name = names::cased(&decl.name, &decl.attrs);
+                let def = TypeDef {
+                    name,
+                    docs: decl.attrs.docs.clone(),
+                    kind,
+                    home,
+                    traits: facts.traits,
+                };
+                scope.claim(&def, module, decl.name.place, self.diagnostics);
+                Meaning::Type(scope.add(def, facts, None, module))
+            }
+        };
+        scope.declare(&decl.name.text, entry(meaning), self.diagnostics);
+    }
+
+    fn builtin_redeclared(&mut self, scope: &mut Scope, decl: &TypeDecl) {
+        // `typedef new old;`, the order that the technical note gives.
+        if let TypeDeclKind::Named(first) = &decl.kind
+            && builtin(&first.text).is_none()
+            && !scope.entries.contains_key(&first.text)
+        {
+            self.swapped(first, &decl.name);
+            let entry =
+                Entry { meaning: Meaning::Broken, place: first.place, module: super::import::OWN };
+            scope.declare(&first.text, entry, self.diagnostics);
+            return;
+        }
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::DuplicateType,
+                decl.name.place,
+                format!("`{}` is a builtin type", decl.name.text),
+            )
+            .label("declared again")
+            .help("remove the declaration, or choose another name"),
+        );
+    }
+
+    fn swapped(&mut self, first: &ast::Name, second: &ast::Name) {
+        let message = format!("unknown type `{}`", first.text);
+        self.diagnostics.push(Diagnostic::new(Code::UnknownType, first.place, message).help(
+            format!("the existing type comes first: `typedef {} {};`", second.text, first.text),
+        ));
+    }
+
+    fn kind(&mut self, scope: &Scope, decl: &TypeDecl, later: &Later<'_>) -> Option<Declared> {
+        match &decl.kind {
+            TypeDeclKind::Alias(target) => self.alias(scope, decl, target, later),
+            TypeDeclKind::Struct(fields) => self.structure(scope, decl, fields, later),
+            TypeDeclKind::Enum(elements) => {
+                let list = elements.iter().map(|element| Element {
+                    name: names::cased(&element.name, &element.attrs),
+                    docs: element.attrs.docs.clone(),
+                });
+                let canonical =
+                    elements.iter().map(|element| element.name.text.len() as u64 + 1).sum::<u64>()
+                        + 6;
+                let traits = Traits { copy: true, caps: false, gives_away: false, eq: true };
+                let facts = Facts { size: 4, align: 4, depth: 1, caps: 0, canonical, traits };
+                Some(Declared::Type(TypeKind::Enum(list.collect()), facts))
+            }
+            TypeDeclKind::Array(elem, length) => self.array(scope, decl, elem, length, later),
+            TypeDeclKind::Named(old) => {
+                if !known(scope, &old.text, later) && known(scope, &decl.name.text, later) {
+                    self.swapped(old, &decl.name);
+                    return None;
+                }
+                let ty = self.reference(scope, old, Some(later))?;
+                let facts = scope.facts(ty);
+                let facts = Facts { depth: facts.depth + 1, ..facts };
+                self.limits(decl, &facts)?;
+                Some(Declared::Type(TypeKind::Alias(ty), facts))
+            }
+            TypeDeclKind::Use(_) => {
+                let facts = Facts {
+                    size: 0,
+                    align: 1,
+                    depth: 1,
+                    caps: 0,
+                    canonical: 13,
+                    traits: Traits::default(),
+                };
+                Some(Declared::Type(TypeKind::Extern, facts))
+            }
+        }
+    }
+
+    fn alias(
+        &mut self,
+        scope: &Scope,
+        decl: &TypeDecl,
+        target: &ast::Name,
+        later: &Later<'_>,
+    ) -> Option<Declared> {
+        if let Some(ty) = builtin(&target.text) {
+            return Some(Declared::Alias(ty));
+        }
+        let name = &decl.name.text;
+        let entry = scope.entries.get(&target.text);
+        if builtin(name).is_some()
+            || (entry.is_none() && !later.by_name.contains_key(target.text.as_str()))
+        {
+            self.reference(scope, target, Some(later))?;
+        }
+        if entry.is_some_and(|entry| entry.meaning == Meaning::Broken) {
+            return None;
+        }
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::AliasOfType,
+                target.place,
+                format!("`{}` is not a builtin type", target.text),
+            )
+            .label("`alias` renames builtin types only")
+            .help(format!("write `typedef {} {name};`", target.text)),
+        );
+        None
+    }
+
+    fn structure(
+        &mut self,
+        scope: &Scope,
+        decl: &TypeDecl,
+        fields: &[ast::Arg],
+        later: &Later<'_>,
+    ) -> Option<Declared> {
+        let mut whole = true;
+        let mut list = Vec::with_capacity(fields.len());
+        let mut facts = Facts {
+            size: 0,
+            align: 1,
+            depth: 0,
+            caps: 0,
+            canonical: 2,
+            traits: Traits { copy: true, caps: false, gives_away: false, eq: true },
+        };
+        for field in fields {
+            let mut ty = self.reference(scope, &field.ty, Some(later));
+            match &field.suffix {
+                Suffix::None => {}
+                Suffix::Bound(bound) => ty = self.bounded(ty, &field.ty, &field.name, bound),
+                Suffix::Dynamic(length, _) => {
+                    ty = None;
+                    self.diagnostics.push(
+                        Diagnostic::new(
+                            Code::ArrayInStruct,
+                            length.place,
+                            "a dynamic array in a struct",
+                        )
+                        .note("only arguments of messages can be dynamic arrays")
+                        .help("pass it as an argument beside the struct"),
+                    );
+                }
+            }
+            let Some(ty) = ty else {
+                whole = false;
+                continue;
+            };
+            let part = scope.facts(ty);
+            facts.size = facts.size.next_multiple_of(part.align).saturating_add(part.size);
+            facts.align = facts.align.max(part.align);
+            facts.depth = facts.depth.max(part.depth);
+            facts.caps = facts.caps.saturating_add(part.caps);
+            facts.canonical =
+                facts.canonical.saturating_add(part.canonical + field.name.text.len() as u64 + 2);
+            facts.traits.copy &= part.traits.copy;
+            facts.traits.caps |= part.traits.caps;
+            facts.traits.gives_away |= part.traits.gives_away;
+            facts.traits.eq &= part.traits.eq;
+            let name = names::value(&field.name, &field.attrs);
+            list.push(Field { name, docs: field.attrs.docs.clone(), ty });
+        }
+        facts.size = facts.size.next_multiple_of(facts.align);
+        facts.depth += 1;
+        self.limits(decl, &facts)?;
+        whole.then_some(Declared::Type(TypeKind::Struct(list), facts))
+    }
+
+    fn array(
+        &mut self,
+        scope: &Scope,
+        decl: &TypeDecl,
+        elem: &ast::Name,
+        length: &ast::Int,
+        later: &Later<'_>,
+    ) -> Option<Declared> {
+        let ty = self.reference(scope, elem, Some(later));
+        let len = length.value.filter(|len| !length.negative && (1..=MAX_LENGTH).contains(len));
+        if len.is_none() && length.value.is_some() {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::BadLength,
+                    length.place,
+                    "the length of a fixed array is out of range",
+                )
+                .help(format!("choose a number from 1 to {MAX_LENGTH}")),
+            );
+        }
+        let (ty, len) = (ty?, len?);
+        self.no_cap_array(scope, ty, elem)?;
+        let part = scope.facts(ty);
+        let facts = Facts {
+            size: part.size * len,
+            depth: part.depth + 1,
+            canonical: part.canonical.saturating_add(8),
+            ..part
+        };
+        self.limits(decl, &facts)?;
+        Some(Declared::Type(TypeKind::Array { elem: ty, len }, facts))
+    }
+
+    fn limits(&mut self, decl: &TypeDecl, facts: &Facts) -> Option<()> {
+        let (code, message, help) = if facts.size > MAX_SIZE {
+            let message = format!("the type `{}` has {} bytes", decl.name.text, facts.size);
+            (
+                Code::TypeTooLarge,
+                message,
+                "a type has at most 65536 bytes; pass more as a dynamic array",
+            )
+        } else if facts.depth > MAX_DEPTH {
+            let message = format!("the type `{}` is nested too deeply", decl.name.text);
+            (Code::TypeTooDeep, message, "nest types at most 64 deep")
+        } else {
+            return Some(());
+        };
+        self.diagnostics.push(Diagnostic::new(code, decl.name.place, message).help(help));
+        None
+    }
+
+    /// What the name of a type stands for. `later` are declarations that do not count yet.
+    fn reference(
+        &mut self,
+        scope: &Scope,
+        name: &ast::Name,
+        later: Option<&Later<'_>>,
+    ) -> Option<Ty> {
+        match scope.entries.get(&name.text).map(|entry| entry.meaning) {
+            Some(Meaning::Alias(ty)) => return Some(ty),
+            Some(Meaning::Type(id)) => return Some(Ty::Named(id)),
+            Some(Meaning::Broken) => return None,
+            None => {}
+        }
+        if let Some(ty) = builtin(&name.text) {
+            return Some(ty);
+        }
+        match later.and_then(|later| Some((later, later.by_name.get(name.text.as_str())?))) {
+            Some((later, (index, decl))) if *index >= later.now => {
+                self.too_early(name, decl, *index, later)
+            }
+            _ => self.unknown(scope, name),
+        }
+        None
+    }
+
+    fn too_early(&mut self, name: &ast::Name, decl: &TypeDecl, index: usize, later: &Later<'_>) {
+        if index == later.now || mentions(decl, later.name) {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::RecursiveType,
+                    name.place,
+                    format!("`{}` contains itself", name.text),
+                )
+                .note("a value of it would have no end")
+                .help("send the parts in messages of their own, or as a dynamic array"),
+            );
+        } else {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::UseBeforeDeclaration,
+                    name.place,
+                    format!("`{}` is used before its declaration", name.text),
+                )
+                .also(decl.name.place, "declared here")
+                .help(format!("move the declaration of `{}` up", name.text)),
+            );
+        }
+    }
+
+    /// Complains about an unknown type, once for each name.
+    fn unknown(&mut self, scope: &Scope, name: &ast::Name) {
+        if scope.damaged || self.unknown.contains(&name.text) {
+            return;
+        }
+        self.unknown.insert(name.text.clone());
+        let message = format!("unknown type `{}`", name.text);
+        let diagnostic =
+            Diagnostic::new(Code::UnknownType, name.place, message).label("not declared");
+        let help = match self.similar(scope, &name.text) {
+            Some(similar) => format!("did you mean `{similar}`?"),
+            None => "declare it above, or import the file that declares it".to_owned(),
+        };
+        self.diagnostics.push(diagnostic.help(help));
+    }
+
+    /// The known name that is most like `name`.
+    fn similar(&mut self, scope: &Scope, name: &str) -> Option<String> {
+        self.suggestions = self.suggestions.checked_sub(1)?;
+        let most = (name.len() / 3).clamp(1, 3);
+        let declared = scope.order.iter().map(String::as_str).take(2_000);
+        let candidates = BUILTIN_NAMES.iter().copied().chain(declared);
+        let scored = candidates.filter_map(|known| Some((distance(name, known, most)?, known)));
+        scored.min_by_key(|(score, _)| *score).map(|(_, known)| known.to_owned())
+    }
+}
+
+/// What a declaration declares.
+enum Declared {
+    Alias(Ty),
+    Type(TypeKind, Facts),
+}
+
+/// A declaration of a name that is builtin.
+enum Redeclared {
+    /// The alias of `iref` or `errval` that the original's shared files hold: it changes nothing.
+    Original,
+    Builtin,
+}
+
+fn redeclared(decl: &TypeDecl) -> Option<Redeclared> {
+    let name = decl.name.text.as_str();
+    builtin(name)?;
+    match (&decl.kind, name) {
+        (TypeDeclKind::Alias(target), "iref" | "errval") if builtin(&target.text).is_some() => {
+            Some(Redeclared::Original)
+        }
+        _ => Some(Redeclared::Builtin),
+    }
+}
+
+fn known(scope: &Scope, name: &str, later: &Later<'_>) -> bool {
+    let declared_later = later.by_name.get(name).is_some_and(|(index, _)| *index > later.now);
+    scope.entries.contains_key(name) || builtin(name).is_some() || declared_later
+}
+
+/// Whether a declaration uses `name` itself.
+fn mentions(decl: &TypeDecl, name: &str) -> bool {
+    match &decl.kind {
+        TypeDeclKind::Struct(fields) => fields.iter().any(|field| field.ty.text == name),
+        TypeDeclKind::Array(old, _) | TypeDeclKind::Named(old) | TypeDeclKind::Alias(old) => {
+            old.text == name
+        }
+        TypeDeclKind::Enum(_) | TypeDeclKind::Use(_) => false,
+    }
+}
+
+/// How many letters have to be changed, added, removed or swapped with their neighbour, if at most `most`.
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len().abs_diff(b.len()) > most || a.len().max(b.len()) > 64 {
+        return None;
+    }
+    let mut rows = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let same = usize::from(!a[i - 1].eq_ignore_ascii_case(&b[j - 1]));
+                let mut best =
+                    (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + same);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            };
+        }
+    }
+    Some(rows[a.len()][b.len()]).filter(|&score| score <= most)
+}

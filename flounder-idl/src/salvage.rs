@@ -1,0 +1,157 @@
+//! What is left of an input with mistakes: enough for a macro to emit empty items of the right names, so that one mistake
+//! gives one error and not one for each use of the interface.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use proc_macro2::TokenStream;
+
+use crate::ast::{Attrs, Decl, Item, TypeDecl, TypeDeclKind, Unit, Word};
+use crate::model::Name;
+use crate::{ast, names, token};
+
+/// What can be told of a unit that has mistakes. No two names of one list are the same in Rust.
+#[derive(Debug, Clone, Default)]
+pub struct Salvage {
+    /// The interfaces whose names could be read.
+    pub interfaces: Vec<SalvagedInterface>,
+    /// Modules of types: their names and types. Those of import files are not known.
+    pub modules: Vec<SalvagedModule>,
+    /// Files that were read, so that the macro can tell Cargo about them.
+    pub files: Vec<PathBuf>,
+}
+
+/// An interface as far as it could be read.
+#[derive(Debug, Clone)]
+pub struct SalvagedInterface {
+    /// Its name.
+    pub name: Name,
+    /// Visibility tokens of the module (`pub` when none was written).
+    pub visibility: TokenStream,
+    /// Messages and rpcs, in order.
+    pub messages: Vec<SalvagedMessage>,
+    /// Types that it declares itself; aliases are not among them.
+    pub types: Vec<SalvagedType>,
+}
+
+/// A module of types as far as it could be read.
+#[derive(Debug, Clone)]
+pub struct SalvagedModule {
+    /// Its name.
+    pub name: Name,
+    /// Visibility tokens of the module (`pub` when none was written).
+    pub visibility: TokenStream,
+    /// Its types.
+    pub types: Vec<SalvagedType>,
+}
+
+/// A type of which the name is known.
+#[derive(Debug, Clone)]
+pub struct SalvagedType {
+    /// Its name, cased.
+    pub name: Name,
+    /// The elements, of an enumeration.
+    pub elements: Vec<Name>,
+}
+
+/// A message or an rpc as far as it could be read.
+#[derive(Debug, Clone)]
+pub struct SalvagedMessage {
+    /// Its name; an rpc is one and not two.
+    pub name: Name,
+    /// Whether it is an rpc.
+    pub rpc: bool,
+    /// The names of the arguments of a message, or of those that go with the call; `None` when they are not all known.
+    pub inputs: Option<Vec<Name>>,
+    /// The names of what comes back from an rpc.
+    pub outputs: Option<Vec<Name>>,
+}
+
+pub(crate) fn salvage(unit: &Unit, files: Vec<PathBuf>) -> Salvage {
+    let mut salvage = Salvage { files, ..Salvage::default() };
+    let mut seen = HashSet::new();
+    for item in &unit.items {
+        match item {
+            Item::Import(_) => {}
+            Item::Types(types) => {
+                if let Some(name) = fresh(&types.name, &types.attrs, &mut seen) {
+                    let visibility = names::visibility(&types.attrs);
+                    salvage.modules.push(SalvagedModule {
+                        name,
+                        visibility,
+                        types: declared(&types.body),
+                    });
+                }
+            }
+            Item::Interface(interface) => {
+                if let Some(name) = fresh(&interface.name, &interface.attrs, &mut seen) {
+                    let visibility = names::visibility(&interface.attrs);
+                    let (messages, types) = (messages(&interface.body), declared(&interface.body));
+                    salvage.interfaces.push(SalvagedInterface {
+                        name,
+                        visibility,
+                        messages,
+                        types,
+                    });
+                }
+            }
+        }
+    }
+    salvage
+}
+
+/// The name of an item, if it is one and was not seen before.
+fn fresh(name: &ast::Name, attrs: &Attrs, seen: &mut HashSet<String>) -> Option<Name> {
+    let name = names::value(name, attrs);
+    usable(&name).filter(|name| seen.insert(name.rust.to_string()))
+}
+
+fn usable(name: &Name) -> Option<Name> {
+    (token::reserved(&name.idl).is_none() && name.idl.is_ascii()).then(|| name.clone())
+}
+
+fn messages(body: &[Decl]) -> Vec<SalvagedMessage> {
+    let mut seen = HashSet::new();
+    let messages = body.iter().filter_map(|decl| match decl {
+        Decl::Message(message) => Some(message),
+        Decl::Import(_) | Decl::Type(_) => None,
+    });
+    messages
+        .filter_map(|message| {
+            let name = fresh(&message.name, &message.attrs, &mut seen)?;
+            let args = |out: bool| {
+                let args = message.args.iter();
+                let args = args.filter(|arg| (arg.direction == Some(ast::Direction::Out)) == out);
+                (!message.damaged)
+                    .then(|| args.map(|arg| names::value(&arg.name, &arg.attrs)).collect())
+            };
+            let rpc = message.word == Word::Rpc;
+            Some(SalvagedMessage { name, rpc, inputs: args(false), outputs: args(true) })
+        })
+        .collect()
+}
+
+fn declared(body: &[Decl]) -> Vec<SalvagedType> {
+    let mut seen = HashSet::new();
+    let types = body.iter().filter_map(|decl| match decl {
+        Decl::Type(decl) if !matches!(decl.kind, TypeDeclKind::Alias(_)) => Some(decl),
+        _ => None,
+    });
+    types.filter_map(|decl| declared_type(decl, &mut seen)).collect()
+}
+
+fn declared_type(decl: &TypeDecl, seen: &mut HashSet<String>) -> Option<SalvagedType> {
+    let name = usable(&names::cased(&decl.name, &decl.attrs))
+        .filter(|name| seen.insert(name.rust.to_string()))?;
+    let mut elements = Vec::new();
+    if let TypeDeclKind::Enum(list) = &decl.kind {
+        let mut seen = HashSet::new();
+        let names = list.iter().map(|element| names::cased(&element.name, &element.attrs));
+        elements.extend(
+            names
+                .filter_map(|name| usable(&name))
+                .filter(|name| seen.insert(name.rust.to_string())),
+        );
+    }
+    Some(SalvagedType { name, elements })
+}
