@@ -1,1 +1,36 @@
-//! The runtime of flounder: wire, waitset, bindings, and the contract of an interconnect driver.
+//! The runtime of `flounder`: wire, waitset, bindings, and the contract of an interconnect driver.
+//!
+//! The crate knows no driver and no monitor. Programs use it through the facade crate `flounder`; drivers are written
+//! against [`channel`], brokers against [`export::Broker`].
+
+#![deny(unsafe_code)]
+
+extern crate self as flounder_rt;
+
+pub mod barrier;
+pub mod bind;
+pub mod binding;
+mod broker;
+pub mod cap;
+pub mod channel;
+pub mod export;
+pub mod interface;
+pub mod iref;
+pub mod notify;
+pub mod peer;
+pub mod waitset;
+pub mod wire;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use bind::BindError;
+pub use binding::{BindingError, ControlError, Rejected, RpcError, Sent, TxError};
+pub use cap::Cap;
+pub use channel::Control;
+pub use export::{ExportError, Exported, Refusal};
+pub use interface::Interface;
+pub use iref::{Errval, Iref};
+pub use peer::Peer;
+pub use waitset::{DispatchError, Outcome, Waitset};

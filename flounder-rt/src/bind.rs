@@ -1,0 +1,488 @@
+//! Binding to a service (TN-011 sections 3.1.2 and 4.3.2).
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::future::{Future, IntoFuture};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::binding::{Deliver, Endpoint};
+use crate::channel::{Channel, ConnectError, Connector, End};
+use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
+use crate::interface::Interface;
+use crate::iref::Iref;
+use crate::notify::Notifier;
+use crate::peer::Peer;
+use crate::waitset::{DispatchError, Outcome, Remote, Timer, Waitset};
+
+/// How long a bind may take, by default.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A bind that is about to start.
+#[must_use = "nothing is bound before `on_bound`, `wait` or `.await`"]
+pub struct Bind<B> {
+    iref: Iref,
+    waitset: Waitset,
+    interface: &'static Interface,
+    broker: &'static dyn Broker,
+    handler: Box<dyn Deliver>,
+    wrap: fn(Endpoint) -> B,
+    drivers: Vec<String>,
+    deadline: Duration,
+    buffer: usize,
+}
+
+impl<B: 'static> Bind<B> {
+    /// Used by generated code.
+    #[doc(hidden)]
+    pub fn new(
+        iref: Iref,
+        waitset: &Waitset,
+        interface: &'static Interface,
+        broker: &'static dyn Broker,
+        handler: Box<dyn Deliver>,
+        wrap: fn(Endpoint) -> B,
+    ) -> Self {
+        let waitset = waitset.clone();
+        let (drivers, deadline, buffer) = (Vec::new(), DEFAULT_DEADLINE, 0);
+        Self { iref, waitset, interface, broker, handler, wrap, drivers, deadline, buffer }
+    }
+
+    /// Uses this driver and no other.
+    pub fn driver(self, name: impl Into<String>) -> Self {
+        self.drivers([name.into()])
+    }
+
+    /// Tries these drivers, in order.
+    pub fn drivers<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.drivers = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Gives up after this time (5 seconds by default).
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Asks for about this many bytes of buffer in each direction, where the driver has one to size.
+    pub const fn buffer(mut self, bytes: usize) -> Self {
+        self.buffer = bytes;
+        self
+    }
+
+    /// Starts; `callback` runs once from the waitset, with the binding or the reason why there is none.
+    ///
+    /// # Errors
+    /// None at present; the result leaves room for drivers that fail before they start.
+    pub fn on_bound<O: IntoOutcome>(
+        self,
+        callback: impl FnOnce(Result<B, BindError>) -> O + 'static,
+    ) -> Result<(), BindError> {
+        let wrap = self.wrap;
+        self.start(Box::new(move |result| callback(result.map(wrap)).into_outcome()));
+        Ok(())
+    }
+
+    /// Binds, dispatching the waitset meanwhile.
+    ///
+    /// # Errors
+    /// [`BindError`]. A callback that fails meanwhile ends the bind with [`BindError::Dispatch`].
+    pub fn wait(self) -> Result<B, BindError> {
+        let waitset = self.waitset.clone();
+        let result = waitset.block_on(self.into_future());
+        result.unwrap_or_else(|error| Err(BindError::Dispatch(error.to_string())))
+    }
+
+    fn start(self, done: Done) {
+        let waitset = self.waitset;
+        let ticket = waitset.binds().next.get();
+        waitset.binds().next.set(ticket + 1);
+        let timer = waitset.after(self.deadline, move |waitset| {
+            waitset.finish_bind(ticket, Err(BindError::Deadline))
+        });
+        let bind = PendingBind { interface: self.interface, handler: self.handler, done, timer };
+        waitset.binds().table.borrow_mut().insert(ticket, bind);
+        let reply = BindReply { remote: waitset.remote(), ticket, open: true };
+        self.broker.bind(BindRequest {
+            iref: self.iref,
+            interface: self.interface,
+            drivers: self.drivers,
+            deadline: self.deadline,
+            buffer: self.buffer,
+            reply,
+        });
+    }
+}
+
+impl<B> fmt::Debug for Bind<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bind")
+            .field("iref", &self.iref)
+            .field("interface", &self.interface.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: 'static> IntoFuture for Bind<B> {
+    type Output = Result<B, BindError>;
+    type IntoFuture = Binding<B>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let slot = Rc::new(Slot { result: Cell::new(None), waker: Cell::new(None) });
+        let theirs = Rc::clone(&slot);
+        let wrap = self.wrap;
+        self.start(Box::new(move |result| {
+            theirs.result.set(Some(result.map(wrap)));
+            if let Some(waker) = theirs.waker.take() {
+                waker.wake();
+            }
+            Ok(())
+        }));
+        Binding(slot)
+    }
+}
+
+/// A bind in progress. Dropped, the binding is torn down as soon as it is made.
+pub struct Binding<B>(Rc<Slot<B>>);
+
+struct Slot<B> {
+    result: Cell<Option<Result<B, BindError>>>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl<B> Future for Binding<B> {
+    type Output = Result<B, BindError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.0.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                self.0.waker.set(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<B> fmt::Debug for Binding<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding").finish_non_exhaustive()
+    }
+}
+
+/// What a client asks of its broker.
+#[derive(Debug)]
+pub struct BindRequest {
+    /// The service.
+    pub iref: Iref,
+    /// The client's interface.
+    pub interface: &'static Interface,
+    /// Drivers to try, in order; empty for the recommended ones.
+    pub drivers: Vec<String>,
+    /// How long the bind may take; the client gives up by itself then.
+    pub deadline: Duration,
+    /// Bytes of buffer wanted; 0 for the driver's default.
+    pub buffer: usize,
+    /// Where the result goes.
+    pub reply: BindReply,
+}
+
+/// Where the result of a bind goes, from any thread. Dropped unused, the bind fails.
+#[derive(Debug)]
+pub struct BindReply {
+    remote: Arc<Remote>,
+    ticket: u64,
+    open: bool,
+}
+
+impl BindReply {
+    /// The client's end of the channel is ready.
+    pub fn bound(mut self, channel: Box<dyn Channel + Send>, notifier: Notifier, peer: Peer) {
+        self.open = false;
+        let ticket = self.ticket;
+        self.remote.post(move |waitset| {
+            waitset.finish_bind(ticket, Ok((channel as _, notifier, peer, None)))
+        });
+    }
+
+    /// The bind has failed.
+    pub fn failed(mut self, error: BindError) {
+        self.fail(error);
+    }
+
+    fn fail(&mut self, error: BindError) {
+        self.open = false;
+        let ticket = self.ticket;
+        self.remote.post(move |waitset| waitset.finish_bind(ticket, Err(error)));
+    }
+}
+
+impl Drop for BindReply {
+    fn drop(&mut self) {
+        if self.open {
+            self.fail(BindError::Broker("the request was lost".into()));
+        }
+    }
+}
+
+type Done = Box<dyn FnOnce(Result<Endpoint, BindError>) -> Outcome>;
+type Made = (Box<dyn Channel>, Notifier, Peer, Option<Endpoint>);
+
+/// The binds of one waitset that wait for their result.
+#[derive(Default)]
+pub(crate) struct Pending {
+    next: Cell<u64>,
+    table: RefCell<HashMap<u64, PendingBind>>,
+}
+
+struct PendingBind {
+    interface: &'static Interface,
+    handler: Box<dyn Deliver>,
+    done: Done,
+    timer: Timer,
+}
+
+impl Waitset {
+    /// Puts the client's binding on its channel and runs its callback. A result that comes too late is dropped, and the
+    /// service sees the binding end.
+    fn finish_bind(&self, ticket: u64, result: Result<Made, BindError>) -> Outcome {
+        let pending = self.binds().table.borrow_mut().remove(&ticket);
+        let Some(PendingBind { interface, handler, done, timer }) = pending else {
+            if let Ok((mut channel, ..)) = result {
+                channel.close();
+            }
+            return Ok(());
+        };
+        timer.cancel();
+        done(result.and_then(|(channel, notifier, peer, twin)| {
+            let endpoint = Endpoint::attach_from(channel, self, interface, handler, notifier, peer)
+                .map_err(|error| BindError::Drivers(vec![("attach".into(), error.into())]))?;
+            if let Some(twin) = twin {
+                endpoint.pair_with(&twin);
+            }
+            Ok(endpoint)
+        }))
+    }
+}
+
+/// A service's side of a failed bind, as it travels to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BindRefusal {
+    /// There is no such service (any more). `MON_ERR_INVALID_IREF`
+    NoService,
+    /// The service has another interface, or another version of it: its name, and the name and digest of its messages.
+    Interface {
+        /// Name of the service's interface.
+        name: String,
+        /// Name and digest of its messages, in order.
+        table: Vec<(String, u128)>,
+    },
+    /// This driver made no channel; another may.
+    Driver(ConnectError),
+    /// The connect callback said no.
+    Service(Refusal),
+}
+
+impl BindRefusal {
+    /// As the client with `interface` sees it; [`BindRefusal::Driver`] is for the caller to collect.
+    #[must_use]
+    pub fn into_error(self, driver: &str, interface: &Interface) -> BindError {
+        match self {
+            Self::NoService => BindError::NoService,
+            Self::Interface { name, table } if name == interface.name => {
+                BindError::Version { message: interface.first_difference(&table), interface: name }
+            }
+            Self::Interface { name, .. } => {
+                BindError::Interface { expected: interface.name.to_owned(), found: name }
+            }
+            Self::Driver(error) => BindError::Drivers(vec![(driver.to_owned(), error)]),
+            Self::Service(refusal) => BindError::Refused(refusal),
+        }
+    }
+}
+
+/// Why there is no binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BindError {
+    /// There is no such service (any more). `MON_ERR_INVALID_IREF`
+    NoService,
+    /// The service refused. Its code and its reason.
+    Refused(Refusal),
+    /// The service has another version of the interface.
+    Version {
+        /// The interface.
+        interface: String,
+        /// The first message that differs.
+        message: String,
+    },
+    /// The service has another interface.
+    Interface {
+        /// What the client has.
+        expected: String,
+        /// What the service has.
+        found: String,
+    },
+    /// No driver could do it: what each said. `FLOUNDER_ERR_GENERIC_BIND_NO_MORE_DRIVERS`
+    Drivers(Vec<(String, ConnectError)>),
+    /// There is no driver of this name.
+    UnknownDriver(String),
+    /// The deadline passed.
+    Deadline,
+    /// The broker failed.
+    Broker(String),
+    /// A callback failed while the bind was waited for.
+    Dispatch(String),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoService => f.write_str("there is no such service"),
+            Self::Refused(refusal) => fmt::Display::fmt(refusal, f),
+            Self::Version { interface, message } => {
+                write!(
+                    f,
+                    "the service has another version of interface {interface}: message {message} differs"
+                )
+            }
+            Self::Interface { expected, found } => {
+                write!(f, "the service has interface {found}, not {expected}")
+            }
+            Self::Drivers(errors) => {
+                f.write_str("no driver could connect")?;
+                errors.iter().try_for_each(|(driver, error)| write!(f, "; {driver}: {error}"))
+            }
+            Self::UnknownDriver(name) => write!(f, "there is no driver called {name}"),
+            Self::Deadline => f.write_str("the deadline passed before the service answered"),
+            Self::Broker(why) => write!(f, "the monitor failed: {why}"),
+            Self::Dispatch(why) => write!(f, "interrupted: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+impl From<DispatchError> for BindError {
+    fn from(error: DispatchError) -> Self {
+        Self::Dispatch(error.to_string())
+    }
+}
+
+/// Binds within this process: to a service of the client's own thread, or of another. For brokers.
+///
+/// `connectors` are tried in order; one that does not reach is passed over, and a refusal of the service is final.
+pub fn bind_in_process(
+    service: &ServiceEntry,
+    connectors: Vec<Arc<dyn Connector>>,
+    request: BindRequest,
+) {
+    let key = service.key;
+    let client = Client {
+        peer: Peer::this_process(),
+        fingerprint: request.interface.fingerprint,
+        connection: 0,
+        buffer: request.buffer,
+    };
+    match Waitset::local(&service.remote) {
+        Some(waitset) => waitset.post(move |waitset| {
+            admit_local(waitset, key, &client, &connectors, request);
+            Ok(())
+        }),
+        None => service.remote.post(move |waitset| {
+            admit_thread(waitset, key, &client, &connectors, request);
+            Ok(())
+        }),
+    }
+}
+
+/// Both ends are in this thread.
+fn admit_local(
+    waitset: &Waitset,
+    key: u64,
+    client: &Client,
+    connectors: &[Arc<dyn Connector>],
+    request: BindRequest,
+) {
+    let near = near_end(&request);
+    let made = first(connectors, |connector| {
+        waitset.admit(key, client, |far| {
+            let (ours, theirs) = connector.pair_local(&near, far)?;
+            Ok((theirs, ours))
+        })
+    });
+    match made {
+        Ok((service, channel, _)) => {
+            let BindReply { ticket, ref remote, .. } = request.reply;
+            let own = Waitset::local(remote);
+            let mut reply = request.reply;
+            reply.open = false;
+            if let Some(own) = own {
+                let made = (channel, near.notifier, client.peer.clone(), Some(service));
+                own.post(move |waitset| waitset.finish_bind(ticket, Ok(made)));
+            }
+        }
+        Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
+    }
+}
+
+/// The client is in another thread.
+fn admit_thread(
+    waitset: &Waitset,
+    key: u64,
+    client: &Client,
+    connectors: &[Arc<dyn Connector>],
+    request: BindRequest,
+) {
+    let near = near_end(&request);
+    let made = first(connectors, |connector| {
+        waitset.admit(key, client, |far| {
+            let (ours, theirs) = connector.pair(&near, far)?;
+            Ok((theirs as Box<dyn Channel>, ours))
+        })
+    });
+    match made {
+        Ok((_, channel, _)) => request.reply.bound(channel, near.notifier, client.peer.clone()),
+        Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
+    }
+}
+
+fn near_end(request: &BindRequest) -> End {
+    End { notifier: Notifier::new(), connection: 0, buffer: request.buffer }
+}
+
+/// What came of trying drivers in turn.
+enum Failed {
+    Drivers(Vec<(String, ConnectError)>),
+    Final(BindRefusal),
+}
+
+impl Failed {
+    fn into_bind_error(self, interface: &Interface) -> BindError {
+        match self {
+            Self::Drivers(errors) => BindError::Drivers(errors),
+            Self::Final(refusal) => refusal.into_error("", interface),
+        }
+    }
+}
+
+fn first<T>(
+    connectors: &[Arc<dyn Connector>],
+    mut attempt: impl FnMut(&Arc<dyn Connector>) -> Result<T, BindRefusal>,
+) -> Result<T, Failed> {
+    let mut errors = Vec::new();
+    for connector in connectors {
+        match attempt(connector) {
+            Ok(made) => return Ok(made),
+            Err(BindRefusal::Driver(error)) => errors.push((connector.name().to_owned(), error)),
+            Err(refusal) => return Err(Failed::Final(refusal)),
+        }
+    }
+    Err(Failed::Drivers(errors))
+}

@@ -1,0 +1,254 @@
+//! What can go wrong on a binding.
+
+use core::fmt;
+use std::error::Error;
+use std::io;
+
+use crate::channel::{CapRefusal, ChannelError, ProtocolError};
+use crate::wire::{DecodeError, TooLong};
+
+/// Why a message was not accepted. The binding is as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TxError {
+    /// A message is going out already; try again from its continuation or from `register_send`.
+    /// `FLOUNDER_ERR_TX_BUSY`
+    Busy,
+    /// The binding has ended; its error handler was told why.
+    Closed,
+    /// A string or array is longer than the interface allows. `FLOUNDER_ERR_TX_MSG_SIZE`
+    TooLong {
+        /// The argument.
+        arg: &'static str,
+        /// Its length and its maximum.
+        length: TooLong,
+    },
+    /// A capability could not be copied; the number is the system's (`EMFILE`).
+    CapCopy(i32),
+    /// The capabilities may not or cannot be sent. `LIB_ERR_MONITOR_CAP_SEND`
+    CapsRefused(CapRefusal),
+}
+
+impl TxError {
+    /// A value of `arg` is too long.
+    #[cold]
+    #[must_use]
+    pub const fn too_long(arg: &'static str, length: TooLong) -> Self {
+        Self::TooLong { arg, length }
+    }
+
+    /// A capability could not be copied.
+    #[cold]
+    #[must_use]
+    pub fn cap_copy(error: io::Error) -> Self {
+        Self::CapCopy(error.raw_os_error().unwrap_or(0))
+    }
+}
+
+impl fmt::Display for TxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => f.write_str("the binding is busy with another message"),
+            Self::Closed => f.write_str("the binding has ended"),
+            Self::TooLong { arg, length } => write!(f, "argument {arg}: {length}"),
+            Self::CapCopy(errno) => {
+                write!(f, "a capability cannot be copied: {}", io::Error::from_raw_os_error(*errno))
+            }
+            Self::CapsRefused(refusal) => fmt::Display::fmt(refusal, f),
+        }
+    }
+}
+
+impl Error for TxError {}
+
+/// A message was not accepted; the capabilities it would have given away are back.
+#[derive(Debug)]
+pub struct Rejected<T> {
+    /// Why.
+    pub error: TxError,
+    /// What it would have given away: the value, or a tuple of them in order.
+    pub given: T,
+}
+
+impl<T> fmt::Display for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl<T: fmt::Debug> Error for Rejected<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// What a binding tells its error handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BindingError {
+    /// The peer tore the binding down.
+    Closed,
+    /// The peer's process died.
+    PeerDied,
+    /// The peer sent words that no sender of the interface writes.
+    Decode {
+        /// The message.
+        message: &'static str,
+        /// What is wrong with them.
+        error: DecodeError,
+    },
+    /// The peer broke the protocol of the channel.
+    Protocol(ProtocolError),
+    /// A system call on the channel failed; the number is the system's.
+    Os(i32),
+    /// Capabilities of a message were refused on their way in or out. That message is lost; the binding goes on.
+    CapsRefused(CapRefusal),
+    /// A message came for which there is no handler. It is lost; the binding goes on.
+    NoHandler {
+        /// The message.
+        message: &'static str,
+    },
+    /// A reply could not be sent; the caller was told that none will come. The binding goes on.
+    Reply(TxError),
+}
+
+impl BindingError {
+    /// Whether the binding has ended.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        !matches!(self, Self::CapsRefused(_) | Self::NoHandler { .. } | Self::Reply(_))
+    }
+}
+
+impl From<ChannelError> for BindingError {
+    fn from(error: ChannelError) -> Self {
+        match error {
+            ChannelError::Closed => Self::Closed,
+            ChannelError::PeerDied => Self::PeerDied,
+            ChannelError::Protocol(error) => Self::Protocol(error),
+            ChannelError::Caps(refusal) => Self::CapsRefused(refusal),
+            ChannelError::Os(errno) => Self::Os(errno),
+        }
+    }
+}
+
+impl fmt::Display for BindingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the peer closed the binding"),
+            Self::PeerDied => f.write_str("the peer died"),
+            Self::Decode { message, .. } => write!(f, "message {message} cannot be decoded"),
+            Self::Protocol(_) => f.write_str("the peer broke the protocol"),
+            Self::Os(errno) => {
+                write!(f, "the channel failed: {}", io::Error::from_raw_os_error(*errno))
+            }
+            Self::CapsRefused(_) => f.write_str("capabilities of a message were refused"),
+            Self::NoHandler { message } => write!(f, "message {message} has no handler"),
+            Self::Reply(_) => f.write_str("a reply could not be sent"),
+        }
+    }
+}
+
+impl Error for BindingError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Decode { error, .. } => Some(error),
+            Self::Protocol(error) => Some(error),
+            Self::CapsRefused(refusal) => Some(refusal),
+            Self::Reply(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a call gave no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RpcError {
+    /// The call was not accepted.
+    Tx(TxError),
+    /// The binding ended before the reply came.
+    Closed(BindingError),
+    /// The service dropped the call without a reply.
+    NoReply,
+    /// The reply, or the call, was lost with its capabilities.
+    CapsRefused(CapRefusal),
+    /// The reply cannot be decoded; the binding has ended.
+    Decode(DecodeError),
+    /// The call would wait for a handler that is running below it; use the asynchronous form there.
+    WouldDeadlock,
+    /// The deadline passed; a reply that comes later is discarded.
+    Deadline,
+    /// The waitset cannot block; the number is the system's.
+    Os(i32),
+}
+
+impl From<TxError> for RpcError {
+    fn from(error: TxError) -> Self {
+        Self::Tx(error)
+    }
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tx(error) => fmt::Display::fmt(error, f),
+            Self::Closed(_) => f.write_str("the binding ended before the reply came"),
+            Self::NoReply => f.write_str("the service dropped the call without a reply"),
+            Self::CapsRefused(refusal) => fmt::Display::fmt(refusal, f),
+            Self::Decode(_) => f.write_str("the reply cannot be decoded"),
+            Self::WouldDeadlock => f.write_str(
+                "a blocking call would wait for a handler that is running below it; use the asynchronous form",
+            ),
+            Self::Deadline => f.write_str("the deadline passed"),
+            Self::Os(errno) => write!(f, "the waitset cannot block: {}", io::Error::from_raw_os_error(*errno)),
+        }
+    }
+}
+
+impl Error for RpcError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Tx(error) => Some(error),
+            Self::Closed(error) => Some(error),
+            Self::Decode(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why an operation on a binding failed. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The binding has ended.
+    Closed,
+    /// A send callback is registered already. `LIB_ERR_CHAN_ALREADY_REGISTERED`
+    AlreadyRegistered,
+    /// The waitset cannot watch the channel; the number is the system's. `FLOUNDER_ERR_CHANGE_WAITSET`
+    Os(i32),
+}
+
+impl From<io::Error> for ControlError {
+    fn from(error: io::Error) -> Self {
+        Self::Os(error.raw_os_error().unwrap_or(0))
+    }
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the binding has ended"),
+            Self::AlreadyRegistered => f.write_str("a send callback is registered already"),
+            Self::Os(errno) => {
+                write!(
+                    f,
+                    "the waitset cannot watch the channel: {}",
+                    io::Error::from_raw_os_error(*errno)
+                )
+            }
+        }
+    }
+}
+
+impl Error for ControlError {}

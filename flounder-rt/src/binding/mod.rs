@@ -1,0 +1,788 @@
+//! One end of a channel with an interface on top: the binding object of TN-011 section 3.2.
+//!
+//! ```text
+//!   tx_* --> [ one outgoing slot ] --> Channel::send          states of the slot
+//!   reply -> [ backlog of replies ]-'                            Free --send--> Free      (the channel took it all)
+//!                                                                Free --send--> Sending   (it took a part)
+//!   handler <-- decode <-- [ Incoming ] <-- Channel::recv        Sending --ready--> Free  (continuation is posted)
+//!                                                                any --error, teardown--> Closed
+//! ```
+//! A binding belongs to the thread of its waitset and costs no lock and no atomic operation. User code is called from
+//! [`Core::turn`] only, which runs from a waitset, with nothing borrowed: the receiver (handler and message) is taken
+//! out of the binding while it runs, so a nested dispatch finds the binding busy and passes it over.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+
+use crate::cap::Cap;
+use crate::channel::{
+    Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE, Readiness, Recv,
+};
+use crate::interface::Interface;
+use crate::notify::Notifier;
+use crate::peer::Peer;
+use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
+use crate::wire::{DecodeError, Gather};
+
+mod calls;
+mod error;
+mod reply;
+mod sent;
+
+use calls::Calls;
+pub use calls::{Call, Reply};
+pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
+pub use reply::ReplyToken;
+pub use sent::Sent;
+
+/// Replies that may be owed at a time; a service that owes more receives nothing until it has answered some.
+pub const MAX_OWED_REPLIES: usize = 1024;
+
+/// What a generated module gives to its binding: the receive handlers behind the decoder.
+pub trait Deliver {
+    /// Decodes `message` and runs its handler.
+    ///
+    /// # Errors
+    /// If the words are not those of a message of the interface; the binding ends then.
+    fn deliver(&mut self, endpoint: &Endpoint, message: Received<'_>) -> Result<(), DecodeError>;
+
+    /// Runs the error handler.
+    fn error(&mut self, endpoint: &Endpoint, error: BindingError);
+}
+
+/// A message that has come, in private memory.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// Its number.
+    pub number: u16,
+    /// Its words.
+    pub words: &'a [u64],
+    /// Its capabilities.
+    pub caps: Vec<Cap>,
+}
+
+/// A handle to a binding: what every generated `Binding` is underneath, and derefs to.
+///
+/// Clones are handles to the same binding. When the last handle of a client is dropped the binding is torn down; the
+/// bindings of a service are kept by its export until they end.
+pub struct Endpoint(Rc<Core>);
+
+pub(crate) struct Core {
+    myself: Weak<Core>,
+    interface: &'static Interface,
+    peer: Peer,
+    driver: &'static str,
+    notifier: Notifier,
+    /// Live handles of the user.
+    handles: Cell<usize>,
+    /// Whether the binding lives without handles.
+    kept: Cell<bool>,
+    place: RefCell<Place>,
+    token: Cell<u64>,
+    /// Whether the channel has no descriptor to tell of its events.
+    polled: bool,
+    io: RefCell<Io>,
+    /// Handler and incoming message; absent while a handler runs, and at the end.
+    receiver: Cell<Option<Box<Receiver>>>,
+    /// The other end, when it is in this thread.
+    twin: RefCell<Weak<Core>>,
+    calls: Calls,
+    /// Replies owed by this end.
+    owed: Cell<usize>,
+    peer_dead: Cell<bool>,
+    /// Why the binding ended, until the error handler has been told.
+    untold: RefCell<VecDeque<BindingError>>,
+    ended: RefCell<Option<BindingError>>,
+}
+
+/// Where the binding is registered.
+struct Place {
+    waitset: WeakWaitset,
+}
+
+struct Receiver {
+    incoming: Incoming,
+    handler: Box<dyn Deliver>,
+}
+
+struct Io {
+    state: TxState,
+    channel: Box<dyn Channel>,
+    slot: Owned,
+    /// Words of the slot that the channel has taken.
+    taken: usize,
+    /// Messages accepted, and messages sent, since the beginning.
+    accepted: u64,
+    sent: u64,
+    /// Serial of the last message that was lost from the slot.
+    lost: u64,
+    continuation: Option<sent::Continuation>,
+    /// Asynchronous calls that wait for the slot.
+    wakers: Vec<core::task::Waker>,
+    register_send: Option<(Waitset, SendCallback)>,
+    backlog: VecDeque<Owned>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TxState {
+    Free,
+    Sending,
+    Closed,
+}
+
+type SendCallback = Box<dyn FnOnce(&Waitset) -> Outcome>;
+
+/// A message put together in memory of its own.
+#[derive(Debug, Default)]
+struct Owned {
+    number: u16,
+    words: Vec<u64>,
+    caps: Vec<Cap>,
+    cap_count: usize,
+}
+
+impl Endpoint {
+    /// Puts a binding on a channel that is connected.
+    ///
+    /// The binding lives as long as its handles; [`Endpoint::keep`] lets it live until it ends by itself.
+    ///
+    /// # Errors
+    /// If the waitset cannot watch the channel.
+    pub fn attach(
+        channel: Box<dyn Channel>,
+        waitset: &Waitset,
+        interface: &'static Interface,
+        handler: Box<dyn Deliver>,
+    ) -> io::Result<Self> {
+        Self::attach_from(
+            channel,
+            waitset,
+            interface,
+            handler,
+            Notifier::new(),
+            Peer::this_process(),
+        )
+    }
+
+    /// As [`attach`](Endpoint::attach), for a channel that was made with `notifier` and leads to `peer`.
+    ///
+    /// # Errors
+    /// If the waitset cannot watch the channel.
+    pub fn attach_from(
+        mut channel: Box<dyn Channel>,
+        waitset: &Waitset,
+        interface: &'static Interface,
+        handler: Box<dyn Deliver>,
+        notifier: Notifier,
+        peer: Peer,
+    ) -> io::Result<Self> {
+        channel.attached(waitset)?;
+        let polled = matches!(channel.readiness(), Readiness::Polled);
+        let core = Rc::new_cyclic(|myself| Core {
+            myself: myself.clone(),
+            interface,
+            peer,
+            driver: channel.driver(),
+            notifier,
+            handles: Cell::new(1),
+            kept: Cell::new(false),
+            place: RefCell::new(Place { waitset: waitset.downgrade() }),
+            token: Cell::new(u64::MAX),
+            polled,
+            io: RefCell::new(Io {
+                state: TxState::Free,
+                channel,
+                slot: Owned::default(),
+                taken: 0,
+                accepted: 0,
+                sent: 0,
+                lost: 0,
+                continuation: None,
+                wakers: Vec::new(),
+                register_send: None,
+                backlog: VecDeque::new(),
+            }),
+            receiver: Cell::new(Some(Box::new(Receiver {
+                incoming: Incoming::new(interface.limits),
+                handler,
+            }))),
+            twin: RefCell::new(Weak::new()),
+            calls: Calls::default(),
+            owed: Cell::new(0),
+            peer_dead: Cell::new(false),
+            untold: RefCell::default(),
+            ended: RefCell::new(None),
+        });
+        core.register(waitset)?;
+        Ok(Self(core))
+    }
+
+    /// Lets the binding live without handles, until either side tears it down.
+    pub fn keep(&self) {
+        self.0.kept.set(true);
+    }
+
+    /// Whether a message would be accepted now.
+    #[inline]
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        self.0.io.borrow().state == TxState::Free
+    }
+
+    /// Runs `callback` once from `waitset` when a message is likely to be accepted: at once if one would be now, or when
+    /// the message in the slot is sent or fails. Nothing is reserved: the callback may find the binding busy again.
+    ///
+    /// # Errors
+    /// [`ControlError::AlreadyRegistered`] if another waits; [`ControlError::Closed`].
+    pub fn register_send(
+        &self,
+        waitset: &Waitset,
+        callback: impl FnOnce(&Waitset) -> Outcome + 'static,
+    ) -> Result<(), ControlError> {
+        let io = &mut *self.0.io.borrow_mut();
+        match io.state {
+            TxState::Closed => return Err(ControlError::Closed),
+            _ if io.register_send.is_some() => return Err(ControlError::AlreadyRegistered),
+            TxState::Free => waitset.post(callback),
+            TxState::Sending => io.register_send = Some((waitset.clone(), Box::new(callback))),
+        }
+        Ok(())
+    }
+
+    /// Moves the binding to another waitset of the same thread: its handlers and continuations run from there.
+    ///
+    /// # Errors
+    /// [`ControlError::Os`] if that waitset cannot watch the channel: the binding stays where it is.
+    pub fn change_waitset(&self, waitset: &Waitset) -> Result<(), ControlError> {
+        let core = &self.0;
+        let old = core.waitset();
+        if core.io.borrow().state == TxState::Closed {
+            return Err(ControlError::Closed);
+        }
+        if old.as_ref().is_some_and(|old| old.same(waitset)) {
+            return Ok(());
+        }
+        core.io.borrow_mut().channel.attached(waitset)?;
+        let before = core.token.get();
+        core.register(waitset)?;
+        if let Some(old) = old {
+            core.unregister(&old, before);
+        }
+        Ok(())
+    }
+
+    /// Carries out a control operation; drivers to which it means nothing do nothing.
+    ///
+    /// # Errors
+    /// [`ControlError::Closed`].
+    pub fn control(&self, control: Control) -> Result<(), ControlError> {
+        let io = &mut *self.0.io.borrow_mut();
+        if io.state == TxState::Closed {
+            return Err(ControlError::Closed);
+        }
+        io.channel.control(control).map_err(|_| ControlError::Closed)
+    }
+
+    /// Tears the binding down. The peer gets what was sent before and then [`BindingError::Closed`]; a message that is
+    /// still in the slot is dropped with its continuation; calls that wait end with an error. The own error handler is
+    /// not called. Does nothing the second time. `IDC_CONTROL_TEARDOWN`
+    pub fn teardown(&self) {
+        self.0.end(BindingError::Closed, false);
+    }
+
+    /// Why the binding ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<BindingError> {
+        self.0.ended.borrow().clone()
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.0.peer
+    }
+
+    /// The driver that was chosen.
+    #[must_use]
+    pub fn driver(&self) -> &'static str {
+        self.0.driver
+    }
+
+    /// The interface.
+    #[must_use]
+    pub fn interface(&self) -> &'static Interface {
+        self.0.interface
+    }
+
+    /// The waitset that serves the binding, unless it is gone.
+    #[must_use]
+    pub fn waitset(&self) -> Option<Waitset> {
+        self.0.waitset()
+    }
+
+    /// Sends a message without capabilities. Used by generated code.
+    ///
+    /// # Errors
+    /// [`TxError::Busy`] or [`TxError::Closed`].
+    #[inline]
+    #[doc(hidden)]
+    pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]]) -> Result<Sent<'_>, TxError> {
+        self.send_caps(number, fixed, tails, &mut Vec::new())
+    }
+
+    /// Sends a message; on an error its capabilities are still in `caps`. Used by generated code.
+    ///
+    /// # Errors
+    /// [`TxError::Busy`] or [`TxError::Closed`].
+    #[inline]
+    #[doc(hidden)]
+    pub fn send_caps(
+        &self,
+        number: u16,
+        fixed: &[u64],
+        tails: &[&[u8]],
+        caps: &mut Vec<Cap>,
+    ) -> Result<Sent<'_>, TxError> {
+        let core = &*self.0;
+        let serial = core.accept(number, Gather { fixed, tails }, caps)?;
+        Ok(Sent::new(self, serial))
+    }
+
+    pub(crate) fn pair_with(&self, other: &Self) {
+        *self.0.twin.borrow_mut() = Rc::downgrade(&other.0);
+        *other.0.twin.borrow_mut() = Rc::downgrade(&self.0);
+    }
+
+    /// What identifies the binding to [`Remote::peer_died`](crate::waitset::Remote::peer_died).
+    #[must_use]
+    pub fn token(&self) -> u64 {
+        self.0.token.get()
+    }
+}
+
+impl Clone for Endpoint {
+    #[inline]
+    fn clone(&self) -> Self {
+        self.0.handle()
+    }
+}
+
+impl Drop for Endpoint {
+    #[inline]
+    fn drop(&mut self) {
+        let left = self.0.handles.get() - 1;
+        self.0.handles.set(left);
+        if left == 0 && !self.0.kept.get() {
+            self.teardown();
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding")
+            .field("interface", &self.0.interface.name)
+            .field("driver", &self.0.driver)
+            .field("peer", &self.0.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    #[inline]
+    fn handle(&self) -> Endpoint {
+        self.handles.set(self.handles.get() + 1);
+        Endpoint(self.myself.upgrade().expect("a core is used through an Rc of it"))
+    }
+
+    fn waitset(&self) -> Option<Waitset> {
+        self.place.borrow().waitset.upgrade()
+    }
+
+    fn register(&self, waitset: &Waitset) -> io::Result<()> {
+        let me = self.myself.upgrade().expect("a core is used through an Rc of it");
+        let io = self.io.borrow();
+        let fd = match io.channel.readiness() {
+            Readiness::Polled => None,
+            Readiness::Fd(fd) => Some(fd),
+        };
+        let token = waitset.insert(me, fd)?;
+        self.token.set(token);
+        self.place.borrow_mut().waitset = waitset.downgrade();
+        self.notifier.retarget(waitset.remote(), token);
+        Ok(())
+    }
+
+    fn unregister(&self, waitset: &Waitset, token: u64) {
+        let io = self.io.borrow();
+        let fd = match io.channel.readiness() {
+            Readiness::Polled => None,
+            Readiness::Fd(fd) => Some(fd),
+        };
+        waitset.remove(token, fd);
+    }
+
+    /// Takes a message for sending: onto the channel as far as it goes, the rest into the slot.
+    #[inline]
+    fn accept(&self, number: u16, body: Gather<'_>, caps: &mut Vec<Cap>) -> Result<u64, TxError> {
+        let io = &mut *self.io.borrow_mut();
+        if io.state != TxState::Free {
+            return Err(if io.state == TxState::Sending { TxError::Busy } else { TxError::Closed });
+        }
+        let cap_count = caps.len();
+        match io.channel.send(&mut Outgoing { number, body, caps, cap_count }, 0) {
+            Ok(Progress::Done) => {
+                io.accepted += 1;
+                io.sent = io.accepted;
+                Ok(io.accepted)
+            }
+            Ok(Progress::Partial(taken)) => {
+                Ok(self.stash(io, number, body, caps, cap_count, taken))
+            }
+            Err(error) => Err(self.send_failed(error)),
+        }
+    }
+
+    /// Puts into the slot what the channel has not taken.
+    #[cold]
+    fn stash(
+        &self,
+        io: &mut Io,
+        number: u16,
+        body: Gather<'_>,
+        caps: &mut Vec<Cap>,
+        cap_count: usize,
+        taken: usize,
+    ) -> u64 {
+        io.state = TxState::Sending;
+        io.accepted += 1;
+        io.taken = taken;
+        io.slot.number = number;
+        io.slot.words.clear();
+        io.slot.words.resize(body.len(), 0);
+        body.reader(0).read(&mut io.slot.words);
+        io.slot.caps = core::mem::take(caps);
+        io.slot.cap_count = cap_count;
+        self.poke();
+        io.accepted
+    }
+
+    /// A send met an error: it is told from the waitset, because handlers do not run inside a send.
+    #[cold]
+    fn send_failed(&self, error: ChannelError) -> TxError {
+        if let ChannelError::Caps(refusal) = error {
+            return TxError::CapsRefused(refusal);
+        }
+        self.untold.borrow_mut().push_back(error.into());
+        self.poke();
+        TxError::Closed
+    }
+
+    fn poke(&self) {
+        if let Some(waitset) = self.waitset() {
+            waitset.poke(self.token.get());
+        }
+    }
+
+    /// Gets on with the slot and the backlog; says whether anything moved.
+    #[cold]
+    fn pump(&self) -> bool {
+        let mut moved = false;
+        loop {
+            let io = &mut *self.io.borrow_mut();
+            match io.state {
+                TxState::Closed => return moved,
+                TxState::Free => {
+                    let Some(next) = io.backlog.pop_front() else { return moved };
+                    (io.slot, io.taken, io.state) = (next, 0, TxState::Sending);
+                    io.accepted += 1;
+                }
+                TxState::Sending => {}
+            }
+            let slot = &mut io.slot;
+            let mut message = Outgoing {
+                number: slot.number,
+                body: Gather::words_only(&slot.words),
+                caps: &mut slot.caps,
+                cap_count: slot.cap_count,
+            };
+            match io.channel.send(&mut message, io.taken) {
+                Ok(Progress::Done) => {
+                    moved = true;
+                    self.slot_sent(io);
+                }
+                Ok(Progress::Partial(taken)) => {
+                    moved |= taken != io.taken;
+                    io.taken = taken;
+                    return moved;
+                }
+                Err(error) => {
+                    let error = BindingError::from(error);
+                    if !error.is_fatal() {
+                        self.slot_lost(io);
+                    }
+                    self.untold.borrow_mut().push_back(error);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// The message in the slot is sent: its continuation first, then the callback that waits for room.
+    fn slot_sent(&self, io: &mut Io) {
+        io.state = TxState::Free;
+        io.slot.caps.clear();
+        io.sent = io.accepted;
+        io.wakers.drain(..).for_each(core::task::Waker::wake);
+        let continuation = io.continuation.take();
+        if let (Some(continuation), Some(waitset)) = (continuation, self.waitset()) {
+            continuation.run(&waitset);
+        }
+        if let Some((waitset, callback)) = io.register_send.take() {
+            waitset.post(callback);
+        }
+    }
+
+    /// The message in the slot is lost: its continuation is dropped unrun.
+    fn slot_lost(&self, io: &mut Io) {
+        io.state = TxState::Free;
+        io.slot.caps.clear();
+        io.lost = io.accepted;
+        io.wakers.drain(..).for_each(core::task::Waker::wake);
+        let continuation = io.continuation.take();
+        if let Some((waitset, callback)) = io.register_send.take() {
+            waitset.post(callback);
+        }
+        if let Some(waitset) = self.waitset() {
+            // Dropping what a user captured is user code.
+            waitset.post(move |_| {
+                drop(continuation);
+                Ok(())
+            });
+        }
+    }
+
+    /// Replies that wait for room hold back new calls; so do too many that are owed.
+    #[inline]
+    fn holds_back(&self, io: &Io) -> bool {
+        !io.backlog.is_empty() || self.owed.get() >= MAX_OWED_REPLIES
+    }
+
+    /// Receives and delivers at most one message.
+    #[inline]
+    fn receive(&self, mut receiver: Box<Receiver>) -> bool {
+        let result = self.io.borrow_mut().channel.recv(&mut receiver.incoming);
+        let worked = match result {
+            Ok(Recv::Message) => {
+                self.deliver(&mut receiver);
+                true
+            }
+            Ok(Recv::More) => true,
+            Ok(Recv::Empty) if self.peer_dead.get() => {
+                self.untold.borrow_mut().push_back(BindingError::PeerDied);
+                true
+            }
+            Ok(Recv::Empty) => false,
+            Err(error) => {
+                self.untold.borrow_mut().push_back(error.into());
+                true
+            }
+        };
+        self.put_back(receiver);
+        worked
+    }
+
+    #[inline]
+    fn deliver(&self, receiver: &mut Receiver) {
+        let Receiver { incoming, handler } = receiver;
+        let caps = incoming.take_caps();
+        let number = incoming.number();
+        if number == RUNTIME_MESSAGE {
+            self.runtime_message(incoming.words());
+            return;
+        }
+        let endpoint = self.handle();
+        let message = Received { number, words: incoming.words(), caps };
+        // The one place where a panic of user code stops: the binding ends, everything else goes on.
+        match catch_unwind(AssertUnwindSafe(|| handler.deliver(&endpoint, message))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let message = self.interface.message_name(number);
+                self.untold.borrow_mut().push_back(BindingError::Decode { message, error });
+            }
+            Err(_) => self.panicked(number),
+        }
+    }
+
+    #[cold]
+    fn panicked(&self, number: u16) {
+        let message = self.interface.message_name(number);
+        tracing::error!(
+            interface = self.interface.name,
+            message,
+            "a handler panicked; its binding is closed"
+        );
+        self.end(BindingError::Closed, false);
+    }
+
+    /// Puts the receiver back, or drops it if the binding has ended meanwhile.
+    #[inline]
+    fn put_back(&self, receiver: Box<Receiver>) {
+        if self.ended.borrow().is_none() {
+            self.receiver.set(Some(receiver));
+        }
+    }
+
+    /// Tells the error handler what it has not been told.
+    #[cold]
+    fn tell(&self) {
+        loop {
+            let Some(mut receiver) = self.receiver.take() else { return };
+            let Some(error) = self.untold.borrow_mut().pop_front() else {
+                self.put_back(receiver);
+                return;
+            };
+            let fatal = error.is_fatal();
+            if fatal {
+                self.end(error.clone(), true);
+            }
+            let endpoint = self.handle();
+            if catch_unwind(AssertUnwindSafe(|| receiver.handler.error(&endpoint, error))).is_err()
+            {
+                self.panicked(RUNTIME_MESSAGE);
+            }
+            self.put_back(receiver);
+            if fatal {
+                return;
+            }
+        }
+    }
+
+    /// Ends the binding: the one transition to `Closed`.
+    fn end(&self, why: BindingError, told: bool) {
+        if self.ended.borrow().is_some() {
+            return;
+        }
+        *self.ended.borrow_mut() = Some(why.clone());
+        let (continuation, callback, mut waiting) = {
+            let io = &mut *self.io.borrow_mut();
+            io.state = TxState::Closed;
+            io.channel.close();
+            io.slot = Owned::default();
+            io.backlog.clear();
+            (io.continuation.take(), io.register_send.take(), core::mem::take(&mut io.wakers))
+        };
+        self.notifier.detach();
+        if let Some((waitset, callback)) = callback {
+            waitset.post(callback);
+        }
+        waiting.extend(self.calls.fail_all(&RpcError::Closed(why)));
+        let receiver = if told { None } else { self.receiver.take() };
+        if let Some(waitset) = self.waitset() {
+            self.unregister(&waitset, self.token.get());
+            // The channel goes now; handles of the user may stay for long.
+            let channel = core::mem::replace(&mut self.io.borrow_mut().channel, Box::new(Ended));
+            drop(channel);
+            // Dropping what a user captured is user code: not here, perhaps inside a send.
+            waitset.post(move |_| {
+                drop((continuation, receiver));
+                waiting.into_iter().for_each(core::task::Waker::wake);
+                Ok(())
+            });
+        }
+    }
+
+    fn runtime_message(&self, words: &[u64]) {
+        match reply::parse_no_reply(words) {
+            Some(id) => self.calls.fail(id, RpcError::NoReply),
+            None => {
+                let error = DecodeError::Short { need: reply::NO_REPLY_WORDS, have: words.len() };
+                self.untold
+                    .borrow_mut()
+                    .push_back(BindingError::Decode { message: "(runtime)", error });
+            }
+        }
+    }
+}
+
+/// Stands where the channel of an ended binding was.
+struct Ended;
+
+impl Channel for Ended {
+    fn driver(&self) -> &'static str {
+        "none"
+    }
+
+    fn send(
+        &mut self,
+        _message: &mut Outgoing<'_>,
+        _from: usize,
+    ) -> Result<Progress, ChannelError> {
+        Err(ChannelError::Closed)
+    }
+
+    fn recv(&mut self, _incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+        Err(ChannelError::Closed)
+    }
+
+    fn ready(&mut self) -> bool {
+        false
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        Readiness::Polled
+    }
+
+    fn close(&mut self) {}
+}
+
+impl Source for Core {
+    #[inline]
+    fn turn(&self) -> bool {
+        let io = self.io.borrow();
+        let blocked = io.state != TxState::Free || !io.backlog.is_empty();
+        drop(io);
+        let mut worked = blocked && self.pump();
+        if !self.holds_back(&self.io.borrow())
+            && let Some(receiver) = self.receiver.take()
+        {
+            worked |= self.receive(receiver);
+        }
+        if !self.untold.borrow().is_empty() {
+            self.tell();
+        }
+        worked
+    }
+
+    fn ready(&self) -> bool {
+        let io = &mut *self.io.borrow_mut();
+        let something =
+            if self.holds_back(io) { io.channel.can_resume() } else { io.channel.ready() };
+        something || self.peer_dead.get() || !self.untold.borrow().is_empty()
+    }
+
+    fn arm(&self) -> bool {
+        self.io.borrow_mut().channel.arm();
+        true
+    }
+
+    fn disarm(&self) {
+        self.io.borrow_mut().channel.disarm();
+    }
+
+    fn is_polled(&self) -> bool {
+        self.polled
+    }
+
+    fn peer_died(&self) {
+        self.peer_dead.set(true);
+    }
+
+    fn abandoned(&self) {
+        self.end(BindingError::Closed, false);
+    }
+}

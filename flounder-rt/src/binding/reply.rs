@@ -1,0 +1,128 @@
+//! The reply that a service owes: a value, usable once.
+
+use std::rc::Rc;
+
+use crate::binding::{Core, Endpoint, Owned, TxError, TxState};
+use crate::cap::Cap;
+use crate::channel::RUNTIME_MESSAGE;
+use crate::wire::{Gather, TooLong};
+
+use super::BindingError;
+
+/// Operation number of the runtime message that says "there will be no reply".
+const NO_REPLY: u64 = 1;
+/// Words of that message: operation and call id.
+pub(super) const NO_REPLY_WORDS: usize = 2;
+
+/// The id of the call that will get no reply, if that is what the message says.
+pub(super) fn parse_no_reply(words: &[u64]) -> Option<u32> {
+    match words {
+        [NO_REPLY, id] => u32::try_from(*id).ok(),
+        _ => None,
+    }
+}
+
+/// A call that is to be answered. Generated code wraps it in one type for each rpc.
+///
+/// It may be kept and used later; the binding may have ended by then, and the reply goes nowhere. Dropped unused, it tells
+/// the caller that no reply will come. Replies never fail for want of room: they wait in the binding, which receives no
+/// new calls meanwhile.
+#[must_use = "a reply that is dropped tells the caller that there will be none"]
+pub struct ReplyToken {
+    core: Rc<Core>,
+    id: u32,
+    number: u16,
+    open: bool,
+}
+
+impl ReplyToken {
+    /// The reply to call `id`, as message `number`.
+    pub fn new(endpoint: &Endpoint, id: u32, number: u16) -> Self {
+        let core = Rc::clone(&endpoint.0);
+        core.owed.set(core.owed.get() + 1);
+        Self { core, id, number, open: true }
+    }
+
+    /// The id of the call.
+    #[must_use]
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Sends the reply.
+    pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
+        self.send_caps(fixed, tails, Vec::new());
+    }
+
+    /// Sends the reply with capabilities.
+    pub fn send_caps(mut self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
+        self.close();
+        self.core.queue(self.number, Gather { fixed, tails }, caps);
+    }
+
+    /// A value of the reply is too long: the caller learns that no reply will come, the service's error handler why.
+    pub fn fail_too_long(self, arg: &'static str, length: TooLong) {
+        self.fail(TxError::too_long(arg, length));
+    }
+
+    /// A capability of the reply cannot be copied.
+    pub fn fail_caps(self, error: std::io::Error) {
+        self.fail(TxError::cap_copy(error));
+    }
+
+    fn fail(self, error: TxError) {
+        self.core.untold.borrow_mut().push_back(BindingError::Reply(error));
+        self.core.poke();
+    }
+
+    fn close(&mut self) {
+        self.open = false;
+        self.core.owed.set(self.core.owed.get() - 1);
+        if self.core.owed.get() + 1 == super::MAX_OWED_REPLIES {
+            // The binding had stopped receiving.
+            self.core.poke();
+        }
+    }
+}
+
+impl core::fmt::Debug for ReplyToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ReplyToken")
+            .field("id", &self.id)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for ReplyToken {
+    fn drop(&mut self) {
+        if self.open {
+            self.close();
+            let words = [NO_REPLY, u64::from(self.id)];
+            self.core.queue(RUNTIME_MESSAGE, Gather::words_only(&words), Vec::new());
+        }
+    }
+}
+
+impl Core {
+    /// Sends now, or as soon as there is room. Nothing happens if the binding has ended.
+    fn queue(&self, number: u16, body: Gather<'_>, mut caps: Vec<Cap>) {
+        if self.io.borrow().backlog.is_empty() {
+            match self.accept(number, body, &mut caps) {
+                Ok(_) | Err(TxError::Closed) => return,
+                Err(TxError::Busy) => {}
+                Err(error) => {
+                    self.untold.borrow_mut().push_back(BindingError::Reply(error));
+                    return self.poke();
+                }
+            }
+        }
+        let io = &mut *self.io.borrow_mut();
+        if io.state != TxState::Closed {
+            let mut words = vec![0; body.len()];
+            body.reader(0).read(&mut words);
+            let cap_count = caps.len();
+            io.backlog.push_back(Owned { number, words, caps, cap_count });
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The contract of an interconnect driver: [`Connector`] makes channels, a [`Channel`] moves messages.
+//!
+//! A driver moves *messages made of words and capabilities*; it knows no interface and no type. A binding owns one end of a
+//! channel and is its only user, from one thread at a time.
+//!
+//! # Contract of `Channel`
+//! 1. *Prefix.* The receiver gets the messages whose `send` returned [`Progress::Done`] exactly once, whole and in order;
+//!    of the others, at most a prefix of the sending order follows them.
+//! 2. *Whole.* A message is handed out with all its words and all its capabilities, or not at all.
+//! 3. *Never blocks.* `send` and `recv` return at once, call no user code and take no unbounded time.
+//! 4. *Partial sends.* [`Progress::Partial`] says how many words were taken. The binding calls `send` again with the same
+//!    message and that count until `Done`; it sends nothing else in between. Capabilities are taken out of
+//!    [`Outgoing::caps`] when the driver has no more use for the caller's copy.
+//! 5. *Nothing taken.* `Partial(0)` of a first call leaves the channel as if the call had not been made.
+//! 6. *Total.* Whatever the peer does, `recv` gives a message, `Empty`, `More` or an error, and after an error the channel
+//!    gives the same error again. Memory is allocated only within [`Incoming::begin`]'s limits and as words arrive.
+//! 7. *End.* After [`Channel::close`], or after the peer's, messages already sent are still received; then `recv` gives
+//!    [`ChannelError::Closed`]. Death of the peer without a close gives [`ChannelError::PeerDied`] at that point, if the
+//!    driver can tell; the binding is told by the broker otherwise.
+//! 8. *Sleep.* After [`Channel::arm`] and a full barrier between the two processes
+//!    ([`barrier`](crate::barrier)), either [`Channel::ready`] is true or the driver wakes the [`Notifier`] of this end
+//!    when a message arrives, space for a blocked send appears, or the channel ends. Until [`Channel::disarm`].
+//! 9. *Retarget.* The waitset behind a `Notifier` may change at any time.
+
+use core::fmt;
+use std::any::Any;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use crate::cap::Cap;
+use crate::notify::Notifier;
+use crate::waitset::Waitset;
+use crate::wire::Gather;
+
+mod caps;
+mod incoming;
+
+pub use caps::{CapEvent, CapInbox, CapRefusal};
+pub use incoming::{Incoming, Limits, MessageLimit, ProtocolError};
+
+/// Number of the messages of the runtime itself (a reply that will never come); interfaces number theirs from 1.
+pub const RUNTIME_MESSAGE: u16 = 0;
+
+/// The largest number a message can have.
+pub const MAX_NUMBER: u16 = (1 << 14) - 1;
+
+/// The most capabilities in one message.
+pub const MAX_CAPS: usize = 64;
+
+/// A message on its way out.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Message number.
+    pub number: u16,
+    /// The words.
+    pub body: Gather<'a>,
+    /// The capabilities, in order; the driver takes them out as in clause 4.
+    pub caps: &'a mut Vec<Cap>,
+    /// How many capabilities the message has (also after they were taken).
+    pub cap_count: usize,
+}
+
+/// What became of a `send`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The channel has taken the whole message.
+    Done,
+    /// It has taken this many words (and perhaps waits to hand over capabilities); call again when it is ready.
+    Partial(usize),
+}
+
+/// What became of a `recv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recv {
+    /// A message is complete in the [`Incoming`].
+    Message,
+    /// Part of a message was taken; there may be more at once.
+    More,
+    /// Nothing is there.
+    Empty,
+}
+
+/// How the waitset learns that a channel is worth a visit.
+#[derive(Debug, Clone, Copy)]
+pub enum Readiness<'a> {
+    /// By looking ([`Channel::ready`] is a few loads), and by the notifier when armed.
+    Polled,
+    /// By an edge on this descriptor; `ready` costs a system call or nothing.
+    Fd(BorrowedFd<'a>),
+}
+
+/// Control operations of a binding. `IDC_CONTROL_*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Prefer the receiver: hand it the processor with each message, where the driver can.
+    SetSync,
+    /// The opposite.
+    ClearSync,
+}
+
+/// One end of a channel. See the [module](self) for the contract.
+pub trait Channel {
+    /// Name of the driver.
+    fn driver(&self) -> &'static str;
+
+    /// Sends `message`, of which `from` words were taken before.
+    ///
+    /// # Errors
+    /// If the channel has ended. Nothing of the message will arrive whole.
+    fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError>;
+
+    /// Receives at most one message into `incoming`, which keeps a partial one between calls.
+    ///
+    /// # Errors
+    /// If the channel has ended, after everything that was sent before was received.
+    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError>;
+
+    /// Whether `recv` or a blocked `send` would get on. Cheap; may be true in vain, never false in vain.
+    fn ready(&mut self) -> bool;
+
+    /// Whether a blocked `send` would get on, whatever has come in. Cheap; may be true in vain, never false in vain.
+    fn can_resume(&mut self) -> bool {
+        self.ready()
+    }
+
+    /// Asks for a wake-up (clause 8).
+    fn arm(&mut self) {}
+
+    /// Withdraws that.
+    fn disarm(&mut self) {}
+
+    /// How the waitset learns of events.
+    fn readiness(&self) -> Readiness<'_>;
+
+    /// Called when the channel comes under a waitset, at first and after each change.
+    ///
+    /// # Errors
+    /// If the waitset cannot watch what the driver needs watched.
+    fn attached(&mut self, _waitset: &Waitset) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Carries out a control operation. Drivers to which it means nothing do nothing.
+    ///
+    /// # Errors
+    /// If the channel has ended.
+    fn control(&mut self, _control: Control) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
+    /// Ends the channel from this side. Idempotent; never waits for the peer.
+    fn close(&mut self);
+}
+
+/// Why a channel has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// The peer closed its end.
+    Closed,
+    /// The peer died.
+    PeerDied,
+    /// The peer did what no correct peer does.
+    Protocol(ProtocolError),
+    /// Capabilities of the message in hand were refused; the message is lost, the channel goes on.
+    Caps(CapRefusal),
+    /// A system call failed.
+    Os(i32),
+}
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the peer closed the channel"),
+            Self::PeerDied => f.write_str("the peer died"),
+            Self::Protocol(_) => f.write_str("the peer broke the protocol"),
+            Self::Caps(_) => f.write_str("capabilities were refused"),
+            Self::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
+        }
+    }
+}
+
+impl std::error::Error for ChannelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Protocol(error) => Some(error),
+            Self::Caps(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for ChannelError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::Os(errno.raw_os_error())
+    }
+}
+
+/// Makes channels of one driver.
+///
+/// There are three ways, from near to far. Between two dispatchers of one process a driver makes both ends at once
+/// ([`pair_local`](Connector::pair_local), [`pair`](Connector::pair)); between processes the client *offers*, the service
+/// *accepts* and *answers*, the client *completes*; the brokers carry offer and answer.
+pub trait Connector: Send + Sync {
+    /// Name of the driver, as in [`Channel::driver`].
+    fn name(&self) -> &'static str;
+
+    /// Both ends, for two bindings of one thread.
+    ///
+    /// # Errors
+    /// [`ConnectError::Reach`] if the driver does not do this.
+    fn pair_local(&self, client: &End, service: &End) -> Result<Pair, ConnectError> {
+        let (client, service) = self.pair(client, service)?;
+        Ok((client, service))
+    }
+
+    /// Both ends, for two threads of one process.
+    ///
+    /// # Errors
+    /// [`ConnectError::Reach`] if the driver does not do this.
+    fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError>;
+
+    /// The client's half of a channel to another process.
+    ///
+    /// # Errors
+    /// [`ConnectError::Reach`] if the driver does not do this; [`ConnectError::Os`].
+    fn offer(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+    ) -> Result<(Terms, Box<dyn Offered>), ConnectError>;
+
+    /// The service's half: takes what the client offered, gives what it answers.
+    ///
+    /// # Errors
+    /// If the offer is not sound: [`ConnectError::Refused`] says what is wrong with it.
+    fn accept(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+        offer: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError>;
+}
+
+/// Two ends that stay in one thread.
+pub type Pair = (Box<dyn Channel>, Box<dyn Channel>);
+/// Two ends that may move to their threads.
+pub type SendPair = (Box<dyn Channel + Send>, Box<dyn Channel + Send>);
+
+/// A client's half that waits for the answer.
+pub trait Offered: Send {
+    /// Takes the service's answer.
+    ///
+    /// # Errors
+    /// If the answer is not sound.
+    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError>;
+}
+
+/// What the two halves of a driver tell each other through the brokers.
+#[derive(Debug, Default)]
+pub struct Terms {
+    /// Numbers, as the driver documents them in `docs/wire.md`.
+    pub words: Vec<u64>,
+    /// Descriptors.
+    pub caps: Vec<Cap>,
+}
+
+/// What a driver is told about the end it makes.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// Wakes the waitset of this end.
+    pub notifier: Notifier,
+    /// Identifies the connection on its [`Link`]; the same number at both ends. 0 within a process.
+    pub connection: u64,
+    /// Bytes of buffer for what this end sends (a hint; drivers round it).
+    pub buffer: usize,
+}
+
+/// The connection between two processes, as far as drivers use it.
+pub trait Link: Send + Sync {
+    /// Has the brokers carry capabilities to the end of `connection` in the other process, as number `sequence`.
+    ///
+    /// # Errors
+    /// If the link has ended, or a rule refuses the capabilities, which are then dropped.
+    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal>;
+
+    /// Where capabilities for this end of `connection` are put when they arrive. Forgotten when the inbox is dropped.
+    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>);
+
+    /// What the driver `name` keeps for this pair of processes, made on first use.
+    fn state(
+        &self,
+        name: &'static str,
+        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
+    ) -> io::Result<Arc<dyn Any + Send + Sync>>;
+}
+
+/// Why a driver made no channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The driver does not reach that far (or that near).
+    Reach,
+    /// What the other side sent is not sound.
+    Refused(&'static str),
+    /// A system call failed.
+    Os(i32),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reach => f.write_str("the driver does not reach there"),
+            Self::Refused(what) => f.write_str(what),
+            Self::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl From<rustix::io::Errno> for ConnectError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::Os(errno.raw_os_error())
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Os(error.raw_os_error().unwrap_or(0))
+    }
+}

@@ -1,0 +1,110 @@
+//! Capabilities that travel beside a channel, by way of the brokers.
+
+use core::fmt;
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use crate::cap::Cap;
+use crate::notify::Notifier;
+
+/// Where the broker puts what concerns the capabilities of one end of a channel, until the channel fetches it.
+#[derive(Debug)]
+pub struct CapInbox {
+    events: Mutex<VecDeque<CapEvent>>,
+    notifier: Notifier,
+}
+
+/// News about capabilities.
+#[derive(Debug)]
+pub enum CapEvent {
+    /// The capabilities with this sequence number have come.
+    Arrived(u64, Vec<Cap>),
+    /// The capabilities with this sequence number, which the peer wanted to send, will not come.
+    Lost(u64, CapRefusal),
+    /// The capabilities with this sequence number, which this end sent, were refused on the way.
+    Refused(u64, CapRefusal),
+}
+
+impl CapInbox {
+    /// An empty inbox whose news wake `notifier`.
+    #[must_use]
+    pub const fn new(notifier: Notifier) -> Self {
+        Self { events: Mutex::new(VecDeque::new()), notifier }
+    }
+
+    /// Puts news in and wakes the end.
+    pub fn put(&self, event: CapEvent) {
+        self.events.lock().push_back(event);
+        self.notifier.notify();
+    }
+
+    /// Takes the oldest news.
+    #[must_use]
+    pub fn take(&self) -> Option<CapEvent> {
+        self.events.lock().pop_front()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.lock().is_empty()
+    }
+}
+
+/// Why capabilities did not travel. `MON_ERR_CAP_SEND`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CapRefusal {
+    /// A rule of the sender's domain says no.
+    Sender,
+    /// A rule of the receiver's domain says no.
+    Receiver,
+    /// The sender has no descriptor to spare.
+    SenderLimit,
+    /// The receiver has no descriptor to spare.
+    ReceiverLimit,
+    /// The link between the two processes has ended.
+    LinkLost,
+}
+
+impl CapRefusal {
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Sender => 1,
+            Self::Receiver => 2,
+            Self::SenderLimit => 3,
+            Self::ReceiverLimit => 4,
+            Self::LinkLost => 5,
+        }
+    }
+
+    /// The refusal with this number.
+    #[must_use]
+    pub const fn from_code(code: u32) -> Option<Self> {
+        Some(match code {
+            1 => Self::Sender,
+            2 => Self::Receiver,
+            3 => Self::SenderLimit,
+            4 => Self::ReceiverLimit,
+            5 => Self::LinkLost,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for CapRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sender => "a rule of the sender's domain refuses the capability",
+            Self::Receiver => "a rule of the receiver's domain refuses the capability",
+            Self::SenderLimit => "the sender is at its descriptor limit",
+            Self::ReceiverLimit => "the receiver is at its descriptor limit",
+            Self::LinkLost => "the link between the processes has ended",
+        })
+    }
+}
+
+impl std::error::Error for CapRefusal {}

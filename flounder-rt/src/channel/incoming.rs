@@ -1,0 +1,239 @@
+//! The message that a channel is receiving: where its words go, and how many of them there may be.
+
+use core::fmt;
+
+use crate::cap::Cap;
+use crate::channel::{MAX_CAPS, RUNTIME_MESSAGE};
+
+/// Words that fit in the message without an allocation: one line of ump.
+const INLINE: usize = 7;
+
+/// The most words a message of the runtime has.
+const RUNTIME_WORDS: usize = INLINE;
+
+/// What an interface allows of one of its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageLimit {
+    /// Words of the body, at most.
+    pub words: usize,
+    /// Capabilities, at most.
+    pub caps: usize,
+}
+
+/// What an interface allows: entry `i` is for the message numbered `i + 1`.
+pub type Limits = &'static [MessageLimit];
+
+/// A message coming in, in private memory.
+#[derive(Debug)]
+pub struct Incoming {
+    limits: Limits,
+    number: u16,
+    total: usize,
+    have: usize,
+    inline: [u64; INLINE],
+    large: Vec<u64>,
+    caps: Vec<Cap>,
+    cap_count: usize,
+}
+
+impl Incoming {
+    /// An empty one for an interface with these limits.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            number: 0,
+            total: 0,
+            have: 0,
+            inline: [0; INLINE],
+            large: Vec::new(),
+            caps: Vec::new(),
+            cap_count: 0,
+        }
+    }
+
+    /// Starts a message of `words` words and `caps` capabilities, forgetting the one before.
+    ///
+    /// # Errors
+    /// If the interface has no such message, or not so large a one. `FLOUNDER_ERR_RX_INVALID_MSGNUM`
+    #[inline]
+    pub fn begin(&mut self, number: u16, words: usize, caps: usize) -> Result<(), ProtocolError> {
+        let limit = if number == RUNTIME_MESSAGE {
+            MessageLimit { words: RUNTIME_WORDS, caps: 0 }
+        } else {
+            *self.limits.get(usize::from(number) - 1).ok_or(ProtocolError::Number(number))?
+        };
+        if words > limit.words {
+            return Err(ProtocolError::Length { number, words, max: limit.words });
+        }
+        if caps > limit.caps || caps > MAX_CAPS {
+            return Err(ProtocolError::CapCount { number, caps, max: limit.caps });
+        }
+        (self.number, self.total, self.have, self.cap_count) = (number, words, 0, caps);
+        self.large.clear();
+        self.caps.clear();
+        Ok(())
+    }
+
+    /// Takes a message that fits in one line: the first `words` words of `line`, without capabilities.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    #[inline]
+    pub fn whole(
+        &mut self,
+        number: u16,
+        words: usize,
+        line: &[u64; 7],
+    ) -> Result<(), ProtocolError> {
+        self.begin(number, words, 0)?;
+        self.inline = *line;
+        self.have = words;
+        Ok(())
+    }
+
+    /// Appends words of the message begun.
+    ///
+    /// # Errors
+    /// If there are more than were announced.
+    #[inline]
+    pub fn push(&mut self, words: &[u64]) -> Result<(), ProtocolError> {
+        if words.len() > self.total - self.have {
+            return Err(ProtocolError::Overrun { number: self.number });
+        }
+        if self.total <= INLINE {
+            self.inline[self.have..self.have + words.len()].copy_from_slice(words);
+        } else {
+            self.large.extend_from_slice(words);
+        }
+        self.have += words.len();
+        Ok(())
+    }
+
+    /// Puts the capabilities of the message in place.
+    ///
+    /// # Errors
+    /// If there are not as many as were announced.
+    pub fn put_caps(&mut self, caps: Vec<Cap>) -> Result<(), ProtocolError> {
+        if caps.len() != self.cap_count {
+            return Err(ProtocolError::CapsMissing {
+                number: self.number,
+                need: self.cap_count,
+                have: caps.len(),
+            });
+        }
+        self.caps = caps;
+        Ok(())
+    }
+
+    /// Number of the message begun.
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Words announced and not yet pushed.
+    #[inline]
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        self.total - self.have
+    }
+
+    /// Capabilities announced.
+    #[inline]
+    #[must_use]
+    pub const fn cap_count(&self) -> usize {
+        self.cap_count
+    }
+
+    /// The words that are there.
+    #[inline]
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        if self.total <= INLINE { &self.inline[..self.have] } else { &self.large }
+    }
+
+    /// Takes the capabilities out.
+    #[inline]
+    #[must_use]
+    pub fn take_caps(&mut self) -> Vec<Cap> {
+        core::mem::take(&mut self.caps)
+    }
+}
+
+/// What no correct peer does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A message number that the interface does not have. `FLOUNDER_ERR_RX_INVALID_MSGNUM`
+    Number(u16),
+    /// A message longer than the interface allows. `FLOUNDER_ERR_RX_INVALID_LENGTH`
+    Length {
+        /// Message number.
+        number: u16,
+        /// Its announced length in words.
+        words: usize,
+        /// What the interface allows.
+        max: usize,
+    },
+    /// More words than were announced.
+    Overrun {
+        /// Message number.
+        number: u16,
+    },
+    /// More capabilities than the interface allows.
+    CapCount {
+        /// Message number.
+        number: u16,
+        /// How many were announced.
+        caps: usize,
+        /// What the interface allows.
+        max: usize,
+    },
+    /// A message whose capabilities did not come with it.
+    CapsMissing {
+        /// Message number.
+        number: u16,
+        /// How many were announced.
+        need: usize,
+        /// How many came.
+        have: usize,
+    },
+    /// A frame that makes no sense where it is. `FLOUNDER_ERR_INVALID_STATE`
+    Frame(&'static str),
+    /// A position of the peer that goes back, or beyond what was sent.
+    Position {
+        /// What the peer claims.
+        claim: u64,
+        /// The largest claim that would be true.
+        max: u64,
+    },
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "the interface has no message {number}"),
+            Self::Length { number, words, max } => {
+                write!(f, "message {number} has {words} words where at most {max} are allowed")
+            }
+            Self::Overrun { number } => write!(f, "message {number} is longer than announced"),
+            Self::CapCount { number, caps, max } => {
+                write!(
+                    f,
+                    "message {number} has {caps} capabilities where at most {max} are allowed"
+                )
+            }
+            Self::CapsMissing { number, need, have } => {
+                write!(f, "message {number} came with {have} of its {need} capabilities")
+            }
+            Self::Frame(what) => f.write_str(what),
+            Self::Position { claim, max } => {
+                write!(f, "position {claim} is claimed where at most {max} is true")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}

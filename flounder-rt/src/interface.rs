@@ -1,0 +1,106 @@
+//! What a generated module tells about its interface.
+
+use crate::channel::Limits;
+use crate::wire::fingerprint;
+
+/// An interface, as the constant `INTERFACE` of its module describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: &'static str,
+    /// Its description.
+    pub description: &'static str,
+    /// Its messages, those of rpcs included; entry `i` is numbered `i + 1`.
+    pub messages: &'static [MessageInfo],
+    /// What the wire allows of each message.
+    pub limits: Limits,
+    /// Digest over the messages: two ends with the same one understand each other.
+    pub fingerprint: u128,
+}
+
+/// A message of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageInfo {
+    /// Its number on the wire, from 1.
+    pub number: u16,
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments.
+    pub args: &'static [ArgInfo],
+    /// Its annotations.
+    pub annotations: &'static [AnnotationInfo],
+    /// Digest of its canonical form.
+    pub fingerprint: u128,
+}
+
+/// An argument of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArgInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, as the interface spells it.
+    pub ty: &'static str,
+}
+
+/// `@context(name=value, ..)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnnotationInfo {
+    /// The context.
+    pub context: &'static str,
+    /// Its parameters.
+    pub params: &'static [(&'static str, AnnotationValue)],
+}
+
+/// The value of a parameter of an annotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnnotationValue {
+    /// A number.
+    Number(u64),
+    /// A name, by convention of an argument.
+    Ident(&'static str),
+}
+
+impl Interface {
+    /// The digest of an interface with these messages.
+    #[must_use]
+    pub const fn digest(messages: &[MessageInfo]) -> u128 {
+        let mut digest = 0;
+        let mut i = 0;
+        while i < messages.len() {
+            digest = fingerprint(digest, &[messages[i].fingerprint]);
+            i += 1;
+        }
+        digest
+    }
+
+    /// The name of message `number`.
+    #[must_use]
+    pub fn message_name(&self, number: u16) -> &'static str {
+        match number {
+            crate::channel::RUNTIME_MESSAGE => "(runtime)",
+            _ => self
+                .messages
+                .get(usize::from(number) - 1)
+                .map_or("(unknown)", |message| message.name),
+        }
+    }
+
+    /// Name and digest of every message, for a peer that has another version.
+    #[must_use]
+    pub fn table(&self) -> Vec<(String, u128)> {
+        self.messages.iter().map(|message| (message.name.to_owned(), message.fingerprint)).collect()
+    }
+
+    /// The name of the first message in which the peer's table differs from this interface.
+    #[must_use]
+    pub fn first_difference(&self, theirs: &[(String, u128)]) -> String {
+        for (ours, theirs) in self.messages.iter().zip(theirs) {
+            if ours.fingerprint != theirs.1 {
+                return ours.name.to_owned();
+            }
+        }
+        let more = self.messages.get(theirs.len()).map(|message| message.name.to_owned());
+        more.or_else(|| theirs.get(self.messages.len()).map(|theirs| theirs.0.clone()))
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,56 @@
+//! What generated code names. Not part of the public interface: it changes with the generator.
+
+pub use core;
+pub use std::boxed::Box;
+pub use std::string::String;
+pub use std::vec::Vec;
+
+pub use crate::bind::Bind;
+pub use crate::binding::{
+    BindingError, Call, Deliver, Endpoint, Received, Rejected, ReplyToken, RpcError, Sent, TxError,
+};
+pub use crate::cap::Cap;
+pub use crate::channel::{Channel, MessageLimit};
+pub use crate::export::{Broker, Export, Refusal};
+pub use crate::interface::{AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo};
+pub use crate::iref::{Errval, Iref};
+pub use crate::peer::Peer;
+pub use crate::waitset::Waitset;
+pub use crate::wire::{
+    Decode, DecodeError, Encode, Plain, Record, Shape, Source, TooLong, digest, fingerprint, place,
+    record,
+};
+/// What `attach` gives when it fails.
+pub type AttachError = std::io::Error;
+
+/// The bytes of plain values, as they lie on the wire.
+#[inline]
+pub fn plain_bytes<T: Plain>(values: &[T]) -> &[u8] {
+    bytemuck::cast_slice(values)
+}
+
+/// The default of an error handler: writes to the log.
+#[cold]
+pub fn unhandled_error(interface: &Interface, error: &BindingError) {
+    match error {
+        BindingError::Closed => {
+            tracing::debug!(interface = interface.name, "binding closed by the peer")
+        }
+        error => {
+            tracing::error!(interface = interface.name, %error, "binding error without a handler")
+        }
+    }
+}
+
+/// A message number beyond those of the interface: the limits let none through.
+#[cold]
+#[must_use]
+pub const fn unknown_message(_number: u16) -> DecodeError {
+    DecodeError::Leftover { words: 0 }
+}
+
+/// The broker of a program that has only the runtime: it knows no service.
+#[must_use]
+pub fn broker() -> &'static dyn Broker {
+    &crate::broker::NONE
+}

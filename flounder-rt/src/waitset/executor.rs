@@ -1,0 +1,85 @@
+//! Futures on a waitset. The tasks are those of the crate `async-task`; the waitset is their run queue.
+
+use core::future::Future;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::Wake;
+
+use crate::waitset::{DispatchError, Remote, Waitset};
+
+/// Wakes a blocked `block_on`.
+struct Flag {
+    woken: AtomicBool,
+    remote: Arc<Remote>,
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        // SYNC block-on: pairs with the Acquire swap in `block_on`; what the waker's thread did before is seen there.
+        self.woken.store(true, Ordering::Release);
+        self.remote.post(|_| Ok(()));
+    }
+}
+
+impl Waitset {
+    /// Dispatches until `future` is ready, and gives its value.
+    ///
+    /// # Errors
+    /// What an event's callback returned meanwhile; the future is dropped then.
+    pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, DispatchError> {
+        let mut future = pin!(future);
+        let flag = Arc::new(Flag { woken: AtomicBool::new(true), remote: self.remote() });
+        let waker = Arc::clone(&flag).into();
+        loop {
+            if flag.woken.swap(false, Ordering::Acquire)
+                && let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker))
+            {
+                return Ok(value);
+            }
+            if !flag.woken.load(Ordering::Relaxed) {
+                self.dispatch()?;
+            }
+        }
+    }
+
+    /// Runs `future` from the waitset's dispatch. Dropping the task cancels it; `detach` lets it go on alone.
+    pub fn spawn_local<F>(&self, future: F) -> async_task::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let remote = self.remote();
+        let schedule = move |runnable: async_task::Runnable| {
+            remote.post(|_| {
+                runnable.run();
+                Ok(())
+            });
+        };
+        let (runnable, task) = async_task::spawn_local(future, schedule);
+        runnable.schedule();
+        task
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn a_local_task_and_block_on_share_the_waitset() {
+        let ws = Waitset::new();
+        let hits = Rc::new(Cell::new(0));
+        let theirs = Rc::clone(&hits);
+        let task = ws.spawn_local(async move {
+            theirs.set(theirs.get() + 1);
+            7
+        });
+        assert_eq!(ws.block_on(task).expect("no callback fails"), 7);
+        assert_eq!(hits.get(), 1);
+    }
+}

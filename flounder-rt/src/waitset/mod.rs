@@ -1,0 +1,738 @@
+//! Waitsets: where threads meet events (TN-011 section 4.1).
+//!
+//! A [`Waitset`] belongs to one thread. It serves *sources* (bindings, which stay registered), *event channels*
+//! ([`EventChannel`], single-shot), tasks posted by callbacks, timers, descriptors, and what other threads post through
+//! its [`Remote`]. The order of a [`dispatch`](Waitset::dispatch) is: what is pending, first in first out; then poll what
+//! is polled, beginning behind the last one visited and stopping at the first hit; then, when nothing came for the spin
+//! time, arm every polled source, look once more, and block.
+//!
+//! Handlers and callbacks run with no borrow of the waitset held: they may send, bind, tear down, or dispatch again.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::time::Duration;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::barrier::barrier;
+
+mod event;
+mod executor;
+mod fds;
+mod queues;
+mod remote;
+mod sleeper;
+mod timers;
+
+pub use event::{ChannelState, EventChannel, EventError};
+pub use fds::Interest;
+use queues::{Item, Queues, Standing};
+pub use remote::Remote;
+pub(crate) use remote::Signal;
+pub use sleeper::Watched;
+use sleeper::{Ready, Sleeper};
+pub use timers::Timer;
+use timers::Timers;
+
+/// How long a waitset polls before it blocks, by default: two context switches.
+pub const DEFAULT_SPIN: Duration = Duration::from_micros(20);
+
+/// After this many events in a row without blocking, descriptors and other threads get their turn.
+const LOOK_AROUND: u32 = 64;
+
+/// A polled source is put to rest after this many rounds without news while others are busy.
+const QUIET_ROUNDS: u32 = 4096;
+
+/// Between two looks at the clock while spinning.
+const SPINS_PER_LOOK: u32 = 32;
+
+/// What a callback gives back.
+pub type Outcome = Result<(), CallbackError>;
+
+pub(crate) type Task = Box<dyn FnOnce(&Waitset) -> Outcome>;
+
+/// Something that stays registered with a waitset: a binding.
+pub trait Source {
+    /// Does one piece of work, if there is any: receives one message and runs its handler, or gets on with a send.
+    fn turn(&self) -> bool;
+
+    /// Whether [`turn`](Source::turn) would do something. Cheap.
+    fn ready(&self) -> bool;
+
+    /// Asks for a wake-up (clause 8 of the driver contract); false if there can be none.
+    fn arm(&self) -> bool;
+    /// Withdraws it.
+    fn disarm(&self);
+
+    /// Whether it must be looked at to learn of events (otherwise its descriptor or its driver tells).
+    fn is_polled(&self) -> bool;
+
+    /// The process at the other end is dead.
+    fn peer_died(&self);
+
+    /// The waitset is going; the source will not be visited again.
+    fn abandoned(&self);
+}
+
+/// A thread's events. Cheap to clone: clones are the same waitset.
+///
+/// ```
+/// use flounder_rt::Waitset;
+/// let ws = Waitset::current();
+/// ws.post(|_| { println!("from the event loop"); Ok(()) });
+/// ws.dispatch()?;
+/// # Ok::<(), flounder_rt::DispatchError>(())
+/// ```
+#[derive(Clone)]
+pub struct Waitset(Rc<Inner>);
+
+struct Inner {
+    queues: RefCell<Queues>,
+    timers: RefCell<Timers>,
+    sleeper: RefCell<Option<Sleeper>>,
+    remote: Arc<Remote>,
+    spin: Cell<Duration>,
+    /// Events since the last look at descriptors and other threads.
+    streak: Cell<u32>,
+    services: crate::export::Services,
+    binds: crate::bind::Pending,
+}
+
+/// What `dispatch` reports.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DispatchError {
+    /// A callback gave an error back. It was the only thing that was lost.
+    Callback(CallbackError),
+    /// The kernel refused to make or to wait on the waitset's descriptors.
+    Os(io::Error),
+    /// A blocking wait ended without what it waited for.
+    Deadline,
+}
+
+impl fmt::Display for DispatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Callback(_) => f.write_str("a callback failed"),
+            Self::Os(_) => f.write_str("the waitset cannot block"),
+            Self::Deadline => f.write_str("the deadline passed"),
+        }
+    }
+}
+
+impl std::error::Error for DispatchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Callback(error) => error.0.source(),
+            Self::Os(error) => Some(error),
+            Self::Deadline => None,
+        }
+    }
+}
+
+impl From<io::Error> for DispatchError {
+    fn from(error: io::Error) -> Self {
+        Self::Os(error)
+    }
+}
+
+/// Any error that a callback gives back with `?`.
+pub struct CallbackError(Box<dyn std::error::Error + Send + Sync>);
+
+impl CallbackError {
+    /// The error itself.
+    #[must_use]
+    pub fn into_inner(self) -> Box<dyn std::error::Error + Send + Sync> {
+        self.0
+    }
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for CallbackError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Debug for CallbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for CallbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Waitset>> = const { RefCell::new(None) };
+    /// The waitsets of this thread.
+    static LOCAL: RefCell<Vec<WeakWaitset>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Waitset {
+    /// A new one, for this thread. Costs no descriptor before it first blocks.
+    #[must_use]
+    pub fn new() -> Self {
+        let waitset = Self(Rc::new(Inner {
+            queues: RefCell::default(),
+            timers: RefCell::default(),
+            sleeper: RefCell::new(None),
+            remote: Arc::default(),
+            spin: Cell::new(DEFAULT_SPIN),
+            streak: Cell::new(0),
+            services: crate::export::Services::default(),
+            binds: crate::bind::Pending::default(),
+        }));
+        LOCAL.with(|local| {
+            let mut local = local.borrow_mut();
+            local.retain(|other| other.0.strong_count() > 0);
+            local.push(waitset.downgrade());
+        });
+        waitset
+    }
+
+    /// The waitset of this thread that `remote` leads to, if it is one of this thread.
+    #[must_use]
+    pub fn local(remote: &Arc<Remote>) -> Option<Self> {
+        LOCAL.with(|local| {
+            let local = local.borrow();
+            let mut alive = local.iter().filter_map(WeakWaitset::upgrade);
+            alive.find(|waitset| Arc::ptr_eq(&waitset.0.remote, remote))
+        })
+    }
+
+    /// The dispatcher's default waitset: one for each thread. `get_default_waitset`
+    #[must_use]
+    pub fn current() -> Self {
+        CURRENT.with(|current| current.borrow_mut().get_or_insert_with(Self::new).clone())
+    }
+
+    /// Sets how long the waitset polls before it blocks. Zero blocks at once.
+    pub fn set_spin(&self, spin: Duration) {
+        self.0.spin.set(spin);
+    }
+
+    /// The handle for other threads.
+    #[must_use]
+    pub fn remote(&self) -> Arc<Remote> {
+        Arc::clone(&self.0.remote)
+    }
+
+    /// Runs `task` from a later dispatch, behind what is pending now.
+    pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + 'static) {
+        self.0.queues.borrow_mut().pending.push_back(Item::Task(Box::new(task)));
+    }
+
+    /// Waits for the next event and runs it. `event_dispatch`
+    ///
+    /// # Errors
+    /// What the event's callback returned, or [`DispatchError::Os`]. The waitset is as usable as before.
+    #[inline]
+    pub fn dispatch(&self) -> Result<(), DispatchError> {
+        loop {
+            if self.step()? {
+                return Ok(());
+            }
+            self.block(None, &|| false)?;
+        }
+    }
+
+    /// Runs the next event if there is one, and says whether there was. `event_dispatch_non_block`
+    ///
+    /// # Errors
+    /// As [`dispatch`](Waitset::dispatch).
+    pub fn try_dispatch(&self) -> Result<bool, DispatchError> {
+        if self.step()? {
+            return Ok(true);
+        }
+        self.look_around(Some(Duration::ZERO))?;
+        self.step()
+    }
+
+    /// Dispatches until `done` says so or `deadline` passes; returns whether it was done.
+    ///
+    /// # Errors
+    /// As [`dispatch`](Waitset::dispatch).
+    pub fn dispatch_until(
+        &self,
+        deadline: Option<Instant>,
+        mut done: impl FnMut() -> bool,
+    ) -> Result<bool, DispatchError> {
+        loop {
+            if done() {
+                return Ok(true);
+            }
+            if !self.step()? {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Ok(false);
+                }
+                self.block(deadline, &|| false)?;
+            }
+        }
+    }
+
+    /// Waits for the next event and hands it out instead of running it. `get_next_event`
+    ///
+    /// # Errors
+    /// [`DispatchError::Os`].
+    pub fn next_event(&self) -> Result<Event, DispatchError> {
+        loop {
+            if let Some(event) = self.check_for_event()? {
+                return Ok(event);
+            }
+            self.block(None, &|| false)?;
+        }
+    }
+
+    /// Hands out the next event if there is one. `check_for_event`
+    ///
+    /// # Errors
+    /// [`DispatchError::Os`].
+    pub fn check_for_event(&self) -> Result<Option<Event>, DispatchError> {
+        if let Some(event) = self.next_ready() {
+            return Ok(Some(event));
+        }
+        self.look_around(Some(Duration::ZERO))?;
+        Ok(self.next_ready())
+    }
+
+    /// Whether nothing is pending now (polled sources are not looked at).
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.0.queues.borrow().pending.is_empty() && !self.0.remote.is_pending()
+    }
+
+    /// Watches what a driver wants watched (see [`Watched`]). It is held weakly.
+    ///
+    /// # Errors
+    /// If the kernel has no more room for it.
+    pub fn watch(&self, watched: &Arc<dyn Watched>) -> io::Result<()> {
+        self.with_sleeper(|sleeper| sleeper.watch(watched))
+    }
+
+    /// Whether the two are the same waitset.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakWaitset {
+        WeakWaitset(Rc::downgrade(&self.0))
+    }
+
+    pub(crate) fn services(&self) -> &crate::export::Services {
+        &self.0.services
+    }
+
+    pub(crate) fn binds(&self) -> &crate::bind::Pending {
+        &self.0.binds
+    }
+
+    /// Registers a source: with its descriptor, if it has one, and among the polled, if it is. It is visited once soon.
+    pub(crate) fn insert(
+        &self,
+        source: Rc<dyn Source>,
+        fd: Option<BorrowedFd<'_>>,
+    ) -> io::Result<u64> {
+        let token = self.0.queues.borrow_mut().insert(source);
+        if let Some(fd) = fd
+            && let Err(error) = self.with_sleeper(|sleeper| sleeper.add_source(fd, token))
+        {
+            drop(self.0.queues.borrow_mut().remove(token));
+            return Err(error);
+        }
+        self.0.queues.borrow_mut().make_pending(token);
+        Ok(token)
+    }
+
+    /// Registers a source that is looked at in every round.
+    pub(crate) fn insert_polled(&self, source: Rc<dyn Source>) -> u64 {
+        let mut queues = self.0.queues.borrow_mut();
+        let token = queues.insert(source);
+        queues.make_polled(token);
+        token
+    }
+
+    /// Forgets a source.
+    pub(crate) fn remove(&self, token: u64, fd: Option<BorrowedFd<'_>>) {
+        if let (Some(fd), Some(sleeper)) = (fd, &*self.0.sleeper.borrow()) {
+            sleeper.remove(fd);
+        }
+        // The source may be dropped here, and its channel with it: not under the borrow.
+        let source = self.0.queues.borrow_mut().remove(token);
+        drop(source);
+    }
+
+    /// Has a source visited soon.
+    pub(crate) fn poke(&self, token: u64) {
+        if self.0.queues.borrow_mut().make_pending(token) == Some(Standing::Idle) {
+            let source = self.0.queues.borrow().source(token).cloned();
+            if let Some(source) = source {
+                source.disarm();
+            }
+        }
+    }
+
+    /// Runs one event that needs no system call to be found.
+    #[inline]
+    fn step(&self) -> Result<bool, DispatchError> {
+        let streak = self.0.streak.get();
+        if streak >= LOOK_AROUND {
+            self.look_around(Some(Duration::ZERO))?;
+            self.rest_quiet();
+            // One polled event, so that those that are always pending do not starve those that are polled.
+            if self.poll_round() {
+                return Ok(true);
+            }
+        }
+        self.0.streak.set(streak + 1);
+        if self.0.remote.is_pending() {
+            self.drain_remote();
+        }
+        let item = self.0.queues.borrow_mut().pending.pop_front();
+        match item {
+            Some(Item::Task(task)) => task(self).map_err(DispatchError::Callback)?,
+            Some(Item::Source(token)) => self.visit(token),
+            None => return Ok(self.poll_round()),
+        }
+        Ok(true)
+    }
+
+    /// Visits polled sources until one has something to do, each at most once.
+    #[inline]
+    fn poll_round(&self) -> bool {
+        let mut left = self.0.queues.borrow().polled_len();
+        while left > 0 {
+            let Some((token, source)) = self.0.queues.borrow_mut().next_polled() else { break };
+            if source.turn() {
+                self.0.queues.borrow_mut().had_news(token);
+                return true;
+            }
+            left -= 1;
+        }
+        false
+    }
+
+    /// Visits a source that was pending.
+    fn visit(&self, token: u64) {
+        let Some(source) = self.0.queues.borrow_mut().taken(token) else { return };
+        let worked = source.turn();
+        let mut queues = self.0.queues.borrow_mut();
+        if source.is_polled() {
+            queues.make_polled(token);
+        } else if worked {
+            // Its descriptor told of an edge only; there may be more.
+            queues.make_pending(token);
+        }
+    }
+
+    fn next_ready(&self) -> Option<Event> {
+        if self.0.remote.is_pending() {
+            self.drain_remote();
+        }
+        let item = self.0.queues.borrow_mut().pending.pop_front();
+        let what = match item {
+            Some(Item::Task(task)) => What::Task(task),
+            Some(Item::Source(token)) => What::Source(token),
+            None => {
+                let mut left = self.0.queues.borrow().polled_len();
+                loop {
+                    if left == 0 {
+                        return None;
+                    }
+                    let (token, source) = self.0.queues.borrow_mut().next_polled()?;
+                    if source.ready() {
+                        self.0.queues.borrow_mut().had_news(token);
+                        break What::Polled(source);
+                    }
+                    left -= 1;
+                }
+            }
+        };
+        Some(Event { waitset: self.clone(), what })
+    }
+
+    /// Takes in what other threads have posted.
+    fn drain_remote(&self) {
+        let queue = self.0.remote.drain();
+        for (token, signal) in queue.signals {
+            match signal {
+                Signal::Wake => self.poke(token),
+                Signal::PeerDied => {
+                    let source = self.0.queues.borrow().source(token).cloned();
+                    if let Some(source) = source {
+                        source.peer_died();
+                        self.poke(token);
+                    }
+                }
+            }
+        }
+        let mut queues = self.0.queues.borrow_mut();
+        queues.pending.extend(queue.tasks.into_iter().map(|task| Item::Task(task as Task)));
+    }
+
+    /// Looks at other threads, timers and descriptors, waiting for the latter at most for `timeout`.
+    fn look_around(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
+        self.0.streak.set(0);
+        if self.0.remote.is_pending() {
+            self.drain_remote();
+        }
+        self.run_timers();
+        if self.0.sleeper.borrow().is_some() {
+            self.wait(timeout)?;
+        }
+        Ok(())
+    }
+
+    /// Waits in the kernel and makes pending what it tells of.
+    fn wait(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
+        let mut ready = Vec::new();
+        self.with_sleeper(|sleeper| sleeper.wait(timeout, &mut ready))?;
+        for event in ready {
+            match event {
+                Ready::Bell => self.0.remote.silence(),
+                Ready::Source(token) => self.poke(token),
+                Ready::Watched(id) => {
+                    let watched = self.with_sleeper(|sleeper| Ok(sleeper.watched(id)))?;
+                    if let Some(watched) = watched {
+                        watched.fired();
+                    }
+                }
+            }
+        }
+        if self.0.remote.is_pending() {
+            self.drain_remote();
+        }
+        Ok(())
+    }
+
+    /// Polls for the spin time, then blocks, until something is pending, `deadline` has passed, or `done`.
+    ///
+    /// `done` is asked after every round of polling: for callers that wait for one thing and run no others.
+    fn block(
+        &self,
+        deadline: Option<Instant>,
+        done: &dyn Fn() -> bool,
+    ) -> Result<(), DispatchError> {
+        let something =
+            || !self.0.queues.borrow().pending.is_empty() || self.0.remote.is_pending() || done();
+        if self.0.queues.borrow().polled_len() > 0 {
+            let started = Instant::now();
+            loop {
+                for _ in 0..SPINS_PER_LOOK {
+                    if something() || self.make_ready_pending() {
+                        return Ok(());
+                    }
+                    core::hint::spin_loop();
+                }
+                if started.elapsed() >= self.0.spin.get() {
+                    break;
+                }
+            }
+        }
+        let polled = self.0.queues.borrow().quiet(0);
+        let can_sleep = polled.iter().fold(true, |all, (_, source)| source.arm() && all);
+        if !polled.is_empty() {
+            barrier();
+        }
+        if self.make_ready_pending() || !can_sleep {
+            polled.iter().for_each(|(_, source)| source.disarm());
+            std::thread::yield_now();
+            return Ok(());
+        }
+        for (token, _) in polled {
+            self.0.queues.borrow_mut().make_idle(token);
+        }
+        self.with_sleeper(|_| Ok(()))?;
+        if self.0.remote.sleep() && !something() {
+            let now = Instant::now();
+            let next = [self.0.timers.borrow_mut().next(), deadline].into_iter().flatten().min();
+            let result = self.wait(next.map(|next| next.saturating_duration_since(now)));
+            self.0.remote.awake();
+            result?;
+        } else {
+            self.0.remote.awake();
+        }
+        self.0.streak.set(0);
+        self.run_timers();
+        Ok(())
+    }
+
+    /// Makes pending the first polled source that has news.
+    fn make_ready_pending(&self) -> bool {
+        let mut left = self.0.queues.borrow().polled_len();
+        while left > 0 {
+            let Some((token, source)) = self.0.queues.borrow_mut().next_polled() else { break };
+            if source.ready() {
+                self.0.queues.borrow_mut().make_pending(token);
+                return true;
+            }
+            left -= 1;
+        }
+        false
+    }
+
+    /// Arms polled sources that have been quiet for long, so that ten thousand of them cost a busy one nothing.
+    fn rest_quiet(&self) {
+        let quiet = self.0.queues.borrow().quiet(QUIET_ROUNDS);
+        if quiet.is_empty() {
+            return;
+        }
+        let armed: Vec<_> = quiet.iter().map(|(_, source)| source.arm()).collect();
+        barrier();
+        for ((token, source), armed) in quiet.into_iter().zip(armed) {
+            if !armed || source.ready() {
+                source.disarm();
+            } else {
+                self.0.queues.borrow_mut().make_idle(token);
+            }
+        }
+    }
+
+    /// Waits until `done`, visiting only the source `token`; everything else stays pending.
+    pub(crate) fn wait_for(
+        &self,
+        token: u64,
+        source: &dyn Source,
+        deadline: Option<Instant>,
+        done: &dyn Fn() -> bool,
+    ) -> Result<(), DispatchError> {
+        while !done() {
+            if source.turn() {
+                continue;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(DispatchError::Deadline);
+            }
+            self.block_for(token, source, deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Polls and then blocks until the source `token` has news.
+    fn block_for(
+        &self,
+        token: u64,
+        source: &dyn Source,
+        deadline: Option<Instant>,
+    ) -> Result<(), DispatchError> {
+        if source.is_polled() {
+            let started = Instant::now();
+            loop {
+                for _ in 0..SPINS_PER_LOOK {
+                    if source.ready() {
+                        return Ok(());
+                    }
+                    core::hint::spin_loop();
+                }
+                if started.elapsed() >= self.0.spin.get() {
+                    break;
+                }
+            }
+            source.arm();
+            barrier();
+        }
+        self.with_sleeper(|_| Ok(()))?;
+        if !source.ready() && self.0.remote.sleep() {
+            let timeout =
+                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let result = self.wait(timeout);
+            self.0.remote.awake();
+            result?;
+        } else {
+            self.0.remote.awake();
+            self.drain_remote();
+        }
+        source.disarm();
+        self.0.queues.borrow_mut().make_polled_if(token, source.is_polled());
+        Ok(())
+    }
+
+    fn run_timers(&self) {
+        if self.0.timers.borrow().is_empty() {
+            return;
+        }
+        let due = self.0.timers.borrow_mut().due(Instant::now());
+        let mut queues = self.0.queues.borrow_mut();
+        queues.pending.extend(due.into_iter().map(Item::Task));
+    }
+
+    fn with_sleeper<T>(&self, f: impl FnOnce(&mut Sleeper) -> io::Result<T>) -> io::Result<T> {
+        let mut sleeper = self.0.sleeper.borrow_mut();
+        if sleeper.is_none() {
+            *sleeper = Some(Sleeper::new(self.0.remote.bell()?)?);
+        }
+        f(sleeper.as_mut().expect("it was just made"))
+    }
+}
+
+impl Default for Waitset {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Waitset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waitset").field("remote", &self.0.remote).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.remote.close();
+        let sources = self.queues.get_mut().take_all();
+        sources.iter().for_each(|source| source.abandoned());
+    }
+}
+
+/// A waitset that may be gone.
+#[derive(Clone)]
+pub(crate) struct WeakWaitset(Weak<Inner>);
+
+impl WeakWaitset {
+    pub(crate) fn upgrade(&self) -> Option<Waitset> {
+        self.0.upgrade().map(Waitset)
+    }
+}
+
+/// An event that was handed out and not yet run. Dropped unrun, a task is lost; a source is visited again.
+#[must_use]
+pub struct Event {
+    waitset: Waitset,
+    what: What,
+}
+
+enum What {
+    Task(Task),
+    Source(u64),
+    Polled(Rc<dyn Source>),
+}
+
+impl Event {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// What the event's callback returned.
+    pub fn run(self) -> Result<(), DispatchError> {
+        match self.what {
+            What::Task(task) => return task(&self.waitset).map_err(DispatchError::Callback),
+            What::Source(token) => self.waitset.visit(token),
+            What::Polled(source) => {
+                source.turn();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,402 @@
+//! Reading values: total, strict, and with no more memory than the words that are there.
+
+use core::fmt;
+
+use crate::cap::Cap;
+use crate::iref::{Errval, Iref};
+use crate::wire::encode::{Plain, some_at};
+use crate::wire::shape::{DEFAULT_MAX, Shape};
+
+/// A value that can be read from a message, possibly borrowing from it for `'a`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a message",
+    label = "not a type that messages can carry",
+    note = "put `#[derive(FlounderMessage)]` on its definition"
+)]
+pub trait Decode<'a>: Shape + Sized {
+    /// Reads the value whose fixed part lies at byte offset `at`, and takes its tail from where the source stands.
+    ///
+    /// # Errors
+    /// If the words are not those that [`Encode`](super::Encode) writes for some value of the type.
+    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError>;
+
+    /// Reads the tail of a sequence of `len` values.
+    ///
+    /// # Errors
+    /// As [`take`](Decode::take).
+    fn take_items(source: &mut Source<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
+        let block = source.block(len, Self::SIZE)?;
+        let mut items = Vec::with_capacity(if Self::SIZE == 0 { 0 } else { len });
+        for i in 0..len {
+            items.push(Self::take(source, block + i * Self::SIZE)?);
+        }
+        Ok(items)
+    }
+}
+
+/// A message that is being read: private words (never memory that a peer can write) and its capabilities.
+#[derive(Debug)]
+pub struct Source<'a> {
+    words: &'a [u64],
+    /// The word where the next tail begins.
+    tail: usize,
+    caps: std::vec::IntoIter<Cap>,
+}
+
+impl<'a> Source<'a> {
+    /// Starts reading a message whose record takes `record` words.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`] if there are fewer.
+    #[inline]
+    pub fn new(words: &'a [u64], caps: Vec<Cap>, record: usize) -> Result<Self, DecodeError> {
+        if words.len() < record {
+            return Err(DecodeError::Short { need: record, have: words.len() });
+        }
+        Ok(Self { words, tail: record, caps: caps.into_iter() })
+    }
+
+    /// Ends reading.
+    ///
+    /// # Errors
+    /// If words or capabilities are left over.
+    #[inline]
+    pub fn finish(mut self) -> Result<(), DecodeError> {
+        if self.tail != self.words.len() {
+            return Err(DecodeError::Leftover { words: self.words.len() - self.tail });
+        }
+        if self.caps.next().is_some() { Err(DecodeError::ExtraCaps) } else { Ok(()) }
+    }
+
+    /// The `size` (1, 2, 4 or 8) bytes at byte offset `at`, which is a multiple of `size`.
+    #[inline(always)]
+    fn bits(&self, at: usize, size: usize) -> Result<u64, DecodeError> {
+        let Some(word) = self.words.get(at / 8) else {
+            return Err(DecodeError::Short { need: at / 8 + 1, have: self.words.len() });
+        };
+        Ok((word >> (at % 8 * 8)) & (u64::MAX >> (64 - size * 8)))
+    }
+
+    /// Requires that `len` bytes at byte offset `at` are zero.
+    ///
+    /// # Errors
+    /// [`DecodeError::Padding`].
+    #[inline]
+    pub fn zero(&self, at: usize, len: usize) -> Result<(), DecodeError> {
+        for at in at..at + len {
+            if self.bits(at, 1)? != 0 {
+                return Err(DecodeError::Padding);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next `bytes` bytes of tail, and requires that their padding is zero.
+    fn tail_bytes(&mut self, bytes: usize) -> Result<&'a [u8], DecodeError> {
+        let words = self.tail_words(bytes.div_ceil(8))?;
+        let (taken, padding) = bytemuck::cast_slice::<u64, u8>(words).split_at(bytes);
+        if padding.iter().any(|byte| *byte != 0) { Err(DecodeError::Padding) } else { Ok(taken) }
+    }
+
+    fn tail_words(&mut self, words: usize) -> Result<&'a [u64], DecodeError> {
+        let all: &'a [u64] = self.words;
+        let have = all.len() - self.tail;
+        let Some(taken) = all[self.tail..].get(..words) else {
+            return Err(DecodeError::Short { need: words, have });
+        };
+        self.tail += words;
+        Ok(taken)
+    }
+
+    /// Takes a block of `len` fixed parts of `size` bytes and returns the byte offset where it begins.
+    fn block(&mut self, len: usize, size: usize) -> Result<usize, DecodeError> {
+        let (start, bytes) = (self.tail * 8, len * size);
+        self.tail_bytes(bytes)?;
+        Ok(start)
+    }
+
+    /// The length of a string or sequence whose fixed part lies at `at`.
+    fn length(&self, at: usize, max: u32) -> Result<usize, DecodeError> {
+        let len = self.bits(at, 4)? as usize;
+        if len > max as usize { Err(DecodeError::TooLong { len, max }) } else { Ok(len) }
+    }
+
+    /// Reads a string of at most `max` bytes.
+    ///
+    /// # Errors
+    /// If it is longer, is not UTF-8, or is not there.
+    #[inline]
+    pub fn string(&mut self, at: usize, max: u32) -> Result<&'a str, DecodeError> {
+        let len = self.length(at, max)?;
+        core::str::from_utf8(self.tail_bytes(len)?).map_err(|_| DecodeError::Utf8)
+    }
+
+    /// Lends a sequence of at most `max` plain values.
+    ///
+    /// # Errors
+    /// If it is longer or is not there.
+    #[inline]
+    pub fn slice<T: Plain>(&mut self, at: usize, max: u32) -> Result<&'a [T], DecodeError> {
+        let len = self.length(at, max)?;
+        Ok(bytemuck::cast_slice(self.tail_bytes(len * size_of::<T>())?))
+    }
+
+    /// Reads a sequence of at most `max` values.
+    ///
+    /// # Errors
+    /// If it is longer, or one of its values is wrong.
+    #[inline]
+    pub fn items<T: Decode<'a>>(&mut self, at: usize, max: u32) -> Result<Vec<T>, DecodeError> {
+        let len = self.length(at, max)?;
+        T::take_items(self, len)
+    }
+
+    /// Reads the 32-bit tag of an enumeration of `count` variants called `name`.
+    ///
+    /// # Errors
+    /// [`DecodeError::Enum`] if the tag is not below `count`.
+    #[inline]
+    pub fn tag(&self, at: usize, count: u32, name: &'static str) -> Result<u32, DecodeError> {
+        let value = self.bits(at, 4)? as u32;
+        if value < count { Ok(value) } else { Err(DecodeError::Enum { name, value }) }
+    }
+
+    /// Takes a record of `words` words from the tail (the fields of an enum's variant) and returns where it begins.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`].
+    #[inline]
+    pub fn nested(&mut self, words: usize) -> Result<usize, DecodeError> {
+        let start = self.tail * 8;
+        self.tail_words(words)?;
+        Ok(start)
+    }
+
+    /// Takes the next capability.
+    ///
+    /// # Errors
+    /// [`DecodeError::MissingCap`].
+    #[inline]
+    pub fn cap(&mut self) -> Result<Cap, DecodeError> {
+        self.caps.next().ok_or(DecodeError::MissingCap)
+    }
+}
+
+/// Words that no sender of this interface writes. `FLOUNDER_ERR_DEMARSHALLING`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The message ends too early (in words).
+    Short {
+        /// Words needed.
+        need: usize,
+        /// Words there.
+        have: usize,
+    },
+    /// Words are left over behind the last argument.
+    Leftover {
+        /// How many.
+        words: usize,
+    },
+    /// Bytes that must be zero are not.
+    Padding,
+    /// A boolean is neither 0 nor 1.
+    Bool(u8),
+    /// An enumeration has no such element.
+    Enum {
+        /// The type.
+        name: &'static str,
+        /// The value.
+        value: u32,
+    },
+    /// A `char` of Rust is not a Unicode scalar value.
+    Char(u32),
+    /// A string is not UTF-8.
+    Utf8,
+    /// A string or sequence is longer than the interface allows. `FLOUNDER_ERR_RX_INVALID_LENGTH`
+    TooLong {
+        /// Its announced length.
+        len: usize,
+        /// What the interface allows.
+        max: u32,
+    },
+    /// An interface reference is zero.
+    Iref,
+    /// A capability is missing.
+    MissingCap,
+    /// There are more capabilities than arguments for them.
+    ExtraCaps,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short { need, have } => {
+                write!(f, "message is too short: {have} words where {need} are needed")
+            }
+            Self::Leftover { words } => {
+                write!(f, "{words} words are left over behind the last argument")
+            }
+            Self::Padding => f.write_str("padding is not zero"),
+            Self::Bool(value) => write!(f, "boolean is {value}, neither 0 nor 1"),
+            Self::Enum { name, value } => write!(f, "enumeration {name} has no element {value}"),
+            Self::Char(value) => write!(f, "{value:#x} is not a character"),
+            Self::Utf8 => f.write_str("string is not UTF-8"),
+            Self::TooLong { len, max } => write!(f, "length {len} is over the maximum of {max}"),
+            Self::Iref => f.write_str("interface reference is zero"),
+            Self::MissingCap => f.write_str("capability is missing"),
+            Self::ExtraCaps => f.write_str("more capabilities than arguments for them"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+macro_rules! plain {
+    ($($rust:ident as $unsigned:ident;)*) => {$(
+        impl<'a> Decode<'a> for $rust {
+            #[inline(always)]
+            fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
+                let bits = source.bits(at, size_of::<Self>())? as $unsigned;
+                Ok(Self::from_ne_bytes(bits.to_ne_bytes()))
+            }
+
+            #[inline]
+            fn take_items(source: &mut Source<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
+                Ok(bytemuck::cast_slice(source.tail_bytes(len * size_of::<Self>())?).to_vec())
+            }
+        }
+    )*};
+}
+
+plain! {
+    u8 as u8; u16 as u16; u32 as u32; u64 as u64;
+    i8 as u8; i16 as u16; i32 as u32; i64 as u64;
+    f32 as u32; f64 as u64;
+}
+
+impl Decode<'_> for bool {
+    #[inline(always)]
+    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
+        match source.bits(at, 1)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(DecodeError::Bool(other as u8)),
+        }
+    }
+}
+
+impl Decode<'_> for char {
+    #[inline]
+    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
+        let value = source.bits(at, 4)? as u32;
+        Self::from_u32(value).ok_or(DecodeError::Char(value))
+    }
+}
+
+impl Decode<'_> for usize {
+    #[inline(always)]
+    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
+        Ok(source.bits(at, 8)? as Self)
+    }
+}
+
+impl Decode<'_> for isize {
+    #[inline(always)]
+    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
+        Ok(source.bits(at, 8)? as Self)
+    }
+}
+
+impl Decode<'_> for Iref {
+    #[inline(always)]
+    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
+        Self::from_bits(source.bits(at, 8)?).ok_or(DecodeError::Iref)
+    }
+}
+
+impl Decode<'_> for Errval {
+    #[inline(always)]
+    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
+        Ok(Self(source.bits(at, 8)?))
+    }
+}
+
+impl Decode<'_> for () {
+    #[inline]
+    fn take(_source: &mut Source<'_>, _at: usize) -> Result<Self, DecodeError> {
+        Ok(())
+    }
+}
+
+impl<'a> Decode<'a> for &'a str {
+    #[inline]
+    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
+        source.string(at, DEFAULT_MAX)
+    }
+}
+
+impl Decode<'_> for String {
+    #[inline]
+    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
+        source.string(at, DEFAULT_MAX).map(Self::from)
+    }
+}
+
+impl<'a, T: Plain> Decode<'a> for &'a [T] {
+    #[inline]
+    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
+        source.slice(at, DEFAULT_MAX)
+    }
+}
+
+impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
+    #[inline]
+    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
+        source.items(at, DEFAULT_MAX)
+    }
+}
+
+impl<'a, T: Decode<'a>> Decode<'a> for Box<T> {
+    #[inline]
+    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
+        T::take(source, at).map(Self::new)
+    }
+}
+
+impl<'a, T: Decode<'a>, const N: usize> Decode<'a> for [T; N] {
+    #[inline]
+    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
+        let mut failed = None;
+        let items: [Option<T>; N] = core::array::from_fn(|i| {
+            if failed.is_some() {
+                return None;
+            }
+            T::take(source, at + i * T::SIZE).map_err(|error| failed = Some(error)).ok()
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(items.map(|item| item.expect("no element failed"))),
+        }
+    }
+}
+
+impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
+    #[inline]
+    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
+        if bool::take(source, at)? {
+            source.zero(at + 1, some_at::<T>() - 1)?;
+            T::take(source, at + some_at::<T>()).map(Some)
+        } else {
+            source.zero(at + 1, Self::SIZE - 1)?;
+            Ok(None)
+        }
+    }
+}
+
+impl Decode<'_> for Cap {
+    #[inline]
+    fn take(source: &mut Source<'_>, _at: usize) -> Result<Self, DecodeError> {
+        source.cap()
+    }
+}

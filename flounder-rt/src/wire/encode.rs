@@ -1,0 +1,401 @@
+//! Writing values.
+
+use core::fmt;
+use std::io;
+
+use crate::cap::Cap;
+use crate::iref::{Errval, Iref};
+use crate::wire::shape::{DEFAULT_MAX, Shape, digest};
+
+/// A value that can be written into a message.
+///
+/// The order is: [`check`](Encode::check), which is the only step that may refuse the value; then
+/// [`put`](Encode::put) of every member into a zeroed record; then [`put_tail`](Encode::put_tail) of every member.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a message",
+    label = "not a type that messages can carry",
+    note = "put `#[derive(FlounderMessage)]` on its definition"
+)]
+pub trait Encode: Shape {
+    /// Refuses a value that is longer than its type allows.
+    ///
+    /// # Errors
+    /// [`TooLong`] with the length and the maximum.
+    #[inline]
+    fn check(&self) -> Result<(), TooLong> {
+        Ok(())
+    }
+
+    /// Writes the fixed part at byte offset `at` of the zeroed `words`.
+    ///
+    /// # Panics
+    /// If the fixed part does not lie in `words`.
+    fn put(&self, words: &mut [u64], at: usize);
+
+    /// Appends the tail, in whole words. The default has none.
+    #[inline]
+    fn put_tail(&self, _tail: &mut Vec<u64>) {}
+
+    /// Appends copies of the capabilities inside, in order. The default has none.
+    ///
+    /// # Errors
+    /// `EMFILE` when a capability cannot be copied.
+    #[inline]
+    fn put_caps(&self, _caps: &mut Vec<Cap>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Appends the tail of a sequence of such values: their fixed parts, then their tails.
+    fn put_items(items: &[Self], tail: &mut Vec<u64>)
+    where
+        Self: Sized,
+    {
+        let start = tail.len();
+        tail.resize(start + (items.len() * Self::SIZE).div_ceil(8), 0);
+        for (i, item) in items.iter().enumerate() {
+            item.put(&mut tail[start..], i * Self::SIZE);
+        }
+        for item in items {
+            item.put_tail(tail);
+        }
+    }
+}
+
+/// A string or sequence longer than its type allows. `FLOUNDER_ERR_TX_MSG_SIZE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong {
+    /// Its length, in bytes for strings and in elements for sequences.
+    pub len: usize,
+    /// What the interface allows.
+    pub max: u32,
+}
+
+impl TooLong {
+    /// Compares a length with its maximum.
+    ///
+    /// # Errors
+    /// If it is larger.
+    #[inline]
+    pub const fn check(len: usize, max: u32) -> Result<(), Self> {
+        if len > max as usize { Err(Self { len, max }) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "length {} is over the maximum of {}", self.len, self.max)
+    }
+}
+
+impl core::error::Error for TooLong {}
+
+/// Values whose sequences lie in memory as they lie on the wire: slices of them are lent, not decoded.
+pub trait Plain: bytemuck::Pod + Shape {}
+
+/// Puts the low `bits` of a member at its place in a word of the record.
+#[inline(always)]
+fn put_bits(words: &mut [u64], at: usize, bits: u64) {
+    words[at / 8] |= bits << (at % 8 * 8);
+}
+
+/// Appends a zeroed record of `words` words to a tail and lends it (the fields of an enum's variant).
+#[inline]
+pub fn nest(tail: &mut Vec<u64>, words: usize) -> &mut [u64] {
+    let start = tail.len();
+    tail.resize(start + words, 0);
+    &mut tail[start..]
+}
+
+/// Appends bytes, padded with zeroes to a whole word.
+pub(crate) fn append_bytes(tail: &mut Vec<u64>, bytes: &[u8]) {
+    let start = tail.len();
+    tail.resize(start + bytes.len().div_ceil(8), 0);
+    bytemuck::cast_slice_mut(&mut tail[start..])[..bytes.len()].copy_from_slice(bytes);
+}
+
+macro_rules! plain {
+    ($($rust:ident as $unsigned:ident, $name:literal;)*) => {$(
+        impl Shape for $rust {
+            const SIZE: usize = size_of::<$rust>();
+            const ALIGN: usize = size_of::<$rust>();
+            const MAX_TAIL: usize = 0;
+            const MAX_CAPS: usize = 0;
+            const FINGERPRINT: u128 = digest($name);
+        }
+
+        impl Encode for $rust {
+            #[inline(always)]
+            fn put(&self, words: &mut [u64], at: usize) {
+                put_bits(words, at, u64::from(<$unsigned>::from_ne_bytes(self.to_ne_bytes())));
+            }
+
+            #[inline]
+            fn put_items(items: &[Self], tail: &mut Vec<u64>) {
+                append_bytes(tail, bytemuck::cast_slice(items));
+            }
+        }
+
+        impl Plain for $rust {}
+    )*};
+}
+
+plain! {
+    u8 as u8, "uint8";
+    u16 as u16, "uint16";
+    u32 as u32, "uint32";
+    u64 as u64, "uint64";
+    i8 as u8, "int8";
+    i16 as u16, "int16";
+    i32 as u32, "int32";
+    i64 as u64, "int64";
+    f32 as u32, "float";
+    f64 as u64, "double";
+}
+
+/// Types that travel as another one: `shape!(Self as Other, "canonical"; |value| other)`.
+macro_rules! via {
+    ($($rust:ty as $wire:ty, $name:literal, |$value:ident| $expr:expr;)*) => {$(
+        impl Shape for $rust {
+            const SIZE: usize = <$wire>::SIZE;
+            const ALIGN: usize = <$wire>::ALIGN;
+            const MAX_TAIL: usize = 0;
+            const MAX_CAPS: usize = 0;
+            const FINGERPRINT: u128 = digest($name);
+        }
+
+        impl Encode for $rust {
+            #[inline(always)]
+            fn put(&self, words: &mut [u64], at: usize) {
+                let $value = self;
+                <$wire as Encode>::put(&$expr, words, at);
+            }
+        }
+    )*};
+}
+
+via! {
+    bool as u8, "bool", |value| u8::from(*value);
+    usize as u64, "size", |value| *value as u64;
+    isize as i64, "intptr", |value| *value as i64;
+    char as u32, "rust-char", |value| u32::from(*value);
+    Iref as u64, "iref", |value| value.to_bits();
+    Errval as u64, "errval", |value| value.0;
+}
+
+impl Shape for () {
+    const SIZE: usize = 0;
+    const ALIGN: usize = 1;
+    const MAX_TAIL: usize = 0;
+    const MAX_CAPS: usize = 0;
+    const FINGERPRINT: u128 = digest("unit");
+}
+
+impl Encode for () {
+    #[inline]
+    fn put(&self, _words: &mut [u64], _at: usize) {}
+}
+
+impl Shape for str {
+    const SIZE: usize = 4;
+    const ALIGN: usize = 4;
+    const MAX_TAIL: usize = DEFAULT_MAX as usize / 8;
+    const MAX_CAPS: usize = 0;
+    const FINGERPRINT: u128 = digest("string");
+}
+
+impl Encode for str {
+    #[inline]
+    fn check(&self) -> Result<(), TooLong> {
+        TooLong::check(self.len(), DEFAULT_MAX)
+    }
+
+    #[inline]
+    fn put(&self, words: &mut [u64], at: usize) {
+        put_bits(words, at, self.len() as u64);
+    }
+
+    #[inline]
+    fn put_tail(&self, tail: &mut Vec<u64>) {
+        append_bytes(tail, self.as_bytes());
+    }
+}
+
+impl<T: Shape> Shape for [T] {
+    const SIZE: usize = 4;
+    const ALIGN: usize = 4;
+    const MAX_TAIL: usize = max_items::<T>(DEFAULT_MAX);
+    const MAX_CAPS: usize = T::MAX_CAPS.saturating_mul(DEFAULT_MAX as usize);
+    const FINGERPRINT: u128 = super::fingerprint(digest("sequence"), &[T::FINGERPRINT]);
+}
+
+/// The most words that the tail of a sequence of at most `max` values takes.
+pub(crate) const fn max_items<T: Shape>(max: u32) -> usize {
+    let fixed = (max as usize).saturating_mul(T::SIZE).div_ceil(8);
+    fixed.saturating_add((max as usize).saturating_mul(T::MAX_TAIL))
+}
+
+impl<T: Encode> Encode for [T] {
+    #[inline]
+    fn check(&self) -> Result<(), TooLong> {
+        TooLong::check(self.len(), DEFAULT_MAX)?;
+        self.iter().try_for_each(T::check)
+    }
+
+    #[inline]
+    fn put(&self, words: &mut [u64], at: usize) {
+        put_bits(words, at, self.len() as u64);
+    }
+
+    #[inline]
+    fn put_tail(&self, tail: &mut Vec<u64>) {
+        T::put_items(self, tail);
+    }
+
+    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
+        self.iter().try_for_each(|item| item.put_caps(caps))
+    }
+}
+
+/// Types that are written as what they point to.
+macro_rules! pointer {
+    ($([$($generic:tt)*] $rust:ty => $target:ty;)*) => {$(
+        impl<$($generic)*> Shape for $rust {
+            const SIZE: usize = <$target>::SIZE;
+            const ALIGN: usize = <$target>::ALIGN;
+            const MAX_TAIL: usize = <$target>::MAX_TAIL;
+            const MAX_CAPS: usize = <$target>::MAX_CAPS;
+            const FINGERPRINT: u128 = <$target>::FINGERPRINT;
+        }
+    )*};
+}
+
+macro_rules! encode_pointer {
+    ($([$($generic:tt)*] $rust:ty;)*) => {$(
+        impl<$($generic)*> Encode for $rust {
+            #[inline]
+            fn check(&self) -> Result<(), TooLong> {
+                (**self).check()
+            }
+
+            #[inline]
+            fn put(&self, words: &mut [u64], at: usize) {
+                (**self).put(words, at);
+            }
+
+            #[inline]
+            fn put_tail(&self, tail: &mut Vec<u64>) {
+                (**self).put_tail(tail);
+            }
+
+            #[inline]
+            fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
+                (**self).put_caps(caps)
+            }
+        }
+    )*};
+}
+
+pointer! {
+    [] String => str;
+    [T: Shape] Vec<T> => [T];
+    [T: Shape] Box<T> => T;
+    [T: Shape + ?Sized] &T => T;
+}
+
+encode_pointer! {
+    [] String;
+    [T: Encode] Vec<T>;
+    [T: Encode] Box<T>;
+    [T: Encode + ?Sized] &T;
+}
+
+impl<T: Shape, const N: usize> Shape for [T; N] {
+    const SIZE: usize = N * T::SIZE;
+    const ALIGN: usize = T::ALIGN;
+    const MAX_TAIL: usize = T::MAX_TAIL.saturating_mul(N);
+    const MAX_CAPS: usize = T::MAX_CAPS.saturating_mul(N);
+    const FINGERPRINT: u128 = super::fingerprint(digest("array"), &[N as u128, T::FINGERPRINT]);
+}
+
+impl<T: Encode, const N: usize> Encode for [T; N] {
+    #[inline]
+    fn check(&self) -> Result<(), TooLong> {
+        self.iter().try_for_each(T::check)
+    }
+
+    #[inline]
+    fn put(&self, words: &mut [u64], at: usize) {
+        for (i, item) in self.iter().enumerate() {
+            item.put(words, at + i * T::SIZE);
+        }
+    }
+
+    #[inline]
+    fn put_tail(&self, tail: &mut Vec<u64>) {
+        self.iter().for_each(|item| item.put_tail(tail));
+    }
+
+    #[inline]
+    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
+        self.iter().try_for_each(|item| item.put_caps(caps))
+    }
+}
+
+/// Where the value of an `Option` lies: behind its tag, at the alignment of the value.
+pub(crate) const fn some_at<T: Shape>() -> usize {
+    T::ALIGN
+}
+
+impl<T: Shape> Shape for Option<T> {
+    const SIZE: usize = some_at::<T>() + T::SIZE;
+    const ALIGN: usize = T::ALIGN;
+    const MAX_TAIL: usize = T::MAX_TAIL;
+    const MAX_CAPS: usize = T::MAX_CAPS;
+    const FINGERPRINT: u128 = super::fingerprint(digest("option"), &[T::FINGERPRINT]);
+}
+
+impl<T: Encode> Encode for Option<T> {
+    #[inline]
+    fn check(&self) -> Result<(), TooLong> {
+        self.as_ref().map_or(Ok(()), T::check)
+    }
+
+    #[inline]
+    fn put(&self, words: &mut [u64], at: usize) {
+        if let Some(value) = self {
+            put_bits(words, at, 1);
+            value.put(words, at + some_at::<T>());
+        }
+    }
+
+    #[inline]
+    fn put_tail(&self, tail: &mut Vec<u64>) {
+        if let Some(value) = self {
+            value.put_tail(tail);
+        }
+    }
+
+    #[inline]
+    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
+        self.as_ref().map_or(Ok(()), |value| value.put_caps(caps))
+    }
+}
+
+/// A capability has no bytes in the record: it travels beside it, in order.
+impl Shape for Cap {
+    const SIZE: usize = 0;
+    const ALIGN: usize = 1;
+    const MAX_TAIL: usize = 0;
+    const MAX_CAPS: usize = 1;
+    const FINGERPRINT: u128 = digest("cap");
+}
+
+impl Encode for Cap {
+    #[inline]
+    fn put(&self, _words: &mut [u64], _at: usize) {}
+
+    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
+        caps.push(self.try_clone()?);
+        Ok(())
+    }
+}

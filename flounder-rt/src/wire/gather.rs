@@ -1,0 +1,111 @@
+//! A message body that is still in pieces: the record on the stack, the tails where the caller has them.
+
+/// The words of one message, gathered from the record and from byte slices, each padded with zeroes to a whole word.
+///
+/// A driver takes the words out with a [`Reader`], or hands the pieces to the kernel as they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Gather<'a> {
+    /// The record (or a whole body that was put together before).
+    pub fixed: &'a [u64],
+    /// The tails.
+    pub tails: &'a [&'a [u8]],
+}
+
+impl<'a> Gather<'a> {
+    /// A body of a record alone.
+    #[inline]
+    #[must_use]
+    pub const fn words_only(fixed: &'a [u64]) -> Self {
+        Self { fixed, tails: &[] }
+    }
+
+    /// Number of words of the body.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fixed.len() + self.tails.iter().map(|tail| tail.len().div_ceil(8)).sum::<usize>()
+    }
+
+    /// Whether the body has no word at all.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads on from word `from`.
+    ///
+    /// ```
+    /// use flounder_rt::wire::Gather;
+    /// let body = Gather { fixed: &[7], tails: &[b"hello, world"] };
+    /// assert_eq!(body.len(), 3);
+    /// let mut out = [0; 2];
+    /// assert_eq!(body.reader(1).read(&mut out), 2);
+    /// assert_eq!(out, [u64::from_ne_bytes(*b"hello, w"), u64::from_ne_bytes(*b"orld\0\0\0\0")]);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn reader(&self, from: usize) -> Reader<'a> {
+        let mut reader = Reader { fixed: self.fixed, now: &[], tails: self.tails };
+        reader.skip(from);
+        reader
+    }
+}
+
+/// Takes the words of a [`Gather`] out, in order.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    fixed: &'a [u64],
+    now: &'a [u8],
+    tails: &'a [&'a [u8]],
+}
+
+impl Reader<'_> {
+    /// Fills `out` from its beginning and returns how many words there were; fewer than `out.len()` only at the end.
+    #[inline]
+    pub fn read(&mut self, out: &mut [u64]) -> usize {
+        let head = self.fixed.len().min(out.len());
+        out[..head].copy_from_slice(&self.fixed[..head]);
+        self.fixed = &self.fixed[head..];
+        if head == out.len() { head } else { head + self.read_tails(&mut out[head..]) }
+    }
+
+    fn read_tails(&mut self, out: &mut [u64]) -> usize {
+        let mut done = 0;
+        while done < out.len() {
+            if self.now.is_empty() {
+                let Some((next, rest)) = self.tails.split_first() else { break };
+                (self.now, self.tails) = (next, rest);
+                continue;
+            }
+            let whole = (self.now.len() / 8).min(out.len() - done);
+            if whole == 0 {
+                let mut last = [0; 8];
+                last[..self.now.len()].copy_from_slice(self.now);
+                out[done] = u64::from_ne_bytes(last);
+                (done, self.now) = (done + 1, &[]);
+            } else {
+                let (bytes, rest) = self.now.split_at(whole * 8);
+                bytemuck::cast_slice_mut(&mut out[done..done + whole]).copy_from_slice(bytes);
+                (done, self.now) = (done + whole, rest);
+            }
+        }
+        done
+    }
+
+    fn skip(&mut self, mut words: usize) {
+        let head = self.fixed.len().min(words);
+        self.fixed = &self.fixed[head..];
+        words -= head;
+        while words > 0 {
+            if self.now.is_empty() {
+                let Some((next, rest)) = self.tails.split_first() else { break };
+                (self.now, self.tails) = (next, rest);
+                continue;
+            }
+            let here = self.now.len().div_ceil(8).min(words);
+            self.now = &self.now[(here * 8).min(self.now.len())..];
+            words -= here;
+        }
+    }
+}

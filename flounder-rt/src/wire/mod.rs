@@ -1,0 +1,30 @@
+//! Messages as words: how values lie in them, how they are written and read.
+//!
+//! A message body is a sequence of 64-bit words: one record with the fixed parts of all arguments, then the tails of the
+//! arguments of variable length, in order of declaration, each on a word boundary and padded with zeroes.
+//!
+//! ```text
+//!  word 0        1        ..        W-1    W                    ..
+//!  +--------+--------+--------+--------+-----------------+-----------------+
+//!  | fixed parts, largest alignment first | tail of arg 1   | tail of arg 3   |
+//!  +--------+--------+--------+--------+-----------------+-----------------+
+//! ```
+//! The fixed part of a string or sequence is its length (32 bits); its tail holds the bytes, or the fixed parts of the
+//! elements one after another, then the elements' own tails. Within a word the member with the lower offset takes the less
+//! significant bits, so that on the machines this runs on the words are also the natural layout in memory.
+//! Reading is total: whatever the words, [`Decode::take`] gives a value or a [`DecodeError`], and never more memory than
+//! in proportion to the words that are there.
+//!
+//! Everything here is pure: `core` and `alloc`, no clock, no file, no lock.
+
+mod bounded;
+mod decode;
+mod encode;
+mod gather;
+mod shape;
+
+pub use bounded::{Bounded, TakeBounded, plain_bytes};
+pub use decode::{Decode, DecodeError, Source};
+pub use encode::{Encode, Plain, TooLong, nest};
+pub use gather::{Gather, Reader};
+pub use shape::{DEFAULT_MAX, Record, Shape, digest, fingerprint, largest, place, record, total};

@@ -1,0 +1,134 @@
+//! Where a value lies in a record.
+
+/// The default maximum of a string (bytes) and of a sequence (elements) that does not name one.
+pub const DEFAULT_MAX: u32 = 65_536;
+
+/// The place a type takes on the wire.
+///
+/// A value has a *fixed part* of [`SIZE`](Shape::SIZE) bytes inside the record that holds it, and, if it is of variable
+/// length, a *tail* of whole words behind the record. Derived with `#[derive(FlounderMessage)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a message",
+    label = "not a type that messages can carry",
+    note = "put `#[derive(FlounderMessage)]` on its definition"
+)]
+pub trait Shape {
+    /// Bytes of the fixed part; a multiple of [`ALIGN`](Shape::ALIGN).
+    const SIZE: usize;
+    /// Alignment of the fixed part in bytes: 1, 2, 4 or 8.
+    const ALIGN: usize;
+    /// The most words the tail can take (saturating).
+    const MAX_TAIL: usize;
+    /// The most capabilities a value can hold (saturating).
+    const MAX_CAPS: usize;
+    /// Digest of the canonical form of the type.
+    const FINGERPRINT: u128;
+}
+
+/// The layout of a record of `K` members: the arguments of a message, or the fields of a struct.
+///
+/// Members are placed in order of falling alignment, those of equal alignment in order of declaration. Since a size is a
+/// multiple of its alignment, there is no gap but the one at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<const K: usize> {
+    /// Byte offset of each member, in order of declaration.
+    pub at: [usize; K],
+    /// Bytes in use; from here to `size` the record is zero.
+    pub used: usize,
+    /// Size in bytes: `used` rounded up to `align`.
+    pub size: usize,
+    /// The largest alignment of a member (1 if there is none).
+    pub align: usize,
+    /// `size` in words, rounded up: what the record takes when it stands alone.
+    pub words: usize,
+}
+
+/// Lays out a record from the `(SIZE, ALIGN)` of its members.
+///
+/// ```
+/// use flounder_rt::wire::record;
+/// const R: flounder_rt::wire::Record<3> = record([(1, 1), (8, 8), (4, 4)]);
+/// assert_eq!(R.at, [12, 0, 8]);
+/// assert_eq!((R.used, R.size, R.words), (13, 16, 2));
+/// ```
+#[must_use]
+pub const fn record<const K: usize>(members: [(usize, usize); K]) -> Record<K> {
+    let mut at = [0; K];
+    let mut used = 0;
+    let mut largest = 1;
+    let mut align = 8;
+    while align > 0 {
+        let mut i = 0;
+        while i < K {
+            if members[i].1 == align {
+                at[i] = used;
+                used += members[i].0;
+                if align > largest {
+                    largest = align;
+                }
+            }
+            i += 1;
+        }
+        align /= 2;
+    }
+    let size = used.next_multiple_of(largest);
+    Record { at, used, size, align: largest, words: size.div_ceil(8) }
+}
+
+/// The `(SIZE, ALIGN)` of a type, for [`record`].
+#[must_use]
+pub const fn place<T: Shape + ?Sized>() -> (usize, usize) {
+    (T::SIZE, T::ALIGN)
+}
+
+/// The sum of some sizes, or the largest `usize` if that is more.
+#[must_use]
+pub const fn total(sizes: &[usize]) -> usize {
+    let mut sum: usize = 0;
+    let mut i = 0;
+    while i < sizes.len() {
+        sum = sum.saturating_add(sizes[i]);
+        i += 1;
+    }
+    sum
+}
+
+/// The largest of some sizes; 0 if there is none.
+#[must_use]
+pub const fn largest(sizes: &[usize]) -> usize {
+    let mut largest = 0;
+    let mut i = 0;
+    while i < sizes.len() {
+        if sizes[i] > largest {
+            largest = sizes[i];
+        }
+        i += 1;
+    }
+    largest
+}
+
+/// Adds the digests of parts to the digest of a canonical form that leaves them open.
+#[must_use]
+pub const fn fingerprint(base: u128, parts: &[u128]) -> u128 {
+    let mut digest = base;
+    let mut i = 0;
+    while i < parts.len() {
+        let mut bytes = [0; 32];
+        let (old, part) = (digest.to_be_bytes(), parts[i].to_be_bytes());
+        let mut k = 0;
+        while k < 16 {
+            bytes[k] = old[k];
+            bytes[16 + k] = part[k];
+            k += 1;
+        }
+        digest = const_fnv1a_hash::fnv1a_hash_128(&bytes, None);
+        i += 1;
+    }
+    digest
+}
+
+/// Digest of a canonical form known to be closed (builtin types).
+#[must_use]
+pub const fn digest(canonical: &str) -> u128 {
+    const_fnv1a_hash::fnv1a_hash_str_128(canonical)
+}
