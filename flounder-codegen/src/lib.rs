@@ -1,1 +1,117 @@
 //! Generates Rust from a checked Flounder interface.
+//!
+//! Everything here is pure: a [`Unit`] goes in, tokens come out. Reading files, formatting and telling Cargo about them is
+//! the business of the callers (the macro and the command line), so that both give the same tokens.
+//!
+//! Generated code is thin: it puts arguments into words and takes them out again, and leaves the rest to the runtime. It
+//! names everything by absolute paths through one path to the runtime ([`Options::runtime`]), because nothing can be
+//! assumed of the scope it lands in; its own locals and helpers begin with `__`, which the language reserves.
+//!
+//! | module | what it generates |
+//! |---|---|
+//! | `types` | the declared types |
+//! | `wire` | `Shape`, `Encode` and `Decode` of a type, for interfaces and for `#[derive(FlounderMessage)]` alike |
+//! | `message` | the layout of a message, how its arguments are written and read, the `INTERFACE` descriptor |
+//! | `binding` | `Binding`, `Rx`, `RxVtbl` and the dispatcher between them |
+//! | `rpc` | `RpcClient` and the reply types |
+//! | `export` | `export` and `bind` |
+//! | `fallback` | items of the right names beside errors |
+
+#![forbid(unsafe_code)]
+
+mod binding;
+mod docs;
+mod export;
+mod fallback;
+mod message;
+mod rpc;
+mod rt;
+mod types;
+mod wire;
+
+use flounder_idl::model::{Interface, TypeModule, Unit};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+pub use fallback::fallback;
+pub use wire::{Body, Member, Variant, WireType, wire_impl};
+
+use crate::message::Messages;
+use crate::rt::Rt;
+use crate::types::Types;
+
+/// What the generator has to know besides the interface.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The path of the `flounder` crate. A path of module position (`crate::..`, `self::..`, `super::..`) is one as seen
+    /// from the scope that the code lands in; any other names an external crate.
+    pub runtime: syn::Path,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { runtime: syn::parse_quote!(::flounder) }
+    }
+}
+
+/// Generates everything that a unit declares: one module per file of shared types, one per interface.
+#[must_use]
+pub fn unit(unit: &Unit, options: &Options) -> TokenStream {
+    let rt = Rt::in_module(&options.runtime);
+    let modules = unit.modules.iter().map(|module| type_module(module, &rt));
+    let interfaces = unit.interfaces.iter().map(|interface| interface_module(interface, &rt));
+    modules.chain(interfaces).collect()
+}
+
+/// `pub mod types { .. }` with shared types alone.
+fn type_module(module: &TypeModule, rt: &Rt) -> TokenStream {
+    let types = Types::new(&module.types, rt);
+    let (visibility, name) = (&module.visibility, &module.name.rust);
+    let doc = docs::of(&[], &format!("Types shared by interfaces: `{}`.", module.name.idl));
+    let allow = allow();
+    let items = types::items(&types, rt);
+    quote! {
+        #doc
+        #allow
+        #visibility mod #name {
+            #items
+        }
+    }
+}
+
+/// `pub mod test { .. }`: all of one interface.
+fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
+    let types = Types::new(&interface.types, rt);
+    let messages = Messages::new(interface, &types, rt);
+    let (visibility, name) = (&interface.visibility, &interface.name.rust);
+    let attributes = &interface.attributes;
+    let doc =
+        docs::of(&interface.docs, &format!("{}.", interface.description.trim_end_matches('.')));
+    let allow = allow();
+    let types = types::items(&types, rt);
+    let descriptor = message::descriptor(&messages);
+    let binding = binding::items(&messages);
+    let rpc = rpc::items(&messages);
+    let export = export::items(rt);
+    quote! {
+        #doc
+        #(#attributes)*
+        #allow
+        #visibility mod #name {
+            #types
+            #descriptor
+            #binding
+            #rpc
+            #export
+        }
+    }
+}
+
+/// Lints that generated code cannot keep in every crate: it declares what the crate may not use, and more arguments or
+/// larger values than a person would write are the interface's business.
+fn allow() -> TokenStream {
+    quote! {
+        #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub, private_interfaces)]
+        #[allow(long_running_const_eval, unused_qualifications)]
+    }
+}

@@ -1,0 +1,104 @@
+//! Documentation of generated items, and how declarations look in it.
+
+use flounder_idl::model::{Arg, Builtin, Interface, Message, Ty, TypeDef};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// The doc comment of the interface if there is one, else `otherwise`.
+pub(crate) fn of(lines: &[String], otherwise: &str) -> TokenStream {
+    if lines.iter().all(|line| line.trim().is_empty()) {
+        quote!(#[doc = #otherwise])
+    } else {
+        quote!(#(#[doc = #lines])*)
+    }
+}
+
+/// The doc comment of the interface if there is one, else `otherwise`; then a paragraph in any case.
+pub(crate) fn with(lines: &[String], otherwise: &str, more: &str) -> TokenStream {
+    let first = of(lines, otherwise);
+    quote!(#first #[doc = ""] #[doc = #more])
+}
+
+/// `name(uint32 arg, string s)`, the way the interface declares it.
+pub(crate) fn signature(name: &str, message: &Message, types: &[TypeDef]) -> String {
+    format!("{name}({})", arguments(message, types))
+}
+
+/// `rpc name(in string s, out uint32 result)`.
+pub(crate) fn rpc_signature(
+    name: &str,
+    call: &Message,
+    response: &Message,
+    interface: &Interface,
+) -> String {
+    let directed = |word: &'static str, message: &Message| {
+        message
+            .args
+            .iter()
+            .map(move |arg| format!("{word} {}", argument(arg, &interface.types)))
+            .collect::<Vec<_>>()
+    };
+    format!("rpc {name}({})", [directed("in", call), directed("out", response)].concat().join(", "))
+}
+
+fn arguments(message: &Message, types: &[TypeDef]) -> String {
+    message.args.iter().map(|arg| argument(arg, types)).collect::<Vec<_>>().join(", ")
+}
+
+fn argument(arg: &Arg, types: &[TypeDef]) -> String {
+    match &arg.array {
+        Some(array) => {
+            format!(
+                "{} {}[{}, {}]",
+                type_name(arg.ty, types),
+                arg.name.idl,
+                array.len_name.idl,
+                array.max
+            )
+        }
+        None => format!("{} {}", type_name(arg.ty, types), arg.name.idl),
+    }
+}
+
+/// The type of an argument, the way the descriptor gives it.
+pub(crate) fn argument_type(arg: &Arg, types: &[TypeDef]) -> String {
+    let element = match arg.ty {
+        Ty::String { max } => format!("string[{max}]"),
+        other => type_name(other, types).to_owned(),
+    };
+    match &arg.array {
+        Some(array) => format!("{element}[{}, {}]", array.len_name.idl, array.max),
+        None => element,
+    }
+}
+
+fn type_name(ty: Ty, types: &[TypeDef]) -> &str {
+    match ty {
+        Ty::Builtin(builtin) => builtin_name(builtin),
+        Ty::String { .. } => "string",
+        Ty::Named(id) => &types[id.0].name.idl,
+    }
+}
+
+fn builtin_name(builtin: Builtin) -> &'static str {
+    match builtin {
+        Builtin::Bool => "bool",
+        Builtin::Char => "char",
+        Builtin::I8 => "int8",
+        Builtin::I16 => "int16",
+        Builtin::I32 => "int32",
+        Builtin::I64 => "int64",
+        Builtin::U8 => "uint8",
+        Builtin::U16 => "uint16",
+        Builtin::U32 => "uint32",
+        Builtin::U64 => "uint64",
+        Builtin::Isize => "intptr",
+        Builtin::Usize => "uintptr",
+        Builtin::F32 => "float",
+        Builtin::F64 => "double",
+        Builtin::Iref => "iref",
+        Builtin::Errval => "errval",
+        Builtin::Cap => "cap",
+        Builtin::GiveAwayCap => "give_away_cap",
+    }
+}

@@ -1,0 +1,96 @@
+//! Items of the right names beside errors, so that one mistake in an interface gives one error and not one for each use.
+//!
+//! The trick is a type that is itself the error: `type __Unknown = compile_error!(..);`. rustc reports it once and is then
+//! silent about everything that depends on it, so that handlers, calls and matches written for the interface pass.
+
+use flounder_idl::Failure;
+use flounder_idl::salvage::{SalvagedInterface, SalvagedMessage, SalvagedModule, SalvagedType};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{format_ident, quote};
+
+use crate::allow;
+
+/// Generates the errors of a failure, and modules that accept the usual uses of its interfaces.
+#[must_use]
+pub fn fallback(failure: Failure) -> TokenStream {
+    let Failure { diagnostics, salvage } = failure;
+    let errors = diagnostics.into_compile_error();
+    if salvage.interfaces.is_empty() && salvage.modules.is_empty() {
+        return errors;
+    }
+    // The first error becomes a type, in each module: rustc shows equal errors once.
+    let mut errors = errors.into_iter();
+    let mut first = TokenStream::new();
+    for token in errors.by_ref() {
+        let last = matches!(token, TokenTree::Group(_));
+        first.extend([token]);
+        if last {
+            break;
+        }
+    }
+    let modules = salvage.modules.iter().map(|module| types(module, &first));
+    let interfaces = salvage.interfaces.iter().map(|found| interface(found, &first));
+    errors.collect::<TokenStream>().into_iter().chain(modules.chain(interfaces).flatten()).collect()
+}
+
+fn types(module: &SalvagedModule, error: &TokenStream) -> TokenStream {
+    let (allow, visibility, name) = (allow(), &module.visibility, &module.name.rust);
+    let types = module.types.iter().map(unknown_type);
+    quote! {
+        #allow
+        #[allow(missing_docs)]
+        #visibility mod #name {
+            pub type __Unknown = #error;
+            #(#types)*
+        }
+    }
+}
+
+fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream {
+    let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
+    let types = interface.types.iter().map(unknown_type);
+    let own = ["Binding", "RpcClient", "RxVtbl"].map(|name| unknown(&format_ident!("{name}")));
+    let replies = interface
+        .messages
+        .iter()
+        .filter(|message| message.rpc)
+        .map(|message| unknown(&reply(message)));
+    let handlers = interface.messages.iter().filter_map(handler);
+    quote! {
+        #allow
+        #[allow(missing_docs)]
+        #visibility mod #name {
+            pub type __Unknown = #error;
+            #(#types)*
+            #(#own)*
+            #(#replies)*
+            pub trait Rx {
+                #(#handlers)*
+                fn error(&mut self, _: &__Unknown, _: __Unknown) {}
+            }
+            pub const INTERFACE: __Unknown = loop {};
+            pub fn export<W, C>(_: W, _: C) -> __Unknown { loop {} }
+            pub fn bind<I, W, X>(_: I, _: W, _: X) -> __Unknown { loop {} }
+        }
+    }
+}
+
+fn unknown(name: &Ident) -> TokenStream {
+    quote!(pub type #name = __Unknown;)
+}
+
+fn unknown_type(ty: &SalvagedType) -> TokenStream {
+    unknown(&ty.name.rust)
+}
+
+fn reply(message: &SalvagedMessage) -> Ident {
+    format_ident!("{}Reply", flounder_idl::names::camel(&message.name.rust.to_string()))
+}
+
+/// A handler with as many arguments as the message has; none if they could not all be read.
+fn handler(message: &SalvagedMessage) -> Option<TokenStream> {
+    let name = &message.name.rust;
+    let count = message.inputs.as_ref()?.len() + usize::from(message.rpc);
+    let parameters = (0..count).map(|_| quote!(_: __Unknown));
+    Some(quote!(fn #name(&mut self, _: &__Unknown, #(#parameters),*) {}))
+}

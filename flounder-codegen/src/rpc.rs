@@ -1,0 +1,181 @@
+//! Remote procedures: the client's calls, and the reply that a server has to give.
+
+use flounder_idl::model::Rpc;
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::binding::tx_error;
+use crate::docs;
+use crate::message::{Messages, Refusal, Wire};
+
+/// The client and the reply types; nothing if the interface has no rpc.
+pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
+    let rpcs: Vec<_> = messages.interface.rpcs.iter().map(|rpc| Call::new(rpc, messages)).collect();
+    if rpcs.is_empty() {
+        return TokenStream::new();
+    }
+    let replies = rpcs.iter().map(Call::reply);
+    let decoders = rpcs.iter().map(Call::decoder);
+    let client = client(&rpcs, messages);
+    quote! {
+        #(#replies)*
+        #(#decoders)*
+        #client
+    }
+}
+
+/// A remote procedure with its two messages.
+struct Call<'m, 'a> {
+    rpc: &'a Rpc,
+    messages: &'m Messages<'a>,
+    call: &'m Wire<'a>,
+    response: &'m Wire<'a>,
+}
+
+impl<'m, 'a> Call<'m, 'a> {
+    fn new(rpc: &'a Rpc, messages: &'m Messages<'a>) -> Self {
+        Self {
+            rpc,
+            messages,
+            call: &messages.list[rpc.call],
+            response: &messages.list[rpc.response],
+        }
+    }
+
+    fn declared(&self) -> String {
+        let (call, response) = (self.call.message, self.response.message);
+        docs::rpc_signature(&self.rpc.name.idl, call, response, self.messages.interface)
+    }
+
+    /// `pub struct TestrpcReply(..)`
+    fn reply(&self) -> TokenStream {
+        let rt = self.messages.rt;
+        let name = format_ident!("{}Reply", self.rpc.camel);
+        let doc = format!("The reply that a caller of `{}` waits for.", self.declared());
+        let fail = |refusal: &Refusal<'_>| match refusal {
+            Refusal::TooLong(name) => quote!(return self.0.fail_too_long(#name, __error);),
+            Refusal::Caps => quote!(return self.0.fail_caps(__error);),
+        };
+        let marshal = self.response.marshal(Some(&quote!(self.0.id())), &fail);
+        let (parameters, tails) = (self.response.parameters(), self.response.tails());
+        let send = if self.response.has_caps() {
+            quote!(self.0.send_caps(&__words, #tails, __caps);)
+        } else {
+            quote!(self.0.send(&__words, #tails);)
+        };
+        quote! {
+            #[doc = #doc]
+            ///
+            /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+            #[must_use = "a caller waits for the reply"]
+            #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug)]
+            pub struct #name(#rt::ReplyToken);
+
+            impl #name {
+                /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
+                /// copied, in its stead.
+                pub fn send(self, #parameters) {
+                    #marshal
+                    #send
+                }
+            }
+        }
+    }
+
+    fn decoder_name(&self) -> Ident {
+        format_ident!("__decode_{}", self.response.message.number)
+    }
+
+    /// Reads a response into owned values. That it is the response to this call, and not to another one, is for the peer
+    /// to claim and for us to check.
+    fn decoder(&self) -> TokenStream {
+        let rt = self.messages.rt;
+        let number = Literal::u16_unsuffixed(self.response.message.number);
+        let (name, output) = (self.decoder_name(), self.response.output());
+        let (unmarshal, result) = (self.response.unmarshal(true), self.response.result());
+        quote! {
+            fn #name(__message: #rt::Received<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
+                if __message.number != #number {
+                    return #rt::core::result::Result::Err(#rt::unknown_message(__message.number));
+                }
+                #unmarshal
+                #rt::core::result::Result::Ok(#result)
+            }
+        }
+    }
+
+    /// The two methods of the client.
+    fn methods(&self) -> TokenStream {
+        let rt = self.messages.rt;
+        let name = &self.rpc.name.rust;
+        let name_async = format_ident!("{}_async", name, span = name.span());
+        let (parameters, output) = (self.call.parameters(), self.response.output());
+        let declared = self.declared();
+        let doc = docs::with(
+            &self.rpc.docs,
+            &format!("Calls `{declared}` and waits for the reply."),
+            CALL_ERRORS,
+        );
+        let doc_async =
+            format!("As `{}`, without waiting: the result is a future.", self.rpc.name.idl);
+        let id = quote!(__id);
+        let fail = |refusal: &Refusal<'_>| {
+            let error = tx_error(refusal, self.call);
+            quote!(return #rt::core::result::Result::Err(#rt::core::convert::From::from(#error));)
+        };
+        let fail_async = |refusal: &Refusal<'_>| {
+            let error = tx_error(refusal, self.call);
+            quote!(return #rt::Call::failed(#rt::core::convert::From::from(#error));)
+        };
+        let marshal = self.call.marshal(Some(&id), &fail);
+        let marshal_async = self.call.marshal(Some(&id), &fail_async);
+        let number = Literal::u16_unsuffixed(self.call.message.number);
+        let caps = if self.call.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) };
+        let (tails, decoder) = (self.call.tails(), self.decoder_name());
+        quote! {
+            #doc
+            pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
+                let __id = self.0.0.next_call();
+                #marshal
+                self.0.0.call(__id, #number, &__words, #tails, #caps, #decoder)
+            }
+
+            #[doc = #doc_async]
+            pub fn #name_async(&self, #parameters) -> #rt::Call<#output> {
+                let __id = self.0.0.next_call();
+                #marshal_async
+                self.0.0.call_async(__id, #number, &__words, #tails, #caps, #decoder)
+            }
+        }
+    }
+}
+
+const CALL_ERRORS: &str = "# Errors\nIf the call cannot be sent, or no reply will come. Capabilities that are given away with a \
+                           call that fails are closed.";
+
+fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
+    let rt = messages.rt;
+    let doc = format!("Calls the remote procedures of `{}`.", messages.interface.name.idl);
+    let methods = rpcs.iter().map(Call::methods);
+    quote! {
+        #[doc = #doc]
+        ///
+        /// Many calls may be under way at a time; replies find theirs by number, not by order.
+        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
+        pub struct RpcClient(Binding);
+
+        impl RpcClient {
+            /// A client over a binding.
+            pub fn new(binding: &Binding) -> Self {
+                Self(#rt::core::clone::Clone::clone(binding))
+            }
+
+            /// The binding.
+            pub fn binding(&self) -> &Binding {
+                &self.0
+            }
+
+            #(#methods)*
+        }
+    }
+}

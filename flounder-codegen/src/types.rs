@@ -1,0 +1,281 @@
+//! The declared types: structs, enumerations, arrays and aliases, each with its wire traits.
+
+use flounder_idl::model::{Builtin, Element, Field, Home, Ty, TypeDef, TypeId, TypeKind};
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+
+use crate::docs;
+use crate::rt::{Rt, from_module};
+use crate::wire::{Body, Member, Variant, WireType, wire_traits};
+
+/// The types that an interface can name, and what the generator wants to know of them.
+pub(crate) struct Types<'a> {
+    pub(crate) defs: &'a [TypeDef],
+    facts: Vec<Facts>,
+    rt: Rt,
+}
+
+/// What the model leaves to rustc for types from Rust, taken at its worst; and what follows from it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Facts {
+    /// Holds a type from Rust: nothing is known of it.
+    foreign: bool,
+    /// Has a tail on the wire, or may have one.
+    tail: bool,
+    /// Holds capabilities, or may do so.
+    caps: bool,
+}
+
+/// What a type in use comes down to behind aliases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A builtin that is neither string nor capability.
+    Scalar(Builtin),
+    /// A string of at most so many bytes.
+    Text(u32),
+    /// A capability to copy.
+    Cap,
+    /// A capability to move.
+    GiveAwayCap,
+    /// An enumeration.
+    Enum,
+    /// A struct, an array or a type from Rust.
+    Value(TypeId),
+}
+
+impl<'a> Types<'a> {
+    pub(crate) fn new(defs: &'a [TypeDef], rt: &Rt) -> Self {
+        let mut types = Self { defs, facts: Vec::with_capacity(defs.len()), rt: rt.clone() };
+        // A declaration names earlier ones only, so that their facts are there.
+        for def in defs {
+            let facts = match &def.kind {
+                TypeKind::Struct(fields) => fields
+                    .iter()
+                    .map(|field| types.facts(field.ty))
+                    .fold(Facts::default(), Facts::or),
+                TypeKind::Enum(_) => Facts::default(),
+                TypeKind::Array { elem, .. } => types.facts(*elem),
+                TypeKind::Alias(ty) => types.facts(*ty),
+                TypeKind::Extern => Facts { foreign: true, tail: true, caps: true },
+            };
+            types.facts.push(facts);
+        }
+        types
+    }
+
+    fn facts(&self, ty: Ty) -> Facts {
+        match ty {
+            Ty::Builtin(Builtin::Cap | Builtin::GiveAwayCap) => {
+                Facts { caps: true, ..Facts::default() }
+            }
+            Ty::Builtin(_) => Facts::default(),
+            Ty::String { .. } => Facts { tail: true, ..Facts::default() },
+            Ty::Named(id) => self.facts[id.0],
+        }
+    }
+
+    /// Whether values have a tail, or may have one.
+    pub(crate) fn has_tail(&self, ty: Ty) -> bool {
+        self.facts(ty).tail
+    }
+
+    /// Whether values hold capabilities, or may do so.
+    pub(crate) fn has_caps(&self, ty: Ty) -> bool {
+        self.facts(ty).caps
+    }
+
+    /// Looks behind aliases.
+    pub(crate) fn form(&self, ty: Ty) -> Form {
+        match ty {
+            Ty::Builtin(Builtin::Cap) => Form::Cap,
+            Ty::Builtin(Builtin::GiveAwayCap) => Form::GiveAwayCap,
+            Ty::Builtin(builtin) => Form::Scalar(builtin),
+            Ty::String { max } => Form::Text(max),
+            Ty::Named(id) => match &self.defs[id.0].kind {
+                TypeKind::Alias(old) => self.form(*old),
+                TypeKind::Enum(_) => Form::Enum,
+                _ => Form::Value(id),
+            },
+        }
+    }
+
+    /// The Rust type that owns a value.
+    pub(crate) fn owned(&self, ty: Ty) -> TokenStream {
+        let rt = &self.rt;
+        match ty {
+            Ty::Builtin(builtin) => scalar(builtin, rt),
+            Ty::String { .. } => quote!(#rt::String),
+            Ty::Named(id) => self.defs[id.0].name.rust.to_token_stream(),
+        }
+    }
+}
+
+impl Facts {
+    fn or(self, other: Self) -> Self {
+        Self {
+            foreign: self.foreign | other.foreign,
+            tail: self.tail | other.tail,
+            caps: self.caps | other.caps,
+        }
+    }
+}
+
+fn scalar(builtin: Builtin, rt: &Rt) -> TokenStream {
+    match builtin {
+        Builtin::Bool => quote!(bool),
+        Builtin::Char | Builtin::U8 => quote!(u8),
+        Builtin::I8 => quote!(i8),
+        Builtin::I16 => quote!(i16),
+        Builtin::I32 => quote!(i32),
+        Builtin::I64 => quote!(i64),
+        Builtin::U16 => quote!(u16),
+        Builtin::U32 => quote!(u32),
+        Builtin::U64 => quote!(u64),
+        Builtin::Isize => quote!(isize),
+        Builtin::Usize => quote!(usize),
+        Builtin::F32 => quote!(f32),
+        Builtin::F64 => quote!(f64),
+        Builtin::Iref => quote!(#rt::Iref),
+        Builtin::Errval => quote!(#rt::Errval),
+        Builtin::Cap | Builtin::GiveAwayCap => quote!(#rt::Cap),
+    }
+}
+
+/// Every type that the module declares or brings in.
+pub(crate) fn items(types: &Types<'_>, rt: &Rt) -> TokenStream {
+    let item = |(def, facts): (&TypeDef, &Facts)| match &def.home {
+        Home::Here => declared(def, *facts, types, rt),
+        Home::Module(path) => {
+            let (name, doc) = (&def.name.rust, docs::of(&def.docs, &describe(def)));
+            quote!(#doc pub use #path::#name;)
+        }
+        Home::Rust(path) => {
+            // An alias, since a private type cannot be used again under another name.
+            let (name, path, doc) =
+                (&def.name.rust, from_module(path), docs::of(&def.docs, &describe(def)));
+            quote!(#doc pub type #name = #path;)
+        }
+    };
+    types.defs.iter().zip(&types.facts).map(item).collect()
+}
+
+fn declared(def: &TypeDef, facts: Facts, types: &Types<'_>, rt: &Rt) -> TokenStream {
+    let name = &def.name.rust;
+    let doc = head(&def.docs, &describe(def), &def.name);
+    match &def.kind {
+        TypeKind::Struct(fields) => structure(def, fields, facts, types, rt),
+        TypeKind::Enum(elements) => enumeration(def, elements, rt),
+        TypeKind::Array { elem, len } => {
+            let (elem, len) = (types.owned(*elem), proc_macro2::Literal::u64_unsuffixed(*len));
+            quote!(#doc pub type #name = [#elem; #len];)
+        }
+        TypeKind::Alias(old) => {
+            let old = types.owned(*old);
+            quote!(#doc pub type #name = #old;)
+        }
+        TypeKind::Extern => TokenStream::new(),
+    }
+}
+
+fn structure(
+    def: &TypeDef,
+    fields: &[Field],
+    facts: Facts,
+    types: &Types<'_>,
+    rt: &Rt,
+) -> TokenStream {
+    let name = &def.name.rust;
+    let doc = head(&def.docs, &describe(def), &def.name);
+    let known = !facts.foreign && !facts.caps;
+    let derives = [
+        (known, quote!(#rt::core::clone::Clone)),
+        (known && def.traits.copy, quote!(#rt::core::marker::Copy)),
+        (known, quote!(#rt::core::cmp::PartialEq)),
+        (known && def.traits.eq, quote!(#rt::core::cmp::Eq)),
+        (known && def.traits.eq, quote!(#rt::core::hash::Hash)),
+    ];
+    let derives = derives.into_iter().filter_map(|(wanted, path)| wanted.then_some(path));
+    let declarations = fields.iter().map(|field| {
+        let doc = docs::of(&field.docs, &format!("`{}`", field.name.idl));
+        let (name, ty) = (&field.name.rust, types.owned(field.ty));
+        quote!(#doc pub #name: #ty,)
+    });
+    let members = fields.iter().map(|field| Member {
+        member: syn::Member::Named(field.name.rust.clone()),
+        name: field.name.idl.clone(),
+        ty: types.owned(field.ty),
+        max: bound(types.form(field.ty)),
+    });
+    let wire = WireType {
+        ident: name.clone(),
+        name: def.name.idl.clone(),
+        body: Body::Struct(members.collect()),
+    };
+    let traits = wire_traits(&wire, rt);
+    quote! {
+        #doc
+        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #(#derives),*)]
+        pub struct #name { #(#declarations)* }
+        #traits
+    }
+}
+
+fn enumeration(def: &TypeDef, elements: &[Element], rt: &Rt) -> TokenStream {
+    let name = &def.name.rust;
+    let doc = head(&def.docs, &describe(def), &def.name);
+    let declarations = elements.iter().zip(0u32..).map(|(element, value)| {
+        let doc = head(&element.docs, &format!("`{}`", element.name.idl), &element.name);
+        let (name, value) = (&element.name.rust, proc_macro2::Literal::u32_unsuffixed(value));
+        quote!(#doc #name = #value,)
+    });
+    let variants = elements.iter().map(|element| Variant {
+        ident: element.name.rust.clone(),
+        name: element.name.idl.clone(),
+        members: Vec::new(),
+    });
+    let wire = WireType {
+        ident: name.clone(),
+        name: def.name.idl.clone(),
+        body: Body::Enum(variants.collect()),
+    };
+    let traits = wire_traits(&wire, rt);
+    quote! {
+        #doc
+        #[#rt::core::prelude::v1::derive(
+            #rt::core::fmt::Debug, #rt::core::clone::Clone, #rt::core::marker::Copy,
+            #rt::core::cmp::PartialEq, #rt::core::cmp::Eq, #rt::core::hash::Hash,
+        )]
+        #[repr(u32)]
+        pub enum #name { #(#declarations)* }
+        #traits
+    }
+}
+
+/// The bound that a member of this form is held to, if it is not that of the Rust type anyway.
+fn bound(form: Form) -> Option<u32> {
+    match form {
+        Form::Text(max) if max != flounder_idl::model::DEFAULT_MAX => Some(max),
+        _ => None,
+    }
+}
+
+/// Docs, and an alias for searching where the Rust name is another one.
+fn head(lines: &[String], otherwise: &str, name: &flounder_idl::model::Name) -> TokenStream {
+    let doc = docs::of(lines, otherwise);
+    let idl = &name.idl;
+    let alias = (name.rust != idl && !idl.is_empty()).then(|| quote!(#[doc(alias = #idl)]));
+    quote!(#doc #alias)
+}
+
+fn describe(def: &TypeDef) -> String {
+    let idl = &def.name.idl;
+    match (&def.kind, &def.home) {
+        (_, Home::Rust(path)) => {
+            format!("`use {} as {idl};`", path.to_token_stream().to_string().replace(' ', ""))
+        }
+        (TypeKind::Struct(_), _) => format!("`typedef struct {{ .. }} {idl};`"),
+        (TypeKind::Enum(_), _) => format!("`typedef enum {{ .. }} {idl};`"),
+        (TypeKind::Array { len, .. }, _) => format!("`typedef .. {idl}[{len}];`"),
+        (TypeKind::Alias(_) | TypeKind::Extern, _) => format!("`typedef .. {idl};`"),
+    }
+}

@@ -1,0 +1,387 @@
+//! How a type lies in words: the implementations of `Shape`, `Encode` and `Decode`.
+//!
+//! One mechanism serves the types of interfaces and `#[derive(FlounderMessage)]`. A struct is a record of its fields. An
+//! enumeration is a 32-bit tag; the fields of the variant at hand are a record of their own in the tail.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+
+use crate::rt::Rt;
+
+/// A type to implement the wire traits for.
+#[derive(Debug)]
+pub struct WireType {
+    /// Its Rust name.
+    pub ident: Ident,
+    /// The name to use in errors.
+    pub name: String,
+    /// What it holds.
+    pub body: Body,
+}
+
+/// The inside of a [`WireType`].
+#[derive(Debug)]
+pub enum Body {
+    /// The fields of a struct.
+    Struct(Vec<Member>),
+    /// The variants of an enumeration; there is at least one.
+    Enum(Vec<Variant>),
+}
+
+/// A variant of an enumeration.
+#[derive(Debug)]
+pub struct Variant {
+    /// Its Rust name.
+    pub ident: Ident,
+    /// Its name in the canonical form.
+    pub name: String,
+    /// Its fields.
+    pub members: Vec<Member>,
+}
+
+/// A field.
+#[derive(Debug)]
+pub struct Member {
+    /// Its Rust name or index.
+    pub member: syn::Member,
+    /// Its name in the canonical form.
+    pub name: String,
+    /// Its type.
+    pub ty: TokenStream,
+    /// Its maximum, if that is not the default of its type.
+    pub max: Option<u32>,
+}
+
+/// Implements the wire traits in the scope of the type. `runtime` is the path of the `flounder` crate as seen from there.
+#[must_use]
+pub fn wire_impl(wire: &WireType, runtime: &syn::Path) -> TokenStream {
+    wire_traits(wire, &Rt::here(runtime))
+}
+
+/// As [`wire_impl`], for a known runtime.
+pub(crate) fn wire_traits(wire: &WireType, rt: &Rt) -> TokenStream {
+    let impls = match &wire.body {
+        Body::Struct(members) => structure(&wire.ident, members, rt),
+        Body::Enum(variants) => enumeration(wire, variants, rt),
+    };
+    quote! {
+        const _: () = { #impls };
+    }
+}
+
+fn structure(ident: &Ident, members: &[Member], rt: &Rt) -> TokenStream {
+    let record = Record { members, name: format_ident!("__REC"), rt };
+    let (layout, pattern) = (record.layout(), record.pattern());
+    let (tails, caps, fingerprints) =
+        (record.max_tails(), record.max_caps(), record.fingerprints());
+    let canonical = format!("struct{}", record.canonical());
+    let shape = quote! {
+        #layout
+
+        #[automatically_derived]
+        impl #rt::Shape for #ident {
+            const SIZE: #rt::core::primitive::usize = __REC.size;
+            const ALIGN: #rt::core::primitive::usize = __REC.align;
+            const MAX_TAIL: #rt::core::primitive::usize = #rt::total(&[#(#tails),*]);
+            const MAX_CAPS: #rt::core::primitive::usize = #rt::total(&[#(#caps),*]);
+            const FINGERPRINT: #rt::core::primitive::u128 =
+                #rt::fingerprint(#rt::digest(#canonical), &[#(#fingerprints),*]);
+        }
+    };
+    let puts = record.puts(&quote!(__words), &quote!(__at+));
+    let put = quote!(let Self #pattern = self; #puts);
+    let step =
+        |body: TokenStream| (!members.is_empty()).then(|| quote!(let Self #pattern = self; #body));
+    let encode = encode(
+        ident,
+        &put,
+        [step(record.checks()), step(record.put_tails()), step(record.put_caps())],
+        rt,
+    );
+    let takes = record.takes(&quote!(__at));
+    let take = quote! {
+        #takes
+        __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+        #rt::core::result::Result::Ok(Self #pattern)
+    };
+    let decode = decode(ident, &take, rt);
+    quote!(#shape #encode #decode)
+}
+
+fn enumeration(wire: &WireType, variants: &[Variant], rt: &Rt) -> TokenStream {
+    let ident = &wire.ident;
+    let records: Vec<_> =
+        variants.iter().enumerate().map(|(tag, variant)| variant.record(tag, rt)).collect();
+    let layouts = records.iter().filter(|record| !record.members.is_empty()).map(Record::layout);
+    let canonical: Vec<_> =
+        variants.iter().zip(&records).map(|(variant, record)| variant.canonical(record)).collect();
+    let canonical = format!("enum{{{}}}", canonical.join(","));
+    let fingerprints = records.iter().flat_map(Record::fingerprints);
+    let tails = records.iter().filter(|record| !record.members.is_empty()).map(|record| {
+        let (name, tails) = (&record.name, record.max_tails());
+        quote!(#rt::total(&[#name.words, #(#tails),*]))
+    });
+    let caps = records.iter().filter(|record| !record.members.is_empty()).map(|record| {
+        let caps = record.max_caps();
+        quote!(#rt::total(&[#(#caps),*]))
+    });
+    let shape = quote! {
+        #(#layouts)*
+
+        #[automatically_derived]
+        impl #rt::Shape for #ident {
+            const SIZE: #rt::core::primitive::usize = 4;
+            const ALIGN: #rt::core::primitive::usize = 4;
+            const MAX_TAIL: #rt::core::primitive::usize = #rt::largest(&[#(#tails),*]);
+            const MAX_CAPS: #rt::core::primitive::usize = #rt::largest(&[#(#caps),*]);
+            const FINGERPRINT: #rt::core::primitive::u128 =
+                #rt::fingerprint(#rt::digest(#canonical), &[#(#fingerprints),*]);
+        }
+    };
+    let encode = encode_variants(ident, variants, &records, rt);
+    let decode = decode_variants(wire, variants, &records, rt);
+    quote!(#shape #encode #decode)
+}
+
+fn encode_variants(
+    ident: &Ident,
+    variants: &[Variant],
+    records: &[Record<'_>],
+    rt: &Rt,
+) -> TokenStream {
+    let tags = variants.iter().zip(0u32..).map(|(variant, tag)| {
+        let (name, tag) = (&variant.ident, Literal::u32_unsuffixed(tag));
+        quote!(Self::#name { .. } => #tag,)
+    });
+    let put = quote! {
+        let __tag: #rt::core::primitive::u32 = match self { #(#tags)* };
+        #rt::Encode::put(&__tag, __words, __at);
+    };
+    let any = variants.iter().any(|variant| !variant.members.is_empty());
+    let step = |body: fn(&Record<'_>) -> TokenStream| {
+        let arms = variants.iter().zip(records).map(|(variant, record)| {
+            let (name, pattern) = (&variant.ident, record.pattern());
+            let body = (!record.members.is_empty()).then(|| body(record));
+            quote!(Self::#name #pattern => { #body })
+        });
+        any.then(|| quote!(match self { #(#arms)* }))
+    };
+    let steps = [
+        step(|record| record.checks()),
+        step(|record| record.put_nested()),
+        step(|record| record.put_caps()),
+    ];
+    encode(ident, &put, steps, rt)
+}
+
+fn decode_variants(
+    wire: &WireType,
+    variants: &[Variant],
+    records: &[Record<'_>],
+    rt: &Rt,
+) -> TokenStream {
+    let count = Literal::usize_unsuffixed(variants.len());
+    let last = variants.len().saturating_sub(1);
+    let arms = variants.iter().zip(records).enumerate().map(|(tag, (variant, record))| {
+        // The tag was found to be below the count, so that the last arm takes the rest.
+        let tag = if tag == last {
+            quote!(_)
+        } else {
+            Literal::usize_unsuffixed(tag).into_token_stream()
+        };
+        let (ident, pattern, name) = (&variant.ident, record.pattern(), &record.name);
+        let body = (!record.members.is_empty()).then(|| {
+            let takes = record.takes(&quote!(__inner));
+            quote! {
+                let __inner = __source.nested(#name.words)?;
+                #takes
+                __source.zero(__inner + #name.used, #name.words * 8 - #name.used)?;
+            }
+        });
+        quote!(#tag => { #body Self::#ident #pattern })
+    });
+    let name = &wire.name;
+    let take = quote! {
+        let __value = match __source.tag(__at, #count, #name)? { #(#arms)* };
+        #rt::core::result::Result::Ok(__value)
+    };
+    decode(&wire.ident, &take, rt)
+}
+
+/// `impl Encode`; the steps are check, tails and capabilities, each left to the trait's default if there is nothing to do.
+fn encode(
+    ident: &Ident,
+    put: &TokenStream,
+    steps: [Option<TokenStream>; 3],
+    rt: &Rt,
+) -> TokenStream {
+    let [check, tail, caps] = steps;
+    let ok = quote!(#rt::core::result::Result::Ok(()));
+    let check = check.map(|body| {
+        quote! {
+            #[inline]
+            fn check(&self) -> #rt::core::result::Result<(), #rt::TooLong> { #body #ok }
+        }
+    });
+    let tail = tail.map(|body| {
+        quote! {
+            #[inline]
+            fn put_tail(&self, __tail: &mut #rt::Vec<#rt::core::primitive::u64>) { #body }
+        }
+    });
+    let caps = caps.map(|body| {
+        quote! {
+            #[inline]
+            fn put_caps(&self, __caps: &mut #rt::Vec<#rt::Cap>) -> #rt::io::Result<()> { #body #ok }
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        impl #rt::Encode for #ident {
+            #check
+
+            #[inline]
+            fn put(&self, __words: &mut [#rt::core::primitive::u64], __at: #rt::core::primitive::usize) { #put }
+
+            #tail
+            #caps
+        }
+    }
+}
+
+/// `impl Decode`.
+fn decode(ident: &Ident, take: &TokenStream, rt: &Rt) -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        impl<'__a> #rt::Decode<'__a> for #ident {
+            #[inline]
+            fn take(
+                __source: &mut #rt::Source<'__a>,
+                __at: #rt::core::primitive::usize,
+            ) -> #rt::core::result::Result<Self, #rt::DecodeError> {
+                #take
+            }
+        }
+    }
+}
+
+impl Variant {
+    fn record<'a>(&'a self, tag: usize, rt: &'a Rt) -> Record<'a> {
+        Record { members: &self.members, name: format_ident!("__REC_{tag}"), rt }
+    }
+
+    fn canonical(&self, record: &Record<'_>) -> String {
+        let fields = if self.members.is_empty() { String::new() } else { record.canonical() };
+        format!("{}{fields}", self.name)
+    }
+}
+
+/// Fields that lie in one record, whose layout is the `const` called `name`. In the code for each step the field `i` is
+/// bound as `__i`: by reference when writing, by value when reading.
+struct Record<'a> {
+    members: &'a [Member],
+    name: Ident,
+    rt: &'a Rt,
+}
+
+impl Record<'_> {
+    fn layout(&self) -> TokenStream {
+        let (rt, name, count) = (self.rt, &self.name, self.members.len());
+        let types = self.members.iter().map(|member| &member.ty);
+        quote!(const #name: #rt::Record<#count> = #rt::record([#(#rt::place::<#types>()),*]);)
+    }
+
+    fn canonical(&self) -> String {
+        let field = |member: &Member| match member.max {
+            Some(max) => format!("{}[{max}]", member.name),
+            None => member.name.clone(),
+        };
+        format!("{{{}}}", self.members.iter().map(field).collect::<Vec<_>>().join(","))
+    }
+
+    fn max_tails(&self) -> Vec<TokenStream> {
+        self.members.iter().map(|member| member.constant("MAX_TAIL", self.rt)).collect()
+    }
+
+    fn max_caps(&self) -> Vec<TokenStream> {
+        self.members.iter().map(|member| member.constant("MAX_CAPS", self.rt)).collect()
+    }
+
+    fn fingerprints(&self) -> Vec<TokenStream> {
+        let rt = self.rt;
+        self.members
+            .iter()
+            .map(|Member { ty, .. }| quote!(<#ty as #rt::Shape>::FINGERPRINT))
+            .collect()
+    }
+
+    fn pattern(&self) -> TokenStream {
+        let fields = self.each(|_, member, var| {
+            let member = &member.member;
+            quote!(#member: #var,)
+        });
+        quote!({ #fields })
+    }
+
+    fn checks(&self) -> TokenStream {
+        let rt = self.rt;
+        self.each(|_, member, var| match member.max {
+            Some(max) => quote!(#rt::Bounded::<#max>::check_bound(#var)?;),
+            None => quote!(#rt::Encode::check(#var)?;),
+        })
+    }
+
+    fn puts(&self, words: &TokenStream, base: &TokenStream) -> TokenStream {
+        let (rt, record) = (self.rt, &self.name);
+        self.each(|i, _, var| quote!(#rt::Encode::put(#var, #words, #base #record.at[#i]);))
+    }
+
+    fn put_tails(&self) -> TokenStream {
+        let rt = self.rt;
+        self.each(|_, _, var| quote!(#rt::Encode::put_tail(#var, __tail);))
+    }
+
+    /// The whole record in the tail, then the tails of its fields.
+    fn put_nested(&self) -> TokenStream {
+        let (rt, record) = (self.rt, &self.name);
+        let (puts, tails) = (self.puts(&quote!(__words), &TokenStream::new()), self.put_tails());
+        quote! {
+            let __words = #rt::nest(__tail, #record.words);
+            #puts
+            #tails
+        }
+    }
+
+    fn put_caps(&self) -> TokenStream {
+        let rt = self.rt;
+        self.each(|_, _, var| quote!(#rt::Encode::put_caps(#var, __caps)?;))
+    }
+
+    fn takes(&self, base: &TokenStream) -> TokenStream {
+        let (rt, record) = (self.rt, &self.name);
+        self.each(|i, Member { ty, max, .. }, var| {
+            let take = match max {
+                Some(max) => quote!(<#ty as #rt::TakeBounded<'__a, #max>>::take_bounded),
+                None => quote!(<#ty as #rt::Decode<'__a>>::take),
+            };
+            quote!(let #var = #take(__source, #base + #record.at[#i])?;)
+        })
+    }
+
+    fn each(&self, code: impl Fn(Literal, &Member, Ident) -> TokenStream) -> TokenStream {
+        let members = self.members.iter().enumerate();
+        members
+            .map(|(i, member)| code(Literal::usize_unsuffixed(i), member, format_ident!("__{i}")))
+            .collect()
+    }
+}
+
+impl Member {
+    fn constant(&self, name: &str, rt: &Rt) -> TokenStream {
+        let (ty, name) = (&self.ty, format_ident!("{name}"));
+        match self.max {
+            Some(max) => quote!(<#ty as #rt::Bounded<#max>>::#name),
+            None => quote!(<#ty as #rt::Shape>::#name),
+        }
+    }
+}
