@@ -103,13 +103,6 @@ impl<'a, T: Decode<'a>, const MAX: u32> TakeBounded<'a, MAX> for Vec<T> {
     }
 }
 
-/// The bytes of a slice of plain values, which are its tail on the wire.
-#[inline]
-#[must_use]
-pub fn plain_bytes<T: Plain>(items: &[T]) -> &[u8] {
-    bytemuck::cast_slice(items)
-}
-
 const _: () =
     assert!(<str as Shape>::MAX_TAIL == <str as Bounded<{ super::DEFAULT_MAX }>>::MAX_TAIL);
 

@@ -23,7 +23,7 @@ mod encode;
 mod gather;
 mod shape;
 
-pub use bounded::{Bounded, TakeBounded, plain_bytes};
+pub use bounded::{Bounded, TakeBounded};
 pub use decode::{Decode, DecodeError, Source};
 pub use encode::{Encode, Plain, TooLong, nest};
 pub use gather::{Gather, Reader};
