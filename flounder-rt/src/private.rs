@@ -1,8 +1,8 @@
 //! What generated code names. Not part of the public interface: it changes with the generator.
 
 pub use core;
-pub use std::io;
 pub use std::boxed::Box;
+pub use std::io;
 pub use std::string::String;
 pub use std::vec::Vec;
 
@@ -18,8 +18,8 @@ pub use crate::iref::{Errval, Iref};
 pub use crate::peer::Peer;
 pub use crate::waitset::Waitset;
 pub use crate::wire::{
-    Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong, digest, fingerprint,
-    largest, nest, place, record, total,
+    Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong,
+    digest, fingerprint, largest, nest, place, record, total,
 };
 
 /// What `attach` gives when it fails.
