@@ -1,6 +1,7 @@
 //! The rules of a whole unit, one `check_*` each.
 //!
-//! Only this module builds a [`Checked`], and only of a unit without mistakes; what comes after cannot fail.
+//! Only this module builds the `Checked` unit that lowering takes, and only of a unit without mistakes: what comes after
+//! cannot fail.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;

@@ -23,7 +23,7 @@
 pub mod ast;
 pub mod check;
 pub mod diag;
-mod lower;
+pub mod lower;
 pub mod model;
 pub mod names;
 mod parse;

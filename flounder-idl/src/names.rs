@@ -7,18 +7,7 @@ use crate::ast::{Attrs, Name};
 use crate::{model, token};
 
 /// Types that every generated module declares for itself.
-pub const GENERATED_TYPES: &[&str] = &[
-    "Binding",
-    "Rx",
-    "RxVtbl",
-    "RpcClient",
-    "RpcHandler",
-    "Export",
-    "ExportFuture",
-    "BindFuture",
-    "Message",
-    "Peer",
-];
+pub const GENERATED_TYPES: &[&str] = &["Binding", "Rx", "RxVtbl", "RpcClient", "Export", "Message"];
 
 /// Methods that the generated receive trait declares for itself.
 pub const GENERATED_HANDLERS: &[&str] = &["error"];
@@ -66,7 +55,7 @@ pub(crate) fn ident(text: &str, span: Span) -> Ident {
 }
 
 /// `my_type_t` as `MyTypeT`, `FOO_BAR` as `FooBar`, `v4l2` as `V4l2`.
-pub(crate) fn camel(name: &str) -> String {
+pub fn camel(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for part in name.split('_').filter(|part| !part.is_empty()) {
         // `a_1_2` and `a_12` are two names.

@@ -281,8 +281,19 @@ pub(crate) fn from_text(
     diagnostics: &mut Diagnostics,
 ) -> Tokens {
     let (list, docs, open) = Default::default();
-    let mut lexer =
-        Lexer { text, at: 0, source, span, list, docs, torn: false, open, braces: 0, diagnostics };
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        source,
+        span,
+        list,
+        docs,
+        torn: false,
+        swallowed: false,
+        open,
+        braces: 0,
+        diagnostics,
+    };
     lexer.run();
     let (list, torn) = (std::mem::take(&mut lexer.list), lexer.torn);
     let nowhere = lexer.place(0, 0);
@@ -298,6 +309,7 @@ struct Lexer<'a> {
     list: Vec<Token>,
     docs: Vec<String>,
     torn: bool,
+    swallowed: bool,
     /// Opening brackets that wait for their closing ones.
     open: Vec<(char, Place)>,
     /// How many of them are braces, so that a stray `}` does not search for one.
@@ -342,8 +354,11 @@ impl Lexer<'_> {
                 }
             }
         }
-        for (c, place) in std::mem::take(&mut self.open) {
-            self.unclosed(c, place);
+        // When a string or a comment swallowed the rest, it has the closing brackets too.
+        if !self.swallowed {
+            for (c, place) in std::mem::take(&mut self.open) {
+                self.unclosed(c, place);
+            }
         }
     }
 
@@ -422,8 +437,7 @@ impl Lexer<'_> {
                 return;
             }
         }
-        self.at = self.text.len();
-        self.torn = true;
+        self.swallow();
         let place = self.place(start, start + 2);
         self.diagnostics.push(
             Diagnostic::new(Code::UnterminatedComment, place, "a comment that never ends")
@@ -452,7 +466,8 @@ impl Lexer<'_> {
                         )
                         .help("close it with `\"` on the same line"),
                     );
-                    return self.push(Kind::Str(value), start);
+                    self.push(Kind::Str(value), start);
+                    return self.swallow();
                 }
                 Some('\\') => match self.escape() {
                     Some(c) => value.push(c),
@@ -474,6 +489,12 @@ impl Lexer<'_> {
                 }
             }
         }
+    }
+
+    /// Gives up on the rest of the text: what it means depends on where the string or comment should have ended.
+    fn swallow(&mut self) {
+        self.at = self.text.len();
+        (self.torn, self.swallowed) = (true, true);
     }
 
     /// Reads a backslash and what belongs to it.

@@ -148,7 +148,7 @@ impl Parser<'_> {
     fn annotation(&mut self) -> Parse<Annotation> {
         self.next();
         let Some(_) = self.word() else {
-            return Err(self.bad_annotation("the context of the annotation"));
+            return Err(self.bad_annotation("a context"));
         };
         let context = self.name("the context of the annotation")?;
         if !self.eat(&Kind::Open('(')) {

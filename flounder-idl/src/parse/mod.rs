@@ -116,7 +116,7 @@ impl<'a> Parser<'a> {
 
     fn expected(&mut self, what: &str) -> Reported {
         let found = self.kind();
-        if self.torn && *found == Kind::End {
+        if self.torn && matches!(found, Kind::End | Kind::Close('}') | Kind::Punct(';')) {
             // The missing bracket or quote was reported where it matters.
             return Reported;
         }

@@ -1,0 +1,1415 @@
+//! Every diagnostic code: text in, carets out.
+
+use std::collections::BTreeSet;
+
+use flounder_idl::source::{MAX_FILE_BYTES, MemorySources, SourceFile};
+use flounder_idl::{Code, Failure, compile_text, compile_tokens, render};
+
+fn fail(text: &str, sources: &MemorySources) -> Failure {
+    match compile_text(SourceFile::new("t.if", text), &[], sources) {
+        Ok(_) => panic!("this compiles, and should not:\n{text}"),
+        Err(failure) => failure,
+    }
+}
+
+fn sources() -> MemorySources {
+    MemorySources::new()
+        .with("types.if", "typedef uint32 id;\n")
+        .with("a.if", "import \"b.if\";\n")
+        .with("b.if", "import \"a.if\";\ntypedef uint8 b;\n")
+        .with("bad.if", "typedef uint8 fine;\nmessage m();\n")
+        .with("other/types.if", "typedef uint64 big;\n")
+        .with("self.if", "typedef uint64 big;\n")
+        .with("huge.if", " ".repeat(MAX_FILE_BYTES + 1))
+}
+
+/// The first code, the input and what is rendered.
+const CASES: &[(&str, &str, &str)] = &[
+    (
+        "unterminated-comment",
+        r"interface t { /* never /* */
+message m(); };",
+        r"
+error[unterminated-comment]: a comment that never ends
+  --> t.if:1:15
+  |
+1 | interface t { /* never /* */
+  |               ^^
+  = help: comments nest: each `/*` needs its own `*/`
+",
+    ),
+    (
+        "unterminated-string",
+        r#"interface t "never {
+ message m(); };"#,
+        r#"
+error[unterminated-string]: a string that never ends
+  --> t.if:1:13
+  |
+1 | interface t "never {
+  |             ^
+  = help: close it with `"` on the same line
+"#,
+    ),
+    (
+        "bad-escape",
+        r#"interface t "a\q" { message m(); };"#,
+        r#"
+error[bad-escape]: an unknown escape in a string
+  --> t.if:1:15
+  |
+1 | interface t "a\q" { message m(); };
+  |               ^^
+  = help: use \n, \r, \t, \\, \", \0, \x41 or \u{41}
+"#,
+    ),
+    (
+        "bad-character",
+        r"interface t { message m(uint32 §x); };",
+        r"
+error[bad-character]: unexpected character '§'
+  --> t.if:1:32
+  |
+1 | interface t { message m(uint32 §x); };
+  |                                ^
+  = help: remove it
+",
+    ),
+    (
+        "apostrophe",
+        r"interface t { message m'(uint32 x); };",
+        r"
+error[apostrophe]: an apostrophe in the name `m'`
+  --> t.if:1:24
+  |
+1 | interface t { message m'(uint32 x); };
+  |                        ^
+  = help: remove it: the original allowed apostrophes, Rust has no such names
+",
+    ),
+    (
+        "non-ascii-name",
+        r"interface t { message größe(); };",
+        r"
+error[non-ascii-name]: the name `größe` has letters other than `a` to `z`
+  --> t.if:1:23
+  |
+1 | interface t { message größe(); };
+  |                       ^^^^^
+  = help: names of an interface are made of ASCII letters, digits and `_`
+",
+    ),
+    (
+        "unclosed-delimiter",
+        r"interface t { message m(uint32 x; message n(); };",
+        r"
+error[unclosed-delimiter]: `(` is never closed
+  --> t.if:1:24
+  |
+1 | interface t { message m(uint32 x; message n(); };
+  |                        ^
+  = help: add the missing `)`
+",
+    ),
+    (
+        "unclosed-delimiter",
+        r"interface t { message m();",
+        r"
+error[unclosed-delimiter]: `{` is never closed
+  --> t.if:1:13
+  |
+1 | interface t { message m();
+  |             ^
+  = help: add the missing `}`
+",
+    ),
+    (
+        "unexpected-closing",
+        r"interface t { message m(uint32 x)); message n(); };",
+        r"
+error[unexpected-closing]: `)` closes nothing
+  --> t.if:1:34
+  |
+1 | interface t { message m(uint32 x)); message n(); };
+  |                                  ^
+  = help: remove it, or open the bracket that it was meant to close
+",
+    ),
+    (
+        "literal-suffix",
+        r"interface t { message m(string s[16u32]); };",
+        r"
+error[literal-suffix]: a literal with the suffix `u32`
+  --> t.if:1:34
+  |
+1 | interface t { message m(string s[16u32]); };
+  |                                  ^^^^^
+  = help: remove the suffix: literals of an interface have no type
+",
+    ),
+    (
+        "bad-number",
+        r"interface t { message m(string s[0o9]); };",
+        r"
+error[bad-number]: `0o9` is not a number
+  --> t.if:1:34
+  |
+1 | interface t { message m(string s[0o9]); };
+  |                                  ^^^
+  = help: write a natural number below 2^64: `16`, `0x10` or `0o20`
+",
+    ),
+    (
+        "bad-number",
+        r"interface t { message m(string s[18446744073709551616]); };",
+        r"
+error[bad-number]: `18446744073709551616` is not a number
+  --> t.if:1:34
+  |
+1 | interface t { message m(string s[18446744073709551616]); };
+  |                                  ^^^^^^^^^^^^^^^^^^^^
+  = help: write a natural number below 2^64: `16`, `0x10` or `0o20`
+",
+    ),
+    (
+        "expected",
+        r"service t { message m(); };",
+        r"
+error[expected]: expected `interface`, found `service`
+  --> t.if:1:1
+  |
+1 | service t { message m(); };
+  | ^^^^^^^ expected `interface`, `types` or `import`
+  = help: an interface is `interface name { message hello(); };`
+",
+    ),
+    (
+        "expected",
+        r"interface t { message m(uint32); };",
+        r"
+error[expected]: expected a name, found `)`
+  --> t.if:1:31
+  |
+1 | interface t { message m(uint32); };
+  |                               ^ expected a name
+",
+    ),
+    (
+        "expected",
+        r"interface t { message m(uint32 x,); };",
+        r"
+error[expected]: expected an argument after `,`, found `)`
+  --> t.if:1:33
+  |
+1 | interface t { message m(uint32 x,); };
+  |                                 ^
+  = help: remove the last `,`
+",
+    ),
+    (
+        "expected",
+        r"interface t { typedef enum { A = 1 } e; message m(); };",
+        r"
+error[expected]: expected `,` or `}`, found `=`
+  --> t.if:1:32
+  |
+1 | interface t { typedef enum { A = 1 } e; message m(); };
+  |                                ^
+  = help: elements have no explicit values: they count from 0
+",
+    ),
+    (
+        "expected",
+        r"interface t { message (uint32 x); };",
+        r"
+error[expected]: expected the name of the message, found `(`
+  --> t.if:1:23
+  |
+1 | interface t { message (uint32 x); };
+  |                       ^ expected the name of the message
+",
+    ),
+    (
+        "missing-semicolon",
+        r"interface t { message m()
+ message n(); };",
+        r"
+error[missing-semicolon]: missing `;` after the message
+  --> t.if:1:25
+  |
+1 | interface t { message m()
+  |                         ^ expected `;` after this
+  = help: end the message with `;`
+",
+    ),
+    (
+        "missing-semicolon",
+        r"interface t { typedef struct { uint32 x } s; message m(); };",
+        r"
+error[missing-semicolon]: missing `;` after the field
+  --> t.if:1:39
+  |
+1 | interface t { typedef struct { uint32 x } s; message m(); };
+  |                                       ^ expected `;` after this
+  = help: end the field with `;`
+",
+    ),
+    (
+        "keyword-case",
+        r"Interface t { Message m(); RPC r(IN uint32 x, Out uint32 y); };",
+        r"
+error[keyword-case]: the keyword `interface` is written `Interface`
+  --> t.if:1:1
+  |
+1 | Interface t { Message m(); RPC r(IN uint32 x, Out uint32 y); };
+  | ^^^^^^^^^ keywords are in lower case
+  = help: write `interface`
+
+error[keyword-case]: the keyword `message` is written `Message`
+  --> t.if:1:15
+  |
+1 | Interface t { Message m(); RPC r(IN uint32 x, Out uint32 y); };
+  |               ^^^^^^^ keywords are in lower case
+  = help: write `message`
+
+error[keyword-case]: the keyword `rpc` is written `RPC`
+  --> t.if:1:28
+  |
+1 | Interface t { Message m(); RPC r(IN uint32 x, Out uint32 y); };
+  |                            ^^^ keywords are in lower case
+  = help: write `rpc`
+
+error[keyword-case]: the keyword `in` is written `IN`
+  --> t.if:1:34
+  |
+1 | Interface t { Message m(); RPC r(IN uint32 x, Out uint32 y); };
+  |                                  ^^ keywords are in lower case
+  = help: write `in`
+
+error[keyword-case]: the keyword `out` is written `Out`
+  --> t.if:1:47
+  |
+1 | Interface t { Message m(); RPC r(IN uint32 x, Out uint32 y); };
+  |                                               ^^^ keywords are in lower case
+  = help: write `out`
+",
+    ),
+    (
+        "keyword-case",
+        r"interface t { typedef Struct { uint32 x; } s; message m(); };",
+        r"
+error[keyword-case]: the keyword `struct` is written `Struct`
+  --> t.if:1:23
+  |
+1 | interface t { typedef Struct { uint32 x; } s; message m(); };
+  |                       ^^^^^^ keywords are in lower case
+  = help: write `struct`
+",
+    ),
+    (
+        "unknown-declaration",
+        r"interface t { event m(); message n(); };",
+        r"
+error[unknown-declaration]: expected a declaration, found `event`
+  --> t.if:1:15
+  |
+1 | interface t { event m(); message n(); };
+  |               ^^^^^
+  = help: a declaration begins with `import`, `alias`, `typedef`, `message`, `call`, `response` or `rpc`
+",
+    ),
+    (
+        "trailing-input",
+        r"interface t { message m(); }; message n();",
+        r"
+error[trailing-input]: `message` outside of an interface
+  --> t.if:1:31
+  |
+1 | interface t { message m(); }; message n();
+  |                               ^^^^^^^ expected `interface`, `types`, `import` or the end
+  = help: move it into the braces of an interface, or remove it
+",
+    ),
+    (
+        "empty-unit",
+        r"// nothing",
+        r"
+error[empty-unit]: nothing is declared here
+  --> t.if:1:1
+  |
+1 | // nothing
+  | ^
+  = help: declare an interface: `interface name { message hello(); };`
+",
+    ),
+    (
+        "bad-annotation",
+        r"interface t { @ata(command:1) message m(); };",
+        r"
+error[bad-annotation]: expected `=` in an annotation, found `:`
+  --> t.if:1:27
+  |
+1 | interface t { @ata(command:1) message m(); };
+  |                           ^
+  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
+",
+    ),
+    (
+        "bad-annotation",
+        r"interface t { @ata message m(); };",
+        r"
+error[bad-annotation]: expected `(` in an annotation, found `message`
+  --> t.if:1:20
+  |
+1 | interface t { @ata message m(); };
+  |                    ^^^^^^^
+  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
+",
+    ),
+    (
+        "bad-annotation",
+        r"interface t { @(a=1) message m(); };",
+        r"
+error[bad-annotation]: expected a context in an annotation, found `(`
+  --> t.if:1:16
+  |
+1 | interface t { @(a=1) message m(); };
+  |                ^
+  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
+",
+    ),
+    (
+        "bad-attribute",
+        r"interface t { #[derive(Hash)] typedef uint8 x; message m(); };",
+        r#"
+error[bad-attribute]: an attribute inside of an interface
+  --> t.if:1:17
+  |
+1 | interface t { #[derive(Hash)] typedef uint8 x; message m(); };
+  |                 ^^^^^^
+  = help: only doc comments and `#[rust_name = ".."]` can stand here
+"#,
+    ),
+    (
+        "bad-attribute",
+        r"interface t { #[rust_name = x] message m(); };",
+        r#"
+error[bad-attribute]: a malformed `rust_name`
+  --> t.if:1:17
+  |
+1 | interface t { #[rust_name = x] message m(); };
+  |                 ^^^^^^^^^
+  = help: write `#[rust_name = "name"]`
+"#,
+    ),
+    (
+        "bad-rust-name",
+        r#"interface t { #[rust_name = "a b"] message m(); };"#,
+        r#"
+error[bad-rust-name]: `rust_name` wants an identifier of Rust
+  --> t.if:1:29
+  |
+1 | interface t { #[rust_name = "a b"] message m(); };
+  |                             ^^^^^
+  = help: use ASCII letters, digits and `_`; names that start with `__` belong to generated code
+"#,
+    ),
+    (
+        "bad-visibility",
+        r"interface t { pub message m(); };",
+        r"
+error[bad-visibility]: a visibility inside of an interface
+  --> t.if:1:15
+  |
+1 | interface t { pub message m(); };
+  |               ^^^
+  = help: remove it: everything in an interface is public in its module
+",
+    ),
+    (
+        "reserved-name",
+        r"interface t { message __m(uint32 self, uint32 in); };",
+        r"
+error[reserved-name]: `__m` cannot be a name
+  --> t.if:1:23
+  |
+1 | interface t { message __m(uint32 self, uint32 in); };
+  |                       ^^^ names that start with `__` belong to generated code
+  = help: choose another name
+
+error[reserved-name]: `self` cannot be a name
+  --> t.if:1:34
+  |
+1 | interface t { message __m(uint32 self, uint32 in); };
+  |                                  ^^^^ Rust has no identifier for it
+  = help: choose another name
+
+error[reserved-name]: `in` cannot be a name
+  --> t.if:1:47
+  |
+1 | interface t { message __m(uint32 self, uint32 in); };
+  |                                               ^^ it is a keyword of interfaces
+  = help: choose another name
+",
+    ),
+    (
+        "missing-direction",
+        r"interface t { rpc r(uint32 x); };",
+        r"
+error[missing-direction]: `x` has no direction
+  --> t.if:1:21
+  |
+1 | interface t { rpc r(uint32 x); };
+  |                     ^^^^^^ expected `in` or `out` before this
+  = help: write `in` for what goes with the call, `out` for what comes back
+",
+    ),
+    (
+        "stray-direction",
+        r"interface t { message m(in uint32 x); };",
+        r"
+error[stray-direction]: a direction outside of an rpc
+  --> t.if:1:25
+  |
+1 | interface t { message m(in uint32 x); };
+  |                         ^^
+  = help: remove it, or declare an `rpc`
+",
+    ),
+    (
+        "use-in-text",
+        r"interface t { use crate::Pose as pose; message m(pose p); };",
+        r"
+error[use-in-text]: `use` in an interface file
+  --> t.if:1:15
+  |
+1 | interface t { use crate::Pose as pose; message m(pose p); };
+  |               ^^^ a path of Rust means something in Rust source only
+  = help: declare the type here, or write the interface in `flounder!`
+",
+    ),
+    (
+        "bad-import-path",
+        r#"import "types.if" as super; interface t { message m(id x); };"#,
+        r#"
+error[bad-import-path]: not the path of a module
+  --> t.if:1:22
+  |
+1 | import "types.if" as super; interface t { message m(id x); };
+  |                      ^^^^^
+  = help: name the module that holds the types: `import "types.if" as crate::types;`
+"#,
+    ),
+    (
+        "not-a-type",
+        r#"import "bad.if"; interface t { message m(fine x); };"#,
+        r"
+error[not-a-type]: expected the declaration of a type, found `message`
+  --> bad.if:2:1
+  |
+2 | message m();
+  | ^^^^^^^
+  = help: shared types are declared with `alias`, `typedef` and `import` only
+",
+    ),
+    (
+        "not-a-type",
+        r"types x { message m(); }; interface t { message m(); };",
+        r"
+error[not-a-type]: expected the declaration of a type, found `message`
+  --> t.if:1:11
+  |
+1 | types x { message m(); }; interface t { message m(); };
+  |           ^^^^^^^
+  = help: shared types are declared with `alias`, `typedef` and `import` only
+",
+    ),
+    (
+        "empty-struct",
+        r"interface t { typedef struct { } s; message m(s x); };",
+        r"
+error[empty-struct]: a struct without fields
+  --> t.if:1:23
+  |
+1 | interface t { typedef struct { } s; message m(s x); };
+  |                       ^^^^^^
+  = help: declare at least one field: `uint32 x;`
+",
+    ),
+    (
+        "empty-enum",
+        r"interface t { typedef enum { } e; message m(e x); };",
+        r"
+error[empty-enum]: an enumeration without elements
+  --> t.if:1:23
+  |
+1 | interface t { typedef enum { } e; message m(e x); };
+  |                       ^^^^
+  = help: declare at least one element
+",
+    ),
+    (
+        "import-failed",
+        r#"import "missing.if"; interface t { message m(id x); };"#,
+        r#"
+error[import-failed]: cannot import "missing.if": no such file
+  --> t.if:1:8
+  |
+1 | import "missing.if"; interface t { message m(id x); };
+  |        ^^^^^^^^^^^^
+  = help: the path is relative to the file that imports it; of a macro call, to the folder of the package
+"#,
+    ),
+    (
+        "import-failed",
+        r#"import "self.if"; interface t { message m(); };"#,
+        r#"
+error[import-failed]: no module can be called as `self.if`
+  --> t.if:1:8
+  |
+1 | import "self.if"; interface t { message m(); };
+  |        ^^^^^^^^^
+  = help: rename the file: its name becomes the name of a module
+"#,
+    ),
+    (
+        "import-failed",
+        r#"import "huge.if"; interface t { message m(); };"#,
+        r#"
+error[import-failed]: cannot import "huge.if": it is larger than 4194304 bytes
+  --> t.if:1:8
+  |
+1 | import "huge.if"; interface t { message m(); };
+  |        ^^^^^^^^^
+  = help: the path is relative to the file that imports it; of a macro call, to the folder of the package
+"#,
+    ),
+    (
+        "import-cycle",
+        r#"import "a.if"; interface t { message m(b x); };"#,
+        r#"
+error[import-cycle]: "a.if" imports itself
+  --> b.if:1:8
+  |
+1 | import "a.if";
+  |        ^^^^^^
+  = note: by way of `a`, `b`
+  = help: move the types that both need into a third file
+"#,
+    ),
+    (
+        "import-conflict",
+        r#"import "types.if";
+interface t { import "types.if" as crate::types; message m(id x); };"#,
+        r#"
+error[import-conflict]: one file is imported as two modules
+  --> t.if:2:22
+  |
+2 | interface t { import "types.if" as crate::types; message m(id x); };
+  |                      ^^^^^^^^^^ imported again
+note: first imported here
+  --> t.if:1:8
+  |
+1 | import "types.if";
+  |        ----------
+  = help: import it with the same `as` everywhere, or without it everywhere
+"#,
+    ),
+    (
+        "duplicate-module",
+        r#"import "types.if"; import "other/types.if"; interface t { message m(id x); };"#,
+        r#"
+error[duplicate-module]: a second module `types`
+  --> t.if:1:27
+  |
+1 | import "types.if"; import "other/types.if"; interface t { message m(id x); };
+  |                           ^^^^^^^^^^^^^^^^
+note: the first one
+  --> t.if:1:8
+  |
+1 | import "types.if"; import "other/types.if"; interface t { message m(id x); };
+  |        ----------
+  = help: rename one of them; an import can also be given a module with `as`
+"#,
+    ),
+    (
+        "duplicate-module",
+        r"interface t { message m(); };
+interface t { message m(); };",
+        r"
+error[duplicate-module]: a second module `t`
+  --> t.if:2:11
+  |
+2 | interface t { message m(); };
+  |           ^
+note: the first one
+  --> t.if:1:11
+  |
+1 | interface t { message m(); };
+  |           -
+  = help: rename one of them; an import can also be given a module with `as`
+",
+    ),
+    (
+        "duplicate-type",
+        r"interface t { typedef uint8 x;
+ alias x uint16; message m(x y); };",
+        r"
+error[duplicate-type]: the type `x` is declared twice
+  --> t.if:2:8
+  |
+2 |  alias x uint16; message m(x y); };
+  |        ^ declared again
+note: first declared here
+  --> t.if:1:29
+  |
+1 | interface t { typedef uint8 x;
+  |                             -
+  = help: rename one of them
+",
+    ),
+    (
+        "duplicate-type",
+        r#"import "types.if"; interface t { typedef uint8 id; message m(id y); };"#,
+        r#"
+error[duplicate-type]: the type `id` is declared twice
+  --> t.if:1:48
+  |
+1 | import "types.if"; interface t { typedef uint8 id; message m(id y); };
+  |                                                ^^ declared again
+note: first declared here
+  --> types.if:1:16
+  |
+1 | typedef uint32 id;
+  |                --
+  = help: rename one of them
+"#,
+    ),
+    (
+        "duplicate-type",
+        r"interface t { typedef uint8 uint32; message m(); };",
+        r"
+error[duplicate-type]: `uint32` is a builtin type
+  --> t.if:1:29
+  |
+1 | interface t { typedef uint8 uint32; message m(); };
+  |                             ^^^^^^ declared again
+  = help: remove the declaration, or choose another name
+",
+    ),
+    (
+        "duplicate-field",
+        r"interface t { typedef struct { uint8 a; uint16 a; } s; message m(s x); };",
+        r"
+error[duplicate-field]: the field `a` is declared twice
+  --> t.if:1:48
+  |
+1 | interface t { typedef struct { uint8 a; uint16 a; } s; message m(s x); };
+  |                                                ^ declared again
+note: first declared here
+  --> t.if:1:38
+  |
+1 | interface t { typedef struct { uint8 a; uint16 a; } s; message m(s x); };
+  |                                      -
+  = help: rename one of them
+",
+    ),
+    (
+        "duplicate-element",
+        r"interface t { typedef enum { A, A } e; message m(e x); };",
+        r"
+error[duplicate-element]: the element `A` is declared twice
+  --> t.if:1:33
+  |
+1 | interface t { typedef enum { A, A } e; message m(e x); };
+  |                                 ^ declared again
+note: first declared here
+  --> t.if:1:30
+  |
+1 | interface t { typedef enum { A, A } e; message m(e x); };
+  |                              -
+  = help: rename one of them
+",
+    ),
+    (
+        "duplicate-message",
+        r"interface t { message m();
+ call m(); };",
+        r"
+error[duplicate-message]: the message `m` is declared twice
+  --> t.if:2:7
+  |
+2 |  call m(); };
+  |       ^ declared again
+note: first declared here
+  --> t.if:1:23
+  |
+1 | interface t { message m();
+  |                       -
+  = help: rename one of them
+",
+    ),
+    (
+        "duplicate-message",
+        r"interface t { message f_call();
+ rpc f(); };",
+        r"
+error[duplicate-message]: the message `f_call` is declared twice
+  --> t.if:2:6
+  |
+2 |  rpc f(); };
+  |      ^ declared again
+note: first declared here
+  --> t.if:1:23
+  |
+1 | interface t { message f_call();
+  |                       ------
+  = note: an rpc `f` is a handler `f` and two messages, `f_call` and `f_response`
+  = help: rename one of them
+",
+    ),
+    (
+        "duplicate-message",
+        r"interface t { rpc f();
+ message f(); };",
+        r"
+error[duplicate-message]: the message `f` is declared twice
+  --> t.if:2:10
+  |
+2 |  message f(); };
+  |          ^ declared again
+note: first declared here
+  --> t.if:1:19
+  |
+1 | interface t { rpc f();
+  |                   -
+  = help: rename one of them
+",
+    ),
+    (
+        "duplicate-argument",
+        r"interface t { message m(uint32 a, uint8 a[n]); };",
+        r"
+error[duplicate-argument]: the argument `a` is declared twice
+  --> t.if:1:41
+  |
+1 | interface t { message m(uint32 a, uint8 a[n]); };
+  |                                         ^ declared again
+note: first declared here
+  --> t.if:1:32
+  |
+1 | interface t { message m(uint32 a, uint8 a[n]); };
+  |                                -
+  = help: rename one of them
+",
+    ),
+    (
+        "duplicate-argument",
+        r"interface t { message m(uint8 a[n], uint32 n); };",
+        r"
+error[duplicate-argument]: the argument `n` is declared twice
+  --> t.if:1:44
+  |
+1 | interface t { message m(uint8 a[n], uint32 n); };
+  |                                            ^ declared again
+note: first declared here
+  --> t.if:1:33
+  |
+1 | interface t { message m(uint8 a[n], uint32 n); };
+  |                                 -
+  = help: rename one of them
+",
+    ),
+    (
+        "name-collision",
+        r"interface t { typedef enum { FOO, foo } e; message m(e x); };",
+        r#"
+error[name-collision]: `FOO` and `foo` are both `Foo` in Rust
+  --> t.if:1:35
+  |
+1 | interface t { typedef enum { FOO, foo } e; message m(e x); };
+  |                                   ^^^
+note: `FOO` is declared here
+  --> t.if:1:30
+  |
+1 | interface t { typedef enum { FOO, foo } e; message m(e x); };
+  |                              ---
+  = help: write `#[rust_name = ".."]` before one of them
+"#,
+    ),
+    (
+        "name-collision",
+        r"interface t { typedef uint8 my_type; typedef uint8 MyType; message m(my_type x); };",
+        r#"
+error[name-collision]: `my_type` and `MyType` are both `MyType` in Rust
+  --> t.if:1:52
+  |
+1 | interface t { typedef uint8 my_type; typedef uint8 MyType; message m(my_type x); };
+  |                                                    ^^^^^^
+note: `my_type` is declared here
+  --> t.if:1:29
+  |
+1 | interface t { typedef uint8 my_type; typedef uint8 MyType; message m(my_type x); };
+  |                             -------
+  = help: write `#[rust_name = ".."]` before one of them
+"#,
+    ),
+    (
+        "name-collision",
+        r"interface t { message do_it(); message doIt(); };",
+        r#"
+error[name-collision]: `do_it` and `doIt` are both `DoIt` in Rust
+  --> t.if:1:40
+  |
+1 | interface t { message do_it(); message doIt(); };
+  |                                        ^^^^
+note: `do_it` is declared here
+  --> t.if:1:23
+  |
+1 | interface t { message do_it(); message doIt(); };
+  |                       -----
+  = help: write `#[rust_name = ".."]` before one of them
+"#,
+    ),
+    (
+        "name-collision",
+        r"interface t { rpc f(); rpc f_async(); };",
+        r#"
+error[name-collision]: `f` and `f_async` both declare the function `f_async` of the client
+  --> t.if:1:28
+  |
+1 | interface t { rpc f(); rpc f_async(); };
+  |                            ^^^^^^^
+note: `f` is declared here
+  --> t.if:1:19
+  |
+1 | interface t { rpc f(); rpc f_async(); };
+  |                   -
+  = help: write `#[rust_name = ".."]` before one of them
+"#,
+    ),
+    (
+        "name-collision",
+        r#"interface t { typedef struct { uint8 a; #[rust_name = "a"] uint8 b; } s; message m(s x); };"#,
+        r#"
+error[name-collision]: `a` and `b` are both `a` in Rust
+  --> t.if:1:66
+  |
+1 | face t { typedef struct { uint8 a; #[rust_name = "a"] uint8 b; } s; message m(s x); };
+  |                                                             ^
+note: `a` is declared here
+  --> t.if:1:38
+  |
+1 | interface t { typedef struct { uint8 a; #[rust_name = "a"] uint8 b; } s; message m(s x); };
+  |                                      -
+  = help: write `#[rust_name = ".."]` before one of them
+"#,
+    ),
+    (
+        "generated-name",
+        r"interface t { typedef uint8 binding; message m(binding x); };",
+        r#"
+error[generated-name]: `binding` would be `Binding` in Rust, which is a type of the generated module
+  --> t.if:1:29
+  |
+1 | interface t { typedef uint8 binding; message m(binding x); };
+  |                             ^^^^^^^
+  = help: write `#[rust_name = ".."]` before it, or rename it
+"#,
+    ),
+    (
+        "generated-name",
+        r"interface t { typedef uint8 ask_reply; rpc ask(in ask_reply x); };",
+        r#"
+error[generated-name]: `ask_reply` would be `AskReply` in Rust, which is a type of the generated module
+  --> t.if:1:29
+  |
+1 | interface t { typedef uint8 ask_reply; rpc ask(in ask_reply x); };
+  |                             ^^^^^^^^^
+note: the reply of this rpc
+  --> t.if:1:44
+  |
+1 | interface t { typedef uint8 ask_reply; rpc ask(in ask_reply x); };
+  |                                            ---
+  = help: write `#[rust_name = ".."]` before it, or rename it
+"#,
+    ),
+    (
+        "generated-name",
+        r"interface t { message error(); };",
+        r#"
+error[generated-name]: `error` would be `error` in Rust, which is a handler of the generated module
+  --> t.if:1:23
+  |
+1 | interface t { message error(); };
+  |                       ^^^^^
+  = help: write `#[rust_name = ".."]` before it, or rename it
+"#,
+    ),
+    (
+        "generated-name",
+        r"interface t { rpc new(); };",
+        r#"
+error[generated-name]: `new` would be `new` in Rust, which is a function of the rpc client of the generated module
+  --> t.if:1:19
+  |
+1 | interface t { rpc new(); };
+  |                   ^^^
+  = help: write `#[rust_name = ".."]` before it, or rename it
+"#,
+    ),
+    (
+        "unknown-type",
+        r"interface t { message m(uint33 x, uint33 y); message n(nothing z); };",
+        r"
+error[unknown-type]: unknown type `uint33`
+  --> t.if:1:25
+  |
+1 | interface t { message m(uint33 x, uint33 y); message n(nothing z); };
+  |                         ^^^^^^ not declared
+  = help: did you mean `uint32`?
+
+error[unknown-type]: unknown type `nothing`
+  --> t.if:1:56
+  |
+1 | interface t { message m(uint33 x, uint33 y); message n(nothing z); };
+  |                                                        ^^^^^^^ not declared
+  = help: declare it above, or import the file that declares it
+",
+    ),
+    (
+        "unknown-type",
+        r"interface t { typedef mytype uint32; message m(mytype x); };",
+        r"
+error[unknown-type]: unknown type `mytype`
+  --> t.if:1:23
+  |
+1 | interface t { typedef mytype uint32; message m(mytype x); };
+  |                       ^^^^^^
+  = help: the existing type comes first: `typedef uint32 mytype;`
+",
+    ),
+    (
+        "use-before-declaration",
+        r"interface t { typedef struct { b x; } a; typedef struct { uint8 y; } b; message m(a z); };",
+        r"
+error[use-before-declaration]: `b` is used before its declaration
+  --> t.if:1:32
+  |
+1 | interface t { typedef struct { b x; } a; typedef struct { uint8 y; } b; message m(a z); };
+  |                                ^
+note: declared here
+  --> t.if:1:70
+  |
+1 |  t { typedef struct { b x; } a; typedef struct { uint8 y; } b; message m(a z); };
+  |                                                             -
+  = help: move the declaration of `b` up
+",
+    ),
+    (
+        "recursive-type",
+        r"interface t { typedef struct { node next; } node; message m(node n); };",
+        r"
+error[recursive-type]: `node` contains itself
+  --> t.if:1:32
+  |
+1 | interface t { typedef struct { node next; } node; message m(node n); };
+  |                                ^^^^
+  = note: a value of it would have no end
+  = help: send the parts in messages of their own, or as a dynamic array
+",
+    ),
+    (
+        "recursive-type",
+        r"interface t { typedef struct { b x; } a; typedef struct { a y; } b; message m(a z); };",
+        r"
+error[recursive-type]: `b` contains itself
+  --> t.if:1:32
+  |
+1 | interface t { typedef struct { b x; } a; typedef struct { a y; } b; message m(a z); };
+  |                                ^
+  = note: a value of it would have no end
+  = help: send the parts in messages of their own, or as a dynamic array
+",
+    ),
+    (
+        "alias-of-type",
+        r"interface t { alias a uint8; alias b a; message m(b x); };",
+        r"
+error[alias-of-type]: `a` is not a builtin type
+  --> t.if:1:38
+  |
+1 | interface t { alias a uint8; alias b a; message m(b x); };
+  |                                      ^ `alias` renames builtin types only
+  = help: write `typedef a b;`
+",
+    ),
+    (
+        "bound-without-string",
+        r"interface t { message m(uint8 x[16]); };",
+        r"
+error[bound-without-string]: a bound on `x`, which is no string
+  --> t.if:1:33
+  |
+1 | interface t { message m(uint8 x[16]); };
+  |                                 ^^
+  = help: for a fixed array declare `typedef uint8 x_t[..];` and use `x_t x`
+  = help: for a dynamic array name its length: `uint8 x[x_len, ..]`
+",
+    ),
+    (
+        "array-in-struct",
+        r"interface t { typedef struct { uint8 x[n]; } s; message m(s x); };",
+        r"
+error[array-in-struct]: a dynamic array in a struct
+  --> t.if:1:40
+  |
+1 | interface t { typedef struct { uint8 x[n]; } s; message m(s x); };
+  |                                        ^
+  = note: only arguments of messages can be dynamic arrays
+  = help: pass it as an argument beside the struct
+",
+    ),
+    (
+        "cap-array",
+        r"interface t { alias c cap; message m(c x[n]); };",
+        r"
+error[cap-array]: an array of capabilities
+  --> t.if:1:38
+  |
+1 | interface t { alias c cap; message m(c x[n]); };
+  |                                      ^
+  = note: the kernel transfers a small, fixed number of capabilities with a message
+  = help: declare as many arguments or fields as there are capabilities
+",
+    ),
+    (
+        "cap-array",
+        r"interface t { typedef struct { cap c; } s; typedef s all[4]; message m(all x); };",
+        r"
+error[cap-array]: an array of capabilities
+  --> t.if:1:52
+  |
+1 | interface t { typedef struct { cap c; } s; typedef s all[4]; message m(all x); };
+  |                                                    ^
+  = note: the kernel transfers a small, fixed number of capabilities with a message
+  = help: declare as many arguments or fields as there are capabilities
+",
+    ),
+    (
+        "bad-length",
+        r"interface t { typedef uint8 a[0]; typedef uint8 b[-3]; typedef uint8 c[65537]; message m(a x, b y, c z); };",
+        r"
+error[bad-length]: the length of a fixed array is out of range
+  --> t.if:1:31
+  |
+1 | interface t { typedef uint8 a[0]; typedef uint8 b[-3]; typedef uint8 c[65537]; message m(a x, b y, c z); };
+  |                               ^
+  = help: choose a number from 1 to 65536
+
+error[bad-length]: the length of a fixed array is out of range
+  --> t.if:1:52
+  |
+1 | interface t { typedef uint8 a[0]; typedef uint8 b[-3]; typedef uint8 c[65537]; message m(a x, b y, c z); };
+  |                                                    ^
+  = help: choose a number from 1 to 65536
+
+error[bad-length]: the length of a fixed array is out of range
+  --> t.if:1:72
+  |
+1 |  { typedef uint8 a[0]; typedef uint8 b[-3]; typedef uint8 c[65537]; message m(a x, b y, c z); };
+  |                                                             ^^^^^
+  = help: choose a number from 1 to 65536
+",
+    ),
+    (
+        "bad-bound",
+        r"interface t { message m(string s[0], uint8 b[n, 16777217]); };",
+        r"
+error[bad-bound]: the maximum number of bytes of a string is out of range
+  --> t.if:1:34
+  |
+1 | interface t { message m(string s[0], uint8 b[n, 16777217]); };
+  |                                  ^
+  = help: choose a number from 1 to 16777216
+
+error[bad-bound]: the maximum number of elements of a dynamic array is out of range
+  --> t.if:1:49
+  |
+1 | interface t { message m(string s[0], uint8 b[n, 16777217]); };
+  |                                                 ^^^^^^^^
+  = help: choose a number from 1 to 16777216
+",
+    ),
+    (
+        "type-too-large",
+        r"interface t { typedef uint64 a[8193]; message m(a x); };",
+        r"
+error[type-too-large]: the type `a` has 65544 bytes
+  --> t.if:1:30
+  |
+1 | interface t { typedef uint64 a[8193]; message m(a x); };
+  |                              ^
+  = help: a type has at most 65536 bytes; pass more as a dynamic array
+",
+    ),
+    (
+        "type-after-message",
+        r"interface t { message m();
+ typedef uint8 late; message n(late x); };",
+        r"
+error[type-after-message]: a type after a message
+  --> t.if:2:16
+  |
+2 |  typedef uint8 late; message n(late x); };
+  |                ^^^^
+note: the first message
+  --> t.if:1:23
+  |
+1 | interface t { message m();
+  |                       -
+  = help: move it above the first message
+",
+    ),
+    (
+        "no-message",
+        r"interface t { typedef uint8 x; };",
+        r"
+error[no-message]: the interface `t` has no message
+  --> t.if:1:11
+  |
+1 | interface t { typedef uint8 x; };
+  |           ^
+  = help: declare at least one `message` or `rpc`
+",
+    ),
+    (
+        "too-many-caps",
+        r"interface t { typedef struct { cap c0; cap c1; cap c2; cap c3; cap c4; cap c5; cap c6; cap c7; cap c8; cap c9; cap c10; cap c11; cap c12; cap c13; cap c14; cap c15; cap c16; cap c17; cap c18; cap c19; cap c20; cap c21; cap c22; cap c23; cap c24; cap c25; cap c26; cap c27; cap c28; cap c29; cap c30; cap c31; cap c32; } s; message m(s a, s b); };",
+        r"
+error[too-many-caps]: `m` carries 66 capabilities
+  --> t.if:1:332
+  |
+1 | ; cap c28; cap c29; cap c30; cap c31; cap c32; } s; message m(s a, s b); };
+  |                                                             ^
+  = help: a message carries at most 64
+",
+    ),
+];
+
+#[test]
+fn every_mistake_is_shown_at_its_token() {
+    let mut wrong = String::new();
+    for (code, text, expected) in CASES {
+        let failure = fail(text, &sources());
+        let rendered = render::plain(&failure.diagnostics);
+        let first = failure.diagnostics.iter().next().expect("a failure has a mistake").code;
+        if rendered.trim() != expected.trim() || first.as_str() != *code {
+            wrong.push_str(&format!("---- {code}, got {first}: {text}\n{rendered}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_code_is_tested_and_documented() {
+    let tested: BTreeSet<&str> = CASES
+        .iter()
+        .map(|(code, ..)| *code)
+        .chain(LARGE.iter().map(|code| code.as_str()))
+        .collect();
+    let all: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(tested, all);
+    let reference = include_str!("../../docs/idl.md");
+    for code in all {
+        assert!(
+            reference.contains(&format!("| `{code}` |")),
+            "docs/idl.md does not explain `{code}`"
+        );
+    }
+}
+
+#[test]
+fn messages_keep_to_the_style() {
+    for (_, text, _) in CASES {
+        let failure = fail(text, &sources());
+        for diagnostic in failure.diagnostics.iter() {
+            let message = &diagnostic.message;
+            assert!(
+                !message.ends_with('.') && !message.starts_with(|c: char| c.is_uppercase()),
+                "{message}"
+            );
+        }
+    }
+}
+
+/// Codes whose inputs are too long to be written down above.
+const LARGE: &[Code] =
+    &[Code::FileTooLarge, Code::TooManyMessages, Code::TypeTooDeep, Code::TooComplex];
+
+fn only_code(text: &str) -> Code {
+    let failure = fail(text, &MemorySources::new());
+    let codes: BTreeSet<Code> =
+        failure.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    assert_eq!(codes.len(), 1, "{}", render::plain(&failure.diagnostics));
+    *codes.first().expect("one code")
+}
+
+#[test]
+fn a_file_can_be_too_large() {
+    let failure = fail(&" ".repeat(MAX_FILE_BYTES + 1), &MemorySources::new());
+    assert!(failure.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::FileTooLarge));
+}
+
+#[test]
+fn messages_can_be_too_many() {
+    let declared = |count: usize| {
+        let messages: String = (0..count).map(|number| format!("rpc m{number}x(); ")).collect();
+        format!("interface t {{ {messages} }};")
+    };
+    let unit = compile_text(SourceFile::new("t.if", declared(8_000)), &[], &MemorySources::new())
+        .expect("the most");
+    assert_eq!(unit.interfaces[0].messages.last().map(|message| message.number), Some(16_000));
+    assert_eq!(only_code(&declared(8_001)), Code::TooManyMessages);
+}
+
+#[test]
+fn types_can_be_too_deep() {
+    let nested = |count: usize| {
+        let types: String =
+            (1..count).map(|number| format!("typedef t{} t{number}; ", number - 1)).collect();
+        format!("interface t {{ typedef uint8 t0; {types} message m(t0 x); }};")
+    };
+    compile_text(SourceFile::new("t.if", nested(64)), &[], &MemorySources::new())
+        .expect("the deepest");
+    assert_eq!(only_code(&nested(65)), Code::TypeTooDeep);
+    // Far deeper than a stack: what is built on a refused type is not looked at.
+    assert_eq!(only_code(&nested(50_000)), Code::TypeTooDeep);
+}
+
+#[test]
+fn types_can_be_too_complex() {
+    let elements: Vec<String> = (0..1_000).map(|number| format!("element_{number}")).collect();
+    let fields: String = (0..100).map(|number| format!("e f{number}; ")).collect();
+    let messages: String = (0..20).map(|number| format!("message m{number}(s x); ")).collect();
+    let types =
+        format!("typedef enum {{ {} }} e; typedef struct {{ {fields} }} s;", elements.join(","));
+    assert_eq!(only_code(&format!("interface t {{ {types} {messages} }};")), Code::TooComplex);
+}
+
+#[test]
+fn too_many_mistakes_are_counted() {
+    let messages = "message m(nothing1 x, nothing1 x);".repeat(600);
+    let failure = fail(&format!("interface t {{ {messages} }};"), &MemorySources::new());
+    assert_eq!(failure.diagnostics.iter().count(), flounder_idl::diag::MAX_SHOWN);
+    assert!(failure.diagnostics.len() > 1_000);
+    assert!(render::plain(&failure.diagnostics).ends_with("more errors are not shown\n"));
+}
+
+#[test]
+fn all_mistakes_of_a_unit_are_shown_at_once() {
+    let failure = fail(
+        "interface a {
+            typedef struct { uint33 x; } s;
+            typedef enum { A, a } e;
+            message m(s x, s x);
+            message m(e y)
+            rpc r(uint32 z);
+         };
+         interface b { };",
+        &MemorySources::new(),
+    );
+    let codes: Vec<&str> =
+        failure.diagnostics.iter().map(|diagnostic| diagnostic.code.as_str()).collect();
+    assert_eq!(
+        codes,
+        [
+            "unknown-type",
+            "name-collision",
+            "duplicate-argument",
+            "duplicate-message",
+            "missing-semicolon",
+            "missing-direction",
+            "no-message"
+        ]
+    );
+}
+
+#[test]
+fn what_was_readable_is_salvaged() {
+    let failure = fail(
+        "pub(super) interface a {
+            typedef enum { ONE, TWO, 3 } e;
+            typedef struct { e x; } s;
+            message m(s x, uint8 b[n], oops);
+            rpc ask(in e what, out s answer, out uint32 more);
+            message m();
+            message self();
+         };
+         types t { typedef uint8 x; };
+         interface broken",
+        &MemorySources::new(),
+    );
+    failure.diagnostics.iter().count();
+    let salvage = &failure.salvage;
+    assert_eq!(salvage.interfaces.len(), 2);
+    let interface = &salvage.interfaces[0];
+    assert_eq!(interface.visibility.to_string().replace(' ', ""), "pub(super)");
+    let types: Vec<String> = interface.types.iter().map(|ty| ty.name.rust.to_string()).collect();
+    assert_eq!(types, ["E", "S"]);
+    assert_eq!(interface.types[0].elements.len(), 2);
+    let messages: Vec<String> =
+        interface.messages.iter().map(|message| message.name.rust.to_string()).collect();
+    assert_eq!(messages, ["m", "ask"]);
+    assert!(interface.messages[0].inputs.is_none());
+    assert_eq!(interface.messages[1].inputs.as_ref().map(Vec::len), Some(1));
+    assert_eq!(interface.messages[1].outputs.as_ref().map(Vec::len), Some(2));
+    assert_eq!(salvage.modules[0].types.len(), 1);
+    assert_eq!(salvage.interfaces[1].name.idl, "broken");
+}
+
+#[test]
+fn mistakes_become_compile_errors() {
+    let tokens = "interface t { message m(uint33 x); message m(); }".parse().expect("tokens");
+    let failure = compile_tokens(tokens, &MemorySources::new()).expect_err("two mistakes");
+    let errors = failure.diagnostics.into_compile_error().to_string();
+    assert_eq!(errors.matches(":: core :: compile_error !").count(), 2, "{errors}");
+    assert!(errors.contains(r"unknown type `uint33`\n= help: did you mean `uint32`?"), "{errors}");
+    assert!(errors.contains(r"\n= note: first declared here (line 1, column 23)"), "{errors}");
+}
+
+#[test]
+fn mistakes_in_imported_text_say_where() {
+    let tokens = "import \"bad.if\"; interface t { message m(); }".parse().expect("tokens");
+    let failure = compile_tokens(tokens, &sources()).expect_err("a mistake in the file");
+    let errors = failure.diagnostics.into_compile_error().to_string();
+    assert!(errors.contains("(bad.if:2:1)"), "{errors}");
+}
+
+#[test]
+fn rust_tokens_have_mistakes_of_their_own() {
+    for (text, code) in [
+        ("interface t { message m(uint32 x[16u8]); }", Code::LiteralSuffix),
+        ("interface t { message m(uint32 x[1.5]); }", Code::BadNumber),
+        ("interface t { message m(uint32 x['a']); }", Code::Expected),
+        ("interface t \"x\"suffix { message m(); }", Code::LiteralSuffix),
+        ("interface größe { message m(); }", Code::NonAsciiName),
+        ("interface t { use crate::Pose; message m(); }", Code::Expected),
+        ("interface t { use 3 as pose; message m(); }", Code::Expected),
+        ("interface r#in { message m(); }", Code::ReservedName),
+        ("pub(in) interface t { message m(); }", Code::BadVisibility),
+        ("", Code::EmptyUnit),
+    ] {
+        let tokens = text.parse().expect("tokens");
+        let failure = compile_tokens(tokens, &MemorySources::new()).expect_err(text);
+        let first = failure.diagnostics.iter().next().map(|diagnostic| diagnostic.code);
+        assert_eq!(first, Some(code), "{text}");
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "diagnostics were dropped unread")]
+fn mistakes_cannot_be_forgotten() {
+    drop(fail("interface t { };", &MemorySources::new()));
+}
