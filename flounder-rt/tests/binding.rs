@@ -1,0 +1,304 @@
+//! The binding state machine over a channel whose room the test decides.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use flounder_rt::binding::Endpoint;
+use flounder_rt::channel::{ChannelError, ProtocolError};
+use flounder_rt::{BindingError, ControlError, RpcError, TxError, Waitset};
+use support::{Handler, INTERFACE, Log, NOTE, Pipe, Seen, WORDS};
+
+struct Pair {
+    ws: Waitset,
+    client: Endpoint,
+    service: Endpoint,
+    seen: Log,
+    client_seen: Log,
+    to_service: Rc<Pipe>,
+    to_client: Rc<Pipe>,
+}
+
+fn pair(room: usize) -> Pair {
+    hooked(room, |_, _| {})
+}
+
+fn hooked(room: usize, hook: impl FnMut(&Endpoint, u64) + 'static) -> Pair {
+    let ws = Waitset::new();
+    let (near, far, to_service, to_client) = support::pair(room);
+    let (seen, client_seen) = (Log::default(), Log::default());
+    let attach = |channel, handler| {
+        Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
+    };
+    let client = attach(near, Handler::logging(&client_seen));
+    let service = attach(far, Handler::hooked(&seen, hook));
+    Pair { ws, client, service, seen, client_seen, to_service, to_client }
+}
+
+impl Pair {
+    fn note(&self, value: u64) -> Result<(), TxError> {
+        self.client.send(NOTE, &[value], &[]).map(drop)
+    }
+
+    /// Dispatches until nothing is left to do.
+    fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let mut quiet = 0;
+        while quiet < 3 {
+            assert!(Instant::now() < deadline, "the waitset does not come to rest");
+            quiet = if self.ws.try_dispatch().expect("no callback fails") { 0 } else { quiet + 1 };
+        }
+    }
+
+    fn log(&self) -> Vec<Seen> {
+        self.seen.borrow().clone()
+    }
+}
+
+#[test]
+fn messages_arrive_in_order_and_whole() {
+    let pair = pair(100);
+    for value in 0..50 {
+        pair.note(value).expect("there is room");
+    }
+    pair.client.send(WORDS, &[99], &[&[7; 792]]).expect("there is room");
+    pair.settle();
+    let mut want: Vec<_> = (0..50).map(Seen::Note).collect();
+    want.push(Seen::Words(100));
+    assert_eq!(pair.log(), want);
+}
+
+#[test]
+fn a_second_message_is_refused_while_one_waits() {
+    let pair = pair(0);
+    assert!(pair.client.can_send());
+    pair.note(1).expect("the slot takes one");
+    assert!(!pair.client.can_send());
+    assert_eq!(pair.note(2), Err(TxError::Busy));
+    pair.settle();
+    assert_eq!(pair.log(), []);
+    pair.to_service.room.set(1);
+    pair.settle();
+    assert_eq!(pair.log(), [Seen::Note(1)]);
+    assert!(pair.client.can_send());
+}
+
+#[test]
+fn continuations_run_from_the_waitset_once_the_message_is_sent() {
+    let pair = pair(1);
+    let mark = |seen: &Log| {
+        let seen = Rc::clone(seen);
+        move || seen.borrow_mut().push(Seen::Continuation)
+    };
+    pair.client.send(NOTE, &[1], &[]).expect("room").then(mark(&pair.client_seen));
+    assert_eq!(*pair.client_seen.borrow(), [], "not from inside the send");
+    pair.client.send(NOTE, &[2], &[]).expect("the slot").then(mark(&pair.client_seen));
+    let seen = Rc::clone(&pair.client_seen);
+    pair.client
+        .register_send(&pair.ws, move |_| {
+            seen.borrow_mut().push(Seen::Room);
+            Ok(())
+        })
+        .expect("none waits");
+    assert_eq!(
+        pair.client.register_send(&pair.ws, |_| Ok(())),
+        Err(ControlError::AlreadyRegistered)
+    );
+    pair.settle();
+    assert_eq!(*pair.client_seen.borrow(), [Seen::Continuation, Seen::Continuation, Seen::Room]);
+    assert_eq!(pair.log(), [Seen::Note(1), Seen::Note(2)]);
+}
+
+#[test]
+fn register_send_fires_at_once_when_there_is_room() {
+    let pair = pair(1);
+    let fired = Rc::new(Cell::new(false));
+    let theirs = Rc::clone(&fired);
+    let callback = move |_: &Waitset| {
+        theirs.set(true);
+        Ok(())
+    };
+    pair.client.register_send(&pair.ws, callback).expect("none waits");
+    assert!(!fired.get());
+    pair.settle();
+    assert!(fired.get());
+}
+
+#[test]
+fn a_continuation_is_dropped_unrun_when_the_binding_fails() {
+    let pair = pair(0);
+    let alive = Rc::new(());
+    let held = Rc::clone(&alive);
+    let seen = Rc::clone(&pair.client_seen);
+    pair.client.send(NOTE, &[1], &[]).expect("the slot").then(move || {
+        seen.borrow_mut().push(Seen::Continuation);
+        drop(held);
+    });
+    pair.service.teardown();
+    pair.settle();
+    assert_eq!(*pair.client_seen.borrow(), [Seen::Error(BindingError::Closed)]);
+    assert_eq!(Rc::strong_count(&alive), 1, "the continuation is gone");
+    assert_eq!(pair.note(2), Err(TxError::Closed));
+}
+
+#[test]
+fn teardown_delivers_what_was_sent_before() {
+    let pair = pair(10);
+    pair.note(1).expect("room");
+    pair.note(2).expect("room");
+    pair.client.teardown();
+    pair.client.teardown();
+    pair.settle();
+    assert_eq!(pair.log(), [Seen::Note(1), Seen::Note(2), Seen::Error(BindingError::Closed)]);
+    assert_eq!(*pair.client_seen.borrow(), [], "who tears down is not told");
+}
+
+#[test]
+fn a_handler_may_send_tear_down_and_dispatch() {
+    let nested = Rc::new(Cell::new(0));
+    let count = Rc::clone(&nested);
+    let pair = hooked(10, move |endpoint, value| match value {
+        1 => endpoint.send(NOTE, &[10], &[]).map(drop).expect("room"),
+        2 => {
+            let ws = endpoint.waitset().expect("it is running");
+            let count = Rc::clone(&count);
+            ws.post(move |_| {
+                count.set(count.get() + 1);
+                Ok(())
+            });
+            while ws.try_dispatch().expect("no callback fails") {}
+        }
+        _ => endpoint.teardown(),
+    });
+    for value in 1..=4 {
+        pair.note(value).expect("room");
+    }
+    pair.settle();
+    assert_eq!(pair.log(), [Seen::Note(1), Seen::Note(2), Seen::Note(3)]);
+    assert_eq!(nested.get(), 1, "others were served inside the handler");
+    assert_eq!(*pair.client_seen.borrow(), [Seen::Note(10), Seen::Error(BindingError::Closed)]);
+}
+
+#[test]
+fn a_panic_in_a_handler_ends_its_binding_only() {
+    let pair = hooked(10, |_, value| assert_ne!(value, 2, "as the test wants"));
+    pair.note(1).expect("room");
+    pair.note(2).expect("room");
+    pair.note(3).expect("room");
+    pair.settle();
+    assert_eq!(pair.log(), [Seen::Note(1), Seen::Note(2)]);
+    assert_eq!(*pair.client_seen.borrow(), [Seen::Error(BindingError::Closed)]);
+}
+
+#[test]
+fn wrong_words_end_the_binding_with_the_name_of_the_message() {
+    let pair = pair(10);
+    pair.client.send(NOTE, &[], &[]).expect("room");
+    pair.settle();
+    let log = pair.log();
+    assert!(
+        matches!(&log[..], [Seen::Error(BindingError::Decode { message: "note", .. })]),
+        "{log:?}"
+    );
+    assert_eq!(*pair.client_seen.borrow(), [Seen::Error(BindingError::Closed)]);
+}
+
+#[test]
+fn channel_faults_reach_the_error_handler_once() {
+    let pair = pair(10);
+    *pair.to_client.fault.borrow_mut() = Some(ChannelError::Protocol(ProtocolError::Number(9)));
+    pair.settle();
+    assert_eq!(
+        *pair.client_seen.borrow(),
+        [Seen::Error(BindingError::Protocol(ProtocolError::Number(9)))]
+    );
+    assert_eq!(pair.client.ended(), Some(BindingError::Protocol(ProtocolError::Number(9))));
+}
+
+#[test]
+fn calls_are_answered_refused_by_silence_and_ended_by_teardown() {
+    let pair = pair(10);
+    let ws = pair.ws.clone();
+    assert_eq!(ws.block_on(support::double_async(&pair.client, 21)).expect("dispatch"), Ok(42));
+    assert_eq!(
+        ws.block_on(support::double_async(&pair.client, 13)).expect("dispatch"),
+        Err(RpcError::NoReply)
+    );
+    let late = support::double_async(&pair.client, 1);
+    drop(late);
+    let ended = support::double_async(&pair.client, 2);
+    pair.service.teardown();
+    let result = ws.block_on(ended).expect("dispatch");
+    assert!(
+        matches!(
+            result,
+            Err(RpcError::Closed(BindingError::Closed) | RpcError::Tx(TxError::Closed))
+        ),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn replies_wait_for_room_and_hold_back_new_calls() {
+    let pair = pair(3);
+    pair.to_client.room.set(0);
+    let calls: Vec<_> = (1..=3).map(|value| support::double_async(&pair.client, value)).collect();
+    let results = Rc::new(RefCell::new(Vec::new()));
+    for call in calls {
+        let results = Rc::clone(&results);
+        let keep = async move {
+            let result = call.await;
+            results.borrow_mut().push(result);
+        };
+        pair.ws.spawn_local(keep).detach();
+    }
+    pair.settle();
+    assert_eq!(*results.borrow(), []);
+    assert_eq!(
+        pair.log().len(),
+        2,
+        "one reply in the slot, one in the backlog, the third call not taken"
+    );
+    pair.to_client.room.set(10);
+    pair.settle();
+    assert_eq!(*results.borrow(), [Ok(2), Ok(4), Ok(6)]);
+}
+
+#[test]
+fn a_binding_moves_to_another_waitset() {
+    let pair = pair(10);
+    let other = Waitset::new();
+    pair.service.change_waitset(&other).expect("nothing to watch");
+    pair.note(1).expect("room");
+    pair.settle();
+    assert_eq!(pair.log(), []);
+    while other.try_dispatch().expect("no callback fails") {}
+    assert_eq!(pair.log(), [Seen::Note(1)]);
+}
+
+#[test]
+fn dropping_the_last_handle_tears_down_unless_kept() {
+    let pair = pair(10);
+    let Pair { ws, client, service, seen, .. } = pair;
+    service.keep();
+    drop(service);
+    client.send(NOTE, &[1], &[]).expect("room");
+    drop(client);
+    while ws.try_dispatch().expect("no callback fails") {}
+    assert_eq!(*seen.borrow(), [Seen::Note(1), Seen::Error(BindingError::Closed)]);
+}
+
+#[test]
+fn a_sent_future_completes_when_the_message_is_sent() {
+    let pair = pair(0);
+    let sent = pair.client.send(NOTE, &[1], &[]).expect("the slot");
+    assert!(!sent.is_sent());
+    let room = Rc::clone(&pair.to_service);
+    pair.ws.post(move |_| {
+        room.room.set(1);
+        Ok(())
+    });
+    assert_eq!(pair.ws.block_on(sent).expect("dispatch"), Ok(()));
+}

@@ -1,0 +1,204 @@
+//! A channel in memory whose room the test decides, and an interface written by hand.
+
+#![allow(dead_code, unreachable_pub)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use flounder_rt::binding::{Deliver, Endpoint, Received};
+use flounder_rt::channel::{
+    Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError, Readiness,
+    Recv,
+};
+use flounder_rt::interface::{ArgInfo, MessageInfo};
+use flounder_rt::wire::DecodeError;
+use flounder_rt::{BindingError, Cap, Interface};
+
+/// One direction.
+#[derive(Default)]
+pub struct Pipe {
+    queue: RefCell<VecDeque<(u16, Vec<u64>, Vec<Cap>)>>,
+    /// Messages that may be in flight.
+    pub room: Cell<usize>,
+    closed: Cell<bool>,
+    /// What the receiver gets next instead of a message.
+    pub fault: RefCell<Option<ChannelError>>,
+}
+
+pub struct Fake {
+    out: Rc<Pipe>,
+    into: Rc<Pipe>,
+}
+
+/// Two ends, and the two directions (client to service first).
+pub fn pair(room: usize) -> (Fake, Fake, Rc<Pipe>, Rc<Pipe>) {
+    let (a, b) = (Rc::new(Pipe::default()), Rc::new(Pipe::default()));
+    a.room.set(room);
+    b.room.set(room);
+    let near = Fake { out: Rc::clone(&a), into: Rc::clone(&b) };
+    let far = Fake { out: Rc::clone(&b), into: Rc::clone(&a) };
+    (near, far, a, b)
+}
+
+impl Channel for Fake {
+    fn driver(&self) -> &'static str {
+        "fake"
+    }
+
+    fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
+        if self.into.closed.get() || self.out.closed.get() {
+            return Err(ChannelError::Closed);
+        }
+        if self.out.room.get() == 0 {
+            return Ok(Progress::Partial(from));
+        }
+        self.out.room.set(self.out.room.get() - 1);
+        let mut words = vec![0; message.body.len()];
+        message.body.reader(0).read(&mut words);
+        let caps = std::mem::take(message.caps);
+        self.out.queue.borrow_mut().push_back((message.number, words, caps));
+        Ok(Progress::Done)
+    }
+
+    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+        if let Some(fault) = self.into.fault.borrow().clone() {
+            return Err(fault);
+        }
+        let Some((number, words, caps)) = self.into.queue.borrow_mut().pop_front() else {
+            return if self.into.closed.get() {
+                Err(ChannelError::Closed)
+            } else {
+                Ok(Recv::Empty)
+            };
+        };
+        self.into.room.set(self.into.room.get() + 1);
+        let protocol = |error: ProtocolError| ChannelError::Protocol(error);
+        incoming.begin(number, words.len(), caps.len()).map_err(protocol)?;
+        incoming.push(&words).map_err(protocol)?;
+        incoming.put_caps(caps).map_err(protocol)?;
+        Ok(Recv::Message)
+    }
+
+    fn ready(&mut self) -> bool {
+        !self.into.queue.borrow().is_empty() || self.into.closed.get() || self.out.room.get() > 0
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        Readiness::Polled
+    }
+
+    fn close(&mut self) {
+        self.out.closed.set(true);
+    }
+}
+
+/// `message note(uint64 value); message words(uint64 w[n, 100]); rpc double(in uint64 a, out uint64 b);`
+pub const NOTE: u16 = 1;
+pub const WORDS: u16 = 2;
+pub const DOUBLE_CALL: u16 = 3;
+pub const DOUBLE_RESPONSE: u16 = 4;
+
+const fn message(number: u16, name: &'static str) -> MessageInfo {
+    MessageInfo { number, name, args: ARGS, annotations: &[], fingerprint: number as u128 }
+}
+
+const ARGS: &[ArgInfo] = &[ArgInfo { name: "value", ty: "uint64" }];
+const MESSAGES: &[MessageInfo] = &[
+    message(1, "note"),
+    message(2, "words"),
+    message(3, "double_call"),
+    message(4, "double_response"),
+];
+
+pub const INTERFACE: &Interface = &Interface {
+    name: "by_hand",
+    description: "written by hand",
+    messages: MESSAGES,
+    limits: &[
+        MessageLimit { words: 1, caps: 1 },
+        MessageLimit { words: 101, caps: 0 },
+        MessageLimit { words: 2, caps: 0 },
+        MessageLimit { words: 2, caps: 0 },
+    ],
+    fingerprint: Interface::digest(MESSAGES),
+};
+
+/// What happened at an end, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    Note(u64),
+    Words(usize),
+    Call(u64),
+    Error(BindingError),
+    Continuation,
+    Room,
+}
+
+pub type Log = Rc<RefCell<Vec<Seen>>>;
+pub type Hook = Box<dyn FnMut(&Endpoint, u64)>;
+
+/// Logs what comes, answers calls, and runs a hook on notes.
+pub struct Handler {
+    pub log: Log,
+    pub hook: Option<Hook>,
+}
+
+impl Handler {
+    pub fn logging(log: &Log) -> Box<Self> {
+        Box::new(Self { log: Rc::clone(log), hook: None })
+    }
+
+    pub fn hooked(log: &Log, hook: impl FnMut(&Endpoint, u64) + 'static) -> Box<Self> {
+        Box::new(Self { log: Rc::clone(log), hook: Some(Box::new(hook)) })
+    }
+}
+
+impl Deliver for Handler {
+    fn deliver(&mut self, endpoint: &Endpoint, message: Received<'_>) -> Result<(), DecodeError> {
+        let short = DecodeError::Short { need: 1, have: 0 };
+        match message.number {
+            NOTE => {
+                let value = *message.words.first().ok_or(short)?;
+                self.log.borrow_mut().push(Seen::Note(value));
+                if let Some(hook) = &mut self.hook {
+                    hook(endpoint, value);
+                }
+            }
+            WORDS => self.log.borrow_mut().push(Seen::Words(message.words.len())),
+            DOUBLE_CALL => {
+                let [id, value] = *message.words else { return Err(short) };
+                self.log.borrow_mut().push(Seen::Call(value));
+                let reply =
+                    flounder_rt::binding::ReplyToken::new(endpoint, id as u32, DOUBLE_RESPONSE);
+                if value != 13 {
+                    reply.send(&[id, value * 2], &[]);
+                }
+            }
+            DOUBLE_RESPONSE => {
+                let id = *message.words.first().ok_or(short)?;
+                endpoint.answer(id as u32, message);
+            }
+            other => panic!("message {other}"),
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, _endpoint: &Endpoint, error: BindingError) {
+        self.log.borrow_mut().push(Seen::Error(error));
+    }
+}
+
+/// The blocking client of `double`.
+pub fn double(endpoint: &Endpoint, value: u64) -> Result<u64, flounder_rt::RpcError> {
+    let id = endpoint.next_call();
+    let words = [u64::from(id), value];
+    endpoint.call(id, DOUBLE_CALL, &words, &[], Vec::new(), |message| Ok(message.words[1]))
+}
+
+/// The asynchronous client of `double`.
+pub fn double_async(endpoint: &Endpoint, value: u64) -> flounder_rt::binding::Call<u64> {
+    let id = endpoint.next_call();
+    let words = [u64::from(id), value];
+    endpoint.call_async(id, DOUBLE_CALL, &words, &[], Vec::new(), |message| Ok(message.words[1]))
+}
