@@ -1,1 +1,35 @@
-//! The interconnect drivers of flounder: loopback, lmp and ump.
+//! The interconnect drivers of flounder: [`loopback`], [`lmp`] and [`ump`], and the [`registry`] that others can add to.
+//!
+//! | driver | reaches | a channel is | capabilities | waits |
+//! |---|---|---|---|---|
+//! | loopback | the same dispatcher | a queue | moved | never |
+//! | lmp | any process of the host | a Unix `SOCK_SEQPACKET` pair | `SCM_RIGHTS`, in band | on the socket |
+//! | ump | another thread or process | two rings of 64-byte lines, each with one writer | by the brokers | looks, then sleeps |
+//!
+//! Every driver keeps the contract of [`flounder_rt::channel`] and passes the [`conformance`] suite. What goes over a
+//! socket or through shared memory is written down, bit by bit, in `docs/wire.md`.
+//!
+//! ```
+//! use flounder_drivers::registry;
+//! use flounder_rt::channel::End;
+//! use flounder_rt::notify::Notifier;
+//!
+//! let ump = registry::find("ump").expect("it is built in");
+//! let end = || End { notifier: Notifier::new(), connection: 0, buffer: 0 };
+//! let (client, service) = ump.pair(&end(), &end())?;
+//! assert_eq!((client.driver(), service.driver()), ("ump", "ump"));
+//! # Ok::<(), flounder_rt::channel::ConnectError>(())
+//! ```
+
+#![deny(unsafe_code)]
+
+pub mod conformance;
+pub mod lmp;
+pub mod loopback;
+pub mod mem;
+pub mod recommended;
+pub mod registry;
+pub mod ump;
+
+mod fork;
+mod sync;

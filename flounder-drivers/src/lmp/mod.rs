@@ -1,0 +1,444 @@
+//! Messages by way of the kernel: a pair of Unix `SOCK_SEQPACKET` sockets, capabilities in band.
+//!
+//! A message is one datagram, or several if it is longer than 32 KiB; its capabilities go with the first. `docs/wire.md`
+//! has the format. The pieces of a message are handed to the kernel where they are, without a copy.
+//!
+//! # What the kernel does for us, and what it does not
+//! * The flags of a socket belong to whoever has a copy of it. So each call says that it does not block, and none sets
+//!   `O_NONBLOCK`.
+//! * A process at its descriptor limit gets datagrams without their descriptors. Such a message is lost whole, and `recv`
+//!   says so once ([`CapRefusal::ReceiverLimit`]); the channel goes on.
+//! * The end of a socket looks the same whether the peer closed or died. So a frame says that an end is closed, and a
+//!   socket that ends without it was the socket of one who died.
+//! * A socket full of messages has no room for that frame. So messages may fill little more than half of what the socket
+//!   can hold; the limit is lifted for the last frame.
+
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{
+    set_socket_send_buffer_size, socket_acceptconn, socket_domain, socket_type,
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, getpeername, socketpair};
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{
+    CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offered,
+    Outgoing, Progress, ProtocolError, Readiness, Recv, SendPair, Terms,
+};
+use flounder_rt::wire::Gather;
+
+use crate::fork::Born;
+
+mod frame;
+mod sys;
+
+use frame::{Frame, HEADER_WORDS, MAX_PAYLOAD, MAX_WORDS};
+
+const NAME: &str = "lmp";
+
+/// Version of the terms and of the frames.
+const VERSION: u64 = 1;
+
+/// `SO_SNDBUF` while messages are sent; the kernel doubles it, and lets one frame go over it.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// `SO_SNDBUF` for the last frame. The default `wmem_max` allows it.
+const LAST_BUFFER: usize = 104 << 10;
+
+/// Pieces of a frame, at most; a message in more pieces goes in more frames.
+const PIECES: usize = 64;
+
+/// Frames of one message taken in one call.
+const BURST: usize = 8;
+
+/// The driver.
+#[derive(Debug, Clone, Copy)]
+pub struct Lmp;
+
+impl Connector for Lmp {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
+        let (client, service) = sockets()?;
+        Ok((Box::new(LmpChannel::new(client)), Box::new(LmpChannel::new(service))))
+    }
+
+    fn offer(
+        &self,
+        _end: &End,
+        _link: &Arc<dyn Link>,
+    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        let (mine, theirs) = sockets()?;
+        let terms = Terms { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
+        Ok((terms, Box::new(LmpOffered(mine))))
+    }
+
+    fn accept(
+        &self,
+        _end: &End,
+        _link: &Arc<dyn Link>,
+        offer: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        check_version(&offer)?;
+        let mut caps = offer.caps.into_iter();
+        let (Some(socket), None) = (caps.next(), caps.next()) else {
+            return Err(ConnectError::Refused("the offer does not have one descriptor"));
+        };
+        let socket = OwnedFd::from(socket);
+        check_socket(socket.as_fd())?;
+        // The default may be what it is on the other side: both sides set their own.
+        set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
+        Ok((Box::new(LmpChannel::new(socket)), Terms { words: vec![VERSION], caps: Vec::new() }))
+    }
+}
+
+struct LmpOffered(OwnedFd);
+
+impl Offered for LmpOffered {
+    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+        check_version(&answer)?;
+        if !answer.caps.is_empty() {
+            return Err(ConnectError::Refused("the answer has a descriptor"));
+        }
+        Ok(Box::new(LmpChannel::new(self.0)))
+    }
+}
+
+/// One end.
+struct LmpChannel {
+    socket: OwnedFd,
+    rx: Receiving,
+    /// Whether a send could not go on.
+    blocked: bool,
+    /// Whether this end is closed.
+    closed: bool,
+    /// The end of the channel, once it was told.
+    ended: Option<ChannelError>,
+    born: Born,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receiving {
+    /// No message is in hand.
+    Idle,
+    /// Some words of one are there.
+    Words,
+    /// The rest of a message that was lost, by number: words that came, and words in all.
+    Lost(u16, usize, usize),
+}
+
+thread_local! {
+    /// Where a frame is before its words are with their message: one for all channels of a thread.
+    static FRAME: RefCell<Box<[u64]>> = RefCell::new(vec![0; MAX_WORDS].into_boxed_slice());
+}
+
+impl LmpChannel {
+    fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            rx: Receiving::Idle,
+            blocked: false,
+            closed: false,
+            ended: None,
+            born: Born::now(),
+        }
+    }
+
+    fn check_process(&self) -> Result<(), ChannelError> {
+        if self.born.is_here() { Ok(()) } else { Err(ChannelError::Os(libc::ECHILD)) }
+    }
+
+    /// Sends the frame of `message` that begins at word `sent`; gives how many words were in it.
+    fn send_frame(
+        &self,
+        message: &Outgoing<'_>,
+        sent: usize,
+        total: usize,
+    ) -> Result<usize, Errno> {
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let (used, words) = gather(&message.body, sent, &mut pieces[1..]);
+        let frame = if sent == 0 {
+            Frame::First { number: message.number, caps: message.cap_count, total }
+        } else {
+            Frame::Next { number: message.number, from: sent }
+        };
+        let header = frame.header(words);
+        pieces[0] = IoSlice::new(bytemuck::cast_slice(&header));
+        let fds: Vec<BorrowedFd<'_>> =
+            if sent == 0 { message.caps.iter().map(AsFd::as_fd).collect() } else { Vec::new() };
+        sys::transmit(self.socket.as_fd(), &pieces[..=used], &fds)?;
+        Ok(words)
+    }
+
+    /// Takes one frame. `None` if there is none.
+    fn recv_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        buffer: &mut [u64],
+    ) -> Result<Option<Recv>, ChannelError> {
+        let mut received = sys::receive(self.socket.as_fd(), buffer);
+        if received.as_ref().is_err_and(|errno| *errno == Errno::CONNRESET) {
+            // Said once, ahead of the datagrams that are still there.
+            received = sys::receive(self.socket.as_fd(), buffer);
+        }
+        let received = match received {
+            Ok(received) => received,
+            Err(Errno::AGAIN) if self.closed => return Err(ChannelError::Closed),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        if received.bytes == 0 {
+            // No frame is empty: the socket has ended, and no frame has said that it would.
+            return Err(ChannelError::PeerDied);
+        }
+        if received.bytes > size_of_val(buffer) || !received.bytes.is_multiple_of(8) {
+            return Err(ChannelError::Protocol(ProtocolError::Frame(
+                "a frame is too long, or not whole words",
+            )));
+        }
+        let (frame, payload) =
+            Frame::parse(&buffer[..received.bytes / 8]).map_err(ChannelError::Protocol)?;
+        let caps = received.fds.into_iter().map(Cap::from).collect();
+        self.take_frame(incoming, frame, payload, caps, received.fds_lost)
+    }
+
+    fn take_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        frame: Frame,
+        payload: &[u64],
+        caps: Vec<Cap>,
+        caps_lost: bool,
+    ) -> Result<Option<Recv>, ChannelError> {
+        let protocol = |what| Err(ChannelError::Protocol(ProtocolError::Frame(what)));
+        let announced = match frame {
+            Frame::First { caps, .. } => caps,
+            Frame::Next { .. } | Frame::Close => 0,
+        };
+        let is_lost = caps_lost && caps.len() < announced;
+        if !is_lost && caps_lost {
+            return protocol("a frame came with more capabilities than announced");
+        }
+        match (self.rx, frame) {
+            (_, Frame::Close) if caps.is_empty() => return Err(ChannelError::Closed),
+            (Receiving::Idle, Frame::First { number, caps: count, total }) => {
+                incoming.begin(number, total, count).map_err(ChannelError::Protocol)?;
+                incoming.push(payload).map_err(ChannelError::Protocol)?;
+                if is_lost {
+                    self.rx = lost(number, payload.len(), total);
+                    return Err(ChannelError::Caps(CapRefusal::ReceiverLimit));
+                }
+                incoming.put_caps(caps).map_err(ChannelError::Protocol)?;
+            }
+            (Receiving::Words, Frame::Next { number, from }) if caps.is_empty() => {
+                if number != incoming.number()
+                    || from != incoming.words().len()
+                    || payload.is_empty()
+                {
+                    return protocol("a frame does not go on where the frame before ended");
+                }
+                incoming.push(payload).map_err(ChannelError::Protocol)?;
+            }
+            (Receiving::Lost(expected, have, total), Frame::Next { number, from })
+                if caps.is_empty() =>
+            {
+                if number != expected
+                    || from != have
+                    || payload.is_empty()
+                    || payload.len() > total - have
+                {
+                    return protocol("a frame does not go on where the frame before ended");
+                }
+                self.rx = lost(number, have + payload.len(), total);
+                return Ok(Some(Recv::More));
+            }
+            (Receiving::Idle, Frame::Next { .. }) => {
+                return protocol("a message goes on that has not begun");
+            }
+            (_, Frame::First { .. }) => {
+                return protocol("a message begins before the one before has ended");
+            }
+            (_, Frame::Next { .. } | Frame::Close) => {
+                return protocol("a frame came with more capabilities than announced");
+            }
+        }
+        if incoming.missing() > 0 && payload.is_empty() {
+            return protocol("a frame has nothing of its message");
+        }
+        self.rx = if incoming.missing() > 0 { Receiving::Words } else { Receiving::Idle };
+        Ok(Some(if self.rx == Receiving::Idle { Recv::Message } else { Recv::More }))
+    }
+
+    fn end(&mut self, error: ChannelError) -> ChannelError {
+        if !matches!(error, ChannelError::Caps(_)) {
+            self.ended = Some(error.clone());
+        }
+        error
+    }
+}
+
+impl Channel for LmpChannel {
+    fn driver(&self) -> &'static str {
+        NAME
+    }
+
+    fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
+        self.check_process()?;
+        if self.closed || self.ended.is_some() {
+            return Err(self.ended.clone().unwrap_or(ChannelError::Closed));
+        }
+        let total = message.body.len();
+        let mut sent = from;
+        loop {
+            match self.send_frame(message, sent, total) {
+                Ok(words) => {
+                    if sent == 0 {
+                        message.caps.clear();
+                    }
+                    sent += words;
+                }
+                Err(Errno::AGAIN) => {
+                    self.blocked = true;
+                    return Ok(Progress::Partial(sent));
+                }
+                // Nothing of the message has left, and its capabilities are still the caller's.
+                Err(Errno::TOOMANYREFS) => return Err(ChannelError::Caps(CapRefusal::SenderLimit)),
+                // Whether it was closed or died, `recv` can tell, when it has got everything else.
+                Err(Errno::PIPE | Errno::CONNRESET) => return Err(ChannelError::Closed),
+                Err(errno) => return Err(self.end(errno.into())),
+            }
+            if sent == total {
+                self.blocked = false;
+                return Ok(Progress::Done);
+            }
+        }
+    }
+
+    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+        self.check_process()?;
+        if let Some(error) = &self.ended {
+            return Err(error.clone());
+        }
+        FRAME.with_borrow_mut(|buffer| {
+            for _ in 0..BURST {
+                match self.recv_frame(incoming, buffer) {
+                    Ok(Some(Recv::More)) => {}
+                    Ok(Some(recv)) => return Ok(recv),
+                    Ok(None) => return Ok(Recv::Empty),
+                    Err(error) => return Err(self.end(error)),
+                }
+            }
+            Ok(Recv::More)
+        })
+    }
+
+    fn ready(&mut self) -> bool {
+        if self.ended.is_some() || self.closed || !self.born.is_here() {
+            return true;
+        }
+        let wanted = if self.blocked { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        let mut fds = [PollFd::new(&self.socket, wanted)];
+        // A look that fails is worth a visit.
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        Readiness::Fd(self.socket.as_fd())
+    }
+
+    fn close(&mut self) {
+        if self.closed || !self.born.is_here() {
+            return;
+        }
+        self.closed = true;
+        // If either fails, the peer takes our end for dead, as it does when it is.
+        let _ = set_socket_send_buffer_size(&self.socket, LAST_BUFFER);
+        let header = Frame::Close.header(0);
+        let _ =
+            sys::transmit(self.socket.as_fd(), &[IoSlice::new(bytemuck::cast_slice(&header))], &[]);
+    }
+}
+
+impl Drop for LmpChannel {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+const fn lost(number: u16, have: usize, total: usize) -> Receiving {
+    if have < total { Receiving::Lost(number, have, total) } else { Receiving::Idle }
+}
+
+/// A connected pair, with room kept for a last frame.
+fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (a, b) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    for socket in [&a, &b] {
+        set_socket_send_buffer_size(socket, SEND_BUFFER)?;
+    }
+    Ok((a, b))
+}
+
+fn check_version(terms: &Terms) -> Result<(), ConnectError> {
+    if terms.words == [VERSION] {
+        Ok(())
+    } else {
+        Err(ConnectError::Refused("the terms are of no known version"))
+    }
+}
+
+fn check_socket(socket: BorrowedFd<'_>) -> Result<(), ConnectError> {
+    if !socket_domain(socket).is_ok_and(|domain| domain == AddressFamily::UNIX) {
+        return Err(ConnectError::Refused("the descriptor is not a local socket"));
+    }
+    if !socket_type(socket).is_ok_and(|kind| kind == SocketType::SEQPACKET) {
+        return Err(ConnectError::Refused("the socket is not one of packets in sequence"));
+    }
+    if socket_acceptconn(socket)? || getpeername(socket).is_err() {
+        return Err(ConnectError::Refused("the socket is not connected"));
+    }
+    Ok(())
+}
+
+/// Fills `pieces` with what comes after the first `from` words of a body, as much as fits in a frame; gives how many pieces
+/// and how many words these are.
+fn gather<'a>(body: &Gather<'a>, from: usize, pieces: &mut [IoSlice<'a>]) -> (usize, usize) {
+    const ZEROES: &[u8] = &[0; 8];
+    let mut skip = from;
+    let (mut used, mut words) = (0, 0);
+    let record: &[u8] = bytemuck::cast_slice(body.fixed);
+    for piece in core::iter::once(record).chain(body.tails.iter().copied()) {
+        let whole = piece.len().div_ceil(8);
+        if skip >= whole {
+            skip -= whole;
+            continue;
+        }
+        // One piece is for the padding.
+        if used + 2 > pieces.len() || words == MAX_PAYLOAD {
+            break;
+        }
+        let piece = &piece[core::mem::take(&mut skip) * 8..];
+        let room = (MAX_PAYLOAD - words) * 8;
+        if piece.len() > room {
+            pieces[used] = IoSlice::new(&piece[..room]);
+            return (used + 1, MAX_PAYLOAD);
+        }
+        pieces[used] = IoSlice::new(piece);
+        used += 1;
+        if !piece.len().is_multiple_of(8) {
+            pieces[used] = IoSlice::new(&ZEROES[piece.len() % 8..]);
+            used += 1;
+        }
+        words += piece.len().div_ceil(8);
+    }
+    (used, words)
+}
+
+const _: () = assert!(HEADER_WORDS + MAX_PAYLOAD == MAX_WORDS);

@@ -1,0 +1,119 @@
+//! The system calls of lmp that need care: receiving a datagram with descriptors, and sending one.
+
+#![allow(unsafe_code)]
+//! # Safety
+//! This module owns no memory. It hands pointers to buffers to `recvmsg`, for the time of the call, and it turns every
+//! descriptor that the kernel says it has installed into an `OwnedFd`, once, before it does anything else.
+//!
+//! `recvmsg` is called directly, because the peer may have made the socket and kept a copy: it can then switch on control
+//! messages that nobody here asked for, and one of them (`SCM_PIDFD`) installs a descriptor.
+
+use core::mem::{self, MaybeUninit};
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use flounder_rt::channel::MAX_CAPS;
+
+/// Room for the control messages of one datagram: 64 descriptors and what else there may be.
+const CONTROL_WORDS: usize = 64;
+
+/// `SCM_PIDFD`, which libc does not name everywhere.
+const SCM_PIDFD: libc::c_int = 4;
+
+const CMSG_HEADER: usize = size_of::<libc::cmsghdr>();
+const _: () = assert!(
+    size_of::<usize>() == 8 && CMSG_HEADER == 16,
+    "control messages are parsed as of 64-bit Linux"
+);
+
+/// A datagram that has come.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Its length; more than the buffer has if it was cut.
+    pub(super) bytes: usize,
+    /// Its descriptors.
+    pub(super) fds: Vec<OwnedFd>,
+    /// Whether there were more descriptors than could be installed.
+    pub(super) fds_lost: bool,
+}
+
+/// Receives one datagram into `buffer`, never blocking, whatever the flags of the descriptor.
+pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u64]) -> Result<Received, Errno> {
+    let mut control = [0_u64; CONTROL_WORDS];
+    let mut iov =
+        libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: mem::size_of_val(buffer) };
+    // SAFETY:
+    // * A `msghdr` of zeroes is valid: null pointers with zero lengths.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    header.msg_iov = &raw mut iov;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = mem::size_of_val(&control) as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC | libc::MSG_TRUNC;
+    let bytes = loop {
+        // SAFETY:
+        // * `header` points to one `iovec` over `buffer`, which is writable for its whole length and of integers, for which
+        //   any bytes will do; and to `control`, likewise. All three live until the call returns, and nothing else uses them.
+        let result = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+        match usize::try_from(result) {
+            Ok(bytes) => break bytes,
+            Err(_) => match std::io::Error::last_os_error()
+                .raw_os_error()
+                .map_or(Errno::IO, Errno::from_raw_os_error)
+            {
+                Errno::INTR => {}
+                errno => return Err(errno),
+            },
+        }
+    };
+    let filled = (header.msg_controllen as usize).min(mem::size_of_val(&control));
+    let fds = take_descriptors(&bytemuck::cast_slice(&control)[..filled]);
+    Ok(Received { bytes, fds, fds_lost: header.msg_flags & libc::MSG_CTRUNC != 0 })
+}
+
+/// Takes the descriptors out of control messages that the kernel has just written.
+fn take_descriptors(mut control: &[u8]) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    while let Some((header, _)) = control.split_first_chunk::<CMSG_HEADER>() {
+        let [l0, l1, l2, l3, l4, l5, l6, l7, v0, v1, v2, v3, t0, t1, t2, t3] = *header;
+        let length = usize::from_ne_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
+        let level = i32::from_ne_bytes([v0, v1, v2, v3]);
+        let kind = i32::from_ne_bytes([t0, t1, t2, t3]);
+        let Some(data) = control.get(CMSG_HEADER..length) else { break };
+        if level == libc::SOL_SOCKET && (kind == libc::SCM_RIGHTS || kind == SCM_PIDFD) {
+            let (numbers, _) = data.as_chunks::<4>();
+            fds.extend(numbers.iter().map(|number| own(RawFd::from_ne_bytes(*number))));
+        }
+        control = control.get(length.next_multiple_of(size_of::<usize>())..).unwrap_or_default();
+    }
+    fds
+}
+
+fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY:
+    // * The kernel has just installed `fd` for this process and told nobody else; each number of a control message is
+    //   passed here once, so it is owned once, and it is not -1.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Sends one datagram with these descriptors, never blocking, whatever the flags of the descriptor.
+pub(super) fn transmit(
+    socket: BorrowedFd<'_>,
+    pieces: &[IoSlice<'_>],
+    fds: &[BorrowedFd<'_>],
+) -> Result<usize, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CAPS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::INVAL);
+    }
+    loop {
+        match sendmsg(socket, pieces, &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}

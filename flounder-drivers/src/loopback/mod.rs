@@ -1,0 +1,270 @@
+//! Messages between two bindings of one dispatcher: a queue in each direction, in ordinary memory.
+//!
+//! Messages are encoded as for every driver, so that a program behaves the same over all of them. Sixty-four messages fit
+//! in a queue, in places that keep their buffers: a message of any size that was sent before costs no allocation.
+//! Capabilities are moved. Neither end leaves its thread.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{
+    Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offered, Outgoing, Pair,
+    Progress, Readiness, Recv, SendPair, Terms,
+};
+use flounder_rt::notify::Notifier;
+
+const NAME: &str = "loopback";
+
+/// Messages in a queue.
+const PLACES: usize = 64;
+
+/// Words in a queue, unless one message alone has more.
+const MAX_WORDS: usize = (1 << 20) / 8;
+
+/// Words of a message that need no buffer.
+const INLINE: usize = 7;
+
+/// A buffer larger than this does not stay in its place.
+const KEPT_WORDS: usize = 8 << 10;
+
+/// The driver.
+#[derive(Debug, Clone, Copy)]
+pub struct Loopback;
+
+impl Connector for Loopback {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn pair_local(&self, client: &End, service: &End) -> Result<Pair, ConnectError> {
+        let (to_service, to_client) = (Rc::new(Queue::new(service)), Rc::new(Queue::new(client)));
+        let client = LoopbackChannel::new(Rc::clone(&to_service), Rc::clone(&to_client));
+        Ok((Box::new(client), Box::new(LoopbackChannel::new(to_client, to_service))))
+    }
+
+    fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn offer(
+        &self,
+        _end: &End,
+        _link: &Arc<dyn Link>,
+    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn accept(
+        &self,
+        _end: &End,
+        _link: &Arc<dyn Link>,
+        _offer: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+}
+
+/// One end.
+struct LoopbackChannel {
+    out: Rc<Queue>,
+    into: Rc<Queue>,
+    /// Whether a send could not go on; then the reader of `out` wakes this end.
+    blocked: bool,
+}
+
+/// Messages on their way in one direction.
+struct Queue {
+    messages: RefCell<Messages>,
+    /// Wakes the end that takes messages out.
+    reader: Sleeper,
+    /// Whether one of the ends is closed.
+    closed: Cell<bool>,
+}
+
+struct Messages {
+    /// A ring of places: messages are in `len` of them from `head` on; `head < PLACES` and `len <= PLACES`.
+    places: Box<[Message; PLACES]>,
+    head: usize,
+    len: usize,
+    /// Words of these messages.
+    words: usize,
+}
+
+#[derive(Default)]
+struct Message {
+    number: u16,
+    words: usize,
+    inline: [u64; INLINE],
+    large: Vec<u64>,
+    caps: Vec<Cap>,
+}
+
+/// An end that may be asleep.
+struct Sleeper {
+    notifier: Notifier,
+    state: Cell<Sleep>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    Awake,
+    ForMessages,
+    /// Also for room.
+    ForRoom,
+}
+
+impl LoopbackChannel {
+    const fn new(out: Rc<Queue>, into: Rc<Queue>) -> Self {
+        Self { out, into, blocked: false }
+    }
+}
+
+impl Channel for LoopbackChannel {
+    fn driver(&self) -> &'static str {
+        NAME
+    }
+
+    #[inline]
+    fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {
+        if self.out.closed.get() {
+            return Err(ChannelError::Closed);
+        }
+        self.blocked = !self.out.messages.borrow_mut().put(message);
+        if self.blocked {
+            if self.into.reader.state.get() != Sleep::Awake {
+                self.into.reader.state.set(Sleep::ForRoom);
+            }
+            return Ok(Progress::Partial(0));
+        }
+        self.out.reader.wake(Sleep::ForMessages);
+        Ok(Progress::Done)
+    }
+
+    #[inline]
+    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+        if !self.into.messages.borrow_mut().take(incoming)? {
+            return if self.into.closed.get() {
+                Err(ChannelError::Closed)
+            } else {
+                Ok(Recv::Empty)
+            };
+        }
+        // The end that sends to us is the reader of what we send.
+        self.out.reader.wake(Sleep::ForRoom);
+        Ok(Recv::Message)
+    }
+
+    #[inline]
+    fn ready(&mut self) -> bool {
+        self.into.messages.borrow().len > 0
+            || self.into.closed.get()
+            || self.blocked && self.out.messages.borrow().len < PLACES
+    }
+
+    fn arm(&mut self) {
+        self.into.reader.state.set(if self.blocked { Sleep::ForRoom } else { Sleep::ForMessages });
+    }
+
+    fn disarm(&mut self) {
+        self.into.reader.state.set(Sleep::Awake);
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        Readiness::Polled
+    }
+
+    fn close(&mut self) {
+        if !self.out.closed.replace(true) | !self.into.closed.replace(true) {
+            self.out.reader.wake(Sleep::ForMessages);
+        }
+    }
+}
+
+impl Drop for LoopbackChannel {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Queue {
+    fn new(reader: &End) -> Self {
+        let places = Box::new(core::array::from_fn(|_| Message::default()));
+        Self {
+            messages: RefCell::new(Messages { places, head: 0, len: 0, words: 0 }),
+            reader: Sleeper { notifier: reader.notifier.clone(), state: Cell::new(Sleep::Awake) },
+            closed: Cell::new(false),
+        }
+    }
+}
+
+impl Messages {
+    /// Puts a message in; `false` if there is no room.
+    #[inline]
+    fn put(&mut self, message: &mut Outgoing<'_>) -> bool {
+        let words = message.body.len();
+        if self.len == PLACES || self.len > 0 && self.words + words > MAX_WORDS {
+            return false;
+        }
+        let place = &mut self.places[(self.head + self.len) % PLACES];
+        (place.number, place.words) = (message.number, words);
+        if words > INLINE {
+            place.large.resize(words, 0);
+            message.body.reader(0).read(&mut place.large);
+        } else if message.body.tails.is_empty() {
+            for (to, from) in place.inline.iter_mut().zip(message.body.fixed) {
+                *to = *from;
+            }
+        } else {
+            message.body.reader(0).read(&mut place.inline);
+        }
+        if message.cap_count > 0 {
+            place.caps = core::mem::take(message.caps);
+        }
+        self.len += 1;
+        self.words += words;
+        true
+    }
+
+    /// Takes the oldest message out; `false` if there is none.
+    #[inline]
+    fn take(&mut self, incoming: &mut Incoming) -> Result<bool, ChannelError> {
+        if self.len == 0 {
+            return Ok(false);
+        }
+        let place = &mut self.places[self.head];
+        if place.words <= INLINE && place.caps.is_empty() {
+            incoming
+                .whole(place.number, place.words, &place.inline)
+                .map_err(ChannelError::Protocol)?;
+        } else {
+            let words =
+                if place.words <= INLINE { &place.inline[..place.words] } else { &place.large };
+            incoming
+                .begin(place.number, words.len(), place.caps.len())
+                .map_err(ChannelError::Protocol)?;
+            incoming.push(words).map_err(ChannelError::Protocol)?;
+            incoming.put_caps(core::mem::take(&mut place.caps)).map_err(ChannelError::Protocol)?;
+            if place.large.capacity() > KEPT_WORDS {
+                place.large = Vec::new();
+            }
+        }
+        self.head = (self.head + 1) % PLACES;
+        self.len -= 1;
+        self.words -= place.words;
+        Ok(true)
+    }
+}
+
+impl Sleeper {
+    /// Wakes the end if it sleeps for this, once.
+    #[inline]
+    fn wake(&self, cause: Sleep) {
+        let state = self.state.get();
+        if state == Sleep::ForRoom || state == cause {
+            self.state.set(Sleep::Awake);
+            self.notifier.notify();
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Lines in the memory of one process: ordinary atomics, each line on a cache line of its own.
+
+use std::sync::Arc;
+
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory};
+use crate::sync::{AtomicU64, Ordering};
+
+/// The writer's end of a memory.
+#[derive(Debug)]
+pub struct HeapOwn(Arc<[Line]>);
+
+/// A reader's end of a memory.
+#[derive(Debug, Clone)]
+pub struct HeapPeer(Arc<[Line]>);
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Line([AtomicU64; LINE_WORDS]);
+
+/// A memory of `lines` lines of zeroes, for one writer and its readers.
+#[must_use]
+pub fn allocate(lines: usize) -> (HeapOwn, HeapPeer) {
+    let lines: Arc<[Line]> =
+        (0..lines).map(|_| Line(core::array::from_fn(|_| AtomicU64::new(0)))).collect();
+    (HeapOwn(Arc::clone(&lines)), HeapPeer(lines))
+}
+
+macro_rules! line_memory {
+    ($($end:ty),*) => {$(
+        impl LineMemory for $end {
+            #[inline]
+            fn lines(&self) -> usize {
+                self.0.len()
+            }
+
+            #[inline]
+            fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
+                self.0[line].0[word].load(order)
+            }
+        }
+    )*};
+}
+
+line_memory!(HeapOwn, HeapPeer);
+
+impl OwnMemory for HeapOwn {
+    #[inline]
+    fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
+        self.0[line].0[word].store(value, order);
+    }
+}

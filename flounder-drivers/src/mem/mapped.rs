@@ -1,0 +1,150 @@
+//! Lines in memory that another process sees too.
+//!
+//! [`MappedOwn`] is mapped for writing in its maker; [`MappedPeer`] is what a reader has of it, mapped read-only.
+
+#![allow(unsafe_code)]
+//! # Safety
+//! This module owns its mappings: it makes them, it unmaps them, and no pointer into one leaves it.
+//! * Every access is of one aligned 64-bit word, atomic, through a pointer; no Rust reference to mapped memory is made
+//!   except the `&AtomicU64` that lives for one access. No access has another size, ever.
+//! * `base` is the start of a mapping of `lines` whole lines that lives as long as the value.
+//! * The mapped object can neither shrink nor lose pages under us: it was made or checked by `seal`, which is the only
+//!   caller of the constructors. So an access never faults.
+//! * A forked child has no such mapping (`MADV_DONTFORK`). The channels refuse to work there, and dropping unmaps nothing.
+
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::AtomicU64;
+use std::os::fd::BorrowedFd;
+
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+
+use crate::fork::Born;
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory};
+use crate::sync::Ordering;
+
+/// The maker's mapping.
+#[derive(Debug)]
+pub(crate) struct MappedOwn(Mapping);
+
+/// A reader's mapping.
+#[derive(Debug)]
+pub(crate) struct MappedPeer(Mapping);
+
+impl MappedOwn {
+    /// Maps the first `bytes` bytes of a memfd that `seal` has just made.
+    pub(super) fn new(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
+        Mapping::new(fd, bytes, ProtFlags::READ | ProtFlags::WRITE).map(Self)
+    }
+}
+
+impl MappedPeer {
+    /// Maps the first `bytes` bytes of a memfd that `seal` has just checked.
+    pub(super) fn new(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
+        Mapping::new(fd, bytes, ProtFlags::READ).map(Self)
+    }
+}
+
+impl LineMemory for MappedOwn {
+    #[inline]
+    fn lines(&self) -> usize {
+        self.0.lines
+    }
+
+    #[inline]
+    fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
+        self.0.load(line, word, order)
+    }
+}
+
+impl LineMemory for MappedPeer {
+    #[inline]
+    fn lines(&self) -> usize {
+        self.0.lines
+    }
+
+    #[inline]
+    fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
+        self.0.load(line, word, order)
+    }
+}
+
+impl OwnMemory for MappedOwn {
+    #[inline]
+    fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
+        let at = self.0.word(line, word);
+        // SAFETY:
+        // * `at` is aligned and inside a live mapping (`Mapping::word`), which is writable (`MappedOwn::new`).
+        // * All accesses to the word are atomic and of this size: ours by this module, the readers' by the wire format.
+        // * The reference ends with the statement, before the mapping can.
+        let word = unsafe { AtomicU64::from_ptr(at) };
+        word.store(value, order);
+    }
+}
+
+#[derive(Debug)]
+struct Mapping {
+    /// Page-aligned start of `lines` mapped lines.
+    base: NonNull<u64>,
+    lines: usize,
+    born: Born,
+}
+
+// SAFETY:
+// * The mapping belongs to the process, not to a thread; the value owns it, and its accesses are atomic.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    fn new(fd: BorrowedFd<'_>, bytes: usize, access: ProtFlags) -> Result<Self, Errno> {
+        let born = Born::now();
+        // SAFETY:
+        // * The address is left to the kernel, so no existing mapping is touched.
+        let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, fd, 0)? };
+        let base = NonNull::new(base.cast::<u64>()).ok_or(Errno::NOMEM)?;
+        let mapping = Self { base, lines: bytes / (LINE_WORDS * 8), born };
+        // SAFETY:
+        // * The range is the mapping just made; `MADV_DONTFORK` changes nothing in this process.
+        unsafe { madvise(mapping.start(), bytes, Advice::LinuxDontFork)? };
+        Ok(mapping)
+    }
+
+    fn start(&self) -> *mut c_void {
+        self.base.as_ptr().cast()
+    }
+
+    /// Where a word is: aligned, and inside the mapping.
+    #[inline]
+    fn word(&self, line: usize, word: usize) -> *mut u64 {
+        assert!(
+            line < self.lines && word < LINE_WORDS,
+            "positions are private and wrap at the last line"
+        );
+        self.base.as_ptr().wrapping_add(line * LINE_WORDS + word)
+    }
+
+    #[inline]
+    fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
+        let at = self.word(line, word);
+        // SAFETY:
+        // * `at` is aligned and inside a live mapping (`word`), which is readable; only `load` is called on it here.
+        // * All accesses to the word are atomic and of this size; what another process does to it is a store by hardware
+        //   of which each load sees some whole value, which callers treat as a claim.
+        // * The reference ends with the statement, before the mapping can.
+        let word = unsafe { AtomicU64::from_ptr(at) };
+        word.load(order)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if !self.born.is_here() {
+            return;
+        }
+        // SAFETY:
+        // * The range is exactly the mapping made in `new`, which this value owns, in the process that made it.
+        // * No pointer into it is left: none leaves this module.
+        // A failure would leak the mapping; there is nothing better to do with it.
+        let _ = unsafe { munmap(self.start(), self.lines * LINE_WORDS * 8) };
+    }
+}

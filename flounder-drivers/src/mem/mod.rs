@@ -1,0 +1,60 @@
+//! Memory of 64-byte lines, as a ring sees it.
+//!
+//! A ring is written once and runs over two memories: [`heap`] (atomics; between threads, in tests, and under loom) and
+//! `mapped` (memory shared with another process, behind raw pointers). Both are reached a whole 64-bit word at a time, by
+//! atomic loads and stores, never by a reference to what another party writes: the compiler may assume nothing about it.
+//!
+//! One memory has one writer. That is a property of the types here ([`OwnMemory`] has stores, [`LineMemory`] has none), and
+//! of the kernel for mapped memory: `seal` makes regions that nobody but their maker can write, and takes no others.
+
+pub mod heap;
+pub(crate) mod mapped;
+pub(crate) mod seal;
+
+use crate::sync::Ordering;
+
+/// 64-bit words in a line.
+pub const LINE_WORDS: usize = 8;
+
+/// Words of a line besides its header.
+pub const PAYLOAD_WORDS: usize = LINE_WORDS - 1;
+
+/// The words of a line besides its header, in private memory.
+pub type Payload = [u64; PAYLOAD_WORDS];
+
+/// Lines to read.
+pub trait LineMemory {
+    /// How many lines there are.
+    fn lines(&self) -> usize;
+
+    /// Loads one word.
+    ///
+    /// # Panics
+    /// If there is no such word.
+    fn load(&self, line: usize, word: usize, order: Ordering) -> u64;
+
+    /// Loads the payload of a line, each word once.
+    #[inline]
+    fn payload(&self, line: usize) -> Payload {
+        // SYNC line-publish: ordered by the Acquire of the header that the caller has loaded before.
+        core::array::from_fn(|word| self.load(line, word, Ordering::Relaxed))
+    }
+}
+
+/// Lines to write, of which this is the only writer.
+pub trait OwnMemory: LineMemory {
+    /// Stores one word.
+    ///
+    /// # Panics
+    /// If there is no such word.
+    fn store(&self, line: usize, word: usize, value: u64, order: Ordering);
+
+    /// Stores the payload of a line.
+    #[inline]
+    fn store_payload(&self, line: usize, payload: &Payload) {
+        for (word, value) in payload.iter().enumerate() {
+            // SYNC line-publish: ordered by the Release of the header that the caller stores after.
+            self.store(line, word, *value, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Regions of shared memory with one writer, enforced by the kernel.
+//!
+//! The maker allocates every page, maps the region for itself, and seals it: from then on its size is fixed, its pages stay,
+//! and nobody can map it for writing any more or write it through a descriptor. A reader checks all of that before it
+//! maps anything; each failed check is refused in its own words. With them a hostile maker can change the contents at any
+//! time, which readers expect, and nothing else: no `SIGBUS`, no growth at the reader's expense.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{
+    FallocateFlags, FileType, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals,
+    fstat, fstatfs, ftruncate, memfd_create,
+};
+use rustix::io::Errno;
+
+use flounder_rt::channel::ConnectError;
+
+use crate::mem::mapped::{MappedOwn, MappedPeer};
+
+/// Bytes of a page; regions are whole pages.
+pub(crate) const PAGE: usize = 4096;
+
+/// The largest region taken from a peer.
+pub(crate) const MAX_REGION: usize = 16 << 20;
+
+/// `F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE`, 0x17.
+const SEALS: SealFlags =
+    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE);
+
+/// Magic number of tmpfs, which memfds other than huge ones live on.
+const TMPFS: i64 = 0x0102_1994;
+
+/// A region that a peer has made.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The lines.
+    pub(crate) lines: MappedPeer,
+    /// Tells regions apart.
+    pub(crate) inode: u64,
+}
+
+/// Makes a region of `pages` pages: the writer's mapping, the descriptor to pass on, and what tells it from others.
+pub(crate) fn create_sealed(pages: usize) -> Result<(MappedOwn, OwnedFd, u64), Errno> {
+    let bytes = pages * PAGE;
+    let fd = memfd_create("flounder", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    ftruncate(&fd, bytes as u64)?;
+    fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64)?;
+    let lines = MappedOwn::new(fd.as_fd(), bytes)?;
+    fcntl_add_seals(&fd, SEALS)?;
+    let inode = fstat(&fd)?.st_ino;
+    Ok((lines, fd, inode))
+}
+
+/// Checks a region that a peer has made, and maps it.
+///
+/// # Errors
+/// [`ConnectError::Refused`] says which check failed.
+pub(crate) fn accept_region(fd: OwnedFd) -> Result<Accepted, ConnectError> {
+    // Only files in memory have seals at all: anything else fails here.
+    let seals = fcntl_get_seals(&fd)
+        .map_err(|_| ConnectError::Refused("the region is not sealable memory"))?;
+    // Without FUTURE_WRITE somebody else could come to write it; without SHRINK it could vanish under us.
+    if !seals.contains(SealFlags::SHRINK) {
+        return Err(ConnectError::Refused("the region can shrink"));
+    }
+    if !seals.contains(SealFlags::GROW) {
+        return Err(ConnectError::Refused("the region can grow"));
+    }
+    if !seals.contains(SealFlags::FUTURE_WRITE) {
+        return Err(ConnectError::Refused("the region can be mapped for writing, or lose pages"));
+    }
+    if !seals.contains(SealFlags::SEAL) {
+        return Err(ConnectError::Refused("the seals of the region are not final"));
+    }
+    if i64::from(fstatfs(&fd)?.f_type) != TMPFS {
+        return Err(ConnectError::Refused("the region is not on tmpfs"));
+    }
+    let stat = fstat(&fd)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(ConnectError::Refused("the region is not a file"));
+    }
+    let bytes = usize::try_from(stat.st_size)
+        .map_err(|_| ConnectError::Refused("the region is too large"))?;
+    if bytes == 0 {
+        return Err(ConnectError::Refused("the region is empty"));
+    }
+    if bytes > MAX_REGION {
+        return Err(ConnectError::Refused("the region is too large"));
+    }
+    if !bytes.is_multiple_of(PAGE) {
+        return Err(ConnectError::Refused("the region is not whole pages"));
+    }
+    if stat.st_blocks.unsigned_abs().saturating_mul(512) < bytes as u64 {
+        return Err(ConnectError::Refused("the region has holes"));
+    }
+    let lines = MappedPeer::new(fd.as_fd(), bytes)?;
+    Ok(Accepted { lines, inode: stat.st_ino })
+}

@@ -1,0 +1,62 @@
+//! Drivers by name. The built-in ones are always there; other crates add theirs at run time.
+
+use core::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use flounder_rt::channel::Connector;
+
+use crate::{lmp, loopback, ump};
+
+static BUILT_IN: [&dyn Connector; 3] = [&loopback::Loopback, &ump::Ump, &lmp::Lmp];
+
+static ADDED: RwLock<Vec<&'static dyn Connector>> = RwLock::new(Vec::new());
+
+/// The driver of this name.
+///
+/// ```
+/// assert!(flounder_drivers::registry::find("lmp").is_some());
+/// assert!(flounder_drivers::registry::find("pigeon").is_none());
+/// ```
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Connector> {
+    BUILT_IN.into_iter().find(|driver| driver.name() == name).or_else(|| {
+        let added = ADDED.read();
+        added.iter().copied().find(|driver| driver.name() == name)
+    })
+}
+
+/// Names of all drivers, built-in ones first.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    let added = ADDED.read();
+    BUILT_IN.iter().chain(added.iter()).map(|driver| driver.name()).collect()
+}
+
+/// Adds a driver, for the rest of the life of the process.
+///
+/// # Errors
+/// [`NameTaken`] if there is a driver of this name.
+pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
+    let mut added = ADDED.write();
+    let name = driver.name();
+    if BUILT_IN.iter().chain(added.iter()).any(|other| other.name() == name) {
+        return Err(NameTaken(name));
+    }
+    // Never removed, so that `find` can lend it out for good.
+    added.push(&**Box::leak(Box::new(driver)));
+    Ok(())
+}
+
+/// There is a driver of this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameTaken(pub &'static str);
+
+impl fmt::Display for NameTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is a driver named {} already", self.0)
+    }
+}
+
+impl std::error::Error for NameTaken {}

@@ -1,0 +1,11 @@
+//! Atomics of the rings: the real ones, or loom's where a model checks every interleaving.
+
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// loom reorders nothing at compile time.
+#[cfg(loom)]
+pub(crate) fn compiler_fence(_: Ordering) {}

@@ -1,0 +1,370 @@
+//! Waking the other end.
+//!
+//! Within a process the bell is the [`Notifier`] of the other end. Between two processes each has one *ear*, whatever
+//! the number of channels: a datagram socket whose other end, the *mouth*, the peer gets, and a *log*, one page written by
+//! the peer alone.
+//!
+//! ```text
+//!   ringer: log[n mod 512] = (n + 1) << 32 | slot;  n += 1;  send 1 byte to the mouth
+//!   owner:  ear readable -> drain it; read the log from where it stopped; notify the slots; a gap -> notify all slots
+//! ```
+//!
+//! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry, not a search. The log may be
+//! overrun, which its tags show; then every channel of this link is visited once.
+//!
+//! Why a socket and not an eventfd: a peer can set the counter of a shared eventfd to its maximum and take `O_NONBLOCK`
+//! away, and a write then blocks for ever. `send` with `MSG_DONTWAIT` never does, whatever the peer does to the socket.
+//! Why datagrams: the end of the peer's process leaves a stream readable for ever; a datagram socket stays silent.
+//!
+//! A hostile peer can ring for nothing. Each time costs the owner one visit to the ear, bounded by [`DRAIN`] and the log.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+    sockopt::{socket_domain, socket_type},
+};
+
+use flounder_rt::channel::ConnectError;
+use flounder_rt::notify::Notifier;
+use flounder_rt::waitset::Watched;
+
+use crate::fork::Born;
+use crate::mem::mapped::{MappedOwn, MappedPeer};
+use crate::mem::seal::{accept_region, create_sealed};
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory};
+use crate::sync::{Ordering, fence};
+use crate::ump::line::tag;
+
+/// Pages of a log.
+const LOG_PAGES: usize = 1;
+
+/// Datagrams taken from an ear in one visit.
+const DRAIN: usize = 64;
+
+/// How one end wakes the other.
+#[derive(Debug)]
+pub(crate) enum Bell {
+    /// In this process.
+    Here(Notifier),
+    /// In another one: the slot of the other end there.
+    There(Arc<Mouth>, u32),
+}
+
+impl Bell {
+    /// Rings. Gives whether that certainly wakes the other end.
+    pub(crate) fn ring(&self) -> bool {
+        match self {
+            Self::Here(notifier) => {
+                notifier.notify();
+                true
+            }
+            Self::There(mouth, slot) => mouth.ring(*slot),
+        }
+    }
+}
+
+/// What this process rings the other one with.
+#[derive(Debug)]
+pub(crate) struct Mouth {
+    log: Mutex<LogWriter>,
+    /// The peer's socket; what it does to it harms only its own waking.
+    socket: OwnedFd,
+}
+
+#[derive(Debug)]
+struct LogWriter {
+    lines: MappedOwn,
+    next: u64,
+}
+
+impl Mouth {
+    /// Rings at this socket, which was checked, with this log.
+    pub(crate) const fn new(socket: OwnedFd, log: MappedOwn) -> Self {
+        Self { log: Mutex::new(LogWriter { lines: log, next: 0 }), socket }
+    }
+
+    /// Whether a socket that the peer has handed over will do.
+    pub(crate) fn check(socket: BorrowedFd<'_>) -> Result<(), ConnectError> {
+        let is_local = socket_domain(socket).is_ok_and(|domain| domain == AddressFamily::UNIX);
+        if is_local && socket_type(socket).is_ok_and(|kind| kind == SocketType::DGRAM) {
+            Ok(())
+        } else {
+            Err(ConnectError::Refused("the bell is not a local datagram socket"))
+        }
+    }
+
+    fn ring(&self, slot: u32) -> bool {
+        let mut log = self.log.lock();
+        let (line, word) = place(log.next, log.lines.lines());
+        // SYNC wake-log: Release, pairs with the Acquire in `Ear::fired`; the socket orders it as well, except when full.
+        log.lines.store(
+            line,
+            word,
+            u64::from(tag(log.next)) << 32 | u64::from(slot),
+            Ordering::Release,
+        );
+        log.next += 1;
+        drop(log);
+        // SYNC wake-log: if the socket is full, nothing is sent; its owner has not drained it then, and reads the log after
+        // it does. The entry must be there before the socket is seen full.
+        fence(Ordering::SeqCst);
+        loop {
+            return match send(&self.socket, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(_) | Err(rustix::io::Errno::AGAIN) => true,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => false,
+            };
+        }
+    }
+}
+
+/// Where the peer process rings for the channels of this one.
+pub(crate) struct Ear {
+    socket: OwnedFd,
+    inner: Mutex<Slots>,
+    born: Born,
+}
+
+struct Slots {
+    log: Option<MappedPeer>,
+    /// Entries read.
+    next: u64,
+    taken: Vec<Option<Notifier>>,
+    free: Vec<u32>,
+}
+
+impl Ear {
+    /// An ear, and the mouth for the peer.
+    pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
+        let (socket, mouth) =
+            socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+        let inner = Slots { log: None, next: 0, taken: Vec::new(), free: Vec::new() };
+        Ok((Self { socket, inner: Mutex::new(inner), born: Born::now() }, mouth))
+    }
+
+    /// Takes the log that the peer writes when it rings.
+    pub(crate) fn listen_to(&self, log: OwnedFd) -> Result<(), ConnectError> {
+        let log = accept_region(log)?;
+        self.inner.lock().log.get_or_insert(log.lines);
+        Ok(())
+    }
+
+    /// A slot for a channel of this process.
+    pub(crate) fn enter(self: &Arc<Self>, notifier: Notifier) -> Slot {
+        let mut inner = self.inner.lock();
+        let number = inner.free.pop().unwrap_or_else(|| {
+            inner.taken.push(None);
+            u32::try_from(inner.taken.len() - 1).expect("channels are fewer than 2^32")
+        });
+        inner.taken[number as usize] = Some(notifier);
+        Slot { ear: Arc::clone(self), number }
+    }
+}
+
+impl Watched for Ear {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    fn fired(&self) {
+        if !self.born.is_here() {
+            return;
+        }
+        for _ in 0..DRAIN {
+            match recv(&self.socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+        fence(Ordering::SeqCst);
+        // Notifiers take locks of waitsets: they are called with none of ours held.
+        let rung = self.inner.lock().read_log();
+        for notifier in rung {
+            notifier.notify();
+        }
+    }
+}
+
+impl Slots {
+    /// The notifiers of the slots that were rung since the last time, or of all if that cannot be told.
+    fn read_log(&mut self) -> Vec<Notifier> {
+        let Some(log) = &self.log else { return Vec::new() };
+        let entries = (log.lines() * LINE_WORDS) as u64;
+        let mut rung = Vec::new();
+        for _ in 0..entries {
+            let (line, word) = place(self.next, log.lines());
+            // SYNC wake-log: Acquire, pairs with the Release in `Mouth::ring`.
+            let entry = log.load(line, word, Ordering::Acquire);
+            let ahead = ((entry >> 32) as u32).wrapping_sub(tag(self.next));
+            if ahead == 0 {
+                self.next += 1;
+                if let Some(Some(notifier)) = self.taken.get(entry as u32 as usize) {
+                    rung.push(notifier.clone());
+                }
+            } else if entry == 0 || ahead > u32::MAX / 2 {
+                return rung;
+            } else {
+                // Overrun: the entries between are gone.
+                self.next += u64::from(ahead) + 1;
+                return self.taken.iter().flatten().cloned().collect();
+            }
+        }
+        // As many as there can be, in one visit: more may follow, or the peer makes them up.
+        self.taken.iter().flatten().cloned().collect()
+    }
+}
+
+/// A place in an ear, given back when dropped.
+pub(crate) struct Slot {
+    ear: Arc<Ear>,
+    number: u32,
+}
+
+impl Slot {
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn ear(&self) -> &Arc<Ear> {
+        &self.ear
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut inner = self.ear.inner.lock();
+        inner.taken[self.number as usize] = None;
+        inner.free.push(self.number);
+    }
+}
+
+/// A log for this process to write, and its descriptor for the peer.
+pub(crate) fn new_log() -> io::Result<(MappedOwn, OwnedFd)> {
+    let (lines, fd, _) = create_sealed(LOG_PAGES)?;
+    Ok((lines, fd))
+}
+
+fn place(entry: u64, lines: usize) -> (usize, usize) {
+    let at = (entry % (lines * LINE_WORDS) as u64) as usize;
+    (at / LINE_WORDS, at % LINE_WORDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::AtomicUsize;
+
+    use flounder_rt::notify::Wake;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(&self, _token: u64) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Count {
+        fn notifier(self: &Arc<Self>) -> Notifier {
+            let notifier = Notifier::new();
+            notifier.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
+            notifier
+        }
+
+        fn take(&self) -> usize {
+            self.0.swap(0, Ordering::SeqCst)
+        }
+    }
+
+    fn connected() -> (Arc<Ear>, Mouth) {
+        let (ear, socket) = Ear::new().unwrap();
+        let (lines, log) = new_log().unwrap();
+        ear.listen_to(log).unwrap();
+        Mouth::check(socket.as_fd()).unwrap();
+        (Arc::new(ear), Mouth::new(socket, lines))
+    }
+
+    fn is_readable(ear: &Ear) -> bool {
+        poll(
+            &mut [PollFd::new(&ear.socket, PollFlags::IN)],
+            Some(&Timespec { tv_sec: 0, tv_nsec: 0 }),
+        )
+        .unwrap()
+            > 0
+    }
+
+    #[test]
+    fn a_ring_wakes_its_slot_and_no_other() {
+        let (ear, mouth) = connected();
+        let (a, b) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let (slot_a, slot_b) = (ear.enter(a.notifier()), ear.enter(b.notifier()));
+        for lap in 0..1000 {
+            assert!(!is_readable(&ear));
+            assert!(mouth.ring(if lap % 3 == 0 { &slot_a } else { &slot_b }.number()));
+            assert!(is_readable(&ear));
+            ear.fired();
+            assert_eq!((a.take(), b.take()), if lap % 3 == 0 { (1, 0) } else { (0, 1) });
+        }
+    }
+
+    #[test]
+    fn an_overrun_log_wakes_everybody_and_then_goes_on() {
+        let (ear, mouth) = connected();
+        let counts: Vec<_> = (0..100).map(|_| Arc::new(Count::default())).collect();
+        let slots: Vec<_> = counts.iter().map(|count| ear.enter(count.notifier())).collect();
+        for overrun in [512, 513, 600, 1024, 5000] {
+            for _ in 0..overrun {
+                assert!(mouth.ring(slots[7].number()));
+            }
+            mouth.ring(slots[99].number());
+            while is_readable(&ear) {
+                ear.fired();
+            }
+            assert!(counts.iter().all(|count| count.take() > 0), "{overrun} rings");
+            mouth.ring(slots[3].number());
+            while is_readable(&ear) {
+                ear.fired();
+            }
+            assert!(counts[3].take() > 0);
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_peer_leaves_the_ear_silent() {
+        let (ear, mouth) = connected();
+        drop(mouth);
+        assert!(!is_readable(&ear));
+    }
+
+    #[test]
+    fn a_slot_is_used_again_and_rings_for_the_old_one_hit_nobody_else_for_good() {
+        let (ear, mouth) = connected();
+        let count = Arc::new(Count::default());
+        let number = ear.enter(Notifier::new()).number();
+        let slot = ear.enter(count.notifier());
+        assert_eq!(slot.number(), number);
+        mouth.ring(number + 1);
+        mouth.ring(u32::MAX);
+        ear.fired();
+        assert_eq!(count.take(), 0);
+    }
+
+    #[test]
+    fn other_sockets_are_refused_as_bells() {
+        let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        for fd in [stream.as_fd(), file.as_fd()] {
+            assert_eq!(
+                Mouth::check(fd),
+                Err(ConnectError::Refused("the bell is not a local datagram socket"))
+            );
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! How the capabilities of a message get to the other end: never through the ring.
+
+use std::sync::Arc;
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, ProtocolError};
+
+/// Their way.
+pub(crate) enum Route {
+    /// Into the inbox of the other end, in this process.
+    Here(Arc<CapInbox>),
+    /// By the brokers of the two processes.
+    There {
+        /// The way to the other process.
+        link: Arc<dyn Link>,
+        /// This connection on it.
+        connection: u64,
+    },
+}
+
+/// The capabilities of one end: those on their way in, and those on their way out.
+pub(crate) struct Caps {
+    route: Route,
+    inbox: Arc<CapInbox>,
+    /// Messages with capabilities sent (at least their first line).
+    sent: u64,
+    /// Messages with capabilities of which the first line has come.
+    seen: u64,
+}
+
+/// What the inbox had for the message in hand.
+pub(crate) enum Delivery {
+    Nothing,
+    Caps(Vec<Cap>),
+    /// The capabilities of the message in hand will not come.
+    Lost(CapRefusal),
+    /// Those of a message sent earlier did not get there.
+    Refused(CapRefusal),
+}
+
+impl Caps {
+    pub(crate) const fn new(route: Route, inbox: Arc<CapInbox>) -> Self {
+        Self { route, inbox, sent: 0, seen: 0 }
+    }
+
+    /// Counts a message with capabilities that is about to be sent. Within a process, they go ahead of it.
+    pub(crate) fn start(&mut self, caps: &mut Vec<Cap>) {
+        self.sent += 1;
+        if let Route::Here(peer) = &self.route {
+            peer.put(CapEvent::Arrived(self.sent, core::mem::take(caps)));
+        }
+    }
+
+    /// Whether those of the message in hand must be handed over yet, when the peer expects them.
+    pub(crate) const fn are_handed_over(&self) -> bool {
+        matches!(self.route, Route::There { .. })
+    }
+
+    /// Whether capabilities are there before the line that announces them.
+    pub(crate) const fn arrive_first(&self) -> bool {
+        matches!(self.route, Route::Here(_))
+    }
+
+    /// Number of the last message with capabilities of which the first line has come.
+    pub(crate) const fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Number of the last message with capabilities sent.
+    pub(crate) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Hands over those of the message in hand.
+    pub(crate) fn hand_over(&self, caps: &mut Vec<Cap>) -> Result<(), CapRefusal> {
+        match &self.route {
+            Route::Here(_) => Ok(()),
+            Route::There { link, connection } => {
+                link.send_caps(*connection, self.sent, core::mem::take(caps))
+            }
+        }
+    }
+
+    /// Counts a message with capabilities of which the first line has come, and gives its number.
+    pub(crate) const fn see(&mut self) -> u64 {
+        self.seen += 1;
+        self.seen
+    }
+
+    /// Whether there may be news that nobody waits for: refusals of what was sent.
+    pub(crate) const fn may_be_refused(&self) -> bool {
+        self.sent > 0 && self.are_handed_over()
+    }
+
+    /// Whether there is news.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// Takes the oldest news. `awaited` says whether a message in hand waits for its capabilities.
+    pub(crate) fn take(&self, awaited: bool) -> Result<Delivery, ProtocolError> {
+        match self.inbox.take() {
+            None => Ok(Delivery::Nothing),
+            Some(CapEvent::Refused(_, refusal)) => Ok(Delivery::Refused(refusal)),
+            Some(CapEvent::Arrived(number, caps)) if awaited && number == self.seen => {
+                Ok(Delivery::Caps(caps))
+            }
+            Some(CapEvent::Lost(number, refusal)) if awaited && number == self.seen => {
+                Ok(Delivery::Lost(refusal))
+            }
+            Some(CapEvent::Arrived(..) | CapEvent::Lost(..)) => Err(ProtocolError::Frame(
+                "capabilities came for a message that does not expect them",
+            )),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What the two halves of a ump channel tell each other through the brokers, and what all channels between two processes
+//! share: an ear, a mouth, and the set of regions in use.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{ConnectError, Link, Terms};
+use flounder_rt::notify::Notifier;
+
+use crate::mem::mapped::{MappedOwn, MappedPeer};
+use crate::mem::seal::accept_region;
+use crate::ump::bell::{Bell, Ear, Mouth, Slot, new_log};
+use crate::ump::ring::Ring;
+
+/// Version of the terms and of the lines.
+const VERSION: u64 = 1;
+/// The sender's mouth and log are enclosed.
+const BELL_ENCLOSED: u64 = 1;
+/// The sender has the receiver's mouth and log.
+const BELL_HELD: u64 = 2;
+
+/// What the channels between this process and another one share.
+pub(crate) struct Shared {
+    ear: Arc<Ear>,
+    side: Mutex<Side>,
+}
+
+struct Side {
+    /// What the peer is rung with, once it has handed over its mouth.
+    mouth: Option<Arc<Mouth>>,
+    /// The log for that, until then.
+    log: Option<MappedOwn>,
+    /// Our mouth and the descriptor of our log, until the peer says that it has them.
+    gift: Option<(OwnedFd, OwnedFd)>,
+    /// Regions of channels in use, by inode.
+    regions: HashSet<u64>,
+}
+
+/// The other half of a channel, checked.
+pub(crate) struct Half {
+    pub(crate) theirs: MappedPeer,
+    pub(crate) region: Region,
+    pub(crate) bell: Bell,
+}
+
+impl Shared {
+    /// What is shared over `link`; made when the first channel is.
+    pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
+        let state = link
+            .state(super::NAME, &mut || Ok(Arc::new(Self::new()?) as Arc<dyn Any + Send + Sync>))?;
+        state.downcast().map_err(|_| {
+            ConnectError::Refused("the link keeps something else under the name of ump")
+        })
+    }
+
+    fn new() -> io::Result<Self> {
+        let (ear, mouth) = Ear::new()?;
+        let (lines, log) = new_log()?;
+        let side = Side {
+            mouth: None,
+            log: Some(lines),
+            gift: Some((mouth, log)),
+            regions: HashSet::new(),
+        };
+        Ok(Self { ear: Arc::new(ear), side: Mutex::new(side) })
+    }
+
+    /// A place for a new channel in this process's ear.
+    pub(crate) fn enter(&self, notifier: Notifier) -> Slot {
+        self.ear.enter(notifier)
+    }
+
+    /// Claims a region for one channel.
+    pub(crate) fn claim(self: &Arc<Self>, inode: u64) -> Result<Region, ConnectError> {
+        if !self.side.lock().regions.insert(inode) {
+            return Err(ConnectError::Refused("the region is in use already"));
+        }
+        Ok(Region { shared: Arc::clone(self), inode })
+    }
+
+    /// The terms of a half with this ring, woken at this slot.
+    pub(crate) fn terms(&self, ring: OwnedFd, slot: &Slot) -> Result<Terms, ConnectError> {
+        let side = self.side.lock();
+        let mut flags = 0;
+        let mut caps = vec![Cap::from(ring)];
+        if let Some((mouth, log)) = &side.gift {
+            flags |= BELL_ENCLOSED;
+            caps.extend([Cap::from(mouth.try_clone()?), Cap::from(log.try_clone()?)]);
+        }
+        if side.mouth.is_some() {
+            flags |= BELL_HELD;
+        }
+        Ok(Terms { words: vec![VERSION, flags, u64::from(slot.number())], caps })
+    }
+
+    /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is closed or kept.
+    pub(crate) fn take(self: &Arc<Self>, terms: Terms) -> Result<Half, ConnectError> {
+        let [VERSION, flags, slot] = terms.words[..] else {
+            return Err(ConnectError::Refused("the terms are of no known version"));
+        };
+        let slot =
+            u32::try_from(slot).map_err(|_| ConnectError::Refused("the slot is too large"))?;
+        if flags & !(BELL_ENCLOSED | BELL_HELD) != 0 {
+            return Err(ConnectError::Refused("the terms have unknown flags"));
+        }
+        let mut caps = terms.caps.into_iter().map(OwnedFd::from);
+        let (ring, bell) = match (caps.next(), caps.next(), caps.next(), caps.next()) {
+            (Some(ring), None, None, None) if flags & BELL_ENCLOSED == 0 => (ring, None),
+            (Some(ring), Some(mouth), Some(log), None) if flags & BELL_ENCLOSED != 0 => {
+                (ring, Some((mouth, log)))
+            }
+            _ => {
+                return Err(ConnectError::Refused(
+                    "the terms have too many descriptors, or too few",
+                ));
+            }
+        };
+        let ring = accept_region(ring)?;
+        Ring::<MappedOwn, MappedPeer>::check(&ring.lines).map_err(ConnectError::Refused)?;
+        let region = self.claim(ring.inode)?;
+        let mouth = self.mouth(bell, flags & BELL_HELD != 0)?;
+        Ok(Half { theirs: ring.lines, region, bell: Bell::There(mouth, slot) })
+    }
+
+    fn mouth(
+        &self,
+        bell: Option<(OwnedFd, OwnedFd)>,
+        held: bool,
+    ) -> Result<Arc<Mouth>, ConnectError> {
+        let mut side = self.side.lock();
+        if held {
+            side.gift = None;
+        }
+        if let Some(mouth) = &side.mouth {
+            return Ok(Arc::clone(mouth));
+        }
+        let Some((socket, theirs)) = bell else {
+            return Err(ConnectError::Refused("the terms have no bell"));
+        };
+        Mouth::check(socket.as_fd())?;
+        self.ear.listen_to(theirs)?;
+        let log = side.log.take().expect("the log is there until the mouth is");
+        let mouth = Arc::new(Mouth::new(socket, log));
+        side.mouth = Some(Arc::clone(&mouth));
+        Ok(mouth)
+    }
+}
+
+/// A region in use by a channel; free again when dropped.
+pub(crate) struct Region {
+    shared: Arc<Shared>,
+    inode: u64,
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        self.shared.side.lock().regions.remove(&self.inode);
+    }
+}

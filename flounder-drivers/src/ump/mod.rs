@@ -1,0 +1,158 @@
+//! Messages over rings of 64-byte lines in memory: between threads, or between processes.
+//!
+//! A channel is two rings, one in each direction, and each ring has one writer; between processes the kernel enforces it.
+//! A line is seven words of payload and a header, which is written last and read first. `docs/wire.md` has the format.
+//!
+//! A channel between processes holds no descriptor: its memory is mapped, and all channels to one process share one bell.
+//! Capabilities go by the brokers; the line says how many belong to its message, and the message is complete when they are
+//! there.
+//!
+//! *Sleeping.* An end that finds nothing says in its control line that it sleeps, has a barrier run, looks once more, and
+//! then sleeps. The other end looks at that control line after each line that it publishes, and rings once for each sleep.
+//! A wake-up is good for one sleep: an end that wants another arms again.
+//!
+//! *Errors.* A peer that breaks the format ends the channel with [`ChannelError::Protocol`]. That a peer has *died* cannot
+//! be seen in memory; the broker tells. A call from a forked child gives `ECHILD`.
+//!
+//! [`ChannelError::Protocol`]: flounder_rt::channel::ChannelError::Protocol
+
+use std::sync::Arc;
+
+use flounder_rt::barrier;
+use flounder_rt::channel::{
+    CapInbox, Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms,
+};
+
+use crate::mem::LINE_WORDS;
+use crate::mem::heap;
+use crate::mem::mapped::MappedOwn;
+use crate::mem::seal::{MAX_REGION, PAGE, create_sealed};
+
+mod bell;
+mod caps;
+mod channel;
+#[doc(hidden)]
+pub mod line;
+mod link;
+#[doc(hidden)]
+pub mod ring;
+
+use bell::{Bell, Slot};
+use caps::{Caps, Route};
+use channel::{Held, UmpChannel};
+use link::{Half, Region, Shared};
+use ring::Ring;
+
+const NAME: &str = "ump";
+
+/// Bytes of a ring whose end asks for no size: 1022 lines of data.
+pub const DEFAULT_BUFFER: usize = 64 << 10;
+
+/// The driver.
+#[derive(Debug, Clone, Copy)]
+pub struct Ump;
+
+impl Connector for Ump {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
+        barrier::register();
+        let (client_own, client_peer) = heap::allocate(lines(client));
+        let (service_own, service_peer) = heap::allocate(lines(service));
+        let client_inbox = Arc::new(CapInbox::new(client.notifier.clone()));
+        let service_inbox = Arc::new(CapInbox::new(service.notifier.clone()));
+        let fences = barrier::senders_fence();
+        let a = UmpChannel::new(
+            Ring::new(client_own, service_peer, fences),
+            Bell::Here(service.notifier.clone()),
+            Caps::new(Route::Here(Arc::clone(&service_inbox)), Arc::clone(&client_inbox)),
+            None,
+        );
+        let b = UmpChannel::new(
+            Ring::new(service_own, client_peer, fences),
+            Bell::Here(client.notifier.clone()),
+            Caps::new(Route::Here(client_inbox), service_inbox),
+            None,
+        );
+        Ok((Box::new(a), Box::new(b)))
+    }
+
+    fn offer(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        let (half, terms) = MyHalf::new(end, link, &Shared::over(link)?)?;
+        Ok((terms, Box::new(half)))
+    }
+
+    fn accept(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+        offer: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        let shared = Shared::over(link)?;
+        let theirs = shared.take(offer)?;
+        let (mine, terms) = MyHalf::new(end, link, &shared)?;
+        Ok((mine.join(theirs), terms))
+    }
+}
+
+/// The half of a channel that this process has made.
+struct MyHalf {
+    shared: Arc<Shared>,
+    link: Arc<dyn Link>,
+    connection: u64,
+    lines: MappedOwn,
+    region: Region,
+    slot: Slot,
+    inbox: Arc<CapInbox>,
+}
+
+impl MyHalf {
+    fn new(
+        end: &End,
+        link: &Arc<dyn Link>,
+        shared: &Arc<Shared>,
+    ) -> Result<(Self, Terms), ConnectError> {
+        barrier::register();
+        let (lines, fd, inode) = create_sealed(pages(end))?;
+        let region = shared.claim(inode)?;
+        let slot = shared.enter(end.notifier.clone());
+        // The peer checks this before there is a ring on our side.
+        ring::inscribe(&lines);
+        let terms = shared.terms(fd, &slot)?;
+        let inbox = Arc::new(CapInbox::new(end.notifier.clone()));
+        link.expect_caps(end.connection, &inbox);
+        let (shared, link, connection) = (Arc::clone(shared), Arc::clone(link), end.connection);
+        Ok((Self { shared, link, connection, lines, region, slot, inbox }, terms))
+    }
+
+    fn join(self, theirs: Half) -> Box<dyn Channel + Send> {
+        let route = Route::There { link: self.link, connection: self.connection };
+        let held = Held { slot: self.slot, _regions: [self.region, theirs.region] };
+        let ring = Ring::new(self.lines, theirs.theirs, barrier::senders_fence());
+        Box::new(UmpChannel::new(ring, theirs.bell, Caps::new(route, self.inbox), Some(held)))
+    }
+}
+
+impl Offered for MyHalf {
+    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+        let theirs = self.shared.take(answer)?;
+        Ok(self.join(theirs))
+    }
+}
+
+/// Pages of the ring that this end writes.
+fn pages(end: &End) -> usize {
+    let bytes = if end.buffer == 0 { DEFAULT_BUFFER } else { end.buffer };
+    bytes.clamp(1, MAX_REGION).div_ceil(PAGE)
+}
+
+/// Lines of that.
+fn lines(end: &End) -> usize {
+    pages(end) * PAGE / (LINE_WORDS * 8)
+}

@@ -1,0 +1,51 @@
+//! Every driver keeps the contract: within a dispatcher, within a process, and half by half as between two processes.
+
+use flounder_drivers::conformance::{self, TestLink};
+use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
+use flounder_rt::channel::{Connector, End, Pair};
+
+fn within_process(driver: &dyn Connector, client: &End, service: &End) -> Pair {
+    driver.pair_local(client, service).expect("the driver reaches its own process")
+}
+
+#[test]
+fn loopback() {
+    conformance::run(&|client, service| within_process(&Loopback, client, service));
+}
+
+#[test]
+fn lmp() {
+    conformance::run(&|client, service| within_process(&Lmp, client, service));
+}
+
+#[test]
+fn lmp_half_by_half() {
+    conformance::run(&|client, service| TestLink::connect(&Lmp, client, service));
+}
+
+#[test]
+fn ump() {
+    conformance::run(&|client, service| within_process(&Ump, client, service));
+}
+
+#[test]
+fn ump_with_the_smallest_rings() {
+    conformance::run(&|client, service| {
+        within_process(
+            &Ump,
+            &End { buffer: 1, ..client.clone() },
+            &End { buffer: 1, ..service.clone() },
+        )
+    });
+}
+
+#[test]
+fn ump_with_rings_of_two_sizes() {
+    conformance::run(&|client, service| {
+        within_process(
+            &Ump,
+            &End { buffer: 1, ..client.clone() },
+            &End { buffer: 1 << 18, ..service.clone() },
+        )
+    });
+}
