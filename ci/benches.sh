@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Every bench builds.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo bench --workspace --no-run --quiet

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Every example does what it says, over every driver, with processes and with threads.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo build --release --examples --quiet
+bin=${CARGO_TARGET_DIR:-target}/release/examples
+
+FLOUNDER_RUNTIME_DIR=$(mktemp -d)
+export FLOUNDER_RUNTIME_DIR
+trap 'rm -rf "$FLOUNDER_RUNTIME_DIR"' EXIT
+
+timeout 30 "$bin/quickstart"
+for driver in loopback lmp ump; do
+    timeout 30 "$bin/idctest" --driver "$driver"
+    timeout 30 "$bin/idctest" --driver "$driver" --threads
+done
+for driver in lmp ump; do
+    for role in echo stream caps; do
+        timeout 30 "$bin/peer" serve --name "ci $driver $role" &
+        server=$!
+        timeout 30 "$bin/peer" "$role" --name "ci $driver $role" --driver "$driver" --count 2000 --size 5000
+        wait "$server"
+    done
+done
+
+left=$(find "$FLOUNDER_RUNTIME_DIR" -mindepth 1)
+if [ -n "$left" ]; then
+    echo "files are left behind: $left" >&2
+    exit 1
+fi
