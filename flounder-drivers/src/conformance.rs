@@ -21,11 +21,12 @@ use parking_lot::Mutex;
 use flounder_rt::barrier::barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, End, Incoming, Limits, Link,
+    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Limits, Link,
     MAX_CAPS, MessageLimit, Outgoing, Pair, Progress, ProtocolError, RUNTIME_MESSAGE, Readiness,
     Recv,
 };
 use flounder_rt::notify::{Notifier, Wake};
+use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 
 /// How long a test waits for what must happen.
@@ -276,7 +277,7 @@ pub fn a_sleeper_is_woken_by_a_message(connect: Connect<'_>) {
         assert!(!test.service.ready());
         let before = test.service_wakes.count();
         test.put(1, &[round]);
-        assert!(test.service_wakes.came_after(before), "sleep {round}");
+        assert!(test.service_wakes.came_after(before, &test.waitset), "sleep {round}");
         if round % 2 == 0 {
             test.service.disarm();
         }
@@ -299,7 +300,7 @@ pub fn a_sleeper_is_woken_by_room(connect: Connect<'_>) {
     assert!(!test.client.ready());
     let before = test.client_wakes.count();
     while test.service.recv(&mut test.incoming).expect("it is open") != Recv::Empty {}
-    assert!(test.client_wakes.came_after(before));
+    assert!(test.client_wakes.came_after(before, &test.waitset));
     assert!(test.client.ready());
     test.client.disarm();
     test.put(1, &[2]);
@@ -312,7 +313,7 @@ pub fn a_sleeper_is_woken_by_room(connect: Connect<'_>) {
     }
     let before = test.client_wakes.count();
     while test.service.recv(&mut test.incoming).expect("it is open") != Recv::Empty {}
-    assert!(test.client_wakes.came_after(before));
+    assert!(test.client_wakes.came_after(before, &test.waitset));
 }
 
 /// Clause 8, for the end of the channel.
@@ -323,7 +324,7 @@ pub fn a_sleeper_is_woken_by_the_end(connect: Connect<'_>) {
         barrier();
         let before = test.service_wakes.count();
         test.client.close();
-        assert!(test.service_wakes.came_after(before));
+        assert!(test.service_wakes.came_after(before, &test.waitset));
     } else {
         test.client.close();
     }
@@ -344,14 +345,19 @@ struct Test {
     client_wakes: Arc<Wakes>,
     service_wakes: Arc<Wakes>,
     incoming: Incoming,
+    /// Watches what the driver wants watched.
+    waitset: Waitset,
 }
 
 impl Test {
     fn new(connect: Connect<'_>) -> Self {
         let (client_wakes, client_end) = Wakes::new();
         let (service_wakes, service_end) = Wakes::new();
-        let (client, service) = connect(&client_end, &service_end);
-        Self { client, service, client_wakes, service_wakes, incoming: Incoming::new(LIMITS) }
+        let (mut client, mut service) = connect(&client_end, &service_end);
+        let waitset = Waitset::new();
+        client.attached(&waitset).expect("the waitset watches");
+        service.attached(&waitset).expect("the waitset watches");
+        Self { waitset, client, service, client_wakes, service_wakes, incoming: Incoming::new(LIMITS) }
     }
 
     /// Whether an end is woken by its notifier, and in this thread.
@@ -443,15 +449,18 @@ impl Wakes {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Whether there is one more than `before`, within [`PATIENCE`].
+    /// Whether there is one more than `before`, within [`PATIENCE`], while `waitset` runs.
+    ///
+    /// # Panics
+    /// If the waitset fails.
     #[must_use]
-    pub fn came_after(&self, before: usize) -> bool {
+    pub fn came_after(&self, before: usize, waitset: &Waitset) -> bool {
         let deadline = Instant::now() + PATIENCE;
         while self.count() <= before {
             if Instant::now() > deadline {
                 return false;
             }
-            std::thread::yield_now();
+            waitset.try_dispatch().expect("nothing in the waitset fails");
         }
         true
     }
@@ -597,8 +606,20 @@ impl Channel for Linked {
         self.channel.disarm();
     }
 
+    fn can_resume(&mut self) -> bool {
+        self.channel.can_resume()
+    }
+
     fn readiness(&self) -> Readiness<'_> {
         self.channel.readiness()
+    }
+
+    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+        self.channel.attached(waitset)
+    }
+
+    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
+        self.channel.control(control)
     }
 
     fn close(&mut self) {

@@ -49,3 +49,15 @@ fn ump_with_rings_of_two_sizes() {
         )
     });
 }
+
+#[test]
+fn ump_half_by_half() {
+    conformance::run(&|client, service| TestLink::connect(&Ump, client, service));
+}
+
+#[test]
+fn ump_half_by_half_with_rings_of_two_sizes() {
+    conformance::run(&|client, service| {
+        TestLink::connect(&Ump, &End { buffer: 4096, ..client.clone() }, &End { buffer: 12288, ..service.clone() })
+    });
+}

@@ -276,6 +276,13 @@ impl LmpChannel {
         Ok(Some(if self.rx == Receiving::Idle { Recv::Message } else { Recv::More }))
     }
 
+    /// Whether the socket is one of these, or has ended.
+    fn is(&self, wanted: PollFlags) -> bool {
+        let mut fds = [PollFd::new(&self.socket, wanted)];
+        // A look that fails is worth a visit.
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+    }
+
     fn end(&mut self, error: ChannelError) -> ChannelError {
         if !matches!(error, ChannelError::Caps(_)) {
             self.ended = Some(error.clone());
@@ -343,10 +350,11 @@ impl Channel for LmpChannel {
         if self.ended.is_some() || self.closed || !self.born.is_here() {
             return true;
         }
-        let wanted = if self.blocked { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        let mut fds = [PollFd::new(&self.socket, wanted)];
-        // A look that fails is worth a visit.
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+        self.is(if self.blocked { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN })
+    }
+
+    fn can_resume(&mut self) -> bool {
+        self.blocked && (self.ended.is_some() || self.closed || !self.born.is_here() || self.is(PollFlags::OUT))
     }
 
     fn readiness(&self) -> Readiness<'_> {

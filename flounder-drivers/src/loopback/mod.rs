@@ -70,8 +70,8 @@ impl Connector for Loopback {
 struct LoopbackChannel {
     out: Rc<Queue>,
     into: Rc<Queue>,
-    /// Whether a send could not go on; then the reader of `out` wakes this end.
-    blocked: bool,
+    /// The words of a message that there was no room for; then the reader of `out` wakes this end.
+    blocked: Option<usize>,
 }
 
 /// Messages on their way in one direction.
@@ -117,7 +117,7 @@ enum Sleep {
 
 impl LoopbackChannel {
     const fn new(out: Rc<Queue>, into: Rc<Queue>) -> Self {
-        Self { out, into, blocked: false }
+        Self { out, into, blocked: None }
     }
 }
 
@@ -131,13 +131,15 @@ impl Channel for LoopbackChannel {
         if self.out.closed.get() {
             return Err(ChannelError::Closed);
         }
-        self.blocked = !self.out.messages.borrow_mut().put(message);
-        if self.blocked {
+        let words = message.body.len();
+        if !self.out.messages.borrow_mut().put(message, words) {
+            self.blocked = Some(words);
             if self.into.reader.state.get() != Sleep::Awake {
                 self.into.reader.state.set(Sleep::ForRoom);
             }
             return Ok(Progress::Partial(0));
         }
+        self.blocked = None;
         self.out.reader.wake(Sleep::ForMessages);
         Ok(Progress::Done)
     }
@@ -160,11 +162,15 @@ impl Channel for LoopbackChannel {
     fn ready(&mut self) -> bool {
         self.into.messages.borrow().len > 0
             || self.into.closed.get()
-            || self.blocked && self.out.messages.borrow().len < PLACES
+            || self.can_resume()
+    }
+
+    fn can_resume(&mut self) -> bool {
+        self.blocked.is_some_and(|words| self.out.closed.get() || self.out.messages.borrow().has_room(words))
     }
 
     fn arm(&mut self) {
-        self.into.reader.state.set(if self.blocked { Sleep::ForRoom } else { Sleep::ForMessages });
+        self.into.reader.state.set(if self.blocked.is_some() { Sleep::ForRoom } else { Sleep::ForMessages });
     }
 
     fn disarm(&mut self) {
@@ -200,11 +206,15 @@ impl Queue {
 }
 
 impl Messages {
-    /// Puts a message in; `false` if there is no room.
     #[inline]
-    fn put(&mut self, message: &mut Outgoing<'_>) -> bool {
-        let words = message.body.len();
-        if self.len == PLACES || self.len > 0 && self.words + words > MAX_WORDS {
+    const fn has_room(&self, words: usize) -> bool {
+        self.len == 0 || self.len < PLACES && self.words + words <= MAX_WORDS
+    }
+
+    /// Puts a message of so many words in; `false` if there is no room.
+    #[inline]
+    fn put(&mut self, message: &mut Outgoing<'_>, words: usize) -> bool {
+        if !self.has_room(words) {
             return false;
         }
         let place = &mut self.places[(self.head + self.len) % PLACES];

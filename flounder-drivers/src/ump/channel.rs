@@ -436,15 +436,8 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             Receiving::Idle | Receiving::Words if self.ring.has_line() => return true,
             _ => {}
         }
-        if self.blocked {
-            let waits = match self.tx {
-                Sending::Caps => self.ring.caps_expected(self.caps.sent()),
-                _ => self.ring.room(),
-            };
-            // A false claim is worth a visit, which reports it.
-            if waits != Ok(false) {
-                return true;
-            }
+        if self.can_resume() {
+            return true;
         }
         if self.caps.may_be_refused() && self.caps.has_news() {
             return true;
@@ -453,6 +446,19 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             Receiving::Caps => self.caps_never_come(),
             _ => self.closed || self.ring.peer_state(Ordering::Relaxed).is_closed(),
         }
+    }
+
+    fn can_resume(&mut self) -> bool {
+        if !self.blocked {
+            return false;
+        }
+        let waits = match self.tx {
+            Sending::Caps => self.ring.caps_expected(self.caps.sent()),
+            Sending::Idle | Sending::Words(_) => self.ring.room(),
+            Sending::Ended => return true,
+        };
+        // A false claim, and the end of the channel, are worth a visit, which reports them.
+        waits != Ok(false) || self.closed || self.ring.peer_state(Ordering::Relaxed).is_closed()
     }
 
     fn arm(&mut self) {
@@ -476,7 +482,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
         match &self.held {
             None => Ok(()),
-            Some(held) => waitset.watch(Arc::clone(held.slot.ear()) as Arc<dyn Watched>),
+            Some(held) => waitset.watch(&(Arc::clone(held.slot.ear()) as Arc<dyn Watched>)),
         }
     }
 
