@@ -1,3 +1,107 @@
-//! The `flounder` command.
+//! The `flounder` command: checks interface files and shows the Rust that they become.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod expand;
+mod report;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use flounder_idl::source::FileSources;
+use flounder_idl::{Failure, SourceFile, Unit};
+
+#[derive(Parser)]
+#[command(
+    name = "flounder",
+    version,
+    about = "Checks interface files and shows the Rust that they become"
+)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reports every mistake of an interface file; exit status 1 if there is one.
+    Check(Input),
+    /// Prints the Rust that an interface file becomes: what `flounder!` makes of it, formatted.
+    Expand {
+        #[command(flatten)]
+        input: Input,
+        /// Write to this file instead of standard output.
+        #[arg(short, long, value_name = "OUT.rs")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+struct Input {
+    /// The interface file.
+    #[arg(value_name = "FILE.if")]
+    file: PathBuf,
+    /// A file of types, seen by the files after it; may be given several times.
+    #[arg(short, long = "import", value_name = "TYPES.if")]
+    import: Vec<PathBuf>,
+}
+
+/// What ends the command.
+enum Stop {
+    /// The interface is wrong, and this is how.
+    Wrong(Failure),
+    /// A file cannot be read or written.
+    File(PathBuf, io::Error),
+}
+
+fn main() -> ExitCode {
+    let stop = match Options::parse().command {
+        Command::Check(input) => compile(&input).map(drop),
+        Command::Expand { input, output } => {
+            compile(&input).and_then(|unit| write(output.as_deref(), &expand::formatted(&unit)))
+        }
+    };
+    match stop {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Wrong(failure)) => {
+            eprint!("{}", report::render(&failure.diagnostics));
+            failure.diagnostics.discard();
+            ExitCode::FAILURE
+        }
+        Err(Stop::File(path, error)) => {
+            eprintln!("flounder: {}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compile(input: &Input) -> Result<Unit, Stop> {
+    let imports: Vec<_> = input.import.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+    let main = open(&input.file)?;
+    // Imports are found beside the file that names them; a file without a folder is in the present one.
+    flounder_idl::compile_text(main, &imports, &FileSources::new("")).map_err(Stop::Wrong)
+}
+
+fn open(path: &Path) -> Result<SourceFile, Stop> {
+    FileSources::open(path).map_err(|error| Stop::File(path.to_owned(), error))
+}
+
+/// Writes the whole text or leaves the file as it was.
+fn write(output: Option<&Path>, text: &str) -> Result<(), Stop> {
+    let Some(path) = output else {
+        return match io::stdout().lock().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Stop::File("standard output".into(), error))
+            }
+            _ => Ok(()),
+        };
+    };
+    let failed = |error| Stop::File(path.to_owned(), error);
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.persist(path).map(drop).map_err(|error| failed(error.error))
+}
