@@ -49,6 +49,8 @@ codes! {
     Apostrophe = "apostrophe",
     /// An identifier with letters other than `a` to `z`.
     NonAsciiName = "non-ascii-name",
+    /// An identifier that is longer than anybody reads.
+    NameTooLong = "name-too-long",
     /// A bracket that is never closed.
     UnclosedDelimiter = "unclosed-delimiter",
     /// A closing bracket without its opening one.

@@ -10,6 +10,9 @@ use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, TextRange};
 
+/// The most bytes of an identifier.
+const MAX_NAME: usize = 255;
+
 /// The words that name nothing, whatever the context.
 const RESERVED_WORDS: &[&str] = &["interface", "message", "rpc", "in", "out"];
 
@@ -127,10 +130,7 @@ pub(crate) fn from_stream(stream: TokenStream, diagnostics: &mut Diagnostics) ->
             TokenTree::Ident(ident) => {
                 let text = ident.to_string();
                 let name = text.strip_prefix("r#").unwrap_or(&text);
-                if !name.is_ascii() {
-                    diagnostics.push(non_ascii(place, name));
-                }
-                (Kind::Ident(name.to_owned()), place)
+                (Kind::Ident(word(name, place, diagnostics)), place)
             }
             TokenTree::Punct(punct) => (Kind::Punct(punct.as_char()), place),
             TokenTree::Literal(literal) => (literal_kind(literal, place, diagnostics), place),
@@ -259,13 +259,20 @@ fn suffix(place: Place, suffix: &str) -> Diagnostic {
     .help("remove the suffix: literals of an interface have no type")
 }
 
-fn non_ascii(place: Place, name: &str) -> Diagnostic {
-    Diagnostic::new(
-        Code::NonAsciiName,
-        place,
-        format!("the name `{}` has letters other than `a` to `z`", clip(name)),
-    )
-    .help("names of an interface are made of ASCII letters, digits and `_`")
+/// An identifier as written, or the beginning of one that is too long.
+fn word(name: &str, place: Place, diagnostics: &mut Diagnostics) -> String {
+    if name.len() > MAX_NAME {
+        let message = format!("a name of {} bytes", name.len());
+        let help = format!("a name has at most {MAX_NAME} bytes");
+        diagnostics.push(Diagnostic::new(Code::NameTooLong, place, message).help(help));
+        return name.chars().take(MAX_NAME / 4).collect();
+    }
+    if !name.is_ascii() {
+        let message = format!("the name `{name}` has letters other than `a` to `z`");
+        let help = "names of an interface are made of ASCII letters, digits and `_`";
+        diagnostics.push(Diagnostic::new(Code::NonAsciiName, place, message).help(help));
+    }
+    name.to_owned()
 }
 
 /// The beginning of something that may be of any length.
@@ -402,10 +409,8 @@ impl Lexer<'_> {
                 )
                 .help("remove it: the original allowed apostrophes, Rust has no such names"),
             );
-        } else if !name.is_ascii() {
-            self.diagnostics.push(non_ascii(place, name));
         }
-        let plain = name.replace('\'', "_");
+        let plain = word(&name.replace('\'', "_"), place, self.diagnostics);
         self.push(Kind::Ident(plain), start);
     }
 

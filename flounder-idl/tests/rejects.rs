@@ -1244,8 +1244,13 @@ fn messages_keep_to_the_style() {
 }
 
 /// Codes whose inputs are too long to be written down above.
-const LARGE: &[Code] =
-    &[Code::FileTooLarge, Code::TooManyMessages, Code::TypeTooDeep, Code::TooComplex];
+const LARGE: &[Code] = &[
+    Code::NameTooLong,
+    Code::FileTooLarge,
+    Code::TooManyMessages,
+    Code::TypeTooDeep,
+    Code::TooComplex,
+];
 
 fn only_code(text: &str) -> Code {
     let failure = fail(text, &MemorySources::new());
@@ -1259,6 +1264,18 @@ fn only_code(text: &str) -> Code {
 fn a_file_can_be_too_large() {
     let failure = fail(&" ".repeat(MAX_FILE_BYTES + 1), &MemorySources::new());
     assert!(failure.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::FileTooLarge));
+}
+
+#[test]
+fn names_can_be_too_long() {
+    let named =
+        |length: usize| format!("interface t {{ message m(uint32 {}); }};", "x".repeat(length));
+    compile_text(SourceFile::new("t.if", named(255)), &[], &MemorySources::new())
+        .expect("the longest");
+    assert_eq!(only_code(&named(256)), Code::NameTooLong);
+    let tokens = named(256).parse().expect("tokens");
+    let failure = compile_tokens(tokens, &MemorySources::new()).expect_err("as in text");
+    assert!(failure.diagnostics.iter().all(|diagnostic| diagnostic.code == Code::NameTooLong));
 }
 
 #[test]
@@ -1295,6 +1312,16 @@ fn types_can_be_too_complex() {
     let types =
         format!("typedef enum {{ {} }} e; typedef struct {{ {fields} }} s;", elements.join(","));
     assert_eq!(only_code(&format!("interface t {{ {types} {messages} }};")), Code::TooComplex);
+}
+
+#[test]
+fn sharing_is_bounded() {
+    let types: String = (0..2_000).map(|number| format!("typedef uint8 t{number}x; ")).collect();
+    let interfaces: String =
+        (0..1_000).map(|number| format!("interface i{number} {{ message m(); }}; ")).collect();
+    assert_eq!(only_code(&format!("types shared {{ {types} }}; {interfaces}")), Code::TooComplex);
+    let modules: String = (0..5_000).map(|number| format!("types m{number} {{ }}; ")).collect();
+    assert_eq!(only_code(&modules), Code::TooComplex);
 }
 
 #[test]

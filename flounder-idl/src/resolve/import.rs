@@ -19,7 +19,7 @@ use super::{Interface, ModPath, Module, ModuleId, Resolved, Scope};
 /// How deep imports may be nested.
 const MAX_IMPORT_DEPTH: usize = 64;
 
-/// How many shared types all interfaces of a unit may see together: each has a list of its own.
+/// How many shared types and modules all interfaces and modules of a unit may see together: each has a list of its own.
 const MAX_VISIBLE: usize = 1_000_000;
 
 /// The module number of what an interface declares itself.
@@ -50,8 +50,8 @@ pub(crate) struct Resolver<'a> {
     pub(super) diagnostics: &'a mut Diagnostics,
     modules: Vec<Loaded>,
     by_key: HashMap<PathBuf, ModuleId>,
-    /// What was imported already, by the importer's key and the path as written.
-    by_path: HashMap<(Option<PathBuf>, String), ModuleId>,
+    /// What was looked for already, by the importer's key and the path as written; `None` where it failed.
+    by_path: HashMap<(Option<PathBuf>, String), Option<ModuleId>>,
     /// The modules being read, outermost first.
     loading: Vec<ModuleId>,
     /// The modules to generate, each after those that it refers to.
@@ -60,6 +60,8 @@ pub(crate) struct Resolver<'a> {
     pub(crate) files: Vec<PathBuf>,
     /// Names already reported as unknown, by interface or module.
     pub(super) unknown: HashSet<String>,
+    /// How many shared types and modules all scopes have seen.
+    visible: usize,
     /// How many suggestions may still be searched for.
     pub(super) suggestions: u32,
 }
@@ -86,6 +88,7 @@ impl<'a> Resolver<'a> {
             generated,
             files,
             unknown,
+            visible: 0,
             suggestions: 100,
         }
     }
@@ -107,15 +110,13 @@ impl<'a> Resolver<'a> {
             let module = known.or_else(|| self.read_module(file, *source, scope.clone(), place));
             self.enter(&mut scope, module, None, place);
         }
-        let (mut interfaces, mut visible) = (Vec::new(), 0);
+        let mut interfaces = Vec::new();
         for item in &unit.items {
             match item {
                 Item::Import(import) => self.import(&mut scope, import, main),
                 Item::Types(types) => self.types(&mut scope, types, main),
                 Item::Interface(interface) => {
-                    visible += scope.types.len();
-                    if visible > MAX_VISIBLE {
-                        self.too_many_types(interface.name.place);
+                    if !self.affordable(&scope, interface.name.place) {
                         break;
                     }
                     let mut inner = scope.clone();
@@ -131,11 +132,21 @@ impl<'a> Resolver<'a> {
         (Resolved { modules, interfaces }, self.files)
     }
 
-    fn too_many_types(&mut self, place: Place) {
-        self.diagnostics.push(
-            Diagnostic::new(Code::TooComplex, place, "too many interfaces share too many types")
+    /// Counts what is about to be copied from `scope`; complains when all of it becomes too much.
+    fn affordable(&mut self, scope: &Scope, place: Place) -> bool {
+        let before = self.visible;
+        self.visible += scope.types.len() + scope.homes.len();
+        if before <= MAX_VISIBLE && self.visible > MAX_VISIBLE {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::TooComplex,
+                    place,
+                    "too many interfaces or modules share too many types",
+                )
                 .help("split the unit, or the file of types"),
-        );
+            );
+        }
+        self.visible <= MAX_VISIBLE
     }
 
     /// `import ..;` in `scope`.
@@ -160,13 +171,7 @@ impl<'a> Resolver<'a> {
                 }
             },
         };
-        let written = (importer.map(|file| file.key().to_owned()), import.path.clone());
-        let known =
-            self.by_path.get(&written).copied().filter(|module| !self.loading.contains(module));
-        let module = known.or_else(|| self.load(import, importer));
-        if let Some(module) = module {
-            self.by_path.insert(written, module);
-        }
+        let module = self.find(import, importer);
         self.enter(scope, module, path, import.place);
     }
 
@@ -188,11 +193,48 @@ impl<'a> Resolver<'a> {
                 Some(&importer) => self.modules[importer.0].needs.push(module),
             }
         }
-        let loaded = &self.modules[module.0];
-        let path = path.unwrap_or_else(|| ModPath::sibling(&plain(&loaded.name)));
-        scope.import(module, &loaded.scope, &path, place, self.diagnostics);
+        let other = std::mem::take(&mut self.modules[module.0].scope);
+        if self.affordable(&other, place) {
+            let path =
+                path.unwrap_or_else(|| ModPath::sibling(&plain(&self.modules[module.0].name)));
+            scope.import(module, &other, &path, place, self.diagnostics);
+        } else {
+            scope.damaged = true;
+        }
+        self.modules[module.0].scope = other;
     }
 
+    /// The module that an import names. A path that failed once is not complained about again.
+    fn find(&mut self, import: &ast::Import, importer: Option<&SourceFile>) -> Option<ModuleId> {
+        let written = (importer.map(|file| file.key().to_owned()), import.path.clone());
+        let module = match self.by_path.get(&written) {
+            Some(known) => *known,
+            None => {
+                let module = self.load(import, importer);
+                self.by_path.insert(written, module);
+                module
+            }
+        }?;
+        let Some(start) = self.loading.iter().position(|&loading| loading == module) else {
+            return Some(module);
+        };
+        let chain: Vec<String> = self.loading[start..]
+            .iter()
+            .map(|id| format!("`{}`", self.modules[id.0].name.idl))
+            .collect();
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::ImportCycle,
+                import.place,
+                format!("{:?} imports itself", import.path),
+            )
+            .note(format!("by way of {}", chain.join(", ")))
+            .help("move the types that both need into a third file"),
+        );
+        None
+    }
+
+    /// Reads the file that an import names, unless it was read by another path.
     fn load(&mut self, import: &ast::Import, importer: Option<&SourceFile>) -> Option<ModuleId> {
         let failed = |reason: String| {
             Diagnostic::new(Code::ImportFailed, import.place, format!("cannot import {:?}: {reason}", import.path))
@@ -215,22 +257,6 @@ impl<'a> Resolver<'a> {
             return None;
         }
         if let Some(&known) = self.by_key.get(file.key()) {
-            if let Some(start) = self.loading.iter().position(|&module| module == known) {
-                let chain: Vec<String> = self.loading[start..]
-                    .iter()
-                    .map(|id| format!("`{}`", self.modules[id.0].name.idl))
-                    .collect();
-                self.diagnostics.push(
-                    Diagnostic::new(
-                        Code::ImportCycle,
-                        import.place,
-                        format!("{:?} imports itself", import.path),
-                    )
-                    .note(format!("by way of {}", chain.join(", ")))
-                    .help("move the types that both need into a third file"),
-                );
-                return None;
-            }
             return Some(known);
         }
         self.files.push(file.key().to_owned());
@@ -278,6 +304,10 @@ impl<'a> Resolver<'a> {
 
     /// `types name { .. }` in `scope`.
     fn types(&mut self, scope: &mut Scope, types: &ast::Types, main: Option<&SourceFile>) {
+        if !self.affordable(scope, types.name.place) {
+            scope.damaged = true;
+            return;
+        }
         let name = names::value(&types.name, &types.attrs);
         let visibility = names::visibility(&types.attrs);
         let module = self.module(name, visibility, scope.clone(), &types.body, main, None);
