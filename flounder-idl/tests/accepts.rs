@@ -459,3 +459,53 @@ fn files_are_found_beside_those_that_import_them() {
             || failure.salvage.files.len() == 1
     );
 }
+
+#[test]
+fn the_largest_shapes_of_the_original_fit() {
+    let list = |count: usize, of: &dyn Fn(usize) -> String| {
+        (0..count).map(of).collect::<Vec<_>>().join(", ")
+    };
+    let sixteen = list(16, &|number| format!("uint64 a{number}"));
+    let seven = list(7, &|number| format!("cap c{number}"));
+    let messages: String =
+        (0..72).map(|number| format!("message m{number}(uint32 x, bool last); ")).collect();
+    let interface = interface(&format!(
+        "interface t {{
+            message many({sixteen});
+            message caps({seven}, string name[65536], uint8 data[n, 4096]);
+            message none();
+            {messages}
+         }};"
+    ));
+    assert_eq!(interface.messages.len(), 75);
+    assert_eq!(interface.messages[0].args.len(), 16);
+    assert_eq!(interface.messages[1].args.len(), 9);
+    assert_eq!(interface.messages[2].canonical, "message none()");
+}
+
+#[test]
+fn the_limits_themselves_are_allowed() {
+    let caps: String = (0..32).map(|number| format!("cap c{number}; ")).collect();
+    let interface = interface(&format!(
+        "interface t {{
+            typedef uint8 most[65536];
+            typedef uint8 least[1];
+            typedef struct {{ {caps} }} caps;
+            message m(most a, least b, string c[1], string d[16777216], uint64 e[n, 16777216], caps f, caps g);
+         }};"
+    ));
+    assert_eq!(interface.messages[0].args[3].ty, Ty::String { max: 16_777_216 });
+}
+
+#[test]
+fn a_thousand_messages_keep_their_order() {
+    let messages: String =
+        (0..1_000).map(|number| format!("rpc m{number}x(in uint32 a, out string b); ")).collect();
+    let interface = interface(&format!("interface t {{ {messages} }};"));
+    assert_eq!(interface.messages.len(), 2_000);
+    for (index, rpc) in interface.rpcs.iter().enumerate() {
+        assert_eq!((rpc.call, rpc.response), (2 * index, 2 * index + 1));
+        assert_eq!(interface.messages[rpc.call].name.idl, format!("m{index}x_call"));
+        assert_eq!(usize::from(interface.messages[rpc.response].number), 2 * index + 2);
+    }
+}

@@ -3,6 +3,7 @@
 mod import;
 mod path;
 mod scope;
+mod similar;
 mod types;
 
 use crate::ast;
@@ -10,7 +11,7 @@ use crate::model::{Ty, TypeModule};
 
 pub(crate) use import::{Resolver, root_source};
 pub(crate) use path::ModPath;
-pub(crate) use scope::{BUILTIN_NAMES, Entry, Facts, Meaning, ModuleId, Scope, builtin};
+pub(crate) use scope::{Entry, Facts, Meaning, ModuleId, Scope, builtin};
 
 /// A unit whose names are resolved as far as they could be.
 #[derive(Debug)]

@@ -9,9 +9,8 @@ use crate::model::{DEFAULT_MAX, Element, Field, Home, Traits, Ty, TypeDef, TypeK
 use crate::names;
 use crate::source::SourceFile;
 
-use super::{
-    Arg, BUILTIN_NAMES, Entry, Facts, Meaning, Message, ModuleId, Resolver, Scope, builtin,
-};
+use super::similar::similar;
+use super::{Arg, Entry, Facts, Meaning, Message, ModuleId, Resolver, Scope, builtin};
 
 /// The most elements of a fixed array.
 const MAX_LENGTH: u64 = 65_536;
@@ -474,21 +473,13 @@ impl Resolver<'_> {
         let message = format!("unknown type `{}`", name.text);
         let diagnostic =
             Diagnostic::new(Code::UnknownType, name.place, message).label("not declared");
-        let help = match self.similar(scope, &name.text) {
+        let similar = if self.suggestions > 0 { similar(&name.text, scope) } else { None };
+        self.suggestions = self.suggestions.saturating_sub(1);
+        let help = match similar {
             Some(similar) => format!("did you mean `{similar}`?"),
             None => "declare it above, or import the file that declares it".to_owned(),
         };
         self.diagnostics.push(diagnostic.help(help));
-    }
-
-    /// The known name that is most like `name`.
-    fn similar(&mut self, scope: &Scope, name: &str) -> Option<String> {
-        self.suggestions = self.suggestions.checked_sub(1)?;
-        let most = (name.len() / 3).clamp(1, 3);
-        let declared = scope.order.iter().map(String::as_str).take(2_000);
-        let candidates = BUILTIN_NAMES.iter().copied().chain(declared);
-        let scored = candidates.filter_map(|known| Some((distance(name, known, most)?, known)));
-        scored.min_by_key(|(score, _)| *score).map(|(_, known)| known.to_owned())
     }
 }
 
@@ -530,29 +521,4 @@ fn mentions(decl: &TypeDecl, name: &str) -> bool {
         }
         TypeDeclKind::Enum(_) | TypeDeclKind::Use(_) => false,
     }
-}
-
-/// How many letters have to be changed, added, removed or swapped with their neighbour, if at most `most`.
-fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len().abs_diff(b.len()) > most || a.len().max(b.len()) > 64 {
-        return None;
-    }
-    let mut rows = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let same = usize::from(!a[i - 1].eq_ignore_ascii_case(&b[j - 1]));
-                let mut best =
-                    (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + same);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    Some(rows[a.len()][b.len()]).filter(|&score| score <= most)
 }
