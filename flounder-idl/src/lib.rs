@@ -53,6 +53,17 @@ pub struct Failure {
     pub salvage: Salvage,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.diagnostics.len() {
+            1 => write!(f, "there is a mistake in the interface"),
+            count => write!(f, "there are {count} mistakes in the interface"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
 /// Compiles the tokens of a macro call.
 ///
 /// # Errors

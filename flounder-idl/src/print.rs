@@ -13,7 +13,11 @@ pub fn unit(unit: &Unit) -> String {
             Item::Types(types) => {
                 printer.gap(index);
                 printer.attrs(&types.attrs);
-                printer.line(format_args!("types {} {{", types.name.text));
+                printer.line(format_args!(
+                    "{}types {} {{",
+                    visibility(&types.attrs),
+                    types.name.text
+                ));
                 printer.body(&types.body);
             }
             Item::Interface(interface) => {
@@ -67,9 +71,6 @@ impl Printer {
         if let Some(name) = &attrs.rust_name {
             self.line(format_args!("#[rust_name = \"{}\"]", name.text));
         }
-        if let Some(visibility) = &attrs.visibility {
-            self.line(format_args!("{}", visibility.stream));
-        }
     }
 
     fn interface(&mut self, interface: &Interface) {
@@ -79,7 +80,8 @@ impl Printer {
             .as_deref()
             .map(|text| format!(" {}", quoted(text)))
             .unwrap_or_default();
-        self.line(format_args!("interface {}{description} {{", interface.name.text));
+        let visibility = visibility(&interface.attrs);
+        self.line(format_args!("{visibility}interface {}{description} {{", interface.name.text));
         self.body(&interface.body);
     }
 
@@ -162,6 +164,14 @@ impl Printer {
         self.depth -= 1;
         self.line(format_args!(");"));
     }
+}
+
+/// `pub(crate) `, with the space behind it, or nothing.
+fn visibility(attrs: &Attrs) -> String {
+    let tokens = attrs.visibility.as_ref().map(|tokens| tokens.stream.to_string());
+    tokens
+        .map(|text| format!("{} ", text.replace(" (", "(").replace("( ", "(").replace(" )", ")")))
+        .unwrap_or_default()
 }
 
 fn arg(arg: &Arg) -> String {

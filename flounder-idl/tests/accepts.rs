@@ -208,8 +208,11 @@ fn words_of_the_language_and_of_rust_are_names() {
         "interface type {
             typedef struct { uint32 alias; uint32 call; uint32 struct; uint32 match; uint32 import; uint32 types; } fn;
             typedef enum { alias, typedef, In, OUT } enum;
+            typedef uint8 pub;
+            typedef struct { pub a; pub b; } crates;
+            typedef enum { pub, priv } vis;
             message call(fn typedef, enum use);
-            message response(uint8 loop[len]);
+            message response(uint8 loop[len], pub x);
             rpc rpc2(in uint32 mut, out uint32 mut);
          };",
     );
@@ -508,4 +511,42 @@ fn a_thousand_messages_keep_their_order() {
         assert_eq!(interface.messages[rpc.call].name.idl, format!("m{index}x_call"));
         assert_eq!(usize::from(interface.messages[rpc.response].number), 2 * index + 2);
     }
+}
+
+#[test]
+fn printed_interfaces_look_like_this() {
+    let text = "#[allow(dead_code)]
+/// Says things.
+pub(crate) interface t \"a \\\"thing\\\"\" {
+    import \"types.if\" as crate::types;
+    alias number uint32;
+    typedef struct {
+        /// Across.
+        number x;
+        string s[16];
+    } point;
+    typedef enum {
+        A,
+        B
+    } e;
+    typedef point points[4];
+    @ata(command=200, arg=x)
+    call m(point p, uint8 b[n], e all[k, 7]);
+    rpc r(
+        /// What.
+        in string s,
+        out number n
+    );
+};
+";
+    let tree = flounder_idl::parse_text(SourceFile::new("t.if", text)).expect("correct");
+    let flounder_idl::ast::Item::Interface(interface) = &tree.items[0] else {
+        panic!("an interface")
+    };
+    let printed = flounder_idl::print::interface(interface);
+    let expected = text.replace(
+        "#[allow(dead_code)]\n/// Says things.\n",
+        "/// Says things.\n#[allow(dead_code)]\n",
+    );
+    assert_eq!(printed.replace("# [allow (dead_code)]", "#[allow(dead_code)]"), expected);
 }

@@ -16,7 +16,7 @@ impl Parser<'_> {
             attrs.docs.extend(self.token().docs.iter().cloned());
             if *self.kind() == Kind::Punct('#') && *self.kind_after(1) == Kind::Open('[') {
                 self.attribute(&mut attrs, outside);
-            } else if self.word() == Some("pub") && self.declares_after_visibility() {
+            } else if self.word() == Some("pub") && self.is_visibility(outside) {
                 let visibility = self.visibility();
                 if outside {
                     attrs.visibility = Some(visibility);
@@ -36,9 +36,13 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether `pub` is a visibility here and not the name of a type.
-    fn declares_after_visibility(&self) -> bool {
-        matches!(self.kind_after(1), Kind::Ident(_) | Kind::Open('('))
+    /// Whether `pub` is a visibility here, and not the name of a type or of an element.
+    fn is_visibility(&self, outside: bool) -> bool {
+        match self.kind_after(1) {
+            Kind::Open('(') => true,
+            Kind::Ident(_) => outside || matches!(self.kind_after(2), Kind::Ident(_)),
+            _ => false,
+        }
     }
 
     fn visibility(&mut self) -> Tokens {
