@@ -91,12 +91,20 @@ impl Connector for Lmp {
         let (Some(socket), None) = (caps.next(), caps.next()) else {
             return Err(ConnectError::Refused("the offer does not have one descriptor"));
         };
-        let socket = OwnedFd::from(socket);
-        check_socket(socket.as_fd())?;
-        // The default may be what it is on the other side: both sides set their own.
-        set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
-        Ok((Box::new(LmpChannel::new(socket)), Terms { words: vec![VERSION], caps: Vec::new() }))
+        Ok((over(socket.into())?, Terms { words: vec![VERSION], caps: Vec::new() }))
     }
+}
+
+/// An end over a connected `SOCK_SEQPACKET` socket, of which a channel has the other end. For brokers: the link between
+/// them comes before there can be an offer.
+///
+/// # Errors
+/// [`ConnectError::Refused`] if it is no such socket; [`ConnectError::Os`].
+pub fn over(socket: OwnedFd) -> Result<Box<dyn Channel + Send>, ConnectError> {
+    check_socket(socket.as_fd())?;
+    // The default may be what it is on the other side: both sides set their own.
+    set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
+    Ok(Box::new(LmpChannel::new(socket)))
 }
 
 struct LmpOffered(OwnedFd);

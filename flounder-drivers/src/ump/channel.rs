@@ -112,9 +112,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         if self.tx == Sending::Ended || self.closed {
             return Err(self.ended.clone().unwrap_or(ChannelError::Closed));
         }
-        if self.caps.may_be_refused() && self.rx != Receiving::Caps {
-            self.take_refusals()?;
-        }
         if self.ring.peer_state(Ordering::Relaxed).is_closed() {
             return Err(ChannelError::Closed);
         }
@@ -336,7 +333,8 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         Err(self.end(ChannelError::Closed))
     }
 
-    /// Reports that capabilities sent earlier did not get there.
+    /// Reports that capabilities sent earlier did not get there. Only `recv` does: from `send` it would seem to be about the
+    /// message in hand.
     fn take_refusals(&mut self) -> Result<(), ChannelError> {
         match self.caps.take(false) {
             Ok(Delivery::Refused(refusal)) => Err(ChannelError::Caps(refusal)),

@@ -1,0 +1,655 @@
+//! What a hostile peer may send: bad lines, false claims, bad frames, bad regions. Each gives its error, and no panic.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
+use flounder_drivers::{lmp::Lmp, ump::Ump};
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{
+    CapRefusal, Channel, ChannelError, ConnectError, Connector, Incoming, Link, Outgoing, Progress, ProtocolError, Recv, Terms,
+};
+use flounder_rt::wire::Gather;
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const PAGE: usize = 4096;
+const MAGIC: u64 = u64::from_be_bytes(*b"flndr_u\x01");
+const LINES: u64 = 64;
+const SEALS: SealFlags =
+    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE);
+
+/// Descriptors are counted and limited for the whole process: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+// ---- regions --------------------------------------------------------------------------------------------------------------
+
+fn memory(flags: MemfdFlags, bytes: usize) -> OwnedFd {
+    let fd = memfd_create("hostile", flags | MemfdFlags::CLOEXEC).unwrap();
+    ftruncate(&fd, bytes as u64).unwrap();
+    fd
+}
+
+fn allocated(bytes: usize) -> OwnedFd {
+    let fd = memory(MemfdFlags::ALLOW_SEALING, bytes);
+    fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64).unwrap();
+    fd
+}
+
+fn sealed(fd: OwnedFd, seals: SealFlags) -> OwnedFd {
+    fcntl_add_seals(&fd, seals).unwrap();
+    fd
+}
+
+/// A sound ring, but for what `spoil` does to its control line.
+fn ring(spoil: impl FnOnce(&File)) -> OwnedFd {
+    let file = File::from(allocated(PAGE));
+    file.write_all_at(&MAGIC.to_ne_bytes(), 0).unwrap();
+    file.write_all_at(&LINES.to_ne_bytes(), 8).unwrap();
+    spoil(&file);
+    sealed(file.into(), SEALS)
+}
+
+/// What the service says to an offer with these changes.
+fn accept(change: impl FnOnce(&mut Terms)) -> Result<Box<dyn Channel + Send>, ConnectError> {
+    let (here, there) = TestLink::pair();
+    let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
+    let (mut offer, _offered) = Ump.offer(&Wakes::new().1, &here).unwrap();
+    change(&mut offer);
+    Ump.accept(&Wakes::new().1, &there, offer).map(|(channel, _)| channel)
+}
+
+fn refusal_of(region: OwnedFd) -> &'static str {
+    match accept(|offer| offer.caps[0] = Cap::from(region)) {
+        Err(ConnectError::Refused(why)) => why,
+        Err(error) => panic!("it is refused for another reason: {error}"),
+        Ok(_) => panic!("it is accepted"),
+    }
+}
+
+#[test]
+fn each_unsound_region_is_refused_for_its_own_reason() {
+    let _alone = alone();
+    let before = open_descriptors();
+    let sealed_but = |seal: SealFlags| sealed(allocated(PAGE), SEALS.difference(seal));
+    let mut reasons = vec![
+        refusal_of(File::open("/dev/zero").unwrap().into()),
+        refusal_of(sealed_but(SealFlags::SHRINK)),
+        refusal_of(sealed_but(SealFlags::GROW)),
+        refusal_of(sealed_but(SealFlags::FUTURE_WRITE)),
+        refusal_of(sealed_but(SealFlags::SEAL)),
+        refusal_of(sealed(memory(MemfdFlags::ALLOW_SEALING, 0), SEALS)),
+        refusal_of(sealed(allocated(PAGE + 64), SEALS)),
+        refusal_of(sealed(memory(MemfdFlags::ALLOW_SEALING, 1 << 40), SEALS)),
+        refusal_of(sealed(memory(MemfdFlags::ALLOW_SEALING, 16 * PAGE), SEALS)),
+        refusal_of(ring(|file| file.write_all_at(&[0; 8], 0).unwrap())),
+        refusal_of(ring(|file| file.write_all_at(&65_u64.to_ne_bytes(), 8).unwrap())),
+    ];
+    // Anything that is not sealable is refused in the same words.
+    let tmp = rustix::fs::open("/dev/shm", rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR, 0o600.into());
+    for other in [tmp.ok(), Some(io::pipe().unwrap().0.into()), Some(memory(MemfdFlags::empty(), PAGE))] {
+        let Some(fd) = other else { continue };
+        let why = refusal_of(fd);
+        assert!(why.contains("seal") || why.contains("shrink"), "{why}");
+    }
+    match memfd_create("huge", MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB) {
+        Ok(huge) if ftruncate(&huge, 2 << 20).is_ok() => reasons.push(refusal_of(sealed(huge, SEALS))),
+        _ => eprintln!("skipped: no huge pages here"),
+    }
+    let count = reasons.len();
+    reasons.sort_unstable();
+    reasons.dedup();
+    assert_eq!(reasons.len(), count, "two checks say the same: {reasons:#?}");
+    assert_eq!(open_descriptors(), before, "a refusal keeps descriptors");
+}
+
+#[test]
+fn one_region_serves_one_channel() {
+    let _alone = alone();
+    let (here, there) = TestLink::pair();
+    let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
+    let region = ring(|_| ());
+    let mut offers: Vec<_> = (0..2).map(|_| Ump.offer(&Wakes::new().1, &here).unwrap()).collect();
+    let mut accept = |region: OwnedFd| {
+        let (mut offer, _offered) = offers.pop().unwrap();
+        offer.caps[0] = Cap::from(region);
+        Ump.accept(&Wakes::new().1, &there, offer)
+    };
+    let first = accept(region.try_clone().unwrap()).map(|(channel, _)| channel).ok().unwrap();
+    assert_eq!(accept(region).err(), Some(ConnectError::Refused("the region is in use already")));
+    drop(first);
+}
+
+#[test]
+fn ones_own_region_does_not_come_back() {
+    let _alone = alone();
+    let (here, _there) = TestLink::pair();
+    let here: Arc<dyn Link> = here;
+    let (offer, offered) = Ump.offer(&Wakes::new().1, &here).unwrap();
+    let error = offered.complete(offer).err();
+    assert_eq!(error, Some(ConnectError::Refused("the region is in use already")));
+}
+
+#[test]
+fn unsound_terms_are_refused() {
+    let _alone = alone();
+    let before = open_descriptors();
+    type Change = fn(&mut Terms);
+    let changes: [Change; 11] = [
+        |terms| terms.words.clear(),
+        |terms| terms.words.push(0),
+        |terms| terms.words[0] = 2,
+        |terms| terms.words[1] |= 4,
+        |terms| terms.words[1] = 0,
+        |terms| terms.words[2] = 1 << 32,
+        |terms| terms.caps.clear(),
+        |terms| terms.caps.truncate(2),
+        |terms| terms.caps.push(Cap::from(io::pipe().unwrap().0)),
+        |terms| terms.caps[1] = Cap::from(io::pipe().unwrap().0),
+        |terms| terms.caps[2] = Cap::from(io::pipe().unwrap().0),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let result = accept(change);
+        assert!(matches!(result, Err(ConnectError::Refused(_))), "change {number} is not refused");
+    }
+    // A second channel need not bring a bell, but the first must.
+    let result = accept(|terms| {
+        terms.words[1] = 0;
+        terms.caps.truncate(1);
+    });
+    assert_eq!(result.err(), Some(ConnectError::Refused("the terms have no bell")));
+    assert_eq!(open_descriptors(), before, "a refusal keeps descriptors");
+}
+
+// ---- lines ----------------------------------------------------------------------------------------------------------------
+
+/// A service whose peer writes its memory by hand, through a descriptor that it kept and maps anew for nobody.
+struct Victim {
+    channel: Box<dyn Channel + Send>,
+    incoming: Incoming,
+    /// What the peer can still write: it keeps a writable mapping from before the seal.
+    peer: Writer,
+}
+
+/// A writable mapping of a page, made before the seal, reached through `/proc/self/mem` so that the test needs no pointer.
+struct Writer {
+    memory: File,
+    base: u64,
+    _link: [Arc<dyn Link>; 2],
+}
+
+impl Victim {
+    /// Connects by the front door, and finds the client's own mapping of its ring.
+    fn new() -> Self {
+        let (here, there) = TestLink::pair();
+        let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
+        let small = flounder_rt::channel::End { buffer: PAGE, ..Wakes::new().1 };
+        let (offer, offered) = Ump.offer(&small, &here).unwrap();
+        let inode = rustix::fs::fstat(&offer.caps[0]).unwrap().st_ino;
+        let (channel, _answer) = Ump.accept(&small, &there, offer).unwrap();
+        let base = writable_mapping(inode);
+        // The client's half is never completed; its mapping lives as long as the process.
+        std::mem::forget(offered);
+        let memory = File::options().read(true).write(true).open("/proc/self/mem").unwrap();
+        Self { channel, incoming: Incoming::new(LIMITS), peer: Writer { memory, base, _link: [here, there] } }
+    }
+
+    fn recv(&mut self) -> Result<Recv, ChannelError> {
+        self.channel.recv(&mut self.incoming)
+    }
+
+    fn send(&mut self) -> Result<Progress, ChannelError> {
+        let mut caps = vec![];
+        let body = Gather::words_only(&[1]);
+        self.channel.send(&mut Outgoing { number: 1, body, caps: &mut caps, cap_count: 0 }, 0)
+    }
+
+    fn send_cap(&mut self, caps: &mut Vec<Cap>, from: usize) -> Result<Progress, ChannelError> {
+        let body = Gather::words_only(&[]);
+        self.channel.send(&mut Outgoing { number: 2, body, caps, cap_count: 1 }, from)
+    }
+}
+
+impl Writer {
+    fn store(&self, line: u64, word: u64, value: u64) {
+        self.memory.write_all_at(&value.to_ne_bytes(), self.base + line * 64 + word * 8).unwrap();
+    }
+
+    /// Writes data line `line` with the header of sequence number `line`.
+    fn line(&self, line: u64, payload: [u64; 7], head: u64) {
+        for (word, value) in (0..).zip(payload) {
+            self.store(2 + line, word, value);
+        }
+        self.store(2 + line, 7, (line + 1) << 32 | head);
+    }
+}
+
+fn writable_mapping(inode: u64) -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mapping = maps.lines().find(|line| {
+        let mut fields = line.split_whitespace();
+        fields.nth(1) == Some("rw-s") && fields.nth(2) == Some(&inode.to_string())
+    });
+    let (base, _) = mapping.expect("the maker maps its ring for writing").split_once('-').unwrap();
+    u64::from_str_radix(base, 16).unwrap()
+}
+
+const WHOLE: u64 = 0;
+const FIRST: u64 = 1 << 16;
+const NEXT: u64 = 2 << 16;
+
+const fn head(number: u64, kind: u64, used: u64, caps: u64) -> u64 {
+    number << 18 | kind | used << 13 | caps << 6
+}
+
+#[test]
+fn a_sound_line_is_a_message() {
+    let _alone = alone();
+    let mut victim = Victim::new();
+    assert_eq!(victim.recv(), Ok(Recv::Empty));
+    victim.peer.line(0, [8, 9, 0, 0, 0, 0, 0], head(1, WHOLE, 2, 0));
+    assert_eq!(victim.recv(), Ok(Recv::Message));
+    assert_eq!((victim.incoming.number(), victim.incoming.words()), (1, &[8, 9][..]));
+    assert_eq!(victim.recv(), Ok(Recv::Empty));
+}
+
+#[test]
+fn each_bad_line_ends_the_channel() {
+    let _alone = alone();
+    let zero = [0; 7];
+    let nine = [9, 1, 2, 3, 4, 5, 6];
+    let cases: [(&str, Vec<([u64; 7], u64)>); 20] = [
+        ("no such message", vec![(zero, head(9, WHOLE, 0, 0))]),
+        ("runtime message with capabilities", vec![(zero, head(0, WHOLE, 0, 1))]),
+        ("longer than the message may be", vec![(zero, head(3, WHOLE, 1, 0))]),
+        ("capabilities where there are none", vec![(zero, head(1, WHOLE, 1, 1))]),
+        ("more than 64 capabilities", vec![(zero, head(2, WHOLE, 1, 65))]),
+        ("127 capabilities", vec![(zero, head(2, WHOLE, 1, 127))]),
+        ("reserved bit", vec![(zero, head(1, WHOLE, 1, 0) | 1)]),
+        ("another reserved bit", vec![(zero, head(1, WHOLE, 1, 0) | 32)]),
+        ("unknown kind", vec![(zero, head(1, 3 << 16, 1, 0))]),
+        ("padding that is not zero", vec![([0, 0, 0, 0, 0, 0, 1], head(1, WHOLE, 6, 0))]),
+        ("padding of an empty message", vec![([1, 0, 0, 0, 0, 0, 0], head(1, WHOLE, 0, 0))]),
+        ("goes on without a beginning", vec![(zero, head(1, NEXT, 7, 0))]),
+        ("several lines where one will do", vec![([7, 0, 0, 0, 0, 0, 0], head(1, FIRST, 7, 0))]),
+        ("first line not full", vec![([9, 1, 2, 3, 4, 5, 0], head(1, FIRST, 6, 0))]),
+        ("longer than any message", vec![([u64::MAX, 1, 2, 3, 4, 5, 6], head(1, FIRST, 7, 0))]),
+        ("begins twice", vec![(nine, head(1, FIRST, 7, 0)), (nine, head(1, FIRST, 7, 0))]),
+        ("whole inside another", vec![(nine, head(1, FIRST, 7, 0)), (zero, head(1, WHOLE, 0, 0))]),
+        ("goes on as another", vec![(nine, head(1, FIRST, 7, 0)), ([7, 8, 9, 0, 0, 0, 0], head(2, NEXT, 3, 0))]),
+        ("goes on too far", vec![(nine, head(1, FIRST, 7, 0)), ([7, 8, 9, 1, 0, 0, 0], head(1, NEXT, 4, 0))]),
+        ("goes on without progress", vec![(nine, head(1, FIRST, 7, 0)), (zero, head(1, NEXT, 0, 0))]),
+    ];
+    for (what, lines) in cases {
+        let mut victim = Victim::new();
+        for (number, (payload, head)) in (0..).zip(lines) {
+            victim.peer.line(number, payload, head);
+        }
+        let error = loop {
+            match victim.recv() {
+                Ok(Recv::More) => {}
+                Ok(other) => panic!("{what}: {other:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, ChannelError::Protocol(_)), "{what}: {error:?}");
+        assert_eq!(victim.recv(), Err(error.clone()), "{what}: for good");
+        assert_eq!(victim.send(), Err(error), "{what}: in both directions");
+    }
+}
+
+#[test]
+fn old_tags_and_future_tags_are_not_lines() {
+    let _alone = alone();
+    for tag in [0, 2, 63, u64::from(u32::MAX)] {
+        let mut victim = Victim::new();
+        victim.peer.store(2, 7, tag << 32 | head(1, WHOLE, 0, 0));
+        assert_eq!(victim.recv(), Ok(Recv::Empty));
+    }
+}
+
+#[test]
+fn false_claims_end_the_channel() {
+    let _alone = alone();
+    for claim in [63, u64::MAX, 1 << 63, 1 << 32] {
+        let mut victim = Victim::new();
+        victim.peer.store(1, 0, claim);
+        let mut sent = 0;
+        let error = loop {
+            match victim.send() {
+                Ok(Progress::Done) => sent += 1,
+                Ok(partial) => panic!("{claim} is believed: {partial:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((sent, error), (62, ChannelError::Protocol(ProtocolError::Position { claim, max: 62 })));
+    }
+}
+
+#[test]
+fn an_ack_that_goes_back_ends_the_channel() {
+    let _alone = alone();
+    let mut victim = Victim::new();
+    victim.peer.store(1, 0, 40);
+    for _ in 0..62 {
+        assert_eq!(victim.send(), Ok(Progress::Done));
+    }
+    for _ in 0..40 {
+        assert_eq!(victim.send(), Ok(Progress::Done));
+    }
+    victim.peer.store(1, 0, 39);
+    let expected = ChannelError::Protocol(ProtocolError::Position { claim: 39, max: 102 });
+    assert_eq!(victim.send(), Err(expected.clone()));
+    assert_eq!(victim.recv(), Err(expected));
+}
+
+#[test]
+fn a_false_claim_about_capabilities_ends_the_channel() {
+    let _alone = alone();
+    let mut victim = Victim::new();
+    let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
+    assert_eq!(victim.send_cap(&mut caps, 0), Ok(Progress::Partial(1)));
+    assert_eq!(caps.len(), 1, "they are not handed over before the peer expects them");
+    victim.peer.store(1, 1, 2);
+    let error = victim.send_cap(&mut caps, 1);
+    assert_eq!(error, Err(ChannelError::Protocol(ProtocolError::Position { claim: 2, max: 1 })));
+}
+
+#[test]
+fn a_peer_that_closes_with_capabilities_still_its_own_has_closed() {
+    let _alone = alone();
+    let mut victim = Victim::new();
+    victim.peer.line(0, [0; 7], head(2, WHOLE, 0, 1));
+    assert_eq!(victim.recv(), Ok(Recv::Empty));
+    assert!(!victim.channel.ready());
+    victim.peer.store(0, 2, 8);
+    assert!(victim.channel.ready());
+    assert_eq!(victim.recv(), Err(ChannelError::Closed));
+}
+
+#[test]
+fn scribbling_everywhere_harms_nobody() {
+    let _alone = alone();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    for _ in 0..40 {
+        let mut victim = Victim::new();
+        for step in 0..400 {
+            let value = match next() % 4 {
+                0 => next(),
+                1 => next() % 4,
+                2 => (1 + next() % 3) << 32 | next() & 0xffff_ffff,
+                _ => (1 + next() % 3) << 32 | head(1 + next() % 3, next() % 4 << 16, next() % 8, next() % 3),
+            };
+            victim.peer.store([0, 1, 2, 3, 4, next() % 64][step % 6], [7, 0, 1, 2, next() % 8][step % 5], value);
+            let _ = victim.recv();
+            let _ = victim.send();
+            let _ = victim.channel.ready();
+            victim.channel.arm();
+            victim.channel.disarm();
+        }
+    }
+}
+
+// ---- capabilities beside a ring -------------------------------------------------------------------------------------------
+
+#[test]
+fn lost_capabilities_lose_their_message_and_nothing_else() {
+    let _alone = alone();
+    let (here, there) = TestLink::pair();
+    let (mut client, mut service) = TestLink::connect_over(&Ump, &Wakes::new().1, &Wakes::new().1, &here, &there);
+    let mut incoming = Incoming::new(LIMITS);
+    here.refuse_next(CapRefusal::Receiver);
+    for (word, count) in [(1_u64, 1), (2, 0), (3, 1)] {
+        let mut caps: Vec<_> = (0..count).map(|_| Cap::from(io::pipe().unwrap().0)).collect();
+        let words = [word];
+        let mut from = 0;
+        let mut received = None;
+        loop {
+            let body = Gather::words_only(&words);
+            match client.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: count }, from) {
+                Ok(Progress::Done) => break,
+                Ok(Progress::Partial(taken)) => from = taken,
+                Err(error) => panic!("message {word}: {error}"),
+            }
+            received = received.or(Some(service.recv(&mut incoming)).filter(|recv| *recv != Ok(Recv::Empty)));
+        }
+        let received = received.unwrap_or_else(|| service.recv(&mut incoming));
+        if word == 1 {
+            assert_eq!(received, Err(ChannelError::Caps(CapRefusal::Receiver)));
+            let mut incoming = Incoming::new(LIMITS);
+            assert_eq!(client.recv(&mut incoming), Err(ChannelError::Caps(CapRefusal::Receiver)));
+            assert_eq!(client.recv(&mut incoming), Ok(Recv::Empty));
+        } else {
+            assert_eq!((received, incoming.words()), (Ok(Recv::Message), &words[..]));
+        }
+    }
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+}
+
+// ---- frames ---------------------------------------------------------------------------------------------------------------
+
+/// A service of lmp whose peer sends datagrams by hand.
+struct Socket {
+    peer: OwnedFd,
+    channel: Box<dyn Channel + Send>,
+    incoming: Incoming,
+}
+
+impl Socket {
+    fn new() -> Self {
+        let (peer, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let channel = accept_socket(theirs).unwrap();
+        Self { peer, channel, incoming: Incoming::new(LIMITS) }
+    }
+
+    fn send(&self, words: &[u64], fds: &[BorrowedFd<'_>]) {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        self.send_bytes(&bytes, fds);
+    }
+
+    fn send_bytes(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+        }
+        rustix::net::sendmsg(&self.peer, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).unwrap();
+    }
+
+    fn recv(&mut self) -> Result<Recv, ChannelError> {
+        self.channel.recv(&mut self.incoming)
+    }
+}
+
+fn accept_socket(socket: OwnedFd) -> Result<Box<dyn Channel + Send>, ConnectError> {
+    let link: Arc<dyn Link> = TestLink::pair().0;
+    let offer = Terms { words: vec![1], caps: vec![Cap::from(socket)] };
+    Lmp.accept(&Wakes::new().1, &link, offer).map(|(channel, _)| channel)
+}
+
+/// A header of lmp.
+const fn frame(kind: u64, number: u64, caps: u64, payload: u64, second: u64) -> [u64; 2] {
+    [payload << 32 | kind << 24 | caps << 14 | number, second]
+}
+
+#[test]
+fn other_descriptors_are_refused_as_sockets() {
+    let _alone = alone();
+    let before = open_descriptors();
+    let unconnected = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+    let reasons = [
+        accept_socket(File::open("/dev/null").unwrap().into()).err(),
+        accept_socket(std::os::unix::net::UnixStream::pair().unwrap().0.into()).err(),
+        accept_socket(unconnected).err(),
+        accept_socket(rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap()).err(),
+    ];
+    assert!(reasons.iter().all(|reason| matches!(reason, Some(ConnectError::Refused(_)))), "{reasons:?}");
+    assert_eq!(open_descriptors(), before, "a refusal keeps descriptors");
+}
+
+#[test]
+fn each_bad_frame_ends_the_channel() {
+    let _alone = alone();
+    let (pipe, _writer) = io::pipe().unwrap();
+    let fds = [pipe.as_fd(); 70];
+    let begun = [&frame(1, 1, 0, 2, 9)[..], &[1, 2]].concat();
+    type Frames<'a> = Vec<(Vec<u64>, usize)>;
+    let cases: [(&str, Frames<'_>); 19] = [
+        ("no header", vec![(vec![1], 0)]),
+        ("longer than it says", vec![([&frame(1, 1, 0, 0, 1)[..], &[1]].concat(), 0)]),
+        ("shorter than it says", vec![(frame(1, 1, 0, 1, 1).to_vec(), 0)]),
+        ("unknown kind", vec![(frame(9, 1, 0, 0, 0).to_vec(), 0)]),
+        ("reserved bit", vec![(vec![frame(1, 1, 0, 0, 0)[0] | 1 << 21, 0], 0)]),
+        ("no such message", vec![(frame(1, 9, 0, 0, 0).to_vec(), 0)]),
+        ("longer than the message may be", vec![(frame(1, 1, 0, 0, u64::MAX).to_vec(), 0)]),
+        ("more than the message has", vec![([&frame(1, 1, 0, 2, 1)[..], &[1, 2]].concat(), 0)]),
+        ("nothing of the message", vec![(frame(1, 1, 0, 0, 1).to_vec(), 0)]),
+        ("capabilities that were not announced", vec![(frame(1, 1, 0, 0, 0).to_vec(), 1)]),
+        ("more capabilities than announced", vec![(frame(1, 2, 1, 0, 0).to_vec(), 2)]),
+        ("far more capabilities than announced", vec![(frame(1, 2, 64, 0, 0).to_vec(), 70)]),
+        ("fewer capabilities than announced", vec![(frame(1, 2, 2, 0, 0).to_vec(), 1)]),
+        ("more than 64 capabilities", vec![(frame(1, 2, 65, 0, 0).to_vec(), 0)]),
+        ("goes on without a beginning", vec![(frame(2, 1, 0, 0, 0).to_vec(), 0)]),
+        ("begins twice", vec![(begun.clone(), 0), (begun.clone(), 0)]),
+        ("goes on elsewhere", vec![(begun.clone(), 0), ([&frame(2, 1, 0, 1, 3)[..], &[1]].concat(), 0)]),
+        ("goes on without progress", vec![(begun.clone(), 0), (frame(2, 1, 0, 0, 2).to_vec(), 0)]),
+        ("goes on with capabilities", vec![(begun, 0), ([&frame(2, 1, 0, 1, 2)[..], &[1]].concat(), 1)]),
+    ];
+    let before = open_descriptors();
+    for (what, frames) in cases {
+        let mut socket = Socket::new();
+        for (words, count) in frames {
+            socket.send(&words, &fds[..count]);
+        }
+        let error = match socket.recv() {
+            Err(error) => error,
+            Ok(other) => panic!("{what}: {other:?}"),
+        };
+        assert!(matches!(error, ChannelError::Protocol(_)), "{what}: {error:?}");
+        assert_eq!(socket.recv(), Err(error), "{what}: for good");
+    }
+    let mut socket = Socket::new();
+    socket.send_bytes(&[1; 17], &[]);
+    assert!(matches!(socket.recv(), Err(ChannelError::Protocol(_))), "not whole words");
+    drop(socket);
+    let mut socket = Socket::new();
+    socket.send(&vec![0; 4097], &fds[..3]);
+    assert!(matches!(socket.recv(), Err(ChannelError::Protocol(_))), "too long");
+    drop(socket);
+    assert_eq!(open_descriptors(), before, "a bad frame leaves descriptors behind");
+}
+
+#[test]
+fn a_socket_that_ends_without_a_word_belonged_to_one_who_died() {
+    let _alone = alone();
+    let mut socket = Socket::new();
+    socket.send(&[&frame(1, 1, 0, 1, 1)[..], &[7]].concat(), &[]);
+    socket.peer = File::open("/dev/null").unwrap().into();
+    assert_eq!(socket.recv(), Ok(Recv::Message));
+    for _ in 0..2 {
+        assert_eq!(socket.recv(), Err(ChannelError::PeerDied));
+    }
+}
+
+#[test]
+fn flags_set_by_the_peer_do_not_block_us() {
+    let _alone = alone();
+    let (mine, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let kept = theirs.try_clone().unwrap();
+    let mut channel = accept_socket(theirs).unwrap();
+    rustix::io::ioctl_fionbio(&kept, false).unwrap();
+    assert_eq!(channel.recv(&mut Incoming::new(LIMITS)), Ok(Recv::Empty));
+    let mut caps = vec![];
+    let words = [0; 1000];
+    loop {
+        let body = Gather::words_only(&words);
+        match channel.send(&mut Outgoing { number: 1, body, caps: &mut caps, cap_count: 0 }, 0).unwrap() {
+            Progress::Done => {}
+            Progress::Partial(taken) => break assert_eq!(taken, 0),
+        }
+    }
+    drop(mine);
+}
+
+#[test]
+fn at_the_descriptor_limit_a_message_is_lost_whole_and_once() {
+    let _alone = alone();
+    let (mut client, mut service) = Lmp.pair(&Wakes::new().1, &Wakes::new().1).unwrap();
+    let mut incoming = Incoming::new(LIMITS);
+    let (pipe, _writer) = io::pipe().unwrap();
+    // More than a frame, so that there is a rest to get over.
+    let words: Vec<u64> = (0..9000).collect();
+    let send = |client: &mut dyn Channel, count: usize| {
+        let mut caps: Vec<_> = (0..count).map(|_| Cap::from(pipe.try_clone().unwrap())).collect();
+        let body = Gather::words_only(&words);
+        let sent = client.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: count }, 0);
+        assert_eq!((sent, caps.len()), (Ok(Progress::Done), 0));
+    };
+    let received = |service: &mut dyn Channel, incoming: &mut Incoming| loop {
+        match service.recv(incoming) {
+            Ok(Recv::More) => {}
+            other => break other,
+        }
+    };
+    for room in [0, 1, 2] {
+        send(&mut *client, 3);
+        let before = open_descriptors();
+        let limit = getrlimit(Resource::Nofile);
+        // The descriptor that counts the others is closed again.
+        let current = Some(highest_descriptor() + 1 + room);
+        let holes = fill_holes(current.unwrap() - room);
+        setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum }).unwrap();
+        let result = received(&mut *service, &mut incoming);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        drop(holes);
+        assert_eq!(result, Err(ChannelError::Caps(CapRefusal::ReceiverLimit)));
+        assert_eq!(open_descriptors(), before, "descriptors of a lost message are kept");
+        assert_eq!(received(&mut *service, &mut incoming), Ok(Recv::Empty));
+        send(&mut *client, 1);
+        assert_eq!(received(&mut *service, &mut incoming), Ok(Recv::Message));
+        assert_eq!(incoming.take_caps().len(), 1);
+        assert_eq!(incoming.words(), words);
+    }
+}
+
+fn highest_descriptor() -> u64 {
+    let names = std::fs::read_dir("/proc/self/fd").unwrap();
+    names.map(|name| name.unwrap().file_name().to_str().unwrap().parse().unwrap()).max().unwrap()
+}
+
+/// Takes every free number below `limit`.
+fn fill_holes(limit: u64) -> Vec<File> {
+    let mut taken: Vec<File> = Vec::new();
+    loop {
+        let file = File::open("/dev/null").unwrap();
+        if std::os::fd::AsRawFd::as_raw_fd(&file) as u64 >= limit {
+            return taken;
+        }
+        taken.push(file);
+    }
+}

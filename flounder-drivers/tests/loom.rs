@@ -1,0 +1,186 @@
+//! Every interleaving and every weak behaviour of the ring that ships, over atomics of loom, for small bounds.
+//!
+//! `ci/loom.sh` runs these, and then with one defect after the other put into the ring (`--cfg flounder_bug="..."`), each of
+//! which one of these must find: a model that cannot fail proves nothing.
+
+#![cfg(loom)]
+
+use flounder_drivers::mem::heap::{HeapOwn, HeapPeer, allocate};
+use flounder_drivers::ump::line::{Head, Kind};
+use flounder_drivers::ump::ring::{Cause, DATA, Ring};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+use loom::thread;
+
+type End = Ring<HeapOwn, HeapPeer>;
+
+/// Both ends, with rings of so many data lines, where sequence numbers start at `start`.
+fn ends(data_lines: usize, start: u64) -> (End, End) {
+    let (a_own, a_peer) = allocate(DATA + data_lines);
+    let (b_own, b_peer) = allocate(DATA + data_lines);
+    (Ring::starting_at(a_own, b_peer, true, start), Ring::starting_at(b_own, a_peer, true, start))
+}
+
+fn head() -> Head {
+    Head::new(Kind::Whole, 1, 7, 0)
+}
+
+fn send(end: &mut End, value: u64) {
+    while !end.room().expect("the peer is honest") {
+        thread::yield_now();
+    }
+    end.publish(&[value; 7], head());
+}
+
+fn receive(end: &mut End) -> u64 {
+    let (taken, payload) = loop {
+        match end.take() {
+            Some(line) => break line,
+            None => thread::yield_now(),
+        }
+    };
+    assert_eq!(taken, head());
+    assert_eq!(payload, [payload[0]; 7], "a torn line");
+    if end.owes_ack() {
+        end.acknowledge();
+    }
+    payload[0]
+}
+
+/// A line is seen whole or not at all.
+#[test]
+fn publish_and_observe() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(2, 0);
+        let thread = thread::spawn(move || {
+            send(&mut writer, 1);
+            send(&mut writer, 2);
+        });
+        assert_eq!(receive(&mut reader), 1);
+        assert_eq!(receive(&mut reader), 2);
+        thread.join().unwrap();
+    });
+}
+
+/// A line is not written again before it was read; old lines are not taken for new ones.
+#[test]
+fn full_ring_and_ack() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(1, 0);
+        let thread = thread::spawn(move || {
+            send(&mut writer, 1);
+            send(&mut writer, 2);
+        });
+        assert_eq!(receive(&mut reader), 1);
+        assert_eq!(receive(&mut reader), 2);
+        assert!(reader.take().is_none());
+        thread.join().unwrap();
+    });
+}
+
+/// The same where the tags and the positions wrap.
+#[test]
+fn wrap() {
+    for start in [u64::from(u32::MAX) - 2, u64::MAX - 2] {
+        loom::model(move || {
+            let (mut writer, mut reader) = ends(2, start);
+            let thread = thread::spawn(move || {
+                for value in 1..=3 {
+                    send(&mut writer, value);
+                }
+            });
+            for value in 1..=3 {
+                assert_eq!(receive(&mut reader), value);
+            }
+            thread.join().unwrap();
+        });
+    }
+}
+
+/// Whoever goes to sleep on an empty ring either sees the line or is woken.
+#[test]
+fn sleep_and_line() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(1, 0);
+        let thread = thread::spawn(move || {
+            send(&mut writer, 1);
+            writer.look().is_some_and(|state| writer.must_ring(state, Cause::Line))
+        });
+        reader.arm(false);
+        fence(Ordering::SeqCst);
+        let sleeps = !reader.has_line();
+        let rung = thread.join().unwrap();
+        assert!(rung || !sleeps, "asleep, with a line in the ring, and nobody rings");
+    });
+}
+
+/// Whoever goes to sleep on a full ring either sees the room or is woken.
+#[test]
+fn sleep_and_room() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(1, 0);
+        send(&mut writer, 1);
+        let thread = thread::spawn(move || {
+            assert!(reader.take().is_some());
+            assert!(reader.owes_ack());
+            reader.acknowledge();
+            reader.look().is_some_and(|state| reader.must_ring(state, Cause::Room))
+        });
+        writer.arm(true);
+        fence(Ordering::SeqCst);
+        let sleeps = !writer.room().unwrap();
+        let rung = thread.join().unwrap();
+        assert!(rung || !sleeps, "asleep, with room in the ring, and nobody rings");
+    });
+}
+
+/// A second sleep has a bell of its own: one that waits for it is not left waiting.
+#[test]
+fn sleep_again() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(2, 0);
+        let bells = Arc::new(AtomicUsize::new(0));
+        let rung = Arc::clone(&bells);
+        let thread = thread::spawn(move || {
+            for value in 1..=2 {
+                send(&mut writer, value);
+                if let Some(state) = writer.look()
+                    && writer.must_ring(state, Cause::Line)
+                {
+                    writer.has_rung(state);
+                    rung.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        for _ in 0..2 {
+            let before = bells.load(Ordering::SeqCst);
+            reader.arm(false);
+            fence(Ordering::SeqCst);
+            if !reader.has_line() {
+                while bells.load(Ordering::SeqCst) == before {
+                    thread::yield_now();
+                }
+            }
+            reader.disarm();
+            receive(&mut reader);
+        }
+        thread.join().unwrap();
+    });
+}
+
+/// Whoever sees that the peer has closed sees all that it sent before.
+#[test]
+fn close_and_last_message() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(1, 0);
+        let thread = thread::spawn(move || {
+            send(&mut writer, 1);
+            writer.close();
+        });
+        let seen = reader.take().is_some();
+        if !seen && reader.peer_state(Ordering::Acquire).is_closed() {
+            assert!(reader.has_line() && reader.take().is_some(), "closed, and the last message is not there");
+        }
+        thread.join().unwrap();
+    });
+}
