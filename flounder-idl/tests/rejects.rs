@@ -1315,6 +1315,15 @@ fn types_can_be_too_complex() {
 }
 
 #[test]
+fn rust_tokens_can_be_too_deep() {
+    let (open, close) = ("(".repeat(200_000), ")".repeat(200_000));
+    let attribute = format!("#[a{open}{close}] interface t {{ message m(); }};");
+    assert_eq!(only_code(&attribute), Code::BadAttribute);
+    let visibility = format!("pub(in {open}{close}) interface t {{ message m(); }};");
+    assert_eq!(only_code(&visibility), Code::BadVisibility);
+}
+
+#[test]
 fn sharing_is_bounded() {
     let types: String = (0..2_000).map(|number| format!("typedef uint8 t{number}x; ")).collect();
     let interfaces: String =

@@ -53,11 +53,10 @@ impl Parser<'_> {
             self.skip_to(&[Kind::Close(')')]);
             self.eat(&Kind::Close(')'));
         }
-        let written =
-            token::rust_between(&self.tokens[start..self.at], self.text).unwrap_or_default();
-        match syn::parse2::<syn::Visibility>(written) {
-            Ok(visibility) => Tokens { stream: quote! { #visibility }, place },
-            Err(_) => {
+        let written = token::rust_between(&self.tokens[start..self.at], self.text);
+        match written.and_then(|written| syn::parse2::<syn::Visibility>(written).ok()) {
+            Some(visibility) => Tokens { stream: quote! { #visibility }, place },
+            None => {
                 self.report(
                     Diagnostic::new(Code::BadVisibility, place, "not a visibility of Rust")
                         .help("write `pub`, `pub(crate)` or `pub(super)`"),

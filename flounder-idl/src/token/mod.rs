@@ -19,6 +19,9 @@ pub(crate) use text::from_text;
 /// The most bytes of an identifier.
 const MAX_NAME: usize = 255;
 
+/// How deep brackets of Rust may be nested.
+const MAX_NESTED: usize = 64;
+
 /// The words that name nothing, whatever the context.
 const RESERVED_WORDS: &[&str] = &["interface", "message", "rpc", "in", "out"];
 
@@ -187,8 +190,22 @@ fn clip(text: &str) -> &str {
     text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The tokens of Rust between two of a list: an attribute's content, a path, a visibility.
+/// A list of tokens as tokens of Rust: an attribute, a path, a visibility. `None` if they are none, or nested so deeply
+/// that the stack of whoever reads them would not do.
 pub(crate) fn rust_between(list: &[Token], text: Option<&str>) -> Option<TokenStream> {
+    let mut deepest = 0_usize;
+    let mut depth = 0_usize;
+    for token in list {
+        match token.kind {
+            Kind::Open(_) => depth += 1,
+            Kind::Close(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    if deepest > MAX_NESTED {
+        return None;
+    }
     let (Some(first), Some(last)) = (list.first(), list.last()) else {
         return Some(TokenStream::new());
     };
