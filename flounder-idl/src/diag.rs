@@ -294,7 +294,7 @@ impl Diagnostics {
         self.0.more
     }
 
-    /// The mistakes, in the order of the text where they stand in one.
+    /// The mistakes, in the order of what they are about.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.read.set(true);
         self.0.list.iter()
@@ -330,9 +330,12 @@ impl Diagnostics {
         self.0.sources.len() - 1
     }
 
-    /// Puts the mistakes of texts into the order of the texts; those of Rust source stay first and as they are.
+    /// Puts the mistakes into the order of what they are about: stages find them in another one.
     pub(crate) fn sort(&mut self) {
-        self.0.list.sort_by_key(|diagnostic| diagnostic.span.text);
+        self.0.list.sort_by_key(|diagnostic| {
+            let start = diagnostic.span.span.start();
+            (start.line, start.column, diagnostic.span.text)
+        });
     }
 }
 

@@ -434,21 +434,24 @@ error[reserved-name]: `__m` cannot be a name
   --> t.if:1:23
   |
 1 | interface t { message __m(uint32 self, uint32 in); };
-  |                       ^^^ names that start with `__` belong to generated code
+  |                       ^^^
+  = note: names that start with `__` belong to generated code
   = help: choose another name
 
 error[reserved-name]: `self` cannot be a name
   --> t.if:1:34
   |
 1 | interface t { message __m(uint32 self, uint32 in); };
-  |                                  ^^^^ Rust has no identifier for it
+  |                                  ^^^^
+  = note: Rust has no identifier for it
   = help: choose another name
 
 error[reserved-name]: `in` cannot be a name
   --> t.if:1:47
   |
 1 | interface t { message __m(uint32 self, uint32 in); };
-  |                                               ^^ it is a keyword of interfaces
+  |                                               ^^
+  = note: it is a keyword of interfaces
   = help: choose another name
 ",
     ),
@@ -484,7 +487,8 @@ error[use-in-text]: `use` in an interface file
   --> t.if:1:15
   |
 1 | interface t { use crate::Pose as pose; message m(pose p); };
-  |               ^^^ a path of Rust means something in Rust source only
+  |               ^^^
+  = note: a path of Rust means something in Rust source only
   = help: declare the type here, or write the interface in `flounder!`
 ",
     ),
@@ -1040,7 +1044,8 @@ error[alias-of-type]: `a` is not a builtin type
   --> t.if:1:38
   |
 1 | interface t { alias a uint8; alias b a; message m(b x); };
-  |                                      ^ `alias` renames builtin types only
+  |                                      ^
+  = note: `alias` renames builtin types only
   = help: write `typedef a b;`
 ",
     ),
@@ -1409,6 +1414,7 @@ fn mistakes_become_compile_errors() {
     let tokens = "interface t { message m(uint33 x); message m(); }".parse().expect("tokens");
     let failure = compile_tokens(tokens, &MemorySources::new()).expect_err("two mistakes");
     let errors = failure.diagnostics.into_compile_error().to_string();
+    assert!(errors.find("uint33") < errors.find("declared twice"), "{errors}");
     assert_eq!(errors.matches(":: core :: compile_error !").count(), 2, "{errors}");
     assert!(errors.contains(r"unknown type `uint33`\n= help: did you mean `uint32`?"), "{errors}");
     assert!(errors.contains(r"\n= note: first declared here (line 1, column 23)"), "{errors}");

@@ -139,7 +139,7 @@ impl<'a> Parser<'a> {
                     name.place,
                     format!("`{}` cannot be a name", name.text),
                 )
-                .label(reason)
+                .note(reason)
                 .help("choose another name"),
             );
         }

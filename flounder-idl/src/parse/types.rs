@@ -149,7 +149,7 @@ impl Parser<'_> {
         if self.dialect == Dialect::Text {
             return Err(self.report(
                 Diagnostic::new(Code::UseInText, place, "`use` in an interface file")
-                    .label("a path of Rust means something in Rust source only")
+                    .note("a path of Rust means something in Rust source only")
                     .help("declare the type here, or write the interface in `flounder!`"),
             ));
         }

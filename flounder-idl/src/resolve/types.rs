@@ -299,7 +299,7 @@ impl Resolver<'_> {
                 target.place,
                 format!("`{}` is not a builtin type", target.text),
             )
-            .label("`alias` renames builtin types only")
+            .note("`alias` renames builtin types only")
             .help(format!("write `typedef {} {name};`", target.text)),
         );
         None
