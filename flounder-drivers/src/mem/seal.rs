@@ -72,7 +72,7 @@ pub(crate) fn accept_region(fd: OwnedFd) -> Result<Accepted, ConnectError> {
     if !seals.contains(SealFlags::SEAL) {
         return Err(ConnectError::Refused("the seals of the region are not final"));
     }
-    if i64::from(fstatfs(&fd)?.f_type) != TMPFS {
+    if fstatfs(&fd)?.f_type != TMPFS {
         return Err(ConnectError::Refused("the region is not on tmpfs"));
     }
     let stat = fstat(&fd)?;

@@ -75,7 +75,7 @@ impl Head {
     #[inline]
     #[must_use]
     pub const fn is_plain(self) -> bool {
-        self.0 & ((1 << USED_SHIFT) - 1 | 3 << KIND_SHIFT) == 0
+        self.0 & (((1 << USED_SHIFT) - 1) | (3 << KIND_SHIFT)) == 0
     }
 
     /// What the line is to its message.

@@ -1,0 +1,316 @@
+//! Channels between two processes: this test program, and itself run again as a child.
+//!
+//! Parent and child are each other's brokers: terms and capabilities go over a Unix socket, which the child finds as its
+//! standard input.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flounder_drivers::conformance::{LIMITS, Wakes};
+use flounder_drivers::registry;
+use flounder_rt::barrier::barrier;
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{
+    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, End, Incoming, Link, Outgoing, Progress, Recv, Terms,
+};
+use flounder_rt::waitset::Waitset;
+use flounder_rt::wire::Gather;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const CONNECTION: u64 = 42;
+
+/// What the child does, by the name of the test.
+const ROLE: &str = "FLOUNDER_TEST_CHILD";
+const DRIVER: &str = "FLOUNDER_TEST_DRIVER";
+
+// ---- a link over a socket -------------------------------------------------------------------------------------------------
+
+struct SocketLink {
+    socket: OwnedFd,
+    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
+    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl SocketLink {
+    fn new(socket: OwnedFd) -> Arc<Self> {
+        Arc::new(Self { socket, inboxes: Mutex::default(), states: Mutex::default() })
+    }
+
+    fn put(&self, words: &[u64], caps: &[Cap]) {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let fds: Vec<BorrowedFd<'_>> = caps.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+        }
+        sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL).unwrap();
+    }
+
+    fn get(&self) -> Option<Terms> {
+        let mut bytes = [0; 256];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received =
+            recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC).ok()?;
+        assert!(!received.flags.contains(ReturnFlags::CTRUNC));
+        let mut caps = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                caps.extend(fds.map(Cap::from));
+            }
+        }
+        let (words, _) = bytes[..received.bytes].as_chunks::<8>();
+        (received.bytes > 0).then(|| Terms { words: words.iter().map(|word| u64::from_ne_bytes(*word)).collect(), caps })
+    }
+
+    /// Delivers capabilities to their channels, in a thread of its own, until the other process goes.
+    fn serve(self: &Arc<Self>) {
+        let link = Arc::clone(self);
+        thread::spawn(move || {
+            while let Some(Terms { words, caps }) = link.get() {
+                let inbox = link.inboxes.lock().unwrap().get(&words[0]).and_then(Weak::upgrade);
+                if let Some(inbox) = inbox {
+                    inbox.put(CapEvent::Arrived(words[1], caps));
+                }
+            }
+        });
+    }
+}
+
+impl Link for SocketLink {
+    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        self.put(&[connection, sequence], &caps);
+        Ok(())
+    }
+
+    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+        self.inboxes.lock().unwrap().insert(connection, Arc::downgrade(inbox));
+    }
+
+    fn state(
+        &self,
+        name: &'static str,
+        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
+    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
+        let mut states = self.states.lock().unwrap();
+        match states.get(name) {
+            Some(state) => Ok(Arc::clone(state)),
+            None => Ok(Arc::clone(states.entry(name).or_insert(make()?))),
+        }
+    }
+}
+
+// ---- one end, with a waitset to sleep in ----------------------------------------------------------------------------------
+
+struct Side {
+    channel: Box<dyn Channel + Send>,
+    wakes: Arc<Wakes>,
+    waitset: Waitset,
+    incoming: Incoming,
+}
+
+impl Side {
+    fn new(mut channel: Box<dyn Channel + Send>, wakes: Arc<Wakes>) -> Self {
+        let waitset = Waitset::new();
+        channel.attached(&waitset).unwrap();
+        Self { channel, wakes, waitset, incoming: Incoming::new(LIMITS) }
+    }
+
+    /// Sleeps until there is something to do.
+    fn sleep(&mut self) {
+        let before = self.wakes.count();
+        self.channel.arm();
+        barrier();
+        if !self.channel.ready() {
+            match self.channel.readiness() {
+                flounder_rt::channel::Readiness::Polled => {
+                    assert!(self.wakes.came_after(before, &self.waitset), "asleep for good: a wake-up was lost");
+                }
+                _ => thread::yield_now(),
+            }
+        }
+        self.channel.disarm();
+    }
+
+    fn send(&mut self, number: u16, words: &[u64], mut caps: Vec<Cap>) -> Result<(), ChannelError> {
+        let (cap_count, mut from) = (caps.len(), 0);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let body = Gather::words_only(words);
+            match self.channel.send(&mut Outgoing { number, body, caps: &mut caps, cap_count }, from)? {
+                Progress::Done => return Ok(()),
+                Progress::Partial(taken) => from = taken,
+            }
+            assert!(Instant::now() < deadline, "full for good");
+            self.sleep();
+        }
+    }
+
+    fn recv(&mut self) -> Result<(), ChannelError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.channel.recv(&mut self.incoming)? {
+                Recv::Message => return Ok(()),
+                Recv::More => {}
+                Recv::Empty => self.sleep(),
+            }
+            assert!(Instant::now() < deadline, "empty for good");
+        }
+    }
+}
+
+/// Runs this program again, in `role`, and connects to it with `driver`.
+fn with_child(role: &str, driver: &str) -> (Side, Child, Arc<SocketLink>) {
+    let (mine, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .env(DRIVER, driver)
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let link = SocketLink::new(mine);
+    let (wakes, end) = Wakes::new();
+    let end = End { connection: CONNECTION, buffer: 8192, ..end };
+    let as_link: Arc<dyn Link> = Arc::clone(&link) as _;
+    let (offer, offered) = registry::find(driver).unwrap().offer(&end, &as_link).unwrap();
+    link.put(&offer.words, &offer.caps);
+    drop(offer);
+    let channel = offered.complete(link.get().unwrap()).unwrap();
+    link.serve();
+    (Side::new(channel, wakes), child, link)
+}
+
+/// Not a test by itself: what the second process does.
+#[test]
+fn child() {
+    let (Ok(role), Ok(driver)) = (std::env::var(ROLE), std::env::var(DRIVER)) else { return };
+    let link = SocketLink::new(io::stdin().as_fd().try_clone_to_owned().unwrap());
+    let (wakes, end) = Wakes::new();
+    let end = End { connection: CONNECTION, buffer: 16384, ..end };
+    let as_link: Arc<dyn Link> = Arc::clone(&link) as _;
+    let driver = registry::find(&driver).unwrap();
+    let (channel, answer) = driver.accept(&end, &as_link, link.get().unwrap()).unwrap();
+    link.put(&answer.words, &answer.caps);
+    drop(answer);
+    link.serve();
+    let mut side = Side::new(channel, wakes);
+    match role.as_str() {
+        "echo" => {
+            while let Ok(()) = side.recv() {
+                let words = side.incoming.words().to_vec();
+                let (number, caps) = (side.incoming.number(), side.incoming.take_caps());
+                side.send(number, &words, caps).unwrap();
+            }
+        }
+        "die" => {
+            for word in 0..10 {
+                side.send(1, &[word], vec![]).unwrap();
+            }
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
+        other => panic!("no such role: {other}"),
+    }
+}
+
+fn finish(mut child: Child) {
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("the child does not end");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn echoes(driver: &str) {
+    let (mut side, child, _link) = with_child("echo", driver);
+    for round in 0..2000_u64 {
+        let words: Vec<u64> = (0..[1, 0, 7, 8, 40, 5000][round as usize % 6]).map(|word| round << 20 | word).collect();
+        let count = [0, 0, 1, 0, 3][round as usize % 5];
+        let pipes: Vec<_> = (0..count).map(|_| io::pipe().unwrap().0).collect();
+        let inodes: Vec<_> = pipes.iter().map(inode).collect();
+        let number = if count > 0 { 2 } else { 1 };
+        side.send(number, &words, pipes.into_iter().map(Cap::from).collect()).unwrap();
+        side.recv().unwrap();
+        assert_eq!((side.incoming.number(), side.incoming.words()), (number, &words[..]), "message {round}");
+        let back: Vec<_> = side.incoming.take_caps().iter().map(inode).collect();
+        assert_eq!(back, inodes, "capabilities of message {round}");
+    }
+    side.channel.close();
+    finish(child);
+    assert_eq!(side.recv(), Err(ChannelError::Closed));
+}
+
+#[test]
+fn echoes_over_ump() {
+    echoes("ump");
+}
+
+#[test]
+fn echoes_over_lmp() {
+    echoes("lmp");
+}
+
+#[test]
+fn what_was_sent_before_death_arrives_over_lmp() {
+    let (mut side, child, _link) = with_child("die", "lmp");
+    for word in 0..10 {
+        side.recv().unwrap();
+        assert_eq!(side.incoming.words(), [word]);
+    }
+    assert_eq!(side.recv(), Err(ChannelError::PeerDied));
+    finish(child);
+}
+
+#[test]
+fn what_was_sent_before_death_arrives_over_ump() {
+    let (mut side, child, _link) = with_child("die", "ump");
+    finish(child);
+    for word in 0..10 {
+        side.recv().unwrap();
+        assert_eq!(side.incoming.words(), [word]);
+    }
+    // Memory does not tell of death; the broker does.
+    assert_eq!(side.channel.recv(&mut side.incoming), Ok(Recv::Empty));
+    assert_eq!(side.channel.recv(&mut side.incoming), Ok(Recv::Empty));
+}
+
+/// A thousand channels to one process cost no descriptor but those of the link.
+#[test]
+fn channels_of_ump_hold_no_descriptors() {
+    use flounder_drivers::{conformance::TestLink, ump::Ump};
+    let (here, there) = TestLink::pair();
+    let ends = || End { buffer: 4096, ..Wakes::new().1 };
+    let link_descriptors = || {
+        let names = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = names.filter_map(|name| std::fs::read_link(name.unwrap().path()).ok());
+        targets.filter(|target| target.to_string_lossy().contains("memfd:flounder")).count()
+    };
+    let mut channels = Vec::new();
+    // The first offer still holds a descriptor of the log, which the second one shows to be needless.
+    for _ in 0..200 {
+        channels.push(TestLink::connect_over(&Ump, &ends(), &ends(), &here, &there));
+    }
+    // Other tests of this process may be connecting at this moment: a handful, not hundreds.
+    assert!(link_descriptors() < 20, "{} descriptors of memory are held", link_descriptors());
+}
+
+fn inode(fd: &impl AsFd) -> u64 {
+    rustix::fs::fstat(fd).unwrap().st_ino
+}
