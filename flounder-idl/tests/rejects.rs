@@ -1377,6 +1377,17 @@ fn all_mistakes_of_a_unit_are_shown_at_once() {
 }
 
 #[test]
+fn an_unknown_type_is_one_mistake_in_each_interface() {
+    let text = "interface a { typedef struct { nope x; } s; message m(nope x, s y, nope z); };";
+    let failure = fail(
+        &format!("{text} {}", text.replace("interface a", "interface b")),
+        &MemorySources::new(),
+    );
+    let lines: Vec<Code> = failure.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    assert_eq!(lines, [Code::UnknownType, Code::UnknownType]);
+}
+
+#[test]
 fn what_was_readable_is_salvaged() {
     let failure = fail(
         "pub(super) interface a {

@@ -9,6 +9,7 @@ use crate::model::{DEFAULT_MAX, Element, Field, Home, Traits, Ty, TypeDef, TypeK
 use crate::names;
 use crate::source::SourceFile;
 
+use super::import::OWN;
 use super::similar::similar;
 use super::{Arg, Entry, Facts, Meaning, Message, ModuleId, Resolver, Scope, builtin};
 
@@ -42,7 +43,8 @@ impl Resolver<'_> {
         body: &[Decl],
         file: Option<&SourceFile>,
     ) {
-        // Modules are resolved in the middle of others: each has its own list of complaints.
+        // Modules are resolved in the middle of others: each has its own list of complaints. That of an interface goes on
+        // with its messages.
         let outer = std::mem::take(&mut self.unknown);
         let mut by_name = HashMap::new();
         for (index, decl) in body.iter().enumerate() {
@@ -62,13 +64,14 @@ impl Resolver<'_> {
                 Decl::Message(_) => {}
             }
         }
-        self.unknown = outer;
+        if module != OWN {
+            self.unknown = outer;
+        }
         check_members(body, self.diagnostics);
     }
 
-    /// Resolves the arguments of messages.
+    /// Resolves the arguments of messages, after the declarations of their interface.
     pub(super) fn messages<'a>(&mut self, scope: &Scope, body: &'a [Decl]) -> Vec<Message<'a>> {
-        self.unknown.clear();
         let messages = body.iter().filter_map(|decl| match decl {
             Decl::Message(message) => Some(message),
             Decl::Import(_) | Decl::Type(_) => None,
@@ -208,8 +211,7 @@ impl Resolver<'_> {
             && !scope.entries.contains_key(&first.text)
         {
             self.swapped(first, &decl.name);
-            let entry =
-                Entry { meaning: Meaning::Broken, place: first.place, module: super::import::OWN };
+            let entry = Entry { meaning: Meaning::Broken, place: first.place, module: OWN };
             scope.declare(&first.text, entry, self.diagnostics);
             return;
         }
