@@ -18,6 +18,7 @@ pub mod interface;
 pub mod iref;
 pub mod notify;
 pub mod peer;
+mod sync;
 pub mod waitset;
 pub mod wire;
 
@@ -33,4 +34,4 @@ pub use export::{ExportError, Exported, Refusal};
 pub use interface::Interface;
 pub use iref::{Errval, Iref};
 pub use peer::Peer;
-pub use waitset::{DispatchError, Outcome, Waitset};
+pub use waitset::{DispatchError, Outcome, SharedWaitset, Waitset};

@@ -4,6 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::rc::Rc;
 
+use crate::waitset::queues::Item;
 use crate::waitset::{Outcome, Source, Task, Waitset, WeakWaitset};
 
 /// Where an event channel stands.
@@ -70,11 +71,14 @@ struct Inner {
 type PollFn = Rc<RefCell<dyn FnMut() -> bool>>;
 
 struct Registration {
-    waitset: Waitset,
+    /// Weak: a channel that is registered does not keep its waitset.
+    waitset: WeakWaitset,
     task: Task,
     state: ChannelState,
     /// Asks whether the event has come.
     poll: Option<PollFn>,
+    /// While polled: what the waitset knows the poller as.
+    poller: Option<u64>,
 }
 
 impl EventChannel {
@@ -84,14 +88,13 @@ impl EventChannel {
         Self::default()
     }
 
-    /// Where it stands.
+    /// Where it stands. It is unregistered as well once its waitset is gone.
     #[must_use]
     pub fn state(&self) -> ChannelState {
-        self.0
-            .registration
-            .borrow()
-            .as_ref()
-            .map_or(ChannelState::Unregistered, |registration| registration.state)
+        match &*self.0.registration.borrow() {
+            Some(registration) if registration.waitset.is_alive() => registration.state,
+            _ => ChannelState::Unregistered,
+        }
     }
 
     /// Registers `task` for one event that is [triggered](EventChannel::trigger): unregistered to idle.
@@ -107,7 +110,7 @@ impl EventChannel {
     }
 
     /// Registers `task` for one event that `poll` tells of: unregistered to polled. `poll` must be quick and may not use
-    /// the waitset.
+    /// the waitset; a waitset with a polled channel never sleeps.
     ///
     /// # Errors
     /// [`EventError::AlreadyRegistered`].
@@ -118,7 +121,7 @@ impl EventChannel {
         task: impl FnOnce(&Waitset) -> Outcome + 'static,
     ) -> Result<(), EventError> {
         self.put(waitset, Box::new(task), ChannelState::Polled, Some(Rc::new(RefCell::new(poll))))?;
-        self.poll_later();
+        self.poll_from(waitset);
         Ok(())
     }
 
@@ -127,15 +130,19 @@ impl EventChannel {
     /// # Errors
     /// [`EventError::NotRegistered`].
     pub fn trigger(&self) -> Result<(), EventError> {
-        let waitset = {
+        let (waitset, poller) = {
             let mut registration = self.0.registration.borrow_mut();
             let registration = registration.as_mut().ok_or(EventError::NotRegistered)?;
+            let waitset = registration.waitset.upgrade().ok_or(EventError::NotRegistered)?;
             if registration.state == ChannelState::Pending {
                 return Ok(());
             }
             registration.state = ChannelState::Pending;
-            registration.waitset.clone()
+            (waitset, registration.poller.take())
         };
+        if let Some(poller) = poller {
+            waitset.remove(poller, None);
+        }
         self.deliver_from(&waitset);
         Ok(())
     }
@@ -146,22 +153,39 @@ impl EventChannel {
     /// [`EventError::NotRegistered`].
     pub fn deregister(&self) -> Result<(), EventError> {
         let registration = self.0.registration.borrow_mut().take();
-        registration.map(drop).ok_or(EventError::NotRegistered)
+        let registration = registration.ok_or(EventError::NotRegistered)?;
+        self.0.serial.set(self.0.serial.get() + 1);
+        let waitset = registration.waitset.upgrade().ok_or(EventError::NotRegistered)?;
+        Self::leave(&waitset, registration.state, registration.poller);
+        Ok(())
     }
 
     /// Moves the registration to another waitset in the same state. Nothing happens if there is none.
     pub fn migrate(&self, waitset: &Waitset) {
-        let state = {
+        let (before, state, poller) = {
             let mut registration = self.0.registration.borrow_mut();
             let Some(registration) = registration.as_mut() else { return };
-            registration.waitset = waitset.clone();
-            registration.state
+            let Some(before) = registration.waitset.upgrade() else { return };
+            registration.waitset = waitset.downgrade();
+            (before, registration.state, registration.poller.take())
         };
         self.0.serial.set(self.0.serial.get() + 1);
+        Self::leave(&before, state, poller);
         match state {
             ChannelState::Pending => self.deliver_from(waitset),
-            ChannelState::Polled => self.poll_later(),
+            ChannelState::Polled => self.poll_from(waitset),
             ChannelState::Idle | ChannelState::Unregistered => {}
+        }
+    }
+
+    /// Clears from a waitset what a registration has put there. Its serial is over.
+    fn leave(waitset: &Waitset, state: ChannelState, poller: Option<u64>) {
+        if let Some(poller) = poller {
+            waitset.remove(poller, None);
+        }
+        if state == ChannelState::Pending {
+            let stale = waitset.0.queues.borrow_mut().cancel();
+            drop(stale);
         }
     }
 
@@ -172,76 +196,89 @@ impl EventChannel {
         state: ChannelState,
         poll: Option<PollFn>,
     ) -> Result<(), EventError> {
-        let mut registration = self.0.registration.borrow_mut();
-        if registration.is_some() {
-            return Err(EventError::AlreadyRegistered);
-        }
+        let before = {
+            let mut registration = self.0.registration.borrow_mut();
+            if registration.as_ref().is_some_and(|before| before.waitset.is_alive()) {
+                return Err(EventError::AlreadyRegistered);
+            }
+            let waitset = waitset.downgrade();
+            registration.replace(Registration { waitset, task, state, poll, poller: None })
+        };
         self.0.serial.set(self.0.serial.get() + 1);
-        *registration = Some(Registration { waitset: waitset.clone(), task, state, poll });
+        drop(before);
         Ok(())
     }
 
     /// Queues the delivery of the present registration.
     fn deliver_from(&self, waitset: &Waitset) {
-        let (channel, serial) = (self.clone(), self.0.serial.get());
-        waitset.post(move |waitset| match channel.take(serial) {
-            Some(registration) => (registration.task)(waitset),
-            None => Ok(()),
-        });
-    }
-
-    fn take(&self, serial: u64) -> Option<Registration> {
-        if self.0.serial.get() != serial {
-            return None;
-        }
-        self.0.registration.borrow_mut().take()
+        let due = Due { channel: self.clone(), serial: self.0.serial.get() };
+        waitset.0.queues.borrow_mut().pending.push_back(Item::Event(due));
     }
 
     /// Has the waitset ask the poll function in every round.
-    fn poll_later(&self) {
-        let registration = self.0.registration.borrow();
-        let Some(Registration { waitset, poll: Some(poll), .. }) = registration.as_ref() else {
-            return;
-        };
-        let source = Rc::new(Poller {
-            channel: self.clone(),
-            serial: self.0.serial.get(),
-            waitset: waitset.downgrade(),
-            poll: Rc::clone(poll),
-            token: Cell::new(0),
-        });
-        let token = waitset.insert_polled(Rc::clone(&source) as Rc<dyn Source>);
-        source.token.set(token);
+    fn poll_from(&self, waitset: &Waitset) {
+        let mut registration = self.0.registration.borrow_mut();
+        let Some(registration) = registration.as_mut() else { return };
+        let Some(poll) = registration.poll.clone() else { return };
+        let poller = Poller { channel: self.clone(), serial: self.0.serial.get(), poll };
+        registration.poller = Some(waitset.insert_polled(Rc::new(poller)));
+    }
+
+    fn is_at(&self, serial: u64, state: ChannelState) -> bool {
+        self.0.serial.get() == serial && self.state() == state
     }
 }
 
-/// A polled registration, as the waitset sees it. It leaves by itself once the registration is gone or has fired.
+/// The delivery of a registration, as it is queued.
+pub(crate) struct Due {
+    channel: EventChannel,
+    serial: u64,
+}
+
+impl Due {
+    /// Whether the registration it was queued for still waits for it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.channel.is_at(self.serial, ChannelState::Pending)
+    }
+
+    /// Unregisters the channel and gives what is to be run.
+    pub(crate) fn take(self) -> Option<Task> {
+        if !self.is_live() {
+            return None;
+        }
+        let registration = self.channel.0.registration.borrow_mut().take();
+        registration.map(|registration| registration.task)
+    }
+}
+
+/// A polled registration, as the waitset sees it. It leaves when the registration does or becomes pending.
 struct Poller {
     channel: EventChannel,
     serial: u64,
-    waitset: WeakWaitset,
     poll: PollFn,
-    token: Cell<u64>,
+}
+
+impl Poller {
+    /// Asks, and triggers at a hit. To the waitset this is something that became pending while it looked.
+    fn ask(&self) {
+        // The poll function may be asked already, in a dispatch further out.
+        let hit = self.poll.try_borrow_mut().is_ok_and(|mut poll| poll());
+        if hit && self.channel.is_at(self.serial, ChannelState::Polled) {
+            // It is registered, so this cannot fail.
+            let _ = self.channel.trigger();
+        }
+    }
 }
 
 impl Source for Poller {
     fn turn(&self) -> bool {
-        let Some(waitset) = self.waitset.upgrade() else { return false };
-        let stale = self.channel.0.serial.get() != self.serial
-            || self.channel.state() != ChannelState::Polled;
-        let hit = !stale && self.ready();
-        if stale || hit {
-            waitset.remove(self.token.get(), None);
-        }
-        if hit {
-            // It was registered a moment ago, so this cannot fail.
-            let _ = self.channel.trigger();
-        }
+        self.ask();
         false
     }
 
     fn ready(&self) -> bool {
-        self.poll.try_borrow_mut().is_ok_and(|mut poll| poll())
+        self.ask();
+        false
     }
 
     /// Nobody can wake the waitset for it.

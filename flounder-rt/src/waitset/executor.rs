@@ -18,8 +18,10 @@ struct Flag {
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         // SYNC block-on: pairs with the Acquire swap in `block_on`; what the waker's thread did before is seen there.
-        self.woken.store(true, Ordering::Release);
-        self.remote.post(|_| Ok(()));
+        // If it was woken already, whoever did it posts, or `block_on` is about to look anyway.
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.remote.post(|_| Ok(()));
+        }
     }
 }
 
@@ -45,17 +47,26 @@ impl Waitset {
     }
 
     /// Runs `future` from the waitset's dispatch. Dropping the task cancels it; `detach` lets it go on alone.
+    ///
+    /// A future that is woken from another thread after its waitset is gone is leaked: it may be dropped on this thread
+    /// only, and nothing runs here any more.
     pub fn spawn_local<F>(&self, future: F) -> async_task::Task<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
         let remote = self.remote();
+        let home = std::thread::current().id();
         let schedule = move |runnable: async_task::Runnable| {
-            remote.post(|_| {
+            let refused = remote.offer(Box::new(|_| {
                 runnable.run();
                 Ok(())
-            });
+            }));
+            if let Err(task) = refused
+                && std::thread::current().id() != home
+            {
+                core::mem::forget(task);
+            }
         };
         let (runnable, task) = async_task::spawn_local(future, schedule);
         runnable.schedule();

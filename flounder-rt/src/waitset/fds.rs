@@ -1,13 +1,12 @@
 //! Descriptors of the user in a waitset.
 
-use core::cell::Cell;
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use rustix::event::epoll::EventFlags;
 
-use crate::waitset::{Outcome, Source, Task, Waitset};
+use crate::waitset::{Outcome, Waitset};
 
 /// What to wait for on a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,39 +17,13 @@ pub enum Interest {
     Writable,
 }
 
-/// A descriptor that waits for its event.
-struct Waiting {
-    waitset: super::WeakWaitset,
-    token: Cell<u64>,
-    task: Cell<Option<Task>>,
-}
-
-impl Source for Waiting {
-    fn turn(&self) -> bool {
-        let (Some(task), Some(waitset)) = (self.task.take(), self.waitset.upgrade()) else {
-            return false;
-        };
-        waitset.remove(self.token.get(), None);
-        waitset.post(task);
-        false
+impl Interest {
+    pub(crate) const fn flags(self) -> EventFlags {
+        match self {
+            Self::Readable => EventFlags::IN.union(EventFlags::RDHUP),
+            Self::Writable => EventFlags::OUT,
+        }
     }
-
-    fn ready(&self) -> bool {
-        false
-    }
-
-    fn arm(&self) -> bool {
-        true
-    }
-
-    fn disarm(&self) {}
-
-    fn is_polled(&self) -> bool {
-        false
-    }
-
-    fn peer_died(&self) {}
-    fn abandoned(&self) {}
 }
 
 impl Waitset {
@@ -72,35 +45,29 @@ impl Waitset {
     /// ```
     ///
     /// # Errors
-    /// If the kernel cannot watch the descriptor (a regular file, or no memory).
+    /// If the kernel cannot watch the descriptor (a regular file, one that is waited for already, or no memory). The
+    /// descriptor is closed then.
     pub fn when<F: AsFd + 'static>(
         &self,
         fd: F,
         interest: Interest,
         task: impl FnOnce(&Self, F) -> Outcome + 'static,
     ) -> io::Result<()> {
-        let flags = match interest {
-            Interest::Readable => EventFlags::IN | EventFlags::RDHUP,
-            Interest::Writable => EventFlags::OUT,
-        };
-        let source = Rc::new(Waiting {
-            waitset: self.downgrade(),
-            token: Cell::new(0),
-            task: Cell::new(None),
-        });
-        let token = self.0.queues.borrow_mut().insert(Rc::clone(&source) as Rc<dyn Source>);
-        source.token.set(token);
-        if let Err(error) = self.with_sleeper(|sleeper| sleeper.add_once(fd.as_fd(), token, flags))
-        {
-            self.remove(token, None);
-            return Err(error);
-        }
-        source.task.set(Some(Box::new(move |waitset| {
+        let fd = Rc::new(fd);
+        let theirs = Rc::clone(&fd);
+        let token = self.0.queues.borrow_mut().insert_once(Box::new(move |waitset| {
             if let Some(sleeper) = &*waitset.0.sleeper.borrow() {
-                sleeper.remove(fd.as_fd());
+                sleeper.epoll.remove(theirs.as_fd());
             }
+            let fd = Rc::into_inner(theirs).expect("`when` has dropped its copy");
             task(waitset, fd)
-        })));
-        Ok(())
+        }));
+        let added = self
+            .with_sleeper(|sleeper| sleeper.epoll.add_once(fd.as_fd(), token, interest.flags()));
+        drop(fd);
+        if added.is_err() {
+            self.remove(token, None);
+        }
+        added
     }
 }

@@ -19,19 +19,23 @@ use std::time::Instant;
 
 use crate::barrier::barrier;
 
+mod crew;
 mod event;
 mod executor;
 mod fds;
+mod gate;
 mod queues;
 mod remote;
+mod shared;
 mod sleeper;
 mod timers;
 
 pub use event::{ChannelState, EventChannel, EventError};
 pub use fds::Interest;
-use queues::{Item, Queues, Standing};
+use queues::{Item, Queues, Registered, Standing};
 pub use remote::Remote;
 pub(crate) use remote::Signal;
+pub use shared::{SharedEvent, SharedTimer, SharedWaitset};
 pub use sleeper::Watched;
 use sleeper::{Ready, Sleeper};
 pub use timers::Timer;
@@ -43,11 +47,8 @@ pub const DEFAULT_SPIN: Duration = Duration::from_micros(20);
 /// After this many events in a row without blocking, descriptors and other threads get their turn.
 const LOOK_AROUND: u32 = 64;
 
-/// A polled source is put to rest after this many rounds without news while others are busy.
-const QUIET_ROUNDS: u32 = 4096;
-
-/// Between two looks at the clock while spinning.
-const SPINS_PER_LOOK: u32 = 32;
+/// Sources visited between two looks at the clock while spinning.
+const SPINS_PER_LOOK: usize = 32;
 
 /// What a callback gives back.
 pub type Outcome = Result<(), CallbackError>;
@@ -91,12 +92,14 @@ pub struct Waitset(Rc<Inner>);
 
 struct Inner {
     queues: RefCell<Queues>,
-    timers: RefCell<Timers>,
+    timers: RefCell<Timers<Task>>,
     sleeper: RefCell<Option<Sleeper>>,
     remote: Arc<Remote>,
     spin: Cell<Duration>,
     /// Events since the last look at descriptors and other threads.
     streak: Cell<u32>,
+    /// Where the polled sources are collected that are about to rest; empty otherwise.
+    resting: Cell<Vec<Registered>>,
     services: crate::export::Services,
     binds: crate::bind::Pending,
 }
@@ -185,12 +188,14 @@ impl Waitset {
             remote: Arc::default(),
             spin: Cell::new(DEFAULT_SPIN),
             streak: Cell::new(0),
+            resting: Cell::default(),
             services: crate::export::Services::default(),
             binds: crate::bind::Pending::default(),
         }));
-        LOCAL.with(|local| {
+        // A thread that ends has no list any more; its waitsets are reached through their remotes.
+        let _ = LOCAL.try_with(|local| {
             let mut local = local.borrow_mut();
-            local.retain(|other| other.0.strong_count() > 0);
+            local.retain(WeakWaitset::is_alive);
             local.push(waitset.downgrade());
         });
         waitset
@@ -199,17 +204,21 @@ impl Waitset {
     /// The waitset of this thread that `remote` leads to, if it is one of this thread.
     #[must_use]
     pub fn local(remote: &Arc<Remote>) -> Option<Self> {
-        LOCAL.with(|local| {
+        let found = LOCAL.try_with(|local| {
             let local = local.borrow();
             let mut alive = local.iter().filter_map(WeakWaitset::upgrade);
             alive.find(|waitset| Arc::ptr_eq(&waitset.0.remote, remote))
-        })
+        });
+        found.ok().flatten()
     }
 
     /// The dispatcher's default waitset: one for each thread. `get_default_waitset`
     #[must_use]
     pub fn current() -> Self {
-        CURRENT.with(|current| current.borrow_mut().get_or_insert_with(Self::new).clone())
+        let current =
+            CURRENT.try_with(|current| current.borrow_mut().get_or_insert_with(Self::new).clone());
+        // What is dropped while the thread ends may still ask.
+        current.unwrap_or_else(|_| Self::new())
     }
 
     /// Sets how long the waitset polls before it blocks. Zero blocks at once.
@@ -238,7 +247,7 @@ impl Waitset {
             if self.step()? {
                 return Ok(());
             }
-            self.block(None, &|| false)?;
+            self.block(None)?;
         }
     }
 
@@ -250,11 +259,12 @@ impl Waitset {
         if self.step()? {
             return Ok(true);
         }
-        self.look_around(Some(Duration::ZERO))?;
+        self.look_around()?;
         self.step()
     }
 
-    /// Dispatches until `done` says so or `deadline` passes; returns whether it was done.
+    /// Dispatches until `done` says so or `deadline` passes; returns whether it was done. The deadline is looked at after
+    /// every event, so that a flood of them does not hold the caller.
     ///
     /// # Errors
     /// As [`dispatch`](Waitset::dispatch).
@@ -267,11 +277,12 @@ impl Waitset {
             if done() {
                 return Ok(true);
             }
-            if !self.step()? {
-                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Ok(false);
-                }
-                self.block(deadline, &|| false)?;
+            let stepped = self.step()?;
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(done());
+            }
+            if !stepped {
+                self.block(deadline)?;
             }
         }
     }
@@ -285,20 +296,24 @@ impl Waitset {
             if let Some(event) = self.check_for_event()? {
                 return Ok(event);
             }
-            self.block(None, &|| false)?;
+            self.block(None)?;
         }
     }
 
     /// Hands out the next event if there is one. `check_for_event`
     ///
+    /// That of a binding may turn out to be nothing when it is run: its driver says only that it is worth a visit.
+    ///
     /// # Errors
     /// [`DispatchError::Os`].
     pub fn check_for_event(&self) -> Result<Option<Event>, DispatchError> {
-        if let Some(event) = self.next_ready() {
-            return Ok(Some(event));
+        let ready = |source: &dyn Source| source.ready();
+        let mut next = self.next(ready)?;
+        if next.is_none() {
+            self.look_around()?;
+            next = self.next(ready)?;
         }
-        self.look_around(Some(Duration::ZERO))?;
-        Ok(self.next_ready())
+        Ok(next.map(|next| Event { waitset: self.clone(), next: Some(next) }))
     }
 
     /// Whether nothing is pending now (polled sources are not looked at).
@@ -341,9 +356,9 @@ impl Waitset {
     ) -> io::Result<u64> {
         let token = self.0.queues.borrow_mut().insert(source);
         if let Some(fd) = fd
-            && let Err(error) = self.with_sleeper(|sleeper| sleeper.add_source(fd, token))
+            && let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token))
         {
-            drop(self.0.queues.borrow_mut().remove(token));
+            self.remove(token, None);
             return Err(error);
         }
         self.0.queues.borrow_mut().make_pending(token);
@@ -361,11 +376,11 @@ impl Waitset {
     /// Forgets a source.
     pub(crate) fn remove(&self, token: u64, fd: Option<BorrowedFd<'_>>) {
         if let (Some(fd), Some(sleeper)) = (fd, &*self.0.sleeper.borrow()) {
-            sleeper.remove(fd);
+            sleeper.epoll.remove(fd);
         }
         // The source may be dropped here, and its channel with it: not under the borrow.
-        let source = self.0.queues.borrow_mut().remove(token);
-        drop(source);
+        let removed = self.0.queues.borrow_mut().remove(token);
+        drop(removed);
     }
 
     /// Has a source visited soon.
@@ -381,80 +396,100 @@ impl Waitset {
     /// Runs one event that needs no system call to be found.
     #[inline]
     fn step(&self) -> Result<bool, DispatchError> {
-        let streak = self.0.streak.get();
-        if streak >= LOOK_AROUND {
-            self.look_around(Some(Duration::ZERO))?;
-            self.rest_quiet();
-            // One polled event, so that those that are always pending do not starve those that are polled.
-            if self.poll_round() {
+        // Pending sources that turn out to have nothing are no events, but nor may they hold the caller for ever.
+        for _ in 0..LOOK_AROUND {
+            let worked = match self.next(|source| source.turn())? {
+                Some(Next::Task(task)) => {
+                    task(self).map_err(DispatchError::Callback)?;
+                    true
+                }
+                Some(Next::Source(token, source)) => self.visit(token, &*source),
+                Some(Next::Polled(_)) => true,
+                None => return Ok(false),
+            };
+            if worked {
                 return Ok(true);
             }
-        }
-        self.0.streak.set(streak + 1);
-        if self.0.remote.is_pending() {
-            self.drain_remote();
-        }
-        let item = self.0.queues.borrow_mut().pending.pop_front();
-        match item {
-            Some(Item::Task(task)) => task(self).map_err(DispatchError::Callback)?,
-            Some(Item::Source(token)) => self.visit(token),
-            None => return Ok(self.poll_round()),
         }
         Ok(true)
     }
 
-    /// Visits polled sources until one has something to do, each at most once.
+    /// Takes the next event. Polled sources are asked by `probe`.
     #[inline]
-    fn poll_round(&self) -> bool {
-        let mut left = self.0.queues.borrow().polled_len();
-        while left > 0 {
-            let Some((token, source)) = self.0.queues.borrow_mut().next_polled() else { break };
-            if source.turn() {
-                self.0.queues.borrow_mut().had_news(token);
-                return true;
+    fn next(&self, probe: impl Fn(&dyn Source) -> bool) -> Result<Option<Next>, DispatchError> {
+        let streak = self.0.streak.get();
+        if streak >= LOOK_AROUND {
+            self.look_around()?;
+            self.rest_quiet();
+            // One polled event, so that those that are always pending do not starve those that are polled.
+            if let Some(source) = self.poll_round(&probe) {
+                return Ok(Some(Next::Polled(source)));
             }
-            left -= 1;
         }
-        false
-    }
-
-    /// Visits a source that was pending.
-    fn visit(&self, token: u64) {
-        let Some(source) = self.0.queues.borrow_mut().taken(token) else { return };
-        let worked = source.turn();
-        let mut queues = self.0.queues.borrow_mut();
-        if source.is_polled() {
-            queues.make_polled(token);
-        } else if worked {
-            // Its descriptor told of an edge only; there may be more.
-            queues.make_pending(token);
-        }
-    }
-
-    fn next_ready(&self) -> Option<Event> {
+        self.0.streak.set(self.0.streak.get() + 1);
         if self.0.remote.is_pending() {
             self.drain_remote();
         }
-        let item = self.0.queues.borrow_mut().pending.pop_front();
-        let what = match item {
-            Some(Item::Task(task)) => What::Task(task),
-            Some(Item::Source(token)) => What::Source(token),
-            None => {
-                let mut left = self.0.queues.borrow().polled_len();
-                loop {
-                    if left == 0 {
-                        return None;
+        loop {
+            let item = self.0.queues.borrow_mut().pending.pop_front();
+            match item {
+                Some(Item::Task(task)) => return Ok(Some(Next::Task(task))),
+                Some(Item::Event(due)) => {
+                    if let Some(task) = due.take() {
+                        return Ok(Some(Next::Task(task)));
                     }
-                    let (token, source) = self.0.queues.borrow_mut().next_polled()?;
-                    if source.ready() {
-                        self.0.queues.borrow_mut().had_news(token);
-                        break What::Polled(source);
+                }
+                Some(Item::Source(token)) => {
+                    let source = self.0.queues.borrow_mut().taken(token);
+                    if let Some(source) = source {
+                        return Ok(Some(Next::Source(token, source)));
                     }
-                    left -= 1;
+                }
+                None => {
+                    if let Some(source) = self.poll_round(&probe) {
+                        return Ok(Some(Next::Polled(source)));
+                    }
+                    if self.0.queues.borrow().pending.is_empty() {
+                        return Ok(None);
+                    }
                 }
             }
+        }
+    }
+
+    /// Asks polled sources, each at most once, until one has something to do or something becomes pending meanwhile.
+    #[inline]
+    fn poll_round(&self, probe: impl Fn(&dyn Source) -> bool) -> Option<Rc<dyn Source>> {
+        let (mut left, pending) = {
+            let queues = self.0.queues.borrow();
+            (queues.polled_len(), queues.pending.len())
         };
-        Some(Event { waitset: self.clone(), what })
+        while left > 0 {
+            let (token, source) = self.0.queues.borrow_mut().next_polled()?;
+            let hit = probe(&*source);
+            let mut queues = self.0.queues.borrow_mut();
+            if hit {
+                queues.had_news(token);
+                return Some(source);
+            }
+            if queues.pending.len() > pending {
+                return None;
+            }
+            left -= 1;
+        }
+        None
+    }
+
+    /// Visits a source that was pending, and puts it back where it belongs, also if a handler unwinds.
+    fn visit(&self, token: u64, source: &dyn Source) -> bool {
+        if source.is_polled() {
+            self.0.queues.borrow_mut().make_polled(token);
+            return source.turn();
+        }
+        // Its descriptor told of an edge only; until nothing was found there may be more.
+        let mut again = Again { waitset: self, token, wanted: true };
+        again.wanted = source.turn();
+        again.wanted
     }
 
     /// Takes in what other threads have posted.
@@ -476,31 +511,31 @@ impl Waitset {
         queues.pending.extend(queue.tasks.into_iter().map(|task| Item::Task(task as Task)));
     }
 
-    /// Looks at other threads, timers and descriptors, waiting for the latter at most for `timeout`.
-    fn look_around(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
+    /// Looks at other threads, timers and descriptors, without blocking.
+    fn look_around(&self) -> Result<(), DispatchError> {
         self.0.streak.set(0);
         if self.0.remote.is_pending() {
             self.drain_remote();
         }
         self.run_timers();
         if self.0.sleeper.borrow().is_some() {
-            self.wait(timeout)?;
+            self.wait(Some(Duration::ZERO))?;
         }
         Ok(())
     }
 
     /// Waits in the kernel and makes pending what it tells of.
     fn wait(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
-        let mut ready = Vec::new();
-        self.with_sleeper(|sleeper| sleeper.wait(timeout, &mut ready))?;
-        for event in ready {
-            match event {
+        self.with_sleeper(|sleeper| sleeper.wait(timeout))?;
+        while let Some(ready) = self.with_sleeper(|sleeper| Ok(sleeper.next()))? {
+            match ready {
                 Ready::Bell => self.0.remote.silence(),
                 Ready::Source(token) => self.poke(token),
                 Ready::Watched(id) => {
                     let watched = self.with_sleeper(|sleeper| Ok(sleeper.watched(id)))?;
                     if let Some(watched) = watched {
                         watched.fired();
+                        self.with_sleeper(|sleeper| sleeper.rewatch(id, &*watched))?;
                     }
                 }
             }
@@ -511,56 +546,73 @@ impl Waitset {
         Ok(())
     }
 
-    /// Polls for the spin time, then blocks, until something is pending, `deadline` has passed, or `done`.
-    ///
-    /// `done` is asked after every round of polling: for callers that wait for one thing and run no others.
-    fn block(
-        &self,
-        deadline: Option<Instant>,
-        done: &dyn Fn() -> bool,
-    ) -> Result<(), DispatchError> {
-        let something =
-            || !self.0.queues.borrow().pending.is_empty() || self.0.remote.is_pending() || done();
-        if self.0.queues.borrow().polled_len() > 0 {
-            let started = Instant::now();
-            loop {
-                for _ in 0..SPINS_PER_LOOK {
-                    if something() || self.make_ready_pending() {
-                        return Ok(());
-                    }
-                    core::hint::spin_loop();
-                }
-                if started.elapsed() >= self.0.spin.get() {
-                    break;
-                }
-            }
-        }
-        let polled = self.0.queues.borrow().quiet(0);
-        let can_sleep = polled.iter().fold(true, |all, (_, source)| source.arm() && all);
-        if !polled.is_empty() {
-            barrier();
-        }
-        if self.make_ready_pending() || !can_sleep {
-            polled.iter().for_each(|(_, source)| source.disarm());
-            std::thread::yield_now();
+    /// Polls for the spin time, then blocks, until something is pending or `deadline` has passed.
+    fn block(&self, deadline: Option<Instant>) -> Result<(), DispatchError> {
+        let something = || !self.0.queues.borrow().pending.is_empty() || self.0.remote.is_pending();
+        let polled = self.0.queues.borrow().polled_len();
+        if polled > 0 && self.spin(|| something() || self.make_ready_pending(), polled) {
             return Ok(());
         }
-        for (token, _) in polled {
-            self.0.queues.borrow_mut().make_idle(token);
+        let mut resting = self.0.resting.take();
+        self.0.queues.borrow().all_polled(&mut resting);
+        let can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
+        if !resting.is_empty() {
+            barrier();
         }
+        if self.make_ready_pending() || something() || !can_sleep {
+            resting.iter().for_each(|(_, source)| source.disarm());
+            self.rested(resting);
+            std::thread::yield_now();
+            return if can_sleep { Ok(()) } else { self.look_around() };
+        }
+        for (token, _) in &resting {
+            self.0.queues.borrow_mut().make_idle(*token);
+        }
+        self.rested(resting);
+        self.sleep(deadline, true)
+    }
+
+    /// Looks until `hit` says so or the spin time is over; `visits` is what one look costs.
+    #[inline]
+    fn spin(&self, hit: impl Fn() -> bool, visits: usize) -> bool {
+        let (started, spin) = (Instant::now(), self.0.spin.get());
+        loop {
+            for _ in 0..SPINS_PER_LOOK.div_ceil(visits) {
+                if hit() {
+                    return true;
+                }
+                core::hint::spin_loop();
+            }
+            if started.elapsed() >= spin {
+                return false;
+            }
+        }
+    }
+
+    /// Blocks in the kernel until another thread, a descriptor, a timer or `deadline`, unless something is pending.
+    ///
+    /// The caller has armed what it waits for.
+    fn sleep(&self, deadline: Option<Instant>, timers: bool) -> Result<(), DispatchError> {
         self.with_sleeper(|_| Ok(()))?;
-        if self.0.remote.sleep() && !something() {
-            let now = Instant::now();
-            let next = [self.0.timers.borrow_mut().next(), deadline].into_iter().flatten().min();
-            let result = self.wait(next.map(|next| next.saturating_duration_since(now)));
+        if self.0.remote.sleep() {
+            let timer = if timers { self.0.timers.borrow_mut().next() } else { None };
+            let next = [timer, deadline].into_iter().flatten().min();
+            let result = self.wait(next.map(|at| at.saturating_duration_since(Instant::now())));
             self.0.remote.awake();
             result?;
         } else {
             self.0.remote.awake();
+            self.drain_remote();
         }
         self.0.streak.set(0);
         self.run_timers();
         Ok(())
+    }
+
+    /// Gives the collection back; what is dropped with it may run user code.
+    fn rested(&self, mut resting: Vec<Registered>) {
+        resting.clear();
+        self.0.resting.set(resting);
     }
 
     /// Makes pending the first polled source that has news.
@@ -579,19 +631,28 @@ impl Waitset {
 
     /// Arms polled sources that have been quiet for long, so that ten thousand of them cost a busy one nothing.
     fn rest_quiet(&self) {
-        let quiet = self.0.queues.borrow().quiet(QUIET_ROUNDS);
-        if quiet.is_empty() {
-            return;
-        }
-        let armed: Vec<_> = quiet.iter().map(|(_, source)| source.arm()).collect();
-        barrier();
-        for ((token, source), armed) in quiet.into_iter().zip(armed) {
-            if !armed || source.ready() {
-                source.disarm();
-            } else {
-                self.0.queues.borrow_mut().make_idle(token);
+        let mut quiet = self.0.resting.take();
+        self.0.queues.borrow_mut().quiet(&mut quiet);
+        if !quiet.is_empty() {
+            // Those that nobody would wake stay, and are not asked again soon.
+            quiet.retain(|(token, source)| {
+                let armed = source.arm();
+                if !armed {
+                    self.0.queues.borrow_mut().had_news(*token);
+                }
+                armed
+            });
+            barrier();
+            for (token, source) in &quiet {
+                if source.ready() {
+                    source.disarm();
+                    self.0.queues.borrow_mut().had_news(*token);
+                } else {
+                    self.0.queues.borrow_mut().make_idle(*token);
+                }
             }
         }
+        self.rested(quiet);
     }
 
     /// Waits until `done`, visiting only the source `token`; everything else stays pending.
@@ -622,44 +683,29 @@ impl Waitset {
         deadline: Option<Instant>,
     ) -> Result<(), DispatchError> {
         if source.is_polled() {
-            let started = Instant::now();
-            loop {
-                for _ in 0..SPINS_PER_LOOK {
-                    if source.ready() {
-                        return Ok(());
-                    }
-                    core::hint::spin_loop();
-                }
-                if started.elapsed() >= self.0.spin.get() {
-                    break;
-                }
+            if self.spin(|| source.ready(), 1) {
+                return Ok(());
             }
             source.arm();
             barrier();
         }
-        self.with_sleeper(|_| Ok(()))?;
-        if !source.ready() && self.0.remote.sleep() {
-            let timeout =
-                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let result = self.wait(timeout);
-            self.0.remote.awake();
-            result?;
-        } else {
-            self.0.remote.awake();
-            self.drain_remote();
+        let result = if source.ready() { Ok(()) } else { self.sleep(deadline, false) };
+        if source.is_polled() {
+            source.disarm();
+            self.0.queues.borrow_mut().make_polled(token);
         }
-        source.disarm();
-        self.0.queues.borrow_mut().make_polled_if(token, source.is_polled());
-        Ok(())
+        result
     }
 
     fn run_timers(&self) {
         if self.0.timers.borrow().is_empty() {
             return;
         }
-        let due = self.0.timers.borrow_mut().due(Instant::now());
-        let mut queues = self.0.queues.borrow_mut();
-        queues.pending.extend(due.into_iter().map(Item::Task));
+        let now = Instant::now();
+        let (mut timers, mut queues) = (self.0.timers.borrow_mut(), self.0.queues.borrow_mut());
+        while let Some(task) = timers.due(now) {
+            queues.pending.push_back(Item::Task(task));
+        }
     }
 
     fn with_sleeper<T>(&self, f: impl FnOnce(&mut Sleeper) -> io::Result<T>) -> io::Result<T> {
@@ -686,8 +732,32 @@ impl fmt::Debug for Waitset {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.remote.close();
-        let sources = self.queues.get_mut().take_all();
+        let sources = self.queues.get_mut().sources();
         sources.iter().for_each(|source| source.abandoned());
+    }
+}
+
+/// What [`Waitset::next`] takes.
+enum Next {
+    Task(Task),
+    /// It was pending; to be visited.
+    Source(u64, Rc<dyn Source>),
+    /// It was polled, and the probe said yes.
+    Polled(Rc<dyn Source>),
+}
+
+/// Puts a source back into the pending queue, if that is still wanted at the end of the scope.
+struct Again<'a> {
+    waitset: &'a Waitset,
+    token: u64,
+    wanted: bool,
+}
+
+impl Drop for Again<'_> {
+    fn drop(&mut self) {
+        if self.wanted {
+            self.waitset.0.queues.borrow_mut().make_pending(self.token);
+        }
     }
 }
 
@@ -695,7 +765,17 @@ impl Drop for Inner {
 #[derive(Clone)]
 pub(crate) struct WeakWaitset(Weak<Inner>);
 
+impl fmt::Debug for WeakWaitset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakWaitset").field("alive", &self.is_alive()).finish()
+    }
+}
+
 impl WeakWaitset {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
     pub(crate) fn upgrade(&self) -> Option<Waitset> {
         self.0.upgrade().map(Waitset)
     }
@@ -705,13 +785,8 @@ impl WeakWaitset {
 #[must_use]
 pub struct Event {
     waitset: Waitset,
-    what: What,
-}
-
-enum What {
-    Task(Task),
-    Source(u64),
-    Polled(Rc<dyn Source>),
+    /// Until it is run.
+    next: Option<Next>,
 }
 
 impl Event {
@@ -719,15 +794,27 @@ impl Event {
     ///
     /// # Errors
     /// What the event's callback returned.
-    pub fn run(self) -> Result<(), DispatchError> {
-        match self.what {
-            What::Task(task) => return task(&self.waitset).map_err(DispatchError::Callback),
-            What::Source(token) => self.waitset.visit(token),
-            What::Polled(source) => {
+    pub fn run(mut self) -> Result<(), DispatchError> {
+        match self.next.take() {
+            Some(Next::Task(task)) => task(&self.waitset).map_err(DispatchError::Callback)?,
+            Some(Next::Source(token, source)) => {
+                self.waitset.visit(token, &*source);
+            }
+            Some(Next::Polled(source)) => {
                 source.turn();
             }
+            None => {}
         }
         Ok(())
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // A polled source is still among the polled ones.
+        if let Some(Next::Source(token, _)) = self.next {
+            self.waitset.poke(token);
+        }
     }
 }
 

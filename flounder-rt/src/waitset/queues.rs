@@ -8,12 +8,13 @@
 //!                        v  |                                                |
 //!                        Idle ---- wake / edge ----> Pending ----------------'
 //! ```
-//! Sources are *persistent*: a visit does not unregister them. Tasks are single-shot. Pending is strictly first in, first
-//! out over both.
+//! Sources are *persistent*: a visit does not unregister them. Tasks and events are single-shot. Pending is strictly first
+//! in, first out over all of them.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::waitset::event::Due;
 use crate::waitset::{Source, Task};
 
 /// Where a source stands.
@@ -31,19 +32,39 @@ pub(crate) enum Standing {
 pub(crate) enum Item {
     Task(Task),
     Source(u64),
+    Event(Due),
 }
+
+/// A source with its token.
+pub(crate) type Registered = (u64, Rc<dyn Source>);
 
 struct Slot {
     generation: u32,
     entry: Option<Entry>,
 }
 
-struct Entry {
+enum Entry {
+    Source(Place),
+    /// A task that waits for its descriptor.
+    Once(Task),
+}
+
+struct Place {
     source: Rc<dyn Source>,
     standing: Standing,
     /// Rounds without news, while polled.
     quiet: u32,
+    /// While polled: where in `Queues::polled`.
+    at: usize,
 }
+
+/// A polled source is put to rest after this many visits to all of them together without news from it, but within the
+/// following bounds of rounds.
+const QUIET_VISITS: usize = 65_536;
+const QUIET_ROUNDS: core::ops::RangeInclusive<usize> = 16..=4096;
+
+/// So many cancelled entries may lie in the pending queue, besides as many as there are others.
+const SLACK: usize = 64;
 
 /// The sources and what is pending.
 #[derive(Default)]
@@ -51,51 +72,111 @@ pub(crate) struct Queues {
     slots: Vec<Slot>,
     free: Vec<u32>,
     pub(crate) pending: VecDeque<Item>,
+    /// Entries of `pending` that were cancelled since it was last swept, at most.
+    cancelled: usize,
+    /// `slots[polled[i]].at == i`
     polled: Vec<u32>,
     /// Where the next round of polling begins: behind the last one visited.
     cursor: usize,
+    /// Visits since the quiet were last looked for.
+    visits: usize,
 }
 
 impl Queues {
     /// Adds a source, idle, and returns its token.
     pub(crate) fn insert(&mut self, source: Rc<dyn Source>) -> u64 {
-        let entry = Some(Entry { source, standing: Standing::Idle, quiet: 0 });
-        let index = if let Some(index) = self.free.pop() {
-            self.slots[index as usize].entry = entry;
-            index
-        } else {
-            self.slots.push(Slot { generation: 0, entry });
-            u32::try_from(self.slots.len() - 1).expect("fewer sources than 2^32 fit in memory")
-        };
-        u64::from(self.slots[index as usize].generation) << 32 | u64::from(index)
+        self.put(Entry::Source(Place { source, standing: Standing::Idle, quiet: 0, at: 0 }))
     }
 
-    /// Forgets a source; its token is never valid again (for 2^31 reuses of the slot).
-    pub(crate) fn remove(&mut self, token: u64) -> Option<Rc<dyn Source>> {
-        let index = self.index(token)?;
+    /// Adds a task that becomes pending, once, by [`make_pending`](Self::make_pending).
+    pub(crate) fn insert_once(&mut self, task: Task) -> u64 {
+        self.put(Entry::Once(task))
+    }
+
+    fn put(&mut self, entry: Entry) -> u64 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, entry: None });
+            u32::try_from(self.slots.len() - 1).expect("fewer sources than 2^32 fit in memory")
+        });
+        self.slots[index as usize].entry = Some(entry);
+        self.token(index)
+    }
+
+    /// Forgets a source or a task; its token is never valid again (for 2^31 reuses of the slot). What comes back may run
+    /// user code when it is dropped.
+    pub(crate) fn remove(&mut self, token: u64) -> Removed {
+        let Some(index) = self.index(token) else { return Removed::default() };
         let slot = &mut self.slots[index as usize];
-        let entry = slot.entry.take()?;
-        slot.generation = (slot.generation + 1) & 0x7fff_ffff;
-        if entry.standing == Standing::Polled {
-            self.unpoll(index);
+        let entry = slot.entry.take();
+        if entry.is_none() {
+            return Removed::default();
         }
+        slot.generation = (slot.generation + 1) & 0x7fff_ffff;
         self.free.push(index);
-        Some(entry.source)
+        let mut stale = Vec::new();
+        if let Some(Entry::Source(place)) = &entry {
+            match place.standing {
+                Standing::Polled => {
+                    let at = place.at;
+                    self.unpoll(at);
+                }
+                Standing::Pending => stale = self.cancel(),
+                Standing::Idle => {}
+            }
+        }
+        Removed { entry, _stale: stale }
+    }
+
+    /// An entry of the pending queue is void from now on. Once most are, they are taken out; the caller drops them.
+    pub(crate) fn cancel(&mut self) -> Vec<Item> {
+        self.cancelled += 1;
+        if self.cancelled < SLACK + self.pending.len() / 2 {
+            return Vec::new();
+        }
+        self.cancelled = 0;
+        let (live, stale): (VecDeque<_>, VecDeque<_>) =
+            core::mem::take(&mut self.pending).into_iter().partition(|item| self.is_live(item));
+        self.pending = live;
+        stale.into()
+    }
+
+    fn is_live(&self, item: &Item) -> bool {
+        match item {
+            Item::Task(_) => true,
+            Item::Source(token) => self.source(*token).is_some(),
+            Item::Event(due) => due.is_live(),
+        }
     }
 
     pub(crate) fn source(&self, token: u64) -> Option<&Rc<dyn Source>> {
         let index = self.index(token)?;
-        self.slots[index as usize].entry.as_ref().map(|entry| &entry.source)
+        match self.slots[index as usize].entry.as_ref()? {
+            Entry::Source(place) => Some(&place.source),
+            Entry::Once(_) => None,
+        }
     }
 
-    /// Puts a source at the tail of the pending queue; returns its standing before, if it exists.
-    pub(crate) fn make_pending(&mut self, token: u64) -> Option<Standing> {
+    fn place(&mut self, token: u64) -> Option<&mut Place> {
         let index = self.index(token)?;
-        let entry = self.slots[index as usize].entry.as_mut()?;
-        let before = core::mem::replace(&mut entry.standing, Standing::Pending);
+        match self.slots[index as usize].entry.as_mut()? {
+            Entry::Source(place) => Some(place),
+            Entry::Once(_) => None,
+        }
+    }
+
+    /// Puts a source, or a task that waited, at the tail of the pending queue; returns the standing of a source before.
+    pub(crate) fn make_pending(&mut self, token: u64) -> Option<Standing> {
+        let Some(place) = self.place(token) else {
+            if let Some(Entry::Once(task)) = self.remove(token).entry {
+                self.pending.push_back(Item::Task(task));
+            }
+            return None;
+        };
+        let before = core::mem::replace(&mut place.standing, Standing::Pending);
+        let at = place.at;
         match before {
             Standing::Pending => return Some(before),
-            Standing::Polled => self.unpoll(index),
+            Standing::Polled => self.unpoll(at),
             Standing::Idle => {}
         }
         self.pending.push_back(Item::Source(token));
@@ -104,39 +185,32 @@ impl Queues {
 
     /// Puts a source among the polled ones. One that is in the pending queue stays there.
     pub(crate) fn make_polled(&mut self, token: u64) {
-        let Some(index) = self.index(token) else { return };
-        let Some(entry) = self.slots[index as usize].entry.as_mut() else { return };
-        entry.quiet = 0;
-        if entry.standing == Standing::Idle {
-            entry.standing = Standing::Polled;
-            self.polled.push(index);
+        let at = self.polled.len();
+        let Some(place) = self.place(token) else { return };
+        place.quiet = 0;
+        if place.standing == Standing::Idle {
+            place.standing = Standing::Polled;
+            place.at = at;
+            self.polled.push(token as u32);
         }
     }
 
     /// A pending source has been taken from the queue.
     pub(crate) fn taken(&mut self, token: u64) -> Option<Rc<dyn Source>> {
-        let index = self.index(token)?;
-        let entry = self.slots[index as usize].entry.as_mut()?;
-        if entry.standing == Standing::Pending {
-            entry.standing = Standing::Idle;
+        let place = self.place(token)?;
+        if place.standing == Standing::Pending {
+            place.standing = Standing::Idle;
         }
-        Some(Rc::clone(&entry.source))
-    }
-
-    /// Puts a source among the polled ones, if that is what it is.
-    pub(crate) fn make_polled_if(&mut self, token: u64, polled: bool) {
-        if polled {
-            self.make_polled(token);
-        }
+        Some(Rc::clone(&place.source))
     }
 
     /// Puts a polled source to rest.
     pub(crate) fn make_idle(&mut self, token: u64) {
-        let Some(index) = self.index(token) else { return };
-        let Some(entry) = self.slots[index as usize].entry.as_mut() else { return };
-        if entry.standing == Standing::Polled {
-            entry.standing = Standing::Idle;
-            self.unpoll(index);
+        let Some(place) = self.place(token) else { return };
+        if place.standing == Standing::Polled {
+            place.standing = Standing::Idle;
+            let at = place.at;
+            self.unpoll(at);
         }
     }
 
@@ -147,43 +221,67 @@ impl Queues {
 
     /// The polled source behind the last one visited.
     #[inline]
-    pub(crate) fn next_polled(&mut self) -> Option<(u64, Rc<dyn Source>)> {
+    pub(crate) fn next_polled(&mut self) -> Option<Registered> {
         if self.cursor >= self.polled.len() {
             self.cursor = 0;
         }
         let index = *self.polled.get(self.cursor)?;
         self.cursor += 1;
-        let slot = &mut self.slots[index as usize];
-        let entry = slot.entry.as_mut().expect("a polled slot holds a source");
-        entry.quiet += 1;
-        Some((u64::from(slot.generation) << 32 | u64::from(index), Rc::clone(&entry.source)))
+        self.visits += 1;
+        let token = self.token(index);
+        let place = self.place(token).expect("a polled slot holds a source");
+        place.quiet = place.quiet.saturating_add(1);
+        Some((token, Rc::clone(&place.source)))
     }
 
-    /// A polled source had news.
+    /// A polled source had news, or has to be taken for one that had.
     #[inline]
     pub(crate) fn had_news(&mut self, token: u64) {
-        if let Some(index) = self.index(token)
-            && let Some(entry) = self.slots[index as usize].entry.as_mut()
-        {
-            entry.quiet = 0;
+        if let Some(place) = self.place(token) {
+            place.quiet = 0;
         }
     }
 
-    /// The polled sources without news for at least `rounds`.
-    pub(crate) fn quiet(&self, rounds: u32) -> Vec<(u64, Rc<dyn Source>)> {
-        let entries = self.polled.iter().filter_map(|index| {
-            let slot = &self.slots[*index as usize];
-            let entry = slot.entry.as_ref()?;
-            let token = u64::from(slot.generation) << 32 | u64::from(*index);
-            (entry.quiet >= rounds).then(|| (token, Rc::clone(&entry.source)))
-        });
-        entries.collect()
+    /// Collects the polled sources.
+    pub(crate) fn all_polled(&self, into: &mut Vec<Registered>) {
+        self.polled_where(into, |_| true);
+    }
+
+    /// Collects the polled sources that have had no news for long. A constant cost for each visit before.
+    pub(crate) fn quiet(&mut self, into: &mut Vec<Registered>) {
+        let polled = self.polled.len();
+        if polled == 0 || self.visits < polled {
+            return;
+        }
+        self.visits = 0;
+        let rounds = (QUIET_VISITS / polled).clamp(*QUIET_ROUNDS.start(), *QUIET_ROUNDS.end());
+        self.polled_where(into, |place| place.quiet as usize >= rounds);
+    }
+
+    fn polled_where(&self, into: &mut Vec<Registered>, wanted: impl Fn(&Place) -> bool) {
+        into.extend(self.polled.iter().filter_map(|index| {
+            match self.slots[*index as usize].entry.as_ref()? {
+                Entry::Source(place) if wanted(place) => {
+                    Some((self.token(*index), Rc::clone(&place.source)))
+                }
+                _ => None,
+            }
+        }));
     }
 
     /// Every source, for the end of the waitset.
-    pub(crate) fn take_all(&mut self) -> Vec<Rc<dyn Source>> {
-        self.polled.clear();
-        self.slots.drain(..).filter_map(|slot| slot.entry).map(|entry| entry.source).collect()
+    pub(crate) fn sources(&self) -> Vec<Rc<dyn Source>> {
+        let entries = self.slots.iter().filter_map(|slot| slot.entry.as_ref());
+        let sources = entries.filter_map(|entry| match entry {
+            Entry::Source(place) => Some(Rc::clone(&place.source)),
+            Entry::Once(_) => None,
+        });
+        sources.collect()
+    }
+
+    #[inline]
+    fn token(&self, index: u32) -> u64 {
+        u64::from(self.slots[index as usize].generation) << 32 | u64::from(index)
     }
 
     #[inline]
@@ -192,12 +290,125 @@ impl Queues {
         (self.slots.get(index as usize)?.generation == (token >> 32) as u32).then_some(index)
     }
 
-    fn unpoll(&mut self, index: u32) {
-        if let Some(at) = self.polled.iter().position(|other| *other == index) {
-            self.polled.remove(at);
-            if at < self.cursor {
-                self.cursor -= 1;
+    /// Takes the source at `at` out of the polled ones. Those that were not visited in this round yet are still to be
+    /// visited in it: the hole is filled with the one visited last, and the hole this makes with the one at the tail.
+    fn unpoll(&mut self, mut at: usize) {
+        if at < self.cursor {
+            self.cursor -= 1;
+            self.settle(self.cursor, at);
+            at = self.cursor;
+        }
+        let tail = self.polled.len() - 1;
+        self.settle(tail, at);
+        self.polled.truncate(tail);
+    }
+
+    /// Moves the polled entry at `from` to `to`.
+    fn settle(&mut self, from: usize, to: usize) {
+        if from == to {
+            return;
+        }
+        let index = self.polled[from];
+        self.polled[to] = index;
+        if let Some(Entry::Source(place)) = &mut self.slots[index as usize].entry {
+            place.at = to;
+        }
+    }
+}
+
+/// What [`Queues::remove`] gives back, to be dropped where user code may run.
+#[derive(Default)]
+pub(crate) struct Removed {
+    entry: Option<Entry>,
+    _stale: Vec<Item>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Still;
+
+    impl Source for Still {
+        fn turn(&self) -> bool {
+            false
+        }
+        fn ready(&self) -> bool {
+            false
+        }
+        fn arm(&self) -> bool {
+            true
+        }
+        fn disarm(&self) {}
+        fn is_polled(&self) -> bool {
+            true
+        }
+        fn peer_died(&self) {}
+        fn abandoned(&self) {}
+    }
+
+    fn polled(queues: &mut Queues, count: usize) -> Vec<u64> {
+        let tokens: Vec<_> = (0..count).map(|_| queues.insert(Rc::new(Still))).collect();
+        tokens.iter().for_each(|token| queues.make_polled(*token));
+        tokens
+    }
+
+    fn next(queues: &mut Queues) -> u64 {
+        queues.next_polled().expect("something is polled").0
+    }
+
+    #[test]
+    fn taking_one_out_skips_nobody_in_the_round() {
+        for visited in 0..=7 {
+            for out in 0..7 {
+                let mut queues = Queues::default();
+                let tokens = polled(&mut queues, 7);
+                let mut seen: Vec<_> = (0..visited).map(|_| next(&mut queues)).collect();
+                queues.make_idle(tokens[out]);
+                let left = 7 - visited - usize::from(!seen.contains(&tokens[out]));
+                seen.extend((0..left).map(|_| next(&mut queues)));
+                for (i, token) in tokens.iter().enumerate().filter(|(i, _)| *i != out) {
+                    let times = seen.iter().filter(|other| *other == token).count();
+                    assert_eq!(times, 1, "source {i}, {visited} visited, {out} taken out");
+                }
             }
         }
+    }
+
+    #[test]
+    fn ten_thousand_leave_and_come_back_quickly() {
+        let mut queues = Queues::default();
+        let tokens = polled(&mut queues, 10_000);
+        for _ in 0..20 {
+            tokens.iter().for_each(|token| queues.make_idle(*token));
+            assert_eq!(queues.polled_len(), 0);
+            tokens.iter().rev().for_each(|token| queues.make_polled(*token));
+            assert_eq!(queues.polled_len(), 10_000);
+        }
+    }
+
+    #[test]
+    fn a_removed_token_is_never_valid_again() {
+        let mut queues = Queues::default();
+        let old = queues.insert(Rc::new(Still));
+        assert!(queues.remove(old).entry.is_some());
+        let new = queues.insert(Rc::new(Still));
+        assert_ne!(old, new);
+        assert!(queues.remove(old).entry.is_none());
+        assert_eq!(queues.make_pending(old), None);
+        assert_eq!(queues.make_pending(new), Some(Standing::Idle));
+        assert_eq!(queues.make_pending(new), Some(Standing::Pending));
+        assert_eq!(queues.pending.len(), 1);
+    }
+
+    #[test]
+    fn sources_that_come_and_go_while_pending_leave_nothing_behind() {
+        let mut queues = Queues::default();
+        for _ in 0..10_000 {
+            let token = queues.insert(Rc::new(Still));
+            queues.make_pending(token);
+            drop(queues.remove(token));
+        }
+        assert!(queues.pending.len() < 1000, "{} entries", queues.pending.len());
     }
 }

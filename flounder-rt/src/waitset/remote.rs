@@ -1,13 +1,13 @@
 //! The side of a waitset that other threads see.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::sync::OnceLock;
 
 use parking_lot::Mutex;
-use rustix::event::{EventfdFlags, eventfd};
 
 use crate::notify::Wake;
+use crate::waitset::gate::Gate;
+use crate::waitset::sleeper::Bell;
 use crate::waitset::{Outcome, Waitset};
 
 /// Work for a waitset's thread.
@@ -16,14 +16,11 @@ pub(crate) type SendTask = Box<dyn FnOnce(&Waitset) -> Outcome + Send>;
 /// A handle to a waitset for other threads: posts work to it and wakes its sources.
 ///
 /// After the waitset is gone, what is posted is dropped.
-#[derive(Default)]
 pub struct Remote {
-    /// Something is in the queue. Set after the push, cleared before the drain.
-    pending: AtomicBool,
-    /// The waitset blocks, or is about to, and wants its bell rung.
-    asleep: AtomicBool,
+    gate: Gate,
     queue: Mutex<Queue>,
-    bell: OnceLock<OwnedFd>,
+    /// Made before the waitset first sleeps.
+    bell: OnceLock<Bell>,
 }
 
 /// What others have put in.
@@ -46,38 +43,44 @@ pub(crate) enum Signal {
 impl Remote {
     /// Runs `task` on the waitset's thread, from its dispatch.
     pub fn post(&self, task: impl FnOnce(&Waitset) -> Outcome + Send + 'static) {
-        self.push(|queue| queue.tasks.push(Box::new(task)));
+        drop(self.offer(Box::new(task)));
     }
 
-    fn push(&self, put: impl FnOnce(&mut Queue)) {
+    /// As [`post`](Self::post), but gives the task back if the waitset is gone.
+    pub(crate) fn offer(&self, task: SendTask) -> Result<(), SendTask> {
+        self.push(task, |queue, task| queue.tasks.push(task))
+    }
+
+    fn push<T>(&self, what: T, put: impl FnOnce(&mut Queue, T)) -> Result<(), T> {
         {
             let mut queue = self.queue.lock();
             if queue.closed {
-                return;
+                return Err(what);
             }
-            put(&mut queue);
+            put(&mut queue, what);
         }
-        // SYNC remote-sleep: `pending` then `asleep` here, `asleep` then `pending` in `sleep`; SeqCst on all four, so
-        // at least one side sees the other and no wake-up is lost.
-        self.pending.store(true, Ordering::SeqCst);
-        if self.asleep.load(Ordering::SeqCst)
+        if self.gate.announce()
             && let Some(bell) = self.bell.get()
         {
-            // A full counter would be a bell that rings already; nobody else holds this descriptor.
-            let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+            bell.ring();
         }
+        Ok(())
+    }
+
+    fn signal(&self, token: u64, signal: Signal) {
+        // A waitset that is gone has no sources.
+        let _ = self.push((token, signal), |queue, signal| queue.signals.push(signal));
     }
 
     /// Whether there is something to drain. One load.
     #[inline]
     pub(crate) fn is_pending(&self) -> bool {
-        // SYNC remote-queue: only a hint; the queue itself is under its lock.
-        self.pending.load(Ordering::Relaxed)
+        self.gate.is_pending()
     }
 
     /// Takes everything.
     pub(crate) fn drain(&self) -> Queue {
-        self.pending.store(false, Ordering::SeqCst);
+        self.gate.clear();
         let mut queue = self.queue.lock();
         Queue {
             tasks: core::mem::take(&mut queue.tasks),
@@ -88,30 +91,27 @@ impl Remote {
 
     /// The waitset is about to block: returns false if it must look again instead.
     pub(crate) fn sleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        !self.pending.load(Ordering::SeqCst)
+        self.gate.sleep()
     }
 
     /// The waitset is awake.
     pub(crate) fn awake(&self) {
-        // SYNC remote-sleep: late visibility costs a needless ring, nothing else.
-        self.asleep.store(false, Ordering::Relaxed);
+        self.gate.awake();
     }
 
-    /// The descriptor that becomes readable when the sleeping waitset must wake.
-    pub(crate) fn bell(&self) -> rustix::io::Result<&OwnedFd> {
+    /// What rings when the sleeping waitset must wake.
+    pub(crate) fn bell(&self) -> io::Result<&Bell> {
         if let Some(bell) = self.bell.get() {
             return Ok(bell);
         }
-        let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let made = Bell::new()?;
         Ok(self.bell.get_or_init(|| made))
     }
 
     /// Silences the bell after a wake-up.
     pub(crate) fn silence(&self) {
         if let Some(bell) = self.bell.get() {
-            let mut count = [0; 8];
-            let _ = rustix::io::read(bell, &mut count);
+            bell.silence();
         }
     }
 
@@ -126,13 +126,19 @@ impl Remote {
     }
 }
 
+impl Default for Remote {
+    fn default() -> Self {
+        Self { gate: Gate::new(), queue: Mutex::default(), bell: OnceLock::new() }
+    }
+}
+
 impl Wake for Remote {
     fn wake(&self, token: u64) {
-        self.push(|queue| queue.signals.push((token, Signal::Wake)));
+        self.signal(token, Signal::Wake);
     }
 
     fn peer_died(&self, token: u64) {
-        self.push(|queue| queue.signals.push((token, Signal::PeerDied)));
+        self.signal(token, Signal::PeerDied);
     }
 }
 

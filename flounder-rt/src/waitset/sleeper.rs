@@ -1,12 +1,14 @@
 //! Blocking: one epoll set for the bell, for sources with descriptors, and for what drivers watch.
 
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
-use rustix::event::{Timespec, epoll};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
 
 /// A descriptor that a driver wants watched, for as long as it keeps the object alive.
 pub trait Watched: Send + Sync {
@@ -30,27 +32,55 @@ const BELL: u64 = u64::MAX;
 const WATCHED: u64 = 1 << 63;
 const EVENTS: usize = 64;
 
-pub(crate) struct Sleeper {
-    epoll: OwnedFd,
-    watched: HashMap<u64, Weak<dyn Watched>>,
-    next: u64,
-    events: Vec<epoll::Event>,
+/// No wait is longer: the kernel takes no arbitrary numbers, and those who wait look again anyway.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What wakes a thread that blocks in the kernel.
+#[derive(Debug)]
+pub(crate) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// Rings until silenced.
+    pub(crate) fn ring(&self) {
+        // A full counter would be a bell that rings already; nobody else holds this descriptor.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    pub(crate) fn silence(&self) {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.0, &mut count);
+    }
 }
 
-impl Sleeper {
-    pub(crate) fn new(bell: &OwnedFd) -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
-        Ok(Self { epoll, watched: HashMap::new(), next: 0, events: Vec::with_capacity(EVENTS) })
+/// A set of descriptors to wait for.
+pub(crate) struct Epoll(OwnedFd);
+
+/// What a wait has found and nobody has taken yet.
+#[derive(Default)]
+pub(crate) struct Found {
+    ready: Vec<Ready>,
+    taken: usize,
+}
+
+impl Epoll {
+    pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
+        let epoll = Self(epoll::create(epoll::CreateFlags::CLOEXEC)?);
+        epoll.add(bell.0.as_fd(), BELL, EventFlags::IN)?;
+        Ok(epoll)
+    }
+
+    fn add(&self, fd: BorrowedFd<'_>, data: u64, flags: EventFlags) -> io::Result<()> {
+        Ok(epoll::add(&self.0, fd, EventData::new_u64(data), flags)?)
     }
 
     /// Watches a source's descriptor for edges in both directions.
     pub(crate) fn add_source(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let flags = epoll::EventFlags::IN
-            | epoll::EventFlags::OUT
-            | epoll::EventFlags::RDHUP
-            | epoll::EventFlags::ET;
-        Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), flags)?)
+        let both = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        self.add(fd, token, both)
     }
 
     /// Watches a descriptor once for what `flags` name.
@@ -58,18 +88,76 @@ impl Sleeper {
         &self,
         fd: BorrowedFd<'_>,
         token: u64,
-        flags: epoll::EventFlags,
+        flags: EventFlags,
     ) -> io::Result<()> {
-        let flags = flags | epoll::EventFlags::ONESHOT;
-        Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), flags)?)
+        self.add(fd, token, flags | EventFlags::ONESHOT)
     }
 
-    /// Stops watching a descriptor. A descriptor that is closed is forgotten by the kernel.
+    /// Stops watching a descriptor. A descriptor of which no copy is open is forgotten by the kernel.
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
-        let _ = epoll::delete(&self.epoll, fd);
+        let _ = epoll::delete(&self.0, fd);
+    }
+
+    /// Waits for events, at most for `timeout`. A signal ends the wait without one.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, found: &mut Found) -> io::Result<()> {
+        let timeout = timeout.map(|time| {
+            let time = time.min(LONGEST);
+            Timespec {
+                tv_sec: i64::try_from(time.as_secs()).expect("a day is short"),
+                tv_nsec: i64::from(time.subsec_nanos()),
+            }
+        });
+        found.taken = 0;
+        found.ready.clear();
+        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
+        match epoll::wait(&self.0, &mut events, timeout.as_ref()) {
+            Ok((events, _)) => found.ready.extend(events.iter().map(Ready::of)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
+impl Ready {
+    fn of(event: &epoll::Event) -> Self {
+        match event.data.u64() {
+            BELL => Self::Bell,
+            data if data & WATCHED != 0 => Self::Watched(data & !WATCHED),
+            token => Self::Source(token),
+        }
+    }
+}
+
+impl Iterator for Found {
+    type Item = Ready;
+
+    fn next(&mut self) -> Option<Ready> {
+        let ready = self.ready.get(self.taken).copied();
+        self.taken += usize::from(ready.is_some());
+        ready
+    }
+}
+
+/// The kernel's side of a waitset of one thread.
+pub(crate) struct Sleeper {
+    pub(crate) epoll: Epoll,
+    watched: HashMap<u64, Weak<dyn Watched>>,
+    next: u64,
+    found: Found,
+}
+
+impl Sleeper {
+    pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
+        let epoll = Epoll::new(bell)?;
+        Ok(Self { epoll, watched: HashMap::new(), next: 0, found: Found::default() })
     }
 
     /// Watches what a driver wants watched; a second time is a no-op.
+    ///
+    /// The kernel reports a descriptor as long as any copy of it is open, also one in another process, when ours is closed
+    /// and can no longer be taken out of the set. Therefore each report is the last one until [`fired`](Self::fired) asks
+    /// for the next: one that is gone costs one needless wake-up, not a processor.
     pub(crate) fn watch(&mut self, watched: &Arc<dyn Watched>) -> io::Result<()> {
         self.watched.retain(|_, other| other.strong_count() > 0);
         let weak = Arc::downgrade(watched);
@@ -78,8 +166,7 @@ impl Sleeper {
         }
         let id = self.next;
         self.next += 1;
-        let data = epoll::EventData::new_u64(WATCHED | id);
-        epoll::add(&self.epoll, watched.fd(), data, epoll::EventFlags::IN)?;
+        self.epoll.add_once(watched.fd(), WATCHED | id, EventFlags::IN)?;
         self.watched.insert(id, weak);
         Ok(())
     }
@@ -88,36 +175,25 @@ impl Sleeper {
         self.watched.get(&id)?.upgrade()
     }
 
-    /// Waits for events, at most for `timeout`, and appends them to `ready`. A signal ends the wait without one.
-    pub(crate) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        ready: &mut Vec<Ready>,
-    ) -> io::Result<()> {
-        let timeout = timeout.map(|time| Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(time.subsec_nanos()),
-        });
-        self.events.clear();
-        match epoll::wait(
-            &self.epoll,
-            rustix::buffer::spare_capacity(&mut self.events),
-            timeout.as_ref(),
-        ) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        ready.extend(self.events.iter().map(|event| match event.data.u64() {
-            BELL => Ready::Bell,
-            data if data & WATCHED != 0 => Ready::Watched(data & !WATCHED),
-            token => Ready::Source(token),
-        }));
-        Ok(())
+    /// Has a descriptor that has fired watched on.
+    pub(crate) fn rewatch(&self, id: u64, watched: &dyn Watched) -> io::Result<()> {
+        let data = EventData::new_u64(WATCHED | id);
+        let flags = EventFlags::IN | EventFlags::ONESHOT;
+        Ok(epoll::modify(&self.epoll.0, watched.fd(), data, flags)?)
+    }
+
+    /// Waits for events, at most for `timeout`; [`next`](Self::next) gives them.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.epoll.wait(timeout, &mut self.found)
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Ready> {
+        self.found.next()
     }
 }
 
 impl core::fmt::Debug for Sleeper {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Sleeper").field("epoll", &self.epoll.as_raw_fd()).finish_non_exhaustive()
+        f.debug_struct("Sleeper").field("epoll", &self.epoll.0.as_raw_fd()).finish_non_exhaustive()
     }
 }

@@ -5,28 +5,44 @@ use core::time::Duration;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
-use crate::waitset::{Outcome, Task, Waitset};
+use crate::waitset::{Outcome, Task, Waitset, WeakWaitset};
 
-#[derive(Default)]
-pub(crate) struct Timers {
+/// So many cancelled timers may stay in the heap, besides as many as there are others.
+const SLACK: usize = 64;
+
+/// A delay that leads beyond the end of the clock is cut to this.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Tasks of any kind with their times.
+pub(crate) struct Timers<T> {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Cancelled timers are absent here and skipped when their turn comes.
-    tasks: HashMap<u64, Task>,
+    tasks: HashMap<u64, T>,
     next: u64,
 }
 
-impl Timers {
+impl<T> Timers<T> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    fn insert(&mut self, at: Instant, task: Task) -> u64 {
+    pub(crate) fn insert(&mut self, delay: Duration, task: T) -> u64 {
+        let now = Instant::now();
         let id = self.next;
         self.next += 1;
-        self.heap.push(Reverse((at, id)));
+        self.heap.push(Reverse((now.checked_add(delay).unwrap_or(now + FAR), id)));
         self.tasks.insert(id, task);
         id
+    }
+
+    /// Takes a timer back, if it has not fired.
+    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
+        let task = self.tasks.remove(&id)?;
+        if self.heap.len() > 2 * self.tasks.len() + SLACK {
+            self.heap.retain(|Reverse((_, id))| self.tasks.contains_key(id));
+        }
+        Some(task)
     }
 
     /// When the earliest is due.
@@ -40,28 +56,32 @@ impl Timers {
         None
     }
 
-    /// Takes those that are due, earliest first.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<Task> {
-        let mut due = Vec::new();
-        while self.next().is_some_and(|at| at <= now) {
-            let Some(Reverse((_, id))) = self.heap.pop() else { break };
-            due.extend(self.tasks.remove(&id));
-        }
-        due
+    /// Takes the earliest, if it is due.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<T> {
+        self.next().filter(|at| *at <= now)?;
+        let Reverse((_, id)) = self.heap.pop()?;
+        self.tasks.remove(&id)
+    }
+}
+
+impl<T> Default for Timers<T> {
+    fn default() -> Self {
+        Self { heap: BinaryHeap::new(), tasks: HashMap::new(), next: 0 }
     }
 }
 
 /// A timer that was set. Dropping it changes nothing; the timer fires all the same.
 #[derive(Debug)]
 pub struct Timer {
-    waitset: Waitset,
+    waitset: WeakWaitset,
     id: u64,
 }
 
 impl Timer {
     /// Cancels it; returns whether it had not fired.
     pub fn cancel(self) -> bool {
-        let task = self.waitset.0.timers.borrow_mut().tasks.remove(&self.id);
+        let Some(waitset) = self.waitset.upgrade() else { return false };
+        let task: Option<Task> = waitset.0.timers.borrow_mut().remove(self.id);
         task.is_some()
     }
 }
@@ -77,7 +97,30 @@ impl Waitset {
     /// # Ok::<(), flounder_rt::DispatchError>(())
     /// ```
     pub fn after(&self, delay: Duration, task: impl FnOnce(&Self) -> Outcome + 'static) -> Timer {
-        let id = self.0.timers.borrow_mut().insert(Instant::now() + delay, Box::new(task));
-        Timer { waitset: self.clone(), id }
+        let id = self.0.timers.borrow_mut().insert(delay, Box::new(task));
+        Timer { waitset: self.downgrade(), id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancelled_timers_leave_nothing_behind() {
+        let mut timers = Timers::default();
+        for _ in 0..10_000 {
+            let id = timers.insert(Duration::from_secs(60), ());
+            assert_eq!(timers.remove(id), Some(()));
+        }
+        assert!(timers.heap.len() < 1000, "{} entries", timers.heap.len());
+        assert!(timers.next().is_none());
+    }
+
+    #[test]
+    fn a_delay_beyond_the_end_of_the_clock_is_far_away() {
+        let mut timers = Timers::default();
+        timers.insert(Duration::MAX, ());
+        assert!(timers.next().is_some_and(|at| at > Instant::now() + Duration::from_secs(3600)));
     }
 }

@@ -1,0 +1,454 @@
+//! A waitset that several threads serve (TN-011 section 4.1: "multi-threaded delivery").
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::waitset::crew::{Crew, Kernel, Wait};
+use crate::waitset::sleeper::{Bell, Epoll, Found, Ready};
+use crate::waitset::timers::Timers;
+use crate::waitset::{ChannelState, DispatchError, EventError, Interest, Outcome};
+
+type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
+
+/// Events for any number of threads. Cheap to clone: clones are the same waitset.
+///
+/// Each event is delivered once, to one of the threads that dispatch; events are handed out in the order in which they
+/// became pending, but handlers run side by side, so what one event starts may end after what the next one does. One of the
+/// idle threads blocks in the kernel, the others in the waitset; a thread that is busy with a long handler stops nobody.
+/// No lock is held while a closure runs; one that panics unwinds into its thread's `dispatch` and harms nothing else.
+///
+/// It takes only closures that are `Send`. A binding belongs to one thread and so cannot be served from here; it stays with
+/// the [`Waitset`](crate::Waitset) of its thread, and work for many threads is posted here from its handlers.
+///
+/// ```
+/// use flounder_rt::SharedWaitset;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use std::sync::Arc;
+///
+/// let (ws, sum) = (SharedWaitset::new(), Arc::new(AtomicU32::new(0)));
+/// let done = |sum: &AtomicU32| sum.load(Ordering::Relaxed) == 55;
+/// std::thread::scope(|scope| {
+///     for _ in 0..3 {
+///         scope.spawn(|| ws.dispatch_until(None, || done(&sum)).expect("no callback fails"));
+///     }
+///     for n in 1..=10 {
+///         let sum = Arc::clone(&sum);
+///         ws.post(move |ws| {
+///             if sum.fetch_add(n, Ordering::Relaxed) + n == 55 {
+///                 ws.wake_all();
+///             }
+///             Ok(())
+///         });
+///     }
+/// });
+/// ```
+#[derive(Clone)]
+pub struct SharedWaitset(Arc<Inner>);
+
+struct Inner {
+    crew: Crew<Item>,
+    host: Host,
+}
+
+/// Something pending.
+enum Item {
+    Task(Task),
+    Event(Due),
+}
+
+impl Item {
+    /// What is to be run, if it is still wanted.
+    fn task(self) -> Option<Task> {
+        match self {
+            Self::Task(task) => Some(task),
+            Self::Event(due) => due.take(),
+        }
+    }
+}
+
+impl SharedWaitset {
+    /// A new one. Costs no descriptor before a thread first blocks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Inner { crew: Crew::new(), host: Host::default() }))
+    }
+
+    /// Runs `task` on one of the threads that dispatch.
+    pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + Send + 'static) {
+        self.0.crew.give(&self.0.host, Item::Task(Box::new(task)));
+    }
+
+    /// Runs `task` once, `delay` from now.
+    pub fn after(
+        &self,
+        delay: Duration,
+        task: impl FnOnce(&Self) -> Outcome + Send + 'static,
+    ) -> SharedTimer {
+        let id = self.0.host.add_timer(delay, Box::new(task));
+        SharedTimer { waitset: Arc::downgrade(&self.0), id }
+    }
+
+    /// Runs `task` once when `fd` is as wanted, and gives the descriptor back to it.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch the descriptor (a regular file, one that is waited for already, or no memory). The
+    /// descriptor is closed then.
+    pub fn when<F: AsFd + Send + 'static>(
+        &self,
+        fd: F,
+        interest: Interest,
+        task: impl FnOnce(&Self, F) -> Outcome + Send + 'static,
+    ) -> io::Result<()> {
+        let ends = self.0.host.ends()?;
+        // The lock is held until the task is in its place: the descriptor may fire at once.
+        let mut waiting = self.0.host.waiting.lock();
+        let token = waiting.next;
+        if let Err(error) = ends.epoll.add_once(fd.as_fd(), token, interest.flags()) {
+            // Closing a descriptor may be anything but quick.
+            drop(waiting);
+            return Err(error);
+        }
+        waiting.next += 1;
+        let task: Task = Box::new(move |waitset: &Self| {
+            if let Some(ends) = waitset.0.host.ends.get() {
+                ends.epoll.remove(fd.as_fd());
+            }
+            task(waitset, fd)
+        });
+        waiting.tasks.insert(token, task);
+        Ok(())
+    }
+
+    /// Waits for an event and runs it. `event_dispatch`
+    ///
+    /// # Errors
+    /// What the event's callback returned, or [`DispatchError::Os`]. The waitset is as usable as before.
+    pub fn dispatch(&self) -> Result<(), DispatchError> {
+        while !self.step(Wait::Until(None), self.0.crew.round())? {}
+        Ok(())
+    }
+
+    /// Runs an event if there is one, and says whether there was. `event_dispatch_non_block`
+    ///
+    /// # Errors
+    /// As [`dispatch`](Self::dispatch).
+    pub fn try_dispatch(&self) -> Result<bool, DispatchError> {
+        self.step(Wait::Not, self.0.crew.round())
+    }
+
+    /// Dispatches on this thread until `done` says so or `deadline` passes; returns whether it was done.
+    ///
+    /// `done` is asked before each event, and when [`wake_all`](Self::wake_all) is called: whoever makes it true from
+    /// elsewhere calls that.
+    ///
+    /// # Errors
+    /// As [`dispatch`](Self::dispatch).
+    pub fn dispatch_until(
+        &self,
+        deadline: Option<Instant>,
+        mut done: impl FnMut() -> bool,
+    ) -> Result<bool, DispatchError> {
+        loop {
+            // Before `done` is asked: a call that comes after is not missed.
+            let round = self.0.crew.round();
+            if done() {
+                return Ok(true);
+            }
+            self.step(Wait::Until(deadline), round)?;
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(done());
+            }
+        }
+    }
+
+    /// Has every thread in [`dispatch_until`](Self::dispatch_until) ask whether it is done.
+    pub fn wake_all(&self) {
+        self.0.crew.call(&self.0.host);
+    }
+
+    /// Whether the two are the same waitset.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Runs one event and says whether there was one.
+    fn step(&self, wait: Wait, round: u64) -> Result<bool, DispatchError> {
+        while let Some(item) = self.0.crew.take(&self.0.host, wait, round)? {
+            // A queued event may have been deregistered.
+            if let Some(task) = item.task() {
+                return task(self).map_err(DispatchError::Callback).map(|()| true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Default for SharedWaitset {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SharedWaitset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedWaitset").finish_non_exhaustive()
+    }
+}
+
+/// A timer of a [`SharedWaitset`]. Dropping it changes nothing; the timer fires all the same.
+pub struct SharedTimer {
+    waitset: Weak<Inner>,
+    id: u64,
+}
+
+impl SharedTimer {
+    /// Cancels it; returns whether it had not fired.
+    pub fn cancel(self) -> bool {
+        let Some(waitset) = self.waitset.upgrade() else { return false };
+        let task = waitset.host.timers.lock().remove(self.id);
+        task.is_some()
+    }
+}
+
+impl fmt::Debug for SharedTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTimer").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The clock and the kernel, for the thread that polls.
+#[derive(Default)]
+struct Host {
+    timers: Mutex<Timers<Task>>,
+    waiting: Mutex<Waiting>,
+    /// Made before a thread first blocks.
+    ends: OnceLock<Ends>,
+    /// Of the thread that polls; nobody else takes this lock.
+    events: Mutex<Found>,
+}
+
+/// What waits for descriptors, by what the kernel knows it as.
+#[derive(Default)]
+struct Waiting {
+    tasks: HashMap<u64, Task>,
+    next: u64,
+}
+
+struct Ends {
+    bell: Bell,
+    epoll: Epoll,
+}
+
+impl Host {
+    fn ends(&self) -> io::Result<&Ends> {
+        if let Some(ends) = self.ends.get() {
+            return Ok(ends);
+        }
+        let bell = Bell::new()?;
+        let epoll = Epoll::new(&bell)?;
+        Ok(self.ends.get_or_init(|| Ends { bell, epoll }))
+    }
+
+    fn add_timer(&self, delay: Duration, task: Task) -> u64 {
+        let (id, earlier) = {
+            let mut timers = self.timers.lock();
+            let before = timers.next();
+            let id = timers.insert(delay, task);
+            (id, timers.next() != before)
+        };
+        if earlier {
+            // Whoever blocks does so for too long.
+            self.ring();
+        }
+        id
+    }
+}
+
+impl Kernel<Item> for Host {
+    type Error = io::Error;
+
+    fn poll(&self, wait: Wait, found: &mut Vec<Item>) -> io::Result<()> {
+        let ends = match wait {
+            Wait::Not => self.ends.get(),
+            // Before the timers are looked at: one that is added later rings.
+            Wait::Until(_) => Some(self.ends()?),
+        };
+        if let Some(ends) = ends {
+            let timeout = match wait {
+                Wait::Not => Some(Duration::ZERO),
+                Wait::Until(deadline) => {
+                    let first = [self.timers.lock().next(), deadline].into_iter().flatten().min();
+                    first.map(|at| at.saturating_duration_since(Instant::now()))
+                }
+            };
+            let mut events = self.events.lock();
+            ends.epoll.wait(timeout, &mut events)?;
+            for ready in events.by_ref() {
+                match ready {
+                    Ready::Bell => ends.bell.silence(),
+                    Ready::Source(token) => {
+                        found.extend(self.waiting.lock().tasks.remove(&token).map(Item::Task));
+                    }
+                    // Only a waitset of one thread watches for drivers.
+                    Ready::Watched(_) => {}
+                }
+            }
+        }
+        let mut timers = self.timers.lock();
+        if !timers.is_empty() {
+            let now = Instant::now();
+            found.extend(core::iter::from_fn(|| timers.due(now)).map(Item::Task));
+        }
+        Ok(())
+    }
+
+    fn ring(&self) {
+        if let Some(ends) = self.ends.get() {
+            ends.bell.ring();
+        }
+    }
+}
+
+/// A source of single events for a [`SharedWaitset`], usable from any thread. Cheap to clone: clones are the same channel.
+///
+/// As with [`EventChannel`](crate::waitset::EventChannel), a registration is good for one event, and the channel is
+/// unregistered again before its closure runs, so that the closure may register it anew.
+///
+/// ```
+/// use flounder_rt::SharedWaitset;
+/// use flounder_rt::waitset::{ChannelState, SharedEvent};
+/// let (ws, event) = (SharedWaitset::new(), SharedEvent::new());
+/// event.register(&ws, |_| Ok(()))?;
+/// std::thread::scope(|scope| scope.spawn(|| event.trigger()).join().expect("it does not panic"))?;
+/// assert_eq!(event.state(), ChannelState::Pending);
+/// ws.dispatch()?;
+/// assert_eq!(event.state(), ChannelState::Unregistered);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct SharedEvent(Arc<Mutex<EventInner>>);
+
+#[derive(Default)]
+struct EventInner {
+    registration: Option<Registration>,
+    /// Counts registrations, so that a queued delivery of an earlier one is recognised.
+    serial: u64,
+}
+
+struct Registration {
+    /// Weak: a channel that is registered does not keep its waitset.
+    waitset: Weak<Inner>,
+    task: Task,
+    pending: bool,
+}
+
+impl Registration {
+    fn is_alive(&self) -> bool {
+        self.waitset.strong_count() > 0
+    }
+}
+
+impl SharedEvent {
+    /// An unregistered channel.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where it stands, for the moment: never [`ChannelState::Polled`].
+    #[must_use]
+    pub fn state(&self) -> ChannelState {
+        match &self.0.lock().registration {
+            Some(registration) if !registration.is_alive() => ChannelState::Unregistered,
+            Some(registration) if registration.pending => ChannelState::Pending,
+            Some(_) => ChannelState::Idle,
+            None => ChannelState::Unregistered,
+        }
+    }
+
+    /// Registers `task` for one event: unregistered to idle.
+    ///
+    /// # Errors
+    /// [`EventError::AlreadyRegistered`].
+    pub fn register(
+        &self,
+        waitset: &SharedWaitset,
+        task: impl FnOnce(&SharedWaitset) -> Outcome + Send + 'static,
+    ) -> Result<(), EventError> {
+        let before = {
+            let mut event = self.0.lock();
+            if event.registration.as_ref().is_some_and(Registration::is_alive) {
+                return Err(EventError::AlreadyRegistered);
+            }
+            event.serial += 1;
+            let (waitset, task) = (Arc::downgrade(&waitset.0), Box::new(task));
+            event.registration.replace(Registration { waitset, task, pending: false })
+        };
+        drop(before);
+        Ok(())
+    }
+
+    /// The event has come: idle to pending. A pending channel stays as it is.
+    ///
+    /// # Errors
+    /// [`EventError::NotRegistered`].
+    pub fn trigger(&self) -> Result<(), EventError> {
+        let (waitset, serial) = {
+            let mut event = self.0.lock();
+            let serial = event.serial;
+            let registration = event.registration.as_mut().ok_or(EventError::NotRegistered)?;
+            let waitset = registration.waitset.upgrade().ok_or(EventError::NotRegistered)?;
+            if core::mem::replace(&mut registration.pending, true) {
+                return Ok(());
+            }
+            (waitset, serial)
+        };
+        let due = Due { event: self.clone(), serial };
+        waitset.crew.give(&waitset.host, Item::Event(due));
+        Ok(())
+    }
+
+    /// Takes the registration back, whatever its state: to unregistered. Its closure does not run after this, but may be
+    /// running now if another thread dispatches.
+    ///
+    /// # Errors
+    /// [`EventError::NotRegistered`].
+    pub fn deregister(&self) -> Result<(), EventError> {
+        let registration = self.0.lock().registration.take();
+        match registration {
+            Some(registration) if registration.is_alive() => Ok(()),
+            _ => Err(EventError::NotRegistered),
+        }
+    }
+}
+
+impl fmt::Debug for SharedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedEvent").field("state", &self.state()).finish()
+    }
+}
+
+/// The delivery of a registration, as it is queued.
+struct Due {
+    event: SharedEvent,
+    serial: u64,
+}
+
+impl Due {
+    /// Unregisters the channel and gives what is to be run, if the registration is still there.
+    fn take(self) -> Option<Task> {
+        let mut event = self.event.0.lock();
+        let registration =
+            if event.serial == self.serial { event.registration.take() } else { None };
+        drop(event);
+        registration.map(|registration| registration.task)
+    }
+}
