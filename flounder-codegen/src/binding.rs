@@ -27,10 +27,10 @@ fn handled<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<
 fn binding(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;
-    let doc = format!("One end of a connection that speaks `{name}`.");
+    let doc = docs::line(&format!("One end of a connection that speaks `{name}`."));
     let methods = sent(messages).map(|wire| tx(wire, messages));
     quote! {
-        #[doc = #doc]
+        #doc
         ///
         /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
@@ -69,7 +69,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (rt, message) = (wire.rt(), wire.message);
     let name = format_ident!("tx_{}", message.name.rust, span = message.name.rust.span());
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
-    let doc = docs::with(&message.docs, &format!("Sends `{declared}`."), TX_ERRORS);
+    let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), TX_ERRORS);
     let (parameters, tails) = (wire.parameters(), wire.tails());
     let number = Literal::u16_unsuffixed(message.number);
     let given: Vec<_> = wire.given();
@@ -115,7 +115,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     }
 }
 
-const TX_ERRORS: &str = "# Errors\nIf the binding is busy with another message or has ended, or a value is over its maximum. \
+const TX_ERRORS: &str = "If the binding is busy with another message or has ended, or a value is over its maximum. \
                          Nothing is sent then.";
 
 /// The `TxError` of a refusal whose cause is in `__error`.
@@ -130,7 +130,8 @@ pub(crate) fn tx_error(refusal: &Refusal<'_>, wire: &Wire<'_>) -> TokenStream {
 fn rx(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;
-    let doc = format!("What one end of `{name}` does with the messages that it receives.");
+    let doc =
+        docs::line(&format!("What one end of `{name}` does with the messages that it receives."));
     let handlers = handled(messages).map(|wire| {
         let handler = Handler::new(wire, messages);
         let (doc, name, binding, parameters) =
@@ -138,7 +139,7 @@ fn rx(messages: &Messages<'_>) -> TokenStream {
         quote!(#doc fn #name(&mut self, #binding: &Binding, #parameters);)
     });
     quote! {
-        #[doc = #doc]
+        #doc
         ///
         /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
         pub trait Rx {
@@ -317,12 +318,12 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
         quote!(#doc pub #name: #rt::core::option::Option<#rt::Box<dyn #rt::core::ops::FnMut(&Binding, #types)>>,)
     });
     let methods = handlers.iter().map(|handler| vtbl_method(handler));
-    let doc = format!(
+    let doc = docs::line(&format!(
         "Handlers of `{}` as closures, each of them optional.",
         messages.interface.name.idl
-    );
+    ));
     quote! {
-        #[doc = #doc]
+        #doc
         ///
         /// A message without a handler is reported to `error`.
         #[#rt::core::prelude::v1::derive(#rt::core::default::Default)]

@@ -6,17 +6,20 @@ use quote::quote;
 
 /// The doc comment of the interface if there is one, else `otherwise`.
 pub(crate) fn of(lines: &[String], otherwise: &str) -> TokenStream {
-    if lines.iter().all(|line| line.trim().is_empty()) {
-        quote!(#[doc = #otherwise])
-    } else {
-        quote!(#(#[doc = #lines])*)
-    }
+    let empty = lines.iter().all(|line| line.trim().is_empty());
+    if empty { line(otherwise) } else { quote!(#(#[doc = #lines])*) }
 }
 
-/// The doc comment of the interface if there is one, else `otherwise`; then a paragraph in any case.
-pub(crate) fn with(lines: &[String], otherwise: &str, more: &str) -> TokenStream {
-    let first = of(lines, otherwise);
-    quote!(#first #[doc = ""] #[doc = #more])
+/// As [`of`], and a section on errors.
+pub(crate) fn with_errors(lines: &[String], otherwise: &str, errors: &str) -> TokenStream {
+    let (first, heading, errors) = (of(lines, otherwise), line("# Errors"), line(errors));
+    quote!(#first #[doc = ""] #heading #errors)
+}
+
+/// One line, as `///` gives it.
+pub(crate) fn line(text: &str) -> TokenStream {
+    let text = format!(" {text}");
+    quote!(#[doc = #text])
 }
 
 /// `name(uint32 arg, string s)`, the way the interface declares it.

@@ -1,7 +1,8 @@
 //! Items of the right names beside errors, so that one mistake in an interface gives one error and not one for each use.
 //!
-//! The trick is a type that is itself the error: `type __Unknown = compile_error!(..);`. rustc reports it once and is then
-//! silent about everything that depends on it, so that handlers, calls and matches written for the interface pass.
+//! The trick is a type that is itself the error: the projection of a trait over a constant that is a `compile_error!`.
+//! rustc reports the error once and is then silent about everything that depends on the type, so that handlers, calls and
+//! matches written for the interface pass.
 
 use flounder_idl::Failure;
 use flounder_idl::salvage::{SalvagedInterface, SalvagedMessage, SalvagedModule, SalvagedType};
@@ -18,7 +19,7 @@ pub fn fallback(failure: Failure) -> TokenStream {
     if salvage.interfaces.is_empty() && salvage.modules.is_empty() {
         return errors;
     }
-    // The first error becomes a type, in each module: rustc shows equal errors once.
+    // The first error becomes the type, in each module: rustc shows equal errors once.
     let mut errors = errors.into_iter();
     let mut first = TokenStream::new();
     for token in errors.by_ref() {
@@ -35,12 +36,12 @@ pub fn fallback(failure: Failure) -> TokenStream {
 
 fn types(module: &SalvagedModule, error: &TokenStream) -> TokenStream {
     let (allow, visibility, name) = (allow(), &module.visibility, &module.name.rust);
-    let types = module.types.iter().map(unknown_type);
+    let (broken, types) = (error_type(error), module.types.iter().map(unknown_type));
     quote! {
         #allow
         #[allow(missing_docs)]
         #visibility mod #name {
-            pub type __Unknown = #error;
+            #broken
             #(#types)*
         }
     }
@@ -48,7 +49,7 @@ fn types(module: &SalvagedModule, error: &TokenStream) -> TokenStream {
 
 fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream {
     let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
-    let types = interface.types.iter().map(unknown_type);
+    let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
     let own = ["Binding", "RpcClient", "RxVtbl"].map(|name| unknown(&format_ident!("{name}")));
     let replies = interface
         .messages
@@ -60,7 +61,7 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
         #allow
         #[allow(missing_docs)]
         #visibility mod #name {
-            pub type __Unknown = #error;
+            #broken
             #(#types)*
             #(#own)*
             #(#replies)*
@@ -68,10 +69,18 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
                 #(#handlers)*
                 fn error(&mut self, _: &__Unknown, _: __Unknown) {}
             }
-            pub const INTERFACE: __Unknown = loop {};
+            pub const INTERFACE: __Unknown = #error;
             pub fn export<W, C>(_: W, _: C) -> __Unknown { loop {} }
             pub fn bind<I, W, X>(_: I, _: W, _: X) -> __Unknown { loop {} }
         }
+    }
+}
+
+/// `__Unknown`: the projection of a trait over a constant that cannot be computed.
+fn error_type(error: &TokenStream) -> TokenStream {
+    quote! {
+        pub trait __Broken<const N: usize> { type Type; }
+        pub type __Unknown = <() as __Broken<{ #error }>>::Type;
     }
 }
 

@@ -5,7 +5,8 @@
 //!
 //! Generated code is thin: it puts arguments into words and takes them out again, and leaves the rest to the runtime. It
 //! names everything by absolute paths through one path to the runtime ([`Options::runtime`]), because nothing can be
-//! assumed of the scope it lands in; its own locals and helpers begin with `__`, which the language reserves.
+//! assumed of the scope it lands in; its own locals and helpers begin with `__`, which the language reserves; `__rt` is
+//! that path.
 //!
 //! | module | what it generates |
 //! |---|---|
@@ -68,12 +69,13 @@ fn type_module(module: &TypeModule, rt: &Rt) -> TokenStream {
     let types = Types::new(&module.types, rt);
     let (visibility, name) = (&module.visibility, &module.name.rust);
     let doc = docs::of(&[], &format!("Types shared by interfaces: `{}`.", module.name.idl));
-    let allow = allow();
+    let (allow, import) = (allow(), rt.import());
     let items = types::items(&types, rt);
     quote! {
         #doc
         #allow
         #visibility mod #name {
+            #import
             #items
         }
     }
@@ -87,7 +89,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let attributes = &interface.attributes;
     let doc =
         docs::of(&interface.docs, &format!("{}.", interface.description.trim_end_matches('.')));
-    let allow = allow();
+    let (allow, import) = (allow(), rt.import());
     let types = types::items(&types, rt);
     let descriptor = message::descriptor(&messages);
     let binding = binding::items(&messages);
@@ -98,6 +100,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
         #(#attributes)*
         #allow
         #visibility mod #name {
+            #import
             #types
             #descriptor
             #binding
@@ -107,11 +110,11 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     }
 }
 
-/// Lints that generated code cannot keep in every crate: it declares what the crate may not use, and more arguments or
-/// larger values than a person would write are the interface's business.
+/// Lints that generated code cannot keep in every crate: it declares what the crate may not use, and how many arguments
+/// there are and how they are spelled is the interface's business.
 fn allow() -> TokenStream {
     quote! {
         #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub, private_interfaces)]
-        #[allow(long_running_const_eval, unused_qualifications)]
+        #[allow(non_camel_case_types, non_snake_case, long_running_const_eval, unused_imports, unused_qualifications)]
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Wire<'a> {
 /// An argument.
 pub(crate) struct Value<'a> {
     arg: &'a Arg,
+    /// Its parameter and local.
+    name: Ident,
     types: &'a Types<'a>,
     pass: Pass,
     rt: &'a Rt,
@@ -265,11 +267,11 @@ impl<'a> Value<'a> {
             (None, Form::GiveAwayCap) => Pass::Moved,
             (None, Form::Value(id)) => types.pass_value(id),
         };
-        Self { arg, types, pass, rt }
+        Self { arg, name: local(&arg.name.rust), types, pass, rt }
     }
 
     pub(crate) fn name(&self) -> &Ident {
-        &self.arg.name.rust
+        &self.name
     }
 
     fn parameter(&self, ty: TokenStream) -> TokenStream {
@@ -365,6 +367,10 @@ impl<'a> Value<'a> {
         }
     }
 
+    fn has_tail(&self) -> bool {
+        self.arg.array.is_some() || self.types.has_tail(self.arg.ty)
+    }
+
     fn has_caps(&self) -> bool {
         self.types.has_caps(self.arg.ty)
     }
@@ -450,6 +456,12 @@ impl Types<'_> {
     }
 }
 
+/// The name of an argument as a pattern: not one that Rust would take for a variant of its prelude.
+fn local(name: &Ident) -> Ident {
+    let taken = ["None", "Some", "Ok", "Err"].iter().any(|variant| name == variant);
+    if taken { format_ident!("__{name}") } else { name.clone() }
+}
+
 /// Whether slices of these values lie in memory as they lie on the wire.
 fn is_plain(builtin: Builtin) -> bool {
     use Builtin::{Char, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
@@ -473,15 +485,15 @@ pub(crate) fn descriptor(messages: &Messages<'_>) -> TokenStream {
     let digests = messages.list.iter().map(|wire| digest(wire, interface));
     let count = messages.list.len();
     let (name, description) = (&interface.name.idl, &interface.description);
-    let doc = format!(
+    let doc = docs::line(&format!(
         "Describes the interface `{name}`: its messages, and the digest that two ends must agree on."
-    );
+    ));
     quote! {
         #(#layouts)*
 
         const __DIGESTS: [u128; #count] = [#(#digests),*];
 
-        #[doc = #doc]
+        #doc
         pub const INTERFACE: &#rt::Interface = &#rt::Interface {
             name: #name,
             description: #description,
@@ -538,8 +550,10 @@ fn info(i: usize, wire: &Wire<'_>, interface: &Interface) -> TokenStream {
 
 fn limit(wire: &Wire<'_>) -> TokenStream {
     let (rt, record) = (wire.rt, &wire.record);
-    let tails = wire.values.iter().map(|value| value.constant("MAX_TAIL"));
-    let caps = wire.values.iter().map(|value| value.constant("MAX_CAPS"));
+    let tails =
+        wire.values.iter().filter(|value| value.has_tail()).map(|value| value.constant("MAX_TAIL"));
+    let caps =
+        wire.values.iter().filter(|value| value.has_caps()).map(|value| value.constant("MAX_CAPS"));
     quote! {
         #rt::MessageLimit {
             words: #rt::total(&[#record.words, #(#tails),*]),

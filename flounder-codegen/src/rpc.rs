@@ -51,7 +51,8 @@ impl<'m, 'a> Call<'m, 'a> {
     fn reply(&self) -> TokenStream {
         let rt = self.messages.rt;
         let name = format_ident!("{}Reply", self.rpc.camel);
-        let doc = format!("The reply that a caller of `{}` waits for.", self.declared());
+        let doc =
+            docs::line(&format!("The reply that a caller of `{}` waits for.", self.declared()));
         let fail = |refusal: &Refusal<'_>| match refusal {
             Refusal::TooLong(name) => quote!(return self.0.fail_too_long(#name, __error);),
             Refusal::Caps => quote!(return self.0.fail_caps(__error);),
@@ -64,7 +65,7 @@ impl<'m, 'a> Call<'m, 'a> {
             quote!(self.0.send(&__words, #tails);)
         };
         quote! {
-            #[doc = #doc]
+            #doc
             ///
             /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
             #[must_use = "a caller waits for the reply"]
@@ -111,13 +112,15 @@ impl<'m, 'a> Call<'m, 'a> {
         let name_async = format_ident!("{}_async", name, span = name.span());
         let (parameters, output) = (self.call.parameters(), self.response.output());
         let declared = self.declared();
-        let doc = docs::with(
+        let doc = docs::with_errors(
             &self.rpc.docs,
             &format!("Calls `{declared}` and waits for the reply."),
             CALL_ERRORS,
         );
-        let doc_async =
-            format!("As `{}`, without waiting: the result is a future.", self.rpc.name.idl);
+        let doc_async = docs::line(&format!(
+            "As `{}`, without waiting: the result is a future.",
+            self.rpc.name.idl
+        ));
         let id = quote!(__id);
         let fail = |refusal: &Refusal<'_>| {
             let error = tx_error(refusal, self.call);
@@ -140,7 +143,7 @@ impl<'m, 'a> Call<'m, 'a> {
                 self.0.0.call(__id, #number, &__words, #tails, #caps, #decoder)
             }
 
-            #[doc = #doc_async]
+            #doc_async
             pub fn #name_async(&self, #parameters) -> #rt::Call<#output> {
                 let __id = self.0.0.next_call();
                 #marshal_async
@@ -150,15 +153,16 @@ impl<'m, 'a> Call<'m, 'a> {
     }
 }
 
-const CALL_ERRORS: &str = "# Errors\nIf the call cannot be sent, or no reply will come. Capabilities that are given away with a \
+const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come. Capabilities that are given away with a \
                            call that fails are closed.";
 
 fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
-    let doc = format!("Calls the remote procedures of `{}`.", messages.interface.name.idl);
+    let doc =
+        docs::line(&format!("Calls the remote procedures of `{}`.", messages.interface.name.idl));
     let methods = rpcs.iter().map(Call::methods);
     quote! {
-        #[doc = #doc]
+        #doc
         ///
         /// Many calls may be under way at a time; replies find theirs by number, not by order.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]

@@ -3,14 +3,16 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-/// Interpolates as the path of the runtime's `__private` module.
+/// Interpolates as `__rt`, which its imports make the name of the runtime's `__private` module.
 #[derive(Debug, Clone)]
-pub(crate) struct Rt(TokenStream);
+pub(crate) struct Rt {
+    import: TokenStream,
+}
 
 impl Rt {
     /// For code in the scope that `krate` was written for.
     pub(crate) fn here(krate: &syn::Path) -> Self {
-        Self(quote!(#krate::__private))
+        Self { import: quote!(use #krate::__private as __rt;) }
     }
 
     /// For code in a module of that scope.
@@ -21,23 +23,27 @@ impl Rt {
             Some("crate" | "$crate") => Self::here(krate),
             _ => {
                 let segments = &krate.segments;
-                Self(quote!(::#segments::__private))
+                Self { import: quote!(use ::#segments::__private as __rt;) }
             }
         }
+    }
+
+    /// The item that gives the name its meaning.
+    pub(crate) fn import(&self) -> &TokenStream {
+        &self.import
     }
 }
 
 impl ToTokens for Rt {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        self.0.to_tokens(tokens);
+        tokens.extend(quote!(__rt));
     }
 }
 
 /// A path written for some scope, as seen from a module of that scope.
 pub(crate) fn from_module(path: &syn::Path) -> syn::Path {
-    let absolute = |segment: &syn::PathSegment| {
-        segment.ident == "crate" || segment.ident.to_string() == "$crate"
-    };
+    let absolute =
+        |segment: &syn::PathSegment| segment.ident == "crate" || segment.ident == "$crate";
     if path.leading_colon.is_some() || path.segments.first().is_some_and(absolute) {
         return path.clone();
     }
@@ -60,11 +66,10 @@ mod tests {
         assert_eq!(seen(syn::parse_quote!(Pose)), "super::Pose");
         assert_eq!(seen(syn::parse_quote!(self::a::Pose)), "super::a::Pose");
         assert_eq!(seen(syn::parse_quote!(super::a::Pose)), "super::super::a::Pose");
-        let rt =
-            |path: syn::Path| Rt::in_module(&path).to_token_stream().to_string().replace(' ', "");
-        assert_eq!(rt(syn::parse_quote!(::flounder)), "::flounder::__private");
-        assert_eq!(rt(syn::parse_quote!(fl)), "::fl::__private");
-        assert_eq!(rt(syn::parse_quote!(crate::fl)), "crate::fl::__private");
-        assert_eq!(rt(syn::parse_quote!(super)), "super::super::__private");
+        let import = |path: syn::Path| Rt::in_module(&path).import.to_string().replace(' ', "");
+        assert_eq!(import(syn::parse_quote!(::flounder)), "use::flounder::__privateas__rt;");
+        assert_eq!(import(syn::parse_quote!(fl)), "use::fl::__privateas__rt;");
+        assert_eq!(import(syn::parse_quote!(crate::fl)), "usecrate::fl::__privateas__rt;");
+        assert_eq!(import(syn::parse_quote!(super)), "usesuper::super::__privateas__rt;");
     }
 }

@@ -210,6 +210,7 @@ fn structure(
         ident: name.clone(),
         name: def.name.idl.clone(),
         body: Body::Struct(members.collect()),
+        plain: !facts.tail && !facts.caps,
     };
     let traits = wire_traits(&wire, rt);
     quote! {
@@ -237,6 +238,7 @@ fn enumeration(def: &TypeDef, elements: &[Element], rt: &Rt) -> TokenStream {
         ident: name.clone(),
         name: def.name.idl.clone(),
         body: Body::Enum(variants.collect()),
+        plain: true,
     };
     let traits = wire_traits(&wire, rt);
     quote! {

@@ -17,6 +17,8 @@ pub struct WireType {
     pub name: String,
     /// What it holds.
     pub body: Body,
+    /// Whether it is known to hold nothing that has a tail, a maximum or a capability.
+    pub plain: bool,
 }
 
 /// The inside of a [`WireType`].
@@ -55,25 +57,36 @@ pub struct Member {
 /// Implements the wire traits in the scope of the type. `runtime` is the path of the `flounder` crate as seen from there.
 #[must_use]
 pub fn wire_impl(wire: &WireType, runtime: &syn::Path) -> TokenStream {
-    wire_traits(wire, &Rt::here(runtime))
-}
-
-/// As [`wire_impl`], for a known runtime.
-pub(crate) fn wire_traits(wire: &WireType, rt: &Rt) -> TokenStream {
-    let impls = match &wire.body {
-        Body::Struct(members) => structure(&wire.ident, members, rt),
-        Body::Enum(variants) => enumeration(wire, variants, rt),
-    };
+    let rt = Rt::here(runtime);
+    let (import, traits) = (rt.import(), traits(wire, &rt));
     quote! {
-        const _: () = { #impls };
+        const _: () = {
+            #import
+            #traits
+        };
     }
 }
 
-fn structure(ident: &Ident, members: &[Member], rt: &Rt) -> TokenStream {
+/// As [`wire_impl`], in a module that knows the runtime.
+pub(crate) fn wire_traits(wire: &WireType, rt: &Rt) -> TokenStream {
+    let traits = traits(wire, rt);
+    quote!(const _: () = { #traits };)
+}
+
+fn traits(wire: &WireType, rt: &Rt) -> TokenStream {
+    match &wire.body {
+        Body::Struct(members) => structure(wire, members, rt),
+        Body::Enum(variants) => enumeration(wire, variants, rt),
+    }
+}
+
+fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
+    let ident = &wire.ident;
     let record = Record { members, name: format_ident!("__REC"), rt };
     let (layout, pattern) = (record.layout(), record.pattern());
+    let sums = |of: Vec<TokenStream>| if wire.plain { Vec::new() } else { of };
     let (tails, caps, fingerprints) =
-        (record.max_tails(), record.max_caps(), record.fingerprints());
+        (sums(record.max_tails()), sums(record.max_caps()), record.fingerprints());
     let canonical = format!("struct{}", record.canonical());
     let shape = quote! {
         #layout
@@ -90,8 +103,9 @@ fn structure(ident: &Ident, members: &[Member], rt: &Rt) -> TokenStream {
     };
     let puts = record.puts(&quote!(__words), &quote!(__at+));
     let put = quote!(let Self #pattern = self; #puts);
-    let step =
-        |body: TokenStream| (!members.is_empty()).then(|| quote!(let Self #pattern = self; #body));
+    let step = |body: TokenStream| {
+        (!wire.plain && !members.is_empty()).then(|| quote!(let Self #pattern = self; #body))
+    };
     let encode = encode(
         ident,
         &put,

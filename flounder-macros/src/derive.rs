@@ -87,7 +87,7 @@ fn wire_type(input: &DeriveInput, errors: &mut Errors) -> WireType {
             Body::Struct(Vec::new())
         }
     };
-    WireType { ident: input.ident.clone(), name, body }
+    WireType { ident: input.ident.clone(), name, body, plain: false }
 }
 
 fn members(fields: &Fields, owner: &Ident, errors: &mut Errors) -> Vec<Member> {

@@ -1,0 +1,1028 @@
+/// caps.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    unreachable_pub,
+    private_interfaces
+)]
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    long_running_const_eval,
+    unused_imports,
+    unused_qualifications
+)]
+pub mod caps {
+    use ::flounder::__private as __rt;
+    /// `typedef struct { .. } holder;`
+    #[doc(alias = "holder")]
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Holder {
+        /// `c`
+        pub c: __rt::Cap,
+        /// `n`
+        pub n: u32,
+    }
+    const _: () = {
+        const __REC: __rt::Record<2usize> = __rt::record([
+            __rt::place::<__rt::Cap>(),
+            __rt::place::<u32>(),
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Holder {
+            const SIZE: __rt::core::primitive::usize = __REC.size;
+            const ALIGN: __rt::core::primitive::usize = __REC.align;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(
+                &[<__rt::Cap as __rt::Shape>::MAX_TAIL, <u32 as __rt::Shape>::MAX_TAIL],
+            );
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(
+                &[<__rt::Cap as __rt::Shape>::MAX_CAPS, <u32 as __rt::Shape>::MAX_CAPS],
+            );
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("struct{c,n}"),
+                &[
+                    <__rt::Cap as __rt::Shape>::FINGERPRINT,
+                    <u32 as __rt::Shape>::FINGERPRINT,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Holder {
+            #[inline]
+            fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
+                let Self { c: __0, n: __1 } = self;
+                __rt::Encode::check(__0)?;
+                __rt::Encode::check(__1)?;
+                __rt::core::result::Result::Ok(())
+            }
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let Self { c: __0, n: __1 } = self;
+                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
+                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
+                let Self { c: __0, n: __1 } = self;
+                __rt::Encode::put_tail(__0, __tail);
+                __rt::Encode::put_tail(__1, __tail);
+            }
+            #[inline]
+            fn put_caps(
+                &self,
+                __caps: &mut __rt::Vec<__rt::Cap>,
+            ) -> __rt::io::Result<()> {
+                let Self { c: __0, n: __1 } = self;
+                __rt::Encode::put_caps(__0, __caps)?;
+                __rt::Encode::put_caps(__1, __caps)?;
+                __rt::core::result::Result::Ok(())
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Holder {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __0 = <__rt::Cap as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[0])?;
+                let __1 = <u32 as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[1])?;
+                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::core::result::Result::Ok(Self { c: __0, n: __1 })
+            }
+        }
+    };
+    /// `typedef struct { .. } gift;`
+    #[doc(alias = "gift")]
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Gift {
+        /// `c`
+        pub c: __rt::Cap,
+        /// `why`
+        pub why: __rt::String,
+    }
+    const _: () = {
+        const __REC: __rt::Record<2usize> = __rt::record([
+            __rt::place::<__rt::Cap>(),
+            __rt::place::<__rt::String>(),
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Gift {
+            const SIZE: __rt::core::primitive::usize = __REC.size;
+            const ALIGN: __rt::core::primitive::usize = __REC.align;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(
+                &[
+                    <__rt::Cap as __rt::Shape>::MAX_TAIL,
+                    <__rt::String as __rt::Shape>::MAX_TAIL,
+                ],
+            );
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(
+                &[
+                    <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                    <__rt::String as __rt::Shape>::MAX_CAPS,
+                ],
+            );
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("struct{c,why}"),
+                &[
+                    <__rt::Cap as __rt::Shape>::FINGERPRINT,
+                    <__rt::String as __rt::Shape>::FINGERPRINT,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Gift {
+            #[inline]
+            fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
+                let Self { c: __0, why: __1 } = self;
+                __rt::Encode::check(__0)?;
+                __rt::Encode::check(__1)?;
+                __rt::core::result::Result::Ok(())
+            }
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let Self { c: __0, why: __1 } = self;
+                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
+                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
+                let Self { c: __0, why: __1 } = self;
+                __rt::Encode::put_tail(__0, __tail);
+                __rt::Encode::put_tail(__1, __tail);
+            }
+            #[inline]
+            fn put_caps(
+                &self,
+                __caps: &mut __rt::Vec<__rt::Cap>,
+            ) -> __rt::io::Result<()> {
+                let Self { c: __0, why: __1 } = self;
+                __rt::Encode::put_caps(__0, __caps)?;
+                __rt::Encode::put_caps(__1, __caps)?;
+                __rt::core::result::Result::Ok(())
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Gift {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __0 = <__rt::Cap as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[0])?;
+                let __1 = <__rt::String as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[1])?;
+                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::core::result::Result::Ok(Self { c: __0, why: __1 })
+            }
+        }
+    };
+    const __REC_1: __rt::Record<2usize> = __rt::record([
+        __rt::place::<__rt::Cap>(),
+        __rt::place::<Holder>(),
+    ]);
+    const __REC_2: __rt::Record<1usize> = __rt::record([__rt::place::<__rt::Cap>()]);
+    const __REC_3: __rt::Record<5usize> = __rt::record([
+        __rt::place::<__rt::Cap>(),
+        __rt::place::<__rt::Cap>(),
+        __rt::place::<str>(),
+        __rt::place::<Holder>(),
+        __rt::place::<__rt::Cap>(),
+    ]);
+    const __REC_4: __rt::Record<1usize> = __rt::record([__rt::place::<Gift>()]);
+    const __REC_5: __rt::Record<3usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<__rt::Cap>(),
+        __rt::place::<__rt::Cap>(),
+    ]);
+    const __REC_6: __rt::Record<3usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<__rt::Cap>(),
+        __rt::place::<__rt::Cap>(),
+    ]);
+    const __DIGESTS: [u128; 6usize] = [
+        93148367173606453637942647565913657939, 301268730769755768539114688268579275233,
+        32715011797945037903032794303440454815, 281780660216544971999997568809596573349,
+        303299216978660726469179723316562410380, 115787097037390089571458261110394804251,
+    ];
+    /// Describes the interface `caps`: its messages, and the digest that two ends must agree on.
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
+        name: "caps",
+        description: "caps",
+        messages: &[
+            __rt::MessageInfo {
+                number: 1u16,
+                name: "copied",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "a",
+                        ty: "cap",
+                    },
+                    __rt::ArgInfo {
+                        name: "b",
+                        ty: "holder",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[0],
+            },
+            __rt::MessageInfo {
+                number: 2u16,
+                name: "moved",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "a",
+                        ty: "give_away_cap",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[1],
+            },
+            __rt::MessageInfo {
+                number: 3u16,
+                name: "mixed",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "a",
+                        ty: "cap",
+                    },
+                    __rt::ArgInfo {
+                        name: "b",
+                        ty: "give_away_cap",
+                    },
+                    __rt::ArgInfo {
+                        name: "why",
+                        ty: "string[64]",
+                    },
+                    __rt::ArgInfo {
+                        name: "c",
+                        ty: "holder",
+                    },
+                    __rt::ArgInfo {
+                        name: "d",
+                        ty: "give_away_cap",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[2],
+            },
+            __rt::MessageInfo {
+                number: 4u16,
+                name: "given",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "g",
+                        ty: "gift",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[3],
+            },
+            __rt::MessageInfo {
+                number: 5u16,
+                name: "exchange_call",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "a",
+                        ty: "cap",
+                    },
+                    __rt::ArgInfo {
+                        name: "b",
+                        ty: "give_away_cap",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[4],
+            },
+            __rt::MessageInfo {
+                number: 6u16,
+                name: "exchange_response",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "c",
+                        ty: "cap",
+                    },
+                    __rt::ArgInfo {
+                        name: "d",
+                        ty: "give_away_cap",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[5],
+            },
+        ],
+        limits: &[
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_1.words]),
+                caps: __rt::total(
+                    &[
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                        <Holder as __rt::Shape>::MAX_CAPS,
+                    ],
+                ),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_2.words]),
+                caps: __rt::total(&[<__rt::Cap as __rt::Shape>::MAX_CAPS]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[__REC_3.words, <str as __rt::Bounded<64u32>>::MAX_TAIL],
+                ),
+                caps: __rt::total(
+                    &[
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                        <Holder as __rt::Shape>::MAX_CAPS,
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                    ],
+                ),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_4.words, <Gift as __rt::Shape>::MAX_TAIL]),
+                caps: __rt::total(&[<Gift as __rt::Shape>::MAX_CAPS]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_5.words]),
+                caps: __rt::total(
+                    &[
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                    ],
+                ),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_6.words]),
+                caps: __rt::total(
+                    &[
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                    ],
+                ),
+            },
+        ],
+        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+    };
+    /// One end of a connection that speaks `caps`.
+    ///
+    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct Binding(__rt::Endpoint);
+    impl Binding {
+        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        ///
+        /// # Errors
+        /// If the waitset cannot watch the channel.
+        pub fn attach(
+            channel: __rt::Box<dyn __rt::Channel>,
+            waitset: &__rt::Waitset,
+            rx: impl Rx + 'static,
+        ) -> __rt::io::Result<Self> {
+            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+        }
+        /// Sends `copied(cap a, holder b)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_copied(
+            &self,
+            a: &__rt::Cap,
+            b: &Holder,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(b, &mut __words, __REC_1.at[1]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                a,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                b,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+            }
+            self.0.send_caps(1, &__words, &[], &mut __caps)
+        }
+        /// Sends `moved(give_away_cap a)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_moved(
+            &self,
+            a: __rt::Cap,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<__rt::Cap>> {
+            let __words = [0u64; __REC_2.words];
+            let mut __caps = __rt::Vec::new();
+            let __at_a = __caps.len() + 0;
+            __caps.insert(__at_a, a);
+            self.0
+                .send_caps(2, &__words, &[], &mut __caps)
+                .map_err(|__error| {
+                    let a = __caps.remove(__at_a);
+                    __rt::Rejected {
+                        error: __error,
+                        given: a,
+                    }
+                })
+        }
+        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_mixed(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: &Holder,
+            d: __rt::Cap,
+        ) -> __rt::core::result::Result<
+            __rt::Sent<'_>,
+            __rt::Rejected<(__rt::Cap, __rt::Cap)>,
+        > {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                64u32,
+            >::check_bound(why) {
+                return __rt::core::result::Result::Err(__rt::Rejected {
+                    error: __rt::TxError::too_long("why", __error),
+                    given: (b, d),
+                });
+            }
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(why, &mut __words, __REC_3.at[2]);
+            __rt::Encode::put(c, &mut __words, __REC_3.at[3]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                a,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(__rt::Rejected {
+                    error: __rt::TxError::cap_copy(__error),
+                    given: (b, d),
+                });
+            }
+            let __at_b = __caps.len() + 0;
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                c,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(__rt::Rejected {
+                    error: __rt::TxError::cap_copy(__error),
+                    given: (b, d),
+                });
+            }
+            let __at_d = __caps.len() + 1;
+            __caps.insert(__at_b, b);
+            __caps.insert(__at_d, d);
+            self.0
+                .send_caps(3, &__words, &[why.as_bytes()], &mut __caps)
+                .map_err(|__error| {
+                    let d = __caps.remove(__at_d);
+                    let b = __caps.remove(__at_b);
+                    __rt::Rejected {
+                        error: __error,
+                        given: (b, d),
+                    }
+                })
+        }
+        /// Sends `given(gift g)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_given(
+            &self,
+            g: Gift,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<Gift>> {
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(&g) {
+                return __rt::core::result::Result::Err(__rt::Rejected {
+                    error: __rt::TxError::too_long("g", __error),
+                    given: g,
+                });
+            }
+            let mut __words = [0u64; __REC_4.words];
+            __rt::Encode::put(&g, &mut __words, __REC_4.at[0]);
+            let mut __tail_g = __rt::Vec::new();
+            __rt::Encode::put_tail(&g, &mut __tail_g);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                &g,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(__rt::Rejected {
+                    error: __rt::TxError::cap_copy(__error),
+                    given: g,
+                });
+            }
+            self.0
+                .send_caps(4, &__words, &[__rt::plain_bytes(&__tail_g)], &mut __caps)
+                .map_err(|__error| {
+                    __rt::Rejected {
+                        error: __error,
+                        given: g,
+                    }
+                })
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for Binding {
+        type Target = __rt::Endpoint;
+        fn deref(&self) -> &__rt::Endpoint {
+            &self.0
+        }
+    }
+    /// What one end of `caps` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
+    pub trait Rx {
+        /// Handles `copied(cap a, holder b)`.
+        fn copied(&mut self, binding: &Binding, a: __rt::Cap, b: Holder);
+        /// Handles `moved(give_away_cap a)`.
+        fn moved(&mut self, binding: &Binding, a: __rt::Cap);
+        /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        fn mixed(
+            &mut self,
+            binding: &Binding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: Holder,
+            d: __rt::Cap,
+        );
+        /// Handles `given(gift g)`.
+        fn given(&mut self, binding: &Binding, g: Gift);
+        /// Handles `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)`.
+        fn exchange(
+            &mut self,
+            binding: &Binding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            reply: ExchangeReply,
+        );
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    struct __Dispatch<__R>(__R);
+    impl<__R: Rx> __Dispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            let b = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            Rx::copied(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                a,
+                b,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_2(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_2.words,
+            )?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
+            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
+            __source.finish()?;
+            Rx::moved(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                a,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_3(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_3.words,
+            )?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
+            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
+            let why = <&str as __rt::TakeBounded<
+                '_,
+                64u32,
+            >>::take_bounded(&mut __source, __REC_3.at[2])?;
+            let c = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[3])?;
+            let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[4])?;
+            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
+            __source.finish()?;
+            Rx::mixed(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                a,
+                b,
+                why,
+                c,
+                d,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_4(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_4.words,
+            )?;
+            let g = <Gift as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
+            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
+            __source.finish()?;
+            Rx::given(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                g,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_5(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_5.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
+            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[2])?;
+            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
+            __source.finish()?;
+            Rx::exchange(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                a,
+                b,
+                ExchangeReply(__rt::ReplyToken::new(__endpoint, __id, 6)),
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_6(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __rt::Vec::new(),
+                __REC_6.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                2 => self.__deliver_2(__endpoint, __message),
+                3 => self.__deliver_3(__endpoint, __message),
+                4 => self.__deliver_4(__endpoint, __message),
+                5 => self.__deliver_5(__endpoint, __message),
+                6 => self.__deliver_6(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            Rx::error(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
+    /// Handlers of `caps` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    pub struct RxVtbl {
+        /// Handles `copied(cap a, holder b)`.
+        pub copied: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::Cap, Holder)>,
+        >,
+        /// Handles `moved(give_away_cap a)`.
+        pub moved: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::Cap)>,
+        >,
+        /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        pub mixed: __rt::core::option::Option<
+            __rt::Box<
+                dyn __rt::core::ops::FnMut(
+                    &Binding,
+                    __rt::Cap,
+                    __rt::Cap,
+                    &str,
+                    Holder,
+                    __rt::Cap,
+                ),
+            >,
+        >,
+        /// Handles `given(gift g)`.
+        pub given: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Gift)>,
+        >,
+        /// Handles `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)`.
+        pub exchange: __rt::core::option::Option<
+            __rt::Box<
+                dyn __rt::core::ops::FnMut(&Binding, __rt::Cap, __rt::Cap, ExchangeReply),
+            >,
+        >,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        >,
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for RxVtbl {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+        }
+    }
+    #[automatically_derived]
+    impl Rx for RxVtbl {
+        fn copied(&mut self, binding: &Binding, a: __rt::Cap, b: Holder) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.copied {
+                return __handler(binding, a, b);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "copied",
+                },
+            );
+        }
+        fn moved(&mut self, binding: &Binding, a: __rt::Cap) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.moved {
+                return __handler(binding, a);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "moved",
+                },
+            );
+        }
+        fn mixed(
+            &mut self,
+            binding: &Binding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: Holder,
+            d: __rt::Cap,
+        ) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.mixed {
+                return __handler(binding, a, b, why, c, d);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "mixed",
+                },
+            );
+        }
+        fn given(&mut self, binding: &Binding, g: Gift) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.given {
+                return __handler(binding, g);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "given",
+                },
+            );
+        }
+        fn exchange(
+            &mut self,
+            binding: &Binding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            reply: ExchangeReply,
+        ) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.exchange {
+                return __handler(binding, a, b, reply);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "exchange",
+                },
+            );
+        }
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
+                __rt::core::option::Option::None => {
+                    __rt::unhandled_error(INTERFACE, &error)
+                }
+            }
+        }
+    }
+    /// The reply that a caller of `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` waits for.
+    ///
+    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    #[must_use = "a caller waits for the reply"]
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct ExchangeReply(__rt::ReplyToken);
+    impl ExchangeReply {
+        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
+        /// copied, in its stead.
+        pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
+            let mut __words = [0u64; __REC_6.words];
+            __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                c,
+                &mut __caps,
+            ) {
+                return self.0.fail_caps(__error);
+            }
+            let __at_d = __caps.len() + 0;
+            __caps.insert(__at_d, d);
+            self.0.send_caps(&__words, &[], __caps);
+        }
+    }
+    fn __decode_6(
+        __message: __rt::Received<'_>,
+    ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
+        if __message.number != 6 {
+            return __rt::core::result::Result::Err(
+                __rt::unknown_message(__message.number),
+            );
+        }
+        let mut __source = __rt::Source::new(
+            __message.words,
+            __message.caps,
+            __REC_6.words,
+        )?;
+        let c = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
+        let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[2])?;
+        __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
+        __source.finish()?;
+        __rt::core::result::Result::Ok((c, d))
+    }
+    /// Calls the remote procedures of `caps`.
+    ///
+    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct RpcClient(Binding);
+    impl RpcClient {
+        /// A client over a binding.
+        pub fn new(binding: &Binding) -> Self {
+            Self(__rt::core::clone::Clone::clone(binding))
+        }
+        /// The binding.
+        pub fn binding(&self) -> &Binding {
+            &self.0
+        }
+        /// Calls `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` and waits for the reply.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        pub fn exchange(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
+            let __id = self.0.0.next_call();
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                a,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(
+                    __rt::core::convert::From::from(__rt::TxError::cap_copy(__error)),
+                );
+            }
+            let __at_b = __caps.len() + 0;
+            __caps.insert(__at_b, b);
+            self.0.0.call(__id, 5, &__words, &[], __caps, __decode_6)
+        }
+        /// As `exchange`, without waiting: the result is a future.
+        pub fn exchange_async(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+        ) -> __rt::Call<(__rt::Cap, __rt::Cap)> {
+            let __id = self.0.0.next_call();
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                a,
+                &mut __caps,
+            ) {
+                return __rt::Call::failed(
+                    __rt::core::convert::From::from(__rt::TxError::cap_copy(__error)),
+                );
+            }
+            let __at_b = __caps.len() + 0;
+            __caps.insert(__at_b, b);
+            self.0.0.call_async(__id, 5, &__words, &[], __caps, __decode_6)
+        }
+    }
+    /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
+    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    where
+        C: __rt::core::ops::FnMut(
+                &__rt::Peer,
+            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        X: Rx + 'static,
+    {
+        __rt::Export::new(
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            move |__peer: &__rt::Peer| {
+                connect(__peer)
+                    .map(|__rx| {
+                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
+                    })
+            },
+        )
+    }
+    /// Connects to the service that `iref` names; `rx` handles what it sends.
+    pub fn bind<X: Rx + 'static>(
+        iref: __rt::Iref,
+        waitset: &__rt::Waitset,
+        rx: X,
+    ) -> __rt::Bind<Binding> {
+        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+    }
+}

@@ -1,0 +1,1073 @@
+/// rpcs.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    unreachable_pub,
+    private_interfaces
+)]
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    long_running_const_eval,
+    unused_imports,
+    unused_qualifications
+)]
+pub mod rpcs {
+    use ::flounder::__private as __rt;
+    /// `typedef struct { .. } entry;`
+    #[doc(alias = "entry")]
+    #[__rt::core::prelude::v1::derive(
+        __rt::core::fmt::Debug,
+        __rt::core::clone::Clone,
+        __rt::core::cmp::PartialEq,
+        __rt::core::cmp::Eq,
+        __rt::core::hash::Hash
+    )]
+    pub struct Entry {
+        /// `name`
+        pub name: __rt::String,
+        /// `size`
+        pub size: u64,
+    }
+    const _: () = {
+        const __REC: __rt::Record<2usize> = __rt::record([
+            __rt::place::<__rt::String>(),
+            __rt::place::<u64>(),
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Entry {
+            const SIZE: __rt::core::primitive::usize = __REC.size;
+            const ALIGN: __rt::core::primitive::usize = __REC.align;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(
+                &[
+                    <__rt::String as __rt::Shape>::MAX_TAIL,
+                    <u64 as __rt::Shape>::MAX_TAIL,
+                ],
+            );
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(
+                &[
+                    <__rt::String as __rt::Shape>::MAX_CAPS,
+                    <u64 as __rt::Shape>::MAX_CAPS,
+                ],
+            );
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("struct{name,size}"),
+                &[
+                    <__rt::String as __rt::Shape>::FINGERPRINT,
+                    <u64 as __rt::Shape>::FINGERPRINT,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Entry {
+            #[inline]
+            fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
+                let Self { name: __0, size: __1 } = self;
+                __rt::Encode::check(__0)?;
+                __rt::Encode::check(__1)?;
+                __rt::core::result::Result::Ok(())
+            }
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let Self { name: __0, size: __1 } = self;
+                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
+                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
+                let Self { name: __0, size: __1 } = self;
+                __rt::Encode::put_tail(__0, __tail);
+                __rt::Encode::put_tail(__1, __tail);
+            }
+            #[inline]
+            fn put_caps(
+                &self,
+                __caps: &mut __rt::Vec<__rt::Cap>,
+            ) -> __rt::io::Result<()> {
+                let Self { name: __0, size: __1 } = self;
+                __rt::Encode::put_caps(__0, __caps)?;
+                __rt::Encode::put_caps(__1, __caps)?;
+                __rt::core::result::Result::Ok(())
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Entry {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __0 = <__rt::String as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[0])?;
+                let __1 = <u64 as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[1])?;
+                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::core::result::Result::Ok(Self { name: __0, size: __1 })
+            }
+        }
+    };
+    const __REC_1: __rt::Record<1usize> = __rt::record([__rt::place::<u32>()]);
+    const __REC_2: __rt::Record<1usize> = __rt::record([__rt::place::<u32>()]);
+    const __REC_3: __rt::Record<3usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<u32>(),
+        __rt::place::<str>(),
+    ]);
+    const __REC_4: __rt::Record<2usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<str>(),
+    ]);
+    const __REC_5: __rt::Record<3usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<Entry>(),
+        __rt::place::<[u8]>(),
+    ]);
+    const __REC_6: __rt::Record<4usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<[Entry]>(),
+        __rt::place::<[u8]>(),
+        __rt::place::<[__rt::String]>(),
+    ]);
+    const __REC_7: __rt::Record<1usize> = __rt::record([__rt::place::<u32>()]);
+    const __REC_8: __rt::Record<2usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<__rt::Errval>(),
+    ]);
+    const __DIGESTS: [u128; 8usize] = [
+        51595523843201080921430445317355269382, 156078301340516475231160607692214558833,
+        152183435731338542281013111249378356878, 13357846369336494140321016555968630085,
+        178293217830059666357375581871349396673, 335770545456370672814039324617123955832,
+        170014236188090903268840310581693167460, 225054400992600137688023913363399057828,
+    ];
+    /// Describes the interface `rpcs`: its messages, and the digest that two ends must agree on.
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
+        name: "rpcs",
+        description: "rpcs",
+        messages: &[
+            __rt::MessageInfo {
+                number: 1u16,
+                name: "ping_call",
+                args: &[],
+                annotations: &[],
+                fingerprint: __DIGESTS[0],
+            },
+            __rt::MessageInfo {
+                number: 2u16,
+                name: "ping_response",
+                args: &[],
+                annotations: &[],
+                fingerprint: __DIGESTS[1],
+            },
+            __rt::MessageInfo {
+                number: 3u16,
+                name: "one_call",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "reply",
+                        ty: "uint32",
+                    },
+                    __rt::ArgInfo {
+                        name: "binding",
+                        ty: "string[65536]",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[2],
+            },
+            __rt::MessageInfo {
+                number: 4u16,
+                name: "one_response",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "s",
+                        ty: "string[65536]",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[3],
+            },
+            __rt::MessageInfo {
+                number: 5u16,
+                name: "many_call",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "e",
+                        ty: "entry",
+                    },
+                    __rt::ArgInfo {
+                        name: "key",
+                        ty: "uint8[key_len, 32]",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[4],
+            },
+            __rt::MessageInfo {
+                number: 6u16,
+                name: "many_response",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "found",
+                        ty: "entry[n, 100]",
+                    },
+                    __rt::ArgInfo {
+                        name: "data",
+                        ty: "uint8[len, 65536]",
+                    },
+                    __rt::ArgInfo {
+                        name: "names",
+                        ty: "string[65536][m, 65536]",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[5],
+            },
+            __rt::MessageInfo {
+                number: 7u16,
+                name: "ask",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "token",
+                        ty: "uint32",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[6],
+            },
+            __rt::MessageInfo {
+                number: 8u16,
+                name: "answer",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "token",
+                        ty: "uint32",
+                    },
+                    __rt::ArgInfo {
+                        name: "err",
+                        ty: "errval",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[7],
+            },
+        ],
+        limits: &[
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_1.words]),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_2.words]),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[__REC_3.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
+                ),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[__REC_4.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
+                ),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[
+                        __REC_5.words,
+                        <Entry as __rt::Shape>::MAX_TAIL,
+                        <[u8] as __rt::Bounded<32u32>>::MAX_TAIL,
+                    ],
+                ),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[
+                        __REC_6.words,
+                        <[Entry] as __rt::Bounded<100u32>>::MAX_TAIL,
+                        <[u8] as __rt::Bounded<65536u32>>::MAX_TAIL,
+                        <[__rt::String] as __rt::Bounded<65536u32>>::MAX_TAIL,
+                    ],
+                ),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_7.words]),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_8.words]),
+                caps: __rt::total(&[]),
+            },
+        ],
+        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+    };
+    /// One end of a connection that speaks `rpcs`.
+    ///
+    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct Binding(__rt::Endpoint);
+    impl Binding {
+        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        ///
+        /// # Errors
+        /// If the waitset cannot watch the channel.
+        pub fn attach(
+            channel: __rt::Box<dyn __rt::Channel>,
+            waitset: &__rt::Waitset,
+            rx: impl Rx + 'static,
+        ) -> __rt::io::Result<Self> {
+            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+        }
+        /// Sends `ask(uint32 token)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_ask(
+            &self,
+            token: u32,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            let mut __words = [0u64; __REC_7.words];
+            __rt::Encode::put(&token, &mut __words, __REC_7.at[0]);
+            self.0.send(7, &__words, &[])
+        }
+        /// Sends `answer(uint32 token, errval err)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_answer(
+            &self,
+            token: u32,
+            err: __rt::Errval,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            let mut __words = [0u64; __REC_8.words];
+            __rt::Encode::put(&token, &mut __words, __REC_8.at[0]);
+            __rt::Encode::put(&err, &mut __words, __REC_8.at[1]);
+            self.0.send(8, &__words, &[])
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for Binding {
+        type Target = __rt::Endpoint;
+        fn deref(&self) -> &__rt::Endpoint {
+            &self.0
+        }
+    }
+    /// What one end of `rpcs` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
+    pub trait Rx {
+        /// Nothing in, nothing out.
+        fn ping(&mut self, binding: &Binding, reply: PingReply);
+        /// Handles `rpc one(in uint32 reply, in string binding, out string s)`.
+        fn one(
+            &mut self,
+            __binding: &Binding,
+            reply: u32,
+            binding: &str,
+            __reply: OneReply,
+        );
+        /// Handles `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])`.
+        fn many(&mut self, binding: &Binding, e: Entry, key: &[u8], reply: ManyReply);
+        /// Handles `ask(uint32 token)`.
+        fn ask(&mut self, binding: &Binding, token: u32);
+        /// Handles `answer(uint32 token, errval err)`.
+        fn answer(&mut self, binding: &Binding, token: u32, err: __rt::Errval);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    struct __Dispatch<__R>(__R);
+    impl<__R: Rx> __Dispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            Rx::ping(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                PingReply(__rt::ReplyToken::new(__endpoint, __id, 2)),
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_2(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __rt::Vec::new(),
+                __REC_2.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_3(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_3.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
+            let reply = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
+            let binding = <&str as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_3.at[2])?;
+            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
+            __source.finish()?;
+            Rx::one(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                reply,
+                binding,
+                OneReply(__rt::ReplyToken::new(__endpoint, __id, 4)),
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_4(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __rt::Vec::new(),
+                __REC_4.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_5(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_5.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
+            let e = <Entry as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
+            let key = <&[u8] as __rt::TakeBounded<
+                '_,
+                32u32,
+            >>::take_bounded(&mut __source, __REC_5.at[2])?;
+            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
+            __source.finish()?;
+            Rx::many(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                e,
+                key,
+                ManyReply(__rt::ReplyToken::new(__endpoint, __id, 6)),
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_6(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __rt::Vec::new(),
+                __REC_6.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_7(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_7.words,
+            )?;
+            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_7.at[0])?;
+            __source.zero(__REC_7.used, __REC_7.words * 8 - __REC_7.used)?;
+            __source.finish()?;
+            Rx::ask(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                token,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_8(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_8.words,
+            )?;
+            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_8.at[0])?;
+            let err = <__rt::Errval as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_8.at[1])?;
+            __source.zero(__REC_8.used, __REC_8.words * 8 - __REC_8.used)?;
+            __source.finish()?;
+            Rx::answer(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                token,
+                err,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                2 => self.__deliver_2(__endpoint, __message),
+                3 => self.__deliver_3(__endpoint, __message),
+                4 => self.__deliver_4(__endpoint, __message),
+                5 => self.__deliver_5(__endpoint, __message),
+                6 => self.__deliver_6(__endpoint, __message),
+                7 => self.__deliver_7(__endpoint, __message),
+                8 => self.__deliver_8(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            Rx::error(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
+    /// Handlers of `rpcs` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    pub struct RxVtbl {
+        /// Nothing in, nothing out.
+        pub ping: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, PingReply)>,
+        >,
+        /// Handles `rpc one(in uint32 reply, in string binding, out string s)`.
+        pub one: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, &str, OneReply)>,
+        >,
+        /// Handles `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])`.
+        pub many: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Entry, &[u8], ManyReply)>,
+        >,
+        /// Handles `ask(uint32 token)`.
+        pub ask: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32)>,
+        >,
+        /// Handles `answer(uint32 token, errval err)`.
+        pub answer: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, __rt::Errval)>,
+        >,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        >,
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for RxVtbl {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+        }
+    }
+    #[automatically_derived]
+    impl Rx for RxVtbl {
+        fn ping(&mut self, binding: &Binding, reply: PingReply) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.ping {
+                return __handler(binding, reply);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "ping",
+                },
+            );
+        }
+        fn one(
+            &mut self,
+            __binding: &Binding,
+            reply: u32,
+            binding: &str,
+            __reply: OneReply,
+        ) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.one {
+                return __handler(__binding, reply, binding, __reply);
+            }
+            Rx::error(
+                self,
+                __binding,
+                __rt::BindingError::NoHandler {
+                    message: "one",
+                },
+            );
+        }
+        fn many(&mut self, binding: &Binding, e: Entry, key: &[u8], reply: ManyReply) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.many {
+                return __handler(binding, e, key, reply);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "many",
+                },
+            );
+        }
+        fn ask(&mut self, binding: &Binding, token: u32) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.ask {
+                return __handler(binding, token);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "ask",
+                },
+            );
+        }
+        fn answer(&mut self, binding: &Binding, token: u32, err: __rt::Errval) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.answer {
+                return __handler(binding, token, err);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "answer",
+                },
+            );
+        }
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
+                __rt::core::option::Option::None => {
+                    __rt::unhandled_error(INTERFACE, &error)
+                }
+            }
+        }
+    }
+    /// The reply that a caller of `rpc ping()` waits for.
+    ///
+    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    #[must_use = "a caller waits for the reply"]
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct PingReply(__rt::ReplyToken);
+    impl PingReply {
+        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
+        /// copied, in its stead.
+        pub fn send(self) {
+            let mut __words = [0u64; __REC_2.words];
+            __rt::Encode::put(&self.0.id(), &mut __words, __REC_2.at[0]);
+            self.0.send(&__words, &[]);
+        }
+    }
+    /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
+    ///
+    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    #[must_use = "a caller waits for the reply"]
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct OneReply(__rt::ReplyToken);
+    impl OneReply {
+        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
+        /// copied, in its stead.
+        pub fn send(self, s: &str) {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(s) {
+                return self.0.fail_too_long("s", __error);
+            }
+            let mut __words = [0u64; __REC_4.words];
+            __rt::Encode::put(&self.0.id(), &mut __words, __REC_4.at[0]);
+            __rt::Encode::put(s, &mut __words, __REC_4.at[1]);
+            self.0.send(&__words, &[s.as_bytes()]);
+        }
+    }
+    /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
+    ///
+    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    #[must_use = "a caller waits for the reply"]
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct ManyReply(__rt::ReplyToken);
+    impl ManyReply {
+        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
+        /// copied, in its stead.
+        pub fn send(self, found: &[Entry], data: &[u8], names: &[&str]) {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                100u32,
+            >::check_bound(found) {
+                return self.0.fail_too_long("found", __error);
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(data) {
+                return self.0.fail_too_long("data", __error);
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(names) {
+                return self.0.fail_too_long("names", __error);
+            }
+            let mut __words = [0u64; __REC_6.words];
+            __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);
+            __rt::Encode::put(found, &mut __words, __REC_6.at[1]);
+            __rt::Encode::put(data, &mut __words, __REC_6.at[2]);
+            __rt::Encode::put(names, &mut __words, __REC_6.at[3]);
+            let mut __tail_found = __rt::Vec::new();
+            __rt::Encode::put_tail(found, &mut __tail_found);
+            let mut __tail_names = __rt::Vec::new();
+            __rt::Encode::put_tail(names, &mut __tail_names);
+            self.0
+                .send(
+                    &__words,
+                    &[
+                        __rt::plain_bytes(&__tail_found),
+                        __rt::plain_bytes(data),
+                        __rt::plain_bytes(&__tail_names),
+                    ],
+                );
+        }
+    }
+    fn __decode_2(
+        __message: __rt::Received<'_>,
+    ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+        if __message.number != 2 {
+            return __rt::core::result::Result::Err(
+                __rt::unknown_message(__message.number),
+            );
+        }
+        let __source = __rt::Source::new(
+            __message.words,
+            __message.caps,
+            __REC_2.words,
+        )?;
+        __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
+        __source.finish()?;
+        __rt::core::result::Result::Ok(())
+    }
+    fn __decode_4(
+        __message: __rt::Received<'_>,
+    ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
+        if __message.number != 4 {
+            return __rt::core::result::Result::Err(
+                __rt::unknown_message(__message.number),
+            );
+        }
+        let mut __source = __rt::Source::new(
+            __message.words,
+            __message.caps,
+            __REC_4.words,
+        )?;
+        let s = <__rt::String as __rt::TakeBounded<
+            '_,
+            65536u32,
+        >>::take_bounded(&mut __source, __REC_4.at[1])?;
+        __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
+        __source.finish()?;
+        __rt::core::result::Result::Ok(s)
+    }
+    fn __decode_6(
+        __message: __rt::Received<'_>,
+    ) -> __rt::core::result::Result<
+        (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
+        __rt::DecodeError,
+    > {
+        if __message.number != 6 {
+            return __rt::core::result::Result::Err(
+                __rt::unknown_message(__message.number),
+            );
+        }
+        let mut __source = __rt::Source::new(
+            __message.words,
+            __message.caps,
+            __REC_6.words,
+        )?;
+        let found = <__rt::Vec<
+            Entry,
+        > as __rt::TakeBounded<'_, 100u32>>::take_bounded(&mut __source, __REC_6.at[1])?;
+        let data = <__rt::Vec<
+            u8,
+        > as __rt::TakeBounded<
+            '_,
+            65536u32,
+        >>::take_bounded(&mut __source, __REC_6.at[2])?;
+        let names = <__rt::Vec<
+            __rt::String,
+        > as __rt::TakeBounded<
+            '_,
+            65536u32,
+        >>::take_bounded(&mut __source, __REC_6.at[3])?;
+        __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
+        __source.finish()?;
+        __rt::core::result::Result::Ok((found, data, names))
+    }
+    /// Calls the remote procedures of `rpcs`.
+    ///
+    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct RpcClient(Binding);
+    impl RpcClient {
+        /// A client over a binding.
+        pub fn new(binding: &Binding) -> Self {
+            Self(__rt::core::clone::Clone::clone(binding))
+        }
+        /// The binding.
+        pub fn binding(&self) -> &Binding {
+            &self.0
+        }
+        /// Nothing in, nothing out.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
+            let __id = self.0.0.next_call();
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
+            self.0.0.call(__id, 1, &__words, &[], __rt::Vec::new(), __decode_2)
+        }
+        /// As `ping`, without waiting: the result is a future.
+        pub fn ping_async(&self) -> __rt::Call<()> {
+            let __id = self.0.0.next_call();
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
+            self.0.0.call_async(__id, 1, &__words, &[], __rt::Vec::new(), __decode_2)
+        }
+        /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and waits for the reply.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        pub fn one(
+            &self,
+            reply: u32,
+            binding: &str,
+        ) -> __rt::core::result::Result<__rt::String, __rt::RpcError> {
+            let __id = self.0.0.next_call();
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(binding) {
+                return __rt::core::result::Result::Err(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("binding", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_3.at[0]);
+            __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
+            __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
+            self.0
+                .0
+                .call(
+                    __id,
+                    3,
+                    &__words,
+                    &[binding.as_bytes()],
+                    __rt::Vec::new(),
+                    __decode_4,
+                )
+        }
+        /// As `one`, without waiting: the result is a future.
+        pub fn one_async(&self, reply: u32, binding: &str) -> __rt::Call<__rt::String> {
+            let __id = self.0.0.next_call();
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(binding) {
+                return __rt::Call::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("binding", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_3.at[0]);
+            __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
+            __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
+            self.0
+                .0
+                .call_async(
+                    __id,
+                    3,
+                    &__words,
+                    &[binding.as_bytes()],
+                    __rt::Vec::new(),
+                    __decode_4,
+                )
+        }
+        /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and waits for the reply.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        pub fn many(
+            &self,
+            e: &Entry,
+            key: &[u8],
+        ) -> __rt::core::result::Result<
+            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
+            __rt::RpcError,
+        > {
+            let __id = self.0.0.next_call();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
+                return __rt::core::result::Result::Err(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("e", __error),
+                    ),
+                );
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                32u32,
+            >::check_bound(key) {
+                return __rt::core::result::Result::Err(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("key", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
+            __rt::Encode::put(e, &mut __words, __REC_5.at[1]);
+            __rt::Encode::put(key, &mut __words, __REC_5.at[2]);
+            let mut __tail_e = __rt::Vec::new();
+            __rt::Encode::put_tail(e, &mut __tail_e);
+            self.0
+                .0
+                .call(
+                    __id,
+                    5,
+                    &__words,
+                    &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
+                    __rt::Vec::new(),
+                    __decode_6,
+                )
+        }
+        /// As `many`, without waiting: the result is a future.
+        pub fn many_async(
+            &self,
+            e: &Entry,
+            key: &[u8],
+        ) -> __rt::Call<(__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>)> {
+            let __id = self.0.0.next_call();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
+                return __rt::Call::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("e", __error),
+                    ),
+                );
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                32u32,
+            >::check_bound(key) {
+                return __rt::Call::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("key", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
+            __rt::Encode::put(e, &mut __words, __REC_5.at[1]);
+            __rt::Encode::put(key, &mut __words, __REC_5.at[2]);
+            let mut __tail_e = __rt::Vec::new();
+            __rt::Encode::put_tail(e, &mut __tail_e);
+            self.0
+                .0
+                .call_async(
+                    __id,
+                    5,
+                    &__words,
+                    &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
+                    __rt::Vec::new(),
+                    __decode_6,
+                )
+        }
+    }
+    /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
+    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    where
+        C: __rt::core::ops::FnMut(
+                &__rt::Peer,
+            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        X: Rx + 'static,
+    {
+        __rt::Export::new(
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            move |__peer: &__rt::Peer| {
+                connect(__peer)
+                    .map(|__rx| {
+                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
+                    })
+            },
+        )
+    }
+    /// Connects to the service that `iref` names; `rx` handles what it sends.
+    pub fn bind<X: Rx + 'static>(
+        iref: __rt::Iref,
+        waitset: &__rt::Waitset,
+        rx: X,
+    ) -> __rt::Bind<Binding> {
+        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+    }
+}

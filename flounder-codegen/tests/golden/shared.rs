@@ -1,0 +1,662 @@
+/// Types shared by interfaces: `geometry`.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    unreachable_pub,
+    private_interfaces
+)]
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    long_running_const_eval,
+    unused_imports,
+    unused_qualifications
+)]
+pub mod geometry {
+    use ::flounder::__private as __rt;
+    /// `typedef struct { .. } point;`
+    #[doc(alias = "point")]
+    #[__rt::core::prelude::v1::derive(
+        __rt::core::fmt::Debug,
+        __rt::core::clone::Clone,
+        __rt::core::marker::Copy,
+        __rt::core::cmp::PartialEq
+    )]
+    pub struct Point {
+        /// `x`
+        pub x: f64,
+        /// `y`
+        pub y: f64,
+    }
+    const _: () = {
+        const __REC: __rt::Record<2usize> = __rt::record([
+            __rt::place::<f64>(),
+            __rt::place::<f64>(),
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Point {
+            const SIZE: __rt::core::primitive::usize = __REC.size;
+            const ALIGN: __rt::core::primitive::usize = __REC.align;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(&[]);
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(&[]);
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("struct{x,y}"),
+                &[<f64 as __rt::Shape>::FINGERPRINT, <f64 as __rt::Shape>::FINGERPRINT],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Point {
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let Self { x: __0, y: __1 } = self;
+                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
+                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Point {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __0 = <f64 as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[0])?;
+                let __1 = <f64 as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[1])?;
+                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
+            }
+        }
+    };
+    /// `typedef enum { .. } colour;`
+    #[doc(alias = "colour")]
+    #[__rt::core::prelude::v1::derive(
+        __rt::core::fmt::Debug,
+        __rt::core::clone::Clone,
+        __rt::core::marker::Copy,
+        __rt::core::cmp::PartialEq,
+        __rt::core::cmp::Eq,
+        __rt::core::hash::Hash,
+    )]
+    #[repr(u32)]
+    pub enum Colour {
+        /// `RED`
+        #[doc(alias = "RED")]
+        Red = 0,
+        /// `GREEN`
+        #[doc(alias = "GREEN")]
+        Green = 1,
+    }
+    const _: () = {
+        #[automatically_derived]
+        impl __rt::Shape for Colour {
+            const SIZE: __rt::core::primitive::usize = 4;
+            const ALIGN: __rt::core::primitive::usize = 4;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::largest(&[]);
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::largest(&[]);
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("enum{RED,GREEN}"),
+                &[],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Colour {
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let __tag: __rt::core::primitive::u32 = match self {
+                    Self::Red { .. } => 0,
+                    Self::Green { .. } => 1,
+                };
+                __rt::Encode::put(&__tag, __words, __at);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Colour {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __value = match __source.tag(__at, 2, "colour")? {
+                    0 => Self::Red {},
+                    _ => Self::Green {},
+                };
+                __rt::core::result::Result::Ok(__value)
+            }
+        }
+    };
+}
+/// painter.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    unreachable_pub,
+    private_interfaces
+)]
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    long_running_const_eval,
+    unused_imports,
+    unused_qualifications
+)]
+pub mod painter {
+    use ::flounder::__private as __rt;
+    /// `typedef struct { .. } point;`
+    pub use super::geometry::Point;
+    /// `typedef enum { .. } colour;`
+    pub use super::geometry::Colour;
+    /// `typedef struct { .. } line;`
+    #[doc(alias = "line")]
+    #[__rt::core::prelude::v1::derive(
+        __rt::core::fmt::Debug,
+        __rt::core::clone::Clone,
+        __rt::core::marker::Copy,
+        __rt::core::cmp::PartialEq
+    )]
+    pub struct Line {
+        /// `from`
+        pub from: Point,
+        /// `to`
+        pub to: Point,
+    }
+    const _: () = {
+        const __REC: __rt::Record<2usize> = __rt::record([
+            __rt::place::<Point>(),
+            __rt::place::<Point>(),
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Line {
+            const SIZE: __rt::core::primitive::usize = __REC.size;
+            const ALIGN: __rt::core::primitive::usize = __REC.align;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(&[]);
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(&[]);
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("struct{from,to}"),
+                &[
+                    <Point as __rt::Shape>::FINGERPRINT,
+                    <Point as __rt::Shape>::FINGERPRINT,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Line {
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let Self { from: __0, to: __1 } = self;
+                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
+                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Line {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __0 = <Point as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[0])?;
+                let __1 = <Point as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[1])?;
+                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::core::result::Result::Ok(Self { from: __0, to: __1 })
+            }
+        }
+    };
+    const __REC_1: __rt::Record<2usize> = __rt::record([
+        __rt::place::<Line>(),
+        __rt::place::<Colour>(),
+    ]);
+    const __DIGESTS: [u128; 1usize] = [91085111576766045342520900326579149650];
+    /// Describes the interface `painter`: its messages, and the digest that two ends must agree on.
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
+        name: "painter",
+        description: "painter",
+        messages: &[
+            __rt::MessageInfo {
+                number: 1u16,
+                name: "draw",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "l",
+                        ty: "line",
+                    },
+                    __rt::ArgInfo {
+                        name: "c",
+                        ty: "colour",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[0],
+            },
+        ],
+        limits: &[
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_1.words]),
+                caps: __rt::total(&[]),
+            },
+        ],
+        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+    };
+    /// One end of a connection that speaks `painter`.
+    ///
+    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct Binding(__rt::Endpoint);
+    impl Binding {
+        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        ///
+        /// # Errors
+        /// If the waitset cannot watch the channel.
+        pub fn attach(
+            channel: __rt::Box<dyn __rt::Channel>,
+            waitset: &__rt::Waitset,
+            rx: impl Rx + 'static,
+        ) -> __rt::io::Result<Self> {
+            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+        }
+        /// Sends `draw(line l, colour c)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_draw(
+            &self,
+            l: Line,
+            c: Colour,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&l, &mut __words, __REC_1.at[0]);
+            __rt::Encode::put(&c, &mut __words, __REC_1.at[1]);
+            self.0.send(1, &__words, &[])
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for Binding {
+        type Target = __rt::Endpoint;
+        fn deref(&self) -> &__rt::Endpoint {
+            &self.0
+        }
+    }
+    /// What one end of `painter` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
+    pub trait Rx {
+        /// Handles `draw(line l, colour c)`.
+        fn draw(&mut self, binding: &Binding, l: Line, c: Colour);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    struct __Dispatch<__R>(__R);
+    impl<__R: Rx> __Dispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let l = <Line as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            let c = <Colour as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            Rx::draw(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                l,
+                c,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            Rx::error(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
+    /// Handlers of `painter` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    pub struct RxVtbl {
+        /// Handles `draw(line l, colour c)`.
+        pub draw: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Line, Colour)>,
+        >,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        >,
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for RxVtbl {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+        }
+    }
+    #[automatically_derived]
+    impl Rx for RxVtbl {
+        fn draw(&mut self, binding: &Binding, l: Line, c: Colour) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.draw {
+                return __handler(binding, l, c);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "draw",
+                },
+            );
+        }
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
+                __rt::core::option::Option::None => {
+                    __rt::unhandled_error(INTERFACE, &error)
+                }
+            }
+        }
+    }
+    /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
+    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    where
+        C: __rt::core::ops::FnMut(
+                &__rt::Peer,
+            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        X: Rx + 'static,
+    {
+        __rt::Export::new(
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            move |__peer: &__rt::Peer| {
+                connect(__peer)
+                    .map(|__rx| {
+                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
+                    })
+            },
+        )
+    }
+    /// Connects to the service that `iref` names; `rx` handles what it sends.
+    pub fn bind<X: Rx + 'static>(
+        iref: __rt::Iref,
+        waitset: &__rt::Waitset,
+        rx: X,
+    ) -> __rt::Bind<Binding> {
+        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+    }
+}
+/// Another user of the same types.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    unreachable_pub,
+    private_interfaces
+)]
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    long_running_const_eval,
+    unused_imports,
+    unused_qualifications
+)]
+pub(crate) mod plotter {
+    use ::flounder::__private as __rt;
+    /// `typedef struct { .. } point;`
+    pub use super::geometry::Point;
+    /// `typedef enum { .. } colour;`
+    pub use super::geometry::Colour;
+    const __REC_1: __rt::Record<1usize> = __rt::record([__rt::place::<Point>()]);
+    const __DIGESTS: [u128; 1usize] = [143762168547181418061269750673224031079];
+    /// Describes the interface `plotter`: its messages, and the digest that two ends must agree on.
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
+        name: "plotter",
+        description: "Another user of the same types",
+        messages: &[
+            __rt::MessageInfo {
+                number: 1u16,
+                name: "move_to",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "p",
+                        ty: "point",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[0],
+            },
+        ],
+        limits: &[
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_1.words]),
+                caps: __rt::total(&[]),
+            },
+        ],
+        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+    };
+    /// One end of a connection that speaks `plotter`.
+    ///
+    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct Binding(__rt::Endpoint);
+    impl Binding {
+        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        ///
+        /// # Errors
+        /// If the waitset cannot watch the channel.
+        pub fn attach(
+            channel: __rt::Box<dyn __rt::Channel>,
+            waitset: &__rt::Waitset,
+            rx: impl Rx + 'static,
+        ) -> __rt::io::Result<Self> {
+            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+        }
+        /// Sends `move_to(point p)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_move_to(
+            &self,
+            p: Point,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&p, &mut __words, __REC_1.at[0]);
+            self.0.send(1, &__words, &[])
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for Binding {
+        type Target = __rt::Endpoint;
+        fn deref(&self) -> &__rt::Endpoint {
+            &self.0
+        }
+    }
+    /// What one end of `plotter` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
+    pub trait Rx {
+        /// Handles `move_to(point p)`.
+        fn move_to(&mut self, binding: &Binding, p: Point);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    struct __Dispatch<__R>(__R);
+    impl<__R: Rx> __Dispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let p = <Point as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            Rx::move_to(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                p,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            Rx::error(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
+    /// Handlers of `plotter` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    pub struct RxVtbl {
+        /// Handles `move_to(point p)`.
+        pub move_to: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Point)>,
+        >,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        >,
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for RxVtbl {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+        }
+    }
+    #[automatically_derived]
+    impl Rx for RxVtbl {
+        fn move_to(&mut self, binding: &Binding, p: Point) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.move_to {
+                return __handler(binding, p);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "move_to",
+                },
+            );
+        }
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
+                __rt::core::option::Option::None => {
+                    __rt::unhandled_error(INTERFACE, &error)
+                }
+            }
+        }
+    }
+    /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
+    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    where
+        C: __rt::core::ops::FnMut(
+                &__rt::Peer,
+            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        X: Rx + 'static,
+    {
+        __rt::Export::new(
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            move |__peer: &__rt::Peer| {
+                connect(__peer)
+                    .map(|__rx| {
+                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
+                    })
+            },
+        )
+    }
+    /// Connects to the service that `iref` names; `rx` handles what it sends.
+    pub fn bind<X: Rx + 'static>(
+        iref: __rt::Iref,
+        waitset: &__rt::Waitset,
+        rx: X,
+    ) -> __rt::Bind<Binding> {
+        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+    }
+}

@@ -1,0 +1,863 @@
+/// The interface of the tutorial.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    unreachable_pub,
+    private_interfaces
+)]
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    long_running_const_eval,
+    unused_imports,
+    unused_qualifications
+)]
+pub mod test {
+    use ::flounder::__private as __rt;
+    /// `typedef enum { .. } myenum;`
+    #[doc(alias = "myenum")]
+    #[__rt::core::prelude::v1::derive(
+        __rt::core::fmt::Debug,
+        __rt::core::clone::Clone,
+        __rt::core::marker::Copy,
+        __rt::core::cmp::PartialEq,
+        __rt::core::cmp::Eq,
+        __rt::core::hash::Hash,
+    )]
+    #[repr(u32)]
+    pub enum Myenum {
+        /// `FOO`
+        #[doc(alias = "FOO")]
+        Foo = 0,
+        /// `BAR`
+        #[doc(alias = "BAR")]
+        Bar = 1,
+        /// `BAZ`
+        #[doc(alias = "BAZ")]
+        Baz = 2,
+    }
+    const _: () = {
+        #[automatically_derived]
+        impl __rt::Shape for Myenum {
+            const SIZE: __rt::core::primitive::usize = 4;
+            const ALIGN: __rt::core::primitive::usize = 4;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::largest(&[]);
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::largest(&[]);
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("enum{FOO,BAR,BAZ}"),
+                &[],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Myenum {
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let __tag: __rt::core::primitive::u32 = match self {
+                    Self::Foo { .. } => 0,
+                    Self::Bar { .. } => 1,
+                    Self::Baz { .. } => 2,
+                };
+                __rt::Encode::put(&__tag, __words, __at);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Myenum {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __value = match __source.tag(__at, 3, "myenum")? {
+                    0 => Self::Foo {},
+                    1 => Self::Bar {},
+                    _ => Self::Baz {},
+                };
+                __rt::core::result::Result::Ok(__value)
+            }
+        }
+    };
+    /// `typedef struct { .. } point;`
+    #[doc(alias = "point")]
+    #[__rt::core::prelude::v1::derive(
+        __rt::core::fmt::Debug,
+        __rt::core::clone::Clone,
+        __rt::core::marker::Copy,
+        __rt::core::cmp::PartialEq,
+        __rt::core::cmp::Eq,
+        __rt::core::hash::Hash
+    )]
+    pub struct Point {
+        /// `x`
+        pub x: u32,
+        /// `y`
+        pub y: u32,
+    }
+    const _: () = {
+        const __REC: __rt::Record<2usize> = __rt::record([
+            __rt::place::<u32>(),
+            __rt::place::<u32>(),
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Point {
+            const SIZE: __rt::core::primitive::usize = __REC.size;
+            const ALIGN: __rt::core::primitive::usize = __REC.align;
+            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(&[]);
+            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(&[]);
+            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+                __rt::digest("struct{x,y}"),
+                &[<u32 as __rt::Shape>::FINGERPRINT, <u32 as __rt::Shape>::FINGERPRINT],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Point {
+            #[inline]
+            fn put(
+                &self,
+                __words: &mut [__rt::core::primitive::u64],
+                __at: __rt::core::primitive::usize,
+            ) {
+                let Self { x: __0, y: __1 } = self;
+                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
+                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Point {
+            #[inline]
+            fn take(
+                __source: &mut __rt::Source<'__a>,
+                __at: __rt::core::primitive::usize,
+            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                let __0 = <u32 as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[0])?;
+                let __1 = <u32 as __rt::Decode<
+                    '__a,
+                >>::take(__source, __at + __REC.at[1])?;
+                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
+            }
+        }
+    };
+    const __REC_1: __rt::Record<2usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<Myenum>(),
+    ]);
+    const __REC_2: __rt::Record<2usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<str>(),
+    ]);
+    const __REC_3: __rt::Record<3usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<__rt::Cap>(),
+        __rt::place::<__rt::Cap>(),
+    ]);
+    const __REC_4: __rt::Record<1usize> = __rt::record([__rt::place::<[u8]>()]);
+    const __REC_5: __rt::Record<2usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<str>(),
+    ]);
+    const __REC_6: __rt::Record<2usize> = __rt::record([
+        __rt::place::<u32>(),
+        __rt::place::<u32>(),
+    ]);
+    const __DIGESTS: [u128; 6usize] = [
+        71123757155009377649836330666141386063, 6022052201044314383049808791948979676,
+        194872896028370605901615968100544766922, 191103372994197126844784031093427357631,
+        112235472364153691937880696844680916093, 76424005421384084096614228554611769022,
+    ];
+    /// Describes the interface `test`: its messages, and the digest that two ends must agree on.
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
+        name: "test",
+        description: "Test interface",
+        messages: &[
+            __rt::MessageInfo {
+                number: 1u16,
+                name: "basic",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "arg",
+                        ty: "uint32",
+                    },
+                    __rt::ArgInfo {
+                        name: "e",
+                        ty: "myenum",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[0],
+            },
+            __rt::MessageInfo {
+                number: 2u16,
+                name: "str",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "arg",
+                        ty: "uint32",
+                    },
+                    __rt::ArgInfo {
+                        name: "s",
+                        ty: "string[65536]",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[1],
+            },
+            __rt::MessageInfo {
+                number: 3u16,
+                name: "caps",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "arg",
+                        ty: "uint32",
+                    },
+                    __rt::ArgInfo {
+                        name: "cap1",
+                        ty: "cap",
+                    },
+                    __rt::ArgInfo {
+                        name: "cap2",
+                        ty: "cap",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[2],
+            },
+            __rt::MessageInfo {
+                number: 4u16,
+                name: "buffy",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "buf",
+                        ty: "uint8[buflen, 65536]",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[3],
+            },
+            __rt::MessageInfo {
+                number: 5u16,
+                name: "testrpc_call",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "s",
+                        ty: "string[65536]",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[4],
+            },
+            __rt::MessageInfo {
+                number: 6u16,
+                name: "testrpc_response",
+                args: &[
+                    __rt::ArgInfo {
+                        name: "result",
+                        ty: "uint32",
+                    },
+                ],
+                annotations: &[],
+                fingerprint: __DIGESTS[5],
+            },
+        ],
+        limits: &[
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_1.words]),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[__REC_2.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
+                ),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_3.words]),
+                caps: __rt::total(
+                    &[
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
+                    ],
+                ),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[__REC_4.words, <[u8] as __rt::Bounded<65536u32>>::MAX_TAIL],
+                ),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(
+                    &[__REC_5.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
+                ),
+                caps: __rt::total(&[]),
+            },
+            __rt::MessageLimit {
+                words: __rt::total(&[__REC_6.words]),
+                caps: __rt::total(&[]),
+            },
+        ],
+        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+    };
+    /// One end of a connection that speaks `test`.
+    ///
+    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct Binding(__rt::Endpoint);
+    impl Binding {
+        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        ///
+        /// # Errors
+        /// If the waitset cannot watch the channel.
+        pub fn attach(
+            channel: __rt::Box<dyn __rt::Channel>,
+            waitset: &__rt::Waitset,
+            rx: impl Rx + 'static,
+        ) -> __rt::io::Result<Self> {
+            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+        }
+        /// Sends basic values.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_basic(
+            &self,
+            arg: u32,
+            e: Myenum,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&arg, &mut __words, __REC_1.at[0]);
+            __rt::Encode::put(&e, &mut __words, __REC_1.at[1]);
+            self.0.send(1, &__words, &[])
+        }
+        /// Sends `str(uint32 arg, string s)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_str(
+            &self,
+            arg: u32,
+            s: &str,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(s) {
+                return __rt::core::result::Result::Err(
+                    __rt::TxError::too_long("s", __error),
+                );
+            }
+            let mut __words = [0u64; __REC_2.words];
+            __rt::Encode::put(&arg, &mut __words, __REC_2.at[0]);
+            __rt::Encode::put(s, &mut __words, __REC_2.at[1]);
+            self.0.send(2, &__words, &[s.as_bytes()])
+        }
+        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_caps(
+            &self,
+            arg: u32,
+            cap1: &__rt::Cap,
+            cap2: &__rt::Cap,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(&arg, &mut __words, __REC_3.at[0]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                cap1,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                cap2,
+                &mut __caps,
+            ) {
+                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+            }
+            self.0.send_caps(3, &__words, &[], &mut __caps)
+        }
+        /// Sends `buffy(uint8 buf[buflen, 65536])`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        #[inline]
+        pub fn tx_buffy(
+            &self,
+            buf: &[u8],
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(buf) {
+                return __rt::core::result::Result::Err(
+                    __rt::TxError::too_long("buf", __error),
+                );
+            }
+            let mut __words = [0u64; __REC_4.words];
+            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
+            self.0.send(4, &__words, &[__rt::plain_bytes(buf)])
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for Binding {
+        type Target = __rt::Endpoint;
+        fn deref(&self) -> &__rt::Endpoint {
+            &self.0
+        }
+    }
+    /// What one end of `test` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
+    pub trait Rx {
+        /// Sends basic values.
+        fn basic(&mut self, binding: &Binding, arg: u32, e: Myenum);
+        /// Handles `str(uint32 arg, string s)`.
+        fn str(&mut self, binding: &Binding, arg: u32, s: &str);
+        /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
+        fn caps(
+            &mut self,
+            binding: &Binding,
+            arg: u32,
+            cap1: __rt::Cap,
+            cap2: __rt::Cap,
+        );
+        /// Handles `buffy(uint8 buf[buflen, 65536])`.
+        fn buffy(&mut self, binding: &Binding, buf: &[u8]);
+        /// Handles `rpc testrpc(in string s, out uint32 result)`.
+        fn testrpc(&mut self, binding: &Binding, s: &str, reply: TestrpcReply);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    struct __Dispatch<__R>(__R);
+    impl<__R: Rx> __Dispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            let e = <Myenum as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            Rx::basic(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                arg,
+                e,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_2(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_2.words,
+            )?;
+            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
+            let s = <&str as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_2.at[1])?;
+            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
+            __source.finish()?;
+            Rx::str(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                arg,
+                s,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_3(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_3.words,
+            )?;
+            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
+            let cap1 = <__rt::Cap as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_3.at[1])?;
+            let cap2 = <__rt::Cap as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_3.at[2])?;
+            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
+            __source.finish()?;
+            Rx::caps(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                arg,
+                cap1,
+                cap2,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_4(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_4.words,
+            )?;
+            let buf = <&[u8] as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_4.at[0])?;
+            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
+            __source.finish()?;
+            Rx::buffy(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                buf,
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_5(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_5.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
+            let s = <&str as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_5.at[1])?;
+            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
+            __source.finish()?;
+            Rx::testrpc(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                s,
+                TestrpcReply(__rt::ReplyToken::new(__endpoint, __id, 6)),
+            );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_6(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __rt::Vec::new(),
+                __REC_6.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                2 => self.__deliver_2(__endpoint, __message),
+                3 => self.__deliver_3(__endpoint, __message),
+                4 => self.__deliver_4(__endpoint, __message),
+                5 => self.__deliver_5(__endpoint, __message),
+                6 => self.__deliver_6(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            Rx::error(
+                &mut self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
+    /// Handlers of `test` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    pub struct RxVtbl {
+        /// Sends basic values.
+        pub basic: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, Myenum)>,
+        >,
+        /// Handles `str(uint32 arg, string s)`.
+        pub str: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, &str)>,
+        >,
+        /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
+        pub caps: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, __rt::Cap, __rt::Cap)>,
+        >,
+        /// Handles `buffy(uint8 buf[buflen, 65536])`.
+        pub buffy: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, &[u8])>,
+        >,
+        /// Handles `rpc testrpc(in string s, out uint32 result)`.
+        pub testrpc: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, &str, TestrpcReply)>,
+        >,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __rt::core::option::Option<
+            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        >,
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for RxVtbl {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+        }
+    }
+    #[automatically_derived]
+    impl Rx for RxVtbl {
+        fn basic(&mut self, binding: &Binding, arg: u32, e: Myenum) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.basic {
+                return __handler(binding, arg, e);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "basic",
+                },
+            );
+        }
+        fn str(&mut self, binding: &Binding, arg: u32, s: &str) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.str {
+                return __handler(binding, arg, s);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "str",
+                },
+            );
+        }
+        fn caps(
+            &mut self,
+            binding: &Binding,
+            arg: u32,
+            cap1: __rt::Cap,
+            cap2: __rt::Cap,
+        ) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.caps {
+                return __handler(binding, arg, cap1, cap2);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "caps",
+                },
+            );
+        }
+        fn buffy(&mut self, binding: &Binding, buf: &[u8]) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.buffy {
+                return __handler(binding, buf);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "buffy",
+                },
+            );
+        }
+        fn testrpc(&mut self, binding: &Binding, s: &str, reply: TestrpcReply) {
+            if let __rt::core::option::Option::Some(__handler) = &mut self.testrpc {
+                return __handler(binding, s, reply);
+            }
+            Rx::error(
+                self,
+                binding,
+                __rt::BindingError::NoHandler {
+                    message: "testrpc",
+                },
+            );
+        }
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
+                __rt::core::option::Option::None => {
+                    __rt::unhandled_error(INTERFACE, &error)
+                }
+            }
+        }
+    }
+    /// The reply that a caller of `rpc testrpc(in string s, out uint32 result)` waits for.
+    ///
+    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    #[must_use = "a caller waits for the reply"]
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct TestrpcReply(__rt::ReplyToken);
+    impl TestrpcReply {
+        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
+        /// copied, in its stead.
+        pub fn send(self, result: u32) {
+            let mut __words = [0u64; __REC_6.words];
+            __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);
+            __rt::Encode::put(&result, &mut __words, __REC_6.at[1]);
+            self.0.send(&__words, &[]);
+        }
+    }
+    fn __decode_6(
+        __message: __rt::Received<'_>,
+    ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
+        if __message.number != 6 {
+            return __rt::core::result::Result::Err(
+                __rt::unknown_message(__message.number),
+            );
+        }
+        let mut __source = __rt::Source::new(
+            __message.words,
+            __message.caps,
+            __REC_6.words,
+        )?;
+        let result = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
+        __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
+        __source.finish()?;
+        __rt::core::result::Result::Ok(result)
+    }
+    /// Calls the remote procedures of `test`.
+    ///
+    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct RpcClient(Binding);
+    impl RpcClient {
+        /// A client over a binding.
+        pub fn new(binding: &Binding) -> Self {
+            Self(__rt::core::clone::Clone::clone(binding))
+        }
+        /// The binding.
+        pub fn binding(&self) -> &Binding {
+            &self.0
+        }
+        /// Calls `rpc testrpc(in string s, out uint32 result)` and waits for the reply.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        pub fn testrpc(
+            &self,
+            s: &str,
+        ) -> __rt::core::result::Result<u32, __rt::RpcError> {
+            let __id = self.0.0.next_call();
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(s) {
+                return __rt::core::result::Result::Err(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("s", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
+            __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
+            self.0
+                .0
+                .call(__id, 5, &__words, &[s.as_bytes()], __rt::Vec::new(), __decode_6)
+        }
+        /// As `testrpc`, without waiting: the result is a future.
+        pub fn testrpc_async(&self, s: &str) -> __rt::Call<u32> {
+            let __id = self.0.0.next_call();
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(s) {
+                return __rt::Call::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("s", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
+            __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
+            self.0
+                .0
+                .call_async(
+                    __id,
+                    5,
+                    &__words,
+                    &[s.as_bytes()],
+                    __rt::Vec::new(),
+                    __decode_6,
+                )
+        }
+    }
+    /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
+    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    where
+        C: __rt::core::ops::FnMut(
+                &__rt::Peer,
+            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        X: Rx + 'static,
+    {
+        __rt::Export::new(
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            move |__peer: &__rt::Peer| {
+                connect(__peer)
+                    .map(|__rx| {
+                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
+                    })
+            },
+        )
+    }
+    /// Connects to the service that `iref` names; `rx` handles what it sends.
+    pub fn bind<X: Rx + 'static>(
+        iref: __rt::Iref,
+        waitset: &__rt::Waitset,
+        rx: X,
+    ) -> __rt::Bind<Binding> {
+        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
+        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+    }
+}
