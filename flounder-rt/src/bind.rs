@@ -380,7 +380,7 @@ impl From<DispatchError> for BindError {
 /// `connectors` are tried in order; one that does not reach is passed over, and a refusal of the service is final.
 pub fn bind_in_process(
     service: &ServiceEntry,
-    connectors: Vec<Arc<dyn Connector>>,
+    connectors: Vec<&'static dyn Connector>,
     request: BindRequest,
 ) {
     let key = service.key;
@@ -407,7 +407,7 @@ fn admit_local(
     waitset: &Waitset,
     key: u64,
     client: &Client,
-    connectors: &[Arc<dyn Connector>],
+    connectors: &[&'static dyn Connector],
     request: BindRequest,
 ) {
     let near = near_end(&request);
@@ -437,7 +437,7 @@ fn admit_thread(
     waitset: &Waitset,
     key: u64,
     client: &Client,
-    connectors: &[Arc<dyn Connector>],
+    connectors: &[&'static dyn Connector],
     request: BindRequest,
 ) {
     let near = near_end(&request);
@@ -473,12 +473,12 @@ impl Failed {
 }
 
 fn first<T>(
-    connectors: &[Arc<dyn Connector>],
-    mut attempt: impl FnMut(&Arc<dyn Connector>) -> Result<T, BindRefusal>,
+    connectors: &[&'static dyn Connector],
+    mut attempt: impl FnMut(&dyn Connector) -> Result<T, BindRefusal>,
 ) -> Result<T, Failed> {
     let mut errors = Vec::new();
     for connector in connectors {
-        match attempt(connector) {
+        match attempt(*connector) {
             Ok(made) => return Ok(made),
             Err(BindRefusal::Driver(error)) => errors.push((connector.name().to_owned(), error)),
             Err(refusal) => return Err(Failed::Final(refusal)),

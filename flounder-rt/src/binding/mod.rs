@@ -392,6 +392,30 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+impl Io {
+    /// Puts into the slot what the channel has not taken.
+    #[cold]
+    fn stash(
+        &mut self,
+        number: u16,
+        body: Gather<'_>,
+        caps: &mut Vec<Cap>,
+        cap_count: usize,
+        taken: usize,
+    ) -> u64 {
+        self.state = TxState::Sending;
+        self.accepted += 1;
+        self.taken = taken;
+        self.slot.number = number;
+        self.slot.words.clear();
+        self.slot.words.resize(body.len(), 0);
+        body.reader(0).read(&mut self.slot.words);
+        self.slot.caps = core::mem::take(caps);
+        self.slot.cap_count = cap_count;
+        self.accepted
+    }
+}
+
 impl Core {
     #[inline]
     fn handle(&self) -> Endpoint {
@@ -429,7 +453,7 @@ impl Core {
     /// Takes a message for sending: onto the channel as far as it goes, the rest into the slot.
     #[inline]
     fn accept(&self, number: u16, body: Gather<'_>, caps: &mut Vec<Cap>) -> Result<u64, TxError> {
-        let io = &mut *self.io.borrow_mut();
+        let mut io = self.io.borrow_mut();
         if io.state != TxState::Free {
             return Err(if io.state == TxState::Sending { TxError::Busy } else { TxError::Closed });
         }
@@ -441,34 +465,17 @@ impl Core {
                 Ok(io.accepted)
             }
             Ok(Progress::Partial(taken)) => {
-                Ok(self.stash(io, number, body, caps, cap_count, taken))
+                let serial = io.stash(number, body, caps, cap_count, taken);
+                // The waitset looks at the channel when poked.
+                drop(io);
+                self.poke();
+                Ok(serial)
             }
-            Err(error) => Err(self.send_failed(error)),
+            Err(error) => {
+                drop(io);
+                Err(self.send_failed(error))
+            }
         }
-    }
-
-    /// Puts into the slot what the channel has not taken.
-    #[cold]
-    fn stash(
-        &self,
-        io: &mut Io,
-        number: u16,
-        body: Gather<'_>,
-        caps: &mut Vec<Cap>,
-        cap_count: usize,
-        taken: usize,
-    ) -> u64 {
-        io.state = TxState::Sending;
-        io.accepted += 1;
-        io.taken = taken;
-        io.slot.number = number;
-        io.slot.words.clear();
-        io.slot.words.resize(body.len(), 0);
-        body.reader(0).read(&mut io.slot.words);
-        io.slot.caps = core::mem::take(caps);
-        io.slot.cap_count = cap_count;
-        self.poke();
-        io.accepted
     }
 
     /// A send met an error: it is told from the waitset, because handlers do not run inside a send.
