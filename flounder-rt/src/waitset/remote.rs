@@ -46,6 +46,12 @@ impl Remote {
         drop(self.offer(Box::new(task)));
     }
 
+    /// Whether the waitset is gone. It may go at any time after a "no".
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.queue.lock().closed
+    }
+
     /// As [`post`](Self::post), but gives the task back if the waitset is gone.
     pub(crate) fn offer(&self, task: SendTask) -> Result<(), SendTask> {
         self.push(task, |queue, task| queue.tasks.push(task))
