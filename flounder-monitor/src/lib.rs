@@ -1,1 +1,67 @@
 //! The broker of flounder: bind, capability transfer and names, without a daemon.
+//!
+//! Every process embeds a *monitor*: a small thread, started when the first bind, name or published service leaves the
+//! process. One monitor of a user is the *root*: it holds the names and introduces processes to each other, which then
+//! talk directly. When the root dies another takes its place, and bindings never notice.
+//!
+//! ```text
+//!   client            monitor A            root            monitor B           service
+//!     | bind(iref)       |                   |                  |                  |
+//!     |----------------->| find(iref)        |                  |                  |
+//!     |                  |------------------>| which domain     |                  |
+//!     |                  | introduce(domain) |                  |                  |
+//!     |                  |------------------>| a socket pair    |                  |
+//!     |                  |<------------------|----------------->|   once for each pair of processes
+//!     |                  | bind_request(offer of a driver)      |                  |
+//!     |                  |------------------------------------->| admit            |
+//!     |                  |                   |                  |----------------->| connect callback
+//!     |                  |       bound(answer of the driver), or refused           |
+//!     |<-----------------|<-------------------------------------|<-----------------|
+//!     |<============================ the binding itself ==========================>|
+//! ```
+//!
+//! Programs use the crate `flounder`, which gives [`broker`] to what it generates; of this crate they see the
+//! [`nameservice`], [`publish`], and the [`policy`] about capabilities.
+
+#![deny(unsafe_code)]
+
+pub mod nameservice;
+pub mod policy;
+
+mod broker;
+mod death;
+mod domain;
+mod election;
+mod error;
+mod link;
+mod monitor;
+mod outbox;
+mod process;
+mod promise;
+mod protocol;
+mod root;
+mod runtime_dir;
+mod services;
+mod sys;
+mod wait;
+
+use flounder_rt::Iref;
+
+pub use broker::{MonitorBroker, broker};
+pub use error::{DirProblem, MonitorError};
+
+use nameservice::{Answer, NameError};
+
+/// Makes a service of this process reachable from other processes by its reference, without a name. Registering a name
+/// does it too.
+///
+/// # Errors
+/// [`NameError::NoService`] if `iref` is not of this process; [`NameError::Monitor`].
+pub fn publish(iref: Iref) -> Result<(), NameError> {
+    publish_async(iref).wait()
+}
+
+/// As [`publish`].
+pub fn publish_async(iref: Iref) -> Answer<()> {
+    nameservice::start(async move |monitor| monitor.publish(iref).await)
+}

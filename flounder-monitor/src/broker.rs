@@ -1,0 +1,70 @@
+//! The broker that the facade gives to exports and binds.
+
+use flounder_drivers::{recommended, registry};
+use flounder_rt::Iref;
+use flounder_rt::bind::{BindError, BindRequest, bind_in_process};
+use flounder_rt::channel::Connector;
+use flounder_rt::export::{Broker, ExportError, ServiceEntry};
+
+use crate::monitor::Monitor;
+use crate::{domain, services};
+
+/// Introduces clients to services: within the process by itself, beyond it with the monitor.
+#[derive(Debug)]
+pub struct MonitorBroker(());
+
+static BROKER: MonitorBroker = MonitorBroker(());
+
+/// The broker of this process.
+#[must_use]
+pub fn broker() -> &'static dyn Broker {
+    &BROKER
+}
+
+impl Broker for MonitorBroker {
+    fn export(&self, service: ServiceEntry) -> Result<(), ExportError> {
+        services::insert(service)
+    }
+
+    fn withdraw(&self, iref: Iref) {
+        services::remove(iref);
+        if let Some(remote) = domain::started() {
+            remote.post(move |_| {
+                Monitor::here_do(|monitor| monitor.withdraw(iref));
+                Ok(())
+            });
+        }
+    }
+
+    fn bind(&self, request: BindRequest) {
+        let wanted: Result<Vec<&'static dyn Connector>, _> = request
+            .drivers
+            .iter()
+            .map(|name| registry::find(name).ok_or_else(|| BindError::UnknownDriver(name.clone())))
+            .collect();
+        let mut drivers = match wanted {
+            Ok(drivers) => drivers,
+            Err(error) => return request.reply.failed(error),
+        };
+        let choose = drivers.is_empty();
+        if let Some(service) = services::find(request.iref) {
+            if choose {
+                // Those that are too near for the distance do not reach, and are passed over.
+                drivers.extend(recommended::SAME_DISPATCHER);
+            }
+            return bind_in_process(&service, drivers, request);
+        }
+        if choose {
+            drivers.extend(recommended::ELSEWHERE);
+        }
+        match domain::remote() {
+            Ok(remote) => remote.post(move |_| {
+                if let Some(monitor) = Monitor::here() {
+                    monitor.bind(request, drivers);
+                }
+                Ok(())
+            }),
+            Err(error) => request.reply.failed(BindError::Broker(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The monitor's thread: started when something first leaves the process, and never before.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+
+use flounder_rt::waitset::Remote;
+use flounder_rt::{DispatchError, Waitset};
+use parking_lot::Mutex;
+
+use crate::error::MonitorError;
+use crate::monitor::Monitor;
+use crate::promise::{Promise, promise};
+
+/// Its stack: it runs handlers of ours, and policies.
+const STACK: usize = 512 << 10;
+
+static STARTED: Mutex<Option<Started>> = Mutex::new(None);
+
+/// The process that the monitor runs in, or 0. A forked child sees its parent's.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+struct Started {
+    remote: Arc<Remote>,
+    thread: ThreadId,
+}
+
+/// Where work for the monitor goes; starts it if there is none.
+///
+/// # Errors
+/// If it cannot start, or is in another process, or the caller is the monitor.
+pub(crate) fn remote() -> Result<Arc<Remote>, MonitorError> {
+    // SYNC process: written once, under the lock below, by the process that it names; a child has it from its memory. It
+    // is asked before the lock, which a thread that does not exist in the child may have held.
+    let process = PROCESS.load(Ordering::Relaxed);
+    if process != 0 && process != std::process::id() {
+        return Err(MonitorError::Forked);
+    }
+    let mut started = STARTED.lock();
+    if let Some(Started { remote, thread }) = &*started {
+        if *thread == thread::current().id() {
+            return Err(MonitorError::OwnThread);
+        }
+        if !remote.is_closed() {
+            return Ok(Arc::clone(remote));
+        }
+    }
+    let new = start()?;
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
+    let remote = Arc::clone(&new.remote);
+    *started = Some(new);
+    Ok(remote)
+}
+
+/// Where work for the monitor goes, if it was started in this process.
+pub(crate) fn started() -> Option<Arc<Remote>> {
+    if PROCESS.load(Ordering::Relaxed) != std::process::id() {
+        return None;
+    }
+    STARTED.lock().as_ref().map(|started| Arc::clone(&started.remote))
+}
+
+fn start() -> Result<Started, MonitorError> {
+    let (promise, pending) = promise();
+    let builder = thread::Builder::new().name("flounder-monitor".into()).stack_size(STACK);
+    let thread = builder
+        .spawn(move || run(promise))
+        .map_err(|error| MonitorError::Thread(error.raw_os_error().unwrap_or(0)))?;
+    let remote = pending.wait(None).unwrap_or(Err(MonitorError::Ended))?;
+    Ok(Started { remote, thread: thread.thread().id() })
+}
+
+fn run(ready: Promise<Result<Arc<Remote>, MonitorError>>) {
+    let waitset = Waitset::new();
+    // Nothing here is worth a busy wait.
+    waitset.set_spin(Duration::ZERO);
+    if let Err(error) = prepare(&waitset) {
+        return ready.keep(Err(error));
+    }
+    Monitor::install(&waitset);
+    ready.keep(Ok(waitset.remote()));
+    loop {
+        match waitset.dispatch() {
+            Ok(()) => {}
+            Err(DispatchError::Os(error)) => {
+                // The kernel is out of memory for a moment: a monitor does not die of it.
+                tracing::error!(%error, "the monitor cannot wait");
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => tracing::error!(%error, "a task of the monitor failed"),
+        }
+    }
+}
+
+/// Makes the descriptors that a waitset needs to block, so that a lack of them is known now.
+fn prepare(waitset: &Waitset) -> Result<(), MonitorError> {
+    waitset.after(Duration::ZERO, |_| Ok(()));
+    waitset.dispatch().map_err(|error| match error {
+        DispatchError::Os(error) => MonitorError::Os {
+            what: "make the monitor's event queue",
+            errno: error.raw_os_error().unwrap_or(0),
+        },
+        _ => MonitorError::Ended,
+    })
+}

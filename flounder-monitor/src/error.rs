@@ -1,0 +1,127 @@
+//! What can keep a monitor from its work.
+
+use core::fmt;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+/// Why the monitor of this process cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MonitorError {
+    /// The runtime directory cannot be used.
+    RuntimeDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: DirProblem,
+    },
+    /// The monitor's thread did not start; the number is the system's.
+    Thread(i32),
+    /// A system call failed.
+    Os {
+        /// What it was to do.
+        what: &'static str,
+        /// The system's number.
+        errno: i32,
+    },
+    /// The root monitor belongs to a user that this process has no reason to trust.
+    UntrustedRoot {
+        /// That user.
+        uid: u32,
+    },
+    /// The root monitor speaks another version of the protocol.
+    Version,
+    /// There was no root monitor before the deadline.
+    NoRoot,
+    /// This process was forked from the one whose monitor this was. It must run a program first.
+    Forked,
+    /// The monitor's own thread cannot wait for itself (a capability policy called a blocking function).
+    OwnThread,
+    /// The monitor has too much to do already.
+    Busy,
+    /// The monitor has ended.
+    Ended,
+}
+
+/// What is wrong with a runtime directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DirProblem {
+    /// It cannot be made or opened; the number is the system's.
+    Os(i32),
+    /// It is not a directory, or a symbolic link to one.
+    NotADirectory,
+    /// It belongs to another user.
+    Owner {
+        /// That user.
+        uid: u32,
+    },
+    /// Others may enter it.
+    Mode {
+        /// Its permissions.
+        mode: u32,
+    },
+}
+
+impl MonitorError {
+    pub(crate) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> Self {
+        move |errno| Self::Os { what, errno: errno.raw_os_error() }
+    }
+}
+
+impl fmt::Display for MonitorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RuntimeDir { path, why } => {
+                write!(f, "the runtime directory {} {why}", path.display())
+            }
+            Self::Thread(errno) => {
+                write!(f, "the monitor's thread did not start: {}", system(*errno))
+            }
+            Self::Os { what, errno } => write!(f, "cannot {what}: {}", system(*errno)),
+            Self::UntrustedRoot { uid } => {
+                write!(
+                    f,
+                    "the root monitor belongs to user {uid}; use a runtime directory of your own"
+                )
+            }
+            Self::Version => f.write_str("the root monitor speaks another version of the protocol"),
+            Self::NoRoot => f.write_str("no root monitor answered before the deadline"),
+            Self::Forked => {
+                f.write_str("the monitor stayed in the process that this one was forked from")
+            }
+            Self::OwnThread => f.write_str("the monitor's own thread cannot wait for itself"),
+            Self::Busy => f.write_str("the monitor has too much to do already"),
+            Self::Ended => f.write_str("the monitor has ended"),
+        }
+    }
+}
+
+impl Error for MonitorError {}
+
+impl fmt::Display for DirProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os(errno) => write!(
+                f,
+                "cannot be used: {}; set FLOUNDER_RUNTIME_DIR to a directory of your own",
+                system(*errno)
+            ),
+            Self::NotADirectory => f.write_str(
+                "is not a directory itself; remove it, or set FLOUNDER_RUNTIME_DIR to another",
+            ),
+            Self::Owner { uid } => write!(
+                f,
+                "belongs to user {uid}; set FLOUNDER_RUNTIME_DIR to a directory of your own"
+            ),
+            Self::Mode { mode } => {
+                write!(f, "is open to others (mode {mode:03o}); take their access away (chmod 700)")
+            }
+        }
+    }
+}
+
+fn system(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
+}

@@ -1,0 +1,233 @@
+//! What can be said on a link, and how it goes into messages of `intermon`.
+
+use flounder_rt::bind::BindRefusal;
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{CapRefusal, ConnectError, Terms};
+use flounder_rt::export::Refusal;
+use flounder_rt::{Iref, Rejected, TxError};
+
+use crate::outbox::{Message, Sending};
+use crate::protocol::intermon;
+
+/// Longest name of a driver, in bytes.
+pub(crate) const MAX_DRIVER_NAME: usize = 64;
+
+/// Most words in the terms of a driver.
+pub(crate) const MAX_TERMS: usize = 64;
+
+/// Longest reason that a service can give, in bytes, on its way to another process.
+const MAX_TEXT: usize = 4096;
+
+/// Longest name of a message in a table.
+const MAX_NAME: usize = 255;
+
+/// A client's wish.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) iref: Iref,
+    pub(crate) fingerprint: u128,
+    pub(crate) buffer: usize,
+    pub(crate) driver: String,
+    /// Filled in by the receiver; the sender's are in the terms.
+    pub(crate) words: Vec<u64>,
+}
+
+/// A thing to say, with all that belongs to it.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Request { connection: u64, request: Request, terms: Terms },
+    Bound { connection: u64, terms: Terms },
+    Refused { connection: u64, why: BindRefusal },
+    Closed { connection: u64 },
+    Caps { connection: u64, sequence: u64, caps: Vec<Cap> },
+    Withheld { connection: u64, sequence: u64, refusal: CapRefusal },
+    CapRefused { connection: u64, sequence: u64, refusal: CapRefusal },
+}
+
+impl Frame {
+    pub(crate) const fn no_service(connection: u64) -> Self {
+        Self::Refused { connection, why: BindRefusal::NoService }
+    }
+
+    /// As messages: a head, and the capabilities that follow it.
+    pub(super) fn into_items(mut self) -> impl Iterator<Item = Item> {
+        let caps = match &mut self {
+            Self::Request { terms, .. } | Self::Bound { terms, .. } => {
+                core::mem::take(&mut terms.caps)
+            }
+            Self::Caps { caps, .. } => core::mem::take(caps),
+            _ => Vec::new(),
+        };
+        let count = u32::try_from(caps.len()).expect("a message has at most 64 capabilities");
+        core::iter::once(Item::Head(self, count)).chain(caps.into_iter().map(Item::Cap))
+    }
+}
+
+/// One message on its way out.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A frame without its capabilities, and how many these are.
+    Head(Frame, u32),
+    Cap(Cap),
+    NoCap(CapRefusal),
+}
+
+impl Message for Item {
+    type Binding = intermon::Binding;
+
+    fn send(self, binding: &intermon::Binding) -> Sending<Self> {
+        match self {
+            Self::Cap(cap) => match binding.tx_cap(cap) {
+                Ok(_) => Sending::Sent,
+                Err(Rejected { error: TxError::Busy, given }) => Sending::Later(Self::Cap(given)),
+                Err(Rejected { error: TxError::Closed, .. }) => Sending::Ended,
+                Err(Rejected { error: TxError::CapsRefused(refusal), .. }) => {
+                    Self::NoCap(refusal).send(binding)
+                }
+                Err(_) => Self::NoCap(CapRefusal::SenderLimit).send(binding),
+            },
+            Self::NoCap(refusal) => match binding.tx_no_cap(refusal.code()) {
+                Ok(_) => Sending::Sent,
+                Err(TxError::Busy) => Sending::Later(Self::NoCap(refusal)),
+                Err(_) => Sending::Ended,
+            },
+            Self::Head(frame, caps) => match send_head(&frame, caps, binding) {
+                Ok(()) => Sending::Sent,
+                Err(TxError::Busy) => Sending::Later(Self::Head(frame, caps)),
+                Err(_) => Sending::Ended,
+            },
+        }
+    }
+}
+
+fn send_head(frame: &Frame, caps: u32, binding: &intermon::Binding) -> Result<(), TxError> {
+    let sent = match frame {
+        Frame::Request { connection, request, terms } => {
+            let (high, low) = halves(request.fingerprint);
+            let (driver, buffer) = (&request.driver, request.buffer as u64);
+            binding.tx_bind_request(
+                *connection,
+                request.iref,
+                high,
+                low,
+                buffer,
+                driver,
+                &terms.words,
+                caps,
+            )
+        }
+        Frame::Bound { connection, terms } => binding.tx_bound(*connection, &terms.words, caps),
+        Frame::Refused { connection, why } => return send_refusal(*connection, why, binding),
+        Frame::Closed { connection } => binding.tx_closed(*connection),
+        Frame::Caps { connection, sequence, .. } => {
+            binding.tx_cap_send(*connection, *sequence, caps)
+        }
+        Frame::Withheld { connection, sequence, refusal } => {
+            binding.tx_cap_withheld(*connection, *sequence, refusal.code())
+        }
+        Frame::CapRefused { connection, sequence, refusal } => {
+            binding.tx_cap_refused(*connection, *sequence, refusal.code())
+        }
+    };
+    sent.map(drop)
+}
+
+fn send_refusal(
+    connection: u64,
+    why: &BindRefusal,
+    binding: &intermon::Binding,
+) -> Result<(), TxError> {
+    use intermon::Refusal as Why;
+    let mut digests = Vec::new();
+    let (why, code, text) = match why {
+        BindRefusal::Interface { name, table } => {
+            digests.extend(table.iter().map(|(name, fingerprint)| {
+                let (high, low) = halves(*fingerprint);
+                intermon::Digest { name: cut(name, MAX_NAME).to_owned(), high, low }
+            }));
+            (Why::Interface, 0, name.as_str())
+        }
+        BindRefusal::Driver(ConnectError::Reach) => (Why::Reach, 0, ""),
+        BindRefusal::Driver(ConnectError::Refused(what)) => (Why::Unsound, 0, *what),
+        BindRefusal::Driver(ConnectError::Os(errno)) => {
+            (Why::System, u64::from(errno.unsigned_abs()), "")
+        }
+        BindRefusal::Service(refusal) => (Why::Service, refusal.code, refusal.reason.as_str()),
+        _ => (Why::NoService, 0, ""),
+    };
+    binding.tx_refused(connection, why, code, cut(text, MAX_TEXT), &digests).map(drop)
+}
+
+/// What a refusal from the wire means.
+pub(super) fn refusal_of(
+    why: intermon::Refusal,
+    code: u64,
+    text: &str,
+    table: &[intermon::Digest],
+) -> BindRefusal {
+    use intermon::Refusal as Why;
+    match why {
+        Why::Interface => {
+            let entry =
+                |entry: &intermon::Digest| (entry.name.clone(), digest(entry.high, entry.low));
+            BindRefusal::Interface {
+                name: text.to_owned(),
+                table: table.iter().map(entry).collect(),
+            }
+        }
+        Why::Reach => BindRefusal::Driver(ConnectError::Reach),
+        Why::Unsound => {
+            tracing::debug!(text, "the service's side of a driver refused the offer");
+            BindRefusal::Driver(ConnectError::Refused("the service's side found the offer unsound"))
+        }
+        Why::System => {
+            BindRefusal::Driver(ConnectError::Os(i32::try_from(code).unwrap_or(libc::EPROTO)))
+        }
+        Why::Service => BindRefusal::Service(Refusal::new(code, text)),
+        Why::NoService => BindRefusal::NoService,
+    }
+}
+
+fn halves(fingerprint: u128) -> (u64, u64) {
+    ((fingerprint >> 64) as u64, fingerprint as u64)
+}
+
+/// The fingerprint of which these are the halves.
+pub(crate) fn digest(high: u64, low: u64) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
+/// As much of a text as fits, without half a character at the end.
+fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_followed_by_its_capabilities() {
+        let cap = || Cap::from(std::fs::File::open("/dev/null").expect("null"));
+        let frame = Frame::Caps { connection: 1, sequence: 2, caps: vec![cap(), cap()] };
+        let items: Vec<_> = frame.into_items().collect();
+        assert!(matches!(
+            &items[..],
+            [Item::Head(Frame::Caps { .. }, 2), Item::Cap(_), Item::Cap(_)]
+        ));
+        assert_eq!(Frame::Closed { connection: 1 }.into_items().count(), 1);
+    }
+
+    #[test]
+    fn fingerprints_survive_their_halves() {
+        let fingerprint = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
+        let (high, low) = halves(fingerprint);
+        assert_eq!(digest(high, low), fingerprint);
+    }
+
+    #[test]
+    fn long_reasons_are_cut_between_characters() {
+        assert_eq!(cut("é", 1), "");
+        assert_eq!(cut("ab", 2), "ab");
+    }
+}

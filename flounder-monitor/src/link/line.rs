@@ -1,0 +1,314 @@
+//! The side of a link that drivers and other threads see.
+
+use core::fmt;
+use std::any::Any;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Weak};
+
+use flounder_rt::Peer;
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
+use flounder_rt::notify::Notifier;
+use flounder_rt::waitset::Remote;
+use parking_lot::Mutex;
+
+use crate::link::Frame;
+use crate::monitor::Monitor;
+use crate::policy::{self, Direction};
+
+/// Admissions that one peer may have under way.
+const MAX_ADMISSIONS: usize = 1024;
+
+/// Before the first sweep.
+const FEW: usize = 64;
+
+/// A link, for those who are not the monitor.
+pub(crate) struct Line {
+    number: u64,
+    peer: Peer,
+    remote: Arc<Remote>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ended: bool,
+    /// What wakes the ends in this process; those that are the last of their kind belong to bindings that are gone.
+    ends: HashMap<u64, Notifier>,
+    inboxes: HashMap<u64, Weak<CapInbox>>,
+    /// Clients of the peer that are being admitted; whether they are wanted still.
+    admissions: HashMap<u64, bool>,
+    drivers: HashMap<&'static str, Arc<dyn Any + Send + Sync>>,
+    sweep_at: usize,
+}
+
+impl Line {
+    pub(crate) fn new(number: u64, peer: Peer, remote: Arc<Remote>) -> Arc<Self> {
+        let state = State { sweep_at: FEW, ..State::default() };
+        Arc::new(Self { number, peer, remote, state: Mutex::new(state) })
+    }
+
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Remembers an end that was made over this link, so that it learns of the peer's death.
+    pub(crate) fn adopt(&self, connection: u64, end: Notifier) {
+        let mut state = self.state.lock();
+        state.sweep();
+        if state.ended {
+            drop(state);
+            end.peer_died();
+        } else {
+            state.ends.insert(connection, end);
+        }
+    }
+
+    /// The other end of a connection is not there, or no more: ours is told.
+    pub(crate) fn closed(&self, connection: u64) {
+        let mut state = self.state.lock();
+        if let Some(wanted) = state.admissions.get_mut(&connection) {
+            *wanted = false;
+        }
+        let end = state.ends.remove(&connection);
+        drop(state);
+        if let Some(end) = end {
+            end.peer_died();
+        }
+    }
+
+    /// Whether the connection is known, in any state.
+    pub(crate) fn has(&self, connection: u64) -> bool {
+        let state = self.state.lock();
+        state.admissions.contains_key(&connection)
+            || state.ends.get(&connection).is_some_and(|end| !end.is_last())
+    }
+
+    /// Puts news into the inbox of an end, if it is still there.
+    pub(crate) fn put(&self, connection: u64, news: CapEvent) {
+        let inbox = self.state.lock().inboxes.get(&connection).and_then(Weak::upgrade);
+        match inbox {
+            Some(inbox) => inbox.put(news),
+            None => drop(news),
+        }
+    }
+
+    /// The link has ended: every end made over it learns that its peer is gone, once.
+    pub(crate) fn end(&self) {
+        let (ends, drivers) = {
+            let mut state = self.state.lock();
+            state.ended = true;
+            state.inboxes.clear();
+            (core::mem::take(&mut state.ends), core::mem::take(&mut state.drivers))
+        };
+        drop(drivers);
+        for end in ends.into_values().filter(|end| !end.is_last()) {
+            end.peer_died();
+        }
+    }
+
+    /// Counts a client that is about to be admitted; `None` if there are too many.
+    pub(crate) fn admission(self: &Arc<Self>, connection: u64) -> Option<Admission> {
+        let mut state = self.state.lock();
+        if state.admissions.len() >= MAX_ADMISSIONS {
+            return None;
+        }
+        state.admissions.insert(connection, true);
+        drop(state);
+        Some(Admission { line: Arc::clone(self), connection })
+    }
+
+    /// Has the monitor send something on the link.
+    fn send(&self, frame: Frame) {
+        let number = self.number;
+        self.remote.post(move |_| {
+            if let Some(link) = Monitor::here().and_then(|monitor| monitor.link(number)) {
+                link.send(frame);
+            }
+            Ok(())
+        });
+    }
+}
+
+impl Link for Line {
+    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        if self.state.lock().ended {
+            return Err(CapRefusal::LinkLost);
+        }
+        if !policy::allows(Direction::Send, &self.peer, &caps) {
+            let refusal = CapRefusal::Sender;
+            self.send(Frame::Withheld { connection, sequence, refusal });
+            return Err(refusal);
+        }
+        self.send(Frame::Caps { connection, sequence, caps });
+        Ok(())
+    }
+
+    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+        let mut state = self.state.lock();
+        if !state.ended {
+            state.inboxes.insert(connection, Arc::downgrade(inbox));
+        }
+    }
+
+    fn state(
+        &self,
+        name: &'static str,
+        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
+    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
+        let mut state = self.state.lock();
+        if let Some(kept) = state.drivers.get(name) {
+            return Ok(Arc::clone(kept));
+        }
+        let made = make()?;
+        if !state.ended {
+            state.drivers.insert(name, Arc::clone(&made));
+        }
+        Ok(made)
+    }
+}
+
+impl State {
+    /// Throws out what belongs to bindings that are gone, now and then.
+    fn sweep(&mut self) {
+        if self.ends.len() >= self.sweep_at {
+            self.ends.retain(|_, end| !end.is_last());
+            self.sweep_at = (self.ends.len() * 2).max(FEW);
+        }
+        if self.inboxes.len() >= self.sweep_at * 2 {
+            self.inboxes.retain(|_, inbox| inbox.strong_count() > 0);
+        }
+    }
+}
+
+/// A client of the peer that is being admitted, on the service's thread. Dropped, it is told that there is no service.
+pub(crate) struct Admission {
+    line: Arc<Line>,
+    connection: u64,
+}
+
+impl Admission {
+    pub(crate) const fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    pub(crate) const fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    /// The service has decided. `end` is its end, if there is one.
+    pub(crate) fn decide(self, answer: Frame, end: Option<Notifier>) {
+        let wanted = self.settle();
+        if let Some(end) = end {
+            match wanted {
+                true => self.line.adopt(self.connection, end),
+                false => end.peer_died(),
+            }
+        }
+        if wanted {
+            self.line.send(answer);
+        }
+    }
+
+    /// Takes the admission off the list; says whether it was there and the client still wants it.
+    fn settle(&self) -> bool {
+        self.line.state.lock().admissions.remove(&self.connection).unwrap_or(false)
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if self.settle() {
+            self.line.send(Frame::no_service(self.connection));
+        }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("number", &self.number).field("peer", &self.peer).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use flounder_rt::Waitset;
+    use flounder_rt::notify::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Deaths(AtomicUsize);
+
+    impl Wake for Deaths {
+        fn wake(&self, _token: u64) {}
+
+        fn peer_died(&self, _token: u64) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn line() -> Arc<Line> {
+        Line::new(1, Peer::this_process(), Waitset::new().remote())
+    }
+
+    fn end(deaths: &Arc<Deaths>) -> Notifier {
+        let end = Notifier::new();
+        end.retarget(Arc::clone(deaths) as Arc<dyn Wake>, 0);
+        end
+    }
+
+    #[test]
+    fn each_end_learns_once_of_the_death() {
+        let (line, deaths) = (line(), Arc::new(Deaths::default()));
+        let ends: Vec<_> = (0..10).map(|_| end(&deaths)).collect();
+        for (i, end) in ends.iter().enumerate() {
+            line.adopt(i as u64, end.clone());
+        }
+        line.closed(3);
+        line.end();
+        line.end();
+        assert_eq!(deaths.0.load(Ordering::Relaxed), 10);
+        line.adopt(10, end(&deaths));
+        assert_eq!(deaths.0.load(Ordering::Relaxed), 11, "who comes too late is told at once");
+    }
+
+    #[test]
+    fn ends_that_are_gone_leave_nothing() {
+        let (line, notifier) = (line(), Notifier::new());
+        line.adopt(u64::MAX, notifier.clone());
+        for connection in 0..100_000 {
+            let inbox = Arc::new(CapInbox::new(Notifier::new()));
+            line.expect_caps(connection, &inbox);
+            line.adopt(connection, Notifier::new());
+        }
+        let state = line.state.lock();
+        assert!(state.ends.len() <= FEW + 1, "{} ends are left", state.ends.len());
+        assert!(state.inboxes.len() <= FEW * 2 + 1, "{} inboxes are left", state.inboxes.len());
+        assert!(state.ends.contains_key(&u64::MAX), "the one that lives is left");
+        drop(notifier);
+    }
+
+    #[test]
+    fn a_client_that_gave_up_is_not_served() {
+        let (line, deaths) = (line(), Arc::new(Deaths::default()));
+        let admission = line.admission(4).expect("room");
+        line.closed(4);
+        admission.decide(Frame::no_service(4), Some(end(&deaths)));
+        assert_eq!(deaths.0.load(Ordering::Relaxed), 1, "the service's end is ended");
+        assert!(!line.has(4));
+    }
+
+    #[test]
+    fn admissions_are_bounded() {
+        let line = line();
+        let taken: Vec<_> = (0..MAX_ADMISSIONS as u64).map(|i| line.admission(i)).collect();
+        assert!(taken.iter().all(Option::is_some));
+        assert!(line.admission(5000).is_none());
+        drop(taken);
+        assert!(line.admission(5000).is_some());
+    }
+}

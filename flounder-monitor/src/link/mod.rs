@@ -1,0 +1,433 @@
+//! The link between two domains: bind requests, capabilities for drivers that carry none, and the news of a death.
+//!
+//! There is one for each pair of domains, made by the root's introduction, and nothing in it is per binding but a number
+//! and a notifier. Whoever asked for the link numbers its connections evenly, the other one oddly. *The link is the peer*:
+//! when it ends, because the process died or because it broke the protocol, every binding made over it is told that the
+//! peer is gone.
+//!
+//! | module | owns |
+//! |---|---|
+//! | here | the monitor's side: what is said and heard |
+//! | `line` | the side that drivers and other threads see |
+//! | `assembly` | messages with the capabilities that follow them |
+//! | `frame` | what can be said, and its form on the wire |
+
+use core::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use flounder_drivers::{lmp, registry};
+use flounder_rt::bind::BindRefusal;
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, Link, Terms};
+use flounder_rt::export::Client;
+use flounder_rt::{BindingError, Iref, Peer, Waitset};
+
+use crate::death::DeathWatch;
+use crate::error::MonitorError;
+use crate::monitor::Monitor;
+use crate::outbox::Outbox;
+use crate::policy::{self, Direction};
+use crate::promise::{Pending, Promise, promise};
+use crate::protocol::intermon;
+use crate::services;
+
+mod assembly;
+mod frame;
+mod line;
+
+use assembly::{Assembly, Complete};
+pub(crate) use frame::{Frame, MAX_DRIVER_NAME, MAX_TERMS, Request};
+use frame::{Item, digest, refusal_of};
+use line::Admission;
+pub(crate) use line::Line;
+
+/// What the service's side answers to a bind request.
+pub(crate) type Answer = Result<Terms, BindRefusal>;
+
+/// One end of a link.
+pub(crate) struct PeerLink {
+    number: u64,
+    domain: u64,
+    line: Arc<Line>,
+    outbox: Rc<Outbox<Item>>,
+    /// Whether this domain asked for the link.
+    caller: bool,
+    /// Connections begun by this domain.
+    begun: Cell<u64>,
+    /// Clients of this domain that wait for an answer.
+    waiting: RefCell<HashMap<u64, Promise<Answer>>>,
+    assembly: RefCell<Assembly<Head>>,
+    _death: Arc<DeathWatch>,
+}
+
+/// What capabilities follow.
+#[derive(Debug)]
+enum Head {
+    Request { connection: u64, request: Request },
+    Bound { connection: u64, words: Vec<u64> },
+    Caps { connection: u64, sequence: u64 },
+}
+
+/// What the root says about a new link.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    pub(crate) domain: u64,
+    pub(crate) peer: Peer,
+    pub(crate) caller: bool,
+    pub(crate) socket: OwnedFd,
+    pub(crate) process: OwnedFd,
+}
+
+impl PeerLink {
+    /// Takes up a link.
+    pub(crate) fn new(
+        waitset: &Waitset,
+        number: u64,
+        introduction: Introduction,
+    ) -> Result<Rc<Self>, MonitorError> {
+        let failed = |what: &'static str, errno: i32| MonitorError::Os { what, errno };
+        let Introduction { domain, peer, caller, socket, process } = introduction;
+        let channel: Box<dyn Channel> = lmp::over(socket).map_err(|error| match error {
+            ConnectError::Os(errno) => failed("take up a link", errno),
+            _ => failed("take up a link", libc::EPROTO),
+        })?;
+        let binding = intermon::Binding::attach(channel, waitset, LinkRx { number })
+            .map_err(|error| failed("watch a link", error.raw_os_error().unwrap_or(0)))?;
+        let death = DeathWatch::new(waitset, process, move |remote| {
+            remote.post(move |_| {
+                Monitor::here_do(|monitor| monitor.link_ended(number, "the process is dead"));
+                Ok(())
+            });
+        })
+        .map_err(|error| failed("watch a process", error.raw_os_error().unwrap_or(0)))?;
+        Ok(Rc::new(Self {
+            number,
+            domain,
+            line: Line::new(number, peer, waitset.remote()),
+            outbox: Outbox::new(waitset, binding),
+            caller,
+            begun: Cell::new(0),
+            waiting: RefCell::default(),
+            assembly: RefCell::new(Assembly::Idle),
+            _death: death,
+        }))
+    }
+
+    /// The domain at the other end.
+    pub(crate) const fn domain(&self) -> u64 {
+        self.domain
+    }
+
+    /// Who that is.
+    pub(crate) fn peer(&self) -> &Peer {
+        self.line.peer()
+    }
+
+    /// The side for drivers.
+    pub(crate) const fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    /// A number for a new connection of a client here.
+    pub(crate) fn begin(&self) -> u64 {
+        let begun = self.begun.get();
+        self.begun.set(begun + 1);
+        begun * 2 + u64::from(!self.caller)
+    }
+
+    fn is_ours(&self, connection: u64) -> bool {
+        connection % 2 == u64::from(!self.caller)
+    }
+
+    /// Asks the service's side. `None` comes if the link ends first. [`give_up`](Self::give_up) takes it back.
+    pub(crate) fn request(
+        &self,
+        connection: u64,
+        request: Request,
+        terms: Terms,
+    ) -> Pending<Answer> {
+        let (promise, pending) = promise();
+        self.waiting.borrow_mut().insert(connection, promise);
+        self.send(Frame::Request { connection, request, terms });
+        pending
+    }
+
+    /// The client of a connection wants no answer any more, or could not use it.
+    pub(crate) fn give_up(&self, connection: u64) {
+        let promise = self.waiting.borrow_mut().remove(&connection);
+        drop(promise);
+        self.send(Frame::Closed { connection });
+    }
+
+    /// Says something.
+    pub(crate) fn send(&self, frame: Frame) {
+        if !frame.into_items().all(|item| self.outbox.push(item)) {
+            self.violated("it has let too many messages pile up");
+        }
+    }
+
+    /// The link is no more.
+    pub(crate) fn end(&self) {
+        self.outbox.binding().teardown();
+        let waiting = self.waiting.take();
+        drop(waiting);
+        self.line.end();
+    }
+
+    /// The peer did what no monitor does. The link ends, from a later dispatch: its handlers are running.
+    fn violated(&self, what: &'static str) {
+        let (number, peer) = (self.number, self.peer().clone());
+        if let Some(waitset) = self.outbox.binding().waitset() {
+            waitset.post(move |_| {
+                tracing::warn!(%peer, what, "the monitor of another domain broke the protocol");
+                Monitor::here_do(|monitor| monitor.link_ended(number, what));
+                Ok(())
+            });
+        }
+    }
+
+    fn begin_assembly(&self, head: Head, caps: u32) {
+        let begun = self.assembly.borrow_mut().begin(head, caps);
+        self.assembled(begun);
+    }
+
+    fn add_to_assembly(&self, cap: Result<Cap, CapRefusal>) {
+        let added = self.assembly.borrow_mut().add(cap);
+        self.assembled(added);
+    }
+
+    fn assembled(&self, step: Result<Option<Complete<Head>>, &'static str>) {
+        match step {
+            Ok(None) => {}
+            Ok(Some((head, caps))) => self.complete(head, caps),
+            Err(what) => self.violated(what),
+        }
+    }
+
+    /// Whether a message that stands alone may come now.
+    fn may_come(&self) -> bool {
+        let result = self.assembly.borrow().expect_idle();
+        result.map_err(|what| self.violated(what)).is_ok()
+    }
+
+    fn complete(&self, head: Head, caps: Result<Vec<Cap>, CapRefusal>) {
+        match head {
+            Head::Request { connection, request } => self.asked(connection, request, caps),
+            Head::Bound { connection, words } => {
+                let no_descriptor = BindRefusal::Driver(ConnectError::Os(libc::EMFILE));
+                let answer = caps.map(|caps| Terms { words, caps }).map_err(|_| no_descriptor);
+                self.answered(connection, answer);
+            }
+            Head::Caps { connection, sequence } => self.came(connection, sequence, caps),
+        }
+    }
+
+    /// A client of the peer wants to bind.
+    fn asked(&self, connection: u64, request: Request, caps: Result<Vec<Cap>, CapRefusal>) {
+        if self.is_ours(connection) || self.line.has(connection) {
+            return self.violated("it used the number of another connection");
+        }
+        match self.admit(connection, request, caps) {
+            Ok(()) => {}
+            Err(why) => self.send(Frame::Refused { connection, why }),
+        }
+    }
+
+    /// Has the service's waitset admit the client.
+    fn admit(
+        &self,
+        connection: u64,
+        request: Request,
+        caps: Result<Vec<Cap>, CapRefusal>,
+    ) -> Result<(), BindRefusal> {
+        let refused = |errno| BindRefusal::Driver(ConnectError::Os(errno));
+        let service = services::find(request.iref).ok_or(BindRefusal::NoService)?;
+        let driver = registry::find(&request.driver);
+        let connector = driver.ok_or(BindRefusal::Driver(ConnectError::Reach))?;
+        let caps = caps.map_err(|_| refused(libc::EMFILE))?;
+        let admission = self.line.admission(connection).ok_or_else(|| refused(libc::EAGAIN))?;
+        let terms = Terms { words: request.words, caps };
+        let (peer, fingerprint) = (self.peer().clone(), request.fingerprint);
+        let client = Client { peer, fingerprint, connection, buffer: request.buffer };
+        let key = service.key;
+        service.remote.post(move |waitset| {
+            admit_here(waitset, key, &client, connector, terms, admission);
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// The service's side has answered a client here.
+    fn answered(&self, connection: u64, answer: Answer) {
+        if !self.is_ours(connection) {
+            return self.violated("it answered what nobody asked");
+        }
+        // An answer that comes too late meets the `closed` that was sent when the client gave up.
+        let promise = self.waiting.borrow_mut().remove(&connection);
+        if let Some(promise) = promise {
+            promise.keep(answer);
+        }
+    }
+
+    /// Capabilities for an end here have come.
+    fn came(&self, connection: u64, sequence: u64, caps: Result<Vec<Cap>, CapRefusal>) {
+        let caps = caps.and_then(|caps| {
+            let allowed = policy::allows(Direction::Receive, self.peer(), &caps);
+            if allowed { Ok(caps) } else { Err(CapRefusal::Receiver) }
+        });
+        match caps {
+            Ok(caps) => self.line.put(connection, CapEvent::Arrived(sequence, caps)),
+            Err(refusal) => {
+                self.line.put(connection, CapEvent::Lost(sequence, refusal));
+                // The sender knows of its own refusals.
+                if matches!(refusal, CapRefusal::Receiver | CapRefusal::ReceiverLimit) {
+                    self.send(Frame::CapRefused { connection, sequence, refusal });
+                }
+            }
+        }
+    }
+}
+
+/// On the service's waitset: makes its end, asks it, and answers.
+fn admit_here(
+    waitset: &Waitset,
+    key: u64,
+    client: &Client,
+    connector: &'static dyn flounder_rt::channel::Connector,
+    offer: Terms,
+    admission: Admission,
+) {
+    let connection = admission.connection();
+    let link = Arc::clone(admission.line()) as Arc<dyn Link>;
+    let admitted = waitset.admit(key, client, |end| {
+        let (channel, answer) = connector.accept(end, &link, offer)?;
+        if answer.words.len() > MAX_TERMS {
+            return Err(ConnectError::Refused("its terms are too long"));
+        }
+        Ok((channel as Box<dyn Channel>, answer))
+    });
+    match admitted {
+        Ok((_, terms, end)) => admission.decide(Frame::Bound { connection, terms }, Some(end)),
+        Err(why) => {
+            tracing::debug!(peer = %client.peer, ?why, "a client was not admitted");
+            admission.decide(Frame::Refused { connection, why }, None);
+        }
+    }
+}
+
+/// What is heard on a link.
+struct LinkRx {
+    number: u64,
+}
+
+impl LinkRx {
+    fn with(&self, f: impl FnOnce(&PeerLink)) {
+        if let Some(link) = Monitor::here().and_then(|monitor| monitor.link(self.number)) {
+            f(&link);
+        }
+    }
+
+    /// As [`with`](Self::with), for a message that stands alone.
+    fn alone(&self, f: impl FnOnce(&PeerLink)) {
+        self.with(|link| {
+            if link.may_come() {
+                f(link);
+            }
+        });
+    }
+}
+
+impl intermon::Rx for LinkRx {
+    fn bind_request(
+        &mut self,
+        _: &intermon::Binding,
+        connection: u64,
+        iref: Iref,
+        digest_high: u64,
+        digest_low: u64,
+        buffer: u64,
+        driver: &str,
+        words: &[u64],
+        caps: u32,
+    ) {
+        let request = Request {
+            iref,
+            fingerprint: digest(digest_high, digest_low),
+            buffer: usize::try_from(buffer).unwrap_or(usize::MAX),
+            driver: driver.to_owned(),
+            words: words.to_vec(),
+        };
+        self.with(|link| link.begin_assembly(Head::Request { connection, request }, caps));
+    }
+
+    fn bound(&mut self, _: &intermon::Binding, connection: u64, words: &[u64], caps: u32) {
+        let head = Head::Bound { connection, words: words.to_vec() };
+        self.with(|link| link.begin_assembly(head, caps));
+    }
+
+    fn refused(
+        &mut self,
+        _: &intermon::Binding,
+        connection: u64,
+        why: intermon::Refusal,
+        code: u64,
+        text: &str,
+        table: &[intermon::Digest],
+    ) {
+        let why = refusal_of(why, code, text, table);
+        self.alone(|link| link.answered(connection, Err(why)));
+    }
+
+    fn closed(&mut self, _: &intermon::Binding, connection: u64) {
+        self.alone(|link| {
+            if link.is_ours(connection) {
+                link.violated("it closed a connection that is not its own");
+            } else {
+                link.line.closed(connection);
+            }
+        });
+    }
+
+    fn cap_send(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, caps: u32) {
+        self.with(|link| link.begin_assembly(Head::Caps { connection, sequence }, caps));
+    }
+
+    fn cap(&mut self, _: &intermon::Binding, cap: Cap) {
+        self.with(|link| link.add_to_assembly(Ok(cap)));
+    }
+
+    fn no_cap(&mut self, _: &intermon::Binding, code: u32) {
+        let refusal = CapRefusal::from_code(code).unwrap_or(CapRefusal::Sender);
+        self.with(|link| link.add_to_assembly(Err(refusal)));
+    }
+
+    fn cap_withheld(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, code: u32) {
+        let refusal = CapRefusal::from_code(code).unwrap_or(CapRefusal::Sender);
+        self.alone(|link| link.line.put(connection, CapEvent::Lost(sequence, refusal)));
+    }
+
+    fn cap_refused(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, code: u32) {
+        let refusal = CapRefusal::from_code(code).unwrap_or(CapRefusal::Receiver);
+        self.alone(|link| link.line.put(connection, CapEvent::Refused(sequence, refusal)));
+    }
+
+    fn error(&mut self, _: &intermon::Binding, error: BindingError) {
+        match error {
+            // No descriptor was free here: one of the capabilities announced is lost.
+            BindingError::CapsRefused(CapRefusal::ReceiverLimit) => {
+                self.with(|link| link.add_to_assembly(Err(CapRefusal::ReceiverLimit)));
+            }
+            // The kernel would not take one of ours, after the binding had accepted it.
+            BindingError::CapsRefused(refusal) => {
+                self.with(|link| link.outbox.push_instead(Item::NoCap(refusal)));
+            }
+            error => {
+                tracing::debug!(%error, "a link has ended");
+                Monitor::here_do(|monitor| monitor.link_ended(self.number, "its end was heard"));
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Binding a client of this process to a service of another.
+//!
+//! The service's domain is found through the root, once; the link to it is introduced by the root, once; the rest goes over
+//! the link: for each driver in turn an offer, and its answer.
+
+use core::time::Duration;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use flounder_rt::bind::{BindError, BindRefusal, BindRequest};
+use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link};
+use flounder_rt::notify::Notifier;
+use flounder_rt::{Interface, Iref};
+
+use crate::error::MonitorError;
+use crate::link::{MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
+use crate::monitor::Monitor;
+use crate::protocol::monitor::Verdict;
+use crate::wait::within;
+
+/// Binds of this domain that may be under way.
+const MAX_BINDS: usize = 1024;
+
+/// Attempts to bind over a link that ends meanwhile.
+const MAX_LINKS: usize = 3;
+
+/// Domains of services that are remembered.
+const MAX_LOCATED: usize = 4096;
+
+/// How long an introduction may come after the root has said that it is under way.
+const INTRODUCTION_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A client's end that is ready.
+type Made = (Box<dyn Channel + Send>, Notifier, Rc<PeerLink>);
+
+/// What came of an attempt over one link.
+enum Attempt {
+    Made(Made),
+    Failed(BindError),
+    /// The link ended.
+    LinkLost,
+}
+
+impl Monitor {
+    /// Binds; the result goes to the request's reply.
+    pub(crate) fn bind(
+        self: &Rc<Self>,
+        request: BindRequest,
+        drivers: Vec<&'static dyn Connector>,
+    ) {
+        if self.binds.get() >= MAX_BINDS {
+            return request.reply.failed(BindError::Broker(MonitorError::Busy.to_string()));
+        }
+        self.binds.set(self.binds.get() + 1);
+        let me = Rc::clone(self);
+        let task = async move {
+            let BindRequest { iref, interface, deadline, buffer, reply, .. } = request;
+            let making = me.make_end(iref, interface, buffer, &drivers);
+            let made = within(&me.waitset, deadline, making).await;
+            me.binds.set(me.binds.get() - 1);
+            match made {
+                Some(Ok((channel, end, link))) => reply.bound(channel, end, link.peer().clone()),
+                Some(Err(error)) => reply.failed(error),
+                None => reply.failed(BindError::Deadline),
+            }
+        };
+        self.waitset.spawn_local(task).detach();
+    }
+
+    async fn make_end(
+        &self,
+        iref: Iref,
+        interface: &'static Interface,
+        buffer: usize,
+        drivers: &[&'static dyn Connector],
+    ) -> Result<Made, BindError> {
+        for _ in 0..MAX_LINKS {
+            let link = self.link_for(iref).await?;
+            match try_drivers(&link, iref, interface, buffer, drivers).await {
+                Attempt::Made(made) => return Ok(made),
+                Attempt::Failed(error) => {
+                    if error == BindError::NoService {
+                        self.located.borrow_mut().remove(&iref);
+                    }
+                    return Err(error);
+                }
+                Attempt::LinkLost => {}
+            }
+        }
+        Err(BindError::Broker("the links to the service's process keep ending".into()))
+    }
+
+    /// The link to the domain of a service; introduced if there is none.
+    async fn link_for(&self, iref: Iref) -> Result<Rc<PeerLink>, BindError> {
+        let located = self.located.borrow().get(&iref).copied();
+        if let Some(link) = located.and_then(|domain| self.link_to(domain)) {
+            return Ok(link);
+        }
+        let (verdict, domain) =
+            self.ask(|root| root.find_async(iref)).await.map_err(broker_error)?;
+        if verdict != Verdict::Ok {
+            return Err(BindError::NoService);
+        }
+        let link = self.linked(domain).await?;
+        let mut located = self.located.borrow_mut();
+        if located.len() >= MAX_LOCATED {
+            located.clear();
+        }
+        located.insert(iref, domain);
+        Ok(link)
+    }
+
+    /// The link to a domain.
+    async fn linked(&self, domain: u64) -> Result<Rc<PeerLink>, BindError> {
+        loop {
+            if let Some(link) = self.link_to(domain) {
+                return Ok(link);
+            }
+            if self.introducing.borrow_mut().insert(domain) {
+                break;
+            }
+            // Another bind has asked already.
+            let over = || !self.introducing.borrow().contains(&domain);
+            self.changed.until(|| over().then_some(())).await;
+        }
+        let _introducing = Introducing { monitor: self, domain };
+        let lost = self.introductions_lost.get();
+        let verdict = self.ask(|root| root.introduce_async(domain)).await.map_err(broker_error)?;
+        match verdict {
+            Verdict::Ok => {}
+            Verdict::Exhausted => {
+                return Err(BindError::Broker(
+                    "the root monitor has no descriptor to spare".into(),
+                ));
+            }
+            _ => return Err(BindError::NoService),
+        }
+        let found = || match self.link_to(domain) {
+            Some(link) => Some(Ok(link)),
+            None if self.introductions_lost.get() != lost => Some(Err(())),
+            None => None,
+        };
+        let link = within(&self.waitset, INTRODUCTION_DEADLINE, self.changed.until(found)).await;
+        match link {
+            Some(Ok(link)) => Ok(link),
+            Some(Err(())) => Err(BindError::Broker("there is no descriptor to spare".into())),
+            None => Err(BindError::Broker("the introduction did not come".into())),
+        }
+    }
+}
+
+/// Marks that an introduction was asked for, however that ends.
+struct Introducing<'a> {
+    monitor: &'a Monitor,
+    domain: u64,
+}
+
+impl Drop for Introducing<'_> {
+    fn drop(&mut self) {
+        self.monitor.introducing.borrow_mut().remove(&self.domain);
+        self.monitor.changed.raise();
+    }
+}
+
+/// Tries one driver after the other.
+async fn try_drivers(
+    link: &Rc<PeerLink>,
+    iref: Iref,
+    interface: &'static Interface,
+    buffer: usize,
+    drivers: &[&'static dyn Connector],
+) -> Attempt {
+    let mut errors = Vec::new();
+    for driver in drivers {
+        match try_driver(link, iref, interface, buffer, *driver).await {
+            None => return Attempt::LinkLost,
+            Some(Ok(made)) => return Attempt::Made(made),
+            Some(Err(BindRefusal::Driver(error))) => errors.push((driver.name().to_owned(), error)),
+            Some(Err(refusal)) => {
+                return Attempt::Failed(refusal.into_error(driver.name(), interface));
+            }
+        }
+    }
+    Attempt::Failed(BindError::Drivers(errors))
+}
+
+/// Tries one driver. `None` if the link ended.
+async fn try_driver(
+    link: &Rc<PeerLink>,
+    iref: Iref,
+    interface: &'static Interface,
+    buffer: usize,
+    driver: &'static dyn Connector,
+) -> Option<Result<Made, BindRefusal>> {
+    let connection = link.begin();
+    let end = End { notifier: Notifier::new(), connection, buffer };
+    let line = Arc::clone(link.line()) as Arc<dyn Link>;
+    let (terms, offered) = match driver.offer(&end, &line) {
+        Ok(offer) => offer,
+        Err(error) => return Some(Err(BindRefusal::Driver(error))),
+    };
+    if driver.name().len() > MAX_DRIVER_NAME || terms.words.len() > MAX_TERMS {
+        let error = ConnectError::Refused("its name or its terms are too long");
+        return Some(Err(BindRefusal::Driver(error)));
+    }
+    let request = Request {
+        iref,
+        fingerprint: interface.fingerprint,
+        buffer,
+        driver: driver.name().to_owned(),
+        words: Vec::new(),
+    };
+    let attempt = Unfinished { link: Some(link), connection };
+    let answer = link.request(connection, request, terms).await?;
+    let made = match answer {
+        Ok(terms) => offered.complete(terms).map_err(BindRefusal::Driver),
+        Err(refusal) => {
+            // There is nothing at the other end that would have to be closed.
+            attempt.finish();
+            return Some(Err(refusal));
+        }
+    };
+    Some(made.map(|channel| {
+        attempt.finish();
+        link.line().adopt(connection, end.notifier.clone());
+        (channel, end.notifier, Rc::clone(link))
+    }))
+}
+
+/// A connection that came to nothing unless it is finished: the service's side is told.
+struct Unfinished<'a> {
+    link: Option<&'a PeerLink>,
+    connection: u64,
+}
+
+impl Unfinished<'_> {
+    fn finish(mut self) {
+        self.link = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(link) = self.link {
+            link.give_up(self.connection);
+        }
+    }
+}
+
+fn broker_error(error: MonitorError) -> BindError {
+    BindError::Broker(error.to_string())
+}

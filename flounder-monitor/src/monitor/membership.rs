@@ -1,0 +1,360 @@
+//! Belonging to a host: standing for root, joining the root that there is, and starting over when it is gone.
+//!
+//! ```text
+//!   Joining --lock got--> serve as root --.
+//!      ^  '---------------connect, hello, publish and register again--> Member --the root is gone--> Joining
+//!      |                                        |
+//!      '------- somebody asks ------- Failed <--'  (nothing that trying again would mend)
+//! ```
+
+use core::cell::Cell;
+use core::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use flounder_drivers::lmp;
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::CapRefusal;
+use flounder_rt::{BindingError, Iref, Peer, RpcError, TxError};
+use rustix::net::sockopt::socket_peercred;
+
+use crate::death::DeathWatch;
+use crate::election;
+use crate::error::MonitorError;
+use crate::link::Introduction;
+use crate::monitor::Monitor;
+use crate::outbox::{Message, Outbox, Sending};
+use crate::process::{is_dead, process_of, random_number};
+use crate::protocol::{VERSION, monitor};
+use crate::root::Root;
+use crate::wait::{sleep, within};
+
+/// Between two attempts to join, at first; each is twice as long as the one before, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// A root that takes longer than this to answer the first call is not one.
+const HELLO_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How this domain stands.
+pub(super) enum Status {
+    /// On its way.
+    Joining,
+    /// It has a connection to the root.
+    Member(Rc<Membership>),
+    /// It cannot join.
+    Failed(MonitorError),
+}
+
+/// A connection to the root.
+pub(super) struct Membership {
+    pub(super) client: monitor::RpcClient,
+    pub(super) notices: Rc<Outbox<Notice>>,
+    ended: Rc<Cell<bool>>,
+    _death: Arc<DeathWatch>,
+}
+
+/// What the root is told without being asked for an answer.
+pub(super) enum Notice {
+    Withdraw(Iref),
+    Forget(u64),
+}
+
+impl Message for Notice {
+    type Binding = monitor::Binding;
+
+    fn send(self, binding: &monitor::Binding) -> Sending<Self> {
+        let sent = match &self {
+            Self::Withdraw(iref) => binding.tx_withdraw(*iref),
+            Self::Forget(ticket) => binding.tx_forget(*ticket),
+        };
+        match sent {
+            Ok(_) => Sending::Sent,
+            Err(TxError::Busy) => Sending::Later(self),
+            Err(_) => Sending::Ended,
+        }
+    }
+}
+
+/// Why an attempt to join failed.
+enum Setback {
+    /// The next may succeed.
+    Again,
+    /// Not before something is changed.
+    Final(MonitorError),
+}
+
+impl From<MonitorError> for Setback {
+    fn from(error: MonitorError) -> Self {
+        match error {
+            MonitorError::Os { what, errno } if is_shortage(errno) => {
+                tracing::warn!(what, errno, "the monitor is short of something and tries again");
+                Self::Again
+            }
+            error => Self::Final(error),
+        }
+    }
+}
+
+impl Monitor {
+    /// The monitor's main task: it never ends.
+    pub(super) fn keep_membership(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
+        let me = Rc::clone(self);
+        async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                match me.join().await {
+                    Ok(membership) => {
+                        pause = FIRST_PAUSE;
+                        let ended = Rc::clone(&membership.ended);
+                        me.set_status(Status::Member(membership));
+                        me.changed.until(|| ended.get().then_some(())).await;
+                        tracing::debug!("the root is gone");
+                        me.set_status(Status::Joining);
+                    }
+                    Err(Setback::Again) => {
+                        sleep(&me.waitset, pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
+                    Err(Setback::Final(error)) => {
+                        tracing::warn!(%error, "the monitor cannot join");
+                        me.set_status(Status::Failed(error));
+                        let joining = || matches!(*me.status.borrow(), Status::Joining);
+                        me.changed.until(|| joining().then_some(())).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The connection to the root, as soon as there is one.
+    pub(super) async fn membership(&self) -> Result<Rc<Membership>, MonitorError> {
+        if matches!(*self.status.borrow(), Status::Failed(_)) {
+            self.set_status(Status::Joining);
+        }
+        let found = || match &*self.status.borrow() {
+            Status::Joining => None,
+            Status::Member(membership) if membership.ended.get() => None,
+            Status::Member(membership) => Some(Ok(Rc::clone(membership))),
+            Status::Failed(error) => Some(Err(error.clone())),
+        };
+        self.changed.until(found).await
+    }
+
+    /// Calls the root; if it goes meanwhile, calls the next one.
+    pub(super) async fn ask<T, F>(
+        &self,
+        call: impl Fn(&monitor::RpcClient) -> F,
+    ) -> Result<T, MonitorError>
+    where
+        F: Future<Output = Result<T, RpcError>>,
+    {
+        loop {
+            let membership = self.membership().await?;
+            match call(&membership.client).await {
+                Ok(value) => return Ok(value),
+                Err(RpcError::NoReply) => return Err(MonitorError::Busy),
+                Err(error) => {
+                    tracing::debug!(%error, "a call to the root failed");
+                    membership.end(self);
+                }
+            }
+        }
+    }
+
+    fn set_status(&self, status: Status) {
+        let old = self.status.replace(status);
+        drop(old);
+        self.changed.raise();
+    }
+
+    /// One attempt.
+    async fn join(&self) -> Result<Rc<Membership>, Setback> {
+        if !self.is_root.get()
+            && let Some(listener) = election::stand()?
+        {
+            tracing::info!("this process is the root monitor");
+            Root::start(&self.waitset, listener);
+            self.is_root.set(true);
+        }
+        let socket = election::join()?.ok_or(Setback::Again)?;
+        let membership = self.connect(socket)?;
+        match within(&self.waitset, HELLO_DEADLINE, self.introduce_to_root(&membership)).await {
+            Some(Ok(())) => Ok(membership),
+            Some(Err(setback)) => Err(setback),
+            None => Err(Setback::Again),
+        }
+    }
+
+    fn connect(&self, socket: OwnedFd) -> Result<Rc<Membership>, Setback> {
+        let root = socket_peercred(&socket).map_err(MonitorError::os("ask who the root is"))?;
+        let (uid, own) = (root.uid.as_raw(), rustix::process::geteuid().as_raw());
+        if uid != own && uid != 0 {
+            return Err(Setback::Final(MonitorError::UntrustedRoot { uid }));
+        }
+        // Whoever listened may be dead, and a child of it keep the socket.
+        let process = process_of(socket.as_fd(), root.pid).map_err(|_| Setback::Again)?;
+        if is_dead(process.as_fd()) {
+            return Err(Setback::Again);
+        }
+        let channel = lmp::over(socket).map_err(|_| Setback::Again)?;
+        let ended = Rc::new(Cell::new(false));
+        let rx = FromRoot { ended: Rc::clone(&ended) };
+        let failed = |error: std::io::Error| MonitorError::Os {
+            what: "watch the root",
+            errno: error.raw_os_error().unwrap_or(0),
+        };
+        let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(failed)?;
+        let number = self.number();
+        let death = DeathWatch::new(&self.waitset, process, move |remote| {
+            remote.post(move |_| {
+                Monitor::here_do(|monitor| monitor.root_died(number));
+                Ok(())
+            });
+        })
+        .map_err(failed)?;
+        self.root_number.set(number);
+        Ok(Rc::new(Membership {
+            client: monitor::RpcClient::new(&binding),
+            notices: Outbox::new(&self.waitset, binding),
+            ended,
+            _death: death,
+        }))
+    }
+
+    /// Says who this is, and tells a new root what the last one knew of us.
+    async fn introduce_to_root(&self, membership: &Membership) -> Result<(), Setback> {
+        let again = |_| Setback::Again;
+        let domain = match self.domain.get() {
+            0 => random_number().map_err(MonitorError::os("get random bits"))?,
+            domain => domain,
+        };
+        let verdict = membership.client.hello_async(VERSION, domain).await.map_err(again)?;
+        match verdict {
+            monitor::Verdict::Ok => self.domain.set(domain),
+            monitor::Verdict::Version => return Err(Setback::Final(MonitorError::Version)),
+            monitor::Verdict::Duplicate => {
+                // Of an earlier connection of ours that the root has not seen end, or a thief's. Another will do.
+                self.domain.set(0);
+                return Err(Setback::Again);
+            }
+            _ => return Err(Setback::Again),
+        }
+        let published: Vec<_> = self.published.borrow().iter().copied().collect();
+        for iref in published {
+            self.publish_over(&membership.client, iref).await.map_err(again)?;
+        }
+        let names = self.names.borrow().clone();
+        for (name, iref) in names {
+            let (verdict, pid) =
+                membership.client.register_async(&name, iref).await.map_err(again)?;
+            if verdict != monitor::Verdict::Ok {
+                tracing::warn!(name, pid, "the name was lost to another process with the root");
+                self.names.borrow_mut().remove(&name);
+            }
+        }
+        Ok(())
+    }
+
+    /// The root of connection `number` is dead.
+    fn root_died(&self, number: u64) {
+        if self.root_number.get() != number {
+            return;
+        }
+        let member = match &*self.status.borrow() {
+            Status::Member(membership) => Some(Rc::clone(membership)),
+            _ => None,
+        };
+        if let Some(membership) = member {
+            membership.end(self);
+        }
+    }
+}
+
+impl Membership {
+    /// Ends it: the main task starts over.
+    pub(super) fn end(&self, monitor: &Monitor) {
+        if !self.ended.replace(true) {
+            self.notices.binding().teardown();
+            monitor.changed.raise();
+        }
+    }
+}
+
+/// What the root says.
+struct FromRoot {
+    ended: Rc<Cell<bool>>,
+}
+
+impl monitor::Rx for FromRoot {
+    fn introduced(
+        &mut self,
+        _: &monitor::Binding,
+        domain: u64,
+        pid: u32,
+        uid: u32,
+        gid: u32,
+        caller: bool,
+        socket: Cap,
+        process: Cap,
+    ) {
+        let peer = Peer { pid, uid, gid };
+        let (socket, process) = (socket.into(), process.into());
+        let introduction = Introduction { domain, peer, caller, socket, process };
+        Monitor::here_do(|monitor| monitor.introduced(introduction));
+    }
+
+    fn error(&mut self, _: &monitor::Binding, error: BindingError) {
+        match error {
+            BindingError::CapsRefused(CapRefusal::ReceiverLimit) => Monitor::here_do(|monitor| {
+                let lost = &monitor.introductions_lost;
+                lost.set(lost.get() + 1);
+                monitor.changed.raise();
+            }),
+            error if !error.is_fatal() => {}
+            error => {
+                tracing::debug!(%error, "the connection to the root has ended");
+                self.ended.set(true);
+                Monitor::here_do(|monitor| monitor.changed.raise());
+            }
+        }
+    }
+
+    // A root asks nothing of a domain. A reply that is dropped says so.
+    fn hello(&mut self, _: &monitor::Binding, _: u32, _: u64, _: monitor::HelloReply) {}
+
+    fn publish(
+        &mut self,
+        _: &monitor::Binding,
+        _: Iref,
+        _: &str,
+        _: u64,
+        _: u64,
+        _: monitor::PublishReply,
+    ) {
+    }
+
+    fn withdraw(&mut self, _: &monitor::Binding, _: Iref) {}
+
+    fn register(&mut self, _: &monitor::Binding, _: &str, _: Iref, _: monitor::RegisterReply) {}
+
+    fn unregister(&mut self, _: &monitor::Binding, _: &str, _: monitor::UnregisterReply) {}
+
+    fn lookup(&mut self, _: &monitor::Binding, _: &str, _: monitor::LookupReply) {}
+
+    fn await_name(&mut self, _: &monitor::Binding, _: u64, _: &str, _: monitor::AwaitNameReply) {}
+
+    fn forget(&mut self, _: &monitor::Binding, _: u64) {}
+
+    fn list(&mut self, _: &monitor::Binding, _: &str, _: monitor::ListReply) {}
+
+    fn find(&mut self, _: &monitor::Binding, _: Iref, _: monitor::FindReply) {}
+
+    fn introduce(&mut self, _: &monitor::Binding, _: u64, _: monitor::IntroduceReply) {}
+}
+
+/// Whether an error passes by itself.
+fn is_shortage(errno: i32) -> bool {
+    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
+}

@@ -1,0 +1,156 @@
+//! The monitor of this process: one thread, one waitset, and what it knows.
+//!
+//! Everything here belongs to the monitor's thread; others post tasks to its waitset ([`crate::domain`]), which find it
+//! with [`Monitor::here`]. Work that waits is written as futures on that waitset.
+//!
+//! | module | does |
+//! |---|---|
+//! | here | the table of links |
+//! | `membership` | keeps a connection to the root, and becomes the root when there is none |
+//! | `binding` | binds for clients of this process |
+//! | `naming` | publishes and names its services, and looks others up |
+
+use core::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+use flounder_rt::{Iref, Waitset};
+
+use crate::link::{Introduction, PeerLink};
+use crate::wait::Signal;
+
+mod binding;
+mod membership;
+mod naming;
+
+use membership::Status;
+
+thread_local! {
+    static HERE: RefCell<Option<Rc<Monitor>>> = const { RefCell::new(None) };
+}
+
+/// The monitor.
+pub(crate) struct Monitor {
+    waitset: Waitset,
+    /// Raised when any of what follows changes.
+    changed: Signal,
+    status: RefCell<Status>,
+    /// Whether this process is the root.
+    is_root: Cell<bool>,
+    links: RefCell<HashMap<u64, Rc<PeerLink>>>,
+    /// The link to a domain.
+    by_domain: RefCell<HashMap<u64, u64>>,
+    /// The domains of services that were bound to.
+    located: RefCell<HashMap<Iref, u64>>,
+    /// Domains to which an introduction was asked for.
+    introducing: RefCell<HashSet<u64>>,
+    /// Introductions that were lost for want of a descriptor.
+    introductions_lost: Cell<u64>,
+    /// The random number that roots know this domain by; 0 before there is one.
+    domain: Cell<u64>,
+    /// Which connection to the root is the present one.
+    root_number: Cell<u64>,
+    next: Cell<u64>,
+    /// Services that the root knows, or is to know again.
+    published: RefCell<HashSet<Iref>>,
+    /// Names likewise.
+    names: RefCell<BTreeMap<String, Iref>>,
+    /// Binds under way.
+    binds: Cell<usize>,
+}
+
+impl Monitor {
+    /// Makes the monitor of this thread.
+    pub(crate) fn install(waitset: &Waitset) {
+        let monitor = Rc::new(Self {
+            waitset: waitset.clone(),
+            changed: Signal::default(),
+            status: RefCell::new(Status::Joining),
+            is_root: Cell::new(false),
+            links: RefCell::default(),
+            by_domain: RefCell::default(),
+            located: RefCell::default(),
+            introducing: RefCell::default(),
+            introductions_lost: Cell::new(0),
+            domain: Cell::new(0),
+            root_number: Cell::new(0),
+            next: Cell::new(1),
+            published: RefCell::default(),
+            names: RefCell::default(),
+            binds: Cell::new(0),
+        });
+        HERE.with(|here| here.replace(Some(Rc::clone(&monitor))));
+        waitset.spawn_local(monitor.keep_membership()).detach();
+    }
+
+    /// The monitor of this thread, if it is the monitor's.
+    pub(crate) fn here() -> Option<Rc<Self>> {
+        HERE.with(|here| here.borrow().clone())
+    }
+
+    /// Does something with it.
+    pub(crate) fn here_do(f: impl FnOnce(&Self)) {
+        if let Some(monitor) = Self::here() {
+            f(&monitor);
+        }
+    }
+
+    pub(crate) const fn waitset(&self) -> &Waitset {
+        &self.waitset
+    }
+
+    /// A number for a link or a connection to the root.
+    fn number(&self) -> u64 {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        number
+    }
+
+    /// The link with this number, unless it has ended.
+    pub(crate) fn link(&self, number: u64) -> Option<Rc<PeerLink>> {
+        self.links.borrow().get(&number).cloned()
+    }
+
+    /// The link to a domain.
+    fn link_to(&self, domain: u64) -> Option<Rc<PeerLink>> {
+        let number = self.by_domain.borrow().get(&domain).copied()?;
+        self.link(number)
+    }
+
+    /// The root introduces a domain. Two that ask for each other at once are introduced twice; both hear of the two links
+    /// in the same order, and both keep the first.
+    fn introduced(&self, introduction: Introduction) {
+        if self.link_to(introduction.domain).is_some() {
+            return;
+        }
+        let (number, domain) = (self.number(), introduction.domain);
+        match PeerLink::new(&self.waitset, number, introduction) {
+            Ok(link) => {
+                tracing::debug!(peer = %link.peer(), "linked");
+                self.links.borrow_mut().insert(number, link);
+                self.by_domain.borrow_mut().insert(domain, number);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a link could not be taken up");
+                self.introductions_lost.set(self.introductions_lost.get() + 1);
+            }
+        }
+        self.changed.raise();
+    }
+
+    /// A link has ended; its bindings learn of it. Nothing happens the second time.
+    pub(crate) fn link_ended(&self, number: u64, why: &'static str) {
+        let Some(link) = self.links.borrow_mut().remove(&number) else { return };
+        tracing::debug!(peer = %link.peer(), why, "a link has ended");
+        let domain = link.domain();
+        self.by_domain.borrow_mut().remove(&domain);
+        self.located.borrow_mut().retain(|_, located| *located != domain);
+        link.end();
+        self.changed.raise();
+        // Its handlers may be on the stack; they go with the binding, from a later dispatch.
+        self.waitset.post(move |_| {
+            drop(link);
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,202 @@
+//! Publishing services and naming them, at the root.
+
+use core::cell::Cell;
+use std::rc::Rc;
+
+use flounder_rt::binding::Call;
+use flounder_rt::{Iref, RpcError};
+
+use crate::error::MonitorError;
+use crate::monitor::Monitor;
+use crate::monitor::membership::{Membership, Notice, Status};
+use crate::nameservice::{Entry, Found, InvalidName, NameError};
+use crate::protocol::monitor::{RpcClient, Verdict};
+use crate::root::{MAX_NAME, is_name};
+use crate::services;
+
+impl Monitor {
+    /// Makes a service reachable from other domains, now and under roots to come.
+    pub(crate) async fn publish(&self, iref: Iref) -> Result<(), NameError> {
+        if services::find(iref).is_none() {
+            return Err(NameError::NoService);
+        }
+        if self.published.borrow().contains(&iref) {
+            return Ok(());
+        }
+        match self.ask(|root| publish_call(root, iref)).await? {
+            Verdict::Ok => {
+                self.published.borrow_mut().insert(iref);
+                Ok(())
+            }
+            Verdict::Quota => Err(NameError::Quota),
+            verdict => Err(unexpected(verdict)),
+        }
+    }
+
+    /// Tells a root of a service that was published before. If the service is gone it is forgotten.
+    pub(super) async fn publish_over(&self, root: &RpcClient, iref: Iref) -> Result<(), RpcError> {
+        if services::find(iref).is_none() {
+            self.published.borrow_mut().remove(&iref);
+            return Ok(());
+        }
+        let verdict = publish_call(root, iref).await?;
+        if verdict != Verdict::Ok {
+            tracing::warn!(%iref, ?verdict, "a service could not be published again");
+            self.published.borrow_mut().remove(&iref);
+        }
+        Ok(())
+    }
+
+    /// A service is no more.
+    pub(crate) fn withdraw(&self, iref: Iref) {
+        if !self.published.borrow_mut().remove(&iref) {
+            return;
+        }
+        self.names.borrow_mut().retain(|_, named| *named != iref);
+        self.notify_root(Notice::Withdraw(iref));
+    }
+
+    /// Gives a name to a service of this process.
+    pub(crate) async fn register(&self, name: &str, iref: Iref) -> Result<(), NameError> {
+        check(name)?;
+        self.publish(iref).await?;
+        let (verdict, pid) = self.ask(|root| root.register_async(name, iref)).await?;
+        match verdict {
+            Verdict::Ok => {
+                self.names.borrow_mut().insert(name.to_owned(), iref);
+                Ok(())
+            }
+            Verdict::Taken => Err(NameError::Taken { pid }),
+            Verdict::Quota => Err(NameError::Quota),
+            Verdict::Unknown => Err(NameError::NoService),
+            verdict => Err(unexpected(verdict)),
+        }
+    }
+
+    /// Takes a name back.
+    pub(crate) async fn unregister(&self, name: &str) -> Result<(), NameError> {
+        check(name)?;
+        // First of all here: if the root goes meanwhile, the next one is not told of the name.
+        let had = self.names.borrow_mut().remove(name);
+        let verdict = match self.ask(|root| root.unregister_async(name)).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                if let Some(iref) = had {
+                    self.names.borrow_mut().insert(name.to_owned(), iref);
+                }
+                return Err(error.into());
+            }
+        };
+        match verdict {
+            Verdict::Ok => Ok(()),
+            Verdict::Unknown if had.is_some() => Ok(()),
+            Verdict::Unknown => Err(NameError::Unknown),
+            Verdict::NotOwner => Err(NameError::NotOwner),
+            verdict => Err(unexpected(verdict)),
+        }
+    }
+
+    /// What a name stands for.
+    pub(crate) async fn lookup(&self, name: &str) -> Result<Found, NameError> {
+        check(name)?;
+        found(self.ask(|root| root.lookup_async(name)).await?)
+    }
+
+    /// What a name stands for, once it does. Dropped, the root forgets that somebody waits.
+    pub(crate) async fn await_name(self: &Rc<Self>, name: &str) -> Result<Found, NameError> {
+        check(name)?;
+        let ticket = self.number();
+        let waiting = Waiting { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
+        let answer = self.ask(|root| root.await_name_async(ticket, name)).await;
+        waiting.answered.set(true);
+        found(answer?)
+    }
+
+    /// All names, in order.
+    pub(crate) async fn list(&self) -> Result<Vec<Entry>, NameError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let last = entries.last().map_or("", |entry| entry.name.as_str());
+            let page = self.ask(|root| root.list_async(last)).await?;
+            // Names come in order; a root that goes round in circles is cut short.
+            let next = page.into_iter().filter_map(|entry| {
+                let iref = Iref::from_bits(entry.iref)?;
+                let (name, interface) = (entry.name, entry.iface);
+                Some(Entry { name, iref, interface, pid: entry.pid, uid: entry.uid })
+            });
+            let next: Vec<_> = next.filter(|entry| entry.name.as_str() > last).collect();
+            if next.is_empty() {
+                return Ok(entries);
+            }
+            entries.extend(next);
+        }
+    }
+
+    /// Tells the root something, if there is one. One that comes later is told what holds then.
+    fn notify_root(&self, notice: Notice) {
+        let member = match &*self.status.borrow() {
+            Status::Member(membership) => Some(Rc::clone(membership)),
+            _ => None,
+        };
+        if let Some(membership) = member {
+            membership.tell(self, notice);
+        }
+    }
+}
+
+impl Membership {
+    fn tell(&self, monitor: &Monitor, notice: Notice) {
+        if !self.notices.push(notice) {
+            // It has not read for long. What it knows of us is wrong now: begin anew.
+            self.end(monitor);
+        }
+    }
+}
+
+/// A lookup that waits at the root.
+struct Waiting {
+    monitor: Rc<Monitor>,
+    ticket: u64,
+    answered: Cell<bool>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.answered.get() {
+            self.monitor.notify_root(Notice::Forget(self.ticket));
+        }
+    }
+}
+
+fn publish_call(root: &RpcClient, iref: Iref) -> Call<Verdict> {
+    let (name, digest) = services::find(iref)
+        .map_or(("", 0), |service| (service.interface.name, service.interface.fingerprint));
+    let name = &name[..name.floor_char_boundary(MAX_NAME)];
+    root.publish_async(iref, name, (digest >> 64) as u64, digest as u64)
+}
+
+fn check(name: &str) -> Result<(), NameError> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(NameError::Invalid(match name.len() {
+        0 => InvalidName::Empty,
+        1..=MAX_NAME => InvalidName::Control,
+        length => InvalidName::TooLong { length },
+    }))
+}
+
+fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, NameError> {
+    match (verdict, Iref::from_bits(iref)) {
+        (Verdict::Ok, Some(iref)) => Ok(Found { iref, pid, uid }),
+        (Verdict::Unknown, _) => Err(NameError::Unknown),
+        (Verdict::Quota, _) => Err(NameError::Quota),
+        (verdict, _) => Err(unexpected(verdict)),
+    }
+}
+
+/// A root of this version does not answer so.
+fn unexpected(verdict: Verdict) -> NameError {
+    tracing::warn!(?verdict, "the root monitor gave an answer that does not fit the question");
+    NameError::Monitor(MonitorError::Version)
+}

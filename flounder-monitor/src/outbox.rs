@@ -1,0 +1,103 @@
+//! Messages that wait for the one outgoing slot of a binding.
+
+use core::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use flounder_rt::Waitset;
+use flounder_rt::binding::Endpoint;
+
+/// Messages that may wait. A peer that reads nothing and still has us answer does not get more memory than that.
+const MAX_WAITING: usize = 8192;
+
+/// What a queue is made of.
+pub(crate) trait Message: Sized + 'static {
+    /// The binding that it goes over.
+    type Binding: core::ops::Deref<Target = Endpoint> + 'static;
+
+    /// Sends it, or says what to do instead.
+    fn send(self, binding: &Self::Binding) -> Sending<Self>;
+}
+
+/// What became of an attempt to send.
+pub(crate) enum Sending<M> {
+    /// It is accepted.
+    Sent,
+    /// The slot is taken: this is to be sent when it is free.
+    Later(M),
+    /// The binding has ended.
+    Ended,
+}
+
+/// The queue of one binding.
+pub(crate) struct Outbox<M: Message> {
+    myself: Weak<Self>,
+    waitset: Waitset,
+    binding: M::Binding,
+    queue: RefCell<VecDeque<M>>,
+    /// Whether the binding will tell when the slot is free.
+    waiting: Cell<bool>,
+}
+
+impl<M: Message> Outbox<M> {
+    pub(crate) fn new(waitset: &Waitset, binding: M::Binding) -> Rc<Self> {
+        Rc::new_cyclic(|myself| Self {
+            myself: myself.clone(),
+            waitset: waitset.clone(),
+            binding,
+            queue: RefCell::default(),
+            waiting: Cell::new(false),
+        })
+    }
+
+    pub(crate) const fn binding(&self) -> &M::Binding {
+        &self.binding
+    }
+
+    /// Sends `message` after those that wait. False if the peer has let too many pile up.
+    #[must_use]
+    pub(crate) fn push(&self, message: M) -> bool {
+        let room = self.queue.borrow().len() < MAX_WAITING;
+        if room {
+            self.queue.borrow_mut().push_back(message);
+            self.pump();
+        }
+        room
+    }
+
+    /// Sends `message` ahead of those that wait: in place of one that was accepted and then lost.
+    pub(crate) fn push_instead(&self, message: M) {
+        self.queue.borrow_mut().push_front(message);
+        self.pump();
+    }
+
+    fn pump(&self) {
+        while !self.waiting.get() {
+            let Some(message) = self.queue.borrow_mut().pop_front() else { return };
+            match message.send(&self.binding) {
+                Sending::Sent => {}
+                Sending::Later(message) => {
+                    self.queue.borrow_mut().push_front(message);
+                    self.wait();
+                }
+                Sending::Ended => self.queue.borrow_mut().clear(),
+            }
+        }
+    }
+
+    fn wait(&self) {
+        let me = self.myself.clone();
+        let registered = self.binding.register_send(&self.waitset, move |_| {
+            if let Some(me) = me.upgrade() {
+                me.waiting.set(false);
+                me.pump();
+            }
+            Ok(())
+        });
+        match registered {
+            Ok(()) => self.waiting.set(true),
+            // Closed: nobody else registers on this binding.
+            Err(_) => self.queue.borrow_mut().clear(),
+        }
+    }
+}

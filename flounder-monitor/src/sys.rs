@@ -1,0 +1,113 @@
+//! System calls that no safe crate has: the pidfd of a socket's peer, and what happens at the end of the process.
+
+#![allow(unsafe_code)]
+//! # Safety
+//! This module owns one descriptor for the life of the process: that of the runtime directory whose lock makes this
+//! process the root ([`hold`]). Its number is in [`HELD`], or -1 there; whoever swaps it out owns it. The handlers that it
+//! registers with libc are static functions that make one system call each, so they are safe in a forked child of a
+//! process with threads and after `main`.
+
+use core::sync::atomic::{AtomicI32, Ordering};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Once;
+
+/// `SO_PEERPIDFD`, which libc does not name everywhere.
+const SO_PEERPIDFD: libc::c_int = 77;
+
+/// Name of the root's socket in the runtime directory.
+pub(crate) const ROOT_SOCKET: &std::ffi::CStr = c"root.sock";
+
+/// The locked directory, or -1.
+static HELD: AtomicI32 = AtomicI32::new(-1);
+
+/// A descriptor of the process at the other end of a socket that connected, or that listened (`SO_PEERPIDFD`).
+///
+/// # Errors
+/// `ENOPROTOOPT` where the kernel has no such option; another if the process is gone.
+pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut fd: RawFd = -1;
+    let mut length = libc::socklen_t::try_from(size_of::<RawFd>()).expect("4 fits");
+    // SAFETY:
+    // * `fd` and `length` are live, writable and of the types that the option fills; `length` is the size of `fd`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut fd).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY:
+    // * The call has succeeded, so the kernel has just installed `fd` for this process, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Keeps the locked runtime directory until the process ends; at a normal end, the root's socket is unlinked first.
+///
+/// A forked child gives its copy up at once: the lock would otherwise outlive the root.
+pub(crate) fn hold(directory: OwnedFd) {
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        // SAFETY:
+        // * libc keeps the pointer for the life of the process; `leave` is a static function.
+        // A failure leaves a socket behind, which the next root removes.
+        let _ = unsafe { libc::atexit(leave) };
+        // SAFETY:
+        // * libc keeps the pointer for the life of the process; `forked` is a static function that makes one system call.
+        // A failure leaves the lock with children that are forked and never run a program.
+        let _ = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+    });
+    // SYNC held: the number is all that is published; it is swapped out by one thread only.
+    let before = HELD.swap(directory.into_raw_fd(), Ordering::AcqRel);
+    debug_assert_eq!(before, -1, "a process becomes root once");
+}
+
+extern "C" fn leave() {
+    let held = HELD.swap(-1, Ordering::AcqRel);
+    if held >= 0 {
+        // SAFETY:
+        // * `held` is a directory that this module owns and never closes here; the path is a constant C string.
+        let _ = unsafe { libc::unlinkat(held, ROOT_SOCKET.as_ptr(), 0) };
+    }
+}
+
+extern "C" fn forked() {
+    let held = HELD.swap(-1, Ordering::AcqRel);
+    if held >= 0 {
+        // SAFETY:
+        // * The child's copy of the descriptor was owned by this module, and its number has just been taken out of `HELD`.
+        let _ = unsafe { libc::close(held) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_tells_of_the_process_behind_it() {
+        let (a, _b) = UnixStream::pair().expect("sockets");
+        let pidfd = peer_pidfd(a.as_fd()).expect("the kernel is recent");
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        let none = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("poll");
+        assert_eq!(none, 0, "this process lives");
+    }
+
+    #[test]
+    fn what_is_no_socket_has_no_peer() {
+        let file = std::fs::File::open("/dev/null").expect("null");
+        assert_eq!(
+            peer_pidfd(file.as_fd()).expect_err("no socket").raw_os_error(),
+            Some(libc::ENOTSOCK)
+        );
+    }
+}
