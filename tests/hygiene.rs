@@ -13,7 +13,9 @@ struct Ok;
 /// Types of the program.
 pub mod geometry {
     /// A type that messages carry.
-    #[derive(::flounder::FlounderMessage, ::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq)]
+    #[derive(
+        ::flounder::FlounderMessage, ::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq,
+    )]
     pub struct Pose {
         /// A number.
         pub x: f32,
@@ -25,7 +27,9 @@ pub mod geometry {
     }
 
     /// An enumeration with data.
-    #[derive(::flounder::FlounderMessage, ::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq)]
+    #[derive(
+        ::flounder::FlounderMessage, ::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq,
+    )]
     pub enum Shape {
         /// Nothing.
         Nothing,
@@ -41,7 +45,9 @@ pub mod geometry {
     }
 
     /// Nothing.
-    #[derive(::flounder::FlounderMessage, ::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq)]
+    #[derive(
+        ::flounder::FlounderMessage, ::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq,
+    )]
     pub struct Unit;
 
     /// Two.

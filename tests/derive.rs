@@ -1,0 +1,241 @@
+//! `#[derive(FlounderMessage)]`: every shape of type, every kind of bad word, and the fingerprint.
+
+use std::fmt::Debug;
+
+use flounder::{Cap, FlounderMessage};
+use flounder_rt::wire::{Bounded, Decode, DecodeError, Encode, Shape, Source, TooLong};
+use proptest::prelude::*;
+
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+struct Named {
+    small: u8,
+    wide: u64,
+    name: String,
+    r#type: bool,
+}
+
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+struct Tuple(i16, Option<Named>, [char; 2]);
+
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+struct Unit;
+
+#[derive(FlounderMessage, Debug, Clone, Copy, PartialEq)]
+enum Plain {
+    One,
+    Two,
+    Three,
+}
+
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+enum Data {
+    Empty,
+    Tuple(u8, Vec<u32>, u64),
+    Struct { name: String, inner: Box<Named> },
+    Nested(Inner),
+    Brackets(),
+}
+
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+enum Inner {
+    Number(u16),
+    Texts(Vec<String>),
+}
+
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+struct Bounded4 {
+    #[flounder(max = 4)]
+    text: String,
+    #[flounder(max = 2)]
+    list: Vec<Data>,
+}
+
+#[derive(FlounderMessage, Debug)]
+struct Caps {
+    first: Cap,
+    maybe: Option<Cap>,
+    rest: Vec<Cap>,
+}
+
+/// The body of a message with this value alone.
+fn encode<T: Encode>(value: &T) -> (Vec<u64>, Vec<Cap>) {
+    value.check().expect("the value is within its bounds");
+    let (mut record, mut tail, mut caps) = (vec![0; T::SIZE.div_ceil(8)], Vec::new(), Vec::new());
+    value.put(&mut record, 0);
+    value.put_tail(&mut tail);
+    value.put_caps(&mut caps).expect("there are descriptors");
+    assert!(tail.len() <= T::MAX_TAIL && caps.len() <= T::MAX_CAPS, "the limits hold");
+    record.extend(tail);
+    (record, caps)
+}
+
+fn decode<T: for<'a> Decode<'a>>(words: &[u64], caps: Vec<Cap>) -> Result<T, DecodeError> {
+    let record = T::SIZE.div_ceil(8);
+    let mut source = Source::new(words, caps, record)?;
+    let value = T::take(&mut source, 0)?;
+    source.zero(T::SIZE, record * 8 - T::SIZE)?;
+    source.finish()?;
+    Ok(value)
+}
+
+fn round_trip<T: Encode + for<'a> Decode<'a> + PartialEq + Debug>(value: &T) -> Vec<u64> {
+    let (words, caps) = encode(value);
+    assert_eq!(decode::<T>(&words, caps).as_ref(), Ok(value));
+    words
+}
+
+fn named(name: &str) -> Named {
+    Named { small: 1, wide: u64::MAX, name: name.to_owned(), r#type: true }
+}
+
+fn data() -> Vec<Data> {
+    vec![
+        Data::Empty,
+        Data::Tuple(7, vec![1, 2, 3], u64::MAX),
+        Data::Struct { name: "x".to_owned(), inner: Box::new(named("inner")) },
+        Data::Nested(Inner::Number(9)),
+        Data::Nested(Inner::Texts(vec![String::new(), "two".to_owned()])),
+        Data::Brackets(),
+    ]
+}
+
+#[test]
+fn every_shape_of_type_goes_through() {
+    round_trip(&named("name"));
+    round_trip(&Tuple(-1, None, ['a', '\u{10ffff}']));
+    round_trip(&Tuple(i16::MIN, Some(named("")), ['\0', 'ß']));
+    assert_eq!(round_trip(&Unit), [0; 0]);
+    for plain in [Plain::One, Plain::Two, Plain::Three] {
+        assert_eq!(round_trip(&plain), [plain as u64]);
+    }
+    data().iter().for_each(|value| drop(round_trip(value)));
+    round_trip(&vec![(); 5]);
+    round_trip(&data());
+    round_trip(&Bounded4 { text: "four".to_owned(), list: data()[1..3].to_vec() });
+}
+
+#[test]
+fn variants_with_data_lie_where_the_wire_says() {
+    // Fixed part: the tag. Tail: the fields as a record of their own (u64, then the length of the vector, then u8), then
+    // the vector's elements.
+    let words = round_trip(&Data::Tuple(7, vec![1, 2, 3], 5));
+    assert_eq!(words, [1, 5, 7 << 32 | 3, 2 << 32 | 1, 3]);
+    assert_eq!(round_trip(&Data::Nested(Inner::Number(9))), [3, 0, 9]);
+}
+
+#[test]
+fn capabilities_travel_beside_the_words() {
+    let file = || Cap::from(tempfile::tempfile().expect("a file can be made"));
+    let (words, caps) =
+        encode(&Caps { first: file(), maybe: Some(file()), rest: vec![file(), file()] });
+    assert_eq!(caps.len(), 4);
+    let value: Caps = decode(&words, caps).expect("what was sent can be read");
+    assert!(value.maybe.is_some() && value.rest.len() == 2, "{value:?}");
+    let (words, mut caps) = encode(&value);
+    drop(caps.pop());
+    assert_eq!(decode::<Caps>(&words, caps).err(), Some(DecodeError::MissingCap));
+    let (words, mut caps) = encode(&value);
+    caps.push(file());
+    assert_eq!(decode::<Caps>(&words, caps).err(), Some(DecodeError::ExtraCaps));
+}
+
+#[test]
+fn bounds_are_kept_by_sender_and_receiver() {
+    let long = Bounded4 { text: "five!".to_owned(), list: vec![] };
+    assert_eq!(long.check(), Err(TooLong { len: 5, max: 4 }));
+    let many = Bounded4 { text: String::new(), list: vec![Data::Empty; 3] };
+    assert_eq!(many.check(), Err(TooLong { len: 3, max: 2 }));
+    assert_eq!(decode::<Bounded4>(&[5, 0], vec![]), Err(DecodeError::TooLong { len: 5, max: 4 }));
+    assert_eq!(
+        decode::<Bounded4>(&[3 << 32], vec![]),
+        Err(DecodeError::TooLong { len: 3, max: 2 })
+    );
+    let inner = Data::Struct { name: "x".repeat(65_537), inner: Box::new(named("")) };
+    assert_eq!(inner.check(), Err(TooLong { len: 65_537, max: 65_536 }));
+    assert_eq!(Bounded4::MAX_TAIL, 1 + <Vec<Data> as Bounded<2>>::MAX_TAIL);
+}
+
+#[test]
+fn every_kind_of_bad_word_is_refused() {
+    assert_eq!(decode::<Plain>(&[3], vec![]), Err(DecodeError::Enum { name: "Plain", value: 3 }));
+    assert_eq!(decode::<Plain>(&[1 << 32], vec![]), Err(DecodeError::Padding));
+    assert_eq!(decode::<Data>(&[0, 0], vec![]), Err(DecodeError::Leftover { words: 1 }));
+    assert_eq!(decode::<Data>(&[1, 5], vec![]), Err(DecodeError::Short { need: 2, have: 1 }));
+    assert_eq!(decode::<Data>(&[1, 5, 1 << 40, 0], vec![]), Err(DecodeError::Padding));
+    assert_eq!(decode::<Data>(&[3, 0, 1 << 16], vec![]), Err(DecodeError::Padding));
+    // small, type and padding lie in the last word of the record: wide, name, small, type.
+    let (mut words, _) = encode(&named(""));
+    words[1] |= 2 << 40;
+    assert_eq!(decode::<Named>(&words, vec![]), Err(DecodeError::Bool(3)));
+    assert_eq!(
+        decode::<Tuple>(&[], vec![]),
+        Err(DecodeError::Short { need: Tuple::SIZE.div_ceil(8), have: 0 })
+    );
+}
+
+#[test]
+fn names_and_types_of_fields_make_the_fingerprint() {
+    mod same {
+        #[derive(flounder::FlounderMessage)]
+        pub struct Renamed(pub u8);
+        #[derive(flounder::FlounderMessage)]
+        pub struct Other(pub u8);
+        #[derive(flounder::FlounderMessage)]
+        pub struct Wider(pub u16);
+        #[derive(flounder::FlounderMessage)]
+        pub struct Field {
+            pub x: u8,
+        }
+        #[derive(flounder::FlounderMessage)]
+        pub struct Bounded {
+            #[flounder(max = 5)]
+            pub x: String,
+        }
+        #[derive(flounder::FlounderMessage)]
+        pub struct Default {
+            #[flounder(max = 65536)]
+            pub x: String,
+        }
+        #[derive(flounder::FlounderMessage)]
+        pub struct Unbounded {
+            pub x: String,
+        }
+    }
+    assert_eq!(same::Renamed::FINGERPRINT, same::Other::FINGERPRINT);
+    assert_eq!(same::Default::FINGERPRINT, same::Unbounded::FINGERPRINT);
+    let all = [
+        same::Renamed::FINGERPRINT,
+        same::Wider::FINGERPRINT,
+        same::Field::FINGERPRINT,
+        same::Bounded::FINGERPRINT,
+        same::Unbounded::FINGERPRINT,
+        Data::FINGERPRINT,
+        Plain::FINGERPRINT,
+    ];
+    for (i, one) in all.iter().enumerate() {
+        assert!(all[i + 1..].iter().all(|other| other != one), "number {i} is equal to another");
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_words_are_read_or_refused(words in prop::collection::vec(prop_oneof![0..8_u64, any::<u64>()], 0..12)) {
+        // Never a panic; and what is read is what is written, since no value has two forms.
+        if let Ok(value) = decode::<Data>(&words, vec![]) {
+            prop_assert_eq!(encode(&value).0, words.clone());
+        }
+        if let Ok(value) = decode::<Bounded4>(&words, vec![]) {
+            prop_assert_eq!(encode(&value).0, words.clone());
+        }
+        if let Ok(value) = decode::<Tuple>(&words, vec![]) {
+            prop_assert_eq!(encode(&value).0, words);
+        }
+    }
+
+    #[test]
+    fn random_values_go_through(number in any::<u16>(), texts in prop::collection::vec("\\PC{0,20}", 0..10), wide in any::<u64>()) {
+        round_trip(&Data::Nested(Inner::Number(number)));
+        round_trip(&Data::Tuple(number as u8, vec![u32::from(number); texts.len()], wide));
+        round_trip(&Data::Nested(Inner::Texts(texts)));
+    }
+}
