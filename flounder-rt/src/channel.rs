@@ -133,6 +133,11 @@ pub trait Channel {
     /// How the waitset learns of events.
     fn readiness(&self) -> Readiness<'_>;
 
+    /// What the driver notifies when this end is to be visited: that of the [`End`] it was made for, where it keeps one.
+    fn notifier(&self) -> Option<Notifier> {
+        None
+    }
+
     /// Called when the channel comes under a waitset, at first and after each change.
     ///
     /// # Errors
