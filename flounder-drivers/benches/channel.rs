@@ -25,8 +25,13 @@ fn main() {
     let (send, both) = loopback();
     println!("{:<12} {send:>10.1} {both:>12.1} {:>8.2}", "loopback", both / line);
     for (driver, scale) in [(&Ump as &dyn Connector, 1), (&Lmp, 20)] {
-        let (one_way, round_trip) = (stream(driver, STREAM / scale), ping_pong(driver, ROUNDS / scale));
-        println!("{:<12} {one_way:>10.1} {round_trip:>12.1} {:>8.2}", driver.name(), round_trip / line);
+        let (one_way, round_trip) =
+            (stream(driver, STREAM / scale), ping_pong(driver, ROUNDS / scale));
+        println!(
+            "{:<12} {one_way:>10.1} {round_trip:>12.1} {:>8.2}",
+            driver.name(),
+            round_trip / line
+        );
     }
 }
 
@@ -56,7 +61,8 @@ fn cache_line() -> f64 {
 }
 
 fn loopback() -> (f64, f64) {
-    let (mut client, mut service) = Loopback.pair_local(&end(), &end()).expect("it reaches its own thread");
+    let (mut client, mut service) =
+        Loopback.pair_local(&end(), &end()).expect("it reaches its own thread");
     let mut incoming = Incoming::new(LIMITS);
     let start = Instant::now();
     for round in 0..STREAM {
@@ -120,7 +126,8 @@ fn end() -> End {
 fn put(channel: &mut dyn Channel, word: u64) {
     let mut caps = Vec::new();
     let words = [word];
-    let mut message = Outgoing { number: 1, body: Gather::words_only(&words), caps: &mut caps, cap_count: 0 };
+    let mut message =
+        Outgoing { number: 1, body: Gather::words_only(&words), caps: &mut caps, cap_count: 0 };
     while channel.send(&mut message, 0).expect("the channel is sound") != Progress::Done {
         spin_loop();
     }

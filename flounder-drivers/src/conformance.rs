@@ -21,9 +21,9 @@ use parking_lot::Mutex;
 use flounder_rt::barrier::barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Limits, Link,
-    MAX_CAPS, MessageLimit, Outgoing, Pair, Progress, ProtocolError, RUNTIME_MESSAGE, Readiness,
-    Recv,
+    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming,
+    Limits, Link, MAX_CAPS, MessageLimit, Outgoing, Pair, Progress, ProtocolError, RUNTIME_MESSAGE,
+    Readiness, Recv,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
@@ -357,7 +357,14 @@ impl Test {
         let waitset = Waitset::new();
         client.attached(&waitset).expect("the waitset watches");
         service.attached(&waitset).expect("the waitset watches");
-        Self { waitset, client, service, client_wakes, service_wakes, incoming: Incoming::new(LIMITS) }
+        Self {
+            waitset,
+            client,
+            service,
+            client_wakes,
+            service_wakes,
+            incoming: Incoming::new(LIMITS),
+        }
     }
 
     /// Whether an end is woken by its notifier, and in this thread.

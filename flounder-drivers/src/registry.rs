@@ -60,3 +60,50 @@ impl fmt::Display for NameTaken {
 }
 
 impl std::error::Error for NameTaken {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flounder_rt::channel::{Channel, ConnectError, End, Link, Offered, SendPair, Terms};
+
+    /// A driver that reaches nobody.
+    struct Pigeon(&'static str);
+
+    impl Connector for Pigeon {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
+            Err(ConnectError::Reach)
+        }
+
+        fn offer(
+            &self,
+            _: &End,
+            _: &Arc<dyn Link>,
+        ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+            Err(ConnectError::Reach)
+        }
+
+        fn accept(
+            &self,
+            _: &End,
+            _: &Arc<dyn Link>,
+            _: Terms,
+        ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+            Err(ConnectError::Reach)
+        }
+    }
+
+    #[test]
+    fn a_driver_is_found_once_it_is_added_and_its_name_is_taken() {
+        assert!(find("carrier pigeon").is_none());
+        assert_eq!(register(Arc::new(Pigeon("carrier pigeon"))), Ok(()));
+        assert_eq!(find("carrier pigeon").map(Connector::name), Some("carrier pigeon"));
+        assert_eq!(names(), ["loopback", "ump", "lmp", "carrier pigeon"]);
+        for name in ["carrier pigeon", "ump"] {
+            assert_eq!(register(Arc::new(Pigeon(name))), Err(NameTaken(name)));
+        }
+    }
+}

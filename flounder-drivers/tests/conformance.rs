@@ -58,6 +58,10 @@ fn ump_half_by_half() {
 #[test]
 fn ump_half_by_half_with_rings_of_two_sizes() {
     conformance::run(&|client, service| {
-        TestLink::connect(&Ump, &End { buffer: 4096, ..client.clone() }, &End { buffer: 12288, ..service.clone() })
+        TestLink::connect(
+            &Ump,
+            &End { buffer: 4096, ..client.clone() },
+            &End { buffer: 12288, ..service.clone() },
+        )
     });
 }

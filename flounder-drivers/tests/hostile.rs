@@ -11,11 +11,16 @@ use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
 use flounder_drivers::{lmp::Lmp, ump::Ump};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapRefusal, Channel, ChannelError, ConnectError, Connector, Incoming, Link, Outgoing, Progress, ProtocolError, Recv, Terms,
+    CapRefusal, Channel, ChannelError, ConnectError, Connector, Incoming, Link, Outgoing, Progress,
+    ProtocolError, Recv, Terms,
 };
 use flounder_rt::wire::Gather;
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
+};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const PAGE: usize = 4096;
@@ -98,14 +103,22 @@ fn each_unsound_region_is_refused_for_its_own_reason() {
         refusal_of(ring(|file| file.write_all_at(&65_u64.to_ne_bytes(), 8).unwrap())),
     ];
     // Anything that is not sealable is refused in the same words.
-    let tmp = rustix::fs::open("/dev/shm", rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR, 0o600.into());
-    for other in [tmp.ok(), Some(io::pipe().unwrap().0.into()), Some(memory(MemfdFlags::empty(), PAGE))] {
+    let tmp = rustix::fs::open(
+        "/dev/shm",
+        rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR,
+        0o600.into(),
+    );
+    for other in
+        [tmp.ok(), Some(io::pipe().unwrap().0.into()), Some(memory(MemfdFlags::empty(), PAGE))]
+    {
         let Some(fd) = other else { continue };
         let why = refusal_of(fd);
         assert!(why.contains("seal") || why.contains("shrink"), "{why}");
     }
     match memfd_create("huge", MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB) {
-        Ok(huge) if ftruncate(&huge, 2 << 20).is_ok() => reasons.push(refusal_of(sealed(huge, SEALS))),
+        Ok(huge) if ftruncate(&huge, 2 << 20).is_ok() => {
+            reasons.push(refusal_of(sealed(huge, SEALS)))
+        }
         _ => eprintln!("skipped: no huge pages here"),
     }
     let count = reasons.len();
@@ -203,7 +216,11 @@ impl Victim {
         // The client's half is never completed; its mapping lives as long as the process.
         std::mem::forget(offered);
         let memory = File::options().read(true).write(true).open("/proc/self/mem").unwrap();
-        Self { channel, incoming: Incoming::new(LIMITS), peer: Writer { memory, base, _link: [here, there] } }
+        Self {
+            channel,
+            incoming: Incoming::new(LIMITS),
+            peer: Writer { memory, base, _link: [here, there] },
+        }
     }
 
     fn recv(&mut self) -> Result<Recv, ChannelError> {
@@ -270,7 +287,8 @@ fn each_bad_line_ends_the_channel() {
     let _alone = alone();
     let zero = [0; 7];
     let nine = [9, 1, 2, 3, 4, 5, 6];
-    let cases: [(&str, Vec<([u64; 7], u64)>); 20] = [
+    type Line = ([u64; 7], u64);
+    let cases: [(&str, Vec<Line>); 20] = [
         ("no such message", vec![(zero, head(9, WHOLE, 0, 0))]),
         ("runtime message with capabilities", vec![(zero, head(0, WHOLE, 0, 1))]),
         ("longer than the message may be", vec![(zero, head(3, WHOLE, 1, 0))]),
@@ -288,9 +306,18 @@ fn each_bad_line_ends_the_channel() {
         ("longer than any message", vec![([u64::MAX, 1, 2, 3, 4, 5, 6], head(1, FIRST, 7, 0))]),
         ("begins twice", vec![(nine, head(1, FIRST, 7, 0)), (nine, head(1, FIRST, 7, 0))]),
         ("whole inside another", vec![(nine, head(1, FIRST, 7, 0)), (zero, head(1, WHOLE, 0, 0))]),
-        ("goes on as another", vec![(nine, head(1, FIRST, 7, 0)), ([7, 8, 9, 0, 0, 0, 0], head(2, NEXT, 3, 0))]),
-        ("goes on too far", vec![(nine, head(1, FIRST, 7, 0)), ([7, 8, 9, 1, 0, 0, 0], head(1, NEXT, 4, 0))]),
-        ("goes on without progress", vec![(nine, head(1, FIRST, 7, 0)), (zero, head(1, NEXT, 0, 0))]),
+        (
+            "goes on as another",
+            vec![(nine, head(1, FIRST, 7, 0)), ([7, 8, 9, 0, 0, 0, 0], head(2, NEXT, 3, 0))],
+        ),
+        (
+            "goes on too far",
+            vec![(nine, head(1, FIRST, 7, 0)), ([7, 8, 9, 1, 0, 0, 0], head(1, NEXT, 4, 0))],
+        ),
+        (
+            "goes on without progress",
+            vec![(nine, head(1, FIRST, 7, 0)), (zero, head(1, NEXT, 0, 0))],
+        ),
     ];
     for (what, lines) in cases {
         let mut victim = Victim::new();
@@ -334,7 +361,10 @@ fn false_claims_end_the_channel() {
                 Err(error) => break error,
             }
         };
-        assert_eq!((sent, error), (62, ChannelError::Protocol(ProtocolError::Position { claim, max: 62 })));
+        assert_eq!(
+            (sent, error),
+            (62, ChannelError::Protocol(ProtocolError::Position { claim, max: 62 }))
+        );
     }
 }
 
@@ -396,9 +426,16 @@ fn scribbling_everywhere_harms_nobody() {
                 0 => next(),
                 1 => next() % 4,
                 2 => (1 + next() % 3) << 32 | next() & 0xffff_ffff,
-                _ => (1 + next() % 3) << 32 | head(1 + next() % 3, next() % 4 << 16, next() % 8, next() % 3),
+                _ => {
+                    (1 + next() % 3) << 32
+                        | head(1 + next() % 3, (next() % 4) << 16, next() % 8, next() % 3)
+                }
             };
-            victim.peer.store([0, 1, 2, 3, 4, next() % 64][step % 6], [7, 0, 1, 2, next() % 8][step % 5], value);
+            victim.peer.store(
+                [0, 1, 2, 3, 4, next() % 64][step % 6],
+                [7, 0, 1, 2, next() % 8][step % 5],
+                value,
+            );
             let _ = victim.recv();
             let _ = victim.send();
             let _ = victim.channel.ready();
@@ -408,13 +445,55 @@ fn scribbling_everywhere_harms_nobody() {
     }
 }
 
+/// A memory that counts how often each word is loaded, and never gives the same value twice.
+struct Fickle {
+    inner: flounder_drivers::mem::heap::HeapPeer,
+    loads: std::rc::Rc<std::cell::RefCell<Vec<u64>>>,
+}
+
+impl flounder_drivers::mem::LineMemory for Fickle {
+    fn lines(&self) -> usize {
+        self.inner.lines()
+    }
+
+    fn load(&self, line: usize, word: usize, order: std::sync::atomic::Ordering) -> u64 {
+        let loads = &mut self.loads.borrow_mut()[line * 8 + word];
+        *loads += 1;
+        // A header keeps its tag, or there would be no line.
+        self.inner.load(line, word, order) ^ (*loads - 1)
+    }
+}
+
+#[test]
+fn each_word_of_a_line_is_read_once() {
+    use flounder_drivers::mem::heap::allocate;
+    use flounder_drivers::ump::line::{Head, Kind};
+    use flounder_drivers::ump::ring::{DATA, Ring};
+    let ((a_own, a_peer), (b_own, b_peer)) = (allocate(DATA + 3), allocate(DATA + 3));
+    let loads = std::rc::Rc::new(std::cell::RefCell::new(vec![0; 5 * 8]));
+    let fickle = Fickle { inner: a_peer, loads: std::rc::Rc::clone(&loads) };
+    let mut writer = Ring::new(a_own, b_peer, true);
+    let mut reader = Ring::new(b_own, fickle, true);
+    for value in 0..10 {
+        assert!(writer.room().unwrap());
+        let head = Head::new(Kind::Whole, 1, 7, 0);
+        writer.publish(&[value; 7], head);
+        loads.borrow_mut().fill(0);
+        assert_eq!(reader.take(), Some((head, [value; 7])));
+        assert_eq!(loads.borrow().iter().sum::<u64>(), 8, "a header and seven words, each once");
+        assert!(loads.borrow().iter().all(|loads| *loads <= 1));
+        reader.acknowledge();
+    }
+}
+
 // ---- capabilities beside a ring -------------------------------------------------------------------------------------------
 
 #[test]
 fn lost_capabilities_lose_their_message_and_nothing_else() {
     let _alone = alone();
     let (here, there) = TestLink::pair();
-    let (mut client, mut service) = TestLink::connect_over(&Ump, &Wakes::new().1, &Wakes::new().1, &here, &there);
+    let (mut client, mut service) =
+        TestLink::connect_over(&Ump, &Wakes::new().1, &Wakes::new().1, &here, &there);
     let mut incoming = Incoming::new(LIMITS);
     here.refuse_next(CapRefusal::Receiver);
     for (word, count) in [(1_u64, 1), (2, 0), (3, 1)] {
@@ -424,12 +503,15 @@ fn lost_capabilities_lose_their_message_and_nothing_else() {
         let mut received = None;
         loop {
             let body = Gather::words_only(&words);
-            match client.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: count }, from) {
+            match client
+                .send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: count }, from)
+            {
                 Ok(Progress::Done) => break,
                 Ok(Progress::Partial(taken)) => from = taken,
                 Err(error) => panic!("message {word}: {error}"),
             }
-            received = received.or(Some(service.recv(&mut incoming)).filter(|recv| *recv != Ok(Recv::Empty)));
+            received = received
+                .or(Some(service.recv(&mut incoming)).filter(|recv| *recv != Ok(Recv::Empty)));
         }
         let received = received.unwrap_or_else(|| service.recv(&mut incoming));
         if word == 1 {
@@ -477,7 +559,8 @@ impl Socket {
         if !fds.is_empty() {
             assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
         }
-        rustix::net::sendmsg(&self.peer, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).unwrap();
+        rustix::net::sendmsg(&self.peer, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)
+            .unwrap();
     }
 
     fn recv(&mut self) -> Result<Recv, ChannelError> {
@@ -500,14 +583,19 @@ const fn frame(kind: u64, number: u64, caps: u64, payload: u64, second: u64) -> 
 fn other_descriptors_are_refused_as_sockets() {
     let _alone = alone();
     let before = open_descriptors();
-    let unconnected = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+    let unconnected =
+        rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
     let reasons = [
         accept_socket(File::open("/dev/null").unwrap().into()).err(),
         accept_socket(std::os::unix::net::UnixStream::pair().unwrap().0.into()).err(),
         accept_socket(unconnected).err(),
-        accept_socket(rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap()).err(),
+        accept_socket(rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap())
+            .err(),
     ];
-    assert!(reasons.iter().all(|reason| matches!(reason, Some(ConnectError::Refused(_)))), "{reasons:?}");
+    assert!(
+        reasons.iter().all(|reason| matches!(reason, Some(ConnectError::Refused(_)))),
+        "{reasons:?}"
+    );
     assert_eq!(open_descriptors(), before, "a refusal keeps descriptors");
 }
 
@@ -517,8 +605,8 @@ fn each_bad_frame_ends_the_channel() {
     let (pipe, _writer) = io::pipe().unwrap();
     let fds = [pipe.as_fd(); 70];
     let begun = [&frame(1, 1, 0, 2, 9)[..], &[1, 2]].concat();
-    type Frames<'a> = Vec<(Vec<u64>, usize)>;
-    let cases: [(&str, Frames<'_>); 19] = [
+    type Datagram = (Vec<u64>, usize);
+    let cases: [(&str, Vec<Datagram>); 19] = [
         ("no header", vec![(vec![1], 0)]),
         ("longer than it says", vec![([&frame(1, 1, 0, 0, 1)[..], &[1]].concat(), 0)]),
         ("shorter than it says", vec![(frame(1, 1, 0, 1, 1).to_vec(), 0)]),
@@ -535,9 +623,15 @@ fn each_bad_frame_ends_the_channel() {
         ("more than 64 capabilities", vec![(frame(1, 2, 65, 0, 0).to_vec(), 0)]),
         ("goes on without a beginning", vec![(frame(2, 1, 0, 0, 0).to_vec(), 0)]),
         ("begins twice", vec![(begun.clone(), 0), (begun.clone(), 0)]),
-        ("goes on elsewhere", vec![(begun.clone(), 0), ([&frame(2, 1, 0, 1, 3)[..], &[1]].concat(), 0)]),
+        (
+            "goes on elsewhere",
+            vec![(begun.clone(), 0), ([&frame(2, 1, 0, 1, 3)[..], &[1]].concat(), 0)],
+        ),
         ("goes on without progress", vec![(begun.clone(), 0), (frame(2, 1, 0, 0, 2).to_vec(), 0)]),
-        ("goes on with capabilities", vec![(begun, 0), ([&frame(2, 1, 0, 1, 2)[..], &[1]].concat(), 1)]),
+        (
+            "goes on with capabilities",
+            vec![(begun, 0), ([&frame(2, 1, 0, 1, 2)[..], &[1]].concat(), 1)],
+        ),
     ];
     let before = open_descriptors();
     for (what, frames) in cases {
@@ -578,8 +672,13 @@ fn a_socket_that_ends_without_a_word_belonged_to_one_who_died() {
 #[test]
 fn flags_set_by_the_peer_do_not_block_us() {
     let _alone = alone();
-    let (mine, theirs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let (mine, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
     let kept = theirs.try_clone().unwrap();
     let mut channel = accept_socket(theirs).unwrap();
     rustix::io::ioctl_fionbio(&kept, false).unwrap();
@@ -588,7 +687,10 @@ fn flags_set_by_the_peer_do_not_block_us() {
     let words = [0; 1000];
     loop {
         let body = Gather::words_only(&words);
-        match channel.send(&mut Outgoing { number: 1, body, caps: &mut caps, cap_count: 0 }, 0).unwrap() {
+        match channel
+            .send(&mut Outgoing { number: 1, body, caps: &mut caps, cap_count: 0 }, 0)
+            .unwrap()
+        {
             Progress::Done => {}
             Progress::Partial(taken) => break assert_eq!(taken, 0),
         }
@@ -607,7 +709,8 @@ fn at_the_descriptor_limit_a_message_is_lost_whole_and_once() {
     let send = |client: &mut dyn Channel, count: usize| {
         let mut caps: Vec<_> = (0..count).map(|_| Cap::from(pipe.try_clone().unwrap())).collect();
         let body = Gather::words_only(&words);
-        let sent = client.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: count }, 0);
+        let sent =
+            client.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: count }, 0);
         assert_eq!((sent, caps.len()), (Ok(Progress::Done), 0));
     };
     let received = |service: &mut dyn Channel, incoming: &mut Incoming| loop {
@@ -621,9 +724,10 @@ fn at_the_descriptor_limit_a_message_is_lost_whole_and_once() {
         let before = open_descriptors();
         let limit = getrlimit(Resource::Nofile);
         // The descriptor that counts the others is closed again.
-        let current = Some(highest_descriptor() + 1 + room);
-        let holes = fill_holes(current.unwrap() - room);
-        setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum }).unwrap();
+        let used = highest_descriptor() + 1;
+        let holes = fill_holes(used);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(used + room), maximum: limit.maximum })
+            .unwrap();
         let result = received(&mut *service, &mut incoming);
         setrlimit(Resource::Nofile, limit).unwrap();
         drop(holes);

@@ -179,7 +179,10 @@ fn close_and_last_message() {
         });
         let seen = reader.take().is_some();
         if !seen && reader.peer_state(Ordering::Acquire).is_closed() {
-            assert!(reader.has_line() && reader.take().is_some(), "closed, and the last message is not there");
+            assert!(
+                reader.has_line() && reader.take().is_some(),
+                "closed, and the last message is not there"
+            );
         }
         thread.join().unwrap();
     });

@@ -18,13 +18,15 @@ use flounder_drivers::registry;
 use flounder_rt::barrier::barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, End, Incoming, Link, Outgoing, Progress, Recv, Terms,
+    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, End, Incoming, Link, Outgoing, Progress,
+    Recv, Terms,
 };
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    sendmsg, socketpair,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,8 +64,13 @@ impl SocketLink {
         let mut bytes = [0; 256];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received =
-            recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC).ok()?;
+        let received = recvmsg(
+            &self.socket,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+        .ok()?;
         assert!(!received.flags.contains(ReturnFlags::CTRUNC));
         let mut caps = Vec::new();
         for message in control.drain() {
@@ -72,7 +79,10 @@ impl SocketLink {
             }
         }
         let (words, _) = bytes[..received.bytes].as_chunks::<8>();
-        (received.bytes > 0).then(|| Terms { words: words.iter().map(|word| u64::from_ne_bytes(*word)).collect(), caps })
+        (received.bytes > 0).then(|| Terms {
+            words: words.iter().map(|word| u64::from_ne_bytes(*word)).collect(),
+            caps,
+        })
     }
 
     /// Delivers capabilities to their channels, in a thread of its own, until the other process goes.
@@ -136,7 +146,10 @@ impl Side {
         if !self.channel.ready() {
             match self.channel.readiness() {
                 flounder_rt::channel::Readiness::Polled => {
-                    assert!(self.wakes.came_after(before, &self.waitset), "asleep for good: a wake-up was lost");
+                    assert!(
+                        self.wakes.came_after(before, &self.waitset),
+                        "asleep for good: a wake-up was lost"
+                    );
                 }
                 _ => thread::yield_now(),
             }
@@ -149,7 +162,10 @@ impl Side {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let body = Gather::words_only(words);
-            match self.channel.send(&mut Outgoing { number, body, caps: &mut caps, cap_count }, from)? {
+            match self
+                .channel
+                .send(&mut Outgoing { number, body, caps: &mut caps, cap_count }, from)?
+            {
                 Progress::Done => return Ok(()),
                 Progress::Partial(taken) => from = taken,
             }
@@ -221,7 +237,8 @@ fn child() {
             for word in 0..10 {
                 side.send(1, &[word], vec![]).unwrap();
             }
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+                .unwrap();
         }
         other => panic!("no such role: {other}"),
     }
@@ -241,14 +258,20 @@ fn finish(mut child: Child) {
 fn echoes(driver: &str) {
     let (mut side, child, _link) = with_child("echo", driver);
     for round in 0..2000_u64 {
-        let words: Vec<u64> = (0..[1, 0, 7, 8, 40, 5000][round as usize % 6]).map(|word| round << 20 | word).collect();
+        let words: Vec<u64> = (0..[1, 0, 7, 8, 40, 5000][round as usize % 6])
+            .map(|word| round << 20 | word)
+            .collect();
         let count = [0, 0, 1, 0, 3][round as usize % 5];
         let pipes: Vec<_> = (0..count).map(|_| io::pipe().unwrap().0).collect();
         let inodes: Vec<_> = pipes.iter().map(inode).collect();
         let number = if count > 0 { 2 } else { 1 };
         side.send(number, &words, pipes.into_iter().map(Cap::from).collect()).unwrap();
         side.recv().unwrap();
-        assert_eq!((side.incoming.number(), side.incoming.words()), (number, &words[..]), "message {round}");
+        assert_eq!(
+            (side.incoming.number(), side.incoming.words()),
+            (number, &words[..]),
+            "message {round}"
+        );
         let back: Vec<_> = side.incoming.take_caps().iter().map(inode).collect();
         assert_eq!(back, inodes, "capabilities of message {round}");
     }

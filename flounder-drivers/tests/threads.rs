@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use flounder_drivers::conformance::{LIMITS, TestLink};
 use flounder_drivers::{lmp::Lmp, ump::Ump};
 use flounder_rt::barrier::barrier;
-use flounder_rt::channel::{Channel, ChannelError, Connector, End, Incoming, Outgoing, Progress, Recv};
+use flounder_rt::channel::{
+    Channel, ChannelError, Connector, End, Incoming, Outgoing, Progress, Recv,
+};
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::wire::Gather;
 
@@ -41,7 +43,8 @@ impl Bed {
         barrier();
         if !channel.ready() {
             let woken = self.woken.lock().unwrap();
-            let (woken, timeout) = self.bell.wait_timeout_while(woken, PATIENCE, |woken| !*woken).unwrap();
+            let (woken, timeout) =
+                self.bell.wait_timeout_while(woken, PATIENCE, |woken| !*woken).unwrap();
             assert!(!timeout.timed_out(), "asleep for good: a wake-up was lost");
             drop(woken);
         }
@@ -57,7 +60,10 @@ fn body(number: u64, words: &mut Vec<u64>) {
         n => n % 16,
     };
     words.clear();
-    words.extend((0..length).map(|word| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(word as u32) ^ word));
+    words
+        .extend((0..length).map(|word| {
+            number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(word as u32) ^ word
+        }));
 }
 
 fn stream(client: &mut dyn Channel, bed: &Bed, messages: u64) {
@@ -67,7 +73,10 @@ fn stream(client: &mut dyn Channel, bed: &Bed, messages: u64) {
         let mut from = 0;
         loop {
             let body = Gather::words_only(&words);
-            match client.send(&mut Outgoing { number: 1, body, caps: &mut caps, cap_count: 0 }, from).unwrap() {
+            match client
+                .send(&mut Outgoing { number: 1, body, caps: &mut caps, cap_count: 0 }, from)
+                .unwrap()
+            {
                 Progress::Done => break,
                 Progress::Partial(taken) => from = taken,
             }
@@ -103,7 +112,8 @@ fn check(service: &mut dyn Channel, bed: &Bed, messages: u64) {
 
 fn run(buffer: usize, messages: u64) {
     let (client_bed, service_bed) = (Arc::new(Bed::default()), Arc::new(Bed::default()));
-    let (mut client, mut service) = Ump.pair(&client_bed.end(buffer), &service_bed.end(buffer)).unwrap();
+    let (mut client, mut service) =
+        Ump.pair(&client_bed.end(buffer), &service_bed.end(buffer)).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| stream(&mut *client, &client_bed, messages));
         check(&mut *service, &service_bed, messages);

@@ -91,6 +91,15 @@ mod tests {
         }
     }
 
+    /// The example of `docs/wire.md`.
+    #[test]
+    fn the_documented_frame() {
+        assert_eq!(
+            Frame::First { number: 5, caps: 2, total: 1 }.header(1),
+            [0x0000_0001_0100_8005, 1]
+        );
+    }
+
     #[test]
     fn bad_frames_are_refused() {
         let good = Frame::Next { number: 1, from: 9 }.header(0);

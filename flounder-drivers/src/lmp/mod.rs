@@ -362,7 +362,11 @@ impl Channel for LmpChannel {
     }
 
     fn can_resume(&mut self) -> bool {
-        self.blocked && (self.ended.is_some() || self.closed || !self.born.is_here() || self.is(PollFlags::OUT))
+        self.blocked
+            && (self.ended.is_some()
+                || self.closed
+                || !self.born.is_here()
+                || self.is(PollFlags::OUT))
     }
 
     fn readiness(&self) -> Readiness<'_> {

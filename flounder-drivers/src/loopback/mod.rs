@@ -160,17 +160,21 @@ impl Channel for LoopbackChannel {
 
     #[inline]
     fn ready(&mut self) -> bool {
-        self.into.messages.borrow().len > 0
-            || self.into.closed.get()
-            || self.can_resume()
+        self.into.messages.borrow().len > 0 || self.into.closed.get() || self.can_resume()
     }
 
     fn can_resume(&mut self) -> bool {
-        self.blocked.is_some_and(|words| self.out.closed.get() || self.out.messages.borrow().has_room(words))
+        self.blocked.is_some_and(|words| {
+            self.out.closed.get() || self.out.messages.borrow().has_room(words)
+        })
     }
 
     fn arm(&mut self) {
-        self.into.reader.state.set(if self.blocked.is_some() { Sleep::ForRoom } else { Sleep::ForMessages });
+        self.into.reader.state.set(if self.blocked.is_some() {
+            Sleep::ForRoom
+        } else {
+            Sleep::ForMessages
+        });
     }
 
     fn disarm(&mut self) {
@@ -245,9 +249,8 @@ impl Messages {
         }
         let place = &mut self.places[self.head];
         if place.words <= INLINE && place.caps.is_empty() {
-            incoming
-                .whole(place.number, place.words, &place.inline)
-                .map_err(ChannelError::Protocol)?;
+            *incoming.line() = place.inline;
+            incoming.whole(place.number, place.words).map_err(ChannelError::Protocol)?;
         } else {
             let words =
                 if place.words <= INLINE { &place.inline[..place.words] } else { &place.large };

@@ -35,9 +35,11 @@ pub trait LineMemory {
 
     /// Loads the payload of a line, each word once.
     #[inline]
-    fn payload(&self, line: usize) -> Payload {
-        // SYNC line-publish: ordered by the Acquire of the header that the caller has loaded before.
-        core::array::from_fn(|word| self.load(line, word, Ordering::Relaxed))
+    fn payload(&self, line: usize, into: &mut Payload) {
+        for (word, value) in into.iter_mut().enumerate() {
+            // SYNC line-publish: ordered by the Acquire of the header that the caller has loaded before.
+            *value = self.load(line, word, Ordering::Relaxed);
+        }
     }
 }
 
@@ -48,6 +50,20 @@ pub trait OwnMemory: LineMemory {
     /// # Panics
     /// If there is no such word.
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering);
+
+    /// Stores the payload of a line: these words, at most seven, and zeroes after them.
+    ///
+    /// # Panics
+    /// If there are more.
+    #[inline]
+    fn store_words(&self, line: usize, words: &[u64]) {
+        assert!(words.len() <= PAYLOAD_WORDS, "a line has seven words");
+        // Zeroes first: seven stores in a row are cheaper than finding out where to begin with them.
+        self.store_payload(line, &[0; PAYLOAD_WORDS]);
+        for (word, value) in (0..PAYLOAD_WORDS).zip(words) {
+            self.store(line, word, *value, Ordering::Relaxed);
+        }
+    }
 
     /// Stores the payload of a line.
     #[inline]

@@ -11,7 +11,7 @@ use rustix::fs::{
     FallocateFlags, FileType, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals,
     fstat, fstatfs, ftruncate, memfd_create,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use flounder_rt::channel::ConnectError;
 
@@ -44,7 +44,8 @@ pub(crate) fn create_sealed(pages: usize) -> Result<(MappedOwn, OwnedFd, u64), E
     let bytes = pages * PAGE;
     let fd = memfd_create("flounder", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&fd, bytes as u64)?;
-    fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64)?;
+    // Many pages take long enough for a signal to come in between.
+    retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64))?;
     let lines = MappedOwn::new(fd.as_fd(), bytes)?;
     fcntl_add_seals(&fd, SEALS)?;
     let inode = fstat(&fd)?.st_ino;

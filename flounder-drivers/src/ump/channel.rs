@@ -14,7 +14,7 @@ use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload};
 use crate::sync::Ordering;
 use crate::ump::bell::{Bell, Slot};
 use crate::ump::caps::{Caps, Delivery};
-use crate::ump::line::{Head, Kind, is_padded, whole};
+use crate::ump::line::{Head, Kind, is_padded};
 use crate::ump::link::Region;
 use crate::ump::ring::{Cause, Ring, State};
 
@@ -28,8 +28,6 @@ pub(crate) struct UmpChannel<W: OwnMemory, R: LineMemory> {
     rx: Receiving,
     /// Whether this end is closed.
     closed: bool,
-    /// Whether a send could not go on.
-    blocked: bool,
     armed: bool,
     born: Born,
     bell: Bell,
@@ -52,6 +50,8 @@ pub(crate) struct Held {
 enum Sending {
     /// No message is in hand.
     Idle,
+    /// Nothing of one was taken, for want of room.
+    Blocked,
     /// So many words of one are published.
     Words(usize),
     /// All words of one are published, and the peer does not expect its capabilities yet.
@@ -79,7 +79,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             tx: Sending::Idle,
             rx: Receiving::Idle,
             closed: false,
-            blocked: false,
             armed: false,
             born: Born::now(),
             bell,
@@ -109,7 +108,7 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     #[cold]
     fn send_slowly(&mut self, message: &mut Outgoing<'_>) -> Result<Progress, ChannelError> {
         self.check_process()?;
-        if self.tx == Sending::Ended || self.closed {
+        if self.tx == Sending::Ended {
             return Err(self.ended.clone().unwrap_or(ChannelError::Closed));
         }
         if self.ring.peer_state(Ordering::Relaxed).is_closed() {
@@ -122,7 +121,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             barrier();
             progress = self.send_some(message)?;
         }
-        self.blocked = progress != Progress::Done;
         Ok(progress)
     }
 
@@ -132,8 +130,9 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         let mut sent = match self.tx {
             Sending::Words(sent) => sent,
             Sending::Caps => total,
-            Sending::Idle | Sending::Ended => {
+            Sending::Idle | Sending::Blocked | Sending::Ended => {
                 if !self.room()? {
+                    self.tx = Sending::Blocked;
                     return Ok(Progress::Partial(0));
                 }
                 if message.cap_count > 0 {
@@ -144,10 +143,10 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         };
         if self.tx != Sending::Caps {
             let mut body = message.body.reader(sent);
+            let mut payload = [0; PAYLOAD_WORDS];
             while sent < total && self.room()? {
-                let mut payload = [0; PAYLOAD_WORDS];
                 let used = body.read(&mut payload);
-                self.ring.publish(&payload, Head::new(Kind::Next, message.number, used, 0));
+                self.ring.publish(&payload[..used], Head::new(Kind::Next, message.number, used, 0));
                 sent += used;
             }
             self.tx = if sent < total { Sending::Words(sent) } else { Sending::Caps };
@@ -167,8 +166,10 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         let mut body = message.body.reader(0);
         if total <= PAYLOAD_WORDS {
             let used = body.read(&mut payload);
-            self.ring
-                .publish(&payload, Head::new(Kind::Whole, message.number, used, message.cap_count));
+            self.ring.publish(
+                &payload[..used],
+                Head::new(Kind::Whole, message.number, used, message.cap_count),
+            );
             used
         } else {
             payload[0] = total as u64;
@@ -199,7 +200,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
                     // The broker tells the peer that they are lost.
                     self.ring.handed_over(self.caps.sent());
                     self.tx = Sending::Idle;
-                    self.blocked = false;
                     Err(ChannelError::Caps(refusal))
                 }
             },
@@ -227,6 +227,20 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             }
         }
         Ok(Recv::More)
+    }
+
+    /// Goes on after a first line that is not a plain message.
+    #[cold]
+    fn recv_on(&mut self, incoming: &mut Incoming, head: Head) -> Result<Recv, ChannelError> {
+        let payload = *incoming.line();
+        self.take_line(incoming, head, &payload).map_err(|error| self.protocol(error))?;
+        self.acknowledge();
+        if self.rx == Receiving::Idle { Ok(Recv::Message) } else { self.recv_slowly(incoming) }
+    }
+
+    /// Whether a send could not go on.
+    const fn is_blocked(&self) -> bool {
+        matches!(self.tx, Sending::Blocked | Sending::Words(_) | Sending::Caps)
     }
 
     /// Takes one line into the message in hand, or begins one with it.
@@ -368,6 +382,7 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         if self.born.is_here() { Ok(()) } else { Err(ChannelError::Os(libc::ECHILD)) }
     }
 
+    #[cold]
     fn protocol(&mut self, error: ProtocolError) -> ChannelError {
         self.end(ChannelError::Protocol(error))
     }
@@ -386,19 +401,15 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 
     #[inline]
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {
+        let words = message.body.fixed;
         if self.tx == Sending::Idle
             && message.cap_count == 0
             && message.body.tails.is_empty()
-            && !self.closed
+            && words.len() <= PAYLOAD_WORDS
             && self.ring.has_room()
             && self.born.is_here()
-            && let Some(payload) = whole(message.body.fixed)
         {
-            self.ring.publish(
-                &payload,
-                Head::new(Kind::Whole, message.number, message.body.fixed.len(), 0),
-            );
-            self.blocked = false;
+            self.ring.publish(words, Head::new(Kind::Whole, message.number, words.len(), 0));
             return self.published().map(|()| Progress::Done);
         }
         self.send_slowly(message)
@@ -409,17 +420,13 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         if self.rx != Receiving::Idle || !self.born.is_here() {
             return self.recv_slowly(incoming);
         }
-        let Some((head, payload)) = self.ring.take() else { return self.nothing() };
-        if head.is_plain() && is_padded(head.used(), &payload) {
-            incoming
-                .whole(head.number(), head.used(), &payload)
-                .map_err(|error| self.protocol(error))?;
-            self.acknowledge();
-            return Ok(Recv::Message);
+        let Some(head) = self.ring.take_into(incoming.line()) else { return self.nothing() };
+        if !head.is_plain() || !is_padded(head.used(), incoming.line()) {
+            return self.recv_on(incoming, head);
         }
-        self.take_line(incoming, head, &payload).map_err(|error| self.protocol(error))?;
+        incoming.whole(head.number(), head.used()).map_err(|error| self.protocol(error))?;
         self.acknowledge();
-        if self.rx == Receiving::Idle { Ok(Recv::Message) } else { self.recv_slowly(incoming) }
+        Ok(Recv::Message)
     }
 
     #[inline]
@@ -434,7 +441,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             Receiving::Idle | Receiving::Words if self.ring.has_line() => return true,
             _ => {}
         }
-        if self.can_resume() {
+        if self.tx != Sending::Idle && self.can_resume() {
             return true;
         }
         if self.caps.may_be_refused() && self.caps.has_news() {
@@ -447,22 +454,20 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     }
 
     fn can_resume(&mut self) -> bool {
-        if !self.blocked {
-            return false;
-        }
         let waits = match self.tx {
+            Sending::Idle => return false,
             Sending::Caps => self.ring.caps_expected(self.caps.sent()),
-            Sending::Idle | Sending::Words(_) => self.ring.room(),
-            Sending::Ended => return true,
+            Sending::Blocked | Sending::Words(_) => self.ring.room(),
+            Sending::Ended => return self.ended.is_some(),
         };
         // A false claim, and the end of the channel, are worth a visit, which reports them.
-        waits != Ok(false) || self.closed || self.ring.peer_state(Ordering::Relaxed).is_closed()
+        waits != Ok(false) || self.ring.peer_state(Ordering::Relaxed).is_closed()
     }
 
     fn arm(&mut self) {
         if self.born.is_here() {
             self.armed = true;
-            self.ring.arm(self.blocked);
+            self.ring.arm(self.is_blocked());
         }
     }
 
@@ -489,6 +494,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             return;
         }
         self.closed = true;
+        self.tx = Sending::Ended;
         self.ring.close();
         // That the peer is closed, too, is no news.
         let _ = self.published();

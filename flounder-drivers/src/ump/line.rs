@@ -133,39 +133,21 @@ pub const fn header(sequence: u64, head: Head) -> u64 {
     (tag(sequence) as u64) << 32 | head.raw() as u64
 }
 
-/// The payload of a message of at most seven words; `None` if there are more.
-#[inline]
-#[must_use]
-pub const fn whole(words: &[u64]) -> Option<Payload> {
-    Some(match *words {
-        [] => [0; 7],
-        [a] => [a, 0, 0, 0, 0, 0, 0],
-        [a, b] => [a, b, 0, 0, 0, 0, 0],
-        [a, b, c] => [a, b, c, 0, 0, 0, 0],
-        [a, b, c, d] => [a, b, c, d, 0, 0, 0],
-        [a, b, c, d, e] => [a, b, c, d, e, 0, 0],
-        [a, b, c, d, e, f] => [a, b, c, d, e, f, 0],
-        [a, b, c, d, e, f, g] => [a, b, c, d, e, f, g],
-        _ => return None,
-    })
-}
-
 /// Whether the words after the used ones are zero, as they must be.
 #[inline]
 #[must_use]
 pub const fn is_padded(used: usize, payload: &Payload) -> bool {
-    let [a, b, c, d, e, f, g] = *payload;
-    let rest = match used {
-        0 => a | b | c | d | e | f | g,
-        1 => b | c | d | e | f | g,
-        2 => c | d | e | f | g,
-        3 => d | e | f | g,
-        4 => e | f | g,
-        5 => f | g,
-        6 => g,
-        _ => 0,
-    };
-    rest == 0
+    let [a, b, c, d, e, f, g] = payload;
+    match used {
+        0 => *a | *b | *c | *d | *e | *f | *g == 0,
+        1 => *b | *c | *d | *e | *f | *g == 0,
+        2 => *c | *d | *e | *f | *g == 0,
+        3 => *d | *e | *f | *g == 0,
+        4 => *e | *f | *g == 0,
+        5 => *f | *g == 0,
+        6 => *g == 0,
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +164,12 @@ mod tests {
                 assert_eq!(head.is_plain(), kind == Kind::Whole && caps == 0);
             }
         }
+    }
+
+    /// The example of `docs/wire.md`.
+    #[test]
+    fn the_documented_line() {
+        assert_eq!(header(2, Head::new(Kind::Whole, 5, 2, 1)), 0x0000_0003_0014_4040);
     }
 
     #[test]
@@ -202,16 +190,5 @@ mod tests {
                 assert_eq!(is_padded(used, &payload), word < used, "word {word} of {used}");
             }
         }
-    }
-
-    #[test]
-    fn a_short_body_is_padded() {
-        let words = [1, 2, 3, 4, 5, 6, 7, 8];
-        for used in 0..=7 {
-            let line = whole(&words[..used]).expect("it fits");
-            assert_eq!(line[..used], words[..used]);
-            assert!(is_padded(used, &line));
-        }
-        assert_eq!(whole(&words), None);
     }
 }

@@ -192,19 +192,19 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         Ok(self.has_room())
     }
 
-    /// Publishes a line.
+    /// Publishes a line with these words of payload, at most seven, and zeroes after them.
     ///
     /// # Panics
-    /// If no line is free: `room` has said so.
+    /// If no line is free, of which `room` tells, or there are more words.
     #[inline]
-    pub fn publish(&mut self, payload: &Payload, head: Head) {
+    pub fn publish(&mut self, payload: &[u64], head: Head) {
         assert!(self.has_room(), "a line is published only into room");
         let line = self.tx.line;
         let header = header(self.tx.next, head);
         if cfg!(flounder_bug = "header_first") {
             self.mine.store(line, HEADER, header, Ordering::Release);
         }
-        self.mine.store_payload(line, payload);
+        self.mine.store_words(line, payload);
         // SYNC line-publish: Release, pairs with the Acquire in `take`.
         let order = if cfg!(flounder_bug = "relaxed_header") {
             Ordering::Relaxed
@@ -268,6 +268,13 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// Takes a line, out of the peer's memory into private memory, unchecked.
     #[inline]
     pub fn take(&mut self) -> Option<(Head, Payload)> {
+        let mut payload = [0; 7];
+        self.take_into(&mut payload).map(|head| (head, payload))
+    }
+
+    /// Takes a line, its payload into `payload`, unchecked.
+    #[inline]
+    pub fn take_into(&mut self, payload: &mut Payload) -> Option<Head> {
         let line = self.rx.line;
         // SYNC line-publish: Acquire, pairs with the Release in `publish`.
         let header = self.theirs.load(line, HEADER, Ordering::Acquire);
@@ -278,9 +285,9 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         if cfg!(flounder_bug = "early_ack") {
             self.acknowledge();
         }
-        let payload = self.theirs.payload(line);
+        self.theirs.payload(line, payload);
         self.rx.line = following(line, self.theirs.lines());
-        Some((Head::from_raw(header as u32), payload))
+        Some(Head::from_raw(header as u32))
     }
 
     /// Whether it is time to acknowledge.

@@ -75,21 +75,36 @@ impl Incoming {
         Ok(())
     }
 
-    /// Takes a message that fits in one line: the first `words` words of `line`, without capabilities.
+    /// Where a driver may put seven words before it calls [`whole`](Self::whole). The message before is forgotten.
+    #[inline]
+    pub fn line(&mut self) -> &mut [u64; INLINE] {
+        &mut self.inline
+    }
+
+    /// Takes the first `words` words of [`line`](Self::line) for a message without capabilities.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
+    ///
+    /// # Panics
+    /// If there are more than seven.
     #[inline]
-    pub fn whole(
-        &mut self,
-        number: u16,
-        words: usize,
-        line: &[u64; 7],
-    ) -> Result<(), ProtocolError> {
-        self.begin(number, words, 0)?;
-        self.inline = *line;
+    pub fn whole(&mut self, number: u16, words: usize) -> Result<(), ProtocolError> {
+        assert!(words <= INLINE, "a line has seven words");
+        match self.limits.get(usize::from(number).wrapping_sub(1)) {
+            Some(limit) if words <= limit.words && self.caps.is_empty() => {
+                (self.number, self.total, self.cap_count) = (number, words, 0);
+            }
+            _ => self.begin_rarely(number, words)?,
+        }
         self.have = words;
         Ok(())
+    }
+
+    /// A message of the runtime, capabilities that nobody took, or an error.
+    #[cold]
+    fn begin_rarely(&mut self, number: u16, words: usize) -> Result<(), ProtocolError> {
+        self.begin(number, words, 0)
     }
 
     /// Appends words of the message begun.

@@ -1,0 +1,67 @@
+//! A forked child cannot use, or harm, the channels of its parent.
+
+use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
+use flounder_drivers::{lmp::Lmp, ump::Ump};
+use flounder_rt::channel::{Channel, ChannelError, Connector, Incoming, Outgoing, Progress, Recv};
+use flounder_rt::wire::Gather;
+
+const GONE: ChannelError = ChannelError::Os(libc::ECHILD);
+
+fn send(channel: &mut dyn Channel, word: u64) -> Result<Progress, ChannelError> {
+    let words = [word];
+    let body = Gather::words_only(&words);
+    channel.send(&mut Outgoing { number: 1, body, caps: &mut Vec::new(), cap_count: 0 }, 0)
+}
+
+/// Everything that can be done to an end; whether each was refused.
+fn is_refused(mut channel: Box<dyn Channel>) -> bool {
+    let mut incoming = Incoming::new(LIMITS);
+    let refused = send(&mut *channel, 7) == Err(GONE) && channel.recv(&mut incoming) == Err(GONE);
+    channel.ready();
+    channel.arm();
+    channel.disarm();
+    channel.close();
+    refused && send(&mut *channel, 8) == Err(GONE)
+}
+
+#[test]
+fn a_child_gets_an_error_and_its_parent_none() {
+    let drivers: [&dyn Connector; 2] = [&Ump, &Lmp];
+    let within = drivers.map(|driver| driver.pair_local(&Wakes::new().1, &Wakes::new().1).unwrap());
+    let across = drivers.map(|driver| TestLink::connect(driver, &Wakes::new().1, &Wakes::new().1));
+    let mut pairs: Vec<_> = within.into_iter().chain(across).collect();
+    for (client, service) in &mut pairs {
+        assert_eq!(send(&mut **client, 1), Ok(Progress::Done));
+        assert_eq!(send(&mut **service, 2), Ok(Progress::Done));
+    }
+    // SAFETY:
+    // * The child calls only what works in the child of a process with threads: it takes no lock that another thread can
+    //   hold (the C library has put its allocator in order), and ends without running anything of the parent's.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // Every end is asked, each also after others were dropped.
+        let refused = pairs.into_iter().fold(true, |all, (client, service)| {
+            let (client, service) = (is_refused(client), is_refused(service));
+            all && client && service
+        });
+        // SAFETY:
+        // * `_exit` takes a number and does not return.
+        unsafe { libc::_exit(if refused { 0 } else { 1 }) }
+    }
+    assert!(child > 0, "fork failed");
+    let pid = rustix::process::Pid::from_raw(child).unwrap();
+    let status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty())
+        .unwrap()
+        .unwrap()
+        .1;
+    assert_eq!(status.exit_status(), Some(0), "the child: {status:?}");
+    // Nothing was taken, added or closed.
+    let mut incoming = Incoming::new(LIMITS);
+    for (client, service) in &mut pairs {
+        for (end, word) in [(service, 1), (client, 2)] {
+            assert_eq!(end.recv(&mut incoming), Ok(Recv::Message));
+            assert_eq!(incoming.words(), [word]);
+            assert_eq!(end.recv(&mut incoming), Ok(Recv::Empty));
+        }
+    }
+}
