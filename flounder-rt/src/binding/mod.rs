@@ -158,14 +158,8 @@ impl Endpoint {
         interface: &'static Interface,
         handler: Box<dyn Deliver>,
     ) -> io::Result<Self> {
-        Self::attach_from(
-            channel,
-            waitset,
-            interface,
-            handler,
-            Notifier::new(),
-            Peer::this_process(),
-        )
+        let notifier = channel.notifier().unwrap_or_default();
+        Self::attach_from(channel, waitset, interface, handler, notifier, Peer::this_process())
     }
 
     /// As [`attach`](Endpoint::attach), for a channel that was made with `notifier` and leads to `peer`.
