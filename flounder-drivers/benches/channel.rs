@@ -1,7 +1,8 @@
 //! What a driver adds to the transfer of a cache line between two processors, measured in the same run.
 //!
 //! `cargo bench -p flounder-drivers`. Prints, for each driver, nanoseconds per message one way (a stream of 8-byte messages)
-//! and per round trip (ping-pong), and the ratio of the round trip to that of a bare cache line. Between threads both ends
+//! and per round trip (ping-pong), the ratio of the round trip to that of a bare cache line, and the throughput of messages of
+//! 64 KiB. Between threads both ends
 //! poll; with fewer than two processors these figures mean nothing.
 
 use core::hint::spin_loop;
@@ -16,21 +17,26 @@ use flounder_rt::wire::Gather;
 
 const ROUNDS: u64 = 200_000;
 const STREAM: u64 = 5_000_000;
+const LARGE: usize = 64 << 10;
+const LARGE_COUNT: usize = 20_000;
 
 fn main() {
     println!("processors: {}", thread::available_parallelism().map_or(1, usize::from));
     let line = cache_line();
-    println!("{:<12} {:>10} {:>12} {:>8}", "", "ns one way", "ns round trip", "ratio");
-    println!("{:<12} {:>10} {line:>12.1} {:>8.2}", "cache line", "", 1.0);
+    println!(
+        "{:<12} {:>10} {:>13} {:>8} {:>8}",
+        "", "ns one way", "ns round trip", "ratio", "GB/s"
+    );
+    println!("{:<12} {:>10} {line:>13.1} {:>8.2}", "cache line", "", 1.0);
     let (send, both) = loopback();
-    println!("{:<12} {send:>10.1} {both:>12.1} {:>8.2}", "loopback", both / line);
+    println!("{:<12} {send:>10.1} {both:>13.1} {:>8.2}", "loopback", both / line);
     for (driver, scale) in [(&Ump as &dyn Connector, 1), (&Lmp, 20)] {
         let (one_way, round_trip) =
             (stream(driver, STREAM / scale), ping_pong(driver, ROUNDS / scale));
+        let (ratio, bytes) = (round_trip / line, throughput(driver));
         println!(
-            "{:<12} {one_way:>10.1} {round_trip:>12.1} {:>8.2}",
-            driver.name(),
-            round_trip / line
+            "{:<12} {one_way:>10.1} {round_trip:>13.1} {ratio:>8.2} {bytes:>8.2}",
+            driver.name()
         );
     }
 }
@@ -91,6 +97,35 @@ fn stream(driver: &dyn Connector, messages: u64) -> f64 {
         let elapsed = start.elapsed();
         put(&mut *service, 0);
         elapsed.as_nanos() as f64 / messages as f64
+    })
+}
+
+fn throughput(driver: &dyn Connector) -> f64 {
+    let (mut client, mut service) = driver.pair(&end(), &end()).expect("it reaches another thread");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let (words, mut caps) = (vec![7; LARGE / 8], Vec::new());
+            for _ in 0..LARGE_COUNT {
+                let mut from = 0;
+                let body = Gather::words_only(&words);
+                let mut message = Outgoing { number: 1, body, caps: &mut caps, cap_count: 0 };
+                while let Progress::Partial(taken) =
+                    client.send(&mut message, from).expect("the channel is sound")
+                {
+                    from = taken;
+                    spin_loop();
+                }
+            }
+            get(&mut *client, &mut Incoming::new(LIMITS));
+        });
+        let mut incoming = Incoming::new(LIMITS);
+        let start = Instant::now();
+        for _ in 0..LARGE_COUNT {
+            assert_eq!(get(&mut *service, &mut incoming), 7);
+        }
+        let elapsed = start.elapsed();
+        put(&mut *service, 0);
+        (LARGE * LARGE_COUNT) as f64 / elapsed.as_nanos() as f64
     })
 }
 

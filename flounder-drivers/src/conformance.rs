@@ -9,25 +9,24 @@
 //!
 //! The functions panic where a driver breaks the contract. Every wait in them ends with [`PATIENCE`].
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-use std::any::Any;
-use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+mod link;
 
-use parking_lot::Mutex;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use flounder_rt::barrier::barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming,
-    Limits, Link, MAX_CAPS, MessageLimit, Outgoing, Pair, Progress, ProtocolError, RUNTIME_MESSAGE,
-    Readiness, Recv,
+    Channel, ChannelError, End, Incoming, Limits, MAX_CAPS, MessageLimit, Outgoing, Pair, Progress,
+    ProtocolError, RUNTIME_MESSAGE, Readiness, Recv,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
+
+pub use link::TestLink;
 
 /// How long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -476,161 +475,6 @@ impl Wakes {
 impl Wake for Wakes {
     fn wake(&self, _token: u64) {
         self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// A link from a process to itself, as two ends: for the half-by-half way of connecting.
-///
-/// What is sent at one end arrives at the other at once; a refusal can be planned.
-#[derive(Default)]
-pub struct TestLink {
-    peer: Mutex<Weak<TestLink>>,
-    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
-    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
-    refusal: Mutex<Option<CapRefusal>>,
-}
-
-impl TestLink {
-    /// Both ends.
-    #[must_use]
-    pub fn pair() -> (Arc<Self>, Arc<Self>) {
-        let (a, b) = (Arc::new(Self::default()), Arc::new(Self::default()));
-        *a.peer.lock() = Arc::downgrade(&b);
-        *b.peer.lock() = Arc::downgrade(&a);
-        (a, b)
-    }
-
-    /// Loses the capabilities that are sent next at this end, for this reason.
-    pub fn refuse_next(&self, refusal: CapRefusal) {
-        *self.refusal.lock() = Some(refusal);
-    }
-
-    /// Connects two ends over a new link, half by half, as two processes do.
-    ///
-    /// # Panics
-    /// If the driver does not.
-    #[must_use]
-    pub fn connect(driver: &dyn Connector, client: &End, service: &End) -> Pair {
-        let (here, there) = Self::pair();
-        let (client, service) = Self::connect_over(driver, client, service, &here, &there);
-        (
-            Box::new(Linked { channel: client, _link: here }),
-            Box::new(Linked { channel: service, _link: there }),
-        )
-    }
-
-    /// Connects two ends over this link.
-    ///
-    /// # Panics
-    /// If the driver does not.
-    #[must_use]
-    pub fn connect_over(
-        driver: &dyn Connector,
-        client: &End,
-        service: &End,
-        here: &Arc<Self>,
-        there: &Arc<Self>,
-    ) -> (Box<dyn Channel + Send>, Box<dyn Channel + Send>) {
-        let [here, there] = [here, there].map(|link| Arc::clone(link) as Arc<dyn Link>);
-        let (offer, offered) = driver.offer(client, &here).expect("the driver offers");
-        let (service, answer) = driver.accept(service, &there, offer).expect("the offer is sound");
-        let client = offered.complete(answer).expect("the answer is sound");
-        (client, service)
-    }
-
-    fn deliver(&self, connection: u64, event: CapEvent) {
-        let inbox = self.inboxes.lock().get(&connection).and_then(Weak::upgrade);
-        if let Some(inbox) = inbox {
-            inbox.put(event);
-        }
-    }
-}
-
-impl Link for TestLink {
-    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        let peer = self.peer.lock().upgrade().ok_or(CapRefusal::LinkLost)?;
-        let refusal = self.refusal.lock().take();
-        peer.deliver(
-            connection,
-            match refusal {
-                None => CapEvent::Arrived(sequence, caps),
-                Some(refusal) => {
-                    self.deliver(connection, CapEvent::Refused(sequence, refusal));
-                    CapEvent::Lost(sequence, refusal)
-                }
-            },
-        );
-        Ok(())
-    }
-
-    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
-    }
-
-    fn state(
-        &self,
-        name: &'static str,
-        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
-    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        let mut states = self.states.lock();
-        if let Some(state) = states.get(name) {
-            return Ok(Arc::clone(state));
-        }
-        let state = make()?;
-        states.insert(name, Arc::clone(&state));
-        Ok(state)
-    }
-}
-
-/// Keeps its end of a link, as a broker does.
-struct Linked {
-    channel: Box<dyn Channel + Send>,
-    _link: Arc<TestLink>,
-}
-
-impl Channel for Linked {
-    fn driver(&self) -> &'static str {
-        self.channel.driver()
-    }
-
-    fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
-        self.channel.send(message, from)
-    }
-
-    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        self.channel.recv(incoming)
-    }
-
-    fn ready(&mut self) -> bool {
-        self.channel.ready()
-    }
-
-    fn arm(&mut self) {
-        self.channel.arm();
-    }
-
-    fn disarm(&mut self) {
-        self.channel.disarm();
-    }
-
-    fn can_resume(&mut self) -> bool {
-        self.channel.can_resume()
-    }
-
-    fn readiness(&self) -> Readiness<'_> {
-        self.channel.readiness()
-    }
-
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
-        self.channel.attached(waitset)
-    }
-
-    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
-        self.channel.control(control)
-    }
-
-    fn close(&mut self) {
-        self.channel.close();
     }
 }
 

@@ -240,6 +240,15 @@ fn child() {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
                 .unwrap();
         }
+        "stream" => {
+            let mut words = Vec::new();
+            for number in 0.. {
+                body(number, &mut words);
+                if side.send(1, &words, vec![]).is_err() {
+                    return;
+                }
+            }
+        }
         other => panic!("no such role: {other}"),
     }
 }
@@ -312,6 +321,88 @@ fn what_was_sent_before_death_arrives_over_ump() {
     // Memory does not tell of death; the broker does.
     assert_eq!(side.channel.recv(&mut side.incoming), Ok(Recv::Empty));
     assert_eq!(side.channel.recv(&mut side.incoming), Ok(Recv::Empty));
+}
+
+/// The words of message `number` of a stream.
+fn body(number: u64, words: &mut Vec<u64>) {
+    words.clear();
+    words.extend((0..[1, 7, 8, 100, 3000][number as usize % 5]).map(|word| number << 20 | word));
+}
+
+/// A peer is killed in the middle of a stream, again and again: what has arrived is the beginning of what it sent, whole.
+fn killed_in_the_middle(driver: &str) {
+    for round in 0..10 {
+        let (mut side, mut child, _link) = with_child("stream", driver);
+        let mut words = Vec::new();
+        let mut number = 0;
+        while number < round * 37 + 1 {
+            side.recv().unwrap();
+            body(number, &mut words);
+            assert_eq!(side.incoming.words(), words, "message {number}");
+            number += 1;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let end = loop {
+            match side.channel.recv(&mut side.incoming) {
+                Ok(Recv::Message) => {
+                    body(number, &mut words);
+                    assert_eq!(side.incoming.words(), words, "message {number}");
+                    number += 1;
+                }
+                Ok(Recv::More) => {}
+                end => break end,
+            }
+        };
+        // Memory does not tell of death; a socket does.
+        let expected = if driver == "ump" { Ok(Recv::Empty) } else { Err(ChannelError::PeerDied) };
+        assert_eq!(end, expected);
+    }
+}
+
+#[test]
+fn killed_in_the_middle_over_ump() {
+    killed_in_the_middle("ump");
+}
+
+#[test]
+fn killed_in_the_middle_over_lmp() {
+    killed_in_the_middle("lmp");
+}
+
+/// One bell serves all channels between two processes, and a ring finds its channel among thousands.
+#[test]
+fn one_of_many_sleepers_is_woken() {
+    use flounder_drivers::{conformance::TestLink, ump::Ump};
+    let (here, there) = TestLink::pair();
+    let waitset = Waitset::new();
+    let mut channels: Vec<_> = (0..1000)
+        .map(|connection| {
+            let (wakes, end) = Wakes::new();
+            let service_end = End { connection, buffer: 4096, ..end };
+            let client_end = End { connection, buffer: 4096, ..Wakes::new().1 };
+            let (client, mut service) =
+                TestLink::connect_over(&Ump, &client_end, &service_end, &here, &there);
+            service.attached(&waitset).unwrap();
+            service.arm();
+            (client, service, wakes)
+        })
+        .collect();
+    barrier();
+    for chosen in [0, 999, 500, 17, 500] {
+        let before: usize = channels.iter().map(|(_, _, wakes)| wakes.count()).sum();
+        let (client, service, wakes) = &mut channels[chosen];
+        assert!(!service.ready());
+        let own = wakes.count();
+        let body = Gather::words_only(&[7]);
+        let mut message = Outgoing { number: 1, body, caps: &mut Vec::new(), cap_count: 0 };
+        assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
+        assert!(wakes.came_after(own, &waitset), "channel {chosen} sleeps on");
+        assert_eq!(service.recv(&mut Incoming::new(LIMITS)), Ok(Recv::Message));
+        service.arm();
+        let after: usize = channels.iter().map(|(_, _, wakes)| wakes.count()).sum();
+        assert_eq!(after, before + 1, "others were woken with channel {chosen}");
+    }
 }
 
 /// A thousand channels to one process cost no descriptor but those of the link.
