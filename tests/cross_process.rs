@@ -1,0 +1,219 @@
+//! Bindings between processes: made, refused, used, killed, and gone without a trace.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::Cast;
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+#[test]
+fn messages_and_calls_go_both_ways_over_each_driver() {
+    for driver in ["lmp", "ump"] {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("export echo");
+        let bound = client.must(&format!("bind {driver} echo"));
+        assert_eq!(bound, format!("(\"{driver}\", {})", server.pid()));
+        assert_eq!(client.ask("talk 1000"), "ok", "{driver}");
+        assert_eq!(client.ask("add 20 22"), "42", "{driver}");
+    }
+}
+
+#[test]
+fn the_recommended_driver_between_processes_is_ump() {
+    let cast = Cast::new();
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    server.must("export echo");
+    assert_eq!(client.must("bind any echo"), format!("(\"ump\", {})", server.pid()));
+}
+
+#[test]
+fn drivers_are_tried_in_order_and_unknown_ones_are_said() {
+    let cast = Cast::new();
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    server.must("export echo");
+    assert_eq!(client.must("bind loopback,lmp echo"), format!("(\"lmp\", {})", server.pid()));
+    let refused = client.ask("bind loopback echo");
+    assert!(refused.contains("Drivers([(\"loopback\", Reach)])"), "{refused}");
+    let unknown = client.ask("bind pigeon echo");
+    assert!(unknown.contains("UnknownDriver(\"pigeon\")"), "{unknown}");
+}
+
+#[test]
+fn a_service_is_found_by_its_reference_alone() {
+    let cast = Cast::new();
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let iref = server.must("export");
+    assert_eq!(client.ask(&format!("bind-iref ump {iref}")), "error NoService");
+    server.must(&format!("publish {iref}"));
+    client.must(&format!("bind-iref ump {iref}"));
+    assert_eq!(client.ask("talk 10"), "ok");
+    server.must("withdraw");
+    assert_eq!(client.ask(&format!("bind-iref ump {iref}")), "error NoService");
+    assert_eq!(client.ask("talk 10"), "ok", "bindings outlive the export");
+    assert_eq!(client.ask("bind-iref ump 12345"), "error NoService");
+}
+
+#[test]
+fn both_processes_serve_and_bind_over_one_link() {
+    let cast = Cast::new();
+    let (mut one, mut other) = (cast.actor(), cast.actor());
+    one.must("export one");
+    other.must("export other");
+    one.tell("bind ump other");
+    other.tell("bind ump one");
+    assert!(one.answer("bind").contains("ump"));
+    assert!(other.answer("bind").contains("ump"));
+    assert_eq!(one.ask("talk 200"), "ok");
+    assert_eq!(other.ask("talk 200"), "ok");
+}
+
+#[test]
+fn the_code_of_a_refusal_reaches_the_client() {
+    for driver in ["lmp", "ump", "any"] {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("export echo refuse 77");
+        let refused = client.ask(&format!("bind {driver} echo"));
+        assert_eq!(refused, "error Refused(Refusal { code: 77, reason: \"not today\" })", "{driver}");
+    }
+}
+
+#[test]
+fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
+    let cast = Cast::new();
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    server.must("export echo");
+    let refused = client.ask("bind-changed ump echo");
+    assert_eq!(refused, "error Version { interface: \"echo\", message: \"said\" }");
+}
+
+#[test]
+fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
+    for driver in ["lmp", "ump"] {
+        let cast = Cast::new();
+        // The one that will be counted is the root, so that an election does not blur the count.
+        let mut client = cast.actor();
+        client.must("list");
+        let before = client.ask("count");
+        let mut server = cast.actor();
+        server.must("export echo");
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 100"), "ok");
+        let killed = Instant::now();
+        server.kill();
+        client.event("client PeerDied");
+        let took = killed.elapsed();
+        assert!(took < Duration::from_millis(100), "{driver}: it took {took:?}");
+        client.must("unbind");
+        settle(&mut client, &before);
+        assert_eq!(client.heard("PeerDied"), 0, "{driver}: it was reported twice");
+    }
+}
+
+#[test]
+fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
+    for driver in ["lmp", "ump"] {
+        let cast = Cast::new();
+        let mut server = cast.actor();
+        server.must("export echo");
+        let before = server.ask("count");
+        let mut client = cast.actor();
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 100"), "ok");
+        let killed = Instant::now();
+        client.kill();
+        server.event("service PeerDied");
+        let took = killed.elapsed();
+        assert!(took < Duration::from_millis(100), "{driver}: it took {took:?}");
+        settle(&mut server, &before);
+    }
+}
+
+#[test]
+fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
+    for driver in ["lmp", "ump"] {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("export echo");
+        client.must(&format!("bind {driver} echo"));
+        client.tell("talk 1000000");
+        client.event("round 999");
+        server.kill();
+        client.event("client PeerDied");
+        assert_eq!(client.heard("PeerDied"), 0, "{driver}: it was reported twice");
+    }
+}
+
+#[test]
+fn a_thousand_bindings_that_came_and_went_leave_nothing() {
+    for driver in ["lmp", "ump"] {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("export echo");
+        // The first makes what stays: the link, and what the driver keeps for it.
+        assert_eq!(client.ask(&format!("cycle {driver} echo 10")), "ok");
+        let (server_before, client_before) = (server.ask("count"), client.ask("count"));
+        assert_eq!(client.ask(&format!("cycle {driver} echo 1000")), "ok");
+        settle(&mut client, &client_before);
+        settle(&mut server, &server_before);
+    }
+}
+
+#[test]
+fn a_process_at_its_descriptor_limit_recovers() {
+    let cast = Cast::new();
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    server.must("export echo");
+    client.must("bind ump echo");
+    client.must("hoard 0");
+    let refused = client.ask("bind lmp echo");
+    assert!(refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())), "{refused}");
+    assert_eq!(client.ask("talk 10"), "ok", "what is bound goes on");
+    client.must("release");
+    client.must("bind lmp echo");
+    assert_eq!(client.ask("talk 10"), "ok");
+    server.must("hoard 0");
+    let refused = client.ask("bind lmp echo");
+    assert!(refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())), "{refused}");
+    server.must("release");
+    client.must("bind lmp echo");
+    assert_eq!(client.ask("talk 10"), "ok");
+}
+
+#[test]
+fn binding_within_a_process_starts_no_thread_and_opens_no_socket() {
+    let cast = Cast::new();
+    let mut actor = cast.actor();
+    let iref = actor.must("export");
+    let before = actor.ask("count");
+    assert_eq!(actor.must(&format!("bind-iref any {iref}")), format!("(\"loopback\", {})", actor.pid()));
+    assert_eq!(actor.ask("talk 100"), "ok");
+    actor.must("unbind");
+    assert_eq!(actor.ask("count"), before);
+    assert_eq!(actor.must(&format!("bind-iref ump {iref}")), format!("(\"ump\", {})", actor.pid()));
+    assert_eq!(actor.ask("talk 100"), "ok");
+    actor.must("unbind");
+    assert_eq!(actor.ask("count"), before);
+    assert!(cast.files().is_empty(), "there is no root: {:?}", cast.files());
+}
+
+/// What was used is given back: at once, or as soon as the news have arrived.
+#[track_caller]
+fn settle(actor: &mut support::Actor, expected: &str) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let now = actor.ask("count");
+        if now == expected {
+            return;
+        }
+        let late = Instant::now() >= deadline;
+        assert!(!late, "before: {expected}; after: {now}: {}", actor.ask("descriptors"));
+    }
+}

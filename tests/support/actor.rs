@@ -1,0 +1,439 @@
+//! What an actor can do. Its commands are the arms of [`Stage::obey`].
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
+use std::fs::File;
+use std::io::{BufRead, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use flounder::monitor::policy::{self, Direction};
+use flounder::{BindingError, Cap, Exported, Iref, Peer, Refusal, Waitset, monitor, nameservice};
+
+use super::{ACTOR, EVENT, MARK};
+
+flounder::flounder! {
+    interface echo "For tests between processes" {
+        message say(uint32 number, string text);
+        message said(uint32 number, string text);
+        message give(uint32 number, cap cap);
+        message got(uint32 number, uint64 inode);
+        message want(uint32 number);
+        message given(uint32 number, cap cap);
+        rpc add(in uint32 a, in uint32 b, out uint32 sum);
+    };
+}
+
+/// The same interface, as somebody else has changed it.
+pub mod changed {
+    flounder::flounder! {
+        interface echo "For tests between processes" {
+            message say(uint32 number, string text);
+            message said(uint64 number, string text);
+            message give(uint32 number, cap cap);
+            message got(uint32 number, uint64 inode);
+            message want(uint32 number);
+            message given(uint32 number, cap cap);
+            rpc add(in uint32 a, in uint32 b, out uint32 sum);
+        };
+    }
+
+    pub struct Nothing;
+
+    impl echo::Rx for Nothing {
+        fn say(&mut self, _: &echo::Binding, _: u32, _: &str) {}
+        fn said(&mut self, _: &echo::Binding, _: u64, _: &str) {}
+        fn give(&mut self, _: &echo::Binding, _: u32, _: flounder::Cap) {}
+        fn got(&mut self, _: &echo::Binding, _: u32, _: u64) {}
+        fn want(&mut self, _: &echo::Binding, _: u32) {}
+        fn given(&mut self, _: &echo::Binding, _: u32, _: flounder::Cap) {}
+        fn add(&mut self, _: &echo::Binding, _: u32, _: u32, _: echo::AddReply) {}
+    }
+}
+
+/// Runs as an actor if this process is one; does nothing in the process of the tests.
+pub fn run() {
+    if std::env::var_os(ACTOR).is_none() {
+        return;
+    }
+    let waitset = Waitset::current();
+    let remote = waitset.remote();
+    let stage = Rc::new(Stage::new(&waitset));
+    STAGE.with(|here| here.replace(Some(Rc::clone(&stage))));
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            remote.post(move |_| {
+                Stage::here().obey(&line);
+                Ok(())
+            });
+        }
+        remote.post(|_| {
+            Stage::here().over.set(true);
+            Ok(())
+        });
+    });
+    while !stage.over.get() {
+        waitset.dispatch().expect("no callback fails");
+    }
+    // As the end of `main` does, and the harness does not for a test.
+    std::process::exit(0);
+}
+
+thread_local! {
+    static STAGE: RefCell<Option<Rc<Stage>>> = const { RefCell::new(None) };
+}
+
+/// What an actor has.
+struct Stage {
+    waitset: Waitset,
+    exported: RefCell<Vec<Exported>>,
+    bindings: RefCell<Vec<echo::Binding>>,
+    /// Rounds of a conversation that are left, and where it stands.
+    rounds: Cell<u32>,
+    rounds_in_all: Cell<u32>,
+    over: Cell<bool>,
+    hoard: RefCell<Vec<File>>,
+}
+
+impl Stage {
+    fn new(waitset: &Waitset) -> Self {
+        Self {
+            waitset: waitset.clone(),
+            exported: RefCell::default(),
+            bindings: RefCell::default(),
+            rounds: Cell::new(0),
+            rounds_in_all: Cell::new(0),
+            over: Cell::new(false),
+            hoard: RefCell::default(),
+        }
+    }
+
+    fn here() -> Rc<Self> {
+        STAGE.with(|here| here.borrow().clone()).expect("this is the actor's main thread")
+    }
+
+    fn obey(self: &Rc<Self>, line: &str) {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[..] {
+            // Services and names.
+            ["export"] => answer(&self.export(None).map(|iref| iref.to_bits())),
+            ["export", name] => answer(&self.export_as(name, None)),
+            ["export", name, "refuse", code] => answer(&self.export_as(name, code.parse().ok())),
+            ["register", name, bits] => answer(&nameservice::register(name, iref(bits))),
+            ["register-many", prefix, count, bits] => {
+                let count: u32 = count.parse().expect("a number");
+                let mut names = (0..count).map(|i| format!("{prefix}{i}"));
+                answer(&names.try_for_each(|name| nameservice::register(&name, iref(bits))));
+            }
+            ["register-empty", bits] => answer(&nameservice::register("", iref(bits))),
+            ["unregister", name] => answer(&nameservice::unregister(name)),
+            ["publish", bits] => answer(&monitor::publish(iref(bits))),
+            ["withdraw"] => {
+                let exported = self.exported.borrow_mut().pop().expect("something is exported");
+                exported.withdraw();
+                say("ok");
+            }
+            ["lookup", name] => answer(&nameservice::lookup(name).map(Iref::to_bits)),
+            ["owner", name] => {
+                let owner = nameservice::lookup_with_owner(name).map(|owner| (owner.pid, owner.uid));
+                answer(&owner);
+            }
+            ["await", name] => answer(&nameservice::blocking_lookup(name).map(Iref::to_bits)),
+            ["await", name, millis] => {
+                let deadline = Duration::from_millis(millis.parse().expect("a number"));
+                let found = nameservice::blocking_lookup_deadline(name, deadline);
+                answer(&found.map(Iref::to_bits));
+            }
+            ["await-async", name] => {
+                let found = self.waitset.block_on(nameservice::blocking_lookup_async(name));
+                answer(&found.expect("no callback fails").map(|found| found.iref.to_bits()));
+            }
+            ["list"] => answer(&nameservice::list().map(|entries| {
+                let names = entries.into_iter().map(|entry| (entry.name, entry.interface, entry.pid));
+                names.collect::<Vec<_>>()
+            })),
+            // Bindings.
+            ["bind", driver, name] => match nameservice::lookup(name) {
+                Ok(iref) => self.bind(driver, iref),
+                Err(error) => answer::<(), _>(&Err(error)),
+            },
+            ["bind-iref", driver, bits] => self.bind(driver, iref(bits)),
+            ["bind-changed", driver, name] => {
+                let iref = nameservice::lookup(name).expect("it is registered");
+                let bind = changed::echo::bind(iref, &self.waitset, changed::Nothing);
+                let bind = bind.driver(driver).on_bound(|bound| answer(&bound.map(|b| b.driver())));
+                bind.expect("it starts");
+            }
+            ["unbind"] => {
+                self.bindings.borrow_mut().clear();
+                say("ok");
+            }
+            ["cycle", driver, name, count] => {
+                let iref = nameservice::lookup(name).expect("it is registered");
+                let count: u32 = count.parse().expect("a number");
+                self.cycle(driver.to_owned(), iref, count);
+            }
+            ["talk", rounds] => {
+                let rounds = rounds.parse().expect("a number");
+                self.rounds.set(rounds);
+                self.rounds_in_all.set(rounds);
+                self.next_round();
+            }
+            ["add", a, b] => {
+                let client = echo::RpcClient::new(&self.binding());
+                let (a, b) = (a.parse().expect("a number"), b.parse().expect("a number"));
+                answer(&client.add(a, b));
+            }
+            // Capabilities.
+            ["give", number, path] => {
+                let cap = Cap::from(File::open(path).expect("it can be opened"));
+                let sent = self.binding().tx_give(number.parse().expect("a number"), &cap).map(drop);
+                answer(&sent);
+            }
+            ["want", number] => {
+                answer(&self.binding().tx_want(number.parse().expect("a number")).map(drop));
+            }
+            ["policy", "none"] => {
+                policy::clear_cap_policy();
+                say("ok");
+            }
+            ["policy", "keep"] => forbid(Direction::Send),
+            ["policy", "shun"] => forbid(Direction::Receive),
+            ["hoard", spare] => self.hoard(spare.parse().expect("a number")),
+            ["release"] => {
+                self.hoard.borrow_mut().clear();
+                say("ok");
+            }
+            // The process.
+            ["count"] => say(&count()),
+            ["descriptors"] => say(&descriptors()),
+            ["exit"] => self.over.set(true),
+            _ => say(&format!("error: no such command: {line}")),
+        }
+    }
+
+    fn export(&self, refuse: Option<u64>) -> Result<Iref, flounder::ExportError> {
+        let connect = move |_: &Peer| match refuse {
+            None => Ok(Service),
+            Some(code) => Err(Refusal::new(code, "not today")),
+        };
+        let exported = echo::export(&self.waitset, connect).start()?;
+        let iref = exported.iref();
+        self.exported.borrow_mut().push(exported);
+        Ok(iref)
+    }
+
+    fn export_as(&self, name: &str, refuse: Option<u64>) -> Result<u64, nameservice::NameError> {
+        let iref = self.export(refuse).expect("it can be exported");
+        nameservice::register(name, iref)?;
+        Ok(iref.to_bits())
+    }
+
+    fn bind(self: &Rc<Self>, driver: &str, iref: Iref) {
+        let mut bind = echo::bind(iref, &self.waitset, Client);
+        if driver != "any" {
+            bind = bind.drivers(driver.split(','));
+        }
+        let started = bind.on_bound(|bound| {
+            answer(&bound.map(|binding| {
+                let about = (binding.driver(), binding.peer().pid);
+                Self::here().bindings.borrow_mut().push(binding);
+                about
+            }));
+        });
+        started.expect("it starts");
+    }
+
+    /// Binds, makes a call, tears down; and again.
+    fn cycle(self: &Rc<Self>, driver: String, iref: Iref, left: u32) {
+        if left == 0 {
+            return say("ok");
+        }
+        let me = Rc::clone(self);
+        let task = async move {
+            for _ in 0..left {
+                let bind = echo::bind(iref, &me.waitset, Client).driver(driver.as_str());
+                let binding = match bind.await {
+                    Ok(binding) => binding,
+                    Err(error) => return answer::<(), _>(&Err(error)),
+                };
+                let sum = echo::RpcClient::new(&binding).add_async(2, 3).await;
+                if sum.as_ref().ok() != Some(&5) {
+                    return answer(&sum);
+                }
+                binding.teardown();
+            }
+            say("ok");
+        };
+        self.waitset.spawn_local(task).detach();
+    }
+
+    fn binding(&self) -> echo::Binding {
+        self.bindings.borrow().last().cloned().expect("something is bound")
+    }
+
+    /// Goes on with a conversation in which each side waits for the other.
+    fn next_round(&self) {
+        let left = self.rounds.get();
+        if left == 0 {
+            return say("ok");
+        }
+        let number = self.rounds_in_all.get() - left;
+        self.rounds.set(left - 1);
+        let text = "x".repeat(number as usize % 200);
+        if let Err(error) = self.binding().tx_say(number, &text) {
+            say(&format!("error: {error:?}"));
+        }
+    }
+
+    fn heard(&self, number: u32, text: &str) {
+        let expected = self.rounds_in_all.get() - self.rounds.get() - 1;
+        if number != expected || text.len() != number as usize % 200 {
+            return say(&format!("error: message {number} where {expected} was due"));
+        }
+        if number % 100 == 99 {
+            tell(&format!("round {number}"));
+        }
+        self.next_round();
+    }
+
+    /// Uses up descriptors until only `spare` can be opened.
+    fn hoard(&self, spare: usize) {
+        let mut hoard = self.hoard.borrow_mut();
+        while let Ok(file) = File::open("/dev/null") {
+            hoard.push(file);
+        }
+        let left = hoard.len() - spare;
+        hoard.truncate(left);
+        say("ok");
+    }
+}
+
+/// The service's end.
+struct Service;
+
+impl echo::Rx for Service {
+    fn say(&mut self, binding: &echo::Binding, number: u32, text: &str) {
+        if let Err(error) = binding.tx_said(number, text) {
+            tell(&format!("cannot answer: {error:?}"));
+        }
+    }
+
+    fn said(&mut self, _: &echo::Binding, _: u32, _: &str) {}
+
+    fn give(&mut self, binding: &echo::Binding, number: u32, cap: Cap) {
+        if let Err(error) = binding.tx_got(number, inode(cap)) {
+            tell(&format!("cannot answer: {error:?}"));
+        }
+    }
+
+    fn got(&mut self, _: &echo::Binding, _: u32, _: u64) {}
+
+    fn want(&mut self, binding: &echo::Binding, number: u32) {
+        let cap = Cap::from(File::open("/").expect("there is a root"));
+        if let Err(error) = binding.tx_given(number, &cap) {
+            tell(&format!("refused {error:?}"));
+        }
+    }
+
+    fn given(&mut self, _: &echo::Binding, _: u32, _: Cap) {}
+
+    fn add(&mut self, _: &echo::Binding, a: u32, b: u32, reply: echo::AddReply) {
+        reply.send(a.wrapping_add(b));
+    }
+
+    fn error(&mut self, _: &echo::Binding, error: BindingError) {
+        tell(&format!("service {error:?}"));
+    }
+}
+
+/// The client's end.
+struct Client;
+
+impl echo::Rx for Client {
+    fn say(&mut self, _: &echo::Binding, _: u32, _: &str) {}
+
+    fn said(&mut self, _: &echo::Binding, number: u32, text: &str) {
+        Stage::here().heard(number, text);
+    }
+
+    fn give(&mut self, _: &echo::Binding, _: u32, _: Cap) {}
+
+    fn got(&mut self, _: &echo::Binding, number: u32, inode: u64) {
+        tell(&format!("got {number} {inode}"));
+    }
+
+    fn want(&mut self, _: &echo::Binding, _: u32) {}
+
+    fn given(&mut self, _: &echo::Binding, number: u32, cap: Cap) {
+        tell(&format!("given {number} {}", inode(cap)));
+    }
+
+    fn add(&mut self, _: &echo::Binding, _: u32, _: u32, _: echo::AddReply) {}
+
+    fn error(&mut self, _: &echo::Binding, error: BindingError) {
+        tell(&format!("client {error:?}"));
+    }
+}
+
+fn inode(cap: Cap) -> u64 {
+    File::from(cap).metadata().expect("it is a file").ino()
+}
+
+fn iref(bits: &str) -> Iref {
+    Iref::from_bits(bits.parse().expect("a number")).expect("not zero")
+}
+
+fn forbid(direction: Direction) {
+    policy::set_cap_policy(move |transfer| {
+        let _: OwnedFd = transfer.cap.as_fd().try_clone_to_owned().expect("room for a descriptor");
+        transfer.direction != direction
+    });
+    say("ok");
+}
+
+/// Descriptors, mappings and threads of this process.
+fn count() -> String {
+    let entries = |path: &str| std::fs::read_dir(path).expect("it is there").count();
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("it is there");
+    // Those that the allocator and threads make and keep as they like have no name.
+    let shared = maps.lines().filter(|line| line.contains("/memfd:")).count();
+    let sockets = std::fs::read_dir("/proc/self/fd").expect("it is there");
+    let is_socket = |entry: std::io::Result<std::fs::DirEntry>| {
+        let target = std::fs::read_link(entry.expect("an entry").path());
+        target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    };
+    let sockets = sockets.filter_map(|entry| is_socket(entry).then_some(())).count();
+    format!(
+        "fds {} shared {shared} sockets {sockets} threads {}",
+        entries("/proc/self/fd"),
+        entries("/proc/self/task")
+    )
+}
+
+/// What each descriptor of this process is.
+fn descriptors() -> String {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("it is there").flatten();
+    let targets = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let mut targets: Vec<_> = targets.map(|target| target.display().to_string()).collect();
+    targets.sort();
+    targets.join(" ")
+}
+
+fn answer<T: Debug, E: Debug>(result: &Result<T, E>) {
+    match result {
+        Ok(value) => say(&format!("{value:?}")),
+        Err(error) => say(&format!("error {error:?}")),
+    }
+}
+
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{MARK}{text}").and_then(|()| out.flush()).expect("the test listens");
+}
+
+fn tell(text: &str) {
+    say(&format!("{EVENT}{text}"));
+}

@@ -1,0 +1,180 @@
+//! Processes for tests that need several: the test binary starts itself again, as *actors* that do what they are told.
+//!
+//! A test file declares `#[test] fn actor()` that calls [`actor::run`]; [`Cast`] starts actors, each with the runtime
+//! directory of its test. A test talks to an actor in lines; an actor answers each, and tells of events in between.
+
+// Each test file uses its part of this.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod actor;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The longest that anything may take before its test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Marks what an actor says, among what the test harness prints.
+const MARK: &str = "@ ";
+/// Marks what it was not asked.
+const EVENT: &str = "! ";
+/// Tells the test binary to be an actor.
+pub const ACTOR: &str = "FLOUNDER_TEST_ACTOR";
+
+/// The actors of one test, and where they meet.
+pub struct Cast {
+    dir: TempDir,
+}
+
+impl Cast {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory can be made") }
+    }
+
+    /// The runtime directory; the first monitor makes it.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().join("run")
+    }
+
+    /// What is in it.
+    pub fn files(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.dir()) else { return Vec::new() };
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect()
+    }
+
+    /// Starts an actor.
+    pub fn actor(&self) -> Actor {
+        let exe = std::env::current_exe().expect("this program has a path");
+        let mut child = Command::new(exe)
+            .args(["actor", "--exact", "--nocapture", "--test-threads=1"])
+            .env(ACTOR, "1")
+            .env("FLOUNDER_RUNTIME_DIR", self.dir())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program can be started");
+        let stdin = child.stdin.take().expect("it is piped");
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                // The harness does not end its own line before the first of ours.
+                if let Some(at) = line.find(MARK)
+                    && sender.send(line[at + MARK.len()..].to_owned()).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        Actor { child, stdin: Some(stdin), lines, events: Vec::new() }
+    }
+}
+
+/// A process that does what it is told.
+pub struct Actor {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    events: Vec<String>,
+}
+
+impl Actor {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it something and returns its answer.
+    pub fn ask(&mut self, command: &str) -> String {
+        self.tell(command);
+        self.answer(command)
+    }
+
+    /// As [`ask`](Self::ask), for what must succeed.
+    #[track_caller]
+    pub fn must(&mut self, command: &str) -> String {
+        let answer = self.ask(command);
+        assert!(!answer.starts_with("error"), "{command}: {answer}");
+        answer
+    }
+
+    /// Tells it something; the answer is fetched later.
+    pub fn tell(&mut self, command: &str) {
+        let stdin = self.stdin.as_mut().expect("it was not told to end");
+        writeln!(stdin, "{command}").expect("the actor lives");
+    }
+
+    /// The answer to a command.
+    #[track_caller]
+    pub fn answer(&mut self, command: &str) -> String {
+        loop {
+            match self.next(Instant::now() + PATIENCE) {
+                Some(line) => match line.strip_prefix(EVENT) {
+                    Some(event) => self.events.push(event.to_owned()),
+                    None => return line,
+                },
+                None => panic!("actor {} did not answer: {command}", self.pid()),
+            }
+        }
+    }
+
+    /// Waits for an event that contains `text`, and returns it; earlier ones are dropped.
+    #[track_caller]
+    pub fn event(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.events.iter().position(|event| event.contains(text)) {
+                return self.events.drain(..=at).next_back().expect("it was found");
+            }
+            match self.next(deadline) {
+                Some(line) => match line.strip_prefix(EVENT) {
+                    Some(event) => self.events.push(event.to_owned()),
+                    None => panic!("actor {} answered what it was not asked: {line}", self.pid()),
+                },
+                None => panic!("actor {} did not tell of {text}; it told of {:?}", self.pid(), self.events),
+            }
+        }
+    }
+
+    /// Events with this text that were heard and not waited for.
+    pub fn heard(&self, text: &str) -> usize {
+        self.events.iter().filter(|event| event.contains(text)).count()
+    }
+
+    fn next(&mut self, deadline: Instant) -> Option<String> {
+        match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Kills it, as nothing can prevent, and leaves the body unreaped for now.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+    }
+
+    /// Has it end normally.
+    #[track_caller]
+    pub fn end(mut self) {
+        self.tell("exit");
+        drop(self.stdin.take());
+        let deadline = Instant::now() + PATIENCE;
+        // The pipe ends with the process.
+        while self.next(deadline).is_some() {}
+        assert!(Instant::now() < deadline, "actor {} did not end", self.pid());
+        let status = self.child.wait().expect("it has ended");
+        assert!(status.success(), "actor {} ended with {status}", self.pid());
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
