@@ -15,10 +15,13 @@ use flounder_rt::interface::{ArgInfo, MessageInfo};
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Cap, Interface};
 
+/// A message on its way: its number, words and capabilities.
+type Flying = (u16, Vec<u64>, Vec<Cap>);
+
 /// One direction.
 #[derive(Default)]
 pub struct Pipe {
-    queue: RefCell<VecDeque<(u16, Vec<u64>, Vec<Cap>)>>,
+    queue: RefCell<VecDeque<Flying>>,
     /// Messages that may be in flight.
     pub room: Cell<usize>,
     closed: Cell<bool>,

@@ -1,0 +1,296 @@
+//! Every interleaving of the two protocols between the threads of waitsets, in their shipped source: who must ring for a
+//! sleeper (`gate.rs`), and who polls, waits and gets events (`crew.rs`).
+
+mod sync {
+    //! What `crate::sync` is to the sources, with loom's types.
+
+    use std::ops::{Deref, DerefMut};
+    use std::time::Instant;
+
+    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().expect("nobody panics with it")))
+        }
+    }
+
+    const HELD: &str = "it is given up only inside a wait";
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0.as_ref().expect(HELD)
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_mut().expect(HELD)
+        }
+    }
+
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Default for Condvar {
+        fn default() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+    }
+
+    impl Condvar {
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Option<Instant>) {
+            assert!(deadline.is_none(), "a model has no clock");
+            let held = guard.0.take().expect(HELD);
+            guard.0 = Some(self.0.wait(held).expect("nobody panics with it"));
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+    }
+}
+
+#[path = "../src/waitset/crew.rs"]
+mod crew;
+#[path = "../src/waitset/gate.rs"]
+mod gate;
+
+use core::convert::Infallible;
+use std::sync::Arc;
+
+use crew::{Crew, Kernel, Wait};
+use gate::Gate;
+use loom::thread;
+use sync::{Condvar, Mutex};
+
+/// A bell that a thread can block on, as on the real one in the kernel.
+#[derive(Default)]
+struct Bell {
+    rings: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rings.lock() = true;
+        self.heard.notify_one();
+    }
+
+    fn wait(&self, wait: Wait) {
+        let mut rings = self.rings.lock();
+        while !*rings && wait != Wait::Not {
+            self.heard.wait(&mut rings, None);
+        }
+        *rings = false;
+    }
+}
+
+fn model(preemptions: Option<usize>, run: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = preemptions;
+    model.check(run);
+}
+
+/// Posters put in and ring; the sleeper takes out and blocks in between. A lost wake-up is a deadlock.
+fn gate_model(preemptions: Option<usize>, posters: usize) {
+    #[derive(Default)]
+    struct Shared {
+        gate: Option<Gate>,
+        queue: Mutex<Vec<usize>>,
+        bell: Bell,
+    }
+    impl Shared {
+        fn gate(&self) -> &Gate {
+            self.gate.as_ref().expect("it was put there")
+        }
+    }
+    model(preemptions, move || {
+        let shared = Arc::new(Shared { gate: Some(Gate::new()), ..Shared::default() });
+        for n in 0..posters {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.queue.lock().push(n);
+                if shared.gate().announce() {
+                    shared.bell.ring();
+                }
+            });
+        }
+        let mut taken = Vec::new();
+        while taken.len() < posters {
+            if shared.gate().is_pending() {
+                shared.gate().clear();
+                taken.append(&mut shared.queue.lock());
+            } else {
+                if shared.gate().sleep() {
+                    shared.bell.wait(Wait::Until(None));
+                }
+                shared.gate().awake();
+            }
+        }
+        taken.sort_unstable();
+        assert!(taken.into_iter().eq(0..posters));
+    });
+}
+
+#[test]
+fn no_wake_up_of_a_sleeper_is_lost() {
+    gate_model(None, 1);
+    gate_model(Some(3), 2);
+}
+
+/// The kernel, with descriptors that fire.
+#[derive(Default)]
+struct Host {
+    fired: Mutex<Vec<u32>>,
+    bell: Bell,
+}
+
+impl Kernel<u32> for Host {
+    type Error = Infallible;
+
+    fn poll(&self, wait: Wait, found: &mut Vec<u32>) -> Result<(), Infallible> {
+        self.bell.wait(wait);
+        found.append(&mut self.fired.lock());
+        Ok(())
+    }
+
+    fn ring(&self) {
+        self.bell.ring();
+    }
+}
+
+struct Threads {
+    crew: Crew<u32>,
+    host: Host,
+}
+
+impl Threads {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { crew: Crew::new(), host: Host::default() })
+    }
+
+    fn give(&self, event: u32) {
+        self.crew.give(&self.host, event);
+    }
+
+    /// Only the thread that polls learns of this one.
+    fn fire(&self, event: u32) {
+        self.host.fired.lock().push(event);
+        self.host.bell.ring();
+    }
+
+    fn take(&self) -> u32 {
+        loop {
+            let Ok(event) = self.crew.take(&self.host, Wait::Until(None), self.crew.round());
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+}
+
+/// Takers get one event each, whoever polls and whoever waits. An event nobody gets, or a poll that nobody takes over, is
+/// a deadlock.
+fn crew_model(preemptions: usize, given: &'static [u32], fired: &'static [u32]) {
+    model(Some(preemptions), move || {
+        let threads = Threads::new();
+        let sum = Arc::new(Mutex::new(0));
+        let others: Vec<_> = (0..given.len() + fired.len())
+            .map(|_| {
+                let (threads, sum) = (Arc::clone(&threads), Arc::clone(&sum));
+                thread::spawn(move || {
+                    let event = threads.take();
+                    *sum.lock() += event;
+                })
+            })
+            .collect();
+        given.iter().for_each(|event| threads.give(*event));
+        fired.iter().for_each(|event| threads.fire(*event));
+        others.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+        let all: u32 = given.iter().chain(fired).sum();
+        assert_eq!(*sum.lock(), all, "each event once");
+    });
+}
+
+#[test]
+fn every_event_reaches_one_thread() {
+    crew_model(3, &[1], &[]);
+    crew_model(3, &[1, 2], &[]);
+    crew_model(2, &[1, 2, 4], &[]);
+}
+
+#[test]
+fn whoever_leaves_with_an_event_leaves_nobody_without_a_poll() {
+    crew_model(3, &[1], &[2]);
+    crew_model(3, &[], &[1, 2]);
+    crew_model(1, &[1], &[2, 4]);
+}
+
+#[test]
+fn a_thread_that_only_looks_takes_nothing_from_one_that_waits() {
+    model(Some(2), || {
+        let threads = Threads::new();
+        let waiter = {
+            let threads = Arc::clone(&threads);
+            thread::spawn(move || threads.take())
+        };
+        let looker = {
+            let threads = Arc::clone(&threads);
+            thread::spawn(move || {
+                let round = threads.crew.round();
+                let Ok(event) = threads.crew.take(&threads.host, Wait::Not, round);
+                event
+            })
+        };
+        threads.give(1);
+        let looked = looker.join().expect("it does not panic");
+        if looked.is_some() {
+            threads.give(2);
+        }
+        let got = waiter.join().expect("it does not panic");
+        assert_eq!(got, if looked.is_some() { 2 } else { 1 });
+    });
+}
+
+#[test]
+fn everybody_who_is_called_comes() {
+    model(Some(2), || {
+        let threads = Threads::new();
+        let stop = Arc::new(sync::AtomicBool::new(false));
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let (threads, stop) = (Arc::clone(&threads), Arc::clone(&stop));
+                thread::spawn(move || {
+                    loop {
+                        let round = threads.crew.round();
+                        if stop.load(sync::Ordering::Relaxed) {
+                            break;
+                        }
+                        let wait = Wait::Until(None);
+                        let Ok(event) = threads.crew.take(&threads.host, wait, round);
+                        assert_eq!(event, None);
+                    }
+                })
+            })
+            .collect();
+        stop.store(true, sync::Ordering::Relaxed);
+        threads.crew.call(&threads.host);
+        others.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+    });
+}
