@@ -526,6 +526,35 @@ fn lost_capabilities_lose_their_message_and_nothing_else() {
     assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
 }
 
+#[test]
+fn capabilities_that_overtake_their_message_wait_for_it() {
+    let _alone = alone();
+    let (here, there) = TestLink::pair();
+    let small = || flounder_rt::channel::End { buffer: PAGE, ..Wakes::new().1 };
+    let (mut client, mut service) = TestLink::connect_over(&Ump, &small(), &small(), &here, &there);
+    let mut incoming = Incoming::new(LIMITS);
+    // The service has sent some itself, and so looks out for refusals.
+    let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
+    let body = Gather::words_only(&[]);
+    let sent = service.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 }, 0);
+    assert_eq!(sent, Ok(Progress::Partial(1)));
+    assert_eq!(client.recv(&mut incoming), Ok(Recv::Empty));
+    let sent = service.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 }, 1);
+    assert_eq!(sent, Ok(Progress::Done));
+    assert_eq!(client.recv(&mut incoming), Ok(Recv::Message));
+    // Half of a message, and all of its capabilities.
+    let words = [7; 1000];
+    let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
+    let body = Gather::words_only(&words);
+    let sent = client.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 }, 0);
+    assert!(matches!(sent, Ok(Progress::Partial(1..1000))));
+    here.send_caps(0, 1, caps).unwrap();
+    for _ in 0..2 {
+        assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+        assert!(!service.ready());
+    }
+}
+
 // ---- frames ---------------------------------------------------------------------------------------------------------------
 
 /// A service of lmp whose peer sends datagrams by hand.

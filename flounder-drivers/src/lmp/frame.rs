@@ -13,6 +13,9 @@ use flounder_rt::channel::{MAX_CAPS, MAX_NUMBER, ProtocolError};
 pub(super) const HEADER_WORDS: usize = 2;
 
 /// The most words of a frame, header and all: 32 KiB.
+///
+/// Per byte, frames of twice the size took a fifth less processor time where it was measured, and frames of half the size a
+/// quarter more. Larger ones would need more of the socket kept free for the last frame.
 pub(super) const MAX_WORDS: usize = (32 << 10) / 8;
 
 /// The most words of payload.

@@ -334,7 +334,8 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     /// No line is there: perhaps none will come.
     #[cold]
     fn nothing(&mut self) -> Result<Recv, ChannelError> {
-        if self.caps.may_be_refused() {
+        // In the middle of a message its own capabilities may be there already: they wait until it is complete.
+        if self.rx == Receiving::Idle && self.caps.may_be_refused() {
             self.take_refusals()?;
         }
         // SYNC close: Acquire, pairs with the Release in `Ring::set_state`: lines published before it are visible after.
@@ -444,7 +445,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         if self.tx != Sending::Idle && self.can_resume() {
             return true;
         }
-        if self.caps.may_be_refused() && self.caps.has_news() {
+        if self.rx == Receiving::Idle && self.caps.may_be_refused() && self.caps.has_news() {
             return true;
         }
         match self.rx {
