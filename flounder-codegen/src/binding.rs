@@ -2,7 +2,7 @@
 
 use flounder_idl::model::{Message, Role};
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 
 use crate::docs;
 use crate::message::{Messages, Refusal, Wire, one_or_tuple};
@@ -136,7 +136,9 @@ fn rx(messages: &Messages<'_>) -> TokenStream {
         let handler = Handler::new(wire, messages);
         let (doc, name, binding, parameters) =
             (handler.doc(), handler.name, &handler.binding, handler.parameters());
-        quote!(#doc fn #name(&mut self, #binding: &Binding, #parameters);)
+        let declaration =
+            quote_spanned!(name.span()=> fn #name(&mut self, #binding: &Binding, #parameters););
+        quote!(#doc #declaration)
     });
     quote! {
         #doc

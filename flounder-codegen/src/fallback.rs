@@ -50,12 +50,17 @@ fn types(module: &SalvagedModule, error: &TokenStream) -> TokenStream {
 fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream {
     let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
     let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
-    let own = ["Binding", "RpcClient", "RxVtbl"].map(|name| unknown(&format_ident!("{name}")));
-    let replies = interface
-        .messages
-        .iter()
-        .filter(|message| message.rpc)
-        .map(|message| unknown(&reply(message)));
+    // A name that is taken is one of the errors.
+    let own = ["Binding", "RpcClient", "RxVtbl"].map(|name| format_ident!("{name}")).into_iter();
+    let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
+    let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);
+    let own = own.chain(replies).filter(free).map(|name| unknown(&name));
+    let own_error = interface.messages.iter().all(|message| message.name.rust != "error");
+    let error_handler = own_error.then(|| {
+        quote!(
+            fn error(&mut self, _: &__Unknown, _: __Unknown) {}
+        )
+    });
     let handlers = interface.messages.iter().filter_map(handler);
     quote! {
         #allow
@@ -64,10 +69,9 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
             #broken
             #(#types)*
             #(#own)*
-            #(#replies)*
             pub trait Rx {
                 #(#handlers)*
-                fn error(&mut self, _: &__Unknown, _: __Unknown) {}
+                #error_handler
             }
             pub const INTERFACE: __Unknown = #error;
             pub fn export<W, C>(_: W, _: C) -> __Unknown { loop {} }

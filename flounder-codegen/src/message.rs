@@ -1,7 +1,7 @@
 //! One message: where its arguments lie, how they are written and read; and the `INTERFACE` descriptor over all of them.
 
 use flounder_idl::model::{AnnotationValue, Arg, Builtin, Interface, Message, Role};
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 
 use crate::docs;
@@ -138,7 +138,7 @@ impl<'a> Wire<'a> {
         let id = self.has_id().then(|| quote!(u32));
         let types: Vec<_> = id.into_iter().chain(self.values.iter().map(Value::place)).collect();
         let count = types.len();
-        quote!(const #record: #rt::Record<#count> = #rt::record([#(#rt::place::<#types>()),*]);)
+        quote!(const #record: #rt::Record<#count> = #rt::record([#(<#types as #rt::Shape>::PLACE),*]);)
     }
 
     /// Statements that check the arguments and write them into `__words` and, if there may be any, `__caps`.
@@ -276,6 +276,7 @@ impl<'a> Value<'a> {
 
     fn parameter(&self, ty: TokenStream) -> TokenStream {
         let name = self.name();
+        let ty = respan(ty, name.span());
         quote!(#name: #ty,)
     }
 
@@ -454,6 +455,18 @@ impl Types<'_> {
             _ => Pass::Lent,
         }
     }
+}
+
+/// The same tokens, shown where `span` is: errors about a type then point to the argument and not to all of the macro.
+fn respan(tokens: TokenStream, span: Span) -> TokenStream {
+    let respan_tree = |mut tree: TokenTree| {
+        if let TokenTree::Group(group) = &tree {
+            tree = Group::new(group.delimiter(), respan(group.stream(), span)).into();
+        }
+        tree.set_span(tree.span().located_at(span));
+        tree
+    };
+    tokens.into_iter().map(respan_tree).collect()
 }
 
 /// The name of an argument as a pattern: not one that Rust would take for a variant of its prelude.

@@ -302,7 +302,7 @@ impl Record<'_> {
     fn layout(&self) -> TokenStream {
         let (rt, name, count) = (self.rt, &self.name, self.members.len());
         let types = self.members.iter().map(|member| &member.ty);
-        quote!(const #name: #rt::Record<#count> = #rt::record([#(#rt::place::<#types>()),*]);)
+        quote!(const #name: #rt::Record<#count> = #rt::record([#(<#types as #rt::Shape>::PLACE),*]);)
     }
 
     fn canonical(&self) -> String {
@@ -339,20 +339,22 @@ impl Record<'_> {
 
     fn checks(&self) -> TokenStream {
         let rt = self.rt;
-        self.each(|_, member, var| match member.max {
-            Some(max) => quote!(#rt::Bounded::<#max>::check_bound(#var)?;),
-            None => quote!(#rt::Encode::check(#var)?;),
+        self.each(|_, Member { ty, max, .. }, var| match max {
+            Some(max) => quote!(<#ty as #rt::Bounded<#max>>::check_bound(#var)?;),
+            None => quote!(<#ty as #rt::Encode>::check(#var)?;),
         })
     }
 
     fn puts(&self, words: &TokenStream, base: &TokenStream) -> TokenStream {
         let (rt, record) = (self.rt, &self.name);
-        self.each(|i, _, var| quote!(#rt::Encode::put(#var, #words, #base #record.at[#i]);))
+        self.each(|i, Member { ty, .. }, var| {
+            quote!(<#ty as #rt::Encode>::put(#var, #words, #base #record.at[#i]);)
+        })
     }
 
     fn put_tails(&self) -> TokenStream {
         let rt = self.rt;
-        self.each(|_, _, var| quote!(#rt::Encode::put_tail(#var, __tail);))
+        self.each(|_, Member { ty, .. }, var| quote!(<#ty as #rt::Encode>::put_tail(#var, __tail);))
     }
 
     /// The whole record in the tail, then the tails of its fields.
@@ -368,7 +370,9 @@ impl Record<'_> {
 
     fn put_caps(&self) -> TokenStream {
         let rt = self.rt;
-        self.each(|_, _, var| quote!(#rt::Encode::put_caps(#var, __caps)?;))
+        self.each(
+            |_, Member { ty, .. }, var| quote!(<#ty as #rt::Encode>::put_caps(#var, __caps)?;),
+        )
     }
 
     fn takes(&self, base: &TokenStream) -> TokenStream {

@@ -81,7 +81,10 @@ impl Parse for Input {
         if input.peek(Token![crate]) && input.peek2(Token![=]) {
             input.parse::<Token![crate]>()?;
             input.parse::<Token![=]>()?;
-            options.runtime = input.call(syn::Path::parse_mod_style)?;
+            let help = "expected the path of the crate `flounder`\n= help: write `crate = ::name;` or `crate = crate::path;`";
+            options.runtime = input
+                .call(syn::Path::parse_mod_style)
+                .map_err(|error| syn::Error::new(error.span(), help))?;
             input.parse::<Token![;]>()?;
         }
         let body = if input.peek(keyword::file) && input.peek2(Token![=]) {

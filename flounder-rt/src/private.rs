@@ -19,7 +19,7 @@ pub use crate::peer::Peer;
 pub use crate::waitset::Waitset;
 pub use crate::wire::{
     Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong,
-    digest, fingerprint, largest, nest, place, record, total,
+    digest, fingerprint, largest, nest, record, total,
 };
 
 /// What `attach` gives when it fails.

@@ -27,8 +27,8 @@ pub mod caps {
     }
     const _: () = {
         const __REC: __rt::Record<2usize> = __rt::record([
-            __rt::place::<__rt::Cap>(),
-            __rt::place::<u32>(),
+            <__rt::Cap as __rt::Shape>::PLACE,
+            <u32 as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Holder {
@@ -53,8 +53,8 @@ pub mod caps {
             #[inline]
             fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
                 let Self { c: __0, n: __1 } = self;
-                __rt::Encode::check(__0)?;
-                __rt::Encode::check(__1)?;
+                <__rt::Cap as __rt::Encode>::check(__0)?;
+                <u32 as __rt::Encode>::check(__1)?;
                 __rt::core::result::Result::Ok(())
             }
             #[inline]
@@ -64,14 +64,14 @@ pub mod caps {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { c: __0, n: __1 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+                <__rt::Cap as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <u32 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
             #[inline]
             fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
                 let Self { c: __0, n: __1 } = self;
-                __rt::Encode::put_tail(__0, __tail);
-                __rt::Encode::put_tail(__1, __tail);
+                <__rt::Cap as __rt::Encode>::put_tail(__0, __tail);
+                <u32 as __rt::Encode>::put_tail(__1, __tail);
             }
             #[inline]
             fn put_caps(
@@ -79,8 +79,8 @@ pub mod caps {
                 __caps: &mut __rt::Vec<__rt::Cap>,
             ) -> __rt::io::Result<()> {
                 let Self { c: __0, n: __1 } = self;
-                __rt::Encode::put_caps(__0, __caps)?;
-                __rt::Encode::put_caps(__1, __caps)?;
+                <__rt::Cap as __rt::Encode>::put_caps(__0, __caps)?;
+                <u32 as __rt::Encode>::put_caps(__1, __caps)?;
                 __rt::core::result::Result::Ok(())
             }
         }
@@ -113,8 +113,8 @@ pub mod caps {
     }
     const _: () = {
         const __REC: __rt::Record<2usize> = __rt::record([
-            __rt::place::<__rt::Cap>(),
-            __rt::place::<__rt::String>(),
+            <__rt::Cap as __rt::Shape>::PLACE,
+            <__rt::String as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Gift {
@@ -145,8 +145,8 @@ pub mod caps {
             #[inline]
             fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
                 let Self { c: __0, why: __1 } = self;
-                __rt::Encode::check(__0)?;
-                __rt::Encode::check(__1)?;
+                <__rt::Cap as __rt::Encode>::check(__0)?;
+                <__rt::String as __rt::Encode>::check(__1)?;
                 __rt::core::result::Result::Ok(())
             }
             #[inline]
@@ -156,14 +156,14 @@ pub mod caps {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { c: __0, why: __1 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+                <__rt::Cap as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <__rt::String as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
             #[inline]
             fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
                 let Self { c: __0, why: __1 } = self;
-                __rt::Encode::put_tail(__0, __tail);
-                __rt::Encode::put_tail(__1, __tail);
+                <__rt::Cap as __rt::Encode>::put_tail(__0, __tail);
+                <__rt::String as __rt::Encode>::put_tail(__1, __tail);
             }
             #[inline]
             fn put_caps(
@@ -171,8 +171,8 @@ pub mod caps {
                 __caps: &mut __rt::Vec<__rt::Cap>,
             ) -> __rt::io::Result<()> {
                 let Self { c: __0, why: __1 } = self;
-                __rt::Encode::put_caps(__0, __caps)?;
-                __rt::Encode::put_caps(__1, __caps)?;
+                <__rt::Cap as __rt::Encode>::put_caps(__0, __caps)?;
+                <__rt::String as __rt::Encode>::put_caps(__1, __caps)?;
                 __rt::core::result::Result::Ok(())
             }
         }
@@ -195,27 +195,29 @@ pub mod caps {
         }
     };
     const __REC_1: __rt::Record<2usize> = __rt::record([
-        __rt::place::<__rt::Cap>(),
-        __rt::place::<Holder>(),
+        <__rt::Cap as __rt::Shape>::PLACE,
+        <Holder as __rt::Shape>::PLACE,
     ]);
-    const __REC_2: __rt::Record<1usize> = __rt::record([__rt::place::<__rt::Cap>()]);
+    const __REC_2: __rt::Record<1usize> = __rt::record([
+        <__rt::Cap as __rt::Shape>::PLACE,
+    ]);
     const __REC_3: __rt::Record<5usize> = __rt::record([
-        __rt::place::<__rt::Cap>(),
-        __rt::place::<__rt::Cap>(),
-        __rt::place::<str>(),
-        __rt::place::<Holder>(),
-        __rt::place::<__rt::Cap>(),
+        <__rt::Cap as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
+        <str as __rt::Shape>::PLACE,
+        <Holder as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
     ]);
-    const __REC_4: __rt::Record<1usize> = __rt::record([__rt::place::<Gift>()]);
+    const __REC_4: __rt::Record<1usize> = __rt::record([<Gift as __rt::Shape>::PLACE]);
     const __REC_5: __rt::Record<3usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<__rt::Cap>(),
-        __rt::place::<__rt::Cap>(),
+        <u32 as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
     ]);
     const __REC_6: __rt::Record<3usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<__rt::Cap>(),
-        __rt::place::<__rt::Cap>(),
+        <u32 as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
     ]);
     const __DIGESTS: [u128; 6usize] = [
         93148367173606453637942647565913657939, 301268730769755768539114688268579275233,

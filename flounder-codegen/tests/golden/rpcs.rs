@@ -33,8 +33,8 @@ pub mod rpcs {
     }
     const _: () = {
         const __REC: __rt::Record<2usize> = __rt::record([
-            __rt::place::<__rt::String>(),
-            __rt::place::<u64>(),
+            <__rt::String as __rt::Shape>::PLACE,
+            <u64 as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Entry {
@@ -65,8 +65,8 @@ pub mod rpcs {
             #[inline]
             fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
                 let Self { name: __0, size: __1 } = self;
-                __rt::Encode::check(__0)?;
-                __rt::Encode::check(__1)?;
+                <__rt::String as __rt::Encode>::check(__0)?;
+                <u64 as __rt::Encode>::check(__1)?;
                 __rt::core::result::Result::Ok(())
             }
             #[inline]
@@ -76,14 +76,14 @@ pub mod rpcs {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { name: __0, size: __1 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+                <__rt::String as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <u64 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
             #[inline]
             fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
                 let Self { name: __0, size: __1 } = self;
-                __rt::Encode::put_tail(__0, __tail);
-                __rt::Encode::put_tail(__1, __tail);
+                <__rt::String as __rt::Encode>::put_tail(__0, __tail);
+                <u64 as __rt::Encode>::put_tail(__1, __tail);
             }
             #[inline]
             fn put_caps(
@@ -91,8 +91,8 @@ pub mod rpcs {
                 __caps: &mut __rt::Vec<__rt::Cap>,
             ) -> __rt::io::Result<()> {
                 let Self { name: __0, size: __1 } = self;
-                __rt::Encode::put_caps(__0, __caps)?;
-                __rt::Encode::put_caps(__1, __caps)?;
+                <__rt::String as __rt::Encode>::put_caps(__0, __caps)?;
+                <u64 as __rt::Encode>::put_caps(__1, __caps)?;
                 __rt::core::result::Result::Ok(())
             }
         }
@@ -114,32 +114,32 @@ pub mod rpcs {
             }
         }
     };
-    const __REC_1: __rt::Record<1usize> = __rt::record([__rt::place::<u32>()]);
-    const __REC_2: __rt::Record<1usize> = __rt::record([__rt::place::<u32>()]);
+    const __REC_1: __rt::Record<1usize> = __rt::record([<u32 as __rt::Shape>::PLACE]);
+    const __REC_2: __rt::Record<1usize> = __rt::record([<u32 as __rt::Shape>::PLACE]);
     const __REC_3: __rt::Record<3usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<u32>(),
-        __rt::place::<str>(),
+        <u32 as __rt::Shape>::PLACE,
+        <u32 as __rt::Shape>::PLACE,
+        <str as __rt::Shape>::PLACE,
     ]);
     const __REC_4: __rt::Record<2usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<str>(),
+        <u32 as __rt::Shape>::PLACE,
+        <str as __rt::Shape>::PLACE,
     ]);
     const __REC_5: __rt::Record<3usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<Entry>(),
-        __rt::place::<[u8]>(),
+        <u32 as __rt::Shape>::PLACE,
+        <Entry as __rt::Shape>::PLACE,
+        <[u8] as __rt::Shape>::PLACE,
     ]);
     const __REC_6: __rt::Record<4usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<[Entry]>(),
-        __rt::place::<[u8]>(),
-        __rt::place::<[__rt::String]>(),
+        <u32 as __rt::Shape>::PLACE,
+        <[Entry] as __rt::Shape>::PLACE,
+        <[u8] as __rt::Shape>::PLACE,
+        <[__rt::String] as __rt::Shape>::PLACE,
     ]);
-    const __REC_7: __rt::Record<1usize> = __rt::record([__rt::place::<u32>()]);
+    const __REC_7: __rt::Record<1usize> = __rt::record([<u32 as __rt::Shape>::PLACE]);
     const __REC_8: __rt::Record<2usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<__rt::Errval>(),
+        <u32 as __rt::Shape>::PLACE,
+        <__rt::Errval as __rt::Shape>::PLACE,
     ]);
     const __DIGESTS: [u128; 8usize] = [
         51595523843201080921430445317355269382, 156078301340516475231160607692214558833,

@@ -32,8 +32,8 @@ pub mod geometry {
     }
     const _: () = {
         const __REC: __rt::Record<2usize> = __rt::record([
-            __rt::place::<f64>(),
-            __rt::place::<f64>(),
+            <f64 as __rt::Shape>::PLACE,
+            <f64 as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Point {
@@ -55,8 +55,8 @@ pub mod geometry {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { x: __0, y: __1 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+                <f64 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <f64 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
         }
         #[automatically_derived]
@@ -177,8 +177,8 @@ pub mod painter {
     }
     const _: () = {
         const __REC: __rt::Record<2usize> = __rt::record([
-            __rt::place::<Point>(),
-            __rt::place::<Point>(),
+            <Point as __rt::Shape>::PLACE,
+            <Point as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Line {
@@ -203,8 +203,8 @@ pub mod painter {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { from: __0, to: __1 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+                <Point as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <Point as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
         }
         #[automatically_derived]
@@ -226,8 +226,8 @@ pub mod painter {
         }
     };
     const __REC_1: __rt::Record<2usize> = __rt::record([
-        __rt::place::<Line>(),
-        __rt::place::<Colour>(),
+        <Line as __rt::Shape>::PLACE,
+        <Colour as __rt::Shape>::PLACE,
     ]);
     const __DIGESTS: [u128; 1usize] = [91085111576766045342520900326579149650];
     /// Describes the interface `painter`: its messages, and the digest that two ends must agree on.
@@ -459,7 +459,7 @@ pub(crate) mod plotter {
     pub use super::geometry::Point;
     /// `typedef enum { .. } colour;`
     pub use super::geometry::Colour;
-    const __REC_1: __rt::Record<1usize> = __rt::record([__rt::place::<Point>()]);
+    const __REC_1: __rt::Record<1usize> = __rt::record([<Point as __rt::Shape>::PLACE]);
     const __DIGESTS: [u128; 1usize] = [143762168547181418061269750673224031079];
     /// Describes the interface `plotter`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface {

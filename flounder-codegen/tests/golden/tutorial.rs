@@ -100,8 +100,8 @@ pub mod test {
     }
     const _: () = {
         const __REC: __rt::Record<2usize> = __rt::record([
-            __rt::place::<u32>(),
-            __rt::place::<u32>(),
+            <u32 as __rt::Shape>::PLACE,
+            <u32 as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Point {
@@ -123,8 +123,8 @@ pub mod test {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { x: __0, y: __1 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+                <u32 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <u32 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
         }
         #[automatically_derived]
@@ -146,26 +146,26 @@ pub mod test {
         }
     };
     const __REC_1: __rt::Record<2usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<Myenum>(),
+        <u32 as __rt::Shape>::PLACE,
+        <Myenum as __rt::Shape>::PLACE,
     ]);
     const __REC_2: __rt::Record<2usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<str>(),
+        <u32 as __rt::Shape>::PLACE,
+        <str as __rt::Shape>::PLACE,
     ]);
     const __REC_3: __rt::Record<3usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<__rt::Cap>(),
-        __rt::place::<__rt::Cap>(),
+        <u32 as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
+        <__rt::Cap as __rt::Shape>::PLACE,
     ]);
-    const __REC_4: __rt::Record<1usize> = __rt::record([__rt::place::<[u8]>()]);
+    const __REC_4: __rt::Record<1usize> = __rt::record([<[u8] as __rt::Shape>::PLACE]);
     const __REC_5: __rt::Record<2usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<str>(),
+        <u32 as __rt::Shape>::PLACE,
+        <str as __rt::Shape>::PLACE,
     ]);
     const __REC_6: __rt::Record<2usize> = __rt::record([
-        __rt::place::<u32>(),
-        __rt::place::<u32>(),
+        <u32 as __rt::Shape>::PLACE,
+        <u32 as __rt::Shape>::PLACE,
     ]);
     const __DIGESTS: [u128; 6usize] = [
         71123757155009377649836330666141386063, 6022052201044314383049808791948979676,

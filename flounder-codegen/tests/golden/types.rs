@@ -98,10 +98,10 @@ pub mod types {
     }
     const _: () = {
         const __REC: __rt::Record<4usize> = __rt::record([
-            __rt::place::<u8>(),
-            __rt::place::<__rt::String>(),
-            __rt::place::<__rt::String>(),
-            __rt::place::<Choice>(),
+            <u8 as __rt::Shape>::PLACE,
+            <__rt::String as __rt::Shape>::PLACE,
+            <__rt::String as __rt::Shape>::PLACE,
+            <Choice as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Item {
@@ -138,10 +138,10 @@ pub mod types {
             #[inline]
             fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
-                __rt::Encode::check(__0)?;
-                __rt::Encode::check(__1)?;
-                __rt::Bounded::<32u32>::check_bound(__2)?;
-                __rt::Encode::check(__3)?;
+                <u8 as __rt::Encode>::check(__0)?;
+                <__rt::String as __rt::Encode>::check(__1)?;
+                <__rt::String as __rt::Bounded<32u32>>::check_bound(__2)?;
+                <Choice as __rt::Encode>::check(__3)?;
                 __rt::core::result::Result::Ok(())
             }
             #[inline]
@@ -151,18 +151,18 @@ pub mod types {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
-                __rt::Encode::put(__2, __words, __at + __REC.at[2]);
-                __rt::Encode::put(__3, __words, __at + __REC.at[3]);
+                <u8 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <__rt::String as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
+                <__rt::String as __rt::Encode>::put(__2, __words, __at + __REC.at[2]);
+                <Choice as __rt::Encode>::put(__3, __words, __at + __REC.at[3]);
             }
             #[inline]
             fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
-                __rt::Encode::put_tail(__0, __tail);
-                __rt::Encode::put_tail(__1, __tail);
-                __rt::Encode::put_tail(__2, __tail);
-                __rt::Encode::put_tail(__3, __tail);
+                <u8 as __rt::Encode>::put_tail(__0, __tail);
+                <__rt::String as __rt::Encode>::put_tail(__1, __tail);
+                <__rt::String as __rt::Encode>::put_tail(__2, __tail);
+                <Choice as __rt::Encode>::put_tail(__3, __tail);
             }
             #[inline]
             fn put_caps(
@@ -170,10 +170,10 @@ pub mod types {
                 __caps: &mut __rt::Vec<__rt::Cap>,
             ) -> __rt::io::Result<()> {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
-                __rt::Encode::put_caps(__0, __caps)?;
-                __rt::Encode::put_caps(__1, __caps)?;
-                __rt::Encode::put_caps(__2, __caps)?;
-                __rt::Encode::put_caps(__3, __caps)?;
+                <u8 as __rt::Encode>::put_caps(__0, __caps)?;
+                <__rt::String as __rt::Encode>::put_caps(__1, __caps)?;
+                <__rt::String as __rt::Encode>::put_caps(__2, __caps)?;
+                <Choice as __rt::Encode>::put_caps(__3, __caps)?;
                 __rt::core::result::Result::Ok(())
             }
         }
@@ -223,8 +223,8 @@ pub mod types {
     }
     const _: () = {
         const __REC: __rt::Record<2usize> = __rt::record([
-            __rt::place::<u64>(),
-            __rt::place::<f64>(),
+            <u64 as __rt::Shape>::PLACE,
+            <f64 as __rt::Shape>::PLACE,
         ]);
         #[automatically_derived]
         impl __rt::Shape for Pair {
@@ -246,8 +246,8 @@ pub mod types {
                 __at: __rt::core::primitive::usize,
             ) {
                 let Self { x: __0, y: __1 } = self;
-                __rt::Encode::put(__0, __words, __at + __REC.at[0]);
-                __rt::Encode::put(__1, __words, __at + __REC.at[1]);
+                <u64 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <f64 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
         }
         #[automatically_derived]
@@ -282,45 +282,45 @@ pub mod types {
     /// `use nearby::Thing as thing;`
     pub type Thing = super::nearby::Thing;
     const __REC_1: __rt::Record<18usize> = __rt::record([
-        __rt::place::<bool>(),
-        __rt::place::<u8>(),
-        __rt::place::<i32>(),
-        __rt::place::<i8>(),
-        __rt::place::<i16>(),
-        __rt::place::<i32>(),
-        __rt::place::<i64>(),
-        __rt::place::<u8>(),
-        __rt::place::<u16>(),
-        __rt::place::<u32>(),
-        __rt::place::<u64>(),
-        __rt::place::<isize>(),
-        __rt::place::<usize>(),
-        __rt::place::<usize>(),
-        __rt::place::<__rt::Iref>(),
-        __rt::place::<__rt::Errval>(),
-        __rt::place::<f32>(),
-        __rt::place::<f64>(),
+        <bool as __rt::Shape>::PLACE,
+        <u8 as __rt::Shape>::PLACE,
+        <i32 as __rt::Shape>::PLACE,
+        <i8 as __rt::Shape>::PLACE,
+        <i16 as __rt::Shape>::PLACE,
+        <i32 as __rt::Shape>::PLACE,
+        <i64 as __rt::Shape>::PLACE,
+        <u8 as __rt::Shape>::PLACE,
+        <u16 as __rt::Shape>::PLACE,
+        <u32 as __rt::Shape>::PLACE,
+        <u64 as __rt::Shape>::PLACE,
+        <isize as __rt::Shape>::PLACE,
+        <usize as __rt::Shape>::PLACE,
+        <usize as __rt::Shape>::PLACE,
+        <__rt::Iref as __rt::Shape>::PLACE,
+        <__rt::Errval as __rt::Shape>::PLACE,
+        <f32 as __rt::Shape>::PLACE,
+        <f64 as __rt::Shape>::PLACE,
     ]);
     const __REC_2: __rt::Record<8usize> = __rt::record([
-        __rt::place::<Choice>(),
-        __rt::place::<Item>(),
-        __rt::place::<Pair>(),
-        __rt::place::<Row>(),
-        __rt::place::<Rows>(),
-        __rt::place::<OldItem>(),
-        __rt::place::<Pose>(),
-        __rt::place::<Thing>(),
+        <Choice as __rt::Shape>::PLACE,
+        <Item as __rt::Shape>::PLACE,
+        <Pair as __rt::Shape>::PLACE,
+        <Row as __rt::Shape>::PLACE,
+        <Rows as __rt::Shape>::PLACE,
+        <OldItem as __rt::Shape>::PLACE,
+        <Pose as __rt::Shape>::PLACE,
+        <Thing as __rt::Shape>::PLACE,
     ]);
     const __REC_3: __rt::Record<6usize> = __rt::record([
-        __rt::place::<[u8]>(),
-        __rt::place::<[bool]>(),
-        __rt::place::<[__rt::String]>(),
-        __rt::place::<[Item]>(),
-        __rt::place::<[Pose]>(),
-        __rt::place::<[Row]>(),
+        <[u8] as __rt::Shape>::PLACE,
+        <[bool] as __rt::Shape>::PLACE,
+        <[__rt::String] as __rt::Shape>::PLACE,
+        <[Item] as __rt::Shape>::PLACE,
+        <[Pose] as __rt::Shape>::PLACE,
+        <[Row] as __rt::Shape>::PLACE,
     ]);
-    const __REC_4: __rt::Record<1usize> = __rt::record([__rt::place::<[u8]>()]);
-    const __REC_5: __rt::Record<1usize> = __rt::record([__rt::place::<str>()]);
+    const __REC_4: __rt::Record<1usize> = __rt::record([<[u8] as __rt::Shape>::PLACE]);
+    const __REC_5: __rt::Record<1usize> = __rt::record([<str as __rt::Shape>::PLACE]);
     const __REC_6: __rt::Record<0usize> = __rt::record([]);
     const __DIGESTS: [u128; 6usize] = [
         269899837218124726079304463074098772242,

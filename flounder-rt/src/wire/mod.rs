@@ -27,4 +27,4 @@ pub use bounded::{Bounded, TakeBounded};
 pub use decode::{Decode, DecodeError, Source};
 pub use encode::{Encode, Plain, TooLong, nest};
 pub use gather::{Gather, Reader};
-pub use shape::{DEFAULT_MAX, Record, Shape, digest, fingerprint, largest, place, record, total};
+pub use shape::{DEFAULT_MAX, Record, Shape, digest, fingerprint, largest, record, total};

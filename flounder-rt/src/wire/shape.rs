@@ -23,6 +23,9 @@ pub trait Shape {
     const MAX_CAPS: usize;
     /// Digest of the canonical form of the type.
     const FINGERPRINT: u128;
+
+    /// Size and alignment, for [`record`].
+    const PLACE: (usize, usize) = (Self::SIZE, Self::ALIGN);
 }
 
 /// The layout of a record of `K` members: the arguments of a message, or the fields of a struct.
@@ -73,12 +76,6 @@ pub const fn record<const K: usize>(members: [(usize, usize); K]) -> Record<K> {
     }
     let size = used.next_multiple_of(largest);
     Record { at, used, size, align: largest, words: size.div_ceil(8) }
-}
-
-/// The `(SIZE, ALIGN)` of a type, for [`record`].
-#[must_use]
-pub const fn place<T: Shape + ?Sized>() -> (usize, usize) {
-    (T::SIZE, T::ALIGN)
 }
 
 /// The sum of some sizes, or the largest `usize` if that is more.
