@@ -478,7 +478,10 @@ impl Core {
         if let ChannelError::Caps(refusal) = error {
             return TxError::CapsRefused(refusal);
         }
-        self.untold.borrow_mut().push_back(error.into());
+        // That the peer is gone is told by `recv`, which knows how, once what it sent before has been received.
+        if !matches!(error, ChannelError::Closed | ChannelError::PeerDied) {
+            self.untold.borrow_mut().push_back(error.into());
+        }
         self.poke();
         TxError::Closed
     }
@@ -519,6 +522,11 @@ impl Core {
                 Ok(Progress::Partial(taken)) => {
                     moved |= taken != io.taken;
                     io.taken = taken;
+                    return moved;
+                }
+                // As in `send_failed`. Replies would hold back what is still to be received.
+                Err(ChannelError::Closed | ChannelError::PeerDied) => {
+                    io.backlog.clear();
                     return moved;
                 }
                 Err(error) => {
