@@ -81,7 +81,10 @@ fn the_code_of_a_refusal_reaches_the_client() {
         let (mut server, mut client) = (cast.actor(), cast.actor());
         server.must("export echo refuse 77");
         let refused = client.ask(&format!("bind {driver} echo"));
-        assert_eq!(refused, "error Refused(Refusal { code: 77, reason: \"not today\" })", "{driver}");
+        assert_eq!(
+            refused, "error Refused(Refusal { code: 77, reason: \"not today\" })",
+            "{driver}"
+        );
     }
 }
 
@@ -174,14 +177,20 @@ fn a_process_at_its_descriptor_limit_recovers() {
     client.must("bind ump echo");
     client.must("hoard 0");
     let refused = client.ask("bind lmp echo");
-    assert!(refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())), "{refused}");
+    assert!(
+        refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())),
+        "{refused}"
+    );
     assert_eq!(client.ask("talk 10"), "ok", "what is bound goes on");
     client.must("release");
     client.must("bind lmp echo");
     assert_eq!(client.ask("talk 10"), "ok");
     server.must("hoard 0");
     let refused = client.ask("bind lmp echo");
-    assert!(refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())), "{refused}");
+    assert!(
+        refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())),
+        "{refused}"
+    );
     server.must("release");
     client.must("bind lmp echo");
     assert_eq!(client.ask("talk 10"), "ok");
@@ -193,7 +202,10 @@ fn binding_within_a_process_starts_no_thread_and_opens_no_socket() {
     let mut actor = cast.actor();
     let iref = actor.must("export");
     let before = actor.ask("count");
-    assert_eq!(actor.must(&format!("bind-iref any {iref}")), format!("(\"loopback\", {})", actor.pid()));
+    assert_eq!(
+        actor.must(&format!("bind-iref any {iref}")),
+        format!("(\"loopback\", {})", actor.pid())
+    );
     assert_eq!(actor.ask("talk 100"), "ok");
     actor.must("unbind");
     assert_eq!(actor.ask("count"), before);

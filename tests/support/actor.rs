@@ -10,7 +10,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use flounder::monitor::policy::{self, Direction};
-use flounder::{BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice};
+use flounder::{
+    BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
+};
 
 use super::{ACTOR, EVENT, MARK};
 
@@ -140,7 +142,8 @@ impl Stage {
             }
             ["lookup", name] => answer(&nameservice::lookup(name).map(Iref::to_bits)),
             ["owner", name] => {
-                let owner = nameservice::lookup_with_owner(name).map(|owner| (owner.pid, owner.uid));
+                let owner =
+                    nameservice::lookup_with_owner(name).map(|owner| (owner.pid, owner.uid));
                 answer(&owner);
             }
             ["await", name] => answer(&nameservice::blocking_lookup(name).map(Iref::to_bits)),
@@ -154,7 +157,8 @@ impl Stage {
                 answer(&found.expect("no callback fails").map(|found| found.iref.to_bits()));
             }
             ["list"] => answer(&nameservice::list().map(|entries| {
-                let names = entries.into_iter().map(|entry| (entry.name, entry.interface, entry.pid));
+                let names =
+                    entries.into_iter().map(|entry| (entry.name, entry.interface, entry.pid));
                 names.collect::<Vec<_>>()
             })),
             // Bindings.
@@ -192,7 +196,8 @@ impl Stage {
             // Capabilities.
             ["give", number, path] => {
                 let cap = Cap::from(File::open(path).expect("it can be opened"));
-                let sent = self.binding().tx_give(number.parse().expect("a number"), &cap).map(drop);
+                let sent =
+                    self.binding().tx_give(number.parse().expect("a number"), &cap).map(drop);
                 answer(&sent);
             }
             ["want", number] => {

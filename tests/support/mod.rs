@@ -45,7 +45,9 @@ impl Cast {
     /// What is in it.
     pub fn files(&self) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.dir()) else { return Vec::new() };
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect()
+        entries
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect()
     }
 
     /// Starts an actor.
@@ -136,7 +138,11 @@ impl Actor {
                     Some(event) => self.events.push(event.to_owned()),
                     None => panic!("actor {} answered what it was not asked: {line}", self.pid()),
                 },
-                None => panic!("actor {} did not tell of {text}; it told of {:?}", self.pid(), self.events),
+                None => panic!(
+                    "actor {} did not tell of {text}; it told of {:?}",
+                    self.pid(),
+                    self.events
+                ),
             }
         }
     }

@@ -1,0 +1,234 @@
+//! The monitors themselves: who is the root, and what happens when it is gone.
+
+mod support;
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use support::{Actor, Cast};
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+#[test]
+fn nothing_is_left_in_the_runtime_directory() {
+    let cast = Cast::new();
+    let (mut first, mut second) = (cast.actor(), cast.actor());
+    first.must("list");
+    second.must("list");
+    assert_eq!(cast.files(), ["root.sock"]);
+    first.end();
+    // The second is the root now; a call waits for that.
+    second.must("list");
+    assert_eq!(cast.files(), ["root.sock"]);
+    second.end();
+    assert_eq!(cast.files(), [""; 0]);
+}
+
+#[test]
+fn domains_that_start_at_once_agree_on_a_root() {
+    let cast = Cast::new();
+    let mut actors: Vec<_> = (0..12).map(|_| cast.actor()).collect();
+    for (i, actor) in actors.iter_mut().enumerate() {
+        actor.tell(&format!("export name{i}"));
+    }
+    for actor in &mut actors {
+        let answer = actor.answer("export");
+        assert!(!answer.starts_with("error"), "{answer}");
+    }
+    for actor in &mut actors {
+        assert_eq!(actor.must("list").matches("\"echo\"").count(), 12);
+    }
+}
+
+#[test]
+fn the_socket_of_a_dead_root_is_no_hindrance() {
+    let cast = Cast::new();
+    let mut first = cast.actor();
+    first.must("list");
+    first.kill();
+    drop(first);
+    assert_eq!(cast.files(), ["root.sock"]);
+    let mut second = cast.actor();
+    second.must("export clock");
+    second.end();
+    assert_eq!(cast.files(), [""; 0]);
+}
+
+/// A root that is only that, a server and a client.
+fn trio(cast: &Cast) -> (Actor, Actor, Actor) {
+    let mut root = cast.actor();
+    root.must("list");
+    let (mut server, client) = (cast.actor(), cast.actor());
+    server.must("export echo");
+    (root, server, client)
+}
+
+#[test]
+fn bindings_do_not_notice_that_the_root_is_killed() {
+    for driver in ["lmp", "ump"] {
+        let cast = Cast::new();
+        let (mut root, _server, mut client) = trio(&cast);
+        client.must(&format!("bind {driver} echo"));
+        client.tell("talk 5000");
+        client.event("round 99");
+        root.kill();
+        // Each message was numbered and answered, or this would be an error.
+        assert_eq!(client.answer("talk"), "ok", "{driver}");
+        assert_eq!(client.heard("client"), 0, "{driver}: the error handler was called");
+    }
+}
+
+#[test]
+fn a_bind_succeeds_within_a_second_of_the_death_of_the_root() {
+    let cast = Cast::new();
+    let (mut root, mut server, mut client) = trio(&cast);
+    let mut late = cast.actor();
+    client.must("bind ump echo");
+    let killed = Instant::now();
+    root.kill();
+    late.must("await echo 1000");
+    late.must("bind ump echo");
+    assert!(killed.elapsed() < Duration::from_secs(1), "it took {:?}", killed.elapsed());
+    assert_eq!(late.ask("talk 100"), "ok");
+    // Over the link that there is.
+    client.must("bind lmp echo");
+    assert_eq!(client.ask("talk 100"), "ok");
+    // The other way round.
+    client.must("export other");
+    server.must("bind ump other");
+    assert_eq!(server.ask("talk 100"), "ok");
+}
+
+#[test]
+fn names_and_services_survive_root_after_root() {
+    let cast = Cast::new();
+    let mut server = cast.actor();
+    // Roots come before it, so that it is never one.
+    let mut root = cast.actor();
+    root.must("list");
+    let iref = server.must("export clock");
+    for _ in 0..5 {
+        let mut next = cast.actor();
+        next.must("list");
+        root.kill();
+        assert_eq!(next.must("await clock 5000"), iref);
+        next.must("bind ump clock");
+        assert_eq!(next.ask("talk 10"), "ok");
+        drop(root);
+        root = next;
+    }
+}
+
+#[test]
+fn a_service_that_becomes_root_goes_on_serving() {
+    let cast = Cast::new();
+    let mut server = cast.actor();
+    let mut client = cast.actor();
+    client.must("list");
+    server.must("export echo");
+    client.kill();
+    drop(client);
+    let mut client = cast.actor();
+    client.must("await echo 5000");
+    client.must("bind ump echo");
+    assert_eq!(client.ask("talk 100"), "ok");
+}
+
+#[test]
+fn a_lookup_goes_on_waiting_under_the_next_root() {
+    let cast = Cast::new();
+    let mut root = cast.actor();
+    root.must("list");
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    // It is a domain when its lookup begins.
+    client.must("list");
+    client.tell("await clock");
+    root.kill();
+    let iref = server.must("export clock");
+    assert_eq!(client.answer("await"), iref);
+}
+
+#[test]
+fn two_who_lose_the_root_at_once_both_come_back() {
+    let cast = Cast::new();
+    let (mut root, mut server, mut client) = trio(&cast);
+    let iref = client.must("export other");
+    root.kill();
+    assert_eq!(server.must("await other 5000"), iref);
+    server.must("bind ump other");
+    client.must("await echo 5000");
+    client.must("bind ump echo");
+    assert_eq!(server.ask("talk 100"), "ok");
+    assert_eq!(client.ask("talk 100"), "ok");
+}
+
+#[test]
+fn nonsense_from_a_stranger_harms_nobody() {
+    let cast = Cast::new();
+    let (mut root, _server, mut client) = trio(&cast);
+    let before = root.ask("count");
+    let address = SocketAddrUnix::new(cast.dir().join("root.sock")).expect("it is short");
+    let mut silent: Vec<OwnedFd> = Vec::new();
+    for round in 0..100_u64 {
+        let flags = SocketFlags::CLOEXEC;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+        let socket = socket.expect("a socket");
+        rustix::net::connect(&socket, &address).expect("the root listens");
+        let nonsense: Vec<u8> = (0..round * 8).map(|i| (i * round) as u8).collect();
+        // The root may have hung up already.
+        let _ = rustix::net::send(&socket, &nonsense, SendFlags::NOSIGNAL);
+        if round % 10 == 0 {
+            silent.push(socket);
+        }
+    }
+    client.must("bind ump echo");
+    assert_eq!(client.ask("talk 100"), "ok");
+    drop(silent);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    // The client has joined since: a connection and a pidfd more.
+    while fds(&root.ask("count")) > fds(&before) + 2 {
+        assert!(Instant::now() < deadline, "before: {before}; after: {}", root.ask("descriptors"));
+    }
+}
+
+#[test]
+fn a_root_without_descriptors_says_no_and_recovers() {
+    let cast = Cast::new();
+    let (mut root, _server, mut client) = trio(&cast);
+    client.must("bind ump echo");
+    root.must("hoard 0");
+    let mut late = cast.actor();
+    let refused = late.ask("await echo 300");
+    assert_eq!(refused, "error Deadline");
+    assert_eq!(client.ask("talk 100"), "ok");
+    root.must("release");
+    late.must("await echo 5000");
+    late.must("bind ump echo");
+    assert_eq!(late.ask("talk 100"), "ok");
+}
+
+#[test]
+fn a_directory_that_is_open_to_others_is_refused_with_advice() {
+    use std::os::unix::fs::PermissionsExt;
+    let cast = Cast::new();
+    std::fs::create_dir(cast.dir()).expect("mkdir");
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(cast.dir(), mode(0o755)).expect("chmod");
+    let mut actor = cast.actor();
+    let refused = actor.ask("list");
+    assert!(refused.contains("Mode { mode: 493 }"), "{refused}");
+    let iref = actor.must("export");
+    actor.must(&format!("bind-iref any {iref}"));
+    std::fs::set_permissions(cast.dir(), mode(0o700)).expect("chmod");
+    assert_eq!(actor.ask("list"), "[]", "it is tried again");
+}
+
+fn fds(count: &str) -> u32 {
+    let number = count.split(' ').nth(1).and_then(|number| number.parse().ok());
+    number.expect("a count begins with the descriptors")
+}
