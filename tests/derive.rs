@@ -177,28 +177,28 @@ fn every_kind_of_bad_word_is_refused() {
 fn names_and_types_of_fields_make_the_fingerprint() {
     mod same {
         #[derive(flounder::FlounderMessage)]
-        pub struct Renamed(pub u8);
+        pub(super) struct Renamed(u8);
         #[derive(flounder::FlounderMessage)]
-        pub struct Other(pub u8);
+        pub(super) struct Other(u8);
         #[derive(flounder::FlounderMessage)]
-        pub struct Wider(pub u16);
+        pub(super) struct Wider(u16);
         #[derive(flounder::FlounderMessage)]
-        pub struct Field {
-            pub x: u8,
+        pub(super) struct Field {
+            x: u8,
         }
         #[derive(flounder::FlounderMessage)]
-        pub struct Bounded {
+        pub(super) struct Bounded {
             #[flounder(max = 5)]
-            pub x: String,
+            x: String,
         }
         #[derive(flounder::FlounderMessage)]
-        pub struct Default {
+        pub(super) struct Default {
             #[flounder(max = 65536)]
-            pub x: String,
+            x: String,
         }
         #[derive(flounder::FlounderMessage)]
-        pub struct Unbounded {
-            pub x: String,
+        pub(super) struct Unbounded {
+            x: String,
         }
     }
     assert_eq!(same::Renamed::FINGERPRINT, same::Other::FINGERPRINT);

@@ -28,8 +28,14 @@ pub struct Pose {
 /// Another.
 #[derive(flounder::FlounderMessage, Debug, Clone, PartialEq)]
 pub enum Limb {
+    /// Without data.
     Arm,
-    Leg { toes: u8 },
+    /// With a named field.
+    Leg {
+        /// A number.
+        toes: u8,
+    },
+    /// With a field.
     Tail(Option<String>),
 }
 
@@ -317,7 +323,7 @@ fn values_of_every_type_go_through() {
     let (a, b, c) = ([true, false], [pair(1, 2), pair(3, 4)], ["", "one", "two words"]);
     let (d, e, f) = ([named("a"), named("bc")], [pose("x"), pose("y")], [[1, 2, 3]; 5]);
     ends.expect(tx.tx_items(&a, &b, &c, &d, &e, &f), (a, b, c, &d, &e, f));
-    let empty: (Vec<()>, Vec<()>, Vec<()>, Vec<()>, Vec<()>, Vec<()>) = Default::default();
+    let empty = ([(); 0], [(); 0], [(); 0], [(); 0], [(); 0], [(); 0]);
     ends.expect(tx.tx_items(&[], &[], &[], &[], &[], &[]), empty);
     ends.expect(tx.tx_none(), "none");
     ends.expect(tx.tx_type(7), 7);
@@ -341,7 +347,7 @@ proptest! {
         ends.expect(tx.tx_plain(&bytes, &numbers, &[]), (&bytes, &numbers, [0; 0]));
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let none: [Pose; 0] = [];
-        let sent = tx.tx_items(&flags, &[p], &texts, &[n.clone()], &none, &[words]);
+        let sent = tx.tx_items(&flags, &[p], &texts, std::slice::from_ref(&n), &none, &[words]);
         ends.expect(sent, (&flags, [p], &texts, [n], none, [words]));
     }
 }

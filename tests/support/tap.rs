@@ -9,22 +9,22 @@ use flounder_rt::channel::{Channel, ChannelError, Incoming, Outgoing, Progress, 
 
 /// A message on its way.
 #[derive(Debug)]
-pub struct Message {
-    pub number: u16,
-    pub words: Vec<u64>,
-    pub caps: Vec<Cap>,
+pub(crate) struct Message {
+    pub(crate) number: u16,
+    pub(crate) words: Vec<u64>,
+    pub(crate) caps: Vec<Cap>,
 }
 
 /// One direction.
 #[derive(Debug, Default)]
-pub struct Queue {
-    pub messages: VecDeque<Message>,
+pub(crate) struct Queue {
+    pub(crate) messages: VecDeque<Message>,
     /// Takes nothing while set.
-    pub blocked: bool,
+    pub(crate) blocked: bool,
     closed: bool,
 }
 
-pub type Shared = Rc<RefCell<Queue>>;
+pub(crate) type Shared = Rc<RefCell<Queue>>;
 
 /// One end.
 struct Tap {
@@ -33,7 +33,7 @@ struct Tap {
 }
 
 /// Both ends, and the queue from the first to the second and the one back.
-pub fn pair() -> (Box<dyn Channel>, Box<dyn Channel>, Shared, Shared) {
+pub(crate) fn pair() -> (Box<dyn Channel>, Box<dyn Channel>, Shared, Shared) {
     let (there, back) = (Shared::default(), Shared::default());
     let first = Tap { out: Rc::clone(&there), into: Rc::clone(&back) };
     let second = Tap { out: Rc::clone(&back), into: Rc::clone(&there) };

@@ -27,6 +27,11 @@ pub trait Bounded<const MAX: u32>: Encode {
 }
 
 /// A bounded value that can be read, possibly borrowing from the message for `'a`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot have a maximum",
+    label = "neither a string nor a sequence",
+    note = "only `String` and `Vec<T>` take `#[flounder(max = ..)]`"
+)]
 pub trait TakeBounded<'a, const MAX: u32>: Sized {
     /// As [`Decode::take`], for this maximum.
     ///

@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(uint8 a[n, 16777217]);
+    };
+}
+
+fn main() {}

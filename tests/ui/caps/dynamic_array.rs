@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(cap c[n]);
+    };
+}
+
+fn main() {}

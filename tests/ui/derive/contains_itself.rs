@@ -1,0 +1,8 @@
+use flounder::FlounderMessage;
+
+#[derive(FlounderMessage)]
+struct Node {
+    children: Vec<Node>,
+}
+
+fn main() {}

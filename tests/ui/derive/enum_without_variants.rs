@@ -1,0 +1,6 @@
+use flounder::FlounderMessage;
+
+#[derive(FlounderMessage)]
+enum Never {}
+
+fn main() {}

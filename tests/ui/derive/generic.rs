@@ -1,0 +1,9 @@
+use flounder::FlounderMessage;
+
+#[derive(FlounderMessage)]
+struct Pair<T> {
+    first: T,
+    second: T,
+}
+
+fn main() {}

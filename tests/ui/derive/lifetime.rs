@@ -1,0 +1,6 @@
+use flounder::FlounderMessage;
+
+#[derive(FlounderMessage)]
+struct Text<'a>(&'a str);
+
+fn main() {}

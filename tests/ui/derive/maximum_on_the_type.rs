@@ -1,0 +1,7 @@
+use flounder::FlounderMessage;
+
+#[derive(FlounderMessage)]
+#[flounder(max = 10)]
+struct Text(String);
+
+fn main() {}

@@ -1,0 +1,11 @@
+use flounder::FlounderMessage;
+
+struct Inner;
+
+#[derive(FlounderMessage)]
+enum Outer {
+    Nothing,
+    Something(Inner),
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        typedef enum { A } uint32;
+        message first(uint32 a);
+    };
+}
+
+fn main() {}

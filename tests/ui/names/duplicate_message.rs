@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        message first();
+        message first(uint32 a);
+    };
+}
+
+fn main() {}

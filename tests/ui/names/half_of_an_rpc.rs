@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        rpc ask();
+        message ask_call();
+    };
+}
+
+fn main() {}

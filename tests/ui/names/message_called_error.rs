@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message error();
+    };
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        rpc ask();
+        rpc ask_async();
+    };
+}
+
+fn main() {}

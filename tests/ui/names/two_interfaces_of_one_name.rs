@@ -1,0 +1,6 @@
+flounder::flounder! {
+    interface test { message first(); };
+    interface test { message first(); };
+}
+
+fn main() {}

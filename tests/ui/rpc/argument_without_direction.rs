@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        rpc ask(uint32 a);
+    };
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(in uint32 a);
+    };
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        @stats
+        message first();
+    };
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        @stats(size)
+        message first();
+    };
+}
+
+fn main() {}

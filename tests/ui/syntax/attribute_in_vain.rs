@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        #[inline]
+        message first();
+    };
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+flounder::flounder! {
+    crate = ;
+    interface test { message first(); };
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+flounder::flounder! {
+    file = "nowhere.if";
+    interface test { message first(); };
+}
+
+fn main() {}

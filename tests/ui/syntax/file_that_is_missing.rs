@@ -1,0 +1,5 @@
+flounder::flounder! {
+    file = "nowhere.if";
+}
+
+fn main() {}

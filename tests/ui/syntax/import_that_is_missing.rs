@@ -1,0 +1,6 @@
+flounder::flounder! {
+    import "nowhere.if";
+    interface test { message first(); };
+}
+
+fn main() {}

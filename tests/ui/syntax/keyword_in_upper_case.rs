@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        MESSAGE first();
+    };
+}
+
+fn main() {}

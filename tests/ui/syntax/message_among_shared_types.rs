@@ -1,0 +1,5 @@
+flounder::flounder! {
+    types shared { message first(); };
+}
+
+fn main() {}

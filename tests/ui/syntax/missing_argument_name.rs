@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(uint32);
+    };
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        message first(uint32 a)
+        message second();
+    };
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+flounder::flounder! {
+    interface test {};
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+flounder::flounder! {
+
+}
+
+fn main() {}

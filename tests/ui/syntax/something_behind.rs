@@ -1,0 +1,6 @@
+flounder::flounder! {
+    interface test { message first(); };
+    message second();
+}
+
+fn main() {}

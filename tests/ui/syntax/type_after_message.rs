@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        message first();
+        typedef enum { A } late;
+    };
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        massage first();
+    };
+}
+
+fn main() {}

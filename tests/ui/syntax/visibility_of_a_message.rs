@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        pub message first();
+    };
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(unit32 a);
+    };
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        typedef struct { node next; } node;
+        message first(node n);
+    };
+}
+
+fn main() {}

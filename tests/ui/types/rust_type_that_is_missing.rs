@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        use crate::Pose as pose;
+        message first(pose p);
+    };
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface test {
+        typedef word uint32;
+        message first(word w);
+    };
+}
+
+fn main() {}

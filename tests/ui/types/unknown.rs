@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(widget w);
+    };
+}
+
+fn main() {}

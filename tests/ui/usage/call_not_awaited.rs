@@ -1,0 +1,17 @@
+#![deny(unused_must_use)]
+
+flounder::flounder! {
+    interface test {
+        typedef enum { FOO, BAR } choice;
+        message basic(uint32 arg, choice c);
+        message str(string s);
+        message give(give_away_cap c);
+        rpc ask(in string s, out uint32 result);
+    };
+}
+
+fn ask(client: &test::RpcClient) {
+    client.ask_async("what?");
+}
+
+fn main() {}

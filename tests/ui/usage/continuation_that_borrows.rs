@@ -1,0 +1,16 @@
+flounder::flounder! {
+    interface test {
+        typedef enum { FOO, BAR } choice;
+        message basic(uint32 arg, choice c);
+        message str(string s);
+        message give(give_away_cap c);
+        rpc ask(in string s, out uint32 result);
+    };
+}
+
+fn send(binding: &test::Binding) {
+    let mut sent = 0;
+    binding.tx_str("hello").unwrap().then(|| sent += 1);
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+flounder::flounder! {
+    interface test {
+        typedef enum { FOO, BAR } choice;
+        message basic(uint32 arg, choice c);
+        message str(string s);
+        message give(give_away_cap c);
+        rpc ask(in string s, out uint32 result);
+    };
+}
+
+fn serve(waitset: &flounder::Waitset) {
+    drop(test::export(waitset, |_| Ok(())));
+}
+
+fn main() {}

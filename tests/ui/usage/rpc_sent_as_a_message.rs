@@ -1,0 +1,15 @@
+flounder::flounder! {
+    interface test {
+        typedef enum { FOO, BAR } choice;
+        message basic(uint32 arg, choice c);
+        message str(string s);
+        message give(give_away_cap c);
+        rpc ask(in string s, out uint32 result);
+    };
+}
+
+fn ask(binding: &test::Binding) {
+    drop(binding.tx_ask("what?"));
+}
+
+fn main() {}
