@@ -41,11 +41,19 @@ impl test::Rx for Server {
     }
 
     fn caps(&mut self, _b: &test::Binding, arg: u32, cap1: Cap, cap2: Cap) {
-        println!("service: caps({arg}, a file that says {:?}, one that says {:?})", read(cap1), read(cap2));
+        println!(
+            "service: caps({arg}, a file that says {:?}, one that says {:?})",
+            read(cap1),
+            read(cap2)
+        );
     }
 
     fn buffy(&mut self, _b: &test::Binding, buf: &[u8]) {
-        println!("service: buffy({} bytes, sum {})", buf.len(), buf.iter().map(|byte| u64::from(*byte)).sum::<u64>());
+        println!(
+            "service: buffy({} bytes, sum {})",
+            buf.len(),
+            buf.iter().map(|byte| u64::from(*byte)).sum::<u64>()
+        );
     }
 
     fn testrpc(&mut self, _b: &test::Binding, s: &str, reply: test::TestrpcReply) {
@@ -66,7 +74,9 @@ fn service(name: &str) -> Result {
         println!("service: {peer} connects");
         Ok(Server)
     })
-    .on_exported(move |iref| nameservice::register(&name, iref?).map_err(Box::<dyn Error + Send + Sync>::from))?;
+    .on_exported(move |iref| {
+        nameservice::register(&name, iref?).map_err(Box::<dyn Error + Send + Sync>::from)
+    })?;
     loop {
         ws.dispatch()?;
     }
@@ -111,7 +121,7 @@ fn read(cap: Cap) -> String {
 /// Runs both halves as processes of their own.
 fn both() -> Result {
     let name = format!("quickstart {}", std::process::id());
-    let start = |role| Command::new(std::env::current_exe()?).args([role, &name]).spawn();
+    let start = |role: &str| Command::new(std::env::current_exe()?).args([role, &name]).spawn();
     let mut service = start("service")?;
     let client = start("client")?.wait()?;
     if !client.success() {

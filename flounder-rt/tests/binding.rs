@@ -302,3 +302,19 @@ fn a_sent_future_completes_when_the_message_is_sent() {
     });
     assert_eq!(pair.ws.block_on(sent).expect("dispatch"), Ok(()));
 }
+
+#[test]
+fn a_future_that_wakes_itself_lets_events_in() {
+    let pair = pair(1);
+    let sent = Rc::new(Cell::new(false));
+    let theirs = Rc::clone(&sent);
+    pair.client.send(NOTE, &[1], &[]).expect("room").then(move || theirs.set(true));
+    let waits = std::future::poll_fn(|cx| {
+        if sent.get() {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    });
+    pair.ws.block_on(waits).expect("dispatch");
+}

@@ -40,9 +40,8 @@ impl Waitset {
             {
                 return Ok(value);
             }
-            if !flag.woken.load(Ordering::Relaxed) {
-                self.dispatch()?;
-            }
+            // A wake-up is an event too, so this ends; and a future that wakes itself at once lets the others in first.
+            self.dispatch()?;
         }
     }
 
