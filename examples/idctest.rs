@@ -127,9 +127,18 @@ impl idctest::Rx for Server {
         reply.send(arg + 1);
     }
 
-    fn verdict(&mut self, _b: &idctest::Binding, inode1: u64, inode2: u64, reply: idctest::VerdictReply) {
+    fn verdict(
+        &mut self,
+        _b: &idctest::Binding,
+        inode1: u64,
+        inode2: u64,
+        reply: idctest::VerdictReply,
+    ) {
         if self.inodes != [inode1, inode2, inode1] {
-            self.wrong.get_or_insert(format!("capabilities lead to {:?}, not {inode1} and {inode2}", self.inodes));
+            self.wrong.get_or_insert(format!(
+                "capabilities lead to {:?}, not {inode1} and {inode2}",
+                self.inodes
+            ));
         }
         reply.send(self.passed, self.wrong.as_deref().unwrap_or_default());
     }
@@ -152,8 +161,10 @@ fn file() -> Result<Cap> {
 fn export(ws: &Waitset) -> Result<(Iref, Rc<Cell<bool>>)> {
     let done = Rc::new(Cell::new(false));
     let theirs = Rc::clone(&done);
-    let exported = idctest::export(ws, move |_peer: &Peer| Ok(Server { done: Rc::clone(&theirs), ..Server::default() }))
-        .start()?;
+    let exported = idctest::export(ws, move |_peer: &Peer| {
+        Ok(Server { done: Rc::clone(&theirs), ..Server::default() })
+    })
+    .start()?;
     Ok((exported.iref(), done))
 }
 
@@ -166,7 +177,8 @@ fn serve(ws: &Waitset, done: &Cell<bool>) -> Result {
 
 /// The client's half: sends everything, one message after the other, then asks for the verdict.
 fn run_client(ws: &Waitset, iref: Iref, driver: Driver) -> Result {
-    let binding = idctest::bind(iref, ws, idctest::RxVtbl::default()).driver(driver.name()).wait()?;
+    let binding =
+        idctest::bind(iref, ws, idctest::RxVtbl::default()).driver(driver.name()).wait()?;
     if binding.driver() != driver.name() {
         return Err(format!("asked for {}, got {}", driver.name(), binding.driver()).into());
     }
@@ -237,7 +249,9 @@ fn two_threads(driver: Driver) -> Result {
 fn two_processes(driver: Driver) -> Result {
     let name = format!("idctest {}", std::process::id());
     let start = |role: &str| {
-        Command::new(std::env::current_exe()?).args(["--driver", driver.name(), "--half", role, &name]).spawn()
+        Command::new(std::env::current_exe()?)
+            .args(["--driver", driver.name(), "--half", role, &name])
+            .spawn()
     };
     let mut service = start("service")?;
     let client = start("client")?.wait()?;

@@ -182,7 +182,10 @@ impl peer::Rx for Service {
 
     fn file(&mut self, b: &peer::Binding, seq: u64, inode: u64, c: Cap) {
         self.count(seq == self.received && self::inode(&c) == inode);
-        sent(&self.counters, b.tx_filed(seq, inode, c).map(drop).map_err(|rejected| rejected.error));
+        sent(
+            &self.counters,
+            b.tx_filed(seq, inode, c).map(drop).map_err(|rejected| rejected.error),
+        );
     }
 
     fn filed(&mut self, _b: &peer::Binding, _seq: u64, _inode: u64, _c: Cap) {
@@ -230,7 +233,8 @@ fn serve(options: &Serve, counters: &Shared) -> Result<(), String> {
     let ws = Waitset::current();
     let left = Rc::new(Cell::new(options.count));
     let exported = {
-        let (counters, left, driver) = (Rc::clone(counters), Rc::clone(&left), options.driver.clone());
+        let (counters, left, driver) =
+            (Rc::clone(counters), Rc::clone(&left), options.driver.clone());
         peer::export(&ws, move |_| {
             let (counters, left, driver) = (Rc::clone(&counters), Rc::clone(&left), driver.clone());
             Ok(Service { counters, left, driver, seed: 0, received: 0, wrong: 0 })
@@ -330,9 +334,11 @@ fn send_one(
 fn traffic(role: &Role, options: &Traffic, counters: &Shared) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let ws = Waitset::current();
-    let iref = nameservice::blocking_lookup_deadline(&options.name, Duration::from_secs(10)).map_err(|e| text(&e))?;
+    let iref = nameservice::blocking_lookup_deadline(&options.name, Duration::from_secs(10))
+        .map_err(|e| text(&e))?;
     let ended = Rc::new(Cell::new(false));
-    let handler = Client { counters: Rc::clone(counters), seed: options.seed, ended: Rc::clone(&ended) };
+    let handler =
+        Client { counters: Rc::clone(counters), seed: options.seed, ended: Rc::clone(&ended) };
     let bind = peer::bind(iref, &ws, handler);
     let bind = match &options.driver {
         Some(driver) => bind.driver(driver),
@@ -348,13 +354,19 @@ fn traffic(role: &Role, options: &Traffic, counters: &Shared) -> Result<(), Stri
         let bytes = payload(options.seed, seq, options.size as usize);
         let checksum = crc32fast::hash(&bytes);
         let going = match role {
-            Role::Stream(_) => send_one(&ws, &ended, counters, || binding.tx_data(seq, checksum, &bytes).map(drop)),
+            Role::Stream(_) => {
+                send_one(&ws, &ended, counters, || binding.tx_data(seq, checksum, &bytes).map(drop))
+            }
             Role::Caps(_) => {
                 let file = rustix::fs::memfd_create("peer", rustix::fs::MemfdFlags::CLOEXEC);
                 let cap = Cap::from(file.map_err(|e| text(&e))?);
-                send_one(&ws, &ended, counters, || binding.tx_file(seq, inode(&cap), &cap).map(drop))
+                send_one(&ws, &ended, counters, || {
+                    binding.tx_file(seq, inode(&cap), &cap).map(drop)
+                })
             }
-            _ => send_one(&ws, &ended, counters, || binding.tx_echo(seq, checksum, &bytes).map(drop)),
+            _ => {
+                send_one(&ws, &ended, counters, || binding.tx_echo(seq, checksum, &bytes).map(drop))
+            }
         };
         if !going.map_err(|e| text(&e))? {
             break;
@@ -392,7 +404,9 @@ fn main() -> ExitCode {
             counters.borrow_mut().role = "serve";
             serve(serve_options, &counters)
         }
-        role @ (Role::Echo(traffic_options) | Role::Stream(traffic_options) | Role::Caps(traffic_options)) => {
+        role @ (Role::Echo(traffic_options)
+        | Role::Stream(traffic_options)
+        | Role::Caps(traffic_options)) => {
             counters.borrow_mut().role = match role {
                 Role::Stream(_) => "stream",
                 Role::Caps(_) => "caps",
