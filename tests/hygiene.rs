@@ -78,7 +78,7 @@ pub mod geometry {
         message give(cap a, give_away_cap b, named c, give_away_cap d, gift e, tuple f);
         message none();
         message type(uint8 fn, uint16 binding, uint8 reply, size error);
-        call ask(string Option);
+        call ask(string Option, uint8 INTERFACE, uint8 Binding, uint8 None);
         response answer(string Ok);
         @stats(size=1, kind=bulk)
         rpc testrpc(in string s, out uint32 result);
@@ -96,6 +96,16 @@ fn within() {
 }
 
 ::flounder::flounder! { crate = ::flounder; types shared { typedef struct { uint8 x; } s; }; interface a { message m(s x); }; interface b { message m(s x); }; }
+
+::flounder::flounder! { file = "tests/support/if/sketch.if"; }
+
+#[::core::prelude::v1::test]
+fn a_file_is_read_with_its_imports() {
+    let figure = sketch::Figure { kind: shapes::Shape::Round, size: 1 };
+    let same: shapes::Figure = figure;
+    ::std::assert_eq!(same.kind, sketch::Shape::Round);
+    ::std::assert_eq!(sketch::INTERFACE.messages.len(), 3);
+}
 
 #[::core::prelude::v1::test]
 fn it_compiles() {

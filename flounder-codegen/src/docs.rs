@@ -22,6 +22,13 @@ pub(crate) fn line(text: &str) -> TokenStream {
     quote!(#[doc = #text])
 }
 
+/// A description as a sentence: text, and neither links nor markup.
+pub(crate) fn sentence(text: &str) -> String {
+    let escape = |c: char| if "[]<>`*_\\".contains(c) { vec!['\\', c] } else { vec![c] };
+    let text: String = text.trim_end_matches('.').chars().flat_map(escape).collect();
+    format!("{text}.")
+}
+
 /// `name(uint32 arg, string s)`, the way the interface declares it.
 pub(crate) fn signature(name: &str, message: &Message, types: &[TypeDef]) -> String {
     format!("{name}({})", arguments(message, types))

@@ -12,7 +12,8 @@
 //! |---|---|
 //! | `types` | the declared types |
 //! | `wire` | `Shape`, `Encode` and `Decode` of a type, for interfaces and for `#[derive(FlounderMessage)]` alike |
-//! | `message` | the layout of a message, how its arguments are written and read, the `INTERFACE` descriptor |
+//! | `message`, `value` | how the arguments of a message are written and read |
+//! | `descriptor` | `INTERFACE`, and the layout of each message |
 //! | `binding` | `Binding`, `Rx`, `RxVtbl` and the dispatcher between them |
 //! | `rpc` | `RpcClient` and the reply types |
 //! | `export` | `export` and `bind` |
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod binding;
+mod descriptor;
 mod docs;
 mod export;
 mod fallback;
@@ -28,6 +30,7 @@ mod message;
 mod rpc;
 mod rt;
 mod types;
+mod value;
 mod wire;
 
 use flounder_idl::model::{Interface, TypeModule, Unit};
@@ -87,11 +90,10 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let messages = Messages::new(interface, &types, rt);
     let (visibility, name) = (&interface.visibility, &interface.name.rust);
     let attributes = &interface.attributes;
-    let doc =
-        docs::of(&interface.docs, &format!("{}.", interface.description.trim_end_matches('.')));
+    let doc = docs::of(&interface.docs, &docs::sentence(&interface.description));
     let (allow, import) = (allow(), rt.import());
     let types = types::items(&types, rt);
-    let descriptor = message::descriptor(&messages);
+    let descriptor = descriptor::items(&messages);
     let binding = binding::items(&messages);
     let rpc = rpc::items(&messages);
     let export = export::items(rt);

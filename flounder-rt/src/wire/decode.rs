@@ -68,7 +68,7 @@ impl<'a> Source<'a> {
         if self.caps.next().is_some() { Err(DecodeError::ExtraCaps) } else { Ok(()) }
     }
 
-    /// The `size` (1, 2, 4 or 8) bytes at byte offset `at`, which is a multiple of `size`.
+    /// The `size` bytes (1 to 8) at byte offset `at`, all of them in one word.
     #[inline(always)]
     fn bits(&self, at: usize, size: usize) -> Result<u64, DecodeError> {
         let Some(word) = self.words.get(at / 8) else {
@@ -83,10 +83,14 @@ impl<'a> Source<'a> {
     /// [`DecodeError::Padding`].
     #[inline]
     pub fn zero(&self, at: usize, len: usize) -> Result<(), DecodeError> {
-        for at in at..at + len {
-            if self.bits(at, 1)? != 0 {
+        // A word at a time: with constant arguments this is one comparison.
+        let (mut at, end) = (at, at + len);
+        while at < end {
+            let here = (8 - at % 8).min(end - at);
+            if self.bits(at, here)? != 0 {
                 return Err(DecodeError::Padding);
             }
+            at += here;
         }
         Ok(())
     }

@@ -1,0 +1,104 @@
+//! The `INTERFACE` constant: what a module tells about its interface, and the layouts of its messages.
+
+use flounder_idl::model::{AnnotationValue, Interface};
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+
+use crate::docs;
+use crate::message::{Messages, Wire};
+use crate::value::Value;
+
+/// The layouts of all messages, and `INTERFACE`.
+pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
+    let (rt, interface) = (messages.rt, messages.interface);
+    let layouts = messages.list.iter().map(layout);
+    let infos = messages.list.iter().enumerate().map(|(i, wire)| info(i, wire, interface));
+    let limits = messages.list.iter().map(limit);
+    let digests = messages.list.iter().map(|wire| digest(wire, interface));
+    let count = messages.list.len();
+    let (name, description) = (&interface.name.idl, &interface.description);
+    let doc = docs::line(&format!(
+        "Describes the interface `{name}`: its messages, and the digest that two ends must agree on."
+    ));
+    quote! {
+        #(#layouts)*
+
+        const __DIGESTS: [u128; #count] = [#(#digests),*];
+
+        #doc
+        pub const INTERFACE: &#rt::Interface = &#rt::Interface {
+            name: #name,
+            description: #description,
+            messages: &[#(#infos),*],
+            limits: &[#(#limits),*],
+            fingerprint: #rt::fingerprint(0, &__DIGESTS),
+        };
+    }
+}
+
+/// `const __REC_1: .. = ..;`
+fn layout(wire: &Wire<'_>) -> TokenStream {
+    let (rt, record) = (wire.rt(), &wire.record);
+    let id = wire.has_id().then(|| quote!(u32));
+    let types: Vec<_> = id.into_iter().chain(wire.values.iter().map(Value::place)).collect();
+    let count = types.len();
+    quote!(const #record: #rt::Record<#count> = #rt::record([#(<#types as #rt::Shape>::PLACE),*]);)
+}
+
+/// The digest of a message: what the types from Rust contribute is known to rustc alone.
+fn digest(wire: &Wire<'_>, interface: &Interface) -> TokenStream {
+    let (rt, digest) = (wire.rt(), Literal::u128_unsuffixed(wire.message.digest));
+    if wire.message.externs.is_empty() {
+        return digest.into_token_stream();
+    }
+    let externs = wire.message.externs.iter().map(|id| &interface.types[id.0].name.rust);
+    quote!(#rt::fingerprint(#digest, &[#(<#externs as #rt::Shape>::FINGERPRINT),*]))
+}
+
+fn info(i: usize, wire: &Wire<'_>, interface: &Interface) -> TokenStream {
+    let (rt, message) = (wire.rt(), wire.message);
+    let (number, name) = (message.number, &message.name.idl);
+    let index = Literal::usize_unsuffixed(i);
+    let args = message.args.iter().map(|arg| {
+        let (name, ty) = (&arg.name.idl, docs::argument_type(arg, &interface.types));
+        quote!(#rt::ArgInfo { name: #name, ty: #ty })
+    });
+    let annotations = message.annotations.iter().map(|annotation| {
+        let context = &annotation.context.idl;
+        let params = annotation.params.iter().map(|(name, value)| {
+            let name = &name.idl;
+            match value {
+                AnnotationValue::Number(value) => {
+                    quote!((#name, #rt::AnnotationValue::Number(#value)))
+                }
+                AnnotationValue::Ident(value) => {
+                    quote!((#name, #rt::AnnotationValue::Ident(#value)))
+                }
+            }
+        });
+        quote!(#rt::AnnotationInfo { context: #context, params: &[#(#params),*] })
+    });
+    quote! {
+        #rt::MessageInfo {
+            number: #number,
+            name: #name,
+            args: &[#(#args),*],
+            annotations: &[#(#annotations),*],
+            fingerprint: __DIGESTS[#index],
+        }
+    }
+}
+
+fn limit(wire: &Wire<'_>) -> TokenStream {
+    let (rt, record) = (wire.rt(), &wire.record);
+    let tails =
+        wire.values.iter().filter(|value| value.has_tail()).map(|value| value.constant("MAX_TAIL"));
+    let caps =
+        wire.values.iter().filter(|value| value.has_caps()).map(|value| value.constant("MAX_CAPS"));
+    quote! {
+        #rt::MessageLimit {
+            words: #rt::total(&[#record.words, #(#tails),*]),
+            caps: #rt::total(&[#(#caps),*]),
+        }
+    }
+}
