@@ -13,8 +13,10 @@ pub(crate) struct DeathWatch {
     process: OwnedFd,
     remote: Arc<Remote>,
     told: AtomicBool,
-    tell: Box<dyn Fn(&Arc<Remote>) + Send + Sync>,
+    tell: Box<Tell>,
 }
+
+type Tell = dyn Fn(&Arc<Remote>) + Send + Sync;
 
 impl DeathWatch {
     /// Begins to watch. `tell` posts the task.

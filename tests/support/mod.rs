@@ -11,7 +11,7 @@ pub mod actor;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -147,16 +147,49 @@ impl Actor {
         }
     }
 
+    /// Waits until it has what `expected` says, a count or a part of one: what was used is given back when the news have
+    /// arrived.
+    #[track_caller]
+    pub fn settle(&mut self, expected: &str) -> String {
+        let deadline = Instant::now() + PATIENCE / 4;
+        loop {
+            let now = self.ask("count");
+            if now.contains(expected) {
+                return now;
+            }
+            let late = Instant::now() >= deadline;
+            assert!(!late, "expected: {expected}; found: {now}: {}", self.ask("descriptors"));
+        }
+    }
+
+    /// Waits until it has at most `descriptors`.
+    #[track_caller]
+    pub fn settle_at(&mut self, descriptors: u32) {
+        let deadline = Instant::now() + PATIENCE / 4;
+        loop {
+            let now = self.descriptors();
+            if now <= descriptors {
+                return;
+            }
+            let late = Instant::now() >= deadline;
+            assert!(!late, "{descriptors} expected; {now} found: {}", self.ask("descriptors"));
+        }
+    }
+
+    /// How many descriptors it has.
+    pub fn descriptors(&mut self) -> u32 {
+        let count = self.ask("count");
+        let number = count.split(' ').nth(1).and_then(|number| number.parse().ok());
+        number.expect("a count begins with the descriptors")
+    }
+
     /// Events with this text that were heard and not waited for.
     pub fn heard(&self, text: &str) -> usize {
         self.events.iter().filter(|event| event.contains(text)).count()
     }
 
     fn next(&mut self, deadline: Instant) -> Option<String> {
-        match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
     /// Kills it, as nothing can prevent, and leaves the body unreaped for now.
