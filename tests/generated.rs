@@ -477,6 +477,77 @@ fn every_kind_of_bad_word_is_refused() {
     Ends::forge(7, &[1 << 32, 0, 0, 0], vec![], DecodeError::Short { need: 2, have: 1 });
 }
 
+/// Messages without capabilities, as the client puts them on the channel.
+fn samples() -> Vec<Message> {
+    let ends = Ends::new();
+    let tx = &ends.client;
+    let sent = [
+        tx.tx_signed(-1, 2, -3, 4, -5, 6),
+        tx.tx_unsigned(1, 2, 3, 4, 5, 6, 7, true),
+        tx.tx_special(Iref::from_bits(9).expect("it is not zero"), Errval(1), all::Choice::Bar),
+        tx.tx_structs(pair(1, 2), &named("name"), &[1, 2, 3], "a text", &pose("x")),
+        tx.tx_plain(&[1, 2, 3], &[-1, 2], &[0.5]),
+        tx.tx_items(
+            &[true, false],
+            &[pair(3, 4)],
+            &["ab", ""],
+            &[named("n")],
+            &[pose("y")],
+            &[[7; 3]],
+        ),
+        tx.tx_none(),
+        tx.tx_type(1),
+    ];
+    assert!(sent.iter().all(Result::is_ok));
+    ends.there.borrow_mut().messages.drain(..).collect()
+}
+
+#[test]
+fn no_flipped_bit_goes_unnoticed() {
+    // A receiver either refuses the words or reads another value: no value has two forms, and no bit is ignored.
+    let receive = |number, words: &[u64]| {
+        let ends = Ends::new();
+        ends.there.borrow_mut().messages.push_back(Message {
+            number,
+            words: words.to_vec(),
+            caps: vec![],
+        });
+        let received = ends.received();
+        assert_eq!(
+            received.is_empty(),
+            !ends.server.errors.borrow().is_empty(),
+            "either a value or an error"
+        );
+        received
+    };
+    for Message { number, words, .. } in samples() {
+        let original = receive(number, &words);
+        assert_eq!(original.len(), 1);
+        for bit in 0..words.len() * 64 {
+            let mut flipped = words.clone();
+            flipped[bit / 64] ^= 1 << (bit % 64);
+            assert_ne!(receive(number, &flipped), original, "message {number}, bit {bit}");
+            // Two at a time: this one and one further on.
+            let second = (bit * 7 + 13) % (words.len() * 64);
+            flipped[second / 64] ^= 1 << (second % 64);
+            if second != bit {
+                assert_ne!(
+                    receive(number, &flipped),
+                    original,
+                    "message {number}, bits {bit} and {second}"
+                );
+            }
+        }
+        for len in 0..words.len() {
+            assert_eq!(
+                receive(number, &words[..len]),
+                [""; 0],
+                "message {number} cut to {len} words"
+            );
+        }
+    }
+}
+
 #[test]
 fn messages_beyond_the_limits_are_refused_before_they_are_read() {
     for (number, words, caps) in [(13, 3, 0), (8, 1, 0), (8, 0, 1), (99, 0, 0)] {

@@ -99,6 +99,24 @@ fn within() {
 
 ::flounder::flounder! { file = "tests/support/if/sketch.if"; }
 
+/// The crate under another name.
+pub mod elsewhere {
+    pub use ::flounder as renamed;
+
+    ::flounder::flounder! { crate = self::renamed; interface nearby { message go(string s); }; }
+    ::flounder::flounder! { crate = super::elsewhere::renamed; interface above { rpc go(out string s); }; }
+}
+
+::flounder::flounder! {
+    crate = crate::elsewhere::renamed;
+    interface renamed { use Renamed as value; message go(value v); };
+}
+
+/// A type over the crate under another name.
+#[derive(::flounder::FlounderMessage, ::std::fmt::Debug)]
+#[flounder(crate = elsewhere::renamed)]
+pub struct Renamed(pub u8);
+
 #[::core::prelude::v1::test]
 fn a_file_is_read_with_its_imports() {
     let figure = sketch::Figure { kind: shapes::Shape::Round, size: 1 };

@@ -84,7 +84,7 @@ impl<'a> Wire<'a> {
         self.values.iter().map(Value::name).map(|name| quote!(#name,)).collect()
     }
 
-    /// The first of `candidates` that is not the name of an argument.
+    /// `wanted`, unless an argument is called so.
     pub(crate) fn free_name(&self, wanted: &str) -> Ident {
         let taken = self.values.iter().any(|value| value.name() == wanted);
         if taken { format_ident!("__{wanted}") } else { format_ident!("{wanted}") }
