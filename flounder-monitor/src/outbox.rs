@@ -7,13 +7,13 @@ use std::rc::{Rc, Weak};
 use flounder_rt::Waitset;
 use flounder_rt::binding::Endpoint;
 
-/// Messages that may wait. A peer that reads nothing and still has us answer does not get more memory than that.
-const MAX_WAITING: usize = 8192;
-
 /// What a queue is made of.
 pub(crate) trait Message: Sized + 'static {
     /// The binding that it goes over.
     type Binding: core::ops::Deref<Target = Endpoint> + 'static;
+
+    /// How many may wait: a peer that reads nothing and still has us answer costs no more than that.
+    const MAX_WAITING: usize;
 
     /// Sends it, or says what to do instead.
     fn send(self, binding: &Self::Binding) -> Sending<Self>;
@@ -57,7 +57,7 @@ impl<M: Message> Outbox<M> {
     /// Sends `message` after those that wait. False if the peer has let too many pile up.
     #[must_use]
     pub(crate) fn push(&self, message: M) -> bool {
-        let room = self.queue.borrow().len() < MAX_WAITING;
+        let room = self.queue.borrow().len() < M::MAX_WAITING;
         if room {
             self.queue.borrow_mut().push_back(message);
             self.pump();

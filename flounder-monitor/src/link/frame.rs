@@ -74,6 +74,7 @@ pub(super) enum Item {
 
 impl Message for Item {
     type Binding = intermon::Binding;
+    const MAX_WAITING: usize = 8192;
 
     fn send(self, binding: &intermon::Binding) -> Sending<Self> {
         match self {

@@ -49,6 +49,7 @@ pub(super) enum Status {
 
 /// A connection to the root.
 pub(super) struct Membership {
+    number: u64,
     pub(super) client: monitor::RpcClient,
     pub(super) notices: Rc<Outbox<Notice>>,
     ended: Rc<Cell<bool>>,
@@ -63,6 +64,7 @@ pub(super) enum Notice {
 
 impl Message for Notice {
     type Binding = monitor::Binding;
+    const MAX_WAITING: usize = 8192;
 
     fn send(self, binding: &monitor::Binding) -> Sending<Self> {
         let sent = match &self {
@@ -105,10 +107,13 @@ impl Monitor {
             let mut pause = FIRST_PAUSE;
             loop {
                 match me.join().await {
+                    // Dead already, and its socket kept by a child of it.
+                    Ok(membership) if me.root_number.get() != membership.number => {}
                     Ok(membership) => {
                         pause = FIRST_PAUSE;
                         let ended = Rc::clone(&membership.ended);
                         me.set_status(Status::Member(membership));
+                        me.tell_late();
                         me.changed.until(|| ended.get().then_some(())).await;
                         tracing::debug!("the root is gone");
                         me.set_status(Status::Joining);
@@ -216,6 +221,7 @@ impl Monitor {
         .map_err(failed)?;
         self.root_number.set(number);
         Ok(Rc::new(Membership {
+            number,
             client: monitor::RpcClient::new(&binding),
             notices: Outbox::new(&self.waitset, binding),
             ended,
@@ -262,6 +268,7 @@ impl Monitor {
         if self.root_number.get() != number {
             return;
         }
+        self.root_number.set(0);
         let member = match &*self.status.borrow() {
             Status::Member(membership) => Some(Rc::clone(membership)),
             _ => None,

@@ -55,6 +55,8 @@ pub(crate) struct Monitor {
     published: RefCell<HashSet<Iref>>,
     /// Names likewise.
     names: RefCell<BTreeMap<String, Iref>>,
+    /// Services that were withdrawn while there was no root.
+    withdrawn_late: RefCell<Vec<Iref>>,
     /// Binds under way.
     binds: Cell<usize>,
 }
@@ -76,6 +78,7 @@ impl Monitor {
             root_number: Cell::new(0),
             next: Cell::new(1),
             published: RefCell::default(),
+            withdrawn_late: RefCell::default(),
             names: RefCell::default(),
             binds: Cell::new(0),
         });

@@ -132,14 +132,24 @@ impl Monitor {
         }
     }
 
-    /// Tells the root something, if there is one. One that comes later is told what holds then.
+    /// Tells the root something, if there is one.
     fn notify_root(&self, notice: Notice) {
         let member = match &*self.status.borrow() {
             Status::Member(membership) => Some(Rc::clone(membership)),
             _ => None,
         };
-        if let Some(membership) = member {
-            membership.tell(self, notice);
+        match (member, notice) {
+            (Some(membership), notice) => membership.tell(self, notice),
+            // It may be among what the next root is being told.
+            (None, Notice::Withdraw(iref)) => self.withdrawn_late.borrow_mut().push(iref),
+            (None, Notice::Forget(_)) => {}
+        }
+    }
+
+    /// Tells a new root what was withdrawn while it was told the rest.
+    pub(super) fn tell_late(&self) {
+        for iref in self.withdrawn_late.take() {
+            self.notify_root(Notice::Withdraw(iref));
         }
     }
 }

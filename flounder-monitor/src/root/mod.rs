@@ -84,6 +84,7 @@ struct Introduced {
 
 impl Message for Introduced {
     type Binding = monitor::Binding;
+    const MAX_WAITING: usize = 32;
 
     fn send(self, binding: &monitor::Binding) -> Sending<Self> {
         let Self { domain, peer, caller, socket, process } = self;
