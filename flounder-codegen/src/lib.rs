@@ -90,7 +90,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let messages = Messages::new(interface, &types, rt);
     let (visibility, name) = (&interface.visibility, &interface.name.rust);
     let attributes = &interface.attributes;
-    let doc = docs::of(&interface.docs, &docs::sentence(&interface.description));
+    let doc = docs::of(&interface.docs, &describe(interface));
     let (allow, import) = (allow(), rt.import());
     let types = types::items(&types, rt);
     let descriptor = descriptor::items(&messages);
@@ -109,6 +109,16 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
             #rpc
             #export
         }
+    }
+}
+
+/// What there is to say about an interface without a doc comment.
+fn describe(interface: &Interface) -> String {
+    let (name, description) = (&interface.name.idl, &interface.description);
+    if name == description {
+        format!("The interface `{name}`.")
+    } else {
+        docs::sentence(description)
     }
 }
 

@@ -73,8 +73,8 @@ impl<'m, 'a> Call<'m, 'a> {
             pub struct #name(#rt::ReplyToken);
 
             impl #name {
-                /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
-                /// copied, in its stead.
+                /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+                /// that no reply will come, and the error handler of this end why.
                 pub fn send(self, #parameters) {
                     #marshal
                     #send

@@ -1,4 +1,4 @@
-/// caps.
+/// The interface `caps`.
 #[allow(
     clippy::all,
     clippy::pedantic,
@@ -900,8 +900,8 @@ pub mod caps {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct ExchangeReply(__rt::ReplyToken);
     impl ExchangeReply {
-        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
-        /// copied, in its stead.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+        /// that no reply will come, and the error handler of this end why.
         pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
             let mut __words = [0u64; __REC_6.words];
             __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);

@@ -1,4 +1,4 @@
-/// rpcs.
+/// The interface `rpcs`.
 #[allow(
     clippy::all,
     clippy::pedantic,
@@ -715,8 +715,8 @@ pub mod rpcs {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct PingReply(__rt::ReplyToken);
     impl PingReply {
-        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
-        /// copied, in its stead.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+        /// that no reply will come, and the error handler of this end why.
         pub fn send(self) {
             let mut __words = [0u64; __REC_2.words];
             __rt::Encode::put(&self.0.id(), &mut __words, __REC_2.at[0]);
@@ -730,8 +730,8 @@ pub mod rpcs {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct OneReply(__rt::ReplyToken);
     impl OneReply {
-        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
-        /// copied, in its stead.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+        /// that no reply will come, and the error handler of this end why.
         pub fn send(self, s: &str) {
             if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
                 65536u32,
@@ -751,8 +751,8 @@ pub mod rpcs {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct ManyReply(__rt::ReplyToken);
     impl ManyReply {
-        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
-        /// copied, in its stead.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+        /// that no reply will come, and the error handler of this end why.
         pub fn send(self, found: &[Entry], data: &[u8], names: &[&str]) {
             if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
                 100u32,

@@ -139,7 +139,7 @@ pub mod geometry {
         }
     };
 }
-/// painter.
+/// The interface `painter`.
 #[allow(
     clippy::all,
     clippy::pedantic,

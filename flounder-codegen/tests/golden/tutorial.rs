@@ -738,8 +738,8 @@ pub mod test {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct TestrpcReply(__rt::ReplyToken);
     impl TestrpcReply {
-        /// Sends the reply. A caller learns of a value over its maximum, or of a capability that cannot be
-        /// copied, in its stead.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+        /// that no reply will come, and the error handler of this end why.
         pub fn send(self, result: u32) {
             let mut __words = [0u64; __REC_6.words];
             __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);

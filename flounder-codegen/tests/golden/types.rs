@@ -1,4 +1,4 @@
-/// types.
+/// The interface `types`.
 #[allow(
     clippy::all,
     clippy::pedantic,
