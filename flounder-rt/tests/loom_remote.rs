@@ -159,6 +159,8 @@ fn no_wake_up_of_a_sleeper_is_lost() {
 struct Host {
     fired: Mutex<Vec<u32>>,
     bell: Bell,
+    /// There is a bell only once somebody is about to block.
+    prepared: sync::AtomicBool,
 }
 
 impl Kernel<u32> for Host {
@@ -170,8 +172,15 @@ impl Kernel<u32> for Host {
         Ok(())
     }
 
+    fn prepare(&self) -> Result<(), Infallible> {
+        self.prepared.store(true, sync::Ordering::Release);
+        Ok(())
+    }
+
     fn ring(&self) {
-        self.bell.ring();
+        if self.prepared.load(sync::Ordering::Acquire) {
+            self.bell.ring();
+        }
     }
 }
 
@@ -182,7 +191,11 @@ struct Threads {
 
 impl Threads {
     fn new() -> Arc<Self> {
-        Arc::new(Self { crew: Crew::new(), host: Host::default() })
+        Self::looking_around_after(64)
+    }
+
+    fn looking_around_after(events: u32) -> Arc<Self> {
+        Arc::new(Self { crew: Crew::new(events), host: Host::default() })
     }
 
     fn give(&self, event: u32) {
@@ -292,5 +305,31 @@ fn everybody_who_is_called_comes() {
         stop.store(true, sync::Ordering::Relaxed);
         threads.crew.call(&threads.host);
         others.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+    });
+}
+
+#[test]
+fn a_thread_that_is_due_to_look_around_still_comes_when_called() {
+    model(Some(3), || {
+        let threads = Threads::looking_around_after(1);
+        let stop = Arc::new(sync::AtomicBool::new(false));
+        let other = {
+            let (threads, stop) = (Arc::clone(&threads), Arc::clone(&stop));
+            thread::spawn(move || {
+                loop {
+                    let round = threads.crew.round();
+                    if stop.load(sync::Ordering::Relaxed) {
+                        break;
+                    }
+                    let Ok(_) = threads.crew.take(&threads.host, Wait::Until(None), round);
+                }
+            })
+        };
+        threads.give(1);
+        // Taken from under the thread that polls, perhaps.
+        let Ok(_) = threads.crew.take(&threads.host, Wait::Not, threads.crew.round());
+        stop.store(true, sync::Ordering::Relaxed);
+        threads.crew.call(&threads.host);
+        other.join().expect("it does not panic");
     });
 }

@@ -17,9 +17,6 @@ use std::time::Instant;
 
 use crate::sync::{Condvar, Mutex};
 
-/// After this many events without polling, a thread polls although more are pending.
-const LOOK_AROUND: u32 = 64;
-
 /// What the thread that polls blocks in.
 pub(crate) trait Kernel<T> {
     /// Why it failed.
@@ -28,6 +25,9 @@ pub(crate) trait Kernel<T> {
     /// Adds what is there to `found`. If nothing is, blocks as `wait` says, until something is or the bell rings.
     /// Runs no user code.
     fn poll(&self, wait: Wait, found: &mut Vec<T>) -> Result<(), Self::Error>;
+
+    /// Called before each poll that may block: from here on, [`ring`](Self::ring) does what it says.
+    fn prepare(&self) -> Result<(), Self::Error>;
 
     /// Ends the poll that is under way, or the next one if there is none. Usable from any thread.
     fn ring(&self);
@@ -60,6 +60,8 @@ impl Wait {
 
 /// The threads that serve one waitset, and what is pending for them.
 pub(crate) struct Crew<T> {
+    /// After this many events without polling, a thread polls although more are pending.
+    look_around: u32,
     state: Mutex<State<T>>,
 }
 
@@ -90,8 +92,10 @@ enum Given<T> {
 }
 
 impl<T> Crew<T> {
-    pub(crate) fn new() -> Self {
+    /// One whose threads look at the kernel at least once in `look_around` events.
+    pub(crate) fn new(look_around: u32) -> Self {
         Self {
+            look_around,
             state: Mutex::new(State {
                 pending: VecDeque::new(),
                 waiting: VecDeque::new(),
@@ -154,9 +158,12 @@ impl<T> Crew<T> {
         let mut found = Vec::new();
         let mut polled = false;
         loop {
-            if state.polling || state.streak < LOOK_AROUND {
+            let look_around =
+                !state.polling && state.streak >= self.look_around && !state.pending.is_empty();
+            if !look_around {
                 if let Some(event) = state.pending.pop_front() {
-                    state.streak = state.streak.saturating_add(1);
+                    // Somebody who polls sees to the kernel.
+                    state.streak += u32::from(!state.polling);
                     state.leave();
                     return Ok(Some(event));
                 }
@@ -187,9 +194,16 @@ impl<T> Crew<T> {
                     }
                 }
             } else {
+                let wait = if state.pending.is_empty() { wait } else { Wait::Not };
+                // Under the lock: whoever sees that somebody polls must be able to ring.
+                if wait != Wait::Not
+                    && let Err(error) = kernel.prepare()
+                {
+                    state.leave();
+                    return Err(error);
+                }
                 state.polling = true;
                 state.streak = 0;
-                let wait = if state.pending.is_empty() { wait } else { Wait::Not };
                 drop(state);
                 let result = kernel.poll(wait, &mut found);
                 state = self.state.lock();

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::waitset::crew::{Crew, Kernel, Wait};
 use crate::waitset::sleeper::{Bell, Epoll, Found, Ready};
 use crate::waitset::timers::Timers;
-use crate::waitset::{ChannelState, DispatchError, EventError, Interest, Outcome};
+use crate::waitset::{ChannelState, DispatchError, EventError, Interest, LOOK_AROUND, Outcome};
 
 type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 
@@ -77,7 +77,7 @@ impl SharedWaitset {
     /// A new one. Costs no descriptor before a thread first blocks.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Inner { crew: Crew::new(), host: Host::default() }))
+        Self(Arc::new(Inner { crew: Crew::new(LOOK_AROUND), host: Host::default() }))
     }
 
     /// Runs `task` on one of the threads that dispatch.
@@ -229,7 +229,7 @@ impl fmt::Debug for SharedTimer {
 struct Host {
     timers: Mutex<Timers<Task>>,
     waiting: Mutex<Waiting>,
-    /// Made before a thread first blocks.
+    /// Made before a thread first blocks, and before it looks at the timers: one that is added later rings.
     ends: OnceLock<Ends>,
     /// Of the thread that polls; nobody else takes this lock.
     events: Mutex<Found>,
@@ -276,12 +276,7 @@ impl Kernel<Item> for Host {
     type Error = io::Error;
 
     fn poll(&self, wait: Wait, found: &mut Vec<Item>) -> io::Result<()> {
-        let ends = match wait {
-            Wait::Not => self.ends.get(),
-            // Before the timers are looked at: one that is added later rings.
-            Wait::Until(_) => Some(self.ends()?),
-        };
-        if let Some(ends) = ends {
+        if let Some(ends) = self.ends.get() {
             let timeout = match wait {
                 Wait::Not => Some(Duration::ZERO),
                 Wait::Until(deadline) => {
@@ -308,6 +303,10 @@ impl Kernel<Item> for Host {
             found.extend(core::iter::from_fn(|| timers.due(now)).map(Item::Task));
         }
         Ok(())
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        self.ends().map(drop)
     }
 
     fn ring(&self) {
