@@ -8,7 +8,7 @@
 //!                                                                any --error, teardown--> Closed
 //! ```
 //! A binding belongs to the thread of its waitset and costs no lock and no atomic operation. User code is called from
-//! [`Core::turn`] only, which runs from a waitset, with nothing borrowed: the receiver (handler and message) is taken
+//! `Core::turn` only, which runs from a waitset, with nothing borrowed: the receiver (handler and message) is taken
 //! out of the binding while it runs, so a nested dispatch finds the binding busy and passes it over.
 
 use core::cell::{Cell, RefCell};
@@ -351,7 +351,7 @@ impl Endpoint {
         *other.0.twin.borrow_mut() = Rc::downgrade(&self.0);
     }
 
-    /// What identifies the binding to [`Remote::peer_died`](crate::waitset::Remote::peer_died).
+    /// What identifies the binding to [`Wake::peer_died`](crate::notify::Wake::peer_died).
     #[must_use]
     pub fn token(&self) -> u64 {
         self.0.token.get()
@@ -462,6 +462,16 @@ impl Core {
                 let serial = io.stash(number, body, caps, cap_count, taken);
                 // The waitset looks at the channel when poked.
                 drop(io);
+                self.poke();
+                Ok(serial)
+            }
+            Err(error) if caps.len() < cap_count => {
+                // The channel had taken capabilities already: the message was accepted, and is lost.
+                io.accepted += 1;
+                io.lost = io.accepted;
+                let serial = io.lost;
+                drop(io);
+                self.untold.borrow_mut().push_back(error.into());
                 self.poke();
                 Ok(serial)
             }
