@@ -471,8 +471,10 @@ impl Core {
                 io.lost = io.accepted;
                 let serial = io.lost;
                 drop(io);
-                self.untold.borrow_mut().push_back(error.into());
-                self.poke();
+                if let TxError::CapsRefused(refusal) = self.send_failed(error) {
+                    self.untold.borrow_mut().push_back(BindingError::CapsRefused(refusal));
+                    self.poke();
+                }
                 Ok(serial)
             }
             Err(error) => {

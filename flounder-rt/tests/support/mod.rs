@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use flounder_rt::binding::{Deliver, Endpoint, Received};
 use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError, Readiness,
-    Recv,
+    CapRefusal, Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError,
+    Readiness, Recv,
 };
 use flounder_rt::interface::{ArgInfo, MessageInfo};
 use flounder_rt::wire::DecodeError;
@@ -25,6 +25,8 @@ pub struct Pipe {
     /// Messages that may be in flight.
     pub room: Cell<usize>,
     closed: Cell<bool>,
+    /// Whether capabilities are taken from the sender and then refused.
+    pub refuses_caps: Cell<bool>,
     /// What the receiver gets next instead of a message.
     pub fault: RefCell<Option<ChannelError>>,
 }
@@ -60,6 +62,9 @@ impl Channel for Fake {
         let mut words = vec![0; message.body.len()];
         message.body.reader(0).read(&mut words);
         let caps = std::mem::take(message.caps);
+        if self.out.refuses_caps.get() && !caps.is_empty() {
+            return Err(ChannelError::Caps(CapRefusal::Sender));
+        }
         self.out.queue.borrow_mut().push_back((message.number, words, caps));
         Ok(Progress::Done)
     }
