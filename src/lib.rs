@@ -1,4 +1,55 @@
-//! Typed message passing.
+//! Typed message passing between the threads and processes of one machine: Barrelfish's Flounder, reborn.
+//!
+//! An interface is declared with [`flounder!`], in Flounder's own language. It becomes a module with a `Binding` that sends
+//! its messages, a trait `Rx` that receives them, an `RpcClient`, and the functions `export` and `bind`. How the messages
+//! travel is chosen when a client binds: within a thread, through shared memory, or by the kernel ([`drivers`]).
+//!
+//! ```
+//! use flounder::{Peer, Waitset, flounder};
+//!
+//! flounder! {
+//!     interface counter "Counts" {
+//!         message add(uint32 amount);
+//!         rpc total(out uint64 total);
+//!     };
+//! }
+//!
+//! #[derive(Default)]
+//! struct Server { total: u64 }
+//!
+//! impl counter::Rx for Server {
+//!     fn add(&mut self, _: &counter::Binding, amount: u32) {
+//!         self.total += u64::from(amount);
+//!     }
+//!     fn total(&mut self, _: &counter::Binding, reply: counter::TotalReply) {
+//!         reply.send(self.total);
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let ws = Waitset::current();
+//! // A service; a process of its own would now give it a name, with `nameservice::register`, and dispatch for ever.
+//! let service = counter::export(&ws, |_: &Peer| Ok(Server::default())).start()?;
+//!
+//! // A client; it would get the reference with `nameservice::blocking_lookup`.
+//! let binding = counter::bind(service.iref(), &ws, counter::RxVtbl::default()).wait()?;
+//! binding.tx_add(40)?;
+//! binding.tx_add(2)?;
+//! let client = counter::RpcClient::new(&binding);
+//! assert_eq!(client.total()?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | wait for events, set timers, run futures | [`Waitset`] |
+//! | name a service, find one | [`nameservice`] |
+//! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
+//! | send file descriptors | [`Cap`], and [`monitor::policy`] for rules about them |
+//! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |
+//! | know what can go wrong | [`TxError`], [`RpcError`], [`BindError`], [`BindingError`] |
+//! | write a driver | [`channel`] |
 
 #![forbid(unsafe_code)]
 

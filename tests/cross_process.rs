@@ -171,6 +171,26 @@ fn a_thousand_bindings_that_came_and_went_leave_nothing() {
 }
 
 #[test]
+fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
+    for driver in ["lmp", "ump"] {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("export echo");
+        assert_eq!(client.ask(&format!("cycle {driver} echo 10")), "ok");
+        let shared = if driver == "ump" { "shared 2 " } else { "shared 0 " };
+        let before = [&mut server, &mut client].map(|actor| actor.settle(shared));
+        // Its thread is busy, whatever its monitor does.
+        server.tell("await nothing 1000");
+        assert_eq!(client.ask(&format!("bind-within 100 {driver} echo")), "error Deadline");
+        assert_eq!(server.answer("await"), "error Deadline");
+        server.settle(&before[0]);
+        client.settle(&before[1]);
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 10"), "ok");
+    }
+}
+
+#[test]
 fn a_process_at_its_descriptor_limit_recovers() {
     let cast = Cast::new();
     let (mut server, mut client) = (cast.actor(), cast.actor());

@@ -166,6 +166,13 @@ impl Stage {
                 Ok(iref) => self.bind(driver, iref),
                 Err(error) => answer::<(), _>(&Err(error)),
             },
+            ["bind-within", millis, driver, name] => {
+                let iref = nameservice::lookup(name).expect("it is registered");
+                let deadline = Duration::from_millis(millis.parse().expect("a number"));
+                let bind =
+                    echo::bind(iref, &self.waitset, Client).driver(driver).deadline(deadline);
+                bind.on_bound(|bound| answer(&bound.map(|b| b.driver()))).expect("it starts");
+            }
             ["bind-iref", driver, bits] => self.bind(driver, iref(bits)),
             ["bind-changed", driver, name] => {
                 let iref = nameservice::lookup(name).expect("it is registered");
@@ -261,11 +268,11 @@ impl Stage {
         }
         let me = Rc::clone(self);
         let task = async move {
-            for _ in 0..left {
+            for round in 0..left {
                 let bind = echo::bind(iref, &me.waitset, Client).driver(driver.as_str());
                 let binding = match bind.await {
                     Ok(binding) => binding,
-                    Err(error) => return answer::<(), _>(&Err(error)),
+                    Err(error) => return say(&format!("error in round {round}: {error:?}")),
                 };
                 let sum = echo::RpcClient::new(&binding).add_async(2, 3).await;
                 if sum.as_ref().ok() != Some(&5) {

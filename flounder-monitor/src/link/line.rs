@@ -197,6 +197,11 @@ impl Admission {
         self.connection
     }
 
+    /// Whether the client still waits.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.line.state.lock().admissions.get(&self.connection).copied().unwrap_or(false)
+    }
+
     /// The service has decided. `end` is its end, if there is one.
     pub(crate) fn decide(self, answer: Frame, end: Option<Notifier>) {
         let wanted = self.settle();

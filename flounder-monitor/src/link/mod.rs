@@ -300,6 +300,9 @@ fn admit_here(
     offer: Terms,
     admission: Admission,
 ) {
+    if !admission.is_wanted() {
+        return;
+    }
     let connection = admission.connection();
     let link = Arc::clone(admission.line()) as Arc<dyn Link>;
     let admitted = waitset.admit(key, client, |end| {
