@@ -5,6 +5,7 @@ mod support;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use support::{Actor, Cast};
 
@@ -171,14 +172,9 @@ fn nonsense_from_a_stranger_harms_nobody() {
     let cast = Cast::new();
     let (mut root, _server, mut client) = trio(&cast);
     let before = root.descriptors();
-    let address = SocketAddrUnix::new(cast.dir().join("root.sock")).expect("it is short");
     let mut silent: Vec<OwnedFd> = Vec::new();
     for round in 0..100_u64 {
-        let flags = SocketFlags::CLOEXEC;
-        let socket =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
-        let socket = socket.expect("a socket");
-        rustix::net::connect(&socket, &address).expect("the root listens");
+        let socket = connect(&cast);
         let nonsense: Vec<u8> = (0..round * 8).map(|i| (i * round) as u8).collect();
         // The root may have hung up already.
         let _ = rustix::net::send(&socket, &nonsense, SendFlags::NOSIGNAL);
@@ -199,6 +195,11 @@ fn a_root_without_descriptors_says_no_and_recovers() {
     let (mut root, _server, mut client) = trio(&cast);
     client.must("bind ump echo");
     root.must("hoard 0");
+    // Whoever comes is hung up on, with the descriptor that the root had put aside.
+    let stranger = connect(&cast);
+    let mut hung_up = [PollFd::new(&stranger, PollFlags::IN)];
+    let patience = Timespec { tv_sec: 5, tv_nsec: 0 };
+    assert_eq!(poll(&mut hung_up, Some(&patience)), Ok(1), "the root left a domain waiting");
     let mut late = cast.actor();
     let refused = late.ask("await echo 300");
     assert_eq!(refused, "error Deadline");
@@ -223,4 +224,14 @@ fn a_directory_that_is_open_to_others_is_refused_with_advice() {
     actor.must(&format!("bind-iref any {iref}"));
     std::fs::set_permissions(cast.dir(), mode(0o700)).expect("chmod");
     assert_eq!(actor.ask("list"), "[]", "it is tried again");
+}
+
+/// A connection to the root, from somebody who has not said anything yet.
+fn connect(cast: &Cast) -> OwnedFd {
+    let address = SocketAddrUnix::new(cast.dir().join("root.sock")).expect("it is short");
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+    let socket = socket.expect("a socket");
+    rustix::net::connect(&socket, &address).expect("the root listens");
+    socket
 }

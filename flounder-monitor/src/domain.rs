@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::promise::{Promise, promise};
+use crate::sys;
 
 /// Its stack: it runs handlers of ours, and policies.
 const STACK: usize = 512 << 10;
@@ -72,6 +74,7 @@ fn start() -> Result<Started, MonitorError> {
 }
 
 fn run(ready: Promise<Result<Arc<Remote>, MonitorError>>) {
+    sys::block_signals();
     let waitset = Waitset::new();
     // Nothing here is worth a busy wait.
     waitset.set_spin(Duration::ZERO);
@@ -81,14 +84,16 @@ fn run(ready: Promise<Result<Arc<Remote>, MonitorError>>) {
     Monitor::install(&waitset);
     ready.keep(Ok(waitset.remote()));
     loop {
-        match waitset.dispatch() {
-            Ok(()) => {}
-            Err(DispatchError::Os(error)) => {
+        // A mistake of ours costs the task that made it, not every binding of the process.
+        match catch_unwind(AssertUnwindSafe(|| waitset.dispatch())) {
+            Ok(Ok(())) => {}
+            Ok(Err(DispatchError::Os(error))) => {
                 // The kernel is out of memory for a moment: a monitor does not die of it.
                 tracing::error!(%error, "the monitor cannot wait");
                 thread::sleep(Duration::from_millis(10));
             }
-            Err(error) => tracing::error!(%error, "a task of the monitor failed"),
+            Ok(Err(error)) => tracing::error!(%error, "a task of the monitor failed"),
+            Err(_) => tracing::error!("a task of the monitor panicked"),
         }
     }
 }

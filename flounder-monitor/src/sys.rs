@@ -1,4 +1,5 @@
-//! System calls that no safe crate has: the pidfd of a socket's peer, and what happens at the end of the process.
+//! System calls that no safe crate has: the pidfd of a socket's peer, the signals of a thread, and what happens at the end
+//! of the process.
 
 #![allow(unsafe_code)]
 //! # Safety
@@ -7,6 +8,8 @@
 //! registers with libc are static functions that make one system call each, so they are safe in a forked child of a
 //! process with threads and after `main`.
 
+use core::mem::MaybeUninit;
+use core::ptr;
 use core::sync::atomic::{AtomicI32, Ordering};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -65,6 +68,19 @@ pub(crate) fn hold(directory: OwnedFd) {
     // SYNC held: the number is all that is published; it is swapped out by one thread only.
     let before = HELD.swap(directory.into_raw_fd(), Ordering::AcqRel);
     debug_assert_eq!(before, -1, "a process becomes root once");
+}
+
+/// Blocks all signals in the calling thread: those of the process go to threads of the program, which expects them there.
+pub(crate) fn block_signals() {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY:
+    // * The pointer is to memory of the right type and size, which the call fills and keeps no pointer to.
+    if unsafe { libc::sigfillset(all.as_mut_ptr()) } != 0 {
+        return;
+    }
+    // SAFETY:
+    // * The set was filled by the call above; where the old mask would go is null, which means nowhere.
+    let _ = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), ptr::null_mut()) };
 }
 
 extern "C" fn leave() {
