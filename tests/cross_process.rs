@@ -180,9 +180,10 @@ fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
         let shared = if driver == "ump" { "shared 2 " } else { "shared 0 " };
         let before = [&mut server, &mut client].map(|actor| actor.settle(shared));
         // Its thread is busy, whatever its monitor does.
-        server.tell("await nothing 1000");
+        server.tell("busy 1000");
+        server.event("busy");
         assert_eq!(client.ask(&format!("bind-within 100 {driver} echo")), "error Deadline");
-        assert_eq!(server.answer("await"), "error Deadline");
+        assert_eq!(server.answer("busy"), "error Deadline");
         server.settle(&before[0]);
         client.settle(&before[1]);
         client.must(&format!("bind {driver} echo"));

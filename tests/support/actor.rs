@@ -152,6 +152,10 @@ impl Stage {
                 let found = nameservice::blocking_lookup_deadline(name, deadline);
                 answer(&found.map(Iref::to_bits));
             }
+            ["busy", millis] => {
+                tell("busy");
+                self.obey(&format!("await nobody {millis}"));
+            }
             ["await-async", name] => {
                 let found = self.waitset.block_on(nameservice::blocking_lookup_async(name));
                 answer(&found.expect("no callback fails").map(|found| found.iref.to_bits()));
