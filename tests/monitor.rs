@@ -211,6 +211,39 @@ fn a_root_without_descriptors_says_no_and_recovers() {
 }
 
 #[test]
+fn a_service_without_descriptors_comes_back_by_itself_after_the_root() {
+    let cast = Cast::new();
+    let (mut root, mut server, mut client) = trio(&cast);
+    client.must("list");
+    server.must("hoard 0");
+    root.kill();
+    // The client is the root now.
+    client.must("list");
+    server.must("release");
+    client.must("await echo 10000");
+    client.must("bind ump echo");
+    assert_eq!(client.ask("talk 100"), "ok");
+}
+
+#[test]
+fn a_service_comes_back_by_itself_when_the_directory_is_mended() {
+    use std::os::unix::fs::PermissionsExt;
+    let cast = Cast::new();
+    let (mut root, _server, _client) = trio(&cast);
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(cast.dir(), mode).expect("chmod");
+    };
+    mode(0o777);
+    root.kill();
+    let mut late = cast.actor();
+    assert!(late.ask("list").contains("Mode"));
+    mode(0o700);
+    late.must("await echo 10000");
+    late.must("bind ump echo");
+}
+
+#[test]
 fn a_directory_that_is_open_to_others_is_refused_with_advice() {
     use std::os::unix::fs::PermissionsExt;
     let cast = Cast::new();

@@ -21,7 +21,7 @@ use rustix::net::sockopt::socket_peercred;
 
 use crate::death::DeathWatch;
 use crate::election;
-use crate::error::MonitorError;
+use crate::error::{DirProblem, MonitorError};
 use crate::link::Introduction;
 use crate::monitor::Monitor;
 use crate::outbox::{Message, Outbox, Sending};
@@ -33,6 +33,9 @@ use crate::wait::{sleep, within};
 /// Between two attempts to join, at first; each is twice as long as the one before, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two attempts that only a change of the system can make succeed, for the sake of what is published.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A root that takes longer than this to answer the first call is not one.
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
@@ -90,8 +93,11 @@ enum Setback {
 impl From<MonitorError> for Setback {
     fn from(error: MonitorError) -> Self {
         match error {
-            MonitorError::Os { what, errno } if is_shortage(errno) => {
-                tracing::warn!(what, errno, "the monitor is short of something and tries again");
+            MonitorError::Os { errno, .. }
+            | MonitorError::RuntimeDir { why: DirProblem::Os(errno), .. }
+                if is_shortage(errno) =>
+            {
+                tracing::debug!(%error, "the monitor is short of something and tries again");
                 Self::Again
             }
             error => Self::Final(error),
@@ -125,11 +131,21 @@ impl Monitor {
                     Err(Setback::Final(error)) => {
                         tracing::warn!(%error, "the monitor cannot join");
                         me.set_status(Status::Failed(error));
-                        let joining = || matches!(*me.status.borrow(), Status::Joining);
-                        me.changed.until(|| joining().then_some(())).await;
+                        me.until_worth_a_try().await;
                     }
                 }
             }
+        }
+    }
+
+    /// Waits until somebody asks; if something is published here that others may look for, not for long.
+    async fn until_worth_a_try(&self) {
+        let joining = || matches!(*self.status.borrow(), Status::Joining);
+        let asked = self.changed.until(|| joining().then_some(()));
+        if self.published.borrow().is_empty() {
+            asked.await;
+        } else if within(&self.waitset, RETRY, asked).await.is_none() {
+            self.set_status(Status::Joining);
         }
     }
 

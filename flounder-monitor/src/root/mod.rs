@@ -8,7 +8,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use flounder_drivers::lmp;
@@ -41,7 +41,7 @@ const BURST: usize = 16;
 const PAUSE: Duration = Duration::from_millis(10);
 
 thread_local! {
-    static HERE: RefCell<Weak<Root>> = const { RefCell::new(Weak::new()) };
+    static HERE: RefCell<Option<Rc<Root>>> = const { RefCell::new(None) };
 }
 
 /// The root monitor.
@@ -117,14 +117,14 @@ impl Root {
             names: RefCell::new(Names::new()),
             reserve: RefCell::new(None),
         });
-        HERE.with(|here| here.replace(Rc::downgrade(&root)));
+        HERE.with(|here| here.replace(Some(Rc::clone(&root))));
         root.refill(&listener);
         root.listen(Rc::new(listener));
     }
 
     /// The root of this thread.
     fn here() -> Option<Rc<Self>> {
-        HERE.with(|here| here.borrow().upgrade())
+        HERE.with(|here| here.borrow().clone())
     }
 
     /// Accepts domains whenever there are some.
