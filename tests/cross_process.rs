@@ -61,17 +61,25 @@ fn a_service_is_found_by_its_reference_alone() {
 }
 
 #[test]
-fn both_processes_serve_and_bind_over_one_link() {
-    let cast = Cast::new();
-    let (mut one, mut other) = (cast.actor(), cast.actor());
-    one.must("export one");
-    other.must("export other");
-    one.tell("bind ump other");
-    other.tell("bind ump one");
-    assert!(one.answer("bind").contains("ump"));
-    assert!(other.answer("bind").contains("ump"));
-    assert_eq!(one.ask("talk 200"), "ok");
-    assert_eq!(other.ask("talk 200"), "ok");
+fn two_that_bind_to_each_other_at_once_have_one_link() {
+    for _ in 0..10 {
+        let cast = Cast::new();
+        let (mut root, mut one, mut other) = (cast.actor(), cast.actor(), cast.actor());
+        root.must("list");
+        let first = one.must("export one");
+        let second = other.must("export other");
+        one.tell(&format!("bind-iref lmp {second}"));
+        other.tell(&format!("bind-iref lmp {first}"));
+        assert!(one.answer("bind").contains("lmp"));
+        assert!(other.answer("bind").contains("lmp"));
+        assert_eq!(one.ask("talk 50"), "ok");
+        assert_eq!(other.ask("talk 50"), "ok");
+        one.must("unbind");
+        other.must("unbind");
+        // The connection to the root, and the link.
+        one.settle("sockets 2 ");
+        other.settle("sockets 2 ");
+    }
 }
 
 #[test]
