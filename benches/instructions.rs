@@ -1,0 +1,194 @@
+//! What `ci/instructions.sh` counts: the instructions of one message, through generated stubs and a waitset.
+//!
+//! Counts say what changed, to the instruction and on any machine, where times on a busy one say nothing. Both ends live in
+//! one thread, so that the work of each is all there is to count; what the transfer of a cache line costs is measured
+//! elsewhere. `instructions CASE` runs one case and prints how many units of work each part of it did; `instructions`
+//! alone runs all of them.
+
+use core::cell::Cell;
+use core::hint::black_box;
+use std::rc::Rc;
+
+use flounder::Waitset;
+use flounder::drivers::{loopback::Loopback, ump::Ump};
+use flounder_rt::channel::{Channel, Connector, End};
+use flounder_rt::notify::Notifier;
+
+flounder::flounder! {
+    interface work "What is counted" {
+        message ping(uint64 a);
+        message note(uint8 b[n, 1048576]);
+    };
+}
+
+/// Messages of one batch.
+const BATCH: usize = 200;
+/// Batches of small messages.
+const BATCHES: usize = 500;
+/// Batches before: buffers grow, lazy bindings are made.
+const WARM_UP: usize = 3;
+
+/// Large messages of one case.
+const LARGE: usize = 50;
+/// Bytes that fit in a line with their length, and in three quarters of a ring of the default size.
+const SMALL_NOTE: usize = 48;
+const RING_NOTE: usize = 40 << 10;
+/// Bytes that do not fit in the ring.
+const LONG_NOTE: usize = 1 << 20;
+
+/// Words of payload in a line.
+const LINE: usize = 7;
+
+fn main() {
+    let cases = ["ump-ping", "ump-note", "ump-large", "ump-long", "loopback-ping"];
+    let wanted = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
+    for case in cases {
+        if wanted.as_deref().is_none_or(|wanted| wanted == case) {
+            println!("{case} {}", run(case));
+        }
+    }
+}
+
+/// Runs a case and gives the units of work it did: messages, or lines where the messages have many.
+fn run(case: &str) -> usize {
+    let driver: &dyn Connector = if case.starts_with("loopback") { &Loopback } else { &Ump };
+    let ends = Ends::over(driver);
+    match case {
+        "ump-note" => {
+            let note = [7; SMALL_NOTE];
+            for _ in 0..WARM_UP + BATCHES {
+                send_notes(&ends.client, &note, BATCH);
+                receive_batch(&ends.served, BATCH);
+            }
+            ends.finish((WARM_UP + BATCHES) * BATCH)
+        }
+        "ump-large" => {
+            let note = vec![7; RING_NOTE];
+            for _ in 0..LARGE {
+                send_notes(&ends.client, &note, 1);
+                receive_until(&ends, 1);
+            }
+            ends.finish(LARGE) * lines(RING_NOTE)
+        }
+        "ump-long" => {
+            let note = vec![7; LONG_NOTE];
+            for _ in 0..LARGE {
+                exchange(&ends, &note);
+            }
+            ends.finish(LARGE) * lines(LONG_NOTE)
+        }
+        _ => {
+            for _ in 0..WARM_UP + BATCHES {
+                // A loopback queue has 64 places.
+                for _ in 0..BATCH / 50 {
+                    send_batch(&ends.client, 50);
+                    receive_batch(&ends.served, 50);
+                }
+            }
+            ends.finish((WARM_UP + BATCHES) * BATCH)
+        }
+    }
+}
+
+/// Lines of a message of so many bytes: its length and theirs each take a word more.
+fn lines(bytes: usize) -> usize {
+    (2 + bytes / 8).div_ceil(LINE)
+}
+
+#[inline(never)]
+fn send_batch(binding: &work::Binding, count: usize) {
+    for message in 0..count {
+        binding.tx_ping(black_box(message as u64)).expect("there is room");
+    }
+}
+
+#[inline(never)]
+fn send_notes(binding: &work::Binding, note: &[u8], count: usize) {
+    for _ in 0..count {
+        binding.tx_note(black_box(note)).expect("there is room");
+    }
+}
+
+#[inline(never)]
+fn receive_batch(waitset: &Waitset, count: usize) {
+    for _ in 0..count {
+        waitset.dispatch().expect("the waitset works");
+    }
+}
+
+#[inline(never)]
+fn receive_until(ends: &Ends, count: usize) {
+    let target = ends.received.get() + count;
+    while ends.received.get() < target {
+        ends.served.dispatch().expect("the waitset works");
+    }
+}
+
+/// Sends and receives a message that does not fit in the ring, both ends by turns.
+#[inline(never)]
+fn exchange(ends: &Ends, note: &[u8]) {
+    let target = ends.received.get() + 1;
+    ends.client.tx_note(note).expect("there is room");
+    while ends.received.get() < target {
+        ends.sending.try_dispatch().expect("the waitset works");
+        ends.served.try_dispatch().expect("the waitset works");
+    }
+}
+
+/// Two ends of a channel in this thread, with a waitset each, or both with one where the driver wants that.
+struct Ends {
+    client: work::Binding,
+    _service: work::Binding,
+    sending: Waitset,
+    served: Waitset,
+    received: Rc<Cell<usize>>,
+}
+
+struct Count(Rc<Cell<usize>>);
+
+impl work::Rx for Count {
+    fn ping(&mut self, _binding: &work::Binding, a: u64) {
+        black_box(a);
+        self.0.set(self.0.get() + 1);
+    }
+
+    fn note(&mut self, _binding: &work::Binding, b: &[u8]) {
+        black_box(b);
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+impl Ends {
+    fn over(driver: &dyn Connector) -> Self {
+        let served = Waitset::new();
+        let (sending, [client, service]) = match driver.pair(&end(), &end()) {
+            Ok((client, service)) => (Waitset::new(), [client as Box<dyn Channel>, service]),
+            Err(_) => {
+                let (client, service) =
+                    driver.pair_local(&end(), &end()).expect("it reaches its own thread");
+                (served.clone(), [client, service])
+            }
+        };
+        let received = Rc::new(Cell::new(0));
+        let attach = |channel, waitset| {
+            work::Binding::attach(channel, waitset, Count(Rc::clone(&received)))
+                .expect("no descriptor is needed")
+        };
+        Self {
+            client: attach(client, &sending),
+            _service: attach(service, &served),
+            sending,
+            served,
+            received,
+        }
+    }
+
+    fn finish(&self, count: usize) -> usize {
+        assert_eq!(self.received.get(), count, "every message is received, once");
+        count
+    }
+}
+
+fn end() -> End {
+    End { notifier: Notifier::new(), connection: 0, buffer: 0 }
+}
