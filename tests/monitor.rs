@@ -2,11 +2,15 @@
 
 mod support;
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use flounder::{Cap, Iref};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::SendFlags;
+use support::stranger::protocol::{intermon, monitor};
+use support::stranger::{Stranger, connect};
 use support::{Actor, Cast};
 
 #[test]
@@ -259,12 +263,99 @@ fn a_directory_that_is_open_to_others_is_refused_with_advice() {
     assert_eq!(actor.ask("list"), "[]", "it is tried again");
 }
 
-/// A connection to the root, from somebody who has not said anything yet.
-fn connect(cast: &Cast) -> OwnedFd {
-    let address = SocketAddrUnix::new(cast.dir().join("root.sock")).expect("it is short");
-    let flags = SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
-    let socket = socket.expect("a socket");
-    rustix::net::connect(&socket, &address).expect("the root listens");
-    socket
+#[test]
+fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() {
+    let cast = Cast::new();
+    let (_root, mut server, mut client) = trio(&cast);
+    let iref = server.must("export other");
+    client.must("bind ump echo");
+    let before = server.descriptors();
+    let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not zero");
+    let stranger = Stranger::join(&cast, 77);
+    let null = || Cap::from(File::open("/dev/null").expect("null"));
+    let send = "it can be sent";
+    let breaches: [&dyn Fn(&intermon::Binding); 8] = [
+        // A capability that nothing announced, and the news of one.
+        &|link| _ = link.tx_cap(null()).expect(send),
+        &|link| _ = link.tx_no_cap(4).expect(send),
+        // Too many announced; and something else in their place.
+        &|link| _ = link.tx_cap_send(0, 1, 65).expect(send),
+        &|link| {
+            link.tx_cap_send(0, 1, 2).expect(send);
+            link.tx_cap(null()).expect(send);
+            link.tx_closed(0).expect(send);
+        },
+        // Connections of the other's half.
+        &|link| _ = link.tx_bind_request(1, iref, 0, 0, 0, "lmp", &[], 0).expect(send),
+        &|link| _ = link.tx_closed(1).expect(send),
+        &|link| _ = link.tx_bound(0, &[], 0).expect(send),
+        &|link| _ = link.tx_refused(2, intermon::Refusal::NoService, 0, "", &[]).expect(send),
+    ];
+    for (number, breach) in breaches.iter().enumerate() {
+        let link = stranger.link(iref);
+        breach(&link.binding);
+        assert_eq!(link.end(), "Closed", "breach {number}");
+    }
+    assert_eq!(client.ask("talk 100"), "ok");
+    drop(stranger);
+    server.settle_at(before);
+}
+
+#[test]
+fn bad_requests_are_refused_each_for_its_reason() {
+    let cast = Cast::new();
+    let (_root, mut server, _client) = trio(&cast);
+    let iref = server.must("export other");
+    let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not zero");
+    let nobody = Iref::from_bits(1).expect("not zero");
+    let stranger = Stranger::join(&cast, 77);
+    let link = stranger.link(iref);
+    let ask = |connection, iref, driver: &str, words: &[u64], caps: u32| {
+        let sent = link.binding.tx_bind_request(connection, iref, 0, 0, 0, driver, words, caps);
+        sent.expect("it can be sent");
+        for _ in 0..caps {
+            let null = Cap::from(File::open("/dev/null").expect("null"));
+            link.binding.tx_cap(null).expect("it can be sent");
+        }
+        link.hear()
+    };
+    assert_eq!(ask(0, nobody, "lmp", &[1], 1), "refused 0 NoService 0");
+    // The link is there by now.
+    let before = server.descriptors();
+    assert_eq!(ask(2, iref, "pigeon", &[1], 1), "refused 2 Reach 0");
+    // The interface is compared before anything is looked at.
+    assert_eq!(ask(4, iref, "lmp", &[1], 64), "refused 4 Interface 0");
+    // Capabilities for nobody are closed, and nothing is said.
+    link.binding.tx_cap_send(6, 1, 1).expect("it can be sent");
+    link.binding.tx_cap(Cap::from(File::open("/dev/null").expect("null"))).expect("it can be sent");
+    link.binding.tx_closed(8).expect("it can be sent");
+    // The sender had no descriptor for what it offers.
+    link.binding.tx_bind_request(10, iref, 0, 0, 0, "lmp", &[1], 1).expect("it can be sent");
+    link.binding.tx_no_cap(3).expect("it can be sent");
+    let errno = rustix::io::Errno::MFILE.raw_os_error();
+    assert_eq!(link.hear(), format!("refused 10 System {errno}"));
+    server.settle_at(before);
+}
+
+#[test]
+fn the_root_turns_liars_away() {
+    let cast = Cast::new();
+    let (_root, mut server, _client) = trio(&cast);
+    let bits = server.must("export other");
+    let iref = Iref::from_bits(bits.parse().expect("a number")).expect("not zero");
+    let (one, other) = (Stranger::join(&cast, 77), Stranger::join(&cast, 78));
+    let verdict = other.root().hello(1, 77).expect("the root answers");
+    assert_eq!(verdict, monitor::Verdict::Duplicate, "the number is another's");
+    let verdict = one.root().publish(iref, "echo", 0, 0).expect("the root answers");
+    assert_eq!(verdict, monitor::Verdict::Duplicate, "the service is another's");
+    let (verdict, _) = one.root().register("mine", iref).expect("the root answers");
+    assert_eq!(verdict, monitor::Verdict::Unknown, "the service is another's");
+    let verdict = one.root().introduce(77).expect("the root answers");
+    assert_eq!(verdict, monitor::Verdict::Unknown, "it is itself");
+    let null = || Cap::from(File::open("/dev/null").expect("null"));
+    let binding = one.root().binding();
+    binding.tx_introduced(1, 1, 0, 0, false, null(), null()).expect("it can be sent");
+    one.root().lookup("echo").expect_err("who plays the root is hung up on");
+    let (verdict, ..) = other.root().lookup("echo").expect("the root answers");
+    assert_eq!(verdict, monitor::Verdict::Ok);
 }

@@ -10,7 +10,13 @@ use flounder_rt::waitset::{Remote, Watched};
 
 /// Watches one process for as long as it is kept. When the process dies, a task is posted to the monitor's waitset, once.
 pub(crate) struct DeathWatch {
-    process: OwnedFd,
+    waitset: Waitset,
+    watched: Arc<dyn Watched>,
+    process: Arc<Process>,
+}
+
+struct Process {
+    fd: OwnedFd,
     remote: Arc<Remote>,
     told: AtomicBool,
     tell: Box<Tell>,
@@ -24,22 +30,30 @@ impl DeathWatch {
         waitset: &Waitset,
         process: OwnedFd,
         tell: impl Fn(&Arc<Remote>) + Send + Sync + 'static,
-    ) -> io::Result<Arc<Self>> {
+    ) -> io::Result<Self> {
         let (remote, told) = (waitset.remote(), AtomicBool::new(false));
-        let watch = Arc::new(Self { process, remote, told, tell: Box::new(tell) });
-        waitset.watch(&(Arc::clone(&watch) as Arc<dyn Watched>))?;
-        Ok(watch)
+        let process = Arc::new(Process { fd: process, remote, told, tell: Box::new(tell) });
+        let watched = Arc::clone(&process) as Arc<dyn Watched>;
+        waitset.watch(&watched)?;
+        Ok(Self { waitset: waitset.clone(), watched, process })
     }
 
     /// The pidfd.
-    pub(crate) const fn process(&self) -> &OwnedFd {
-        &self.process
+    pub(crate) fn process(&self) -> &OwnedFd {
+        &self.process.fd
     }
 }
 
-impl Watched for DeathWatch {
+impl Drop for DeathWatch {
+    /// Pidfds are passed on: the root has a copy, and the next link to the process may bring another one under this number.
+    fn drop(&mut self) {
+        self.waitset.unwatch(&self.watched);
+    }
+}
+
+impl Watched for Process {
     fn fd(&self) -> BorrowedFd<'_> {
-        self.process.as_fd()
+        self.fd.as_fd()
     }
 
     /// The pidfd stays readable, so this is called until the watch is dropped, by what was posted.

@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod actor;
+pub mod stranger;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;

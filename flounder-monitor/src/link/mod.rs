@@ -60,7 +60,8 @@ pub(crate) struct PeerLink {
     /// Clients of this domain that wait for an answer.
     waiting: RefCell<HashMap<u64, Promise<Answer>>>,
     assembly: RefCell<Assembly<Head>>,
-    _death: Arc<DeathWatch>,
+    /// Until the link ends.
+    death: Cell<Option<DeathWatch>>,
 }
 
 /// What capabilities follow.
@@ -112,7 +113,7 @@ impl PeerLink {
             begun: Cell::new(0),
             waiting: RefCell::default(),
             assembly: RefCell::new(Assembly::Idle),
-            _death: death,
+            death: Cell::new(Some(death)),
         }))
     }
 
@@ -172,6 +173,8 @@ impl PeerLink {
     /// The link is no more.
     pub(crate) fn end(&self) {
         self.outbox.binding().teardown();
+        // Before the next link to the same process brings another copy of its pidfd.
+        drop(self.death.take());
         let waiting = self.waiting.take();
         drop(waiting);
         self.line.end();

@@ -11,7 +11,6 @@ use core::cell::Cell;
 use core::time::Duration;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
@@ -56,7 +55,7 @@ pub(super) struct Membership {
     pub(super) client: monitor::RpcClient,
     pub(super) notices: Rc<Outbox<Notice>>,
     ended: Rc<Cell<bool>>,
-    _death: Arc<DeathWatch>,
+    _death: DeathWatch,
 }
 
 /// What the root is told without being asked for an answer.
@@ -125,6 +124,8 @@ impl Monitor {
                         me.set_status(Status::Joining);
                     }
                     Err(Setback::Again) => {
+                        // Those who gave up meanwhile are forgotten.
+                        me.changed.raise();
                         sleep(&me.waitset, pause).await;
                         pause = (pause * 2).min(LONGEST_PAUSE);
                     }

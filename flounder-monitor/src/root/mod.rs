@@ -9,7 +9,6 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
@@ -65,7 +64,7 @@ struct Domain {
     peer: Peer,
     outbox: Rc<Outbox<Introduced>>,
     services: RefCell<HashSet<Iref>>,
-    death: Arc<DeathWatch>,
+    death: DeathWatch,
 }
 
 struct Service {

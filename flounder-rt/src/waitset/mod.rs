@@ -330,6 +330,15 @@ impl Waitset {
         self.with_sleeper(|sleeper| sleeper.watch(watched))
     }
 
+    /// Stops watching it. Dropping it does, too, unless another process has a copy of the descriptor: the kernel forgets a
+    /// descriptor with its last copy, and until then would refuse to watch another copy under the same number.
+    pub fn unwatch(&self, watched: &Arc<dyn Watched>) {
+        // Nothing is made for it: what was never watched has no sleeper.
+        if let Some(sleeper) = &mut *self.0.sleeper.borrow_mut() {
+            sleeper.unwatch(watched);
+        }
+    }
+
     /// Whether the two are the same waitset.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {

@@ -171,6 +171,15 @@ impl Sleeper {
         Ok(())
     }
 
+    /// Stops that, while the descriptor is still open.
+    pub(crate) fn unwatch(&mut self, watched: &Arc<dyn Watched>) {
+        let before = self.watched.len();
+        self.watched.retain(|_, other| !core::ptr::addr_eq(other.as_ptr(), Arc::as_ptr(watched)));
+        if self.watched.len() < before {
+            self.epoll.remove(watched.fd());
+        }
+    }
+
     pub(crate) fn watched(&self, id: u64) -> Option<Arc<dyn Watched>> {
         self.watched.get(&id)?.upgrade()
     }

@@ -1,0 +1,112 @@
+//! A domain that is no monitor: it speaks the protocols of monitors by hand, and says what no monitor says.
+
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Instant;
+
+use flounder::drivers::lmp;
+use flounder::{Cap, Iref, Waitset};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::{Cast, PATIENCE};
+
+pub mod protocol {
+    flounder::flounder! { file = "flounder-monitor/src/if/monitor.if"; }
+    flounder::flounder! { file = "flounder-monitor/src/if/intermon.if"; }
+}
+
+use protocol::{intermon, monitor};
+
+/// A connection to the root, from somebody who has not said anything yet.
+pub fn connect(cast: &Cast) -> OwnedFd {
+    let address = SocketAddrUnix::new(cast.dir().join("root.sock")).expect("it is short");
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+    let socket = socket.expect("a socket");
+    rustix::net::connect(&socket, &address).expect("the root listens");
+    socket
+}
+
+/// A member of the host.
+pub struct Stranger {
+    waitset: Waitset,
+    root: monitor::RpcClient,
+    introduced: Rc<RefCell<Option<(OwnedFd, bool)>>>,
+}
+
+impl Stranger {
+    pub fn join(cast: &Cast, number: u64) -> Self {
+        let (waitset, introduced) = (Waitset::new(), Rc::new(RefCell::new(None)));
+        let theirs = Rc::clone(&introduced);
+        let rx = monitor::RxVtbl {
+            introduced: Some(Box::new(move |_, _, _, _, _, caller, socket: Cap, _| {
+                theirs.replace(Some((socket.into(), caller)));
+            })),
+            ..Default::default()
+        };
+        let channel = lmp::over(connect(cast)).expect("it is a socket");
+        let root = monitor::Binding::attach(channel, &waitset, rx).expect("it can be watched");
+        let root = monitor::RpcClient::new(&root);
+        assert_eq!(root.hello(1, number).expect("the root answers"), monitor::Verdict::Ok);
+        Self { waitset, root, introduced }
+    }
+
+    pub fn root(&self) -> &monitor::RpcClient {
+        &self.root
+    }
+
+    /// A link to the domain of a service.
+    pub fn link(&self, iref: Iref) -> Link {
+        let (verdict, domain) = self.root.find(iref).expect("the root answers");
+        assert_eq!(verdict, monitor::Verdict::Ok);
+        let verdict = self.root.introduce(domain).expect("the root answers");
+        assert_eq!(verdict, monitor::Verdict::Ok);
+        let (socket, caller) = self.introduced.take().expect("it comes before the reply");
+        assert!(caller, "it asked for the link");
+        let (heard, ended) = (Heard::default(), Heard::default());
+        let (theirs, end) = (Rc::clone(&heard), Rc::clone(&ended));
+        let rx = intermon::RxVtbl {
+            refused: Some(Box::new(move |_, connection, why, code, _, _| {
+                theirs.borrow_mut().push(format!("refused {connection} {why:?} {code}"));
+            })),
+            error: Some(Box::new(move |_, error| {
+                end.borrow_mut().push(format!("{error:?}"));
+            })),
+            ..Default::default()
+        };
+        let channel = lmp::over(socket).expect("it is a socket");
+        let binding =
+            intermon::Binding::attach(channel, &self.waitset, rx).expect("it can be watched");
+        Link { waitset: self.waitset.clone(), binding, heard, ended }
+    }
+}
+
+type Heard = Rc<RefCell<Vec<String>>>;
+
+/// One end of a link.
+pub struct Link {
+    waitset: Waitset,
+    pub binding: intermon::Binding,
+    heard: Heard,
+    ended: Heard,
+}
+
+impl Link {
+    /// What the other monitor says next.
+    pub fn hear(&self) -> String {
+        self.wait_for(&self.heard)
+    }
+
+    /// How the link ends.
+    pub fn end(&self) -> String {
+        self.wait_for(&self.ended)
+    }
+
+    fn wait_for(&self, heard: &Heard) -> String {
+        let deadline = Some(Instant::now() + PATIENCE);
+        let heard_it = self.waitset.dispatch_until(deadline, || !heard.borrow().is_empty());
+        assert!(heard_it.expect("no callback fails"), "nothing was heard");
+        heard.borrow_mut().remove(0)
+    }
+}
