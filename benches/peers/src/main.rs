@@ -1,0 +1,157 @@
+//! The same work over flounder and over what one would use instead, in one run and by one clock.
+//!
+//! ```text
+//! main ── comparison ── subjects/*        who is compared
+//!             |             |
+//!         machine       subject           what a subject is; both sides of a load over two ends
+//!         watchdog      thread, process   where the peer runs
+//!             |             |
+//!          report         load            payloads, made and looked at
+//! ```
+
+mod comparison;
+mod load;
+mod machine;
+#[rustfmt::skip]
+#[allow(
+    unreachable_pub,
+    clippy::all,
+    clippy::unimplemented,
+    reason = "the schema compiler's work, as it is"
+)]
+mod peer_capnp;
+mod process;
+mod report;
+mod subject;
+mod subjects;
+mod thread;
+mod watchdog;
+
+use std::fs;
+use std::io::{IsTerminal, stderr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use self::comparison::{Comparison, Plan};
+use self::machine::{Cores, Machine};
+use self::process::Seat;
+use self::report::Report;
+use self::subject::{Candidate, Result};
+
+#[derive(Parser)]
+#[command(about = "The same work over flounder and over what one would use instead")]
+struct Options {
+    /// Fewer rounds, shorter samples.
+    #[arg(long)]
+    quick: bool,
+    /// Measure nothing: only see that every candidate carries its payloads intact, and fail if one does not.
+    #[arg(long, conflicts_with_all = ["json", "markdown", "readme"])]
+    check: bool,
+    /// Only candidates whose name, with "threads" or "processes" behind it, holds this.
+    #[arg(long, value_name = "PATTERN")]
+    only: Option<String>,
+    /// The two cores to run on; the first two that are allowed if absent.
+    #[arg(long, value_name = "LEADER,PEER")]
+    cores: Option<Cores>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Print Markdown.
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// Put the Markdown into this file as well, between <!-- figures --> and <!-- /figures -->.
+    #[arg(long, value_name = "FILE")]
+    readme: Option<PathBuf>,
+    /// Be the peer of a candidate.
+    #[arg(long, hide = true, value_name = "CANDIDATE")]
+    peer: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match &options.peer {
+        Some(id) => be_peer(id, &options),
+        None => compare(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(options: &Options) -> Result {
+    let pattern = options.only.as_deref().unwrap_or_default();
+    let mut candidates = subjects::all();
+    candidates.retain(|candidate| candidate.id().contains(pattern));
+    if candidates.is_empty() {
+        return Err(format!("no candidate is called {pattern}").into());
+    }
+    let before = options.readme.as_ref().map(fs::read_to_string).transpose()?;
+    let plan = if options.check {
+        Plan { rounds: 0, sample: Duration::ZERO }
+    } else if options.quick {
+        Plan { rounds: 3, sample: Duration::from_millis(2) }
+    } else {
+        Plan { rounds: 15, sample: Duration::from_millis(10) }
+    };
+    let cores = options.cores.map_or_else(Cores::first_two, Ok)?;
+
+    let shows_progress = stderr().is_terminal();
+    let comparison = comparison::run(&candidates, cores, plan, &mut |round, candidate| {
+        if shows_progress {
+            eprint!("\r\x1b[Kround {round} of {}: {}", plan.rounds, candidate.id());
+        }
+    })?;
+    if shows_progress {
+        eprint!("\r\x1b[K");
+    }
+
+    if options.check {
+        return checked(&candidates, &comparison);
+    }
+    let report = Report {
+        machine: Machine::this(),
+        cores,
+        rounds: plan.rounds,
+        candidates: &candidates,
+        comparison,
+    };
+    if options.json {
+        println!("{}", report.json()?);
+    } else if options.markdown {
+        print!("{}", report.markdown());
+    } else {
+        print!("{}", report.text());
+    }
+    if let (Some(path), Some(before)) = (&options.readme, before) {
+        fs::write(path, report.put_into(&before)?)?;
+    }
+    Ok(())
+}
+
+fn checked(candidates: &[Candidate], comparison: &Comparison) -> Result {
+    for (place, candidate) in candidates.iter().enumerate() {
+        match comparison.failed.get(&place) {
+            None => println!("{}: intact", candidate.id()),
+            Some(error) => println!("{}: {error}", candidate.id()),
+        }
+    }
+    match comparison.failed.len() {
+        0 => Ok(()),
+        failed => Err(format!("{failed} of {} candidates failed", candidates.len()).into()),
+    }
+}
+
+fn be_peer(id: &str, options: &Options) -> Result {
+    options.cores.ok_or("a peer is told its cores")?.pin_peer()?;
+    let serves = |candidate: &&Candidate| candidate.id() == id;
+    let all = subjects::all();
+    let candidate = all.iter().find(serves).ok_or_else(|| format!("{id} is nobody's peer"))?;
+    (candidate.serve)(Seat::take()?)
+}

@@ -1,0 +1,204 @@
+//! Peers that are processes: this program once more, with a socket as its standard input.
+//!
+//! ```text
+//! leader                                   peer
+//!   greeting, descriptors  ----------->      makes its end, or serves by itself until its leader goes
+//!                          <-----------   ready
+//!   load                   ----------->      prepares its end
+//!                          <-----------   ready
+//!      ... the load itself, over the subject ...
+//!                          <-----------   done
+//! ```
+//! Between loads the peer is blocked here, and uses no processor.
+
+use std::env;
+use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use crate::load::Load;
+use crate::machine::Cores;
+use crate::subject::{Candidate, End, Result, Subject, follow, lead};
+
+/// The option that makes this program a peer; the candidate's id follows.
+pub(crate) const PEER: &str = "--peer";
+
+const READY: &str = "ready";
+const DONE: &str = "done";
+/// Descriptors that may go with a greeting.
+const MAX_FDS: usize = 2;
+/// Bytes of a greeting.
+const MAX_GREETING: usize = 200;
+
+/// How long a peer may take to go.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A peer, as its leader sees it. When dropped, it is told to go, waited for, and killed if it stays.
+pub(crate) struct Peer {
+    child: Child,
+    control: BufReader<UnixStream>,
+}
+
+impl Peer {
+    /// Starts the peer of a candidate, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it cannot be started, or says why it is not ready.
+    pub(crate) fn start(
+        candidate: &Candidate,
+        cores: Cores,
+        greeting: &str,
+        fds: &[OwnedFd],
+    ) -> Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let child = Command::new(env::current_exe()?)
+            .args([PEER, &candidate.id(), "--cores", &cores.to_string()])
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .spawn()?;
+        let mut peer = Self { child, control: BufReader::new(ours) };
+
+        let greeting = format!("{greeting}\n");
+        if greeting.len() > MAX_GREETING {
+            return Err("the greeting is too long".into());
+        }
+        let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+            return Err("too many descriptors for a greeting".into());
+        }
+        let message = [IoSlice::new(greeting.as_bytes())];
+        sendmsg(peer.control.get_ref(), &message, &mut ancillary, SendFlags::empty())?;
+        peer.expect(READY)?;
+        Ok(peer)
+    }
+
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.control.get_mut(), "{line}")
+    }
+
+    fn expect(&mut self, expected: &str) -> Result {
+        let mut line = String::new();
+        self.control.read_line(&mut line)?;
+        match line.trim_end() {
+            line if line == expected => Ok(()),
+            "" => Err("the peer died".into()),
+            said => Err(format!("the peer says: {said}").into()),
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It goes when its leader does, and its socket closes with it. No step can fail in a way that the next does not
+        // mend: one that stays is killed, and one that has gone is only collected.
+        let control = self.control.get_ref();
+        let _ = control.shutdown(Shutdown::Write);
+        let _ = control.set_read_timeout(Some(FAREWELL));
+        let _ = io::copy(&mut self.control, &mut io::sink());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A subject that is one [`End`] here and another in the peer's process.
+pub(crate) struct Across<E> {
+    end: E,
+    peer: Peer,
+}
+
+impl<E: End + 'static> Across<E> {
+    pub(crate) const fn new(end: E, peer: Peer) -> Self {
+        Self { end, peer }
+    }
+}
+
+impl<E: End> Subject for Across<E> {
+    fn run(&mut self, load: &Load) -> Result<Duration> {
+        self.end.prepare(load)?;
+        self.peer.say(&load.to_string())?;
+        self.peer.expect(READY)?;
+        let time = lead(&mut self.end, load)?;
+        self.peer.expect(DONE)?;
+        Ok(time)
+    }
+}
+
+/// Where a peer sits: what its leader gave it.
+pub(crate) struct Seat {
+    pub(crate) greeting: String,
+    pub(crate) fds: Vec<OwnedFd>,
+    control: BufReader<UnixStream>,
+}
+
+impl Seat {
+    /// Takes the seat, in the peer's process.
+    ///
+    /// # Errors
+    /// If standard input is no socket with a leader behind it.
+    pub(crate) fn take() -> Result<Self> {
+        // A peer that polls would not see that its leader is gone.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+
+        let mut bytes = [0; MAX_GREETING];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let into = &mut [IoSliceMut::new(&mut bytes)];
+        let length = recvmsg(&control, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?.bytes;
+        let fds = ancillary.drain().flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => fds.collect(),
+            _ => Vec::new(),
+        });
+        let fds = fds.collect();
+        let greeting = String::from_utf8_lossy(&bytes[..length]).trim_end().to_owned();
+        Ok(Self { greeting, fds, control: BufReader::new(control) })
+    }
+
+    /// Tells the leader that the peer is ready.
+    ///
+    /// # Errors
+    /// If the leader is gone.
+    pub(crate) fn ready(&mut self) -> io::Result<()> {
+        self.say(READY)
+    }
+
+    /// Follows the leader's loads over `end`, until it goes.
+    ///
+    /// # Errors
+    /// Those of the end; the leader is told.
+    pub(crate) fn follow(mut self, mut end: impl End) -> Result {
+        self.ready()?;
+        let mut line = String::new();
+        while self.control.read_line(&mut line)? > 0 {
+            let load: Load = line.trim_end().parse()?;
+            line.clear();
+            let followed = end.prepare(&load).and_then(|()| {
+                self.ready()?;
+                follow(&mut end, &load)
+            });
+            match &followed {
+                Ok(()) => self.say(DONE)?,
+                Err(error) => {
+                    self.say(&error.to_string())?;
+                    return followed;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.control.get_mut(), "{line}")
+    }
+}

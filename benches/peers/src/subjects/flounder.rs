@@ -1,0 +1,289 @@
+//! flounder itself, over each driver that reaches another thread or process: generated stubs, the default settings, and
+//! nothing bypassed.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use flounder::{BindingError, Iref, TxError, Waitset, nameservice};
+
+use self::carrier::{BeginReply, Binding, RpcClient, Rx};
+use crate::load::{Inbox, Load, Outbox, Pattern, WARM_UP};
+use crate::machine::Cores;
+use crate::process::{Peer, Seat};
+use crate::subject::{Candidate, Error, Result, Subject};
+use crate::thread::side_by_side;
+
+flounder::flounder! {
+    interface carrier "Payloads of a comparison" {
+        typedef uint8 line[56];
+        message word(uint64 payload);
+        message cells(line payload);
+        message bytes(uint8 payload[length, 65536]);
+        /// What comes now.
+        rpc begin(in bool round_trips, in uint64 size, in uint64 count, in bool thorough);
+    };
+}
+
+pub(crate) const CANDIDATES: &[Candidate] = &[
+    Candidate::between_threads("flounder, ump", |_, cores| {
+        Ok(Box::new(move |load: &_| between_threads("ump", cores, load)))
+    }),
+    Candidate::between_threads("flounder, lmp", |_, cores| {
+        Ok(Box::new(move |load: &_| between_threads("lmp", cores, load)))
+    }),
+    Candidate::between_processes("flounder, ump", |this, cores| open("ump", this, cores), serve),
+    Candidate::between_processes("flounder, lmp", |this, cores| open("lmp", this, cores), serve),
+];
+
+fn between_threads(driver: &'static str, cores: Cores, load: &Load) -> Result<Duration> {
+    let (exported, iref) = mpsc::channel();
+    side_by_side(
+        cores,
+        move || Link::bind(iref.recv()?, driver)?.lead(load),
+        move || {
+            let service = Service::export()?;
+            exported.send(service.iref)?;
+            service.run()
+        },
+    )
+}
+
+fn open(driver: &'static str, candidate: &Candidate, cores: Cores) -> Result<Box<dyn Subject>> {
+    let name = format!("flounder-peers {}", std::process::id());
+    let peer = Peer::start(candidate, cores, &name, &[])?;
+    let link = Link::bind(nameservice::blocking_lookup(&name)?, driver)?;
+    Ok(Box::new(Across { link, _peer: peer }))
+}
+
+fn serve(mut seat: Seat) -> Result {
+    let service = Service::export()?;
+    nameservice::register(&seat.greeting, service.iref)?;
+    seat.ready()?;
+    service.run()
+}
+
+struct Across {
+    link: Link,
+    _peer: Peer,
+}
+
+impl Subject for Across {
+    fn run(&mut self, load: &Load) -> Result<Duration> {
+        self.link.lead(load)
+    }
+}
+
+/// Sends a payload as the message that fits its size.
+fn send(binding: &Binding, payload: &[u8]) -> std::result::Result<(), TxError> {
+    if let Ok(word) = payload.try_into() {
+        binding.tx_word(u64::from_ne_bytes(word)).map(drop)
+    } else if let Ok(cells) = payload.try_into() {
+        binding.tx_cells(cells).map(drop)
+    } else {
+        binding.tx_bytes(payload).map(drop)
+    }
+}
+
+/// The leader's end of a binding. The binding ends with it.
+struct Link {
+    waitset: Waitset,
+    binding: Binding,
+    client: Rc<Client>,
+}
+
+/// What the handlers of the leader's end have seen.
+#[derive(Default)]
+struct Client {
+    inbox: RefCell<Option<Inbox>>,
+    received: Cell<u64>,
+    failed: RefCell<Option<Error>>,
+}
+
+impl Link {
+    fn bind(iref: Iref, driver: &str) -> Result<Self> {
+        let waitset = Waitset::current();
+        let client = Rc::new(Client::default());
+        let handlers = Handlers(Rc::clone(&client));
+        let binding = carrier::bind(iref, &waitset, handlers).driver(driver).wait()?;
+        Ok(Self { waitset, binding, client })
+    }
+
+    fn lead(&self, load: &Load) -> Result<Duration> {
+        let mut outbox = Outbox::new(load.size);
+        self.client.inbox.replace(Some(Inbox::new(load)));
+        self.client.received.set(0);
+        RpcClient::new(&self.binding).begin(
+            load.pattern == Pattern::RoundTrip,
+            load.size as u64,
+            load.count,
+            load.thorough,
+        )?;
+
+        let mut answers = 0;
+        let mut started = Instant::now();
+        for sent in 1..=load.total() {
+            let payload = outbox.next();
+            while let Err(error) = send(&self.binding, payload) {
+                match error {
+                    TxError::Busy => self.dispatch()?,
+                    error => return Err(error.into()),
+                }
+            }
+            if load.is_answered(sent) {
+                answers += 1;
+                while self.client.received.get() < answers {
+                    self.dispatch()?;
+                }
+            }
+            if sent == WARM_UP {
+                started = Instant::now();
+            }
+        }
+        Ok(started.elapsed())
+    }
+
+    #[inline]
+    fn dispatch(&self) -> Result {
+        self.waitset.dispatch()?;
+        self.client.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.binding.teardown();
+    }
+}
+
+struct Handlers(Rc<Client>);
+
+impl Handlers {
+    fn take(&self, payload: &[u8]) {
+        let accepted = match &mut *self.0.inbox.borrow_mut() {
+            Some(inbox) => inbox.accept(payload).map_err(Error::from),
+            None => Err("a payload came before there was a load".into()),
+        };
+        self.0.received.set(self.0.received.get() + 1);
+        if let Err(error) = accepted {
+            self.0.failed.replace(Some(error));
+        }
+    }
+}
+
+impl Rx for Handlers {
+    fn word(&mut self, _: &Binding, payload: u64) {
+        self.take(&payload.to_ne_bytes());
+    }
+
+    fn cells(&mut self, _: &Binding, payload: carrier::Line) {
+        self.take(&payload);
+    }
+
+    fn bytes(&mut self, _: &Binding, payload: &[u8]) {
+        self.take(payload);
+    }
+
+    fn begin(&mut self, _: &Binding, _: bool, _: u64, _: u64, _: bool, reply: BeginReply) {
+        // Dropped, it tells the caller that there is no answer.
+        drop(reply);
+    }
+
+    fn error(&mut self, _: &Binding, error: BindingError) {
+        self.0.failed.replace(Some(error.to_string().into()));
+    }
+}
+
+/// The peer's side: a service for one client.
+struct Service {
+    waitset: Waitset,
+    iref: Iref,
+    /// Why the client's binding ended, once it has.
+    ended: Rc<RefCell<Option<Result>>>,
+}
+
+impl Service {
+    fn export() -> Result<Self> {
+        let waitset = Waitset::current();
+        let ended = Rc::<RefCell<_>>::default();
+        let told = Rc::clone(&ended);
+        let exported = carrier::export(&waitset, move |_| {
+            Ok(Answering { load: None, ended: Rc::clone(&told) })
+        });
+        let iref = exported.start()?.iref();
+        Ok(Self { waitset, iref, ended })
+    }
+
+    /// Serves until the client is gone.
+    fn run(&self) -> Result {
+        loop {
+            self.waitset.dispatch()?;
+            if let Some(ended) = self.ended.take() {
+                return ended;
+            }
+        }
+    }
+}
+
+/// Handles what the client sends.
+struct Answering {
+    load: Option<(Load, Inbox, Outbox)>,
+    ended: Rc<RefCell<Option<Result>>>,
+}
+
+impl Answering {
+    fn take(&mut self, binding: &Binding, payload: &[u8]) {
+        if let Err(error) = self.answer(binding, payload) {
+            self.ended.replace(Some(Err(error)));
+            binding.teardown();
+        }
+    }
+
+    fn answer(&mut self, binding: &Binding, payload: &[u8]) -> Result {
+        let (load, inbox, outbox) = self.load.as_mut().ok_or("nothing has begun")?;
+        inbox.accept(payload)?;
+        if load.is_answered(inbox.received()) {
+            // The client waits for each answer, so there is always room for the next.
+            send(binding, outbox.next())?;
+        }
+        Ok(())
+    }
+}
+
+impl Rx for Answering {
+    fn word(&mut self, binding: &Binding, payload: u64) {
+        self.take(binding, &payload.to_ne_bytes());
+    }
+
+    fn cells(&mut self, binding: &Binding, payload: carrier::Line) {
+        self.take(binding, &payload);
+    }
+
+    fn bytes(&mut self, binding: &Binding, payload: &[u8]) {
+        self.take(binding, payload);
+    }
+
+    fn begin(
+        &mut self,
+        _: &Binding,
+        round_trips: bool,
+        size: u64,
+        count: u64,
+        thorough: bool,
+        reply: BeginReply,
+    ) {
+        let pattern = if round_trips { Pattern::RoundTrip } else { Pattern::Stream };
+        let load = Load { pattern, size: size as usize, count, thorough };
+        self.load = Some((load, Inbox::new(&load), Outbox::new(load.size)));
+        reply.send();
+    }
+
+    fn error(&mut self, _: &Binding, error: BindingError) {
+        let ended = match error {
+            BindingError::Closed => Ok(()),
+            error => Err(error.to_string().into()),
+        };
+        self.ended.replace(Some(ended));
+    }
+}
