@@ -74,9 +74,7 @@ fn service(name: &str) -> Result {
         println!("service: {peer} connects");
         Ok(Server)
     })
-    .on_exported(move |iref| {
-        nameservice::register(&name, iref?).map_err(Box::<dyn Error + Send + Sync>::from)
-    })?;
+    .on_exported(move |iref| nameservice::register(&name, iref?))?;
     loop {
         ws.dispatch()?;
     }

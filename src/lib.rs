@@ -78,3 +78,8 @@ pub mod __private {
         flounder_monitor::broker()
     }
 }
+
+/// The code of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,7 +28,7 @@ use core::time::Duration;
 use std::rc::Rc;
 use std::time::Instant;
 
-use flounder_rt::Iref;
+use flounder_rt::{ExportError, Iref};
 
 use crate::domain;
 use crate::error::MonitorError;
@@ -259,6 +259,14 @@ pub enum NameError {
     Deadline,
     /// The monitor cannot serve. `LIB_ERR_NAMESERVICE_NOT_BOUND`
     Monitor(MonitorError),
+    /// There is no service to name: its export failed.
+    Export(ExportError),
+}
+
+impl From<ExportError> for NameError {
+    fn from(error: ExportError) -> Self {
+        Self::Export(error)
+    }
 }
 
 /// What is wrong with a name.
@@ -289,6 +297,7 @@ impl fmt::Display for NameError {
             Self::NoService => f.write_str("this process exports no such service"),
             Self::Deadline => f.write_str("the deadline passed"),
             Self::Monitor(error) => fmt::Display::fmt(error, f),
+            Self::Export(error) => fmt::Display::fmt(error, f),
         }
     }
 }
@@ -297,6 +306,7 @@ impl std::error::Error for NameError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Monitor(error) => Some(error),
+            Self::Export(error) => Some(error),
             _ => None,
         }
     }
