@@ -1,7 +1,8 @@
-//! The `flounder` command: checks interface files and shows the Rust that they become.
+//! The `flounder` command: checks interface files, shows the Rust that they become, and measures the drivers.
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod expand;
 mod report;
 
@@ -17,7 +18,7 @@ use flounder_idl::{Failure, SourceFile, Unit};
 #[command(
     name = "flounder",
     version,
-    about = "Checks interface files and shows the Rust that they become"
+    about = "Checks interface files, shows the Rust that they become, and measures the drivers"
 )]
 struct Options {
     #[command(subcommand)]
@@ -36,6 +37,11 @@ enum Command {
         #[arg(short, long, value_name = "OUT.rs")]
         output: Option<PathBuf>,
     },
+    /// Measures what messages cost on this machine over every driver, and what they would cost at least.
+    Bench(bench::Options),
+    /// One of the other processes of `bench`.
+    #[command(hide = true)]
+    BenchProcess(bench::process::Options),
 }
 
 #[derive(Args)]
@@ -54,6 +60,8 @@ enum Stop {
     Wrong(Failure),
     /// A file cannot be read or written.
     File(PathBuf, io::Error),
+    /// Something cannot be measured.
+    Bench(Box<dyn std::error::Error + Send + Sync>),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +70,8 @@ fn main() -> ExitCode {
         Command::Expand { input, output } => {
             compile(&input).and_then(|unit| write(output.as_deref(), &expand::formatted(&unit)))
         }
+        Command::Bench(options) => bench::run(&options).map_err(Stop::Bench),
+        Command::BenchProcess(options) => bench::process::run(options).map_err(Stop::Bench),
     };
     match stop {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,6 +82,10 @@ fn main() -> ExitCode {
         }
         Err(Stop::File(path, error)) => {
             eprintln!("flounder: {}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+        Err(Stop::Bench(error)) => {
+            eprintln!("flounder: bench: {error}");
             ExitCode::FAILURE
         }
     }

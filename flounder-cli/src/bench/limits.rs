@@ -1,0 +1,535 @@
+//! The limits: what the hardware and the kernel need for the same work, with nothing of this project in between.
+
+use std::fmt;
+use std::hint::{black_box, spin_loop};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use flounder::drivers::ump::DEFAULT_BUFFER;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, send,
+    sendmsg, shutdown, socketpair,
+};
+use rustix::thread::futex;
+
+use super::Result;
+use super::machine::{Core, pin};
+use super::ring::{PingPong, Receiver, Ring, Sender};
+use super::sample::{Amount, Probe, Sample};
+use super::work::Work;
+
+/// Lines of a raw ring: as many as `ump` has by default.
+const LINES: usize = DEFAULT_BUFFER / 64;
+
+/// The longest datagram; longer data is sent in several.
+const DATAGRAM: usize = 32 << 10;
+
+/// Round trips of a ping-pong that looks whether the cores are there.
+const GUARD: u64 = 200;
+
+/// What bounds a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// A cache line there and another back.
+    Line,
+    /// A message in each line of a ring, one way.
+    Ring,
+    /// So many bytes through a ring and back through another.
+    Fragments(usize),
+    /// So many bytes through a ring, again and again.
+    FragmentStream(usize),
+    /// So many bytes copied.
+    Memcpy(usize),
+    /// Two threads that wake each other with a futex; both sleep before each wake-up.
+    Futex,
+    /// As that, with an eventfd.
+    Eventfd,
+    /// So many bytes through a socket and back; both sides block.
+    Seqpacket(usize),
+    /// So many bytes through a socket, again and again, polled.
+    SeqpacketStream(usize),
+    /// Eight bytes through a socket and back, polled.
+    SeqpacketPolled,
+    /// Eight bytes through a socket and back; both sides sleep before each.
+    SeqpacketWake,
+    /// A descriptor through a socket and back, polled.
+    SeqpacketDescriptor,
+}
+
+impl Limit {
+    /// Those that are measured even if no figure is compared with them.
+    pub(super) const OWN: [Self; 9] = [
+        Self::Line,
+        Self::Ring,
+        Self::Memcpy(64 << 10),
+        Self::Memcpy(1 << 20),
+        Self::Futex,
+        Self::Eventfd,
+        Self::Seqpacket(8),
+        Self::SeqpacketPolled,
+        Self::SeqpacketWake,
+    ];
+
+    /// The limit of a driver at some work. A driver that is not known here is compared with what the hardware can do.
+    pub(super) fn of(driver: &str, work: Work) -> Option<Self> {
+        Some(match (driver, work) {
+            (_, Work::Bind) | ("loopback", Work::Rpc | Work::Cap) => return None,
+            ("loopback", Work::RoundTrip(size) | Work::Stream(size)) => {
+                if size < 64 << 10 {
+                    return None;
+                }
+                Self::Memcpy(size)
+            }
+            ("lmp", Work::RoundTrip(size)) => Self::Seqpacket(size),
+            ("lmp", Work::Rpc) => Self::Seqpacket(8),
+            ("lmp", Work::Stream(size)) => Self::SeqpacketStream(size),
+            ("lmp", Work::Polled) => Self::SeqpacketPolled,
+            ("lmp", Work::Wake | Work::Paced) => Self::SeqpacketWake,
+            (_, Work::RoundTrip(8 | 56) | Work::Polled | Work::Rpc) => Self::Line,
+            (_, Work::RoundTrip(size)) => Self::Fragments(size),
+            (_, Work::Stream(8 | 56)) => Self::Ring,
+            (_, Work::Stream(size)) => Self::FragmentStream(size),
+            (_, Work::Wake | Work::Paced) => Self::Eventfd,
+            (_, Work::Cap) => Self::SeqpacketDescriptor,
+        })
+    }
+
+    /// How it is measured, with the other thread on `core`.
+    pub(super) fn probe(self, core: Core) -> Probe {
+        match self {
+            Self::Line => Box::new(move |amount| line(core, amount)),
+            Self::Ring => Box::new(move |amount| ring(core, amount)),
+            Self::Fragments(size) => Box::new(move |amount| fragments(core, size, amount)),
+            Self::FragmentStream(size) => {
+                Box::new(move |amount| fragment_stream(core, size, amount))
+            }
+            Self::Memcpy(size) => {
+                let (from, mut to) = (vec![1_u8; size], vec![0; size]);
+                Box::new(move |amount| {
+                    amount.time(|| {
+                        to.copy_from_slice(black_box(&from));
+                        black_box(&mut to);
+                        Ok(())
+                    })
+                })
+            }
+            Self::Futex => Box::new(move |amount| futex_ping_pong(core, amount)),
+            Self::Eventfd => Box::new(move |amount| eventfd_ping_pong(core, amount)),
+            Self::Seqpacket(size) => {
+                Box::new(move |amount| seqpacket(core, size, Waiting::Blocks, amount))
+            }
+            Self::SeqpacketStream(size) => {
+                Box::new(move |amount| seqpacket_stream(core, size, amount))
+            }
+            Self::SeqpacketPolled => {
+                Box::new(move |amount| seqpacket(core, 8, Waiting::Polls, amount))
+            }
+            Self::SeqpacketWake => {
+                Box::new(move |amount| seqpacket(core, 8, Waiting::Sleeps, amount))
+            }
+            Self::SeqpacketDescriptor => Box::new(move |amount| seqpacket_descriptor(core, amount)),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, size) = match self {
+            Self::Line => ("raw line", None),
+            Self::Ring => ("raw ring", None),
+            Self::Fragments(size) => ("raw fragments", Some(size)),
+            Self::FragmentStream(size) => ("raw fragments, one way", Some(size)),
+            Self::Memcpy(size) => ("memcpy", Some(size)),
+            Self::Futex => ("futex wake-up", None),
+            Self::Eventfd => ("eventfd wake-up", None),
+            Self::Seqpacket(size) => ("raw seqpacket", Some(size)),
+            Self::SeqpacketStream(size) => ("raw seqpacket, one way", Some(size)),
+            Self::SeqpacketPolled => ("raw seqpacket, polled", None),
+            Self::SeqpacketWake => ("raw seqpacket, wake-up", None),
+            Self::SeqpacketDescriptor => ("raw seqpacket, descriptor", None),
+        };
+        f.write_str(what)?;
+        size.map_or(Ok(()), |&size| write!(f, ", {}", super::work::Size(size)))
+    }
+}
+
+/// Nanoseconds of a raw round trip now.
+pub(super) fn guard(core: Core) -> Result<f64> {
+    Ok(line(core, Amount { warm: GUARD / 4, batch: GUARD, singles: 0 })?.mean)
+}
+
+/// Runs `job` on another core while `body` runs here.
+fn beside<T>(core: Core, job: impl FnOnce() + Send, body: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // The main thread could be pinned there, so this one can.
+            let _ = pin(core);
+            job();
+        });
+        body()
+    })
+}
+
+fn line(core: Core, amount: Amount) -> Result<Sample> {
+    let (lines, mut number) = (PingPong::new(), 0);
+    beside(
+        core,
+        || lines.answer(),
+        || {
+            let sample = amount.time(|| {
+                number += 1;
+                lines.round_trip(number);
+                Ok(())
+            });
+            lines.stop();
+            sample
+        },
+    )
+}
+
+/// Runs `batches` of operations that the other thread counts, and waits for the end of each.
+struct Finish(AtomicU64);
+
+impl Finish {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn reach(&self, count: u64) {
+        // SYNC finish: pairs with the Acquire in `wait`.
+        self.0.store(count, Ordering::Release);
+    }
+
+    fn wait(&self, count: u64) {
+        while self.0.load(Ordering::Acquire) != count {
+            spin_loop();
+        }
+    }
+}
+
+/// Times a stream: `send` is called here for each message, `receive` there.
+fn stream(
+    core: Core,
+    amount: Amount,
+    mut send: impl FnMut() -> Result,
+    mut receive: impl FnMut() + Send,
+) -> Result<Sample> {
+    let (finish, mut sent) = (Finish::new(), 0);
+    let ends = [amount.warm.max(1), amount.warm.max(1) + amount.batch];
+    let receive_all = || {
+        let mut received = 0;
+        for end in ends {
+            while received < end {
+                receive();
+                received += 1;
+            }
+            finish.reach(end);
+        }
+    };
+    beside(core, receive_all, || {
+        amount.time_whole(|count| {
+            let started = Instant::now();
+            for _ in 0..count {
+                send()?;
+            }
+            sent += count;
+            finish.wait(sent);
+            Ok(started.elapsed())
+        })
+    })
+}
+
+fn ring(core: Core, amount: Amount) -> Result<Sample> {
+    let ring = Ring::new(LINES);
+    let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring));
+    let mut number = 0;
+    let send = || {
+        number += 1;
+        sender.send([number; 7]);
+        Ok(())
+    };
+    stream(core, amount, send, || {
+        black_box(receiver.receive());
+    })
+}
+
+fn fragment_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
+    let (ring, data, mut received) = (Ring::new(LINES), vec![1; size], Vec::new());
+    let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring));
+    let send = || {
+        sender.send_bytes(black_box(&data));
+        Ok(())
+    };
+    stream(core, amount, send, || {
+        receiver.receive_bytes(&mut received);
+        black_box(&received);
+    })
+}
+
+fn fragments(core: Core, size: usize, amount: Amount) -> Result<Sample> {
+    let (there, back) = (Ring::new(LINES), Ring::new(LINES));
+    let (mut sender, mut receiver) = (Sender::new(&there), Receiver::new(&back));
+    let (data, mut returned) = (vec![1; size], Vec::new());
+    let answer = || {
+        let (mut receiver, mut sender) = (Receiver::new(&there), Sender::new(&back));
+        let mut bytes = Vec::new();
+        loop {
+            receiver.receive_bytes(&mut bytes);
+            if bytes.is_empty() {
+                return;
+            }
+            sender.send_bytes(&bytes);
+        }
+    };
+    beside(core, answer, || {
+        let sample = amount.time(|| {
+            sender.send_bytes(black_box(&data));
+            receiver.receive_bytes(&mut returned);
+            black_box(&returned);
+            Ok(())
+        });
+        sender.send_bytes(&[]);
+        sample
+    })
+}
+
+const FUTEX_PING: u32 = 1;
+const FUTEX_PONG: u32 = 2;
+const FUTEX_STOP: u32 = 3;
+
+fn futex_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
+    let word = AtomicU32::new(0);
+    let turn = |value| {
+        word.store(value, Ordering::Release);
+        // That nobody waits is no error.
+        let _ = futex::wake(&word, futex::Flags::PRIVATE, 1);
+    };
+    let wait = |value| {
+        // A wait that ends early looks again.
+        let _ = futex::wait(&word, futex::Flags::PRIVATE, value, None);
+    };
+    let answer = || loop {
+        match word.load(Ordering::Acquire) {
+            FUTEX_PING => turn(FUTEX_PONG),
+            FUTEX_STOP => return,
+            other => wait(other),
+        }
+    };
+    beside(core, answer, || {
+        let sample = amount.time_asleep(|| {
+            turn(FUTEX_PING);
+            while word.load(Ordering::Acquire) != FUTEX_PONG {
+                wait(FUTEX_PING);
+            }
+            Ok(())
+        });
+        turn(FUTEX_STOP);
+        sample
+    })
+}
+
+fn eventfd_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
+    const STOP: u64 = 1 << 32;
+    let (ping, pong) = (eventfd(0, EventfdFlags::CLOEXEC)?, eventfd(0, EventfdFlags::CLOEXEC)?);
+    let add = |fd: &OwnedFd, count: u64| -> Result<(), Errno> {
+        rustix::io::write(fd, &count.to_ne_bytes()).map(drop)
+    };
+    let take = |fd: &OwnedFd| -> Result<u64, Errno> {
+        let mut count = [0; 8];
+        rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut count))?;
+        Ok(u64::from_ne_bytes(count))
+    };
+    let answer = || {
+        while take(&ping).is_ok_and(|count| count < STOP) && add(&pong, 1).is_ok() {}
+    };
+    beside(core, answer, || {
+        let sample = amount.time_asleep(|| {
+            add(&ping, 1)?;
+            take(&pong)?;
+            Ok(())
+        });
+        add(&ping, STOP)?;
+        sample
+    })
+}
+
+/// How an end of a socket waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Polls,
+    Blocks,
+    /// Blocks, and the client lets the other side fall asleep first.
+    Sleeps,
+}
+
+/// An end of a socket.
+struct Socket<'a> {
+    fd: BorrowedFd<'a>,
+    waiting: Waiting,
+}
+
+impl Socket<'_> {
+    /// Repeats a call until it need not wait.
+    fn poll<T>(&self, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+        loop {
+            match call() {
+                Err(Errno::AGAIN | Errno::INTR) => spin_loop(),
+                result => return result,
+            }
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
+        let flags = match self.waiting {
+            Waiting::Polls => SendFlags::DONTWAIT,
+            Waiting::Blocks | Waiting::Sleeps => SendFlags::empty(),
+        };
+        bytes
+            .chunks(DATAGRAM)
+            .try_for_each(|chunk| self.poll(|| send(self.fd, chunk, flags)).map(drop))
+    }
+
+    /// False at the end.
+    fn receive(&self, bytes: &mut [u8]) -> Result<bool, Errno> {
+        let flags = match self.waiting {
+            Waiting::Polls => RecvFlags::DONTWAIT,
+            Waiting::Blocks | Waiting::Sleeps => RecvFlags::empty(),
+        };
+        for chunk in bytes.chunks_mut(DATAGRAM) {
+            if self.poll(|| recv(self.fd, &mut *chunk, flags))?.0 == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn send_descriptor(&self, descriptor: &OwnedFd) -> Result<(), Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let descriptors = [descriptor.as_fd()];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let data = [IoSlice::new(&[0; 8])];
+        self.poll(|| sendmsg(self.fd, &data, &mut control, SendFlags::DONTWAIT)).map(drop)
+    }
+
+    /// Nothing at the end.
+    fn receive_descriptor(&self) -> Result<Option<OwnedFd>, Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut data = [0; 8];
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        self.poll(|| {
+            let mut data = [std::io::IoSliceMut::new(&mut data)];
+            recvmsg(self.fd, &mut data, &mut control, flags)
+        })?;
+        let mut messages = control.drain();
+        Ok(messages.find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        }))
+    }
+}
+
+fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+fn seqpacket(core: Core, size: usize, waiting: Waiting, amount: Amount) -> Result<Sample> {
+    let (near, far) = sockets()?;
+    let mut data = vec![1; size];
+    let answer = || {
+        let (far, mut data) = (Socket { fd: far.as_fd(), waiting }, vec![0; size]);
+        while far.receive(&mut data) == Ok(true) && far.send(&data).is_ok() {}
+    };
+    beside(core, answer, || {
+        let socket = Socket { fd: near.as_fd(), waiting };
+        let there_and_back = || {
+            socket.send(&data)?;
+            socket.receive(&mut data)?;
+            Ok(())
+        };
+        let sample = match waiting {
+            Waiting::Sleeps => amount.time_asleep(there_and_back),
+            Waiting::Polls | Waiting::Blocks => amount.time(there_and_back),
+        };
+        shutdown(&near, Shutdown::Both)?;
+        sample
+    })
+}
+
+fn seqpacket_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
+    let (near, far) = sockets()?;
+    let (data, mut received) = (vec![1; size], vec![0; size]);
+    let near = Socket { fd: near.as_fd(), waiting: Waiting::Polls };
+    let far = Socket { fd: far.as_fd(), waiting: Waiting::Polls };
+    stream(
+        core,
+        amount,
+        || Ok(near.send(&data)?),
+        || {
+            // An error here is one of the sender as well.
+            let _ = far.receive(&mut received);
+        },
+    )
+}
+
+fn seqpacket_descriptor(core: Core, amount: Amount) -> Result<Sample> {
+    let (near, far) = sockets()?;
+    let mut traveller = Some(memfd_create("flounder bench", MemfdFlags::CLOEXEC)?);
+    let answer = || {
+        let far = Socket { fd: far.as_fd(), waiting: Waiting::Polls };
+        while let Ok(Some(descriptor)) = far.receive_descriptor() {
+            if far.send_descriptor(&descriptor).is_err() {
+                return;
+            }
+        }
+    };
+    beside(core, answer, || {
+        let socket = Socket { fd: near.as_fd(), waiting: Waiting::Polls };
+        let sample = amount.time(|| {
+            if let Some(descriptor) = traveller.take() {
+                socket.send_descriptor(&descriptor)?;
+            }
+            traveller = socket.receive_descriptor()?;
+            traveller.is_some().then_some(()).ok_or_else(|| "a descriptor was lost".into())
+        });
+        shutdown(&near, Shutdown::Both)?;
+        sample
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_can_be_measured() {
+        let limits = [
+            Limit::Fragments(1000),
+            Limit::FragmentStream(1000),
+            Limit::Seqpacket(100_000),
+            Limit::SeqpacketStream(100_000),
+            Limit::SeqpacketDescriptor,
+        ];
+        for limit in limits.into_iter().chain(Limit::OWN) {
+            let mut probe = limit.probe(Core::any());
+            let sample = probe(Amount { warm: 1, batch: 2, singles: 1 });
+            assert!(sample.expect("nothing fails").mean > 0.0, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_driver_that_nobody_knows_has_limits() {
+        for work in Work::ALL {
+            assert_eq!(Limit::of("new", work).is_some(), work != Work::Bind, "{work}");
+        }
+    }
+}

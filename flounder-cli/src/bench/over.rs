@@ -1,0 +1,508 @@
+//! Measurements through a generated interface and a waitset, as any program uses them: nothing is bypassed, and nothing
+//! is set that is not the default, except where the measurement is about that.
+
+use std::cell::{Cell, RefCell};
+use std::hint::black_box;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use flounder::waitset::DEFAULT_SPIN;
+use flounder::{BindingError, Cap, Iref, TxError, Waitset, flounder};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::Result;
+use super::memory::Memory;
+use super::sample::{Amount, Cpu, Probe, Sample};
+use super::work::Work;
+
+flounder! {
+    /// What `flounder bench` measures.
+    pub(super) interface bench "Measurements" {
+        typedef uint64 words[7];
+
+        /// To come back; so do all that are called so.
+        message ping(uint64 n);
+        message pong(uint64 n);
+        message ping_words(words w);
+        message pong_words(words w);
+        message ping_bytes(uint8 data[length, 1048576]);
+        message pong_bytes(uint8 data[length, 1048576]);
+        message ping_cap(give_away_cap c);
+        message pong_cap(give_away_cap c);
+
+        /// To be counted; so are all that are called so.
+        message count(uint64 n);
+        message count_words(words w);
+        message count_bytes(uint8 data[length, 1048576]);
+        /// How many were counted since the last call, and how many messages were wrong.
+        rpc counted(out uint64 right, out uint64 wrong);
+
+        rpc next(in uint64 n, out uint64 next);
+        /// Sets how long the service polls before it blocks.
+        rpc spin(in uint64 nanoseconds);
+        /// Has the service poll without end, or no longer.
+        rpc poll(in bool on);
+        /// Processor time that the service's thread has used, in nanoseconds.
+        rpc processor(out uint64 nanoseconds);
+        /// What the service's process holds.
+        rpc memory(out uint64 heap, out uint64 shared, out uint64 descriptors);
+    };
+}
+
+/// The longest message.
+const LONGEST: usize = 1 << 20;
+
+/// Pauses in a sample of the paced measurement, at most.
+const PAUSES: u64 = 20;
+
+/// Between two messages of the paced measurement.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What every message of bytes is a beginning of.
+fn pattern() -> Rc<[u8]> {
+    (0..LONGEST).map(|i| (i * 7 % 251) as u8).collect()
+}
+
+/// Processor time of this thread.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// What one end has seen.
+#[derive(Default)]
+struct Seen {
+    /// Messages since this was last asked for.
+    count: Cell<u64>,
+    /// Messages that were not what they should be, or could not be answered.
+    wrong: Cell<u64>,
+    /// The number in the last message that has one.
+    number: Cell<u64>,
+    /// Length of the last message of bytes.
+    length: Cell<usize>,
+    cap: Cell<Option<Cap>>,
+    ended: RefCell<Option<BindingError>>,
+}
+
+/// Either end of a binding.
+struct Party {
+    seen: Rc<Seen>,
+    pattern: Rc<[u8]>,
+    /// Whether the thread polls.
+    polls: Rc<Cell<bool>>,
+}
+
+impl Party {
+    const fn new(seen: Rc<Seen>, pattern: Rc<[u8]>, polls: Rc<Cell<bool>>) -> Self {
+        Self { seen, pattern, polls }
+    }
+
+    #[inline]
+    fn saw(&self) {
+        self.seen.count.set(self.seen.count.get() + 1);
+    }
+
+    #[inline]
+    fn sent(&self, result: Result<(), TxError>) {
+        if result.is_err() {
+            self.seen.wrong.set(self.seen.wrong.get() + 1);
+        }
+    }
+
+    /// Looks at all of the first message since it was asked, and only at the length of the others: comparing is no part of
+    /// what is measured.
+    #[inline]
+    fn saw_bytes(&self, data: &[u8]) {
+        if self.seen.count.get() == 0 && self.pattern.get(..data.len()) != Some(data) {
+            self.seen.wrong.set(self.seen.wrong.get() + 1);
+        }
+        self.seen.length.set(black_box(data).len());
+        self.saw();
+    }
+}
+
+impl bench::Rx for Party {
+    fn ping(&mut self, b: &bench::Binding, n: u64) {
+        self.sent(b.tx_pong(n).map(drop));
+    }
+
+    fn pong(&mut self, _b: &bench::Binding, n: u64) {
+        self.seen.number.set(n);
+        self.saw();
+    }
+
+    fn ping_words(&mut self, b: &bench::Binding, w: bench::Words) {
+        self.sent(b.tx_pong_words(&w).map(drop));
+    }
+
+    fn pong_words(&mut self, _b: &bench::Binding, w: bench::Words) {
+        self.seen.number.set(black_box(w)[6]);
+        self.saw();
+    }
+
+    fn ping_bytes(&mut self, b: &bench::Binding, data: &[u8]) {
+        self.sent(b.tx_pong_bytes(data).map(drop));
+    }
+
+    fn pong_bytes(&mut self, _b: &bench::Binding, data: &[u8]) {
+        self.saw_bytes(data);
+    }
+
+    fn ping_cap(&mut self, b: &bench::Binding, c: Cap) {
+        self.sent(b.tx_pong_cap(c).map(drop).map_err(|rejected| rejected.error));
+    }
+
+    fn pong_cap(&mut self, _b: &bench::Binding, c: Cap) {
+        self.seen.cap.set(Some(c));
+        self.saw();
+    }
+
+    fn count(&mut self, _b: &bench::Binding, n: u64) {
+        self.seen.number.set(n);
+        self.saw();
+    }
+
+    fn count_words(&mut self, _b: &bench::Binding, w: bench::Words) {
+        self.seen.number.set(black_box(w)[6]);
+        self.saw();
+    }
+
+    fn count_bytes(&mut self, _b: &bench::Binding, data: &[u8]) {
+        self.saw_bytes(data);
+    }
+
+    fn counted(&mut self, _b: &bench::Binding, reply: bench::CountedReply) {
+        reply.send(self.seen.count.take(), self.seen.wrong.take());
+    }
+
+    fn next(&mut self, _b: &bench::Binding, n: u64, reply: bench::NextReply) {
+        reply.send(n + 1);
+    }
+
+    fn spin(&mut self, b: &bench::Binding, nanoseconds: u64, reply: bench::SpinReply) {
+        if let Some(waitset) = b.waitset() {
+            waitset.set_spin(Duration::from_nanos(nanoseconds));
+        }
+        reply.send();
+    }
+
+    fn poll(&mut self, _b: &bench::Binding, on: bool, reply: bench::PollReply) {
+        self.polls.set(on);
+        reply.send();
+    }
+
+    fn processor(&mut self, _b: &bench::Binding, reply: bench::ProcessorReply) {
+        reply.send(processor_time().as_nanos() as u64);
+    }
+
+    fn memory(&mut self, _b: &bench::Binding, reply: bench::MemoryReply) {
+        let Memory { heap, shared, descriptors } = Memory::now().unwrap_or_default();
+        reply.send(heap, shared, descriptors);
+    }
+
+    fn error(&mut self, _b: &bench::Binding, error: BindingError) {
+        if error.is_fatal() {
+            self.seen.ended.replace(Some(error));
+        }
+    }
+}
+
+/// The service: every client gets an end that answers.
+pub(super) struct Service {
+    ws: Waitset,
+    iref: Iref,
+    polls: Rc<Cell<bool>>,
+}
+
+impl Service {
+    /// Exports it.
+    pub(super) fn export(ws: Waitset) -> Result<Self> {
+        let polls = Rc::new(Cell::new(false));
+        // Idle clients have no use for a pattern each.
+        let (theirs, pattern) = (Rc::clone(&polls), pattern());
+        let export = bench::export(&ws, move |_peer| {
+            Ok(Party::new(Rc::default(), Rc::clone(&pattern), Rc::clone(&theirs)))
+        });
+        let iref = export.start()?.iref();
+        Ok(Self { ws, iref, polls })
+    }
+
+    pub(super) const fn iref(&self) -> Iref {
+        self.iref
+    }
+
+    /// Serves until `done`, which is asked after each event.
+    pub(super) fn run(&self, done: impl Fn() -> bool) -> Result {
+        while !done() {
+            if self.polls.get() {
+                self.ws.try_dispatch()?;
+            } else {
+                self.ws.dispatch()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A client with its waitset, and what its end of the binding has seen.
+#[derive(Clone)]
+pub(super) struct Client {
+    ws: Waitset,
+    iref: Iref,
+    binding: bench::Binding,
+    seen: Rc<Seen>,
+    data: Rc<[u8]>,
+    driver: &'static str,
+    polls: Rc<Cell<bool>>,
+}
+
+impl Client {
+    /// Binds to a service.
+    pub(super) fn bind(
+        ws: Waitset,
+        iref: Iref,
+        driver: &'static str,
+        buffer: usize,
+    ) -> Result<Self> {
+        let (seen, data) = (Rc::<Seen>::default(), pattern());
+        let party = Party::new(Rc::clone(&seen), Rc::clone(&data), Rc::default());
+        let binding = bench::bind(iref, &ws, party).driver(driver).buffer(buffer).wait()?;
+        if binding.driver() != driver {
+            return Err(format!("asked for {driver}, got {}", binding.driver()).into());
+        }
+        let polls = Rc::default();
+        Ok(Self { ws, iref, binding, seen, data, driver, polls })
+    }
+
+    /// Binds once more, to hold and not to use.
+    pub(super) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding> {
+        let bind = bench::bind(self.iref, &self.ws, self.party());
+        Ok(bind.driver(self.driver).buffer(buffer).wait()?)
+    }
+
+    /// What the service's process holds.
+    pub(super) fn memory_of_service(&self) -> Result<Memory> {
+        let (heap, shared, descriptors) = self.rpc().memory()?;
+        Ok(Memory { heap, shared, descriptors })
+    }
+
+    /// How `work` is measured over this binding.
+    pub(super) fn probe(&self, work: Work) -> Probe {
+        let client = self.clone();
+        match work {
+            Work::RoundTrip(8) => Box::new(move |amount| client.round_trip_number(amount)),
+            Work::RoundTrip(56) => Box::new(move |amount| client.round_trip_words(amount)),
+            Work::RoundTrip(size) => Box::new(move |amount| client.round_trip_bytes(amount, size)),
+            Work::Stream(8) => {
+                Box::new(move |amount| client.stream(amount, |b, n| b.tx_count(n).map(drop)))
+            }
+            Work::Stream(56) => Box::new(move |amount| {
+                client.stream(amount, |b, n| b.tx_count_words(&[n; 7]).map(drop))
+            }),
+            Work::Stream(size) => Box::new(move |amount| {
+                let data = &client.data[..size];
+                client.stream(amount, |b, _| b.tx_count_bytes(data).map(drop))
+            }),
+            Work::Polled => Box::new(move |amount| client.polled(amount)),
+            Work::Rpc => Box::new(move |amount| client.calls(amount)),
+            Work::Bind => Box::new(move |amount| client.binds(amount)),
+            Work::Wake => Box::new(move |amount| client.wake_ups(amount)),
+            Work::Paced => Box::new(move |amount| client.paced(amount)),
+            Work::Cap => Box::new(move |amount| client.capabilities(amount)),
+        }
+    }
+
+    /// One more end, with next to nothing of its own.
+    fn party(&self) -> Party {
+        Party::new(Rc::clone(&self.seen), Rc::clone(&self.data), Rc::default())
+    }
+
+    fn rpc(&self) -> bench::RpcClient {
+        bench::RpcClient::new(&self.binding)
+    }
+
+    /// Sends a message, dispatching while the binding is busy.
+    #[inline]
+    fn send(&self, mut attempt: impl FnMut() -> Result<(), TxError>) -> Result {
+        loop {
+            match attempt() {
+                Ok(()) => return Ok(()),
+                Err(TxError::Busy) => self.ws.dispatch()?,
+                Err(error) => return Err(self.why(error.into())),
+            }
+        }
+    }
+
+    /// Sends a message and dispatches until one comes back. It is looked at in full if `first` is zero.
+    #[inline]
+    fn there_and_back(&self, first: u64, attempt: impl FnMut() -> Result<(), TxError>) -> Result {
+        self.seen.count.set(first);
+        self.send(attempt)?;
+        while self.seen.count.get() == first {
+            if self.polls.get() {
+                self.ws.try_dispatch()?;
+            } else {
+                self.ws.dispatch()?;
+            }
+            if self.seen.ended.borrow().is_some() {
+                return Err(self.why("the binding has ended".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The reason behind an error, if the binding has ended.
+    #[cold]
+    fn why(
+        &self,
+        error: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Box<dyn std::error::Error + Send + Sync> {
+        self.seen.ended.take().map_or(error, Into::into)
+    }
+
+    /// Ends a sample: nothing may have been wrong on either side.
+    fn check(&self, sample: Sample) -> Result<Sample> {
+        let (_, wrong) = self.rpc().counted()?;
+        match self.seen.wrong.take() + wrong {
+            0 => Ok(sample),
+            wrong => Err(format!("{wrong} messages were not what was sent").into()),
+        }
+    }
+
+    fn round_trip_number(&self, amount: Amount) -> Result<Sample> {
+        let mut n = 0;
+        let sample = amount.time(|| {
+            n += 1;
+            self.there_and_back(1, || self.binding.tx_ping(n).map(drop))
+        })?;
+        if self.seen.number.get() != n {
+            return Err("the last number that came back is not the last that was sent".into());
+        }
+        self.check(sample)
+    }
+
+    fn round_trip_words(&self, amount: Amount) -> Result<Sample> {
+        let mut n = 0;
+        let sample = amount.time(|| {
+            n += 1;
+            self.there_and_back(1, || self.binding.tx_ping_words(&[n; 7]).map(drop))
+        })?;
+        if self.seen.number.get() != n {
+            return Err("the last words that came back are not the last that were sent".into());
+        }
+        self.check(sample)
+    }
+
+    fn round_trip_bytes(&self, amount: Amount, size: usize) -> Result<Sample> {
+        let data = &self.data[..size];
+        let there_and_back =
+            |first| self.there_and_back(first, || self.binding.tx_ping_bytes(data).map(drop));
+        there_and_back(0)?;
+        let sample = amount.time(|| there_and_back(1))?;
+        if self.seen.length.get() != size {
+            return Err("what came back does not have the length of what was sent".into());
+        }
+        self.check(sample)
+    }
+
+    fn stream(
+        &self,
+        amount: Amount,
+        send: impl Fn(&bench::Binding, u64) -> Result<(), TxError>,
+    ) -> Result<Sample> {
+        let rpc = self.rpc();
+        amount.time_whole(|count| {
+            let started = Instant::now();
+            for n in 0..count {
+                self.send(|| send(&self.binding, n))?;
+            }
+            let (right, wrong) = rpc.counted()?;
+            let time = started.elapsed();
+            if (right, wrong) != (count, 0) {
+                return Err(format!("{count} sent, {right} received, {wrong} of them wrong").into());
+            }
+            Ok(time)
+        })
+    }
+
+    fn calls(&self, amount: Amount) -> Result<Sample> {
+        let (rpc, mut n) = (self.rpc(), 0);
+        amount.time(|| {
+            let next = rpc.next(n)?;
+            n += 1;
+            if next == n { Ok(()) } else { Err("a reply belongs to another call".into()) }
+        })
+    }
+
+    fn binds(&self, amount: Amount) -> Result<Sample> {
+        amount.time_parts(|| {
+            let started = Instant::now();
+            let binding = self.bind_idle(0)?;
+            let time = started.elapsed();
+            binding.teardown();
+            Ok(time)
+        })
+    }
+
+    /// Both sides poll, and neither ever blocks.
+    fn polled(&self, amount: Amount) -> Result<Sample> {
+        self.rpc().poll(true)?;
+        self.polls.set(true);
+        let sample = self.round_trip_number(amount);
+        self.polls.set(false);
+        self.rpc().poll(false)?;
+        sample
+    }
+
+    /// Neither side polls, and each message finds its receiver asleep.
+    fn wake_ups(&self, amount: Amount) -> Result<Sample> {
+        self.rpc().spin(0)?;
+        self.ws.set_spin(Duration::ZERO);
+        let mut n = 0;
+        let sample = amount.time_asleep(|| {
+            n += 1;
+            self.there_and_back(1, || self.binding.tx_ping(n).map(drop))
+        });
+        self.ws.set_spin(DEFAULT_SPIN);
+        self.rpc().spin(DEFAULT_SPIN.as_nanos() as u64)?;
+        self.check(sample?)
+    }
+
+    /// A message now and then, with the default settings; the client dispatches in the pauses, as a program would.
+    fn paced(&self, amount: Amount) -> Result<Sample> {
+        let amount = Amount { warm: 1, batch: amount.batch.min(PAUSES), singles: 0 };
+        let rpc = self.rpc();
+        let (before, cpu, started) =
+            (Duration::from_nanos(rpc.processor()?), processor_time(), Instant::now());
+        let mut n = 0;
+        let mut sample = amount.time_parts(|| {
+            self.ws.dispatch_until(Some(Instant::now() + PAUSE), || false)?;
+            n += 1;
+            let sent = Instant::now();
+            self.there_and_back(1, || self.binding.tx_ping(n).map(drop))?;
+            Ok(sent.elapsed())
+        })?;
+        let (passed, client) = (started.elapsed(), processor_time() - cpu);
+        let service = Duration::from_nanos(rpc.processor()?) - before;
+        let part = |used: Duration| used.as_secs_f64() / passed.as_secs_f64();
+        sample.cpu = Some(Cpu { client: part(client), service: part(service) });
+        self.check(sample)
+    }
+
+    fn capabilities(&self, amount: Amount) -> Result<Sample> {
+        let mut traveller = Some(Cap::from(memfd_create("flounder bench", MemfdFlags::CLOEXEC)?));
+        let sample = amount.time(|| {
+            self.there_and_back(1, || match traveller.take() {
+                None => Ok(()),
+                Some(cap) => self.binding.tx_ping_cap(cap).map(drop).map_err(|rejected| {
+                    traveller = Some(rejected.given);
+                    rejected.error
+                }),
+            })?;
+            traveller = self.seen.cap.take();
+            traveller.is_some().then_some(()).ok_or_else(|| "a capability was lost".into())
+        })?;
+        self.check(sample)
+    }
+}

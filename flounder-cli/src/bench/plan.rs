@@ -1,0 +1,172 @@
+//! What is to be measured, from what there is and what was asked for.
+
+use std::fmt;
+
+use super::limits::Limit;
+use super::work::{Between, Work};
+
+/// One measurement in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Of hardware or kernel.
+    Limit(Limit),
+    /// Of a driver.
+    Figure { work: Work, driver: &'static str, between: Between },
+}
+
+/// One measurement of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MemorySubject {
+    pub(super) driver: &'static str,
+    pub(super) between: Between,
+    pub(super) buffer: Buffer,
+}
+
+/// The size of what a driver has one to choose of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Buffer {
+    Default,
+    Smallest,
+}
+
+impl Buffer {
+    /// As a bind wants it.
+    pub(super) const fn bytes(self) -> usize {
+        match self {
+            Self::Default => 0,
+            Self::Smallest => 1,
+        }
+    }
+}
+
+/// Everything to be measured.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Limits first; no two alike.
+    pub(super) subjects: Vec<Subject>,
+    pub(super) memory: Vec<MemorySubject>,
+}
+
+impl Plan {
+    /// All of `drivers` whose name has one of `only` in it, and the limits of that; everything if there is no `only`.
+    pub(super) fn new(drivers: &[&'static str], only: &[String]) -> Self {
+        let wanted = |name: String| {
+            let name = name.to_lowercase();
+            only.is_empty() || only.iter().any(|part| name.contains(&part.to_lowercase()))
+        };
+        let pairs = || {
+            drivers.iter().flat_map(|&driver| {
+                Between::of(driver).iter().map(move |&between| (driver, between))
+            })
+        };
+        let figures = Work::ALL.into_iter().flat_map(|work| {
+            let able = pairs()
+                .filter(move |(_, between)| *between != Between::Here || !work.needs_two_threads());
+            able.map(move |(driver, between)| Subject::Figure { work, driver, between })
+        });
+        let figures: Vec<_> = figures.filter(|figure| wanted(figure.to_string())).collect();
+        let own = Limit::OWN.into_iter().filter(|&limit| wanted(Subject::Limit(limit).to_string()));
+        let compared = figures.iter().filter_map(|figure| figure.limit());
+        let mut subjects = Vec::new();
+        for limit in own.chain(compared).map(Subject::Limit) {
+            if !subjects.contains(&limit) {
+                subjects.push(limit);
+            }
+        }
+        subjects.extend(figures);
+        let memory = pairs().flat_map(|(driver, between)| {
+            [Buffer::Default, Buffer::Smallest].map(|buffer| MemorySubject {
+                driver,
+                between,
+                buffer,
+            })
+        });
+        Self { subjects, memory: memory.filter(|subject| wanted(subject.to_string())).collect() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.subjects.is_empty() && self.memory.is_empty()
+    }
+}
+
+impl Subject {
+    /// What bounds it.
+    pub(super) fn limit(self) -> Option<Limit> {
+        match self {
+            Self::Limit(_) => None,
+            Self::Figure { work, driver, .. } => Limit::of(driver, work),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(limit) => write!(f, "limit: {limit}"),
+            Self::Figure { work, driver, between } => write!(f, "{driver}, {between}: {work}"),
+        }
+    }
+}
+
+impl fmt::Display for MemorySubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}: memory, {} buffer", self.driver, self.between, self.buffer)
+    }
+}
+
+impl fmt::Display for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Smallest => "smallest",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(plan: &Plan) -> Vec<String> {
+        let subjects = plan.subjects.iter().map(ToString::to_string);
+        subjects.chain(plan.memory.iter().map(ToString::to_string)).collect()
+    }
+
+    #[test]
+    fn a_new_driver_has_all_rows_between_threads_and_between_processes() {
+        let plan = Plan::new(&["loopback", "new"], &[]);
+        let of_new = |between| {
+            let is_it = |subject: &&Subject| matches!(subject, Subject::Figure { driver: "new", between: b, .. } if *b == between);
+            plan.subjects.iter().filter(is_it).count()
+        };
+        assert_eq!(of_new(Between::Threads), Work::ALL.len());
+        assert_eq!(of_new(Between::Processes), Work::ALL.len());
+        assert_eq!(of_new(Between::Here), 0);
+        let memory: Vec<_> = plan.memory.iter().map(ToString::to_string).collect();
+        assert_eq!(memory[0], "loopback, one thread: memory, default buffer");
+        assert_eq!(memory.len(), 6);
+    }
+
+    #[test]
+    fn a_pattern_chooses_figures_and_their_limits() {
+        let only =
+            |pattern: &str| names(&Plan::new(&["loopback", "ump", "lmp"], &[pattern.into()]));
+        assert_eq!(
+            only("ump, THREADS: round trip, 8 b"),
+            ["limit: raw line", "ump, threads: round trip, 8 B"]
+        );
+        assert_eq!(only("limit: memcpy").len(), 2);
+        assert_eq!(only("nothing is called so"), [""; 0]);
+    }
+
+    #[test]
+    fn limits_come_first_and_once() {
+        let plan = Plan::new(&["loopback", "ump", "lmp"], &[]);
+        let is_limit = |subject: &Subject| matches!(subject, Subject::Limit(_));
+        let limits = plan.subjects.iter().take_while(|subject| is_limit(subject)).count();
+        assert!(!plan.subjects[limits..].iter().any(is_limit));
+        for (i, subject) in plan.subjects.iter().enumerate() {
+            assert!(!plan.subjects[..i].contains(subject), "{subject}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Services to measure: in another thread, or in another process, which is this program once more.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use clap::{Args, Subcommand};
+use flounder::{Iref, Waitset, nameservice};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use super::Result;
+use super::machine::{Core, pin};
+use super::over;
+
+/// How long a process waits for another's name.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What a service's process says once it can be bound to.
+const READY: &str = "ready";
+
+/// A thread with a service.
+pub(super) struct ServiceThread {
+    iref: Iref,
+    stop: Arc<AtomicBool>,
+    wake: Box<dyn Fn()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ServiceThread {
+    /// Starts it on a core, or on any.
+    pub(super) fn start(core: Option<Core>) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let ready = || -> Result<over::Service> {
+                core.map_or(Ok(()), pin)?;
+                over::Service::export(Waitset::current())
+            };
+            let (result, service) = match ready() {
+                Ok(service) => (Ok(service.iref()), Some(service)),
+                Err(error) => (Err(error), None),
+            };
+            if sender.send((result, Waitset::current().remote())).is_err() {
+                return;
+            }
+            // SYNC stop: the wake-up that follows the store orders it; late is as good.
+            let served =
+                service.map_or(Ok(()), |service| service.run(|| theirs.load(Ordering::Relaxed)));
+            if let Err(error) = served {
+                eprintln!("flounder: bench: a service has failed: {error}");
+            }
+        });
+        let (iref, remote) = receiver.recv()?;
+        let wake = Box::new(move || remote.post(|_| Ok(())));
+        Ok(Self { iref: iref?, stop, wake, thread: Some(thread) })
+    }
+
+    pub(super) const fn iref(&self) -> Iref {
+        self.iref
+    }
+}
+
+impl Drop for ServiceThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        (self.wake)();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported there.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A process that ends with this one.
+pub(super) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts a process with a service of this name, and returns when the name is registered.
+    pub(super) fn serve(name: &str, core: Option<Core>) -> Result<Self> {
+        let mut command = this_program()?;
+        command.args(["serve", name]);
+        if let Some(core) = core {
+            command.arg("--core").arg(core.0.to_string());
+        }
+        let mut process = Self { child: command.stdout(Stdio::piped()).spawn()? };
+        let line = process.line()?;
+        if line != READY {
+            return Err(format!("the service's process said {line:?}").into());
+        }
+        Ok(process)
+    }
+
+    /// Starts a process with these arguments and returns the line that it prints.
+    pub(super) fn ask(arguments: &[String]) -> Result<String> {
+        let command = this_program()?.args(arguments).stdout(Stdio::piped()).spawn()?;
+        Self { child: command }.line()
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let Some(stdout) = self.child.stdout.take() else {
+            return Err("the process has been asked before".into());
+        };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        if line.is_empty() {
+            return Err(format!("a process ended early: {}", self.child.wait()?).into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn this_program() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("bench-process").arg("--parent").arg(std::process::id().to_string());
+    command.stdin(Stdio::null());
+    Ok(command)
+}
+
+/// The command line of the other processes.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The process that this one ends with.
+    #[arg(long)]
+    parent: u32,
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Exports a service under a name and serves until it is killed.
+    Serve {
+        name: String,
+        #[arg(long)]
+        core: Option<usize>,
+    },
+    /// Measures the memory of bindings and prints it as JSON.
+    Memory(super::memory::Order),
+}
+
+/// Is such a process.
+pub(crate) fn run(options: Options) -> Result {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    if parent != Some(options.parent) {
+        return Err("the process that started this one has ended".into());
+    }
+    match options.role {
+        Role::Serve { name, core } => serve(&name, core.map(Core)),
+        Role::Memory(order) => say(&serde_json::to_string(&order.carry_out()?)?),
+    }
+}
+
+fn serve(name: &str, core: Option<Core>) -> Result {
+    // The monitor's thread starts with the name, before this one is pinned: it runs where the kernel likes.
+    let service = over::Service::export(Waitset::current())?;
+    nameservice::register(name, service.iref())?;
+    core.map_or(Ok(()), pin)?;
+    say(READY)?;
+    service.run(|| false)
+}
+
+fn say(line: &str) -> Result {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    Ok(stdout.flush()?)
+}
+
+/// The service of this name, in whatever process it is.
+pub(super) fn find(name: &str) -> Result<Iref> {
+    Ok(nameservice::blocking_lookup_deadline(name, PATIENCE)?)
+}
+
+/// A name that nobody has.
+pub(super) fn fresh_name() -> String {
+    // SYNC none: each number is given once, in whatever order.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("flounder bench {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,408 @@
+//! What was found, as tables for people and as JSON for programs.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use serde::Serialize;
+
+use super::Result;
+use super::limits::Limit;
+use super::machine::{Cores, Machine};
+use super::memory::{Held, PerBinding};
+use super::plan::{MemorySubject, Subject};
+use super::sample::{Baseline, Figure, Series};
+use super::work::{Between, Size, Work};
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Tables,
+    Json,
+}
+
+/// What was measured, and what it has come to.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// Version of the program.
+    version: &'static str,
+    /// `release` or `debug`; figures of the latter mean nothing.
+    build: &'static str,
+    machine: Machine,
+    settings: Settings,
+    /// The raw ping-pong beside the samples that count.
+    baseline: Baseline,
+    pub(super) limits: Vec<LimitRow>,
+    pub(super) figures: Vec<Row>,
+    memory: Vec<MemoryRow>,
+}
+
+/// What was chosen, and the defaults of what was measured.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Settings {
+    pub(super) cores: Cores,
+    pub(super) rounds: u32,
+    pub(super) sample_microseconds: u64,
+    /// Bindings opened to see what one holds.
+    pub(super) bindings: u64,
+    /// How long a waitset polls before it blocks.
+    pub(super) spin_nanoseconds: u64,
+    /// Bytes of a ring, raw ones included.
+    pub(super) ring_bytes: usize,
+}
+
+/// What hardware or kernel need.
+#[derive(Debug, Serialize)]
+pub(super) struct LimitRow {
+    #[serde(skip)]
+    limit: Limit,
+    pub(super) name: String,
+    unit: &'static str,
+    #[serde(flatten)]
+    pub(super) figure: Figure,
+}
+
+/// What a driver needs.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    name: String,
+    #[serde(skip)]
+    pub(super) kind: Work,
+    work: &'static str,
+    /// Bytes of a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<usize>,
+    pub(super) driver: &'static str,
+    between: String,
+    #[serde(skip)]
+    pub(super) place: Between,
+    unit: &'static str,
+    #[serde(flatten)]
+    pub(super) figure: Figure,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_second: Option<f64>,
+    /// Name of what bounds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<String>,
+    /// That one's median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) limit_median: Option<f64>,
+    /// How many times its limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+}
+
+/// What a binding holds.
+#[derive(Debug, Serialize)]
+pub(super) struct MemoryRow {
+    name: String,
+    driver: &'static str,
+    between: String,
+    buffer: String,
+    #[serde(flatten)]
+    held: PerBinding,
+}
+
+impl MemoryRow {
+    pub(super) fn new(subject: MemorySubject, held: PerBinding) -> Self {
+        Self {
+            name: subject.to_string(),
+            driver: subject.driver,
+            between: subject.between.to_string(),
+            buffer: subject.buffer.to_string(),
+            held,
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn new(
+        machine: Machine,
+        settings: Settings,
+        series: &[(Subject, Series)],
+        memory: Vec<MemoryRow>,
+    ) -> Self {
+        let baseline = Baseline::of(series.iter().map(|(_, series)| series));
+        let (mut limits, mut figures) = (Vec::new(), Vec::new());
+        // Limits come before what they bound.
+        for (subject, series) in series {
+            let Some(figure) = series.figure(&baseline) else { continue };
+            match *subject {
+                Subject::Limit(limit) => {
+                    let name = limit.to_string();
+                    limits.push(LimitRow { limit, name, unit: UNIT, figure });
+                }
+                Subject::Figure { work, driver, between } => {
+                    let limit = subject.limit();
+                    let row = limit.and_then(|limit| limits.iter().find(|row| row.limit == limit));
+                    let limit_median = row.map(|row| row.figure.median);
+                    figures.push(Row {
+                        name: subject.to_string(),
+                        kind: work,
+                        work: work.name(),
+                        size: work.size(),
+                        driver,
+                        between: between.to_string(),
+                        place: between,
+                        unit: UNIT,
+                        bytes_per_second: rate(work, figure.median),
+                        limit: limit.map(|limit| limit.to_string()),
+                        limit_median,
+                        ratio: limit_median.map(|median| figure.median / median),
+                        figure,
+                    });
+                }
+            }
+        }
+        let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+        let version = env!("CARGO_PKG_VERSION");
+        Self { version, build, machine, settings, baseline, limits, figures, memory }
+    }
+
+    /// Writes it to standard output.
+    pub(super) fn print(&self, form: Form) -> Result {
+        let text = match form {
+            Form::Json => serde_json::to_string_pretty(self)?,
+            Form::Tables => self.tables(),
+        };
+        match writeln!(io::stdout().lock(), "{text}") {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The machine, in a line.
+    pub(super) fn headline(&self) -> String {
+        let Machine { cpu, processors, kernel, governor, virtual_machine, date } = &self.machine;
+        let guest = if *virtual_machine { ", a virtual machine" } else { "" };
+        let governor = governor.as_ref().map_or(String::new(), |name| format!(", governor {name}"));
+        let debug = if self.build == "debug" { ", DEBUG BUILD" } else { "" };
+        format!(
+            "{cpu}, {processors} processors{guest}, Linux {kernel}{governor}; flounder {}{debug}; {date}",
+            self.version
+        )
+    }
+
+    fn tables(&self) -> String {
+        let Settings { cores, rounds, sample_microseconds, ring_bytes, spin_nanoseconds, .. } =
+            self.settings;
+        let mut text = format!(
+            "{}\nclient on core {}, service on core {}; {rounds} samples of {sample_microseconds} us, in turn; \
+             rings of {}, spinning for {}\n",
+            self.headline(),
+            cores.client.0,
+            cores.service.0,
+            Size(ring_bytes),
+            time(spin_nanoseconds as f64),
+        );
+        if !self.limits.is_empty() {
+            text.push_str(&self.baseline.to_string());
+        }
+        section(&mut text, "Limits", &["limit", "median", "p99", "samples"], &[0], {
+            self.limits.iter().map(|row| {
+                let Figure { median, p99, .. } = row.figure;
+                vec![row.name.clone(), time(median), time(p99), samples(&row.figure)]
+            })
+        });
+        for title in [THERE_AND_BACK, ONE_WAY, OTHER] {
+            let rows = self.figures.iter().filter(|row| table_of(row.kind) == title);
+            let header =
+                ["what", "driver", "between", "median", "p99", "ratio", "to", "besides", "samples"];
+            section(&mut text, title, &header, &[0, 1, 2, 6, 7], rows.map(Row::cells));
+        }
+        let header = ["driver", "between", "buffer", "end", "private", "shared", "descriptors"];
+        let rows = self.memory.iter().flat_map(MemoryRow::cells);
+        let title = format!("Memory of an idle binding (of {})", self.settings.bindings);
+        section(&mut text, &title, &header, &[0, 1, 2, 3], rows);
+        let limits = self.limits.iter().map(|row| &row.figure);
+        if limits.chain(self.figures.iter().map(|row| &row.figure)).any(|figure| figure.noisy) {
+            text.push_str(
+                "\n~ The machine was busy with other things: figures so marked had to be taken from samples that would \
+                 have been left out.\n",
+            );
+        }
+        text
+    }
+}
+
+const UNIT: &str = "ns";
+
+const THERE_AND_BACK: &str = "There and back";
+const ONE_WAY: &str = "One way";
+const OTHER: &str = "Asleep, with capabilities, from nothing";
+
+/// The table that tells of this work.
+const fn table_of(work: Work) -> &'static str {
+    match work {
+        Work::RoundTrip(_) | Work::Polled | Work::Rpc => THERE_AND_BACK,
+        Work::Stream(_) => ONE_WAY,
+        Work::Wake | Work::Paced | Work::Cap | Work::Bind => OTHER,
+    }
+}
+
+impl Row {
+    fn cells(&self) -> Vec<String> {
+        let besides = match (&self.figure.cpu, self.bytes_per_second) {
+            (Some(cpu), _) => format!(
+                "processor: client {:.1} %, service {:.1} %",
+                cpu.client * 100.0,
+                cpu.service * 100.0
+            ),
+            (None, Some(rate)) => format!("{:.2} GB/s", rate / 1e9),
+            (None, None) => String::new(),
+        };
+        vec![
+            self.kind.to_string(),
+            self.driver.to_owned(),
+            self.between.clone(),
+            time(self.figure.median),
+            time(self.figure.p99),
+            self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
+            self.limit.clone().unwrap_or_default(),
+            besides,
+            samples(&self.figure),
+        ]
+    }
+}
+
+impl MemoryRow {
+    fn cells(&self) -> Vec<Vec<String>> {
+        let row = |end: &str, held: &Held| {
+            vec![
+                self.driver.to_owned(),
+                self.between.clone(),
+                self.buffer.clone(),
+                end.to_owned(),
+                format!("{:.0} B", held.private_bytes),
+                format!("{:.0} B", held.shared_bytes),
+                format!("{:.2}", held.descriptors),
+            ]
+        };
+        match &self.held.service {
+            None => vec![row("both", &self.held.client)],
+            Some(service) => vec![row("client", &self.held.client), row("service", service)],
+        }
+    }
+}
+
+/// Bytes in a second, one way or in each direction, where that is what matters.
+fn rate(work: Work, nanoseconds: f64) -> Option<f64> {
+    match work {
+        Work::Stream(size) => Some(size as f64 / nanoseconds * 1e9),
+        _ => None,
+    }
+}
+
+/// Adds a table, if there is anything in it; columns are aligned to the right, but those in `left`.
+fn section(
+    text: &mut String,
+    title: &str,
+    header: &[&str],
+    left: &[usize],
+    rows: impl Iterator<Item = Vec<String>>,
+) {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(header.to_vec());
+    table.add_rows(rows);
+    if table.is_empty() {
+        return;
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        if !left.contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    text.push_str(&format!("\n{title}\n\n{table}\n"));
+}
+
+/// How many samples there are, and how many were left out.
+fn samples(figure: &Figure) -> String {
+    match figure {
+        Figure { noisy: true, samples, .. } => format!("~{samples}"),
+        Figure { samples, left_out: 0, .. } => samples.to_string(),
+        Figure { samples, left_out, .. } => format!("{samples} (-{left_out})"),
+    }
+}
+
+/// Nanoseconds, with three figures.
+pub(super) fn time(nanoseconds: f64) -> String {
+    let (value, unit) = match nanoseconds {
+        ns if ns < 999.5 => (ns, "ns"),
+        ns if ns < 999_500.0 => (ns / 1e3, "us"),
+        ns if ns < 999_500_000.0 => (ns / 1e6, "ms"),
+        ns => (ns / 1e9, "s"),
+    };
+    match value {
+        value if value < 9.995 => format!("{value:.2} {unit}"),
+        value if value < 99.95 => format!("{value:.1} {unit}"),
+        value => format!("{value:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::machine::Core;
+    use super::super::sample::Sample;
+    use super::*;
+
+    fn series(mean: f64) -> Series {
+        let mut series = Series::default();
+        series.add(Sample { mean, singles: vec![mean as u64], cpu: None }, [1.0; 2]);
+        series
+    }
+
+    pub(crate) fn report() -> Report {
+        let cores = Cores { client: Core(0), service: Core(1) };
+        let settings = Settings {
+            cores,
+            rounds: 1,
+            sample_microseconds: 1,
+            bindings: 1,
+            spin_nanoseconds: 20_000,
+            ring_bytes: 65_536,
+        };
+        let figure = |work| Subject::Figure { work, driver: "ump", between: Between::Threads };
+        let series = [
+            (Subject::Limit(Limit::Line), series(200.0)),
+            (figure(Work::RoundTrip(8)), series(250.0)),
+            (figure(Work::Stream(1 << 10)), series(100.0)),
+        ];
+        Report::new(Machine::describe(cores), settings, &series, Vec::new())
+    }
+
+    #[test]
+    fn times_have_three_figures() {
+        let cases = [
+            (5.1234, "5.12 ns"),
+            (225.4, "225 ns"),
+            (999.6, "1.00 us"),
+            (19_940.0, "19.9 us"),
+            (1_000_000.0, "1.00 ms"),
+            (2e9, "2.00 s"),
+        ];
+        for (nanoseconds, expected) in cases {
+            assert_eq!(time(nanoseconds), expected);
+        }
+    }
+
+    #[test]
+    fn a_figure_is_divided_by_its_limit() {
+        let report = report();
+        assert_eq!(report.figures[0].ratio, Some(1.25));
+        assert_eq!(report.figures[1].ratio, None);
+        assert_eq!(report.figures[1].bytes_per_second, Some(1024.0 / 100.0 * 1e9));
+    }
+
+    #[test]
+    fn tables_say_what_json_says() {
+        let report = report();
+        let tables = report.tables();
+        for words in ["raw line", "200 ns", "250 ns", "1.25", "10.24 GB/s", "Linux"] {
+            assert!(tables.contains(words), "{words} is not in:\n{tables}");
+        }
+        let json = serde_json::to_value(&report).expect("it can be written");
+        assert_eq!(json["figures"][0]["name"], "ump, threads: round trip, 8 B");
+        assert_eq!(json["figures"][0]["median"], 250.0);
+        assert_eq!(json["figures"][0]["ratio"], 1.25);
+        assert_eq!(json["limits"][0]["unit"], "ns");
+    }
+}

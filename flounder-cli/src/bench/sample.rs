@@ -1,0 +1,409 @@
+//! One clock, samples, what is left out of them, and statistics.
+//!
+//! A *sample* is a batch of operations timed as one, so that reading the clock costs nothing, and then some operations
+//! timed one by one, for the tail. Before and after each sample a short raw ping-pong tells how far apart the two cores
+//! are at that time. It is not always the same: both threads may have to share one core for a while, and a virtual machine
+//! may find its processors on one die now and on two in a minute, which changes everything by a factor of five. So, when all
+//! is done, the samples count that were taken while the ping-pong took what it took most of the time; the others are left
+//! out and counted. Figures and limits that are divided by each other are thus of the same state of the machine.
+
+use std::fmt;
+use std::hint::spin_loop;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::Result;
+
+/// Ping-pongs of one state of the machine differ by less than this factor.
+const SPREAD: f64 = 1.5;
+
+/// Fewer samples than this part of all are no basis for a figure of their own.
+const ENOUGH: f64 = 0.25;
+
+/// Who has nothing to do and does not poll sleeps after this time.
+const FALLS_ASLEEP: Duration = Duration::from_micros(20);
+
+/// The most operations in a batch.
+const MAX_BATCH: u64 = 1 << 20;
+
+/// The most operations of a sample that are timed one by one.
+const MAX_SINGLES: u64 = 200;
+
+/// What is measured: carries out so many operations and says how long they took.
+pub(super) type Probe = Box<dyn FnMut(Amount) -> Result<Sample>>;
+
+/// How many operations a sample has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Amount {
+    /// Before the clock runs.
+    pub(super) warm: u64,
+    /// Timed as one; at least 1.
+    pub(super) batch: u64,
+    /// Timed one by one.
+    pub(super) singles: u64,
+}
+
+/// What a probe has found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Sample {
+    /// Nanoseconds of an operation of the batch.
+    pub(super) mean: f64,
+    /// Nanoseconds of single operations.
+    pub(super) singles: Vec<u64>,
+    /// Processor time used, as a part of the time that passed.
+    pub(super) cpu: Option<Cpu>,
+}
+
+/// Processor time of the two sides, as parts of a core.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Cpu {
+    pub(super) client: f64,
+    pub(super) service: f64,
+}
+
+impl Amount {
+    /// Times an operation that is nothing but what is measured.
+    #[inline]
+    pub(super) fn time(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
+        for _ in 0..self.warm {
+            once()?;
+        }
+        let started = Instant::now();
+        for _ in 0..self.batch {
+            once()?;
+        }
+        let mean = nanoseconds(started.elapsed()) / self.batch as f64;
+        let mut singles = Vec::with_capacity(self.singles as usize);
+        let mut last = Instant::now();
+        for _ in 0..self.singles {
+            once()?;
+            let now = Instant::now();
+            singles.push(whole_nanoseconds(now - last));
+            last = now;
+        }
+        Ok(Sample { mean, singles, cpu: None })
+    }
+
+    /// Times an operation that reads the clock itself, because not all that it does is measured.
+    pub(super) fn time_parts(self, mut once: impl FnMut() -> Result<Duration>) -> Result<Sample> {
+        for _ in 0..self.warm {
+            once()?;
+        }
+        let singles = (0..self.batch).map(|_| once().map(whole_nanoseconds));
+        let singles = singles.collect::<Result<Vec<_>>>()?;
+        let mean = singles.iter().sum::<u64>() as f64 / self.batch as f64;
+        Ok(Sample { mean, singles, cpu: None })
+    }
+
+    /// Times an operation that is to find the other side asleep: before each, this side does nothing for a while, and
+    /// stays awake over it.
+    pub(super) fn time_asleep(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
+        self.time_parts(|| {
+            let paused = Instant::now();
+            while paused.elapsed() < FALLS_ASLEEP {
+                spin_loop();
+            }
+            let started = Instant::now();
+            once()?;
+            Ok(started.elapsed())
+        })
+    }
+
+    /// Times many operations that make sense only together.
+    pub(super) fn time_whole(self, mut run: impl FnMut(u64) -> Result<Duration>) -> Result<Sample> {
+        run(self.warm.max(1))?;
+        let mean = nanoseconds(run(self.batch)?) / self.batch as f64;
+        Ok(Sample { mean, singles: Vec::new(), cpu: None })
+    }
+}
+
+/// Finds out how many operations fill `time`, with every kind of operation.
+pub(super) fn calibrate(probe: &mut Probe, time: Duration) -> Result<Amount> {
+    let (time, mut batch) = (nanoseconds(time), 1);
+    let mean = loop {
+        let mean = probe(Amount { warm: 1, batch, singles: 0 })?.mean;
+        if mean * batch as f64 >= time / 4.0 || batch >= MAX_BATCH {
+            break mean;
+        }
+        batch *= 4;
+    };
+    Ok(amount(mean, time))
+}
+
+fn amount(mean: f64, time: f64) -> Amount {
+    // A float beyond the integers becomes the largest of them.
+    let batch = ((time / mean.max(0.1)) as u64).clamp(1, MAX_BATCH);
+    Amount { warm: (batch / 8).clamp(1, 100), batch, singles: batch.min(MAX_SINGLES) }
+}
+
+/// What the raw ping-pong took most of the time, in nanoseconds of a round trip.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Baseline {
+    /// The least.
+    low: f64,
+    /// The most.
+    high: f64,
+    /// So much of the time.
+    share: f64,
+}
+
+impl Baseline {
+    /// The state that the machine was in most of the time; the faster of two that it was in equally often.
+    pub(super) fn of<'a>(series: impl IntoIterator<Item = &'a Series>) -> Self {
+        let taken = series.into_iter().flat_map(|series| &series.0);
+        let all = sorted(taken.flat_map(|taken| taken.around));
+        let mut most = &all[..0];
+        let mut end = 0;
+        for (start, low) in all.iter().enumerate() {
+            end += all[end..].iter().take_while(|&&time| time <= low * SPREAD).count();
+            if end - start > most.len() {
+                most = &all[start..end];
+            }
+        }
+        let (low, high) = (most.first().copied(), most.last().copied());
+        Self {
+            low: low.unwrap_or(0.0),
+            high: high.unwrap_or(0.0),
+            share: most.len() as f64 / all.len().max(1) as f64,
+        }
+    }
+
+    fn accepts(&self, taken: &Taken) -> bool {
+        taken.around.iter().all(|time| (self.low..=self.high).contains(time))
+    }
+}
+
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { low, high, share } = self;
+        writeln!(
+            f,
+            "raw round trips beside the samples took {low:.0} to {high:.0} ns for {:.0} % of the time; samples from other \
+             times are left out",
+            share * 100.0
+        )
+    }
+}
+
+/// A sample, with the raw round trips before and after it.
+#[derive(Debug)]
+struct Taken {
+    sample: Sample,
+    around: [f64; 2],
+}
+
+/// The samples of one measurement.
+#[derive(Debug, Default)]
+pub(super) struct Series(Vec<Taken>);
+
+/// What a series comes to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Figure {
+    /// Nanoseconds of an operation: the median over the batches.
+    pub(super) median: f64,
+    /// Nanoseconds that 99 of 100 operations do not take longer than; over batches where operations are not timed one by
+    /// one.
+    pub(super) p99: f64,
+    /// Nanoseconds of an operation in the fastest batch.
+    pub(super) best: f64,
+    /// Samples behind the figure.
+    pub(super) samples: usize,
+    /// Samples that were left out.
+    pub(super) left_out: usize,
+    /// Whether the left-out samples had to be taken, because there were hardly any others.
+    pub(super) noisy: bool,
+    /// Processor time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cpu: Option<Cpu>,
+    /// Nanoseconds of single operations: the shortest, the percentiles 1 to 99, and the longest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) distribution: Vec<f64>,
+}
+
+impl Series {
+    /// Adds a sample, and what a raw round trip took before and after it.
+    pub(super) fn add(&mut self, sample: Sample, around: [f64; 2]) {
+        self.0.push(Taken { sample, around });
+    }
+
+    /// Statistics of the samples that count, or of all if those are too few.
+    pub(super) fn figure(&self, baseline: &Baseline) -> Option<Figure> {
+        let good = self.0.iter().filter(|taken| baseline.accepts(taken)).count();
+        let noisy = (good as f64) < ENOUGH * self.0.len() as f64;
+        let used = || {
+            let counts = move |taken: &&Taken| noisy || baseline.accepts(taken);
+            self.0.iter().filter(counts).map(|taken| &taken.sample)
+        };
+        let means = sorted(used().map(|sample| sample.mean));
+        let singles =
+            sorted(used().flat_map(|sample| &sample.singles).map(|&single| single as f64));
+        let cpu = |side: fn(&Cpu) -> f64| {
+            let parts = sorted(used().filter_map(|sample| sample.cpu.as_ref().map(side)));
+            quantile(&parts, 0.5)
+        };
+        let cpu = cpu(|cpu| cpu.client).zip(cpu(|cpu| cpu.service));
+        let distribution = (0..=100).filter_map(|percent| {
+            let part = f64::from(percent) / 100.0;
+            quantile(&singles, part)
+        });
+        Some(Figure {
+            median: quantile(&means, 0.5)?,
+            p99: quantile(if singles.is_empty() { &means } else { &singles }, 0.99)?,
+            best: *means.first()?,
+            samples: means.len(),
+            left_out: self.0.len() - means.len(),
+            noisy,
+            cpu: cpu.map(|(client, service)| Cpu { client, service }),
+            distribution: distribution.collect(),
+        })
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The smallest of `sorted` that this part of them does not exceed; between the two middle ones for a median of an even
+/// number.
+fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    if part == 0.5 {
+        return Some(f64::midpoint(sorted[last / 2], sorted[last.div_ceil(2)]));
+    }
+    let rank = (part * sorted.len() as f64).ceil() as usize;
+    Some(sorted[rank.saturating_sub(1).min(last)])
+}
+
+fn nanoseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e9
+}
+
+fn whole_nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(mean: f64) -> Sample {
+        Sample { mean, ..Sample::default() }
+    }
+
+    #[test]
+    fn quantiles_of_few_and_of_many() {
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&[7.0], 0.99), Some(7.0));
+        assert_eq!(quantile(&[1.0, 2.0], 0.5), Some(1.5));
+        assert_eq!(quantile(&[1.0, 2.0, 9.0], 0.5), Some(2.0));
+        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(quantile(&hundred, 0.0), Some(1.0));
+        assert_eq!(quantile(&hundred, 0.5), Some(50.5));
+        assert_eq!(quantile(&hundred, 0.99), Some(99.0));
+        assert_eq!(quantile(&hundred, 1.0), Some(100.0));
+    }
+
+    fn series(samples: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        let taken = samples
+            .into_iter()
+            .map(|(mean, line)| Taken { sample: sample(mean), around: [line; 2] });
+        Series(taken.collect())
+    }
+
+    #[test]
+    fn the_machine_s_state_is_the_one_that_lasted_longest() {
+        // Far apart for most of the time, near for some of it, and once on one core.
+        let far = (0..60).map(|i| (1.0, 600.0 + f64::from(i)));
+        let near = (0..30).map(|i| (1.0, 105.0 + f64::from(i % 10)));
+        let series = series(near.chain(far).chain([(1.0, 4e6)]));
+        let baseline = Baseline::of([&series]);
+        assert_eq!((baseline.low, baseline.high), (600.0, 659.0));
+        assert_eq!(baseline.share, 60.0 / 91.0);
+    }
+
+    #[test]
+    fn of_two_states_that_lasted_equally_long_it_is_the_faster() {
+        let baseline = Baseline::of([&series([(1.0, 600.0)]), &series([(1.0, 100.0)])]);
+        assert_eq!((baseline.low, baseline.high, baseline.share), (100.0, 100.0, 0.5));
+        assert_eq!(Baseline::of([]).share, 0.0);
+    }
+
+    #[test]
+    fn a_sample_counts_only_if_the_machine_was_the_same_before_and_after() {
+        let baseline = Baseline { low: 200.0, high: 300.0, share: 1.0 };
+        let accepts = |around| baseline.accepts(&Taken { sample: sample(1.0), around });
+        assert!(accepts([200.0, 300.0]));
+        for around in [[250.0, 301.0], [199.0, 250.0], [250.0, 4e6], [100.0, 100.0]] {
+            assert!(!accepts(around), "{around:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_and_not_used() {
+        let series = series([(30.0, 200.0), (10.0, 210.0), (20.0, 220.0), (1e6, 4e6)]);
+        let figure = series.figure(&Baseline::of([&series])).expect("there are samples");
+        assert_eq!((figure.median, figure.p99, figure.best), (20.0, 30.0, 10.0));
+        assert_eq!((figure.samples, figure.left_out, figure.noisy), (3, 1, false));
+    }
+
+    #[test]
+    fn with_hardly_any_good_sample_all_are_used_and_the_figure_says_so() {
+        let series = series([(10.0, 200.0), (50.0, 1e3), (50.0, 2e3), (50.0, 4e3), (50.0, 8e3)]);
+        let figure = series.figure(&Baseline::of([&series])).expect("there are samples");
+        assert_eq!((figure.median, figure.samples, figure.left_out), (50.0, 5, 0));
+        assert!(figure.noisy);
+        assert_eq!(Series::default().figure(&Baseline::of([])), None);
+    }
+
+    #[test]
+    fn the_tail_comes_from_single_operations_where_there_are_any() {
+        let mut series = Series::default();
+        let singles = (1..=1000).collect();
+        series.add(Sample { mean: 5.0, singles, cpu: None }, [1.0; 2]);
+        let figure = series.figure(&Baseline::of([&series])).expect("there is a sample");
+        assert_eq!((figure.median, figure.p99), (5.0, 990.0));
+        assert_eq!(figure.distribution.len(), 101);
+        assert_eq!(
+            (figure.distribution[0], figure.distribution[50], figure.distribution[100]),
+            (1.0, 500.5, 1000.0)
+        );
+    }
+
+    #[test]
+    fn processor_time_is_that_of_the_median_sample() {
+        let mut series = Series::default();
+        for part in [0.01, 0.9, 0.03] {
+            let cpu = Some(Cpu { client: part, service: part / 2.0 });
+            series.add(Sample { mean: 1.0, singles: Vec::new(), cpu }, [1.0; 2]);
+        }
+        let cpu = series.figure(&Baseline::of([&series])).and_then(|figure| figure.cpu);
+        assert_eq!(cpu, Some(Cpu { client: 0.03, service: 0.015 }));
+    }
+
+    #[test]
+    fn a_batch_fills_its_time_within_bounds() {
+        assert_eq!(amount(100.0, 1e6), Amount { warm: 100, batch: 10_000, singles: 200 });
+        assert_eq!(amount(3e5, 1e6), Amount { warm: 1, batch: 3, singles: 3 });
+        assert_eq!(amount(1e9, 1e6), Amount { warm: 1, batch: 1, singles: 1 });
+        assert_eq!(amount(0.0, 1e12).batch, MAX_BATCH);
+    }
+
+    #[test]
+    fn every_operation_is_carried_out_once() {
+        let amount = Amount { warm: 3, batch: 5, singles: 7 };
+        let mut runs = 0;
+        let sample = amount.time(|| {
+            runs += 1;
+            Ok(())
+        });
+        assert_eq!((runs, sample.expect("nothing failed").singles.len()), (15, 7));
+        let whole = amount.time_whole(|count| Ok(Duration::from_nanos(10 * count)));
+        assert_eq!(whole.expect("nothing failed").mean, 10.0);
+        let parts = amount.time_parts(|| Ok(Duration::from_nanos(4)));
+        let parts = parts.expect("nothing failed");
+        assert_eq!((parts.mean, parts.singles), (4.0, vec![4; 5]));
+    }
+}

@@ -1,0 +1,143 @@
+//! What is measured, and its names.
+
+use std::fmt;
+
+/// A piece of work that a driver does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// So many bytes there and back.
+    RoundTrip(usize),
+    /// So many bytes one way, again and again.
+    Stream(usize),
+    /// Eight bytes there and back; neither side ever blocks.
+    Polled,
+    /// A call by a client that blocks.
+    Rpc,
+    /// A bind to a service whose reference is known.
+    Bind,
+    /// Eight bytes there and back; both sides sleep before each message.
+    Wake,
+    /// Eight bytes there and back once in a millisecond.
+    Paced,
+    /// A capability there and back.
+    Cap,
+}
+
+impl Work {
+    /// In the order of the report.
+    pub(super) const ALL: [Self; 18] = [
+        Self::RoundTrip(8),
+        Self::RoundTrip(56),
+        Self::RoundTrip(64),
+        Self::RoundTrip(1 << 10),
+        Self::RoundTrip(64 << 10),
+        Self::RoundTrip(1 << 20),
+        Self::Polled,
+        Self::Rpc,
+        Self::Stream(8),
+        Self::Stream(56),
+        Self::Stream(64),
+        Self::Stream(1 << 10),
+        Self::Stream(64 << 10),
+        Self::Stream(1 << 20),
+        Self::Wake,
+        Self::Paced,
+        Self::Cap,
+        Self::Bind,
+    ];
+
+    /// Whether two threads are needed: nobody wakes or polls itself.
+    pub(super) const fn needs_two_threads(self) -> bool {
+        matches!(self, Self::Wake | Self::Paced | Self::Polled)
+    }
+
+    /// What it is called without its size.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::RoundTrip(_) => "round trip",
+            Self::Stream(_) => "one way",
+            Self::Polled => "round trip, polled",
+            Self::Rpc => "rpc",
+            Self::Bind => "bind",
+            Self::Wake => "wake-up",
+            Self::Paced => "paced",
+            Self::Cap => "capability",
+        }
+    }
+
+    /// Bytes of a message, where there is a choice.
+    pub(super) const fn size(self) -> Option<usize> {
+        match self {
+            Self::RoundTrip(size) | Self::Stream(size) => Some(size),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        self.size().map_or(Ok(()), |size| write!(f, ", {}", Size(size)))
+    }
+}
+
+/// Where the two ends are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Between {
+    /// In one thread.
+    Here,
+    /// In two threads of one process.
+    Threads,
+    /// In two processes.
+    Processes,
+}
+
+impl Between {
+    /// Where a driver is measured: loopback reaches no other thread.
+    pub(super) fn of(driver: &str) -> &'static [Self] {
+        if driver == "loopback" { &[Self::Here] } else { &[Self::Threads, Self::Processes] }
+    }
+}
+
+impl fmt::Display for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Here => "one thread",
+            Self::Threads => "threads",
+            Self::Processes => "processes",
+        })
+    }
+}
+
+/// A number of bytes, as people write it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size(pub(super) usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => {
+                write!(f, "{} MiB", bytes >> 20)
+            }
+            bytes if bytes >= 1 << 10 && bytes.is_multiple_of(1 << 10) => {
+                write!(f, "{} KiB", bytes >> 10)
+            }
+            bytes => write!(f, "{bytes} B"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_people_would_say() {
+        let names = Work::ALL.map(|work| work.to_string());
+        assert_eq!(names[0], "round trip, 8 B");
+        assert_eq!(names[3], "round trip, 1 KiB");
+        assert_eq!(names[13], "one way, 1 MiB");
+        assert_eq!(names[17], "bind");
+        assert_eq!(Size(1500).to_string(), "1500 B");
+    }
+}
