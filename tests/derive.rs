@@ -69,9 +69,9 @@ fn encode<T: Encode>(value: &T) -> (Vec<u64>, Vec<Cap>) {
     (record, caps)
 }
 
-fn decode<T: for<'a> Decode<'a>>(words: &[u64], caps: Vec<Cap>) -> Result<T, DecodeError> {
+fn decode<T: for<'a> Decode<'a>>(words: &[u64], mut caps: Vec<Cap>) -> Result<T, DecodeError> {
     let record = T::SIZE.div_ceil(8);
-    let mut source = Source::new(words, caps, record)?;
+    let mut source = Source::new(words, &mut caps, record)?;
     let value = T::take(&mut source, 0)?;
     source.zero(T::SIZE, record * 8 - T::SIZE)?;
     source.finish()?;

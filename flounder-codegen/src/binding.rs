@@ -304,7 +304,8 @@ fn handle(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
 fn answer(wire: &Wire<'_>) -> TokenStream {
     let (rt, record) = (wire.rt(), &wire.record);
     quote! {
-        let mut __source = #rt::Source::new(__message.words, #rt::Vec::new(), #record.words)?;
+        let mut __none = #rt::Vec::new();
+        let mut __source = #rt::Source::new(__message.words, &mut __none, #record.words)?;
         let __id = <u32 as #rt::Decode<'_>>::take(&mut __source, #record.at[0])?;
         __endpoint.answer(__id, __message);
         #rt::core::result::Result::Ok(())

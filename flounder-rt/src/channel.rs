@@ -116,6 +116,19 @@ pub trait Channel {
     /// If the channel has ended, after everything that was sent before was received.
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError>;
 
+    /// Sends a message of these words and no capabilities, if that can be done at once: a way past [`send`](Channel::send)
+    /// for what most messages are. After "no" `send` is called, with the same message or, some time, with another: nothing
+    /// of this one has been taken.
+    fn send_now(&mut self, _number: u16, _words: &[u64]) -> bool {
+        false
+    }
+
+    /// Receives a message of the interface that is there as a whole and has no capabilities, if none is in hand: a way past
+    /// [`recv`](Channel::recv) for what most messages are. After "no" `recv` is called: nothing has been taken.
+    fn recv_now(&mut self, _incoming: &mut Incoming) -> bool {
+        false
+    }
+
     /// Whether `recv` or a blocked `send` would get on. Cheap; may be true in vain, never false in vain.
     fn ready(&mut self) -> bool;
 

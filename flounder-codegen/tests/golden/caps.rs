@@ -721,9 +721,10 @@ pub mod caps {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
             let mut __source = __rt::Source::new(
                 __message.words,
-                __rt::Vec::new(),
+                &mut __none,
                 __REC_6.words,
             )?;
             let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;

@@ -421,9 +421,10 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
             let mut __source = __rt::Source::new(
                 __message.words,
-                __rt::Vec::new(),
+                &mut __none,
                 __REC_2.words,
             )?;
             let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
@@ -464,9 +465,10 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
             let mut __source = __rt::Source::new(
                 __message.words,
-                __rt::Vec::new(),
+                &mut __none,
                 __REC_4.words,
             )?;
             let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
@@ -507,9 +509,10 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
             let mut __source = __rt::Source::new(
                 __message.words,
-                __rt::Vec::new(),
+                &mut __none,
                 __REC_6.words,
             )?;
             let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;

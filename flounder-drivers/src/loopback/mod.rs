@@ -145,6 +145,26 @@ impl Channel for LoopbackChannel {
     }
 
     #[inline]
+    fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
+        if self.out.closed.get() || !self.out.messages.borrow_mut().put_small(number, words) {
+            return false;
+        }
+        self.blocked = None;
+        self.out.reader.wake(Sleep::ForMessages);
+        true
+    }
+
+    #[inline]
+    fn recv_now(&mut self, incoming: &mut Incoming) -> bool {
+        if !self.into.messages.borrow_mut().take_small(incoming) {
+            return false;
+        }
+        // The end that sends to us is the reader of what we send.
+        self.out.reader.wake(Sleep::ForRoom);
+        true
+    }
+
+    #[inline]
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
         if !self.into.messages.borrow_mut().take(incoming)? {
             return if self.into.closed.get() {
@@ -226,10 +246,6 @@ impl Messages {
         if words > INLINE {
             place.large.resize(words, 0);
             message.body.reader(0).read(&mut place.large);
-        } else if message.body.tails.is_empty() {
-            for (to, from) in place.inline.iter_mut().zip(message.body.fixed) {
-                *to = *from;
-            }
         } else {
             message.body.reader(0).read(&mut place.inline);
         }
@@ -241,6 +257,42 @@ impl Messages {
         true
     }
 
+    /// Puts a message in that needs no buffer; `false` if there is no room, or it does.
+    #[inline]
+    fn put_small(&mut self, number: u16, words: &[u64]) -> bool {
+        if words.len() > INLINE || !self.has_room(words.len()) {
+            return false;
+        }
+        let place = &mut self.places[(self.head + self.len) % PLACES];
+        (place.number, place.words) = (number, words.len());
+        for (to, from) in place.inline.iter_mut().zip(words) {
+            *to = *from;
+        }
+        self.len += 1;
+        self.words += words.len();
+        true
+    }
+
+    /// Takes the oldest message out, if it needs no buffer and has no capabilities; `false` otherwise.
+    #[inline]
+    fn take_small(&mut self, incoming: &mut Incoming) -> bool {
+        let place = &self.places[self.head % PLACES];
+        let words = place.words;
+        if self.len == 0
+            || words > INLINE
+            || !place.caps.is_empty()
+            || !incoming.may_be_whole(place.number, words)
+        {
+            return false;
+        }
+        *incoming.line() = place.inline;
+        incoming.put_whole(place.number, words);
+        self.head = (self.head + 1) % PLACES;
+        self.len -= 1;
+        self.words -= words;
+        true
+    }
+
     /// Takes the oldest message out; `false` if there is none.
     #[inline]
     fn take(&mut self, incoming: &mut Incoming) -> Result<bool, ChannelError> {
@@ -248,20 +300,14 @@ impl Messages {
             return Ok(false);
         }
         let place = &mut self.places[self.head];
-        if place.words <= INLINE && place.caps.is_empty() {
-            *incoming.line() = place.inline;
-            incoming.whole(place.number, place.words).map_err(ChannelError::Protocol)?;
-        } else {
-            let words =
-                if place.words <= INLINE { &place.inline[..place.words] } else { &place.large };
-            incoming
-                .begin(place.number, words.len(), place.caps.len())
-                .map_err(ChannelError::Protocol)?;
-            incoming.push(words).map_err(ChannelError::Protocol)?;
-            incoming.put_caps(core::mem::take(&mut place.caps)).map_err(ChannelError::Protocol)?;
-            if place.large.capacity() > KEPT_WORDS {
-                place.large = Vec::new();
-            }
+        let words = if place.words <= INLINE { &place.inline[..place.words] } else { &place.large };
+        incoming
+            .begin(place.number, words.len(), place.caps.len())
+            .map_err(ChannelError::Protocol)?;
+        incoming.push(words).map_err(ChannelError::Protocol)?;
+        incoming.put_caps(core::mem::take(&mut place.caps)).map_err(ChannelError::Protocol)?;
+        if place.large.capacity() > KEPT_WORDS {
+            place.large = Vec::new();
         }
         self.head = (self.head + 1) % PLACES;
         self.len -= 1;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::mem::{LINE_WORDS, LineMemory, OwnMemory};
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The writer's end of a memory.
@@ -37,6 +37,13 @@ macro_rules! line_memory {
             fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
                 self.0[line].0[word].load(order)
             }
+
+            #[inline(always)]
+            fn payload(&self, line: usize, into: &mut Payload) {
+                for (word, value) in self.0[line].0.iter().zip(into) {
+                    *value = word.load(Ordering::Relaxed);
+                }
+            }
         }
     )*};
 }
@@ -47,5 +54,12 @@ impl OwnMemory for HeapOwn {
     #[inline]
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
         self.0[line].0[word].store(value, order);
+    }
+
+    #[inline(always)]
+    fn store_payload(&self, line: usize, payload: &Payload) {
+        for (word, value) in self.0[line].0.iter().zip(payload) {
+            word.store(*value, Ordering::Relaxed);
+        }
     }
 }

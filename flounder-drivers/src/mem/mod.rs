@@ -34,7 +34,7 @@ pub trait LineMemory {
     fn load(&self, line: usize, word: usize, order: Ordering) -> u64;
 
     /// Loads the payload of a line, each word once.
-    #[inline]
+    #[inline(always)]
     fn payload(&self, line: usize, into: &mut Payload) {
         for (word, value) in into.iter_mut().enumerate() {
             // SYNC line-publish: ordered by the Acquire of the header that the caller has loaded before.
@@ -57,16 +57,19 @@ pub trait OwnMemory: LineMemory {
     /// If there are more.
     #[inline]
     fn store_words(&self, line: usize, words: &[u64]) {
-        assert!(words.len() <= PAYLOAD_WORDS, "a line has seven words");
+        if let Ok(payload) = <&Payload>::try_from(words) {
+            return self.store_payload(line, payload);
+        }
+        assert!(words.len() < PAYLOAD_WORDS, "a line has seven words");
         // Zeroes first: seven stores in a row are cheaper than finding out where to begin with them.
         self.store_payload(line, &[0; PAYLOAD_WORDS]);
-        for (word, value) in (0..PAYLOAD_WORDS).zip(words) {
+        for (word, value) in words.iter().enumerate() {
             self.store(line, word, *value, Ordering::Relaxed);
         }
     }
 
     /// Stores the payload of a line.
-    #[inline]
+    #[inline(always)]
     fn store_payload(&self, line: usize, payload: &Payload) {
         for (word, value) in payload.iter().enumerate() {
             // SYNC line-publish: ordered by the Release of the header that the caller stores after.

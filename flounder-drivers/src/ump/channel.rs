@@ -229,15 +229,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         Ok(Recv::More)
     }
 
-    /// Goes on after a first line that is not a plain message.
-    #[cold]
-    fn recv_on(&mut self, incoming: &mut Incoming, head: Head) -> Result<Recv, ChannelError> {
-        let payload = *incoming.line();
-        self.take_line(incoming, head, &payload).map_err(|error| self.protocol(error))?;
-        self.acknowledge();
-        if self.rx == Receiving::Idle { Ok(Recv::Message) } else { self.recv_slowly(incoming) }
-    }
-
     /// Whether a send could not go on.
     const fn is_blocked(&self) -> bool {
         matches!(self.tx, Sending::Blocked | Sending::Words(_) | Sending::Caps)
@@ -402,32 +393,58 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 
     #[inline]
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {
-        let words = message.body.fixed;
-        if self.tx == Sending::Idle
-            && message.cap_count == 0
+        if message.cap_count == 0
             && message.body.tails.is_empty()
-            && words.len() <= PAYLOAD_WORDS
-            && self.ring.has_room()
-            && self.born.is_here()
+            && self.send_now(message.number, message.body.fixed)
         {
-            self.ring.publish(words, Head::new(Kind::Whole, message.number, words.len(), 0));
-            return self.published().map(|()| Progress::Done);
+            return Ok(Progress::Done);
         }
         self.send_slowly(message)
     }
 
     #[inline]
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+        if self.recv_now(incoming) {
+            return Ok(Recv::Message);
+        }
+        self.recv_slowly(incoming)
+    }
+
+    #[inline]
+    fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
+        if self.tx != Sending::Idle
+            || words.len() > PAYLOAD_WORDS
+            || !self.ring.has_room()
+            || !self.born.is_here()
+        {
+            return false;
+        }
+        self.ring.publish(words, Head::new(Kind::Whole, number, words.len(), 0));
+        if self.published().is_err() {
+            // `send` tells; the line is not sent again.
+            self.tx = Sending::Ended;
+        }
+        self.tx == Sending::Idle
+    }
+
+    #[inline]
+    fn recv_now(&mut self, incoming: &mut Incoming) -> bool {
         if self.rx != Receiving::Idle || !self.born.is_here() {
-            return self.recv_slowly(incoming);
+            return false;
         }
-        let Some(head) = self.ring.take_into(incoming.line()) else { return self.nothing() };
-        if !head.is_plain() || !is_padded(head.used(), incoming.line()) {
-            return self.recv_on(incoming, head);
+        let Some(head) = self.ring.head() else { return false };
+        if !head.is_plain() || !incoming.may_be_whole(head.number(), head.used()) {
+            return false;
         }
-        incoming.whole(head.number(), head.used()).map_err(|error| self.protocol(error))?;
+        // The line is copied, and the copy is checked; where it fails, `recv` begins anew with a copy of its own.
+        self.ring.copy(incoming.line());
+        if !is_padded(head.used(), incoming.line()) {
+            return false;
+        }
+        self.ring.taken();
+        incoming.put_whole(head.number(), head.used());
         self.acknowledge();
-        Ok(Recv::Message)
+        true
     }
 
     #[inline]

@@ -134,7 +134,7 @@ pub const fn header(sequence: u64, head: Head) -> u64 {
 }
 
 /// Whether the words after the used ones are zero, as they must be.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub const fn is_padded(used: usize, payload: &Payload) -> bool {
     let [a, b, c, d, e, f, g] = payload;

@@ -269,25 +269,34 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     #[inline]
     pub fn take(&mut self) -> Option<(Head, Payload)> {
         let mut payload = [0; 7];
-        self.take_into(&mut payload).map(|head| (head, payload))
+        let head = self.head()?;
+        if cfg!(flounder_bug = "early_ack") {
+            self.mine.store(FLOW, ACK, self.rx.next.wrapping_add(1), Ordering::Release);
+        }
+        self.copy(&mut payload);
+        self.taken();
+        Some((head, payload))
     }
 
-    /// Takes a line, its payload into `payload`, unchecked.
+    /// What the next line says about its message, if there is a next line; unchecked.
     #[inline]
-    pub fn take_into(&mut self, payload: &mut Payload) -> Option<Head> {
-        let line = self.rx.line;
+    pub fn head(&self) -> Option<Head> {
         // SYNC line-publish: Acquire, pairs with the Release in `publish`.
-        let header = self.theirs.load(line, HEADER, Ordering::Acquire);
-        if (header >> 32) as u32 != tag(self.rx.next) {
-            return None;
-        }
+        let header = self.theirs.load(self.rx.line, HEADER, Ordering::Acquire);
+        ((header >> 32) as u32 == tag(self.rx.next)).then_some(Head::from_raw(header as u32))
+    }
+
+    /// Copies the payload of the next line, of which [`head`](Self::head) has been seen.
+    #[inline]
+    pub fn copy(&self, into: &mut Payload) {
+        self.theirs.payload(self.rx.line, into);
+    }
+
+    /// The next line has been copied.
+    #[inline]
+    pub fn taken(&mut self) {
         self.rx.next = self.rx.next.wrapping_add(1);
-        if cfg!(flounder_bug = "early_ack") {
-            self.acknowledge();
-        }
-        self.theirs.payload(line, payload);
-        self.rx.line = following(line, self.theirs.lines());
-        Some(Head::from_raw(header as u32))
+        self.rx.line = following(self.rx.line, self.theirs.lines());
     }
 
     /// Whether it is time to acknowledge.

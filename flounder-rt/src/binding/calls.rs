@@ -46,12 +46,12 @@ impl Reply {
             Some(inline) => inline.copy_from_slice(message.words),
             None => large = message.words.to_vec(),
         }
-        Self { number: message.number, inline, len, large, caps: message.caps }
+        Self { number: message.number, inline, len, large, caps: core::mem::take(message.caps) }
     }
 
     fn lend(&mut self) -> Received<'_> {
         let words = if self.len <= INLINE { &self.inline[..self.len] } else { &self.large };
-        Received { number: self.number, words, caps: core::mem::take(&mut self.caps) }
+        Received { number: self.number, words, caps: &mut self.caps }
     }
 }
 
@@ -254,7 +254,7 @@ impl Core {
         let message = self.interface.message_name(reply.number);
         decode(reply.lend()).map_err(|error| {
             let untold = super::BindingError::Decode { message, error: error.clone() };
-            self.untold.borrow_mut().push_back(untold);
+            self.note(untold);
             self.poke();
             RpcError::Decode(error)
         })

@@ -42,6 +42,9 @@ pub use sent::Sent;
 /// Replies that may be owed at a time; a service that owes more receives nothing until it has answered some.
 pub const MAX_OWED_REPLIES: usize = 1024;
 
+/// Messages of at most so many words are put together before they are sent.
+const SMALL: usize = 7;
+
 /// What a generated module gives to its binding: the receive handlers behind the decoder.
 pub trait Deliver {
     /// Decodes `message` and runs its handler.
@@ -61,8 +64,8 @@ pub struct Received<'a> {
     pub number: u16,
     /// Its words.
     pub words: &'a [u64],
-    /// Its capabilities.
-    pub caps: Vec<Cap>,
+    /// Its capabilities, to be taken out.
+    pub caps: &'a mut Vec<Cap>,
 }
 
 /// A handle to a binding: what every generated `Binding` is underneath, and derefs to.
@@ -85,6 +88,10 @@ pub(crate) struct Core {
     token: Cell<u64>,
     /// Whether the channel has no descriptor to tell of its events.
     polled: bool,
+    /// Whether nothing but receiving is to be done in a turn: true only if the slot and the backlog are free, fewer replies
+    /// are owed than may be, and the error handler has been told everything. Whoever changes one of these clears it; a turn
+    /// that finds it cleared looks at all of them.
+    calm: Cell<bool>,
     io: RefCell<Io>,
     /// Handler and incoming message; absent while a handler runs, and at the end.
     receiver: Cell<Option<Box<Receiver>>>,
@@ -107,6 +114,16 @@ struct Place {
 struct Receiver {
     incoming: Incoming,
     handler: Box<dyn Deliver>,
+    /// What is lent to the handler. It does not count as a handle; the binding always ends, which drops it.
+    endpoint: Endpoint,
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // The drop of the endpoint takes away what it never added.
+        let handles = &self.endpoint.0.handles;
+        handles.set(handles.get() + 1);
+    }
 }
 
 struct Io {
@@ -200,10 +217,8 @@ impl Endpoint {
                 register_send: None,
                 backlog: VecDeque::new(),
             }),
-            receiver: Cell::new(Some(Box::new(Receiver {
-                incoming: Incoming::new(interface.limits),
-                handler,
-            }))),
+            calm: Cell::new(false),
+            receiver: Cell::new(None),
             twin: RefCell::new(Weak::new()),
             calls: Calls::default(),
             owed: Cell::new(0),
@@ -212,6 +227,12 @@ impl Endpoint {
             ended: RefCell::new(None),
         });
         core.register(waitset)?;
+        // Last, because from here on the binding holds itself until it ends.
+        core.receiver.set(Some(Box::new(Receiver {
+            incoming: Incoming::new(interface.limits),
+            handler,
+            endpoint: Self(Rc::clone(&core)),
+        })));
         Ok(Self(core))
     }
 
@@ -325,6 +346,29 @@ impl Endpoint {
     #[inline]
     #[doc(hidden)]
     pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]]) -> Result<Sent<'_>, TxError> {
+        if tails.is_empty()
+            && let Some(serial) = self.0.accept_now(number, fixed)
+        {
+            return Ok(Sent::new(self, serial));
+        }
+        self.send_slowly(number, fixed, tails)
+    }
+
+    #[inline(never)]
+    fn send_slowly(
+        &self,
+        number: u16,
+        fixed: &[u64],
+        tails: &[&[u8]],
+    ) -> Result<Sent<'_>, TxError> {
+        let body = Gather { fixed, tails };
+        if !tails.is_empty() && body.len() <= SMALL {
+            let mut words = [0; SMALL];
+            let used = body.reader(0).read(&mut words);
+            if let Some(serial) = self.0.accept_now(number, &words[..used]) {
+                return Ok(Sent::new(self, serial));
+            }
+        }
         self.send_caps(number, fixed, tails, &mut Vec::new())
     }
 
@@ -361,7 +405,8 @@ impl Endpoint {
 impl Clone for Endpoint {
     #[inline]
     fn clone(&self) -> Self {
-        self.0.handle()
+        self.0.handles.set(self.0.handles.get() + 1);
+        Self(Rc::clone(&self.0))
     }
 }
 
@@ -370,7 +415,16 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         let left = self.0.handles.get() - 1;
         self.0.handles.set(left);
-        if left == 0 && !self.0.kept.get() {
+        if left == 0 {
+            self.last_dropped();
+        }
+    }
+}
+
+impl Endpoint {
+    #[cold]
+    fn last_dropped(&self) {
+        if !self.0.kept.get() {
             self.teardown();
         }
     }
@@ -411,12 +465,6 @@ impl Io {
 }
 
 impl Core {
-    #[inline]
-    fn handle(&self) -> Endpoint {
-        self.handles.set(self.handles.get() + 1);
-        Endpoint(self.myself.upgrade().expect("a core is used through an Rc of it"))
-    }
-
     fn waitset(&self) -> Option<Waitset> {
         self.place.borrow().waitset.upgrade()
     }
@@ -444,6 +492,25 @@ impl Core {
         waitset.remove(token, fd);
     }
 
+    /// Takes a small message for sending, if the channel takes it at once and whole; otherwise does nothing.
+    #[inline]
+    fn accept_now(&self, number: u16, words: &[u64]) -> Option<u64> {
+        // Borrowed only by a bug in here, which the general way reports.
+        let io = &mut *self.io.try_borrow_mut().ok()?;
+        if io.state != TxState::Free || !io.channel.send_now(number, words) {
+            return None;
+        }
+        io.accepted += 1;
+        io.sent = io.accepted;
+        Some(io.accepted)
+    }
+
+    /// Has the error handler told of this in the turn that runs, or in the next.
+    fn note(&self, error: BindingError) {
+        self.calm.set(false);
+        self.untold.borrow_mut().push_back(error);
+    }
+
     /// Takes a message for sending: onto the channel as far as it goes, the rest into the slot.
     #[inline]
     fn accept(&self, number: u16, body: Gather<'_>, caps: &mut Vec<Cap>) -> Result<u64, TxError> {
@@ -460,6 +527,7 @@ impl Core {
             }
             Ok(Progress::Partial(taken)) => {
                 let serial = io.stash(number, body, caps, cap_count, taken);
+                self.calm.set(false);
                 // The waitset looks at the channel when poked.
                 drop(io);
                 self.poke();
@@ -472,7 +540,7 @@ impl Core {
                 let serial = io.lost;
                 drop(io);
                 if let TxError::CapsRefused(refusal) = self.send_failed(error) {
-                    self.untold.borrow_mut().push_back(BindingError::CapsRefused(refusal));
+                    self.note(BindingError::CapsRefused(refusal));
                     self.poke();
                 }
                 Ok(serial)
@@ -492,7 +560,7 @@ impl Core {
         }
         // That the peer is gone is told by `recv`, which knows how, once what it sent before has been received.
         if !matches!(error, ChannelError::Closed | ChannelError::PeerDied) {
-            self.untold.borrow_mut().push_back(error.into());
+            self.note(error.into());
         }
         self.poke();
         TxError::Closed
@@ -546,7 +614,7 @@ impl Core {
                     if !error.is_fatal() {
                         self.slot_lost(io);
                     }
-                    self.untold.borrow_mut().push_back(error);
+                    self.note(error);
                     return true;
                 }
             }
@@ -593,23 +661,54 @@ impl Core {
         !io.backlog.is_empty() || self.owed.get() >= MAX_OWED_REPLIES
     }
 
+    /// A turn in which more may have to be done than to receive.
+    #[inline(never)]
+    fn turn_slowly(&self) -> bool {
+        let io = self.io.borrow();
+        let blocked = io.state != TxState::Free || !io.backlog.is_empty();
+        drop(io);
+        let mut worked = blocked && self.pump();
+        if !self.holds_back(&self.io.borrow())
+            && let Some(receiver) = self.receiver.take()
+        {
+            worked |= self.receive(receiver);
+        }
+        self.settle();
+        worked
+    }
+
+    /// Ends a turn: tells the error handler, and finds out whether the next turn has only to receive.
+    #[cold]
+    fn settle(&self) {
+        if !self.untold.borrow().is_empty() {
+            self.tell();
+        }
+        let io = self.io.borrow();
+        let calm =
+            io.state == TxState::Free && !self.holds_back(&io) && self.untold.borrow().is_empty();
+        self.calm.set(calm);
+    }
+
     /// Receives and delivers at most one message.
-    #[inline]
     fn receive(&self, mut receiver: Box<Receiver>) -> bool {
         let result = self.io.borrow_mut().channel.recv(&mut receiver.incoming);
         let worked = match result {
+            Ok(Recv::Message) if receiver.incoming.number() == RUNTIME_MESSAGE => {
+                self.runtime_message(receiver.incoming.words());
+                true
+            }
             Ok(Recv::Message) => {
                 self.deliver(&mut receiver);
                 true
             }
             Ok(Recv::More) => true,
             Ok(Recv::Empty) if self.peer_dead.get() => {
-                self.untold.borrow_mut().push_back(BindingError::PeerDied);
+                self.note(BindingError::PeerDied);
                 true
             }
             Ok(Recv::Empty) => false,
             Err(error) => {
-                self.untold.borrow_mut().push_back(error.into());
+                self.note(error.into());
                 true
             }
         };
@@ -617,26 +716,25 @@ impl Core {
         worked
     }
 
-    #[inline]
+    #[inline(always)]
     fn deliver(&self, receiver: &mut Receiver) {
-        let Receiver { incoming, handler } = receiver;
-        let caps = incoming.take_caps();
+        let Receiver { incoming, handler, endpoint } = &mut *receiver;
         let number = incoming.number();
-        if number == RUNTIME_MESSAGE {
-            self.runtime_message(incoming.words());
-            return;
-        }
-        let endpoint = self.handle();
-        let message = Received { number, words: incoming.words(), caps };
+        let (words, caps) = incoming.parts();
+        let message = Received { number, words, caps };
         // The one place where a panic of user code stops: the binding ends, everything else goes on.
-        match catch_unwind(AssertUnwindSafe(|| handler.deliver(&endpoint, message))) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let message = self.interface.message_name(number);
-                self.untold.borrow_mut().push_back(BindingError::Decode { message, error });
-            }
-            Err(_) => self.panicked(number),
+        let run = || handler.deliver(endpoint, message).err().map(Box::new);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(None) => {}
+            Ok(Some(error)) => self.undecodable(receiver.incoming.number(), *error),
+            Err(_) => self.panicked(receiver.incoming.number()),
         }
+    }
+
+    #[cold]
+    fn undecodable(&self, number: u16, error: DecodeError) {
+        let message = self.interface.message_name(number);
+        self.note(BindingError::Decode { message, error });
     }
 
     #[cold]
@@ -651,7 +749,7 @@ impl Core {
     }
 
     /// Puts the receiver back, or drops it if the binding has ended meanwhile.
-    #[inline]
+    #[inline(never)]
     fn put_back(&self, receiver: Box<Receiver>) {
         if self.ended.borrow().is_none() {
             self.receiver.set(Some(receiver));
@@ -671,9 +769,8 @@ impl Core {
             if fatal {
                 self.end(error.clone(), true);
             }
-            let endpoint = self.handle();
-            if catch_unwind(AssertUnwindSafe(|| receiver.handler.error(&endpoint, error))).is_err()
-            {
+            let Receiver { handler, endpoint, .. } = &mut *receiver;
+            if catch_unwind(AssertUnwindSafe(|| handler.error(endpoint, error))).is_err() {
                 self.panicked(RUNTIME_MESSAGE);
             }
             self.put_back(receiver);
@@ -691,6 +788,7 @@ impl Core {
         *self.ended.borrow_mut() = Some(why.clone());
         let (continuation, callback, mut waiting) = {
             let io = &mut *self.io.borrow_mut();
+            self.calm.set(false);
             io.state = TxState::Closed;
             io.channel.close();
             io.slot = Owned::default();
@@ -722,9 +820,7 @@ impl Core {
             Some(id) => self.calls.fail(id, RpcError::NoReply),
             None => {
                 let error = DecodeError::Short { need: reply::NO_REPLY_WORDS, have: words.len() };
-                self.untold
-                    .borrow_mut()
-                    .push_back(BindingError::Decode { message: "(runtime)", error });
+                self.note(BindingError::Decode { message: "(runtime)", error });
             }
         }
     }
@@ -764,19 +860,22 @@ impl Channel for Ended {
 impl Source for Core {
     #[inline]
     fn turn(&self) -> bool {
-        let io = self.io.borrow();
-        let blocked = io.state != TxState::Free || !io.backlog.is_empty();
-        drop(io);
-        let mut worked = blocked && self.pump();
-        if !self.holds_back(&self.io.borrow())
-            && let Some(receiver) = self.receiver.take()
-        {
-            worked |= self.receive(receiver);
+        if !self.calm.get() {
+            return self.turn_slowly();
         }
-        if !self.untold.borrow().is_empty() {
-            self.tell();
+        let Some(mut receiver) = self.receiver.take() else { return false };
+        if !self.io.borrow_mut().channel.recv_now(&mut receiver.incoming) {
+            self.put_back(receiver);
+            return self.turn_slowly();
         }
-        worked
+        self.deliver(&mut receiver);
+        if !self.calm.get() {
+            self.put_back(receiver);
+            self.settle();
+        } else {
+            self.receiver.set(Some(receiver));
+        }
+        true
     }
 
     fn ready(&self) -> bool {

@@ -40,6 +40,9 @@ impl ReplyToken {
     pub fn new(endpoint: &Endpoint, id: u32, number: u16) -> Self {
         let core = Rc::clone(&endpoint.0);
         core.owed.set(core.owed.get() + 1);
+        if core.owed.get() >= super::MAX_OWED_REPLIES {
+            core.calm.set(false);
+        }
         Self { core, id, number, open: true }
     }
 
@@ -71,7 +74,7 @@ impl ReplyToken {
     }
 
     fn fail(self, error: TxError) {
-        self.core.untold.borrow_mut().push_back(BindingError::Reply(error));
+        self.core.note(BindingError::Reply(error));
         self.core.poke();
     }
 
@@ -112,7 +115,7 @@ impl Core {
                 Ok(_) | Err(TxError::Closed) => return,
                 Err(TxError::Busy) => {}
                 Err(error) => {
-                    self.untold.borrow_mut().push_back(BindingError::Reply(error));
+                    self.note(BindingError::Reply(error));
                     return self.poke();
                 }
             }
@@ -122,6 +125,7 @@ impl Core {
             let mut words = vec![0; body.len()];
             body.reader(0).read(&mut words);
             let cap_count = caps.len();
+            self.calm.set(false);
             io.backlog.push_back(Owned { number, words, caps, cap_count });
         }
     }

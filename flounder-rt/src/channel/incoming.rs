@@ -75,36 +75,31 @@ impl Incoming {
         Ok(())
     }
 
-    /// Where a driver may put seven words before it calls [`whole`](Self::whole). The message before is forgotten.
+    /// Whether a message of the interface with this number may have so many words in one line, and no capabilities; and
+    /// whether the message before has left none behind.
+    #[inline]
+    #[must_use]
+    pub fn may_be_whole(&self, number: u16, words: usize) -> bool {
+        match self.limits.get(usize::from(number).wrapping_sub(1)) {
+            Some(limit) => words <= limit.words && self.caps.is_empty(),
+            None => false,
+        }
+    }
+
+    /// Where a driver may put seven words before it calls [`put_whole`](Self::put_whole). The message before is forgotten.
     #[inline]
     pub fn line(&mut self) -> &mut [u64; INLINE] {
         &mut self.inline
     }
 
-    /// Takes the first `words` words of [`line`](Self::line) for a message without capabilities.
-    ///
-    /// # Errors
-    /// As [`begin`](Self::begin).
+    /// Takes the first `words` words of [`line`](Self::line) for a message for which [`may_be_whole`](Self::may_be_whole).
     ///
     /// # Panics
     /// If there are more than seven.
     #[inline]
-    pub fn whole(&mut self, number: u16, words: usize) -> Result<(), ProtocolError> {
+    pub fn put_whole(&mut self, number: u16, words: usize) {
         assert!(words <= INLINE, "a line has seven words");
-        match self.limits.get(usize::from(number).wrapping_sub(1)) {
-            Some(limit) if words <= limit.words && self.caps.is_empty() => {
-                (self.number, self.total, self.cap_count) = (number, words, 0);
-            }
-            _ => self.begin_rarely(number, words)?,
-        }
-        self.have = words;
-        Ok(())
-    }
-
-    /// A message of the runtime, capabilities that nobody took, or an error.
-    #[cold]
-    fn begin_rarely(&mut self, number: u16, words: usize) -> Result<(), ProtocolError> {
-        self.begin(number, words, 0)
+        (self.number, self.total, self.have, self.cap_count) = (number, words, words, 0);
     }
 
     /// Appends words of the message begun.
@@ -167,6 +162,13 @@ impl Incoming {
     #[must_use]
     pub fn words(&self) -> &[u64] {
         if self.total <= INLINE { &self.inline[..self.have] } else { &self.large }
+    }
+
+    /// The words that are there, and the capabilities, to be taken out.
+    #[inline]
+    pub fn parts(&mut self) -> (&[u64], &mut Vec<Cap>) {
+        let words = if self.total <= INLINE { &self.inline[..self.have] } else { &self.large[..] };
+        (words, &mut self.caps)
     }
 
     /// Takes the capabilities out.

@@ -405,6 +405,44 @@ impl Waitset {
     /// Runs one event that needs no system call to be found.
     #[inline]
     fn step(&self) -> Result<bool, DispatchError> {
+        if self.step_quickly() {
+            return Ok(true);
+        }
+        self.step_slowly()
+    }
+
+    /// What most steps are: nothing is pending, and the polled source whose turn it is has something to do.
+    #[inline(never)]
+    fn step_quickly(&self) -> bool {
+        let inner = &*self.0;
+        let streak = inner.streak.get();
+        if streak >= LOOK_AROUND || inner.remote.is_pending() {
+            return false;
+        }
+        let mut queues = inner.queues.borrow_mut();
+        if !queues.pending.is_empty() {
+            return false;
+        }
+        let Some((at, source)) = queues.next_polled() else { return false };
+        drop(queues);
+        inner.streak.set(streak + 1);
+        source.turn() || self.missed(at, source)
+    }
+
+    /// Goes on behind a polled source that had nothing to do.
+    #[inline(never)]
+    fn missed(&self, at: usize, source: Rc<dyn Source>) -> bool {
+        let quiet = {
+            let mut queues = self.0.queues.borrow_mut();
+            queues.had_none(at, &source);
+            queues.pending.is_empty()
+        };
+        drop(source);
+        quiet && self.poll_round(|source| source.turn()).is_some()
+    }
+
+    #[inline(never)]
+    fn step_slowly(&self) -> Result<bool, DispatchError> {
         // Pending sources that turn out to have nothing are no events, but nor may they hold the caller for ever.
         for _ in 0..LOOK_AROUND {
             let worked = match self.next(|source| source.turn())? {
@@ -474,13 +512,12 @@ impl Waitset {
             (queues.polled_len(), queues.pending.len())
         };
         while left > 0 {
-            let (token, source) = self.0.queues.borrow_mut().next_polled()?;
-            let hit = probe(&*source);
-            let mut queues = self.0.queues.borrow_mut();
-            if hit {
-                queues.had_news(token);
+            let (at, source) = self.0.queues.borrow_mut().next_polled()?;
+            if probe(&*source) {
                 return Some(source);
             }
+            let mut queues = self.0.queues.borrow_mut();
+            queues.had_none(at, &source);
             if queues.pending.len() > pending {
                 return None;
             }
@@ -628,11 +665,12 @@ impl Waitset {
     fn make_ready_pending(&self) -> bool {
         let mut left = self.0.queues.borrow().polled_len();
         while left > 0 {
-            let Some((token, source)) = self.0.queues.borrow_mut().next_polled() else { break };
+            let Some((at, source)) = self.0.queues.borrow_mut().next_polled() else { break };
             if source.ready() {
-                self.0.queues.borrow_mut().make_pending(token);
+                self.0.queues.borrow_mut().make_polled_pending(at, &source);
                 return true;
             }
+            self.0.queues.borrow_mut().had_none(at, &source);
             left -= 1;
         }
         false

@@ -52,10 +52,18 @@ enum Entry {
 struct Place {
     source: Rc<dyn Source>,
     standing: Standing,
-    /// Rounds without news, while polled.
-    quiet: u32,
     /// While polled: where in `Queues::polled`.
     at: usize,
+}
+
+/// A source that is looked at in every round.
+struct Polled {
+    token: u64,
+    source: Rc<dyn Source>,
+    /// In how many rounds up to `last`, one after the other, it had no news. Those in which it has leave no trace, but for
+    /// the gap between `last` and the rounds after.
+    misses: u32,
+    last: u32,
 }
 
 /// A polled source is put to rest after this many visits to all of them together without news from it, but within the
@@ -74,18 +82,20 @@ pub(crate) struct Queues {
     pub(crate) pending: VecDeque<Item>,
     /// Entries of `pending` that were cancelled since it was last swept, at most.
     cancelled: usize,
-    /// `slots[polled[i]].at == i`
-    polled: Vec<u32>,
+    /// The slot of `polled[i].token` has the same source, and `at == i`.
+    polled: Vec<Polled>,
     /// Where the next round of polling begins: behind the last one visited.
     cursor: usize,
-    /// Visits since the quiet were last looked for.
-    visits: usize,
+    /// Rounds of polling begun.
+    round: u32,
+    /// The round in which the quiet were last looked for.
+    looked: u32,
 }
 
 impl Queues {
     /// Adds a source, idle, and returns its token.
     pub(crate) fn insert(&mut self, source: Rc<dyn Source>) -> u64 {
-        self.put(Entry::Source(Place { source, standing: Standing::Idle, quiet: 0, at: 0 }))
+        self.put(Entry::Source(Place { source, standing: Standing::Idle, at: 0 }))
     }
 
     /// Adds a task that becomes pending, once, by [`make_pending`](Self::make_pending).
@@ -185,13 +195,16 @@ impl Queues {
 
     /// Puts a source among the polled ones. One that is in the pending queue stays there.
     pub(crate) fn make_polled(&mut self, token: u64) {
-        let at = self.polled.len();
+        let (at, last) = (self.polled.len(), self.round);
         let Some(place) = self.place(token) else { return };
-        place.quiet = 0;
-        if place.standing == Standing::Idle {
-            place.standing = Standing::Polled;
-            place.at = at;
-            self.polled.push(token as u32);
+        match place.standing {
+            Standing::Idle => {
+                (place.standing, place.at) = (Standing::Polled, at);
+                let source = Rc::clone(&place.source);
+                self.polled.push(Polled { token, source, misses: 0, last });
+            }
+            Standing::Polled => self.had_news(token),
+            Standing::Pending => {}
         }
     }
 
@@ -219,26 +232,46 @@ impl Queues {
         self.polled.len()
     }
 
-    /// The polled source behind the last one visited.
+    /// The polled source behind the last one visited, and where it is.
     #[inline]
-    pub(crate) fn next_polled(&mut self) -> Option<Registered> {
+    pub(crate) fn next_polled(&mut self) -> Option<(usize, Rc<dyn Source>)> {
         if self.cursor >= self.polled.len() {
             self.cursor = 0;
+            self.round = self.round.wrapping_add(1);
         }
-        let index = *self.polled.get(self.cursor)?;
-        self.cursor += 1;
-        self.visits += 1;
-        let token = self.token(index);
-        let place = self.place(token).expect("a polled slot holds a source");
-        place.quiet = place.quiet.saturating_add(1);
-        Some((token, Rc::clone(&place.source)))
+        let at = self.cursor;
+        let source = Rc::clone(&self.polled.get(at)?.source);
+        self.cursor = at + 1;
+        Some((at, source))
     }
 
-    /// A polled source had news, or has to be taken for one that had.
+    /// A polled source had nothing to do when it was visited.
     #[inline]
+    pub(crate) fn had_none(&mut self, at: usize, source: &Rc<dyn Source>) {
+        let round = self.round;
+        // It may have been taken out meanwhile, or have moved: then this round does not count.
+        if let Some(polled) = self.polled.get_mut(at)
+            && Rc::ptr_eq(&polled.source, source)
+        {
+            let unbroken = round.wrapping_sub(polled.last) <= 1;
+            polled.misses = if unbroken { polled.misses.saturating_add(1) } else { 1 };
+            polled.last = round;
+        }
+    }
+
+    /// A polled source has to be taken for one that had news.
     pub(crate) fn had_news(&mut self, token: u64) {
-        if let Some(place) = self.place(token) {
-            place.quiet = 0;
+        if let Some(&mut Place { standing: Standing::Polled, at, .. }) = self.place(token) {
+            self.polled[at].misses = 0;
+        }
+    }
+
+    /// Puts the polled source at `at`, if it is still this one, at the tail of the pending queue.
+    pub(crate) fn make_polled_pending(&mut self, at: usize, source: &Rc<dyn Source>) {
+        if let Some(polled) = self.polled.get(at)
+            && Rc::ptr_eq(&polled.source, source)
+        {
+            self.make_pending(polled.token);
         }
     }
 
@@ -250,23 +283,20 @@ impl Queues {
     /// Collects the polled sources that have had no news for long. A constant cost for each visit before.
     pub(crate) fn quiet(&mut self, into: &mut Vec<Registered>) {
         let polled = self.polled.len();
-        if polled == 0 || self.visits < polled {
+        if polled == 0 || self.round == self.looked {
             return;
         }
-        self.visits = 0;
+        let round = self.round;
+        self.looked = round;
         let rounds = (QUIET_VISITS / polled).clamp(*QUIET_ROUNDS.start(), *QUIET_ROUNDS.end());
-        self.polled_where(into, |place| place.quiet as usize >= rounds);
+        self.polled_where(into, |polled| {
+            round.wrapping_sub(polled.last) <= 1 && polled.misses as usize >= rounds
+        });
     }
 
-    fn polled_where(&self, into: &mut Vec<Registered>, wanted: impl Fn(&Place) -> bool) {
-        into.extend(self.polled.iter().filter_map(|index| {
-            match self.slots[*index as usize].entry.as_ref()? {
-                Entry::Source(place) if wanted(place) => {
-                    Some((self.token(*index), Rc::clone(&place.source)))
-                }
-                _ => None,
-            }
-        }));
+    fn polled_where(&self, into: &mut Vec<Registered>, wanted: impl Fn(&Polled) -> bool) {
+        let wanted = self.polled.iter().filter(|polled| wanted(polled));
+        into.extend(wanted.map(|polled| (polled.token, Rc::clone(&polled.source))));
     }
 
     /// Every source, for the end of the waitset.
@@ -308,9 +338,9 @@ impl Queues {
         if from == to {
             return;
         }
-        let index = self.polled[from];
-        self.polled[to] = index;
-        if let Some(Entry::Source(place)) = &mut self.slots[index as usize].entry {
+        self.polled.swap(from, to);
+        let token = self.polled[to].token;
+        if let Some(place) = self.place(token) {
             place.at = to;
         }
     }
@@ -354,7 +384,8 @@ mod tests {
     }
 
     fn next(queues: &mut Queues) -> u64 {
-        queues.next_polled().expect("something is polled").0
+        let (at, _) = queues.next_polled().expect("something is polled");
+        queues.polled[at].token
     }
 
     #[test]

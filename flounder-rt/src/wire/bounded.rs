@@ -127,7 +127,8 @@ mod tests {
         let mut words = vec![0];
         long.put(&mut words, 0);
         long.put_tail(&mut words);
-        let mut source = Source::new(&words, Vec::new(), 1).unwrap();
+        let mut caps = Vec::new();
+        let mut source = Source::new(&words, &mut caps, 1).unwrap();
         let refused = <&str as TakeBounded<65_536>>::take_bounded(&mut source, 0);
         assert_eq!(refused, Err(DecodeError::TooLong { len: 70_000, max: 65_536 }));
         let taken = <String as TakeBounded<80_000>>::take_bounded(&mut source, 0);

@@ -40,7 +40,8 @@ pub struct Source<'a> {
     words: &'a [u64],
     /// The word where the next tail begins.
     tail: usize,
-    caps: std::vec::IntoIter<Cap>,
+    /// Those not taken yet.
+    caps: &'a mut Vec<Cap>,
 }
 
 impl<'a> Source<'a> {
@@ -49,11 +50,15 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`DecodeError::Short`] if there are fewer.
     #[inline]
-    pub fn new(words: &'a [u64], caps: Vec<Cap>, record: usize) -> Result<Self, DecodeError> {
+    pub fn new(
+        words: &'a [u64],
+        caps: &'a mut Vec<Cap>,
+        record: usize,
+    ) -> Result<Self, DecodeError> {
         if words.len() < record {
             return Err(DecodeError::Short { need: record, have: words.len() });
         }
-        Ok(Self { words, tail: record, caps: caps.into_iter() })
+        Ok(Self { words, tail: record, caps })
     }
 
     /// Ends reading.
@@ -61,11 +66,11 @@ impl<'a> Source<'a> {
     /// # Errors
     /// If words or capabilities are left over.
     #[inline]
-    pub fn finish(mut self) -> Result<(), DecodeError> {
+    pub fn finish(self) -> Result<(), DecodeError> {
         if self.tail != self.words.len() {
             return Err(DecodeError::Leftover { words: self.words.len() - self.tail });
         }
-        if self.caps.next().is_some() { Err(DecodeError::ExtraCaps) } else { Ok(()) }
+        if self.caps.is_empty() { Ok(()) } else { Err(DecodeError::ExtraCaps) }
     }
 
     /// The `size` bytes (1 to 8) at byte offset `at`, all of them in one word.
@@ -182,7 +187,8 @@ impl<'a> Source<'a> {
     /// [`DecodeError::MissingCap`].
     #[inline]
     pub fn cap(&mut self) -> Result<Cap, DecodeError> {
-        self.caps.next().ok_or(DecodeError::MissingCap)
+        // A few descriptor numbers move up: less than it takes every message to set an iterator up.
+        if self.caps.is_empty() { Err(DecodeError::MissingCap) } else { Ok(self.caps.remove(0)) }
     }
 }
 
