@@ -143,11 +143,18 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         };
         if self.tx != Sending::Caps {
             let mut body = message.body.reader(sent);
-            let mut payload = [0; PAYLOAD_WORDS];
+            let full = Head::new(Kind::Next, message.number, PAYLOAD_WORDS, 0);
             while sent < total && self.room()? {
-                let used = body.read(&mut payload);
-                self.ring.publish(&payload[..used], Head::new(Kind::Next, message.number, used, 0));
-                sent += used;
+                if let Some(line) = body.next_line() {
+                    self.ring.publish_line(&line, full);
+                    sent += PAYLOAD_WORDS;
+                } else {
+                    let mut payload = [0; PAYLOAD_WORDS];
+                    let used = body.read(&mut payload);
+                    let head = Head::new(Kind::Next, message.number, used, 0);
+                    self.ring.publish_line(&payload, head);
+                    sent += used;
+                }
             }
             self.tx = if sent < total { Sending::Words(sent) } else { Sending::Caps };
             self.published()?;
@@ -213,12 +220,15 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     #[cold]
     fn recv_slowly(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
         self.check_process()?;
-        for _ in 0..BURST {
+        let mut burst = BURST;
+        while burst > 0 {
             match self.rx {
                 Receiving::Ended => return Err(self.ended.clone().unwrap_or(ChannelError::Closed)),
                 Receiving::Caps => return self.complete(incoming),
-                Receiving::Idle | Receiving::Words => {}
+                Receiving::Idle => {}
+                Receiving::Words => self.take_full_lines(incoming, &mut burst),
             }
+            burst = burst.saturating_sub(1);
             let Some((head, payload)) = self.ring.take() else { return self.nothing() };
             self.take_line(incoming, head, &payload).map_err(|error| self.protocol(error))?;
             self.acknowledge();
@@ -227,6 +237,21 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             }
         }
         Ok(Recv::More)
+    }
+
+    /// Takes lines that are full and belong to the message in hand, and have more behind them. What else comes is left for
+    /// [`take_line`](Self::take_line) to judge.
+    fn take_full_lines(&mut self, incoming: &mut Incoming, burst: &mut usize) {
+        let full = Head::new(Kind::Next, incoming.number(), PAYLOAD_WORDS, 0);
+        while *burst > 0 && incoming.missing() > PAYLOAD_WORDS {
+            let Some(payload) = self.ring.take_line(full) else { return };
+            if incoming.push(&payload).is_err() {
+                // There is room for what is missing.
+                return;
+            }
+            self.acknowledge();
+            *burst -= 1;
+        }
     }
 
     /// Whether a send could not go on.

@@ -28,8 +28,8 @@ use crate::mem::heap;
 use crate::mem::mapped::MappedOwn;
 use crate::mem::seal::{MAX_REGION, PAGE, create_sealed};
 
-mod bell;
-mod caps;
+pub(crate) mod bell;
+pub(crate) mod caps;
 mod channel;
 #[doc(hidden)]
 pub mod line;

@@ -198,13 +198,27 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// If no line is free, of which `room` tells, or there are more words.
     #[inline]
     pub fn publish(&mut self, payload: &[u64], head: Head) {
+        self.publish_by(head, |mine, line| mine.store_words(line, payload));
+    }
+
+    /// Publishes a line with this payload.
+    ///
+    /// # Panics
+    /// As [`publish`](Self::publish).
+    #[inline]
+    pub fn publish_line(&mut self, payload: &Payload, head: Head) {
+        self.publish_by(head, |mine, line| mine.store_payload(line, payload));
+    }
+
+    #[inline(always)]
+    fn publish_by(&mut self, head: Head, store: impl FnOnce(&W, usize)) {
         assert!(self.has_room(), "a line is published only into room");
         let line = self.tx.line;
         let header = header(self.tx.next, head);
         if cfg!(flounder_bug = "header_first") {
             self.mine.store(line, HEADER, header, Ordering::Release);
         }
-        self.mine.store_words(line, payload);
+        store(&self.mine, line);
         // SYNC line-publish: Release, pairs with the Acquire in `take`.
         let order = if cfg!(flounder_bug = "relaxed_header") {
             Ordering::Relaxed
@@ -276,6 +290,18 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.copy(&mut payload);
         self.taken();
         Some((head, payload))
+    }
+
+    /// Takes the next line, if there is one and this is its head.
+    #[inline]
+    pub fn take_line(&mut self, head: Head) -> Option<Payload> {
+        if self.head()? != head {
+            return None;
+        }
+        let mut payload = [0; 7];
+        self.copy(&mut payload);
+        self.taken();
+        Some(payload)
     }
 
     /// What the next line says about its message, if there is a next line; unchecked.

@@ -26,7 +26,7 @@ use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
 use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
-use crate::wire::{DecodeError, Gather};
+use crate::wire::{DecodeError, Gather, LINE};
 
 mod calls;
 mod error;
@@ -41,9 +41,6 @@ pub use sent::Sent;
 
 /// Replies that may be owed at a time; a service that owes more receives nothing until it has answered some.
 pub const MAX_OWED_REPLIES: usize = 1024;
-
-/// Messages of at most so many words are put together before they are sent.
-const SMALL: usize = 7;
 
 /// What a generated module gives to its binding: the receive handlers behind the decoder.
 pub trait Deliver {
@@ -361,13 +358,12 @@ impl Endpoint {
         fixed: &[u64],
         tails: &[&[u8]],
     ) -> Result<Sent<'_>, TxError> {
-        let body = Gather { fixed, tails };
-        if !tails.is_empty() && body.len() <= SMALL {
-            let mut words = [0; SMALL];
-            let used = body.reader(0).read(&mut words);
-            if let Some(serial) = self.0.accept_now(number, &words[..used]) {
-                return Ok(Sent::new(self, serial));
-            }
+        let mut words = [0; LINE];
+        if !tails.is_empty()
+            && let Some(used) = (Gather { fixed, tails }).put_together(&mut words)
+            && let Some(serial) = self.0.accept_now(number, &words[..used])
+        {
+            return Ok(Sent::new(self, serial));
         }
         self.send_caps(number, fixed, tails, &mut Vec::new())
     }
@@ -455,9 +451,10 @@ impl Io {
         self.accepted += 1;
         self.taken = taken;
         self.slot.number = number;
-        self.slot.words.clear();
-        self.slot.words.resize(body.len(), 0);
-        body.reader(0).read(&mut self.slot.words);
+        // The channel does not ask for the words again that it has taken.
+        let (len, from) = (body.len(), taken.min(body.len()));
+        self.slot.words.resize(len, 0);
+        body.reader(from).read(&mut self.slot.words[from..]);
         self.slot.caps = core::mem::take(caps);
         self.slot.cap_count = cap_count;
         self.accepted

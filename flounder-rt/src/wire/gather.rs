@@ -1,5 +1,8 @@
 //! A message body that is still in pieces: the record on the stack, the tails where the caller has them.
 
+/// Words in a line of a driver that sends messages by the line.
+pub(crate) const LINE: usize = 7;
+
 /// The words of one message, gathered from the record and from byte slices, each padded with zeroes to a whole word.
 ///
 /// A driver takes the words out with a [`Reader`], or hands the pieces to the kernel as they are.
@@ -31,6 +34,23 @@ impl<'a> Gather<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Puts the words of a small body together, and gives how many they are; `None` if there are more than `out` has.
+    #[inline]
+    pub fn put_together(&self, out: &mut [u64; LINE]) -> Option<usize> {
+        let mut used = self.fixed.len();
+        out.get_mut(..used)?.copy_from_slice(self.fixed);
+        for tail in self.tails {
+            let words = tail.len().div_ceil(8);
+            let place = out.get_mut(used..used + words)?;
+            if let Some(last) = place.last_mut() {
+                *last = 0;
+            }
+            bytemuck::cast_slice_mut(place)[..tail.len()].copy_from_slice(tail);
+            used += words;
+        }
+        Some(used)
     }
 
     /// Reads on from word `from`.
@@ -68,6 +88,22 @@ impl Reader<'_> {
         out[..head].copy_from_slice(&self.fixed[..head]);
         self.fixed = &self.fixed[head..];
         if head == out.len() { head } else { head + self.read_tails(&mut out[head..]) }
+    }
+
+    /// Takes the next seven words, if they lie in one piece: a line of a long message, in a few loads.
+    #[inline]
+    pub fn next_line(&mut self) -> Option<[u64; LINE]> {
+        if let Some((line, rest)) = self.fixed.split_first_chunk() {
+            self.fixed = rest;
+            return Some(*line);
+        }
+        let (bytes, rest) = self.now.split_first_chunk::<{ LINE * 8 }>()?;
+        if !self.fixed.is_empty() {
+            return None;
+        }
+        self.now = rest;
+        let (words, _) = bytes.as_chunks();
+        Some(core::array::from_fn(|word| u64::from_ne_bytes(words[word])))
     }
 
     fn read_tails(&mut self, out: &mut [u64]) -> usize {
