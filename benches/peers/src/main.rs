@@ -115,6 +115,10 @@ fn compare(options: &Options) -> Result {
     if options.check {
         return checked(&candidates, &comparison);
     }
+    if comparison.samples == 0 {
+        let reasons: Vec<_> = comparison.failed.values().map(ToString::to_string).collect();
+        return Err(format!("nothing was measured: {}", reasons.join("; ")).into());
+    }
     let report = Report {
         machine: Machine::this(),
         cores,
@@ -153,5 +157,5 @@ fn be_peer(id: &str, options: &Options) -> Result {
     let serves = |candidate: &&Candidate| candidate.id() == id;
     let all = subjects::all();
     let candidate = all.iter().find(serves).ok_or_else(|| format!("{id} is nobody's peer"))?;
-    (candidate.serve)(Seat::take()?)
+    Seat::serve(candidate.serve)
 }

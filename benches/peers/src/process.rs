@@ -9,6 +9,7 @@
 //!      ... the load itself, over the subject ...
 //!                          <-----------   done
 //! ```
+//! Instead of any of its lines the peer may say in one what went wrong, and end.
 //! Between loads the peer is blocked here, and uses no processor.
 
 use std::env;
@@ -28,7 +29,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::load::Load;
 use crate::machine::Cores;
-use crate::subject::{Candidate, End, Result, Subject, follow, lead};
+use crate::subject::{Candidate, End, Error, Result, Subject, follow, lead};
 
 /// The option that makes this program a peer; the candidate's id follows.
 pub(crate) const PEER: &str = "--peer";
@@ -96,6 +97,16 @@ impl Peer {
             said => Err(format!("the peer says: {said}").into()),
         }
     }
+
+    /// Why a load failed: the peer's words if it has any, for its end is often the cause of ours; `error` otherwise.
+    pub(crate) fn blame(&mut self, error: Error) -> Error {
+        let asked = self.control.get_ref().set_read_timeout(Some(FAREWELL));
+        let mut line = String::new();
+        match asked.and_then(|()| self.control.read_line(&mut line)) {
+            Ok(_) if !line.is_empty() => format!("the peer says: {}", line.trim_end()).into(),
+            _ => error,
+        }
+    }
 }
 
 impl Drop for Peer {
@@ -128,7 +139,7 @@ impl<E: End> Subject for Across<E> {
         self.end.prepare(load)?;
         self.peer.say(&load.to_string())?;
         self.peer.expect(READY)?;
-        let time = lead(&mut self.end, load)?;
+        let time = lead(&mut self.end, load).map_err(|error| self.peer.blame(error))?;
         self.peer.expect(DONE)?;
         Ok(time)
     }
@@ -142,11 +153,19 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Takes the seat, in the peer's process.
+    /// Takes the seat, in the peer's process, and serves there; the leader is told what goes wrong.
     ///
     /// # Errors
     /// If standard input is no socket with a leader behind it.
-    pub(crate) fn take() -> Result<Self> {
+    pub(crate) fn serve(serve: fn(Self) -> Result) -> Result {
+        let seat = Self::take()?;
+        let mut leader = seat.control.get_ref().try_clone()?;
+        // One that is gone needs no telling.
+        let _ = serve(seat).or_else(|error| writeln!(leader, "{error}"));
+        Ok(())
+    }
+
+    fn take() -> Result<Self> {
         // A peer that polls would not see that its leader is gone.
         set_parent_process_death_signal(Some(Signal::KILL))?;
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -176,24 +195,17 @@ impl Seat {
     /// Follows the leader's loads over `end`, until it goes.
     ///
     /// # Errors
-    /// Those of the end; the leader is told.
+    /// Those of the end.
     pub(crate) fn follow(mut self, mut end: impl End) -> Result {
         self.ready()?;
         let mut line = String::new();
         while self.control.read_line(&mut line)? > 0 {
             let load: Load = line.trim_end().parse()?;
             line.clear();
-            let followed = end.prepare(&load).and_then(|()| {
-                self.ready()?;
-                follow(&mut end, &load)
-            });
-            match &followed {
-                Ok(()) => self.say(DONE)?,
-                Err(error) => {
-                    self.say(&error.to_string())?;
-                    return followed;
-                }
-            }
+            end.prepare(&load)?;
+            self.ready()?;
+            follow(&mut end, &load)?;
+            self.say(DONE)?;
         }
         Ok(())
     }

@@ -95,8 +95,8 @@ impl Report<'_> {
         let Comparison { raw_line, samples, disturbed, .. } = &self.comparison;
         format!(
             "Measured on {}; pinned to cores {}. A cache line alone goes there and back in {}. Medians of {} interleaved \
-             rounds; {disturbed} of {samples} samples were left out because something else had a core. A round trip is \
-             one message there and one back; a stream is the time for each message one way.",
+             rounds; {disturbed} of {samples} samples were left out, because something else had a core or the cores had \
+             moved. A round trip is one message there and one back; a stream is the time for each message one way.",
             self.machine,
             self.cores,
             time(*raw_line),

@@ -54,7 +54,7 @@ fn open(driver: &'static str, candidate: &Candidate, cores: Cores) -> Result<Box
     let name = format!("flounder-peers {}", std::process::id());
     let peer = Peer::start(candidate, cores, &name, &[])?;
     let link = Link::bind(nameservice::blocking_lookup(&name)?, driver)?;
-    Ok(Box::new(Across { link, _peer: peer }))
+    Ok(Box::new(Across { link, peer }))
 }
 
 fn serve(mut seat: Seat) -> Result {
@@ -66,12 +66,12 @@ fn serve(mut seat: Seat) -> Result {
 
 struct Across {
     link: Link,
-    _peer: Peer,
+    peer: Peer,
 }
 
 impl Subject for Across {
     fn run(&mut self, load: &Load) -> Result<Duration> {
-        self.link.lead(load)
+        self.link.lead(load).map_err(|error| self.peer.blame(error))
     }
 }
 
