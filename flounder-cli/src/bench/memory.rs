@@ -118,7 +118,8 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn carry_out(&self) -> Result<PerBinding> {
+    /// Does it; there is nothing to measure where the driver does not reach.
+    pub(super) fn carry_out(&self) -> Result<Option<PerBinding>> {
         let driver = flounder::drivers::registry::find(&self.driver)
             .ok_or_else(|| format!("there is no driver called {}", self.driver))?
             .name();
@@ -129,7 +130,7 @@ impl Order {
             (None, Some(thread)) => thread.iref(),
             (None, None) => Service::export(ws.clone())?.iref(),
         };
-        let client = Client::bind(ws, iref, driver, self.buffer)?;
+        let Some(client) = Client::bind(ws, iref, driver, self.buffer)? else { return Ok(None) };
         // The first of its kind may make what all others use.
         let first = client.bind_idle(self.buffer)?;
         let before = (Memory::now()?, client.memory_of_service()?);
@@ -137,20 +138,21 @@ impl Order {
             (0..self.count).map(|_| client.bind_idle(self.buffer)).collect::<Result<Vec<_>>>()?;
         let after = (Memory::now()?, client.memory_of_service()?);
         drop((first, bindings));
-        Ok(PerBinding {
+        Ok(Some(PerBinding {
             client: (after.0 - before.0).per(self.count),
             service: self.name.is_some().then(|| (after.1 - before.1).per(self.count)),
-        })
+        }))
     }
 }
 
-/// Measures it: `count` bindings of a driver with a buffer of this size (0 for the default).
+/// Measures it: `count` bindings of a driver with a buffer of this size (0 for the default). There is nothing to measure
+/// where the driver does not reach.
 pub(super) fn measure(
     driver: &str,
     between: Between,
     buffer: usize,
     count: u64,
-) -> Result<PerBinding> {
+) -> Result<Option<PerBinding>> {
     let number = |number: u64| number.to_string();
     let mut arguments = vec!["memory".to_owned(), "--driver".into(), driver.into()];
     arguments.extend(["--buffer".into(), number(buffer as u64), "--count".into(), number(count)]);

@@ -15,7 +15,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use flounder::drivers::registry;
@@ -71,7 +71,7 @@ pub(crate) struct Options {
     /// The cores that the two sides run on.
     #[arg(long, value_name = "A,B", value_parser = Cores::parse)]
     cores: Option<Cores>,
-    /// Samples of each measurement.
+    /// Samples of each measurement, however long that takes.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: Option<u32>,
     /// Microseconds that a sample should take.
@@ -97,6 +97,10 @@ pub(crate) fn run(options: &Options) -> Result {
     let settings = Settings {
         cores,
         rounds: options.rounds.unwrap_or(if options.quick { 15 } else { 200 }),
+        budget: match options.rounds {
+            Some(_) => Duration::MAX,
+            None => Duration::from_secs(if options.quick { 40 } else { 7 * 60 }),
+        },
         sample_microseconds: options.sample.unwrap_or(if options.quick { 2000 } else { 6000 }),
         bindings: options.bindings.unwrap_or(if options.quick { 64 } else { 512 }),
         spin_nanoseconds: DEFAULT_SPIN.as_nanos() as u64,
@@ -128,7 +132,8 @@ fn drivers(named: &[String]) -> Result<Vec<&'static str>> {
 
 fn measure_memory(plan: &Plan, settings: &Settings, watchdog: &Watchdog) -> Result<Vec<MemoryRow>> {
     let bar = progress("memory", plan.memory.len() as u64);
-    let rows = plan.memory.iter().map(|subject| {
+    let mut rows = Vec::new();
+    for subject in &plan.memory {
         watchdog.pat(subject.to_string());
         let held = memory::measure(
             subject.driver,
@@ -136,12 +141,12 @@ fn measure_memory(plan: &Plan, settings: &Settings, watchdog: &Watchdog) -> Resu
             subject.buffer.bytes(),
             settings.bindings,
         );
+        let held = held.map_err(|error| format!("{subject}: {error}"))?;
+        rows.extend(held.map(|held| MemoryRow::new(*subject, held)));
         bar.inc(1);
-        Ok(MemoryRow::new(*subject, held.map_err(|error| format!("{subject}: {error}"))?))
-    });
-    let rows = rows.collect();
+    }
     bar.finish_and_clear();
-    rows
+    Ok(rows)
 }
 
 /// A measurement on its way.
@@ -176,18 +181,26 @@ fn measure(
     let mut measurements = Vec::new();
     for &subject in &plan.subjects {
         watchdog.pat(subject.to_string());
-        let mut probe = match subject {
-            Subject::Limit(limit) => limit.probe(cores.service),
-            Subject::Figure { work, driver, between } => hosts.client(driver, between).probe(work),
+        let probe = match subject {
+            Subject::Limit(limit) => Some(limit.probe(cores.service)),
+            Subject::Figure { work, driver, between } => {
+                hosts.clients.get(&(driver, between)).map(|client| client.probe(work))
+            }
         };
+        bar.inc(1);
+        // The driver may not reach so far.
+        let Some(mut probe) = probe else { continue };
         let amount = sample::calibrate(&mut probe, time).map_err(|error| told(subject, &*error))?;
         measurements.push(Measurement { subject, probe, amount, series: Series::default() });
-        bar.inc(1);
     }
     bar.finish_and_clear();
 
     let bar = progress("measuring", u64::from(settings.rounds) * measurements.len() as u64);
+    let started = Instant::now();
     for _ in 0..settings.rounds {
+        if started.elapsed() > settings.budget {
+            break;
+        }
         for Measurement { subject, probe, amount, series } in &mut measurements {
             watchdog.pat(subject.to_string());
             let before = limits::guard(cores.service)?;
@@ -249,17 +262,14 @@ impl Hosts {
         Ok(())
     }
 
+    /// Binds to all of them, as far as their drivers reach.
     fn bind(&mut self) -> Result {
         for (driver, between, ws, iref) in self.waiting.drain(..) {
             let client = Client::bind(ws, iref, driver, 0)
                 .map_err(|error| format!("{driver}, {between}: {error}"))?;
-            self.clients.insert((driver, between), client);
+            self.clients.extend(client.map(|client| ((driver, between), client)));
         }
         Ok(())
-    }
-
-    fn client(&self, driver: &'static str, between: Between) -> &Client {
-        self.clients.get(&(driver, between)).expect("every figure's client is prepared and bound")
     }
 }
 

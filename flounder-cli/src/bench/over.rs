@@ -6,8 +6,9 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use flounder::channel::ConnectError;
 use flounder::waitset::DEFAULT_SPIN;
-use flounder::{BindingError, Cap, Iref, TxError, Waitset, flounder};
+use flounder::{BindError, BindingError, Cap, Iref, TxError, Waitset, flounder};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -258,21 +259,29 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Binds to a service.
+    /// Binds to a service. There is no client if the driver does not reach so far.
     pub(super) fn bind(
         ws: Waitset,
         iref: Iref,
         driver: &'static str,
         buffer: usize,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let (seen, data) = (Rc::<Seen>::default(), pattern());
         let party = Party::new(Rc::clone(&seen), Rc::clone(&data), Rc::default());
-        let binding = bench::bind(iref, &ws, party).driver(driver).buffer(buffer).wait()?;
+        let binding = match bench::bind(iref, &ws, party).driver(driver).buffer(buffer).wait() {
+            Ok(binding) => binding,
+            Err(BindError::Drivers(errors))
+                if errors.iter().all(|(_, error)| *error == ConnectError::Reach) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
         if binding.driver() != driver {
             return Err(format!("asked for {driver}, got {}", binding.driver()).into());
         }
         let polls = Rc::default();
-        Ok(Self { ws, iref, binding, seen, data, driver, polls })
+        Ok(Some(Self { ws, iref, binding, seen, data, driver, polls }))
     }
 
     /// Binds once more, to hold and not to use.
@@ -504,5 +513,85 @@ impl Client {
             traveller.is_some().then_some(()).ok_or_else(|| "a capability was lost".into())
         })?;
         self.check(sample)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use flounder::channel::{Channel, Connector, End, Link, Offered, SendPair, Terms};
+    use flounder::drivers::registry;
+
+    use super::*;
+
+    /// A driver that reaches nobody.
+    struct Hermit;
+
+    impl Connector for Hermit {
+        fn name(&self) -> &'static str {
+            "hermit"
+        }
+
+        fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
+            Err(ConnectError::Reach)
+        }
+
+        fn offer(
+            &self,
+            _: &End,
+            _: &Arc<dyn Link>,
+        ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+            Err(ConnectError::Reach)
+        }
+
+        fn accept(
+            &self,
+            _: &End,
+            _: &Arc<dyn Link>,
+            _: Terms,
+        ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+            Err(ConnectError::Reach)
+        }
+    }
+
+    fn service(ws: &Waitset) -> Service {
+        Service::export(ws.clone()).expect("a service can be exported")
+    }
+
+    #[test]
+    fn a_driver_that_does_not_reach_so_far_is_no_error() {
+        registry::register(Arc::new(Hermit)).expect("nobody has that name");
+        let ws = Waitset::new();
+        let service = service(&ws);
+        let client = Client::bind(ws.clone(), service.iref(), "hermit", 0);
+        assert!(client.expect("it is no error").is_none());
+        assert!(Client::bind(ws, service.iref(), "pigeon", 0).is_err());
+    }
+
+    #[test]
+    fn all_that_one_thread_can_do_is_measured_and_checked() {
+        let ws = Waitset::new();
+        let service = service(&ws);
+        let client = Client::bind(ws, service.iref(), "loopback", 0);
+        let client = client.expect("it can be bound").expect("it is near");
+        for work in Work::ALL.into_iter().filter(|work| !work.needs_two_threads()) {
+            let sample = client.probe(work)(Amount { warm: 1, batch: 2, singles: 1 });
+            assert!(sample.expect("nothing fails").mean > 0.0, "{work}");
+        }
+        client.seen.wrong.set(1);
+        assert!(
+            client.probe(Work::RoundTrip(8))(Amount { warm: 1, batch: 1, singles: 0 }).is_err()
+        );
+    }
+
+    #[test]
+    fn bytes_that_were_changed_on_their_way_are_seen() {
+        let party = Party::new(Rc::default(), pattern(), Rc::default());
+        party.saw_bytes(&pattern()[..100]);
+        assert_eq!((party.seen.wrong.get(), party.seen.count.get()), (0, 1));
+        party.seen.count.set(0);
+        party.saw_bytes(&[1; 100]);
+        assert_eq!((party.seen.wrong.get(), party.seen.length.get()), (1, 100));
     }
 }

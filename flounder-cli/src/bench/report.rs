@@ -1,6 +1,7 @@
 //! What was found, as tables for people and as JSON for programs.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
@@ -40,7 +41,11 @@ pub(super) struct Report {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Settings {
     pub(super) cores: Cores,
+    /// Samples of each measurement, unless time runs out.
     pub(super) rounds: u32,
+    /// Time for all of them; the last round ends later.
+    #[serde(skip)]
+    pub(super) budget: Duration,
     pub(super) sample_microseconds: u64,
     /// Bindings opened to see what one holds.
     pub(super) bindings: u64,
@@ -196,6 +201,7 @@ impl Report {
         );
         if !self.limits.is_empty() {
             text.push_str(&self.baseline.to_string());
+            text.push_str("medians are of batches, percentiles of operations timed one by one where there are any\n");
         }
         section(&mut text, "Limits", &["limit", "median", "p99", "samples"], &[0], {
             self.limits.iter().map(|row| {
@@ -355,6 +361,7 @@ pub(super) mod tests {
         let settings = Settings {
             cores,
             rounds: 1,
+            budget: Duration::ZERO,
             sample_microseconds: 1,
             bindings: 1,
             spin_nanoseconds: 20_000,
