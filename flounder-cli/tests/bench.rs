@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// The longest that a run may take before its test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs it in a folder of its own, where also its processes meet.
 fn bench(folder: &Path, args: &[&str]) -> Output {

@@ -32,8 +32,8 @@ const LINES: usize = DEFAULT_BUFFER / 64;
 /// The longest datagram; longer data is sent in several.
 const DATAGRAM: usize = 32 << 10;
 
-/// Round trips of a ping-pong that looks whether the cores are there.
-const GUARD: u64 = 200;
+/// The ping-pong that looks how far apart the cores are.
+const GUARD: Amount = Amount { warm: 50, batches: 8, each: 25, singles: 0 };
 
 /// What bounds a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl fmt::Display for Limit {
 
 /// Nanoseconds of a raw round trip now.
 pub(super) fn guard(core: Core) -> Result<f64> {
-    Ok(line(core, Amount { warm: GUARD / 4, batch: GUARD, singles: 0 })?.mean)
+    Ok(line(core, GUARD)?.typical())
 }
 
 /// Runs `job` on another core while `body` runs here.
@@ -223,15 +223,12 @@ fn stream(
     mut receive: impl FnMut() + Send,
 ) -> Result<Sample> {
     let (finish, mut sent) = (Finish::new(), 0);
-    let ends = [amount.warm.max(1), amount.warm.max(1) + amount.batch];
     let receive_all = || {
         let mut received = 0;
-        for end in ends {
-            while received < end {
-                receive();
-                received += 1;
-            }
-            finish.reach(end);
+        for count in amount.runs() {
+            (0..count).for_each(|_| receive());
+            received += count;
+            finish.reach(received);
         }
     };
     beside(core, receive_all, || {
@@ -521,8 +518,8 @@ mod tests {
         ];
         for limit in limits.into_iter().chain(Limit::OWN) {
             let mut probe = limit.probe(Core::any());
-            let sample = probe(Amount { warm: 1, batch: 2, singles: 1 });
-            assert!(sample.expect("nothing fails").mean > 0.0, "{limit}");
+            let sample = probe(Amount { warm: 1, batches: 1, each: 2, singles: 1 });
+            assert!(sample.expect("nothing fails").typical() > 0.0, "{limit}");
         }
     }
 

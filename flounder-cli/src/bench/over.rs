@@ -445,7 +445,7 @@ impl Client {
     }
 
     fn binds(&self, amount: Amount) -> Result<Sample> {
-        amount.time_parts(|| {
+        amount.time_parts(u64::MAX, || {
             let started = Instant::now();
             let binding = self.bind_idle(0)?;
             let time = started.elapsed();
@@ -480,12 +480,12 @@ impl Client {
 
     /// A message now and then, with the default settings; the client dispatches in the pauses, as a program would.
     fn paced(&self, amount: Amount) -> Result<Sample> {
-        let amount = Amount { warm: 1, batch: amount.batch.min(PAUSES), singles: 0 };
+        let amount = Amount { warm: 1, ..amount };
         let rpc = self.rpc();
         let (before, cpu, started) =
             (Duration::from_nanos(rpc.processor()?), processor_time(), Instant::now());
         let mut n = 0;
-        let mut sample = amount.time_parts(|| {
+        let mut sample = amount.time_parts(PAUSES, || {
             self.ws.dispatch_until(Some(Instant::now() + PAUSE), || false)?;
             n += 1;
             let sent = Instant::now();
@@ -576,12 +576,13 @@ mod tests {
         let client = Client::bind(ws, service.iref(), "loopback", 0);
         let client = client.expect("it can be bound").expect("it is near");
         for work in Work::ALL.into_iter().filter(|work| !work.needs_two_threads()) {
-            let sample = client.probe(work)(Amount { warm: 1, batch: 2, singles: 1 });
-            assert!(sample.expect("nothing fails").mean > 0.0, "{work}");
+            let sample = client.probe(work)(Amount { warm: 1, batches: 1, each: 2, singles: 1 });
+            assert!(sample.expect("nothing fails").typical() > 0.0, "{work}");
         }
         client.seen.wrong.set(1);
         assert!(
-            client.probe(Work::RoundTrip(8))(Amount { warm: 1, batch: 1, singles: 0 }).is_err()
+            client.probe(Work::RoundTrip(8))(Amount { warm: 1, batches: 1, each: 1, singles: 0 })
+                .is_err()
         );
     }
 

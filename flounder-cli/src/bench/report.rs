@@ -352,7 +352,7 @@ pub(super) mod tests {
 
     fn series(mean: f64) -> Series {
         let mut series = Series::default();
-        series.add(Sample { mean, singles: vec![mean as u64], cpu: None }, [1.0; 2]);
+        series.add(Sample { batches: vec![mean], singles: vec![mean as u64], cpu: None }, [1.0; 2]);
         series
     }
 

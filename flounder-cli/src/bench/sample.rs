@@ -1,7 +1,8 @@
 //! One clock, samples, what is left out of them, and statistics.
 //!
-//! A *sample* is a batch of operations timed as one, so that reading the clock costs nothing, and then some operations
-//! timed one by one, for the tail. Before and after each sample a short raw ping-pong tells how far apart the two cores
+//! A *sample* is some batches of operations, each timed as one, so that reading the clock costs nothing, and then some
+//! operations timed one by one, for the tail. A figure is the median over the batches of all samples: a batch in which the
+//! kernel ran something else is one of many. Before and after each sample a short raw ping-pong tells how far apart the two cores
 //! are at that time. It is not always the same: both threads may have to share one core for a while, and a virtual machine
 //! may find its processors on one die now and on two in a minute, which changes everything by a factor of five. So, when all
 //! is done, the samples count that were taken while the ping-pong took what it took most of the time; the others are left
@@ -9,6 +10,7 @@
 
 use std::fmt;
 use std::hint::spin_loop;
+use std::iter;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -24,8 +26,14 @@ const ENOUGH: f64 = 0.25;
 /// Who has nothing to do and does not poll sleeps after this time.
 const FALLS_ASLEEP: Duration = Duration::from_micros(20);
 
+/// Batches of a sample.
+const BATCHES: u64 = 16;
+
+/// Where it takes a round trip to learn that a batch is done, batches are this much longer, and fewer.
+const LONGER: u64 = 4;
+
 /// The most operations in a batch.
-const MAX_BATCH: u64 = 1 << 20;
+const MAX_BATCH: u64 = 1 << 16;
 
 /// The most operations of a sample that are timed one by one.
 const MAX_SINGLES: u64 = 200;
@@ -38,8 +46,10 @@ pub(super) type Probe = Box<dyn FnMut(Amount) -> Result<Sample>>;
 pub(super) struct Amount {
     /// Before the clock runs.
     pub(super) warm: u64,
-    /// Timed as one; at least 1.
-    pub(super) batch: u64,
+    /// Batches; at least 1.
+    pub(super) batches: u64,
+    /// Operations in a batch; at least 1.
+    pub(super) each: u64,
     /// Timed one by one.
     pub(super) singles: u64,
 }
@@ -47,12 +57,19 @@ pub(super) struct Amount {
 /// What a probe has found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sample {
-    /// Nanoseconds of an operation of the batch.
-    pub(super) mean: f64,
+    /// Nanoseconds of an operation, in each batch.
+    pub(super) batches: Vec<f64>,
     /// Nanoseconds of single operations.
     pub(super) singles: Vec<u64>,
     /// Processor time used, as a part of the time that passed.
     pub(super) cpu: Option<Cpu>,
+}
+
+impl Sample {
+    /// Nanoseconds of an operation in the middle batch.
+    pub(super) fn typical(&self) -> f64 {
+        quantile(&sorted(self.batches.iter().copied()), 0.5).unwrap_or(0.0)
+    }
 }
 
 /// Processor time of the two sides, as parts of a core.
@@ -63,17 +80,27 @@ pub(super) struct Cpu {
 }
 
 impl Amount {
+    /// Operations in all batches.
+    const fn total(self) -> u64 {
+        self.batches * self.each
+    }
+
     /// Times an operation that is nothing but what is measured.
     #[inline]
     pub(super) fn time(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
         for _ in 0..self.warm {
             once()?;
         }
-        let started = Instant::now();
-        for _ in 0..self.batch {
-            once()?;
+        let mut batches = Vec::with_capacity(self.batches as usize);
+        let mut last = Instant::now();
+        for _ in 0..self.batches {
+            for _ in 0..self.each {
+                once()?;
+            }
+            let now = Instant::now();
+            batches.push(nanoseconds(now - last) / self.each as f64);
+            last = now;
         }
-        let mean = nanoseconds(started.elapsed()) / self.batch as f64;
         let mut singles = Vec::with_capacity(self.singles as usize);
         let mut last = Instant::now();
         for _ in 0..self.singles {
@@ -82,24 +109,28 @@ impl Amount {
             singles.push(whole_nanoseconds(now - last));
             last = now;
         }
-        Ok(Sample { mean, singles, cpu: None })
+        Ok(Sample { batches, singles, cpu: None })
     }
 
-    /// Times an operation that reads the clock itself, because not all that it does is measured.
-    pub(super) fn time_parts(self, mut once: impl FnMut() -> Result<Duration>) -> Result<Sample> {
-        for _ in 0..self.warm {
+    /// Times an operation that reads the clock itself, because not all that it does is measured; at most so many.
+    pub(super) fn time_parts(
+        self,
+        most: u64,
+        mut once: impl FnMut() -> Result<Duration>,
+    ) -> Result<Sample> {
+        for _ in 0..self.warm.min(most) {
             once()?;
         }
-        let singles = (0..self.batch).map(|_| once().map(whole_nanoseconds));
+        let singles = (0..self.total().min(most)).map(|_| once().map(whole_nanoseconds));
         let singles = singles.collect::<Result<Vec<_>>>()?;
-        let mean = singles.iter().sum::<u64>() as f64 / self.batch as f64;
-        Ok(Sample { mean, singles, cpu: None })
+        let batches = singles.iter().map(|&single| single as f64).collect();
+        Ok(Sample { batches, singles, cpu: None })
     }
 
     /// Times an operation that is to find the other side asleep: before each, this side does nothing for a while, and
     /// stays awake over it.
     pub(super) fn time_asleep(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
-        self.time_parts(|| {
+        self.time_parts(u64::MAX, || {
             let paused = Instant::now();
             while paused.elapsed() < FALLS_ASLEEP {
                 spin_loop();
@@ -110,31 +141,41 @@ impl Amount {
         })
     }
 
-    /// Times many operations that make sense only together.
+    /// Times many operations that make sense only together: `run` is called with the numbers of [`runs`](Self::runs).
     pub(super) fn time_whole(self, mut run: impl FnMut(u64) -> Result<Duration>) -> Result<Sample> {
-        run(self.warm.max(1))?;
-        let mean = nanoseconds(run(self.batch)?) / self.batch as f64;
-        Ok(Sample { mean, singles: Vec::new(), cpu: None })
+        let times = self.runs().map(|count| Ok(nanoseconds(run(count)?) / count as f64));
+        let mut batches = times.collect::<Result<Vec<_>>>()?;
+        // To warm up.
+        batches.remove(0);
+        Ok(Sample { batches, singles: Vec::new(), cpu: None })
+    }
+
+    /// How many operations are carried out at a time by [`time_whole`](Self::time_whole), in order.
+    pub(super) fn runs(self) -> impl Iterator<Item = u64> {
+        let batches = self.batches.div_ceil(LONGER) as usize;
+        iter::once(self.warm.max(1)).chain(iter::repeat_n(self.each * LONGER, batches))
     }
 }
 
 /// Finds out how many operations fill `time`, with every kind of operation.
 pub(super) fn calibrate(probe: &mut Probe, time: Duration) -> Result<Amount> {
-    let (time, mut batch) = (nanoseconds(time), 1);
-    let mean = loop {
-        let mean = probe(Amount { warm: 1, batch, singles: 0 })?.mean;
-        if mean * batch as f64 >= time / 4.0 || batch >= MAX_BATCH {
-            break mean;
+    let (time, mut each) = (nanoseconds(time), 1);
+    let typical = loop {
+        let typical = probe(Amount { warm: 1, batches: 1, each, singles: 0 })?.typical();
+        if typical * each as f64 >= time / 4.0 || each >= MAX_BATCH {
+            break typical;
         }
-        batch *= 4;
+        each *= 4;
     };
-    Ok(amount(mean, time))
+    Ok(amount(typical, time))
 }
 
-fn amount(mean: f64, time: f64) -> Amount {
+fn amount(typical: f64, time: f64) -> Amount {
     // A float beyond the integers becomes the largest of them.
-    let batch = ((time / mean.max(0.1)) as u64).clamp(1, MAX_BATCH);
-    Amount { warm: (batch / 8).clamp(1, 100), batch, singles: batch.min(MAX_SINGLES) }
+    let total = ((time / typical.max(0.1)) as u64).clamp(1, BATCHES * MAX_BATCH);
+    let batches = total.min(BATCHES);
+    let (warm, singles) = ((total / 8).clamp(1, 100), total.min(MAX_SINGLES));
+    Amount { warm, batches, each: total / batches, singles }
 }
 
 /// What the raw ping-pong took most of the time, in nanoseconds of a round trip.
@@ -200,7 +241,7 @@ pub(super) struct Series(Vec<Taken>);
 /// What a series comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Figure {
-    /// Nanoseconds of an operation: the median over the batches.
+    /// Nanoseconds of an operation: the median over the batches of all samples.
     pub(super) median: f64,
     /// Nanoseconds that 99 of 100 operations do not take longer than; over batches where operations are not timed one by
     /// one.
@@ -235,7 +276,7 @@ impl Series {
             let counts = move |taken: &&Taken| noisy || baseline.accepts(taken);
             self.0.iter().filter(counts).map(|taken| &taken.sample)
         };
-        let means = sorted(used().map(|sample| sample.mean));
+        let batches = sorted(used().flat_map(|sample| &sample.batches).copied());
         let singles =
             sorted(used().flat_map(|sample| &sample.singles).map(|&single| single as f64));
         let cpu = |side: fn(&Cpu) -> f64| {
@@ -248,11 +289,11 @@ impl Series {
             quantile(&singles, part)
         });
         Some(Figure {
-            median: quantile(&means, 0.5)?,
-            p99: quantile(if singles.is_empty() { &means } else { &singles }, 0.99)?,
-            best: *means.first()?,
-            samples: means.len(),
-            left_out: self.0.len() - means.len(),
+            median: quantile(&batches, 0.5)?,
+            p99: quantile(if singles.is_empty() { &batches } else { &singles }, 0.99)?,
+            best: *batches.first()?,
+            samples: used().count(),
+            left_out: self.0.len() - used().count(),
             noisy,
             cpu: cpu.map(|(client, service)| Cpu { client, service }),
             distribution: distribution.collect(),
@@ -290,7 +331,7 @@ mod tests {
     use super::*;
 
     fn sample(mean: f64) -> Sample {
-        Sample { mean, ..Sample::default() }
+        Sample { batches: vec![mean], ..Sample::default() }
     }
 
     #[test]
@@ -362,7 +403,7 @@ mod tests {
     fn the_tail_comes_from_single_operations_where_there_are_any() {
         let mut series = Series::default();
         let singles = (1..=1000).collect();
-        series.add(Sample { mean: 5.0, singles, cpu: None }, [1.0; 2]);
+        series.add(Sample { batches: vec![4.0, 5.0, 9.0], singles, cpu: None }, [1.0; 2]);
         let figure = series.figure(&Baseline::of([&series])).expect("there is a sample");
         assert_eq!((figure.median, figure.p99), (5.0, 990.0));
         assert_eq!(figure.distribution.len(), 101);
@@ -377,33 +418,52 @@ mod tests {
         let mut series = Series::default();
         for part in [0.01, 0.9, 0.03] {
             let cpu = Some(Cpu { client: part, service: part / 2.0 });
-            series.add(Sample { mean: 1.0, singles: Vec::new(), cpu }, [1.0; 2]);
+            series.add(Sample { cpu, ..sample(1.0) }, [1.0; 2]);
         }
         let cpu = series.figure(&Baseline::of([&series])).and_then(|figure| figure.cpu);
         assert_eq!(cpu, Some(Cpu { client: 0.03, service: 0.015 }));
     }
 
     #[test]
-    fn a_batch_fills_its_time_within_bounds() {
-        assert_eq!(amount(100.0, 1e6), Amount { warm: 100, batch: 10_000, singles: 200 });
-        assert_eq!(amount(3e5, 1e6), Amount { warm: 1, batch: 3, singles: 3 });
-        assert_eq!(amount(1e9, 1e6), Amount { warm: 1, batch: 1, singles: 1 });
-        assert_eq!(amount(0.0, 1e12).batch, MAX_BATCH);
+    fn batches_fill_their_time_within_bounds() {
+        let expected = Amount { warm: 100, batches: 16, each: 625, singles: 200 };
+        assert_eq!(amount(100.0, 1e6), expected);
+        assert_eq!(amount(3e5, 1e6), Amount { warm: 1, batches: 3, each: 1, singles: 3 });
+        assert_eq!(amount(1e9, 1e6), Amount { warm: 1, batches: 1, each: 1, singles: 1 });
+        assert_eq!(amount(0.0, 1e12).total(), BATCHES * MAX_BATCH);
     }
 
     #[test]
     fn every_operation_is_carried_out_once() {
-        let amount = Amount { warm: 3, batch: 5, singles: 7 };
+        let amount = Amount { warm: 3, batches: 5, each: 2, singles: 7 };
         let mut runs = 0;
         let sample = amount.time(|| {
             runs += 1;
             Ok(())
         });
-        assert_eq!((runs, sample.expect("nothing failed").singles.len()), (15, 7));
-        let whole = amount.time_whole(|count| Ok(Duration::from_nanos(10 * count)));
-        assert_eq!(whole.expect("nothing failed").mean, 10.0);
-        let parts = amount.time_parts(|| Ok(Duration::from_nanos(4)));
+        let sample = sample.expect("nothing failed");
+        assert_eq!((runs, sample.batches.len(), sample.singles.len()), (20, 5, 7));
+
+        let parts = amount.time_parts(4, || Ok(Duration::from_nanos(4)));
         let parts = parts.expect("nothing failed");
-        assert_eq!((parts.mean, parts.singles), (4.0, vec![4; 5]));
+        assert_eq!((parts.batches, parts.singles), (vec![4.0; 4], vec![4; 4]));
+
+        let mut runs = Vec::new();
+        let whole = amount.time_whole(|count| {
+            runs.push(count);
+            Ok(Duration::from_nanos(10 * count))
+        });
+        assert_eq!(whole.expect("nothing failed").batches, [10.0; 2]);
+        assert_eq!(runs, [3, 8, 8]);
+        assert!(amount.runs().eq(runs));
+    }
+
+    #[test]
+    fn a_batch_that_was_disturbed_does_not_change_the_figure() {
+        let mut series = Series::default();
+        let batches = vec![10.0, 11.0, 4e6, 10.0, 11.0, 11.0];
+        series.add(Sample { batches, ..Sample::default() }, [1.0; 2]);
+        let figure = series.figure(&Baseline::of([&series])).expect("there is a sample");
+        assert_eq!((figure.median, figure.samples), (11.0, 1));
     }
 }
