@@ -45,10 +45,14 @@ impl<P: Payload> End for RingEnd<P> {
 
     fn receive(&mut self, inbox: &mut Inbox) -> Result {
         loop {
-            match self.rx.pop() {
-                Ok(value) => return Ok(inbox.accept(value.bytes())?),
-                Err(_) if self.rx.is_abandoned() => return Err("the other end is gone".into()),
-                Err(_) => spin_loop(),
+            let popped = match self.rx.pop() {
+                // It may have pushed its last value in between.
+                Err(_) if self.rx.is_abandoned() => Some(self.rx.pop()?),
+                popped => popped.ok(),
+            };
+            match popped {
+                Some(value) => return Ok(inbox.accept(value.bytes())?),
+                None => spin_loop(),
             }
         }
     }
