@@ -39,10 +39,14 @@ macro_rules! line_memory {
             }
 
             #[inline(always)]
-            fn payload(&self, line: usize, into: &mut Payload) {
-                for (word, value) in self.0[line].0.iter().zip(into) {
+            fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
+                let mut found = 0;
+                for (word, (value, mask)) in self.0[line].0.iter().zip(into.iter_mut().zip(mask)) {
+                    // SYNC line-publish: as in the trait.
                     *value = word.load(Ordering::Relaxed);
+                    found |= *value & mask;
                 }
+                found
             }
         }
     )*};

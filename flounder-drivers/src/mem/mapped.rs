@@ -13,6 +13,7 @@
 //! * A forked child has no such mapping (`MADV_DONTFORK`). The channels refuse to work there, and dropping unmaps nothing.
 
 use core::ffi::c_void;
+use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicU64;
 use std::os::fd::BorrowedFd;
@@ -21,7 +22,7 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use crate::fork::Born;
-use crate::mem::{LINE_WORDS, LineMemory, OwnMemory};
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload};
 use crate::sync::Ordering;
 
 /// The maker's mapping.
@@ -46,40 +47,91 @@ impl MappedPeer {
     }
 }
 
-impl LineMemory for MappedOwn {
-    #[inline]
-    fn lines(&self) -> usize {
-        self.0.lines
-    }
+macro_rules! line_memory {
+    ($($end:ty),*) => {$(
+        impl LineMemory for $end {
+            #[inline]
+            fn lines(&self) -> usize {
+                self.0.lines
+            }
 
-    #[inline]
-    fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
-        self.0.load(line, word, order)
-    }
+            #[inline]
+            fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
+                self.0.line(line).load(word, order)
+            }
+
+            #[inline(always)]
+            fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
+                let (line, mut found) = (self.0.line(line), 0);
+                for (word, (value, mask)) in into.iter_mut().zip(mask).enumerate() {
+                    // SYNC line-publish: as in the trait.
+                    *value = line.load(word, Ordering::Relaxed);
+                    found |= *value & mask;
+                }
+                found
+            }
+        }
+    )*};
 }
 
-impl LineMemory for MappedPeer {
-    #[inline]
-    fn lines(&self) -> usize {
-        self.0.lines
-    }
-
-    #[inline]
-    fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
-        self.0.load(line, word, order)
-    }
-}
+line_memory!(MappedOwn, MappedPeer);
 
 impl OwnMemory for MappedOwn {
     #[inline]
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
-        let at = self.0.word(line, word);
+        self.store_in(&self.0.line(line), word, value, order);
+    }
+
+    #[inline(always)]
+    fn store_payload(&self, line: usize, payload: &Payload) {
+        let line = self.0.line(line);
+        for (word, value) in payload.iter().enumerate() {
+            // SYNC line-publish: as in the trait.
+            self.store_in(&line, word, *value, Ordering::Relaxed);
+        }
+    }
+}
+
+impl MappedOwn {
+    /// Stores into a line of this mapping.
+    #[inline]
+    fn store_in(&self, line: &Line<'_>, word: usize, value: u64, order: Ordering) {
+        let at = line.word(word);
         // SAFETY:
-        // * `at` is aligned and inside a live mapping (`Mapping::word`), which is writable (`MappedOwn::new`).
+        // * `at` is aligned and inside a live mapping (`Line::word`), which is writable: lines are only handed here from
+        //   `self.0`, which `MappedOwn::new` has mapped for writing.
         // * All accesses to the word are atomic and of this size: ours by this module, the readers' by the wire format.
         // * The reference ends with the statement, before the mapping can.
         let word = unsafe { AtomicU64::from_ptr(at) };
         word.store(value, order);
+    }
+}
+
+/// A line of a mapping, which outlives it.
+struct Line<'a> {
+    /// Its first word: aligned, inside the mapping, and with the others of the line behind it.
+    start: *mut u64,
+    _mapping: PhantomData<&'a Mapping>,
+}
+
+impl Line<'_> {
+    /// Where a word is: aligned, and inside the mapping.
+    #[inline]
+    fn word(&self, word: usize) -> *mut u64 {
+        assert!(word < LINE_WORDS, "a line has eight words");
+        self.start.wrapping_add(word)
+    }
+
+    #[inline]
+    fn load(&self, word: usize, order: Ordering) -> u64 {
+        let at = self.word(word);
+        // SAFETY:
+        // * `at` is aligned and inside a live mapping (`word`), which is readable; only `load` is called on it here.
+        // * All accesses to the word are atomic and of this size; what another process does to it is a store by hardware
+        //   of which each load sees some whole value, which callers treat as a claim.
+        // * The reference ends with the statement, before the mapping can.
+        let word = unsafe { AtomicU64::from_ptr(at) };
+        word.load(order)
     }
 }
 
@@ -113,26 +165,11 @@ impl Mapping {
         self.base.as_ptr().cast()
     }
 
-    /// Where a word is: aligned, and inside the mapping.
     #[inline]
-    fn word(&self, line: usize, word: usize) -> *mut u64 {
-        assert!(
-            line < self.lines && word < LINE_WORDS,
-            "positions are private and wrap at the last line"
-        );
-        self.base.as_ptr().wrapping_add(line * LINE_WORDS + word)
-    }
-
-    #[inline]
-    fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
-        let at = self.word(line, word);
-        // SAFETY:
-        // * `at` is aligned and inside a live mapping (`word`), which is readable; only `load` is called on it here.
-        // * All accesses to the word are atomic and of this size; what another process does to it is a store by hardware
-        //   of which each load sees some whole value, which callers treat as a claim.
-        // * The reference ends with the statement, before the mapping can.
-        let word = unsafe { AtomicU64::from_ptr(at) };
-        word.load(order)
+    fn line(&self, line: usize) -> Line<'_> {
+        assert!(line < self.lines, "positions are private and wrap at the last line");
+        let start = self.base.as_ptr().wrapping_add(line * LINE_WORDS);
+        Line { start, _mapping: PhantomData }
     }
 }
 

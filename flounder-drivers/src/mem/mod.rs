@@ -33,13 +33,16 @@ pub trait LineMemory {
     /// If there is no such word.
     fn load(&self, line: usize, word: usize, order: Ordering) -> u64;
 
-    /// Loads the payload of a line, each word once.
+    /// Loads the payload of a line, each word once, and gives what it has of the bits of `mask`.
     #[inline(always)]
-    fn payload(&self, line: usize, into: &mut Payload) {
-        for (word, value) in into.iter_mut().enumerate() {
+    fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
+        let mut found = 0;
+        for (word, (value, mask)) in into.iter_mut().zip(mask).enumerate() {
             // SYNC line-publish: ordered by the Acquire of the header that the caller has loaded before.
             *value = self.load(line, word, Ordering::Relaxed);
+            found |= *value & mask;
         }
+        found
     }
 }
 

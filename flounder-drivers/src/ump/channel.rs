@@ -14,7 +14,7 @@ use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload};
 use crate::sync::Ordering;
 use crate::ump::bell::{Bell, Slot};
 use crate::ump::caps::{Caps, Delivery};
-use crate::ump::line::{Head, Kind, is_padded};
+use crate::ump::line::{Head, Kind, is_padded, padding};
 use crate::ump::link::Region;
 use crate::ump::ring::{Cause, Ring, State};
 
@@ -103,6 +103,16 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             self.ring.has_rung(state);
         }
         if state.is_closed() { Err(ChannelError::Closed) } else { Ok(()) }
+    }
+
+    /// As [`tell`](Self::tell), for `send_now`: after a "no", `send` tells why, and does not send the line again.
+    #[cold]
+    fn tell_now(&mut self, state: State) -> bool {
+        let told = self.tell(state, Cause::Line).is_ok();
+        if !told {
+            self.tx = Sending::Ended;
+        }
+        told
     }
 
     #[cold]
@@ -226,7 +236,9 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
                 Receiving::Ended => return Err(self.ended.clone().unwrap_or(ChannelError::Closed)),
                 Receiving::Caps => return self.complete(incoming),
                 Receiving::Idle => {}
-                Receiving::Words => self.take_full_lines(incoming, &mut burst),
+                Receiving::Words => self
+                    .take_full_lines(incoming, &mut burst)
+                    .map_err(|error| self.protocol(error))?,
             }
             burst = burst.saturating_sub(1);
             let Some((head, payload)) = self.ring.take() else { return self.nothing() };
@@ -241,17 +253,19 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
 
     /// Takes lines that are full and belong to the message in hand, and have more behind them. What else comes is left for
     /// [`take_line`](Self::take_line) to judge.
-    fn take_full_lines(&mut self, incoming: &mut Incoming, burst: &mut usize) {
+    fn take_full_lines(
+        &mut self,
+        incoming: &mut Incoming,
+        burst: &mut usize,
+    ) -> Result<(), ProtocolError> {
         let full = Head::new(Kind::Next, incoming.number(), PAYLOAD_WORDS, 0);
         while *burst > 0 && incoming.missing() > PAYLOAD_WORDS {
-            let Some(payload) = self.ring.take_line(full) else { return };
-            if incoming.push(&payload).is_err() {
-                // There is room for what is missing.
-                return;
-            }
+            let Some(payload) = self.ring.take_line(full) else { break };
+            incoming.push(&payload)?;
             self.acknowledge();
             *burst -= 1;
         }
+        Ok(())
     }
 
     /// Whether a send could not go on.
@@ -445,11 +459,10 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             return false;
         }
         self.ring.publish(words, Head::new(Kind::Whole, number, words.len(), 0));
-        if self.published().is_err() {
-            // `send` tells; the line is not sent again.
-            self.tx = Sending::Ended;
+        match self.ring.look() {
+            None => true,
+            Some(state) => self.tell_now(state),
         }
-        self.tx == Sending::Idle
     }
 
     #[inline]
@@ -462,8 +475,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             return false;
         }
         // The line is copied, and the copy is checked; where it fails, `recv` begins anew with a copy of its own.
-        self.ring.copy(incoming.line());
-        if !is_padded(head.used(), incoming.line()) {
+        if self.ring.copy(incoming.line(), padding(head.used())) != 0 {
             return false;
         }
         self.ring.taken();

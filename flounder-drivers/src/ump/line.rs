@@ -133,22 +133,37 @@ pub const fn header(sequence: u64, head: Head) -> u64 {
     (tag(sequence) as u64) << 32 | head.raw() as u64
 }
 
-/// Whether the words after the used ones are zero, as they must be.
-#[inline(always)]
+/// The bits of the words after the first `used`, which must be zero. A table, not a jump that depends on the message: the
+/// processor would guess it wrong where sizes are mixed.
+///
+/// # Panics
+/// If there are more than seven.
+#[inline]
 #[must_use]
-pub const fn is_padded(used: usize, payload: &Payload) -> bool {
-    let [a, b, c, d, e, f, g] = payload;
-    match used {
-        0 => *a | *b | *c | *d | *e | *f | *g == 0,
-        1 => *b | *c | *d | *e | *f | *g == 0,
-        2 => *c | *d | *e | *f | *g == 0,
-        3 => *d | *e | *f | *g == 0,
-        4 => *e | *f | *g == 0,
-        5 => *f | *g == 0,
-        6 => *g == 0,
-        _ => true,
-    }
+pub fn padding(used: usize) -> &'static Payload {
+    &AFTER[used]
 }
+
+/// Whether the words after the used ones are zero, as they must be.
+#[must_use]
+pub fn is_padded(used: usize, payload: &Payload) -> bool {
+    payload[used..].iter().all(|word| *word == 0)
+}
+
+/// For each number of used words, the bits of the words after them.
+static AFTER: [Payload; PAYLOAD_WORDS + 1] = {
+    let mut after = [[0; PAYLOAD_WORDS]; PAYLOAD_WORDS + 1];
+    let mut used = 0;
+    while used <= PAYLOAD_WORDS {
+        let mut word = used;
+        while word < PAYLOAD_WORDS {
+            after[used][word] = u64::MAX;
+            word += 1;
+        }
+        used += 1;
+    }
+    after
+};
 
 #[cfg(test)]
 mod tests {

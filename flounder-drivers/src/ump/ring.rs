@@ -287,7 +287,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         if cfg!(flounder_bug = "early_ack") {
             self.mine.store(FLOW, ACK, self.rx.next.wrapping_add(1), Ordering::Release);
         }
-        self.copy(&mut payload);
+        self.copy(&mut payload, &[0; 7]);
         self.taken();
         Some((head, payload))
     }
@@ -299,7 +299,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             return None;
         }
         let mut payload = [0; 7];
-        self.copy(&mut payload);
+        self.copy(&mut payload, &[0; 7]);
         self.taken();
         Some(payload)
     }
@@ -312,10 +312,11 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         ((header >> 32) as u32 == tag(self.rx.next)).then_some(Head::from_raw(header as u32))
     }
 
-    /// Copies the payload of the next line, of which [`head`](Self::head) has been seen.
+    /// Copies the payload of the next line, of which [`head`](Self::head) has been seen, and gives what it has of the bits of
+    /// `mask`.
     #[inline]
-    pub fn copy(&self, into: &mut Payload) {
-        self.theirs.payload(self.rx.line, into);
+    pub fn copy(&self, into: &mut Payload, mask: &Payload) -> u64 {
+        self.theirs.payload(self.rx.line, into, mask)
     }
 
     /// The next line has been copied.

@@ -423,7 +423,8 @@ impl Waitset {
         if !queues.pending.is_empty() {
             return false;
         }
-        let Some((at, source)) = queues.next_polled() else { return false };
+        let Some(at) = queues.advance() else { return false };
+        let source = queues.polled_at(at);
         drop(queues);
         inner.streak.set(streak + 1);
         source.turn() || self.missed(at, source)

@@ -235,14 +235,29 @@ impl Queues {
     /// The polled source behind the last one visited, and where it is.
     #[inline]
     pub(crate) fn next_polled(&mut self) -> Option<(usize, Rc<dyn Source>)> {
-        if self.cursor >= self.polled.len() {
-            self.cursor = 0;
+        let at = self.advance()?;
+        Some((at, self.polled_at(at)))
+    }
+
+    /// Where the polled source behind the last one visited is; it is taken for visited.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Option<usize> {
+        let mut at = self.cursor;
+        if at >= self.polled.len() {
+            if self.polled.is_empty() {
+                return None;
+            }
+            at = 0;
             self.round = self.round.wrapping_add(1);
         }
-        let at = self.cursor;
-        let source = Rc::clone(&self.polled.get(at)?.source);
         self.cursor = at + 1;
-        Some((at, source))
+        Some(at)
+    }
+
+    /// The polled source at `at`, which [`advance`](Self::advance) has just given.
+    #[inline]
+    pub(crate) fn polled_at(&self, at: usize) -> Rc<dyn Source> {
+        Rc::clone(&self.polled[at].source)
     }
 
     /// A polled source had nothing to do when it was visited.
