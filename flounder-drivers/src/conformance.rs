@@ -257,10 +257,11 @@ pub fn a_quiet_channel_is_not_ready(connect: Connect<'_>) {
     for words in [&[][..], &[1], &[0; 400]] {
         test.expect_empty();
         assert!(!test.service.ready() && !test.client.ready(), "nothing happened");
-        send(&mut *test.client, 1, Gather::words_only(words), &mut vec![], 0, 0)
-            .expect("it is open");
+        let body = Gather::words_only(words);
+        let progress = send(&mut *test.client, 1, body, &mut vec![], 0, 0).expect("it is open");
         assert!(test.service.ready(), "a message of {} words is there", words.len());
-        test.receive();
+        // A channel may hold less than the longest of them.
+        test.finish(1, body, vec![], progress);
     }
 }
 
@@ -378,10 +379,18 @@ impl Test {
     }
 
     /// Sends a message while the other end receives it.
-    fn exchange(&mut self, number: u16, body: Gather<'_>, mut caps: Vec<Cap>) {
+    fn exchange(&mut self, number: u16, body: Gather<'_>, caps: Vec<Cap>) {
+        self.finish(number, body, caps, Progress::Partial(0));
+    }
+
+    /// The same, for one of which some was sent.
+    fn finish(&mut self, number: u16, body: Gather<'_>, mut caps: Vec<Cap>, progress: Progress) {
         let cap_count = caps.len();
         let deadline = Instant::now() + PATIENCE;
-        let (mut from, mut is_sent, mut is_received) = (0, false, false);
+        let (mut from, mut is_sent, mut is_received) = match progress {
+            Progress::Done => (0, true, false),
+            Progress::Partial(taken) => (taken, false, false),
+        };
         while !(is_sent && is_received) {
             assert!(Instant::now() < deadline, "the message is under way for too long");
             if !is_sent {

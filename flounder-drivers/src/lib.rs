@@ -1,10 +1,12 @@
-//! The interconnect drivers of flounder: [`loopback`], [`lmp`] and [`ump`], and the [`registry`] that others can add to.
+//! The interconnect drivers of flounder: [`loopback`], [`lmp`], [`ump`] and [`beehive`], and the [`registry`] that others
+//! can add to.
 //!
 //! | driver | reaches | a channel is | capabilities | waits |
 //! |---|---|---|---|---|
 //! | loopback | the same dispatcher | a queue | moved | never |
 //! | lmp | any process of the host | a Unix `SOCK_SEQPACKET` pair | `SCM_RIGHTS`, in band | on the socket |
 //! | ump | another thread or process | two rings of 64-byte lines, each with one writer | by the brokers | looks, then sleeps |
+//! | beehive | another thread or process | messages over message hardware, or a model of it | by the brokers | looks, then sleeps |
 //!
 //! Every driver keeps the contract of [`flounder_rt::channel`] and passes the [`conformance`] suite. What goes over a
 //! socket or through shared memory is written down, bit by bit, in `docs/wire.md`.
@@ -23,6 +25,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod beehive;
 pub mod conformance;
 pub mod lmp;
 pub mod loopback;

@@ -7,9 +7,10 @@ use parking_lot::RwLock;
 
 use flounder_rt::channel::Connector;
 
-use crate::{lmp, loopback, ump};
+use crate::{beehive, lmp, loopback, ump};
 
-static BUILT_IN: [&dyn Connector; 3] = [&loopback::Loopback, &ump::Ump, &lmp::Lmp];
+static BUILT_IN: [&dyn Connector; 4] =
+    [&loopback::Loopback, &ump::Ump, &lmp::Lmp, &beehive::Beehive];
 
 static ADDED: RwLock<Vec<&'static dyn Connector>> = RwLock::new(Vec::new());
 
@@ -101,7 +102,7 @@ mod tests {
         assert!(find("carrier pigeon").is_none());
         assert_eq!(register(Arc::new(Pigeon("carrier pigeon"))), Ok(()));
         assert_eq!(find("carrier pigeon").map(Connector::name), Some("carrier pigeon"));
-        assert_eq!(names(), ["loopback", "ump", "lmp", "carrier pigeon"]);
+        assert_eq!(names(), ["loopback", "ump", "lmp", "beehive", "carrier pigeon"]);
         for name in ["carrier pigeon", "ump"] {
             assert_eq!(register(Arc::new(Pigeon(name))), Err(NameTaken(name)));
         }

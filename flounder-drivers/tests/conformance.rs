@@ -1,7 +1,7 @@
 //! Every driver keeps the contract: within a dispatcher, within a process, and half by half as between two processes.
 
 use flounder_drivers::conformance::{self, TestLink};
-use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
+use flounder_drivers::{beehive::Beehive, lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{Connector, End, Pair};
 
 fn within_process(driver: &dyn Connector, client: &End, service: &End) -> Pair {
@@ -62,6 +62,38 @@ fn ump_half_by_half_with_rings_of_two_sizes() {
             &Ump,
             &End { buffer: 4096, ..client.clone() },
             &End { buffer: 12288, ..service.clone() },
+        )
+    });
+}
+
+#[test]
+fn beehive() {
+    conformance::run(&|client, service| within_process(&Beehive, client, service));
+}
+
+#[test]
+fn beehive_with_windows_of_two_sizes() {
+    conformance::run(&|client, service| {
+        within_process(
+            &Beehive,
+            &End { buffer: 1, ..client.clone() },
+            &End { buffer: 1 << 18, ..service.clone() },
+        )
+    });
+}
+
+#[test]
+fn beehive_half_by_half() {
+    conformance::run(&|client, service| TestLink::connect(&Beehive, client, service));
+}
+
+#[test]
+fn beehive_half_by_half_with_windows_of_two_sizes() {
+    conformance::run(&|client, service| {
+        TestLink::connect(
+            &Beehive,
+            &End { buffer: 4096, ..client.clone() },
+            &End { buffer: 1, ..service.clone() },
         )
     });
 }

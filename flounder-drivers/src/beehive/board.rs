@@ -1,0 +1,124 @@
+//! The machines of this process, and how channels between its threads get cores.
+//!
+//! Each thread that connects has a board of its own: thirteen cores, of which every two next to each other (0 and 1, 2 and
+//! 3, ..) serve up to 32 channels. So channels made by one thread share credit and kernels, and those of different threads
+//! nothing. When its board is full the thread gets another one; a board goes with its last channel.
+
+use core::cell::RefCell;
+use std::sync::{Arc, Weak};
+
+use flounder_rt::channel::{CapInbox, ConnectError, End, SendPair};
+
+use crate::beehive::channel::{BeehiveChannel, Machine};
+use crate::beehive::endpoint::Peer;
+use crate::beehive::fabric::Fabric;
+use crate::beehive::hardware::{CORES, Core};
+use crate::beehive::kernel::Kernel;
+use crate::beehive::node::Node;
+use crate::beehive::window_of;
+use crate::fork::Born;
+use crate::ump::caps::{Caps, Route};
+
+/// A fabric with the kernels of its cores.
+pub struct Board {
+    fabric: Arc<Fabric>,
+    nodes: Vec<Arc<Node>>,
+    born: Born,
+}
+
+impl Board {
+    /// A board without channels.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new_cyclic(|board| {
+            let fabric = Fabric::new();
+            let nodes = (0..CORES)
+                .map(|core| {
+                    let mut kernel = Kernel::new();
+                    kernel.plug(Box::new(fabric.port(Core(core as u8))));
+                    Node::here(kernel, Weak::clone(board))
+                })
+                .collect();
+            Self { fabric, nodes, born: Born::now() }
+        })
+    }
+
+    /// Its fabric.
+    #[must_use]
+    pub fn fabric(&self) -> &Arc<Fabric> {
+        &self.fabric
+    }
+
+    pub(crate) fn node(&self, core: Core) -> &Arc<Node> {
+        &self.nodes[core.index()]
+    }
+
+    /// Credit of a core toward another one: what is available, and what is owed.
+    #[must_use]
+    pub fn credit(&self, core: Core, toward: Core) -> (u16, u16) {
+        self.node(core).enter(|kernel| kernel.credit(toward))
+    }
+
+    /// How many messages for associations not in use have come to a core.
+    #[must_use]
+    pub fn dropped(&self, core: Core) -> u64 {
+        self.node(core).enter(|kernel| kernel.dropped())
+    }
+
+    /// Sends a frame past all channels, as a core gone wrong does. Credit is spent for it, if there is enough.
+    #[must_use]
+    pub fn inject(&self, core: Core, to: Core, association: u16, frame: &[u32]) -> bool {
+        self.node(core).enter(|kernel| kernel.inject(to, association, frame))
+    }
+
+    /// A channel between two of its cores.
+    ///
+    /// # Errors
+    /// [`ConnectError::Refused`] if they are one, or one of them has 32 channels.
+    pub fn connect(
+        self: &Arc<Self>,
+        (client_core, client): (Core, &End),
+        (service_core, service): (Core, &End),
+    ) -> Result<SendPair, ConnectError> {
+        if client_core == service_core {
+            return Err(ConnectError::Refused("a core sends no messages to itself"));
+        }
+        let (a, b) = (self.node(client_core), self.node(service_core));
+        let to_client = a.open(&client.notifier)?;
+        let to_service = b.open(&service.notifier).inspect_err(|_| a.abandon(to_client))?;
+        let (there, back) = (window_of(client), window_of(service));
+        a.connect(to_client, Peer { core: service_core, association: to_service }, there, back);
+        b.connect(to_service, Peer { core: client_core, association: to_client }, back, there);
+        let client_inbox = Arc::new(CapInbox::new(client.notifier.clone()));
+        let service_inbox = Arc::new(CapInbox::new(service.notifier.clone()));
+        let a_caps = Caps::new(Route::Here(Arc::clone(&service_inbox)), Arc::clone(&client_inbox));
+        let b_caps = Caps::new(Route::Here(client_inbox), service_inbox);
+        let here = || Machine::Here(Arc::clone(self));
+        Ok((
+            Box::new(BeehiveChannel::new(Arc::clone(a), to_client, a_caps, here())),
+            Box::new(BeehiveChannel::new(Arc::clone(b), to_service, b_caps, here())),
+        ))
+    }
+}
+
+/// A channel between two cores that this thread has room at.
+pub(crate) fn connect(client: &End, service: &End) -> Result<SendPair, ConnectError> {
+    thread_local! {
+        static MINE: RefCell<Weak<Board>> = const { RefCell::new(Weak::new()) };
+    }
+    MINE.with_borrow_mut(|mine| {
+        // A forked child must not enter the kernels of its parent.
+        if let Some(board) = mine.upgrade().filter(|board| board.born.is_here()) {
+            for pair in 0..CORES as u8 / 2 {
+                let cores = (Core(2 * pair), Core(2 * pair + 1));
+                match board.connect((cores.0, client), (cores.1, service)) {
+                    Err(ConnectError::Refused(_)) => {}
+                    made => return made,
+                }
+            }
+        }
+        let board = Board::new();
+        *mine = Arc::downgrade(&board);
+        board.connect((Core(0), client), (Core(1), service))
+    })
+}

@@ -1,0 +1,269 @@
+//! One end of a channel, as the kernel of its core knows it: its windows, the frames that wait for it, and its wishes.
+
+use std::collections::VecDeque;
+
+use flounder_rt::channel::ProtocolError;
+use flounder_rt::notify::Notifier;
+
+use crate::beehive::frame::{Builder, Head, Kind, MAX_FRAME};
+use crate::beehive::hardware::Core;
+use crate::beehive::window::{Inflow, MAX_WINDOW, Outflow};
+
+/// A frame that may be shorter than its message asks for has room for this, or is not sent: what an end that was overtaken
+/// while it waited for credit is content with.
+const SHORT: usize = 16;
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    notifier: Notifier,
+    peer: Option<Peer>,
+    pub(crate) out: Outflow,
+    pub(crate) into: Inflow,
+    /// Frames of messages that have come, each behind its length.
+    frames: VecDeque<u32>,
+    /// Whether it is to be woken, once.
+    armed: bool,
+    /// Whether something has come since it was armed.
+    news: bool,
+    /// Words of the frame that did not go out.
+    blocked: Option<usize>,
+    /// Whether another end has had credit since.
+    overtaken: bool,
+    /// What the other end is to be told, and whether it was.
+    mine: Claims,
+    told: bool,
+    /// What the other end has told.
+    theirs: Claims,
+    error: Option<ProtocolError>,
+    /// Whether its channel is gone. It goes itself when the other end knows.
+    abandoned: bool,
+}
+
+/// Where the other end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) core: Core,
+    pub(crate) association: u16,
+}
+
+/// What an end tells the other one in control frames, besides its acknowledgements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// It sends no more.
+    pub(crate) closed: bool,
+    /// Messages with capabilities of which it has seen the first frame.
+    pub(crate) expected: u32,
+    /// Its messages with capabilities of which it has handed these to the brokers.
+    pub(crate) handed: u32,
+}
+
+/// What a channel asks its kernel after.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Whether a frame has come.
+    pub(crate) has_frame: bool,
+    /// Whether a blocked frame would go out now.
+    pub(crate) can_resume: bool,
+    /// What the other end has told.
+    pub(crate) theirs: Claims,
+    /// What is wrong with the other end.
+    pub(crate) error: Option<ProtocolError>,
+}
+
+impl Endpoint {
+    pub(crate) const fn new(notifier: Notifier) -> Self {
+        const NOTHING: Claims = Claims { closed: false, expected: 0, handed: 0 };
+        Self {
+            notifier,
+            peer: None,
+            out: Outflow::starting_at(0, 0),
+            into: Inflow::starting_at(MAX_WINDOW, 0),
+            frames: VecDeque::new(),
+            armed: false,
+            news: false,
+            blocked: None,
+            overtaken: false,
+            mine: NOTHING,
+            told: true,
+            theirs: NOTHING,
+            error: None,
+            abandoned: false,
+        }
+    }
+
+    /// Names the other end, and the windows of both directions.
+    pub(crate) const fn connect(&mut self, peer: Peer, out: u16, into: u16) {
+        self.peer = Some(peer);
+        self.out = Outflow::starting_at(out, 0);
+        self.into.set_length(into);
+    }
+
+    pub(crate) const fn peer(&self) -> Option<Peer> {
+        self.peer
+    }
+
+    /// Takes a frame from a core, or notes what is wrong with it.
+    pub(crate) fn deliver(&mut self, from: Core, frame: &[u32]) {
+        if self.abandoned || self.error.is_some() {
+            return;
+        }
+        self.news = true;
+        self.error = self.accept(from, frame).err();
+    }
+
+    fn accept(&mut self, from: Core, frame: &[u32]) -> Result<(), ProtocolError> {
+        if self.peer.is_some_and(|peer| peer.core != from) {
+            return Err(ProtocolError::Frame("a frame comes from another core than its channel"));
+        }
+        let &[head, ref payload @ ..] = frame else {
+            return Err(ProtocolError::Frame("a frame has no head"));
+        };
+        if frame.len() > MAX_FRAME {
+            return Err(ProtocolError::Frame("a frame is too long"));
+        }
+        if self.theirs.closed {
+            return Err(ProtocolError::Frame("a frame comes after the last one"));
+        }
+        let head = Head::from_raw(head);
+        self.out.acknowledge(head.ack())?;
+        if head.kind() == Kind::Control {
+            return self.take_claims(head.number(), payload);
+        }
+        self.into.arrive(frame.len())?;
+        self.frames.push_back(frame.len() as u32);
+        self.frames.extend(frame);
+        Ok(())
+    }
+
+    fn take_claims(&mut self, flags: u16, payload: &[u32]) -> Result<(), ProtocolError> {
+        if flags & !Head::CLOSED != 0 {
+            return Err(ProtocolError::Frame("a control frame has unknown flags"));
+        }
+        match *payload {
+            [] => {}
+            [expected, handed] => (self.theirs.expected, self.theirs.handed) = (expected, handed),
+            _ => return Err(ProtocolError::Frame("a control frame is of no known length")),
+        }
+        self.theirs.closed = flags & Head::CLOSED != 0;
+        Ok(())
+    }
+
+    /// Takes the oldest frame out: how many words of `into` it fills.
+    pub(crate) fn take(&mut self, into: &mut [u32; MAX_FRAME]) -> Option<usize> {
+        let length = self.frames.pop_front()? as usize;
+        for (word, value) in into.iter_mut().zip(self.frames.drain(..length)) {
+            *word = value;
+        }
+        self.into.see(length);
+        Some(length)
+    }
+
+    /// How long a frame may be that should have `wanted` words, with so much credit; `None` if it has to wait.
+    pub(crate) fn room(&mut self, wanted: usize, credit: usize) -> Option<usize> {
+        let room = self.fits(wanted, credit);
+        if room.is_none() {
+            self.blocked = Some(wanted);
+        }
+        room
+    }
+
+    fn fits(&self, wanted: usize, credit: usize) -> Option<usize> {
+        let room = self.out.room().min(credit);
+        if room >= wanted {
+            Some(wanted)
+        } else if self.overtaken && room >= SHORT {
+            Some(room)
+        } else {
+            None
+        }
+    }
+
+    /// Notes that a frame of it was sent.
+    pub(crate) const fn sent(&mut self, words: usize) {
+        self.out.send(words);
+        (self.blocked, self.overtaken) = (None, false);
+    }
+
+    /// Notes that another end has had credit.
+    pub(crate) const fn overtake(&mut self) {
+        self.overtaken = self.blocked.is_some();
+    }
+
+    /// Changes what the other end is to be told, unless that this end is closed was the last of it.
+    pub(crate) fn tell(&mut self, change: impl FnOnce(&mut Claims)) {
+        let before = self.mine;
+        if before.closed {
+            return;
+        }
+        change(&mut self.mine);
+        self.told &= self.mine == before;
+    }
+
+    /// The control frame that is due, if one is. After the frame in which this end closes, none is.
+    pub(crate) fn control(&self) -> Option<Builder> {
+        self.peer?;
+        let is_ack_due = self.into.is_ack_due() && !self.mine.closed;
+        if (self.told && !is_ack_due) || self.theirs.closed && self.abandoned {
+            return None;
+        }
+        let flags = if self.mine.closed { Head::CLOSED } else { 0 };
+        let mut frame = Builder::new(Kind::Control, flags);
+        if self.mine.expected > 0 || self.mine.handed > 0 {
+            frame.push(self.mine.expected);
+            frame.push(self.mine.handed);
+        }
+        Some(frame)
+    }
+
+    /// Notes that it was sent.
+    pub(crate) const fn has_told(&mut self) {
+        self.told = true;
+    }
+
+    pub(crate) fn view(&self, credit: usize) -> View {
+        View {
+            has_frame: !self.frames.is_empty(),
+            can_resume: self.can_resume(credit),
+            theirs: self.theirs,
+            error: self.error.clone(),
+        }
+    }
+
+    fn can_resume(&self, credit: usize) -> bool {
+        self.blocked.is_some_and(|wanted| self.fits(wanted, credit).is_some())
+    }
+
+    pub(crate) const fn arm(&mut self) {
+        (self.armed, self.news) = (true, false);
+    }
+
+    pub(crate) const fn disarm(&mut self) {
+        self.armed = false;
+    }
+
+    pub(crate) const fn is_armed(&self) -> bool {
+        self.armed
+    }
+
+    /// Whom to wake, if this end sleeps and something has happened, or whatever has happened.
+    pub(crate) fn wake(&mut self, credit: usize, in_any_case: bool) -> Option<Notifier> {
+        let wakes = self.armed && (in_any_case || self.news || self.can_resume(credit));
+        self.armed &= !wakes;
+        wakes.then(|| self.notifier.clone())
+    }
+
+    /// Closes this end for a channel that is gone.
+    pub(crate) fn abandon(&mut self) {
+        self.tell(|claims| claims.closed = true);
+        self.abandoned = true;
+        self.armed = false;
+        self.blocked = None;
+        self.frames = VecDeque::new();
+    }
+
+    /// Whether nobody needs it any more: the other end knows that it is closed, or can be told nothing.
+    pub(crate) fn is_over(&self, has_failed: bool) -> bool {
+        self.abandoned && (has_failed || self.control().is_none())
+    }
+}

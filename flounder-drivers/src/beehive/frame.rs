@@ -1,0 +1,261 @@
+//! Frames: what the channels of two cores send each other, one in a message of the hardware, behind its kernel header.
+//!
+//! ```text
+//!          31   30 29               16 15                 0
+//!         |       credit returned     |    association     |   kernel header; without a frame: credit alone
+//! word 0  | kind |  message           |        ack         |
+//! word 1  |  up to 57 words of payload                     |
+//! ```
+//!
+//! | kind | payload |
+//! |---|---|
+//! | whole | a body of up to 28 words |
+//! | first | how many words the body has; then some of them |
+//! | next | more of them |
+//! | control | nothing, or `expected` and `handed`; bit 0 of `message`: closed |
+//!
+//! A word of a body is two of the hardware's, the lower half first. So the words of a body are even in number, and an odd
+//! one in front of them is the number of capabilities: 57 words hold 28 words of a body and what there is to say of it.
+
+use flounder_rt::channel::{MAX_NUMBER, ProtocolError};
+
+/// The most words of a frame.
+pub const MAX_FRAME: usize = 58;
+
+/// The most words of payload.
+pub const MAX_PAYLOAD: usize = MAX_FRAME - 1;
+
+/// The most words of a body in one frame.
+pub const MAX_BODY: usize = MAX_PAYLOAD / 2;
+
+const KIND_SHIFT: u32 = 30;
+const NUMBER_SHIFT: u32 = 16;
+
+const _: () = assert!(MAX_NUMBER as u32 == (1 << (KIND_SHIFT - NUMBER_SHIFT)) - 1);
+
+/// What a frame is to its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All of it.
+    Whole,
+    /// The first of several.
+    First,
+    /// One of the others.
+    Next,
+    /// It belongs to none: it is about the channel.
+    Control,
+}
+
+/// Word 0 of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head(u32);
+
+impl Head {
+    /// In `message` of a control frame: its sender sends no more.
+    pub const CLOSED: u16 = 1;
+
+    /// The head of a frame of the message with this number.
+    #[must_use]
+    pub const fn new(kind: Kind, number: u16, ack: u16) -> Self {
+        let kind = match kind {
+            Kind::Whole => 0,
+            Kind::First => 1,
+            Kind::Next => 2,
+            Kind::Control => 3,
+        };
+        Self(kind << KIND_SHIFT | (number as u32) << NUMBER_SHIFT | ack as u32)
+    }
+
+    /// One as found in a frame.
+    #[must_use]
+    pub const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// As it goes into a frame.
+    #[must_use]
+    pub const fn raw(self) -> u32 {
+        self.0
+    }
+
+    /// What the frame is.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self.0 >> KIND_SHIFT {
+            0 => Kind::Whole,
+            1 => Kind::First,
+            2 => Kind::Next,
+            _ => Kind::Control,
+        }
+    }
+
+    /// Message number; flags of a control frame.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        (self.0 >> NUMBER_SHIFT) as u16 & MAX_NUMBER
+    }
+
+    /// What the sender has seen of the other direction.
+    #[must_use]
+    pub const fn ack(self) -> u16 {
+        self.0 as u16
+    }
+}
+
+/// The kernel header of a message.
+#[must_use]
+pub const fn kernel_header(credit: u16, association: u16) -> u32 {
+    (credit as u32) << 16 | association as u32
+}
+
+/// The credit that a message returns, and the association that it is for.
+#[must_use]
+pub const fn parse_kernel_header(header: u32) -> (u16, u16) {
+    ((header >> 16) as u16, header as u16)
+}
+
+/// A frame of a message, being put together.
+#[derive(Debug)]
+pub struct Builder {
+    words: [u32; MAX_FRAME],
+    used: usize,
+}
+
+impl Builder {
+    /// One of this kind; its acknowledgement goes in when it is sent.
+    #[must_use]
+    pub const fn new(kind: Kind, number: u16) -> Self {
+        let mut words = [0; MAX_FRAME];
+        words[0] = Head::new(kind, number, 0).raw();
+        Self { words, used: 1 }
+    }
+
+    /// Appends a word of the hardware.
+    pub const fn push(&mut self, word: u32) {
+        self.words[self.used] = word;
+        self.used += 1;
+    }
+
+    /// Appends words of a body.
+    pub const fn push_body(&mut self, body: &[u64]) {
+        let mut rest = body;
+        while let [word, after @ ..] = rest {
+            self.push(*word as u32);
+            self.push((*word >> 32) as u32);
+            rest = after;
+        }
+    }
+
+    /// The frame.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        &self.words[..self.used]
+    }
+}
+
+/// The payload of a frame of a message, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// Words of the whole body, in a frame of kind `First`.
+    pub total: Option<u32>,
+    /// Capabilities of the message.
+    pub caps: usize,
+    /// Words of the body, in halves; even in number.
+    pub halves: &'a [u32],
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a payload apart.
+    ///
+    /// # Errors
+    /// If a frame of this kind has no such payload.
+    pub fn of(kind: Kind, payload: &'a [u32]) -> Result<Self, ProtocolError> {
+        let (total, rest) = match (kind, payload) {
+            (Kind::First, [total, rest @ ..]) => (Some(*total), rest),
+            (Kind::First, []) => {
+                return Err(ProtocolError::Frame("the first frame of a message is empty"));
+            }
+            _ => (None, payload),
+        };
+        let (caps, halves) = match rest {
+            [caps, halves @ ..] if rest.len() % 2 == 1 => (*caps as usize, halves),
+            _ => (0, rest),
+        };
+        if rest.len() % 2 == 1 && (caps == 0 || kind == Kind::Next) {
+            return Err(ProtocolError::Frame("a frame has half a word"));
+        }
+        if kind != Kind::Whole && halves.is_empty() {
+            return Err(ProtocolError::Frame("a frame of several has no word of the body"));
+        }
+        if total.is_some_and(|total| total as usize <= halves.len() / 2) {
+            return Err(ProtocolError::Frame("a message that fits in one frame comes in several"));
+        }
+        Ok(Self { total, caps, halves })
+    }
+
+    /// The words of the body, put together at the beginning of `into`.
+    pub fn body<'b>(&self, into: &'b mut [u64; MAX_BODY]) -> &'b [u64] {
+        let (pairs, _) = self.halves.as_chunks::<2>();
+        for (word, [low, high]) in into.iter_mut().zip(pairs) {
+            *word = u64::from(*high) << 32 | u64::from(*low);
+        }
+        &into[..pairs.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_gives_back_what_was_put_in() {
+        for kind in [Kind::Whole, Kind::First, Kind::Next, Kind::Control] {
+            for (number, ack) in [(0, 0), (1, u16::MAX), (MAX_NUMBER, 0x1234)] {
+                let head = Head::from_raw(Head::new(kind, number, ack).raw());
+                assert_eq!((head.kind(), head.number(), head.ack()), (kind, number, ack));
+            }
+        }
+    }
+
+    #[test]
+    fn parts_tell_a_body_from_what_is_said_of_it() {
+        let payload: Vec<u32> = (100..157).collect();
+        for (kind, length, total, caps, words) in [
+            (Kind::Whole, 0, None, 0, 0),
+            (Kind::Whole, 1, None, 100, 0),
+            (Kind::Whole, 56, None, 0, 28),
+            (Kind::Whole, 57, None, 100, 28),
+            (Kind::First, 57, Some(100), 0, 28),
+            (Kind::First, 56, Some(100), 101, 27),
+            (Kind::Next, 56, None, 0, 28),
+        ] {
+            let parts = Parts::of(kind, &payload[..length]).unwrap();
+            assert_eq!((parts.total, parts.caps), (total, caps), "{kind:?} of {length}");
+            assert_eq!(parts.body(&mut [0; MAX_BODY]).len(), words, "{kind:?} of {length}");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_no_frame_has_is_an_error() {
+        for (kind, payload) in [
+            (Kind::Whole, &[0, 1, 2][..]),
+            (Kind::First, &[]),
+            (Kind::First, &[5]),
+            (Kind::First, &[5, 1]),
+            (Kind::First, &[1, 1, 2]),
+            (Kind::Next, &[]),
+            (Kind::Next, &[1, 2, 3]),
+        ] {
+            assert!(Parts::of(kind, payload).is_err(), "{kind:?} of {payload:?}");
+        }
+    }
+
+    /// The example of `docs/wire.md`.
+    #[test]
+    fn the_documented_frame() {
+        let mut frame = Builder::new(Kind::Whole, 5);
+        frame.push(1);
+        frame.push_body(&[7, 0x9_0000_0008]);
+        assert_eq!(frame.words(), [0x0005_0000, 1, 7, 0, 8, 9]);
+    }
+}

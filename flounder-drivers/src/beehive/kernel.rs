@@ -1,0 +1,305 @@
+//! The kernel of a core: credit, associations, and which channel a message is for.
+//!
+//! A core has 32 associations, one for each channel that ends there. A message names that of its receiver. One that names
+//! none in use is dropped, and costs credit as any other: its sender may have it back.
+//!
+//! ```text
+//!                  15          5 4            0
+//!  association:   | generation  |   index      |
+//! ```
+//!
+//! The generation is new each time that the index is given to another channel, so that late frames for one that has
+//! gone do not get into its successor.
+//!
+//! # Invariants
+//! * Whoever is done with the kernel calls [`Kernel::settle`]: what can be returned and told was, and whether this core
+//!   wants interrupts was published, before the kernel is left.
+//! * A core wants interrupts while an end sleeps, or a control frame waits for credit.
+
+use flounder_rt::channel::ProtocolError;
+use flounder_rt::notify::Notifier;
+
+use crate::beehive::credit::Credit;
+use crate::beehive::endpoint::Endpoint;
+use crate::beehive::frame::{MAX_FRAME, kernel_header, parse_kernel_header};
+use crate::beehive::hardware::{Core, FIFO_WORDS, Hardware, MAX_MESSAGE};
+
+/// Channels that end at one core.
+pub const ASSOCIATIONS: usize = 32;
+
+const INDEX_BITS: u32 = ASSOCIATIONS.ilog2();
+const INDEX: u16 = (1 << INDEX_BITS) - 1;
+
+/// What the kernel of a core keeps.
+pub(crate) struct Kernel {
+    /// None until the other side of it is known.
+    hardware: Option<Box<dyn Hardware>>,
+    /// Toward each core.
+    credits: Vec<Credit>,
+    /// By index of their associations; grows up to [`ASSOCIATIONS`].
+    places: Vec<Place>,
+    /// What is wrong with the machine, or with a core that broke the rules of all.
+    failure: Option<ProtocolError>,
+    listens: bool,
+    /// Whether interrupts must be asked for again.
+    asks_again: bool,
+    calls: Calls,
+    /// Messages for associations that are not in use.
+    dropped: u64,
+}
+
+#[derive(Default)]
+struct Place {
+    generation: u16,
+    endpoint: Option<Endpoint>,
+}
+
+/// Whom to call when the kernel is left.
+#[derive(Default)]
+pub(crate) struct Calls {
+    /// Ends of this core that sleep.
+    pub(crate) wake: Vec<Notifier>,
+    /// Cores that want an interrupt, a bit for each.
+    pub(crate) interrupt: u16,
+}
+
+impl Kernel {
+    /// One without a machine.
+    pub(crate) fn new() -> Self {
+        Self {
+            hardware: None,
+            credits: Vec::new(),
+            places: Vec::new(),
+            failure: None,
+            listens: false,
+            asks_again: false,
+            calls: Calls::default(),
+            dropped: 0,
+        }
+    }
+
+    /// Connects it to its machine.
+    pub(crate) fn plug(&mut self, hardware: Box<dyn Hardware>) {
+        self.credits = vec![Credit::new(); hardware.cores()];
+        self.hardware = Some(hardware);
+        // What was asked for before went nowhere.
+        self.listens = false;
+    }
+
+    /// An association for a new channel, if one is free.
+    pub(crate) fn open(&mut self, notifier: Notifier) -> Option<u16> {
+        self.poll();
+        self.settle();
+        let index = match self.places.iter().position(|place| place.endpoint.is_none()) {
+            Some(index) => index,
+            None if self.places.len() < ASSOCIATIONS => {
+                self.places.push(Place::default());
+                self.places.len() - 1
+            }
+            None => return None,
+        };
+        let place = &mut self.places[index];
+        place.endpoint = Some(Endpoint::new(notifier));
+        Some(place.generation << INDEX_BITS | index as u16)
+    }
+
+    /// The end with this association. It is there from `open` until `abandon`.
+    pub(crate) fn endpoint(&mut self, association: u16) -> &mut Endpoint {
+        self.lookup(association).expect("a channel keeps its association as long as it lives")
+    }
+
+    fn lookup(&mut self, association: u16) -> Option<&mut Endpoint> {
+        let place = self.places.get_mut(usize::from(association & INDEX))?;
+        let is_same = place.generation == association >> INDEX_BITS;
+        place.endpoint.as_mut().filter(|_| is_same)
+    }
+
+    /// What is wrong with the whole core.
+    pub(crate) const fn failure(&self) -> Option<&ProtocolError> {
+        self.failure.as_ref()
+    }
+
+    /// The longest frame that there is credit for toward the other end of a channel.
+    pub(crate) fn credit_of(&mut self, association: u16) -> usize {
+        let peer = self.endpoint(association).peer();
+        peer.map_or(0, |peer| self.credits[peer.core.index()].room())
+    }
+
+    /// Credit toward a core: what is available, and what is owed.
+    pub(crate) fn credit(&self, toward: Core) -> (u16, u16) {
+        let credit = &self.credits[toward.index()];
+        (credit.available(), credit.owed())
+    }
+
+    /// Sends a frame past the ends and their windows, for tests of what comes from a core gone wrong.
+    pub(crate) fn inject(&mut self, to: Core, association: u16, frame: &[u32]) -> bool {
+        let has_room = self.credits[to.index()].room() >= frame.len();
+        if has_room {
+            let credit = self.credits[to.index()].spend(frame.len());
+            let mut message = vec![kernel_header(credit, association)];
+            message.extend(frame);
+            self.transmit(to, &message);
+        }
+        has_room
+    }
+
+    /// How many messages for nobody have come.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Takes out of the FIFO what was there, at most all that can be in it.
+    pub(crate) fn poll(&mut self) {
+        let mut message = [0; MAX_MESSAGE];
+        let mut words = 0;
+        while words < FIFO_WORDS && self.failure.is_none() {
+            let Some(hardware) = &mut self.hardware else { return };
+            match hardware.receive(&mut message) {
+                Ok(None) => break,
+                Ok(Some((from, length))) => {
+                    words += 1 + length;
+                    self.dispatch(from, &message[..length]);
+                }
+                Err(error) => self.fail(error),
+            }
+        }
+    }
+
+    /// Takes one message.
+    fn dispatch(&mut self, from: Core, message: &[u32]) {
+        let &[header, ref frame @ ..] = message else { return };
+        let (returned, association) = parse_kernel_header(header);
+        if let Err(error) = self.credits[from.index()].receive(1 + message.len(), returned) {
+            return self.fail(error);
+        }
+        if frame.is_empty() {
+            return;
+        }
+        match self.lookup(association) {
+            Some(endpoint) => endpoint.deliver(from, frame),
+            None => self.dropped += 1,
+        }
+    }
+
+    /// Sends a frame of a message, for which [`Endpoint::room`] has found room.
+    pub(crate) fn send(&mut self, association: u16, frame: &[u32]) {
+        self.put(association, frame, true);
+        for place in &mut self.places {
+            if let Some(endpoint) = &mut place.endpoint {
+                endpoint.overtake();
+            }
+        }
+    }
+
+    /// Sends a frame with the latest acknowledgement in it.
+    fn put(&mut self, association: u16, frame: &[u32], is_counted: bool) {
+        let endpoint = self.endpoint(association);
+        let Some(peer) = endpoint.peer() else { return };
+        if is_counted {
+            endpoint.sent(frame.len());
+        }
+        let ack = u32::from(endpoint.into.tell());
+        let mut message = [0; 1 + MAX_FRAME];
+        let message = &mut message[..1 + frame.len()];
+        let credit = self.credits[peer.core.index()].spend(frame.len());
+        message[0] = kernel_header(credit, peer.association);
+        message[1..].copy_from_slice(frame);
+        message[1] |= ack;
+        self.transmit(peer.core, message);
+    }
+
+    fn transmit(&mut self, to: Core, message: &[u32]) {
+        let Some(hardware) = &mut self.hardware else { return };
+        match hardware.send(to, message) {
+            Ok(()) if hardware.must_interrupt(to) => self.calls.interrupt |= 1 << to.index(),
+            Ok(()) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ProtocolError) {
+        self.failure.get_or_insert(error);
+        self.wake(true);
+    }
+
+    /// Asks for interrupts when the kernel is left, even if they were asked for before.
+    pub(crate) const fn ask_again(&mut self) {
+        self.asks_again = true;
+    }
+
+    /// Returns credit, tells what is to be told, finds out who is to be woken, and publishes whether interrupts are wanted.
+    pub(crate) fn settle(&mut self) {
+        let waits = self.tell();
+        if !self.listen(waits) {
+            return;
+        }
+        // A message that came before that was known is here now; one that comes later is followed by an interrupt.
+        self.poll();
+        self.tell();
+    }
+
+    /// Publishes whether interrupts are wanted, if that has changed; gives whether something may have been missed.
+    fn listen(&mut self, waits: bool) -> bool {
+        let Some(hardware) = &mut self.hardware else { return false };
+        let wanted =
+            waits || self.places.iter().flat_map(|place| &place.endpoint).any(Endpoint::is_armed);
+        let asks_again = core::mem::take(&mut self.asks_again);
+        if wanted == self.listens && !(wanted && asks_again) {
+            return false;
+        }
+        self.listens = wanted;
+        hardware.listen(wanted);
+        wanted && hardware.poll()
+    }
+
+    /// Returns credit, tells what is to be told and finds out who is to be woken; gives whether something waits for credit.
+    fn tell(&mut self) -> bool {
+        for core in 0..self.credits.len() {
+            if self.credits[core].is_return_due() && self.failure.is_none() {
+                let credit = self.credits[core].spend_reserve();
+                self.transmit(Core(core as u8), &[kernel_header(credit, 0)]);
+            }
+        }
+        let mut waits = false;
+        for index in 0..self.places.len() {
+            let place = &self.places[index];
+            let association = place.generation << INDEX_BITS | index as u16;
+            let Some(endpoint) = &place.endpoint else { continue };
+            if let Some(frame) = endpoint.control() {
+                if self.credit_of(association) >= frame.words().len() && self.failure.is_none() {
+                    self.endpoint(association).has_told();
+                    self.put(association, frame.words(), false);
+                } else {
+                    waits = self.failure.is_none();
+                }
+            }
+            self.let_go(index);
+        }
+        self.wake(false);
+        waits
+    }
+
+    /// Frees a place that is no longer needed.
+    fn let_go(&mut self, index: usize) {
+        let place = &mut self.places[index];
+        let has_failed = self.failure.is_some();
+        if place.endpoint.take_if(|endpoint| endpoint.is_over(has_failed)).is_some() {
+            place.generation = (place.generation + 1) & (u16::MAX >> INDEX_BITS);
+        }
+    }
+
+    /// Has all woken that sleep and have something to do, or all that sleep.
+    pub(crate) fn wake(&mut self, in_any_case: bool) {
+        for place in &mut self.places {
+            let Some(endpoint) = &mut place.endpoint else { continue };
+            let credit = endpoint.peer().map_or(0, |peer| self.credits[peer.core.index()].room());
+            self.calls.wake.extend(endpoint.wake(credit, in_any_case));
+        }
+    }
+
+    /// Whom to call, once the kernel is left.
+    pub(crate) fn take_calls(&mut self) -> Calls {
+        core::mem::take(&mut self.calls)
+    }
+}

@@ -1,0 +1,176 @@
+//! What the two halves of a channel between processes tell each other through the brokers, and what all channels between
+//! two processes share: one core each, with its FIFO in the region that the other process writes, and the bells.
+
+use std::any::Any;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{ConnectError, Link, Terms};
+use flounder_rt::notify::Notifier;
+
+use crate::beehive::node::{Interrupts, Node};
+use crate::beehive::window::{MAX_WINDOW, MIN_WINDOW};
+use crate::beehive::wire::{self, LINES, Wire};
+use crate::mem::LINE_WORDS;
+use crate::mem::mapped::{MappedOwn, MappedPeer};
+use crate::mem::seal::{PAGE, accept_region, create_sealed};
+use crate::ump::bell::{Bell, Ear, Mouth, Slot, new_log};
+
+/// Version of the terms, the FIFO and the frames.
+const VERSION: u64 = 1;
+/// The sender's mouth, log and region are enclosed.
+const ENCLOSED: u64 = 1;
+/// The sender has those of the receiver.
+const HELD: u64 = 2;
+
+/// Pages of a region.
+const PAGES: usize = (LINES * LINE_WORDS * 8).div_ceil(PAGE);
+
+/// What the channels between this process and another one share.
+pub(crate) struct Shared {
+    node: Arc<Node>,
+    /// Where the peer rings for the node.
+    slot: Slot,
+    side: Mutex<Side>,
+}
+
+struct Side {
+    /// Our region and the log of our bell, until the peer's have come.
+    own: Option<(MappedOwn, MappedOwn)>,
+    /// Descriptors for the peer, until it says that it has them.
+    gift: Option<Gift>,
+}
+
+/// What the other process needs to send to this one, and to ring, and to receive.
+struct Gift {
+    mouth: OwnedFd,
+    log: OwnedFd,
+    region: OwnedFd,
+    /// Tells our region from theirs.
+    inode: u64,
+}
+
+/// What the other half has told about a channel.
+pub(crate) struct Half {
+    pub(crate) association: u16,
+    pub(crate) window: u16,
+}
+
+impl Shared {
+    /// What is shared over `link`; made when the first channel is.
+    pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
+        let state = link
+            .state(super::NAME, &mut || Ok(Arc::new(Self::new()?) as Arc<dyn Any + Send + Sync>))?;
+        state.downcast().map_err(|_| {
+            ConnectError::Refused("the link keeps something else under the name of beehive")
+        })
+    }
+
+    fn new() -> io::Result<Self> {
+        let (ear, mouth) = Ear::new()?;
+        let (log_lines, log) = new_log()?;
+        let (lines, region, inode) = create_sealed(PAGES)?;
+        // The peer checks this before there is a machine on our side.
+        wire::inscribe(&lines);
+        let node = Node::there();
+        let interrupts = Notifier::new();
+        interrupts.retarget(Arc::new(Interrupts(Arc::downgrade(&node))), 0);
+        let slot = Arc::new(ear).enter(interrupts);
+        let side =
+            Side { own: Some((lines, log_lines)), gift: Some(Gift { mouth, log, region, inode }) };
+        Ok(Self { node, slot, side: Mutex::new(side) })
+    }
+
+    pub(crate) const fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    pub(crate) fn ear(&self) -> &Arc<Ear> {
+        self.slot.ear()
+    }
+
+    /// The terms of a half: its association, and the window for what it sends.
+    pub(crate) fn terms(&self, association: u16, window: u16) -> Result<Terms, ConnectError> {
+        let side = self.side.lock();
+        let mut flags = 0;
+        let mut caps = Vec::new();
+        if let Some(gift) = &side.gift {
+            flags |= ENCLOSED;
+            for descriptor in [&gift.mouth, &gift.log, &gift.region] {
+                caps.push(Cap::from(descriptor.try_clone()?));
+            }
+        }
+        if side.own.is_none() {
+            flags |= HELD;
+        }
+        let slot = u64::from(self.slot.number());
+        let words = vec![VERSION, flags, slot, u64::from(association), u64::from(window)];
+        Ok(Terms { words, caps })
+    }
+
+    /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is closed or kept.
+    pub(crate) fn take(&self, terms: Terms) -> Result<Half, ConnectError> {
+        let [VERSION, flags, slot, association, window] = terms.words[..] else {
+            return Err(ConnectError::Refused("the terms are of no known version"));
+        };
+        if flags & !(ENCLOSED | HELD) != 0 {
+            return Err(ConnectError::Refused("the terms have unknown flags"));
+        }
+        let slot =
+            u32::try_from(slot).map_err(|_| ConnectError::Refused("the slot is too large"))?;
+        let association = u16::try_from(association)
+            .map_err(|_| ConnectError::Refused("the association is too large"))?;
+        let window = u16::try_from(window)
+            .ok()
+            .filter(|window| (MIN_WINDOW..=MAX_WINDOW).contains(window))
+            .ok_or(ConnectError::Refused("the window is too small, or too large"))?;
+        let mut caps = terms.caps.into_iter().map(OwnedFd::from);
+        let enclosed = match (caps.next(), caps.next(), caps.next(), caps.next()) {
+            (None, ..) if flags & ENCLOSED == 0 => None,
+            (Some(mouth), Some(log), Some(region), None) if flags & ENCLOSED != 0 => {
+                Some((mouth, log, region))
+            }
+            _ => {
+                return Err(ConnectError::Refused(
+                    "the terms have too many descriptors, or too few",
+                ));
+            }
+        };
+        self.plug(enclosed, slot)?;
+        if flags & HELD != 0 {
+            self.side.lock().gift = None;
+        }
+        Ok(Half { association, window })
+    }
+
+    /// Connects this process's core to the machine, when the peer's part of it comes for the first time.
+    fn plug(
+        &self,
+        enclosed: Option<(OwnedFd, OwnedFd, OwnedFd)>,
+        slot: u32,
+    ) -> Result<(), ConnectError> {
+        let mut side = self.side.lock();
+        if side.own.is_none() {
+            return Ok(());
+        }
+        let Some((socket, log, region)) = enclosed else {
+            return Err(ConnectError::Refused("the terms have no machine"));
+        };
+        Mouth::check(socket.as_fd())?;
+        let theirs = accept_region(region)?;
+        Wire::<MappedOwn, MappedPeer>::check(&theirs.lines).map_err(ConnectError::Refused)?;
+        if side.gift.as_ref().is_some_and(|gift| gift.inode == theirs.inode) {
+            return Err(ConnectError::Refused("the region is in use already"));
+        }
+        self.ear().listen_to(log)?;
+        let Some((lines, log_lines)) = side.own.take() else { return Ok(()) };
+        // Under the lock: whoever finds that our part has gone also finds the machine.
+        let bell = Bell::There(Arc::new(Mouth::new(socket, log_lines)), slot);
+        self.node.plug(Box::new(Wire::new(lines, theirs.lines)), bell);
+        Ok(())
+    }
+}

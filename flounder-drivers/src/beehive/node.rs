@@ -1,0 +1,132 @@
+//! A core with its kernel, and how it is reached: by calls of its own channels, and by interrupts.
+//!
+//! The kernel of a core is entered by whichever thread uses a channel there, one at a time. On its way out, with no lock
+//! held, a thread wakes the ends that sleep and interrupts the cores that asked for it. Within a process an interrupt is a
+//! call into the other core's kernel, which takes in what has come; to another process it is the bell.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+
+use flounder_rt::channel::ConnectError;
+use flounder_rt::notify::{Notifier, Wake};
+
+use crate::beehive::board::Board;
+use crate::beehive::endpoint::Peer;
+use crate::beehive::hardware::{Core, Hardware};
+use crate::beehive::kernel::Kernel;
+use crate::ump::bell::Bell;
+
+/// Interrupts that follow from one call: of the credit that is returned for returned credit there is an end, but other
+/// threads may send meanwhile. Then the sleepers of the core are woken, to see for themselves.
+const MAX_DEPTH: usize = 8;
+
+/// A core.
+pub(crate) struct Node {
+    kernel: Mutex<Kernel>,
+    others: Others,
+}
+
+/// The way to the other cores.
+enum Others {
+    /// In this process.
+    Here(Weak<Board>),
+    /// One, in another process, once its bell has come.
+    There(OnceLock<Bell>),
+}
+
+impl Node {
+    /// A core of a board.
+    pub(crate) fn here(kernel: Kernel, board: Weak<Board>) -> Arc<Self> {
+        Arc::new(Self { kernel: Mutex::new(kernel), others: Others::Here(board) })
+    }
+
+    /// The core that this process has toward another one, as yet without a machine.
+    pub(crate) fn there() -> Arc<Self> {
+        Arc::new(Self { kernel: Mutex::new(Kernel::new()), others: Others::There(OnceLock::new()) })
+    }
+
+    /// Connects the core to its machine, and to the bell of the process where the other core is.
+    pub(crate) fn plug(&self, hardware: Box<dyn Hardware>, bell: Bell) {
+        if let Others::There(slot) = &self.others {
+            // One core has one other, with one bell: a second is the same again.
+            let _ = slot.set(bell);
+        }
+        self.kernel.lock().plug(hardware);
+    }
+
+    /// Does something in the kernel, and then what follows from it.
+    pub(crate) fn enter<T>(&self, what: impl FnOnce(&mut Kernel) -> T) -> T {
+        self.visit(0, what)
+    }
+
+    /// An association for a new channel.
+    pub(crate) fn open(&self, notifier: &Notifier) -> Result<u16, ConnectError> {
+        self.enter(|kernel| kernel.open(notifier.clone()))
+            .ok_or(ConnectError::Refused("all 32 associations of the core are in use"))
+    }
+
+    /// Connects one to the other end, with these windows.
+    pub(crate) fn connect(&self, association: u16, peer: Peer, out: u16, into: u16) {
+        self.enter(|kernel| kernel.endpoint(association).connect(peer, out, into));
+    }
+
+    /// Gives one up.
+    pub(crate) fn abandon(&self, association: u16) {
+        self.enter(|kernel| kernel.endpoint(association).abandon());
+    }
+
+    fn visit<T>(&self, depth: usize, what: impl FnOnce(&mut Kernel) -> T) -> T {
+        let mut kernel = self.kernel.lock();
+        let result = what(&mut kernel);
+        kernel.settle();
+        let calls = kernel.take_calls();
+        drop(kernel);
+        for notifier in calls.wake {
+            notifier.notify();
+        }
+        for core in (0..16).filter(|core| calls.interrupt >> core & 1 != 0) {
+            self.interrupt_other(Core(core), depth);
+        }
+        result
+    }
+
+    fn interrupt_other(&self, core: Core, depth: usize) {
+        match &self.others {
+            Others::Here(board) => {
+                // A board that is going has no channel that could miss it.
+                if let Some(board) = board.upgrade() {
+                    board.node(core).interrupt(depth + 1);
+                }
+            }
+            Others::There(bell) => {
+                if let Some(bell) = bell.get() {
+                    bell.ring();
+                }
+            }
+        }
+    }
+
+    /// Something has come for this core.
+    fn interrupt(&self, depth: usize) {
+        self.visit(depth, |kernel| {
+            if depth < MAX_DEPTH {
+                kernel.poll();
+                kernel.ask_again();
+            } else {
+                kernel.wake(true);
+            }
+        });
+    }
+}
+
+/// What the bell of a process wakes: the kernel of a core.
+pub(crate) struct Interrupts(pub(crate) Weak<Node>);
+
+impl Wake for Interrupts {
+    fn wake(&self, _token: u64) {
+        if let Some(node) = self.0.upgrade() {
+            node.interrupt(0);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The window of a channel: how many words of it may be under way, whatever the credit of its cores.
+//!
+//! Both ends count the words of the frames of one direction, and one more for each (its length, where it waits), modulo
+//! 2^16. The receiver tells how many it has seen in each frame that it sends, and by itself when the sender might run dry.
+
+use flounder_rt::channel::ProtocolError;
+
+use crate::beehive::frame::MAX_FRAME;
+
+/// The smallest window: one frame.
+pub const MIN_WINDOW: u16 = MAX_FRAME as u16;
+
+/// That of an end that asks for no size: two frames.
+pub const DEFAULT_WINDOW: u16 = 2 * MAX_FRAME as u16;
+
+/// The largest window. Less than half of 2^16, so that old counts are told from new ones.
+pub const MAX_WINDOW: u16 = 1 << 14;
+
+/// The sender's side.
+#[derive(Debug, Clone, Copy)]
+pub struct Outflow {
+    sent: u16,
+    /// The last checked claim: never ahead of `sent`.
+    acked: u16,
+    length: u16,
+}
+
+impl Outflow {
+    /// Of a window of `length` words, with both counts at `start`.
+    #[must_use]
+    pub const fn starting_at(length: u16, start: u16) -> Self {
+        Self { sent: start, acked: start, length }
+    }
+
+    /// The longest frame that fits: `n` words do if `sent - acked <= length - n`.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.length.saturating_sub(self.sent.wrapping_sub(self.acked)) as usize
+    }
+
+    /// Counts a frame of so many words.
+    ///
+    /// # Panics
+    /// If it does not fit.
+    pub const fn send(&mut self, words: usize) {
+        assert!(words <= self.room(), "a frame is sent only into its window");
+        self.sent = self.sent.wrapping_add(words as u16 + 1);
+    }
+
+    /// Takes the receiver's claim of what it has seen.
+    ///
+    /// # Errors
+    /// If it was not sent, or is less than before.
+    pub const fn acknowledge(&mut self, claim: u16) -> Result<(), ProtocolError> {
+        if claim.wrapping_sub(self.acked) > self.sent.wrapping_sub(self.acked) {
+            return Err(ProtocolError::Position { claim: claim as u64, max: self.sent as u64 });
+        }
+        self.acked = claim;
+        Ok(())
+    }
+}
+
+/// The receiver's side.
+#[derive(Debug, Clone, Copy)]
+pub struct Inflow {
+    arrived: u16,
+    /// Never ahead of `arrived`.
+    seen: u16,
+    /// Never ahead of `seen`.
+    told: u16,
+    length: u16,
+}
+
+impl Inflow {
+    /// Of a window of `length` words, with all counts at `start`.
+    #[must_use]
+    pub const fn starting_at(length: u16, start: u16) -> Self {
+        Self { arrived: start, seen: start, told: start, length }
+    }
+
+    /// Sets the length, when the sender has named it.
+    pub const fn set_length(&mut self, length: u16) {
+        self.length = length;
+    }
+
+    /// Counts a frame that came out of the FIFO.
+    ///
+    /// # Errors
+    /// If it does not fit into the window, whatever of the acknowledgements has reached the sender.
+    pub const fn arrive(&mut self, words: usize) -> Result<(), ProtocolError> {
+        let under_way = self.arrived.wrapping_sub(self.told) as usize;
+        if under_way + words > self.length as usize {
+            return Err(ProtocolError::Frame("a frame does not fit into the window"));
+        }
+        self.arrived = self.arrived.wrapping_add(words as u16 + 1);
+        Ok(())
+    }
+
+    /// Counts a frame that its channel has taken.
+    pub const fn see(&mut self, words: usize) {
+        self.seen = self.seen.wrapping_add(words as u16 + 1);
+    }
+
+    /// Whether the sender may wait for word from here.
+    #[must_use]
+    pub const fn is_ack_due(&self) -> bool {
+        self.seen != self.told
+            && self.seen.wrapping_sub(self.told) >= self.length.saturating_sub(MIN_WINDOW)
+    }
+
+    /// What to tell the sender, and notes that it was told.
+    pub const fn tell(&mut self) -> u16 {
+        self.told = self.seen;
+        self.seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_fits_exactly_is_sent_and_one_word_more_is_not() {
+        let mut out = Outflow::starting_at(DEFAULT_WINDOW, 0);
+        out.send(58);
+        assert_eq!(out.room(), 57);
+        out.send(57);
+        assert_eq!(out.room(), 0);
+        assert_eq!(out.acknowledge(59), Ok(()));
+        assert_eq!(out.room(), 58);
+    }
+
+    /// Whatever the lengths, and wherever the counts are: a sender without room is told before it waits for ever.
+    #[test]
+    fn nobody_waits_for_ever_and_counts_wrap() {
+        for length in [MIN_WINDOW, MIN_WINDOW + 1, DEFAULT_WINDOW, 1000, MAX_WINDOW] {
+            let start = u16::MAX - 700;
+            let mut out = Outflow::starting_at(length, start);
+            let mut into = Inflow::starting_at(length, start);
+            for round in 0..20_000_usize {
+                let words = 1 + round * 31 % MAX_FRAME;
+                if out.room() < words {
+                    assert!(into.is_ack_due(), "{words} words do not fit into {length}");
+                    assert_eq!(out.acknowledge(into.tell()), Ok(()));
+                }
+                out.send(words);
+                assert_eq!(into.arrive(words), Ok(()));
+                into.see(words);
+            }
+        }
+    }
+
+    #[test]
+    fn false_claims_are_errors() {
+        let mut out = Outflow::starting_at(DEFAULT_WINDOW, u16::MAX);
+        out.send(5);
+        assert!(out.acknowledge(u16::MAX - 1).is_err());
+        assert!(out.acknowledge(6).is_err());
+        assert_eq!(out.acknowledge(5), Ok(()));
+        assert!(out.acknowledge(4).is_err());
+        let mut into = Inflow::starting_at(MIN_WINDOW, 0);
+        assert_eq!(into.arrive(58), Ok(()));
+        assert!(into.arrive(1).is_err());
+    }
+}
