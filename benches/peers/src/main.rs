@@ -38,7 +38,7 @@ use clap::Parser;
 use self::comparison::{Comparison, Plan};
 use self::machine::{Cores, Machine};
 use self::process::Seat;
-use self::report::Report;
+use self::report::{Readme, Report};
 use self::subject::{Candidate, Result};
 
 #[derive(Parser)]
@@ -92,7 +92,11 @@ fn compare(options: &Options) -> Result {
     if candidates.is_empty() {
         return Err(format!("no candidate is called {pattern}").into());
     }
-    let before = options.readme.as_ref().map(fs::read_to_string).transpose()?;
+    // Before the work, so that a README without marks is no disappointment after it.
+    let readme = match &options.readme {
+        Some(path) => Some((path, Readme::new(&fs::read_to_string(path)?)?)),
+        None => None,
+    };
     let plan = if options.check {
         Plan { rounds: 0, sample: Duration::ZERO }
     } else if options.quick {
@@ -133,8 +137,8 @@ fn compare(options: &Options) -> Result {
     } else {
         print!("{}", report.text());
     }
-    if let (Some(path), Some(before)) = (&options.readme, before) {
-        fs::write(path, report.put_into(&before)?)?;
+    if let Some((path, readme)) = readme {
+        fs::write(path, report.put_into(&readme))?;
     }
     Ok(())
 }

@@ -48,12 +48,9 @@ impl Report<'_> {
         text + &self.preface() + "\n" + &self.notes("\n")
     }
 
-    /// The README `before` with this report where the marks are.
-    ///
-    /// # Errors
-    /// If they are not there.
-    pub(crate) fn put_into(&self, before: &str) -> Result<String, NoMarks> {
-        put_between(before, &self.markdown())
+    /// A README with this report in it.
+    pub(crate) fn put_into(&self, readme: &Readme) -> String {
+        readme.with(&self.markdown())
     }
 
     /// For programs.
@@ -95,8 +92,8 @@ impl Report<'_> {
         let Comparison { raw_line, samples, disturbed, .. } = &self.comparison;
         format!(
             "Measured on {}; pinned to cores {}. A cache line alone goes there and back in {}. Medians of {} interleaved \
-             rounds; {disturbed} of {samples} samples were left out, because something else had a core or the cores had \
-             moved. A round trip is one message there and one back; a stream is the time for each message one way.",
+             rounds, without the samples during which something else had a core or the cores moved ({disturbed} of \
+             {samples}). A round trip is one message there and one back; a stream is the time for each message one way.",
             self.machine,
             self.cores,
             time(*raw_line),
@@ -133,6 +130,29 @@ impl Report<'_> {
     }
 }
 
+/// A README, but for what stands between its marks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Readme {
+    head: String,
+    tail: String,
+}
+
+impl Readme {
+    /// Finds the marks.
+    ///
+    /// # Errors
+    /// If they are not there.
+    pub(crate) fn new(text: &str) -> Result<Self, NoMarks> {
+        let (head, rest) = text.split_once(BEGIN).ok_or(NoMarks)?;
+        let (_, tail) = rest.split_once(END).ok_or(NoMarks)?;
+        Ok(Self { head: head.to_owned(), tail: tail.to_owned() })
+    }
+
+    fn with(&self, figures: &str) -> String {
+        format!("{}{BEGIN}\n{}\n{END}{}", self.head, figures.trim_end(), self.tail)
+    }
+}
+
 /// A README without the two marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoMarks;
@@ -144,12 +164,6 @@ impl std::fmt::Display for NoMarks {
 }
 
 impl std::error::Error for NoMarks {}
-
-fn put_between(before: &str, figures: &str) -> Result<String, NoMarks> {
-    let (head, rest) = before.split_once(BEGIN).ok_or(NoMarks)?;
-    let (_, tail) = rest.split_once(END).ok_or(NoMarks)?;
-    Ok(format!("{head}{BEGIN}\n{}\n{END}{tail}", figures.trim_end()))
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -254,11 +268,11 @@ mod tests {
     #[test]
     fn figures_replace_those_between_the_marks() {
         let before = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let after = put_between(&before, "new\n\n").expect("both marks are there");
+        let after = Readme::new(&before).expect("both marks are there").with("new\n\n");
         assert_eq!(after, format!("a\n{BEGIN}\nnew\n{END}\nb\n"));
-        assert_eq!(put_between(&after, "new"), Ok(after.clone()));
+        assert_eq!(Readme::new(&after).map(|readme| readme.with("new")), Ok(after));
         for unmarked in ["", BEGIN, END, &format!("{END}{BEGIN}")] {
-            assert_eq!(put_between(unmarked, "new"), Err(NoMarks));
+            assert_eq!(Readme::new(unmarked), Err(NoMarks));
         }
     }
 
