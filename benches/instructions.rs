@@ -2,15 +2,17 @@
 //!
 //! Counts say what changed, to the instruction and on any machine, where times on a busy one say nothing. Both ends live in
 //! one thread, so that the work of each is all there is to count; what the transfer of a cache line costs is measured
-//! elsewhere. `instructions CASE` runs one case and prints how many units of work each part of it did; `instructions`
-//! alone runs all of them.
+//! elsewhere. `instructions CASE` runs one case and prints how many units of work each part of it did, and the time of both
+//! ends together for one; `instructions` alone runs all of them.
 
 use core::cell::Cell;
 use core::hint::black_box;
 use std::rc::Rc;
+use std::time::Instant;
 
 use flounder::Waitset;
 use flounder::drivers::{loopback::Loopback, ump::Ump};
+use flounder_drivers::conformance::TestLink;
 use flounder_rt::channel::{Channel, Connector, End};
 use flounder_rt::notify::Notifier;
 
@@ -40,21 +42,32 @@ const LONG_NOTE: usize = 1 << 20;
 const LINE: usize = 7;
 
 fn main() {
-    let cases = ["ump-ping", "ump-note", "ump-large", "ump-long", "loopback-ping"];
+    let cases = [
+        "ump-ping",
+        "ump-note",
+        "ump-large",
+        "ump-long",
+        "mapped-ping",
+        "mapped-large",
+        "loopback-ping",
+    ];
     let wanted = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
     for case in cases {
         if wanted.as_deref().is_none_or(|wanted| wanted == case) {
-            println!("{case} {}", run(case));
+            let start = Instant::now();
+            let units = run(case);
+            let each = start.elapsed().as_secs_f64() * 1e9 / units as f64;
+            println!("{case} {units} units, {each:.1} ns each");
         }
     }
 }
 
 /// Runs a case and gives the units of work it did: messages, or lines where the messages have many.
 fn run(case: &str) -> usize {
-    let driver: &dyn Connector = if case.starts_with("loopback") { &Loopback } else { &Ump };
-    let ends = Ends::over(driver);
-    match case {
-        "ump-note" => {
+    let (kind, message) = case.split_once('-').expect("a case has two parts");
+    let ends = Ends::over(kind);
+    match message {
+        "note" => {
             let note = [7; SMALL_NOTE];
             for _ in 0..WARM_UP + BATCHES {
                 send_notes(&ends.client, &note, BATCH);
@@ -62,7 +75,7 @@ fn run(case: &str) -> usize {
             }
             ends.finish((WARM_UP + BATCHES) * BATCH)
         }
-        "ump-large" => {
+        "large" => {
             let note = vec![7; RING_NOTE];
             for _ in 0..LARGE {
                 send_notes(&ends.client, &note, 1);
@@ -70,7 +83,7 @@ fn run(case: &str) -> usize {
             }
             ends.finish(LARGE) * lines(RING_NOTE)
         }
-        "ump-long" => {
+        "long" => {
             let note = vec![7; LONG_NOTE];
             for _ in 0..LARGE {
                 exchange(&ends, &note);
@@ -159,14 +172,19 @@ impl work::Rx for Count {
 }
 
 impl Ends {
-    fn over(driver: &dyn Connector) -> Self {
+    /// Over ump between threads, over ump as between processes, or over loopback.
+    fn over(kind: &str) -> Self {
         let served = Waitset::new();
-        let (sending, [client, service]) = match driver.pair(&end(), &end()) {
-            Ok((client, service)) => (Waitset::new(), [client as Box<dyn Channel>, service]),
-            Err(_) => {
-                let (client, service) =
-                    driver.pair_local(&end(), &end()).expect("it reaches its own thread");
-                (served.clone(), [client, service])
+        let (sending, (client, service)) = match kind {
+            "loopback" => (served.clone(), Loopback.pair_local(&end(), &end()).expect("it can")),
+            "mapped" => {
+                let (here, there) = TestLink::pair();
+                let (client, service) = TestLink::connect_over(&Ump, &end(), &end(), &here, &there);
+                (Waitset::new(), (client as Box<dyn Channel>, service as Box<dyn Channel>))
+            }
+            _ => {
+                let (client, service) = Ump.pair(&end(), &end()).expect("it reaches this process");
+                (Waitset::new(), (client as Box<dyn Channel>, service as Box<dyn Channel>))
             }
         };
         let received = Rc::new(Cell::new(0));

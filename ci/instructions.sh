@@ -51,6 +51,10 @@ ump-note receive_batch
 ump-large send_notes
 ump-large receive_until
 ump-long exchange
+mapped-ping send_batch
+mapped-ping receive_batch
+mapped-large send_notes
+mapped-large receive_until
 loopback-ping send_batch
 loopback-ping receive_batch
 CASES
