@@ -20,6 +20,28 @@ pub trait Decode<'a>: Shape + Sized {
     /// If the words are not those that [`Encode`](super::Encode) writes for some value of the type.
     fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError>;
 
+    /// Reads an array of values whose fixed parts lie one after another from byte offset `at`.
+    ///
+    /// # Errors
+    /// As [`take`](Decode::take).
+    #[inline]
+    fn take_array<const N: usize>(
+        source: &mut Source<'a>,
+        at: usize,
+    ) -> Result<[Self; N], DecodeError> {
+        let mut failed = None;
+        let items: [Option<Self>; N] = core::array::from_fn(|i| {
+            if failed.is_some() {
+                return None;
+            }
+            Self::take(source, at + i * Self::SIZE).map_err(|error| failed = Some(error)).ok()
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(items.map(|item| item.expect("no element failed"))),
+        }
+    }
+
     /// Reads the tail of a sequence of `len` values.
     ///
     /// # Errors
@@ -271,6 +293,22 @@ macro_rules! plain {
                 Ok(Self::from_ne_bytes(bits.to_ne_bytes()))
             }
 
+            /// Where the less significant bytes of a word come first, the record is the memory of the values.
+            #[cfg(target_endian = "little")]
+            #[inline]
+            fn take_array<const N: usize>(
+                source: &mut Source<'a>,
+                at: usize,
+            ) -> Result<[Self; N], DecodeError> {
+                let mut items = [<Self as bytemuck::Zeroable>::zeroed(); N];
+                let end = at + size_of_val(&items);
+                let Some(bytes) = bytemuck::cast_slice::<u64, u8>(source.words).get(at..end) else {
+                    return Err(DecodeError::Short { need: end.div_ceil(8), have: source.words.len() });
+                };
+                bytemuck::cast_slice_mut(&mut items).copy_from_slice(bytes);
+                Ok(items)
+            }
+
             #[inline]
             fn take_items(source: &mut Source<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
                 Ok(bytemuck::cast_slice(source.tail_bytes(len * size_of::<Self>())?).to_vec())
@@ -377,17 +415,7 @@ impl<'a, T: Decode<'a>> Decode<'a> for Box<T> {
 impl<'a, T: Decode<'a>, const N: usize> Decode<'a> for [T; N] {
     #[inline]
     fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        let mut failed = None;
-        let items: [Option<T>; N] = core::array::from_fn(|i| {
-            if failed.is_some() {
-                return None;
-            }
-            T::take(source, at + i * T::SIZE).map_err(|error| failed = Some(error)).ok()
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(items.map(|item| item.expect("no element failed"))),
-        }
+        T::take_array(source, at)
     }
 }
 

@@ -45,6 +45,20 @@ pub trait Encode: Shape {
         Ok(())
     }
 
+    /// Writes the fixed parts of values one after another, from byte offset `at` of the zeroed `words`.
+    ///
+    /// # Panics
+    /// If they do not lie in `words`.
+    #[inline]
+    fn put_each(items: &[Self], words: &mut [u64], at: usize)
+    where
+        Self: Sized,
+    {
+        for (i, item) in items.iter().enumerate() {
+            item.put(words, at + i * Self::SIZE);
+        }
+    }
+
     /// Appends the tail of a sequence of such values: their fixed parts, then their tails.
     fn put_items(items: &[Self], tail: &mut Vec<u64>)
     where
@@ -52,9 +66,7 @@ pub trait Encode: Shape {
     {
         let start = tail.len();
         tail.resize(start + (items.len() * Self::SIZE).div_ceil(8), 0);
-        for (i, item) in items.iter().enumerate() {
-            item.put(&mut tail[start..], i * Self::SIZE);
-        }
+        Self::put_each(items, &mut tail[start..], 0);
         for item in items {
             item.put_tail(tail);
         }
@@ -127,6 +139,14 @@ macro_rules! plain {
             #[inline(always)]
             fn put(&self, words: &mut [u64], at: usize) {
                 put_bits(words, at, u64::from(<$unsigned>::from_ne_bytes(self.to_ne_bytes())));
+            }
+
+            /// Where the less significant bytes of a word come first, the record is the memory of the values.
+            #[cfg(target_endian = "little")]
+            #[inline]
+            fn put_each(items: &[Self], words: &mut [u64], at: usize) {
+                let bytes: &[u8] = bytemuck::cast_slice(items);
+                bytemuck::cast_slice_mut(words)[at..at + bytes.len()].copy_from_slice(bytes);
             }
 
             #[inline]
@@ -325,9 +345,7 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
 
     #[inline]
     fn put(&self, words: &mut [u64], at: usize) {
-        for (i, item) in self.iter().enumerate() {
-            item.put(words, at + i * T::SIZE);
-        }
+        T::put_each(self, words, at);
     }
 
     #[inline]
