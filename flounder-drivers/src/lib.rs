@@ -1,11 +1,12 @@
-//! The interconnect drivers of flounder: [`loopback`], [`lmp`], [`ump`] and [`beehive`], and the [`registry`] that others
-//! can add to.
+//! The interconnect drivers of flounder: [`loopback`], [`lmp`], [`ump`], [`scc`] and [`beehive`], and the [`registry`] that
+//! others can add to.
 //!
 //! | driver | reaches | a channel is | capabilities | waits |
 //! |---|---|---|---|---|
 //! | loopback | the same dispatcher | a queue | moved | never |
 //! | lmp | any process of the host | a Unix `SOCK_SEQPACKET` pair | `SCM_RIGHTS`, in band | on the socket |
 //! | ump | another thread or process | two rings of 64-byte lines, each with one writer | by the brokers | looks, then sleeps |
+//! | scc | another thread or process | two rings of 32-byte lines in memory that need not be coherent | by the brokers | for its doorbell |
 //! | beehive | another thread or process | messages over message hardware, or a model of it | by the brokers | looks, then sleeps |
 //!
 //! Every driver keeps the contract of [`flounder_rt::channel`] and passes the [`conformance`] suite. What goes over a
@@ -32,6 +33,7 @@ pub mod loopback;
 pub mod mem;
 pub mod recommended;
 pub mod registry;
+pub mod scc;
 pub mod ump;
 
 mod fork;

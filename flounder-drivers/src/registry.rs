@@ -7,10 +7,10 @@ use parking_lot::RwLock;
 
 use flounder_rt::channel::Connector;
 
-use crate::{beehive, lmp, loopback, ump};
+use crate::{beehive, lmp, loopback, scc, ump};
 
-static BUILT_IN: [&dyn Connector; 4] =
-    [&loopback::Loopback, &ump::Ump, &lmp::Lmp, &beehive::Beehive];
+static BUILT_IN: [&dyn Connector; 5] =
+    [&loopback::Loopback, &ump::Ump, &lmp::Lmp, &scc::Scc, &beehive::Beehive];
 
 static ADDED: RwLock<Vec<&'static dyn Connector>> = RwLock::new(Vec::new());
 
@@ -102,7 +102,7 @@ mod tests {
         assert!(find("carrier pigeon").is_none());
         assert_eq!(register(Arc::new(Pigeon("carrier pigeon"))), Ok(()));
         assert_eq!(find("carrier pigeon").map(Connector::name), Some("carrier pigeon"));
-        assert_eq!(names(), ["loopback", "ump", "lmp", "beehive", "carrier pigeon"]);
+        assert_eq!(names(), ["loopback", "ump", "lmp", "scc", "beehive", "carrier pigeon"]);
         for name in ["carrier pigeon", "ump"] {
             assert_eq!(register(Arc::new(Pigeon(name))), Err(NameTaken(name)));
         }

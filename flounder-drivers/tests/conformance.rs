@@ -1,6 +1,8 @@
 //! Every driver keeps the contract: within a dispatcher, within a process, and half by half as between two processes.
 
 use flounder_drivers::conformance::{self, TestLink};
+use flounder_drivers::scc::model::Mood;
+use flounder_drivers::scc::{Model, Scc};
 use flounder_drivers::{beehive::Beehive, lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{Connector, End, Pair};
 
@@ -64,6 +66,59 @@ fn ump_half_by_half_with_rings_of_two_sizes() {
             &End { buffer: 12288, ..service.clone() },
         )
     });
+}
+
+#[test]
+fn scc() {
+    conformance::run(&|client, service| within_process(&Scc, client, service));
+}
+
+#[test]
+fn scc_with_rings_of_two_sizes() {
+    conformance::run(&|client, service| {
+        within_process(
+            &Scc,
+            &End { buffer: 1, ..client.clone() },
+            &End { buffer: 1 << 18, ..service.clone() },
+        )
+    });
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn scc_half_by_half() {
+    conformance::run(&|client, service| TestLink::connect(&Scc, client, service));
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn scc_half_by_half_with_the_smallest_rings() {
+    conformance::run(&|client, service| {
+        TestLink::connect(
+            &Scc,
+            &End { buffer: 1, ..client.clone() },
+            &End { buffer: 1, ..service.clone() },
+        )
+    });
+}
+
+#[test]
+fn scc_over_a_lazy_model() {
+    let scc = Scc::over(&Model::with_mood(1, Mood::LAZY));
+    conformance::run(&|client, service| {
+        within_process(
+            &scc,
+            &End { buffer: 1, ..client.clone() },
+            &End { buffer: 1, ..service.clone() },
+        )
+    });
+}
+
+#[test]
+fn scc_over_a_restless_model() {
+    let mood = Mood { refuses: 0, ..Mood::RESTLESS };
+    let scc = Scc::over(&Model::with_mood(2, mood));
+    conformance::run(&|client, service| within_process(&scc, client, service));
 }
 
 #[test]

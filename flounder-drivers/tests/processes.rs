@@ -295,6 +295,12 @@ fn echoes_over_ump() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn echoes_over_scc() {
+    echoes("scc");
+}
+
+#[test]
 fn echoes_over_beehive() {
     echoes("beehive");
 }
@@ -317,7 +323,9 @@ fn what_was_sent_before_death_arrives_over_lmp() {
 
 #[test]
 fn what_was_sent_before_death_arrives_over_memory() {
-    for driver in ["ump", "beehive"] {
+    for driver in
+        ["ump", "beehive"].into_iter().chain(cfg!(target_arch = "x86_64").then_some("scc"))
+    {
         what_was_sent_before_death_arrives_over(driver);
     }
 }
@@ -381,6 +389,12 @@ fn killed_in_the_middle(driver: &str) {
 #[test]
 fn killed_in_the_middle_over_ump() {
     killed_in_the_middle("ump");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn killed_in_the_middle_over_scc() {
+    killed_in_the_middle("scc");
 }
 
 #[test]

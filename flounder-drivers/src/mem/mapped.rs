@@ -49,6 +49,14 @@ impl MappedPeer {
 
 macro_rules! line_memory {
     ($($end:ty),*) => {$(
+        impl $end {
+            /// Lends a word to an instruction on its line, which must not store.
+            #[inline]
+            pub(crate) fn with_word(&self, line: usize, word: usize, on: impl FnOnce(&AtomicU64)) {
+                self.0.line(line).with_word(word, on);
+            }
+        }
+
         impl LineMemory for $end {
             #[inline]
             fn lines(&self) -> usize {
@@ -124,14 +132,19 @@ impl Line<'_> {
 
     #[inline]
     fn load(&self, word: usize, order: Ordering) -> u64 {
+        self.with_word(word, |word| word.load(order))
+    }
+
+    #[inline]
+    fn with_word<T>(&self, word: usize, on: impl FnOnce(&AtomicU64) -> T) -> T {
         let at = self.word(word);
         // SAFETY:
-        // * `at` is aligned and inside a live mapping (`word`), which is readable; only `load` is called on it here.
+        // * `at` is aligned and inside a live mapping (`word`), which is readable; what it is lent to loads, or tells the
+        //   caches about the line, and does not store.
         // * All accesses to the word are atomic and of this size; what another process does to it is a store by hardware
         //   of which each load sees some whole value, which callers treat as a claim.
         // * The reference ends with the statement, before the mapping can.
-        let word = unsafe { AtomicU64::from_ptr(at) };
-        word.load(order)
+        on(unsafe { AtomicU64::from_ptr(at) })
     }
 }
 

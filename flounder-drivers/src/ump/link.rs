@@ -101,6 +101,15 @@ impl Shared {
 
     /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is closed or kept.
     pub(crate) fn take(self: &Arc<Self>, terms: Terms) -> Result<Half, ConnectError> {
+        self.take_if(terms, Ring::<MappedOwn, MappedPeer>::check)
+    }
+
+    /// As `take`, if the region of the other half passes this check of what is in it.
+    pub(crate) fn take_if(
+        self: &Arc<Self>,
+        terms: Terms,
+        check: impl FnOnce(&MappedPeer) -> Result<(), &'static str>,
+    ) -> Result<Half, ConnectError> {
         let [VERSION, flags, slot] = terms.words[..] else {
             return Err(ConnectError::Refused("the terms are of no known version"));
         };
@@ -122,7 +131,7 @@ impl Shared {
             }
         };
         let ring = accept_region(ring)?;
-        Ring::<MappedOwn, MappedPeer>::check(&ring.lines).map_err(ConnectError::Refused)?;
+        check(&ring.lines).map_err(ConnectError::Refused)?;
         let region = self.claim(ring.inode)?;
         let mouth = self.mouth(bell, flags & BELL_HELD != 0)?;
         Ok(Half { theirs: ring.lines, region, bell: Bell::There(mouth, slot) })

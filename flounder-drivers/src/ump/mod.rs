@@ -30,10 +30,10 @@ use crate::mem::seal::{MAX_REGION, PAGE, create_sealed};
 
 pub(crate) mod bell;
 pub(crate) mod caps;
-mod channel;
+pub(crate) mod channel;
 #[doc(hidden)]
 pub mod line;
-mod link;
+pub(crate) mod link;
 #[doc(hidden)]
 pub mod ring;
 

@@ -1,0 +1,171 @@
+//! What a processor can be told about its caches: that of x86-64; of others this is not known, and they cannot be told.
+//!
+//! On x86-64 a line is written back with `clwb`, which keeps it, or else with `clflushopt` or `clflush`, which do not; it is
+//! dropped with `clflushopt`, or else with `clflush`. Which of them there are is asked of the processor once. `sfence` puts
+//! stores behind write-backs, `mfence` puts loads behind drops; `clflush` alone does not do the latter.
+
+#![allow(unsafe_code)]
+//! # Safety
+//! This module owns no memory. Its instructions are given the address of a reference, which is that of mapped memory, and
+//! change the contents of none: they only move a line between memory and caches.
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use unknown::Caches;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::Caches;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use core::arch::asm;
+    use core::arch::x86_64::{__cpuid, __cpuid_count, __get_cpuid_max, _mm_mfence, _mm_sfence};
+    use core::sync::atomic::AtomicU64;
+    use std::sync::OnceLock;
+
+    /// Leaf of `cpuid` with the features of level 7, and their bits in `ebx`.
+    const FEATURES_7: u32 = 7;
+    const CLFLUSHOPT: u32 = 1 << 23;
+    const CLWB: u32 = 1 << 24;
+    /// Leaf of `cpuid` with the basic features, and a bit in `edx`.
+    const FEATURES: u32 = 1;
+    const CLFSH: u32 = 1 << 19;
+
+    /// An instruction on a line.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Instruction {
+        Clwb,
+        ClflushOpt,
+        Clflush,
+    }
+
+    /// The instructions of this processor.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Caches {
+        write_back: Instruction,
+        drop: Instruction,
+    }
+
+    impl Caches {
+        /// Those of this processor, if it has any.
+        pub(crate) fn of_this_machine() -> Option<Self> {
+            static FOUND: OnceLock<Option<Caches>> = OnceLock::new();
+            *FOUND.get_or_init(Self::ask)
+        }
+
+        fn ask() -> Option<Self> {
+            let basic = __cpuid(FEATURES);
+            let (level, _) = __get_cpuid_max(0);
+            let ebx = if level >= FEATURES_7 { __cpuid_count(FEATURES_7, 0).ebx } else { 0 };
+            let drop =
+                if ebx & CLFLUSHOPT != 0 { Instruction::ClflushOpt } else { Instruction::Clflush };
+            let write_back = if ebx & CLWB != 0 { Instruction::Clwb } else { drop };
+            (basic.edx & CLFSH != 0).then_some(Self { write_back, drop })
+        }
+
+        /// Begins to write the line of this word back.
+        #[inline]
+        pub(crate) fn write_back(self, word: &AtomicU64) {
+            self.write_back.on(word);
+        }
+
+        /// Begins to drop the line of this word, from all caches of this machine.
+        #[inline]
+        pub(crate) fn drop_line(self, word: &AtomicU64) {
+            self.drop.on(word);
+        }
+
+        /// What was begun to be written back is in memory before anything that is stored later is seen.
+        #[inline]
+        pub(crate) fn fence_writes(self) {
+            // SAFETY:
+            // * Every x86-64 processor has SSE.
+            unsafe { _mm_sfence() };
+        }
+
+        /// What was begun to be dropped is gone before anything is loaded later.
+        #[inline]
+        pub(crate) fn fence_reads(self) {
+            // SAFETY:
+            // * Every x86-64 processor has SSE2.
+            unsafe { _mm_mfence() };
+        }
+    }
+
+    impl Instruction {
+        #[inline]
+        fn on(self, word: &AtomicU64) {
+            let at = word.as_ptr();
+            match self {
+                Self::Clwb => {
+                    // SAFETY:
+                    // * `at` is that of a reference, so it is mapped, and the instruction, which is checked like a load, does
+                    //   not fault. The processor has it (`ask`).
+                    // * It changes no memory, register or flag. That it may read memory keeps the compiler's stores before it.
+                    unsafe { asm!("clwb [{}]", in(reg) at, options(nostack, preserves_flags)) };
+                }
+                Self::ClflushOpt => {
+                    // SAFETY:
+                    // * As above.
+                    unsafe {
+                        asm!("clflushopt [{}]", in(reg) at, options(nostack, preserves_flags))
+                    };
+                }
+                Self::Clflush => {
+                    // SAFETY:
+                    // * As above.
+                    unsafe { asm!("clflush [{}]", in(reg) at, options(nostack, preserves_flags)) };
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use core::sync::atomic::Ordering;
+
+        use super::*;
+
+        #[test]
+        fn every_instruction_leaves_memory_as_it_is() {
+            let Some(found) = Caches::of_this_machine() else { return };
+            let words = [AtomicU64::new(1), AtomicU64::new(2)];
+            for instruction in [found.write_back, found.drop, Instruction::Clflush] {
+                words[0].store(7, Ordering::Relaxed);
+                instruction.on(&words[0]);
+                found.fence_writes();
+                found.fence_reads();
+                assert_eq!(words.each_ref().map(|word| word.load(Ordering::Relaxed)), [7, 2]);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod unknown {
+    use core::sync::atomic::AtomicU64;
+
+    /// The instructions of this processor: never any.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Caches {}
+
+    impl Caches {
+        pub(crate) const fn of_this_machine() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn write_back(self, _word: &AtomicU64) {
+            match self {}
+        }
+
+        pub(crate) fn drop_line(self, _word: &AtomicU64) {
+            match self {}
+        }
+
+        pub(crate) fn fence_writes(self) {
+            match self {}
+        }
+
+        pub(crate) fn fence_reads(self) {
+            match self {}
+        }
+    }
+}

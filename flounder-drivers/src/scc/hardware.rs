@@ -1,0 +1,171 @@
+//! What the driver needs of a machine whose caches do not keep themselves up to date.
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use flounder_rt::notify::{Notifier, Wake};
+use flounder_rt::waitset::Watched;
+
+/// 64-bit words of a line.
+pub const LINE_WORDS: usize = 4;
+
+/// The machine, as one end of a channel sees it: a region that it alone writes, a region that it only reads, and doorbells.
+///
+/// Between the two ends nothing is coherent. What an end stores may stay in its cache for good, and what it loads may come
+/// out of its cache, however old, unless it does something about it:
+///
+/// * `write_back`, and `fence_writes` behind it: from then on the line is in memory, as it was when it was written back or
+///   later.
+/// * `invalidate`, and `fence_reads` behind it: what is loaded from then on was in memory at that time or later.
+///
+/// What a machine must do unasked, and the driver relies on:
+///
+/// * A line reaches memory, and comes out of it, whole. It may do so at any time, and lines in any order.
+/// * Stores of one end to *one line* become visible in the order in which they were made.
+/// * An end does not store before what it has loaded earlier has come.
+/// * A doorbell that rings stays rung until it is looked at.
+pub trait Hardware: Send {
+    /// Lines of the region that this end writes.
+    fn lines(&self) -> usize;
+
+    /// Lines of the region that this end reads.
+    fn peer_lines(&self) -> usize;
+
+    /// Stores a word in this end's region.
+    fn store(&mut self, line: usize, word: usize, value: u64);
+
+    /// Loads a word of the peer's region, of now or of some time before.
+    fn load(&mut self, line: usize, word: usize) -> u64;
+
+    /// Begins to write a line of this end's region back to memory.
+    fn write_back(&mut self, line: usize, why: Why);
+
+    /// Begins to forget what is cached of a line of the peer's region.
+    fn invalidate(&mut self, line: usize, why: Why);
+
+    /// Ends what `write_back` began, before anything that this end does later.
+    fn fence_writes(&mut self, why: Why);
+
+    /// Ends what `invalidate` began, before anything that this end does later.
+    fn fence_reads(&mut self, why: Why);
+
+    /// Rings the doorbell of the peer's end; `false` if that cannot be done now and has to be tried again.
+    fn ring(&mut self) -> bool;
+
+    /// Whether the doorbell of this end was rung since this was asked last. Cheap.
+    fn rung(&mut self) -> bool;
+
+    /// What a waitset has to watch for this end to hear its doorbell while it sleeps.
+    fn watched(&self) -> Option<Arc<dyn Watched>> {
+        None
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident = $name:literal,)*) => {
+        /// Why the driver has the caches do something: there is one reason for each place in the code that does.
+        ///
+        /// A machine takes no notice. A [`Model`](super::model::Model) can be told to leave out what is done for one
+        /// reason; a test must then fail, or the operation is not needed. `ci/cache-operations.sh` tries them all.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Why {
+            $($(#[$doc])* $reason,)*
+        }
+
+        impl Why {
+            /// All reasons.
+            pub const ALL: &[Self] = &[$(Self::$reason,)*];
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A line of data is written: it must get to memory. Without: `a_message_reaches_the_memory`.
+    LineWritten = "line-written",
+    /// The claims of this end have changed: they must get to memory. Without: `an_ack_reaches_the_memory`.
+    ClaimsWritten = "claims-written",
+    /// The doorbell is about to ring: what it announces must be in memory. Without: `the_doorbell_does_not_overtake`.
+    BeforeRinging = "before-ringing",
+    /// A line was looked at in vain before, or fetched unasked. Without: `a_stale_line_is_dropped`.
+    LineStale = "line-stale",
+    /// The stale line must be gone before the new one is loaded. Without: `a_stale_line_is_dropped_in_time`.
+    LineDropped = "line-dropped",
+    /// The claims were looked at before. Without: `stale_claims_are_dropped`.
+    ClaimsStale = "claims-stale",
+    /// The stale claims must be gone before the new ones are loaded. Without: `stale_claims_are_dropped_in_time`.
+    ClaimsDropped = "claims-dropped",
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The doorbell of one end within this process: whether it was rung, and who wants to know.
+#[derive(Debug)]
+pub struct Doorbell {
+    rung: AtomicBool,
+    owner: Notifier,
+}
+
+impl Doorbell {
+    /// One that has not been rung, and wakes `owner` when it is.
+    #[must_use]
+    pub fn new(owner: Notifier) -> Arc<Self> {
+        Arc::new(Self { rung: AtomicBool::new(false), owner })
+    }
+
+    /// What rings it when notified.
+    #[must_use]
+    pub fn rope(self: &Arc<Self>) -> Notifier {
+        let rope = Notifier::new();
+        rope.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
+        rope
+    }
+
+    /// Whether it was rung since the last time.
+    #[inline]
+    #[must_use]
+    pub fn take(&self) -> bool {
+        // SYNC doorbell: the swap acquires what the ringer released. A ring after it is seen the next time.
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for Doorbell {
+    fn wake(&self, _token: u64) {
+        // SYNC doorbell: pairs with `take`. Who finds it rung leaves it at that: its owner was told, and looks after it takes.
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.owner.notify();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doorbell_rings_once_for_all_that_happened_since_it_was_looked_at() {
+        let bell = Doorbell::new(Notifier::new());
+        let rope = bell.rope();
+        assert!(!bell.take());
+        for _ in 0..3 {
+            rope.notify();
+        }
+        assert!(bell.take());
+        assert!(!bell.take());
+        rope.notify();
+        assert!(bell.take());
+    }
+}

@@ -1,0 +1,319 @@
+//! Lines of 32 bytes: seven words of 32 bits, and a header.
+//!
+//! ```text
+//!          63           32 31            0             header:
+//! word 0  | payload 1     | payload 0     |             31    26 25      12 11 10 9   7 6      0
+//! word 1  | payload 3     | payload 2     |            +--------+----------+-----+-----+--------+
+//! word 2  | payload 5     | payload 4     |            |  tag   | message  |kind |used |  caps  |
+//! word 3  | header        | payload 6     |            +--------+----------+-----+-----+--------+
+//! ```
+//!
+//! The body of a message is words of 64 bits. They are taken apart into *halves*, the lower one first, and a line carries
+//! seven halves: so every other line of a long message ends in the middle of a word.
+
+use flounder_rt::channel::{MAX_CAPS, MAX_NUMBER, ProtocolError};
+use flounder_rt::wire::{Gather, Reader};
+
+use super::hardware::LINE_WORDS;
+
+/// Halves of payload in a line.
+pub const HALVES: usize = 2 * LINE_WORDS - 1;
+
+/// The halves of a line besides its header, in private memory.
+pub type Payload = [u32; HALVES];
+
+/// The word of a line with its header, which is stored last and loaded first.
+pub const LAST: usize = LINE_WORDS - 1;
+
+const TAG_SHIFT: u32 = 26;
+const NUMBER_SHIFT: u32 = 12;
+const KIND_SHIFT: u32 = 10;
+const USED_SHIFT: u32 = 7;
+
+const _: () = assert!(MAX_NUMBER as u32 == u32::MAX >> (32 - (TAG_SHIFT - NUMBER_SHIFT)));
+const _: () = assert!(HALVES < 1 << (KIND_SHIFT - USED_SHIFT));
+const _: () = assert!(MAX_CAPS < 1 << USED_SHIFT);
+
+/// What a line is to its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All of it: at most three words.
+    Whole,
+    /// The first of several lines; payload 0 is the number of words of the message.
+    First,
+    /// One of the others.
+    Next,
+}
+
+/// What a header says about its message: all of it but the tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head(u32);
+
+impl Head {
+    /// The head of a line with `used` halves of payload, of a message with this number and `caps` capabilities.
+    #[must_use]
+    pub const fn new(kind: Kind, number: u16, used: usize, caps: usize) -> Self {
+        let kind = match kind {
+            Kind::Whole => 0,
+            Kind::First => 1,
+            Kind::Next => 2,
+        };
+        Self(
+            (number as u32) << NUMBER_SHIFT
+                | kind << KIND_SHIFT
+                | (used as u32) << USED_SHIFT
+                | caps as u32,
+        )
+    }
+
+    /// Of a header as found in a line, before any check.
+    #[must_use]
+    pub const fn of(header: u32) -> Self {
+        Self(header & !(u32::MAX << TAG_SHIFT))
+    }
+
+    /// What the line is to its message.
+    ///
+    /// # Errors
+    /// If the kind is unknown, or there are too many capabilities.
+    pub const fn kind(self) -> Result<Kind, ProtocolError> {
+        if self.caps() > MAX_CAPS {
+            return Err(ProtocolError::Frame("a line announces too many capabilities"));
+        }
+        match self.0 >> KIND_SHIFT & 3 {
+            0 => Ok(Kind::Whole),
+            1 => Ok(Kind::First),
+            2 => Ok(Kind::Next),
+            _ => Err(ProtocolError::Frame("a line is of no known kind")),
+        }
+    }
+
+    /// Message number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        (self.0 >> NUMBER_SHIFT) as u16
+    }
+
+    /// Halves of payload that mean something.
+    #[must_use]
+    pub const fn used(self) -> usize {
+        (self.0 >> USED_SHIFT & 7) as usize
+    }
+
+    /// Capabilities of the message, in its first line.
+    #[must_use]
+    pub const fn caps(self) -> usize {
+        (self.0 & 0x7f) as usize
+    }
+}
+
+/// The tag of the lines of this lap: one more than in the lap before, of which the reader has seen the line in this place.
+///
+/// As no older line can come back and no newer one can be there before this one is acknowledged, two tags in turn would
+/// do. There is room for 64, the first of which is not that of a line that was never written.
+#[must_use]
+pub const fn tag(lap: u64) -> u32 {
+    lap.wrapping_add(1) as u32 & (u32::MAX >> TAG_SHIFT)
+}
+
+/// The header of a line of this lap.
+#[must_use]
+pub const fn header(lap: u64, head: Head) -> u32 {
+    tag(lap) << TAG_SHIFT | head.0
+}
+
+/// Whether a header is of this lap.
+#[must_use]
+pub const fn is_of_lap(header: u32, lap: u64) -> bool {
+    header >> TAG_SHIFT == tag(lap)
+}
+
+/// The words of a line.
+#[must_use]
+pub fn pack(payload: &Payload, header: u32) -> [u64; LINE_WORDS] {
+    let [a, b, c, d, e, f, g] = payload.map(u64::from);
+    [a | b << 32, c | d << 32, e | f << 32, g | u64::from(header) << 32]
+}
+
+/// The payload of a line of these words.
+#[must_use]
+pub const fn unpack(words: [u64; LINE_WORDS]) -> Payload {
+    let [a, b, c, d] = words;
+    [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32, c as u32, (c >> 32) as u32, d as u32]
+}
+
+/// Takes a body apart into halves.
+#[derive(Debug)]
+pub struct Split<'a> {
+    words: Reader<'a>,
+    /// The upper half of a word of which the lower one was taken.
+    upper: Option<u32>,
+}
+
+impl<'a> Split<'a> {
+    /// From this half of the body on.
+    #[must_use]
+    pub fn at(body: &Gather<'a>, half: usize) -> Self {
+        let mut split = Self { words: body.reader(half / 2), upper: None };
+        if half % 2 == 1 {
+            split.next();
+        }
+        split
+    }
+
+    /// Puts halves into `out` and zeroes behind the last; gives how many there were.
+    pub fn fill(&mut self, out: &mut [u32]) -> usize {
+        let mut count = 0;
+        for place in out {
+            *place = match self.next() {
+                Some(half) => {
+                    count += 1;
+                    half
+                }
+                None => 0,
+            };
+        }
+        count
+    }
+
+    fn next(&mut self) -> Option<u32> {
+        if let Some(half) = self.upper.take() {
+            return Some(half);
+        }
+        let mut word = [0];
+        if self.words.read(&mut word) == 0 {
+            return None;
+        }
+        self.upper = Some((word[0] >> 32) as u32);
+        Some(word[0] as u32)
+    }
+}
+
+/// Puts halves together into words.
+#[derive(Debug, Default)]
+pub struct Join {
+    /// The lower half of a word of which the upper one is yet to come.
+    lower: Option<u32>,
+}
+
+impl Join {
+    /// Takes halves, at most seven, and gives the words that they complete.
+    ///
+    /// # Panics
+    /// If there are more.
+    pub fn push(&mut self, halves: &[u32]) -> Words {
+        let mut words = Words { words: [0; LINE_WORDS], count: 0 };
+        for half in halves {
+            match self.lower.take() {
+                None => self.lower = Some(*half),
+                Some(lower) => {
+                    words.words[words.count] = u64::from(lower) | u64::from(*half) << 32;
+                    words.count += 1;
+                }
+            }
+        }
+        words
+    }
+
+    /// Whether half a word is left.
+    #[must_use]
+    pub const fn is_between(&self) -> bool {
+        self.lower.is_some()
+    }
+}
+
+/// At most four words.
+#[derive(Debug)]
+pub struct Words {
+    words: [u64; LINE_WORDS],
+    count: usize,
+}
+
+impl Words {
+    /// As a slice.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u64] {
+        &self.words[..self.count]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_gives_back_what_was_put_in() {
+        for kind in [Kind::Whole, Kind::First, Kind::Next] {
+            for (number, used, caps) in [(0, 0, 0), (1, 7, 64), (MAX_NUMBER, 3, 1)] {
+                for lap in [0, 1, 62, 63, 64, u64::MAX] {
+                    let header = header(lap, Head::new(kind, number, used, caps));
+                    let head = Head::of(header);
+                    assert_eq!(head.kind(), Ok(kind));
+                    assert_eq!((head.number(), head.used(), head.caps()), (number, used, caps));
+                    assert!(is_of_lap(header, lap));
+                    assert!(!is_of_lap(header, lap.wrapping_add(1)));
+                    assert!(!is_of_lap(header, lap.wrapping_sub(1)));
+                }
+            }
+        }
+    }
+
+    /// The example of `docs/wire.md`.
+    #[test]
+    fn the_documented_line() {
+        let mut payload = [0; HALVES];
+        let used = Split::at(&Gather::words_only(&[7, 9 << 32]), 0).fill(&mut payload);
+        let line = pack(&payload, header(2, Head::new(Kind::Whole, 5, used, 1)));
+        assert_eq!(line, [7, 9 << 32, 0, 0x0c00_5201 << 32]);
+    }
+
+    #[test]
+    fn a_line_that_was_never_written_is_not_of_the_first_lap() {
+        assert!(!is_of_lap(0, 0));
+    }
+
+    #[test]
+    fn bad_heads_are_errors() {
+        assert!(Head::of(3 << KIND_SHIFT).kind().is_err());
+        for caps in 65..=127 {
+            assert!(Head::of(caps).kind().is_err());
+        }
+    }
+
+    #[test]
+    fn halves_put_together_are_the_words_wherever_they_were_split() {
+        let body: Vec<u64> = (1..=20).map(|word| word << 32 | (100 + word)).collect();
+        let gather = Gather::words_only(&body);
+        for start in 0..40 {
+            let mut join = Join::default();
+            // The halves before the start, one line a half.
+            let mut joined: Vec<u64> = Vec::new();
+            let mut before = Split::at(&gather, 0);
+            for _ in 0..start {
+                let mut half = [0];
+                assert_eq!(before.fill(&mut half), 1);
+                joined.extend(join.push(&half).as_slice());
+            }
+            let mut rest = Split::at(&gather, start);
+            let mut line = [0; HALVES];
+            loop {
+                let used = rest.fill(&mut line);
+                assert!(line[used..].iter().all(|half| *half == 0));
+                joined.extend(join.push(&line[..used]).as_slice());
+                if used < HALVES {
+                    break;
+                }
+            }
+            assert_eq!(joined, body, "split at {start}");
+            assert!(!join.is_between());
+        }
+    }
+
+    #[test]
+    fn a_line_is_packed_and_unpacked() {
+        let payload = [1, u32::MAX, 3, 4, 5, 6, 7];
+        let words = pack(&payload, 0x8000_0001);
+        assert_eq!(unpack(words), payload);
+        assert_eq!((words[LAST] >> 32) as u32, 0x8000_0001);
+    }
+}

@@ -1,0 +1,176 @@
+//! Messages over memory that no hardware keeps coherent: rings of 32-byte lines, written back and invalidated by hand.
+//!
+//! A channel is two rings, one in each direction, each with one writer, as in [`ump`](crate::ump). But what an end stores
+//! reaches memory only when it is written back, what an end loads may be old until it is invalidated, and both end only
+//! at a fence. Looking at memory is dear, so nobody looks unasked: an end is *rung* for all that is written for it, and a
+//! doorbell is all that an idle end looks at. `docs/wire.md` has the format.
+//!
+//! The driver is written against a small trait, [`Hardware`], with two machines behind it:
+//!
+//! * the real one, on x86-64: memory shared by two threads or processes, `clwb`, `clflushopt` or `clflush`, and fences. On a
+//!   host whose caches are coherent these cost time and change nothing; a pool of memory between hosts needs them;
+//! * the [`Model`], whose caches do the worst that they may. Tests run over it ([`Scc::over`]), and each cache operation
+//!   of the driver has a test that fails without it ([`Why`] lists them).
+//!
+//! **Other processors:** the instructions are known for x86-64 only. Elsewhere [`Scc`] connects threads over a model, which
+//! is slow, and does not reach other processes.
+//!
+//! Capabilities and the death of the peer are as in `ump`, and so is a call from a forked child.
+
+use std::sync::Arc;
+
+use flounder_rt::channel::{
+    CapInbox, Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms,
+};
+
+use crate::mem::seal::{MAX_REGION, PAGE};
+use crate::ump::caps::{Caps, Route};
+
+mod cache;
+mod channel;
+mod connect;
+mod hardware;
+#[doc(hidden)]
+pub mod line;
+mod machine;
+pub mod model;
+#[doc(hidden)]
+pub mod ring;
+
+pub use hardware::{Doorbell, Hardware, LINE_WORDS, Why};
+pub use model::Model;
+
+use cache::Caches;
+use channel::SccChannel;
+use model::Mood;
+use ring::Ring;
+
+const NAME: &str = "scc";
+
+/// Bytes of a ring whose end asks for no size: 2047 lines of data.
+pub const DEFAULT_BUFFER: usize = 64 << 10;
+
+/// The driver, over the real machine where there is one.
+#[derive(Debug, Clone, Copy)]
+pub struct Scc;
+
+impl Scc {
+    /// The driver over a model, within a process.
+    ///
+    /// ```
+    /// use flounder_drivers::scc::{Model, Scc};
+    /// use flounder_rt::channel::{Connector, End};
+    /// use flounder_rt::notify::Notifier;
+    ///
+    /// let scc = Scc::over(&Model::new(1));
+    /// let end = || End { notifier: Notifier::new(), connection: 0, buffer: 0 };
+    /// let (client, _service) = scc.pair(&end(), &end())?;
+    /// assert_eq!(client.driver(), "scc");
+    /// # Ok::<(), flounder_rt::channel::ConnectError>(())
+    /// ```
+    #[must_use]
+    pub fn over(model: &Model) -> Modelled {
+        Modelled { model: model.clone(), lines: None }
+    }
+}
+
+impl Connector for Scc {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
+        match Caches::of_this_machine() {
+            Some(caches) => connect::pair(caches, client, service),
+            None => Self::over(&Model::with_mood(0, Mood::LAZY)).pair(client, service),
+        }
+    }
+
+    fn offer(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        connect::offer(end, link)
+    }
+
+    fn accept(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+        offer: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        connect::accept(end, link, offer)
+    }
+}
+
+/// The driver over a model: see [`Scc::over`].
+#[derive(Debug, Clone)]
+pub struct Modelled {
+    model: Model,
+    lines: Option<usize>,
+}
+
+impl Modelled {
+    /// With rings of so many lines, at least two, whatever buffer an end asks for: to get round them often.
+    #[must_use]
+    pub fn with_lines(self, lines: usize) -> Self {
+        Self { lines: Some(lines), ..self }
+    }
+}
+
+impl Connector for Modelled {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
+        let lines = |end| self.lines.unwrap_or(pages(end) * PAGE / (LINE_WORDS * 8));
+        let (a, b) = self
+            .model
+            .connect((lines(client), &client.notifier), (lines(service), &service.notifier));
+        Ok(ends((a, client), (b, service)))
+    }
+
+    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn accept(
+        &self,
+        _: &End,
+        _: &Arc<dyn Link>,
+        _: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+}
+
+/// A channel within this process over any hardware, of which these are two ends that are connected.
+pub fn ends<A, B>(client: (A, &End), service: (B, &End)) -> SendPair
+where
+    A: Hardware + 'static,
+    B: Hardware + 'static,
+{
+    let [client_inbox, service_inbox] =
+        [client.1, service.1].map(|end| Arc::new(CapInbox::new(end.notifier.clone())));
+    (
+        one_end(client.0, &service_inbox, &client_inbox),
+        one_end(service.0, &client_inbox, &service_inbox),
+    )
+}
+
+fn one_end<H: Hardware + 'static>(
+    hardware: H,
+    peer: &Arc<CapInbox>,
+    inbox: &Arc<CapInbox>,
+) -> Box<dyn Channel + Send> {
+    let caps = Caps::new(Route::Here(Arc::clone(peer)), Arc::clone(inbox));
+    Box::new(SccChannel::new(Ring::new(hardware), caps))
+}
+
+/// Pages of the ring that this end writes.
+fn pages(end: &End) -> usize {
+    let bytes = if end.buffer == 0 { DEFAULT_BUFFER } else { end.buffer };
+    bytes.clamp(1, MAX_REGION).div_ceil(PAGE)
+}

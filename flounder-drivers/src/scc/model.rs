@@ -1,0 +1,589 @@
+//! A machine whose caches do the worst that they may, in software.
+//!
+//! Every end has a core, and every core a private cache of 32-byte lines. What the model does to them is drawn from a
+//! seed, so that a failure can be replayed:
+//!
+//! ```text
+//!   store ----> cache of the writer ------------------------------> memory ------------> cache of the reader ----> load
+//!               dirty words of a line, gathered                     |  ^   when the line is not cached:   |
+//!               go together, at any time,                           |  |   by a load, or unasked          |
+//!               or at the latest when a                             |  |                                  |
+//!               write-back meets its fence                          |  |   dropped at any time, or at the |
+//!                                                                   |  |   latest when an invalidation    |
+//!                                                                   |  |   meets its fence                |
+//! ```
+//!
+//! * A line that a core has cached is what its loads give, however old, until it is dropped.
+//! * A write-back or an invalidation is only *begun*. It ends with the next fence of its kind, or before, at any time.
+//! * A partly written line stays in the cache as it is; if it goes to memory, its dirty words go all at once.
+//! * A doorbell is an entry in a ring of [`DOORBELLS`] of the other core. A core that takes no interrupts leaves them there,
+//!   and a full ring takes no more. In some moods a ring is refused now and then as if it were full.
+//!
+//! How often such things happen depends on the [`Mood`], which is drawn too. Some machines write nothing back and drop
+//! nothing unless told; others do it all the time.
+//!
+//! All of the machine is behind one lock: a model is for tests, and for platforms on which there is nothing better.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use rand_pcg::Pcg32;
+use rand_pcg::rand_core::{Rng, SeedableRng};
+
+use flounder_rt::notify::Notifier;
+
+use super::hardware::{Doorbell, Hardware, LINE_WORDS, Why};
+
+/// Entries of the doorbell ring of a core.
+pub const DOORBELLS: usize = 255;
+
+/// Lines that may be fetched unasked behind one that is.
+const PREFETCH: usize = 3;
+
+/// The two cores: those of clients and those of services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Core {
+    /// The one that clients run on.
+    Client,
+    /// The one that services run on.
+    Service,
+}
+
+/// How often the caches do what nobody asks for: once in so many occasions, never if 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mood {
+    /// A dirty line is written back after a store.
+    pub writes_back: u32,
+    /// A cached line is dropped before a load.
+    pub drops: u32,
+    /// Lines behind one that is loaded are fetched.
+    pub prefetches: u32,
+    /// Something begun ends before its fence.
+    pub ends_early: u32,
+    /// A doorbell is refused.
+    pub refuses: u32,
+}
+
+impl Mood {
+    /// Nothing happens unasked: what is not written back never gets to memory, what is not dropped stays for ever.
+    pub const LAZY: Self =
+        Self { writes_back: 0, drops: 0, prefetches: 0, ends_early: 0, refuses: 0 };
+
+    /// Everything happens all the time.
+    pub const RESTLESS: Self =
+        Self { writes_back: 2, drops: 3, prefetches: 2, ends_early: 2, refuses: 4 };
+
+    /// The mood of the machine with this seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Pcg32::seed_from_u64(seed ^ 0x6d6f_6f64);
+        let mut draw = |choices: [u32; 4]| choices[rng.next_u32() as usize % choices.len()];
+        Self {
+            writes_back: draw([0, 0, 3, 20]),
+            drops: draw([0, 0, 3, 20]),
+            prefetches: draw([0, 1, 3, 20]),
+            ends_early: draw([0, 0, 3, 20]),
+            refuses: draw([0, 0, 3, 20]),
+        }
+    }
+}
+
+/// The machine. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Model(Arc<Mutex<State>>);
+
+impl Model {
+    /// The machine of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::with_mood(seed, Mood::of(seed))
+    }
+
+    /// A machine with this mood.
+    #[must_use]
+    pub fn with_mood(seed: u64, mood: Mood) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            rng: Pcg32::seed_from_u64(seed),
+            mood,
+            left_out: None,
+            regions: Vec::new(),
+            unused: Vec::new(),
+            doorbells: [Ring::default(), Ring::default()],
+        })))
+    }
+
+    /// Leaves out what is done to the caches for this reason.
+    #[must_use]
+    pub fn without(self, why: Why) -> Self {
+        self.0.lock().left_out = Some(why);
+        self
+    }
+
+    /// Two ends with regions of so many lines, and whom their doorbells wake.
+    ///
+    /// # Panics
+    /// If there are as many channels as a doorbell can name.
+    #[must_use]
+    pub fn connect(
+        &self,
+        client: (usize, &Notifier),
+        service: (usize, &Notifier),
+    ) -> (ModelEnd, ModelEnd) {
+        let bells = [client.1, service.1].map(|notifier| Doorbell::new(notifier.clone()));
+        let mut state = self.0.lock();
+        let [a, b] = [client.0, service.0].map(|lines| state.allocate(lines));
+        let channel = u16::try_from(a.max(b)).expect("a test has fewer than 2^16 channels");
+        for (core, bell) in [Core::Client, Core::Service].into_iter().zip(&bells) {
+            state.doorbells[core as usize].register(channel, bell);
+        }
+        drop(state);
+        let [client_bell, service_bell] = bells;
+        let end = |core, mine, theirs, bell| ModelEnd {
+            model: self.clone(),
+            core,
+            mine,
+            theirs,
+            channel,
+            bell,
+            begun: Vec::new(),
+        };
+        (end(Core::Client, a, b, client_bell), end(Core::Service, b, a, service_bell))
+    }
+
+    /// Lets a core take no interrupts: doorbells gather in its ring.
+    pub fn mask(&self, core: Core) {
+        self.0.lock().doorbells[core as usize].masked = true;
+    }
+
+    /// Lets a core take interrupts again, those that have gathered first.
+    pub fn unmask(&self, core: Core) {
+        let mut state = self.0.lock();
+        state.doorbells[core as usize].masked = false;
+        Self::interrupt(state, core);
+    }
+
+    /// Rings the doorbell of a core for no channel, as another program on the machine does.
+    #[must_use]
+    pub fn ring_for_nobody(&self, core: Core) -> bool {
+        let mut state = self.0.lock();
+        let has_rung = state.doorbells[core as usize].enter(None);
+        Self::interrupt(state, core);
+        has_rung
+    }
+
+    /// Runs the interrupt handler of a core, which needs the locks of others: with ours given back.
+    fn interrupt(mut state: MutexGuard<'_, State>, core: Core) {
+        let rung = state.doorbells[core as usize].drain();
+        drop(state);
+        for rope in rung {
+            rope.notify();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    rng: Pcg32,
+    mood: Mood,
+    left_out: Option<Why>,
+    regions: Vec<Region>,
+    /// Numbers of regions whose ends are gone.
+    unused: Vec<usize>,
+    /// Of each core.
+    doorbells: [Ring; 2],
+}
+
+/// A region of memory, and what its writer and its reader have cached of it.
+#[derive(Debug, Default)]
+struct Region {
+    memory: Vec<[u64; LINE_WORDS]>,
+    written: Vec<Dirty>,
+    cached: Vec<Option<[u64; LINE_WORDS]>>,
+    ends: usize,
+}
+
+/// The words of a line that were stored and are not in memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Dirty([Option<u64>; LINE_WORDS]);
+
+/// The doorbell ring of a core.
+#[derive(Debug, Default)]
+struct Ring {
+    entries: VecDeque<Option<u16>>,
+    masked: bool,
+    /// By channel.
+    ropes: Vec<Option<Notifier>>,
+}
+
+impl State {
+    /// Whether something that happens once in so many occasions happens now.
+    fn happens(&mut self, once_in: u32) -> bool {
+        once_in != 0 && self.rng.next_u32().is_multiple_of(once_in)
+    }
+
+    fn allocate(&mut self, lines: usize) -> usize {
+        let number = self.unused.pop().unwrap_or_else(|| {
+            self.regions.push(Region::default());
+            self.regions.len() - 1
+        });
+        self.regions[number] = Region {
+            memory: vec![[0; LINE_WORDS]; lines],
+            written: vec![Dirty::default(); lines],
+            cached: vec![None; lines],
+            ends: 2,
+        };
+        number
+    }
+}
+
+impl Region {
+    /// What is dirty in a line goes to memory, at once.
+    fn write_back(&mut self, line: usize) {
+        let dirty = core::mem::take(&mut self.written[line]);
+        for (word, value) in self.memory[line].iter_mut().zip(dirty.0) {
+            *word = value.unwrap_or(*word);
+        }
+    }
+
+    /// The reader's copy of a line, fetched if there is none.
+    fn fetch(&mut self, line: usize) -> &[u64; LINE_WORDS] {
+        self.cached[line].get_or_insert(self.memory[line])
+    }
+
+    fn leave(&mut self) -> bool {
+        self.ends -= 1;
+        self.ends == 0
+    }
+}
+
+impl Ring {
+    fn register(&mut self, channel: u16, bell: &Arc<Doorbell>) {
+        let channel = usize::from(channel);
+        if self.ropes.len() <= channel {
+            self.ropes.resize(channel + 1, None);
+        }
+        self.ropes[channel] = Some(bell.rope());
+    }
+
+    fn enter(&mut self, channel: Option<u16>) -> bool {
+        let has_room = self.entries.len() < DOORBELLS;
+        if has_room {
+            self.entries.push_back(channel);
+        }
+        has_room
+    }
+
+    /// What the entries ring, if the core takes interrupts.
+    fn drain(&mut self) -> Vec<Notifier> {
+        if self.masked {
+            return Vec::new();
+        }
+        let ropes = &self.ropes;
+        let entries = self.entries.drain(..).flatten();
+        entries.filter_map(|channel| ropes.get(usize::from(channel))?.clone()).collect()
+    }
+}
+
+/// The machine, as one end sees it.
+#[derive(Debug)]
+pub struct ModelEnd {
+    model: Model,
+    core: Core,
+    /// Numbers of the regions.
+    mine: usize,
+    theirs: usize,
+    channel: u16,
+    bell: Arc<Doorbell>,
+    /// Write-backs and invalidations that have not ended.
+    begun: Vec<Begun>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    WriteBack(usize),
+    Invalidate(usize),
+}
+
+impl ModelEnd {
+    /// Ends what was begun, if `which` says so.
+    fn end(&mut self, state: &mut State, mut which: impl FnMut(&mut State, Begun) -> bool) {
+        let (mine, theirs) = (self.mine, self.theirs);
+        self.begun.retain(|begun| {
+            let ends = which(state, *begun);
+            match *begun {
+                _ if !ends => {}
+                Begun::WriteBack(line) => state.regions[mine].write_back(line),
+                Begun::Invalidate(line) => state.regions[theirs].cached[line] = None,
+            }
+            !ends
+        });
+    }
+
+    /// Locks the machine, after what happens between two operations of this end has happened.
+    fn step<R>(&mut self, operate: impl FnOnce(&mut Self, &mut State) -> R) -> R {
+        let model = self.model.clone();
+        let mut state = model.0.lock();
+        if !self.begun.is_empty() && state.mood.ends_early != 0 {
+            let once_in = state.mood.ends_early;
+            self.end(&mut state, |state, _| state.happens(once_in));
+        }
+        operate(self, &mut state)
+    }
+
+    fn begin(&mut self, begun: Begun, why: Why) {
+        self.step(|this, state| {
+            if state.left_out != Some(why) && !this.begun.contains(&begun) {
+                this.begun.push(begun);
+            }
+        });
+    }
+}
+
+impl Hardware for ModelEnd {
+    fn lines(&self) -> usize {
+        self.model.0.lock().regions[self.mine].memory.len()
+    }
+
+    fn peer_lines(&self) -> usize {
+        self.model.0.lock().regions[self.theirs].memory.len()
+    }
+
+    fn store(&mut self, line: usize, word: usize, value: u64) {
+        self.step(|this, state| {
+            state.regions[this.mine].written[line].0[word] = Some(value);
+            let once_in = state.mood.writes_back;
+            if state.happens(once_in) {
+                state.regions[this.mine].write_back(line);
+            }
+        });
+    }
+
+    fn load(&mut self, line: usize, word: usize) -> u64 {
+        self.step(|this, state| {
+            let Mood { drops, prefetches, .. } = state.mood;
+            if state.happens(drops) {
+                state.regions[this.theirs].cached[line] = None;
+            }
+            let value = state.regions[this.theirs].fetch(line)[word];
+            if state.happens(prefetches) {
+                let lines = state.regions[this.theirs].memory.len();
+                for ahead in 1..=PREFETCH {
+                    state.regions[this.theirs].fetch((line + ahead) % lines);
+                }
+            }
+            value
+        })
+    }
+
+    fn write_back(&mut self, line: usize, why: Why) {
+        self.begin(Begun::WriteBack(line), why);
+    }
+
+    fn invalidate(&mut self, line: usize, why: Why) {
+        self.begin(Begun::Invalidate(line), why);
+    }
+
+    fn fence_writes(&mut self, why: Why) {
+        self.step(|this, state| {
+            if state.left_out != Some(why) {
+                this.end(state, |_, begun| matches!(begun, Begun::WriteBack(_)));
+            }
+        });
+    }
+
+    fn fence_reads(&mut self, why: Why) {
+        self.step(|this, state| {
+            if state.left_out != Some(why) {
+                this.end(state, |_, begun| matches!(begun, Begun::Invalidate(_)));
+            }
+        });
+    }
+
+    fn ring(&mut self) -> bool {
+        let peer = if self.core == Core::Client { Core::Service } else { Core::Client };
+        let mut state = self.model.0.lock();
+        let once_in = state.mood.refuses;
+        if state.happens(once_in) {
+            return false;
+        }
+        let has_rung = state.doorbells[peer as usize].enter(Some(self.channel));
+        Model::interrupt(state, peer);
+        has_rung
+    }
+
+    fn rung(&mut self) -> bool {
+        self.bell.take()
+    }
+}
+
+impl Drop for ModelEnd {
+    fn drop(&mut self) {
+        let mut state = self.model.0.lock();
+        let ropes = &mut state.doorbells[self.core as usize].ropes;
+        let rope = ropes.get_mut(usize::from(self.channel)).and_then(Option::take);
+        for region in [self.mine, self.theirs] {
+            if state.regions[region].leave() {
+                state.regions[region] = Region::default();
+                state.unused.push(region);
+            }
+        }
+        drop(state);
+        // Whatever hangs on it goes without our lock.
+        drop(rope);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHY: Why = Why::LineWritten;
+
+    fn ends(mood: Mood) -> (Model, ModelEnd, ModelEnd) {
+        let model = Model::with_mood(7, mood);
+        let nobody = Notifier::new();
+        let (writer, reader) = model.connect((8, &nobody), (8, &nobody));
+        (model, writer, reader)
+    }
+
+    fn lines_seen(reader: &mut ModelEnd, lines: usize) -> Vec<[u64; LINE_WORDS]> {
+        (0..lines).map(|line| core::array::from_fn(|word| reader.load(line, word))).collect()
+    }
+
+    #[test]
+    fn what_is_not_written_back_stays_in_the_cache() {
+        let (_, mut writer, mut reader) = ends(Mood::LAZY);
+        writer.store(1, 0, 5);
+        writer.fence_writes(WHY);
+        assert_eq!(reader.load(1, 0), 0);
+    }
+
+    #[test]
+    fn a_write_back_without_its_fence_has_not_ended() {
+        let (_, mut writer, mut reader) = ends(Mood::LAZY);
+        writer.store(1, 0, 5);
+        writer.write_back(1, WHY);
+        // This fence is of the other kind.
+        writer.fence_reads(WHY);
+        assert_eq!(reader.load(1, 0), 0);
+        reader.invalidate(1, WHY);
+        reader.fence_reads(WHY);
+        writer.fence_writes(WHY);
+        assert_eq!(reader.load(1, 0), 5);
+    }
+
+    #[test]
+    fn a_load_is_stale_until_the_line_is_dropped() {
+        let (_, mut writer, mut reader) = ends(Mood::LAZY);
+        assert_eq!(reader.load(1, 0), 0);
+        for (word, value) in [(0, 5), (3, 6)] {
+            writer.store(1, word, value);
+        }
+        writer.write_back(1, WHY);
+        writer.fence_writes(WHY);
+        assert_eq!(reader.load(1, 0), 0);
+        reader.invalidate(1, WHY);
+        reader.fence_writes(WHY);
+        assert_eq!(reader.load(1, 0), 0, "the invalidation has not met its fence");
+        reader.fence_reads(WHY);
+        assert_eq!((reader.load(1, 0), reader.load(1, 3)), (5, 6));
+    }
+
+    #[test]
+    fn a_line_fetched_unasked_is_stale() {
+        let (_, mut writer, mut reader) = ends(Mood { prefetches: 1, ..Mood::LAZY });
+        assert_eq!(reader.load(0, 0), 0);
+        writer.store(1, 0, 5);
+        writer.write_back(1, WHY);
+        writer.fence_writes(WHY);
+        assert_eq!(reader.load(1, 0), 0, "it was never loaded before");
+    }
+
+    #[test]
+    fn lines_are_seen_out_of_order_and_in_part() {
+        let (mut is_reordered, mut is_torn) = (false, false);
+        for seed in 0..200 {
+            let model = Model::with_mood(seed, Mood { writes_back: 4, ..Mood::LAZY });
+            let nobody = Notifier::new();
+            let (mut writer, mut reader) = model.connect((8, &nobody), (8, &nobody));
+            for line in 0..8 {
+                for word in 0..LINE_WORDS {
+                    writer.store(line, word, 1);
+                }
+            }
+            let seen = lines_seen(&mut reader, 8);
+            let sum = |line: &[u64; LINE_WORDS]| line.iter().sum::<u64>();
+            is_reordered |= seen.windows(2).any(|two| sum(&two[0]) < sum(&two[1]));
+            is_torn |= seen.iter().any(|line| (1..LINE_WORDS as u64).contains(&sum(line)));
+            for line in seen {
+                // But within a line, what was stored later is not seen without what was stored before.
+                assert!(line.is_sorted_by(|before, after| before >= after), "{line:?}");
+            }
+        }
+        assert!(is_reordered && is_torn);
+    }
+
+    #[test]
+    fn a_seed_says_it_all() {
+        let play = |seed| {
+            let model = Model::with_mood(seed, Mood::RESTLESS);
+            let nobody = Notifier::new();
+            let (mut writer, mut reader) = model.connect((8, &nobody), (8, &nobody));
+            let mut seen = Vec::new();
+            for step in 0..200 {
+                writer.store(step % 8, step % LINE_WORDS, step as u64);
+                writer.write_back(step % 8, WHY);
+                reader.invalidate(step % 5, WHY);
+                seen.push((reader.load(step % 7, step % LINE_WORDS), writer.ring()));
+            }
+            seen
+        };
+        assert_eq!(play(3), play(3));
+        assert_ne!(play(3), play(4));
+    }
+
+    #[test]
+    fn doorbells_gather_until_there_are_too_many() {
+        let (model, mut writer, mut reader) = ends(Mood::LAZY);
+        model.mask(Core::Service);
+        for _ in 0..DOORBELLS {
+            assert!(writer.ring());
+        }
+        assert!(!writer.ring() && !model.ring_for_nobody(Core::Service));
+        assert!(reader.ring(), "the other core has its own");
+        assert!(!reader.rung());
+        model.unmask(Core::Service);
+        assert!(reader.rung() && !reader.rung());
+        assert!(writer.ring() && writer.rung());
+    }
+
+    #[test]
+    fn regions_are_given_back() {
+        let model = Model::with_mood(1, Mood::LAZY);
+        let nobody = Notifier::new();
+        for _ in 0..10 {
+            let (mut a, b) = model.connect((8, &nobody), (4, &nobody));
+            drop(b);
+            a.store(7, 0, 1);
+            assert!(a.ring(), "nobody hears it");
+        }
+        assert_eq!(model.0.lock().regions.len(), 2);
+    }
+
+    #[test]
+    fn each_reason_can_be_left_out() {
+        for why in Why::ALL {
+            let model = Model::with_mood(1, Mood::LAZY).without(*why);
+            let nobody = Notifier::new();
+            let (mut writer, mut reader) = model.connect((8, &nobody), (8, &nobody));
+            assert_eq!(reader.load(1, 0), 0);
+            writer.store(1, 0, 5);
+            writer.write_back(1, *why);
+            writer.fence_writes(*why);
+            reader.invalidate(1, *why);
+            reader.fence_reads(*why);
+            assert_eq!(reader.load(1, 0), 0, "{why} was not left out");
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Two rings over memory that is not coherent, as one end has them: lines in, lines out, positions, claims, doorbells.
+//!
+//! ```text
+//!             bits 31 .. 0    63 .. 32
+//! line 0     | state         | ack     | expected | handed | zero |   claims of the writer: seldom written
+//! line 1     | payload 0 .. 6                              | header |   data
+//! ...
+//! ```
+//!
+//! # Invariants
+//! * Positions are private. From the peer come lines, of which the tag says which, and claims, fetched together into private
+//!   memory and checked when they are used.
+//! * A line is free for the writer once the peer's ack has passed the line that was in its place a lap before. So a
+//!   reader finds in the place where it looks the line of this lap, or that of the lap before, which it has seen.
+//! * A reader owes at most a quarter of a ring in acks, so a writer without room has three quarters under way, the reading
+//!   of which brings an ack: no line is kept in reserve and no ack is ever forced.
+//! * *What is announced is in memory.* The doorbell rings after each group of stores, when they were written back and the
+//!   write-backs have ended. So nobody need look before the doorbell rings, and who has looked in vain since it rang
+//!   need not look again. This replaces the sleeping flag of ump: an end can always sleep.
+//! * A doorbell that could not ring is *owed*, and tried again whenever there is an occasion.
+
+use flounder_rt::channel::ProtocolError;
+
+use super::hardware::{Hardware, Why};
+use super::line::{Head, LAST, Payload, header, is_of_lap, pack, unpack};
+
+/// The line with the claims of its writer.
+const CLAIMS: usize = 0;
+/// The first line that carries data.
+pub const DATA: usize = 1;
+
+/// Bit of `state`: the writer has sent its last line.
+const CLOSED: u32 = 1;
+
+/// Both rings, from one end.
+#[derive(Debug)]
+pub struct Ring<H> {
+    hardware: H,
+    tx: Tx,
+    rx: Rx,
+    mine: Claims,
+    theirs: Claims,
+    /// Whether the peer's claims may have changed since they were fetched.
+    stale_claims: bool,
+    /// Whether something was written and not announced.
+    unannounced: bool,
+    /// Whether the doorbell has to be rung yet.
+    owed: bool,
+}
+
+/// What an end says of itself. Counters are the low halves of private ones of 64 bits.
+#[derive(Debug, Clone, Copy, Default)]
+struct Claims {
+    state: u32,
+    /// Lines read.
+    ack: u32,
+    /// Messages with capabilities of which the first line was read.
+    expected: u32,
+    /// Own messages with capabilities of which these are with the brokers.
+    handed: u32,
+}
+
+#[derive(Debug)]
+struct Tx {
+    /// Sequence number of the next line.
+    next: u64,
+    place: Place,
+    /// `next <= limit`, and `limit` is the last checked ack plus `capacity`.
+    limit: u64,
+    capacity: u64,
+    /// The last checked claim of the peer about capabilities; never more than were sent.
+    caps_ready: u64,
+}
+
+#[derive(Debug)]
+struct Rx {
+    /// Sequence number of the next line.
+    next: u64,
+    place: Place,
+    /// The last word of the next line, if it is there.
+    found: Option<u64>,
+    /// Whether the next line may have come since it was looked for.
+    unseen: bool,
+    /// What was last acknowledged: `acked <= next`.
+    acked: u64,
+    /// How many lines are read between two acks; at least 1.
+    quarter: u64,
+}
+
+/// Where a line goes.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// `DATA <= line < lines`.
+    line: usize,
+    lines: usize,
+    lap: u64,
+}
+
+impl Place {
+    fn advance(&mut self) {
+        self.line += 1;
+        if self.line == self.lines {
+            self.line = DATA;
+            self.lap = self.lap.wrapping_add(1);
+        }
+    }
+}
+
+impl<H: Hardware> Ring<H> {
+    /// Over this machine, of which both regions are zeroes and have at least two lines.
+    pub fn new(hardware: H) -> Self {
+        Self::starting_at(hardware, 0)
+    }
+
+    /// With the sequence numbers of both directions and the laps starting at `start`, for tests of their wrap-around.
+    ///
+    /// # Panics
+    /// If a region has no line of data.
+    pub fn starting_at(hardware: H, start: u64) -> Self {
+        let [mine, theirs] = [hardware.lines(), hardware.peer_lines()];
+        assert!(mine > DATA && theirs > DATA, "a ring has a line of data at least");
+        let capacity = (mine - DATA) as u64;
+        let quarter = ((theirs - DATA) as u64 / 4).max(1);
+        let place = |lines| Place { line: DATA, lines, lap: start };
+        let claims = Claims { ack: start as u32, ..Claims::default() };
+        Self {
+            hardware,
+            tx: Tx {
+                next: start,
+                place: place(mine),
+                limit: start.wrapping_add(capacity),
+                capacity,
+                caps_ready: 0,
+            },
+            rx: Rx {
+                next: start,
+                place: place(theirs),
+                found: None,
+                unseen: false,
+                acked: start,
+                quarter,
+            },
+            mine: claims,
+            theirs: claims,
+            stale_claims: false,
+            unannounced: false,
+            owed: false,
+        }
+    }
+
+    /// The machine.
+    pub const fn hardware(&self) -> &H {
+        &self.hardware
+    }
+
+    /// Whether a line is free.
+    ///
+    /// # Errors
+    /// If the peer claims to have read what was not sent, or less than before.
+    pub fn room(&mut self) -> Result<bool, ProtocolError> {
+        while self.tx.next == self.tx.limit {
+            let acked = self.tx.limit.wrapping_sub(self.tx.capacity);
+            // The window is far below 2^32 lines: the low half of the claim says all.
+            let ahead = u64::from(self.theirs.ack.wrapping_sub(acked as u32));
+            if ahead > self.tx.next.wrapping_sub(acked) {
+                let claim = acked.wrapping_add(ahead);
+                return Err(ProtocolError::Position { claim, max: self.tx.next });
+            }
+            self.tx.limit = self.tx.limit.wrapping_add(ahead);
+            if ahead == 0 && !self.fetch_claims() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes a line, and zeroes behind its used halves. `announce` has to follow.
+    ///
+    /// # Panics
+    /// If no line is free, of which `room` tells.
+    pub fn publish(&mut self, payload: &Payload, head: Head) {
+        assert!(self.tx.next != self.tx.limit, "a line is published only into room");
+        let Place { line, lap, .. } = self.tx.place;
+        let words = pack(payload, header(lap, head));
+        // The header is in the last word, which is stored last: whatever part of the line gets to memory before the
+        // write-back below, it has no header without the whole payload.
+        for (word, value) in words.into_iter().enumerate() {
+            self.hardware.store(line, word, value);
+        }
+        // The line would stay in this core's cache for as long as nothing else needs its place.
+        self.hardware.write_back(line, Why::LineWritten);
+        self.tx.next = self.tx.next.wrapping_add(1);
+        self.tx.place.advance();
+        self.unannounced = true;
+    }
+
+    /// Rings for all that was written since the last time.
+    pub fn announce(&mut self) {
+        if core::mem::take(&mut self.unannounced) {
+            // The peer looks once after it was rung, and finds nothing if the doorbell is faster than the lines.
+            self.hardware.fence_writes(Why::BeforeRinging);
+            self.owed = true;
+        }
+        self.settle();
+    }
+
+    /// Rings the doorbell if it is owed; gives whether it is no more.
+    pub fn settle(&mut self) -> bool {
+        if self.owed && self.hardware.ring() {
+            self.owed = false;
+        }
+        !self.owed
+    }
+
+    /// Whether there is a line to take.
+    pub fn has_line(&mut self) -> bool {
+        while self.rx.found.is_none() {
+            if !core::mem::take(&mut self.rx.unseen) {
+                if !self.listen() {
+                    return false;
+                }
+                continue;
+            }
+            let Place { line, lap, .. } = self.rx.place;
+            // An earlier look in vain, the lap before, or a fetch that nobody asked for may have left an old copy.
+            self.hardware.invalidate(line, Why::LineStale);
+            // The invalidation may end after the load, otherwise.
+            self.hardware.fence_reads(Why::LineDropped);
+            let last = self.hardware.load(line, LAST);
+            if is_of_lap((last >> 32) as u32, lap) {
+                self.rx.found = Some(last);
+            }
+        }
+        true
+    }
+
+    /// As `has_line`, whether the doorbell was rung or not: at the end, the last ring may be owed yet.
+    pub fn has_last_line(&mut self) -> bool {
+        self.rx.unseen = true;
+        self.has_line()
+    }
+
+    /// Takes a line into private memory, unchecked.
+    pub fn take(&mut self) -> Option<(Head, Payload)> {
+        if !self.has_line() {
+            return None;
+        }
+        let last = self.rx.found.take()?;
+        let line = self.rx.place.line;
+        // These words are at least as new as the header, which was loaded before.
+        let [a, b, c] = core::array::from_fn(|word| self.hardware.load(line, word));
+        self.rx.next = self.rx.next.wrapping_add(1);
+        self.rx.place.advance();
+        // The next may be there, too: one ring is for all that was written before it.
+        self.rx.unseen = true;
+        Some((Head::of((last >> 32) as u32), unpack([a, b, c, last])))
+    }
+
+    /// Whether it is time to acknowledge.
+    pub const fn owes_ack(&self) -> bool {
+        self.rx.next.wrapping_sub(self.rx.acked) >= self.rx.quarter
+    }
+
+    /// Tells the peer what was read.
+    pub fn acknowledge(&mut self) {
+        self.rx.acked = self.rx.next;
+        self.mine.ack = self.rx.acked as u32;
+        self.claim();
+    }
+
+    /// Tells the peer how many messages with capabilities have begun to come in.
+    pub fn expect_caps(&mut self, count: u64) {
+        self.mine.expected = count as u32;
+        self.claim();
+    }
+
+    /// Whether the peer has seen the first line of our message with capabilities number `sent`, which is the last.
+    ///
+    /// # Errors
+    /// If it claims to have seen more than that, or less than before.
+    pub fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
+        while self.tx.caps_ready != sent {
+            let ahead = u64::from(self.theirs.expected.wrapping_sub(self.tx.caps_ready as u32));
+            if ahead > sent - self.tx.caps_ready {
+                let claim = self.tx.caps_ready + ahead;
+                return Err(ProtocolError::Position { claim, max: sent });
+            }
+            self.tx.caps_ready += ahead;
+            if ahead == 0 && !self.fetch_claims() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the peer that the capabilities of our message number `count` with some are with the brokers.
+    pub fn handed_over(&mut self, count: u64) {
+        self.mine.handed = count as u32;
+        self.claim();
+    }
+
+    /// Whether the capabilities of the peer's message number `count` with some are with the brokers, as far as it has said.
+    pub const fn is_handed_over(&self, count: u64) -> bool {
+        self.theirs.handed.wrapping_sub(count as u32) <= u32::MAX / 2
+    }
+
+    /// Whether the peer has sent its last line.
+    pub fn peer_is_closed(&mut self) -> bool {
+        self.fetch_claims();
+        self.theirs.state & CLOSED != 0
+    }
+
+    /// Tells the peer that this end sends nothing any more.
+    pub fn close(&mut self) {
+        self.mine.state |= CLOSED;
+        self.claim();
+        self.announce();
+    }
+
+    /// Writes the claims. `announce` has to follow.
+    fn claim(&mut self) {
+        let Claims { state, ack, expected, handed } = self.mine;
+        self.hardware.store(CLAIMS, 0, u64::from(state) | u64::from(ack) << 32);
+        self.hardware.store(CLAIMS, 1, u64::from(expected) | u64::from(handed) << 32);
+        // As with a line: nobody else will.
+        self.hardware.write_back(CLAIMS, Why::ClaimsWritten);
+        self.unannounced = true;
+    }
+
+    /// Fetches the peer's claims, if they may have changed; gives whether they may.
+    fn fetch_claims(&mut self) -> bool {
+        if !self.stale_claims && !self.listen() {
+            return false;
+        }
+        self.stale_claims = false;
+        // They were fetched before, or somebody did so unasked.
+        self.hardware.invalidate(CLAIMS, Why::ClaimsStale);
+        // The invalidation may end after the loads, otherwise.
+        self.hardware.fence_reads(Why::ClaimsDropped);
+        let [a, b] = core::array::from_fn(|word| self.hardware.load(CLAIMS, word));
+        self.theirs = Claims {
+            state: a as u32,
+            ack: (a >> 32) as u32,
+            expected: b as u32,
+            handed: (b >> 32) as u32,
+        };
+        true
+    }
+
+    /// Whether the doorbell was rung: then anything may have changed.
+    fn listen(&mut self) -> bool {
+        if !self.hardware.rung() {
+            return false;
+        }
+        (self.rx.unseen, self.stale_claims) = (true, true);
+        true
+    }
+}
