@@ -93,9 +93,11 @@ pub enum Readiness<'a> {
 /// Control operations of a binding. `IDC_CONTROL_*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Prefer the receiver: hand it the processor with each message, where the driver can.
+    /// End the binding, as [`teardown`](crate::binding::Endpoint::teardown) does. Never reaches a channel.
+    Teardown,
+    /// Prefer the receiver: yield the processor with each message, where messages go through the kernel (lmp).
     SetSync,
-    /// The opposite.
+    /// The opposite, which is the default.
     ClearSync,
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flounder_rt::binding::Endpoint;
 use flounder_rt::channel::{ChannelError, ProtocolError};
-use flounder_rt::{BindingError, ControlError, RpcError, TxError, Waitset};
+use flounder_rt::{BindingError, Control, ControlError, RpcError, TxError, Waitset};
 use support::{Handler, INTERFACE, Log, NOTE, Pipe, Seen, WORDS};
 
 struct Pair {
@@ -334,4 +334,14 @@ fn capabilities_that_the_channel_took_and_lost_are_told_to_the_error_handler() {
     pair.note(2).expect("the binding goes on");
     pair.settle();
     assert_eq!(pair.log(), [Seen::Note(2)]);
+}
+
+#[test]
+fn control_tears_down_and_then_says_so() {
+    let pair = pair(10);
+    pair.client.control(Control::SetSync).expect("it is open");
+    pair.client.control(Control::Teardown).expect("it is open");
+    assert_eq!(pair.client.control(Control::ClearSync), Err(ControlError::Closed));
+    pair.settle();
+    assert_eq!(pair.log(), [Seen::Error(BindingError::Closed)]);
 }

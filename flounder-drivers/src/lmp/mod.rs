@@ -27,8 +27,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, getpeername, socketpai
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offered,
-    Outgoing, Progress, ProtocolError, Readiness, Recv, SendPair, Terms,
+    CapRefusal, Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link,
+    Offered, Outgoing, Progress, ProtocolError, Readiness, Recv, SendPair, Terms,
 };
 use flounder_rt::wire::Gather;
 
@@ -127,6 +127,8 @@ struct LmpChannel {
     blocked: bool,
     /// Whether this end is closed.
     closed: bool,
+    /// Whether the processor is yielded with each message.
+    sync: bool,
     /// The end of the channel, once it was told.
     ended: Option<ChannelError>,
     born: Born,
@@ -154,6 +156,7 @@ impl LmpChannel {
             rx: Receiving::Idle,
             blocked: false,
             closed: false,
+            sync: false,
             ended: None,
             born: Born::now(),
         }
@@ -331,6 +334,9 @@ impl Channel for LmpChannel {
             }
             if sent == total {
                 self.blocked = false;
+                if self.sync {
+                    rustix::thread::sched_yield();
+                }
                 return Ok(Progress::Done);
             }
         }
@@ -371,6 +377,11 @@ impl Channel for LmpChannel {
 
     fn readiness(&self) -> Readiness<'_> {
         Readiness::Fd(self.socket.as_fd())
+    }
+
+    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
+        self.sync = control == Control::SetSync;
+        Ok(())
     }
 
     fn close(&mut self) {

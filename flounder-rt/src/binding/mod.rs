@@ -292,9 +292,14 @@ impl Endpoint {
     /// # Errors
     /// [`ControlError::Closed`].
     pub fn control(&self, control: Control) -> Result<(), ControlError> {
-        let io = &mut *self.0.io.borrow_mut();
+        let mut io = self.0.io.borrow_mut();
         if io.state == TxState::Closed {
             return Err(ControlError::Closed);
+        }
+        if control == Control::Teardown {
+            drop(io);
+            self.teardown();
+            return Ok(());
         }
         io.channel.control(control).map_err(|_| ControlError::Closed)
     }
