@@ -356,8 +356,8 @@ enum Step {
 }
 
 fn view(kernel: &mut Kernel, association: u16) -> View {
-    let credit = kernel.credit_of(association);
-    let mut view = kernel.endpoint(association).view(credit);
+    let share = kernel.share_of(association);
+    let mut view = kernel.endpoint(association).view(share);
     if view.error.is_none() {
         view.error = kernel.failure().cloned();
     }
@@ -386,8 +386,8 @@ fn send_frames(
             None => 2 + extra + 2 * ((MAX_FRAME - 2 - extra) / 2),
             Some(_) => 1 + 2 * rest.min(MAX_BODY),
         };
-        let credit = kernel.credit_of(association);
-        let Some(room) = kernel.endpoint(association).room(wanted, credit) else { break };
+        let share = kernel.share_of(association);
+        let Some(room) = kernel.endpoint(association).room(wanted, share) else { break };
         let (kind, used) = match sent {
             None if room == wanted && rest <= MAX_BODY => (Kind::Whole, rest),
             None => (Kind::First, ((room - 2 - extra) / 2).min(rest)),

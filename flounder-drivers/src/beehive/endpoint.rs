@@ -9,9 +9,11 @@ use crate::beehive::frame::{Builder, Head, Kind, MAX_FRAME};
 use crate::beehive::hardware::Core;
 use crate::beehive::window::{Inflow, MAX_WINDOW, Outflow};
 
-/// A frame that may be shorter than its message asks for has room for this, or is not sent: what an end that was overtaken
-/// while it waited for credit is content with.
-const SHORT: usize = 16;
+/// The shortest frame that an end makes of a longer one, because others have had the credit that it waits for.
+pub(crate) const SHORT: usize = 16;
+
+/// An end that was overtaken so often is let through.
+const PATIENCE: u32 = 8;
 
 /// One end.
 #[derive(Debug)]
@@ -28,8 +30,8 @@ pub(crate) struct Endpoint {
     news: bool,
     /// Words of the frame that did not go out.
     blocked: Option<usize>,
-    /// Whether another end has had credit since.
-    overtaken: bool,
+    /// How often another end has had credit since.
+    overtaken: u32,
     /// What the other end is to be told, and whether it was.
     mine: Claims,
     told: bool,
@@ -58,6 +60,15 @@ pub(crate) struct Claims {
     pub(crate) handed: u32,
 }
 
+/// The credit that an end may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// For a frame of so many words.
+    pub(crate) words: usize,
+    /// Whether some is kept for another end.
+    pub(crate) is_reduced: bool,
+}
+
 /// What a channel asks its kernel after.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -83,7 +94,7 @@ impl Endpoint {
             armed: false,
             news: false,
             blocked: None,
-            overtaken: false,
+            overtaken: 0,
             mine: NOTHING,
             told: true,
             theirs: NOTHING,
@@ -159,8 +170,8 @@ impl Endpoint {
         Some(length)
     }
 
-    /// How long a frame may be that should have `wanted` words, with so much credit; `None` if it has to wait.
-    pub(crate) fn room(&mut self, wanted: usize, credit: usize) -> Option<usize> {
+    /// How long a frame may be that should have `wanted` words; `None` if it has to wait.
+    pub(crate) fn room(&mut self, wanted: usize, credit: Share) -> Option<usize> {
         let room = self.fits(wanted, credit);
         if room.is_none() {
             self.blocked = Some(wanted);
@@ -168,11 +179,11 @@ impl Endpoint {
         room
     }
 
-    fn fits(&self, wanted: usize, credit: usize) -> Option<usize> {
-        let room = self.out.room().min(credit);
+    fn fits(&self, wanted: usize, credit: Share) -> Option<usize> {
+        let room = self.out.room().min(credit.words);
         if room >= wanted {
             Some(wanted)
-        } else if self.overtaken && room >= SHORT {
+        } else if (credit.is_reduced || self.overtaken > 0) && room >= SHORT {
             Some(room)
         } else {
             None
@@ -182,12 +193,21 @@ impl Endpoint {
     /// Notes that a frame of it was sent.
     pub(crate) const fn sent(&mut self, words: usize) {
         self.out.send(words);
-        (self.blocked, self.overtaken) = (None, false);
+        (self.blocked, self.overtaken) = (None, 0);
     }
 
-    /// Notes that another end has had credit.
-    pub(crate) const fn overtake(&mut self) {
-        self.overtaken = self.blocked.is_some();
+    /// Notes that another end has had credit; gives whether this one has been patient for long enough.
+    pub(crate) fn overtake(&mut self) -> bool {
+        // Who waits for its window is overtaken by nobody.
+        if self.blocked.is_some_and(|wanted| self.out.room() >= wanted) {
+            self.overtaken = self.overtaken.saturating_add(1);
+        }
+        self.overtaken >= PATIENCE
+    }
+
+    /// Whether a frame of it did not go out.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
     }
 
     /// Changes what the other end is to be told, unless that this end is closed was the last of it.
@@ -221,7 +241,7 @@ impl Endpoint {
         self.told = true;
     }
 
-    pub(crate) fn view(&self, credit: usize) -> View {
+    pub(crate) fn view(&self, credit: Share) -> View {
         View {
             has_frame: !self.frames.is_empty(),
             can_resume: self.can_resume(credit),
@@ -230,7 +250,7 @@ impl Endpoint {
         }
     }
 
-    fn can_resume(&self, credit: usize) -> bool {
+    fn can_resume(&self, credit: Share) -> bool {
         self.blocked.is_some_and(|wanted| self.fits(wanted, credit).is_some())
     }
 
@@ -247,7 +267,7 @@ impl Endpoint {
     }
 
     /// Whom to wake, if this end sleeps and something has happened, or whatever has happened.
-    pub(crate) fn wake(&mut self, credit: usize, in_any_case: bool) -> Option<Notifier> {
+    pub(crate) fn wake(&mut self, credit: Share, in_any_case: bool) -> Option<Notifier> {
         let wakes = self.armed && (in_any_case || self.news || self.can_resume(credit));
         self.armed &= !wakes;
         wakes.then(|| self.notifier.clone())

@@ -11,6 +11,10 @@
 //! The generation is new each time that the index is given to another channel, so that late frames for one that has
 //! gone do not get into its successor.
 //!
+//! Ends share the credit of their core. One whose frame is long waits for credit that ends with short frames use up as it
+//! comes. So after it was overtaken some times it is *first in line*: the others leave enough for a short frame of it, and
+//! it makes one. Until it does they have less, but not nothing: nobody waits for an end that does not come.
+//!
 //! # Invariants
 //! * Whoever is done with the kernel calls [`Kernel::settle`]: what can be returned and told was, and whether this core
 //!   wants interrupts was published, before the kernel is left.
@@ -19,8 +23,8 @@
 use flounder_rt::channel::ProtocolError;
 use flounder_rt::notify::Notifier;
 
-use crate::beehive::credit::Credit;
-use crate::beehive::endpoint::Endpoint;
+use crate::beehive::credit::{Credit, HEADERS};
+use crate::beehive::endpoint::{Endpoint, SHORT, Share};
 use crate::beehive::frame::{MAX_FRAME, kernel_header, parse_kernel_header};
 use crate::beehive::hardware::{Core, FIFO_WORDS, Hardware, MAX_MESSAGE};
 
@@ -30,6 +34,9 @@ pub const ASSOCIATIONS: usize = 32;
 const INDEX_BITS: u32 = ASSOCIATIONS.ilog2();
 const INDEX: u16 = (1 << INDEX_BITS) - 1;
 
+/// Credit that is left to the first in line.
+const KEPT: usize = SHORT + HEADERS as usize;
+
 /// What the kernel of a core keeps.
 pub(crate) struct Kernel {
     /// None until the other side of it is known.
@@ -38,6 +45,8 @@ pub(crate) struct Kernel {
     credits: Vec<Credit>,
     /// By index of their associations; grows up to [`ASSOCIATIONS`].
     places: Vec<Place>,
+    /// The association for which others leave some credit, and toward which core; its end is blocked.
+    first_in_line: Option<(u16, Core)>,
     /// What is wrong with the machine, or with a core that broke the rules of all.
     failure: Option<ProtocolError>,
     listens: bool,
@@ -70,6 +79,7 @@ impl Kernel {
             hardware: None,
             credits: Vec::new(),
             places: Vec::new(),
+            first_in_line: None,
             failure: None,
             listens: false,
             asks_again: false,
@@ -119,10 +129,18 @@ impl Kernel {
         self.failure.as_ref()
     }
 
-    /// The longest frame that there is credit for toward the other end of a channel.
-    pub(crate) fn credit_of(&mut self, association: u16) -> usize {
-        let peer = self.endpoint(association).peer();
-        peer.map_or(0, |peer| self.credits[peer.core.index()].room())
+    /// The credit that the end with this association may use.
+    pub(crate) fn share_of(&mut self, association: u16) -> Share {
+        let Some(peer) = self.endpoint(association).peer() else {
+            return Share { words: 0, is_reduced: false };
+        };
+        let words = self.credits[peer.core.index()].room();
+        match self.first_in_line {
+            Some((first, core)) if first != association && core == peer.core => {
+                Share { words: words.saturating_sub(KEPT), is_reduced: true }
+            }
+            _ => Share { words, is_reduced: false },
+        }
     }
 
     /// Credit toward a core: what is available, and what is owed.
@@ -184,9 +202,11 @@ impl Kernel {
     /// Sends a frame of a message, for which [`Endpoint::room`] has found room.
     pub(crate) fn send(&mut self, association: u16, frame: &[u32]) {
         self.put(association, frame, true);
-        for place in &mut self.places {
-            if let Some(endpoint) = &mut place.endpoint {
-                endpoint.overtake();
+        for (index, place) in self.places.iter_mut().enumerate() {
+            let Some(endpoint) = &mut place.endpoint else { continue };
+            if endpoint.overtake() && self.first_in_line.is_none() {
+                let association = place.generation << INDEX_BITS | index as u16;
+                self.first_in_line = endpoint.peer().map(|peer| (association, peer.core));
             }
         }
     }
@@ -255,6 +275,12 @@ impl Kernel {
 
     /// Returns credit, tells what is to be told and finds out who is to be woken; gives whether something waits for credit.
     fn tell(&mut self) -> bool {
+        if let Some((first, _)) = self.first_in_line {
+            self.first_in_line.take_if(|_| {
+                let place = &self.places[usize::from(first & INDEX)];
+                !place.endpoint.as_ref().is_some_and(Endpoint::is_blocked)
+            });
+        }
         for core in 0..self.credits.len() {
             if self.credits[core].is_return_due() && self.failure.is_none() {
                 let credit = self.credits[core].spend_reserve();
@@ -267,7 +293,7 @@ impl Kernel {
             let association = place.generation << INDEX_BITS | index as u16;
             let Some(endpoint) = &place.endpoint else { continue };
             if let Some(frame) = endpoint.control() {
-                if self.credit_of(association) >= frame.words().len() && self.failure.is_none() {
+                if self.has_credit(endpoint, frame.words().len()) && self.failure.is_none() {
                     self.endpoint(association).has_told();
                     self.put(association, frame.words(), false);
                 } else {
@@ -278,6 +304,11 @@ impl Kernel {
         }
         self.wake(false);
         waits
+    }
+
+    /// Whether there is credit for a frame that is not kept from the first in line, because it is about a channel.
+    fn has_credit(&self, endpoint: &Endpoint, words: usize) -> bool {
+        endpoint.peer().is_some_and(|peer| self.credits[peer.core.index()].room() >= words)
     }
 
     /// Frees a place that is no longer needed.
@@ -291,10 +322,14 @@ impl Kernel {
 
     /// Has all woken that sleep and have something to do, or all that sleep.
     pub(crate) fn wake(&mut self, in_any_case: bool) {
-        for place in &mut self.places {
-            let Some(endpoint) = &mut place.endpoint else { continue };
-            let credit = endpoint.peer().map_or(0, |peer| self.credits[peer.core.index()].room());
-            self.calls.wake.extend(endpoint.wake(credit, in_any_case));
+        for index in 0..self.places.len() {
+            let place = &self.places[index];
+            let association = place.generation << INDEX_BITS | index as u16;
+            if place.endpoint.as_ref().is_some_and(Endpoint::is_armed) {
+                let share = self.share_of(association);
+                let woken = self.endpoint(association).wake(share, in_any_case);
+                self.calls.wake.extend(woken);
+            }
         }
     }
 
