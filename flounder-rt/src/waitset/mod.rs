@@ -405,41 +405,43 @@ impl Waitset {
     /// Runs one event that needs no system call to be found.
     #[inline]
     fn step(&self) -> Result<bool, DispatchError> {
-        if self.step_quickly() {
-            return Ok(true);
-        }
-        self.step_slowly()
+        self.step_quickly().map_or_else(|| self.step_slowly(), Ok)
     }
 
-    /// What most steps are: nothing is pending, and the polled source whose turn it is has something to do.
+    /// What most steps are: nothing is pending, and the polled source whose turn it is has something to do. As
+    /// [`step`](Self::step), but `None` if there is more to look at than polled sources.
     #[inline(never)]
-    fn step_quickly(&self) -> bool {
+    fn step_quickly(&self) -> Option<bool> {
         let inner = &*self.0;
         let streak = inner.streak.get();
         if streak >= LOOK_AROUND || inner.remote.is_pending() {
-            return false;
+            return None;
         }
         let mut queues = inner.queues.borrow_mut();
         if !queues.pending.is_empty() {
-            return false;
+            return None;
         }
-        let Some(at) = queues.advance() else { return false };
+        let at = queues.advance()?;
         let source = queues.polled_at(at);
         drop(queues);
         inner.streak.set(streak + 1);
-        source.turn() || self.missed(at, source)
+        if source.turn() { Some(true) } else { self.missed(at, source) }
     }
 
-    /// Goes on behind a polled source that had nothing to do.
+    /// Goes on with the round behind a polled source that had nothing to do.
     #[inline(never)]
-    fn missed(&self, at: usize, source: Rc<dyn Source>) -> bool {
-        let quiet = {
+    fn missed(&self, at: usize, source: Rc<dyn Source>) -> Option<bool> {
+        let left = {
             let mut queues = self.0.queues.borrow_mut();
             queues.had_none(at, &source);
-            queues.pending.is_empty()
+            queues.polled_len().saturating_sub(1)
         };
         drop(source);
-        quiet && self.poll_round(|source| source.turn()).is_some()
+        let quiet = || self.0.queues.borrow().pending.is_empty();
+        if quiet() && self.poll_round(left, |source| source.turn()).is_some() {
+            return Some(true);
+        }
+        quiet().then_some(false)
     }
 
     #[inline(never)]
@@ -470,7 +472,7 @@ impl Waitset {
             self.look_around()?;
             self.rest_quiet();
             // One polled event, so that those that are always pending do not starve those that are polled.
-            if let Some(source) = self.poll_round(&probe) {
+            if let Some(source) = self.poll_round(self.polled_len(), &probe) {
                 return Ok(Some(Next::Polled(source)));
             }
         }
@@ -494,7 +496,7 @@ impl Waitset {
                     }
                 }
                 None => {
-                    if let Some(source) = self.poll_round(&probe) {
+                    if let Some(source) = self.poll_round(self.polled_len(), &probe) {
                         return Ok(Some(Next::Polled(source)));
                     }
                     if self.0.queues.borrow().pending.is_empty() {
@@ -505,13 +507,18 @@ impl Waitset {
         }
     }
 
-    /// Asks polled sources, each at most once, until one has something to do or something becomes pending meanwhile.
+    fn polled_len(&self) -> usize {
+        self.0.queues.borrow().polled_len()
+    }
+
+    /// Asks polled sources, so many of them at most, until one has something to do or something becomes pending meanwhile.
     #[inline]
-    fn poll_round(&self, probe: impl Fn(&dyn Source) -> bool) -> Option<Rc<dyn Source>> {
-        let (mut left, pending) = {
-            let queues = self.0.queues.borrow();
-            (queues.polled_len(), queues.pending.len())
-        };
+    fn poll_round(
+        &self,
+        mut left: usize,
+        probe: impl Fn(&dyn Source) -> bool,
+    ) -> Option<Rc<dyn Source>> {
+        let pending = self.0.queues.borrow().pending.len();
         while left > 0 {
             let (at, source) = self.0.queues.borrow_mut().next_polled()?;
             if probe(&*source) {
@@ -597,7 +604,7 @@ impl Waitset {
     fn block(&self, deadline: Option<Instant>) -> Result<(), DispatchError> {
         let something = || !self.0.queues.borrow().pending.is_empty() || self.0.remote.is_pending();
         let polled = self.0.queues.borrow().polled_len();
-        if polled > 0 && self.spin(|| something() || self.make_ready_pending(), polled) {
+        if polled > 0 && self.spin(|| something() || self.find_ready(), polled) {
             return Ok(());
         }
         let mut resting = self.0.resting.take();
@@ -606,7 +613,7 @@ impl Waitset {
         if !resting.is_empty() {
             barrier();
         }
-        if self.make_ready_pending() || something() || !can_sleep {
+        if self.find_ready() || something() || !can_sleep {
             resting.iter().for_each(|(_, source)| source.disarm());
             self.rested(resting);
             std::thread::yield_now();
@@ -662,13 +669,13 @@ impl Waitset {
         self.0.resting.set(resting);
     }
 
-    /// Makes pending the first polled source that has news.
-    fn make_ready_pending(&self) -> bool {
+    /// Finds the next polled source that has news, and has it visited next.
+    fn find_ready(&self) -> bool {
         let mut left = self.0.queues.borrow().polled_len();
         while left > 0 {
             let Some((at, source)) = self.0.queues.borrow_mut().next_polled() else { break };
             if source.ready() {
-                self.0.queues.borrow_mut().make_polled_pending(at, &source);
+                self.0.queues.borrow_mut().go_back(at, &source);
                 return true;
             }
             self.0.queues.borrow_mut().had_none(at, &source);

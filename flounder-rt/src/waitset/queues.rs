@@ -281,12 +281,10 @@ impl Queues {
         }
     }
 
-    /// Puts the polled source at `at`, if it is still this one, at the tail of the pending queue.
-    pub(crate) fn make_polled_pending(&mut self, at: usize, source: &Rc<dyn Source>) {
-        if let Some(polled) = self.polled.get(at)
-            && Rc::ptr_eq(&polled.source, source)
-        {
-            self.make_pending(polled.token);
+    /// The polled source at `at`, if it is still this one, is the next to be visited, again.
+    pub(crate) fn go_back(&mut self, at: usize, source: &Rc<dyn Source>) {
+        if self.polled.get(at).is_some_and(|polled| Rc::ptr_eq(&polled.source, source)) {
+            self.cursor = at;
         }
     }
 
