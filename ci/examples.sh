@@ -11,11 +11,11 @@ export FLOUNDER_RUNTIME_DIR
 trap 'rm -rf "$FLOUNDER_RUNTIME_DIR"' EXIT
 
 timeout 30 "$bin/quickstart"
-for driver in loopback lmp ump; do
+for driver in loopback lmp ump scc beehive; do
     timeout 30 "$bin/idctest" --driver "$driver"
     timeout 30 "$bin/idctest" --driver "$driver" --threads
 done
-for driver in lmp ump; do
+for driver in lmp ump scc beehive; do
     for role in echo stream caps; do
         timeout 30 "$bin/peer" serve --name "ci $driver $role" &
         server=$!

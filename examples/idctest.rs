@@ -63,6 +63,8 @@ enum Driver {
     Loopback,
     Lmp,
     Ump,
+    Scc,
+    Beehive,
 }
 
 impl Driver {
@@ -71,6 +73,8 @@ impl Driver {
             Self::Loopback => "loopback",
             Self::Lmp => "lmp",
             Self::Ump => "ump",
+            Self::Scc => "scc",
+            Self::Beehive => "beehive",
         }
     }
 }

@@ -116,6 +116,7 @@ fn scc_over_a_lazy_model() {
 
 #[test]
 fn scc_over_a_restless_model() {
+    // A doorbell that is refused is rung by the next call, and these tests wait for it without one.
     let mood = Mood { refuses: 0, ..Mood::RESTLESS };
     let scc = Scc::over(&Model::with_mood(2, mood));
     conformance::run(&|client, service| within_process(&scc, client, service));

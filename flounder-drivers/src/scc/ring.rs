@@ -320,6 +320,7 @@ impl<H: Hardware> Ring<H> {
     /// Writes the claims. `announce` has to follow.
     fn claim(&mut self) {
         let Claims { state, ack, expected, handed } = self.mine;
+        // Whoever sees a part of them sees nothing false: each stands for itself, and what was claimed before came before.
         self.hardware.store(CLAIMS, 0, u64::from(state) | u64::from(ack) << 32);
         self.hardware.store(CLAIMS, 1, u64::from(expected) | u64::from(handed) << 32);
         // As with a line: nobody else will.

@@ -324,6 +324,23 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_is_heard_without_a_visit_to_the_socket() {
+        let (ear, mouth) = connected();
+        let count = Arc::new(Count::default());
+        let slot = ear.enter(count.notifier());
+        ear.look();
+        assert_eq!(count.take(), 0);
+        assert!(mouth.ring(slot.number()));
+        ear.look();
+        assert_eq!(count.take(), 1);
+        // The waitset hears of it yet, in vain.
+        assert!(is_readable(&ear));
+        ear.fired();
+        assert!(!is_readable(&ear));
+        assert_eq!(count.take(), 0);
+    }
+
+    #[test]
     fn an_overrun_log_wakes_everybody_and_then_goes_on() {
         let (ear, mouth) = connected();
         let counts: Vec<_> = (0..100).map(|_| Arc::new(Count::default())).collect();
