@@ -18,6 +18,7 @@ use flounder_rt::channel::{
     ProtocolError, Recv, SendPair, Terms,
 };
 use flounder_rt::notify::{Notifier, Wake};
+use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 
 const A: Core = Core(0);
@@ -392,6 +393,72 @@ fn messages_for_nobody_are_dropped_and_their_credit_comes_back() {
     assert_eq!((incoming.words(), board.fabric().stalls()), (&[5][..], 0));
 }
 
+/// A frame for the channel that had the place before is for nobody.
+#[test]
+fn late_messages_get_to_no_successor() {
+    let board = Board::new();
+    for generation in 0..70_u16 {
+        let (_client, mut service) = connect(&board, A, B, 0);
+        // With what the last tenant of the place had under way.
+        let before = board.dropped(B);
+        let late = [generation.wrapping_sub(1) & 0x7ff, generation + 1];
+        for other in late {
+            assert!(board.inject(A, B, other << 5, &[Head::new(Kind::Whole, 1, 0).raw()]));
+        }
+        assert_eq!(service.recv(&mut Incoming::new(LIMITS)), Ok(Recv::Empty));
+        assert_eq!(board.dropped(B), before + 2);
+    }
+}
+
+// ---- sleepers and ends ----------------------------------------------------------------------------------------------------
+
+/// That an end is closed is told as soon as there is credit for it, whether or not anybody uses its core any more.
+#[test]
+fn an_end_without_credit_closes_all_the_same() {
+    let board = Board::new();
+    let (mut client, mut service) = connect(&board, A, B, 0);
+    let words = [7; 28];
+    let mut caps = vec![Cap::from(std::io::pipe().unwrap().0)];
+    let body = Gather::words_only(&words);
+    let mut message = Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 };
+    assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
+    assert_eq!(board.credit(A, B).0, 4, "no frame can be sent with that");
+    drop(client);
+    let mut incoming = Incoming::new(LIMITS);
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+    assert_eq!(error_of(&mut *service), ChannelError::Closed);
+}
+
+/// An interrupt for one sleeper leaves the others asleep, and the next one finds them.
+#[test]
+fn sleepers_are_woken_one_by_one() {
+    let (here, there) = TestLink::pair();
+    let waitset = Waitset::new();
+    let mut channels: Vec<_> = (0..ASSOCIATIONS as u64)
+        .map(|connection| {
+            let (wakes, end) = Wakes::new();
+            let (client_end, service_end) =
+                (End { connection, ..Wakes::new().1 }, End { connection, ..end });
+            let (client, mut service) =
+                TestLink::connect_over(&Beehive, &client_end, &service_end, &here, &there);
+            service.attached(&waitset).unwrap();
+            service.arm();
+            (client, service, wakes)
+        })
+        .collect();
+    barrier();
+    for chosen in [0, 31, 7, 8, 9] {
+        let (client, service, wakes) = &mut channels[chosen];
+        let before = wakes.count();
+        assert_eq!(send(&mut **client, &[1], 0), Ok(Progress::Done));
+        assert!(wakes.came_after(before, &waitset), "channel {chosen} sleeps on");
+        // It stays awake: nobody asks for an interrupt but the kernel, for those that are still asleep.
+        assert!(service.ready());
+    }
+    let woken: usize = channels.iter().map(|(_, _, wakes)| wakes.count()).sum();
+    assert_eq!(woken, 5, "others were woken");
+}
+
 // ---- hostile peers --------------------------------------------------------------------------------------------------------
 
 /// Each frame that no end sends ends its own channel with an error, and no other.
@@ -488,7 +555,9 @@ fn false_credit_ends_the_channels_of_the_core() {
     for (messages, is_expected) in wrong {
         let board = Board::new();
         let (mut client, mut service) = connect(&board, A, B, 0);
-        let (mut other, _sleeper) = connect(&board, B, Core(2), 0);
+        let (wakes, sleeper) = Wakes::new();
+        let (mut other, _other_service) = board.connect((B, &sleeper), (Core(2), &end(0))).unwrap();
+        other.arm();
         let mut port = board.fabric().port(Core(7));
         for message in messages {
             port.send(B, message).unwrap();
@@ -499,6 +568,7 @@ fn false_credit_ends_the_channels_of_the_core() {
                 error => panic!("it ends with {error:?}"),
             }
         }
+        assert_eq!(wakes.count(), 1, "an end sleeps on");
         // The others lose a peer that does not answer any more, and nothing else.
         assert!(!client.ready());
         assert!(send(&mut *client, &[1], 0).is_ok());

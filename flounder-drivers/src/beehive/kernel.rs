@@ -338,3 +338,108 @@ impl Kernel {
         core::mem::take(&mut self.calls)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::beehive::credit::START;
+    use crate::beehive::endpoint::Peer;
+    use crate::beehive::frame::{Head, Kind};
+    use crate::beehive::hardware::{Message, STALLED};
+
+    const THERE: Core = Core(1);
+
+    /// A machine whose next messages come at the worst time: when it is asked for interrupts.
+    #[derive(Clone, Default)]
+    struct Late(Arc<Mutex<State>>);
+
+    #[derive(Default)]
+    struct State {
+        late: Vec<Vec<u32>>,
+        fifo: VecDeque<Vec<u32>>,
+        sent: Vec<Vec<u32>>,
+        listens: bool,
+    }
+
+    impl Hardware for Late {
+        fn cores(&self) -> usize {
+            2
+        }
+
+        fn send(&mut self, _to: Core, words: &[u32]) -> Result<(), ProtocolError> {
+            let mut state = self.0.lock();
+            state.sent.push(words.to_vec());
+            if state.sent.len() > 100 { Err(STALLED) } else { Ok(()) }
+        }
+
+        fn poll(&self) -> bool {
+            !self.0.lock().fifo.is_empty()
+        }
+
+        fn receive(&mut self, into: &mut Message) -> Result<Option<(Core, usize)>, ProtocolError> {
+            Ok(self.0.lock().fifo.pop_front().map(|message| {
+                into[..message.len()].copy_from_slice(&message);
+                (THERE, message.len())
+            }))
+        }
+
+        fn listen(&mut self, wanted: bool) {
+            let mut state = self.0.lock();
+            state.listens = wanted;
+            let late = core::mem::take(&mut state.late);
+            state.fifo.extend(late);
+        }
+
+        fn must_interrupt(&mut self, _to: Core) -> bool {
+            true
+        }
+    }
+
+    fn kernel(machine: &Late) -> (Kernel, u16) {
+        let mut kernel = Kernel::new();
+        kernel.plug(Box::new(machine.clone()));
+        let association = kernel.open(Notifier::new()).unwrap();
+        let peer = Peer { core: THERE, association: 9 };
+        kernel.endpoint(association).connect(peer, 116, 116);
+        (kernel, association)
+    }
+
+    #[test]
+    fn a_message_that_comes_while_an_end_falls_asleep_wakes_it() {
+        let machine = Late::default();
+        let (mut kernel, association) = kernel(&machine);
+        let frame = Head::new(Kind::Whole, 1, 0).raw();
+        machine.0.lock().late.push(vec![kernel_header(0, association), frame]);
+        kernel.endpoint(association).arm();
+        kernel.settle();
+        assert_eq!(kernel.take_calls().wake.len(), 1);
+        kernel.settle();
+        assert!(!machine.0.lock().listens, "nobody sleeps any more");
+    }
+
+    /// Explicit returns answer messages, and not each other.
+    #[test]
+    fn returned_credit_is_not_returned_by_itself() {
+        let machine = Late::default();
+        let (mut kernel, association) = kernel(&machine);
+        let frame = Head::new(Kind::Whole, 1, 0).raw();
+        machine.0.lock().fifo.push_back(vec![kernel_header(0, association), frame]);
+        kernel.poll();
+        kernel.settle();
+        assert_eq!(machine.0.lock().sent, [[kernel_header(3, 0)]]);
+        assert_eq!(kernel.take_calls().interrupt, 1 << THERE.0);
+        machine.0.lock().fifo.push_back(vec![kernel_header(2, 0)]);
+        kernel.poll();
+        kernel.settle();
+        assert_eq!(machine.0.lock().sent.len(), 1);
+        assert_eq!(kernel.credit(THERE), (START, 2));
+        // The debt goes with the next message.
+        kernel.send(association, &[frame]);
+        assert_eq!(machine.0.lock().sent[1], [kernel_header(2, 9), frame]);
+    }
+}
