@@ -60,7 +60,12 @@ fn every_driver_is_measured_and_compared_with_its_limits() {
         return eprintln!("skipped: two cores are needed");
     }
     let folder = folder();
-    let output = bench(folder.path(), &["--json"]);
+    // Of the sizes only the smallest: some drivers are models of hardware, and slow.
+    let works =
+        ["8 B", "polled", "rpc", "wake-up", "paced", "capability", "bind", "memory", "limit"];
+    let mut args = vec!["--json"];
+    args.extend(works.iter().flat_map(|work| ["--only", work]));
+    let output = bench(folder.path(), &args);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("DEBUG BUILD") == cfg!(debug_assertions));
     let report: Value = serde_json::from_slice(&output.stdout).expect("one document of JSON");
@@ -91,14 +96,10 @@ fn every_driver_is_measured_and_compared_with_its_limits() {
         let is_it = |row: &&Value| row["driver"] == driver && row["between"] == between;
         figures.iter().filter(is_it).count()
     };
-    assert_eq!(works("loopback", "one thread"), 15);
+    assert_eq!(works("loopback", "one thread"), 5);
     for driver in flounder::drivers::registry::names() {
         if driver != "loopback" {
-            assert_eq!(
-                (works(driver, "threads"), works(driver, "processes")),
-                (18, 18),
-                "{driver}"
-            );
+            assert_eq!((works(driver, "threads"), works(driver, "processes")), (8, 8), "{driver}");
         }
     }
 

@@ -22,7 +22,7 @@ use rustix::thread::futex;
 
 use super::Result;
 use super::machine::{Core, pin};
-use super::ring::{PingPong, Receiver, Ring, Sender};
+use super::ring::{Expect, PingPong, Receiver, Ring, Sender};
 use super::sample::{Amount, Probe, Sample};
 use super::work::Work;
 
@@ -244,39 +244,52 @@ fn stream(
     })
 }
 
+/// Nobody knows beforehand how far apart the cores are: every manner of waiting is tried, and the fastest counts.
+fn fastest(mut run: impl FnMut(Expect) -> Result<Sample>) -> Result<Sample> {
+    let [first, others @ ..] = Expect::STREAMS;
+    others.into_iter().try_fold(run(first)?, |best, expect| {
+        let other = run(expect)?;
+        Ok(if other.typical() < best.typical() { other } else { best })
+    })
+}
+
 fn ring(core: Core, amount: Amount) -> Result<Sample> {
-    let ring = Ring::new(LINES);
-    let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring));
-    let mut number = 0;
-    let send = || {
-        number += 1;
-        sender.send([number; 7]);
-        Ok(())
-    };
-    stream(core, amount, send, || {
-        black_box(receiver.receive());
+    fastest(|expect| {
+        let ring = Ring::new(LINES);
+        let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring, expect));
+        let mut number = 0;
+        let send = || {
+            number += 1;
+            sender.send([number; 7]);
+            Ok(())
+        };
+        stream(core, amount, send, || {
+            black_box(receiver.receive());
+        })
     })
 }
 
 fn fragment_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
-    let (ring, data, mut received) = (Ring::new(LINES), vec![1; size], Vec::new());
-    let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring));
-    let send = || {
-        sender.send_bytes(black_box(&data));
-        Ok(())
-    };
-    stream(core, amount, send, || {
-        receiver.receive_bytes(&mut received);
-        black_box(&received);
+    fastest(|expect| {
+        let (ring, data, mut received) = (Ring::new(LINES), vec![1; size], Vec::new());
+        let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring, expect));
+        let send = || {
+            sender.send_bytes(black_box(&data));
+            Ok(())
+        };
+        stream(core, amount, send, || {
+            receiver.receive_bytes(&mut received);
+            black_box(&received);
+        })
     })
 }
 
 fn fragments(core: Core, size: usize, amount: Amount) -> Result<Sample> {
     let (there, back) = (Ring::new(LINES), Ring::new(LINES));
-    let (mut sender, mut receiver) = (Sender::new(&there), Receiver::new(&back));
+    let (mut sender, mut receiver) = (Sender::new(&there), Receiver::new(&back, Expect::One));
     let (data, mut returned) = (vec![1; size], Vec::new());
     let answer = || {
-        let (mut receiver, mut sender) = (Receiver::new(&there), Sender::new(&back));
+        let (mut receiver, mut sender) = (Receiver::new(&there, Expect::One), Sender::new(&back));
         let mut bytes = Vec::new();
         loop {
             receiver.receive_bytes(&mut bytes);

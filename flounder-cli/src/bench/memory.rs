@@ -6,7 +6,7 @@ use std::fs;
 use std::ops::Sub;
 
 use clap::Args;
-use flounder::Waitset;
+use flounder::{BindError, Waitset};
 use serde::{Deserialize, Serialize};
 
 use super::Result;
@@ -106,7 +106,7 @@ pub(super) struct Order {
     /// Bytes of buffer to ask for; 0 for the default.
     #[arg(long)]
     buffer: usize,
-    /// Bindings to open.
+    /// Bindings to open, at most.
     #[arg(long)]
     count: u64,
     /// The service, in another process.
@@ -134,13 +134,21 @@ impl Order {
         // The first of its kind may make what all others use.
         let first = client.bind_idle(self.buffer)?;
         let before = (Memory::now()?, client.memory_of_service()?);
-        let bindings =
-            (0..self.count).map(|_| client.bind_idle(self.buffer)).collect::<Result<Vec<_>>>()?;
+        let mut bindings = Vec::new();
+        for _ in 0..self.count {
+            match client.bind_idle(self.buffer) {
+                Ok(binding) => bindings.push(binding),
+                // There are drivers that can have so many and no more.
+                Err(BindError::Drivers(_)) if !bindings.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let count = bindings.len() as u64;
         let after = (Memory::now()?, client.memory_of_service()?);
         drop((first, bindings));
         Ok(Some(PerBinding {
-            client: (after.0 - before.0).per(self.count),
-            service: self.name.is_some().then(|| (after.1 - before.1).per(self.count)),
+            client: (after.0 - before.0).per(count),
+            service: self.name.is_some().then(|| (after.1 - before.1).per(count)),
         }))
     }
 }

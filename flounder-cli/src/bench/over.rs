@@ -285,9 +285,9 @@ impl Client {
     }
 
     /// Binds once more, to hold and not to use.
-    pub(super) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding> {
+    pub(super) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding, BindError> {
         let bind = bench::bind(self.iref, &self.ws, self.party());
-        Ok(bind.driver(self.driver).buffer(buffer).wait()?)
+        bind.driver(self.driver).buffer(buffer).wait()
     }
 
     /// What the service's process holds.

@@ -47,7 +47,7 @@ pub(super) struct Settings {
     #[serde(skip)]
     pub(super) budget: Duration,
     pub(super) sample_microseconds: u64,
-    /// Bindings opened to see what one holds.
+    /// Bindings opened to see what one holds, at most.
     pub(super) bindings: u64,
     /// How long a waitset polls before it blocks.
     pub(super) spin_nanoseconds: u64,

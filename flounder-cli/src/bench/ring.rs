@@ -12,6 +12,12 @@ const WORDS: usize = 8;
 const PAYLOAD: usize = WORDS - 1;
 /// Bytes of payload in a line.
 const BYTES: usize = PAYLOAD * 8;
+/// Bytes beside the length in the first line of some.
+const FIRST: usize = BYTES - 8;
+
+/// A receiver that knows that more is to come looks for the line that is so far ahead: to look at a line that is about to
+/// be written takes it from the writer, and costs as much as to be sent it.
+const AHEAD: usize = 8;
 
 /// A cache line, and the neighbour that is fetched with it.
 #[repr(align(128))]
@@ -48,7 +54,7 @@ impl PingPong {
     }
 
     /// There and back. `number` is neither zero nor the last one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn round_trip(&self, number: u64) {
         self.ping.0.store(number, Ordering::Release);
         while self.pong.0.load(Ordering::Acquire) != number {
@@ -98,7 +104,7 @@ impl<'a> Sender<'a> {
         Self { ring, next: 0, acked: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, payload: [u64; PAYLOAD]) {
         let size = self.ring.lines.len() as u64;
         while self.next - self.acked == size {
@@ -117,18 +123,40 @@ impl<'a> Sender<'a> {
         words[PAYLOAD].store(self.next, Ordering::Release);
     }
 
-    /// Sends bytes as a line with their number and lines with what they are.
-    #[inline]
+    /// Sends bytes: their number and the first of them in one line, then lines of others.
+    #[inline(always)]
     pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
-        self.send([bytes.len() as u64, 0, 0, 0, 0, 0, 0]);
-        let (full, rest) = bytes.as_chunks::<BYTES>();
+        let (first, others) = bytes.split_at(bytes.len().min(FIRST));
+        let [words @ .., _] = to_words(&padded(first));
+        let [a, b, c, d, e, f] = words;
+        self.send([bytes.len() as u64, a, b, c, d, e, f]);
+        let (full, tail) = others.as_chunks::<BYTES>();
         for chunk in full {
             self.send(to_words(chunk));
         }
-        if !rest.is_empty() {
-            let mut last = [0; BYTES];
-            last[..rest.len()].copy_from_slice(rest);
-            self.send(to_words(&last));
+        if !tail.is_empty() {
+            self.send(to_words(&padded(tail)));
+        }
+    }
+}
+
+/// What a receiver expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// One message, as soon as it is there.
+    One,
+    /// Many in a row. After a look in vain the sender is left alone for so many pauses of the processor.
+    Stream(usize),
+}
+
+impl Expect {
+    /// What suits streams: no rest where cores are near each other, some where they are far apart.
+    pub(super) const STREAMS: [Self; 2] = [Self::Stream(1), Self::Stream(256)];
+
+    const fn rest(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Stream(rest) => rest,
         }
     }
 }
@@ -137,54 +165,102 @@ impl<'a> Sender<'a> {
 pub(super) struct Receiver<'a> {
     ring: &'a Ring,
     next: u64,
+    expect: Expect,
 }
 
 impl<'a> Receiver<'a> {
     /// The only receiver of a ring that is new.
-    pub(super) const fn new(ring: &'a Ring) -> Self {
-        Self { ring, next: 0 }
+    pub(super) const fn new(ring: &'a Ring, expect: Expect) -> Self {
+        Self { ring, next: 0, expect }
     }
 
-    #[inline]
+    /// Receives a line.
+    #[inline(always)]
     pub(super) fn receive(&mut self) -> [u64; PAYLOAD] {
-        let size = self.ring.lines.len() as u64;
-        let Line(words) = &self.ring.lines[(self.next & (size - 1)) as usize];
+        self.receive_after(self.expect.rest())
+    }
+
+    /// Receives a line, with so many pauses after each look in vain.
+    #[inline(always)]
+    fn receive_after(&mut self, rest: usize) -> [u64; PAYLOAD] {
+        let words = self.words(self.next);
         self.next += 1;
         // SYNC line: pairs with the Release in `send`.
         while words[PAYLOAD].load(Ordering::Acquire) != self.next {
-            spin_loop();
+            (0..rest).for_each(|_| spin_loop());
         }
         let payload = std::array::from_fn(|i| words[i].load(Ordering::Relaxed));
-        if self.next.is_multiple_of(size / 4) {
+        if self.next & (self.ring.lines.len() as u64 / 4 - 1) == 0 {
             // SYNC ack: pairs with the Acquire in `send`; what was loaded above stays above.
             self.ring.acked.0.store(self.next, Ordering::Release);
         }
         payload
     }
 
-    /// Receives what [`Sender::send_bytes`] sends.
-    #[inline]
-    pub(super) fn receive_bytes(&mut self, into: &mut Vec<u8>) {
-        let [length, ..] = self.receive();
-        into.resize(length as usize, 0);
-        let (full, rest) = into.as_chunks_mut::<BYTES>();
-        for chunk in full {
-            *chunk = to_bytes(self.receive());
+    /// Receives one of so many lines that a message has to come. If it is not there, a later one is waited for instead.
+    #[inline(always)]
+    fn receive_within(&mut self, lines: usize) -> [u64; PAYLOAD] {
+        match self.expect {
+            Expect::Stream(rest) => self.receive_after(rest),
+            Expect::One => {
+                if !self.is_there(self.next) {
+                    // The sender can get as far without an ack.
+                    let ahead = lines.min(AHEAD).min(self.ring.lines.len() / 2) as u64;
+                    while !self.is_there(self.next + ahead - 1) {
+                        spin_loop();
+                    }
+                }
+                self.receive_after(1)
+            }
         }
-        if !rest.is_empty() {
-            let last = to_bytes(self.receive());
-            rest.copy_from_slice(&last[..rest.len()]);
+    }
+
+    #[inline(always)]
+    fn words(&self, position: u64) -> &'a [AtomicU64; WORDS] {
+        let lines = &self.ring.lines;
+        &lines[(position & (lines.len() as u64 - 1)) as usize].0
+    }
+
+    #[inline(always)]
+    fn is_there(&self, position: u64) -> bool {
+        // Relaxed: whoever reads the line looks again.
+        self.words(position)[PAYLOAD].load(Ordering::Relaxed) == position + 1
+    }
+
+    /// Receives what [`Sender::send_bytes`] sends.
+    #[inline(always)]
+    pub(super) fn receive_bytes(&mut self, into: &mut Vec<u8>) {
+        let [length, a, b, c, d, e, f] = self.receive();
+        into.resize(length as usize, 0);
+        let (first, others) = into.split_at_mut((length as usize).min(FIRST));
+        first.copy_from_slice(&to_bytes([a, b, c, d, e, f, 0])[..first.len()]);
+        let mut lines = others.len().div_ceil(BYTES);
+        let (full, tail) = others.as_chunks_mut::<BYTES>();
+        for chunk in full {
+            *chunk = to_bytes(self.receive_within(lines));
+            lines -= 1;
+        }
+        if !tail.is_empty() {
+            let last = to_bytes(self.receive_within(lines));
+            tail.copy_from_slice(&last[..tail.len()]);
         }
     }
 }
 
-#[inline]
+/// Less than a line, with zeros behind it.
+fn padded(bytes: &[u8]) -> [u8; BYTES] {
+    let mut line = [0; BYTES];
+    line[..bytes.len()].copy_from_slice(bytes);
+    line
+}
+
+#[inline(always)]
 fn to_words(bytes: &[u8; BYTES]) -> [u64; PAYLOAD] {
     let (words, _) = bytes.as_chunks::<8>();
     std::array::from_fn(|i| u64::from_ne_bytes(words[i]))
 }
 
-#[inline]
+#[inline(always)]
 fn to_bytes(words: [u64; PAYLOAD]) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     let (chunks, _) = bytes.as_chunks_mut::<8>();
@@ -200,20 +276,22 @@ mod tests {
 
     #[test]
     fn bytes_of_every_length_go_through_a_ring_many_times_over() {
-        let ring = Ring::new(4);
         let message =
             |length: usize| (0..length).map(|i| (i * 7 + length) as u8).collect::<Vec<_>>();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut sender = Sender::new(&ring);
-                (0..300).for_each(|length| sender.send_bytes(&message(length)));
+        for expect in [Expect::One, Expect::Stream(2)] {
+            let ring = Ring::new(4);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut sender = Sender::new(&ring);
+                    (0..300).for_each(|length| sender.send_bytes(&message(length)));
+                });
+                let (mut receiver, mut bytes) = (Receiver::new(&ring, expect), Vec::new());
+                for length in 0..300 {
+                    receiver.receive_bytes(&mut bytes);
+                    assert_eq!(bytes, message(length));
+                }
             });
-            let (mut receiver, mut bytes) = (Receiver::new(&ring), Vec::new());
-            for length in 0..300 {
-                receiver.receive_bytes(&mut bytes);
-                assert_eq!(bytes, message(length));
-            }
-        });
+        }
     }
 
     #[test]

@@ -32,6 +32,12 @@ const BATCHES: u64 = 16;
 /// Where it takes a round trip to learn that a batch is done, batches are this much longer, and fewer.
 const LONGER: u64 = 4;
 
+/// Tries with each number of operations before it is settled.
+const TRIES: usize = 3;
+
+/// What takes so long is tried once.
+const LONG: Duration = Duration::from_millis(200);
+
 /// The most operations in a batch.
 const MAX_BATCH: u64 = 1 << 16;
 
@@ -152,22 +158,30 @@ impl Amount {
 
     /// How many operations are carried out at a time by [`time_whole`](Self::time_whole), in order.
     pub(super) fn runs(self) -> impl Iterator<Item = u64> {
-        let batches = self.batches.div_ceil(LONGER) as usize;
-        iter::once(self.warm.max(1)).chain(iter::repeat_n(self.each * LONGER, batches))
+        let batches = self.batches.div_ceil(LONGER);
+        let runs = iter::repeat_n(self.total() / batches, batches as usize);
+        iter::once(self.warm.max(1)).chain(runs)
     }
 }
 
-/// Finds out how many operations fill `time`, with every kind of operation.
+/// Finds out how many operations fill `time`. A try that was disturbed must not make all batches too short: the fastest of
+/// several counts.
 pub(super) fn calibrate(probe: &mut Probe, time: Duration) -> Result<Amount> {
     let (time, mut each) = (nanoseconds(time), 1);
-    let typical = loop {
-        let typical = probe(Amount { warm: 1, batches: 1, each, singles: 0 })?.typical();
-        if typical * each as f64 >= time / 4.0 || each >= MAX_BATCH {
-            break typical;
+    loop {
+        let (mut fastest, started) = (f64::INFINITY, Instant::now());
+        for attempt in 0..TRIES {
+            if attempt > 0 && started.elapsed() > LONG {
+                break;
+            }
+            let sample = probe(Amount { warm: 1, batches: 1, each, singles: 0 })?;
+            fastest = fastest.min(sample.typical());
+        }
+        if fastest * each as f64 >= time / 4.0 || each >= MAX_BATCH {
+            return Ok(amount(fastest, time));
         }
         each *= 4;
-    };
-    Ok(amount(typical, time))
+    }
 }
 
 fn amount(typical: f64, time: f64) -> Amount {
@@ -434,6 +448,20 @@ mod tests {
     }
 
     #[test]
+    fn a_disturbed_try_does_not_make_batches_short() {
+        let mut runs = 0;
+        let mut probe: Probe = Box::new(move |amount| {
+            runs += 1;
+            amount.time_whole(|count| {
+                let slow = if runs == 1 { 1_000_000 } else { 0 };
+                Ok(Duration::from_nanos(count * 100 + slow))
+            })
+        });
+        let amount = calibrate(&mut probe, Duration::from_millis(1)).expect("nothing fails");
+        assert_eq!(amount.total(), 10_000);
+    }
+
+    #[test]
     fn every_operation_is_carried_out_once() {
         let amount = Amount { warm: 3, batches: 5, each: 2, singles: 7 };
         let mut runs = 0;
@@ -454,7 +482,7 @@ mod tests {
             Ok(Duration::from_nanos(10 * count))
         });
         assert_eq!(whole.expect("nothing failed").batches, [10.0; 2]);
-        assert_eq!(runs, [3, 8, 8]);
+        assert_eq!(runs, [3, 5, 5]);
         assert!(amount.runs().eq(runs));
     }
 
