@@ -50,6 +50,9 @@ const LOOK_AROUND: u32 = 64;
 /// Sources visited between two looks at the clock while spinning.
 const SPINS_PER_LOOK: usize = 32;
 
+/// What a look at a source with a descriptor costs, in looks at polled ones: it is a system call.
+const WARM_VISIT: usize = 16;
+
 /// What a callback gives back.
 pub type Outcome = Result<(), CallbackError>;
 
@@ -100,6 +103,9 @@ struct Inner {
     streak: Cell<u32>,
     /// Where the polled sources are collected that are about to rest; empty otherwise.
     resting: Cell<Vec<Registered>>,
+    /// The source with a descriptor that had work last: before it blocks the waitset looks at it too, as at those that
+    /// are polled. `u64::MAX` is no token.
+    warm: Cell<u64>,
     services: crate::export::Services,
     binds: crate::bind::Pending,
 }
@@ -189,6 +195,7 @@ impl Waitset {
             spin: Cell::new(DEFAULT_SPIN),
             streak: Cell::new(0),
             resting: Cell::default(),
+            warm: Cell::new(u64::MAX),
             services: crate::export::Services::default(),
             binds: crate::bind::Pending::default(),
         }));
@@ -543,6 +550,9 @@ impl Waitset {
         // Its descriptor told of an edge only; until nothing was found there may be more.
         let mut again = Again { waitset: self, token, wanted: true };
         again.wanted = source.turn();
+        if again.wanted {
+            self.0.warm.set(token);
+        }
         again.wanted
     }
 
@@ -604,7 +614,14 @@ impl Waitset {
     fn block(&self, deadline: Option<Instant>) -> Result<(), DispatchError> {
         let something = || !self.0.queues.borrow().pending.is_empty() || self.0.remote.is_pending();
         let polled = self.0.queues.borrow().polled_len();
-        if polled > 0 && self.spin(|| something() || self.find_ready(), polled) {
+        let warm = self.0.warm.replace(u64::MAX);
+        let source = self.0.queues.borrow().source(warm).cloned();
+        if let Some(source) = source {
+            let hit = || source.ready() && self.0.queues.borrow_mut().make_pending(warm).is_some();
+            if self.spin(|| something() || self.find_ready() || hit(), polled + WARM_VISIT) {
+                return Ok(());
+            }
+        } else if polled > 0 && self.spin(|| something() || self.find_ready(), polled) {
             return Ok(());
         }
         let mut resting = self.0.resting.take();
@@ -737,10 +754,10 @@ impl Waitset {
         source: &dyn Source,
         deadline: Option<Instant>,
     ) -> Result<(), DispatchError> {
+        if self.spin(|| source.ready(), if source.is_polled() { 1 } else { WARM_VISIT }) {
+            return Ok(());
+        }
         if source.is_polled() {
-            if self.spin(|| source.ready(), 1) {
-                return Ok(());
-            }
             source.arm();
             barrier();
         }
