@@ -99,7 +99,7 @@ pub(crate) fn run(options: &Options) -> Result {
         rounds: options.rounds.unwrap_or(if options.quick { 15 } else { 200 }),
         budget: match options.rounds {
             Some(_) => Duration::MAX,
-            None => Duration::from_secs(if options.quick { 40 } else { 7 * 60 }),
+            None => Duration::from_secs(if options.quick { 32 } else { 7 * 60 }),
         },
         sample_microseconds: options.sample.unwrap_or(if options.quick { 2000 } else { 6000 }),
         bindings: options.bindings.unwrap_or(if options.quick { 64 } else { 512 }),
