@@ -26,7 +26,7 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Random programs, if the environment does not say how many.
-const PROGRAMS: u64 = 1500;
+const PROGRAMS: u64 = 3000;
 
 fn machine(seed: u64, mood: Mood) -> Model {
     let model = Model::with_mood(seed, mood);
@@ -236,64 +236,212 @@ fn an_end_that_goes_while_doorbells_are_refused_is_missed() {
     }
 }
 
+// ---- a machine that is watched ----------------------------------------------------------------------------------------------
+
+/// What an end does to its machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Op {
+    Store,
+    /// Of this word of this line.
+    Load(usize, usize),
+    /// Of this line.
+    Invalidate(usize),
+    Other,
+}
+
+/// A machine on which `then` runs after each operation, with the value that was loaded, and says what was.
+struct Spied<F> {
+    hardware: ModelEnd,
+    then: F,
+}
+
+impl<F: FnMut(Op, u64) -> u64 + Send> Hardware for Spied<F> {
+    fn lines(&self) -> usize {
+        self.hardware.lines()
+    }
+
+    fn peer_lines(&self) -> usize {
+        self.hardware.peer_lines()
+    }
+
+    fn store(&mut self, line: usize, word: usize, value: u64) {
+        self.hardware.store(line, word, value);
+        (self.then)(Op::Store, 0);
+    }
+
+    fn load(&mut self, line: usize, word: usize) -> u64 {
+        let value = self.hardware.load(line, word);
+        (self.then)(Op::Load(line, word), value)
+    }
+
+    fn write_back(&mut self, line: usize, why: Why) {
+        self.hardware.write_back(line, why);
+        (self.then)(Op::Other, 0);
+    }
+
+    fn invalidate(&mut self, line: usize, why: Why) {
+        self.hardware.invalidate(line, why);
+        (self.then)(Op::Invalidate(line), 0);
+    }
+
+    fn fence_writes(&mut self, why: Why) {
+        self.hardware.fence_writes(why);
+        (self.then)(Op::Other, 0);
+    }
+
+    fn fence_reads(&mut self, why: Why) {
+        self.hardware.fence_reads(why);
+        (self.then)(Op::Other, 0);
+    }
+
+    fn ring(&mut self) -> bool {
+        self.hardware.ring()
+    }
+
+    fn rung(&mut self) -> bool {
+        self.hardware.rung()
+    }
+}
+
+/// A channel over a model, of whose service's end every operation is watched.
+fn connect_spied(
+    model: &Model,
+    lines: usize,
+    then: impl FnMut(Op, u64) -> u64 + Send + 'static,
+) -> (Side, Side) {
+    let [(client_wakes, client_end), (service_wakes, service_end)] = [Wakes::new(), Wakes::new()];
+    let (a, b) = model.connect((lines, &client_end.notifier), (lines, &service_end.notifier));
+    let (client, service) = ends((a, &client_end), (Spied { hardware: b, then }, &service_end));
+    let side = |channel, wakes| Side { channel, wakes, incoming: Incoming::new(LIMITS) };
+    (side(client, client_wakes), side(service, service_wakes))
+}
+
 #[test]
 fn an_idle_end_leaves_the_memory_alone() {
-    let model = machine(1, Mood::LAZY);
-    let [(_, client_end), (_, service_end)] = [Wakes::new(), Wakes::new()];
-    let (a, b) = model.connect((8, &client_end.notifier), (8, &service_end.notifier));
     let touched = Arc::new(Mutex::new(0));
-    let b = Watched { hardware: b, touched: Arc::clone(&touched) };
-    let (_client, mut service) = ends((a, &client_end), (b, &service_end));
+    let count = Arc::clone(&touched);
+    let (_client, mut service) = connect_spied(&machine(1, Mood::LAZY), 8, move |_, value| {
+        *count.lock().unwrap() += 1;
+        value
+    });
     for _ in 0..10 {
-        assert!(!service.ready());
-        assert_eq!(service.recv(&mut Incoming::new(LIMITS)), Ok(Recv::Empty));
+        assert!(!service.channel.ready());
+        assert_eq!(service.channel.recv(&mut service.incoming), Ok(Recv::Empty));
     }
     assert_eq!(*touched.lock().unwrap(), 0);
 }
 
-/// Counts loads, stores and what is done to caches.
-struct Watched {
-    hardware: ModelEnd,
-    touched: Arc<Mutex<usize>>,
-}
-
-impl Watched {
-    fn touch(&mut self) -> &mut ModelEnd {
-        *self.touched.lock().unwrap() += 1;
-        &mut self.hardware
+#[test]
+fn no_word_is_fetched_twice() {
+    // A word that is loaded again, without being dropped in between, is another.
+    let mut loaded = vec![[false; LINE_WORDS]; 64];
+    let fickle = move |op, value: u64| match op {
+        Op::Load(line, word) if core::mem::replace(&mut loaded[line][word], true) => !value,
+        Op::Invalidate(line) => {
+            loaded[line] = [false; LINE_WORDS];
+            value
+        }
+        _ => value,
+    };
+    let (mut client, mut service) = connect_spied(&machine(1, Mood::LAZY), 64, fickle);
+    for round in 0..300_u64 {
+        let words: Vec<u64> = (0..round % 50).map(|word| round << 20 | word).collect();
+        assert_eq!(client.put(&words), Progress::Done);
+        assert!(service.channel.ready() && service.channel.ready());
+        service.expect(&words);
+        assert_eq!(service.put(&words), Progress::Done);
+        client.expect(&words);
     }
 }
 
-impl Hardware for Watched {
-    fn lines(&self) -> usize {
-        self.hardware.lines()
+#[test]
+fn a_line_is_never_seen_in_part() {
+    // Every store gets to memory at once, and the reader looks after each.
+    let nobody = Notifier::new();
+    let mood = Mood { writes_back: 1, ..Mood::LAZY };
+    let (a, b) = machine(1, mood).connect((DATA + 4, &nobody), (DATA + 4, &nobody));
+    let mut reader = Ring::new(b);
+    let seen = Arc::new(Mutex::new(0_u32));
+    let number = Arc::clone(&seen);
+    let then = move |op, value| {
+        if op == Op::Store && reader.has_last_line() {
+            let mut number = number.lock().unwrap();
+            *number += 1;
+            let (_, payload) = reader.take().expect("it is there");
+            assert_eq!(payload, [*number; HALVES]);
+            reader.acknowledge();
+            reader.announce();
+        }
+        value
+    };
+    let mut writer = Ring::new(Spied { hardware: a, then });
+    for number in 1..100 {
+        assert_eq!(writer.room(), Ok(true));
+        writer.publish(&[number; HALVES], Head::new(Kind::Whole, 1, HALVES, 0));
+        writer.announce();
+        assert_eq!(*seen.lock().unwrap(), number);
     }
-    fn peer_lines(&self) -> usize {
-        self.hardware.peer_lines()
-    }
-    fn store(&mut self, line: usize, word: usize, value: u64) {
-        self.touch().store(line, word, value);
-    }
-    fn load(&mut self, line: usize, word: usize) -> u64 {
-        self.touch().load(line, word)
-    }
-    fn write_back(&mut self, line: usize, why: Why) {
-        self.touch().write_back(line, why);
-    }
-    fn invalidate(&mut self, line: usize, why: Why) {
-        self.touch().invalidate(line, why);
-    }
-    fn fence_writes(&mut self, why: Why) {
-        self.touch().fence_writes(why);
-    }
-    fn fence_reads(&mut self, why: Why) {
-        self.touch().fence_reads(why);
-    }
-    fn ring(&mut self) -> bool {
-        self.hardware.ring()
-    }
-    fn rung(&mut self) -> bool {
-        self.hardware.rung()
+}
+
+#[test]
+fn the_last_line_is_found_when_nobody_rings_for_it() {
+    let model = machine(1, Mood::LAZY);
+    let slot: Arc<Mutex<Option<Side>>> = Arc::default();
+    let (client, core) = (Arc::clone(&slot), model.clone());
+    // As soon as the service has looked in vain the client sends, closes, and cannot ring.
+    let then = move |op, value| {
+        if op == Op::Load(DATA + 1, LAST)
+            && let Some(mut client) = client.lock().unwrap().take()
+        {
+            core.mask(Core::Service);
+            while core.ring_for_nobody(Core::Service) {}
+            assert_eq!(client.put(&[2]), Progress::Done);
+            client.channel.close();
+        }
+        value
+    };
+    let (mut client, mut service) = connect_spied(&model, 8, then);
+    assert_eq!(client.put(&[1]), Progress::Done);
+    service.expect(&[1]);
+    *slot.lock().unwrap() = Some(client);
+    service.expect(&[2]);
+    assert_eq!(service.channel.recv(&mut service.incoming), Err(ChannelError::Closed));
+}
+
+/// A peer that rings all the time gets two looks for each thing that there is to know: a line, room, and the end, also of a send.
+#[test]
+fn a_storm_of_doorbells_is_endured() {
+    let model = machine(1, Mood::LAZY);
+    let looks = Arc::new(Mutex::new(0));
+    let (count, storm) = (Arc::clone(&looks), Arc::new(Mutex::new(None::<ModelEnd>)));
+    let ringer = Arc::clone(&storm);
+    let [(_, liar_end), (wakes, end)] = [Wakes::new(), Wakes::new()];
+    let (liar, honest) = model.connect((8, &liar_end.notifier), (8, &end.notifier));
+    let then = move |op, value| {
+        if let Op::Invalidate(_) = op {
+            *count.lock().unwrap() += 1;
+        }
+        if let Some(liar) = &mut *ringer.lock().unwrap() {
+            assert!(liar.ring());
+        }
+        value
+    };
+    let (other, _) = model.connect((8, &liar_end.notifier), (8, &end.notifier));
+    let (_other, channel) = ends((other, &liar_end), (Spied { hardware: honest, then }, &end));
+    *storm.lock().unwrap() = Some(liar);
+    let mut side = Side { channel, wakes, incoming: Incoming::new(LIMITS) };
+    assert_eq!(side.put(&[1; 24]), Progress::Done, "seven lines");
+    assert!(matches!(side.put(&[1]), Progress::Partial(0)));
+    let calls: [fn(&mut Side); 4] = [
+        |side| assert!(!side.channel.ready()),
+        |side| assert!(!side.channel.can_resume()),
+        |side| assert_eq!(side.channel.recv(&mut side.incoming), Ok(Recv::Empty)),
+        |side| assert_eq!(side.put(&[1]), Progress::Partial(0)),
+    ];
+    for call in calls {
+        *looks.lock().unwrap() = 0;
+        call(&mut side);
+        assert!(*looks.lock().unwrap() <= 8, "{} looks", looks.lock().unwrap());
     }
 }
 
@@ -626,68 +774,6 @@ fn scribbles_do_no_harm() {
                 break;
             }
         }
-    }
-}
-
-/// A machine on which a word that is loaded again, without being dropped in between, is another.
-struct Fickle {
-    hardware: ModelEnd,
-    loaded: Vec<[bool; LINE_WORDS]>,
-}
-
-impl Hardware for Fickle {
-    fn lines(&self) -> usize {
-        self.hardware.lines()
-    }
-    fn peer_lines(&self) -> usize {
-        self.hardware.peer_lines()
-    }
-    fn store(&mut self, line: usize, word: usize, value: u64) {
-        self.hardware.store(line, word, value);
-    }
-    fn load(&mut self, line: usize, word: usize) -> u64 {
-        let again = core::mem::replace(&mut self.loaded[line][word], true);
-        let value = self.hardware.load(line, word);
-        if again { !value } else { value }
-    }
-    fn write_back(&mut self, line: usize, why: Why) {
-        self.hardware.write_back(line, why);
-    }
-    fn invalidate(&mut self, line: usize, why: Why) {
-        self.loaded[line] = [false; LINE_WORDS];
-        self.hardware.invalidate(line, why);
-    }
-    fn fence_writes(&mut self, why: Why) {
-        self.hardware.fence_writes(why);
-    }
-    fn fence_reads(&mut self, why: Why) {
-        self.hardware.fence_reads(why);
-    }
-    fn ring(&mut self) -> bool {
-        self.hardware.ring()
-    }
-    fn rung(&mut self) -> bool {
-        self.hardware.rung()
-    }
-}
-
-#[test]
-fn no_word_is_fetched_twice() {
-    let [(_, client_end), (wakes, end)] = [Wakes::new(), Wakes::new()];
-    let model = machine(1, Mood::LAZY);
-    let (a, b) = model.connect((64, &client_end.notifier), (64, &end.notifier));
-    let fickle = Fickle { hardware: b, loaded: vec![[false; LINE_WORDS]; 64] };
-    let (client, service) = ends((a, &client_end), (fickle, &end));
-    let mut client =
-        Side { channel: client, wakes: Wakes::new().0, incoming: Incoming::new(LIMITS) };
-    let mut service = Side { channel: service, wakes, incoming: Incoming::new(LIMITS) };
-    for round in 0..300_u64 {
-        let words: Vec<u64> = (0..round % 50).map(|word| round << 20 | word).collect();
-        assert_eq!(client.put(&words), Progress::Done);
-        assert!(service.channel.ready() && service.channel.ready());
-        service.expect(&words);
-        assert_eq!(service.put(&words), Progress::Done);
-        client.expect(&words);
     }
 }
 

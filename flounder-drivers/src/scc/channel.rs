@@ -135,8 +135,6 @@ impl<H: Hardware> SccChannel<H> {
         if message.cap_count == 0 || !self.caps.are_handed_over() {
             return Ok(true);
         }
-        // The peer can only expect them once it knows of the message.
-        self.ring.announce();
         match self.ring.caps_expected(self.caps.sent()) {
             Err(error) => Err(self.protocol(error)),
             Ok(false) => Ok(false),
@@ -168,8 +166,6 @@ impl<H: Hardware> SccChannel<H> {
             self.take_line(incoming, head, &payload).map_err(|error| self.protocol(error))?;
             if self.ring.owes_ack() {
                 self.ring.acknowledge();
-                // The peer may have no room for the rest of what this end is going to wait for.
-                self.ring.announce();
             }
             if self.rx == Receiving::Idle {
                 return Ok(Recv::Message);

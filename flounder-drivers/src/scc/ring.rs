@@ -158,20 +158,20 @@ impl<H: Hardware> Ring<H> {
     /// # Errors
     /// If the peer claims to have read what was not sent, or less than before.
     pub fn room(&mut self) -> Result<bool, ProtocolError> {
-        while self.tx.next == self.tx.limit {
-            let acked = self.tx.limit.wrapping_sub(self.tx.capacity);
-            // The window is far below 2^32 lines: the low half of the claim says all.
-            let ahead = u64::from(self.theirs.ack.wrapping_sub(acked as u32));
-            if ahead > self.tx.next.wrapping_sub(acked) {
-                let claim = acked.wrapping_add(ahead);
-                return Err(ProtocolError::Position { claim, max: self.tx.next });
-            }
-            self.tx.limit = self.tx.limit.wrapping_add(ahead);
-            if ahead == 0 && !self.fetch_claims() {
-                return Ok(false);
-            }
+        if self.tx.next != self.tx.limit {
+            return Ok(true);
         }
-        Ok(true)
+        self.find_in_claims(|ring| {
+            let acked = ring.tx.limit.wrapping_sub(ring.tx.capacity);
+            // The window is far below 2^32 lines: the low half of the claim says all.
+            let ahead = u64::from(ring.theirs.ack.wrapping_sub(acked as u32));
+            if ahead > ring.tx.next.wrapping_sub(acked) {
+                let claim = acked.wrapping_add(ahead);
+                return Err(ProtocolError::Position { claim, max: ring.tx.next });
+            }
+            ring.tx.limit = ring.tx.limit.wrapping_add(ahead);
+            Ok(ahead > 0)
+        })
     }
 
     /// Writes a line, and zeroes behind its used halves. `announce` has to follow.
@@ -214,24 +214,21 @@ impl<H: Hardware> Ring<H> {
 
     /// Whether there is a line to take.
     pub fn has_line(&mut self) -> bool {
-        while self.rx.found.is_none() {
-            if !core::mem::take(&mut self.rx.unseen) {
-                if !self.listen() {
-                    return false;
-                }
-                continue;
-            }
-            let Place { line, lap, .. } = self.rx.place;
-            // An earlier look in vain, the lap before, or a fetch that nobody asked for may have left an old copy.
-            self.hardware.invalidate(line, Why::LineStale);
-            // The invalidation may end after the load, otherwise.
-            self.hardware.fence_reads(Why::LineDropped);
-            let last = self.hardware.load(line, LAST);
-            if is_of_lap((last >> 32) as u32, lap) {
-                self.rx.found = Some(last);
-            }
-        }
-        true
+        // Twice at most, however often the peer rings. If that is in vain the doorbell was silent, or is since the last look.
+        self.rx.found.is_some() || self.rx.unseen && self.look() || self.listen() && self.look()
+    }
+
+    /// Looks at the memory for the next line.
+    fn look(&mut self) -> bool {
+        self.rx.unseen = false;
+        let Place { line, lap, .. } = self.rx.place;
+        // An earlier look in vain, the lap before, or a fetch that nobody asked for may have left an old copy.
+        self.hardware.invalidate(line, Why::LineStale);
+        // The invalidation may end after the load, otherwise.
+        self.hardware.fence_reads(Why::LineDropped);
+        let last = self.hardware.load(line, LAST);
+        self.rx.found = is_of_lap((last >> 32) as u32, lap).then_some(last);
+        self.rx.found.is_some()
     }
 
     /// As `has_line`, whether the doorbell was rung or not: at the end, the last ring may be owed yet.
@@ -279,18 +276,18 @@ impl<H: Hardware> Ring<H> {
     /// # Errors
     /// If it claims to have seen more than that, or less than before.
     pub fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
-        while self.tx.caps_ready != sent {
-            let ahead = u64::from(self.theirs.expected.wrapping_sub(self.tx.caps_ready as u32));
-            if ahead > sent - self.tx.caps_ready {
-                let claim = self.tx.caps_ready + ahead;
+        if self.tx.caps_ready == sent {
+            return Ok(true);
+        }
+        self.find_in_claims(|ring| {
+            let ahead = u64::from(ring.theirs.expected.wrapping_sub(ring.tx.caps_ready as u32));
+            if ahead > sent - ring.tx.caps_ready {
+                let claim = ring.tx.caps_ready + ahead;
                 return Err(ProtocolError::Position { claim, max: sent });
             }
-            self.tx.caps_ready += ahead;
-            if ahead == 0 && !self.fetch_claims() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+            ring.tx.caps_ready += ahead;
+            Ok(ring.tx.caps_ready == sent)
+        })
     }
 
     /// Tells the peer that the capabilities of our message number `count` with some are with the brokers.
@@ -306,8 +303,8 @@ impl<H: Hardware> Ring<H> {
 
     /// Whether the peer has sent its last line.
     pub fn peer_is_closed(&mut self) -> bool {
-        self.fetch_claims();
-        self.theirs.state & CLOSED != 0
+        // Of this claim nothing is false.
+        self.find_in_claims(|ring| Ok(ring.theirs.state & CLOSED != 0)) == Ok(true)
     }
 
     /// Tells the peer that this end sends nothing any more.
@@ -326,6 +323,23 @@ impl<H: Hardware> Ring<H> {
         // As with a line: nobody else will.
         self.hardware.write_back(CLAIMS, Why::ClaimsWritten);
         self.unannounced = true;
+    }
+
+    /// Whether the peer's claims say something: those that were fetched before, those that there are since, or those for
+    /// which the doorbell rang meanwhile. If not it was silent, or is since the last look, however often the peer rings.
+    fn find_in_claims(
+        &mut self,
+        mut says: impl FnMut(&mut Self) -> Result<bool, ProtocolError>,
+    ) -> Result<bool, ProtocolError> {
+        for _ in 0..2 {
+            if says(self)? {
+                return Ok(true);
+            }
+            if !self.fetch_claims() {
+                return Ok(false);
+            }
+        }
+        says(self)
     }
 
     /// Fetches the peer's claims, if they may have changed; gives whether they may.
