@@ -516,6 +516,46 @@ fn a_bad_frame_ends_its_channel_and_no_other() {
     }
 }
 
+/// Whatever comes out of the FIFO: messages, or an error, and nothing else.
+#[test]
+fn noise_gives_messages_or_an_error() {
+    let mut ends = 0;
+    for seed in 0..3000 {
+        let mut random = Random(seed);
+        let board = Board::new();
+        let (mut client, mut service) = connect(&board, A, B, 0);
+        assert_eq!(send(&mut *service, &[1, 2, 3], 0), Ok(Progress::Done));
+        // The other core itself, past its kernel.
+        let mut port = board.fabric().port(A);
+        let mut incoming = Incoming::new(LIMITS);
+        for _ in 0..20 {
+            let length = random.below(63) + 1;
+            let mut message: Vec<u32> = (0..length).map(|_| random.below(1 << 32) as u32).collect();
+            // Near enough to what is right to get far.
+            message[0] =
+                kernel_header([0, 0, 0, 1, 8][random.below(5)], [0, 0, 0, 1][random.below(4)]);
+            if let Some(head) = message.get_mut(1) {
+                let kind = [Kind::Whole, Kind::First, Kind::Next, Kind::Control][random.below(4)];
+                *head = Head::new(kind, random.below(4) as u16, 0).raw();
+            }
+            if let Some(length) = message.get_mut(2) {
+                *length >>= [0, 20, 28][random.below(3)];
+            }
+            port.send(B, &message).unwrap();
+            service.ready();
+            let received = service.recv(&mut incoming);
+            client.ready();
+            if let Err(error) = received {
+                assert!(matches!(error, ChannelError::Protocol(_) | ChannelError::Closed));
+                assert_eq!(service.recv(&mut incoming), Err(error));
+                ends += 1;
+                break;
+            }
+        }
+    }
+    assert!(ends > 2000, "{ends}: the noise is not bad enough");
+}
+
 /// Who sends past its window fills no more memory than that.
 #[test]
 fn a_window_is_not_overrun() {
