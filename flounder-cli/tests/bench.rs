@@ -62,7 +62,7 @@ fn every_driver_is_measured_and_compared_with_its_limits() {
     let folder = folder();
     // Of the sizes only the smallest: some drivers are models of hardware, and slow.
     let works =
-        ["8 B", "polled", "rpc", "wake-up", "paced", "capability", "bind", "memory", "limit"];
+        ["8 B", "blocking", "rpc", "wake-up", "paced", "capability", "bind", "memory", "limit"];
     let mut args = vec!["--json"];
     args.extend(works.iter().flat_map(|work| ["--only", work]));
     let output = bench(folder.path(), &args);

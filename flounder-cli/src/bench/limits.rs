@@ -52,12 +52,12 @@ pub(super) enum Limit {
     Futex,
     /// As that, with an eventfd.
     Eventfd,
-    /// So many bytes through a socket and back; both sides block.
+    /// So many bytes through a socket and back, polled.
     Seqpacket(usize),
     /// So many bytes through a socket, again and again, polled.
     SeqpacketStream(usize),
-    /// Eight bytes through a socket and back, polled.
-    SeqpacketPolled,
+    /// Eight bytes through a socket and back; both sides block.
+    SeqpacketBlocking,
     /// Eight bytes through a socket and back; both sides sleep before each.
     SeqpacketWake,
     /// A descriptor through a socket and back, polled.
@@ -74,7 +74,7 @@ impl Limit {
         Self::Futex,
         Self::Eventfd,
         Self::Seqpacket(8),
-        Self::SeqpacketPolled,
+        Self::SeqpacketBlocking,
         Self::SeqpacketWake,
     ];
 
@@ -91,13 +91,13 @@ impl Limit {
             ("lmp", Work::RoundTrip(size)) => Self::Seqpacket(size),
             ("lmp", Work::Rpc) => Self::Seqpacket(8),
             ("lmp", Work::Stream(size)) => Self::SeqpacketStream(size),
-            ("lmp", Work::Polled) => Self::SeqpacketPolled,
+            ("lmp", Work::Blocking) => Self::SeqpacketBlocking,
             ("lmp", Work::Wake | Work::Paced) => Self::SeqpacketWake,
-            (_, Work::RoundTrip(8 | 56) | Work::Polled | Work::Rpc) => Self::Line,
+            (_, Work::RoundTrip(8 | 56) | Work::Rpc) => Self::Line,
             (_, Work::RoundTrip(size)) => Self::Fragments(size),
             (_, Work::Stream(8 | 56)) => Self::Ring,
             (_, Work::Stream(size)) => Self::FragmentStream(size),
-            (_, Work::Wake | Work::Paced) => Self::Eventfd,
+            (_, Work::Wake | Work::Paced | Work::Blocking) => Self::Eventfd,
             (_, Work::Cap) => Self::SeqpacketDescriptor,
         })
     }
@@ -124,13 +124,13 @@ impl Limit {
             Self::Futex => Box::new(move |amount| futex_ping_pong(core, amount)),
             Self::Eventfd => Box::new(move |amount| eventfd_ping_pong(core, amount)),
             Self::Seqpacket(size) => {
-                Box::new(move |amount| seqpacket(core, size, Waiting::Blocks, amount))
+                Box::new(move |amount| seqpacket(core, size, Waiting::Polls, amount))
             }
             Self::SeqpacketStream(size) => {
                 Box::new(move |amount| seqpacket_stream(core, size, amount))
             }
-            Self::SeqpacketPolled => {
-                Box::new(move |amount| seqpacket(core, 8, Waiting::Polls, amount))
+            Self::SeqpacketBlocking => {
+                Box::new(move |amount| seqpacket(core, 8, Waiting::Blocks, amount))
             }
             Self::SeqpacketWake => {
                 Box::new(move |amount| seqpacket(core, 8, Waiting::Sleeps, amount))
@@ -150,9 +150,9 @@ impl fmt::Display for Limit {
             Self::Memcpy(size) => ("memcpy", Some(size)),
             Self::Futex => ("futex wake-up", None),
             Self::Eventfd => ("eventfd wake-up", None),
-            Self::Seqpacket(size) => ("raw seqpacket", Some(size)),
+            Self::Seqpacket(size) => ("raw seqpacket, polled", Some(size)),
             Self::SeqpacketStream(size) => ("raw seqpacket, one way", Some(size)),
-            Self::SeqpacketPolled => ("raw seqpacket, polled", None),
+            Self::SeqpacketBlocking => ("raw seqpacket, blocking", None),
             Self::SeqpacketWake => ("raw seqpacket, wake-up", None),
             Self::SeqpacketDescriptor => ("raw seqpacket, descriptor", None),
         };

@@ -42,8 +42,6 @@ flounder! {
         rpc next(in uint64 n, out uint64 next);
         /// Sets how long the service polls before it blocks.
         rpc spin(in uint64 nanoseconds);
-        /// Has the service poll without end, or no longer.
-        rpc poll(in bool on);
         /// Processor time that the service's thread has used, in nanoseconds.
         rpc processor(out uint64 nanoseconds);
         /// What the service's process holds.
@@ -90,13 +88,11 @@ struct Seen {
 struct Party {
     seen: Rc<Seen>,
     pattern: Rc<[u8]>,
-    /// Whether the thread polls.
-    polls: Rc<Cell<bool>>,
 }
 
 impl Party {
-    const fn new(seen: Rc<Seen>, pattern: Rc<[u8]>, polls: Rc<Cell<bool>>) -> Self {
-        Self { seen, pattern, polls }
+    const fn new(seen: Rc<Seen>, pattern: Rc<[u8]>) -> Self {
+        Self { seen, pattern }
     }
 
     #[inline]
@@ -188,11 +184,6 @@ impl bench::Rx for Party {
         reply.send();
     }
 
-    fn poll(&mut self, _b: &bench::Binding, on: bool, reply: bench::PollReply) {
-        self.polls.set(on);
-        reply.send();
-    }
-
     fn processor(&mut self, _b: &bench::Binding, reply: bench::ProcessorReply) {
         reply.send(processor_time().as_nanos() as u64);
     }
@@ -213,20 +204,17 @@ impl bench::Rx for Party {
 pub(super) struct Service {
     ws: Waitset,
     iref: Iref,
-    polls: Rc<Cell<bool>>,
 }
 
 impl Service {
     /// Exports it.
     pub(super) fn export(ws: Waitset) -> Result<Self> {
-        let polls = Rc::new(Cell::new(false));
         // Idle clients have no use for a pattern each.
-        let (theirs, pattern) = (Rc::clone(&polls), pattern());
-        let export = bench::export(&ws, move |_peer| {
-            Ok(Party::new(Rc::default(), Rc::clone(&pattern), Rc::clone(&theirs)))
-        });
+        let pattern = pattern();
+        let export =
+            bench::export(&ws, move |_peer| Ok(Party::new(Rc::default(), Rc::clone(&pattern))));
         let iref = export.start()?.iref();
-        Ok(Self { ws, iref, polls })
+        Ok(Self { ws, iref })
     }
 
     pub(super) const fn iref(&self) -> Iref {
@@ -236,11 +224,7 @@ impl Service {
     /// Serves until `done`, which is asked after each event.
     pub(super) fn run(&self, done: impl Fn() -> bool) -> Result {
         while !done() {
-            if self.polls.get() {
-                self.ws.try_dispatch()?;
-            } else {
-                self.ws.dispatch()?;
-            }
+            self.ws.dispatch()?;
         }
         Ok(())
     }
@@ -255,7 +239,6 @@ pub(super) struct Client {
     seen: Rc<Seen>,
     data: Rc<[u8]>,
     driver: &'static str,
-    polls: Rc<Cell<bool>>,
 }
 
 impl Client {
@@ -267,7 +250,7 @@ impl Client {
         buffer: usize,
     ) -> Result<Option<Self>> {
         let (seen, data) = (Rc::<Seen>::default(), pattern());
-        let party = Party::new(Rc::clone(&seen), Rc::clone(&data), Rc::default());
+        let party = Party::new(Rc::clone(&seen), Rc::clone(&data));
         let binding = match bench::bind(iref, &ws, party).driver(driver).buffer(buffer).wait() {
             Ok(binding) => binding,
             Err(BindError::Drivers(errors))
@@ -280,8 +263,7 @@ impl Client {
         if binding.driver() != driver {
             return Err(format!("asked for {driver}, got {}", binding.driver()).into());
         }
-        let polls = Rc::default();
-        Ok(Some(Self { ws, iref, binding, seen, data, driver, polls }))
+        Ok(Some(Self { ws, iref, binding, seen, data, driver }))
     }
 
     /// Binds once more, to hold and not to use.
@@ -313,7 +295,7 @@ impl Client {
                 let data = &client.data[..size];
                 client.stream(amount, |b, _| b.tx_count_bytes(data).map(drop))
             }),
-            Work::Polled => Box::new(move |amount| client.polled(amount)),
+            Work::Blocking => Box::new(move |amount| client.blocking(amount)),
             Work::Rpc => Box::new(move |amount| client.calls(amount)),
             Work::Bind => Box::new(move |amount| client.binds(amount)),
             Work::Wake => Box::new(move |amount| client.wake_ups(amount)),
@@ -324,7 +306,7 @@ impl Client {
 
     /// One more end, with next to nothing of its own.
     fn party(&self) -> Party {
-        Party::new(Rc::clone(&self.seen), Rc::clone(&self.data), Rc::default())
+        Party::new(Rc::clone(&self.seen), Rc::clone(&self.data))
     }
 
     fn rpc(&self) -> bench::RpcClient {
@@ -349,11 +331,7 @@ impl Client {
         self.seen.count.set(first);
         self.send(attempt)?;
         while self.seen.count.get() == first {
-            if self.polls.get() {
-                self.ws.try_dispatch()?;
-            } else {
-                self.ws.dispatch()?;
-            }
+            self.ws.dispatch()?;
             if self.seen.ended.borrow().is_some() {
                 return Err(self.why("the binding has ended".into()));
             }
@@ -454,28 +432,30 @@ impl Client {
         })
     }
 
-    /// Both sides poll, and neither ever blocks.
-    fn polled(&self, amount: Amount) -> Result<Sample> {
-        self.rpc().poll(true)?;
-        self.polls.set(true);
-        let sample = self.round_trip_number(amount);
-        self.polls.set(false);
-        self.rpc().poll(false)?;
+    /// Neither side polls before it blocks.
+    fn blocking(&self, amount: Amount) -> Result<Sample> {
+        self.without_spinning(|| self.round_trip_number(amount))
+    }
+
+    /// Measures with both sides blocking as soon as there is nothing to do.
+    fn without_spinning(&self, measure: impl FnOnce() -> Result<Sample>) -> Result<Sample> {
+        self.rpc().spin(0)?;
+        self.ws.set_spin(Duration::ZERO);
+        let sample = measure();
+        self.ws.set_spin(DEFAULT_SPIN);
+        self.rpc().spin(DEFAULT_SPIN.as_nanos() as u64)?;
         sample
     }
 
     /// Neither side polls, and each message finds its receiver asleep.
     fn wake_ups(&self, amount: Amount) -> Result<Sample> {
-        self.rpc().spin(0)?;
-        self.ws.set_spin(Duration::ZERO);
         let mut n = 0;
-        let sample = amount.time_asleep(|| {
+        let ping = || {
             n += 1;
             self.there_and_back(1, || self.binding.tx_ping(n).map(drop))
-        });
-        self.ws.set_spin(DEFAULT_SPIN);
-        self.rpc().spin(DEFAULT_SPIN.as_nanos() as u64)?;
-        self.check(sample?)
+        };
+        let sample = self.without_spinning(|| amount.time_asleep(ping))?;
+        self.check(sample)
     }
 
     /// A message now and then, with the default settings; the client dispatches in the pauses, as a program would.
@@ -588,7 +568,7 @@ mod tests {
 
     #[test]
     fn bytes_that_were_changed_on_their_way_are_seen() {
-        let party = Party::new(Rc::default(), pattern(), Rc::default());
+        let party = Party::new(Rc::default(), pattern());
         party.saw_bytes(&pattern()[..100]);
         assert_eq!((party.seen.wrong.get(), party.seen.count.get()), (0, 1));
         party.seen.count.set(0);

@@ -9,8 +9,8 @@ pub(super) enum Work {
     RoundTrip(usize),
     /// So many bytes one way, again and again.
     Stream(usize),
-    /// Eight bytes there and back; neither side ever blocks.
-    Polled,
+    /// Eight bytes there and back; neither side polls before it blocks.
+    Blocking,
     /// A call by a client that blocks.
     Rpc,
     /// A bind to a service whose reference is known.
@@ -32,7 +32,7 @@ impl Work {
         Self::RoundTrip(1 << 10),
         Self::RoundTrip(64 << 10),
         Self::RoundTrip(1 << 20),
-        Self::Polled,
+        Self::Blocking,
         Self::Rpc,
         Self::Stream(8),
         Self::Stream(56),
@@ -46,9 +46,9 @@ impl Work {
         Self::Bind,
     ];
 
-    /// Whether two threads are needed: nobody wakes or polls itself.
+    /// Whether two threads are needed: nobody wakes itself.
     pub(super) const fn needs_two_threads(self) -> bool {
-        matches!(self, Self::Wake | Self::Paced | Self::Polled)
+        matches!(self, Self::Wake | Self::Paced | Self::Blocking)
     }
 
     /// What it is called without its size.
@@ -56,7 +56,7 @@ impl Work {
         match self {
             Self::RoundTrip(_) => "round trip",
             Self::Stream(_) => "one way",
-            Self::Polled => "round trip, polled",
+            Self::Blocking => "round trip, blocking",
             Self::Rpc => "rpc",
             Self::Bind => "bind",
             Self::Wake => "wake-up",
