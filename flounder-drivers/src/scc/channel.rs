@@ -166,6 +166,8 @@ impl<H: Hardware> SccChannel<H> {
             self.take_line(incoming, head, &payload).map_err(|error| self.protocol(error))?;
             if self.ring.owes_ack() {
                 self.ring.acknowledge();
+                // The peer may wait for room: it goes on while this end reads on.
+                self.ring.announce();
             }
             if self.rx == Receiving::Idle {
                 return Ok(Recv::Message);
