@@ -1,6 +1,6 @@
 //! Documentation of generated items, and how declarations look in it.
 
-use flounder_idl::model::{Arg, Builtin, Interface, Message, Ty, TypeDef};
+use flounder_idl::model::{Arg, Interface, Message, Ty, TypeDef};
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -84,31 +84,8 @@ pub(crate) fn argument_type(arg: &Arg, types: &[TypeDef]) -> String {
 
 fn type_name(ty: Ty, types: &[TypeDef]) -> &str {
     match ty {
-        Ty::Builtin(builtin) => builtin_name(builtin),
+        Ty::Builtin(builtin) => builtin.name(),
         Ty::String { .. } => "string",
         Ty::Named(id) => &types[id.0].name.idl,
-    }
-}
-
-fn builtin_name(builtin: Builtin) -> &'static str {
-    match builtin {
-        Builtin::Bool => "bool",
-        Builtin::Char => "char",
-        Builtin::I8 => "int8",
-        Builtin::I16 => "int16",
-        Builtin::I32 => "int32",
-        Builtin::I64 => "int64",
-        Builtin::U8 => "uint8",
-        Builtin::U16 => "uint16",
-        Builtin::U32 => "uint32",
-        Builtin::U64 => "uint64",
-        Builtin::Isize => "intptr",
-        Builtin::Usize => "uintptr",
-        Builtin::F32 => "float",
-        Builtin::F64 => "double",
-        Builtin::Iref => "iref",
-        Builtin::Errval => "errval",
-        Builtin::Cap => "cap",
-        Builtin::GiveAwayCap => "give_away_cap",
     }
 }

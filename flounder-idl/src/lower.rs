@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 use crate::ast::{self, Direction, Word};
 use crate::check::Checked;
 use crate::model::{
-    Annotation, AnnotationValue, Arg, Builtin, DynArray, Interface, Message, Name, Role, Rpc, Ty,
-    TypeDef, TypeId, TypeKind, Unit,
+    Annotation, AnnotationValue, Arg, DynArray, Interface, Message, Name, Role, Rpc, Ty, TypeDef,
+    TypeId, TypeKind, Unit,
 };
 use crate::{names, resolve};
 
@@ -186,7 +186,7 @@ impl Form<'_> {
     fn ty(&mut self, ty: Ty) {
         let types = self.types;
         let id = match ty {
-            Ty::Builtin(builtin) => return self.text.push_str(builtin_name(builtin)),
+            Ty::Builtin(builtin) => return self.text.push_str(builtin.name()),
             Ty::String { max } => return self.add(format_args!("string[{max}]")),
             Ty::Named(id) => id,
         };
@@ -225,28 +225,5 @@ impl Form<'_> {
     fn add(&mut self, text: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = self.text.write_fmt(text);
-    }
-}
-
-fn builtin_name(builtin: Builtin) -> &'static str {
-    match builtin {
-        Builtin::Bool => "bool",
-        Builtin::Char => "char",
-        Builtin::I8 => "int8",
-        Builtin::I16 => "int16",
-        Builtin::I32 => "int32",
-        Builtin::I64 => "int64",
-        Builtin::U8 => "uint8",
-        Builtin::U16 => "uint16",
-        Builtin::U32 => "uint32",
-        Builtin::U64 => "uint64",
-        Builtin::Isize => "intptr",
-        Builtin::Usize => "uintptr",
-        Builtin::F32 => "float",
-        Builtin::F64 => "double",
-        Builtin::Iref => "iref",
-        Builtin::Errval => "errval",
-        Builtin::Cap => "cap",
-        Builtin::GiveAwayCap => "give_away_cap",
     }
 }

@@ -207,6 +207,33 @@ pub enum Builtin {
     GiveAwayCap,
 }
 
+impl Builtin {
+    /// As canonical forms and documentation spell it: one of the type's names in the language.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Char => "char",
+            Self::I8 => "int8",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::U8 => "uint8",
+            Self::U16 => "uint16",
+            Self::U32 => "uint32",
+            Self::U64 => "uint64",
+            Self::Isize => "intptr",
+            Self::Usize => "uintptr",
+            Self::F32 => "float",
+            Self::F64 => "double",
+            Self::Iref => "iref",
+            Self::Errval => "errval",
+            Self::Cap => "cap",
+            Self::GiveAwayCap => "give_away_cap",
+        }
+    }
+}
+
 /// A message on the wire.
 #[derive(Debug, Clone)]
 pub struct Message {
