@@ -5,7 +5,7 @@ mod support;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
-use support::{Actor, Cast};
+use support::{Actor, Cast, DRIVERS};
 
 #[test]
 fn actor() {
@@ -26,7 +26,7 @@ fn pair(cast: &Cast, driver: &str) -> (Actor, Actor) {
 
 #[test]
 fn capabilities_go_both_ways_over_each_driver() {
-    for driver in ["lmp", "ump"] {
+    for driver in DRIVERS {
         let cast = Cast::new();
         let (_server, mut client) = pair(&cast, driver);
         for (number, path) in ["/dev/null", "/", "/proc/self/status"].into_iter().enumerate() {
@@ -45,7 +45,7 @@ fn capabilities_go_both_ways_over_each_driver() {
 
 #[test]
 fn a_hundred_capabilities_leave_no_descriptor() {
-    for driver in ["lmp", "ump"] {
+    for driver in DRIVERS {
         let cast = Cast::new();
         let (mut server, mut client) = pair(&cast, driver);
         let give = |client: &mut Actor, number: u32| {
@@ -106,7 +106,7 @@ fn a_rule_of_the_receiver_reaches_both_ends() {
 
 #[test]
 fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
-    for driver in ["lmp", "ump"] {
+    for driver in DRIVERS {
         let cast = Cast::new();
         let (mut server, mut client) = pair(&cast, driver);
         server.must("hoard 0");
@@ -124,7 +124,7 @@ fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
 
 #[test]
 fn a_sender_without_descriptors_is_told_at_once() {
-    for driver in ["lmp", "ump"] {
+    for driver in DRIVERS {
         let cast = Cast::new();
         let (_server, mut client) = pair(&cast, driver);
         // One to open what is to be sent; none for its copy.

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 use support::stranger::protocol::{intermon, monitor};
 use support::stranger::{Stranger, connect};
-use support::{Actor, Cast};
+use support::{Actor, Cast, DRIVERS};
 
 #[test]
 fn actor() {
@@ -74,7 +74,7 @@ fn trio(cast: &Cast) -> (Actor, Actor, Actor) {
 
 #[test]
 fn bindings_do_not_notice_that_the_root_is_killed() {
-    for driver in ["lmp", "ump"] {
+    for driver in DRIVERS {
         let cast = Cast::new();
         let (mut root, _server, mut client) = trio(&cast);
         client.must(&format!("bind {driver} echo"));

@@ -21,6 +21,9 @@ use tempfile::TempDir;
 /// The longest that anything may take before its test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The drivers that reach other processes.
+pub const DRIVERS: [&str; 4] = ["lmp", "ump", "scc", "beehive"];
+
 /// Marks what an actor says, among what the test harness prints.
 const MARK: &str = "@ ";
 /// Marks what it was not asked.
