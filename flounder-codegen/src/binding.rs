@@ -76,7 +76,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let names: Vec<_> = given.iter().map(|value| value.name()).map(|name| quote!(#name)).collect();
     let given_value = one_or_tuple(&names);
     let fail = |refusal: &Refusal<'_>| {
-        let error = tx_error(refusal, wire);
+        let error = tx_error(refusal, wire, &quote!(self.0));
         let error = if given.is_empty() {
             error
         } else {
@@ -118,12 +118,16 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
 const TX_ERRORS: &str = "If the binding is busy with another message or has ended, or a value is over its maximum. \
                          Nothing is sent then.";
 
-/// The `TxError` of a refusal whose cause is in `__error`.
-pub(crate) fn tx_error(refusal: &Refusal<'_>, wire: &Wire<'_>) -> TokenStream {
+/// The `TxError` of a refusal whose cause is in `__error`, on this endpoint.
+pub(crate) fn tx_error(
+    refusal: &Refusal<'_>,
+    wire: &Wire<'_>,
+    endpoint: &TokenStream,
+) -> TokenStream {
     let rt = wire.rt();
     match refusal {
         Refusal::TooLong(name) => quote!(#rt::TxError::too_long(#name, __error)),
-        Refusal::Caps => quote!(#rt::TxError::cap_copy(__error)),
+        Refusal::Caps => quote!(#endpoint.cap_copy(__error)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The `INTERFACE` constant: what a module tells about its interface, and the layouts of its messages.
 
-use flounder_idl::model::{AnnotationValue, Interface};
+use flounder_idl::model::{AnnotationValue, Interface, Role};
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
 
@@ -59,6 +59,12 @@ fn info(i: usize, wire: &Wire<'_>, interface: &Interface) -> TokenStream {
     let (rt, message) = (wire.rt(), wire.message);
     let (number, name) = (message.number, &message.name.idl);
     let index = Literal::usize_unsuffixed(i);
+    let record = &wire.record;
+    let kind = match message.role {
+        Role::Message | Role::Call | Role::Response => quote!(#rt::MessageKind::Message),
+        Role::RpcCall(_) => quote!(#rt::MessageKind::RpcCall { at: #record.at[0] }),
+        Role::RpcResponse(_) => quote!(#rt::MessageKind::RpcResponse { at: #record.at[0] }),
+    };
     let args = message.args.iter().map(|arg| {
         let (name, ty) = (&arg.name.idl, docs::argument_type(arg, &interface.types));
         quote!(#rt::ArgInfo { name: #name, ty: #ty })
@@ -82,6 +88,7 @@ fn info(i: usize, wire: &Wire<'_>, interface: &Interface) -> TokenStream {
         #rt::MessageInfo {
             number: #number,
             name: #name,
+            kind: #kind,
             args: &[#(#args),*],
             annotations: &[#(#annotations),*],
             fingerprint: __DIGESTS[#index],

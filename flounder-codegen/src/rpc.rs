@@ -123,11 +123,11 @@ impl<'m, 'a> Call<'m, 'a> {
         ));
         let id = quote!(__id);
         let fail = |refusal: &Refusal<'_>| {
-            let error = tx_error(refusal, self.call);
+            let error = tx_error(refusal, self.call, &quote!(self.0.0));
             quote!(return #rt::core::result::Result::Err(#rt::core::convert::From::from(#error));)
         };
         let fail_async = |refusal: &Refusal<'_>| {
-            let error = tx_error(refusal, self.call);
+            let error = tx_error(refusal, self.call, &quote!(self.0.0));
             quote!(return #rt::Call::failed(#rt::core::convert::From::from(#error));)
         };
         let marshal = self.call.marshal(Some(&id), &fail);

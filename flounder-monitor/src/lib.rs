@@ -26,7 +26,6 @@
 #![deny(unsafe_code)]
 
 pub mod nameservice;
-pub mod policy;
 
 mod broker;
 mod death;
@@ -46,6 +45,7 @@ mod sys;
 mod wait;
 
 use flounder_rt::Iref;
+pub use flounder_rt::policy;
 
 pub use broker::{MonitorBroker, broker};
 pub use error::{DirProblem, MonitorError};

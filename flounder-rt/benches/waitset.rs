@@ -14,7 +14,7 @@ use flounder_rt::binding::{Deliver, Endpoint, Received};
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, Readiness, Recv,
 };
-use flounder_rt::interface::MessageInfo;
+use flounder_rt::interface::{MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Interface, SharedWaitset, Waitset};
 
@@ -242,6 +242,7 @@ const INTERFACE: &Interface = &Interface {
     messages: &[MessageInfo {
         number: 1,
         name: "value",
+        kind: MessageKind::Message,
         args: &[],
         annotations: &[],
         fingerprint: 1,

@@ -6,7 +6,8 @@
 //! # Contract of `Channel`
 //! 1. *Prefix.* The receiver gets the messages whose `send` returned [`Progress::Done`] exactly once, whole and in order;
 //!    of the others, at most a prefix of the sending order follows them.
-//! 2. *Whole.* A message is handed out with all its words and all its capabilities, or not at all.
+//! 2. *Whole.* A message is handed out with all its words and all its capabilities, or not at all. If its capabilities are
+//!    lost, `recv` says so once in its place ([`ChannelError::Caps`]).
 //! 3. *Never blocks.* `send` and `recv` return at once, call no user code and take no unbounded time.
 //! 4. *Partial sends.* [`Progress::Partial`] says how many words were taken. The binding calls `send` again with the same
 //!    message and that count until `Done`; it sends nothing else in between. Capabilities are taken out of
@@ -183,7 +184,8 @@ pub enum ChannelError {
     PeerDied,
     /// The peer did what no correct peer does.
     Protocol(ProtocolError),
-    /// Capabilities of the message in hand were refused; the message is lost, the channel goes on.
+    /// Capabilities of the message in hand were refused; the message is lost, the channel goes on. From `recv`, its number
+    /// and the words of it that came are in the [`Incoming`], and the binding tells the peer.
     Caps(CapRefusal),
     /// A system call failed.
     Os(i32),
@@ -302,7 +304,7 @@ pub trait Link: Send + Sync {
     /// Has the brokers carry capabilities to the end of `connection` in the other process, as number `sequence`.
     ///
     /// # Errors
-    /// If the link has ended, or a rule refuses the capabilities, which are then dropped.
+    /// If the link has ended; the capabilities are dropped.
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal>;
 
     /// Where capabilities for this end of `connection` are put when they arrive. Forgotten when the inbox is dropped.

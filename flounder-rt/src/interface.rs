@@ -25,12 +25,31 @@ pub struct MessageInfo {
     pub number: u16,
     /// Its name.
     pub name: &'static str,
+    /// What it is.
+    pub kind: MessageKind,
     /// Its arguments.
     pub args: &'static [ArgInfo],
     /// Its annotations.
     pub annotations: &'static [AnnotationInfo],
     /// Digest of its canonical form.
     pub fingerprint: u128,
+}
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// A message that stands alone.
+    Message,
+    /// The call of an rpc.
+    RpcCall {
+        /// Where its words have the number of the call, in bytes.
+        at: usize,
+    },
+    /// The response of an rpc.
+    RpcResponse {
+        /// Where its words have the number of the call, in bytes.
+        at: usize,
+    },
 }
 
 /// An argument of a message.
@@ -73,15 +92,18 @@ impl Interface {
         digest
     }
 
+    /// Message `number`, if the interface has it.
+    #[must_use]
+    pub fn message(&self, number: u16) -> Option<&'static MessageInfo> {
+        self.messages.get(usize::from(number).checked_sub(1)?)
+    }
+
     /// The name of message `number`.
     #[must_use]
     pub fn message_name(&self, number: u16) -> &'static str {
         match number {
             crate::channel::RUNTIME_MESSAGE => "(runtime)",
-            _ => self
-                .messages
-                .get(usize::from(number) - 1)
-                .map_or("(unknown)", |message| message.name),
+            _ => self.message(number).map_or("(unknown)", |message| message.name),
         }
     }
 

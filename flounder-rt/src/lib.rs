@@ -18,6 +18,7 @@ pub mod interface;
 pub mod iref;
 pub mod notify;
 pub mod peer;
+pub mod policy;
 mod sync;
 pub mod waitset;
 pub mod wire;

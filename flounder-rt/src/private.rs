@@ -13,7 +13,9 @@ pub use crate::binding::{
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, MessageLimit};
 pub use crate::export::{Broker, Export, Refusal};
-pub use crate::interface::{AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo};
+pub use crate::interface::{
+    AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
+};
 pub use crate::iref::{Errval, Iref};
 pub use crate::peer::Peer;
 pub use crate::waitset::Waitset;

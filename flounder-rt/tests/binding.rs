@@ -333,7 +333,7 @@ fn capabilities_that_the_channel_took_and_lost_are_told_to_the_error_handler() {
     assert_eq!(*pair.client_seen.borrow(), [Seen::Error(BindingError::CapsRefused(refusal))]);
     pair.note(2).expect("the binding goes on");
     pair.settle();
-    assert_eq!(pair.log(), [Seen::Note(2)]);
+    assert_eq!(pair.log(), [Seen::Error(BindingError::CapsRefused(refusal)), Seen::Note(2)]);
 }
 
 #[test]

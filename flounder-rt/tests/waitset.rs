@@ -18,7 +18,7 @@ use flounder_rt::binding::{Deliver, Endpoint, Received};
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, Readiness, Recv,
 };
-use flounder_rt::interface::MessageInfo;
+use flounder_rt::interface::{MessageInfo, MessageKind};
 use flounder_rt::notify::Notifier;
 use flounder_rt::peer::Peer;
 use flounder_rt::waitset::{ChannelState, EventChannel, EventError, Interest, Watched};
@@ -130,6 +130,7 @@ const INTERFACE: &Interface = &Interface {
     messages: &[MessageInfo {
         number: 1,
         name: "value",
+        kind: MessageKind::Message,
         args: &[],
         annotations: &[],
         fingerprint: 1,

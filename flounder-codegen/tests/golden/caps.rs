@@ -232,6 +232,7 @@ pub mod caps {
             __rt::MessageInfo {
                 number: 1u16,
                 name: "copied",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "a",
@@ -248,6 +249,7 @@ pub mod caps {
             __rt::MessageInfo {
                 number: 2u16,
                 name: "moved",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "a",
@@ -260,6 +262,7 @@ pub mod caps {
             __rt::MessageInfo {
                 number: 3u16,
                 name: "mixed",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "a",
@@ -288,6 +291,7 @@ pub mod caps {
             __rt::MessageInfo {
                 number: 4u16,
                 name: "given",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "g",
@@ -300,6 +304,9 @@ pub mod caps {
             __rt::MessageInfo {
                 number: 5u16,
                 name: "exchange_call",
+                kind: __rt::MessageKind::RpcCall {
+                    at: __REC_5.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "a",
@@ -316,6 +323,9 @@ pub mod caps {
             __rt::MessageInfo {
                 number: 6u16,
                 name: "exchange_response",
+                kind: __rt::MessageKind::RpcResponse {
+                    at: __REC_6.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "c",
@@ -417,13 +427,13 @@ pub mod caps {
                 a,
                 &mut __caps,
             ) {
-                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
             }
             if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
                 b,
                 &mut __caps,
             ) {
-                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
             }
             self.0.send_caps(1, &__words, &[], &mut __caps)
         }
@@ -483,7 +493,7 @@ pub mod caps {
                 &mut __caps,
             ) {
                 return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: __rt::TxError::cap_copy(__error),
+                    error: self.0.cap_copy(__error),
                     given: (b, d),
                 });
             }
@@ -493,7 +503,7 @@ pub mod caps {
                 &mut __caps,
             ) {
                 return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: __rt::TxError::cap_copy(__error),
+                    error: self.0.cap_copy(__error),
                     given: (b, d),
                 });
             }
@@ -536,7 +546,7 @@ pub mod caps {
                 &mut __caps,
             ) {
                 return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: __rt::TxError::cap_copy(__error),
+                    error: self.0.cap_copy(__error),
                     given: g,
                 });
             }
@@ -969,7 +979,7 @@ pub mod caps {
                 &mut __caps,
             ) {
                 return __rt::core::result::Result::Err(
-                    __rt::core::convert::From::from(__rt::TxError::cap_copy(__error)),
+                    __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
                 );
             }
             let __at_b = __caps.len() + 0;
@@ -991,7 +1001,7 @@ pub mod caps {
                 &mut __caps,
             ) {
                 return __rt::Call::failed(
-                    __rt::core::convert::From::from(__rt::TxError::cap_copy(__error)),
+                    __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
                 );
             }
             let __at_b = __caps.len() + 0;

@@ -155,6 +155,9 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 1u16,
                 name: "ping_call",
+                kind: __rt::MessageKind::RpcCall {
+                    at: __REC_1.at[0],
+                },
                 args: &[],
                 annotations: &[],
                 fingerprint: __DIGESTS[0],
@@ -162,6 +165,9 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 2u16,
                 name: "ping_response",
+                kind: __rt::MessageKind::RpcResponse {
+                    at: __REC_2.at[0],
+                },
                 args: &[],
                 annotations: &[],
                 fingerprint: __DIGESTS[1],
@@ -169,6 +175,9 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 3u16,
                 name: "one_call",
+                kind: __rt::MessageKind::RpcCall {
+                    at: __REC_3.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "reply",
@@ -185,6 +194,9 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 4u16,
                 name: "one_response",
+                kind: __rt::MessageKind::RpcResponse {
+                    at: __REC_4.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "s",
@@ -197,6 +209,9 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 5u16,
                 name: "many_call",
+                kind: __rt::MessageKind::RpcCall {
+                    at: __REC_5.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "e",
@@ -213,6 +228,9 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 6u16,
                 name: "many_response",
+                kind: __rt::MessageKind::RpcResponse {
+                    at: __REC_6.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "found",
@@ -233,6 +251,7 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 7u16,
                 name: "ask",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "token",
@@ -245,6 +264,7 @@ pub mod rpcs {
             __rt::MessageInfo {
                 number: 8u16,
                 name: "answer",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "token",

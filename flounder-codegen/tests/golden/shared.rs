@@ -238,6 +238,7 @@ pub mod painter {
             __rt::MessageInfo {
                 number: 1u16,
                 name: "draw",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "l",
@@ -469,6 +470,7 @@ pub(crate) mod plotter {
             __rt::MessageInfo {
                 number: 1u16,
                 name: "move_to",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "p",

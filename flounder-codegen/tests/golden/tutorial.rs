@@ -180,6 +180,7 @@ pub mod test {
             __rt::MessageInfo {
                 number: 1u16,
                 name: "basic",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "arg",
@@ -196,6 +197,7 @@ pub mod test {
             __rt::MessageInfo {
                 number: 2u16,
                 name: "str",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "arg",
@@ -212,6 +214,7 @@ pub mod test {
             __rt::MessageInfo {
                 number: 3u16,
                 name: "caps",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "arg",
@@ -232,6 +235,7 @@ pub mod test {
             __rt::MessageInfo {
                 number: 4u16,
                 name: "buffy",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "buf",
@@ -244,6 +248,9 @@ pub mod test {
             __rt::MessageInfo {
                 number: 5u16,
                 name: "testrpc_call",
+                kind: __rt::MessageKind::RpcCall {
+                    at: __REC_5.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "s",
@@ -256,6 +263,9 @@ pub mod test {
             __rt::MessageInfo {
                 number: 6u16,
                 name: "testrpc_response",
+                kind: __rt::MessageKind::RpcResponse {
+                    at: __REC_6.at[0],
+                },
                 args: &[
                     __rt::ArgInfo {
                         name: "result",
@@ -378,13 +388,13 @@ pub mod test {
                 cap1,
                 &mut __caps,
             ) {
-                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
             }
             if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
                 cap2,
                 &mut __caps,
             ) {
-                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
             }
             self.0.send_caps(3, &__words, &[], &mut __caps)
         }

@@ -344,6 +344,7 @@ pub mod types {
             __rt::MessageInfo {
                 number: 1u16,
                 name: "builtins",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "a",
@@ -424,6 +425,7 @@ pub mod types {
             __rt::MessageInfo {
                 number: 2u16,
                 name: "values",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "c",
@@ -464,6 +466,7 @@ pub mod types {
             __rt::MessageInfo {
                 number: 3u16,
                 name: "arrays",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "a",
@@ -496,6 +499,7 @@ pub mod types {
             __rt::MessageInfo {
                 number: 4u16,
                 name: "annotated",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "buf",
@@ -516,6 +520,7 @@ pub mod types {
             __rt::MessageInfo {
                 number: 5u16,
                 name: "type",
+                kind: __rt::MessageKind::Message,
                 args: &[
                     __rt::ArgInfo {
                         name: "fn",
@@ -528,6 +533,7 @@ pub mod types {
             __rt::MessageInfo {
                 number: 6u16,
                 name: "none",
+                kind: __rt::MessageKind::Message,
                 args: &[],
                 annotations: &[],
                 fingerprint: __DIGESTS[5],
@@ -708,13 +714,13 @@ pub mod types {
                 s,
                 &mut __caps,
             ) {
-                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
             }
             if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
                 t,
                 &mut __caps,
             ) {
-                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
             }
             self.0
                 .send_caps(
@@ -807,7 +813,7 @@ pub mod types {
                 e,
                 &mut __caps,
             ) {
-                return __rt::core::result::Result::Err(__rt::TxError::cap_copy(__error));
+                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
             }
             self.0
                 .send_caps(

@@ -106,7 +106,6 @@ impl BeehiveChannel {
         self.node.enter(|kernel| {
             kernel.endpoint(self.association).tell(|claims| claims.handed = handed);
         });
-        // If they are lost, the broker tells the peer.
         self.tx = Sending::Idle;
         result.map(|()| true).map_err(ChannelError::Caps)
     }
@@ -127,13 +126,12 @@ impl BeehiveChannel {
 
     /// Completes the message in hand, if its capabilities are there.
     fn complete(&mut self, incoming: &mut Incoming, view: View) -> Result<Recv, ChannelError> {
-        match self.caps.take(true).map_err(|error| self.protocol(error))? {
+        match self.caps.take().map_err(|error| self.protocol(error))? {
             Delivery::Nothing => match view.error {
                 Some(error) => Err(self.protocol(error)),
                 None if self.caps_never_come(&view) => Err(self.end(ChannelError::Closed)),
                 None => Ok(Recv::Empty),
             },
-            Delivery::Refused(refusal) => Err(ChannelError::Caps(refusal)),
             Delivery::Lost(refusal) => {
                 self.rx = Receiving::Idle;
                 Err(ChannelError::Caps(refusal))
@@ -157,14 +155,6 @@ impl BeehiveChannel {
     /// No frame is there: perhaps none will come.
     #[cold]
     fn nothing(&mut self, view: View) -> Result<Recv, ChannelError> {
-        // In the middle of a message its own capabilities may be there already: they wait until it is complete.
-        if self.rx == Receiving::Idle && self.caps.may_be_refused() {
-            match self.caps.take(false) {
-                Ok(Delivery::Refused(refusal)) => return Err(ChannelError::Caps(refusal)),
-                Ok(_) => {}
-                Err(error) => return Err(self.protocol(error)),
-            }
-        }
         match view.error {
             Some(error) => Err(self.protocol(error)),
             None if self.closed || view.theirs.closed => Err(self.end(ChannelError::Closed)),
@@ -286,9 +276,7 @@ impl Channel for BeehiveChannel {
             Receiving::Caps => {
                 self.caps.has_news() || view.error.is_some() || self.caps_never_come(&view)
             }
-            _ if view.has_frame || is_over || self.closed => true,
-            Receiving::Idle => self.caps.may_be_refused() && self.caps.has_news(),
-            _ => false,
+            _ => view.has_frame || is_over || self.closed,
         };
         has_come || self.would_resume(&view)
     }

@@ -89,10 +89,7 @@ impl Link for TestLink {
             connection,
             match refusal {
                 None => CapEvent::Arrived(sequence, caps),
-                Some(refusal) => {
-                    self.deliver(connection, CapEvent::Refused(sequence, refusal));
-                    CapEvent::Lost(sequence, refusal)
-                }
+                Some(refusal) => CapEvent::Lost(sequence, refusal),
             },
         );
         Ok(())

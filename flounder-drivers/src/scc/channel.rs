@@ -140,7 +140,6 @@ impl<H: Hardware> SccChannel<H> {
             Ok(false) => Ok(false),
             Ok(true) => {
                 let handed = self.caps.hand_over(message.caps);
-                // If not, the broker tells the peer that they are lost.
                 self.ring.handed_over(self.caps.sent());
                 handed.map(|()| true).map_err(|refusal| {
                     self.tx = Sending::Idle;
@@ -243,10 +242,9 @@ impl<H: Hardware> SccChannel<H> {
 
     /// Completes the message in hand, if its capabilities are there.
     fn complete(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        match self.caps.take(true).map_err(|error| self.protocol(error))? {
+        match self.caps.take().map_err(|error| self.protocol(error))? {
             Delivery::Nothing if self.caps_never_come() => Err(self.end(ChannelError::Closed)),
             Delivery::Nothing => Ok(Recv::Empty),
-            Delivery::Refused(refusal) => Err(ChannelError::Caps(refusal)),
             Delivery::Lost(refusal) => {
                 self.rx = Receiving::Idle;
                 Err(ChannelError::Caps(refusal))
@@ -269,10 +267,6 @@ impl<H: Hardware> SccChannel<H> {
 
     /// No line is there: perhaps none will come.
     fn nothing(&mut self) -> Result<Recv, ChannelError> {
-        // In the middle of a message its own capabilities may be there already: they wait until it is complete.
-        if self.rx == Receiving::Idle && self.caps.may_be_refused() {
-            self.take_refusals()?;
-        }
         // What the peer wrote before it closed is in memory if that is: whoever sees the end looks once more.
         if !self.closed && !self.ring.peer_is_closed() {
             return Ok(Recv::Empty);
@@ -281,16 +275,6 @@ impl<H: Hardware> SccChannel<H> {
             return Ok(Recv::More);
         }
         Err(self.end(ChannelError::Closed))
-    }
-
-    /// Reports that capabilities sent earlier did not get there. Only `recv` does: from `send` it would seem to be about the
-    /// message in hand.
-    fn take_refusals(&mut self) -> Result<(), ChannelError> {
-        match self.caps.take(false) {
-            Ok(Delivery::Refused(refusal)) => Err(ChannelError::Caps(refusal)),
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.protocol(error)),
-        }
     }
 
     fn check_process(&self) -> Result<(), ChannelError> {
@@ -351,9 +335,6 @@ impl<H: Hardware> Channel for SccChannel<H> {
             _ => {}
         }
         if self.tx != Sending::Idle && self.can_resume() {
-            return true;
-        }
-        if self.rx == Receiving::Idle && self.caps.may_be_refused() && self.caps.has_news() {
             return true;
         }
         match self.rx {

@@ -34,8 +34,6 @@ pub(crate) enum Delivery {
     Caps(Vec<Cap>),
     /// The capabilities of the message in hand will not come.
     Lost(CapRefusal),
-    /// Those of a message sent earlier did not get there.
-    Refused(CapRefusal),
 }
 
 impl Caps {
@@ -87,25 +85,19 @@ impl Caps {
         self.seen
     }
 
-    /// Whether there may be news that nobody waits for: refusals of what was sent.
-    pub(crate) const fn may_be_refused(&self) -> bool {
-        self.sent > 0 && self.are_handed_over()
-    }
-
     /// Whether there is news.
     pub(crate) fn has_news(&self) -> bool {
         !self.inbox.is_empty()
     }
 
-    /// Takes the oldest news. `awaited` says whether a message in hand waits for its capabilities.
-    pub(crate) fn take(&self, awaited: bool) -> Result<Delivery, ProtocolError> {
+    /// Takes the oldest news, for a message in hand that waits for its capabilities.
+    pub(crate) fn take(&self) -> Result<Delivery, ProtocolError> {
         match self.inbox.take() {
             None => Ok(Delivery::Nothing),
-            Some(CapEvent::Refused(_, refusal)) => Ok(Delivery::Refused(refusal)),
-            Some(CapEvent::Arrived(number, caps)) if awaited && number == self.seen => {
+            Some(CapEvent::Arrived(number, caps)) if number == self.seen => {
                 Ok(Delivery::Caps(caps))
             }
-            Some(CapEvent::Lost(number, refusal)) if awaited && number == self.seen => {
+            Some(CapEvent::Lost(number, refusal)) if number == self.seen => {
                 Ok(Delivery::Lost(refusal))
             }
             Some(CapEvent::Arrived(..) | CapEvent::Lost(..)) => Err(ProtocolError::Frame(

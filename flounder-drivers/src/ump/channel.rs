@@ -214,7 +214,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
                     Ok(true)
                 }
                 Err(refusal) => {
-                    // The broker tells the peer that they are lost.
                     self.ring.handed_over(self.caps.sent());
                     self.tx = Sending::Idle;
                     Err(ChannelError::Caps(refusal))
@@ -337,10 +336,9 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
 
     /// Completes the message in hand, if its capabilities are there.
     fn complete(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        match self.caps.take(true).map_err(|error| self.protocol(error))? {
+        match self.caps.take().map_err(|error| self.protocol(error))? {
             Delivery::Nothing if self.caps_never_come() => Err(self.end(ChannelError::Closed)),
             Delivery::Nothing => Ok(Recv::Empty),
-            Delivery::Refused(refusal) => Err(ChannelError::Caps(refusal)),
             Delivery::Lost(refusal) => {
                 self.rx = Receiving::Idle;
                 Err(ChannelError::Caps(refusal))
@@ -364,10 +362,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     /// No line is there: perhaps none will come.
     #[cold]
     fn nothing(&mut self) -> Result<Recv, ChannelError> {
-        // In the middle of a message its own capabilities may be there already: they wait until it is complete.
-        if self.rx == Receiving::Idle && self.caps.may_be_refused() {
-            self.take_refusals()?;
-        }
         // SYNC close: Acquire, pairs with the Release in `Ring::set_state`: lines published before it are visible after.
         if !self.closed && !self.ring.peer_state(Ordering::Acquire).is_closed() {
             return Ok(Recv::Empty);
@@ -376,16 +370,6 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             return Ok(Recv::More);
         }
         Err(self.end(ChannelError::Closed))
-    }
-
-    /// Reports that capabilities sent earlier did not get there. Only `recv` does: from `send` it would seem to be about the
-    /// message in hand.
-    fn take_refusals(&mut self) -> Result<(), ChannelError> {
-        match self.caps.take(false) {
-            Ok(Delivery::Refused(refusal)) => Err(ChannelError::Caps(refusal)),
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.protocol(error)),
-        }
     }
 
     #[inline]
@@ -497,9 +481,6 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             _ => {}
         }
         if self.tx != Sending::Idle && self.can_resume() {
-            return true;
-        }
-        if self.rx == Receiving::Idle && self.caps.may_be_refused() && self.caps.has_news() {
             return true;
         }
         match self.rx {

@@ -40,8 +40,6 @@ pub(crate) enum Frame {
     Refused { connection: u64, why: BindRefusal },
     Closed { connection: u64 },
     Caps { connection: u64, sequence: u64, caps: Vec<Cap> },
-    Withheld { connection: u64, sequence: u64, refusal: CapRefusal },
-    CapRefused { connection: u64, sequence: u64, refusal: CapRefusal },
 }
 
 impl Frame {
@@ -122,12 +120,6 @@ fn send_head(frame: &Frame, caps: u32, binding: &intermon::Binding) -> Result<()
         Frame::Closed { connection } => binding.tx_closed(*connection),
         Frame::Caps { connection, sequence, .. } => {
             binding.tx_cap_send(*connection, *sequence, caps)
-        }
-        Frame::Withheld { connection, sequence, refusal } => {
-            binding.tx_cap_withheld(*connection, *sequence, refusal.code())
-        }
-        Frame::CapRefused { connection, sequence, refusal } => {
-            binding.tx_cap_refused(*connection, *sequence, refusal.code())
         }
     };
     sent.map(drop)

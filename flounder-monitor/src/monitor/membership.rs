@@ -228,6 +228,7 @@ impl Monitor {
             errno: error.raw_os_error().unwrap_or(0),
         };
         let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(failed)?;
+        binding.exempt();
         let number = self.number();
         let death = DeathWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {

@@ -223,6 +223,7 @@ impl Root {
         })?;
         let channel = lmp::over(socket).map_err(std::io::Error::other)?;
         let binding = monitor::Binding::attach(channel as _, &self.waitset, FromDomain { number })?;
+        binding.exempt();
         let peer = Peer {
             pid: peer.pid.as_raw_nonzero().get().unsigned_abs(),
             uid: peer.uid.as_raw(),

@@ -20,7 +20,8 @@ use std::rc::{Rc, Weak};
 
 use crate::cap::Cap;
 use crate::channel::{
-    Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE, Readiness, Recv,
+    CapRefusal, Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE,
+    Readiness, Recv,
 };
 use crate::interface::Interface;
 use crate::notify::Notifier;
@@ -30,12 +31,15 @@ use crate::wire::{DecodeError, Gather, LINE};
 
 mod calls;
 mod error;
+mod notice;
+mod refusal;
 mod reply;
 mod sent;
 
 use calls::Calls;
 pub use calls::{Call, Reply};
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
+use notice::Notice;
 pub use reply::ReplyToken;
 pub use sent::Sent;
 
@@ -98,6 +102,8 @@ pub(crate) struct Core {
     /// Replies owed by this end.
     owed: Cell<usize>,
     peer_dead: Cell<bool>,
+    /// Whether it is a binding of a broker: see [`Endpoint::exempt`].
+    exempt: Cell<bool>,
     /// Why the binding ended, until the error handler has been told.
     untold: RefCell<VecDeque<BindingError>>,
     ended: RefCell<Option<BindingError>>,
@@ -220,6 +226,7 @@ impl Endpoint {
             calls: Calls::default(),
             owed: Cell::new(0),
             peer_dead: Cell::new(false),
+            exempt: Cell::new(false),
             untold: RefCell::default(),
             ended: RefCell::new(None),
         });
@@ -442,6 +449,11 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Io {
+    /// Whether message `serial` is sent. What was sent since does not count for one that was lost.
+    const fn is_sent(&self, serial: u64) -> bool {
+        self.sent >= serial && self.lost != serial
+    }
+
     /// Puts into the slot what the channel has not taken.
     #[cold]
     fn stash(
@@ -513,9 +525,24 @@ impl Core {
         self.untold.borrow_mut().push_back(error);
     }
 
-    /// Takes a message for sending: onto the channel as far as it goes, the rest into the slot.
+    /// Takes a message for sending, if its capabilities may leave this domain.
     #[inline]
     fn accept(&self, number: u16, body: Gather<'_>, caps: &mut Vec<Cap>) -> Result<u64, TxError> {
+        // A message that would not be accepted is not asked about.
+        if !caps.is_empty() && self.io.borrow().state == TxState::Free {
+            self.ask_out(number, body, caps)?;
+        }
+        self.accept_allowed(number, body, caps)
+    }
+
+    /// Takes a message for sending: onto the channel as far as it goes, the rest into the slot.
+    #[inline]
+    fn accept_allowed(
+        &self,
+        number: u16,
+        body: Gather<'_>,
+        caps: &mut Vec<Cap>,
+    ) -> Result<u64, TxError> {
         let mut io = self.io.borrow_mut();
         if io.state != TxState::Free {
             return Err(if io.state == TxState::Sending { TxError::Busy } else { TxError::Closed });
@@ -541,7 +568,7 @@ impl Core {
                 io.lost = io.accepted;
                 let serial = io.lost;
                 drop(io);
-                if let TxError::CapsRefused(refusal) = self.send_failed(error) {
+                if let TxError::CapsRefused(refusal) = self.send_failed(error, number, body) {
                     self.note(BindingError::CapsRefused(refusal));
                     self.poke();
                 }
@@ -549,15 +576,16 @@ impl Core {
             }
             Err(error) => {
                 drop(io);
-                Err(self.send_failed(error))
+                Err(self.send_failed(error, number, body))
             }
         }
     }
 
     /// A send met an error: it is told from the waitset, because handlers do not run inside a send.
     #[cold]
-    fn send_failed(&self, error: ChannelError) -> TxError {
+    fn send_failed(&self, error: ChannelError, number: u16, body: Gather<'_>) -> TxError {
         if let ChannelError::Caps(refusal) = error {
+            self.refused_out(number, body, refusal);
             return TxError::CapsRefused(refusal);
         }
         // That the peer is gone is told by `recv`, which knows how, once what it sent before has been received.
@@ -612,11 +640,13 @@ impl Core {
                     return moved;
                 }
                 Err(error) => {
-                    let error = BindingError::from(error);
-                    if !error.is_fatal() {
+                    if let ChannelError::Caps(refusal) = error {
+                        let word = |at| slot.words.get(at).copied();
+                        let notice = self.lost_out(slot.number, word, refusal);
                         self.slot_lost(io);
+                        io.backlog.extend(notice.map(Notice::into_owned));
                     }
-                    self.note(error);
+                    self.note(error.into());
                     return true;
                 }
             }
@@ -700,7 +730,12 @@ impl Core {
                 true
             }
             Ok(Recv::Message) => {
-                self.deliver(&mut receiver);
+                let (_, caps) = receiver.incoming.parts();
+                if caps.is_empty() || self.may_enter(caps) {
+                    self.deliver(&mut receiver);
+                } else {
+                    self.refused_in(&mut receiver.incoming, CapRefusal::Receiver);
+                }
                 true
             }
             Ok(Recv::More) => true,
@@ -709,6 +744,10 @@ impl Core {
                 true
             }
             Ok(Recv::Empty) => false,
+            Err(ChannelError::Caps(refusal)) => {
+                self.refused_in(&mut receiver.incoming, refusal);
+                true
+            }
             Err(error) => {
                 self.note(error.into());
                 true
@@ -818,10 +857,13 @@ impl Core {
     }
 
     fn runtime_message(&self, words: &[u64]) {
-        match reply::parse_no_reply(words) {
-            Some(id) => self.calls.fail(id, RpcError::NoReply),
-            None => {
-                let error = DecodeError::Short { need: reply::NO_REPLY_WORDS, have: words.len() };
+        match Notice::parse(words) {
+            Some(Notice::NoReply(call)) => self.calls.fail(call, RpcError::NoReply),
+            Some(Notice::CapsRefused(refusal, call)) if !self.exempt.get() => {
+                self.told_refusal(refusal, call);
+            }
+            _ => {
+                let error = DecodeError::Short { need: 2, have: words.len() };
                 self.note(BindingError::Decode { message: "(runtime)", error });
             }
         }

@@ -2,25 +2,13 @@
 
 use std::rc::Rc;
 
+use crate::binding::notice::Notice;
 use crate::binding::{Core, Endpoint, Owned, TxError, TxState};
 use crate::cap::Cap;
-use crate::channel::RUNTIME_MESSAGE;
+use crate::channel::CapRefusal;
 use crate::wire::{Gather, TooLong};
 
 use super::BindingError;
-
-/// Operation number of the runtime message that says "there will be no reply".
-const NO_REPLY: u64 = 1;
-/// Words of that message: operation and call id.
-pub(super) const NO_REPLY_WORDS: usize = 2;
-
-/// The id of the call that will get no reply, if that is what the message says.
-pub(super) fn parse_no_reply(words: &[u64]) -> Option<u32> {
-    match words {
-        [NO_REPLY, id] => u32::try_from(*id).ok(),
-        _ => None,
-    }
-}
 
 /// A call that is to be answered. Generated code wraps it in one type for each rpc.
 ///
@@ -68,8 +56,10 @@ impl ReplyToken {
         self.fail(TxError::too_long(arg, length));
     }
 
-    /// A capability of the reply cannot be copied.
-    pub fn fail_caps(self, error: std::io::Error) {
+    /// A capability of the reply cannot be copied: the caller learns it, and the service's error handler.
+    pub fn fail_caps(mut self, error: std::io::Error) {
+        self.close();
+        self.core.tell_refusal(CapRefusal::SenderLimit, Some(self.id));
         self.fail(TxError::cap_copy(error));
     }
 
@@ -101,23 +91,28 @@ impl Drop for ReplyToken {
     fn drop(&mut self) {
         if self.open {
             self.close();
-            let words = [NO_REPLY, u64::from(self.id)];
-            self.core.queue(RUNTIME_MESSAGE, Gather::words_only(&words), Vec::new());
+            self.core.tell_peer(Notice::NoReply(self.id));
         }
     }
 }
 
 impl Core {
     /// Sends now, or as soon as there is room. Nothing happens if the binding has ended.
-    fn queue(&self, number: u16, body: Gather<'_>, mut caps: Vec<Cap>) {
+    pub(super) fn queue(&self, number: u16, body: Gather<'_>, mut caps: Vec<Cap>) {
+        let fail = |error| {
+            self.note(BindingError::Reply(error));
+            self.poke();
+        };
+        if !caps.is_empty()
+            && let Err(error) = self.ask_out(number, body, &caps)
+        {
+            return fail(error);
+        }
         if self.io.borrow().backlog.is_empty() {
-            match self.accept(number, body, &mut caps) {
+            match self.accept_allowed(number, body, &mut caps) {
                 Ok(_) | Err(TxError::Closed) => return,
                 Err(TxError::Busy) => {}
-                Err(error) => {
-                    self.note(BindingError::Reply(error));
-                    return self.poke();
-                }
+                Err(error) => return fail(error),
             }
         }
         let io = &mut *self.io.borrow_mut();

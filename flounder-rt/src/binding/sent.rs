@@ -50,19 +50,19 @@ impl<'a> Sent<'a> {
     /// As [`then`](Sent::then), for a continuation that uses the waitset or may fail.
     pub fn and_then(self, continuation: impl FnOnce(&Waitset) -> Outcome + 'static) {
         let io = &mut *self.endpoint.0.io.borrow_mut();
-        if io.sent < self.serial {
-            if io.lost < self.serial && self.endpoint.ended().is_none() {
-                io.continuation = Some(Continuation::Task(Box::new(continuation)));
+        if io.is_sent(self.serial) {
+            if let Some(waitset) = self.endpoint.waitset() {
+                waitset.post(continuation);
             }
-        } else if let Some(waitset) = self.endpoint.waitset() {
-            waitset.post(continuation);
+        } else if io.lost < self.serial && self.endpoint.ended().is_none() {
+            io.continuation = Some(Continuation::Task(Box::new(continuation)));
         }
     }
 
     /// Whether the message is sent already.
     #[must_use]
     pub fn is_sent(&self) -> bool {
-        self.endpoint.0.io.borrow().sent >= self.serial
+        self.endpoint.0.io.borrow().is_sent(self.serial)
     }
 }
 
@@ -72,7 +72,7 @@ impl Future for Sent<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let io = &mut *self.endpoint.0.io.borrow_mut();
-        if io.sent >= self.serial {
+        if io.is_sent(self.serial) {
             Poll::Ready(Ok(()))
         } else if io.lost >= self.serial || self.endpoint.ended().is_some() {
             Poll::Ready(Err(TxError::Closed))

@@ -22,8 +22,6 @@ pub enum CapEvent {
     Arrived(u64, Vec<Cap>),
     /// The capabilities with this sequence number, which the peer wanted to send, will not come.
     Lost(u64, CapRefusal),
-    /// The capabilities with this sequence number, which this end sent, were refused on the way.
-    Refused(u64, CapRefusal),
 }
 
 impl CapInbox {

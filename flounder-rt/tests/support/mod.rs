@@ -11,7 +11,7 @@ use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError,
     Readiness, Recv,
 };
-use flounder_rt::interface::{ArgInfo, MessageInfo};
+use flounder_rt::interface::{ArgInfo, MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Cap, Interface};
 
@@ -108,7 +108,12 @@ pub const DOUBLE_CALL: u16 = 3;
 pub const DOUBLE_RESPONSE: u16 = 4;
 
 const fn message(number: u16, name: &'static str) -> MessageInfo {
-    MessageInfo { number, name, args: ARGS, annotations: &[], fingerprint: number as u128 }
+    let kind = match number {
+        DOUBLE_CALL => MessageKind::RpcCall { at: 0 },
+        DOUBLE_RESPONSE => MessageKind::RpcResponse { at: 0 },
+        _ => MessageKind::Message,
+    };
+    MessageInfo { number, name, kind, args: ARGS, annotations: &[], fingerprint: number as u128 }
 }
 
 const ARGS: &[ArgInfo] = &[ArgInfo { name: "value", ty: "uint64" }];

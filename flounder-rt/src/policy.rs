@@ -1,14 +1,18 @@
-//! Which capabilities may travel by way of the monitors.
+//! Which capabilities may leave this domain, and which may come in.
 //!
-//! Drivers without capabilities of their own (ump) have the monitors carry them, and so a domain can say which it lets
-//! out and in. lmp carries them in band, by the kernel; what is said here does not concern it.
+//! The rule is asked by the bindings, so it is the same whatever carries the message: in band over lmp, by the monitors over
+//! ump, by hand over loopback. It is about the messages of the program; what drivers and monitors hand each other when a
+//! binding is made is theirs.
 
+use core::panic::AssertUnwindSafe;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use flounder_rt::Peer;
-use flounder_rt::cap::Cap;
 use parking_lot::RwLock;
+
+use crate::cap::Cap;
+use crate::peer::Peer;
 
 /// Which way a capability is going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +39,18 @@ type Policy = dyn Fn(&CapTransfer<'_>) -> bool + Send + Sync;
 static POLICY: RwLock<Option<Arc<Policy>>> = RwLock::new(None);
 
 /// Sets the rule for this domain: `policy` is asked about each capability and says whether it may pass. Without one, all
-/// may. The message of a capability that may not is lost, and both ends learn of it.
+/// may. A message goes with all of its capabilities or not at all, and both ends learn of a refusal:
 ///
-/// It is asked on the sender's thread, or on the monitor's thread for what comes in; it must be quick, and must not wait
-/// for the monitor.
+/// | refused | at the sender | at the receiver |
+/// |---|---|---|
+/// | on the way out | [`TxError::CapsRefused`](crate::TxError::CapsRefused), with what was to be given away | its error handler |
+/// | on the way in | its error handler; a call fails with [`RpcError::CapsRefused`](crate::RpcError::CapsRefused) | its error handler |
+///
+/// It is asked on the thread of the binding, for what goes out while the message is sent, and so must be quick. Within a
+/// process, it is asked for both directions.
 ///
 /// ```
-/// use flounder_monitor::policy::{self, Direction};
+/// use flounder_rt::policy::{self, Direction};
 /// // Nothing that is a directory gets out.
 /// policy::set_cap_policy(|transfer| {
 ///     let Ok(cap) = transfer.cap.try_clone_to_owned() else { return false };
@@ -65,5 +74,5 @@ pub fn clear_cap_policy() {
 pub(crate) fn allows(direction: Direction, peer: &Peer, caps: &[Cap]) -> bool {
     let Some(policy) = POLICY.read().clone() else { return true };
     let ask = || caps.iter().all(|cap| policy(&CapTransfer { direction, peer, cap: cap.as_fd() }));
-    std::panic::catch_unwind(core::panic::AssertUnwindSafe(ask)).unwrap_or(false)
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or(false)
 }

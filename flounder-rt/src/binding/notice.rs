@@ -1,0 +1,99 @@
+//! What the runtimes of the two ends tell each other: messages number 0, a few words each. `docs/wire.md` has the format.
+
+use crate::binding::{Core, Owned};
+use crate::channel::{CapRefusal, RUNTIME_MESSAGE};
+use crate::wire::Gather;
+
+const NO_REPLY: u64 = 1;
+const CAPS_REFUSED: u64 = 2;
+
+/// Words of the longest notice.
+const WORDS: usize = 3;
+
+/// News for the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// This call gets no reply.
+    NoReply(u32),
+    /// A message between the two is lost, because its capabilities were refused: one of the peer's, or one of ours that
+    /// the peer may wait for. The call if it was one of the peer's, or the reply to it.
+    CapsRefused(CapRefusal, Option<u32>),
+}
+
+impl Notice {
+    pub(super) fn parse(words: &[u64]) -> Option<Self> {
+        let number = |word: u64| u32::try_from(word).ok();
+        Some(match *words {
+            [NO_REPLY, call] => Self::NoReply(number(call)?),
+            [CAPS_REFUSED, code] => Self::CapsRefused(CapRefusal::from_code(number(code)?)?, None),
+            [CAPS_REFUSED, code, call] => {
+                Self::CapsRefused(CapRefusal::from_code(number(code)?)?, Some(number(call)?))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Its words, and how many they are.
+    fn words(self) -> ([u64; WORDS], usize) {
+        match self {
+            Self::NoReply(call) => ([NO_REPLY, call.into(), 0], 2),
+            Self::CapsRefused(refusal, None) => ([CAPS_REFUSED, refusal.code().into(), 0], 2),
+            Self::CapsRefused(refusal, Some(call)) => {
+                ([CAPS_REFUSED, refusal.code().into(), call.into()], 3)
+            }
+        }
+    }
+
+    /// As a message for the backlog.
+    pub(super) fn into_owned(self) -> Owned {
+        let (words, used) = self.words();
+        Owned { number: RUNTIME_MESSAGE, words: words[..used].to_vec(), ..Owned::default() }
+    }
+}
+
+impl Core {
+    /// Tells the peer, now or as soon as there is room.
+    pub(super) fn tell_peer(&self, notice: Notice) {
+        let (words, used) = notice.words();
+        self.queue(RUNTIME_MESSAGE, Gather::words_only(&words[..used]), Vec::new());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_survive_the_wire() {
+        let refusals = (1..).map_while(CapRefusal::from_code);
+        let mut notices = vec![Notice::NoReply(0), Notice::NoReply(u32::MAX)];
+        for refusal in refusals {
+            notices.extend([None, Some(0), Some(7)].map(|call| Notice::CapsRefused(refusal, call)));
+        }
+        assert_eq!(notices.len(), 2 + 5 * 3);
+        for notice in notices {
+            assert_eq!(Notice::parse(&notice.into_owned().words), Some(notice));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_no_notice() {
+        let wide = u64::from(u32::MAX) + 1;
+        for words in [
+            &[][..],
+            &[0],
+            &[1],
+            &[1, wide],
+            &[1, 2, 3],
+            &[2],
+            &[2, 0],
+            &[2, 6],
+            &[2, wide + 1],
+            &[2, 1, wide],
+            &[2, 1, 2, 3],
+            &[3, 1],
+        ] {
+            assert_eq!(Notice::parse(words), None, "{words:?}");
+        }
+    }
+}
