@@ -3,31 +3,21 @@
 //! Parent and child are each other's brokers: terms and capabilities go over a Unix socket, which the child finds as its
 //! standard input.
 
-use std::any::Any;
-use std::collections::HashMap;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder_drivers::conformance::{LIMITS, Wakes};
+use flounder_drivers::conformance::{LIMITS, SocketLink, Wakes};
 use flounder_drivers::registry;
 use flounder_rt::barrier::barrier;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{
-    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, End, Incoming, Link, Outgoing, Progress,
-    Recv, Terms,
-};
+use flounder_rt::channel::{Channel, ChannelError, End, Incoming, Link, Outgoing, Progress, Recv};
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
-    sendmsg, socketpair,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CONNECTION: u64 = 42;
@@ -35,92 +25,6 @@ const CONNECTION: u64 = 42;
 /// What the child does, by the name of the test.
 const ROLE: &str = "FLOUNDER_TEST_CHILD";
 const DRIVER: &str = "FLOUNDER_TEST_DRIVER";
-
-// ---- a link over a socket -------------------------------------------------------------------------------------------------
-
-struct SocketLink {
-    socket: OwnedFd,
-    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
-    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
-}
-
-impl SocketLink {
-    fn new(socket: OwnedFd) -> Arc<Self> {
-        Arc::new(Self { socket, inboxes: Mutex::default(), states: Mutex::default() })
-    }
-
-    fn put(&self, words: &[u64], caps: &[Cap]) {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let fds: Vec<BorrowedFd<'_>> = caps.iter().map(AsFd::as_fd).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !fds.is_empty() {
-            assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-        }
-        sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL).unwrap();
-    }
-
-    fn get(&self) -> Option<Terms> {
-        let mut bytes = [0; 256];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(
-            &self.socket,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut control,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-        .ok()?;
-        assert!(!received.flags.contains(ReturnFlags::CTRUNC));
-        let mut caps = Vec::new();
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(fds) = message {
-                caps.extend(fds.map(Cap::from));
-            }
-        }
-        let (words, _) = bytes[..received.bytes].as_chunks::<8>();
-        (received.bytes > 0).then(|| Terms {
-            words: words.iter().map(|word| u64::from_ne_bytes(*word)).collect(),
-            caps,
-        })
-    }
-
-    /// Delivers capabilities to their channels, in a thread of its own, until the other process goes.
-    fn serve(self: &Arc<Self>) {
-        let link = Arc::clone(self);
-        thread::spawn(move || {
-            while let Some(Terms { words, caps }) = link.get() {
-                let inbox = link.inboxes.lock().unwrap().get(&words[0]).and_then(Weak::upgrade);
-                if let Some(inbox) = inbox {
-                    inbox.put(CapEvent::Arrived(words[1], caps));
-                }
-            }
-        });
-    }
-}
-
-impl Link for SocketLink {
-    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        self.put(&[connection, sequence], &caps);
-        Ok(())
-    }
-
-    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.inboxes.lock().unwrap().insert(connection, Arc::downgrade(inbox));
-    }
-
-    fn state(
-        &self,
-        name: &'static str,
-        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
-    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        let mut states = self.states.lock().unwrap();
-        match states.get(name) {
-            Some(state) => Ok(Arc::clone(state)),
-            None => Ok(Arc::clone(states.entry(name).or_insert(make()?))),
-        }
-    }
-}
 
 // ---- one end, with a waitset to sleep in ----------------------------------------------------------------------------------
 

@@ -4,24 +4,37 @@
 //! channel and is its only user, from one thread at a time.
 //!
 //! # Contract of `Channel`
+//! Each clause has tests of its name in the conformance suite of `flounder-drivers`.
 //! 1. *Prefix.* The receiver gets the messages whose `send` returned [`Progress::Done`] exactly once, whole and in order;
 //!    of the others, at most a prefix of the sending order follows them.
 //! 2. *Whole.* A message is handed out with all its words and all its capabilities, or not at all. If its capabilities are
 //!    lost, `recv` says so once in its place ([`ChannelError::Caps`]).
-//! 3. *Never blocks.* `send` and `recv` return at once, call no user code and take no unbounded time.
-//! 4. *Partial sends.* [`Progress::Partial`] says how many words were taken. The binding calls `send` again with the same
-//!    message and that count until `Done`; it sends nothing else in between. Capabilities are taken out of
-//!    [`Outgoing::caps`] when the driver has no more use for the caller's copy.
+//! 3. *Never blocks.* `send` and `recv` return at once, call no user code and take no unbounded time. A channel holds a
+//!    bounded number of words; when it is full, `send` says so.
+//! 4. *Partial sends.* [`Progress::Partial`] says how many words were taken: never fewer than before, and 0 only if nothing
+//!    was. The binding calls `send` again with the same message and that count until `Done`; it sends nothing else in
+//!    between. Capabilities are taken out of [`Outgoing::caps`] when the driver has no more use for the caller's copy, and
+//!    none is left at `Done`.
 //! 5. *Nothing taken.* `Partial(0)` of a first call leaves the channel as if the call had not been made.
 //! 6. *Total.* Whatever the peer does, `recv` gives a message, `Empty`, `More` or an error, and after an error the channel
-//!    gives the same error again. Memory is allocated only within [`Incoming::begin`]'s limits and as words arrive.
+//!    gives the same error again; but [`ChannelError::Caps`] is about one message, and the channel goes on. Memory is
+//!    allocated only within [`Incoming::begin`]'s limits and as words arrive.
 //! 7. *End.* After [`Channel::close`], or after the peer's, messages already sent are still received; then `recv` gives
-//!    [`ChannelError::Closed`]. Death of the peer without a close gives [`ChannelError::PeerDied`] at that point, if the
-//!    driver can tell; the binding is told by the broker otherwise.
+//!    [`ChannelError::Closed`]. An end that is dropped is closed. Where the channel is full, the close may get through only
+//!    while a waitset runs to which this end was [attached](Channel::attached). Death of the peer without a close gives
+//!    [`ChannelError::PeerDied`] at that point, if the driver can tell; the binding is told by the broker otherwise. At the
+//!    latest when `recv` has told of the end, `send` fails.
 //! 8. *Sleep.* After [`Channel::arm`] and a full barrier between the two processes
 //!    ([`barrier`](crate::barrier)), either [`Channel::ready`] is true or the driver wakes the [`Notifier`] of this end
-//!    when a message arrives, space for a blocked send appears, or the channel ends. Until [`Channel::disarm`].
-//! 9. *Retarget.* The waitset behind a `Notifier` may change at any time.
+//!    when a message arrives, space for a blocked send appears, or the channel ends. Until [`Channel::disarm`]. A channel
+//!    that has a [descriptor](Readiness::Fd) shows an edge there instead, armed or not.
+//! 9. *Retarget.* The waitset behind a `Notifier` may change at any time, also while the end is armed.
+//! 10. *Ready.* [`Channel::ready`] and [`Channel::can_resume`] may be true in vain, but not for ever while nothing happens;
+//!     they are never false in vain. What an end of this thread has done is seen at once.
+//! 11. *Quick ways.* [`Channel::send_now`] and [`Channel::recv_now`] are other doors to the same queue: by whichever of them
+//!     messages go in and come out, they are in one order. Either may always say no; then nothing was taken, and `send` or
+//!     `recv` says why. What only `recv` can judge (a message that the interface lacks, one of the runtime, one with
+//!     capabilities, one that has come in part) `recv_now` leaves to it. A driver without them is complete.
 
 use core::fmt;
 use std::any::Any;

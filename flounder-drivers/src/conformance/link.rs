@@ -12,6 +12,7 @@ use flounder_rt::channel::{
     CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Link,
     Outgoing, Pair, Progress, Readiness, Recv,
 };
+use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Waitset;
 
 /// A link from a process to itself, as two ends: for the half-by-half way of connecting.
@@ -133,6 +134,14 @@ impl Channel for Linked {
         self.channel.recv(incoming)
     }
 
+    fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
+        self.channel.send_now(number, words)
+    }
+
+    fn recv_now(&mut self, incoming: &mut Incoming) -> bool {
+        self.channel.recv_now(incoming)
+    }
+
     fn ready(&mut self) -> bool {
         self.channel.ready()
     }
@@ -151,6 +160,10 @@ impl Channel for Linked {
 
     fn readiness(&self) -> Readiness<'_> {
         self.channel.readiness()
+    }
+
+    fn notifier(&self) -> Option<Notifier> {
+        self.channel.notifier()
     }
 
     fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {

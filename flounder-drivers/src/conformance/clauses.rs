@@ -1,0 +1,718 @@
+//! The tests, each named after its clause.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{ChannelError, MAX_CAPS, Progress, ProtocolError, RUNTIME_MESSAGE};
+use flounder_rt::wire::Gather;
+
+use super::party::{Got, Hand, Message, Said};
+use super::{Clause, LIMITS, Reach, Suite, Ways};
+
+/// The messages of [`LIMITS`], by what they may have.
+const WORDS: u16 = 1;
+const CAPS: u16 = 2;
+const NOTHING: u16 = 3;
+
+/// The longest of them, in words.
+const LONGEST: usize = LIMITS[0].words;
+
+/// More words than any channel may hold: 256 MiB.
+const TOO_MANY: u64 = 1 << 25;
+
+macro_rules! all {
+    ($($name:ident,)+) => {
+        pub(super) const ALL: &[(&str, Clause)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+all! {
+    clause_1_prefix,
+    clause_1_prefix_of_what_was_cut_off,
+    clause_2_whole,
+    clause_2_whole_with_tails,
+    clause_2_whole_with_capabilities,
+    clause_3_never_blocks,
+    clause_4_partial_sends,
+    clause_4_partial_sends_with_capabilities,
+    clause_5_nothing_taken,
+    clause_6_total,
+    clause_6_total_for_the_runtime,
+    clause_7_end,
+    clause_7_end_by_drop,
+    clause_7_end_of_this_side,
+    clause_7_end_by_death,
+    clause_8_sleep_until_a_message,
+    clause_8_sleep_until_room,
+    clause_8_sleep_until_the_end,
+    clause_9_retarget,
+    clause_10_ready,
+    clause_10_ready_for_room,
+    clause_11_quick_ways,
+    clause_11_quick_ways_leave_the_rest,
+    clause_11_quick_ways_when_full,
+    clause_11_quick_ways_at_the_end,
+}
+
+/// Messages arrive once and in order, whatever their sizes.
+fn clause_1_prefix(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let rounds = if suite.reach == Reach::Dispatcher { 3000 } else { 300 };
+    for round in 0..rounds {
+        let length = [0, 1, 6, 7, 8, 13, 14, 100, 5000][round as usize % 9];
+        let words: Vec<u64> = (0..length).map(|i| round << 32 | i).collect();
+        test.exchange(WORDS, &Gather::words_only(&words), vec![], &words);
+    }
+    // And many of them under way at a time.
+    for _ in 0..3 {
+        let sent = test.fill(|number| vec![number; 1 + number as usize % 7]);
+        for number in 0..sent {
+            test.expect(WORDS, &vec![number; 1 + number as usize % 7]);
+        }
+        test.expect_empty();
+        // What the last send could not place was dropped by the filler; an end begins no other before it has gone on.
+        test = Test::new(suite);
+    }
+}
+
+/// A message that was not wholly sent when the channel ended does not arrive, and all before it do.
+fn clause_1_prefix_of_what_was_cut_off(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let long: Vec<u64> = (0..test.long()).collect();
+    let (sent, _) = test.fill_with(&long);
+    test.client.close();
+    for _ in 0..sent {
+        test.expect(WORDS, &long);
+    }
+    assert_eq!(test.end(), ChannelError::Closed);
+}
+
+/// Every word arrives, for sizes around those at which words, lines, frames and buffers end.
+fn clause_2_whole(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let powers = |factor: usize| (0..18).map(move |power| factor << power);
+    let mut sizes: Vec<usize> = (0..=130).collect();
+    sizes.extend(powers(1).chain(powers(7)).flat_map(|size| [size - 1, size, size + 1]));
+    sizes.retain(|size| *size < LONGEST);
+    // A long message crosses a short channel in many steps; each of them is a question to an end that lies elsewhere.
+    if suite.reach != Reach::Dispatcher || suite.ways == Ways::Slow {
+        sizes.retain(|size| *size < 1 << 12);
+    }
+    if suite.ways == Ways::Both && !suite.turned {
+        sizes.extend([LONGEST - 1, LONGEST]);
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    for size in sizes {
+        let words: Vec<u64> = (1..=size as u64).map(|word| word.rotate_right(7)).collect();
+        test.exchange(WORDS, &Gather::words_only(&words), vec![], &words);
+    }
+    test.expect_empty();
+}
+
+/// A body in pieces arrives as one, each piece padded with zeroes to whole words.
+fn clause_2_whole_with_tails(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i | 1) as u8).collect();
+    let near = |length: usize| vec![length - 1, length, length + 1];
+    let mut bodies = vec![vec![0, 1], vec![3, 8, 5], vec![70_000, 1, 65_537], vec![17; 200]];
+    bodies.extend([8, 28, 32, 56, 64, 112, 228, 4096].map(near));
+    for lengths in bodies {
+        let tails: Vec<&[u8]> = lengths.iter().map(|length| &bytes[..*length]).collect();
+        let body = Gather { fixed: &[1, 2, 3], tails: &tails };
+        let mut expected = vec![0; body.len()];
+        body.reader(0).read(&mut expected);
+        test.exchange(WORDS, &body, vec![], &expected);
+    }
+}
+
+/// Capabilities arrive with their message, in order, and none is left over.
+fn clause_2_whole_with_capabilities(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    for round in 0..60_usize {
+        let count = [0, 1, 3, MAX_CAPS, 2, 0, 7][round % 7];
+        let length = [0, 2, 7, 50, if suite.reach == Reach::Dispatcher { 9000 } else { 300 }];
+        let words: Vec<u64> = (0..length[round % 5]).collect();
+        test.exchange(CAPS, &Gather::words_only(&words), caps(count), &words);
+    }
+    // One that has none, next to one that has, by whatever way.
+    test.exchange(CAPS, &Gather::words_only(&[1]), caps(1), &[1]);
+    assert_eq!(test.client.begin(CAPS, &[2]), Ok(Progress::Done));
+    test.expect(CAPS, &[2]);
+    test.expect_empty();
+}
+
+/// `recv` returns from an empty channel and `send` from a full one; full it gets.
+fn clause_3_never_blocks(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    test.expect_empty();
+    let sent = test.fill(|number| vec![number; 5]);
+    assert!(sent > 0, "not even one small message fits");
+    for number in 0..sent {
+        test.expect(WORDS, &[number; 5]);
+    }
+}
+
+/// A send that stops goes on where it stopped; what it has taken is not taken back, and begins no message anew.
+fn clause_4_partial_sends(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let words: Vec<u64> = (0..test.long()).map(|word| word * 3 + 1).collect();
+    let (begun, mut from) = test.fill_with(&words);
+    let mut deadline = Instant::now() + suite.patience;
+    let (mut received, mut sent) = (0, false);
+    while received <= begun {
+        assert!(Instant::now() < deadline, "{received} of {begun} and one arrived");
+        match test.service.recv().expect("the channel is sound") {
+            Got::Message(message) => {
+                assert!(message.words == words, "message {received} is not what was sent");
+                received += 1;
+            }
+            Got::More | Got::Empty => {}
+        }
+        if !sent {
+            let body = Gather::words_only(&words);
+            match test.client.send(WORDS, &body, &mut vec![], 0, from).expect("it is open") {
+                Progress::Done => sent = true,
+                Progress::Partial(taken) if taken == from => {}
+                Progress::Partial(taken) => {
+                    from = taken;
+                    deadline = Instant::now() + suite.patience;
+                }
+            }
+        }
+    }
+    test.expect_empty();
+}
+
+/// The same, where the last thing to be sent is a capability; a channel that stops with one still in hand says so.
+fn clause_4_partial_sends_with_capabilities(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let sent = test.fill(|number| vec![number]);
+    let mut held = caps(3);
+    let inodes: Vec<_> = held.iter().map(inode).collect();
+    let (mut from, mut is_sent, mut received) = (0, false, 0);
+    let deadline = Instant::now() + suite.patience;
+    while !is_sent || received <= sent {
+        assert!(Instant::now() < deadline, "{received} of {sent} and one arrived");
+        if !is_sent {
+            let body = Gather::words_only(&[7; 30]);
+            match test.client.send(CAPS, &body, &mut held, 3, from).expect("it is open") {
+                Progress::Done => is_sent = true,
+                Progress::Partial(0) => {
+                    assert_eq!(from, 0, "what has begun looks like what has not");
+                    assert_eq!(held.len(), 3, "nothing is taken, but capabilities");
+                }
+                Progress::Partial(taken) => from = taken,
+            }
+        }
+        match test.service.recv().expect("the channel is sound") {
+            Got::Message(message) if received == sent => {
+                assert_eq!((message.number, &message.words[..]), (CAPS, &[7; 30][..]));
+                let arrived: Vec<_> = message.caps.iter().map(inode).collect();
+                assert_eq!(arrived, inodes, "other capabilities arrive than were sent");
+                received += 1;
+            }
+            Got::Message(message) => {
+                assert_eq!(message.words, [received]);
+                received += 1;
+            }
+            Got::More | Got::Empty => {}
+        }
+    }
+    test.expect_empty();
+}
+
+/// After `Partial(0)` another message may be sent, and the capabilities are still the caller's.
+fn clause_5_nothing_taken(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let sent = test.fill(|number| vec![number]);
+    let mut held = caps(1);
+    let other = test.client.send(CAPS, &Gather::words_only(&[]), &mut held, 1, 0);
+    // Room may have appeared meanwhile where the ends lie apart.
+    let other = match other.expect("it is open") {
+        Progress::Partial(0) => {
+            assert_eq!(held.len(), 1, "nothing is taken, but the capability");
+            false
+        }
+        progress => {
+            assert!(suite.reach != Reach::Dispatcher, "a full channel has room: {progress:?}");
+            true
+        }
+    };
+    for number in 0..sent {
+        test.expect(WORDS, &[number]);
+    }
+    if !other {
+        test.expect_empty();
+        test.exchange(WORDS, &Gather::words_only(&[77, 78]), vec![], &[77, 78]);
+        test.expect_empty();
+    }
+}
+
+/// What the interface does not allow is an error, the right one, and the same for ever.
+fn clause_6_total(suite: &Suite<'_>) {
+    let bad = [
+        (NOTHING + 1, 1, 0, ProtocolError::Number(NOTHING + 1)),
+        (NOTHING, 1, 0, ProtocolError::Length { number: NOTHING, words: 1, max: 0 }),
+        (WORDS, 1, 1, ProtocolError::CapCount { number: WORDS, caps: 1, max: 0 }),
+        (
+            WORDS,
+            LONGEST + 1,
+            0,
+            ProtocolError::Length { number: WORDS, words: LONGEST + 1, max: LONGEST },
+        ),
+    ];
+    for (number, words, cap_count, expected) in bad {
+        let mut test = Test::new(suite);
+        test.exchange(WORDS, &Gather::words_only(&[1]), vec![], &[1]);
+        let words = vec![0; words];
+        // A driver may wait for the receiver before it is done.
+        if cap_count == 0 {
+            test.client.begin(number, &words).expect("it is open");
+        } else {
+            let body = Gather::words_only(&words);
+            let held = &mut caps(cap_count);
+            test.client.send(number, &body, held, cap_count, 0).expect("it is open");
+        }
+        for _ in 0..3 {
+            assert_eq!(test.end(), ChannelError::Protocol(expected.clone()));
+        }
+    }
+}
+
+/// Message 0 is the runtime's with every interface, and has at most seven words.
+fn clause_6_total_for_the_runtime(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    for words in [&[][..], &[1, 2, 3], &[9; 7]] {
+        test.exchange(RUNTIME_MESSAGE, &Gather::words_only(words), vec![], words);
+    }
+    test.client
+        .send(RUNTIME_MESSAGE, &Gather::words_only(&[9; 8]), &mut vec![], 0, 0)
+        .expect("it is open");
+    let expected = ProtocolError::Length { number: RUNTIME_MESSAGE, words: 8, max: 7 };
+    for _ in 0..3 {
+        assert_eq!(test.end(), ChannelError::Protocol(expected.clone()));
+    }
+}
+
+/// The peer's close comes after all that it sent, as much as there is room for, and for good.
+fn clause_7_end(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let sent = test.fill(|number| vec![number; 5]);
+    test.client.close();
+    test.client.close();
+    for number in 0..sent {
+        test.expect(WORDS, &[number; 5]);
+    }
+    for _ in 0..3 {
+        assert_eq!(test.end(), ChannelError::Closed);
+    }
+    assert!(test.service.begin(WORDS, &[]).is_err(), "a message is sent to one who has left");
+}
+
+/// An end that is dropped is closed, as long as its process lives.
+fn clause_7_end_by_drop(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    // Something is unread at the end that goes.
+    test.put(WORDS, &[1]);
+    assert_eq!(test.service.begin(WORDS, &[2]), Ok(Progress::Done));
+    test.service.drop_end();
+    let message = test.client.receive().expect("the channel is sound");
+    assert_eq!(message.words, [2]);
+    for _ in 0..2 {
+        assert_eq!(test.client.receive().map(drop), Err(Said::from(ChannelError::Closed)));
+    }
+}
+
+/// A closed end sends no more, and receives what is there.
+fn clause_7_end_of_this_side(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    test.put(WORDS, &[5]);
+    assert!(test.service.soon(Hand::is_ready), "a message is there");
+    test.service.close();
+    assert!(test.service.begin(WORDS, &[]).is_err(), "a closed end sends");
+    test.expect(WORDS, &[5]);
+    for _ in 0..3 {
+        assert_eq!(test.end(), ChannelError::Closed);
+    }
+    assert_eq!(test.client.receive().map(drop), Err(Said::from(ChannelError::Closed)));
+}
+
+/// What a process sent before it was killed arrives; then its end is known to be dead, or is silent and the broker tells.
+fn clause_7_end_by_death(suite: &Suite<'_>) {
+    if suite.reach != Reach::Processes || !suite.turned {
+        return;
+    }
+    let mut test = Test::new(suite);
+    for number in 0..10 {
+        test.put(WORDS, &[number]);
+    }
+    test.client.die();
+    for number in 0..10 {
+        let message = test.service.receive().expect("what was sent before death arrives");
+        assert_eq!(message.words, [number]);
+    }
+    for _ in 0..3 {
+        match test.service.recv() {
+            Ok(Got::Empty) => {}
+            Err(error) => assert_eq!(error, ChannelError::PeerDied),
+            Ok(other) => panic!("{other:?} after the last message"),
+        }
+    }
+}
+
+/// Whoever sleeps is woken by a message; every sleep has a wake-up of its own.
+fn clause_8_sleep_until_a_message(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    for round in 0..100 {
+        let before = fall_asleep(&mut test.service);
+        test.put(WORDS, &[round]);
+        assert!(test.service.is_woken_after(before), "a message does not end sleep {round}");
+        if round % 2 == 0 {
+            test.service.disarm();
+        }
+        test.expect(WORDS, &[round]);
+    }
+}
+
+/// Whoever cannot send and sleeps is woken by room; also if it found the channel full only after it lay down.
+fn clause_8_sleep_until_room(suite: &Suite<'_>) {
+    for is_asleep_first in [false, true] {
+        let mut test = Test::new(suite);
+        let before = if is_asleep_first {
+            fall_asleep(&mut test.client);
+            let sent = test.fill(|number| vec![number]);
+            assert!(sent > 0, "not even one small message fits");
+            test.client.wakes()
+        } else {
+            test.fill(|number| vec![number]);
+            fall_asleep(&mut test.client)
+        };
+        while let Got::Message(_) | Got::More = test.service.recv().expect("it is open") {}
+        assert!(test.client.is_woken_after(before), "room does not end a sleep");
+        assert!(test.client.soon(Hand::is_ready), "room does not make it ready");
+        test.client.disarm();
+        test.exchange(WORDS, &Gather::words_only(&[2]), vec![], &[2]);
+    }
+}
+
+/// Whoever sleeps is woken by the end.
+fn clause_8_sleep_until_the_end(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let before = fall_asleep(&mut test.service);
+    test.client.close();
+    assert!(test.service.is_woken_after(before), "the end does not end a sleep");
+    assert!(test.service.soon(Hand::is_ready), "the end does not make it ready");
+}
+
+/// After a change of its waitset an end is woken through the new one.
+fn clause_9_retarget(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    for round in 0..20 {
+        if round % 2 == 0 {
+            test.service.move_to_another_waitset();
+        }
+        let mut before = fall_asleep(&mut test.service);
+        if round % 2 == 1 {
+            // In its sleep.
+            test.service.move_to_another_waitset();
+            before = test.service.wakes();
+        }
+        test.put(WORDS, &[round]);
+        assert!(
+            test.service.is_woken_after(before),
+            "sleep {round} does not end where it moved to"
+        );
+        test.service.disarm();
+        test.expect(WORDS, &[round]);
+    }
+}
+
+/// A message and the end make an end ready; nothing does not.
+fn clause_10_ready(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    for words in [&[][..], &[1], &[0; 400]] {
+        test.expect_empty();
+        let quiet = |hand: &mut Hand| !hand.is_ready();
+        assert!(test.service.soon(quiet) && test.client.soon(quiet), "nothing makes it ready");
+        let progress = test.client.begin(WORDS, words).expect("it is open");
+        assert!(test.service.soon(Hand::is_ready), "a message of {} words does not", words.len());
+        // A channel may hold less than the longest of them.
+        test.finish(WORDS, &Gather::words_only(words), vec![], words, progress);
+    }
+    test.client.close();
+    assert!(test.service.soon(Hand::is_ready), "the end does not make it ready");
+}
+
+/// Room for what could not be sent makes an end ready, and so does the end; messages that come in do not let it send.
+fn clause_10_ready_for_room(suite: &Suite<'_>) {
+    for ends in [false, true] {
+        let mut test = Test::new(suite);
+        test.fill(|number| vec![number]);
+        assert!(test.client.soon(|hand| !hand.is_ready()), "a full channel is ready");
+        assert!(test.client.soon(|hand| !hand.can_resume()), "a full channel has room");
+        if ends {
+            test.service.close();
+        } else {
+            while let Got::Message(_) | Got::More = test.service.recv().expect("it is open") {}
+        }
+        assert!(test.client.soon(Hand::is_ready), "room does not make it ready");
+        assert!(ends || test.client.soon(Hand::can_resume), "with room it cannot resume");
+    }
+}
+
+/// By whichever way messages go in and come out, they keep one order.
+fn clause_11_quick_ways(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let lengths = [1, 3, 0, 2, 4];
+    let words: Vec<u64> = (1..=60).collect();
+    for pattern in 0..32_u32 {
+        let mut under_way = 0;
+        for (i, length) in lengths.into_iter().enumerate() {
+            let words = &words[..length];
+            if pattern >> i & 1 == 0 && test.client.send_now(WORDS, words) {
+                under_way += 1;
+                continue;
+            }
+            match test.client.send(WORDS, &Gather::words_only(words), &mut vec![], 0, 0) {
+                Ok(Progress::Done) => under_way += 1,
+                Ok(Progress::Partial(_)) => panic!("not even five small messages fit"),
+                Err(error) => panic!("it is open: {error:?}"),
+            }
+        }
+        for length in &lengths[..under_way] {
+            test.expect(WORDS, &words[..*length]);
+        }
+        // A message of more than one line between small ones.
+        for length in [7, 29, 3, 57] {
+            let progress = test.client.begin(WORDS, &words[..length]).expect("it is open");
+            let body = Gather::words_only(&words[..length]);
+            test.finish(WORDS, &body, vec![], &words[..length], progress);
+        }
+        test.expect_empty();
+    }
+}
+
+/// What is not for the quick ways is untouched by them: what `recv_now` did not take is there for `recv`, also to refuse it.
+fn clause_11_quick_ways_leave_the_rest(suite: &Suite<'_>) {
+    if suite.ways == Ways::Slow {
+        return;
+    }
+    let mut test = Test::new(suite);
+    assert!(matches!(test.service.recv_now(), Got::Empty), "there is nothing");
+    // Long ones, also between their pieces.
+    let long: Vec<u64> = (0..3000).collect();
+    test.exchange(WORDS, &Gather::words_only(&long), vec![], &long);
+    // Ones with capabilities, and ones of the runtime: not to be delivered as if they were neither.
+    test.exchange(CAPS, &Gather::words_only(&[4]), caps(1), &[4]);
+    let sent = test.client.send(RUNTIME_MESSAGE, &Gather::words_only(&[1]), &mut vec![], 0, 0);
+    assert_eq!(sent, Ok(Progress::Done));
+    match test.service.soon(Hand::is_ready).then(|| test.service.recv_now()) {
+        Some(Got::Empty) => test.expect(RUNTIME_MESSAGE, &[1]),
+        other => panic!("the quick way takes a message of the runtime: {other:?}"),
+    }
+    for (number, words) in [(NOTHING, &[1][..]), (NOTHING + 1, &[])] {
+        let mut test = Test::new(suite);
+        test.client.begin(number, words).expect("it is open");
+        assert!(test.service.soon(Hand::is_ready), "a message is there");
+        for _ in 0..2 {
+            assert!(
+                matches!(test.service.recv_now(), Got::Empty),
+                "the quick way takes what the interface lacks"
+            );
+            let Said(error) = test.end();
+            assert!(error.starts_with("Protocol("), "{error}");
+        }
+    }
+}
+
+/// A full channel takes nothing by the quick way, and what it took is there.
+fn clause_11_quick_ways_when_full(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let mut sent = 0;
+    while test.client.send_now(WORDS, &[sent; 2]) {
+        sent += 1;
+        assert!(sent < TOO_MANY, "the channel takes everything");
+    }
+    for number in 0..sent {
+        test.expect(WORDS, &[number; 2]);
+    }
+    test.expect_empty();
+    test.exchange(WORDS, &Gather::words_only(&[1]), vec![], &[1]);
+}
+
+/// What the quick way refuses at the end arrives once at most; and once the end was told, it takes nothing.
+fn clause_11_quick_ways_at_the_end(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    test.service.close();
+    assert!(test.client.soon(Hand::is_ready), "the end does not make it ready");
+    let most = 1 + u32::from(test.client.send_now(WORDS, &[1]));
+    // Refused, or taken by a channel that has not heard of the end.
+    let _ = test.client.send(WORDS, &Gather::words_only(&[1]), &mut vec![], 0, 0);
+    let mut arrived = 0;
+    while let Ok(Got::Message(_)) = test.service.recv() {
+        arrived += 1;
+    }
+    assert!(arrived <= most, "one message arrives {arrived} times");
+    assert_eq!(test.client.receive().map(drop), Err(Said::from(ChannelError::Closed)));
+    assert!(!test.client.send_now(WORDS, &[1]), "a message is sent to one who has left");
+    assert!(test.client.begin(WORDS, &[1]).is_err(), "a message is sent to one who has left");
+
+    let mut test = Test::new(suite);
+    test.client.close();
+    assert!(!test.client.send_now(WORDS, &[1]), "a closed end sends");
+    assert_eq!(test.end(), ChannelError::Closed);
+}
+
+/// Both ends of a channel.
+struct Test<'a> {
+    suite: &'a Suite<'a>,
+    /// The end that sends.
+    client: Hand,
+    /// The end that receives.
+    service: Hand,
+}
+
+impl<'a> Test<'a> {
+    fn new(suite: &'a Suite<'a>) -> Self {
+        let (mut client, mut service) = suite.connect();
+        assert_eq!(client.driver(), service.driver(), "the ends belong to two drivers");
+        Self { suite, client, service }
+    }
+
+    /// Sends a small message, all of it at once.
+    fn put(&mut self, number: u16, words: &[u64]) {
+        assert_eq!(self.client.begin(number, words), Ok(Progress::Done));
+    }
+
+    /// Sends messages until one does not fit; gives how many did. Of that one the channel may have taken a part.
+    fn fill(&mut self, body: impl Fn(u64) -> Vec<u64>) -> u64 {
+        let (mut sent, mut words) = (0, 0);
+        while self.client.begin(WORDS, &body(sent)).expect("it is open") == Progress::Done {
+            words += body(sent).len() as u64 + 1;
+            sent += 1;
+            assert!(words < TOO_MANY, "the channel takes everything");
+        }
+        sent
+    }
+
+    /// Sends a message while the other end receives it.
+    fn exchange(&mut self, number: u16, body: &Gather<'_>, caps: Vec<Cap>, expected: &[u64]) {
+        self.finish(number, body, caps, expected, Progress::Partial(0));
+    }
+
+    /// The same, for one of which some was sent.
+    fn finish(
+        &mut self,
+        number: u16,
+        body: &Gather<'_>,
+        mut caps: Vec<Cap>,
+        expected: &[u64],
+        progress: Progress,
+    ) {
+        let inodes: Vec<_> = caps.iter().map(inode).collect();
+        let mut deadline = Instant::now() + self.suite.patience;
+        let (mut from, mut is_sent) = match progress {
+            Progress::Done => (0, true),
+            Progress::Partial(taken) => (taken, false),
+        };
+        let mut received = None;
+        while !(is_sent && received.is_some()) {
+            assert!(Instant::now() < deadline, "the message is under way for too long");
+            if !is_sent {
+                let sent = self.client.send(number, body, &mut caps, inodes.len(), from);
+                match sent.expect("the channel is sound") {
+                    Progress::Done => is_sent = true,
+                    Progress::Partial(taken) if taken == from => {}
+                    Progress::Partial(taken) => {
+                        from = taken;
+                        deadline = Instant::now() + self.suite.patience;
+                    }
+                }
+            }
+            if received.is_none()
+                && let Got::Message(message) = self.service.recv().expect("the channel is sound")
+            {
+                received = Some(message);
+            }
+        }
+        let Message { number: arrived, words, caps } = received.expect("the loop has ended");
+        assert_eq!(arrived, number, "another message arrives");
+        assert!(words == expected, "a message of {} words arrives otherwise", expected.len());
+        let arrived: Vec<_> = caps.iter().map(inode).collect();
+        assert_eq!(arrived, inodes, "other capabilities arrive than were sent");
+    }
+
+    /// Receives one message, for which it waits, while the waitset of the other end runs, as clause 7 demands.
+    fn receive(&mut self) -> Result<Message, Said> {
+        let deadline = Instant::now() + self.suite.patience;
+        loop {
+            match self.service.recv()? {
+                Got::Message(message) => return Ok(message),
+                Got::More => {}
+                Got::Empty => {
+                    self.client.wakes();
+                }
+            }
+            assert!(Instant::now() < deadline, "no message arrives, and no end");
+        }
+    }
+
+    /// Receives this message.
+    fn expect(&mut self, number: u16, words: &[u64]) {
+        let message = self.receive().expect("the channel is sound");
+        assert_eq!(message.number, number, "another message arrives");
+        assert!(message.words == words, "a message of {} words arrives otherwise", words.len());
+        assert!(message.caps.is_empty(), "a capability arrives that nobody sent");
+    }
+
+    /// Words of a message that is longer than most channels are.
+    fn long(&self) -> u64 {
+        if self.suite.reach == Reach::Dispatcher { LONGEST as u64 } else { 1 << 14 }
+    }
+
+    /// Sends a message again and again, until the channel takes no more; gives how many it took, and how many words of the
+    /// next.
+    fn fill_with(&mut self, words: &[u64]) -> (u64, usize) {
+        let (mut sent, mut from) = (0, 0);
+        loop {
+            let body = Gather::words_only(words);
+            match self.client.send(WORDS, &body, &mut vec![], 0, from).expect("it is open") {
+                Progress::Done => (sent, from) = (sent + 1, 0),
+                Progress::Partial(taken) if taken == from => return (sent, from),
+                Progress::Partial(taken) => from = taken,
+            }
+            assert!(sent * (words.len() as u64) < TOO_MANY, "the channel takes everything");
+        }
+    }
+
+    fn expect_empty(&mut self) {
+        let got = self.service.recv();
+        assert!(matches!(got, Ok(Got::Empty)), "{got:?}, and nothing was sent");
+    }
+
+    /// The error with which the service's end ends.
+    fn end(&mut self) -> Said {
+        let ended = self.receive();
+        ended.map(|message| message.number).expect_err("the channel has ended")
+    }
+}
+
+/// Has an end sleep that has nothing to do; gives how often it was woken before.
+fn fall_asleep(hand: &mut Hand) -> usize {
+    hand.arm();
+    assert!(hand.soon(|hand| !hand.is_ready()), "nothing makes it ready");
+    hand.wakes()
+}
+
+/// Capabilities for files that can be told apart.
+fn caps(count: usize) -> Vec<Cap> {
+    let pipe = || io::pipe().expect("there are descriptors to spare").0;
+    (0..count).map(|_| Cap::from(pipe())).collect()
+}
+
+fn inode(fd: &impl AsFd) -> u64 {
+    rustix::fs::fstat(fd).expect("an open descriptor has an inode").st_ino
+}

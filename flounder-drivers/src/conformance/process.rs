@@ -1,0 +1,393 @@
+//! An end in another process: this program, run again.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{Connector, Link, Progress, Terms};
+
+use super::party::{Answer, Ask, Got, Message, Party, Said, Sending, Side, end};
+use super::socket_link::{SocketLink, receive, transmit};
+
+/// Tells a test program that it is the second process of a suite.
+const CHILD: &str = "FLOUNDER_CONFORMANCE_CHILD";
+
+/// The most bytes of one packet: no message of the tests comes near.
+const MAX_PACKET: usize = 1 << 26;
+
+/// Is the second process, if this is one, until the first has no more use for it; returns at once otherwise.
+///
+/// # Panics
+/// If the first process does not do its part.
+pub fn child(driver: &dyn Connector) {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    // A descriptor of our own: the standard input stays what it was.
+    let input = io::stdin().as_fd().try_clone_to_owned().expect("it can be copied");
+    let mut wire = PacketWire::new(input);
+    let socket = wire.get().and_then(|packet| packet.caps.into_iter().next());
+    let link = SocketLink::new(socket.expect("the first process sends the link").into());
+    link.serve();
+    let mut side = None;
+    while let Some(packet) = wire.get() {
+        let answer = match packet.kind {
+            CONNECT => {
+                // The end before goes first, as it does in the other process.
+                drop(side.take());
+                match accept(driver, &link, packet) {
+                    Ok((accepted, answer)) => {
+                        side = Some(accepted);
+                        answer
+                    }
+                    Err(refused) => refused,
+                }
+            }
+            DIE => {
+                let ourselves = rustix::process::getpid();
+                rustix::process::kill_process(ourselves, rustix::process::Signal::KILL)
+                    .expect("a process may kill itself");
+                return;
+            }
+            _ => {
+                let side = side.as_mut().expect("the first process connects before it asks");
+                side.ask(packet.into_ask()).into_packet()
+            }
+        };
+        if wire.put(&answer).is_err() {
+            break;
+        }
+    }
+    // Without the test harness, which would print.
+    std::process::exit(0);
+}
+
+fn accept(
+    driver: &dyn Connector,
+    link: &Arc<SocketLink>,
+    packet: Packet,
+) -> Result<(Side, Packet), Packet> {
+    let [connection, buffer] = packet.numbers;
+    let end = end(connection, buffer as usize);
+    let offer = Terms { words: packet.words, caps: packet.caps };
+    let as_link = Arc::clone(link) as Arc<dyn Link>;
+    match driver.accept(&end, &as_link, offer) {
+        Ok((channel, answer)) => {
+            let side = Side::new(channel, end.notifier);
+            let Terms { words, caps } = answer;
+            Ok((side, Packet { kind: CONNECT, words, caps, ..Packet::default() }))
+        }
+        Err(error) => {
+            Err(Packet { kind: REFUSED, bytes: error.to_string().into(), ..Packet::default() })
+        }
+    }
+}
+
+/// The second process, as the first one sees it; started when it is first needed, and again after it was killed.
+#[derive(Clone)]
+pub(super) struct Second {
+    /// The test that calls [`child`].
+    test: Rc<str>,
+    running: Rc<RefCell<Option<Running>>>,
+    connections: Rc<Cell<u64>>,
+}
+
+struct Running {
+    process: Child,
+    wire: PacketWire,
+    link: Arc<SocketLink>,
+}
+
+impl Second {
+    pub(super) fn new(test: &str) -> Self {
+        Self { test: test.into(), running: Rc::default(), connections: Rc::default() }
+    }
+
+    /// Makes a channel between the processes: the end here, and the party for the one there.
+    pub(super) fn connect(
+        &self,
+        driver: &dyn Connector,
+        buffers: [usize; 2],
+    ) -> (Side, ProcessParty) {
+        let mut running = self.running.borrow_mut();
+        let Running { wire, link, .. } = running.get_or_insert_with(|| Running::start(&self.test));
+        let connection = self.connections.get() + 1;
+        self.connections.set(connection);
+        let here = end(connection, buffers[0]);
+        let as_link = Arc::clone(link) as Arc<dyn Link>;
+        let (offer, offered) = driver.offer(&here, &as_link).expect("the driver offers");
+        let numbers = [connection, buffers[1] as u64];
+        let Terms { words, caps } = offer;
+        let packet = Packet { kind: CONNECT, numbers, words, caps, ..Packet::default() };
+        wire.put(&packet).expect("the second process lives");
+        drop(packet);
+        let answer = wire.get().expect("the second process answers");
+        assert_eq!(
+            answer.kind,
+            CONNECT,
+            "the offer is refused: {}",
+            String::from_utf8_lossy(&answer.bytes)
+        );
+        let terms = Terms { words: answer.words, caps: answer.caps };
+        let channel = offered.complete(terms).expect("the answer is sound");
+        (Side::new(channel, here.notifier), ProcessParty(self.clone()))
+    }
+}
+
+impl Running {
+    fn start(test: &str) -> Self {
+        let (control, theirs) = UnixStream::pair().expect("there are descriptors to spare");
+        let program = std::env::current_exe().expect("this program has a path");
+        let process = Command::new(program)
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(CHILD, "1")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("this program can be started again");
+        let (ours, socket) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("there are descriptors to spare");
+        let mut wire = PacketWire::new(control.into());
+        let hello = Packet { caps: vec![Cap::from(socket)], ..Packet::default() };
+        wire.put(&hello).expect("the second process lives");
+        let link = SocketLink::new(ours);
+        link.serve();
+        Self { process, wire, link }
+    }
+
+    fn wait(&mut self) {
+        self.process.wait().expect("it is our child");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, or hang where a driver is broken.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Asks across to the other process, and waits for the answer.
+pub(super) struct ProcessParty(Second);
+
+impl Party for ProcessParty {
+    fn ask(&mut self, ask: Ask) -> Answer {
+        let mut running = self.0.running.borrow_mut();
+        let second = running.as_mut().expect("the second process was not killed");
+        let packet = Packet::from(ask);
+        let dies = packet.kind == DIE;
+        second.wire.put(&packet).expect("the second process lives");
+        if dies {
+            second.wait();
+            *running = None;
+            return Answer::Done;
+        }
+        let answer = second.wire.get();
+        Answer::from(answer.expect("the second process lives, unless the driver panicked there"))
+    }
+}
+
+// ---- what goes between the processes --------------------------------------------------------------------------------------
+
+/// A question or an answer.
+#[derive(Debug, Default)]
+struct Packet {
+    kind: u64,
+    numbers: [u64; 2],
+    words: Vec<u64>,
+    bytes: Vec<u8>,
+    caps: Vec<Cap>,
+}
+
+const CONNECT: u64 = 1;
+const REFUSED: u64 = 2;
+const DIE: u64 = 3;
+const SEND: u64 = 4;
+const SEND_NOW: u64 = 5;
+/// Questions without anything but themselves, from here on.
+const PLAIN: [(u64, fn() -> Ask); 11] = [
+    (10, || Ask::Recv),
+    (11, || Ask::RecvNow),
+    (12, || Ask::Ready),
+    (13, || Ask::CanResume),
+    (14, || Ask::Arm),
+    (15, || Ask::Disarm),
+    (16, || Ask::Close),
+    (17, || Ask::Drop),
+    (18, || Ask::Wakes),
+    (19, || Ask::Move),
+    (20, || Ask::Driver),
+];
+
+const DONE: u64 = 30;
+const PARTIAL: u64 = 31;
+const SEND_FAILED: u64 = 32;
+const MESSAGE: u64 = 33;
+const MORE: u64 = 34;
+const EMPTY: u64 = 35;
+const RECV_FAILED: u64 = 36;
+const YES: u64 = 37;
+const COUNT: u64 = 38;
+const NAME: u64 = 39;
+const SENT: u64 = 40;
+
+impl From<Ask> for Packet {
+    fn from(ask: Ask) -> Self {
+        match ask {
+            Ask::Send(Sending { number, fixed, tails, caps, cap_count, from }) => {
+                // The shape of the body, then what is in it.
+                let mut words = vec![cap_count as u64, fixed.len() as u64];
+                words.extend(tails.iter().map(|tail| tail.len() as u64));
+                let mut bytes: Vec<u8> = fixed.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                tails.iter().for_each(|tail| bytes.extend_from_slice(tail));
+                let numbers = [u64::from(number), from as u64];
+                Self { kind: SEND, numbers, words, bytes, caps }
+            }
+            Ask::SendNow { number, words } => {
+                let numbers = [u64::from(number), 0];
+                Self { kind: SEND_NOW, numbers, words, ..Self::default() }
+            }
+            Ask::Die => Self { kind: DIE, ..Self::default() },
+            plain => {
+                let alike =
+                    |made: &Ask| core::mem::discriminant(made) == core::mem::discriminant(&plain);
+                let kind = PLAIN.iter().find(|(_, make)| alike(&make())).map(|(kind, _)| *kind);
+                Self { kind: kind.expect("the rest is plain"), ..Self::default() }
+            }
+        }
+    }
+}
+
+impl Packet {
+    fn into_ask(self) -> Ask {
+        match self.kind {
+            SEND => {
+                let (record, mut rest) = self.bytes.split_at(self.words[1] as usize * 8);
+                let fixed = record
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|word| u64::from_ne_bytes(*word))
+                    .collect();
+                let tails = self.words[2..].iter().map(|length| {
+                    let tail;
+                    (tail, rest) = rest.split_at(*length as usize);
+                    tail.to_vec()
+                });
+                Ask::Send(Sending {
+                    number: self.numbers[0] as u16,
+                    fixed,
+                    tails: tails.collect(),
+                    caps: self.caps,
+                    cap_count: self.words[0] as usize,
+                    from: self.numbers[1] as usize,
+                })
+            }
+            SEND_NOW => Ask::SendNow { number: self.numbers[0] as u16, words: self.words },
+            kind => {
+                let plain = PLAIN.iter().find(|(other, _)| *other == kind);
+                plain.expect("both processes run this program").1()
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn into_packet(self) -> Packet {
+        let of = |kind| Packet { kind, ..Packet::default() };
+        match self {
+            Self::Sent(Ok(Progress::Done), caps) => Packet { caps, ..of(SENT) },
+            Self::Sent(Ok(Progress::Partial(taken)), caps) => {
+                Packet { numbers: [taken as u64, 0], caps, ..of(PARTIAL) }
+            }
+            Self::Sent(Err(Said(error)), caps) => {
+                Packet { bytes: error.into(), caps, ..of(SEND_FAILED) }
+            }
+            Self::Got(Ok(Got::Message(Message { number, words, caps }))) => {
+                Packet { numbers: [u64::from(number), 0], words, caps, ..of(MESSAGE) }
+            }
+            Self::Got(Ok(Got::More)) => of(MORE),
+            Self::Got(Ok(Got::Empty)) => of(EMPTY),
+            Self::Got(Err(Said(error))) => Packet { bytes: error.into(), ..of(RECV_FAILED) },
+            Self::Yes(yes) => Packet { numbers: [u64::from(yes), 0], ..of(YES) },
+            Self::Count(count) => Packet { numbers: [count as u64, 0], ..of(COUNT) },
+            Self::Name(name) => Packet { bytes: name.into(), ..of(NAME) },
+            Self::Done => of(DONE),
+        }
+    }
+}
+
+impl From<Packet> for Answer {
+    fn from(packet: Packet) -> Self {
+        let Packet { kind, numbers: [number, _], words, bytes, caps } = packet;
+        let text = || String::from_utf8_lossy(&bytes).into_owned();
+        match kind {
+            SENT => Self::Sent(Ok(Progress::Done), caps),
+            PARTIAL => Self::Sent(Ok(Progress::Partial(number as usize)), caps),
+            SEND_FAILED => Self::Sent(Err(Said(text())), caps),
+            MESSAGE => Self::Got(Ok(Got::Message(Message { number: number as u16, words, caps }))),
+            MORE => Self::Got(Ok(Got::More)),
+            EMPTY => Self::Got(Ok(Got::Empty)),
+            RECV_FAILED => Self::Got(Err(Said(text()))),
+            YES => Self::Yes(number != 0),
+            COUNT => Self::Count(number as usize),
+            NAME => Self::Name(text()),
+            DONE => Self::Done,
+            other => unreachable!("both processes run this program, which has no answer {other}"),
+        }
+    }
+}
+
+/// Packets over a socket: a head with the capabilities, then words, then bytes.
+struct PacketWire(UnixStream);
+
+impl PacketWire {
+    fn new(socket: OwnedFd) -> Self {
+        let stream = UnixStream::from(socket);
+        // Longer than any test waits: a peer that hangs ends the test, and a first process that is gone ends the second.
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("the time is not zero");
+        Self(stream)
+    }
+
+    fn put(&mut self, packet: &Packet) -> io::Result<()> {
+        let lengths = [packet.words.len(), packet.bytes.len(), packet.caps.len()];
+        let [words, bytes, caps] = lengths.map(|length| length as u64);
+        let head = [packet.kind, packet.numbers[0], packet.numbers[1], words, bytes, caps];
+        transmit(self.0.as_fd(), bytemuck::cast_slice(&head), &packet.caps)?;
+        self.0.write_all(bytemuck::cast_slice(&packet.words))?;
+        self.0.write_all(&packet.bytes)
+    }
+
+    /// The next packet; `None` if the other process is gone.
+    fn get(&mut self) -> Option<Packet> {
+        let mut head = [0_u64; 6];
+        let (read, caps) = receive(self.0.as_fd(), bytemuck::cast_slice_mut(&mut head)).ok()?;
+        if read == 0 {
+            return None;
+        }
+        assert_eq!(read, size_of_val(&head), "a head is one write");
+        let [kind, first, second, words, bytes, cap_count] = head;
+        assert_eq!(caps.len() as u64, cap_count, "the capabilities come with the head");
+        assert!(words * 8 + bytes <= MAX_PACKET as u64, "no packet is so long");
+        let mut packet = Packet {
+            kind,
+            numbers: [first, second],
+            words: vec![0; words as usize],
+            bytes: vec![0; bytes as usize],
+            caps,
+        };
+        self.0.read_exact(bytemuck::cast_slice_mut(&mut packet.words)).ok()?;
+        self.0.read_exact(&mut packet.bytes).ok()?;
+        Some(packet)
+    }
+}

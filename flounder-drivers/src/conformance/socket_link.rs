@@ -1,0 +1,118 @@
+//! A link to another process over a socket.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use parking_lot::Mutex;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Terms};
+
+/// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end: what two brokers do, and
+/// no more.
+#[derive(Debug)]
+pub struct SocketLink {
+    socket: OwnedFd,
+    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
+    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl SocketLink {
+    /// This process's end.
+    #[must_use]
+    pub fn new(socket: OwnedFd) -> Arc<Self> {
+        Arc::new(Self { socket, inboxes: Mutex::default(), states: Mutex::default() })
+    }
+
+    /// Sends words and capabilities.
+    ///
+    /// # Panics
+    /// If the other process is gone.
+    pub fn put(&self, words: &[u64], caps: &[Cap]) {
+        transmit(self.socket.as_fd(), bytemuck::cast_slice(words), caps)
+            .expect("the other process lives");
+    }
+
+    /// Receives what [`put`](Self::put) sent; `None` if the other process is gone. Not while [`serve`](Self::serve) does.
+    #[must_use]
+    pub fn get(&self) -> Option<Terms> {
+        let mut words = [0_u64; 32];
+        let (read, caps) =
+            receive(self.socket.as_fd(), bytemuck::cast_slice_mut(&mut words)).ok()?;
+        (read > 0).then(|| Terms { words: words[..read / 8].to_vec(), caps })
+    }
+
+    /// Delivers capabilities to their channels from now on, in a thread of its own, until the other process goes.
+    pub fn serve(self: &Arc<Self>) {
+        let link = Arc::clone(self);
+        thread::spawn(move || {
+            while let Some(Terms { words, caps }) = link.get() {
+                let inbox = link.inboxes.lock().get(&words[0]).and_then(Weak::upgrade);
+                if let Some(inbox) = inbox {
+                    inbox.put(CapEvent::Arrived(words[1], caps));
+                }
+            }
+        });
+    }
+}
+
+impl Link for SocketLink {
+    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        let words = [connection, sequence];
+        transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), &caps)
+            .map_err(|_| CapRefusal::LinkLost)
+    }
+
+    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+        self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
+    }
+
+    fn state(
+        &self,
+        name: &'static str,
+        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
+    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
+        let mut states = self.states.lock();
+        match states.get(name) {
+            Some(state) => Ok(Arc::clone(state)),
+            None => Ok(Arc::clone(states.entry(name).or_insert(make()?))),
+        }
+    }
+}
+
+/// Sends bytes, and capabilities with them.
+pub(super) fn transmit(socket: BorrowedFd<'_>, bytes: &[u8], caps: &[Cap]) -> io::Result<()> {
+    let fds: Vec<BorrowedFd<'_>> = caps.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CAPS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() {
+        assert!(control.push(SendAncillaryMessage::ScmRights(&fds)), "there are not so many");
+    }
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives bytes, how many, and the capabilities that came with them.
+pub(super) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<Cap>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CAPS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received =
+        recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    assert!(!received.flags.contains(ReturnFlags::CTRUNC), "no capability is cut off");
+    let mut caps = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            caps.extend(fds.map(Cap::from));
+        }
+    }
+    Ok((received.bytes, caps))
+}
