@@ -44,6 +44,29 @@ fn capabilities_go_both_ways_over_each_driver() {
 }
 
 #[test]
+fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
+    let counted = |actor: &mut Actor, command: &str| {
+        let (first, before) = (actor.ask(command), actor.descriptors());
+        assert_eq!((first.as_str(), actor.ask(command).as_str()), ("()", "()"), "{command}");
+        actor.settle_at(before);
+    };
+    let cast = Cast::new();
+    let mut alone = cast.actor();
+    for driver in ["loopback"].iter().chain(&DRIVERS) {
+        counted(&mut alone, &format!("parcel here {driver}"));
+    }
+    for driver in DRIVERS {
+        counted(&mut alone, &format!("parcel threads {driver}"));
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must(&format!("parcel export {driver}"));
+        client.must(&format!("parcel bind {driver} {driver}"));
+        let before = server.descriptors();
+        counted(&mut client, "parcel run");
+        server.settle_at(before);
+    }
+}
+
+#[test]
 fn a_hundred_capabilities_leave_no_descriptor() {
     for driver in DRIVERS {
         let cast = Cast::new();

@@ -225,6 +225,7 @@ impl Stage {
                 self.hoard.borrow_mut().clear();
                 say("ok");
             }
+            ["parcel", ref words @ ..] => super::parcel::obey(&self.waitset, words),
             // The process.
             ["count"] => say(&count()),
             ["descriptors"] => say(&descriptors()),
@@ -443,18 +444,18 @@ fn descriptors() -> String {
     targets.join(" ")
 }
 
-fn answer<T: Debug, E: Debug>(result: &Result<T, E>) {
+pub(super) fn answer<T: Debug, E: Debug>(result: &Result<T, E>) {
     match result {
         Ok(value) => say(&format!("{value:?}")),
         Err(error) => say(&format!("error {error:?}")),
     }
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{MARK}{text}").and_then(|()| out.flush()).expect("the test listens");
 }
 
-fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     say(&format!("{EVENT}{text}"));
 }

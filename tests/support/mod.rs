@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod actor;
+pub mod parcel;
 pub mod stranger;
 
 use std::io::{BufRead, BufReader, Write};

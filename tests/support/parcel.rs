@@ -1,0 +1,585 @@
+//! Capabilities in every place that an interface has for them, and what becomes of each.
+//!
+//! What travels is the writing end of a pipe, of which the sender keeps the reading end. The receiver writes down there what
+//! it got, and lets go of it. So the sender reads whether the right descriptor has come with the right message, and the end
+//! of the pipe tells that nobody has it any more: no process, no queue, no message on its way.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::fs::File;
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Instant;
+
+use flounder::monitor::policy;
+use flounder::{BindingError, Cap, Exported, Iref, Peer, RpcError, TxError, Waitset, nameservice};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{FdFlags, fcntl_getfd};
+
+use super::PATIENCE;
+use super::actor::{answer, say, tell};
+
+flounder::flounder! {
+    interface parcel "Capabilities in every place" {
+        typedef struct { cap c; uint32 n; } holder;
+        typedef struct { give_away_cap c; string label[40]; } gift;
+        message plain(uint32 number);
+        message bare(cap c);
+        message copied(uint32 number, cap c);
+        message moved(uint32 number, give_away_cap c);
+        message held(uint32 number, holder h);
+        message given(uint32 number, gift g);
+        message seven(uint32 number, cap a, give_away_cap b, string text[4000], holder c,
+                      uint64 words[count, 2000], give_away_cap d, cap e, give_away_cap f, gift g);
+        rpc swap(in uint32 number, in cap a, in give_away_cap b, in string text[200],
+                 out cap c, out give_away_cap d, out string back[200]);
+        rpc report(out string log[16000]);
+    };
+}
+
+/// What the receiver writes into a pipe: number of the message, place in it, inode, device, whether `CLOEXEC` is set.
+const NOTE: usize = 4 + 4 + 8 + 8 + 1;
+
+/// Runs a command of an actor.
+pub fn obey(waitset: &Waitset, words: &[&str]) {
+    match *words {
+        ["here", driver] => answer(&here(waitset, driver)),
+        ["threads", driver] => answer(&threads(waitset, driver)),
+        ["export", name] => {
+            let exported = export(waitset);
+            let registered = nameservice::register(name, exported.iref());
+            HERE.with_borrow_mut(|here| here.exported.push(exported));
+            answer(&registered);
+        }
+        ["bind", driver, name] => {
+            let iref = nameservice::lookup(name).expect("it is registered");
+            let started =
+                parcel::bind(iref, waitset, Sender::aloud()).driver(driver).on_bound(|bound| {
+                    let bound = bound.map(|b| HERE.with_borrow_mut(|here| here.bound.push(b)));
+                    answer(&bound);
+                });
+            started.expect("it starts");
+        }
+        ["run"] => answer(&Script::new(waitset, &binding()).run()),
+        ["swap"] => {
+            let (_a, one) = pipe();
+            let (_b, other) = pipe();
+            let swapped = parcel::RpcClient::new(&binding()).swap(0, &one, other, "hello");
+            answer(&swapped.map(|_| "swapped"));
+        }
+        ["report"] => answer(&parcel::RpcClient::new(&binding()).report()),
+        ["flood"] => {
+            say("ok");
+            flood(&binding(), 0);
+        }
+        ["unbind"] => {
+            HERE.with_borrow_mut(|here| here.bound.clear());
+            say("ok");
+        }
+        _ => say(&format!("error: no such command: {words:?}")),
+    }
+}
+
+/// What an actor has of this.
+#[derive(Default)]
+struct Here {
+    exported: Vec<Exported>,
+    bound: Vec<parcel::Binding>,
+}
+
+thread_local! {
+    static HERE: RefCell<Here> = RefCell::default();
+}
+
+fn binding() -> parcel::Binding {
+    HERE.with_borrow(|here| here.bound.last().cloned()).expect("something is bound")
+}
+
+fn export(waitset: &Waitset) -> Exported {
+    let exported = parcel::export(waitset, |_: &Peer| Ok(Keeper::default())).start();
+    exported.expect("it can be exported")
+}
+
+/// Gives away one capability after the other, until the binding ends.
+fn flood(binding: &parcel::Binding, number: u32) {
+    if number % 100 == 99 {
+        tell(&format!("flooded {number}"));
+    }
+    let again = binding.clone();
+    match binding.tx_moved(number, pipe().1) {
+        Ok(sent) => sent.then(move || flood(&again, number + 1)),
+        Err(rejected) => tell(&format!("flood: {:?}", rejected.error)),
+    }
+}
+
+/// Both ends in one dispatcher.
+fn here(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
+    let exported = export(waitset);
+    let result = within_a_process(waitset, driver, exported.iref());
+    exported.withdraw();
+    result
+}
+
+/// Two threads.
+fn threads(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
+    let (iref, told) = mpsc::channel();
+    let over = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&over);
+    let service = thread::spawn(move || {
+        let waitset = Waitset::new();
+        let exported = export(&waitset);
+        iref.send((exported.iref(), waitset.remote())).expect("the test waits");
+        while !theirs.load(Ordering::Acquire) {
+            waitset.dispatch().expect("no callback fails");
+        }
+        exported.withdraw();
+    });
+    let (iref, remote) = told.recv_timeout(PATIENCE).expect("the service starts");
+    let result = within_a_process(waitset, driver, iref);
+    over.store(true, Ordering::Release);
+    remote.post(|_| Ok(()));
+    service.join().expect("the service does not panic");
+    result
+}
+
+fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), Fault> {
+    let sender = Sender::default();
+    let errors = Rc::clone(&sender.errors);
+    let bind = parcel::bind(iref, waitset, sender).driver(driver);
+    let binding = waitset.block_on(async { bind.await }).expect("no callback fails");
+    let binding = binding.map_err(|error| fault("bind", error))?;
+    if binding.driver() != driver {
+        return Err(fault("the driver is", binding.driver()));
+    }
+    let mut script = Script::new(waitset, &binding);
+    script.run()?;
+    let refused = script.refusals(&errors);
+    policy::clear_cap_policy();
+    refused?;
+    script.run()
+}
+
+/// What went wrong.
+type Fault = String;
+
+fn fault(what: &str, why: impl Debug) -> Fault {
+    format!("{what}: {why:?}")
+}
+
+/// A capability that was sent.
+struct Tracked {
+    reader: PipeReader,
+    /// The sender's own, if a copy travelled.
+    kept: Option<Cap>,
+    note: [u8; NOTE],
+}
+
+/// What the sender does, and expects.
+struct Script<'a> {
+    waitset: &'a Waitset,
+    binding: &'a parcel::Binding,
+    service: parcel::RpcClient,
+    /// Messages sent.
+    number: u32,
+    tracked: Vec<Tracked>,
+}
+
+impl<'a> Script<'a> {
+    fn new(waitset: &'a Waitset, binding: &'a parcel::Binding) -> Self {
+        let service = parcel::RpcClient::new(binding);
+        Self { waitset, binding, service, number: 0, tracked: Vec::new() }
+    }
+
+    /// Every kind of message, among others; then looks where the capabilities are.
+    fn run(&mut self) -> Result<(), Fault> {
+        // What went wrong before this, and the numbers.
+        self.report()?;
+        self.number = 0;
+        let words: Vec<u64> = (0..2000).collect();
+        for round in 0..12 {
+            for _ in 0..round % 3 {
+                self.plain()?;
+            }
+            self.room()?;
+            self.bare_and_single()?;
+            let text = "é".repeat(round * 170);
+            self.seven(&text, &words[..round * 181])?;
+            self.plain()?;
+            self.swap(round)?;
+        }
+        let log = self.report()?;
+        if log != format!("{} messages", self.number) {
+            return Err(format!("{} messages were sent; {log}", self.number));
+        }
+        self.tracked.drain(..).try_for_each(Tracked::check)
+    }
+
+    fn report(&self) -> Result<String, Fault> {
+        self.service.report().map_err(|error| fault("report", error))
+    }
+
+    fn room(&self) -> Result<(), Fault> {
+        let deadline = Some(Instant::now() + PATIENCE);
+        match self.waitset.dispatch_until(deadline, || self.binding.can_send()) {
+            Ok(true) => Ok(()),
+            other => Err(fault("wait for room", other)),
+        }
+    }
+
+    fn next(&mut self) -> u32 {
+        self.number += 1;
+        self.number - 1
+    }
+
+    fn plain(&mut self) -> Result<(), Fault> {
+        self.room()?;
+        let number = self.next();
+        self.binding.tx_plain(number).map(drop).map_err(|error| fault("plain", error))
+    }
+
+    /// A capability whose copy will travel in the current message, or which will itself.
+    fn track(&mut self, place: u32) -> Cap {
+        let (reader, cap) = pipe();
+        self.tracked.push(Tracked { reader, kept: None, note: note(self.number, place, &cap) });
+        cap
+    }
+
+    fn keep(&mut self, ago: usize, cap: Cap) {
+        let at = self.tracked.len() - 1 - ago;
+        self.tracked[at].kept = Some(cap);
+    }
+
+    fn bare_and_single(&mut self) -> Result<(), Fault> {
+        let cap = self.track(0);
+        self.binding.tx_bare(&cap).map_err(|error| fault("bare", error))?;
+        self.keep(0, cap);
+        self.next();
+
+        self.room()?;
+        let cap = self.track(0);
+        self.binding.tx_copied(self.number, &cap).map_err(|error| fault("copied", error))?;
+        self.keep(0, cap);
+        self.next();
+
+        self.room()?;
+        let cap = self.track(0);
+        self.binding.tx_moved(self.number, cap).map_err(|error| fault("moved", error))?;
+        self.next();
+
+        self.room()?;
+        let holder = parcel::Holder { c: self.track(0), n: 5 };
+        self.binding.tx_held(self.number, &holder).map_err(|error| fault("held", error))?;
+        self.keep(0, holder.c);
+        self.next();
+
+        self.room()?;
+        let gift = parcel::Gift { c: self.track(0), label: "with love".to_owned() };
+        self.binding.tx_given(self.number, gift).map_err(|error| fault("given", error))?;
+        self.next();
+        Ok(())
+    }
+
+    fn seven(&mut self, text: &str, words: &[u64]) -> Result<(), Fault> {
+        self.room()?;
+        let [a, b, c, d, e, f, g] = std::array::from_fn(|place| self.track(place as u32));
+        let holder = parcel::Holder { c, n: 3 };
+        let gift = parcel::Gift { c: g, label: String::new() };
+        let sent = self.binding.tx_seven(self.number, &a, b, text, &holder, words, d, &e, f, gift);
+        sent.map_err(|rejected| fault("seven", rejected.error))?;
+        self.keep(6, a);
+        self.keep(4, holder.c);
+        self.keep(2, e);
+        self.next();
+        Ok(())
+    }
+
+    /// A copy goes and comes back as another; what is given away comes back itself.
+    fn swap(&mut self, round: usize) -> Result<(), Fault> {
+        let (a, b) = (self.track(0), self.track(1));
+        let notes = [note(0, 0, &a), note(0, 0, &b)];
+        let text = "y".repeat(round * 16);
+        let number = self.next();
+        let swapped = self.service.swap(number, &a, b, &text);
+        let (c, d, back) = swapped.map_err(|error| fault("swap", error))?;
+        self.keep(1, a);
+        if back != text || [note(0, 0, &c), note(0, 0, &d)] != notes {
+            return Err(format!("swap {number} gave something else back"));
+        }
+        Ok(())
+    }
+
+    /// The rule says no at each place where it is asked. Both ends are in this process.
+    fn refusals(&mut self, errors: &Errors) -> Result<(), Fault> {
+        use flounder::channel::CapRefusal::{Receiver, Sender};
+        self.report()?;
+        errors.take();
+        for _ in 0..3 {
+            // On the way out: the send fails, and gives back.
+            refuse_question(0);
+            let (reader, cap) = pipe();
+            let before = note(0, 0, &cap);
+            let rejected = self.binding.tx_moved(7, cap).map(drop).expect_err("the rule says no");
+            expect("tx_moved", rejected.error, TxError::CapsRefused(Sender))?;
+            expect("what it gives back", note(0, 0, &rejected.given), before)?;
+            self.expect_report("CapsRefused(Sender)")?;
+            expect("errors of the sender", errors.take(), vec![])?;
+            drop(rejected.given);
+            expect_end(&reader)?;
+
+            // On the way in: both are told by their error handlers.
+            refuse_question(1);
+            let (reader, cap) = pipe();
+            self.room()?;
+            self.binding.tx_moved(7, cap).map_err(|error| fault("moved", error))?;
+            self.expect_report("CapsRefused(Receiver)")?;
+            expect("errors", errors.take(), vec![BindingError::CapsRefused(Receiver)])?;
+            expect_end(&reader)?;
+
+            // One of seven: none gets through.
+            refuse_question(6 + 6);
+            let tracked = self.tracked.len();
+            self.seven("seven", &[])?;
+            self.expect_report("CapsRefused(Receiver)")?;
+            expect("errors", errors.take(), vec![BindingError::CapsRefused(Receiver)])?;
+            for Tracked { reader, kept, .. } in self.tracked.drain(tracked..) {
+                drop(kept);
+                expect_end(&reader)?;
+            }
+
+            // A call asks twice on each of its four ways.
+            let ways = [
+                (0, RpcError::Tx(TxError::CapsRefused(Sender)), "CapsRefused(Sender)"),
+                (3, RpcError::CapsRefused(Receiver), "CapsRefused(Receiver)"),
+                (5, RpcError::CapsRefused(Sender), "Reply(CapsRefused(Sender))"),
+                (6, RpcError::CapsRefused(Receiver), "CapsRefused(Receiver)"),
+            ];
+            for (question, error, told) in ways {
+                refuse_question(question);
+                let ((a, one), (b, other)) = (pipe(), pipe());
+                let swapped = self.service.swap(0, &one, other, "");
+                expect("swap", swapped.expect_err("the rule says no"), error)?;
+                self.expect_report(told)?;
+                expect("errors of the caller", errors.take(), vec![])?;
+                drop(one);
+                expect_end(&a)?;
+                expect_end(&b)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The service was told this, and nothing else went wrong.
+    fn expect_report(&self, error: &str) -> Result<(), Fault> {
+        let log = self.report()?;
+        let (errors, _) = log.rsplit_once("; ").unwrap_or(("", &log));
+        expect("errors of the service", errors, error)
+    }
+}
+
+impl Tracked {
+    /// The receiver has written what was sent, and nobody has the capability but the sender, if a copy was sent.
+    fn check(mut self) -> Result<(), Fault> {
+        let mut note = [0; NOTE];
+        if poll_for(&self.reader, PollFlags::IN) {
+            self.reader.read_exact(&mut note).map_err(|error| fault("read", error))?;
+        }
+        expect("what came", note, self.note)?;
+        if let Some(kept) = self.kept {
+            let mut kept = File::from(kept);
+            kept.write_all(b"!").map_err(|error| fault("write to the copy that stayed", error))?;
+            self.reader.read_exact(&mut [0]).map_err(|error| fault("read", error))?;
+        }
+        expect_end(&self.reader)
+    }
+}
+
+fn expect<T: Debug + PartialEq>(what: &str, is: T, should: T) -> Result<(), Fault> {
+    if is == should { Ok(()) } else { Err(format!("{what}: {is:?} instead of {should:?}")) }
+}
+
+/// Waits for the last to let go of a pipe; monitors do so a moment after they have sent it.
+fn expect_end(reader: &PipeReader) -> Result<(), Fault> {
+    let is_over = poll_for(reader, PollFlags::empty());
+    if is_over { Ok(()) } else { Err("somebody has the capability still".to_owned()) }
+}
+
+fn poll_for(reader: &PipeReader, wanted: PollFlags) -> bool {
+    let mut fds = [PollFd::new(reader, wanted)];
+    let limit = Timespec { tv_sec: PATIENCE.as_secs() as i64 / 4, tv_nsec: 0 };
+    poll(&mut fds, Some(&limit)) == Ok(1)
+}
+
+fn pipe() -> (PipeReader, Cap) {
+    let (reader, writer) = std::io::pipe().expect("there are descriptors to spare");
+    (reader, Cap::from(writer))
+}
+
+/// What the receiver of a capability is to write.
+fn note(number: u32, place: u32, cap: &Cap) -> [u8; NOTE] {
+    let about = rustix::fs::fstat(cap.as_fd()).expect("it is open");
+    let flags = fcntl_getfd(cap).expect("it is open");
+    let mut note = [0; NOTE];
+    note[..4].copy_from_slice(&number.to_le_bytes());
+    note[4..8].copy_from_slice(&place.to_le_bytes());
+    note[8..16].copy_from_slice(&about.st_ino.to_le_bytes());
+    note[16..24].copy_from_slice(&about.st_dev.to_le_bytes());
+    note[24] = u8::from(flags.contains(FdFlags::CLOEXEC));
+    note
+}
+
+/// The rule refuses once, at its question number `refused` from now on.
+fn refuse_question(refused: usize) {
+    let asked = AtomicUsize::new(0);
+    policy::set_cap_policy(move |_| asked.fetch_add(1, Ordering::Relaxed) != refused);
+}
+
+/// The service: writes down what comes.
+#[derive(Default)]
+struct Keeper {
+    /// The number that is due.
+    due: u32,
+    faults: VecDeque<String>,
+}
+
+impl Keeper {
+    fn take(&mut self, number: u32, caps: impl IntoIterator<Item = Cap>) {
+        if number != self.due {
+            self.faults.push_back(format!("message {number} where {} was due", self.due));
+        }
+        self.due = number + 1;
+        for (place, cap) in (0..).zip(caps) {
+            let note = note(number, place, &cap);
+            if let Err(error) = File::from(cap).write_all(&note) {
+                self.faults.push_back(format!("message {number}: {error}"));
+            }
+        }
+    }
+}
+
+impl parcel::Rx for Keeper {
+    fn plain(&mut self, _: &parcel::Binding, number: u32) {
+        self.take(number, []);
+    }
+
+    fn bare(&mut self, _: &parcel::Binding, c: Cap) {
+        self.take(self.due, [c]);
+    }
+
+    fn copied(&mut self, _: &parcel::Binding, number: u32, c: Cap) {
+        self.take(number, [c]);
+    }
+
+    fn moved(&mut self, _: &parcel::Binding, number: u32, c: Cap) {
+        self.take(number, [c]);
+    }
+
+    fn held(&mut self, _: &parcel::Binding, number: u32, h: parcel::Holder) {
+        self.take(number, [h.c]);
+    }
+
+    fn given(&mut self, _: &parcel::Binding, number: u32, g: parcel::Gift) {
+        self.take(number, [g.c]);
+    }
+
+    fn seven(
+        &mut self,
+        _: &parcel::Binding,
+        number: u32,
+        a: Cap,
+        b: Cap,
+        text: &str,
+        c: parcel::Holder,
+        words: &[u64],
+        d: Cap,
+        e: Cap,
+        f: Cap,
+        g: parcel::Gift,
+    ) {
+        let whole =
+            text.chars().all(|c| c == 'é') && words.iter().copied().eq(0..words.len() as u64);
+        if !whole && text != "seven" {
+            self.faults.push_back(format!("message {number} is torn"));
+        }
+        self.take(number, [a, b, c.c, d, e, f, g.c]);
+    }
+
+    fn swap(
+        &mut self,
+        _: &parcel::Binding,
+        number: u32,
+        a: Cap,
+        b: Cap,
+        text: &str,
+        reply: parcel::SwapReply,
+    ) {
+        let copies = [&a, &b].map(|cap| cap.try_clone().expect("there are descriptors to spare"));
+        self.take(number, copies);
+        reply.send(&a, b, text);
+    }
+
+    fn report(&mut self, _: &parcel::Binding, reply: parcel::ReportReply) {
+        let due = std::mem::take(&mut self.due);
+        let mut log: Vec<_> = self.faults.drain(..).take(50).collect();
+        log.push(format!("{due} messages"));
+        reply.send(&log.join("; "));
+    }
+
+    fn error(&mut self, _: &parcel::Binding, error: BindingError) {
+        tell(&format!("service {error:?}"));
+        self.faults.push_back(format!("{error:?}"));
+    }
+}
+
+type Errors = Rc<RefCell<Vec<BindingError>>>;
+
+/// The client's end: it only sends.
+#[derive(Default)]
+struct Sender {
+    errors: Errors,
+    aloud: bool,
+}
+
+impl Sender {
+    fn aloud() -> Self {
+        Self { errors: Errors::default(), aloud: true }
+    }
+}
+
+impl parcel::Rx for Sender {
+    fn plain(&mut self, _: &parcel::Binding, _: u32) {}
+    fn bare(&mut self, _: &parcel::Binding, _: Cap) {}
+    fn copied(&mut self, _: &parcel::Binding, _: u32, _: Cap) {}
+    fn moved(&mut self, _: &parcel::Binding, _: u32, _: Cap) {}
+    fn held(&mut self, _: &parcel::Binding, _: u32, _: parcel::Holder) {}
+    fn given(&mut self, _: &parcel::Binding, _: u32, _: parcel::Gift) {}
+    fn seven(
+        &mut self,
+        _: &parcel::Binding,
+        _: u32,
+        _: Cap,
+        _: Cap,
+        _: &str,
+        _: parcel::Holder,
+        _: &[u64],
+        _: Cap,
+        _: Cap,
+        _: Cap,
+        _: parcel::Gift,
+    ) {
+    }
+    fn swap(&mut self, _: &parcel::Binding, _: u32, _: Cap, _: Cap, _: &str, _: parcel::SwapReply) {
+    }
+    fn report(&mut self, _: &parcel::Binding, _: parcel::ReportReply) {}
+
+    fn error(&mut self, _: &parcel::Binding, error: BindingError) {
+        if self.aloud {
+            tell(&format!("client {error:?}"));
+        }
+        self.errors.borrow_mut().push(error);
+    }
+}
