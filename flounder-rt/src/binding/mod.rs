@@ -486,11 +486,10 @@ impl Core {
     fn register(&self, waitset: &Waitset) -> io::Result<()> {
         let me = self.myself.upgrade().expect("a core is used through an Rc of it");
         let io = self.io.borrow();
-        let fd = match io.channel.readiness() {
-            Readiness::Polled => None,
-            Readiness::Fd(fd) => Some(fd),
+        let token = match io.channel.readiness() {
+            Readiness::Polled => waitset.insert_polled(me),
+            Readiness::Fd(fd) => waitset.insert(me, fd)?,
         };
-        let token = waitset.insert(me, fd)?;
         self.token.set(token);
         self.place.borrow_mut().waitset = waitset.downgrade();
         self.notifier.retarget(waitset.remote(), token);

@@ -364,16 +364,10 @@ impl Waitset {
         &self.0.binds
     }
 
-    /// Registers a source: with its descriptor, if it has one, and among the polled, if it is. It is visited once soon.
-    pub(crate) fn insert(
-        &self,
-        source: Rc<dyn Source>,
-        fd: Option<BorrowedFd<'_>>,
-    ) -> io::Result<u64> {
+    /// Registers a source with its descriptor. It is visited once soon.
+    pub(crate) fn insert(&self, source: Rc<dyn Source>, fd: BorrowedFd<'_>) -> io::Result<u64> {
         let token = self.0.queues.borrow_mut().insert(source);
-        if let Some(fd) = fd
-            && let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token))
-        {
+        if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token)) {
             self.remove(token, None);
             return Err(error);
         }
@@ -381,7 +375,8 @@ impl Waitset {
         Ok(token)
     }
 
-    /// Registers a source that is looked at in every round.
+    /// Registers a source that is looked at in every round. Its first visit comes in its turn: one service may be bound to
+    /// again and again, and those whose bindings have ended meanwhile wait to be visited as well.
     pub(crate) fn insert_polled(&self, source: Rc<dyn Source>) -> u64 {
         let mut queues = self.0.queues.borrow_mut();
         let token = queues.insert(source);

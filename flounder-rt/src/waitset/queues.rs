@@ -195,12 +195,16 @@ impl Queues {
 
     /// Puts a source among the polled ones. One that is in the pending queue stays there.
     pub(crate) fn make_polled(&mut self, token: u64) {
-        let (at, last) = (self.polled.len(), self.round);
+        let (at, last, cursor) = (self.polled.len(), self.round, self.cursor);
         let Some(place) = self.place(token) else { return };
         match place.standing {
             Standing::Idle => {
                 (place.standing, place.at) = (Standing::Polled, at);
                 let source = Rc::clone(&place.source);
+                // At the end of a round the next one begins: newcomers, one after the other, must not keep it from that.
+                if at > 0 && cursor == at {
+                    (self.cursor, self.round) = (0, last.wrapping_add(1));
+                }
                 self.polled.push(Polled { token, source, misses: 0, last });
             }
             Standing::Polled => self.had_news(token),
@@ -417,6 +421,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn newcomers_do_not_keep_the_others_waiting() {
+        let mut queues = Queues::default();
+        let tokens = polled(&mut queues, 5);
+        let mut seen: Vec<_> = (0..5).map(|_| next(&mut queues)).collect();
+        assert_eq!(seen, tokens);
+        seen.clear();
+        for _ in 0..5 {
+            polled(&mut queues, 1);
+            seen.push(next(&mut queues));
+        }
+        assert_eq!(seen, tokens);
     }
 
     #[test]

@@ -1,0 +1,245 @@
+//! Which driver a binding gets within a process, and what a client hears if it gets none.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flounder::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
+use flounder::drivers::registry;
+use flounder::{BindError, BindingError, Iref, Peer, Refusal, Waitset};
+
+flounder::flounder! {
+    interface twice "To bind to" {
+        message note(uint64 n);
+        rpc double(in uint32 n, out uint32 result);
+    };
+}
+
+/// The longest that anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a service has seen.
+#[derive(Default)]
+struct Seen {
+    clients: Cell<u64>,
+    notes: Cell<u64>,
+    ends: Cell<u64>,
+}
+
+struct Service(Rc<Seen>);
+
+impl twice::Rx for Service {
+    fn note(&mut self, _: &twice::Binding, _: u64) {
+        self.0.notes.set(self.0.notes.get() + 1);
+    }
+
+    fn double(&mut self, _: &twice::Binding, n: u32, reply: twice::DoubleReply) {
+        reply.send(2 * n);
+    }
+
+    fn error(&mut self, _: &twice::Binding, error: BindingError) {
+        if error.is_fatal() {
+            self.0.ends.set(self.0.ends.get() + 1);
+        }
+    }
+}
+
+fn export(ws: &Waitset, seen: &Rc<Seen>) -> Iref {
+    let seen = Rc::clone(seen);
+    let export = twice::export(ws, move |_: &Peer| {
+        seen.clients.set(seen.clients.get() + 1);
+        Ok(Service(Rc::clone(&seen)))
+    });
+    export.start().expect("it can be exported").iref()
+}
+
+fn bind(iref: Iref, ws: &Waitset, drivers: &[&str]) -> Result<twice::Binding, BindError> {
+    let bind = twice::bind(iref, ws, twice::RxVtbl::default()).deadline(PATIENCE);
+    bind.drivers(drivers.iter().copied()).wait()
+}
+
+/// Which driver a binding has, once a call has gone through it.
+fn bound(iref: Iref, ws: &Waitset, drivers: &[&str]) -> Result<&'static str, BindError> {
+    let binding = bind(iref, ws, drivers)?;
+    let client = twice::RpcClient::new(&binding);
+    assert_eq!(client.double(21), Ok(42), "over {}", binding.driver());
+    Ok(binding.driver())
+}
+
+/// Does something while a service runs in another thread.
+fn with_service_elsewhere(f: impl FnOnce(Iref, &Waitset)) {
+    let (sender, receiver) = channel();
+    let service = thread::spawn(move || {
+        let ws = Waitset::current();
+        let iref = export(&ws, &Rc::default());
+        let over = Arc::new(AtomicBool::new(false));
+        sender.send((iref, ws.remote(), Arc::clone(&over))).expect("the test waits");
+        let deadline = Some(Instant::now() + PATIENCE);
+        ws.dispatch_until(deadline, || over.load(Ordering::Relaxed))
+    });
+    let (iref, remote, over) = receiver.recv_timeout(PATIENCE).expect("it can be exported");
+    f(iref, &Waitset::current());
+    over.store(true, Ordering::Relaxed);
+    remote.post(|_| Ok(()));
+    assert_eq!(service.join().expect("it did not panic").ok(), Some(true), "it was told in time");
+}
+
+/// A driver that gives a reason.
+struct Sorry(&'static str, ConnectError);
+
+impl Connector for Sorry {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
+        Err(self.1.clone())
+    }
+
+    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(self.1.clone())
+    }
+
+    fn accept(
+        &self,
+        _: &End,
+        _: &Arc<dyn Link>,
+        _: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(self.1.clone())
+    }
+}
+
+fn register(name: &'static str, error: ConnectError) {
+    registry::register(Arc::new(Sorry(name, error))).expect("nobody has that name");
+}
+
+#[test]
+fn every_driver_reaches_its_own_thread() {
+    let ws = Waitset::current();
+    let iref = export(&ws, &Rc::default());
+    for driver in ["loopback", "ump", "lmp", "scc", "beehive"] {
+        assert_eq!(bound(iref, &ws, &[driver]), Ok(driver));
+    }
+    assert_eq!(bound(iref, &ws, &[]), Ok("loopback"), "it is the nearest");
+    assert_eq!(bound(iref, &ws, &["lmp", "loopback"]), Ok("lmp"), "the caller's order counts");
+}
+
+#[test]
+fn every_driver_but_loopback_reaches_another_thread() {
+    with_service_elsewhere(|iref, ws| {
+        for driver in ["ump", "lmp", "scc", "beehive"] {
+            assert_eq!(bound(iref, ws, &[driver]), Ok(driver));
+        }
+        assert_eq!(bound(iref, ws, &[]), Ok("ump"));
+        assert_eq!(bound(iref, ws, &["loopback", "scc", "lmp"]), Ok("scc"));
+        let error = bind(iref, ws, &["loopback"]).expect_err("it is too far away");
+        assert_eq!(error, BindError::Drivers(vec![("loopback".into(), ConnectError::Reach)]));
+    });
+}
+
+#[test]
+fn a_failed_bind_lists_every_driver_and_its_reason_in_order() {
+    register("tired", ConnectError::Refused("it has walked enough"));
+    register("poor", ConnectError::Os(rustix::io::Errno::NOMEM.raw_os_error()));
+    let why = |errors: &[(&str, ConnectError)]| {
+        let owned = errors.iter().map(|(driver, error)| ((*driver).to_owned(), error.clone()));
+        BindError::Drivers(owned.collect())
+    };
+    let tired = ("tired", ConnectError::Refused("it has walked enough"));
+    let poor = ("poor", ConnectError::Os(rustix::io::Errno::NOMEM.raw_os_error()));
+    with_service_elsewhere(|iref, ws| {
+        let error = bind(iref, ws, &["poor", "loopback", "tired"]).expect_err("none can");
+        let near = ("loopback", ConnectError::Reach);
+        assert_eq!(error, why(&[poor.clone(), near, tired.clone()]));
+        let text = error.to_string();
+        let [first, second, third] =
+            ["poor: ", "loopback: ", "tired: "].map(|part| text.find(part).expect(part));
+        assert!(first < second && second < third, "{text}");
+        assert!(text.contains("it has walked enough"), "{text}");
+        assert_eq!(bound(iref, ws, &["poor", "tired", "lmp"]), Ok("lmp"));
+    });
+    let ws = Waitset::new();
+    let iref = export(&ws, &Rc::default());
+    let error = bind(iref, &ws, &["tired", "poor"]).expect_err("none can");
+    assert_eq!(error, why(&[tired, poor]));
+}
+
+#[test]
+fn an_unknown_driver_is_named_before_any_is_tried() {
+    let ws = Waitset::new();
+    let iref = export(&ws, &Rc::default());
+    let error = bind(iref, &ws, &["loopback", "pigeon"]).expect_err("there is none");
+    assert_eq!(error, BindError::UnknownDriver("pigeon".into()));
+}
+
+#[test]
+fn a_refusal_of_the_service_is_final() {
+    let ws = Waitset::new();
+    let asked = Rc::new(Cell::new(0));
+    let count = Rc::clone(&asked);
+    let connect = move |_: &Peer| -> Result<Service, Refusal> {
+        count.set(count.get() + 1);
+        Err(Refusal::new(7, "closed"))
+    };
+    let iref = twice::export(&ws, connect).start().expect("it can be exported").iref();
+    let error = bind(iref, &ws, &["loopback", "ump", "lmp"]).expect_err("it is refused");
+    assert_eq!(error, BindError::Refused(Refusal::new(7, "closed")));
+    assert_eq!(asked.get(), 1, "other drivers would not help");
+}
+
+/// What the client of the next test has done.
+#[derive(Debug, PartialEq)]
+enum Step {
+    AskedToBind,
+    SaidSomething,
+}
+
+/// A service may be slow, and its clients bind, say something and go as fast as it answers: it hears of those that have
+/// gone as well.
+#[test]
+fn new_bindings_do_not_keep_ended_ones_waiting() {
+    const CLIENTS: u64 = 100;
+    for driver in ["ump", "lmp", "scc", "beehive"] {
+        let (service, seen) = (Waitset::new(), Rc::<Seen>::default());
+        let iref = export(&service, &seen);
+        let (steps, done) = channel();
+        let (heard, answers) = channel();
+        let client = thread::spawn(move || {
+            let ws = Waitset::new();
+            for n in 0..CLIENTS {
+                let bind = twice::bind(iref, &ws, twice::RxVtbl::default()).driver(driver);
+                let result = Rc::new(RefCell::new(None));
+                let theirs = Rc::clone(&result);
+                bind.on_bound(move |bound| _ = theirs.replace(Some(bound))).expect("it starts");
+                steps.send(Step::AskedToBind).expect("the service runs");
+                let deadline = Some(Instant::now() + PATIENCE);
+                ws.dispatch_until(deadline, || result.borrow().is_some()).expect("nothing fails");
+                let binding = result.take().expect("it ended in time").expect("there is room");
+                binding.tx_note(n).expect("the channel is empty");
+                steps.send(Step::SaidSomething).expect("the service runs");
+                answers.recv_timeout(PATIENCE).expect("it is heard");
+                binding.teardown();
+            }
+        });
+        let mut waiting = 0;
+        for n in 1..=CLIENTS {
+            // It does only what has to be done, and that late.
+            let deadline = Some(Instant::now() + PATIENCE);
+            assert_eq!(done.recv_timeout(PATIENCE), Ok(Step::AskedToBind));
+            let admitted = || seen.clients.get() == n;
+            assert_eq!(service.dispatch_until(deadline, admitted).ok(), Some(true), "{driver}");
+            assert_eq!(done.recv_timeout(PATIENCE), Ok(Step::SaidSomething));
+            let noted = || seen.notes.get() == n;
+            assert_eq!(service.dispatch_until(deadline, noted).ok(), Some(true), "{driver}");
+            waiting = waiting.max(n - 1 - seen.ends.get());
+            heard.send(()).expect("the client runs");
+        }
+        client.join().expect("it did not panic");
+        assert!(waiting <= 2, "{driver}: {waiting} ended bindings waited at once");
+    }
+}
