@@ -14,6 +14,7 @@ use flounder::{
     BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
 };
 
+use super::crowd::Crowd;
 use super::{ACTOR, EVENT, MARK};
 
 flounder::flounder! {
@@ -93,6 +94,7 @@ thread_local! {
 /// What an actor has.
 struct Stage {
     waitset: Waitset,
+    crowd: Crowd,
     exported: RefCell<Vec<Exported>>,
     bindings: RefCell<Vec<echo::Binding>>,
     /// Rounds of a conversation that are left, and where it stands.
@@ -106,6 +108,7 @@ impl Stage {
     fn new(waitset: &Waitset) -> Self {
         Self {
             waitset: waitset.clone(),
+            crowd: Crowd::new(waitset),
             exported: RefCell::default(),
             bindings: RefCell::default(),
             rounds: Cell::new(0),
@@ -193,6 +196,7 @@ impl Stage {
                 let count: u32 = count.parse().expect("a number");
                 self.cycle(driver.to_owned(), iref, count);
             }
+            ["crowd", ref words @ ..] => self.crowd.obey(words),
             ["talk", rounds] => {
                 let rounds = rounds.parse().expect("a number");
                 self.rounds.set(rounds);

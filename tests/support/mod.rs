@@ -6,7 +6,9 @@
 // Each test file uses its part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod account;
 pub mod actor;
+pub mod crowd;
 pub mod parcel;
 pub mod stranger;
 
@@ -178,6 +180,19 @@ impl Actor {
             }
             let late = Instant::now() >= deadline;
             assert!(!late, "{descriptors} expected; {now} found: {}", self.ask("descriptors"));
+        }
+    }
+
+    /// Waits until the bindings of its crowd, at either end, are gone.
+    #[track_caller]
+    pub fn settle_crowd(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ends = self.must("crowd ends");
+            if ends == "0" {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{ends} ends are left");
         }
     }
 

@@ -1,0 +1,98 @@
+//! Bindings between processes come and go without a trace, also when the client is killed.
+//!
+//! `ci/bind-teardown.sh` does it a hundred thousand times over each driver.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::account::{Account, resident};
+use support::{Cast, DRIVERS};
+
+/// How many cycles over each driver.
+const CYCLES: &str = "FLOUNDER_BIND_CYCLES";
+
+/// Cycles that one client makes while another is killed.
+const PLAIN: usize = 9;
+
+/// Bytes that a process may hold more in the end, however many cycles there were.
+const SLACK: u64 = 1 << 20;
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+/// A client that is killed: every other one while it is bound, the others wherever it happens to be between a bind and a
+/// teardown.
+fn kill_one(cast: &Cast, driver: &str, number: usize) {
+    let mut client = cast.actor();
+    if number.is_multiple_of(2) {
+        client.must(&format!("crowd bind {driver} crowd 1 0"));
+    } else {
+        client.tell(&format!("crowd cycle {driver} crowd 1000000"));
+        client.event("cycling");
+    }
+    client.kill();
+}
+
+#[test]
+fn bindings_leave_nothing_behind_even_if_one_client_in_ten_is_killed() {
+    let cycles = std::env::var(CYCLES).map_or(1000, |text| text.parse().expect("a number"));
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let (mut service, mut client) = (cast.actor(), cast.actor());
+        service.must("crowd export crowd");
+        // The first make what stays: the link, what the driver keeps for it, and what the allocator gets used to.
+        client.must(&format!("crowd cycle {driver} crowd 200"));
+        let accounts = [&mut service, &mut client].map(|actor| {
+            actor.settle_crowd();
+            Account::of(actor)
+        });
+        (0..10).for_each(|number| kill_one(&cast, driver, number));
+        accounts[0].settle(&mut service, 0);
+        let before = [&service, &client].map(resident);
+
+        let (mut binds, mut teardowns, started) = (Vec::new(), Vec::new(), Instant::now());
+        for number in 0..cycles / (PLAIN + 1) {
+            let cycle = format!("crowd cycle {driver} crowd {PLAIN}");
+            client.tell(&cycle);
+            kill_one(&cast, driver, number);
+            let times = client.answer(&cycle);
+            let (bind, teardown) = times.split_once(' ').expect("two numbers");
+            binds.push(nanoseconds(bind));
+            teardowns.push(nanoseconds(teardown));
+        }
+        let took = started.elapsed();
+
+        for (actor, account) in [&mut service, &mut client].into_iter().zip(&accounts) {
+            account.settle(actor, 0);
+        }
+        let after = [&service, &client].map(resident);
+        println!(
+            "{driver}: {cycles} cycles, {:.0} a second; bind {:?}, teardown {:?}; service: {}, {} to {} KiB; client: {}, \
+             {} to {} KiB",
+            cycles as f64 / took.as_secs_f64(),
+            median(binds),
+            median(teardowns),
+            accounts[0],
+            before[0] >> 10,
+            after[0] >> 10,
+            accounts[1],
+            before[1] >> 10,
+            after[1] >> 10,
+        );
+        for (before, after) in before.into_iter().zip(after) {
+            assert!(after <= before + SLACK, "{driver}: from {before} to {after} bytes");
+        }
+    }
+}
+
+fn nanoseconds(text: &str) -> Duration {
+    Duration::from_nanos(text.parse().expect("a number"))
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}

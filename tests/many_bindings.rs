@@ -1,0 +1,138 @@
+//! Ten thousand bindings between two processes: opened, used, idle, woken, closed.
+
+mod support;
+
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use support::account::Account;
+use support::{Actor, Cast};
+
+/// Bindings between the two processes of the crowd.
+const MANY: usize = 10_000;
+
+/// Bindings between the two that it is compared with.
+const FEW: usize = 10;
+
+/// Descriptors that a process may have.
+const DESCRIPTORS: u64 = 20_000;
+
+/// How long the crowd is watched doing nothing.
+const WINDOW: Duration = Duration::from_secs(2);
+
+/// The part of a processor that it may use meanwhile, at each side.
+const IDLE: f64 = 0.005;
+
+/// Tables grown for so many may have mappings of their own.
+const TABLES: usize = 8;
+
+/// Rounds of wake-ups, and wake-ups in each.
+const ROUNDS: usize = 15;
+const WAKE_UPS: usize = 40;
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+/// A service and its client.
+struct Pair {
+    _cast: Cast,
+    service: Actor,
+    client: Actor,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let cast = Cast::new();
+        let (mut service, client) = (cast.actor(), cast.actor());
+        service.must("crowd export crowd");
+        Self { _cast: cast, service, client }
+    }
+
+    fn bind(&mut self, driver: &str, count: usize, buffer: usize) -> Duration {
+        nanoseconds(&self.client.must(&format!("crowd bind {driver} crowd {count} {buffer}")))
+    }
+
+    /// Calls over each binding once.
+    fn talk(&mut self) -> Duration {
+        nanoseconds(&self.client.must("crowd talk"))
+    }
+
+    /// The median of some wake-ups of both ends.
+    fn wake(&mut self) -> Duration {
+        nanoseconds(&self.client.must(&format!("crowd wake {WAKE_UPS}")))
+    }
+
+    /// Processor time of both.
+    fn processor(&mut self) -> [Duration; 2] {
+        [&mut self.service, &mut self.client]
+            .map(|actor| nanoseconds(&actor.must("crowd processor")))
+    }
+}
+
+/// Processes that are started from now on have the limit as well.
+fn limit_descriptors() {
+    let now = getrlimit(Resource::Nofile);
+    let limit = Rlimit { current: Some(DESCRIPTORS), ..now };
+    setrlimit(Resource::Nofile, limit).expect("it may be changed up to the hard limit");
+}
+
+#[test]
+fn ten_thousand_bindings_are_opened_used_idle_woken_and_closed() {
+    limit_descriptors();
+    // lmp needs a descriptor for each at both ends, ump and scc memory: a page for each direction will do.
+    for (driver, buffer) in [("lmp", 0), ("ump", 4096), ("scc", 4096)] {
+        let (mut many, mut few) = (Pair::new(), Pair::new());
+        // The first crowd makes what stays: the link, and most of the room in tables.
+        many.bind(driver, MANY, buffer);
+        many.client.must("crowd close");
+        let before = [&mut many.service, &mut many.client].map(|actor| {
+            actor.settle_crowd();
+            Account::of(actor)
+        });
+
+        let opened = many.bind(driver, MANY, buffer);
+        few.bind(driver, FEW, buffer);
+        let held = Account::of(&many.client);
+        let talked = many.talk();
+        few.talk();
+
+        let processor = many.processor();
+        std::thread::sleep(WINDOW);
+        let used = many.processor();
+        let idle: Vec<_> = used
+            .into_iter()
+            .zip(processor)
+            .map(|(after, before)| (after - before).as_secs_f64() / WINDOW.as_secs_f64())
+            .collect();
+
+        let wakes: Vec<_> = (0..ROUNDS).map(|_| (many.wake(), few.wake())).collect();
+        let of_many = median(wakes.iter().map(|round| round.0));
+        let of_few = median(wakes.iter().map(|round| round.1));
+
+        many.client.must("crowd close");
+        for (actor, account) in [&mut many.service, &mut many.client].into_iter().zip(&before) {
+            account.settle(actor, TABLES);
+        }
+        println!(
+            "{driver}: {MANY} bindings opened in {opened:?}, used in {talked:?}, idle at {:.2} % and {:.2} % of a processor, \
+             woken in {of_many:?} (of {FEW}: {of_few:?}); client: {held}, in the end {}",
+            idle[0] * 100.0,
+            idle[1] * 100.0,
+            before[1],
+        );
+        assert!(idle.iter().all(|part| *part <= IDLE), "{driver}: {idle:?} of a processor");
+        assert!(of_many <= of_few * 2, "{driver}: {of_many:?} of many, {of_few:?} of few");
+    }
+}
+
+fn nanoseconds(text: &str) -> Duration {
+    Duration::from_nanos(text.parse().expect("a number"))
+}
+
+fn median(times: impl Iterator<Item = Duration>) -> Duration {
+    let mut times: Vec<_> = times.collect();
+    times.sort();
+    times[times.len() / 2]
+}

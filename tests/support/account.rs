@@ -1,0 +1,106 @@
+//! What a process holds, as the kernel counts it.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use super::{Actor, PATIENCE};
+
+/// What one process holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// What each descriptor is, without its number.
+    descriptors: Vec<String>,
+    /// Rights and name of each mapping that has one.
+    mappings: Vec<String>,
+    /// Mappings without a name: what the allocator has.
+    anonymous: usize,
+    threads: usize,
+}
+
+impl Account {
+    /// What an actor holds now.
+    pub fn of(actor: &Actor) -> Self {
+        let process = Path::new("/proc").join(actor.pid().to_string());
+        let links = fs::read_dir(process.join("fd")).expect("the actor lives");
+        let targets = links.flatten().filter_map(|link| fs::read_link(link.path()).ok());
+        let kind = |target: &str| target.split(":[").next().map(str::to_owned);
+        let descriptors = targets.filter_map(|target| kind(&target.to_string_lossy()));
+        let maps = fs::read_to_string(process.join("maps")).expect("the actor lives");
+        let mapping = |line: &str| {
+            let mut fields = line.split_ascii_whitespace();
+            Some(format!("{} {}", fields.nth(1)?, fields.nth(3)?))
+        };
+        let mappings = sorted(maps.lines().filter_map(mapping));
+        let threads = fs::read_dir(process.join("task")).expect("the actor lives").count();
+        Self {
+            descriptors: sorted(descriptors),
+            anonymous: maps.lines().count() - mappings.len(),
+            mappings,
+            threads,
+        }
+    }
+
+    /// Waits until an actor holds this, and no more and no less. Its allocator may keep so many mappings more.
+    #[track_caller]
+    pub fn settle(&self, actor: &mut Actor, room: usize) {
+        let deadline = Instant::now() + PATIENCE / 2;
+        loop {
+            let now = Self::of(actor);
+            let anonymous = now.anonymous;
+            if (Self { anonymous: self.anonymous, ..now.clone() }) == *self
+                && anonymous <= self.anonymous + room
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{}", self.difference(&now));
+            // What is on its way has come when it answers.
+            actor.must("count");
+        }
+    }
+
+    fn difference(&self, now: &Self) -> String {
+        let only = |these: &[String], those: &[String]| {
+            let mut rest = those.to_vec();
+            let is_new = |one: &&String| match rest.iter().position(|other| other == *one) {
+                Some(at) => {
+                    rest.swap_remove(at);
+                    false
+                }
+                None => true,
+            };
+            these.iter().filter(is_new).cloned().collect::<Vec<_>>()
+        };
+        format!(
+            "before: {self}; now: {now}; new: {:?} {:?}; gone: {:?} {:?}",
+            only(&now.descriptors, &self.descriptors),
+            only(&now.mappings, &self.mappings),
+            only(&self.descriptors, &now.descriptors),
+            only(&self.mappings, &now.mappings)
+        )
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { descriptors, mappings, anonymous, threads } = self;
+        let (descriptors, mappings) = (descriptors.len(), mappings.len() + anonymous);
+        write!(f, "{descriptors} descriptors, {mappings} mappings, {threads} threads")
+    }
+}
+
+/// Bytes of an actor's memory that are resident.
+pub fn resident(actor: &Actor) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", actor.pid()));
+    let status = status.expect("the actor lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.expect("the kernel tells") << 10
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}

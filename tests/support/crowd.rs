@@ -1,0 +1,167 @@
+//! Many bindings in one actor, one after the other or all at once, and what they cost.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use flounder::{Iref, Peer, Waitset, nameservice};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::actor::{say, tell};
+
+flounder::flounder! {
+    interface crowd "For tests with many bindings" {
+        rpc add(in uint64 a, in uint64 b, out uint64 sum);
+    };
+}
+
+/// Before each wake-up: both ends are asleep by then.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A step between bindings that visits all of them, and neighbours never in a row.
+const STRIDE: usize = 7919;
+
+type Result<T = String, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// What an actor has of it.
+pub struct Crowd {
+    waitset: Waitset,
+    bindings: RefCell<Vec<crowd::Binding>>,
+    next: Cell<usize>,
+    ends: Rc<Cell<usize>>,
+}
+
+/// Either end; counted.
+struct End(Rc<Cell<usize>>);
+
+impl End {
+    fn new(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl crowd::Rx for End {
+    fn add(&mut self, _: &crowd::Binding, a: u64, b: u64, reply: crowd::AddReply) {
+        reply.send(a.wrapping_add(b));
+    }
+
+    fn error(&mut self, _: &crowd::Binding, _: flounder::BindingError) {}
+}
+
+impl Crowd {
+    pub fn new(waitset: &Waitset) -> Self {
+        Self {
+            waitset: waitset.clone(),
+            bindings: RefCell::default(),
+            next: Cell::new(0),
+            ends: Rc::default(),
+        }
+    }
+
+    /// Does what a command says and answers.
+    pub fn obey(&self, words: &[&str]) {
+        match self.result_of(words) {
+            Ok(answer) => say(&answer),
+            Err(error) => say(&format!("error {error:?}")),
+        }
+    }
+
+    fn result_of(&self, words: &[&str]) -> Result {
+        match words {
+            ["export", name] => {
+                let ends = Rc::clone(&self.ends);
+                let connect = move |_: &Peer| Ok(End::new(&ends));
+                let exported = crowd::export(&self.waitset, connect).start()?;
+                nameservice::register(name, exported.iref())?;
+                Ok(exported.iref().to_bits().to_string())
+            }
+            ["cycle", driver, name, count] => {
+                self.cycle(driver, nameservice::lookup(name)?, count.parse()?)
+            }
+            ["bind", driver, name, count, buffer] => {
+                let (iref, buffer) = (nameservice::lookup(name)?, buffer.parse()?);
+                let started = Instant::now();
+                for _ in 0..count.parse()? {
+                    let binding = self.bind(driver, iref, buffer)?;
+                    self.bindings.borrow_mut().push(binding);
+                }
+                Ok(started.elapsed().as_nanos().to_string())
+            }
+            ["talk"] => {
+                let (bindings, started) = (self.bindings.borrow(), Instant::now());
+                (0_u64..).zip(&*bindings).try_for_each(|(n, binding)| call(binding, n))?;
+                Ok(started.elapsed().as_nanos().to_string())
+            }
+            ["wake", count] => Ok(self.wake(count.parse()?)?.as_nanos().to_string()),
+            ["close"] => {
+                let bindings = self.bindings.take();
+                bindings.iter().for_each(|binding| binding.teardown());
+                Ok("ok".into())
+            }
+            ["ends"] => Ok(self.ends.get().to_string()),
+            ["processor"] => {
+                let time = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime))?;
+                Ok(time.as_nanos().to_string())
+            }
+            _ => Err(format!("no such command: {words:?}").into()),
+        }
+    }
+
+    fn bind(
+        &self,
+        driver: &str,
+        iref: Iref,
+        buffer: usize,
+    ) -> Result<crowd::Binding, flounder::BindError> {
+        crowd::bind(iref, &self.waitset, End::new(&self.ends)).driver(driver).buffer(buffer).wait()
+    }
+
+    /// Binds, makes a call, tears down; and again. Says how many nanoseconds a bind and a teardown took.
+    fn cycle(&self, driver: &str, iref: Iref, count: usize) -> Result {
+        let (mut binds, mut teardowns) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        tell("cycling");
+        for n in 0..count {
+            let before = Instant::now();
+            let binding = self.bind(driver, iref, 0)?;
+            binds.push(before.elapsed());
+            call(&binding, n as u64)?;
+            let before = Instant::now();
+            binding.teardown();
+            drop(binding);
+            teardowns.push(before.elapsed());
+        }
+        let [bind, teardown] = [binds, teardowns].map(|times| median(times).as_nanos());
+        Ok(format!("{bind} {teardown}"))
+    }
+
+    /// The median time of a call over one of the bindings, after a pause in which both ends fall asleep.
+    fn wake(&self, count: usize) -> Result<Duration> {
+        let bindings = self.bindings.borrow();
+        let times = (0..count).map(|_| {
+            let at = self.next.replace(self.next.get() + STRIDE) % bindings.len();
+            self.waitset.dispatch_until(Some(Instant::now() + PAUSE), || false)?;
+            let before = Instant::now();
+            call(&bindings[at], at as u64)?;
+            Ok(before.elapsed())
+        });
+        times.collect::<Result<Vec<_>>>().map(median)
+    }
+}
+
+fn call(binding: &crowd::Binding, n: u64) -> Result<()> {
+    let sum = crowd::RpcClient::new(binding).add(n, 1)?;
+    if sum == n + 1 { Ok(()) } else { Err(format!("{n} + 1 is not {sum}").into()) }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    let middle = times.len() / 2;
+    times.select_nth_unstable(middle);
+    times[middle]
+}
