@@ -95,6 +95,17 @@ pub enum Recv {
     Empty,
 }
 
+/// What became of a `recv_now`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecvNow {
+    /// A message is complete in the [`Incoming`].
+    Message,
+    /// Nothing is there, and nothing is to be told: `recv` would give [`Recv::Empty`].
+    Empty,
+    /// `recv` has to see to it. Nothing has been taken.
+    Unsure,
+}
+
 /// How the waitset learns that a channel is worth a visit.
 #[derive(Debug, Clone, Copy)]
 pub enum Readiness<'a> {
@@ -140,9 +151,9 @@ pub trait Channel {
     }
 
     /// Receives a message of the interface that is there as a whole and has no capabilities, if none is in hand: a way past
-    /// [`recv`](Channel::recv) for what most messages are. After "no" `recv` is called: nothing has been taken.
-    fn recv_now(&mut self, _incoming: &mut Incoming) -> bool {
-        false
+    /// [`recv`](Channel::recv) for what most messages are, and for most looks at a channel where nothing is.
+    fn recv_now(&mut self, _incoming: &mut Incoming) -> RecvNow {
+        RecvNow::Unsure
     }
 
     /// Whether `recv` or a blocked `send` would get on. Cheap; may be true in vain, never false in vain.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offered, Outgoing, Pair,
-    Progress, Readiness, Recv, SendPair, Terms,
+    Progress, Readiness, Recv, RecvNow, SendPair, Terms,
 };
 use flounder_rt::notify::Notifier;
 
@@ -155,13 +155,14 @@ impl Channel for LoopbackChannel {
     }
 
     #[inline]
-    fn recv_now(&mut self, incoming: &mut Incoming) -> bool {
+    fn recv_now(&mut self, incoming: &mut Incoming) -> RecvNow {
         if !self.into.messages.borrow_mut().take_small(incoming) {
-            return false;
+            let nothing = self.into.messages.borrow().len == 0 && !self.into.closed.get();
+            return if nothing { RecvNow::Empty } else { RecvNow::Unsure };
         }
         // The end that sends to us is the reader of what we send.
         self.out.reader.wake(Sleep::ForRoom);
-        true
+        RecvNow::Message
     }
 
     #[inline]

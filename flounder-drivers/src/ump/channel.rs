@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flounder_rt::barrier::barrier;
 use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, Outgoing, Progress, ProtocolError, Readiness, Recv,
+    Channel, ChannelError, Incoming, Outgoing, Progress, ProtocolError, Readiness, Recv, RecvNow,
 };
 use flounder_rt::waitset::{Waitset, Watched};
 
@@ -359,6 +359,18 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             && !self.ring.is_handed_over(self.caps.seen())
     }
 
+    /// No line is there, and no message is in hand: whether there is anything else to tell.
+    #[inline]
+    fn nothing_now(&self) -> RecvNow {
+        if self.closed
+            || self.caps.may_be_refused()
+            || self.ring.peer_state(Ordering::Relaxed).is_closed()
+        {
+            return RecvNow::Unsure;
+        }
+        RecvNow::Empty
+    }
+
     /// No line is there: perhaps none will come.
     #[cold]
     fn nothing(&mut self) -> Result<Recv, ChannelError> {
@@ -427,10 +439,11 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 
     #[inline]
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        if self.recv_now(incoming) {
-            return Ok(Recv::Message);
+        match self.recv_now(incoming) {
+            RecvNow::Message => Ok(Recv::Message),
+            RecvNow::Empty => Ok(Recv::Empty),
+            RecvNow::Unsure => self.recv_slowly(incoming),
         }
-        self.recv_slowly(incoming)
     }
 
     #[inline]
@@ -450,22 +463,22 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     }
 
     #[inline]
-    fn recv_now(&mut self, incoming: &mut Incoming) -> bool {
+    fn recv_now(&mut self, incoming: &mut Incoming) -> RecvNow {
         if self.rx != Receiving::Idle || !self.born.is_here() {
-            return false;
+            return RecvNow::Unsure;
         }
-        let Some(head) = self.ring.head() else { return false };
+        let Some(head) = self.ring.head() else { return self.nothing_now() };
         if !head.is_plain() || !incoming.may_be_whole(head.number(), head.used()) {
-            return false;
+            return RecvNow::Unsure;
         }
         // The line is copied, and the copy is checked; where it fails, `recv` begins anew with a copy of its own.
         if self.ring.copy(incoming.line(), padding(head.used())) != 0 {
-            return false;
+            return RecvNow::Unsure;
         }
         self.ring.taken();
         incoming.put_whole(head.number(), head.used());
         self.acknowledge();
-        true
+        RecvNow::Message
     }
 
     #[inline]

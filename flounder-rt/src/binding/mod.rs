@@ -21,7 +21,7 @@ use std::rc::{Rc, Weak};
 use crate::cap::Cap;
 use crate::channel::{
     CapRefusal, Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE,
-    Readiness, Recv,
+    Readiness, Recv, RecvNow,
 };
 use crate::interface::Interface;
 use crate::notify::Notifier;
@@ -90,7 +90,7 @@ pub(crate) struct Core {
     /// Whether the channel has no descriptor to tell of its events.
     polled: bool,
     /// Whether nothing but receiving is to be done in a turn: true only if the slot and the backlog are free, fewer replies
-    /// are owed than may be, and the error handler has been told everything. Whoever changes one of these clears it; a turn
+    /// are owed than may be, nobody said that the peer is dead, and the error handler has been told everything. Whoever changes one of these clears it; a turn
     /// that finds it cleared looks at all of them.
     calm: Cell<bool>,
     io: RefCell<Io>,
@@ -715,8 +715,10 @@ impl Core {
             self.tell();
         }
         let io = self.io.borrow();
-        let calm =
-            io.state == TxState::Free && !self.holds_back(&io) && self.untold.borrow().is_empty();
+        let calm = io.state == TxState::Free
+            && !self.holds_back(&io)
+            && !self.peer_dead.get()
+            && self.untold.borrow().is_empty();
         self.calm.set(calm);
     }
 
@@ -907,18 +909,21 @@ impl Source for Core {
             return self.turn_slowly();
         }
         let Some(mut receiver) = self.receiver.take() else { return false };
-        if !self.io.borrow_mut().channel.recv_now(&mut receiver.incoming) {
-            self.put_back(receiver);
-            return self.turn_slowly();
+        let received = self.io.borrow_mut().channel.recv_now(&mut receiver.incoming);
+        if received == RecvNow::Message {
+            self.deliver(&mut receiver);
+            if !self.calm.get() {
+                self.put_back(receiver);
+                self.settle();
+                return true;
+            }
         }
-        self.deliver(&mut receiver);
-        if !self.calm.get() {
-            self.put_back(receiver);
-            self.settle();
-        } else {
-            self.receiver.set(Some(receiver));
+        self.receiver.set(Some(receiver));
+        match received {
+            RecvNow::Message => true,
+            RecvNow::Empty => false,
+            RecvNow::Unsure => self.turn_slowly(),
         }
-        true
     }
 
     fn ready(&self) -> bool {
@@ -943,6 +948,7 @@ impl Source for Core {
 
     fn peer_died(&self) {
         self.peer_dead.set(true);
+        self.calm.set(false);
     }
 
     fn abandoned(&self) {

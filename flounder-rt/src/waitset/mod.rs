@@ -50,6 +50,10 @@ const LOOK_AROUND: u32 = 64;
 /// Sources visited between two looks at the clock while spinning.
 const SPINS_PER_LOOK: usize = 32;
 
+/// Visits to polled sources between two looks at everything else while spinning: a visit in vain is cheap, the way to it is
+/// not.
+const VISITS: usize = 8;
+
 /// What a look at a source with a descriptor costs, in looks at polled ones: it is a system call.
 const WARM_VISIT: usize = 16;
 
@@ -250,12 +254,8 @@ impl Waitset {
     /// What the event's callback returned, or [`DispatchError::Os`]. The waitset is as usable as before.
     #[inline]
     pub fn dispatch(&self) -> Result<(), DispatchError> {
-        loop {
-            if self.step()? {
-                return Ok(());
-            }
-            self.block(None)?;
-        }
+        while !self.step()? && !self.block(None, Visit::Run)? {}
+        Ok(())
     }
 
     /// Runs the next event if there is one, and says whether there was. `event_dispatch_non_block`
@@ -289,7 +289,7 @@ impl Waitset {
                 return Ok(done());
             }
             if !stepped {
-                self.block(deadline)?;
+                self.block(deadline, Visit::Run)?;
             }
         }
     }
@@ -303,7 +303,7 @@ impl Waitset {
             if let Some(event) = self.check_for_event()? {
                 return Ok(event);
             }
-            self.block(None)?;
+            self.block(None, Visit::Find)?;
         }
     }
 
@@ -605,19 +605,24 @@ impl Waitset {
         Ok(())
     }
 
-    /// Polls for the spin time, then blocks, until something is pending or `deadline` has passed.
-    fn block(&self, deadline: Option<Instant>) -> Result<(), DispatchError> {
-        let something = || !self.0.queues.borrow().pending.is_empty() || self.0.remote.is_pending();
-        let polled = self.0.queues.borrow().polled_len();
+    /// Polls for the spin time, then blocks, until there is something to do or `deadline` has passed; says whether an event
+    /// was run, which is never if `visit` only finds.
+    fn block(&self, deadline: Option<Instant>, visit: Visit) -> Result<bool, DispatchError> {
+        let polled = self.polled_len();
         let warm = self.0.warm.replace(u64::MAX);
         let source = self.0.queues.borrow().source(warm).cloned();
-        if let Some(source) = source {
-            let hit = || source.ready() && self.0.queues.borrow_mut().make_pending(warm).is_some();
-            if self.spin(|| something() || self.find_ready() || hit(), polled + WARM_VISIT) {
-                return Ok(());
-            }
-        } else if polled > 0 && self.spin(|| something() || self.find_ready(), polled) {
-            return Ok(());
+        let found = if let Some(source) = source {
+            self.spin(polled + WARM_VISIT, || match self.look(visit) {
+                Found::Nothing => self.look_at_warm(warm, &*source, visit),
+                found => found,
+            })
+        } else if polled > 0 {
+            self.spin(polled, || self.look(visit))
+        } else {
+            Found::Nothing
+        };
+        if found != Found::Nothing {
+            return Ok(found == Found::Event);
         }
         let mut resting = self.0.resting.take();
         self.0.queues.borrow().all_polled(&mut resting);
@@ -625,33 +630,78 @@ impl Waitset {
         if !resting.is_empty() {
             barrier();
         }
-        if self.find_ready() || something() || !can_sleep {
+        if self.look(Visit::Find) != Found::Nothing || !can_sleep {
             resting.iter().for_each(|(_, source)| source.disarm());
             self.rested(resting);
             std::thread::yield_now();
-            return if can_sleep { Ok(()) } else { self.look_around() };
+            return if can_sleep { Ok(false) } else { self.look_around().map(|()| false) };
         }
         for (token, _) in &resting {
             self.0.queues.borrow_mut().make_idle(*token);
         }
         self.rested(resting);
-        self.sleep(deadline, true)
+        self.sleep(deadline, true).map(|()| false)
     }
 
-    /// Looks until `hit` says so or the spin time is over; `visits` is what one look costs.
+    /// Looks until something is found or the spin time is over; `visits` is what one look costs.
     #[inline]
-    fn spin(&self, hit: impl Fn() -> bool, visits: usize) -> bool {
-        let (started, spin) = (Instant::now(), self.0.spin.get());
+    fn spin(&self, visits: usize, look: impl Fn() -> Found) -> Found {
+        let spin = self.0.spin.get();
+        let mut started = None;
         loop {
             for _ in 0..SPINS_PER_LOOK.div_ceil(visits) {
-                if hit() {
-                    return true;
+                let found = look();
+                if found != Found::Nothing {
+                    return found;
                 }
                 core::hint::spin_loop();
             }
-            if started.elapsed() >= spin {
-                return false;
+            // The first looks are over before the clock would have been read.
+            if started.get_or_insert_with(Instant::now).elapsed() >= spin {
+                return Found::Nothing;
             }
+        }
+    }
+
+    /// Looks at what is pending, and visits the polled sources until one of them has something to do.
+    #[inline]
+    fn look(&self, visit: Visit) -> Found {
+        if self.0.remote.is_pending() {
+            return Found::Something;
+        }
+        let mut queues = self.0.queues.borrow_mut();
+        let mut left = queues.polled_len();
+        let times = if left < VISITS { VISITS / left.max(1) } else { 1 };
+        while queues.pending.is_empty() {
+            if left == 0 {
+                return Found::Nothing;
+            }
+            let Some((at, source)) = queues.next_polled() else { return Found::Nothing };
+            drop(queues);
+            match visit {
+                Visit::Run if (0..times).any(|_| source.turn()) => return Found::Event,
+                Visit::Find if source.ready() => {
+                    self.0.queues.borrow_mut().go_back(at, &source);
+                    return Found::Something;
+                }
+                _ => {}
+            }
+            queues = self.0.queues.borrow_mut();
+            queues.had_none(at, &source);
+            left -= 1;
+        }
+        Found::Something
+    }
+
+    /// Looks at the source with a descriptor that had work last.
+    fn look_at_warm(&self, token: u64, source: &dyn Source, visit: Visit) -> Found {
+        match visit {
+            Visit::Run if self.visit(token, source) => Found::Event,
+            Visit::Find if source.ready() => {
+                let pending = self.0.queues.borrow_mut().make_pending(token);
+                if pending.is_some() { Found::Something } else { Found::Nothing }
+            }
+            _ => Found::Nothing,
         }
     }
 
@@ -679,21 +729,6 @@ impl Waitset {
     fn rested(&self, mut resting: Vec<Registered>) {
         resting.clear();
         self.0.resting.set(resting);
-    }
-
-    /// Finds the next polled source that has news, and has it visited next.
-    fn find_ready(&self) -> bool {
-        let mut left = self.0.queues.borrow().polled_len();
-        while left > 0 {
-            let Some((at, source)) = self.0.queues.borrow_mut().next_polled() else { break };
-            if source.ready() {
-                self.0.queues.borrow_mut().go_back(at, &source);
-                return true;
-            }
-            self.0.queues.borrow_mut().had_none(at, &source);
-            left -= 1;
-        }
-        false
     }
 
     /// Arms polled sources that have been quiet for long, so that ten thousand of them cost a busy one nothing.
@@ -731,26 +766,26 @@ impl Waitset {
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
         while !done() {
-            if source.turn() {
+            if self.block_for(token, source, deadline)? {
                 continue;
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(DispatchError::Deadline);
             }
-            self.block_for(token, source, deadline)?;
         }
         Ok(())
     }
 
-    /// Polls and then blocks until the source `token` has news.
+    /// Visits the source `token` for the spin time, and then blocks until it has news; says whether it had something to do.
     fn block_for(
         &self,
         token: u64,
         source: &dyn Source,
         deadline: Option<Instant>,
-    ) -> Result<(), DispatchError> {
-        if self.spin(|| source.ready(), if source.is_polled() { 1 } else { WARM_VISIT }) {
-            return Ok(());
+    ) -> Result<bool, DispatchError> {
+        let turn = || if source.turn() { Found::Event } else { Found::Nothing };
+        if self.spin(if source.is_polled() { 1 } else { WARM_VISIT }, turn) == Found::Event {
+            return Ok(true);
         }
         if source.is_polled() {
             source.arm();
@@ -761,7 +796,7 @@ impl Waitset {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);
         }
-        result
+        result.map(|()| false)
     }
 
     fn run_timers(&self) {
@@ -802,6 +837,25 @@ impl Drop for Inner {
         let sources = self.queues.get_mut().sources();
         sources.iter().for_each(|source| source.abandoned());
     }
+}
+
+/// What is done with a polled source while a waitset looks for something to do.
+#[derive(Clone, Copy)]
+enum Visit {
+    /// It has its turn: what it has to do is an event.
+    Run,
+    /// It is asked, and told to be visited next.
+    Find,
+}
+
+/// What a look for something to do came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// There is something for the next step.
+    Something,
+    /// An event was run.
+    Event,
 }
 
 /// What [`Waitset::next`] takes.
