@@ -135,12 +135,16 @@ impl<'m, 'a> Call<'m, 'a> {
         let number = Literal::u16_unsuffixed(self.call.message.number);
         let caps = if self.call.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) };
         let (tails, decoder) = (self.call.tails(), self.decoder_name());
+        let response = Literal::u16_unsuffixed(self.response.message.number);
+        let record = &self.response.record;
+        let procedure =
+            quote!(#rt::Procedure { call: #number, response: #response, id: #record.at[0] });
         quote! {
             #doc
             pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
                 let __id = self.0.0.next_call();
                 #marshal
-                self.0.0.call(__id, #number, &__words, #tails, #caps, #decoder)
+                self.0.0.call(__id, #procedure, &__words, #tails, #caps, #decoder)
             }
 
             #doc_async

@@ -8,7 +8,8 @@ pub use std::vec::Vec;
 
 pub use crate::bind::Bind;
 pub use crate::binding::{
-    BindingError, Call, Deliver, Endpoint, Received, Rejected, ReplyToken, RpcError, Sent, TxError,
+    BindingError, Call, Deliver, Endpoint, Procedure, Received, Rejected, ReplyToken, RpcError,
+    Sent, TxError,
 };
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, MessageLimit};

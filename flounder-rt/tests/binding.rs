@@ -345,3 +345,16 @@ fn control_tears_down_and_then_says_so() {
     pair.settle();
     assert_eq!(pair.log(), [Seen::Error(BindingError::Closed)]);
 }
+
+#[test]
+fn a_blocking_call_in_a_handler_of_its_binding_is_refused_and_sends_nothing() {
+    let result = Rc::new(RefCell::new(None));
+    let told = Rc::clone(&result);
+    let pair = hooked(10, move |endpoint, value| {
+        *told.borrow_mut() = Some(support::double(endpoint, value));
+    });
+    pair.note(7).expect("there is room");
+    pair.settle();
+    assert_eq!(result.take(), Some(Err(RpcError::WouldDeadlock)));
+    assert_eq!(*pair.client_seen.borrow(), [], "the other end has seen no call");
+}

@@ -984,7 +984,20 @@ pub mod caps {
             }
             let __at_b = __caps.len() + 0;
             __caps.insert(__at_b, b);
-            self.0.0.call(__id, 5, &__words, &[], __caps, __decode_6)
+            self.0
+                .0
+                .call(
+                    __id,
+                    __rt::Procedure {
+                        call: 5,
+                        response: 6,
+                        id: __REC_6.at[0],
+                    },
+                    &__words,
+                    &[],
+                    __caps,
+                    __decode_6,
+                )
         }
         /// As `exchange`, without waiting: the result is a future.
         pub fn exchange_async(

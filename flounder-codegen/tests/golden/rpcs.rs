@@ -907,7 +907,20 @@ pub mod rpcs {
             let __id = self.0.0.next_call();
             let mut __words = [0u64; __REC_1.words];
             __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
-            self.0.0.call(__id, 1, &__words, &[], __rt::Vec::new(), __decode_2)
+            self.0
+                .0
+                .call(
+                    __id,
+                    __rt::Procedure {
+                        call: 1,
+                        response: 2,
+                        id: __REC_2.at[0],
+                    },
+                    &__words,
+                    &[],
+                    __rt::Vec::new(),
+                    __decode_2,
+                )
         }
         /// As `ping`, without waiting: the result is a future.
         pub fn ping_async(&self) -> __rt::Call<()> {
@@ -943,7 +956,11 @@ pub mod rpcs {
                 .0
                 .call(
                     __id,
-                    3,
+                    __rt::Procedure {
+                        call: 3,
+                        response: 4,
+                        id: __REC_4.at[0],
+                    },
                     &__words,
                     &[binding.as_bytes()],
                     __rt::Vec::new(),
@@ -1016,7 +1033,11 @@ pub mod rpcs {
                 .0
                 .call(
                     __id,
-                    5,
+                    __rt::Procedure {
+                        call: 5,
+                        response: 6,
+                        id: __REC_6.at[0],
+                    },
                     &__words,
                     &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
                     __rt::Vec::new(),

@@ -813,7 +813,18 @@ pub mod test {
             __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
             self.0
                 .0
-                .call(__id, 5, &__words, &[s.as_bytes()], __rt::Vec::new(), __decode_6)
+                .call(
+                    __id,
+                    __rt::Procedure {
+                        call: 5,
+                        response: 6,
+                        id: __REC_6.at[0],
+                    },
+                    &__words,
+                    &[s.as_bytes()],
+                    __rt::Vec::new(),
+                    __decode_6,
+                )
         }
         /// As `testrpc`, without waiting: the result is a future.
         pub fn testrpc_async(&self, s: &str) -> __rt::Call<u32> {

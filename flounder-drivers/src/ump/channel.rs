@@ -22,6 +22,10 @@ use crate::ump::ring::{Cause, Ring, State};
 const BURST: usize = 256;
 
 /// One end.
+///
+/// Both ends of a channel between threads are made by one of them, one after the other: on lines of their own, or what one
+/// end notes of its position would take a line away from the other with each message.
+#[repr(align(128))]
 pub(crate) struct UmpChannel<W: OwnMemory, R: LineMemory> {
     ring: Ring<W, R>,
     tx: Sending,

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::binding::{Core, Endpoint, Owned, Received, RpcError, TxError, TxState};
 use crate::cap::Cap;
-use crate::waitset::{DispatchError, Source};
+use crate::waitset::{DispatchError, Source, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 /// Words of a reply that are kept without an allocation.
@@ -102,6 +102,24 @@ impl Calls {
     }
 }
 
+/// A remote procedure, as it is on the wire.
+#[derive(Debug, Clone, Copy)]
+pub struct Procedure {
+    /// Message number of the call.
+    pub call: u16,
+    /// Message number of the response.
+    pub response: u16,
+    /// Byte offset of the call's id in the response.
+    pub id: usize,
+}
+
+/// What a blocking call waits with.
+struct Way {
+    waitset: Waitset,
+    /// The other end, if it is in this thread.
+    twin: Option<Rc<Core>>,
+}
+
 /// Forgets a call that is given up.
 struct Forget<'a>(&'a Calls, u32);
 
@@ -137,26 +155,36 @@ impl Endpoint {
     pub fn call<T>(
         &self,
         id: u32,
-        number: u16,
+        procedure: Procedure,
         fixed: &[u64],
         tails: &[&[u8]],
         mut caps: Vec<Cap>,
-        decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
+        decode: fn(Received<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, RpcError> {
         let core = &*self.0;
+        let way = core.way()?;
+        let Procedure { call, response, id: at } = procedure;
+        if !(tails.is_empty() && caps.is_empty() && core.accept_now(call, fixed).is_some()) {
+            core.accept_call(&way, call, Gather { fixed, tails }, &mut caps)?;
+        }
         core.calls.begin(id);
         let _forget = Forget(&core.calls, id);
-        loop {
-            match core.accept(number, Gather { fixed, tails }, &mut caps) {
-                Ok(_) => break,
-                Err(TxError::Busy) => {
-                    core.wait_until(None, &|| core.io.borrow().state != TxState::Sending)?
-                }
-                Err(error) => return Err(core.call_error(error)),
+        let (decoded, is_decoded) = (Cell::new(None), Cell::new(false));
+        // The reply is read where it lies, if it comes while this waits and goes the quick way; else it comes by `answer`.
+        let taken = |message: Received<'_>| {
+            let ours = message.number == response && message.id_at(at) == Some(id);
+            if ours {
+                decoded.set(Some(decode(message)));
+                is_decoded.set(true);
             }
+            ours
+        };
+        let done = || is_decoded.get() || core.calls.is_done(id);
+        core.wait_until(&way, None, &mut || core.turn_unless(taken), &done)?;
+        match decoded.take() {
+            Some(result) => result.map_err(|error| core.bad_reply(response, error)),
+            None => core.finish(id, decode),
         }
-        core.wait_until(None, &|| core.calls.is_done(id))?;
-        core.finish(id, decode)
     }
 
     /// Makes a call; the future gives its result. Used by generated code.
@@ -181,21 +209,48 @@ impl Endpoint {
 }
 
 impl Core {
-    /// Blocks until `done`.
-    fn wait_until(
-        &self,
-        deadline: Option<Instant>,
-        done: &dyn Fn() -> bool,
-    ) -> Result<(), RpcError> {
+    /// How a blocking call can wait, if it can.
+    fn way(&self) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
-        if self.is_delivering() {
+        let twin = self.twin.borrow().upgrade();
+        if self.is_delivering() || twin.as_ref().is_some_and(|twin| twin.is_delivering()) {
             return Err(RpcError::WouldDeadlock);
         }
-        let twin = self.twin.borrow().upgrade();
-        let result = match twin {
-            None => waitset.wait_for(self.token.get(), self, deadline, done),
-            Some(twin) if twin.is_delivering() => return Err(RpcError::WouldDeadlock),
-            Some(twin) => self.wait_with_twin(&twin, deadline, done),
+        Ok(Way { waitset, twin })
+    }
+
+    /// Sends a call, waiting for the slot if that is taken.
+    #[cold]
+    fn accept_call(
+        &self,
+        way: &Way,
+        number: u16,
+        body: Gather<'_>,
+        caps: &mut Vec<Cap>,
+    ) -> Result<(), RpcError> {
+        loop {
+            match self.accept(number, body, caps) {
+                Ok(_) => return Ok(()),
+                Err(TxError::Busy) => {
+                    let free = || self.io.borrow().state != TxState::Sending;
+                    self.wait_until(way, None, &mut || self.turn(), &free)?;
+                }
+                Err(error) => return Err(self.call_error(error)),
+            }
+        }
+    }
+
+    /// Blocks until `done`, with `turn` for the turns of this binding.
+    fn wait_until(
+        &self,
+        way: &Way,
+        deadline: Option<Instant>,
+        turn: &mut dyn FnMut() -> bool,
+        done: &dyn Fn() -> bool,
+    ) -> Result<(), RpcError> {
+        let result = match &way.twin {
+            None => way.waitset.wait_for(self.token.get(), self, deadline, turn, done),
+            Some(twin) => self.wait_with_twin(twin, deadline, done),
         };
         result.map_err(|error| match error {
             DispatchError::Deadline => RpcError::Deadline,
@@ -251,13 +306,17 @@ impl Core {
             return Err(self.call_error(TxError::Closed));
         };
         let mut reply = result?;
-        let message = self.interface.message_name(reply.number);
-        decode(reply.lend()).map_err(|error| {
-            let untold = super::BindingError::Decode { message, error: error.clone() };
-            self.note(untold);
-            self.poke();
-            RpcError::Decode(error)
-        })
+        let number = reply.number;
+        decode(reply.lend()).map_err(|error| self.bad_reply(number, error))
+    }
+
+    /// A reply cannot be read: the error handler is told, and the caller.
+    #[cold]
+    fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
+        let message = self.interface.message_name(number);
+        self.note(super::BindingError::Decode { message, error: error.clone() });
+        self.poke();
+        RpcError::Decode(error)
     }
 }
 

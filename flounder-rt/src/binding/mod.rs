@@ -37,7 +37,7 @@ mod reply;
 mod sent;
 
 use calls::Calls;
-pub use calls::{Call, Reply};
+pub use calls::{Call, Procedure, Reply};
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 use notice::Notice;
 pub use reply::ReplyToken;
@@ -69,12 +69,23 @@ pub struct Received<'a> {
     pub caps: &'a mut Vec<Cap>,
 }
 
+impl Received<'_> {
+    /// The four bytes at offset `at`, where a call or a reply has its id.
+    #[inline]
+    fn id_at(&self, at: usize) -> Option<u32> {
+        self.words.get(at / 8).map(|word| (word >> (at % 8 * 8)) as u32)
+    }
+}
+
 /// A handle to a binding: what every generated `Binding` is underneath, and derefs to.
 ///
 /// Clones are handles to the same binding. When the last handle of a client is dropped the binding is torn down; the
 /// bindings of a service are kept by its export until they end.
 pub struct Endpoint(Rc<Core>);
 
+/// On lines of its own, and the neighbours that are fetched with them: memory that another thread has freed may lie beside
+/// what it still uses, and each message writes here.
+#[repr(align(128))]
 pub(crate) struct Core {
     myself: Weak<Core>,
     interface: &'static Interface,
@@ -114,6 +125,8 @@ struct Place {
     waitset: WeakWaitset,
 }
 
+/// On lines of its own, as a [`Core`].
+#[repr(align(128))]
 struct Receiver {
     incoming: Incoming,
     handler: Box<dyn Deliver>,
@@ -692,6 +705,30 @@ impl Core {
         !io.backlog.is_empty() || self.owed.get() >= MAX_OWED_REPLIES
     }
 
+    /// A turn; a message that `taken` takes is not delivered. It is asked only about those that come the quick way.
+    #[inline(always)]
+    fn turn_unless(&self, taken: impl FnOnce(Received<'_>) -> bool) -> bool {
+        if !self.calm.get() {
+            return self.turn_slowly();
+        }
+        let Some(mut receiver) = self.receiver.take() else { return false };
+        let received = self.io.borrow_mut().channel.recv_now(&mut receiver.incoming);
+        if received == RecvNow::Message && !taken(receiver.incoming.lend()) {
+            self.deliver(&mut receiver);
+            if !self.calm.get() {
+                self.put_back(receiver);
+                self.settle();
+                return true;
+            }
+        }
+        self.receiver.set(Some(receiver));
+        match received {
+            RecvNow::Message => true,
+            RecvNow::Empty => false,
+            RecvNow::Unsure => self.turn_slowly(),
+        }
+    }
+
     /// A turn in which more may have to be done than to receive.
     #[inline(never)]
     fn turn_slowly(&self) -> bool {
@@ -761,9 +798,7 @@ impl Core {
     #[inline(always)]
     fn deliver(&self, receiver: &mut Receiver) {
         let Receiver { incoming, handler, endpoint } = &mut *receiver;
-        let number = incoming.number();
-        let (words, caps) = incoming.parts();
-        let message = Received { number, words, caps };
+        let message = incoming.lend();
         // The one place where a panic of user code stops: the binding ends, everything else goes on.
         let run = || handler.deliver(endpoint, message).err().map(Box::new);
         match catch_unwind(AssertUnwindSafe(run)) {
@@ -905,25 +940,7 @@ impl Channel for Ended {
 impl Source for Core {
     #[inline]
     fn turn(&self) -> bool {
-        if !self.calm.get() {
-            return self.turn_slowly();
-        }
-        let Some(mut receiver) = self.receiver.take() else { return false };
-        let received = self.io.borrow_mut().channel.recv_now(&mut receiver.incoming);
-        if received == RecvNow::Message {
-            self.deliver(&mut receiver);
-            if !self.calm.get() {
-                self.put_back(receiver);
-                self.settle();
-                return true;
-            }
-        }
-        self.receiver.set(Some(receiver));
-        match received {
-            RecvNow::Message => true,
-            RecvNow::Empty => false,
-            RecvNow::Unsure => self.turn_slowly(),
-        }
+        self.turn_unless(|_| false)
     }
 
     fn ready(&self) -> bool {

@@ -25,6 +25,7 @@ pub struct ReplyToken {
 
 impl ReplyToken {
     /// The reply to call `id`, as message `number`.
+    #[inline]
     pub fn new(endpoint: &Endpoint, id: u32, number: u16) -> Self {
         let core = Rc::clone(&endpoint.0);
         core.owed.set(core.owed.get() + 1);
@@ -35,13 +36,22 @@ impl ReplyToken {
     }
 
     /// The id of the call.
+    #[inline]
     #[must_use]
     pub const fn id(&self) -> u32 {
         self.id
     }
 
     /// Sends the reply.
-    pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
+    #[inline]
+    pub fn send(mut self, fixed: &[u64], tails: &[&[u8]]) {
+        // While the binding is calm, no reply waits for room.
+        if tails.is_empty()
+            && self.core.calm.get()
+            && self.core.accept_now(self.number, fixed).is_some()
+        {
+            return self.close();
+        }
         self.send_caps(fixed, tails, Vec::new());
     }
 
@@ -68,6 +78,7 @@ impl ReplyToken {
         self.core.poke();
     }
 
+    #[inline]
     fn close(&mut self) {
         self.open = false;
         self.core.owed.set(self.core.owed.get() - 1);

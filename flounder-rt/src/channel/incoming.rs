@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::binding::Received;
 use crate::cap::Cap;
 use crate::channel::{MAX_CAPS, RUNTIME_MESSAGE};
 
@@ -164,11 +165,11 @@ impl Incoming {
         if self.total <= INLINE { &self.inline[..self.have] } else { &self.large }
     }
 
-    /// The words that are there, and the capabilities, to be taken out.
+    /// The message, as a binding delivers it.
     #[inline]
-    pub fn parts(&mut self) -> (&[u64], &mut Vec<Cap>) {
+    pub(crate) fn lend(&mut self) -> Received<'_> {
         let words = if self.total <= INLINE { &self.inline[..self.have] } else { &self.large[..] };
-        (words, &mut self.caps)
+        Received { number: self.number, words, caps: &mut self.caps }
     }
 
     /// Takes the capabilities out.

@@ -97,6 +97,8 @@ pub trait Source {
 #[derive(Clone)]
 pub struct Waitset(Rc<Inner>);
 
+/// On lines of its own, as a [`Core`](crate::binding::Core).
+#[repr(align(128))]
 struct Inner {
     queues: RefCell<Queues>,
     timers: RefCell<Timers<Task>>,
@@ -645,18 +647,20 @@ impl Waitset {
 
     /// Looks until something is found or the spin time is over; `visits` is what one look costs.
     #[inline]
-    fn spin(&self, visits: usize, look: impl Fn() -> Found) -> Found {
+    fn spin(&self, visits: usize, mut look: impl FnMut() -> Found) -> Found {
         let spin = self.0.spin.get();
-        let mut started = None;
+        let mut started: Option<Instant> = None;
         loop {
             for _ in 0..SPINS_PER_LOOK.div_ceil(visits) {
                 let found = look();
                 if found != Found::Nothing {
                     return found;
                 }
-                core::hint::spin_loop();
+                // A peer that answers at once does so in the first looks: then neither a pause nor the clock is in the way.
+                if started.is_some() {
+                    core::hint::spin_loop();
+                }
             }
-            // The first looks are over before the clock would have been read.
             if started.get_or_insert_with(Instant::now).elapsed() >= spin {
                 return Found::Nothing;
             }
@@ -757,16 +761,17 @@ impl Waitset {
         self.rested(quiet);
     }
 
-    /// Waits until `done`, visiting only the source `token`; everything else stays pending.
+    /// Waits until `done`, visiting only the source `token`, whose turn is `turn`; everything else stays pending.
     pub(crate) fn wait_for(
         &self,
         token: u64,
         source: &dyn Source,
         deadline: Option<Instant>,
+        turn: &mut dyn FnMut() -> bool,
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
         while !done() {
-            if self.block_for(token, source, deadline)? {
+            if self.block_for(token, source, deadline, turn)? {
                 continue;
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -782,9 +787,10 @@ impl Waitset {
         token: u64,
         source: &dyn Source,
         deadline: Option<Instant>,
+        turn: &mut dyn FnMut() -> bool,
     ) -> Result<bool, DispatchError> {
-        let turn = || if source.turn() { Found::Event } else { Found::Nothing };
-        if self.spin(if source.is_polled() { 1 } else { WARM_VISIT }, turn) == Found::Event {
+        let visit = || if turn() { Found::Event } else { Found::Nothing };
+        if self.spin(if source.is_polled() { 1 } else { WARM_VISIT }, visit) == Found::Event {
             return Ok(true);
         }
         if source.is_polled() {

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use flounder_rt::binding::{Deliver, Endpoint, Received};
+use flounder_rt::binding::{Deliver, Endpoint, Procedure, Received};
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError,
     Readiness, Recv,
@@ -206,7 +206,8 @@ impl Deliver for Handler {
 pub fn double(endpoint: &Endpoint, value: u64) -> Result<u64, flounder_rt::RpcError> {
     let id = endpoint.next_call();
     let words = [u64::from(id), value];
-    endpoint.call(id, DOUBLE_CALL, &words, &[], Vec::new(), |message| Ok(message.words[1]))
+    let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
+    endpoint.call(id, double, &words, &[], Vec::new(), |message| Ok(message.words[1]))
 }
 
 /// The asynchronous client of `double`.
