@@ -13,7 +13,7 @@ use flounder_drivers::conformance::{CLAUSES, Suite};
 use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{
     Channel, ChannelError, Connector, Control, End, Incoming, Outgoing, Pair, Progress, Readiness,
-    Recv,
+    Recv, RecvNow,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
@@ -65,13 +65,14 @@ enum Fault {
     TakesQuicklyAndSaysNo,
     LosesQuicklyWhenFull,
     TakesQuicklyWhatIsNotForIt,
+    HidesQuicklyWhatIsNotForIt,
     SendsQuicklyAfterTheEnd,
 }
 
 use Fault::*;
 
 /// Each fault, over a driver that can have it, and the test that finds it.
-const FAULTS: [(Fault, &dyn Connector, &str); 39] = [
+const FAULTS: [(Fault, &dyn Connector, &str); 40] = [
     (DropsAMessage, &Loopback, "clause_1_prefix"),
     (SendsAMessageTwice, &Loopback, "clause_1_prefix"),
     (SwapsTwoMessages, &Loopback, "clause_1_prefix"),
@@ -110,6 +111,7 @@ const FAULTS: [(Fault, &dyn Connector, &str); 39] = [
     (TakesQuicklyAndSaysNo, &Loopback, "clause_11_quick_ways"),
     (LosesQuicklyWhenFull, &Loopback, "clause_11_quick_ways_when_full"),
     (TakesQuicklyWhatIsNotForIt, &Loopback, "clause_11_quick_ways_leave_the_rest"),
+    (HidesQuicklyWhatIsNotForIt, &Loopback, "clause_11_quick_ways_leave_the_rest"),
     (SendsQuicklyAfterTheEnd, &Loopback, "clause_11_quick_ways_at_the_end"),
 ];
 
@@ -380,10 +382,17 @@ impl Channel for Broken {
         sent
     }
 
-    fn recv_now(&mut self, incoming: &mut Incoming) -> bool {
+    fn recv_now(&mut self, incoming: &mut Incoming) -> RecvNow {
         match self.fault {
-            SlowWaysOnly | ClosesBeforeWhatWasSent => false,
-            TakesQuicklyWhatIsNotForIt => self.channel().recv(incoming) == Ok(Recv::Message),
+            SlowWaysOnly | ClosesBeforeWhatWasSent => RecvNow::Unsure,
+            TakesQuicklyWhatIsNotForIt => match self.channel().recv(incoming) {
+                Ok(Recv::Message) => RecvNow::Message,
+                _ => RecvNow::Unsure,
+            },
+            HidesQuicklyWhatIsNotForIt => match self.channel().recv_now(incoming) {
+                RecvNow::Unsure => RecvNow::Empty,
+                sure => sure,
+            },
             _ => self.channel().recv_now(incoming),
         }
     }

@@ -34,7 +34,8 @@
 //! 11. *Quick ways.* [`Channel::send_now`] and [`Channel::recv_now`] are other doors to the same queue: by whichever of them
 //!     messages go in and come out, they are in one order. Either may always say no; then nothing was taken, and `send` or
 //!     `recv` says why. What only `recv` can judge (a message that the interface lacks, one of the runtime, one with
-//!     capabilities, one that has come in part) `recv_now` leaves to it. A driver without them is complete.
+//!     capabilities, one that has come in part) `recv_now` leaves to it; it says that nothing is there
+//!     only where `recv` would say so. A driver without them is complete.
 
 use core::fmt;
 use std::any::Any;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Link,
-    Outgoing, Pair, Progress, Readiness, Recv,
+    Outgoing, Pair, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Waitset;
@@ -138,7 +138,7 @@ impl Channel for Linked {
         self.channel.send_now(number, words)
     }
 
-    fn recv_now(&mut self, incoming: &mut Incoming) -> bool {
+    fn recv_now(&mut self, incoming: &mut Incoming) -> RecvNow {
         self.channel.recv_now(incoming)
     }
 

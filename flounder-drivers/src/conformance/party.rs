@@ -12,7 +12,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use flounder_rt::barrier::barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    Channel, ChannelError, End, Incoming, Outgoing, Progress, Readiness, Recv,
+    Channel, ChannelError, End, Incoming, Outgoing, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
@@ -86,6 +86,8 @@ pub(super) enum Got {
     Message(Message),
     More,
     Empty,
+    /// By the quick way only.
+    Unsure,
 }
 
 /// A message that has come.
@@ -209,11 +211,10 @@ impl Party for Side {
             }
             Ask::RecvNow => {
                 let channel = self.channel.as_mut().expect("the test has not dropped this end");
-                let taken = channel.recv_now(&mut self.incoming);
-                return Answer::Got(Ok(if taken {
-                    Got::Message(self.message())
-                } else {
-                    Got::Empty
+                return Answer::Got(Ok(match channel.recv_now(&mut self.incoming) {
+                    RecvNow::Message => Got::Message(self.message()),
+                    RecvNow::Empty => Got::Empty,
+                    RecvNow::Unsure => Got::Unsure,
                 }));
             }
             Ask::Ready => return Answer::Yes(self.channel().ready()),
@@ -323,10 +324,11 @@ impl Hand {
 
     /// Receives at most one message: the way that a binding does.
     pub(super) fn recv(&mut self) -> Result<Got, Said> {
-        if self.ways == Ways::Both
-            && let Got::Message(message) = self.recv_now()
-        {
-            return Ok(Got::Message(message));
+        if self.ways == Ways::Both {
+            match self.recv_now() {
+                Got::Unsure => {}
+                sure => return Ok(sure),
+            }
         }
         match self.ask(Ask::Recv) {
             Answer::Got(got) => got,

@@ -240,6 +240,7 @@ const YES: u64 = 37;
 const COUNT: u64 = 38;
 const NAME: u64 = 39;
 const SENT: u64 = 40;
+const UNSURE: u64 = 41;
 
 impl From<Ask> for Packet {
     fn from(ask: Ask) -> Self {
@@ -318,6 +319,7 @@ impl Answer {
             }
             Self::Got(Ok(Got::More)) => of(MORE),
             Self::Got(Ok(Got::Empty)) => of(EMPTY),
+            Self::Got(Ok(Got::Unsure)) => of(UNSURE),
             Self::Got(Err(Said(error))) => Packet { bytes: error.into(), ..of(RECV_FAILED) },
             Self::Yes(yes) => Packet { numbers: [u64::from(yes), 0], ..of(YES) },
             Self::Count(count) => Packet { numbers: [count as u64, 0], ..of(COUNT) },
@@ -338,6 +340,7 @@ impl From<Packet> for Answer {
             MESSAGE => Self::Got(Ok(Got::Message(Message { number: number as u16, words, caps }))),
             MORE => Self::Got(Ok(Got::More)),
             EMPTY => Self::Got(Ok(Got::Empty)),
+            UNSURE => Self::Got(Ok(Got::Unsure)),
             RECV_FAILED => Self::Got(Err(Said(text()))),
             YES => Self::Yes(number != 0),
             COUNT => Self::Count(number as usize),

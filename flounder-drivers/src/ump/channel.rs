@@ -366,13 +366,11 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     /// No line is there, and no message is in hand: whether there is anything else to tell.
     #[inline]
     fn nothing_now(&self) -> RecvNow {
-        if self.closed
-            || self.caps.may_be_refused()
-            || self.ring.peer_state(Ordering::Relaxed).is_closed()
-        {
-            return RecvNow::Unsure;
+        if self.closed || self.ring.peer_state(Ordering::Relaxed).is_closed() {
+            RecvNow::Unsure
+        } else {
+            RecvNow::Empty
         }
-        RecvNow::Empty
     }
 
     /// No line is there: perhaps none will come.

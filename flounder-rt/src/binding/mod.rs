@@ -768,7 +768,7 @@ impl Core {
                 true
             }
             Ok(Recv::Message) => {
-                let (_, caps) = receiver.incoming.parts();
+                let caps = receiver.incoming.lend().caps;
                 if caps.is_empty() || self.may_enter(caps) {
                     self.deliver(&mut receiver);
                 } else {
