@@ -24,6 +24,14 @@ fn pair(cast: &Cast, driver: &str) -> (Actor, Actor) {
     (server, client)
 }
 
+/// The same for the interface with capabilities in every place.
+fn parcel_pair(cast: &Cast, driver: &str) -> (Actor, Actor) {
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    server.must(&format!("parcel export {driver}"));
+    client.must(&format!("parcel bind {driver} {driver}"));
+    (server, client)
+}
+
 #[test]
 fn capabilities_go_both_ways_over_each_driver() {
     for driver in DRIVERS {
@@ -57,11 +65,12 @@ fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
     }
     for driver in DRIVERS {
         counted(&mut alone, &format!("parcel threads {driver}"));
-        let (mut server, mut client) = (cast.actor(), cast.actor());
-        server.must(&format!("parcel export {driver}"));
-        client.must(&format!("parcel bind {driver} {driver}"));
+        let (mut server, mut client) = parcel_pair(&cast, driver);
         let before = server.descriptors();
         counted(&mut client, "parcel run");
+        assert_eq!(client.ask("parcel abandon"), "()", "{driver}");
+        client.must(&format!("parcel bind {driver} {driver}"));
+        assert_eq!(client.ask("parcel desert"), "()", "{driver}");
         server.settle_at(before);
     }
 }
@@ -162,14 +171,159 @@ fn a_sender_without_descriptors_is_told_at_once() {
 }
 
 #[test]
+fn a_refused_call_fails_at_its_caller() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let (mut server, mut client) = parcel_pair(&cast, driver);
+        assert_eq!(client.ask("parcel swap"), "\"swapped\"", "{driver}");
+        let (server_before, client_before) = (server.descriptors(), client.descriptors());
+        let limit = format!("Reply(CapCopy({}))", rustix::io::Errno::MFILE.raw_os_error());
+        let (nobody, client_first) = (None::<&str>, "error Tx(CapsRefused(Sender))");
+        let cases = [
+            (Some("policy keep"), nobody, client_first, "CapsRefused(Sender)"),
+            (nobody, Some("policy shun"), "error CapsRefused(Receiver)", "CapsRefused(Receiver)"),
+            (
+                nobody,
+                Some("policy keep"),
+                "error CapsRefused(Sender)",
+                "Reply(CapsRefused(Sender))",
+            ),
+            (Some("policy shun"), nobody, "error CapsRefused(Receiver)", "CapsRefused(Receiver)"),
+            (
+                nobody,
+                Some("hoard 0"),
+                "error CapsRefused(ReceiverLimit)",
+                "CapsRefused(ReceiverLimit)",
+            ),
+            // Room for what comes, and none for the copy that goes back.
+            (nobody, Some("hoard 2"), "error CapsRefused(SenderLimit)", limit.as_str()),
+        ];
+        for (at_client, at_server, answer, told) in cases {
+            at_client.map(|command| client.must(command));
+            at_server.map(|command| server.must(command));
+            assert_eq!(client.ask("parcel swap"), answer, "{driver}: {at_client:?} {at_server:?}");
+            server.event(&format!("service {told}"));
+            for actor in [&mut server, &mut client] {
+                actor.must("policy none");
+                actor.must("release");
+            }
+            assert_eq!(client.ask("parcel swap"), "\"swapped\"", "{driver}: the binding goes on");
+        }
+        assert_eq!(client.heard("client"), 0, "{driver}: a call is told to its caller alone");
+        server.settle_at(server_before);
+        client.settle_at(client_before);
+    }
+}
+
+#[test]
+fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let (mut server, mut client) = pair(&cast, driver);
+        client.must("hoard 0");
+        client.must("want 1");
+        client.event("client CapsRefused(ReceiverLimit)");
+        server.event("service CapsRefused(ReceiverLimit)");
+        client.must("release");
+        server.must("hoard 1");
+        client.must("want 2");
+        let errno = rustix::io::Errno::MFILE.raw_os_error();
+        server.event(&format!("refused CapCopy({errno})"));
+        client.event("client CapsRefused(SenderLimit)");
+        server.must("release");
+        client.must("want 3");
+        assert_eq!(client.event("given"), format!("given 3 {}", inode("/")), "{driver}");
+    }
+}
+
+#[test]
+fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let mut server = cast.actor();
+        server.must("export echo");
+        let before = server.ask("count");
+        let mut client = cast.actor();
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 10"), "ok");
+        // A receiver that stands still reads no payload, and so does not say that it expects the capability.
+        server.stop();
+        client.must("give 1 /dev/null");
+        client.kill();
+        server.go_on();
+        server.event("service PeerDied");
+        assert_eq!(server.heard("PeerDied"), 0, "{driver}: it was reported twice");
+        server.settle(&before);
+    }
+}
+
+#[test]
+fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let mut client = cast.actor();
+        client.must("list");
+        let before = client.ask("count");
+        let mut server = cast.actor();
+        server.must("export echo");
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 10"), "ok");
+        server.stop();
+        client.must("give 1 /dev/null");
+        server.kill();
+        client.event("client PeerDied");
+        client.must("unbind");
+        client.settle(&before);
+        assert_eq!(client.heard("client"), 0, "{driver}: something else was reported");
+    }
+}
+
+#[test]
+fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        // The one that stays is the root.
+        let mut stays = cast.actor();
+        stays.must("parcel export here");
+        let before = stays.ask("count");
+        for round in 0..6 {
+            let mut dies = cast.actor();
+            // It takes, or it gives.
+            let giver = if round % 2 == 0 {
+                dies.must("parcel export there");
+                stays.must(&format!("parcel bind {driver} there"));
+                &mut stays
+            } else {
+                dies.must(&format!("parcel bind {driver} here"));
+                &mut dies
+            };
+            giver.must("parcel flood");
+            giver.event(&format!("flooded {}", round * 100 + 99));
+            dies.kill();
+            stays.event("PeerDied");
+            stays.must("parcel unbind");
+            stays.settle(&before);
+        }
+    }
+}
+
+#[test]
 fn the_death_of_the_root_does_not_stop_capabilities() {
     let cast = Cast::new();
     let mut root = cast.actor();
     root.must("list");
     let mut bound: Vec<_> = DRIVERS.iter().map(|driver| (driver, pair(&cast, driver))).collect();
+    // Each has a capability to hand over when the root is gone.
+    for (driver, (server, client)) in &mut bound {
+        server.stop();
+        client.must("give 0 /dev/null");
+        assert_eq!(client.heard("got"), 0, "{driver}");
+    }
     root.kill();
-    for (driver, (_, client)) in &mut bound {
-        for number in 0..20 {
+    for (driver, (server, client)) in &mut bound {
+        server.go_on();
+        assert_eq!(client.event("got"), format!("got 0 {}", inode("/dev/null")), "{driver}");
+        for number in 1..20 {
             client.must(&format!("give {number} /dev/null"));
             let got = client.event("got");
             assert_eq!(got, format!("got {number} {}", inode("/dev/null")), "{driver}");

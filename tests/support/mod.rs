@@ -19,6 +19,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 /// The longest that anything may take before its test fails.
@@ -215,6 +216,27 @@ impl Actor {
     /// Kills it, as nothing can prevent, and leaves the body unreaped for now.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
+    }
+
+    /// Stops it where it is, until [`go_on`](Self::go_on).
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        // The stop takes a moment, and is seen in the state of the process: T.
+        let stat = format!("/proc/{}/stat", self.pid());
+        let deadline = Instant::now() + PATIENCE;
+        while !std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")) {
+            assert!(Instant::now() < deadline, "actor {} does not stop", self.pid());
+            thread::yield_now();
+        }
+    }
+
+    /// Lets it go on after a [`stop`](Self::stop).
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("it lives");
     }
 
     /// Has it end normally.

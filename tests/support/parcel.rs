@@ -45,6 +45,9 @@ flounder::flounder! {
 /// What the receiver writes into a pipe: number of the message, place in it, inode, device, whether `CLOEXEC` is set.
 const NOTE: usize = 4 + 4 + 8 + 8 + 1;
 
+/// The number of a plain message that has the receiver tear down its binding.
+const LEAVE: u32 = u32::MAX;
+
 /// Runs a command of an actor.
 pub fn obey(waitset: &Waitset, words: &[&str]) {
     match *words {
@@ -65,6 +68,8 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
                 });
             started.expect("it starts");
         }
+        ["abandon"] => answer(&abandon(waitset, binding())),
+        ["desert"] => answer(&desert(waitset, binding())),
         ["run"] => answer(&Script::new(waitset, &binding()).run()),
         ["swap"] => {
             let (_a, one) = pipe();
@@ -150,18 +155,88 @@ fn threads(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
 fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), Fault> {
     let sender = Sender::default();
     let errors = Rc::clone(&sender.errors);
-    let bind = parcel::bind(iref, waitset, sender).driver(driver);
-    let binding = waitset.block_on(async { bind.await }).expect("no callback fails");
-    let binding = binding.map_err(|error| fault("bind", error))?;
-    if binding.driver() != driver {
-        return Err(fault("the driver is", binding.driver()));
-    }
+    let bind = |sender| {
+        let bind = parcel::bind(iref, waitset, sender).driver(driver);
+        let bound = waitset.block_on(async { bind.await }).expect("no callback fails");
+        bound.map_err(|error| fault("bind", error))
+    };
+    let binding = bind(sender)?;
+    expect("the driver", binding.driver(), driver)?;
     let mut script = Script::new(waitset, &binding);
     script.run()?;
     let refused = script.refusals(&errors);
     policy::clear_cap_policy();
     refused?;
-    script.run()
+    script.run()?;
+    abandon(waitset, binding)?;
+    desert(waitset, bind(Sender::default())?)
+}
+
+/// Gives away as much as the channel takes, and tears the binding down: what was sent arrives or does not, and is gone.
+fn abandon(waitset: &Waitset, binding: parcel::Binding) -> Result<(), Fault> {
+    let mut given = Vec::new();
+    while give(&binding, &mut given)? == Given::Taken {}
+    binding.teardown();
+    drop(binding);
+    expect_ends(waitset, given)
+}
+
+/// Gives away capabilities while the receiver tears the binding down.
+fn desert(waitset: &Waitset, binding: parcel::Binding) -> Result<(), Fault> {
+    let mut given = Vec::new();
+    binding.tx_plain(LEAVE).map_err(|error| fault("plain", error))?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match give(&binding, &mut given)? {
+            Given::Taken => {}
+            Given::Closed => return expect_ends(waitset, given),
+            Given::Busy if Instant::now() >= deadline => {
+                return Err("the binding does not end".to_owned());
+            }
+            Given::Busy => look_round(waitset)?,
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Given {
+    Taken,
+    Busy,
+    Closed,
+}
+
+fn give(binding: &parcel::Binding, given: &mut Vec<PipeReader>) -> Result<Given, Fault> {
+    let (reader, cap) = pipe();
+    match binding.tx_moved(given.len() as u32, cap).map(drop) {
+        Ok(()) => {
+            given.push(reader);
+            Ok(Given::Taken)
+        }
+        Err(rejected) if rejected.error == TxError::Busy => Ok(Given::Busy),
+        Err(rejected) if rejected.error == TxError::Closed => Ok(Given::Closed),
+        Err(rejected) => Err(fault("moved", rejected.error)),
+    }
+}
+
+/// Waits until nobody has any of these.
+fn expect_ends(waitset: &Waitset, mut given: Vec<PipeReader>) -> Result<(), Fault> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(reader) = given.last() {
+        if is(reader, PollFlags::empty(), Timespec::default()) {
+            given.pop();
+        } else if Instant::now() >= deadline {
+            return Err(format!("somebody has {} capabilities still", given.len()));
+        } else {
+            look_round(waitset)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the other end get on, wherever it is.
+fn look_round(waitset: &Waitset) -> Result<(), Fault> {
+    thread::yield_now();
+    waitset.try_dispatch().map(drop).map_err(|error| fault("dispatch", error))
 }
 
 /// What went wrong.
@@ -385,7 +460,7 @@ impl Tracked {
     /// The receiver has written what was sent, and nobody has the capability but the sender, if a copy was sent.
     fn check(mut self) -> Result<(), Fault> {
         let mut note = [0; NOTE];
-        if poll_for(&self.reader, PollFlags::IN) {
+        if is(&self.reader, PollFlags::IN, A_WHILE) {
             self.reader.read_exact(&mut note).map_err(|error| fault("read", error))?;
         }
         expect("what came", note, self.note)?;
@@ -404,14 +479,15 @@ fn expect<T: Debug + PartialEq>(what: &str, is: T, should: T) -> Result<(), Faul
 
 /// Waits for the last to let go of a pipe; monitors do so a moment after they have sent it.
 fn expect_end(reader: &PipeReader) -> Result<(), Fault> {
-    let is_over = poll_for(reader, PollFlags::empty());
+    let is_over = is(reader, PollFlags::empty(), A_WHILE);
     if is_over { Ok(()) } else { Err("somebody has the capability still".to_owned()) }
 }
 
-fn poll_for(reader: &PipeReader, wanted: PollFlags) -> bool {
-    let mut fds = [PollFd::new(reader, wanted)];
-    let limit = Timespec { tv_sec: PATIENCE.as_secs() as i64 / 4, tv_nsec: 0 };
-    poll(&mut fds, Some(&limit)) == Ok(1)
+const A_WHILE: Timespec = Timespec { tv_sec: PATIENCE.as_secs() as i64 / 4, tv_nsec: 0 };
+
+/// Whether a pipe is this, or has no writing end any more, within some time.
+fn is(reader: &PipeReader, wanted: PollFlags, limit: Timespec) -> bool {
+    poll(&mut [PollFd::new(reader, wanted)], Some(&limit)) == Ok(1)
 }
 
 fn pipe() -> (PipeReader, Cap) {
@@ -462,7 +538,10 @@ impl Keeper {
 }
 
 impl parcel::Rx for Keeper {
-    fn plain(&mut self, _: &parcel::Binding, number: u32) {
+    fn plain(&mut self, binding: &parcel::Binding, number: u32) {
+        if number == LEAVE {
+            return binding.teardown();
+        }
         self.take(number, []);
     }
 
@@ -517,8 +596,10 @@ impl parcel::Rx for Keeper {
         text: &str,
         reply: parcel::SwapReply,
     ) {
-        let copies = [&a, &b].map(|cap| cap.try_clone().expect("there are descriptors to spare"));
-        self.take(number, copies);
+        match (a.try_clone(), b.try_clone()) {
+            (Ok(a), Ok(b)) => self.take(number, [a, b]),
+            _ => self.faults.push_back(format!("message {number}: no descriptor is left")),
+        }
         reply.send(&a, b, text);
     }
 

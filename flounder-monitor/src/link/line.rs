@@ -236,6 +236,7 @@ impl fmt::Debug for Line {
 #[cfg(test)]
 mod tests {
     use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::io::Read;
 
     use flounder_rt::Waitset;
     use flounder_rt::notify::Wake;
@@ -304,7 +305,9 @@ mod tests {
         assert!(inbox.is_empty());
         assert!(line.put(4, CapEvent::Arrived(2, Vec::new())));
         drop(inbox);
-        assert!(line.put(4, CapEvent::Arrived(3, Vec::new())), "the end is gone");
+        let (mut reader, writer) = std::io::pipe().expect("there are descriptors to spare");
+        assert!(line.put(4, CapEvent::Arrived(3, vec![Cap::from(writer)])), "the end is gone");
+        assert_eq!(reader.read(&mut [0]).expect("a pipe"), 0, "the capability is closed");
     }
 
     #[test]
