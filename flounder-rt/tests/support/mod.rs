@@ -131,8 +131,8 @@ pub const INTERFACE: &Interface = &Interface {
     limits: &[
         MessageLimit { words: 1, caps: 1 },
         MessageLimit { words: 101, caps: 0 },
-        MessageLimit { words: 2, caps: 0 },
-        MessageLimit { words: 2, caps: 0 },
+        MessageLimit { words: 2, caps: 1 },
+        MessageLimit { words: 2, caps: 1 },
     ],
     fingerprint: Interface::digest(MESSAGES),
 };
@@ -184,8 +184,10 @@ impl Deliver for Handler {
                 self.log.borrow_mut().push(Seen::Call(value));
                 let reply =
                     flounder_rt::binding::ReplyToken::new(endpoint, id as u32, DOUBLE_RESPONSE);
-                if value != 13 {
-                    reply.send(&[id, value * 2], &[]);
+                match value {
+                    13 => drop(reply),
+                    14 => reply.send_caps(&[id, value * 2], &[], vec![null()]),
+                    _ => reply.send(&[id, value * 2], &[]),
                 }
             }
             DOUBLE_RESPONSE => {
@@ -200,6 +202,11 @@ impl Deliver for Handler {
     fn error(&mut self, _endpoint: &Endpoint, error: BindingError) {
         self.log.borrow_mut().push(Seen::Error(error));
     }
+}
+
+/// A capability.
+pub fn null() -> Cap {
+    Cap::from(std::fs::File::open("/dev/null").expect("it is there"))
 }
 
 /// The blocking client of `double`.
