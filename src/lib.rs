@@ -56,9 +56,12 @@
 pub use flounder_macros::{FlounderMessage, flounder};
 pub use flounder_rt::*;
 
-/// Publishing services, and rules about capabilities: the monitor of this process.
+/// Publishing services, and rules about capabilities: the monitor of this process. The root as a daemon, and what there is
+/// on a host.
 pub mod monitor {
-    pub use flounder_monitor::{DirProblem, MonitorError, policy, publish, publish_async};
+    pub use flounder_monitor::{
+        DirProblem, MonitorError, census, daemon, policy, publish, publish_async,
+    };
 }
 
 /// The drivers, by name, and the order in which they are tried.

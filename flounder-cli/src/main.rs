@@ -1,9 +1,12 @@
-//! The `flounder` command: checks interface files, shows the Rust that they become, and measures the drivers.
+//! The `flounder` command: checks interface files, shows the Rust that they become, measures the drivers, and runs and
+//! shows the root monitor.
 
 #![forbid(unsafe_code)]
 
 mod bench;
 mod expand;
+mod ls;
+mod monitor;
 mod report;
 
 use std::io::{self, Write};
@@ -18,7 +21,8 @@ use flounder_idl::{Failure, SourceFile, Unit};
 #[command(
     name = "flounder",
     version,
-    about = "Checks interface files, shows the Rust that they become, and measures the drivers"
+    about = "Checks interface files, shows the Rust that they become, measures the drivers, and runs \
+             and shows the root monitor"
 )]
 struct Options {
     #[command(subcommand)]
@@ -39,6 +43,13 @@ enum Command {
     },
     /// Measures what messages cost on this machine over every driver, and what they would cost at least.
     Bench(bench::Options),
+    /// Runs the root monitor as a daemon, in the foreground, until SIGINT or SIGTERM.
+    ///
+    /// Without it, one of the processes that use a runtime directory is its root monitor. That one hands over when a
+    /// daemon comes, and one takes over when the daemon is gone; bindings never notice.
+    Monitor(monitor::Options),
+    /// Lists the names, processes and bindings of a runtime directory; exit status 1 if no monitor is running there.
+    Ls(ls::Options),
     /// One of the other processes of `bench`.
     #[command(hide = true)]
     BenchProcess(bench::process::Options),
@@ -60,8 +71,8 @@ enum Stop {
     Wrong(Failure),
     /// A file cannot be read or written.
     File(PathBuf, io::Error),
-    /// Something cannot be measured.
-    Bench(Box<dyn std::error::Error + Send + Sync>),
+    /// What a command was to do with the system cannot be done.
+    Failed(&'static str, Box<dyn std::error::Error + Send + Sync>),
 }
 
 fn main() -> ExitCode {
@@ -70,8 +81,12 @@ fn main() -> ExitCode {
         Command::Expand { input, output } => {
             compile(&input).and_then(|unit| write(output.as_deref(), &expand::formatted(&unit)))
         }
-        Command::Bench(options) => bench::run(&options).map_err(Stop::Bench),
-        Command::BenchProcess(options) => bench::process::run(options).map_err(Stop::Bench),
+        Command::Bench(options) => bench::run(&options).map_err(failed("bench")),
+        Command::BenchProcess(options) => bench::process::run(options).map_err(failed("bench")),
+        Command::Monitor(options) => {
+            monitor::run(options).map_err(failed("monitor")).map(|never| match never {})
+        }
+        Command::Ls(options) => ls::run(&options).map_err(failed("ls")),
     };
     match stop {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,11 +99,17 @@ fn main() -> ExitCode {
             eprintln!("flounder: {}: {error}", path.display());
             ExitCode::FAILURE
         }
-        Err(Stop::Bench(error)) => {
-            eprintln!("flounder: bench: {error}");
+        Err(Stop::Failed(command, error)) => {
+            eprintln!("flounder: {command}: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    command: &'static str,
+) -> impl Fn(E) -> Stop {
+    move |error| Stop::Failed(command, error.into())
 }
 
 fn compile(input: &Input) -> Result<Unit, Stop> {

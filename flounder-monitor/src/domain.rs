@@ -83,6 +83,11 @@ fn run(ready: Promise<Result<Arc<Remote>, MonitorError>>) {
     }
     Monitor::install(&waitset);
     ready.keep(Ok(waitset.remote()));
+    serve(&waitset)
+}
+
+/// Dispatches for ever.
+pub(crate) fn serve(waitset: &Waitset) -> ! {
     loop {
         // A mistake of ours costs the task that made it, not every binding of the process.
         match catch_unwind(AssertUnwindSafe(|| waitset.dispatch())) {
@@ -99,7 +104,7 @@ fn run(ready: Promise<Result<Arc<Remote>, MonitorError>>) {
 }
 
 /// Makes the descriptors that a waitset needs to block, so that a lack of them is known now.
-fn prepare(waitset: &Waitset) -> Result<(), MonitorError> {
+pub(crate) fn prepare(waitset: &Waitset) -> Result<(), MonitorError> {
     waitset.after(Duration::ZERO, |_| Ok(()));
     waitset.dispatch().map_err(|error| match error {
         DispatchError::Os(error) => MonitorError::Os {

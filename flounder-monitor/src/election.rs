@@ -6,17 +6,21 @@
 //! ```
 //! The lock is on the directory itself, so there is no file for it, and the kernel lets go of it when the root dies. Only
 //! the holder of the lock ever removes or makes the socket. Between its lock and its `listen` a connect may fail; the
-//! caller tries the whole again. Who has hardly a descriptor left does not stand: it could accept nobody.
+//! caller tries the whole again. Who has hardly a descriptor left does not stand: it could accept nobody. Processes of
+//! users who were let in by a daemon cannot stand.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FlockOperation, flock, unlinkat};
+use flounder_rt::Peer;
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
 use crate::error::MonitorError;
+use crate::process::{is_dead, process_of};
+use crate::root::Register;
 use crate::runtime_dir::RuntimeDir;
-use crate::sys::{self, ROOT_SOCKET};
+use crate::sys;
 
 /// Descriptors that a process must have to spare when it becomes root: its own membership, a few domains, a reserve.
 const HEADROOM: usize = 16;
@@ -24,42 +28,89 @@ const HEADROOM: usize = 16;
 /// Domains that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Tries to become the root: gives the socket to accept domains from, or `None` if there is a root.
-pub(crate) fn stand() -> Result<Option<OwnedFd>, MonitorError> {
+/// What a root has to begin with. The lock is kept by [`sys::hold`].
+#[derive(Debug)]
+pub(crate) struct Office {
+    /// Where domains come.
+    pub(crate) listener: OwnedFd,
+    /// Where its names are written down, and those of the last root: only where there are several users.
+    pub(crate) register: Option<Register>,
+}
+
+/// Whom the socket lets through; the root asks the kernel who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Its user, and user 0.
+    Private,
+    /// Whoever can enter the directory.
+    Open,
+}
+
+/// Tries to become the root; `None` if there is a root, or this process cannot be one.
+pub(crate) fn stand() -> Result<Option<Office>, MonitorError> {
     let directory = RuntimeDir::open()?;
-    let lock = rustix::io::retry_on_intr(|| {
-        flock(directory.fd(), FlockOperation::NonBlockingLockExclusive)
-    });
-    match lock {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Ok(None),
-        Err(errno) => return Err(MonitorError::os("lock the runtime directory")(errno)),
+    match directory.is_ours() && directory.lock()? {
+        true => take_office(directory, Door::Private).map(Some),
+        false => Ok(None),
     }
+}
+
+/// Becomes the root, with the lock in hand.
+pub(crate) fn take_office(directory: RuntimeDir, door: Door) -> Result<Office, MonitorError> {
     // Dropped with an error, the directory takes the lock along, and somebody better off may have it.
     check_headroom(directory.fd()).map_err(MonitorError::os("find room for domains"))?;
-    match unlinkat(directory.fd(), ROOT_SOCKET, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(MonitorError::os("remove the socket of a dead root")(errno)),
-    }
+    directory.remove_socket()?;
+    let register = match directory.is_shared() {
+        true => Register::open(directory.fd()).map(Some),
+        false => Register::discard(directory.fd()).map(|()| None),
+    };
+    let register = register.map_err(MonitorError::os("open the register of names"))?;
     let failed = MonitorError::os("listen for domains");
     let listener = new_socket().map_err(&failed)?;
     bind(&listener, &directory.root_address()?).map_err(&failed)?;
+    if door == Door::Open {
+        directory.share_socket().map_err(&failed)?;
+    }
     listen(&listener, BACKLOG).map_err(&failed)?;
     // A second descriptor of the same directory would not do: the lock belongs to this one.
     sys::hold(directory.into_fd());
-    Ok(Some(listener))
+    Ok(Office { listener, register })
 }
 
 /// A socket connected to the root; `None` if there is none that listens, yet.
-pub(crate) fn join() -> Result<Option<OwnedFd>, MonitorError> {
+pub(crate) fn join() -> Result<Option<(OwnedFd, RuntimeDir)>, MonitorError> {
     let directory = RuntimeDir::open()?;
+    Ok(connect_in(&directory)?.map(|socket| (socket, directory)))
+}
+
+/// As [`join`], in this directory.
+pub(crate) fn connect_in(directory: &RuntimeDir) -> Result<Option<OwnedFd>, MonitorError> {
     let socket = new_socket().map_err(MonitorError::os("make a socket"))?;
     let address = directory.root_address()?;
     match rustix::io::retry_on_intr(|| connect(&socket, &address)) {
         Ok(()) => Ok(Some(socket)),
         Err(Errno::NOENT | Errno::CONNREFUSED | Errno::AGAIN) => Ok(None),
+        // The root of the moment lets nobody else in; a daemon will.
+        Err(Errno::ACCESS) if directory.is_shared() => Ok(None),
+        Err(Errno::ACCESS) => Err(MonitorError::TurnedAway { owner: directory.owner() }),
         Err(errno) => Err(MonitorError::os("connect to the root monitor")(errno)),
     }
+}
+
+/// Who listens at the other end of a socket, by its pidfd and as the kernel vouches for it; `None` if that is dead.
+pub(crate) fn root_of(
+    socket: &OwnedFd,
+    directory: &RuntimeDir,
+) -> Result<Option<(Peer, OwnedFd)>, MonitorError> {
+    let root = socket_peercred(socket).map_err(MonitorError::os("ask who the root is"))?;
+    let (uid, gid) = (root.uid.as_raw(), root.gid.as_raw());
+    if uid != directory.owner() && uid != 0 {
+        return Err(MonitorError::UntrustedRoot { uid });
+    }
+    // Whoever listened may be dead, and a child of it keep the socket.
+    let Ok(process) = process_of(socket.as_fd(), root.pid) else { return Ok(None) };
+    let pid = root.pid.as_raw_nonzero().get().unsigned_abs();
+    Ok((!is_dead(process.as_fd())).then_some((Peer { pid, uid, gid }, process)))
 }
 
 /// A root that cannot accept anybody would be worse than none.

@@ -32,6 +32,11 @@ pub enum MonitorError {
     },
     /// The root monitor speaks another version of the protocol.
     Version,
+    /// This process's user may not join the domains of this directory.
+    TurnedAway {
+        /// The user whose directory it is.
+        owner: u32,
+    },
     /// There was no root monitor before the deadline.
     NoRoot,
     /// This process was forked from the one whose monitor this was. It must run a program first.
@@ -87,6 +92,11 @@ impl fmt::Display for MonitorError {
                 )
             }
             Self::Version => f.write_str("the root monitor speaks another version of the protocol"),
+            Self::TurnedAway { owner } => write!(
+                f,
+                "the root monitor of user {owner} does not let this user in; \
+                 `flounder monitor --allow-uid` does"
+            ),
             Self::NoRoot => f.write_str("no root monitor answered before the deadline"),
             Self::Forked => {
                 f.write_str("the monitor stayed in the process that this one was forked from")
@@ -113,7 +123,8 @@ impl fmt::Display for DirProblem {
             ),
             Self::Owner { uid } => write!(
                 f,
-                "belongs to user {uid}; set FLOUNDER_RUNTIME_DIR to a directory of your own"
+                "belongs to user {uid}; set FLOUNDER_RUNTIME_DIR to a directory of your own, or \
+                 FLOUNDER_TRUST_UID to {uid} if that user is to be trusted with the names of services"
             ),
             Self::Mode { mode } => {
                 write!(f, "is open to others (mode {mode:03o}); take their access away (chmod 700)")

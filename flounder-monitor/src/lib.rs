@@ -2,7 +2,8 @@
 //!
 //! Every process embeds a *monitor*: a small thread, started when the first bind, name or published service leaves the
 //! process. One monitor of a user is the *root*: it holds the names and introduces processes to each other, which then
-//! talk directly. When the root dies another takes its place, and bindings never notice.
+//! talk directly. When the root dies another takes its place, and bindings never notice. A [`daemon`] can be the root
+//! instead, and let other users in; a [`census`] tells what there is.
 //!
 //! ```text
 //!   client            monitor A            root            monitor B           service
@@ -25,6 +26,8 @@
 
 #![deny(unsafe_code)]
 
+pub mod census;
+pub mod daemon;
 pub mod nameservice;
 
 mod broker;
@@ -42,6 +45,7 @@ mod root;
 mod runtime_dir;
 mod services;
 mod sys;
+mod visitor;
 mod wait;
 
 use flounder_rt::Iref;

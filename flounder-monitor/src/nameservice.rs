@@ -1,4 +1,4 @@
-//! Names for services, on one host and for one user.
+//! Names for services, on one host and for one user, or several where a daemon lets them in.
 //!
 //! A name belongs to the process that registered it first, until that process takes it back or dies. The functions block
 //! the calling thread and may be called from handlers; each has an `_async` form, for
@@ -32,8 +32,10 @@ use flounder_rt::{ExportError, Iref};
 
 use crate::domain;
 use crate::error::MonitorError;
+use crate::link::digest;
 use crate::monitor::Monitor;
 use crate::promise::{Missed, Pending, promise};
+use crate::protocol::monitor;
 use crate::root::MAX_NAME;
 use crate::wait::{first, within};
 
@@ -50,10 +52,22 @@ pub struct Entry {
     pub iref: Iref,
     /// Name of its interface.
     pub interface: String,
+    /// The interface's digest.
+    pub fingerprint: u128,
     /// The process that owns the name.
     pub pid: u32,
     /// The user of that process.
     pub uid: u32,
+}
+
+impl Entry {
+    /// `None` if it makes no sense.
+    pub(crate) fn from_wire(entry: monitor::Entry) -> Option<Self> {
+        let iref = Iref::from_bits(entry.iref)?;
+        let fingerprint = digest(entry.digest_high, entry.digest_low);
+        let (name, interface) = (entry.name, entry.iface);
+        Some(Self { name, iref, interface, fingerprint, pid: entry.pid, uid: entry.uid })
+    }
 }
 
 /// What a lookup finds.

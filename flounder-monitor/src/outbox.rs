@@ -54,6 +54,11 @@ impl<M: Message> Outbox<M> {
         &self.binding
     }
 
+    /// How many messages wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
     /// Sends `message` after those that wait. False if the peer has let too many pile up.
     #[must_use]
     pub(crate) fn push(&self, message: M) -> bool {

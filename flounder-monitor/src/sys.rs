@@ -3,8 +3,8 @@
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns one descriptor for the life of the process: that of the runtime directory whose lock makes this
-//! process the root ([`hold`]). Its number is in [`HELD`], or -1 there; whoever swaps it out owns it. The handlers that it
+//! This module owns one descriptor while this process is the root: that of the runtime directory whose lock makes it so
+//! ([`hold`], [`release`]). Its number is in [`HELD`], or -1 there; whoever swaps it out owns it. The handlers that it
 //! registers with libc are static functions that make one system call each, so they are safe in a forked child of a
 //! process with threads and after `main`.
 
@@ -50,7 +50,7 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Keeps the locked runtime directory until the process ends; at a normal end, the root's socket is unlinked first.
+/// Keeps the locked runtime directory until it is [`release`]d or the process ends; at a normal end, the root's socket is unlinked first.
 ///
 /// A forked child gives its copy up at once: the lock would otherwise outlive the root.
 pub(crate) fn hold(directory: OwnedFd) {
@@ -67,7 +67,19 @@ pub(crate) fn hold(directory: OwnedFd) {
     });
     // SYNC held: the number is all that is published; it is swapped out by one thread only.
     let before = HELD.swap(directory.into_raw_fd(), Ordering::AcqRel);
-    debug_assert_eq!(before, -1, "a process becomes root once");
+    debug_assert_eq!(before, -1, "a process that is root is not elected");
+}
+
+/// Gives up what [`hold`] keeps: removes the root's socket, then lets go of the lock.
+pub(crate) fn release() {
+    let held = HELD.swap(-1, Ordering::AcqRel);
+    if held >= 0 {
+        // SAFETY:
+        // * The descriptor was owned by this module, and its number has just been taken out of `HELD`.
+        let directory = unsafe { OwnedFd::from_raw_fd(held) };
+        // A socket that stays is removed by the next root.
+        let _ = rustix::fs::unlinkat(&directory, ROOT_SOCKET, rustix::fs::AtFlags::empty());
+    }
 }
 
 /// Blocks all signals in the calling thread: those of the process go to threads of the program, which expects them there.

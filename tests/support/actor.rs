@@ -9,13 +9,17 @@ use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use flounder::monitor::daemon::{Daemon, Options};
 use flounder::monitor::policy::{self, Direction};
 use flounder::{
     BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
 };
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
 use super::crowd::Crowd;
-use super::{ACTOR, EVENT, MARK};
+use super::{ACTOR, DAEMON, EVENT, MARK, PATIENCE};
 
 flounder::flounder! {
     interface echo "For tests between processes" {
@@ -61,6 +65,9 @@ pub fn run() {
     if std::env::var_os(ACTOR).is_none() {
         return;
     }
+    if let Ok(allowed) = std::env::var(DAEMON) {
+        be_daemon(&allowed);
+    }
     let waitset = Waitset::current();
     // What a waitset needs to block is made when it first does: not while somebody counts.
     waitset.after(Duration::from_millis(1), |_| Ok(()));
@@ -87,6 +94,23 @@ pub fn run() {
     std::process::exit(0);
 }
 
+/// Is the root, until it is killed.
+fn be_daemon(allowed: &str) -> ! {
+    let mut options = Options::default();
+    let allowed = allowed.split(',').filter(|uid| !uid.is_empty());
+    options.allowed.extend(allowed.map(|uid| uid.parse::<u32>().expect("a number")));
+    match Daemon::start(options, |pid| tell(&format!("waits for {pid}"))) {
+        Ok(daemon) => {
+            tell("root");
+            daemon.serve()
+        }
+        Err(error) => {
+            tell(&format!("refused {error:?}"));
+            std::process::exit(1)
+        }
+    }
+}
+
 thread_local! {
     static STAGE: RefCell<Option<Rc<Stage>>> = const { RefCell::new(None) };
 }
@@ -100,8 +124,11 @@ struct Stage {
     /// Rounds of a conversation that are left, and where it stands.
     rounds: Cell<u32>,
     rounds_in_all: Cell<u32>,
+    /// The conversation ends with this round.
+    stopping: Cell<bool>,
     over: Cell<bool>,
     hoard: RefCell<Vec<File>>,
+    knocked: RefCell<Vec<OwnedFd>>,
 }
 
 impl Stage {
@@ -113,8 +140,10 @@ impl Stage {
             bindings: RefCell::default(),
             rounds: Cell::new(0),
             rounds_in_all: Cell::new(0),
+            stopping: Cell::new(false),
             over: Cell::new(false),
             hoard: RefCell::default(),
+            knocked: RefCell::default(),
         }
     }
 
@@ -203,6 +232,15 @@ impl Stage {
                 self.rounds_in_all.set(rounds);
                 self.next_round();
             }
+            // A conversation that goes on, of which the end tells how many messages were answered.
+            ["talk-on"] => {
+                self.rounds.set(u32::MAX);
+                self.rounds_in_all.set(u32::MAX);
+                self.stopping.set(false);
+                say("ok");
+                self.next_round();
+            }
+            ["talk-off"] => self.stopping.set(true),
             ["add", a, b] => {
                 let client = echo::RpcClient::new(&self.binding());
                 let (a, b) = (a.parse().expect("a number"), b.parse().expect("a number"));
@@ -227,10 +265,13 @@ impl Stage {
             ["hoard", spare] => self.hoard(spare.parse().expect("a number")),
             ["release"] => {
                 self.hoard.borrow_mut().clear();
+                self.knocked.borrow_mut().clear();
                 say("ok");
             }
             ["parcel", ref words @ ..] => super::parcel::obey(&self.waitset, words),
             // The process.
+            // Connects to the root more often than it may, and says how many of these connections are not hung up on.
+            ["knock", count] => self.knock(count.parse().expect("a number")),
             ["count"] => say(&count()),
             ["descriptors"] => say(&descriptors()),
             ["exit"] => self.over.set(true),
@@ -319,10 +360,37 @@ impl Stage {
         if number != expected || text.len() != number as usize % 200 {
             return say(&format!("error: message {number} where {expected} was due"));
         }
-        if number % 100 == 99 {
+        if self.stopping.take() {
+            return say(&(number + 1).to_string());
+        }
+        if number % 100 == 99 && self.rounds_in_all.get() != u32::MAX {
             tell(&format!("round {number}"));
         }
         self.next_round();
+    }
+
+    fn knock(&self, count: usize) {
+        let path = std::env::var_os("FLOUNDER_RUNTIME_DIR").expect("it is set");
+        let path = std::path::Path::new(&path).join("root.sock");
+        let mut open: Vec<OwnedFd> = Vec::new();
+        for _ in 0..count {
+            match connect(&path) {
+                Ok(socket) => open.push(socket),
+                Err(error) => return say(&format!("error {error:?}")),
+            }
+        }
+        let wait = |socket: &OwnedFd, patience: Duration| {
+            let mut fds = [PollFd::new(socket, PollFlags::IN)];
+            let patience = patience.try_into().expect("it is short");
+            poll(&mut fds, Some(&patience)).is_ok_and(|ready| ready > 0)
+        };
+        // They are let in in order: when the last is hung up on, the others have been dealt with.
+        if !open.last().is_some_and(|last| wait(last, PATIENCE)) {
+            return say("error: nobody is hung up on");
+        }
+        let kept = open.iter().filter(|socket| !wait(socket, Duration::ZERO)).count();
+        say(&kept.to_string());
+        self.knocked.borrow_mut().extend(open);
     }
 
     /// Uses up descriptors until only `spare` can be opened.
@@ -437,6 +505,13 @@ fn count() -> String {
         entries("/proc/self/fd"),
         entries("/proc/self/task")
     )
+}
+
+fn connect(path: &std::path::Path) -> rustix::io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 /// What each descriptor of this process is.

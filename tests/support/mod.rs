@@ -13,6 +13,8 @@ pub mod parcel;
 pub mod stranger;
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -34,6 +36,8 @@ const MARK: &str = "@ ";
 const EVENT: &str = "! ";
 /// Tells the test binary to be an actor.
 pub const ACTOR: &str = "FLOUNDER_TEST_ACTOR";
+/// Tells an actor to be a daemon that lets these users in.
+const DAEMON: &str = "FLOUNDER_TEST_DAEMON";
 
 /// The actors of one test, and where they meet.
 pub struct Cast {
@@ -60,15 +64,54 @@ impl Cast {
 
     /// Starts an actor.
     pub fn actor(&self) -> Actor {
-        let exe = std::env::current_exe().expect("this program has a path");
-        let mut child = Command::new(exe)
+        self.start(&mut self.command()).expect("this program can be started")
+    }
+
+    /// Starts an actor of another user. Who is not user 0 cannot; the reason is printed and `None` returned.
+    pub fn actor_of(&self, uid: u32) -> Option<Actor> {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only user 0 can start a process of another user");
+            return None;
+        }
+        let enter = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(self.dir.path(), enter).expect("it is ours");
+        match self.start(self.command().uid(uid).gid(uid)) {
+            Ok(actor) => Some(actor),
+            Err(error) => {
+                println!("skipped: user {uid} cannot start this program: {error}");
+                None
+            }
+        }
+    }
+
+    /// Starts a daemon that lets these users in, and waits until it is the root.
+    pub fn daemon(&self, allowed: &[u32]) -> Actor {
+        let mut daemon = self.start_daemon(allowed);
+        daemon.event("root");
+        daemon
+    }
+
+    /// Starts one, which may have to wait.
+    pub fn start_daemon(&self, allowed: &[u32]) -> Actor {
+        let allowed: Vec<_> = allowed.iter().map(u32::to_string).collect();
+        let mut command = self.command();
+        command.env(DAEMON, allowed.join(","));
+        self.start(&mut command).expect("this program can be started")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+        command
             .args(["actor", "--exact", "--nocapture", "--test-threads=1"])
             .env(ACTOR, "1")
             .env("FLOUNDER_RUNTIME_DIR", self.dir())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program can be started");
+            .stdout(Stdio::piped());
+        command
+    }
+
+    fn start(&self, command: &mut Command) -> std::io::Result<Actor> {
+        let mut child = command.spawn()?;
         let stdin = child.stdin.take().expect("it is piped");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let (sender, lines) = channel();
@@ -82,7 +125,7 @@ impl Cast {
                 }
             }
         });
-        Actor { child, stdin: Some(stdin), lines, events: Vec::new() }
+        Ok(Actor { child, stdin: Some(stdin), lines, events: Vec::new() })
     }
 }
 
@@ -211,6 +254,12 @@ impl Actor {
 
     fn next(&mut self, deadline: Instant) -> Option<String> {
         self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it was not reaped");
     }
 
     /// Kills it, as nothing can prevent, and leaves the body unreaped for now.

@@ -5,12 +5,13 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Weak};
+use std::time::SystemTime;
 
-use flounder_rt::Peer;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Remote;
+use flounder_rt::{Iref, Peer};
 use parking_lot::Mutex;
 
 use crate::link::Frame;
@@ -33,13 +34,28 @@ pub(crate) struct Line {
 #[derive(Default)]
 struct State {
     ended: bool,
-    /// What wakes the ends in this process; those that are the last of their kind belong to bindings that are gone.
-    ends: HashMap<u64, Notifier>,
+    ends: HashMap<u64, EndHere>,
     inboxes: HashMap<u64, Weak<CapInbox>>,
     /// Clients of the peer that are being admitted; whether they are wanted still.
     admissions: HashMap<u64, bool>,
     drivers: HashMap<&'static str, Arc<dyn Any + Send + Sync>>,
     sweep_at: usize,
+}
+
+/// An end of a binding in this process.
+struct EndHere {
+    /// What wakes it; if it is the last of its kind, the binding is gone.
+    notifier: Notifier,
+    /// If this is the client's end.
+    about: Option<About>,
+}
+
+/// What a client's end knows of its binding.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About {
+    pub(crate) iref: Iref,
+    pub(crate) driver: &'static str,
+    pub(crate) since: SystemTime,
 }
 
 impl Line {
@@ -52,15 +68,15 @@ impl Line {
         &self.peer
     }
 
-    /// Remembers an end that was made over this link, so that it learns of the peer's death.
-    pub(crate) fn adopt(&self, connection: u64, end: Notifier) {
+    /// Remembers an end that was made over this link, so that it learns of the peer's death. A client knows more of it.
+    pub(crate) fn adopt(&self, connection: u64, notifier: Notifier, about: Option<About>) {
         let mut state = self.state.lock();
         state.sweep();
         if state.ended {
             drop(state);
-            end.peer_died();
+            notifier.peer_died();
         } else {
-            state.ends.insert(connection, end);
+            state.ends.insert(connection, EndHere { notifier, about });
         }
     }
 
@@ -73,15 +89,30 @@ impl Line {
         let end = state.ends.remove(&connection);
         drop(state);
         if let Some(end) = end {
-            end.peer_died();
+            end.notifier.peer_died();
         }
+    }
+
+    /// The bindings of clients here after this connection, the first `max` in order.
+    pub(crate) fn held(&self, after: Option<u64>, max: usize) -> Vec<(u64, About)> {
+        let state = self.state.lock();
+        let held = state.ends.iter().filter_map(|(connection, end)| {
+            let later = after.is_none_or(|after| *connection > after);
+            let about = end.about.filter(|_| later && !end.notifier.is_last())?;
+            Some((*connection, about))
+        });
+        let mut held: Vec<_> = held.collect();
+        drop(state);
+        held.sort_unstable_by_key(|(connection, _)| *connection);
+        held.truncate(max);
+        held
     }
 
     /// Whether the connection is known, in any state.
     pub(crate) fn has(&self, connection: u64) -> bool {
         let state = self.state.lock();
         state.admissions.contains_key(&connection)
-            || state.ends.get(&connection).is_some_and(|end| !end.is_last())
+            || state.ends.get(&connection).is_some_and(|end| !end.notifier.is_last())
     }
 
     /// Puts news into the inbox of an end, if it is still there. Says whether it may come: the peer hands capabilities over
@@ -105,8 +136,8 @@ impl Line {
             (core::mem::take(&mut state.ends), core::mem::take(&mut state.drivers))
         };
         drop(drivers);
-        for end in ends.into_values().filter(|end| !end.is_last()) {
-            end.peer_died();
+        for end in ends.into_values().filter(|end| !end.notifier.is_last()) {
+            end.notifier.peer_died();
         }
     }
 
@@ -170,7 +201,7 @@ impl State {
     /// Throws out what belongs to bindings that are gone, now and then.
     fn sweep(&mut self) {
         if self.ends.len() >= self.sweep_at {
-            self.ends.retain(|_, end| !end.is_last());
+            self.ends.retain(|_, end| !end.notifier.is_last());
             self.sweep_at = (self.ends.len() * 2).max(FEW);
         }
         if self.inboxes.len() >= self.sweep_at * 2 {
@@ -204,7 +235,7 @@ impl Admission {
         let wanted = self.settle();
         if let Some(end) = end {
             match wanted {
-                true => self.line.adopt(self.connection, end),
+                true => self.line.adopt(self.connection, end, None),
                 false => end.peer_died(),
             }
         }
@@ -269,24 +300,24 @@ mod tests {
         let (line, deaths) = (line(), Arc::new(Deaths::default()));
         let ends: Vec<_> = (0..10).map(|_| end(&deaths)).collect();
         for (i, end) in ends.iter().enumerate() {
-            line.adopt(i as u64, end.clone());
+            line.adopt(i as u64, end.clone(), None);
         }
         line.closed(3);
         line.end();
         line.end();
         assert_eq!(deaths.0.load(Ordering::Relaxed), 10);
-        line.adopt(10, end(&deaths));
+        line.adopt(10, end(&deaths), None);
         assert_eq!(deaths.0.load(Ordering::Relaxed), 11, "who comes too late is told at once");
     }
 
     #[test]
     fn ends_that_are_gone_leave_nothing() {
         let (line, notifier) = (line(), Notifier::new());
-        line.adopt(u64::MAX, notifier.clone());
+        line.adopt(u64::MAX, notifier.clone(), None);
         for connection in 0..100_000 {
             let inbox = Arc::new(CapInbox::new(Notifier::new()));
             line.expect_caps(connection, &inbox);
-            line.adopt(connection, Notifier::new());
+            line.adopt(connection, Notifier::new(), None);
         }
         let state = line.state.lock();
         assert!(state.ends.len() <= FEW + 1, "{} ends are left", state.ends.len());
@@ -308,6 +339,27 @@ mod tests {
         let (mut reader, writer) = std::io::pipe().expect("there are descriptors to spare");
         assert!(line.put(4, CapEvent::Arrived(3, vec![Cap::from(writer)])), "the end is gone");
         assert_eq!(reader.read(&mut [0]).expect("a pipe"), 0, "the capability is closed");
+    }
+
+    #[test]
+    fn bindings_of_clients_are_told_in_order_while_they_live() {
+        let line = line();
+        let about = |bits| {
+            let iref = Iref::from_bits(bits).expect("not zero");
+            Some(About { iref, driver: "lmp", since: SystemTime::UNIX_EPOCH })
+        };
+        let ends: Vec<_> = (0..6).map(|_| Notifier::new()).collect();
+        for (i, end) in ends.iter().enumerate().rev() {
+            let i = i as u64;
+            line.adopt(i, end.clone(), if i == 3 { None } else { about(i + 1) });
+        }
+        let held = |after, max| -> Vec<u64> {
+            line.held(after, max).into_iter().map(|(connection, _)| connection).collect()
+        };
+        assert_eq!(held(None, 3), [0, 1, 2]);
+        assert_eq!(held(Some(2), 3), [4, 5], "3 is the service's end");
+        drop(ends);
+        assert_eq!(held(None, 3), [0; 0], "the bindings are gone");
     }
 
     #[test]

@@ -38,10 +38,11 @@ mod frame;
 mod line;
 
 use assembly::{Assembly, Complete};
+pub(crate) use frame::digest;
 pub(crate) use frame::{Frame, MAX_DRIVER_NAME, MAX_TERMS, Request};
-use frame::{Item, digest, refusal_of};
+use frame::{Item, refusal_of};
 use line::Admission;
-pub(crate) use line::Line;
+pub(crate) use line::{About, Line};
 
 /// What the service's side answers to a bind request.
 pub(crate) type Answer = Result<Terms, BindRefusal>;

@@ -6,6 +6,7 @@
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use flounder_rt::bind::{BindError, BindRefusal, BindRequest};
 use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link};
@@ -13,7 +14,7 @@ use flounder_rt::notify::Notifier;
 use flounder_rt::{Interface, Iref};
 
 use crate::error::MonitorError;
-use crate::link::{MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
+use crate::link::{About, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
 use crate::monitor::Monitor;
 use crate::protocol::monitor::Verdict;
 use crate::wait::within;
@@ -222,7 +223,8 @@ async fn try_driver(
     };
     Some(made.map(|channel| {
         attempt.finish();
-        link.line().adopt(connection, end.notifier.clone());
+        let about = About { iref, driver: driver.name(), since: SystemTime::now() };
+        link.line().adopt(connection, end.notifier.clone(), Some(about));
         (channel, end.notifier, Rc::clone(link))
     }))
 }

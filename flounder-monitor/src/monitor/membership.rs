@@ -9,14 +9,13 @@
 
 use core::cell::Cell;
 use core::time::Duration;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::{BindingError, Iref, Peer, RpcError, TxError};
-use rustix::net::sockopt::socket_peercred;
 
 use crate::death::DeathWatch;
 use crate::election;
@@ -24,9 +23,10 @@ use crate::error::{DirProblem, MonitorError};
 use crate::link::Introduction;
 use crate::monitor::Monitor;
 use crate::outbox::{Message, Outbox, Sending};
-use crate::process::{is_dead, process_of, random_number};
+use crate::process::random_number;
 use crate::protocol::{VERSION, monitor};
-use crate::root::Root;
+use crate::root::{Policy, Root};
+use crate::runtime_dir::RuntimeDir;
 use crate::wait::{sleep, within};
 
 /// Between two attempts to join, at first; each is twice as long as the one before, up to [`LONGEST_PAUSE`].
@@ -62,6 +62,7 @@ pub(super) struct Membership {
 pub(super) enum Notice {
     Withdraw(Iref),
     Forget(u64),
+    Reported { ticket: u64, bindings: Vec<monitor::Held> },
 }
 
 impl Message for Notice {
@@ -72,6 +73,7 @@ impl Message for Notice {
         let sent = match &self {
             Self::Withdraw(iref) => binding.tx_withdraw(*iref),
             Self::Forget(ticket) => binding.tx_forget(*ticket),
+            Self::Reported { ticket, bindings } => binding.tx_reported(*ticket, bindings),
         };
         match sent {
             Ok(_) => Sending::Sent,
@@ -193,33 +195,24 @@ impl Monitor {
 
     /// One attempt.
     async fn join(&self) -> Result<Rc<Membership>, Setback> {
-        if !self.is_root.get()
-            && let Some(listener) = election::stand()?
+        if !Root::serves_here()
+            && let Some(office) = election::stand()?
         {
             tracing::info!("this process is the root monitor");
-            Root::start(&self.waitset, listener);
-            self.is_root.set(true);
+            Root::start(&self.waitset, office, Policy::embedded());
         }
-        let socket = election::join()?.ok_or(Setback::Again)?;
-        let membership = self.connect(socket)?;
-        match within(&self.waitset, HELLO_DEADLINE, self.introduce_to_root(&membership)).await {
+        let (socket, directory) = election::join()?.ok_or(Setback::Again)?;
+        let membership = self.connect(socket, &directory)?;
+        let introduced = self.introduce_to_root(&membership, directory.owner());
+        match within(&self.waitset, HELLO_DEADLINE, introduced).await {
             Some(Ok(())) => Ok(membership),
             Some(Err(setback)) => Err(setback),
             None => Err(Setback::Again),
         }
     }
 
-    fn connect(&self, socket: OwnedFd) -> Result<Rc<Membership>, Setback> {
-        let root = socket_peercred(&socket).map_err(MonitorError::os("ask who the root is"))?;
-        let (uid, own) = (root.uid.as_raw(), rustix::process::geteuid().as_raw());
-        if uid != own && uid != 0 {
-            return Err(Setback::Final(MonitorError::UntrustedRoot { uid }));
-        }
-        // Whoever listened may be dead, and a child of it keep the socket.
-        let process = process_of(socket.as_fd(), root.pid).map_err(|_| Setback::Again)?;
-        if is_dead(process.as_fd()) {
-            return Err(Setback::Again);
-        }
+    fn connect(&self, socket: OwnedFd, directory: &RuntimeDir) -> Result<Rc<Membership>, Setback> {
+        let (_, process) = election::root_of(&socket, directory)?.ok_or(Setback::Again)?;
         let channel = lmp::over(socket).map_err(|_| Setback::Again)?;
         let ended = Rc::new(Cell::new(false));
         let rx = FromRoot { ended: Rc::clone(&ended) };
@@ -248,7 +241,7 @@ impl Monitor {
     }
 
     /// Says who this is, and tells a new root what the last one knew of us.
-    async fn introduce_to_root(&self, membership: &Membership) -> Result<(), Setback> {
+    async fn introduce_to_root(&self, membership: &Membership, owner: u32) -> Result<(), Setback> {
         let again = |_| Setback::Again;
         let domain = match self.domain.get() {
             0 => random_number().map_err(MonitorError::os("get random bits"))?,
@@ -258,6 +251,9 @@ impl Monitor {
         match verdict {
             monitor::Verdict::Ok => self.domain.set(domain),
             monitor::Verdict::Version => return Err(Setback::Final(MonitorError::Version)),
+            monitor::Verdict::Forbidden => {
+                return Err(Setback::Final(MonitorError::TurnedAway { owner }));
+            }
             monitor::Verdict::Duplicate => {
                 // Of an earlier connection of ours that the root has not seen end, or a thief's. Another will do.
                 self.domain.set(0);
@@ -278,7 +274,8 @@ impl Monitor {
                 self.names.borrow_mut().remove(&name);
             }
         }
-        Ok(())
+        // Before anything that is asked of this root from now on.
+        membership.client.binding().tx_settled().map(drop).map_err(|_| Setback::Again)
     }
 
     /// The root of connection `number` is dead.
@@ -330,6 +327,10 @@ impl monitor::Rx for FromRoot {
         Monitor::here_do(|monitor| monitor.introduced(introduction));
     }
 
+    fn report(&mut self, _: &monitor::Binding, ticket: u64, link: u64, connection: u64) {
+        Monitor::here_do(|monitor| monitor.report(ticket, (link, connection)));
+    }
+
     fn error(&mut self, _: &monitor::Binding, error: BindingError) {
         match error {
             BindingError::CapsRefused(CapRefusal::ReceiverLimit) => Monitor::here_do(|monitor| {
@@ -373,6 +374,24 @@ impl monitor::Rx for FromRoot {
     fn forget(&mut self, _: &monitor::Binding, _: u64) {}
 
     fn list(&mut self, _: &monitor::Binding, _: &str, _: monitor::ListReply) {}
+
+    fn members(&mut self, _: &monitor::Binding, _: u64, _: monitor::MembersReply) {}
+
+    fn bindings(
+        &mut self,
+        _: &monitor::Binding,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: monitor::BindingsReply,
+    ) {
+    }
+
+    fn reported(&mut self, _: &monitor::Binding, _: u64, _: &[monitor::Held]) {}
+
+    fn settled(&mut self, _: &monitor::Binding) {}
+
+    fn relieve(&mut self, _: &monitor::Binding, _: monitor::RelieveReply) {}
 
     fn find(&mut self, _: &monitor::Binding, _: Iref, _: monitor::FindReply) {}
 

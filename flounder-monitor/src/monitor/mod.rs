@@ -9,6 +9,7 @@
 //! | `membership` | keeps a connection to the root, and becomes the root when there is none |
 //! | `binding` | binds for clients of this process |
 //! | `naming` | publishes and names its services, and looks others up |
+//! | `report` | tells the root of its bindings |
 
 use core::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -22,6 +23,7 @@ use crate::wait::Signal;
 mod binding;
 mod membership;
 mod naming;
+mod report;
 
 use membership::Status;
 
@@ -35,8 +37,6 @@ pub(crate) struct Monitor {
     /// Raised when any of what follows changes.
     changed: Signal,
     status: RefCell<Status>,
-    /// Whether this process is the root.
-    is_root: Cell<bool>,
     links: RefCell<HashMap<u64, Rc<PeerLink>>>,
     /// The link to a domain.
     by_domain: RefCell<HashMap<u64, u64>>,
@@ -68,7 +68,6 @@ impl Monitor {
             waitset: waitset.clone(),
             changed: Signal::default(),
             status: RefCell::new(Status::Joining),
-            is_root: Cell::new(false),
             links: RefCell::default(),
             by_domain: RefCell::default(),
             located: RefCell::default(),

@@ -69,6 +69,7 @@ impl Monitor {
             Verdict::Taken => Err(NameError::Taken { pid }),
             Verdict::Quota => Err(NameError::Quota),
             Verdict::Unknown => Err(NameError::NoService),
+            Verdict::Exhausted => Err(MonitorError::Busy.into()),
             verdict => Err(unexpected(verdict)),
         }
     }
@@ -119,11 +120,7 @@ impl Monitor {
             let last = entries.last().map_or("", |entry| entry.name.as_str());
             let page = self.ask(|root| root.list_async(last)).await?;
             // Names come in order; a root that goes round in circles is cut short.
-            let next = page.into_iter().filter_map(|entry| {
-                let iref = Iref::from_bits(entry.iref)?;
-                let (name, interface) = (entry.name, entry.iface);
-                Some(Entry { name, iref, interface, pid: entry.pid, uid: entry.uid })
-            });
+            let next = page.into_iter().filter_map(Entry::from_wire);
             let next: Vec<_> = next.filter(|entry| entry.name.as_str() > last).collect();
             if next.is_empty() {
                 return Ok(entries);
@@ -133,7 +130,7 @@ impl Monitor {
     }
 
     /// Tells the root something, if there is one.
-    fn notify_root(&self, notice: Notice) {
+    pub(super) fn notify_root(&self, notice: Notice) {
         let member = match &*self.status.borrow() {
             Status::Member(membership) => Some(Rc::clone(membership)),
             _ => None,
@@ -142,7 +139,7 @@ impl Monitor {
             (Some(membership), notice) => membership.tell(self, notice),
             // It may be among what the next root is being told.
             (None, Notice::Withdraw(iref)) => self.withdrawn_late.borrow_mut().push(iref),
-            (None, Notice::Forget(_)) => {}
+            (None, Notice::Forget(_) | Notice::Reported { .. }) => {}
         }
     }
 
@@ -201,6 +198,7 @@ fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, N
         (Verdict::Ok, Some(iref)) => Ok(Found { iref, pid, uid }),
         (Verdict::Unknown, _) => Err(NameError::Unknown),
         (Verdict::Quota, _) => Err(NameError::Quota),
+        (Verdict::Exhausted, _) => Err(MonitorError::Busy.into()),
         (verdict, _) => Err(unexpected(verdict)),
     }
 }

@@ -1,34 +1,60 @@
 //! The root monitor: holds the names of a host, and introduces its domains to each other.
 //!
 //! It runs on the waitset of the monitor that was elected; that monitor is one of its domains like the others, connected
-//! through the socket. It keeps nothing that a successor would need: when it dies, domains tell the next root what they
-//! have published and named. It carries no messages between domains, so bindings never notice.
+//! through the socket. Or it is a daemon of its own. It keeps nothing that a successor would need but, where there are
+//! several users, whose the names are; when it dies, domains tell the next root what they have published and named. It
+//! carries no messages between domains, so bindings never notice.
+//!
+//! | module | does |
+//! |---|---|
+//! | here | the door, and introductions |
+//! | `service` | what domains ask for |
+//! | `names` | the table of names |
+//! | `users` | who may come in, and how much one user may have |
+//! | `register` | whose the names are, on disk, where there are several users |
+//! | `absent` | keeps names for their owners |
+//! | `reports` | asks domains for their bindings |
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
-use flounder_rt::waitset::Interest;
+use flounder_rt::waitset::{Interest, Timer};
 use flounder_rt::{BindingError, Iref, Peer, Rejected, TxError, Waitset};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::sockopt::socket_peercred;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, socketpair};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, shutdown, socketpair,
+};
 
 use crate::death::DeathWatch;
+use crate::election::Office;
 use crate::outbox::{Message, Outbox, Sending};
 use crate::process::process_of;
 use crate::protocol::monitor::{self, Verdict};
+use crate::runtime_dir::RuntimeDir;
+use crate::sys;
 
+mod absent;
 mod names;
+mod register;
+mod reports;
 mod service;
+mod users;
 
+use absent::Absent;
 use names::Names;
 pub(crate) use names::{MAX_NAME, is_name};
+pub(crate) use register::Register;
+use register::{Identity, Record};
+use reports::Reports;
 use service::FromDomain;
+pub(crate) use users::Policy;
+use users::{Entrance, MAX_INTRODUCTIONS, Users};
 
 /// Services that one domain may publish.
 const MAX_SERVICES: usize = 65_536;
@@ -39,30 +65,51 @@ const BURST: usize = 16;
 /// Before the next look at the door, when a domain could not even be refused.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Who has connected and not said hello by then is hung up on.
+const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Between letting go of the office and hanging up on the domains, so that whoever asked for it is the first to stand.
+const HANDOVER: Duration = Duration::from_millis(50);
+
 thread_local! {
     static HERE: RefCell<Option<Rc<Root>>> = const { RefCell::new(None) };
+
+    /// The last number that was given to a connection, by any root of this process.
+    static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The root monitor.
 pub(crate) struct Root {
     waitset: Waitset,
-    uid: u32,
-    next: Cell<u64>,
+    /// It has let go of its office, and hangs up on whoever asks for something.
+    resigned: Cell<bool>,
+    listener: Rc<OwnedFd>,
     domains: RefCell<HashMap<u64, Rc<Domain>>>,
     /// Domains by the numbers that they chose.
-    ids: RefCell<HashMap<u64, u64>>,
+    ids: RefCell<BTreeMap<u64, u64>>,
     services: RefCell<HashMap<Iref, Service>>,
     names: RefCell<Names<monitor::AwaitNameReply>>,
+    users: RefCell<Users>,
+    /// Where there are several users.
+    register: RefCell<Option<Register>>,
+    absent: RefCell<HashMap<u64, Absent>>,
+    reports: RefCell<Reports>,
     /// Given up for a moment to refuse a domain when no other descriptor is left.
     reserve: RefCell<Option<OwnedFd>>,
 }
 
 /// A domain that is connected.
 struct Domain {
+    number: u64,
     /// The number it chose, once it has said hello.
     id: Cell<Option<u64>>,
     peer: Peer,
-    outbox: Rc<Outbox<Introduced>>,
+    identity: Identity,
+    /// Whether it is here to be told that it may not be.
+    forbidden: bool,
+    /// Until it has said hello.
+    patience: Cell<Option<Timer>>,
+    outbox: Rc<Outbox<ToDomain>>,
     services: RefCell<HashSet<Iref>>,
     death: DeathWatch,
 }
@@ -70,6 +117,14 @@ struct Domain {
 struct Service {
     owner: u64,
     interface: String,
+    /// The halves of the interface's digest.
+    digest: (u64, u64),
+}
+
+/// What a domain is told without having asked, or before the answer.
+enum ToDomain {
+    Introduced(Introduced),
+    Report { ticket: u64, link: u64, connection: u64 },
 }
 
 /// A link for a domain.
@@ -81,17 +136,33 @@ struct Introduced {
     process: Cap,
 }
 
-impl Message for Introduced {
+impl Message for ToDomain {
     type Binding = monitor::Binding;
     const MAX_WAITING: usize = 32;
 
     fn send(self, binding: &monitor::Binding) -> Sending<Self> {
+        match self {
+            Self::Introduced(introduced) => introduced.send(binding),
+            Self::Report { ticket, link, connection } => {
+                match binding.tx_report(ticket, link, connection) {
+                    Ok(_) => Sending::Sent,
+                    Err(TxError::Busy) => Sending::Later(self),
+                    Err(_) => Sending::Ended,
+                }
+            }
+        }
+    }
+}
+
+impl Introduced {
+    fn send(self, binding: &monitor::Binding) -> Sending<ToDomain> {
         let Self { domain, peer, caller, socket, process } = self;
         let (pid, uid, gid) = (peer.pid, peer.uid, peer.gid);
         match binding.tx_introduced(domain, pid, uid, gid, caller, socket, process) {
             Ok(_) => Sending::Sent,
             Err(Rejected { error: TxError::Busy, given: (socket, process) }) => {
-                Sending::Later(Self { domain, peer, caller, socket, process })
+                let again = Self { domain, peer, caller, socket, process };
+                Sending::Later(ToDomain::Introduced(again))
             }
             Err(Rejected { error: TxError::Closed, .. }) => Sending::Ended,
             Err(Rejected { error, .. }) => {
@@ -104,21 +175,27 @@ impl Message for Introduced {
 }
 
 impl Root {
-    /// Begins to serve on a listening socket, until the process ends.
-    pub(crate) fn start(waitset: &Waitset, listener: OwnedFd) {
+    /// Begins to serve, until the process ends or a daemon takes over.
+    pub(crate) fn start(waitset: &Waitset, office: Office, policy: Policy) {
+        let listener = Rc::new(office.listener);
         let root = Rc::new(Self {
             waitset: waitset.clone(),
-            uid: rustix::process::geteuid().as_raw(),
-            next: Cell::new(1),
+            resigned: Cell::new(false),
+            listener: Rc::clone(&listener),
             domains: RefCell::default(),
             ids: RefCell::default(),
             services: RefCell::default(),
             names: RefCell::new(Names::new()),
+            users: RefCell::new(Users::new(policy)),
+            register: RefCell::new(office.register),
+            absent: RefCell::default(),
+            reports: RefCell::default(),
             reserve: RefCell::new(None),
         });
         HERE.with(|here| here.replace(Some(Rc::clone(&root))));
+        root.keep_names_found();
         root.refill(&listener);
-        root.listen(Rc::new(listener));
+        root.listen(listener);
     }
 
     /// The root of this thread.
@@ -126,11 +203,65 @@ impl Root {
         HERE.with(|here| here.borrow().clone())
     }
 
+    /// Whether this thread has a root that has not resigned.
+    pub(crate) fn serves_here() -> bool {
+        Self::here().is_some_and(|root| !root.resigned.get())
+    }
+
+    /// Lets go of the office, for a daemon that has asked for it. Domains are hung up on a little later, and find the
+    /// daemon then.
+    fn resign(self: &Rc<Self>) {
+        tracing::info!("this process hands the office of the root monitor over to a daemon");
+        self.resigned.set(true);
+        self.leave_register();
+        // Wakes the watch of the door, which sees that it is over.
+        let _ = shutdown(&self.listener, Shutdown::Both);
+        sys::release();
+        let me = Rc::clone(self);
+        self.waitset.after(HANDOVER, move |waitset| {
+            let numbers: Vec<_> = me.domains.borrow().keys().copied().collect();
+            numbers.into_iter().for_each(|number| me.remove(number));
+            HERE.with(|here| {
+                if here.borrow().as_ref().is_some_and(|root| Rc::ptr_eq(root, &me)) {
+                    here.replace(None);
+                }
+            });
+            // After what `remove` has posted.
+            waitset.post(move |_| {
+                drop(me);
+                Ok(())
+            });
+            Ok(())
+        });
+    }
+
+    /// Has the next root find whose the names are: it may let other users in.
+    fn leave_register(&self) {
+        // One that was kept all the time is complete.
+        if self.register.borrow_mut().take().is_some() {
+            return;
+        }
+        let names = self.names.borrow();
+        let domains = self.domains.borrow();
+        let records = names.after("").filter_map(|(name, owned)| {
+            let owner = domains.get(&owned.owner)?.identity;
+            Some(Record { name: name.to_owned(), iref: owned.iref, owner })
+        });
+        let directory = RuntimeDir::open().map_err(std::io::Error::other);
+        let left = directory.and_then(|directory| Register::leave(directory.fd(), records));
+        if let Err(error) = left {
+            tracing::warn!(%error, "the names could not be written down for the next root");
+        }
+    }
+
     /// Accepts domains whenever there are some.
     fn listen(self: Rc<Self>, listener: Rc<OwnedFd>) {
         let waitset = self.waitset.clone();
         let (root, door) = (Rc::clone(&self), Rc::clone(&listener));
         let watched = waitset.when(door, Interest::Readable, move |_, door| {
+            if root.resigned.get() {
+                return Ok(());
+            }
             if root.accept_some(&door) {
                 root.listen(door);
             } else {
@@ -146,6 +277,9 @@ impl Root {
     fn listen_later(self: Rc<Self>, listener: Rc<OwnedFd>) {
         let waitset = self.waitset.clone();
         waitset.after(PAUSE, move |_| {
+            if self.resigned.get() {
+                return Ok(());
+            }
             self.refill(&listener);
             self.listen(listener);
             Ok(())
@@ -193,16 +327,20 @@ impl Root {
 
     /// Takes a domain in. One that is turned away sees its connection end.
     fn admit(&self, socket: OwnedFd) {
-        let Ok(peer) = socket_peercred(&socket) else { return };
-        let uid = peer.uid.as_raw();
-        if uid != self.uid && uid != 0 {
-            tracing::warn!(uid, "a process of another user was turned away");
-            return;
+        let Ok(credentials) = socket_peercred(&socket) else { return };
+        let uid = credentials.uid.as_raw();
+        let entrance = self.users.borrow_mut().enter(uid);
+        if entrance == Entrance::NotNow {
+            return tracing::warn!(uid, "a process was turned away");
         }
-        let number = self.next.get();
-        self.next.set(number + 1);
-        if let Err(error) = self.connect(number, socket, peer) {
-            tracing::warn!(%error, "a domain could not be taken in");
+        let number = next_number();
+        let forbidden = entrance == Entrance::Forbidden;
+        match self.connect(number, socket, credentials, forbidden) {
+            Ok(domain) => drop(self.domains.borrow_mut().insert(number, Rc::new(domain))),
+            Err(error) => {
+                self.users.borrow_mut().left(uid, false);
+                tracing::warn!(%error, "a domain could not be taken in");
+            }
         }
     }
 
@@ -210,38 +348,60 @@ impl Root {
         &self,
         number: u64,
         socket: OwnedFd,
-        peer: rustix::net::UCred,
-    ) -> std::io::Result<()> {
-        let process = process_of(socket.as_fd(), peer.pid)?;
-        let death = DeathWatch::new(&self.waitset, process, move |remote| {
-            remote.post(move |_| {
-                if let Some(root) = Self::here() {
-                    root.remove(number);
-                }
-                Ok(())
-            });
-        })?;
+        credentials: rustix::net::UCred,
+        forbidden: bool,
+    ) -> std::io::Result<Domain> {
+        let process = process_of(socket.as_fd(), credentials.pid)?;
+        let peer = Peer {
+            pid: credentials.pid.as_raw_nonzero().get().unsigned_abs(),
+            uid: credentials.uid.as_raw(),
+            gid: credentials.gid.as_raw(),
+        };
+        let identity = Identity::new(&process, peer.pid, peer.uid)?;
+        let death = self.watch(number, process)?;
         let channel = lmp::over(socket).map_err(std::io::Error::other)?;
         let binding = monitor::Binding::attach(channel as _, &self.waitset, FromDomain { number })?;
         binding.exempt();
-        let peer = Peer {
-            pid: peer.pid.as_raw_nonzero().get().unsigned_abs(),
-            uid: peer.uid.as_raw(),
-            gid: peer.gid.as_raw(),
-        };
-        let domain = Domain {
+        let patience = self.waitset.after(HELLO_DEADLINE, move |_| {
+            if let Some(root) = Self::here() {
+                root.remove(number);
+            }
+            Ok(())
+        });
+        Ok(Domain {
+            number,
             id: Cell::new(None),
             peer,
+            identity,
+            forbidden,
+            patience: Cell::new(Some(patience)),
             outbox: Outbox::new(&self.waitset, binding),
             services: RefCell::default(),
             death,
-        };
-        self.domains.borrow_mut().insert(number, Rc::new(domain));
-        Ok(())
+        })
+    }
+
+    /// Forgets a connection, or an absent process, when its process is dead.
+    fn watch(&self, number: u64, process: OwnedFd) -> std::io::Result<DeathWatch> {
+        DeathWatch::new(&self.waitset, process, move |remote| {
+            remote.post(move |_| {
+                if let Some(root) = Self::here() {
+                    root.remove(number);
+                    root.forget_absent(number);
+                }
+                Ok(())
+            });
+        })
     }
 
     fn domain(&self, number: u64) -> Option<Rc<Domain>> {
         self.domains.borrow().get(&number).cloned()
+    }
+
+    /// The domain of the number that it chose.
+    fn domain_of(&self, id: u64) -> Option<Rc<Domain>> {
+        let number = self.ids.borrow().get(&id).copied()?;
+        self.domain(number)
     }
 
     /// A domain is gone, or is to go: what it had here goes with it.
@@ -251,16 +411,27 @@ impl Root {
         if let Some(id) = domain.id.get() {
             self.ids.borrow_mut().remove(&id);
         }
+        if let Some(patience) = domain.patience.take() {
+            patience.cancel();
+        }
         let mut services = self.services.borrow_mut();
         domain.services.borrow().iter().for_each(|iref| {
             services.remove(iref);
         });
         drop(services);
-        let waited = self.names.borrow_mut().remove_owner(number);
+        let mut users = self.users.borrow_mut();
+        users.remove_services(domain.peer.uid, domain.services.borrow().len());
+        users.left(domain.peer.uid, domain.id.get().is_some());
+        drop(users);
+        let waited = self.names.borrow_mut().forget_all(number);
+        let unheard = self.reports.borrow_mut().forget(number);
+        if !self.keep_names(number, &domain) {
+            self.free_names(number);
+        }
         domain.outbox.binding().teardown();
         // The binding's handlers may be on the stack; replies that are dropped go through it.
         self.waitset.post(move |_| {
-            drop((domain, waited));
+            drop((domain, waited, unheard));
             Ok(())
         });
     }
@@ -274,6 +445,11 @@ impl Root {
             tracing::warn!(%error, "two domains could not be introduced");
             Verdict::Exhausted
         };
+        let own = |of: &Domain| self.users.borrow().policy().is_own(of.peer.uid);
+        let behind = |of: &Domain| !own(of) && of.outbox.waiting() >= MAX_INTRODUCTIONS;
+        if behind(caller) || behind(callee) {
+            return Err(Verdict::Exhausted);
+        }
         let pair =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.map_err(|errno| exhausted(&errno))?;
@@ -295,7 +471,9 @@ impl Root {
             process: caller_process.into(),
         };
         // If either is too far behind to be told, the other's end of the link ends at once.
-        if callee.outbox.push(to_callee) && caller.outbox.push(to_caller) {
+        if callee.outbox.push(ToDomain::Introduced(to_callee))
+            && caller.outbox.push(ToDomain::Introduced(to_caller))
+        {
             Ok(())
         } else {
             Err(Verdict::Exhausted)
@@ -306,4 +484,12 @@ impl Root {
         tracing::debug!(%error, "the connection of a domain has ended");
         self.remove(number);
     }
+}
+
+/// A number that nothing else here has.
+fn next_number() -> u64 {
+    LAST.with(|last| {
+        last.set(last.get() + 1);
+        last.get()
+    })
 }

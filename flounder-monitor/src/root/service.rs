@@ -1,16 +1,18 @@
 //! What the root does for its domains.
 
+use core::ops::Bound;
 use std::rc::Rc;
 
 use flounder_rt::cap::Cap;
-use flounder_rt::{BindingError, Iref};
+use flounder_rt::{BindingError, Iref, Peer};
 
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
-use crate::root::names::{MAX_NAME, Owned, Refused};
+use crate::root::names::{Asker, MAX_NAME, Owned, Refused};
+use crate::root::register::Record;
 use crate::root::{Domain, MAX_SERVICES, Root, Service};
 
-/// Names in one page of a list.
+/// Entries in one page of a list.
 const PAGE: usize = 64;
 
 /// What a domain says.
@@ -19,11 +21,11 @@ pub(super) struct FromDomain {
 }
 
 impl FromDomain {
-    /// The root, and the domain if it has said hello.
+    /// The root, and the domain if it has said hello. A root that has resigned hangs up: the next one is to be asked.
     fn known(&self) -> Option<(Rc<Root>, Rc<Domain>)> {
         let root = Root::here()?;
         let domain = root.domain(self.number)?;
-        if domain.id.get().is_none() {
+        if domain.id.get().is_none() || root.resigned.get() {
             root.remove(self.number);
             return None;
         }
@@ -39,12 +41,20 @@ impl monitor::Rx for FromDomain {
         if version != VERSION {
             return reply.send(Verdict::Version);
         }
+        if this.forbidden {
+            reply.send(Verdict::Forbidden);
+            return root.remove(self.number);
+        }
         let mut ids = root.ids.borrow_mut();
         if domain == 0 || this.id.get().is_some() || ids.contains_key(&domain) {
             return reply.send(Verdict::Duplicate);
         }
         ids.insert(domain, self.number);
         this.id.set(Some(domain));
+        if let Some(patience) = this.patience.take() {
+            patience.cancel();
+        }
+        root.users.borrow_mut().greeted(this.peer.uid);
         tracing::debug!(peer = %this.peer, "a domain has joined");
         reply.send(Verdict::Ok);
     }
@@ -54,8 +64,8 @@ impl monitor::Rx for FromDomain {
         _: &Binding,
         iref: Iref,
         interface: &str,
-        _digest_high: u64,
-        _digest_low: u64,
+        digest_high: u64,
+        digest_low: u64,
         reply: monitor::PublishReply,
     ) {
         let Some((root, domain)) = self.known() else { return };
@@ -64,10 +74,12 @@ impl monitor::Rx for FromDomain {
             Some(service) if service.owner == self.number => Verdict::Ok,
             // A reference is a random number that is used once: this is a lie.
             Some(_) => Verdict::Duplicate,
+            None if root.is_kept_from(&domain, iref) => Verdict::Duplicate,
             None if domain.services.borrow().len() >= MAX_SERVICES => Verdict::Quota,
+            None if !root.users.borrow_mut().add_service(domain.peer.uid) => Verdict::Quota,
             None => {
-                let service = Service { owner: self.number, interface: interface.to_owned() };
-                services.insert(iref, service);
+                let (interface, digest) = (interface.to_owned(), (digest_high, digest_low));
+                services.insert(iref, Service { owner: self.number, interface, digest });
                 domain.services.borrow_mut().insert(iref);
                 Verdict::Ok
             }
@@ -79,7 +91,9 @@ impl monitor::Rx for FromDomain {
         let Some((root, domain)) = self.known() else { return };
         if domain.services.borrow_mut().remove(&iref) {
             root.services.borrow_mut().remove(&iref);
-            root.names.borrow_mut().remove_service(self.number, iref);
+            root.users.borrow_mut().remove_services(domain.peer.uid, 1);
+            let freed = root.names.borrow_mut().remove_service(self.number, iref);
+            freed.iter().for_each(|name| root.strike(name));
         }
     }
 
@@ -88,39 +102,56 @@ impl monitor::Rx for FromDomain {
         if !domain.services.borrow().contains(&iref) {
             return reply.send(Verdict::Unknown, 0);
         }
-        let registered = root.names.borrow_mut().register(self.number, name, iref);
-        match registered {
-            Ok(waited) => {
-                reply.send(Verdict::Ok, 0);
-                let (pid, uid) = (domain.peer.pid, domain.peer.uid);
-                for waiting in waited {
-                    waiting.send(Verdict::Ok, iref.to_bits(), pid, uid);
-                }
-            }
+        let before = root.before(&domain);
+        let asker = Asker { owner: self.number, user: domain.peer.uid, before: &before };
+        let registered = root.names.borrow_mut().register(asker, name, iref);
+        let waited = match registered {
+            Ok(waited) => waited,
             Err(Refused::Taken(owner)) => {
-                let pid = root.domain(owner).map_or(0, |owner| owner.peer.pid);
-                reply.send(Verdict::Taken, pid);
+                return reply.send(Verdict::Taken, root.pid_of(owner));
             }
-            Err(refused) => reply.send(verdict(refused), 0),
+            Err(refused) => return reply.send(verdict(refused), 0),
+        };
+        if let Err(error) = root.enter(&domain, name, iref) {
+            tracing::warn!(%error, name, "a name could not be written down");
+            let taken_back = root.names.borrow_mut().unregister(asker, name);
+            debug_assert_eq!(taken_back, Ok(()));
+            root.strike(name);
+            // Whoever waited is told to ask again.
+            waited.into_iter().for_each(|waiting| waiting.send(Verdict::Exhausted, 0, 0, 0));
+            return reply.send(Verdict::Exhausted, 0);
+        }
+        reply.send(Verdict::Ok, 0);
+        for waiting in waited {
+            waiting.send(Verdict::Ok, iref.to_bits(), domain.peer.pid, domain.peer.uid);
         }
     }
 
     fn unregister(&mut self, _: &Binding, name: &str, reply: monitor::UnregisterReply) {
-        let Some((root, _)) = self.known() else { return };
-        let done = root.names.borrow_mut().unregister(self.number, name);
+        let Some((root, domain)) = self.known() else { return };
+        let before = root.before(&domain);
+        let asker = Asker { owner: self.number, user: domain.peer.uid, before: &before };
+        let done = root.names.borrow_mut().unregister(asker, name);
+        if done.is_ok() {
+            root.strike(name);
+        }
         reply.send(done.map_or_else(verdict, |()| Verdict::Ok));
+    }
+
+    fn settled(&mut self, _: &Binding) {
+        let Some((root, domain)) = self.known() else { return };
+        root.settled(&domain);
     }
 
     fn lookup(&mut self, _: &Binding, name: &str, reply: monitor::LookupReply) {
         let Some((root, _)) = self.known() else { return };
-        let found = root.names.borrow().lookup(name);
-        let (verdict, iref, pid, uid) = root.describe(found);
+        let (verdict, iref, pid, uid) = root.describe(root.find_name(name));
         reply.send(verdict, iref, pid, uid);
     }
 
     fn await_name(&mut self, _: &Binding, ticket: u64, name: &str, reply: monitor::AwaitNameReply) {
         let Some((root, _)) = self.known() else { return };
-        let found = root.names.borrow().lookup(name);
+        let found = root.find_name(name);
         if found == Err(Refused::Unknown) {
             let kept = root.names.borrow_mut().wait(self.number, ticket, name, reply);
             if let Err(reply) = kept {
@@ -141,10 +172,59 @@ impl monitor::Rx for FromDomain {
     fn list(&mut self, _: &Binding, after: &str, reply: monitor::ListReply) {
         let Some((root, _)) = self.known() else { return };
         let names = root.names.borrow();
-        let entries: Vec<_> =
-            names.after(after).take(PAGE).map(|(name, owned)| root.entry(name, owned)).collect();
+        let entries = names.after(after).filter_map(|(name, owned)| root.entry(name, owned));
+        let entries: Vec<_> = entries.take(PAGE).collect();
         drop(names);
         reply.send(&entries);
+    }
+
+    fn members(&mut self, _: &Binding, after: u64, reply: monitor::MembersReply) {
+        let Some((root, asker)) = self.known() else { return };
+        let all = root.users.borrow().policy().is_own(asker.peer.uid);
+        let ids = root.ids.borrow();
+        let later = ids.range((Bound::Excluded(after), Bound::Unbounded));
+        let members = later.filter_map(|(id, number)| {
+            let Peer { pid, uid, .. } = root.domain(*number)?.peer;
+            (all || uid == asker.peer.uid).then_some(monitor::Member { domain: *id, pid, uid })
+        });
+        let members: Vec<_> = members.take(PAGE).collect();
+        drop(ids);
+        reply.send(&members);
+    }
+
+    fn bindings(
+        &mut self,
+        _: &Binding,
+        domain: u64,
+        link: u64,
+        connection: u64,
+        reply: monitor::BindingsReply,
+    ) {
+        let Some((root, asker)) = self.known() else { return };
+        match root.domain_of(domain) {
+            Some(asked) => root.ask_for_report(&asker, &asked, (link, connection), reply),
+            None => reply.send(Verdict::Unknown, &[]),
+        }
+    }
+
+    fn reported(&mut self, _: &Binding, ticket: u64, held: &[monitor::Held]) {
+        let Some((root, domain)) = self.known() else { return };
+        root.report(&domain, ticket, held);
+    }
+
+    fn relieve(&mut self, _: &Binding, reply: monitor::RelieveReply) {
+        let Some((root, domain)) = self.known() else { return };
+        let users = root.users.borrow();
+        let (stays, own) = (users.policy().is_daemon(), users.policy().is_own(domain.peer.uid));
+        drop(users);
+        match (own, stays) {
+            (false, _) => reply.send(Verdict::Forbidden),
+            (true, true) => reply.send(Verdict::Stays),
+            (true, false) => {
+                root.resign();
+                reply.send(Verdict::Ok);
+            }
+        }
     }
 
     fn find(&mut self, _: &Binding, iref: Iref, reply: monitor::FindReply) {
@@ -159,9 +239,7 @@ impl monitor::Rx for FromDomain {
 
     fn introduce(&mut self, _: &Binding, domain: u64, reply: monitor::IntroduceReply) {
         let Some((root, caller)) = self.known() else { return };
-        let number = root.ids.borrow().get(&domain).copied();
-        let callee = number.and_then(|number| root.domain(number));
-        let verdict = match callee {
+        let verdict = match root.domain_of(domain) {
             Some(callee) if !Rc::ptr_eq(&callee, &caller) => {
                 root.introduce(&caller, &callee).map_or_else(|verdict| verdict, |()| Verdict::Ok)
             }
@@ -172,6 +250,13 @@ impl monitor::Rx for FromDomain {
 
     /// Only a root introduces: this one is a liar, and what it sent is closed.
     fn introduced(&mut self, _: &Binding, _: u64, _: u32, _: u32, _: u32, _: bool, _: Cap, _: Cap) {
+        if let Some(root) = Root::here() {
+            root.remove(self.number);
+        }
+    }
+
+    /// As above.
+    fn report(&mut self, _: &Binding, _: u64, _: u64, _: u64) {
         if let Some(root) = Root::here() {
             root.remove(self.number);
         }
@@ -198,12 +283,53 @@ impl Root {
         }
     }
 
-    fn entry(&self, name: &str, owned: Owned) -> monitor::Entry {
-        let (_, iref, pid, uid) = self.describe(Ok(owned));
+    /// Who owns a name. A name whose owner is not connected is found by nobody.
+    fn find_name(&self, name: &str) -> Result<Owned, Refused> {
+        let owned = self.names.borrow().lookup(name)?;
+        let is_here = self.domains.borrow().contains_key(&owned.owner);
+        if is_here { Ok(owned) } else { Err(Refused::Unknown) }
+    }
+
+    fn entry(&self, name: &str, owned: Owned) -> Option<monitor::Entry> {
+        let Peer { pid, uid, .. } = self.domain(owned.owner)?.peer;
         let services = self.services.borrow();
-        let interface = services.get(&owned.iref).map_or("", |service| service.interface.as_str());
-        debug_assert!(name.len() <= MAX_NAME && interface.len() <= MAX_NAME);
-        monitor::Entry { name: name.to_owned(), iref, iface: interface.to_owned(), pid, uid }
+        let service = services.get(&owned.iref);
+        let (iface, digest) =
+            service.map(|service| (service.interface.clone(), service.digest)).unwrap_or_default();
+        debug_assert!(name.len() <= MAX_NAME && iface.len() <= MAX_NAME);
+        Some(monitor::Entry {
+            name: name.to_owned(),
+            iref: owned.iref.to_bits(),
+            iface,
+            digest_high: digest.0,
+            digest_low: digest.1,
+            pid,
+            uid,
+        })
+    }
+
+    /// The process of an owner of names.
+    fn pid_of(&self, owner: u64) -> u32 {
+        let absent = || self.absent.borrow().get(&owner).map(|absent| absent.identity.pid);
+        self.domain(owner).map(|domain| domain.peer.pid).or_else(absent).unwrap_or(0)
+    }
+
+    /// Whether a service is that of another process, which is not connected.
+    fn is_kept_from(&self, domain: &Domain, iref: Iref) -> bool {
+        let absent = self.absent.borrow();
+        absent
+            .values()
+            .any(|absent| absent.has_published(iref) && absent.identity != domain.identity)
+    }
+
+    /// Writes down whose a name is, where that is done.
+    fn enter(&self, domain: &Domain, name: &str, iref: Iref) -> std::io::Result<()> {
+        match &mut *self.register.borrow_mut() {
+            Some(register) => {
+                register.enter(&Record { name: name.to_owned(), iref, owner: domain.identity })
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,0 +1,215 @@
+//! What there is in a runtime directory, as tables for people and as JSON for programs.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use comfy_table::{Table, presets::NOTHING};
+use flounder::monitor::census::{self, Binding, Census, Party};
+use flounder::nameservice::Entry;
+use serde::Serialize;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The directory where processes meet; otherwise the one that they use by default (see `flounder monitor --help`).
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+    /// Print one JSON object: `runtime_dir`, `root`, `names`, `domains`, `bindings` and `silent`, the processes that did
+    /// not tell of their bindings. References and fingerprints are hexadecimal; `since` is in seconds after 1970 began.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the census.
+pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let census = census::take(options.runtime_dir.as_deref())?;
+    let report = Report::new(&census);
+    let text = match options.json {
+        true => serde_json::to_string_pretty(&report)? + "\n",
+        false => report.tables(SystemTime::now()),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    runtime_dir: String,
+    root: Process,
+    names: Vec<Name>,
+    domains: Vec<Process>,
+    bindings: Vec<Bound>,
+    silent: Vec<Process>,
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct Process {
+    pid: u32,
+    uid: u32,
+}
+
+#[derive(Serialize)]
+struct Name {
+    name: String,
+    iref: String,
+    interface: String,
+    fingerprint: String,
+    pid: u32,
+    uid: u32,
+}
+
+#[derive(Serialize)]
+struct Bound {
+    client: Process,
+    /// Absent if that process has left.
+    service: Option<Process>,
+    iref: String,
+    interface: String,
+    driver: String,
+    since: f64,
+}
+
+impl Report {
+    fn new(census: &Census) -> Self {
+        Self {
+            runtime_dir: census.directory.display().to_string(),
+            root: Process::new(census.root),
+            names: census.names.iter().map(Name::new).collect(),
+            domains: census.domains.iter().copied().map(Process::new).collect(),
+            bindings: census.bindings.iter().map(Bound::new).collect(),
+            silent: census.silent.iter().copied().map(Process::new).collect(),
+        }
+    }
+
+    fn tables(&self, now: SystemTime) -> String {
+        let Process { pid, uid } = self.root;
+        let mut text = format!(
+            "root monitor: process {pid} of user {uid}, in {}\nprocesses: {}, names: {}, bindings: {}\n",
+            printable(&self.runtime_dir),
+            self.domains.len(),
+            self.names.len(),
+            self.bindings.len()
+        );
+        let names = self.names.iter().map(|name| {
+            let interface = printable(&name.interface);
+            let (pid, uid) = (name.pid.to_string(), name.uid.to_string());
+            [
+                printable(&name.name),
+                name.iref.clone(),
+                pid,
+                uid,
+                interface,
+                name.fingerprint.clone(),
+            ]
+        });
+        let head = ["name", "iref", "pid", "uid", "interface", "fingerprint"];
+        text.push_str(&table(head, names));
+        let bindings = self.bindings.iter().map(|bound| {
+            let service = bound.service.map_or_else(|| "gone".to_owned(), |of| of.to_string());
+            let since = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(bound.since);
+            let (interface, driver) = (printable(&bound.interface), printable(&bound.driver));
+            let age = age(now.duration_since(since).unwrap_or_default());
+            [bound.client.to_string(), service, bound.iref.clone(), interface, driver, age]
+        });
+        let head = ["client", "service", "iref", "interface", "driver", "for"];
+        text.push_str(&table(head, bindings));
+        if !self.silent.is_empty() {
+            let silent: Vec<_> =
+                self.silent.iter().map(|process| process.pid.to_string()).collect();
+            let silent = silent.join(", ");
+            text.push_str(&format!("\nnot told of their bindings: processes {silent}\n"));
+        }
+        text
+    }
+}
+
+impl Process {
+    fn new(party: Party) -> Self {
+        Self { pid: party.pid, uid: party.uid }
+    }
+}
+
+impl core::fmt::Display for Process {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} of user {}", self.pid, self.uid)
+    }
+}
+
+impl Name {
+    fn new(entry: &Entry) -> Self {
+        Self {
+            name: entry.name.clone(),
+            iref: entry.iref.to_string(),
+            interface: entry.interface.clone(),
+            fingerprint: format!("{:032x}", entry.fingerprint),
+            pid: entry.pid,
+            uid: entry.uid,
+        }
+    }
+}
+
+impl Bound {
+    fn new(binding: &Binding) -> Self {
+        let since = binding.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self {
+            client: Process::new(binding.client),
+            service: binding.service.map(Process::new),
+            iref: binding.iref.to_string(),
+            interface: binding.interface.clone(),
+            driver: binding.driver.clone(),
+            since: since.as_secs_f64(),
+        }
+    }
+}
+
+/// Aligned columns under their heads, after an empty line; nothing if there are no rows.
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(head);
+    table.add_rows(rows);
+    if table.row_count() == 0 {
+        return String::new();
+    }
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    format!("\n{}\n", lines.join("\n"))
+}
+
+/// What a terminal would obey is shown instead: these words are other processes'.
+fn printable(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+/// A duration in its largest unit.
+fn age(age: Duration) -> String {
+    match age.as_secs() {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3_600 => format!("{} min", s / 60),
+        s @ 3_600..86_400 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_of_it() {
+        assert_eq!(printable("a\u{1b}[2Jb\n\u{9b}é"), "a\\u{1b}[2Jb\\n\\u{9b}é");
+    }
+
+    #[test]
+    fn ages_are_told_in_one_unit() {
+        let ages = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 864_000];
+        let told = ages.map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(told, ["0 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "10 d"]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The root monitor as a daemon.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::path::PathBuf;
+use std::thread;
+
+use clap::Args;
+use flounder::monitor::daemon::{self, Daemon};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The directory where processes meet; otherwise the one that they use by default: $FLOUNDER_RUNTIME_DIR,
+    /// $XDG_RUNTIME_DIR/flounder, or flounder-UID in the directory for temporary files.
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+    /// Let processes of this user in, by number; may be given several times. They set FLOUNDER_RUNTIME_DIR to the
+    /// directory and, unless it belongs to user 0, FLOUNDER_TRUST_UID to its owner.
+    #[arg(long = "allow-uid", value_name = "UID")]
+    allowed: Vec<u32>,
+}
+
+/// Becomes the root, says so, and serves until a signal comes.
+pub(crate) fn run(options: Options) -> Result<Infallible, Box<dyn Error + Send + Sync>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        if signals.forever().next().is_some() {
+            // What the monitor has put into the directory goes at a normal end.
+            std::process::exit(0);
+        }
+    })?;
+    let mut wanted = daemon::Options::default();
+    wanted.directory = options.runtime_dir;
+    wanted.allowed.extend(options.allowed.iter().copied());
+    let who = match wanted.allowed.len() {
+        0 => String::from("its own user"),
+        _ => {
+            let users: Vec<_> = wanted.allowed.iter().map(u32::to_string).collect();
+            format!("its own user and {}", users.join(", "))
+        }
+    };
+    let daemon = Daemon::start(wanted, |pid| {
+        eprintln!("flounder: monitor: waiting for process {pid}, the root monitor of now");
+    })?;
+    eprintln!(
+        "flounder: monitor: process {} is the root monitor in {}, for {who}",
+        std::process::id(),
+        daemon.directory().display()
+    );
+    daemon.serve()
+}

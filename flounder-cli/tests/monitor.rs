@@ -1,0 +1,212 @@
+//! `flounder monitor` and `flounder ls` as a user runs them.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use flounder::monitor::daemon;
+use flounder::{Peer, Waitset, nameservice};
+use rustix::process::{Pid, Signal, kill_process};
+
+flounder::flounder! {
+    interface clock "Tells the time" {
+        rpc now(out uint64 seconds);
+    };
+}
+
+/// The longest that anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A daemon, in a directory that is gone with it.
+struct Daemon {
+    child: Child,
+    said: BufReader<ChildStderr>,
+}
+
+impl Daemon {
+    /// Starts one and waits until it says what it is.
+    fn start(dir: &Path, args: &[&str]) -> (Self, String) {
+        let mut child = command(dir, "monitor")
+            .args(args)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command runs");
+        let said = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut daemon = Self { child, said };
+        let mut line = String::new();
+        daemon.said.read_line(&mut line).expect("it speaks");
+        (daemon, line)
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&mut self, signal: Signal) -> ExitStatus {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is ours") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(dir: &Path, name: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flounder"));
+    command.arg(name).arg("--runtime-dir").arg(dir);
+    command
+}
+
+fn ls(dir: &Path, args: &[&str]) -> Output {
+    command(dir, "ls").args(args).output().expect("the command runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("the command writes UTF-8")
+}
+
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    let dir = parent.path().join("run");
+    (parent, dir)
+}
+
+fn files(dir: &Path) -> usize {
+    std::fs::read_dir(dir).expect("it is there").count()
+}
+
+#[test]
+fn it_says_what_it_is_and_leaves_nothing_at_a_signal() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (_parent, dir) = place();
+        let (mut daemon, said) = Daemon::start(&dir, &[]);
+        let (pid, place) = (daemon.pid(), dir.display());
+        let expected = format!("process {pid} is the root monitor in {place}, for its own user\n");
+        assert!(said.ends_with(&expected), "{said}");
+        assert_eq!(files(&dir), 1);
+        assert_eq!(daemon.signal(signal).code(), Some(0));
+        assert_eq!(files(&dir), 0, "it leaves its socket behind");
+    }
+}
+
+#[test]
+fn it_can_be_ended_while_it_waits() {
+    let (_parent, dir) = place();
+    let (mut first, _) = Daemon::start(&dir, &[]);
+    kill_process(Pid::from_child(&first.child), Signal::STOP).expect("it runs");
+    let (mut second, said) = Daemon::start(&dir, &[]);
+    assert!(said.contains(&format!("waiting for process {}", first.pid())), "{said}");
+    assert_eq!(second.signal(Signal::TERM).code(), Some(0));
+    assert_eq!(files(&dir), 1, "the socket is the first one's");
+    assert_eq!(first.signal(Signal::KILL).code(), None);
+}
+
+#[test]
+fn a_second_one_is_refused() {
+    let (_parent, dir) = place();
+    let (first, _) = Daemon::start(&dir, &[]);
+    let second = command(&dir, "monitor").output().expect("the command runs");
+    assert_eq!(second.status.code(), Some(1));
+    let expected = format!("already: process {}\n", first.pid());
+    assert!(text(&second.stderr).ends_with(&expected), "{}", text(&second.stderr));
+    assert!(ls(&dir, &[]).status.success(), "the first one goes on");
+}
+
+#[test]
+fn it_says_whom_it_lets_in_and_opens_the_directory_no_further_than_that() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_parent, dir) = place();
+    let mode =
+        |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let (mut daemon, said) = Daemon::start(&dir, &["--allow-uid", "7", "--allow-uid", "5"]);
+    assert!(said.ends_with("for its own user and 5, 7\n"), "{said}");
+    assert_eq!((mode(&dir), mode(&dir.join("root.sock"))), (0o711, 0o666));
+    daemon.signal(Signal::TERM);
+    let (_daemon, _) = Daemon::start(&dir, &[]);
+    assert_eq!(mode(&dir), 0o700, "it is private again");
+}
+
+#[test]
+fn without_a_monitor_there_is_nothing_to_list() {
+    let (_parent, dir) = place();
+    let none = |dir: &Path| {
+        let output = ls(dir, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        let expected = format!("flounder: ls: no monitor is running in {}\n", dir.display());
+        assert_eq!((text(&output.stdout), text(&output.stderr)), (String::new(), expected));
+    };
+    none(&dir);
+    assert!(!dir.exists(), "it was not made");
+    let (mut daemon, _) = Daemon::start(&dir, &[]);
+    daemon.signal(Signal::KILL);
+    assert_eq!(files(&dir), 1, "a socket without a monitor");
+    none(&dir);
+}
+
+/// The one test here that has a monitor of its own: there is one for each process, in the directory of the daemon.
+#[test]
+fn names_and_bindings_are_listed_for_people_and_programs() {
+    if std::env::var_os("FLOUNDER_RUNTIME_DIR").is_none() {
+        // A monitor finds its directory in the environment.
+        let (_parent, dir) = place();
+        let name = "names_and_bindings_are_listed_for_people_and_programs";
+        let inner = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args([name, "--exact", "--nocapture"])
+            .env("FLOUNDER_RUNTIME_DIR", &dir)
+            .output()
+            .expect("this program can be started");
+        return assert!(inner.status.success(), "{}", text(&inner.stderr));
+    }
+    let dir = PathBuf::from(std::env::var_os("FLOUNDER_RUNTIME_DIR").expect("it is set"));
+    let (daemon, _) = Daemon::start(&dir, &[]);
+    let ws = Waitset::current();
+    let service = clock::export(&ws, |_: &Peer| Ok(clock::RxVtbl::default())).start();
+    let iref = service.as_ref().expect("it can be exported").iref();
+    nameservice::register("wall clock", iref).expect("it is free");
+
+    let output = ls(&dir, &["--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let (me, uid) = (std::process::id(), rustix::process::geteuid().as_raw());
+    assert_eq!(json["runtime_dir"], dir.to_str().expect("it is UTF-8"));
+    assert_eq!(json["root"]["pid"], daemon.pid());
+    assert_eq!(json["domains"], serde_json::json!([{ "pid": me, "uid": uid }]));
+    assert_eq!(
+        (&json["bindings"], &json["silent"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
+    let [name] = &json["names"].as_array().expect("an array")[..] else { panic!("{json}") };
+    let fingerprint = name["fingerprint"].as_str().expect("a string");
+    assert!(fingerprint.len() == 32 && fingerprint.bytes().all(|c| c.is_ascii_hexdigit()));
+    let expected = serde_json::json!({
+        "name": "wall clock", "iref": iref.to_string(), "interface": "clock",
+        "fingerprint": fingerprint, "pid": me, "uid": uid,
+    });
+    assert_eq!(*name, expected);
+
+    let printed = text(&ls(&dir, &[]).stdout);
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines[1], "processes: 1, names: 1, bindings: 0");
+    let columns = ["name", "iref", "pid", "uid", "interface", "fingerprint"];
+    assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), columns);
+    let at = |column: &str| lines[3].find(column).expect("it is a column");
+    assert!(lines[4][at("name")..].starts_with("wall clock "), "{printed}");
+    assert!(lines[4][at("iref")..].starts_with(&iref.to_string()), "{printed}");
+    assert!(lines[4][at("interface")..].starts_with("clock "), "{printed}");
+    assert_eq!(lines.len(), 5, "{printed}");
+    // The same code as in other processes.
+    let another = daemon::Daemon::start(daemon::Options::default(), |_| ()).map(drop);
+    assert_eq!(another, Err(daemon::DaemonError::Running { pid: daemon.pid() }));
+}

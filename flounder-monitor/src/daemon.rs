@@ -1,0 +1,195 @@
+//! A root monitor that is a process of its own and stays: for a host that wants one place, and to let other users in.
+//!
+//! It is the root that every domain embeds, and nothing else depends on it: when it is killed, a domain of its user takes
+//! its place, until it is started again. A root that is only for the moment hands its office over when a daemon asks.
+//!
+//! Users who are let in reach the socket in a directory that they can enter, and neither read nor write. The kernel tells
+//! the daemon who they are; exactly those on its list come in. Domains of these users go on living when the daemon dies,
+//! and wait for the next one: nobody but the owner of the directory can be the root, and whose the names are stays
+//! written down for as long as their owners live.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+
+use flounder_rt::Waitset;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::domain;
+use crate::election::{self, Door};
+use crate::error::MonitorError;
+use crate::protocol::monitor::Verdict;
+use crate::root::{Policy, Root};
+use crate::runtime_dir::RuntimeDir;
+use crate::visitor::Visitor;
+
+/// Between two attempts to lock the directory.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How long one root, that has let go of its office, or does not listen, is waited for before the next is asked.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// After this long without the office, those who started the daemon are told.
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// When a directory is shared that was private, its domains have this long to tell what they have named, before other
+/// users come in.
+const FIRST_COME: Duration = Duration::from_secs(1);
+
+/// What a daemon is to do.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The directory where domains meet; else the one that the environment names.
+    pub directory: Option<PathBuf>,
+    /// Users who are let in, besides the daemon's own and user 0.
+    pub allowed: BTreeSet<u32>,
+}
+
+/// A daemon that is the root.
+pub struct Daemon {
+    waitset: Waitset,
+    directory: PathBuf,
+}
+
+impl Daemon {
+    /// Becomes the root of a directory, from one of its domains if need be. Waits for as long as that takes; `waiting` is
+    /// called once if it takes long, with the process that is the root.
+    ///
+    /// # Errors
+    /// [`DaemonError::Running`] if another daemon is the root; [`DaemonError::Monitor`].
+    pub fn start(options: Options, waiting: impl FnOnce(u32)) -> Result<Self, DaemonError> {
+        let path = options.directory.unwrap_or_else(RuntimeDir::chosen);
+        let mut directory = RuntimeDir::at(path)?;
+        if !directory.is_ours() {
+            return Err(DaemonError::NotOwner { directory: directory.path().to_owned() });
+        }
+        take_lock(&directory, waiting)?;
+        raise_limit();
+        let shared = !options.allowed.is_empty();
+        // Where nobody was before, nobody has to be waited for; where others were let in before, it is written down.
+        let first_come = shared && !directory.is_shared() && !directory.was_made();
+        let pause = if first_come { FIRST_COME } else { Duration::ZERO };
+        directory.share(shared).map_err(MonitorError::os("set who may enter the directory"))?;
+        let path = directory.path().to_owned();
+        let waitset = Waitset::new();
+        waitset.set_spin(Duration::ZERO);
+        domain::prepare(&waitset)?;
+        let office =
+            election::take_office(directory, if shared { Door::Open } else { Door::Private })?;
+        Root::start(&waitset, office, Policy::daemon(options.allowed, pause));
+        Ok(Self { waitset, directory: path })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Serves until the process ends. A normal end (`std::process::exit`, on any thread) removes the socket.
+    pub fn serve(self) -> ! {
+        domain::serve(&self.waitset)
+    }
+}
+
+impl fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Daemon").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// Takes the lock of the root, and asks whoever has it to let go.
+fn take_lock(directory: &RuntimeDir, waiting: impl FnOnce(u32)) -> Result<(), DaemonError> {
+    let (began, mut waiting) = (Instant::now(), Some(waiting));
+    while !directory.lock()? {
+        relieve(directory)?;
+        if began.elapsed() >= NOTICE
+            && let Some(socket) = election::connect_in(directory)?
+            && let Some((root, _)) = election::root_of(&socket, directory)?
+            && let Some(waiting) = waiting.take()
+        {
+            waiting(root.pid);
+        }
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && !directory.lock()? {
+            thread::sleep(PAUSE);
+        }
+    }
+    Ok(())
+}
+
+/// Asks the root of the moment to hand over, if it listens.
+fn relieve(directory: &RuntimeDir) -> Result<(), DaemonError> {
+    let visitor = match Visitor::join(directory) {
+        Ok(Some(visitor)) => visitor,
+        // It is about to listen or to die, or it is stopped.
+        Ok(None) | Err(MonitorError::NoRoot | MonitorError::Busy) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let pid = visitor.root.pid;
+    match visitor.ask(|root| root.relieve_async()) {
+        Ok(Verdict::Stays) => Err(DaemonError::Running { pid }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// As many domains as the system lets this process have: each takes two descriptors.
+fn raise_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let limit = Rlimit { current: maximum, maximum };
+    if let Err(errno) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%errno, "the limit of descriptors could not be raised");
+    }
+}
+
+/// Why a daemon did not become the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// Another daemon is the root.
+    Running {
+        /// That process.
+        pid: u32,
+    },
+    /// The directory is another user's.
+    NotOwner {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The directory or the system does not let it.
+    Monitor(MonitorError),
+}
+
+impl From<MonitorError> for DaemonError {
+    fn from(error: MonitorError) -> Self {
+        Self::Monitor(error)
+    }
+}
+
+impl fmt::Display for DaemonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running { pid } => {
+                write!(f, "another daemon is the root monitor there already: process {pid}")
+            }
+            Self::NotOwner { directory } => {
+                write!(f, "the directory {} belongs to another user", directory.display())
+            }
+            Self::Monitor(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl Error for DaemonError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Monitor(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Talking to a root without a monitor of one's own: what the tools do that watch over a host.
+
+use core::future::Future;
+use core::time::Duration;
+
+use flounder_drivers::lmp;
+use flounder_rt::{Peer, RpcError, Waitset};
+
+use crate::election;
+use crate::error::MonitorError;
+use crate::process::random_number;
+use crate::protocol::VERSION;
+use crate::protocol::monitor::{Binding, RpcClient, RxVtbl, Verdict};
+use crate::runtime_dir::RuntimeDir;
+use crate::wait::within;
+
+/// How long a call may take.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A connection to the root of a directory.
+pub(crate) struct Visitor {
+    waitset: Waitset,
+    client: RpcClient,
+    /// The number that it said hello with.
+    pub(crate) number: u64,
+    /// The root.
+    pub(crate) root: Peer,
+}
+
+impl Visitor {
+    /// Connects; `None` if there is no root, or it died meanwhile.
+    pub(crate) fn join(directory: &RuntimeDir) -> Result<Option<Self>, MonitorError> {
+        let Some(socket) = election::connect_in(directory)? else { return Ok(None) };
+        let Some((root, _)) = election::root_of(&socket, directory)? else { return Ok(None) };
+        let system = MonitorError::os("talk to the root monitor");
+        let failed = |error: std::io::Error| {
+            system(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PROTO))
+        };
+        let channel = lmp::over(socket).map_err(|error| failed(std::io::Error::other(error)))?;
+        let waitset = Waitset::new();
+        waitset.set_spin(Duration::ZERO);
+        let binding = Binding::attach(channel as _, &waitset, RxVtbl::default()).map_err(failed)?;
+        let number = random_number().map_err(MonitorError::os("get random bits"))?;
+        let client = RpcClient::new(&binding);
+        let me = Self { waitset, client, number, root };
+        match me.ask(|root| root.hello_async(VERSION, number)) {
+            Ok(Verdict::Ok) => Ok(Some(me)),
+            Ok(Verdict::Forbidden) => Err(MonitorError::TurnedAway { owner: directory.owner() }),
+            Ok(_) => Err(MonitorError::Version),
+            Err(MonitorError::Ended) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls the root. [`MonitorError::NoRoot`] if it does not answer, [`MonitorError::Ended`] if it hangs up.
+    pub(crate) fn ask<T, F>(&self, call: impl FnOnce(&RpcClient) -> F) -> Result<T, MonitorError>
+    where
+        F: Future<Output = Result<T, RpcError>>,
+    {
+        match self.waitset.block_on(within(&self.waitset, DEADLINE, call(&self.client))) {
+            Ok(Some(Ok(value))) => Ok(value),
+            Ok(None) => Err(MonitorError::NoRoot),
+            Ok(Some(Err(RpcError::NoReply))) => Err(MonitorError::Busy),
+            Ok(Some(Err(_))) | Err(_) => Err(MonitorError::Ended),
+        }
+    }
+}

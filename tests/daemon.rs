@@ -1,0 +1,370 @@
+//! The root monitor as a daemon: taking over, other users, and being killed.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use flounder::Iref;
+use flounder::monitor::census::{self, Census, CensusError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use support::stranger::protocol::monitor::Verdict;
+use support::stranger::{Stranger, connect};
+use support::{Cast, PATIENCE};
+
+/// Two users that nobody else has.
+const ANN: u32 = 54_321;
+const BOB: u32 = 54_322;
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+fn take(cast: &Cast) -> Census {
+    census::take(Some(&cast.dir())).expect("there is a root")
+}
+
+/// Waits until a census is as it should be.
+#[track_caller]
+fn settle(cast: &Cast, what: &str, is_so: impl Fn(&Census) -> bool) -> Census {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let last = census::take(Some(&cast.dir()));
+        match last {
+            Ok(census) if is_so(&census) => return census,
+            last => assert!(Instant::now() < deadline, "{what}: {last:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_daemon_takes_over_and_leaves_its_office_to_a_domain() {
+    let cast = Cast::new();
+    let mut server = cast.actor();
+    let iref = server.must("export echo");
+    assert_eq!(take(&cast).root.pid, server.pid());
+    let (mut client, mut others) = (cast.actor(), [cast.actor(), cast.actor(), cast.actor()]);
+    client.must("bind ump echo");
+    others.iter_mut().for_each(|other| drop(other.must("list")));
+    for _ in 0..3 {
+        let mut daemon = cast.daemon(&[]);
+        assert_eq!(take(&cast).root.pid, daemon.pid());
+        assert_eq!(client.must("await echo 5000"), iref);
+        client.must("bind lmp echo");
+        daemon.kill();
+        assert_eq!(client.must("await echo 5000"), iref);
+        assert_ne!(take(&cast).root.pid, daemon.pid());
+        let mut late = cast.actor();
+        late.must("await echo 5000");
+        late.must("bind ump echo");
+        assert_eq!(late.ask("talk 10"), "ok");
+    }
+    assert_eq!(client.ask("talk 100"), "ok");
+    assert_eq!(client.heard("client"), 0, "the error handler was called");
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_told_of_the_first() {
+    let cast = Cast::new();
+    let mut first = cast.daemon(&[]);
+    let mut second = cast.start_daemon(&[]);
+    assert_eq!(second.event("refused"), format!("refused Running {{ pid: {} }}", first.pid()));
+    assert_eq!(take(&cast).root.pid, first.pid());
+    first.kill();
+    cast.daemon(&[]);
+}
+
+#[test]
+fn a_daemon_waits_for_a_root_that_does_not_answer_and_says_so() {
+    let cast = Cast::new();
+    let mut root = cast.actor();
+    root.must("list");
+    root.signal(Signal::STOP);
+    let mut daemon = cast.start_daemon(&[]);
+    assert_eq!(daemon.event("waits"), format!("waits for {}", root.pid()));
+    root.kill();
+    daemon.event("root");
+    assert_eq!(take(&cast).root.pid, daemon.pid());
+}
+
+#[test]
+fn a_census_tells_of_names_domains_and_bindings() {
+    let cast = Cast::new();
+    let daemon = cast.daemon(&[]);
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let iref = server.must("export echo");
+    client.must("bind ump echo");
+    client.must("bind lmp echo");
+    let uid = rustix::process::geteuid().as_raw();
+    let census = take(&cast);
+    assert_eq!((census.root.pid, census.root.uid), (daemon.pid(), uid));
+    assert_eq!(census.directory, cast.dir());
+    let [name] = &census.names[..] else { panic!("one name: {census:?}") };
+    assert_eq!((&*name.name, &*name.interface), ("echo", "echo"));
+    assert_eq!((name.iref.to_bits().to_string(), name.pid, name.uid), (iref, server.pid(), uid));
+    assert_ne!(name.fingerprint, 0);
+    let mut pids: Vec<_> = census.domains.iter().map(|domain| domain.pid).collect();
+    pids.sort_unstable();
+    let mut expected = [server.pid(), client.pid()];
+    expected.sort_unstable();
+    assert_eq!(pids, expected);
+    let mut drivers = Vec::new();
+    for binding in &census.bindings {
+        drivers.push(&*binding.driver);
+        let service = binding.service.expect("it is there");
+        assert_eq!((binding.client.pid, service.pid), (client.pid(), server.pid()));
+        assert_eq!((binding.iref, &*binding.interface), (name.iref, "echo"));
+        assert!(binding.since.elapsed().expect("it is past") < PATIENCE);
+    }
+    drivers.sort_unstable();
+    assert_eq!(drivers, ["lmp", "ump"]);
+    assert_eq!(census.silent, []);
+    client.must("unbind");
+    settle(&cast, "the bindings are gone", |census| census.bindings.is_empty());
+}
+
+#[test]
+fn a_census_has_all_bindings_of_a_domain_with_many() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[]);
+    let mut servers = [cast.actor(), cast.actor()];
+    let mut client = cast.actor();
+    for (i, server) in servers.iter_mut().enumerate() {
+        server.must(&format!("export echo{i}"));
+    }
+    for _ in 0..100 {
+        client.must("bind ump echo0");
+        client.must("bind lmp echo1");
+    }
+    let bindings = take(&cast).bindings;
+    assert_eq!(bindings.len(), 200);
+    for (server, driver) in servers.iter().zip(["ump", "lmp"]) {
+        let with = bindings.iter().filter(|binding| {
+            binding.service.is_some_and(|of| of.pid == server.pid()) && binding.driver == driver
+        });
+        assert_eq!(with.count(), 100);
+    }
+}
+
+#[test]
+fn a_census_does_not_wait_for_those_who_do_not_answer() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[]);
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    server.must("export echo");
+    client.must("bind ump echo");
+    client.signal(Signal::STOP);
+    let census = take(&cast);
+    assert_eq!(census.names.len(), 1);
+    assert_eq!(census.silent.iter().map(|of| of.pid).collect::<Vec<_>>(), [client.pid()]);
+    client.signal(Signal::CONT);
+    settle(&cast, "it answers again", |census| census.bindings.len() == 1);
+}
+
+#[test]
+fn a_socket_without_a_root_is_no_monitor_and_a_census_makes_none() {
+    let cast = Cast::new();
+    let none = || Err(CensusError::NoMonitor { directory: cast.dir() });
+    assert_eq!(census::take(Some(&cast.dir())), none());
+    assert!(!cast.dir().exists(), "it was not made");
+    let mut root = cast.actor();
+    root.must("list");
+    root.kill();
+    drop(root);
+    assert_eq!(cast.files(), ["root.sock"]);
+    assert_eq!(census::take(Some(&cast.dir())), none());
+    assert_eq!(cast.files(), ["root.sock"]);
+}
+
+#[test]
+fn who_says_nothing_is_hung_up_on() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[]);
+    let silent = connect(&cast);
+    let mut hung_up = [PollFd::new(&silent, PollFlags::RDHUP)];
+    let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+    assert_eq!(poll(&mut hung_up, Some(&patience)), Ok(1), "the root waits for ever");
+}
+
+#[test]
+fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[ANN]);
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let mut own = cast.actor();
+    let iref = own.must("export echo");
+    ann.must("export ann");
+    assert_eq!(bob.ask("lookup echo"), "error Monitor(TurnedAway { owner: 0 })");
+    assert_eq!(ann.must("lookup echo"), iref);
+    assert_eq!(own.must("owner ann"), format!("({}, {ANN})", ann.pid()));
+    for driver in ["ump", "lmp"] {
+        ann.must(&format!("bind {driver} echo"));
+        assert_eq!(ann.ask("talk 100"), "ok", "{driver}");
+        own.must(&format!("bind {driver} ann"));
+        assert_eq!(own.ask("talk 100"), "ok", "{driver}");
+    }
+    let census = take(&cast);
+    assert_eq!(census.domains.len(), 2);
+    assert_eq!(census.bindings.len(), 4);
+    assert_eq!(bob.ask("list"), "error Monitor(TurnedAway { owner: 0 })", "it is tried again");
+}
+
+#[test]
+fn a_daemon_for_one_user_lets_nobody_else_near() {
+    let cast = Cast::new();
+    let daemon = cast.daemon(&[ANN]);
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    ann.must("list");
+    drop(daemon);
+    let _daemon = cast.daemon(&[]);
+    assert_eq!(ann.ask("list"), "error Monitor(TurnedAway { owner: 0 })");
+    assert_eq!(cast.files(), ["root.sock"]);
+}
+
+#[test]
+fn another_user_can_take_no_name_while_its_owner_lives() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[ANN, BOB]);
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let iref = ann.must("export clock");
+    let taken = format!("error Taken {{ pid: {} }}", ann.pid());
+    assert_eq!(bob.ask("export clock"), taken);
+    assert_eq!(bob.ask("unregister clock"), "error NotOwner");
+    assert_eq!(bob.ask("lookup clock"), iref);
+    ann.kill();
+    settle(&cast, "the name is free", |census| census.names.is_empty());
+    bob.must("export clock");
+}
+
+#[test]
+fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
+    let cast = Cast::new();
+    let mut daemon = cast.daemon(&[ANN, BOB]);
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let mut own = cast.actor();
+    let iref = ann.must("export clock");
+    let bits = iref.parse().expect("a number");
+    bob.must("list");
+    let taken = format!("error Taken {{ pid: {} }}", ann.pid());
+    for round in 0..3 {
+        // The owner does not notice that the root is gone.
+        ann.signal(Signal::STOP);
+        daemon.kill();
+        if round == 1 {
+            // A domain is the root for a moment, and hands over what it has found.
+            own.must("list");
+        }
+        daemon = cast.daemon(&[ANN, BOB]);
+        assert_eq!(bob.ask("export clock"), taken);
+        assert_eq!(bob.ask("unregister clock"), "error NotOwner");
+        assert_eq!(bob.ask("lookup clock"), "error Unknown", "its owner is not there");
+        let thief = Stranger::join(&cast, 77);
+        let iref_of_ann = Iref::from_bits(bits).expect("not zero");
+        let verdict = thief.root().publish(iref_of_ann, "echo", 0, 0).expect("the root answers");
+        assert_eq!(verdict, Verdict::Duplicate, "its reference is kept, too");
+        // Who looks the name up waits for its owner.
+        bob.tell("await clock");
+        ann.signal(Signal::CONT);
+        assert_eq!(bob.answer("await clock"), iref);
+        assert_eq!(bob.ask("export clock"), taken);
+    }
+    // What the owner has taken back meanwhile is free.
+    ann.must("unregister clock");
+    let second = bob.must("export clock");
+    // The owner dies while there is no root.
+    bob.signal(Signal::STOP);
+    daemon.kill();
+    bob.kill();
+    drop(bob);
+    let _daemon = cast.daemon(&[ANN, BOB]);
+    assert_ne!(ann.must("export clock"), second);
+}
+
+#[test]
+fn names_of_before_are_kept_from_users_who_are_let_in_later() {
+    let cast = Cast::new();
+    let mut own = cast.actor();
+    let iref = own.must("export clock");
+    own.must("list");
+    let mut root = own;
+    // It hands over and is slow to join again.
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let _daemon = cast.daemon(&[ANN]);
+    root.signal(Signal::STOP);
+    assert_eq!(ann.ask("export clock"), format!("error Taken {{ pid: {} }}", root.pid()));
+    root.signal(Signal::CONT);
+    assert_eq!(ann.must("await clock 5000"), iref);
+    assert_eq!(root.must("list").matches("clock").count(), 1);
+}
+
+#[test]
+fn one_user_cannot_use_up_the_root() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[ANN]);
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    // Neither of them says hello.
+    assert_eq!(ann.ask("knock 600"), "256");
+    assert_eq!(bob.ask("knock 100"), "8");
+    let mut own = [cast.actor(), cast.actor()];
+    own[0].must("export echo");
+    own[1].must("bind ump echo");
+    assert_eq!(own[1].ask("talk 100"), "ok");
+    // It is not for ever.
+    assert_eq!(ann.ask("release"), "ok");
+    ann.must("bind ump echo");
+    assert_eq!(ann.ask("talk 100"), "ok");
+}
+
+/// `FLOUNDER_SECONDS` chooses how long it goes on: `ci/root-killed.sh` has a minute of it.
+#[test]
+fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
+    let seconds = std::env::var("FLOUNDER_SECONDS").ok().map(|set| set.parse().expect("a number"));
+    let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(6));
+    let cast = Cast::new();
+    let mut daemon = cast.daemon(&[]);
+    let mut server = cast.actor();
+    server.must("export echo");
+    let mut clients = ["ump", "lmp", "scc"].map(|driver| {
+        let mut client = cast.actor();
+        client.must(&format!("bind {driver} echo"));
+        client.must("talk-on");
+        (driver, client)
+    });
+    let (mut kills, mut binds, mut worst) = (0, 0, Duration::ZERO);
+    while Instant::now() < until {
+        let mut newcomer = cast.actor();
+        let killed = Instant::now();
+        daemon.kill();
+        kills += 1;
+        // It has no link to the service yet, so the next root has to introduce it.
+        newcomer.must("await echo 5000");
+        newcomer.must("bind ump echo");
+        let took = killed.elapsed();
+        worst = worst.max(took);
+        assert_eq!(newcomer.ask("add 2 3"), "5");
+        // Over the link that there is, but for the name.
+        clients[0].1.must("await echo 5000");
+        binds += 1;
+        daemon = cast.daemon(&[]);
+        let rest = Duration::from_millis(500).saturating_sub(killed.elapsed());
+        std::thread::sleep(rest);
+    }
+    let mut messages = 0;
+    for (driver, client) in &mut clients {
+        let said = client.ask("talk-off");
+        let said: u64 = said.parse().unwrap_or_else(|_| panic!("{driver}: {said}"));
+        assert_eq!(client.heard("client"), 0, "{driver}: the error handler was called");
+        messages += said * 2;
+    }
+    assert_eq!(server.heard("service"), 0, "the error handler was called");
+    println!(
+        "{messages} messages, none lost; {kills} roots killed; {binds} new binds, the slowest {} ms after a kill",
+        worst.as_millis()
+    );
+    assert!(worst < Duration::from_secs(1), "a bind took {worst:?}");
+}
