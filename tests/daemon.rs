@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use flounder::Iref;
 use flounder::monitor::census::{self, Census, CensusError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::Signal;
 use support::stranger::protocol::monitor::Verdict;
 use support::stranger::{Stranger, connect};
 use support::{Cast, PATIENCE};
@@ -80,7 +79,7 @@ fn a_daemon_waits_for_a_root_that_does_not_answer_and_says_so() {
     let cast = Cast::new();
     let mut root = cast.actor();
     root.must("list");
-    root.signal(Signal::STOP);
+    root.stop();
     let mut daemon = cast.start_daemon(&[]);
     assert_eq!(daemon.event("waits"), format!("waits for {}", root.pid()));
     root.kill();
@@ -154,11 +153,11 @@ fn a_census_does_not_wait_for_those_who_do_not_answer() {
     let (mut server, mut client) = (cast.actor(), cast.actor());
     server.must("export echo");
     client.must("bind ump echo");
-    client.signal(Signal::STOP);
+    client.stop();
     let census = take(&cast);
     assert_eq!(census.names.len(), 1);
     assert_eq!(census.silent.iter().map(|of| of.pid).collect::<Vec<_>>(), [client.pid()]);
-    client.signal(Signal::CONT);
+    client.go_on();
     settle(&cast, "it answers again", |census| census.bindings.len() == 1);
 }
 
@@ -252,7 +251,7 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
     let taken = format!("error Taken {{ pid: {} }}", ann.pid());
     for round in 0..3 {
         // The owner does not notice that the root is gone.
-        ann.signal(Signal::STOP);
+        ann.stop();
         daemon.kill();
         if round == 1 {
             // A domain is the root for a moment, and hands over what it has found.
@@ -268,7 +267,7 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
         assert_eq!(verdict, Verdict::Duplicate, "its reference is kept, too");
         // Who looks the name up waits for its owner.
         bob.tell("await clock");
-        ann.signal(Signal::CONT);
+        ann.go_on();
         assert_eq!(bob.answer("await clock"), iref);
         assert_eq!(bob.ask("export clock"), taken);
     }
@@ -276,7 +275,7 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
     ann.must("unregister clock");
     let second = bob.must("export clock");
     // The owner dies while there is no root.
-    bob.signal(Signal::STOP);
+    bob.stop();
     daemon.kill();
     bob.kill();
     drop(bob);
@@ -294,9 +293,9 @@ fn names_of_before_are_kept_from_users_who_are_let_in_later() {
     // It hands over and is slow to join again.
     let Some(mut ann) = cast.actor_of(ANN) else { return };
     let _daemon = cast.daemon(&[ANN]);
-    root.signal(Signal::STOP);
+    root.stop();
     assert_eq!(ann.ask("export clock"), format!("error Taken {{ pid: {} }}", root.pid()));
-    root.signal(Signal::CONT);
+    root.go_on();
     assert_eq!(ann.must("await clock 5000"), iref);
     assert_eq!(root.must("list").matches("clock").count(), 1);
 }

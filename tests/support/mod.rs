@@ -256,12 +256,6 @@ impl Actor {
         self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("it was not reaped");
-    }
-
     /// Kills it, as nothing can prevent, and leaves the body unreaped for now.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
