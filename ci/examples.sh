@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --release --examples --quiet
+cargo build --release --examples --quiet -p foreign-driver
 bin=${CARGO_TARGET_DIR:-target}/release/examples
 
 FLOUNDER_RUNTIME_DIR=$(mktemp -d)
@@ -11,6 +12,7 @@ export FLOUNDER_RUNTIME_DIR
 trap 'rm -rf "$FLOUNDER_RUNTIME_DIR"' EXIT
 
 timeout 30 "$bin/quickstart"
+timeout 30 "$bin/foreign"
 for driver in loopback lmp ump scc beehive; do
     timeout 30 "$bin/idctest" --driver "$driver"
     timeout 30 "$bin/idctest" --driver "$driver" --threads

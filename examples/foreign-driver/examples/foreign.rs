@@ -1,0 +1,56 @@
+//! A binding over a driver from another crate: `cargo run --release -p foreign-driver --example foreign`.
+
+use std::error::Error;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use flounder::drivers::registry;
+use flounder::{Waitset, flounder};
+use foreign_driver::Post;
+
+flounder! {
+    interface greeter "Greets" {
+        rpc greet(in string name, out string greeting);
+    };
+}
+
+struct Greeter;
+
+impl greeter::Rx for Greeter {
+    fn greet(&mut self, b: &greeter::Binding, name: &str, reply: greeter::GreetReply) {
+        reply.send(&format!("hello {name}, over {}", b.driver()));
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    registry::register(Arc::new(Post))?;
+    println!("drivers: {}", registry::names().join(", "));
+
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || -> Result<(), Box<dyn Error + Send + Sync>> {
+        let ws = Waitset::current();
+        let service = greeter::export(&ws, |_| Ok(Greeter)).start()?;
+        tell.send(service.iref())?;
+        loop {
+            ws.dispatch()?;
+        }
+    });
+    let iref = told.recv()?;
+
+    let ws = Waitset::current();
+    for order in [&["post"][..], &["loopback", "post", "ump"], &["ump"]] {
+        let client = greeter::RxVtbl::default();
+        let binding = greeter::bind(iref, &ws, client).drivers(order.iter().copied()).wait()?;
+        let greeting = greeter::RpcClient::new(&binding).greet("world")?;
+        println!("asked for {}: got {}; {greeting}", order.join(", "), binding.driver());
+    }
+    // Loopback stays in one thread, and there is nothing else in this order.
+    let client = greeter::RxVtbl::default();
+    match greeter::bind(iref, &ws, client).driver("loopback").wait() {
+        Ok(binding) => Err(format!("bound by {}", binding.driver()).into()),
+        Err(error) => {
+            println!("asked for loopback: {error}");
+            Ok(())
+        }
+    }
+}

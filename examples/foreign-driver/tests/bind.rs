@@ -1,0 +1,176 @@
+//! Binding over a driver from another crate, by its name and by its place in an order; and what a bind says that no driver
+//! could do.
+
+use std::sync::{Arc, Once, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use flounder::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
+use flounder::drivers::registry;
+use flounder::{BindError, Iref, Waitset, flounder};
+use foreign_driver::Post;
+
+flounder! {
+    interface counter "Counts" {
+        message add(uint32 amount, uint8 reason[len, 10000]);
+        rpc total(out uint64 total);
+    };
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A driver that makes no channel, and says why.
+struct Unwilling(&'static str, ConnectError);
+
+impl Connector for Unwilling {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
+        Err(self.1.clone())
+    }
+
+    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(self.1.clone())
+    }
+
+    fn accept(
+        &self,
+        _: &End,
+        _: &Arc<dyn Link>,
+        _: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(self.1.clone())
+    }
+}
+
+/// `EMFILE`.
+const TOO_MANY_FILES: i32 = 24;
+
+fn register() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let deaf = Unwilling("deaf", ConnectError::Refused("it hears nothing"));
+        let poor = Unwilling("poor", ConnectError::Os(TOO_MANY_FILES));
+        let drivers: [Arc<dyn Connector>; 3] = [Arc::new(Post), Arc::new(deaf), Arc::new(poor)];
+        for driver in drivers {
+            registry::register(driver).expect("the name is new");
+        }
+    });
+}
+
+struct Server(u64);
+
+impl counter::Rx for Server {
+    fn add(&mut self, _: &counter::Binding, amount: u32, reason: &[u8]) {
+        self.0 += u64::from(amount) + reason.len() as u64;
+    }
+
+    fn total(&mut self, _: &counter::Binding, reply: counter::TotalReply) {
+        reply.send(self.0);
+    }
+}
+
+/// A service in a thread of its own; ends when `stop` is dropped.
+struct Service {
+    iref: Iref,
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Service {
+    fn start() -> Self {
+        register();
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            let ws = Waitset::current();
+            let service = counter::export(&ws, |_| Ok(Server(0))).start().unwrap();
+            tell.send(service.iref()).unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                assert!(Instant::now() < deadline, "nobody stops the service");
+                ws.dispatch_until(Some(Instant::now() + Duration::from_millis(5)), || false)
+                    .unwrap();
+            }
+        });
+        let iref = told.recv_timeout(PATIENCE).unwrap();
+        Self { iref, stop, thread }
+    }
+
+    fn end(self) {
+        drop(self.stop);
+        self.thread.join().unwrap();
+    }
+}
+
+/// Uses a binding; more goes through it than it can hold.
+fn count(ws: &Waitset, binding: &counter::Binding) -> u64 {
+    ws.block_on(async {
+        for _ in 0..200 {
+            binding.tx_add(1, &[0; 9999]).unwrap().await.unwrap();
+        }
+    })
+    .unwrap();
+    counter::RpcClient::new(binding).total().unwrap()
+}
+
+#[test]
+fn it_is_bound_by_its_name_in_one_thread() {
+    register();
+    let ws = Waitset::current();
+    let service = counter::export(&ws, |_| Ok(Server(0))).start().unwrap();
+    let client = counter::RxVtbl::default();
+    let binding = counter::bind(service.iref(), &ws, client).driver("post").wait().unwrap();
+    assert_eq!(binding.driver(), "post");
+    assert_eq!(count(&ws, &binding), 2_000_000);
+}
+
+#[test]
+fn it_is_bound_by_its_name_and_by_its_place_between_threads() {
+    let service = Service::start();
+    let ws = Waitset::current();
+    for order in [&["post"][..], &["loopback", "deaf", "post", "lmp"]] {
+        let client = counter::RxVtbl::default();
+        let binding = counter::bind(service.iref, &ws, client).drivers(order.iter().copied());
+        let binding = binding.wait().unwrap();
+        assert_eq!(binding.driver(), "post", "of {order:?}");
+        assert_eq!(count(&ws, &binding), 2_000_000);
+        binding.teardown();
+    }
+    service.end();
+}
+
+#[test]
+fn a_bind_that_fails_lists_every_driver_and_why() {
+    let service = Service::start();
+    let ws = Waitset::current();
+    let client = counter::RxVtbl::default();
+    let refused =
+        counter::bind(service.iref, &ws, client).drivers(["loopback", "deaf", "poor"]).wait();
+    let error = refused.expect_err("none of them can");
+    let said = |name: &str, error| (name.to_owned(), error);
+    let expected = vec![
+        said("loopback", ConnectError::Reach),
+        said("deaf", ConnectError::Refused("it hears nothing")),
+        said("poor", ConnectError::Os(TOO_MANY_FILES)),
+    ];
+    assert_eq!(error, BindError::Drivers(expected));
+    assert_eq!(
+        error.to_string(),
+        "no driver could connect; loopback: the driver does not reach there; deaf: it hears nothing; \
+         poor: Too many open files (os error 24)"
+    );
+    service.end();
+}
+
+#[test]
+fn a_driver_that_is_not_there_is_said() {
+    let service = Service::start();
+    let ws = Waitset::current();
+    let client = counter::RxVtbl::default();
+    let refused = counter::bind(service.iref, &ws, client).drivers(["post", "pigeon"]).wait();
+    assert_eq!(refused.err(), Some(BindError::UnknownDriver("pigeon".into())));
+    service.end();
+}

@@ -1,0 +1,25 @@
+//! Makes a program that shows something shorter, as long as it shows it.
+
+use crate::program::Program;
+
+/// Leaves out of `program` what it does not need for `shows`; tries at most so many shorter ones.
+pub(crate) fn shrink(program: &Program, tries: usize, shows: impl Fn(&Program) -> bool) -> Program {
+    let mut best = program.clone();
+    let mut chunk = best.ops.len().div_ceil(2);
+    let mut tries = tries;
+    while chunk > 0 {
+        let mut at = 0;
+        while at < best.ops.len() && tries > 0 {
+            let mut shorter = best.clone();
+            shorter.ops.drain(at..(at + chunk).min(best.ops.len()));
+            tries -= 1;
+            if shows(&shorter) {
+                best = shorter;
+            } else {
+                at += chunk;
+            }
+        }
+        chunk /= 2;
+    }
+    best
+}

@@ -1,0 +1,140 @@
+//! Drivers that are not quite like the others.
+
+use std::sync::Arc;
+
+use flounder::channel::{
+    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offered,
+    Outgoing, Pair, Progress, Readiness, Recv, SendPair, Terms,
+};
+use flounder::drivers::{registry, ump::Ump};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Warp {
+    /// Tells that a peer has died which has closed.
+    Death,
+    /// Loses one message of a hundred.
+    Loss,
+    /// Refuses control operations.
+    Control,
+    /// Never has room again, once it was full.
+    Room,
+}
+
+/// Registers one for each warp; gives their names, and what they do.
+pub(crate) fn register_all() -> [(&'static str, &'static str); 4] {
+    let warps = [
+        (Warp::Death, "warped death", "takes a close for a death"),
+        (Warp::Loss, "warped loss", "loses a message"),
+        (Warp::Control, "warped control", "refuses control operations"),
+        (Warp::Room, "warped room", "never goes on once it was full"),
+    ];
+    warps.map(|(warp, name, what)| {
+        registry::register(Arc::new(Warped { warp, name })).expect("the name is new");
+        (name, what)
+    })
+}
+
+struct Warped {
+    warp: Warp,
+    name: &'static str,
+}
+
+impl Connector for Warped {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn pair_local(&self, client: &End, service: &End) -> Result<Pair, ConnectError> {
+        let (client, service) = Ump.pair_local(client, service)?;
+        let end = |channel| WarpedChannel {
+            channel,
+            warp: self.warp,
+            name: self.name,
+            sent: 0,
+            stopped: false,
+        };
+        Ok((Box::new(end(client)), Box::new(end(service))))
+    }
+
+    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn accept(
+        &self,
+        _: &End,
+        _: &Arc<dyn Link>,
+        _: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+}
+
+struct WarpedChannel {
+    channel: Box<dyn Channel>,
+    warp: Warp,
+    name: &'static str,
+    sent: u64,
+    stopped: bool,
+}
+
+impl Channel for WarpedChannel {
+    fn driver(&self) -> &'static str {
+        self.name
+    }
+
+    fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
+        self.sent += 1;
+        if self.warp == Warp::Loss && self.sent.is_multiple_of(20) && message.cap_count == 0 {
+            return Ok(Progress::Done);
+        }
+        if self.stopped && self.warp == Warp::Room {
+            return Ok(Progress::Partial(0));
+        }
+        let sent = self.channel.send(message, from);
+        self.stopped |= matches!(sent, Ok(Progress::Partial(_)));
+        sent
+    }
+
+    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+        match self.channel.recv(incoming) {
+            Err(ChannelError::Closed) if self.warp == Warp::Death => Err(ChannelError::PeerDied),
+            received => received,
+        }
+    }
+
+    fn ready(&mut self) -> bool {
+        self.channel.ready()
+    }
+
+    fn can_resume(&mut self) -> bool {
+        self.channel.can_resume()
+    }
+
+    fn arm(&mut self) {
+        self.channel.arm();
+    }
+
+    fn disarm(&mut self) {
+        self.channel.disarm();
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        self.channel.readiness()
+    }
+
+    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
+        match self.warp {
+            Warp::Control => Err(ChannelError::Closed),
+            _ => self.channel.control(control),
+        }
+    }
+
+    fn close(&mut self) {
+        self.channel.close();
+    }
+}
