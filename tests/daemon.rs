@@ -150,15 +150,23 @@ fn a_census_has_all_bindings_of_a_domain_with_many() {
 fn a_census_does_not_wait_for_those_who_do_not_answer() {
     let cast = Cast::new();
     let _daemon = cast.daemon(&[]);
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let mut server = cast.actor();
     server.must("export echo");
-    client.must("bind ump echo");
-    client.stop();
+    let mut clients: Vec<_> = (0..6).map(|_| cast.actor()).collect();
+    for client in &mut clients {
+        client.must("bind ump echo");
+        client.stop();
+    }
+    let began = Instant::now();
     let census = take(&cast);
+    // Each of them is given two seconds, but all at once.
+    assert!(began.elapsed() < Duration::from_secs(8), "it took {:?}", began.elapsed());
     assert_eq!(census.names.len(), 1);
-    assert_eq!(census.silent.iter().map(|of| of.pid).collect::<Vec<_>>(), [client.pid()]);
-    client.go_on();
-    settle(&cast, "it answers again", |census| census.bindings.len() == 1);
+    let mut stopped: Vec<_> = clients.iter().map(|client| client.pid()).collect();
+    stopped.sort_unstable();
+    assert_eq!(census.silent.iter().map(|of| of.pid).collect::<Vec<_>>(), stopped);
+    clients.iter().for_each(|client| client.go_on());
+    settle(&cast, "they answer again", |census| census.bindings.len() == 6);
 }
 
 #[test]
@@ -271,8 +279,11 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
         assert_eq!(bob.answer("await clock"), iref);
         assert_eq!(bob.ask("export clock"), taken);
     }
-    // What the owner has taken back meanwhile is free.
-    ann.must("unregister clock");
+    // What the owner has taken back meanwhile is free once it is there.
+    daemon.kill();
+    ann.must("withdraw");
+    daemon = cast.daemon(&[ANN, BOB]);
+    ann.must("list");
     let second = bob.must("export clock");
     // The owner dies while there is no root.
     bob.stop();
@@ -281,6 +292,37 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
     drop(bob);
     let _daemon = cast.daemon(&[ANN, BOB]);
     assert_ne!(ann.must("export clock"), second);
+}
+
+#[test]
+fn who_is_hung_up_on_and_lives_keeps_its_names() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[ANN]);
+    let iref = Iref::from_bits(4711).expect("not zero");
+    let name = |of: &Stranger| {
+        assert_eq!(of.root().publish(iref, "echo", 1, 2), Ok(Verdict::Ok));
+        of.root().register("mine", iref).expect("the root answers").0
+    };
+    let first = Stranger::join(&cast, 77);
+    assert_eq!(name(&first), Verdict::Ok);
+    // Only a root says this.
+    first.root().binding().tx_report(1, 2, 3).expect("it can be sent");
+    first.root().lookup("mine").expect_err("who plays the root is hung up on");
+    let mut own = cast.actor();
+    let me = std::process::id();
+    assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: {me} }}"));
+    assert_eq!(own.ask("lookup mine"), "error Unknown");
+    let second = Stranger::join(&cast, 78);
+    assert_eq!(name(&second), Verdict::Ok, "it is the same process");
+    assert_eq!(own.ask("lookup mine"), "4711");
+    drop(second);
+    let third = Stranger::join(&cast, 79);
+    settle(&cast, "the name is kept", |census| census.names.is_empty());
+    assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: {me} }}"));
+    third.root().binding().tx_settled().expect("it can be sent");
+    // It has told everything, and did not tell of this.
+    third.root().lookup("mine").expect("the root answers");
+    own.must("export mine");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use core::fmt;
 use core::time::Duration;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use flounder_rt::{Iref, Peer};
@@ -27,6 +28,9 @@ use crate::nameservice::Entry;
 use crate::protocol::monitor::{Told, Verdict};
 use crate::runtime_dir::RuntimeDir;
 use crate::visitor::Visitor;
+
+/// Domains that are asked at a time: those that do not answer are waited for together.
+const AT_ONCE: usize = 64;
 
 /// Roots that may die while they are asked.
 const ROOTS: usize = 5;
@@ -92,7 +96,7 @@ pub fn take(directory: Option<&Path>) -> Result<Census, CensusError> {
         error => error.into(),
     })?;
     for _ in 0..ROOTS {
-        let visitor = Visitor::join(&directory)?.ok_or_else(nobody)?;
+        let visitor = Rc::new(Visitor::join(&directory)?.ok_or_else(nobody)?);
         match take_from(&visitor, &directory) {
             // The root has gone meanwhile.
             Err(MonitorError::Ended) => {}
@@ -102,7 +106,7 @@ pub fn take(directory: Option<&Path>) -> Result<Census, CensusError> {
     Err(MonitorError::Ended.into())
 }
 
-fn take_from(visitor: &Visitor, directory: &RuntimeDir) -> Result<Census, MonitorError> {
+fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Census, MonitorError> {
     let names = names(visitor)?;
     let mut census = Census {
         directory: directory.path().to_owned(),
@@ -112,13 +116,20 @@ fn take_from(visitor: &Visitor, directory: &RuntimeDir) -> Result<Census, Monito
         bindings: Vec::new(),
         silent: Vec::new(),
     };
-    for (number, domain) in members(visitor)? {
-        census.domains.push(domain);
-        match bindings(visitor, number, domain) {
-            Ok(bindings) => census.bindings.extend(bindings),
-            // It has left, or does not answer.
-            Err(MonitorError::Busy | MonitorError::NoRoot) => census.silent.push(domain),
-            Err(error) => return Err(error),
+    for crowd in members(visitor)?.chunks(AT_ONCE) {
+        let ask = |(number, domain): &(u64, Party)| {
+            let answer = bindings(Rc::clone(visitor), *number, *domain);
+            (*domain, visitor.waitset.spawn_local(answer))
+        };
+        let asked: Vec<_> = crowd.iter().map(ask).collect();
+        for (domain, answer) in asked {
+            census.domains.push(domain);
+            match visitor.waitset.block_on(answer).unwrap_or(Err(MonitorError::Ended)) {
+                Ok(bindings) => census.bindings.extend(bindings),
+                // It has left, or does not answer.
+                Err(MonitorError::Busy | MonitorError::NoRoot) => census.silent.push(domain),
+                Err(error) => return Err(error),
+            }
         }
     }
     census.domains.sort_unstable();
@@ -158,10 +169,15 @@ fn members(visitor: &Visitor) -> Result<Vec<(u64, Party)>, MonitorError> {
 }
 
 /// What a domain tells. A root that gives no verdict is as silent as the domain.
-fn bindings(visitor: &Visitor, number: u64, client: Party) -> Result<Vec<Binding>, MonitorError> {
+async fn bindings(
+    visitor: Rc<Visitor>,
+    number: u64,
+    client: Party,
+) -> Result<Vec<Binding>, MonitorError> {
     let (mut bindings, mut last) = (Vec::new(), (0, 0));
     while bindings.len() < MAX_BINDINGS {
-        let (verdict, page) = visitor.ask(|root| root.bindings_async(number, last.0, last.1))?;
+        let (verdict, page) =
+            visitor.call(|root| root.bindings_async(number, last.0, last.1)).await?;
         match verdict {
             Verdict::Ok => {}
             // It has left since.

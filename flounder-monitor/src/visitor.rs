@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 /// A connection to the root of a directory.
 pub(crate) struct Visitor {
-    waitset: Waitset,
+    pub(crate) waitset: Waitset,
     client: RpcClient,
     /// The number that it said hello with.
     pub(crate) number: u64,
@@ -57,11 +57,22 @@ impl Visitor {
     where
         F: Future<Output = Result<T, RpcError>>,
     {
-        match self.waitset.block_on(within(&self.waitset, DEADLINE, call(&self.client))) {
-            Ok(Some(Ok(value))) => Ok(value),
-            Ok(None) => Err(MonitorError::NoRoot),
-            Ok(Some(Err(RpcError::NoReply))) => Err(MonitorError::Busy),
-            Ok(Some(Err(_))) | Err(_) => Err(MonitorError::Ended),
+        self.waitset.block_on(self.call(call)).unwrap_or(Err(MonitorError::Ended))
+    }
+
+    /// As [`ask`](Self::ask), beside others.
+    pub(crate) async fn call<T, F>(
+        &self,
+        call: impl FnOnce(&RpcClient) -> F,
+    ) -> Result<T, MonitorError>
+    where
+        F: Future<Output = Result<T, RpcError>>,
+    {
+        match within(&self.waitset, DEADLINE, call(&self.client)).await {
+            Some(Ok(value)) => Ok(value),
+            None => Err(MonitorError::NoRoot),
+            Some(Err(RpcError::NoReply)) => Err(MonitorError::Busy),
+            Some(Err(_)) => Err(MonitorError::Ended),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | here | the door, and introductions |
 //! | `service` | what domains ask for |
 //! | `names` | the table of names |
+//! | `waiters` | lookups that wait for a name |
 //! | `users` | who may come in, and how much one user may have |
 //! | `register` | whose the names are, on disk, where there are several users |
 //! | `absent` | keeps names for their owners |
@@ -45,6 +46,7 @@ mod register;
 mod reports;
 mod service;
 mod users;
+mod waiters;
 
 use absent::Absent;
 use names::Names;
@@ -55,6 +57,7 @@ use reports::Reports;
 use service::FromDomain;
 pub(crate) use users::Policy;
 use users::{Entrance, MAX_INTRODUCTIONS, Users};
+use waiters::Waiters;
 
 /// Services that one domain may publish.
 const MAX_SERVICES: usize = 65_536;
@@ -88,7 +91,8 @@ pub(crate) struct Root {
     /// Domains by the numbers that they chose.
     ids: RefCell<BTreeMap<u64, u64>>,
     services: RefCell<HashMap<Iref, Service>>,
-    names: RefCell<Names<monitor::AwaitNameReply>>,
+    names: RefCell<Names>,
+    waiters: RefCell<Waiters<monitor::AwaitNameReply>>,
     users: RefCell<Users>,
     /// Where there are several users.
     register: RefCell<Option<Register>>,
@@ -185,7 +189,8 @@ impl Root {
             domains: RefCell::default(),
             ids: RefCell::default(),
             services: RefCell::default(),
-            names: RefCell::new(Names::new()),
+            names: RefCell::default(),
+            waiters: RefCell::new(Waiters::new()),
             users: RefCell::new(Users::new(policy)),
             register: RefCell::new(office.register),
             absent: RefCell::default(),
@@ -423,7 +428,7 @@ impl Root {
         users.remove_services(domain.peer.uid, domain.services.borrow().len());
         users.left(domain.peer.uid, domain.id.get().is_some());
         drop(users);
-        let waited = self.names.borrow_mut().forget_all(number);
+        let waited = self.waiters.borrow_mut().forget_all(number);
         let unheard = self.reports.borrow_mut().forget(number);
         if !self.keep_names(number, &domain) {
             self.free_names(number);

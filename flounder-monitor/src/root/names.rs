@@ -1,7 +1,9 @@
-//! The table of names: who owns which, and who waits for one. Pure bookkeeping; owners are numbers.
+//! The table of names: who owns which. Pure bookkeeping; owners are numbers. What a request costs does not depend on how
+//! many names others have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
+use std::rc::Rc;
 
 use flounder_rt::Iref;
 
@@ -14,19 +16,22 @@ pub(crate) const MAX_NAMES: usize = 4096;
 /// Names of all domains of one user.
 pub(crate) const MAX_NAMES_OF_USER: usize = 65_536;
 
-/// Lookups of one domain that wait. Fewer than the replies that a binding may owe, so that a domain that waits for this
-/// many names is still heard.
-pub(crate) const MAX_WAITING: usize = 512;
-
-/// The table; `W` is what a waiting lookup leaves behind to be answered with.
-#[derive(Debug)]
-pub(crate) struct Names<W> {
-    table: BTreeMap<String, Owned>,
-    waiting: HashMap<String, Vec<Waiting<W>>>,
-    /// Names, and waiting lookups, of each owner.
-    counts: HashMap<u64, Counts>,
-    /// Names of each user.
+/// The table.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    table: BTreeMap<Rc<str>, Owned>,
+    /// The same by owner and service.
+    by_owner: BTreeSet<(u64, Iref, Rc<str>)>,
+    /// Owners that have some.
+    owners: HashMap<u64, Owner>,
+    /// Names of each user that has some.
     users: HashMap<u32, usize>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    user: u32,
+    names: usize,
 }
 
 /// Who asks.
@@ -55,20 +60,6 @@ pub(crate) struct Owned {
     pub(crate) iref: Iref,
 }
 
-#[derive(Debug)]
-struct Waiting<W> {
-    owner: u64,
-    ticket: u64,
-    answer: W,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    user: u32,
-    names: usize,
-    waiting: usize,
-}
-
 /// Why a request about a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -84,50 +75,37 @@ pub(crate) enum Refused {
     NotOwner,
 }
 
-impl<W> Names<W> {
-    pub(crate) fn new() -> Self {
-        Self {
-            table: BTreeMap::new(),
-            waiting: HashMap::new(),
-            counts: HashMap::new(),
-            users: HashMap::new(),
-        }
-    }
-
-    /// Gives `name` to a domain, and returns the lookups that waited for it. The owner itself may change what it stands for.
+impl Names {
+    /// Gives `name` to a domain. The owner itself may change what it stands for.
     pub(crate) fn register(
         &mut self,
         asker: Asker<'_>,
         name: &str,
         iref: Iref,
-    ) -> Result<Vec<W>, Refused> {
+    ) -> Result<(), Refused> {
         if !is_name(name) {
             return Err(Refused::Invalid);
         }
-        match self.table.get(name).copied() {
+        match self.table.get(name) {
             Some(owned) if !asker.is(owned.owner) => return Err(Refused::Taken(owned.owner)),
-            Some(owned) => self.uncount(owned.owner),
+            Some(_) => self.remove(name),
             None => {
-                let names = self.counts.get(&asker.owner).map_or(0, |counts| counts.names);
+                let of_owner = self.owners.get(&asker.owner).map_or(0, |owner| owner.names);
                 let of_user = self.users.get(&asker.user).copied().unwrap_or_default();
-                if names >= MAX_NAMES || of_user >= MAX_NAMES_OF_USER {
+                if of_owner >= MAX_NAMES || of_user >= MAX_NAMES_OF_USER {
                     return Err(Refused::Quota);
                 }
             }
         }
-        self.put(asker, name, iref);
-        let waiting = self.waiting.remove(name).unwrap_or_default();
-        for waiting in &waiting {
-            self.counts_of(waiting.owner).waiting -= 1;
-        }
-        Ok(waiting.into_iter().map(|waiting| waiting.answer).collect())
+        self.insert(asker, name, iref);
+        Ok(())
     }
 
     /// Gives `name` to an owner who is known to have had it. False if it has another, or cannot be one.
     pub(crate) fn keep(&mut self, asker: Asker<'_>, name: &str, iref: Iref) -> bool {
         let free = is_name(name) && !self.table.contains_key(name);
         if free {
-            self.put(asker, name, iref);
+            self.insert(asker, name, iref);
         }
         free
     }
@@ -137,10 +115,8 @@ impl<W> Names<W> {
         match self.table.get(name) {
             None => Err(Refused::Unknown),
             Some(owned) if !asker.is(owned.owner) => Err(Refused::NotOwner),
-            Some(owned) => {
-                let owner = owned.owner;
-                self.table.remove(name);
-                self.uncount(owner);
+            Some(_) => {
+                self.remove(name);
                 Ok(())
             }
         }
@@ -154,103 +130,67 @@ impl<W> Names<W> {
         self.table.get(name).copied().ok_or(Refused::Unknown)
     }
 
-    /// Has a lookup wait for a name that [`lookup`](Self::lookup) does not know. Refused, the answer comes back.
-    pub(crate) fn wait(&mut self, owner: u64, ticket: u64, name: &str, answer: W) -> Result<(), W> {
-        let counts = self.counts.entry(owner).or_default();
-        if counts.waiting >= MAX_WAITING {
-            return Err(answer);
-        }
-        counts.waiting += 1;
-        let waiting = self.waiting.entry(name.to_owned()).or_default();
-        waiting.push(Waiting { owner, ticket, answer });
-        Ok(())
-    }
-
-    /// Ends the waiting lookups of `owner` with this ticket.
-    pub(crate) fn forget(&mut self, owner: u64, ticket: u64) -> Vec<W> {
-        self.drop_waiting(|waiting| waiting.owner == owner && waiting.ticket == ticket)
-    }
-
-    /// Ends all waiting lookups of a domain.
-    pub(crate) fn forget_all(&mut self, owner: u64) -> Vec<W> {
-        let waits = self.counts.get(&owner).is_some_and(|counts| counts.waiting > 0);
-        if waits { self.drop_waiting(|waiting| waiting.owner == owner) } else { Vec::new() }
-    }
-
-    /// Forgets the names of a domain whose lookups are forgotten, and returns them.
-    pub(crate) fn remove_owner(&mut self, owner: u64) -> Vec<String> {
-        let removed = self.extract(owner, |_| true);
-        let counts = self.counts.remove(&owner);
-        debug_assert!(counts.is_none_or(|counts| counts.waiting == 0 && counts.names == 0));
-        removed
+    /// Forgets the names of an owner, and returns them.
+    pub(crate) fn remove_owner(&mut self, owner: u64) -> Vec<Rc<str>> {
+        let names: Vec<_> = self.of_owner(owner).map(|(_, name)| Rc::clone(name)).collect();
+        names.iter().for_each(|name| self.remove(name));
+        names
     }
 
     /// Forgets the names of a service that is no more, and returns them.
-    pub(crate) fn remove_service(&mut self, owner: u64, iref: Iref) -> Vec<String> {
-        self.extract(owner, |owned| owned.iref == iref)
+    pub(crate) fn remove_service(&mut self, owner: u64, iref: Iref) -> Vec<Rc<str>> {
+        let of_service = self.by_owner.range((owner, iref, Rc::from(""))..);
+        let of_service = of_service.take_while(|entry| (entry.0, entry.1) == (owner, iref));
+        let names: Vec<_> = of_service.map(|(_, _, name)| Rc::clone(name)).collect();
+        names.iter().for_each(|name| self.remove(name));
+        names
     }
 
-    /// The services that an owner has named.
+    /// The services that an owner has named; as often as it has named them.
     pub(crate) fn services_of(&self, owner: u64) -> impl Iterator<Item = Iref> {
-        self.table.values().filter(move |owned| owned.owner == owner).map(|owned| owned.iref)
+        self.of_owner(owner).map(|(iref, _)| iref)
     }
 
     /// Whether an owner has a name.
     pub(crate) fn has_some(&self, owner: u64) -> bool {
-        self.counts.get(&owner).is_some_and(|counts| counts.names > 0)
+        self.owners.contains_key(&owner)
     }
 
     /// The names after this one, in order.
     pub(crate) fn after(&self, name: &str) -> impl Iterator<Item = (&str, Owned)> {
         let range = self.table.range::<str, _>((Bound::Excluded(name), Bound::Unbounded));
-        range.map(|(name, owned)| (name.as_str(), *owned))
+        range.map(|(name, owned)| (&**name, *owned))
     }
 
-    fn put(&mut self, asker: Asker<'_>, name: &str, iref: Iref) {
-        let counts = self.counts.entry(asker.owner).or_default();
-        counts.user = asker.user;
-        counts.names += 1;
-        *self.users.entry(asker.user).or_default() += 1;
-        self.table.insert(name.to_owned(), Owned { owner: asker.owner, iref });
+    fn of_owner(&self, owner: u64) -> impl Iterator<Item = (Iref, &Rc<str>)> {
+        let least = Iref::from_bits(1).expect("1 is not 0");
+        let theirs = self.by_owner.range((owner, least, Rc::from(""))..);
+        theirs.take_while(move |entry| entry.0 == owner).map(|(_, iref, name)| (*iref, name))
     }
 
-    /// A name of this owner is gone.
-    fn uncount(&mut self, owner: u64) {
-        let counts = self.counts_of(owner);
-        counts.names -= 1;
-        let user = counts.user;
-        if let Some(names) = self.users.get_mut(&user) {
-            *names -= 1;
-            if *names == 0 {
-                self.users.remove(&user);
-            }
+    fn insert(&mut self, asker: Asker<'_>, name: &str, iref: Iref) {
+        let (owner, user, name) = (asker.owner, asker.user, Rc::<str>::from(name));
+        self.owners.entry(owner).or_insert(Owner { user, names: 0 }).names += 1;
+        *self.users.entry(user).or_default() += 1;
+        self.by_owner.insert((owner, iref, Rc::clone(&name)));
+        self.table.insert(name, Owned { owner, iref });
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some((name, Owned { owner: number, iref })) = self.table.remove_entry(name) else {
+            return;
+        };
+        self.by_owner.remove(&(number, iref, name));
+        let owner = self.owners.get_mut(&number).expect("who has a name is counted");
+        let names = self.users.get_mut(&owner.user).expect("the users of owners are counted");
+        owner.names -= 1;
+        *names -= 1;
+        if *names == 0 {
+            self.users.remove(&owner.user);
         }
-    }
-
-    fn extract(&mut self, owner: u64, which: impl Fn(&Owned) -> bool) -> Vec<String> {
-        if !self.has_some(owner) {
-            return Vec::new();
+        if owner.names == 0 {
+            self.owners.remove(&number);
         }
-        let theirs = |_: &String, owned: &mut Owned| owned.owner == owner && which(owned);
-        let removed: Vec<_> = self.table.extract_if(.., theirs).map(|(name, _)| name).collect();
-        removed.iter().for_each(|_| self.uncount(owner));
-        removed
-    }
-
-    fn drop_waiting(&mut self, which: impl Fn(&Waiting<W>) -> bool) -> Vec<W> {
-        let mut dropped = Vec::new();
-        self.waiting.retain(|_, waiting| {
-            dropped.extend(waiting.extract_if(.., |waiting| which(waiting)));
-            !waiting.is_empty()
-        });
-        for waiting in &dropped {
-            self.counts_of(waiting.owner).waiting -= 1;
-        }
-        dropped.into_iter().map(|waiting| waiting.answer).collect()
-    }
-
-    fn counts_of(&mut self, owner: u64) -> &mut Counts {
-        self.counts.get_mut(&owner).expect("who has something is counted")
     }
 }
 
@@ -272,22 +212,27 @@ mod tests {
         Asker { owner, user: owner as u32, before: &[] }
     }
 
-    fn names() -> Names<&'static str> {
-        Names::new()
+    fn names() -> Names {
+        Names::default()
+    }
+
+    /// Names that were removed.
+    fn removed(names: Vec<Rc<str>>) -> Vec<String> {
+        names.iter().map(|name| name.to_string()).collect()
     }
 
     #[test]
     fn the_first_owner_wins_until_it_lets_go() {
         let mut names = names();
-        assert_eq!(names.register(domain(1), "a", iref(5)), Ok(vec![]));
+        assert_eq!(names.register(domain(1), "a", iref(5)), Ok(()));
         assert_eq!(names.register(domain(2), "a", iref(6)), Err(Refused::Taken(1)));
         assert_eq!(names.unregister(domain(2), "a"), Err(Refused::NotOwner));
         assert_eq!(names.lookup("a"), Ok(Owned { owner: 1, iref: iref(5) }));
-        assert_eq!(names.register(domain(1), "a", iref(7)), Ok(vec![]));
+        assert_eq!(names.register(domain(1), "a", iref(7)), Ok(()));
         assert_eq!(names.lookup("a"), Ok(Owned { owner: 1, iref: iref(7) }));
         assert_eq!(names.unregister(domain(1), "a"), Ok(()));
         assert_eq!(names.unregister(domain(1), "a"), Err(Refused::Unknown));
-        assert_eq!(names.register(domain(2), "a", iref(6)), Ok(vec![]));
+        assert_eq!(names.register(domain(2), "a", iref(6)), Ok(()));
     }
 
     #[test]
@@ -297,8 +242,8 @@ mod tests {
             assert_eq!(names.register(domain(1), name, iref(1)), Err(Refused::Invalid), "{name:?}");
             assert_eq!(names.lookup(name), Err(Refused::Invalid), "{name:?}");
         }
-        assert_eq!(names.register(domain(1), &"x".repeat(255), iref(1)), Ok(vec![]));
-        assert_eq!(names.register(domain(1), "naïve 名前", iref(1)), Ok(vec![]));
+        assert_eq!(names.register(domain(1), &"x".repeat(255), iref(1)), Ok(()));
+        assert_eq!(names.register(domain(1), "naïve 名前", iref(1)), Ok(()));
     }
 
     #[test]
@@ -308,13 +253,9 @@ mod tests {
             names.register(domain(1), &format!("n{i}"), iref(1)).expect("within the quota");
         }
         assert_eq!(names.register(domain(1), "more", iref(1)), Err(Refused::Quota));
-        assert_eq!(
-            names.register(domain(2), "more", iref(1)),
-            Ok(vec![]),
-            "a quota is one domain's"
-        );
+        assert_eq!(names.register(domain(2), "more", iref(1)), Ok(()), "a quota is one domain's");
         names.unregister(domain(1), "n0").expect("it is its own");
-        assert_eq!(names.register(domain(1), "again", iref(1)), Ok(vec![]));
+        assert_eq!(names.register(domain(1), "again", iref(1)), Ok(()));
         assert_eq!(names.register(domain(1), "n0", iref(1)), Err(Refused::Quota));
     }
 
@@ -327,9 +268,9 @@ mod tests {
             names.register(of_one(owner), &format!("n{i}"), iref(1)).expect("within the quota");
         }
         assert_eq!(names.register(of_one(99), "more", iref(1)), Err(Refused::Quota));
-        assert_eq!(names.register(domain(99), "more", iref(1)), Ok(vec![]), "of another user");
+        assert_eq!(names.register(domain(99), "more", iref(1)), Ok(()), "of another user");
         assert_eq!(names.remove_owner(0).len(), MAX_NAMES);
-        assert_eq!(names.register(of_one(98), "room", iref(1)), Ok(vec![]));
+        assert_eq!(names.register(of_one(98), "room", iref(1)), Ok(()));
         (1..99).for_each(|owner| drop(names.remove_owner(owner)));
         assert_eq!(names.users.len(), 1);
     }
@@ -342,35 +283,12 @@ mod tests {
         assert!(!names.keep(domain(2), "a", iref(6)), "it is kept for another");
         assert_eq!(names.register(domain(2), "a", iref(6)), Err(Refused::Taken(1)));
         let heir = Asker { owner: 3, user: 1, before: &[1] };
-        assert_eq!(names.register(heir, "a", iref(5)), Ok(vec![]));
+        assert_eq!(names.register(heir, "a", iref(5)), Ok(()));
         assert_eq!(names.lookup("a"), Ok(Owned { owner: 3, iref: iref(5) }));
         assert_eq!(names.unregister(heir, "b"), Ok(()));
         assert!(!names.has_some(1));
-        assert_eq!(names.remove_owner(3), ["a"]);
+        assert_eq!(removed(names.remove_owner(3)), ["a"]);
         assert_eq!(names.users.len(), 0);
-    }
-
-    #[test]
-    fn a_registration_finds_those_who_wait() {
-        let mut names = names();
-        names.wait(1, 10, "a", "first").expect("room");
-        names.wait(2, 10, "a", "second").expect("room");
-        names.wait(2, 11, "b", "other").expect("room");
-        assert_eq!(names.forget(2, 10), ["second"]);
-        assert_eq!(names.register(domain(3), "a", iref(1)), Ok(vec!["first"]));
-        assert_eq!(names.forget(1, 10), [""; 0], "it was answered");
-        assert_eq!(names.forget_all(2), ["other"]);
-    }
-
-    #[test]
-    fn waiting_is_bounded() {
-        let mut names = names();
-        for ticket in 0..MAX_WAITING as u64 {
-            names.wait(1, ticket, "a", "").expect("room");
-        }
-        assert_eq!(names.wait(1, 9999, "a", "full"), Err("full"));
-        names.forget(1, 0);
-        assert_eq!(names.wait(1, 9999, "a", "room"), Ok(()));
     }
 
     #[test]
@@ -378,18 +296,15 @@ mod tests {
         let mut names = names();
         names.register(domain(1), "a", iref(1)).expect("free");
         names.register(domain(2), "b", iref(2)).expect("free");
-        names.wait(1, 1, "c", "").expect("room");
-        assert_eq!(names.forget_all(1), [""]);
-        assert_eq!(names.remove_owner(1), ["a"]);
+        names.register(domain(2), "d", iref(3)).expect("free");
+        assert_eq!(removed(names.remove_owner(1)), ["a"]);
         assert_eq!(names.lookup("a"), Err(Refused::Unknown));
-        assert_eq!(
-            names.register(domain(2), "c", iref(2)),
-            Ok(vec![]),
-            "nobody waits for it any more"
-        );
-        assert_eq!(names.remove_service(2, iref(2)), ["b", "c"]);
-        assert_eq!(names.after("").count(), 0);
-        assert_eq!(names.counts.get(&2).map(|counts| counts.names), Some(0));
+        assert_eq!(names.register(domain(2), "c", iref(2)), Ok(()));
+        assert_eq!(names.services_of(2).collect::<Vec<_>>(), [iref(2), iref(2), iref(3)]);
+        assert_eq!(removed(names.remove_service(2, iref(2))), ["b", "c"]);
+        assert_eq!(names.after("").map(|(name, _)| name).collect::<Vec<_>>(), ["d"]);
+        assert_eq!(removed(names.remove_service(2, iref(3))), ["d"]);
+        assert!(names.owners.is_empty() && names.users.is_empty() && names.by_owner.is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Bindings of domains, for those who ask: the root does not know them, and passes the question on.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use flounder_rt::Iref;
 
@@ -8,26 +8,54 @@ use crate::protocol::monitor::{BindingsReply, Held, Told, Verdict};
 use crate::root::{Domain, Root, ToDomain};
 
 /// Questions that may be open at one domain.
-const MAX_OPEN: usize = 64;
+const MAX_ASKED: usize = 64;
+
+/// Questions of one domain that may be open: as many as there may be domains that do not answer.
+const MAX_ASKING: usize = 512;
 
 /// Those that were passed on and not answered.
 #[derive(Default)]
 pub(super) struct Reports {
     last: u64,
-    open: HashMap<u64, Open>,
+    /// By who is asked, and a number.
+    open: BTreeMap<(u64, u64), Open>,
+    /// The same by who asks: who is asked.
+    asking: BTreeMap<(u64, u64), u64>,
 }
 
 struct Open {
     asker: u64,
-    asked: u64,
     reply: BindingsReply,
 }
 
 impl Reports {
+    /// Keeps a question, and gives it a number. The reply comes back if there are too many.
+    fn ask(&mut self, asker: u64, asked: u64, reply: BindingsReply) -> Result<u64, BindingsReply> {
+        let at_this = self.open.range((asked, 0)..=(asked, u64::MAX)).count();
+        let of_this = self.asking.range((asker, 0)..=(asker, u64::MAX)).count();
+        if at_this >= MAX_ASKED || of_this >= MAX_ASKING {
+            return Err(reply);
+        }
+        self.last += 1;
+        self.open.insert((asked, self.last), Open { asker, reply });
+        self.asking.insert((asker, self.last), asked);
+        Ok(self.last)
+    }
+
+    /// The question is answered, or will not be.
+    fn settle(&mut self, asked: u64, ticket: u64) -> Option<BindingsReply> {
+        let Open { asker, reply } = self.open.remove(&(asked, ticket))?;
+        self.asking.remove(&(asker, ticket));
+        Some(reply)
+    }
+
     /// A connection has ended: what it asked, and what it was asked. Dropped, the replies say that none will come.
     pub(super) fn forget(&mut self, number: u64) -> Vec<BindingsReply> {
-        let theirs = |open: &Open| open.asker == number || open.asked == number;
-        self.open.extract_if(|_, open| theirs(open)).map(|(_, open)| open.reply).collect()
+        let range = (number, 0)..=(number, u64::MAX);
+        let asked = self.open.range(range.clone()).map(|(key, _)| *key);
+        let asking = self.asking.range(range).map(|((_, ticket), asked)| (*asked, *ticket));
+        let open: Vec<_> = asked.chain(asking).collect();
+        open.into_iter().filter_map(|(asked, ticket)| self.settle(asked, ticket)).collect()
     }
 }
 
@@ -44,36 +72,25 @@ impl Root {
         if !own && asker.peer.uid != asked.peer.uid {
             return reply.send(Verdict::Forbidden, &[]);
         }
-        let mut reports = self.reports.borrow_mut();
-        let at_this = reports.open.values().filter(|open| open.asked == asked.number).count();
-        if at_this >= MAX_OPEN {
-            drop(reports);
-            return reply.send(Verdict::Exhausted, &[]);
-        }
-        reports.last += 1;
-        let ticket = reports.last;
-        let open = Open { asker: asker.number, asked: asked.number, reply };
-        reports.open.insert(ticket, open);
-        drop(reports);
+        let asking = self.reports.borrow_mut().ask(asker.number, asked.number, reply);
+        let ticket = match asking {
+            Ok(ticket) => ticket,
+            Err(reply) => return reply.send(Verdict::Exhausted, &[]),
+        };
         if !asked.outbox.push(ToDomain::Report { ticket, link, connection }) {
-            let open = self.reports.borrow_mut().open.remove(&ticket);
-            if let Some(open) = open {
-                open.reply.send(Verdict::Exhausted, &[]);
+            let refused = self.reports.borrow_mut().settle(asked.number, ticket);
+            if let Some(reply) = refused {
+                reply.send(Verdict::Exhausted, &[]);
             }
         }
     }
 
     /// A domain has answered. What nobody waits for any more is dropped.
     pub(super) fn report(&self, asked: &Domain, ticket: u64, held: &[Held]) {
-        let mut reports = self.reports.borrow_mut();
-        if reports.open.get(&ticket).is_none_or(|open| open.asked != asked.number) {
-            return;
-        }
-        let open = reports.open.remove(&ticket);
-        drop(reports);
-        let bindings: Vec<_> = held.iter().map(|held| self.binding(held)).collect();
-        if let Some(open) = open {
-            open.reply.send(Verdict::Ok, &bindings);
+        let reply = self.reports.borrow_mut().settle(asked.number, ticket);
+        if let Some(reply) = reply {
+            let bindings: Vec<_> = held.iter().map(|held| self.binding(held)).collect();
+            reply.send(Verdict::Ok, &bindings);
         }
     }
 

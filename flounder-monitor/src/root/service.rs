@@ -105,23 +105,22 @@ impl monitor::Rx for FromDomain {
         let before = root.before(&domain);
         let asker = Asker { owner: self.number, user: domain.peer.uid, before: &before };
         let registered = root.names.borrow_mut().register(asker, name, iref);
-        let waited = match registered {
-            Ok(waited) => waited,
+        match registered {
+            Ok(()) => {}
             Err(Refused::Taken(owner)) => {
                 return reply.send(Verdict::Taken, root.pid_of(owner));
             }
             Err(refused) => return reply.send(verdict(refused), 0),
-        };
+        }
         if let Err(error) = root.enter(&domain, name, iref) {
             tracing::warn!(%error, name, "a name could not be written down");
             let taken_back = root.names.borrow_mut().unregister(asker, name);
             debug_assert_eq!(taken_back, Ok(()));
             root.strike(name);
-            // Whoever waited is told to ask again.
-            waited.into_iter().for_each(|waiting| waiting.send(Verdict::Exhausted, 0, 0, 0));
             return reply.send(Verdict::Exhausted, 0);
         }
         reply.send(Verdict::Ok, 0);
+        let waited = root.waiters.borrow_mut().take(name);
         for waiting in waited {
             waiting.send(Verdict::Ok, iref.to_bits(), domain.peer.pid, domain.peer.uid);
         }
@@ -153,7 +152,7 @@ impl monitor::Rx for FromDomain {
         let Some((root, _)) = self.known() else { return };
         let found = root.find_name(name);
         if found == Err(Refused::Unknown) {
-            let kept = root.names.borrow_mut().wait(self.number, ticket, name, reply);
+            let kept = root.waiters.borrow_mut().wait(self.number, ticket, name, reply);
             if let Err(reply) = kept {
                 reply.send(Verdict::Quota, 0, 0, 0);
             }
@@ -165,7 +164,7 @@ impl monitor::Rx for FromDomain {
 
     fn forget(&mut self, _: &Binding, ticket: u64) {
         let Some((root, _)) = self.known() else { return };
-        let forgotten = root.names.borrow_mut().forget(self.number, ticket);
+        let forgotten = root.waiters.borrow_mut().forget(self.number, ticket);
         drop(forgotten);
     }
 
