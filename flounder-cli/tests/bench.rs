@@ -99,7 +99,13 @@ fn every_driver_is_measured_and_compared_with_its_limits() {
     assert_eq!(works("loopback", "one thread"), 5);
     for driver in flounder::drivers::registry::names() {
         if driver != "loopback" {
-            assert_eq!((works(driver, "threads"), works(driver, "processes")), (8, 8), "{driver}");
+            // Only who waits in the kernel can be asked to block in the middle of a conversation.
+            let all = if driver == "lmp" { 8 } else { 7 };
+            assert_eq!(
+                (works(driver, "threads"), works(driver, "processes")),
+                (all, all),
+                "{driver}"
+            );
         }
     }
 

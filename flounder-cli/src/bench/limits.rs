@@ -1,13 +1,13 @@
 //! The limits: what the hardware and the kernel need for the same work, with nothing of this project in between.
 
 use std::fmt;
-use std::hint::{black_box, spin_loop};
+use std::hint::black_box;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flounder::drivers::ump::DEFAULT_BUFFER;
 use rustix::event::{EventfdFlags, eventfd};
@@ -22,8 +22,8 @@ use rustix::thread::futex;
 
 use super::Result;
 use super::machine::{Core, pin};
-use super::ring::{Expect, PingPong, Receiver, Ring, Sender};
-use super::sample::{Amount, Probe, Sample};
+use super::ring::{Expect, PingPong, Receiver, Ring, Sender, Wait};
+use super::sample::{Amount, Guard, Probe, Sample};
 use super::work::Work;
 
 /// Lines of a raw ring: as many as `ump` has by default.
@@ -34,6 +34,9 @@ const DATAGRAM: usize = 32 << 10;
 
 /// The ping-pong that looks how far apart the cores are.
 const GUARD: Amount = Amount { warm: 50, batches: 8, each: 25, singles: 0 };
+
+/// After this time, and a round trip in which other work ran, it has seen enough.
+const GUARD_TIME: Duration = Duration::from_millis(5);
 
 /// What bounds a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,24 @@ impl Limit {
         })
     }
 
+    /// Bytes of a message, where there is a choice.
+    pub(super) const fn size(self) -> Option<usize> {
+        match self {
+            Self::Fragments(size)
+            | Self::FragmentStream(size)
+            | Self::Memcpy(size)
+            | Self::Seqpacket(size)
+            | Self::SeqpacketStream(size) => Some(size),
+            Self::Line
+            | Self::Ring
+            | Self::Futex
+            | Self::Eventfd
+            | Self::SeqpacketBlocking
+            | Self::SeqpacketWake
+            | Self::SeqpacketDescriptor => None,
+        }
+    }
+
     /// How it is measured, with the other thread on `core`.
     pub(super) fn probe(self, core: Core) -> Probe {
         match self {
@@ -142,28 +163,42 @@ impl Limit {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, size) = match self {
-            Self::Line => ("raw line", None),
-            Self::Ring => ("raw ring", None),
-            Self::Fragments(size) => ("raw fragments", Some(size)),
-            Self::FragmentStream(size) => ("raw fragments, one way", Some(size)),
-            Self::Memcpy(size) => ("memcpy", Some(size)),
-            Self::Futex => ("futex wake-up", None),
-            Self::Eventfd => ("eventfd wake-up", None),
-            Self::Seqpacket(size) => ("raw seqpacket, polled", Some(size)),
-            Self::SeqpacketStream(size) => ("raw seqpacket, one way", Some(size)),
-            Self::SeqpacketBlocking => ("raw seqpacket, blocking", None),
-            Self::SeqpacketWake => ("raw seqpacket, wake-up", None),
-            Self::SeqpacketDescriptor => ("raw seqpacket, descriptor", None),
-        };
-        f.write_str(what)?;
-        size.map_or(Ok(()), |&size| write!(f, ", {}", super::work::Size(size)))
+        f.write_str(match self {
+            Self::Line => "raw line",
+            Self::Ring => "raw ring",
+            Self::Fragments(_) => "raw fragments",
+            Self::FragmentStream(_) => "raw fragments, one way",
+            Self::Memcpy(_) => "memcpy",
+            Self::Futex => "futex wake-up",
+            Self::Eventfd => "eventfd wake-up",
+            Self::Seqpacket(_) => "raw seqpacket, polled",
+            Self::SeqpacketStream(_) => "raw seqpacket, one way",
+            Self::SeqpacketBlocking => "raw seqpacket, blocking",
+            Self::SeqpacketWake => "raw seqpacket, wake-up",
+            Self::SeqpacketDescriptor => "raw seqpacket, descriptor",
+        })?;
+        self.size().map_or(Ok(()), |size| write!(f, ", {}", super::work::Size(size)))
     }
 }
 
-/// Nanoseconds of a raw round trip now.
-pub(super) fn guard(core: Core) -> Result<f64> {
-    Ok(line(core, GUARD)?.typical())
+/// What a raw round trip takes now. Where other work holds the cores it gives up soon.
+pub(super) fn guard(core: Core) -> Result<Guard> {
+    let (lines, mut number, started) = (PingPong::new(), 0, Instant::now());
+    beside(
+        core,
+        || lines.answer(),
+        || {
+            let sample = GUARD.time(|| {
+                number += 1;
+                if lines.round_trip(number) && started.elapsed() > GUARD_TIME {
+                    return Err("the cores are busy".into());
+                }
+                Ok(())
+            });
+            lines.stop();
+            Ok(sample.map_or(Guard::Busy, |sample| Guard::Free(sample.typical())))
+        },
+    )
 }
 
 /// Runs `job` on another core while `body` runs here.
@@ -209,8 +244,9 @@ impl Finish {
     }
 
     fn wait(&self, count: u64) {
+        let mut wait = Wait::default();
         while self.0.load(Ordering::Acquire) != count {
-            spin_loop();
+            wait.pause();
         }
     }
 }
@@ -389,9 +425,10 @@ struct Socket<'a> {
 impl Socket<'_> {
     /// Repeats a call until it need not wait.
     fn poll<T>(&self, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+        let mut wait = Wait::default();
         loop {
             match call() {
-                Err(Errno::AGAIN | Errno::INTR) => spin_loop(),
+                Err(Errno::AGAIN | Errno::INTR) => wait.pause(),
                 result => return result,
             }
         }

@@ -39,7 +39,7 @@ use machine::{Cores, Machine, pin};
 use over::{Client, Service};
 use plan::{Plan, Subject};
 use process::{Process, ServiceThread};
-use report::{MemoryRow, Report, Settings};
+use report::{Measured, MemoryRow, Report, Settings};
 use sample::{Amount, Probe, Series};
 use work::Between;
 
@@ -49,10 +49,13 @@ pub(crate) type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::
 /// When nothing has moved for so long, something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A time that does not end.
+const FOREVER: Duration = Duration::from_secs(1 << 32);
+
 /// The command line.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Fewer and shorter samples: done within a minute, and less exact.
+    /// Fewer and shorter samples: done in about a minute, and less exact. Without it: about nine minutes.
     #[arg(long)]
     quick: bool,
     /// Print one JSON document instead of tables.
@@ -98,20 +101,21 @@ pub(crate) fn run(options: &Options) -> Result {
         cores,
         rounds: options.rounds.unwrap_or(if options.quick { 15 } else { 200 }),
         budget: match options.rounds {
-            Some(_) => Duration::MAX,
-            None => Duration::from_secs(if options.quick { 32 } else { 7 * 60 }),
+            Some(_) => FOREVER,
+            None => Duration::from_secs(if options.quick { 50 } else { 8 * 60 }),
         },
+        longest: Duration::from_millis(if options.quick { 300 } else { 2000 }),
         sample_microseconds: options.sample.unwrap_or(if options.quick { 2000 } else { 6000 }),
         bindings: options.bindings.unwrap_or(if options.quick { 64 } else { 512 }),
         spin_nanoseconds: DEFAULT_SPIN.as_nanos() as u64,
         ring_bytes: flounder::drivers::ump::DEFAULT_BUFFER,
     };
-    let watchdog = Watchdog::start();
+    let (watchdog, started) = (Watchdog::start(), Instant::now());
     // Memory comes first: its processes should not meet those that are measured.
     let memory = measure_memory(&plan, &settings, &watchdog)?;
-    let series = measure(&plan, &settings, &watchdog)?;
+    let measured = measure(&plan, &settings, started, &watchdog)?;
     drop(watchdog);
-    let report = Report::new(Machine::describe(cores), settings, &series, memory);
+    let report = Report::new(Machine::describe(cores), settings, &measured, memory);
     if let Some(path) = &options.plot {
         plot::draw(&report, path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
@@ -154,15 +158,19 @@ struct Measurement {
     subject: Subject,
     probe: Probe,
     amount: Amount,
+    /// Nanoseconds of an operation, roughly.
+    typical: f64,
     series: Series,
 }
 
-/// Samples everything in turn, round after round, so that what changes with time changes all alike.
+/// Samples everything in turn, round after round, so that what changes with time changes all alike. When the time is over
+/// it is enough.
 fn measure(
     plan: &Plan,
     settings: &Settings,
+    started: Instant,
     watchdog: &Watchdog,
-) -> Result<Vec<(Subject, Series)>> {
+) -> Result<Measured> {
     let cores = settings.cores;
     let mut hosts = Hosts::default();
     for &subject in &plan.subjects {
@@ -176,52 +184,38 @@ fn measure(
     pin(cores.client)?;
     hosts.bind()?;
 
-    let time = Duration::from_micros(settings.sample_microseconds);
-    let bar = progress("calibrating", plan.subjects.len() as u64);
-    let mut measurements = Vec::new();
-    for &subject in &plan.subjects {
-        watchdog.pat(subject.to_string());
-        let probe = match subject {
-            Subject::Limit(limit) => Some(limit.probe(cores.service)),
-            Subject::Figure { work, driver, between } => {
-                hosts.clients.get(&(driver, between)).map(|client| client.probe(work))
-            }
-        };
-        bar.inc(1);
-        // The driver may not reach so far.
-        let Some(mut probe) = probe else { continue };
-        let amount = sample::calibrate(&mut probe, time).map_err(|error| told(subject, &*error))?;
-        measurements.push(Measurement { subject, probe, amount, series: Series::default() });
-    }
-    bar.finish_and_clear();
-
+    // If that takes so long, samples of one operation have to do.
+    let enough = started + settings.budget / 2;
+    let (mut measurements, too_long) = hosts.calibrate(plan, settings, enough, watchdog)?;
     let bar = progress("measuring", u64::from(settings.rounds) * measurements.len() as u64);
-    let started = Instant::now();
-    for _ in 0..settings.rounds {
-        if started.elapsed() > settings.budget {
-            break;
-        }
-        for Measurement { subject, probe, amount, series } in &mut measurements {
+    'rounds: for _ in 0..settings.rounds {
+        for Measurement { subject, probe, amount, series, .. } in &mut measurements {
+            if started.elapsed() > settings.budget {
+                break 'rounds;
+            }
             watchdog.pat(subject.to_string());
             let before = limits::guard(cores.service)?;
-            let sample = probe(*amount).map_err(|error| told(*subject, &*error))?;
+            let sample = probe(*amount).map_err(|error| hosts.told(*subject, &*error))?;
             let after = limits::guard(cores.service)?;
             series.add(sample, [before, after]);
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    Ok(measurements.into_iter().map(|done| (done.subject, done.series)).collect())
+    let series = measurements.into_iter().map(|done| (done.subject, done.series)).collect();
+    Ok(Measured { series, too_long })
 }
 
-fn told(subject: Subject, error: &(dyn Error + Send + Sync)) -> String {
-    let mut text = format!("{subject}: {error}");
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
+/// How long an operation will take, if one of the same kind with shorter messages was measured before.
+fn forecast(measurements: &[Measurement], subject: Subject) -> Duration {
+    let like = measurements.iter().filter(|known| subject.is_like(known.subject));
+    let smaller = like.filter_map(|known| {
+        let (size, known_size) = (subject.size()?, known.subject.size()?);
+        let times = size as f64 / known_size as f64;
+        (times > 1.0).then_some((known_size, times * known.typical))
+    });
+    let best = smaller.max_by_key(|(size, _)| *size);
+    best.map_or(Duration::ZERO, |(_, nanoseconds)| Duration::from_secs_f64(nanoseconds / 1e9))
 }
 
 /// The services, and the clients that are bound to them.
@@ -260,6 +254,55 @@ impl Hosts {
         };
         self.waiting.push((driver, between, ws, iref));
         Ok(())
+    }
+
+    /// Finds out how many operations a sample has. What takes too long is not measured.
+    fn calibrate(
+        &self,
+        plan: &Plan,
+        settings: &Settings,
+        enough: Instant,
+        watchdog: &Watchdog,
+    ) -> Result<(Vec<Measurement>, Vec<Subject>)> {
+        let time = Duration::from_micros(settings.sample_microseconds);
+        let bar = progress("calibrating", plan.subjects.len() as u64);
+        let (mut measurements, mut too_long) = (Vec::new(), Vec::new());
+        for &subject in &plan.subjects {
+            watchdog.pat(subject.to_string());
+            let probe = match subject {
+                Subject::Limit(limit) => Some(limit.probe(settings.cores.service)),
+                Subject::Figure { work, driver, between } => {
+                    self.clients.get(&(driver, between)).map(|client| client.probe(work))
+                }
+            };
+            bar.inc(1);
+            // The driver may not reach so far.
+            let Some(mut probe) = probe else { continue };
+            if forecast(&measurements, subject) > settings.longest {
+                too_long.push(subject);
+                continue;
+            }
+            let (amount, typical) =
+                sample::calibrate(&mut probe, time).map_err(|error| self.told(subject, &*error))?;
+            let series = Series::default();
+            measurements.push(Measurement { subject, probe, amount, typical, series });
+        }
+        bar.finish_and_clear();
+        Ok((measurements, too_long))
+    }
+
+    /// What went wrong, and what the services said of it.
+    fn told(&self, subject: Subject, error: &(dyn Error + Send + Sync)) -> String {
+        let mut text = format!("{subject}: {error}");
+        let mut source = error.source();
+        while let Some(error) = source {
+            text.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        for words in self.processes.iter().filter_map(Process::last_words) {
+            text.push_str(&format!("; a service's process said: {words}"));
+        }
+        text
     }
 
     /// Binds to all of them, as far as their drivers reach.
@@ -306,5 +349,33 @@ impl Watchdog {
     fn pat(&self, next: String) {
         // It ends only with this.
         let _ = self.0.send(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::work::Work;
+    use super::*;
+
+    #[test]
+    fn the_time_of_longer_messages_is_foreseen() {
+        let figure = |work, driver| Subject::Figure { work, driver, between: Between::Threads };
+        let known = |work, driver, typical| Measurement {
+            subject: figure(work, driver),
+            probe: Box::new(|_| Err("it is not used".into())),
+            amount: Amount { warm: 1, batches: 1, each: 1, singles: 1 },
+            typical,
+            series: Series::default(),
+        };
+        let known = [
+            known(Work::RoundTrip(8), "ump", 500.0),
+            known(Work::RoundTrip(1 << 10), "ump", 1e6),
+            known(Work::RoundTrip(1 << 10), "lmp", 5e6),
+            known(Work::Stream(1 << 10), "ump", 7.0),
+        ];
+        let large = figure(Work::RoundTrip(64 << 10), "ump");
+        assert_eq!(forecast(&known, large), Duration::from_millis(64));
+        assert_eq!(forecast(&known, figure(Work::RoundTrip(8), "ump")), Duration::ZERO);
+        assert_eq!(forecast(&known, figure(Work::Rpc, "ump")), Duration::ZERO);
     }
 }

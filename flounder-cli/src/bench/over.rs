@@ -503,6 +503,7 @@ mod tests {
     use flounder::channel::{Channel, Connector, End, Link, Offered, SendPair, Terms};
     use flounder::drivers::registry;
 
+    use super::super::work::Between;
     use super::*;
 
     /// A driver that reaches nobody.
@@ -555,7 +556,7 @@ mod tests {
         let service = service(&ws);
         let client = Client::bind(ws, service.iref(), "loopback", 0);
         let client = client.expect("it can be bound").expect("it is near");
-        for work in Work::ALL.into_iter().filter(|work| !work.needs_two_threads()) {
+        for work in Work::ALL.into_iter().filter(|work| work.is_for("loopback", Between::Here)) {
             let sample = client.probe(work)(Amount { warm: 1, batches: 1, each: 2, singles: 1 });
             assert!(sample.expect("nothing fails").typical() > 0.0, "{work}");
         }

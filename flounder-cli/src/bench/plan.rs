@@ -1,6 +1,7 @@
 //! What is to be measured, from what there is and what was asked for.
 
 use std::fmt;
+use std::mem::discriminant;
 
 use super::limits::Limit;
 use super::work::{Between, Work};
@@ -60,8 +61,7 @@ impl Plan {
             })
         };
         let figures = Work::ALL.into_iter().flat_map(|work| {
-            let able = pairs()
-                .filter(move |(_, between)| *between != Between::Here || !work.needs_two_threads());
+            let able = pairs().filter(move |(driver, between)| work.is_for(driver, *between));
             able.map(move |(driver, between)| Subject::Figure { work, driver, between })
         });
         let figures: Vec<_> = figures.filter(|figure| wanted(figure.to_string())).collect();
@@ -90,6 +90,29 @@ impl Plan {
 }
 
 impl Subject {
+    /// Bytes of a message, where there is a choice.
+    pub(super) const fn size(self) -> Option<usize> {
+        match self {
+            Self::Limit(limit) => limit.size(),
+            Self::Figure { work, .. } => work.size(),
+        }
+    }
+
+    /// Whether it differs from the other in the size of its messages at most.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Limit(one), Self::Limit(other)) => discriminant(&one) == discriminant(&other),
+            (
+                Self::Figure { work, driver, between },
+                Self::Figure { work: other, driver: its_driver, between: its_place },
+            ) => {
+                discriminant(&work) == discriminant(&other)
+                    && (driver, between) == (its_driver, its_place)
+            }
+            _ => false,
+        }
+    }
+
     /// What bounds it.
     pub(super) fn limit(self) -> Option<Limit> {
         match self {

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use clap::{Args, Subcommand};
@@ -17,6 +17,9 @@ use super::over;
 
 /// How long a process waits for another's name.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Of what a process says, so many bytes are kept.
+const MUCH: usize = 4 << 10;
 
 /// What a service's process says once it can be bound to.
 const READY: &str = "ready";
@@ -78,6 +81,9 @@ impl Drop for ServiceThread {
 /// A process that ends with this one.
 pub(super) struct Process {
     child: Child,
+    /// What it has said to standard error: that it also appears there may be lost behind a progress bar.
+    said: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -88,7 +94,7 @@ impl Process {
         if let Some(core) = core {
             command.arg("--core").arg(core.0.to_string());
         }
-        let mut process = Self { child: command.stdout(Stdio::piped()).spawn()? };
+        let mut process = Self::start(&mut command)?;
         let line = process.line()?;
         if line != READY {
             return Err(format!("the service's process said {line:?}").into());
@@ -98,8 +104,32 @@ impl Process {
 
     /// Starts a process with these arguments and returns the line that it prints.
     pub(super) fn ask(arguments: &[String]) -> Result<String> {
-        let command = this_program()?.args(arguments).stdout(Stdio::piped()).spawn()?;
-        Self { child: command }.line()
+        Self::start(this_program()?.args(arguments))?.line()
+    }
+
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let said = Arc::new(Mutex::new(String::new()));
+        let listener = child.stderr.take().map(|stderr| {
+            let said = Arc::clone(&said);
+            thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    eprintln!("{line}");
+                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                    if said.len() < MUCH {
+                        said.push_str(&line);
+                        said.push('\n');
+                    }
+                }
+            })
+        });
+        Ok(Self { child, said, listener })
+    }
+
+    /// What it has said to standard error, if anything.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(said.trim_end().to_owned()).filter(|said| !said.is_empty())
     }
 
     fn line(&mut self) -> Result<String> {
@@ -109,7 +139,13 @@ impl Process {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         if line.is_empty() {
-            return Err(format!("a process ended early: {}", self.child.wait()?).into());
+            let status = self.child.wait()?;
+            // Its standard error ends with it.
+            if let Some(listener) = self.listener.take() {
+                let _ = listener.join();
+            }
+            let said = self.last_words().unwrap_or_else(|| "nothing".into());
+            return Err(format!("a process ended early: {status}; it said: {said}").into());
         }
         Ok(line.trim_end().to_owned())
     }
@@ -190,4 +226,17 @@ pub(super) fn fresh_name() -> String {
     // SYNC none: each number is given once, in whatever order.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("flounder bench {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_said_before_it_ended_is_told() {
+        // This program is the test harness, which knows no such options, and says so.
+        let error = Process::ask(&["serve".into()]).expect_err("it ends").to_string();
+        let said = error.split_once("it said: ").expect("it is told").1;
+        assert!(error.contains("ended early") && said.contains("parent"), "{error}");
+    }
 }

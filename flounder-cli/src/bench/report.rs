@@ -32,9 +32,24 @@ pub(super) struct Report {
     settings: Settings,
     /// The raw ping-pong beside the samples that count.
     baseline: Baseline,
+    /// Samples taken.
+    taken: usize,
+    /// Those beside which other work held a core.
+    busy: usize,
+    /// Measurements that there was no time for.
+    not_measured: Vec<String>,
     pub(super) limits: Vec<LimitRow>,
     pub(super) figures: Vec<Row>,
     memory: Vec<MemoryRow>,
+}
+
+/// The samples of all measurements.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    /// In the order of the plan.
+    pub(super) series: Vec<(Subject, Series)>,
+    /// What was not begun, because it would have taken too long.
+    pub(super) too_long: Vec<Subject>,
 }
 
 /// What was chosen, and the defaults of what was measured.
@@ -43,9 +58,12 @@ pub(super) struct Settings {
     pub(super) cores: Cores,
     /// Samples of each measurement, unless time runs out.
     pub(super) rounds: u32,
-    /// Time for all of them; the last round ends later.
+    /// Time for everything; what has begun then is ended.
     #[serde(skip)]
     pub(super) budget: Duration,
+    /// What takes longer is not measured.
+    #[serde(skip)]
+    pub(super) longest: Duration,
     pub(super) sample_microseconds: u64,
     /// Bindings opened to see what one holds, at most.
     pub(super) bindings: u64,
@@ -123,10 +141,15 @@ impl Report {
     pub(super) fn new(
         machine: Machine,
         settings: Settings,
-        series: &[(Subject, Series)],
+        Measured { series, too_long }: &Measured,
         memory: Vec<MemoryRow>,
     ) -> Self {
         let baseline = Baseline::of(series.iter().map(|(_, series)| series));
+        let taken = series.iter().map(|(_, series)| series.len()).sum();
+        let busy = series.iter().map(|(_, series)| series.busy()).sum();
+        let never = series.iter().filter(|(_, series)| series.len() == 0);
+        let not_measured = too_long.iter().chain(never.map(|(subject, _)| subject));
+        let not_measured = not_measured.map(ToString::to_string).collect();
         let (mut limits, mut figures) = (Vec::new(), Vec::new());
         // Limits come before what they bound.
         for (subject, series) in series {
@@ -160,11 +183,48 @@ impl Report {
         }
         let build = if cfg!(debug_assertions) { "debug" } else { "release" };
         let version = env!("CARGO_PKG_VERSION");
-        Self { version, build, machine, settings, baseline, limits, figures, memory }
+        Self {
+            version,
+            build,
+            machine,
+            settings,
+            baseline,
+            taken,
+            busy,
+            not_measured,
+            limits,
+            figures,
+            memory,
+        }
     }
 
-    /// Writes it to standard output.
+    /// What the reader has to know before the figures, if anything.
+    fn warnings(&self) -> Vec<String> {
+        let Self { taken, busy, not_measured, .. } = self;
+        let mut warnings = Vec::new();
+        if *busy as f64 > DISTURBED * *taken as f64 {
+            warnings.push(format!(
+                "other work held the cores: {busy} of {taken} samples were left out; figures are not to be trusted"
+            ));
+        }
+        if !not_measured.is_empty() {
+            let (first, others) = not_measured.split_at(not_measured.len().min(LISTED));
+            let more = if others.is_empty() {
+                String::new()
+            } else {
+                format!("; and {} more", others.len())
+            };
+            let names = first.join("; ");
+            warnings.push(format!("not measured, it would have taken too long: {names}{more}"));
+        }
+        warnings
+    }
+
+    /// Writes it to standard output, and what its readers are warned of to standard error as well.
     pub(super) fn print(&self, form: Form) -> Result {
+        for warning in self.warnings() {
+            eprintln!("flounder: bench: {warning}");
+        }
         let text = match form {
             Form::Json => serde_json::to_string_pretty(self)?,
             Form::Tables => self.tables(),
@@ -199,6 +259,9 @@ impl Report {
             Size(ring_bytes),
             time(spin_nanoseconds as f64),
         );
+        for warning in self.warnings() {
+            text.push_str(&format!("WARNING: {warning}\n"));
+        }
         if !self.limits.is_empty() {
             text.push_str(&self.baseline.to_string());
             text.push_str("medians are of batches, percentiles of operations timed one by one where there are any\n");
@@ -231,6 +294,12 @@ impl Report {
 }
 
 const UNIT: &str = "ns";
+
+/// So many of those that were not measured are called by their names.
+const LISTED: usize = 4;
+
+/// With other work beside more than this part of the samples, it has disturbed the others as well.
+const DISTURBED: f64 = 0.1;
 
 const THERE_AND_BACK: &str = "There and back";
 const ONE_WAY: &str = "One way";
@@ -347,12 +416,15 @@ pub(super) fn time(nanoseconds: f64) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::machine::Core;
-    use super::super::sample::Sample;
+    use super::super::sample::{Guard, Sample};
     use super::*;
 
     fn series(mean: f64) -> Series {
         let mut series = Series::default();
-        series.add(Sample { batches: vec![mean], singles: vec![mean as u64], cpu: None }, [1.0; 2]);
+        series.add(
+            Sample { batches: vec![mean], singles: vec![mean as u64], cpu: None },
+            [Guard::Free(1.0); 2],
+        );
         series
     }
 
@@ -362,18 +434,20 @@ pub(super) mod tests {
             cores,
             rounds: 1,
             budget: Duration::ZERO,
+            longest: Duration::ZERO,
             sample_microseconds: 1,
             bindings: 1,
             spin_nanoseconds: 20_000,
             ring_bytes: 65_536,
         };
         let figure = |work| Subject::Figure { work, driver: "ump", between: Between::Threads };
-        let series = [
+        let series = vec![
             (Subject::Limit(Limit::Line), series(200.0)),
             (figure(Work::RoundTrip(8)), series(250.0)),
             (figure(Work::Stream(1 << 10)), series(100.0)),
         ];
-        Report::new(Machine::describe(cores), settings, &series, Vec::new())
+        let measured = Measured { series, too_long: Vec::new() };
+        Report::new(Machine::describe(cores), settings, &measured, Vec::new())
     }
 
     #[test]
@@ -397,6 +471,24 @@ pub(super) mod tests {
         assert_eq!(report.figures[0].ratio, Some(1.25));
         assert_eq!(report.figures[1].ratio, None);
         assert_eq!(report.figures[1].bytes_per_second, Some(1024.0 / 100.0 * 1e9));
+    }
+
+    #[test]
+    fn readers_are_warned_of_other_work_and_of_what_is_missing() {
+        assert_eq!(report().warnings(), [""; 0]);
+        let report = Report {
+            taken: 100,
+            busy: 11,
+            not_measured: vec!["beehive, threads: one way, 1 MiB".into()],
+            ..report()
+        };
+        let tables = report.tables();
+        for words in [
+            "other work held the cores: 11 of 100 samples were left out; figures are not to be trusted",
+            "taken too long: beehive, threads: one way, 1 MiB",
+        ] {
+            assert!(tables.contains(words), "{words} is not in:\n{tables}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 /// Words of a line.
 const WORDS: usize = 8;
@@ -18,6 +19,35 @@ const FIRST: usize = BYTES - 8;
 /// A receiver that knows that more is to come looks for the line that is so far ahead: to look at a line that is about to
 /// be written takes it from the writer, and costs as much as to be sent it.
 const AHEAD: usize = 8;
+
+/// So often a thread looks before it gives up its core: many times as often as it takes while both threads run.
+const LOOKS: u32 = 4096;
+
+/// Waiting for the other thread: on a core of its own by looking again and again; if that takes too long other work may
+/// hold its core, and runs the sooner.
+#[derive(Default)]
+pub(super) struct Wait {
+    looks: u32,
+}
+
+impl Wait {
+    /// Between two looks.
+    #[inline(always)]
+    pub(super) fn pause(&mut self) {
+        if self.looks < LOOKS {
+            self.looks += 1;
+            spin_loop();
+        } else {
+            thread::yield_now();
+        }
+    }
+
+    /// Whether the core was given up.
+    #[inline(always)]
+    pub(super) const fn was_long(&self) -> bool {
+        self.looks == LOOKS
+    }
+}
 
 /// A cache line, and the neighbour that is fetched with it.
 #[repr(align(128))]
@@ -39,27 +69,30 @@ impl PingPong {
 
     /// Answers round trips until [`stop`](Self::stop).
     pub(super) fn answer(&self) {
-        let mut last = 0;
+        let (mut last, mut wait) = (0, Wait::default());
         while last != STOP {
             // SYNC ping: pairs with the Release in `round_trip` and `stop`.
             let now = self.ping.0.load(Ordering::Acquire);
             if now == last {
-                spin_loop();
+                wait.pause();
                 continue;
             }
-            last = now;
+            (last, wait) = (now, Wait::default());
             // SYNC pong: pairs with the Acquire in `round_trip`.
             self.pong.0.store(now, Ordering::Release);
         }
     }
 
-    /// There and back. `number` is neither zero nor the last one.
+    /// There and back; gives whether that took so long that the core was given up. `number` is neither zero nor the last
+    /// one.
     #[inline(always)]
-    pub(super) fn round_trip(&self, number: u64) {
+    pub(super) fn round_trip(&self, number: u64) -> bool {
         self.ping.0.store(number, Ordering::Release);
+        let mut wait = Wait::default();
         while self.pong.0.load(Ordering::Acquire) != number {
-            spin_loop();
+            wait.pause();
         }
+        wait.was_long()
     }
 
     pub(super) fn stop(&self) {
@@ -106,12 +139,12 @@ impl<'a> Sender<'a> {
 
     #[inline(always)]
     pub(super) fn send(&mut self, payload: [u64; PAYLOAD]) {
-        let size = self.ring.lines.len() as u64;
+        let (size, mut wait) = (self.ring.lines.len() as u64, Wait::default());
         while self.next - self.acked == size {
             // SYNC ack: pairs with the Release in `receive`; the lines are free.
             self.acked = self.ring.acked.0.load(Ordering::Acquire);
             if self.next - self.acked == size {
-                spin_loop();
+                wait.pause();
             }
         }
         let Line(words) = &self.ring.lines[(self.next & (size - 1)) as usize];
@@ -183,11 +216,12 @@ impl<'a> Receiver<'a> {
     /// Receives a line, with so many pauses after each look in vain.
     #[inline(always)]
     fn receive_after(&mut self, rest: usize) -> [u64; PAYLOAD] {
-        let words = self.words(self.next);
+        let (words, mut wait) = (self.words(self.next), Wait::default());
         self.next += 1;
         // SYNC line: pairs with the Release in `send`.
         while words[PAYLOAD].load(Ordering::Acquire) != self.next {
-            (0..rest).for_each(|_| spin_loop());
+            (1..rest).for_each(|_| spin_loop());
+            wait.pause();
         }
         let payload = std::array::from_fn(|i| words[i].load(Ordering::Relaxed));
         if self.next & (self.ring.lines.len() as u64 / 4 - 1) == 0 {
@@ -206,8 +240,9 @@ impl<'a> Receiver<'a> {
                 if !self.is_there(self.next) {
                     // The sender can get as far without an ack.
                     let ahead = lines.min(AHEAD).min(self.ring.lines.len() / 2) as u64;
+                    let mut wait = Wait::default();
                     while !self.is_there(self.next + ahead - 1) {
-                        spin_loop();
+                        wait.pause();
                     }
                 }
                 self.receive_after(1)
@@ -299,7 +334,7 @@ mod tests {
         let lines = PingPong::new();
         std::thread::scope(|scope| {
             scope.spawn(|| lines.answer());
-            (1..100).for_each(|number| lines.round_trip(number));
+            (1..100).for_each(|number| _ = lines.round_trip(number));
             lines.stop();
         });
         assert_eq!(lines.pong.0.load(Ordering::Acquire), STOP);

@@ -6,7 +6,7 @@
 //! are at that time. It is not always the same: both threads may have to share one core for a while, and a virtual machine
 //! may find its processors on one die now and on two in a minute, which changes everything by a factor of five. So, when all
 //! is done, the samples count that were taken while the ping-pong took what it took most of the time; the others are left
-//! out and counted. Figures and limits that are divided by each other are thus of the same state of the machine.
+//! out and counted, as are those beside which it was given up, because other work held a core. Figures and limits that are divided by each other are thus of the same state of the machine.
 
 use std::fmt;
 use std::hint::spin_loop;
@@ -86,6 +86,9 @@ pub(super) struct Cpu {
 }
 
 impl Amount {
+    /// As little as makes a sample.
+    pub(super) const LEAST: Self = Self { warm: 0, batches: 1, each: 1, singles: 0 };
+
     /// Operations in all batches.
     const fn total(self) -> u64 {
         self.batches * self.each
@@ -164,9 +167,9 @@ impl Amount {
     }
 }
 
-/// Finds out how many operations fill `time`. A try that was disturbed must not make all batches too short: the fastest of
+/// Finds out how many operations fill `time`, and how many nanoseconds one takes. A try that was disturbed must not make all batches too short: the fastest of
 /// several counts.
-pub(super) fn calibrate(probe: &mut Probe, time: Duration) -> Result<Amount> {
+pub(super) fn calibrate(probe: &mut Probe, time: Duration) -> Result<(Amount, f64)> {
     let (time, mut each) = (nanoseconds(time), 1);
     loop {
         let (mut fastest, started) = (f64::INFINITY, Instant::now());
@@ -178,7 +181,7 @@ pub(super) fn calibrate(probe: &mut Probe, time: Duration) -> Result<Amount> {
             fastest = fastest.min(sample.typical());
         }
         if fastest * each as f64 >= time / 4.0 || each >= MAX_BATCH {
-            return Ok(amount(fastest, time));
+            return Ok((amount(fastest, time), fastest));
         }
         each *= 4;
     }
@@ -190,6 +193,15 @@ fn amount(typical: f64, time: f64) -> Amount {
     let batches = total.min(BATCHES);
     let (warm, singles) = ((total / 8).clamp(1, 100), total.min(MAX_SINGLES));
     Amount { warm, batches, each: total / batches, singles }
+}
+
+/// What the raw ping-pong beside a sample found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Guard {
+    /// Both threads had a core, and a round trip took so many nanoseconds.
+    Free(f64),
+    /// Other work held one.
+    Busy,
 }
 
 /// What the raw ping-pong took most of the time, in nanoseconds of a round trip.
@@ -207,7 +219,11 @@ impl Baseline {
     /// The state that the machine was in most of the time; the faster of two that it was in equally often.
     pub(super) fn of<'a>(series: impl IntoIterator<Item = &'a Series>) -> Self {
         let taken = series.into_iter().flat_map(|series| &series.0);
-        let all = sorted(taken.flat_map(|taken| taken.around));
+        let guards: Vec<_> = taken.flat_map(|taken| taken.around).collect();
+        let all = sorted(guards.iter().filter_map(|guard| match guard {
+            Guard::Free(time) => Some(*time),
+            Guard::Busy => None,
+        }));
         let mut most = &all[..0];
         let mut end = 0;
         for (start, low) in all.iter().enumerate() {
@@ -220,12 +236,15 @@ impl Baseline {
         Self {
             low: low.unwrap_or(0.0),
             high: high.unwrap_or(0.0),
-            share: most.len() as f64 / all.len().max(1) as f64,
+            share: most.len() as f64 / guards.len().max(1) as f64,
         }
     }
 
     fn accepts(&self, taken: &Taken) -> bool {
-        taken.around.iter().all(|time| (self.low..=self.high).contains(time))
+        taken.around.iter().all(|guard| match guard {
+            Guard::Free(time) => (self.low..=self.high).contains(time),
+            Guard::Busy => false,
+        })
     }
 }
 
@@ -245,7 +264,7 @@ impl fmt::Display for Baseline {
 #[derive(Debug)]
 struct Taken {
     sample: Sample,
-    around: [f64; 2],
+    around: [Guard; 2],
 }
 
 /// The samples of one measurement.
@@ -277,14 +296,28 @@ pub(super) struct Figure {
 }
 
 impl Series {
-    /// Adds a sample, and what a raw round trip took before and after it.
-    pub(super) fn add(&mut self, sample: Sample, around: [f64; 2]) {
+    /// Adds a sample, and what a raw ping-pong found before and after it.
+    pub(super) fn add(&mut self, sample: Sample, around: [Guard; 2]) {
         self.0.push(Taken { sample, around });
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Samples that do not count.
+    fn strange(&self, baseline: &Baseline) -> usize {
+        self.0.iter().filter(|taken| !baseline.accepts(taken)).count()
+    }
+
+    /// Samples beside which other work held a core.
+    pub(super) fn busy(&self) -> usize {
+        self.0.iter().filter(|taken| taken.around.contains(&Guard::Busy)).count()
     }
 
     /// Statistics of the samples that count, or of all if those are too few.
     pub(super) fn figure(&self, baseline: &Baseline) -> Option<Figure> {
-        let good = self.0.iter().filter(|taken| baseline.accepts(taken)).count();
+        let good = self.len() - self.strange(baseline);
         let noisy = (good as f64) < ENOUGH * self.0.len() as f64;
         let used = || {
             let counts = move |taken: &&Taken| noisy || baseline.accepts(taken);
@@ -364,7 +397,7 @@ mod tests {
     fn series(samples: impl IntoIterator<Item = (f64, f64)>) -> Series {
         let taken = samples
             .into_iter()
-            .map(|(mean, line)| Taken { sample: sample(mean), around: [line; 2] });
+            .map(|(mean, line)| Taken { sample: sample(mean), around: [Guard::Free(line); 2] });
         Series(taken.collect())
     }
 
@@ -389,11 +422,27 @@ mod tests {
     #[test]
     fn a_sample_counts_only_if_the_machine_was_the_same_before_and_after() {
         let baseline = Baseline { low: 200.0, high: 300.0, share: 1.0 };
-        let accepts = |around| baseline.accepts(&Taken { sample: sample(1.0), around });
+        let accepts = |around: [f64; 2]| {
+            baseline.accepts(&Taken { sample: sample(1.0), around: around.map(Guard::Free) })
+        };
         assert!(accepts([200.0, 300.0]));
         for around in [[250.0, 301.0], [199.0, 250.0], [250.0, 4e6], [100.0, 100.0]] {
             assert!(!accepts(around), "{around:?}");
         }
+    }
+
+    #[test]
+    fn a_sample_beside_other_work_never_counts() {
+        let mut series = series([(10.0, 200.0)]);
+        for around in [[Guard::Busy; 2], [Guard::Free(200.0), Guard::Busy], [Guard::Busy; 2]] {
+            series.add(sample(1e6), around);
+        }
+        let baseline = Baseline::of([&series]);
+        assert_eq!((baseline.low, baseline.high, baseline.share), (200.0, 200.0, 3.0 / 8.0));
+        assert_eq!((series.strange(&baseline), series.busy(), series.len()), (3, 3, 4));
+        let all =
+            Baseline::of([&Series(vec![Taken { sample: sample(1.0), around: [Guard::Busy; 2] }])]);
+        assert_eq!((all.low, all.high, all.share), (0.0, 0.0, 0.0));
     }
 
     #[test]
@@ -417,7 +466,10 @@ mod tests {
     fn the_tail_comes_from_single_operations_where_there_are_any() {
         let mut series = Series::default();
         let singles = (1..=1000).collect();
-        series.add(Sample { batches: vec![4.0, 5.0, 9.0], singles, cpu: None }, [1.0; 2]);
+        series.add(
+            Sample { batches: vec![4.0, 5.0, 9.0], singles, cpu: None },
+            [Guard::Free(1.0); 2],
+        );
         let figure = series.figure(&Baseline::of([&series])).expect("there is a sample");
         assert_eq!((figure.median, figure.p99), (5.0, 990.0));
         assert_eq!(figure.distribution.len(), 101);
@@ -432,7 +484,7 @@ mod tests {
         let mut series = Series::default();
         for part in [0.01, 0.9, 0.03] {
             let cpu = Some(Cpu { client: part, service: part / 2.0 });
-            series.add(Sample { cpu, ..sample(1.0) }, [1.0; 2]);
+            series.add(Sample { cpu, ..sample(1.0) }, [Guard::Free(1.0); 2]);
         }
         let cpu = series.figure(&Baseline::of([&series])).and_then(|figure| figure.cpu);
         assert_eq!(cpu, Some(Cpu { client: 0.03, service: 0.015 }));
@@ -457,7 +509,7 @@ mod tests {
                 Ok(Duration::from_nanos(count * 100 + slow))
             })
         });
-        let amount = calibrate(&mut probe, Duration::from_millis(1)).expect("nothing fails");
+        let (amount, _) = calibrate(&mut probe, Duration::from_millis(1)).expect("nothing fails");
         assert_eq!(amount.total(), 10_000);
     }
 
@@ -490,7 +542,7 @@ mod tests {
     fn a_batch_that_was_disturbed_does_not_change_the_figure() {
         let mut series = Series::default();
         let batches = vec![10.0, 11.0, 4e6, 10.0, 11.0, 11.0];
-        series.add(Sample { batches, ..Sample::default() }, [1.0; 2]);
+        series.add(Sample { batches, ..Sample::default() }, [Guard::Free(1.0); 2]);
         let figure = series.figure(&Baseline::of([&series])).expect("there is a sample");
         assert_eq!((figure.median, figure.samples), (11.0, 1));
     }

@@ -9,7 +9,7 @@ pub(super) enum Work {
     RoundTrip(usize),
     /// So many bytes one way, again and again.
     Stream(usize),
-    /// Eight bytes there and back; neither side polls before it blocks.
+    /// Eight bytes there and back by a driver that waits in the kernel; neither side polls before it blocks.
     Blocking,
     /// A call by a client that blocks.
     Rpc,
@@ -46,9 +46,17 @@ impl Work {
         Self::Bind,
     ];
 
-    /// Whether two threads are needed: nobody wakes itself.
-    pub(super) const fn needs_two_threads(self) -> bool {
-        matches!(self, Self::Wake | Self::Paced | Self::Blocking)
+    /// Whether a driver can be asked for it.
+    pub(super) fn is_for(self, driver: &str, between: Between) -> bool {
+        match self {
+            // Nobody wakes itself.
+            Self::Wake | Self::Paced => between != Between::Here,
+            // An answer to what is polled is there before one could block: to have both sides asleep is another work.
+            Self::Blocking => {
+                between != Between::Here && !["ump", "scc", "beehive"].contains(&driver)
+            }
+            _ => true,
+        }
     }
 
     /// What it is called without its size.
