@@ -282,8 +282,12 @@ impl Hosts {
                 too_long.push(subject);
                 continue;
             }
-            let (amount, typical) =
-                sample::calibrate(&mut probe, time).map_err(|error| self.told(subject, &*error))?;
+            let calibrated = if Instant::now() < enough {
+                sample::calibrate(&mut probe, time)
+            } else {
+                Ok((Amount::LEAST, 0.0))
+            };
+            let (amount, typical) = calibrated.map_err(|error| self.told(subject, &*error))?;
             let series = Series::default();
             measurements.push(Measurement { subject, probe, amount, typical, series });
         }
