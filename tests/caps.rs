@@ -246,9 +246,11 @@ fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
         let mut client = cast.actor();
         client.must(&format!("bind {driver} echo"));
         assert_eq!(client.ask("talk 10"), "ok");
-        // A receiver that stands still reads no payload, and so does not say that it expects the capability.
+        // A receiver that stands still reads no payload. The capability of the first message is with the monitors, or in
+        // the socket; that of the second is not handed over before the first is read, but over lmp.
         server.stop();
         client.must("give 1 /dev/null");
+        client.must("give 2 /dev/null");
         client.kill();
         server.go_on();
         server.event("service PeerDied");
@@ -270,6 +272,7 @@ fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
         assert_eq!(client.ask("talk 10"), "ok");
         server.stop();
         client.must("give 1 /dev/null");
+        client.must("give 2 /dev/null");
         server.kill();
         client.event("client PeerDied");
         client.must("unbind");
@@ -298,7 +301,7 @@ fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
                 &mut dies
             };
             giver.must("parcel flood");
-            giver.event(&format!("flooded {}", round * 100 + 99));
+            giver.event(&format!("flooded {}", round * 20 + 19));
             dies.kill();
             stays.event("PeerDied");
             stays.must("parcel unbind");
@@ -317,14 +320,16 @@ fn the_death_of_the_root_does_not_stop_capabilities() {
     for (driver, (server, client)) in &mut bound {
         server.stop();
         client.must("give 0 /dev/null");
+        client.must("give 1 /dev/null");
         assert_eq!(client.heard("got"), 0, "{driver}");
     }
     root.kill();
     for (driver, (server, client)) in &mut bound {
         server.go_on();
-        assert_eq!(client.event("got"), format!("got 0 {}", inode("/dev/null")), "{driver}");
-        for number in 1..20 {
-            client.must(&format!("give {number} /dev/null"));
+        for number in 0..20 {
+            if number > 1 {
+                client.must(&format!("give {number} /dev/null"));
+            }
             let got = client.event("got");
             assert_eq!(got, format!("got {number} {}", inode("/dev/null")), "{driver}");
         }

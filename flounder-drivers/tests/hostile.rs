@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
-use flounder_drivers::{lmp::Lmp, ump::Ump};
+use flounder_drivers::{beehive::Beehive, lmp::Lmp, scc::Scc, ump::Ump};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, ConnectError, Connector, Incoming, Link, Outgoing, Progress,
@@ -390,11 +390,13 @@ fn a_false_claim_about_capabilities_ends_the_channel() {
     let _alone = alone();
     let mut victim = Victim::new();
     let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
+    assert_eq!(victim.send_cap(&mut caps, 0), Ok(Progress::Done), "one may go ahead");
+    let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
     assert_eq!(victim.send_cap(&mut caps, 0), Ok(Progress::Partial(1)));
-    assert_eq!(caps.len(), 1, "they are not handed over before the peer expects them");
-    victim.peer.store(1, 1, 2);
+    assert_eq!(caps.len(), 1, "they are not handed over before the peer expects those before");
+    victim.peer.store(1, 1, 3);
     let error = victim.send_cap(&mut caps, 1);
-    assert_eq!(error, Err(ChannelError::Protocol(ProtocolError::Position { claim: 2, max: 1 })));
+    assert_eq!(error, Err(ChannelError::Protocol(ProtocolError::Position { claim: 3, max: 2 })));
 }
 
 #[test]
@@ -532,15 +534,6 @@ fn capabilities_that_overtake_their_message_wait_for_it() {
     let small = || flounder_rt::channel::End { buffer: PAGE, ..Wakes::new().1 };
     let (mut client, mut service) = TestLink::connect_over(&Ump, &small(), &small(), &here, &there);
     let mut incoming = Incoming::new(LIMITS);
-    // The service has sent some itself, and so looks out for refusals.
-    let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
-    let body = Gather::words_only(&[]);
-    let sent = service.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 }, 0);
-    assert_eq!(sent, Ok(Progress::Partial(1)));
-    assert_eq!(client.recv(&mut incoming), Ok(Recv::Empty));
-    let sent = service.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 }, 1);
-    assert_eq!(sent, Ok(Progress::Done));
-    assert_eq!(client.recv(&mut incoming), Ok(Recv::Message));
     // Half of a message, and all of its capabilities.
     let words = [7; 1000];
     let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
@@ -551,6 +544,44 @@ fn capabilities_that_overtake_their_message_wait_for_it() {
     for _ in 0..2 {
         assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
         assert!(!service.ready());
+    }
+}
+
+#[test]
+fn capabilities_go_one_message_ahead_and_no_further() {
+    let _alone = alone();
+    for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
+        let (here, there) = TestLink::pair();
+        let (mut client, mut service) =
+            TestLink::connect_over(driver, &Wakes::new().1, &Wakes::new().1, &here, &there);
+        let mut incoming = Incoming::new(LIMITS);
+        let mut send = |from, caps: &mut Vec<Cap>| {
+            let body = Gather::words_only(&[]);
+            client.send(&mut Outgoing { number: 2, body, caps, cap_count: 1 }, from)
+        };
+        for round in 0..100 {
+            let [mut first, mut second, mut third] =
+                std::array::from_fn(|_| vec![Cap::from(io::pipe().unwrap().0)]);
+            assert_eq!(
+                send(0, &mut first),
+                Ok(Progress::Done),
+                "{} in round {round}",
+                driver.name()
+            );
+            assert_eq!(send(0, &mut second), Ok(Progress::Partial(1)));
+            assert_eq!(second.len(), 1, "the peer has begun neither");
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+            assert_eq!(send(1, &mut second), Ok(Progress::Done));
+            assert_eq!(send(0, &mut third), Ok(Progress::Partial(1)));
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+            assert_eq!(
+                service.recv(&mut incoming),
+                Ok(Recv::Empty),
+                "the third is with its sender"
+            );
+            assert_eq!(send(1, &mut third), Ok(Progress::Done));
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+        }
     }
 }
 

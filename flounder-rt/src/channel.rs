@@ -51,7 +51,7 @@ use crate::wire::Gather;
 mod caps;
 mod incoming;
 
-pub use caps::{CapEvent, CapInbox, CapRefusal};
+pub use caps::{CAPS_AHEAD, CapEvent, CapInbox, CapRefusal};
 pub use incoming::{Incoming, Limits, MessageLimit, ProtocolError};
 
 /// Number of the messages of the runtime itself (a reply that will never come); interfaces number theirs from 1.

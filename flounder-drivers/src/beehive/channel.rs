@@ -15,10 +15,13 @@ use crate::beehive::kernel::Kernel;
 use crate::beehive::link::Shared;
 use crate::beehive::node::Node;
 use crate::fork::Born;
-use crate::ump::caps::{Caps, Delivery};
+use crate::ump::caps::{CAPS_AHEAD, Caps, Delivery};
 
 /// Frames of one message taken in one call, so that a long one does not hold up the other channels of the waitset.
 const BURST: usize = 64;
+
+/// Messages with capabilities that the peer has not begun when those of the last may not be handed over.
+const TOO_FAR: u32 = CAPS_AHEAD as u32 + 1;
 
 /// One end.
 pub(crate) struct BeehiveChannel {
@@ -110,18 +113,23 @@ impl BeehiveChannel {
         result.map(|()| true).map_err(ChannelError::Caps)
     }
 
-    /// Whether the peer has seen the first frame of our last message with capabilities.
+    /// Whether the capabilities of our last message with some may be handed over: the peer has seen the first frame of the
+    /// one before, and so has those of the one before that.
     fn is_expected(&mut self, view: &View) -> Result<bool, ChannelError> {
-        let (sent, claim) = (self.caps.sent(), view.theirs.expected);
-        match (sent as u32).wrapping_sub(claim) {
-            0 => Ok(true),
-            // Those before were expected before this one was sent.
-            1 => Ok(false),
+        match self.unseen(view) {
+            unseen if unseen <= CAPS_AHEAD as u32 => Ok(true),
+            // The one before was handed over when it was the last.
+            TOO_FAR => Ok(false),
             _ => {
-                let error = ProtocolError::Position { claim: u64::from(claim), max: sent };
-                Err(self.protocol(error))
+                let claim = u64::from(view.theirs.expected);
+                Err(self.protocol(ProtocolError::Position { claim, max: self.caps.sent() }))
             }
         }
+    }
+
+    /// How many of our messages with capabilities the peer has not seen the first frame of, so it says.
+    const fn unseen(&self, view: &View) -> u32 {
+        (self.caps.sent() as u32).wrapping_sub(view.theirs.expected)
     }
 
     /// Completes the message in hand, if its capabilities are there.
@@ -168,9 +176,7 @@ impl BeehiveChannel {
         match self.tx {
             Sending::Idle => false,
             // A false claim is worth a visit, which reports it.
-            Sending::Caps => {
-                is_over || view.theirs.expected.wrapping_add(1) != self.caps.sent() as u32
-            }
+            Sending::Caps => is_over || self.unseen(view) != TOO_FAR,
             Sending::Blocked | Sending::Words(_) => is_over || view.can_resume,
             Sending::Ended => self.ended.is_some(),
         }

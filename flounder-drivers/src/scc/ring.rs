@@ -23,6 +23,7 @@ use flounder_rt::channel::ProtocolError;
 
 use super::hardware::{Hardware, Why};
 use super::line::{Head, LAST, Payload, header, is_of_lap, pack, unpack};
+use crate::ump::caps::CAPS_AHEAD;
 
 /// The line with the claims of its writer.
 const CLAIMS: usize = 0;
@@ -271,12 +272,13 @@ impl<H: Hardware> Ring<H> {
         self.claim();
     }
 
-    /// Whether the peer has seen the first line of our message with capabilities number `sent`, which is the last.
+    /// Whether the capabilities of our message number `sent` with some, which is the last, may be handed over: the peer has
+    /// seen the first line of the one before, and so has those of the one before that.
     ///
     /// # Errors
     /// If it claims to have seen more than that, or less than before.
     pub fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
-        if self.tx.caps_ready == sent {
+        if self.tx.caps_ready + CAPS_AHEAD >= sent {
             return Ok(true);
         }
         self.find_in_claims(|ring| {
@@ -286,7 +288,7 @@ impl<H: Hardware> Ring<H> {
                 return Err(ProtocolError::Position { claim, max: sent });
             }
             ring.tx.caps_ready += ahead;
-            Ok(ring.tx.caps_ready == sent)
+            Ok(ring.tx.caps_ready + CAPS_AHEAD >= sent)
         })
     }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, ProtocolError};
 
+/// As a number of messages.
+pub(crate) const CAPS_AHEAD: u64 = flounder_rt::channel::CAPS_AHEAD as u64;
+
 /// Their way.
 pub(crate) enum Route {
     /// Into the inbox of the other end, in this process.

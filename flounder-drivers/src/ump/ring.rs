@@ -21,6 +21,7 @@ use flounder_rt::channel::ProtocolError;
 
 use crate::mem::{LineMemory, OwnMemory, Payload};
 use crate::sync::{Ordering, compiler_fence, fence};
+use crate::ump::caps::CAPS_AHEAD;
 use crate::ump::line::{HEADER, Head, header, tag};
 
 const CONTROL: usize = 0;
@@ -345,7 +346,8 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.mine.store(FLOW, EXPECTED, count, Ordering::Release);
     }
 
-    /// Whether the peer has seen the first line of our message with capabilities number `sent`, which is the last.
+    /// Whether the capabilities of our message number `sent` with some, which is the last, may be handed over: the peer has
+    /// seen the first line of the one before, and so has those of the one before that.
     ///
     /// # Errors
     /// If it claims to have seen more than that, or less than before.
@@ -355,7 +357,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             return Err(ProtocolError::Position { claim, max: sent });
         }
         self.tx.caps_ready = claim;
-        Ok(claim == sent)
+        Ok(claim + CAPS_AHEAD >= sent)
     }
 
     /// Notes that the capabilities of our message number `count` with some are with the brokers.

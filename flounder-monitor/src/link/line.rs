@@ -115,16 +115,10 @@ impl Line {
             || state.ends.get(&connection).is_some_and(|end| !end.notifier.is_last())
     }
 
-    /// Puts news into the inbox of an end, if it is still there. Says whether it may come: the peer hands capabilities over
-    /// when it is told that they are expected, and so never more than the end has room for.
+    /// Puts news into the inbox of an end, if it is still there. `false` if the peer has handed over more than it may.
     pub(crate) fn put(&self, connection: u64, news: CapEvent) -> bool {
         let inbox = self.state.lock().inboxes.get(&connection).and_then(Weak::upgrade);
-        let Some(inbox) = inbox else { return true };
-        let is_expected = inbox.is_empty();
-        if is_expected {
-            inbox.put(news);
-        }
-        is_expected
+        inbox.is_none_or(|inbox| inbox.offer(news))
     }
 
     /// The link has ended: every end made over it learns that its peer is gone, once.
@@ -331,10 +325,13 @@ mod tests {
         let (line, inbox) = (line(), Arc::new(CapInbox::new(Notifier::new())));
         line.expect_caps(4, &inbox);
         assert!(line.put(4, CapEvent::Arrived(1, Vec::new())));
-        assert!(!line.put(4, CapEvent::Arrived(2, Vec::new())), "nobody has taken the first");
-        assert!(matches!(inbox.take(), Some(CapEvent::Arrived(1, _))));
-        assert!(inbox.is_empty());
         assert!(line.put(4, CapEvent::Arrived(2, Vec::new())));
+        assert!(!line.put(4, CapEvent::Arrived(3, Vec::new())), "nobody has taken the first");
+        assert!(matches!(inbox.take(), Some(CapEvent::Arrived(1, _))));
+        assert!(line.put(4, CapEvent::Arrived(3, Vec::new())));
+        assert!(matches!(inbox.take(), Some(CapEvent::Arrived(2, _))));
+        assert!(matches!(inbox.take(), Some(CapEvent::Arrived(3, _))));
+        assert!(inbox.is_empty());
         drop(inbox);
         let (mut reader, writer) = std::io::pipe().expect("there are descriptors to spare");
         assert!(line.put(4, CapEvent::Arrived(3, vec![Cap::from(writer)])), "the end is gone");

@@ -8,6 +8,11 @@ use parking_lot::Mutex;
 use crate::cap::Cap;
 use crate::notify::Notifier;
 
+/// How many messages ahead a driver may hand capabilities to the brokers: messages that the receiver has not said that it
+/// has begun to read. So they are under way while it reads, and it never has to keep those of more than one message beside
+/// those of the message in hand.
+pub const CAPS_AHEAD: usize = 1;
+
 /// Where the broker puts what concerns the capabilities of one end of a channel, until the channel fetches it.
 #[derive(Debug)]
 pub struct CapInbox {
@@ -35,6 +40,20 @@ impl CapInbox {
     pub fn put(&self, event: CapEvent) {
         self.events.lock().push_back(event);
         self.notifier.notify();
+    }
+
+    /// Puts news in and wakes the end, unless there is news of [`CAPS_AHEAD`] messages and one already, which no sender
+    /// that keeps to its driver's rules lets happen. Says whether it did.
+    #[must_use]
+    pub fn offer(&self, event: CapEvent) -> bool {
+        let mut events = self.events.lock();
+        let has_room = events.len() <= CAPS_AHEAD;
+        if has_room {
+            events.push_back(event);
+            drop(events);
+            self.notifier.notify();
+        }
+        has_room
     }
 
     /// Takes the oldest news.
