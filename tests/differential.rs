@@ -2,9 +2,10 @@
 //!
 //! A program is a list of operations on both ends of a binding, made from a seed: messages of all shapes and sizes, with
 //! continuations and without, calls, capabilities, `register_send`, `change_waitset`, control operations, turns of one
-//! waitset or another, teardown at any moment from either end or in a handler, and a new bind. It is played over each driver
-//! in one thread. What handlers, continuations, callbacks, calls and error handlers see is written down, and what each
-//! operation returns; these traces have to be equal, word for word.
+//! waitset or another, teardown at any moment from either end or in a handler, and a new bind. It is played in one thread,
+//! over each driver as it is within a process, and again as it is between two, with both halves here. What handlers,
+//! continuations, callbacks, calls and error handlers see is written down, and what each operation returns; these traces
+//! have to be equal, word for word.
 //!
 //! # What is no part of a trace
 //! Channels are of different sizes, so it is a matter of the driver
@@ -19,7 +20,7 @@
 //!   right answer. The peer is told `Closed`, once, and that is in the trace.
 //!
 //! # To run it
-//! `FLOUNDER_DIFFERENTIAL_OPS` is the number of operations over each driver, a few thousand by default; `ci/differential.sh`
+//! `FLOUNDER_DIFFERENTIAL_OPS` is the number of operations over each driver, two thousand by default; `ci/differential.sh`
 //! plays 100,000, and any number may be given. A failure names the seed of its program and shows a program that was made as
 //! short as it could be. `FLOUNDER_DIFFERENTIAL_SEED` begins with another seed than 1.
 
@@ -27,6 +28,8 @@ use std::env;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+#[path = "differential/halves.rs"]
+mod halves;
 #[path = "differential/program.rs"]
 mod program;
 #[path = "differential/shrink.rs"]
@@ -36,7 +39,7 @@ mod stage;
 #[path = "differential/warped.rs"]
 mod warped;
 
-use program::{Op, Program};
+use program::{Manner, Op, Program, Side};
 use shrink::shrink;
 use stage::{Outcome, play as perform};
 
@@ -67,8 +70,13 @@ flounder::flounder! {
     };
 }
 
-/// The first is what the others are compared with.
-const DRIVERS: [&str; 5] = ["loopback", "lmp", "ump", "scc", "beehive"];
+/// The drivers, as they are within a process and between two. The first is what the others are compared with.
+fn drivers() -> Vec<&'static str> {
+    let near = ["loopback", "lmp", "ump", "scc", "beehive"];
+    near.into_iter().chain(halves::register_all()).collect()
+}
+
+const REFERENCE: &str = "loopback";
 
 /// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,15 +99,15 @@ fn number(name: &str, default: u64) -> u64 {
 #[test]
 fn every_driver_shows_the_same() {
     let _alone = alone();
-    let ops = number("FLOUNDER_DIFFERENTIAL_OPS", 4000);
+    let ops = number("FLOUNDER_DIFFERENTIAL_OPS", 2000);
     let first = number("FLOUNDER_DIFFERENTIAL_SEED", 1);
-    warm_up();
+    let drivers = warm_up();
     let (began, mut played, mut arrived, mut seed) = (Instant::now(), 0, 0, first);
-    let mut effort = [(Duration::ZERO, 0); DRIVERS.len()];
+    let mut effort = vec![(Duration::ZERO, 0); drivers.len()];
     while played < ops {
         let program = Program::random(seed);
         let mut reference = None;
-        for (driver, (took, busy)) in DRIVERS.iter().zip(&mut effort) {
+        for (driver, (took, busy)) in drivers.iter().zip(&mut effort) {
             let began = Instant::now();
             let outcome = perform(&program, driver, PATIENCE);
             *took += began.elapsed();
@@ -108,12 +116,15 @@ fn every_driver_shows_the_same() {
                 None => {
                     arrived += outcome.arrived;
                     if !outcome.broken.is_empty() {
-                        report(seed, &program, DRIVERS[0], driver);
+                        report(seed, &program, REFERENCE, driver);
                     }
                     reference = Some(outcome);
                 }
                 Some(reference) if agree(reference, &outcome) => {}
-                Some(_) => report(seed, &program, DRIVERS[0], driver),
+                Some(_) => {
+                    println!("over {driver}, at first: {:?}", outcome.broken);
+                    report(seed, &program, REFERENCE, driver);
+                }
             }
         }
         played += program.ops.len() as u64;
@@ -122,12 +133,12 @@ fn every_driver_shows_the_same() {
     println!(
         "{played} operations over each of {}, of programs {first} to {}: the same traces; {arrived} messages and calls \
          arrived over {}, in {:.1?}",
-        DRIVERS.join(", "),
+        drivers.join(", "),
         seed - 1,
-        DRIVERS[0],
+        REFERENCE,
         began.elapsed(),
     );
-    for (driver, (took, busy)) in DRIVERS.iter().zip(effort) {
+    for (driver, (took, busy)) in drivers.iter().zip(effort) {
         println!("  {driver}: {took:.1?}; {busy} sends found the binding busy");
     }
 }
@@ -136,14 +147,14 @@ fn every_driver_shows_the_same() {
 #[test]
 fn every_length_arrives_over_every_driver() {
     let _alone = alone();
-    warm_up();
+    let drivers = warm_up();
     // Without optimisation the smallest buffers alone take long enough.
     let buffers: &[usize] = if cfg!(debug_assertions) { &[1] } else { &[0, 1, 1 << 18] };
     for &buffer in buffers {
         let program = Program::boundaries(buffer);
-        let reference = perform(&program, DRIVERS[0], PATIENCE);
+        let reference = perform(&program, REFERENCE, PATIENCE);
         assert_eq!(reference.broken, [""; 0]);
-        for driver in &DRIVERS[1..] {
+        for driver in &drivers[1..] {
             let outcome = perform(&program, driver, PATIENCE);
             assert_eq!(outcome.broken, [""; 0], "over {driver}");
             if let Some(line) = first_difference(&reference, &outcome) {
@@ -161,7 +172,7 @@ fn a_driver_that_differs_is_found_and_by_a_short_program() {
     warm_up();
     for (driver, warp) in warped::register_all() {
         let differs = |program: &Program| {
-            let reference = perform(program, DRIVERS[0], IMPATIENCE);
+            let reference = perform(program, REFERENCE, IMPATIENCE);
             !agree(&reference, &perform(program, driver, IMPATIENCE))
         };
         let seed = (1..50).find(|seed| differs(&Program::random(*seed)));
@@ -172,12 +183,15 @@ fn a_driver_that_differs_is_found_and_by_a_short_program() {
     }
 }
 
-/// What a process opens once and keeps is opened before anybody counts.
-fn warm_up() {
-    for driver in DRIVERS {
-        let ops = vec![Op::Rest(0), Op::Settle];
-        perform(&Program { buffer: 0, ops }, driver, PATIENCE);
+/// The drivers, once what a process opens once and keeps is open, before anybody counts.
+fn warm_up() -> Vec<&'static str> {
+    let drivers = drivers();
+    // A link gives its descriptors away with its first channels.
+    let ops = vec![Op::Rest(0), Op::Teardown(Side::Client, Manner::Settled), Op::Bind, Op::Settle];
+    for driver in &drivers {
+        perform(&Program { buffer: 0, ops: ops.clone() }, driver, PATIENCE);
     }
+    drivers
 }
 
 fn agree(reference: &Outcome, outcome: &Outcome) -> bool {

@@ -41,6 +41,8 @@ impl Side {
 pub(crate) enum Op {
     /// Sends a message, now or as soon as those before are accepted; with a continuation if so.
     Send(Side, Body, Then),
+    /// Sends so many of the smallest messages at once.
+    Burst(Side, usize),
     /// Tries to send a string that is one byte too long.
     TooLong(Side),
     /// Begins a call of the client's.
@@ -127,7 +129,9 @@ pub(crate) struct Program {
 impl Program {
     /// The program of a seed.
     pub(crate) fn random(seed: u64) -> Self {
-        let mut dice = Dice(Pcg64Mcg::seed_from_u64(seed));
+        // One of four floods its channels: long messages, and few turns to receive them.
+        let floods = seed.is_multiple_of(4);
+        let mut dice = Dice { rng: Pcg64Mcg::seed_from_u64(seed), floods };
         let buffer = [0, 1, 4096, 1 << 16][dice.below(4)];
         let mut ops = Vec::with_capacity(LENGTH + 4);
         while ops.len() < LENGTH {
@@ -170,11 +174,14 @@ impl Program {
     }
 }
 
-struct Dice(Pcg64Mcg);
+struct Dice {
+    rng: Pcg64Mcg,
+    floods: bool,
+}
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        (self.0.next_u64() % bound as u64) as usize
+        (self.rng.next_u64() % bound as u64) as usize
     }
 
     fn side(&mut self) -> Side {
@@ -183,6 +190,9 @@ impl Dice {
 
     fn push(&mut self, ops: &mut Vec<Op>) {
         let op = match self.below(100) {
+            62..84 if self.floods && self.below(4) > 0 => {
+                Op::Send(self.side(), self.body(), Then::Continue)
+            }
             0..48 => {
                 let then = [Then::Nothing, Then::Continue][self.below(2)];
                 Op::Send(self.side(), self.body(), then)
@@ -193,7 +203,8 @@ impl Dice {
             78..84 => Op::Settle,
             84..87 => Op::Answer,
             87..91 => Op::Room(self.side(), self.below(WAITSETS)),
-            91..95 => Op::Move(self.side(), self.below(WAITSETS)),
+            91..92 => Op::Burst(self.side(), self.below(200)),
+            92..95 => Op::Move(self.side(), self.below(WAITSETS)),
             95..96 => Op::Sync(self.side(), self.below(2) == 0),
             96..98 => Op::TooLong(self.side()),
             _ => {
@@ -219,7 +230,7 @@ impl Dice {
     fn body(&mut self) -> Body {
         match self.below(16) {
             0..3 => Body::Tick,
-            3..5 => Body::Scalars(self.0.next_u64()),
+            3..5 => Body::Scalars(self.rng.next_u64()),
             5..7 => Body::Text(self.length(MAX_BYTES)),
             7..9 => Body::Bytes(self.length(MAX_BYTES)),
             9 => Body::Words(self.length(MAX_WORDS)),
@@ -239,7 +250,7 @@ impl Dice {
 
     fn call(&mut self) -> Call {
         match self.below(8) {
-            0..3 => Call::Sum(self.0.next_u64(), self.0.next_u64()),
+            0..3 => Call::Sum(self.rng.next_u64(), self.rng.next_u64()),
             3..5 => Call::Turn(self.length(3000)),
             5 => Call::Swap,
             6 => Call::Keep,
@@ -250,6 +261,7 @@ impl Dice {
     /// A length: most are small, some near where lines, frames and buffers end, few are long.
     fn length(&mut self, max: usize) -> usize {
         let length = match self.below(20) {
+            0..16 if self.floods => self.below(max + 1),
             0..12 => self.below(131),
             12..17 => {
                 let unit = [7, 8, 28, 32, 56, 57, 64, 228][self.below(8)];

@@ -196,7 +196,7 @@ impl Stage {
         let bound = |scene: &Scene| scene.ends.iter().all(|end| end.binding.borrow().is_some());
         self.go_on_until("the bind", &scene, bound);
         if let Some(binding) = &*scene.ends[0].binding.borrow()
-            && binding.driver() != self.driver
+            && !self.driver.starts_with(binding.driver())
         {
             self.break_off(format!("bound by {}", binding.driver()));
         }
@@ -214,6 +214,14 @@ impl Stage {
             Op::Send(side, body, then) => {
                 let letter = self.letter(at, body, then);
                 scene.ends[side as usize].outbox.borrow_mut().push_back(letter);
+                scene.pump(side);
+            }
+            Op::Burst(..) if scene.is_over.get() => {}
+            Op::Burst(side, messages) => {
+                for _ in 0..messages {
+                    let letter = self.letter(at, Body::Tick, Then::Nothing);
+                    scene.ends[side as usize].outbox.borrow_mut().push_back(letter);
+                }
                 scene.pump(side);
             }
             Op::TooLong(side) => {

@@ -1,0 +1,65 @@
+//! The drivers between processes, in one: each end makes its half, and one link for all bindings carries the terms and the
+//! capabilities. So rings are mapped memory, bells are sockets, and scc runs on the cache instructions of this machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flounder::channel::{
+    Channel, ConnectError, Connector, End, Link, Offered, Pair, SendPair, Terms,
+};
+use flounder::drivers::registry;
+use flounder_drivers::conformance::TestLink;
+
+/// Registers one for each driver that reaches other processes; gives their names, each of which begins with the driver's.
+pub(crate) fn register_all() -> Vec<&'static str> {
+    let far =
+        [("lmp", "lmp by halves"), ("ump", "ump by halves"), ("beehive", "beehive by halves")];
+    let scc = cfg!(target_arch = "x86_64").then_some(("scc", "scc by halves"));
+    let register = |(driver, name)| {
+        let driver = registry::find(driver).expect("it is built in");
+        let (link, connections) = (TestLink::pair(), AtomicU64::new(1));
+        // The tests of this file share a registry: whoever comes first registers.
+        let _ = registry::register(Arc::new(Halves { driver, name, link, connections }));
+        name
+    };
+    far.into_iter().chain(scc).map(register).collect()
+}
+
+struct Halves {
+    driver: &'static dyn Connector,
+    name: &'static str,
+    /// Lives as long as the process, as one between processes outlives the channels.
+    link: (Arc<TestLink>, Arc<TestLink>),
+    connections: AtomicU64,
+}
+
+impl Connector for Halves {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn pair_local(&self, client: &End, service: &End) -> Result<Pair, ConnectError> {
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed);
+        let [client, service] = [client, service].map(|end| End { connection, ..end.clone() });
+        let (here, there) = &self.link;
+        let (client, service) = TestLink::connect_over(self.driver, &client, &service, here, there);
+        Ok((client, service))
+    }
+
+    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn accept(
+        &self,
+        _: &End,
+        _: &Arc<dyn Link>,
+        _: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+}
