@@ -585,6 +585,33 @@ fn capabilities_go_one_message_ahead_and_no_further() {
     }
 }
 
+#[test]
+fn capabilities_that_are_late_come_after_the_close_of_their_sender() {
+    let _alone = alone();
+    for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
+        let (here, there) = TestLink::pair();
+        let (mut client, mut service) =
+            TestLink::connect_over(driver, &Wakes::new().1, &Wakes::new().1, &here, &there);
+        let mut incoming = Incoming::new(LIMITS);
+        here.hold();
+        for _ in 0..2 {
+            let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
+            let body = Gather::words_only(&[]);
+            let mut message = Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 };
+            assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
+            // The second is handed over while the first is read.
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+        }
+        client.close();
+        assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty), "{}", driver.name());
+        here.release();
+        for _ in 0..2 {
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message), "{}", driver.name());
+        }
+        assert_eq!(service.recv(&mut incoming), Err(ChannelError::Closed), "{}", driver.name());
+    }
+}
+
 // ---- frames ---------------------------------------------------------------------------------------------------------------
 
 /// A service of lmp whose peer sends datagrams by hand.

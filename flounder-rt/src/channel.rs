@@ -326,7 +326,9 @@ pub struct End {
 
 /// The connection between two processes, as far as drivers use it.
 pub trait Link: Send + Sync {
-    /// Has the brokers carry capabilities to the end of `connection` in the other process, as number `sequence`.
+    /// Has the brokers carry capabilities to the end of `connection` in the other process, as number `sequence`. A driver
+    /// does so for [`CAPS_AHEAD`] messages at most of which the other end has not said that it has begun to read them;
+    /// the brokers take more for an attack.
     ///
     /// # Errors
     /// If the link has ended; the capabilities are dropped.

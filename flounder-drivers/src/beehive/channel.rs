@@ -157,7 +157,8 @@ impl BeehiveChannel {
     fn caps_never_come(&self, view: &View) -> bool {
         (self.closed || view.theirs.closed)
             && !self.caps.arrive_first()
-            && view.theirs.handed != self.caps.seen() as u32
+            // Behind it, not ahead of it.
+            && view.theirs.handed.wrapping_sub(self.caps.seen() as u32) > u32::MAX / 2
     }
 
     /// No frame is there: perhaps none will come.

@@ -17,13 +17,15 @@ use flounder_rt::waitset::Waitset;
 
 /// A link from a process to itself, as two ends: for the half-by-half way of connecting.
 ///
-/// What is sent at one end arrives at the other at once; a refusal can be planned.
+/// What is sent at one end arrives at the other at once, unless it is [held up](Self::hold); a refusal can be planned.
 #[derive(Default)]
 pub struct TestLink {
     peer: Mutex<Weak<TestLink>>,
     inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
     states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
     refusal: Mutex<Option<CapRefusal>>,
+    /// What was sent at this end and is held up, while anything is.
+    held: Mutex<Option<Vec<(u64, CapEvent)>>>,
 }
 
 impl TestLink {
@@ -39,6 +41,22 @@ impl TestLink {
     /// Loses the capabilities that are sent next at this end, for this reason.
     pub fn refuse_next(&self, refusal: CapRefusal) {
         *self.refusal.lock() = Some(refusal);
+    }
+
+    /// Holds up the capabilities that are sent at this end from now on.
+    pub fn hold(&self) {
+        self.held.lock().get_or_insert_default();
+    }
+
+    /// Lets those that were held up arrive.
+    ///
+    /// # Panics
+    /// If there are more than a driver may send.
+    pub fn release(&self) {
+        let held = self.held.lock().take().unwrap_or_default();
+        if let Some(peer) = self.peer.lock().upgrade() {
+            held.into_iter().for_each(|(connection, event)| peer.deliver(connection, event));
+        }
     }
 
     /// Connects two ends over a new link, half by half, as two processes do.
@@ -77,7 +95,7 @@ impl TestLink {
     fn deliver(&self, connection: u64, event: CapEvent) {
         let inbox = self.inboxes.lock().get(&connection).and_then(Weak::upgrade);
         if let Some(inbox) = inbox {
-            inbox.put(event);
+            assert!(inbox.offer(event), "capabilities were handed over too far ahead");
         }
     }
 }
@@ -85,14 +103,14 @@ impl TestLink {
 impl Link for TestLink {
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         let peer = self.peer.lock().upgrade().ok_or(CapRefusal::LinkLost)?;
-        let refusal = self.refusal.lock().take();
-        peer.deliver(
-            connection,
-            match refusal {
-                None => CapEvent::Arrived(sequence, caps),
-                Some(refusal) => CapEvent::Lost(sequence, refusal),
-            },
-        );
+        let event = match self.refusal.lock().take() {
+            None => CapEvent::Arrived(sequence, caps),
+            Some(refusal) => CapEvent::Lost(sequence, refusal),
+        };
+        match &mut *self.held.lock() {
+            Some(held) => held.push((connection, event)),
+            None => peer.deliver(connection, event),
+        }
         Ok(())
     }
 
