@@ -295,6 +295,37 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
 }
 
 #[test]
+fn what_is_written_down_goes_with_the_names() {
+    let cast = Cast::new();
+    let mut daemon = cast.daemon(&[ANN]);
+    let (mut first, mut second) = (cast.actor(), cast.actor());
+    let files = || {
+        let mut files = cast.files();
+        files.sort();
+        files
+    };
+    assert_eq!(files(), ["root.sock"]);
+    first.must("export a");
+    first.must("unregister a");
+    assert_eq!(files(), ["root.sock"], "it was taken back");
+    first.must("export a");
+    second.must("export b");
+    assert_eq!(files(), ["names", "root.sock"]);
+    first.must("withdraw");
+    first.must("list");
+    second.kill();
+    settle(&cast, "the names are free", |census| census.names.is_empty());
+    assert_eq!(files(), ["root.sock"], "their owners have left or are dead");
+    // The owner dies while there is no root.
+    first.must("export a");
+    daemon.kill();
+    first.kill();
+    drop(first);
+    let _daemon = cast.daemon(&[ANN]);
+    assert_eq!(files(), ["root.sock"], "its owner is dead");
+}
+
+#[test]
 fn who_is_hung_up_on_and_lives_keeps_its_names() {
     let cast = Cast::new();
     let _daemon = cast.daemon(&[ANN]);
@@ -340,6 +371,23 @@ fn names_of_before_are_kept_from_users_who_are_let_in_later() {
     root.go_on();
     assert_eq!(ann.must("await clock 5000"), iref);
     assert_eq!(root.must("list").matches("clock").count(), 1);
+}
+
+#[test]
+fn a_directory_that_was_private_is_its_own_users_first() {
+    let cast = Cast::new();
+    let mut root = cast.actor();
+    root.must("list");
+    root.kill();
+    drop(root);
+    // Nobody has written down whose the names were. There may be some who come back and tell.
+    let began = Instant::now();
+    let _daemon = cast.daemon(&[ANN]);
+    let mut own = cast.actor();
+    own.must("export clock");
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    assert_eq!(ann.ask("export clock"), format!("error Taken {{ pid: {} }}", own.pid()));
+    assert!(began.elapsed() >= Duration::from_secs(1), "it was let in after {:?}", began.elapsed());
 }
 
 #[test]

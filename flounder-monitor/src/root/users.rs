@@ -195,11 +195,17 @@ mod tests {
     use super::*;
 
     /// A user that is not the one of the tests.
-    const OTHER: u32 = 54_321;
-    const NOBODY: u32 = 54_322;
+    fn other() -> u32 {
+        own_uid() + 1
+    }
+
+    /// One that may not join.
+    fn nobody() -> u32 {
+        own_uid() + 2
+    }
 
     fn daemon(pause: Duration) -> Users {
-        Users::new(Policy::daemon(BTreeSet::from([OTHER]), pause))
+        Users::new(Policy::daemon(BTreeSet::from([other()]), pause))
     }
 
     #[test]
@@ -207,7 +213,7 @@ mod tests {
         let mut users = Users::new(Policy::embedded());
         assert_eq!(users.enter(own_uid()), Entrance::Welcome);
         assert_eq!(users.enter(0), Entrance::Welcome);
-        assert_eq!(users.enter(OTHER), Entrance::NotNow);
+        assert_eq!(users.enter(other()), Entrance::NotNow);
         assert_eq!(users.users.len(), if own_uid() == 0 { 1 } else { 2 });
     }
 
@@ -215,28 +221,28 @@ mod tests {
     fn a_daemon_lets_in_exactly_those_it_was_told() {
         let mut users = daemon(Duration::ZERO);
         assert_eq!(users.enter(own_uid()), Entrance::Welcome);
-        assert_eq!(users.enter(OTHER), Entrance::Welcome);
-        assert_eq!(users.enter(NOBODY), Entrance::Forbidden);
+        assert_eq!(users.enter(other()), Entrance::Welcome);
+        assert_eq!(users.enter(nobody()), Entrance::Forbidden);
     }
 
     #[test]
     fn others_wait_for_those_who_were_here_before() {
         let mut users = daemon(Duration::from_secs(1000));
         assert_eq!(users.enter(own_uid()), Entrance::Welcome);
-        assert_eq!(users.enter(OTHER), Entrance::NotNow);
+        assert_eq!(users.enter(other()), Entrance::NotNow);
     }
 
     #[test]
     fn one_user_has_its_share_and_no_more() {
         let mut users = daemon(Duration::ZERO);
         for _ in 0..users.policy.share {
-            assert_eq!(users.enter(OTHER), Entrance::Welcome);
-            users.greeted(OTHER);
+            assert_eq!(users.enter(other()), Entrance::Welcome);
+            users.greeted(other());
         }
-        assert_eq!(users.enter(OTHER), Entrance::NotNow);
+        assert_eq!(users.enter(other()), Entrance::NotNow);
         assert_eq!(users.enter(own_uid()), Entrance::Welcome);
-        users.left(OTHER, true);
-        assert_eq!(users.enter(OTHER), Entrance::Welcome);
+        users.left(other(), true);
+        assert_eq!(users.enter(other()), Entrance::Welcome);
     }
 
     #[test]
@@ -246,25 +252,25 @@ mod tests {
             (0..).take_while(|_| users.enter(uid) != Entrance::NotNow).count()
         };
         let share = users.policy.share;
-        assert_eq!(enter(&mut users, OTHER), share.min(MAX_GUESTS));
+        assert_eq!(enter(&mut users, other()), share.min(MAX_GUESTS));
         assert_eq!(enter(&mut users, own_uid()), MAX_GUESTS);
-        assert_eq!(enter(&mut users, NOBODY), MAX_REFUSED);
-        let more: usize = (1..20).map(|i| enter(&mut users, NOBODY + i)).sum();
+        assert_eq!(enter(&mut users, nobody()), MAX_REFUSED);
+        let more: usize = (1..20).map(|i| enter(&mut users, nobody() + i)).sum();
         assert_eq!(more, MAX_REFUSED_IN_ALL - MAX_REFUSED);
-        users.left(NOBODY, false);
-        assert_eq!(enter(&mut users, NOBODY), 1);
+        users.left(nobody(), false);
+        assert_eq!(enter(&mut users, nobody()), 1);
     }
 
     #[test]
     fn users_who_have_nothing_leave_nothing() {
         let mut users = daemon(Duration::ZERO);
-        assert_eq!(users.enter(OTHER), Entrance::Welcome);
-        users.greeted(OTHER);
-        assert!(users.add_service(OTHER));
-        users.left(OTHER, true);
-        users.remove_services(OTHER, 1);
-        assert_eq!(users.enter(NOBODY), Entrance::Forbidden);
-        users.left(NOBODY, false);
+        assert_eq!(users.enter(other()), Entrance::Welcome);
+        users.greeted(other());
+        assert!(users.add_service(other()));
+        users.left(other(), true);
+        users.remove_services(other(), 1);
+        assert_eq!(users.enter(nobody()), Entrance::Forbidden);
+        users.left(nobody(), false);
         assert!(users.users.is_empty() && users.refused == 0);
     }
 }
