@@ -219,6 +219,42 @@ fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
 }
 
 #[test]
+fn users_who_are_let_in_learn_nothing_of_the_processes_of_others() {
+    let cast = Cast::new();
+    let _daemon = cast.daemon(&[ANN, BOB]);
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let iref = ann.must("export clock");
+    bob.must("bind ump clock");
+    assert_eq!(bob.ask("census"), format!("([{}], 1)", bob.pid()));
+    assert_eq!(ann.ask("census"), format!("([{}], 0)", ann.pid()), "its client tells of a binding");
+    assert_eq!(bob.ask(&format!("pry {iref}")), "Forbidden Forbidden");
+    assert_eq!(ann.ask(&format!("pry {iref}")), "Ok Forbidden", "it is its own");
+    assert_eq!((take(&cast).domains.len(), take(&cast).bindings.len()), (2, 1));
+}
+
+#[test]
+fn a_domain_believes_in_a_stranger_only_if_it_is_told_to() {
+    let cast = Cast::new();
+    let Some(daemon) = cast.daemon_of(ANN, &[BOB]) else { return };
+    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let refused = bob.ask("list");
+    assert!(refused.contains(&format!("why: Owner {{ uid: {ANN} }}")), "{refused}");
+    let Some(mut bob) = cast.trusting_actor_of(BOB, ANN) else { return };
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let iref = bob.must("export clock");
+    assert_eq!(ann.must("lookup clock"), iref);
+    ann.must("bind ump clock");
+    assert_eq!(ann.ask("talk 100"), "ok");
+    // Nor can it be the root there.
+    drop((daemon, ann));
+    assert_eq!(bob.ask("await clock 300"), "error Deadline");
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    ann.must("list");
+    assert_eq!(bob.ask("await clock 300"), "error Deadline", "a domain lets no other users in");
+}
+
+#[test]
 fn a_daemon_for_one_user_lets_nobody_else_near() {
     let cast = Cast::new();
     let daemon = cast.daemon(&[ANN]);

@@ -6,9 +6,11 @@ use std::fs::File;
 use std::io::{BufRead, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use flounder::monitor::census;
 use flounder::monitor::daemon::{Daemon, Options};
 use flounder::monitor::policy::{self, Direction};
 use flounder::{
@@ -16,9 +18,9 @@ use flounder::{
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::crowd::Crowd;
+use super::stranger::{Stranger, connect_in};
 use super::{ACTOR, DAEMON, EVENT, MARK, PATIENCE};
 
 flounder::flounder! {
@@ -270,6 +272,19 @@ impl Stage {
             }
             ["parcel", ref words @ ..] => super::parcel::obey(&self.waitset, words),
             // The process.
+            // What a census finds: processes, and bindings.
+            ["census"] => answer(&census::take(None).map(|census| {
+                let pids: Vec<_> = census.domains.iter().map(|domain| domain.pid).collect();
+                (pids, census.bindings.len())
+            })),
+            // Asks the root for the bindings of another's process, and for its office.
+            ["pry", bits] => {
+                let socket = connect_in(&runtime_dir()).expect("the root listens");
+                let me = Stranger::over(socket, u64::from(std::process::id()));
+                let (_, domain) = me.root().find(iref(bits)).expect("the root answers");
+                let (bindings, _) = me.root().bindings(domain, 0, 0).expect("the root answers");
+                say(&format!("{bindings:?} {:?}", me.root().relieve().expect("the root answers")));
+            }
             // Connects to the root more often than it may, and says how many of these connections are not hung up on.
             ["knock", count] => self.knock(count.parse().expect("a number")),
             ["count"] => say(&count()),
@@ -370,11 +385,9 @@ impl Stage {
     }
 
     fn knock(&self, count: usize) {
-        let path = std::env::var_os("FLOUNDER_RUNTIME_DIR").expect("it is set");
-        let path = std::path::Path::new(&path).join("root.sock");
         let mut open: Vec<OwnedFd> = Vec::new();
         for _ in 0..count {
-            match connect(&path) {
+            match connect_in(&runtime_dir()) {
                 Ok(socket) => open.push(socket),
                 Err(error) => return say(&format!("error {error:?}")),
             }
@@ -507,11 +520,8 @@ fn count() -> String {
     )
 }
 
-fn connect(path: &std::path::Path) -> rustix::io::Result<OwnedFd> {
-    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
-    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket)
+fn runtime_dir() -> PathBuf {
+    std::env::var_os("FLOUNDER_RUNTIME_DIR").expect("it is set").into()
 }
 
 /// What each descriptor of this process is.

@@ -69,13 +69,36 @@ impl Cast {
 
     /// Starts an actor of another user. Who is not user 0 cannot; the reason is printed and `None` returned.
     pub fn actor_of(&self, uid: u32) -> Option<Actor> {
+        self.start_of(uid, &mut self.command())
+    }
+
+    /// As [`actor_of`](Self::actor_of); it believes in a directory of this user.
+    pub fn trusting_actor_of(&self, uid: u32, owner: u32) -> Option<Actor> {
+        self.start_of(uid, self.command().env("FLOUNDER_TRUST_UID", owner.to_string()))
+    }
+
+    /// Starts a daemon of another user in a directory of that user, and waits until it is the root.
+    pub fn daemon_of(&self, uid: u32, allowed: &[u32]) -> Option<Actor> {
+        let mut command = self.daemon_command(allowed);
+        std::fs::create_dir(self.dir()).expect("it is not there");
+        let private = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(self.dir(), private).expect("it is ours");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(self.dir(), Some(uid), Some(uid)).expect("user 0 may");
+        }
+        let mut daemon = self.start_of(uid, &mut command)?;
+        daemon.event("root");
+        Some(daemon)
+    }
+
+    fn start_of(&self, uid: u32, command: &mut Command) -> Option<Actor> {
         if !rustix::process::geteuid().is_root() {
             println!("skipped: only user 0 can start a process of another user");
             return None;
         }
         let enter = std::fs::Permissions::from_mode(0o711);
         std::fs::set_permissions(self.dir.path(), enter).expect("it is ours");
-        match self.start(self.command().uid(uid).gid(uid)) {
+        match self.start(command.uid(uid).gid(uid)) {
             Ok(actor) => Some(actor),
             Err(error) => {
                 println!("skipped: user {uid} cannot start this program: {error}");
@@ -93,10 +116,14 @@ impl Cast {
 
     /// Starts one, which may have to wait.
     pub fn start_daemon(&self, allowed: &[u32]) -> Actor {
+        self.start(&mut self.daemon_command(allowed)).expect("this program can be started")
+    }
+
+    fn daemon_command(&self, allowed: &[u32]) -> Command {
         let allowed: Vec<_> = allowed.iter().map(u32::to_string).collect();
         let mut command = self.command();
         command.env(DAEMON, allowed.join(","));
-        self.start(&mut command).expect("this program can be started")
+        command
     }
 
     fn command(&self) -> Command {

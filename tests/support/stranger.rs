@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -20,12 +21,16 @@ use protocol::{intermon, monitor};
 
 /// A connection to the root, from somebody who has not said anything yet.
 pub fn connect(cast: &Cast) -> OwnedFd {
-    let address = SocketAddrUnix::new(cast.dir().join("root.sock")).expect("it is short");
-    let flags = SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
-    let socket = socket.expect("a socket");
-    rustix::net::connect(&socket, &address).expect("the root listens");
-    socket
+    connect_in(&cast.dir()).expect("the root listens")
+}
+
+/// As [`connect`], in this directory.
+pub fn connect_in(dir: &Path) -> rustix::io::Result<OwnedFd> {
+    let address = SocketAddrUnix::new(dir.join("root.sock"))?;
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(socket)
 }
 
 /// A member of the host.
@@ -37,6 +42,11 @@ pub struct Stranger {
 
 impl Stranger {
     pub fn join(cast: &Cast, number: u64) -> Self {
+        Self::over(connect(cast), number)
+    }
+
+    /// Over a connection to the root.
+    pub fn over(socket: OwnedFd, number: u64) -> Self {
         let (waitset, introduced) = (Waitset::new(), Rc::new(RefCell::new(None)));
         let theirs = Rc::clone(&introduced);
         let rx = monitor::RxVtbl {
@@ -45,7 +55,7 @@ impl Stranger {
             })),
             ..Default::default()
         };
-        let channel = lmp::over(connect(cast)).expect("it is a socket");
+        let channel = lmp::over(socket).expect("it is a socket");
         let root = monitor::Binding::attach(channel, &waitset, rx).expect("it can be watched");
         let root = monitor::RpcClient::new(&root);
         assert_eq!(root.hello(2, number).expect("the root answers"), monitor::Verdict::Ok);
