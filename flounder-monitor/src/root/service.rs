@@ -149,10 +149,11 @@ impl monitor::Rx for FromDomain {
     }
 
     fn await_name(&mut self, _: &Binding, ticket: u64, name: &str, reply: monitor::AwaitNameReply) {
-        let Some((root, _)) = self.known() else { return };
+        let Some((root, domain)) = self.known() else { return };
         let found = root.find_name(name);
         if found == Err(Refused::Unknown) {
-            let kept = root.waiters.borrow_mut().wait(self.number, ticket, name, reply);
+            let ticket = (self.number, ticket);
+            let kept = root.waiters.borrow_mut().wait(domain.peer.uid, ticket, name, reply);
             if let Err(reply) = kept {
                 reply.send(Verdict::Quota, 0, 0, 0);
             }
@@ -164,7 +165,7 @@ impl monitor::Rx for FromDomain {
 
     fn forget(&mut self, _: &Binding, ticket: u64) {
         let Some((root, _)) = self.known() else { return };
-        let forgotten = root.waiters.borrow_mut().forget(self.number, ticket);
+        let forgotten = root.waiters.borrow_mut().forget((self.number, ticket));
         drop(forgotten);
     }
 

@@ -18,7 +18,7 @@ const MAX_REFUSED: usize = 8;
 const MAX_REFUSED_IN_ALL: usize = 64;
 
 /// Services of one user.
-const MAX_SERVICES: usize = 262_144;
+const MAX_SERVICES: usize = 131_072;
 
 /// Introductions that may wait in the root for a domain of another user to read them.
 pub(super) const MAX_INTRODUCTIONS: usize = 4;

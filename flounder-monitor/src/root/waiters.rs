@@ -1,5 +1,7 @@
 //! Lookups that wait for a name. What one of them costs the root does not depend on how many others there are.
 
+use core::hash::Hash;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -7,38 +9,57 @@ use std::rc::Rc;
 /// many names is still heard.
 pub(crate) const MAX_WAITING: usize = 512;
 
+/// Lookups of all domains of one user that wait.
+const MAX_WAITING_OF_USER: usize = 65_536;
+
 /// Those lookups; `W` is what each leaves behind to be answered with.
 #[derive(Debug)]
 pub(crate) struct Waiters<W> {
     by_name: BTreeMap<(Rc<str>, Ticket), W>,
-    by_ticket: BTreeMap<Ticket, Rc<str>>,
-    /// Of each domain that has some.
-    counts: HashMap<u64, usize>,
+    by_ticket: BTreeMap<Ticket, Waiting>,
+    /// Of each domain, and of each user, that has some.
+    domains: HashMap<u64, usize>,
+    users: HashMap<u32, usize>,
 }
 
 /// A domain, and its number for a lookup.
 type Ticket = (u64, u64);
 
+#[derive(Debug)]
+struct Waiting {
+    name: Rc<str>,
+    user: u32,
+}
+
 impl<W> Waiters<W> {
     pub(crate) fn new() -> Self {
-        Self { by_name: BTreeMap::new(), by_ticket: BTreeMap::new(), counts: HashMap::new() }
+        Self {
+            by_name: BTreeMap::new(),
+            by_ticket: BTreeMap::new(),
+            domains: HashMap::new(),
+            users: HashMap::new(),
+        }
     }
 
-    /// Has a lookup wait. Refused, because the domain has too many or one of this number, the answer comes back.
+    /// Has a lookup of a domain of `user` wait. Refused, because there are too many or one of this number, the answer
+    /// comes back.
     pub(crate) fn wait(
         &mut self,
-        domain: u64,
-        number: u64,
+        user: u32,
+        ticket @ (domain, _): Ticket,
         name: &str,
         answer: W,
     ) -> Result<(), W> {
-        let (ticket, name) = ((domain, number), Rc::<str>::from(name));
-        let count = self.counts.get(&domain).copied().unwrap_or_default();
-        if count >= MAX_WAITING || self.by_ticket.contains_key(&ticket) {
+        let of_domain = self.domains.get(&domain).copied().unwrap_or_default();
+        let of_user = self.users.get(&user).copied().unwrap_or_default();
+        let full = of_domain >= MAX_WAITING || of_user >= MAX_WAITING_OF_USER;
+        if full || self.by_ticket.contains_key(&ticket) {
             return Err(answer);
         }
-        self.counts.insert(domain, count + 1);
-        self.by_ticket.insert(ticket, Rc::clone(&name));
+        self.domains.insert(domain, of_domain + 1);
+        self.users.insert(user, of_user + 1);
+        let name = Rc::<str>::from(name);
+        self.by_ticket.insert(ticket, Waiting { name: Rc::clone(&name), user });
         self.by_name.insert((name, ticket), answer);
         Ok(())
     }
@@ -51,27 +72,31 @@ impl<W> Waiters<W> {
         let name = Rc::<str>::from(name);
         let range = (Rc::clone(&name), (0, 0))..=(name, (u64::MAX, u64::MAX));
         let tickets: Vec<_> = self.by_name.range(range).map(|((_, ticket), _)| *ticket).collect();
-        tickets.into_iter().filter_map(|ticket| self.forget(ticket.0, ticket.1)).collect()
+        tickets.into_iter().filter_map(|ticket| self.forget(ticket)).collect()
     }
 
     /// Ends one lookup.
-    pub(crate) fn forget(&mut self, domain: u64, number: u64) -> Option<W> {
-        let ticket = (domain, number);
-        let name = self.by_ticket.remove(&ticket)?;
-        if let Some(count) = self.counts.get_mut(&domain) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&domain);
-            }
-        }
+    pub(crate) fn forget(&mut self, ticket: Ticket) -> Option<W> {
+        let Waiting { name, user } = self.by_ticket.remove(&ticket)?;
+        uncount(&mut self.domains, ticket.0);
+        uncount(&mut self.users, user);
         self.by_name.remove(&(name, ticket))
     }
 
     /// Ends all lookups of a domain.
     pub(crate) fn forget_all(&mut self, domain: u64) -> Vec<W> {
         let theirs = self.by_ticket.range((domain, 0)..=(domain, u64::MAX));
-        let numbers: Vec<_> = theirs.map(|((_, number), _)| *number).collect();
-        numbers.into_iter().filter_map(|number| self.forget(domain, number)).collect()
+        let tickets: Vec<_> = theirs.map(|(ticket, _)| *ticket).collect();
+        tickets.into_iter().filter_map(|ticket| self.forget(ticket)).collect()
+    }
+}
+
+fn uncount<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
     }
 }
 
@@ -82,29 +107,44 @@ mod tests {
     #[test]
     fn those_who_wait_for_a_name_are_found() {
         let mut waiters = Waiters::new();
-        waiters.wait(1, 10, "a", "first").expect("room");
-        waiters.wait(2, 10, "a", "second").expect("room");
-        waiters.wait(2, 11, "b", "other").expect("room");
-        waiters.wait(2, 12, "ab", "longer").expect("room");
-        assert_eq!(waiters.forget(2, 10), Some("second"));
+        waiters.wait(7, (1, 10), "a", "first").expect("room");
+        waiters.wait(7, (2, 10), "a", "second").expect("room");
+        waiters.wait(7, (2, 11), "b", "other").expect("room");
+        waiters.wait(7, (2, 12), "ab", "longer").expect("room");
+        assert_eq!(waiters.forget((2, 10)), Some("second"));
         assert_eq!(waiters.take("a"), ["first"]);
         assert_eq!(waiters.take("a"), [""; 0]);
-        assert_eq!(waiters.forget(1, 10), None, "it was answered");
+        assert_eq!(waiters.forget((1, 10)), None, "it was answered");
         assert_eq!(waiters.forget_all(2), ["other", "longer"]);
         assert!(waiters.by_name.is_empty() && waiters.by_ticket.is_empty());
-        assert!(waiters.counts.is_empty());
+        assert!(waiters.domains.is_empty() && waiters.users.is_empty());
     }
 
     #[test]
     fn waiting_is_bounded() {
         let mut waiters = Waiters::new();
         for number in 0..MAX_WAITING as u64 {
-            waiters.wait(1, number, "a", "").expect("room");
+            waiters.wait(7, (1, number), "a", "").expect("room");
         }
-        assert_eq!(waiters.wait(1, 9999, "a", "full"), Err("full"));
-        assert_eq!(waiters.wait(2, 9999, "a", "room"), Ok(()), "the bound is one domain's");
-        waiters.forget(1, 0);
-        assert_eq!(waiters.wait(1, 1, "b", "twice"), Err("twice"), "the number is taken");
-        assert_eq!(waiters.wait(1, 9999, "a", "room"), Ok(()));
+        assert_eq!(waiters.wait(7, (1, 9999), "a", "full"), Err("full"));
+        assert_eq!(waiters.wait(7, (2, 9999), "a", "room"), Ok(()), "the bound is one domain's");
+        waiters.forget((1, 0));
+        assert_eq!(waiters.wait(7, (1, 1), "b", "twice"), Err("twice"), "the number is taken");
+        assert_eq!(waiters.wait(7, (1, 9999), "a", "room"), Ok(()));
+    }
+
+    #[test]
+    fn waiting_is_bounded_for_all_domains_of_a_user() {
+        let mut waiters = Waiters::new();
+        let ticket = |i: usize| ((i / MAX_WAITING) as u64, i as u64);
+        for i in 0..MAX_WAITING_OF_USER {
+            waiters.wait(7, ticket(i), "a", ()).expect("room");
+        }
+        let next = ticket(MAX_WAITING_OF_USER);
+        assert_eq!(waiters.wait(7, next, "a", ()), Err(()));
+        assert_eq!(waiters.wait(8, next, "a", ()), Ok(()), "the bound is one user's");
+        waiters.forget(ticket(0));
+        assert_eq!(waiters.wait(7, (u64::MAX, 0), "a", ()), Ok(()));
+        assert_eq!(waiters.take("a").len(), MAX_WAITING_OF_USER + 1);
     }
 }
