@@ -46,7 +46,7 @@
 //! | wait for events, set timers, run futures | [`Waitset`] |
 //! | name a service, find one | [`nameservice`] |
 //! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
-//! | send file descriptors | [`Cap`], and [`monitor::policy`] for rules about them |
+//! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |
 //! | know what can go wrong | [`TxError`], [`RpcError`], [`BindError`], [`BindingError`] |
 //! | write a driver | [`channel`] |
@@ -56,12 +56,9 @@
 pub use flounder_macros::{FlounderMessage, flounder};
 pub use flounder_rt::*;
 
-/// Publishing services, and rules about capabilities: the monitor of this process. The root as a daemon, and what there is
-/// on a host.
+/// Publishing services: the monitor of this process. The root as a daemon, and what there is on a host.
 pub mod monitor {
-    pub use flounder_monitor::{
-        DirProblem, MonitorError, census, daemon, policy, publish, publish_async,
-    };
+    pub use flounder_monitor::{DirProblem, MonitorError, census, daemon, publish, publish_async};
 }
 
 /// The drivers, by name, and the order in which they are tried.

@@ -5,6 +5,8 @@ mod support;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
+use flounder::channel::Connector;
+use flounder::drivers::{beehive::Beehive, scc::Scc, ump::Ump};
 use support::{Actor, Cast, DRIVERS};
 
 #[test]
@@ -167,6 +169,32 @@ fn a_sender_without_descriptors_is_told_at_once() {
         client.must("release");
         client.must("give 2 /dev/null");
         assert_eq!(client.event("got"), format!("got 2 {}", inode("/dev/null")), "{driver}");
+    }
+}
+
+#[test]
+fn capabilities_that_monitors_lose_are_lost_for_both_ends() {
+    for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
+        let result = support::parcel::lose(driver);
+        assert_eq!(result, Ok(()), "{}", driver.name());
+    }
+}
+
+#[test]
+fn a_rule_knows_the_peer() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let (mut server, mut client) = pair(&cast, driver);
+        let mut other = cast.actor();
+        other.must(&format!("bind {driver} {driver}"));
+        server.must(&format!("policy not {}", other.pid()));
+        other.must("give 1 /dev/null");
+        other.event("client CapsRefused(Receiver)");
+        client.must("give 2 /dev/null");
+        assert_eq!(client.event("got"), format!("got 2 {}", inode("/dev/null")), "{driver}");
+        server.must("policy none");
+        other.must(&format!("policy not {}", server.pid()));
+        assert_eq!(other.ask("give 3 /dev/null"), "error CapsRefused(Sender)", "{driver}");
     }
 }
 

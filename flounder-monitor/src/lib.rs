@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Programs use the crate `flounder`, which gives [`broker`] to what it generates; of this crate they see the
-//! [`nameservice`], [`publish`], and the [`policy`] about capabilities.
+//! [`nameservice`] and [`publish`].
 
 #![deny(unsafe_code)]
 
@@ -49,7 +49,6 @@ mod visitor;
 mod wait;
 
 use flounder_rt::Iref;
-pub use flounder_rt::policy;
 
 pub use broker::{MonitorBroker, broker};
 pub use error::{DirProblem, MonitorError};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use flounder::monitor::census;
 use flounder::monitor::daemon::{Daemon, Options};
-use flounder::monitor::policy::{self, Direction};
+use flounder::policy::{self, Direction};
 use flounder::{
     BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
 };
@@ -264,6 +264,11 @@ impl Stage {
             }
             ["policy", "keep"] => forbid(Direction::Send),
             ["policy", "shun"] => forbid(Direction::Receive),
+            ["policy", "not", pid] => {
+                let pid: u32 = pid.parse().expect("a number");
+                policy::set_cap_policy(move |transfer| transfer.peer.pid != pid);
+                say("ok");
+            }
             ["hoard", spare] => self.hoard(spare.parse().expect("a number")),
             ["release"] => {
                 self.hoard.borrow_mut().clear();

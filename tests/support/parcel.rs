@@ -16,8 +16,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use flounder::monitor::policy;
+use flounder::channel::{CapRefusal, Connector, End};
+use flounder::notify::Notifier;
+use flounder::policy;
 use flounder::{BindingError, Cap, Exported, Iref, Peer, RpcError, TxError, Waitset, nameservice};
+use flounder_drivers::conformance::TestLink;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_getfd};
 
@@ -54,7 +57,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         ["here", driver] => answer(&here(waitset, driver)),
         ["threads", driver] => answer(&threads(waitset, driver)),
         ["export", name] => {
-            let exported = export(waitset);
+            let exported = export(waitset, true);
             let registered = nameservice::register(name, exported.iref());
             HERE.with_borrow_mut(|here| here.exported.push(exported));
             answer(&registered);
@@ -105,8 +108,9 @@ fn binding() -> parcel::Binding {
     HERE.with_borrow(|here| here.bound.last().cloned()).expect("something is bound")
 }
 
-fn export(waitset: &Waitset) -> Exported {
-    let exported = parcel::export(waitset, |_: &Peer| Ok(Keeper::default())).start();
+fn export(waitset: &Waitset, aloud: bool) -> Exported {
+    let keeper = move |_: &Peer| Ok(Keeper { aloud, ..Keeper::default() });
+    let exported = parcel::export(waitset, keeper).start();
     exported.expect("it can be exported")
 }
 
@@ -124,7 +128,7 @@ fn flood(binding: &parcel::Binding, number: u32) {
 
 /// Both ends in one dispatcher.
 fn here(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
-    let exported = export(waitset);
+    let exported = export(waitset, false);
     let result = within_a_process(waitset, driver, exported.iref());
     exported.withdraw();
     result
@@ -137,7 +141,7 @@ fn threads(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
     let theirs = Arc::clone(&over);
     let service = thread::spawn(move || {
         let waitset = Waitset::new();
-        let exported = export(&waitset);
+        let exported = export(&waitset, false);
         iref.send((exported.iref(), waitset.remote())).expect("the test waits");
         while !theirs.load(Ordering::Acquire) {
             waitset.dispatch().expect("no callback fails");
@@ -237,6 +241,49 @@ fn expect_ends(waitset: &Waitset, mut given: Vec<PipeReader>) -> Result<(), Faul
 fn look_round(waitset: &Waitset) -> Result<(), Fault> {
     thread::yield_now();
     waitset.try_dispatch().map(drop).map_err(|error| fault("dispatch", error))
+}
+
+/// Both ends in one dispatcher over a link that loses capabilities, as monitors do that run out of descriptors.
+pub fn lose(driver: &dyn Connector) -> Result<(), Fault> {
+    let waitset = Waitset::new();
+    let (here, there) = TestLink::pair();
+    let end = || End { notifier: Notifier::new(), connection: 4, buffer: 0 };
+    let (client, service) = TestLink::connect_over(driver, &end(), &end(), &here, &there);
+    let (sender, keeper) = (Sender::default(), Keeper::default());
+    let errors = Rc::clone(&sender.errors);
+    let attached = "it needs no descriptor to be watched";
+    let client = parcel::Binding::attach(client, &waitset, sender).expect(attached);
+    let _service = parcel::Binding::attach(service, &waitset, keeper).expect(attached);
+    let script = Script::new(&waitset, &client);
+    let block_on = |call| waitset.block_on(call).expect("no callback fails");
+    for refusal in [CapRefusal::SenderLimit, CapRefusal::ReceiverLimit] {
+        let told = format!("CapsRefused({refusal:?})");
+        here.refuse_next(refusal);
+        let (reader, cap) = pipe();
+        client.tx_moved(0, cap).map_err(|rejected| fault("moved", rejected.error))?;
+        let log =
+            block_on(script.service.report_async()).map_err(|error| fault("report", error))?;
+        expect("errors of the service", log, format!("{told}; 0 messages"))?;
+        expect("errors", errors.take(), vec![BindingError::CapsRefused(refusal)])?;
+        expect_end(&reader)?;
+        // The call, and then its response.
+        for link in [&here, &there] {
+            link.refuse_next(refusal);
+            let ((a, one), (b, other)) = (pipe(), pipe());
+            let call = script.service.swap_async(0, &one, other, "");
+            let swapped = waitset.block_on(call).expect("no callback fails");
+            expect("swap", swapped.map(drop), Err(RpcError::CapsRefused(refusal)))?;
+            let log =
+                block_on(script.service.report_async()).map_err(|error| fault("report", error))?;
+            let count = u32::from(std::ptr::eq(link, &there));
+            expect("errors of the service", log, format!("{told}; {count} messages"))?;
+            expect("errors of the caller", errors.take(), vec![])?;
+            drop(one);
+            expect_end(&a)?;
+            expect_end(&b)?;
+        }
+    }
+    Ok(())
 }
 
 /// What went wrong.
@@ -520,6 +567,8 @@ struct Keeper {
     /// The number that is due.
     due: u32,
     faults: VecDeque<String>,
+    /// Whether it tells the test of errors at once.
+    aloud: bool,
 }
 
 impl Keeper {
@@ -611,7 +660,9 @@ impl parcel::Rx for Keeper {
     }
 
     fn error(&mut self, _: &parcel::Binding, error: BindingError) {
-        tell(&format!("service {error:?}"));
+        if self.aloud {
+            tell(&format!("service {error:?}"));
+        }
         self.faults.push_back(format!("{error:?}"));
     }
 }
