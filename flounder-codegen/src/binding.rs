@@ -69,7 +69,8 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (rt, message) = (wire.rt(), wire.message);
     let name = format_ident!("tx_{}", message.name.rust, span = message.name.rust.span());
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
-    let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), TX_ERRORS);
+    let errors = if wire.has_caps() { TX_CAPS_ERRORS } else { TX_ERRORS };
+    let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), errors);
     let (parameters, tails) = (wire.parameters(), wire.tails());
     let number = Literal::u16_unsuffixed(message.number);
     let given: Vec<_> = wire.given();
@@ -117,6 +118,9 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
 
 const TX_ERRORS: &str = "If the binding is busy with another message or has ended, or a value is over its maximum. \
                          Nothing is sent then.";
+
+const TX_CAPS_ERRORS: &str = "If the binding is busy with another message or has ended, a value is over its maximum, or \
+                              a capability may not leave or cannot be copied. The message is not sent then.";
 
 /// The `TxError` of a refusal whose cause is in `__error`, on this endpoint.
 pub(crate) fn tx_error(

@@ -413,7 +413,7 @@ pub mod caps {
         /// Sends `copied(cap a, holder b)`.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         #[inline]
         pub fn tx_copied(
             &self,
@@ -440,7 +440,7 @@ pub mod caps {
         /// Sends `moved(give_away_cap a)`.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         #[inline]
         pub fn tx_moved(
             &self,
@@ -463,7 +463,7 @@ pub mod caps {
         /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         #[inline]
         pub fn tx_mixed(
             &self,
@@ -524,7 +524,7 @@ pub mod caps {
         /// Sends `given(gift g)`.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         #[inline]
         pub fn tx_given(
             &self,

@@ -373,7 +373,7 @@ pub mod test {
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         #[inline]
         pub fn tx_caps(
             &self,

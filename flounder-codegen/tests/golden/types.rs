@@ -659,7 +659,7 @@ pub mod types {
         /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         #[inline]
         pub fn tx_values(
             &self,
@@ -738,7 +738,7 @@ pub mod types {
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         #[inline]
         pub fn tx_arrays(
             &self,

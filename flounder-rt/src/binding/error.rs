@@ -23,9 +23,9 @@ pub enum TxError {
         /// Its length and its maximum.
         length: TooLong,
     },
-    /// A capability could not be copied; the number is the system's (`EMFILE`).
+    /// A capability could not be copied; the number is the system's (`EMFILE`). The peer learns that it missed a message.
     CapCopy(i32),
-    /// The capabilities may not or cannot be sent. `LIB_ERR_MONITOR_CAP_SEND`
+    /// The capabilities may not or cannot be sent. The peer learns that it missed a message. `LIB_ERR_MONITOR_CAP_SEND`
     CapsRefused(CapRefusal),
 }
 
@@ -108,7 +108,7 @@ pub enum BindingError {
         /// The message.
         message: &'static str,
     },
-    /// A reply could not be sent; the caller was told that none will come. The binding goes on.
+    /// A reply could not be sent; the caller was told. The binding goes on.
     Reply(TxError),
 }
 
