@@ -2,11 +2,17 @@
 
 mod support;
 
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use flounder::Iref;
 use flounder::monitor::census::{self, Census, CensusError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, flock};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+use rustix::process::Uid;
+use rustix::thread::set_thread_res_uid;
 use support::stranger::protocol::monitor::Verdict;
 use support::stranger::{Stranger, connect};
 use support::{Cast, PATIENCE};
@@ -267,6 +273,31 @@ fn a_domain_believes_in_a_stranger_only_if_it_is_told_to() {
 }
 
 #[test]
+fn a_domain_believes_in_no_root_of_a_user_who_has_no_say_in_the_directory() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only user 0 can listen in the name of another");
+    }
+    let cast = Cast::new();
+    std::fs::create_dir(cast.dir()).expect("it is not there");
+    std::fs::set_permissions(cast.dir(), Permissions::from_mode(0o700)).expect("it is ours");
+    std::os::unix::fs::chown(cast.dir(), Some(ANN), Some(ANN)).expect("user 0 may");
+    let lock = File::open(cast.dir()).expect("user 0 may");
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("nobody has it");
+    let path = cast.dir().join("root.sock");
+    let socket = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).expect("a socket");
+    bind(&socket, &SocketAddrUnix::new(&path).expect("it is short")).expect("nobody has it");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("it is ours");
+    // The kernel vouches for whoever listens: this thread, for a moment.
+    let (root, bob) = (Uid::ROOT, Uid::from_raw(BOB));
+    set_thread_res_uid(bob, bob, root).expect("user 0 may");
+    let listens = listen(&socket, 1);
+    set_thread_res_uid(root, root, root).expect("it was user 0");
+    listens.expect("it is bound");
+    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    assert_eq!(ann.ask("list"), format!("error Monitor(UntrustedRoot {{ uid: {BOB} }})"));
+}
+
+#[test]
 fn a_daemon_for_one_user_lets_nobody_else_near() {
     let cast = Cast::new();
     let daemon = cast.daemon(&[ANN]);
@@ -462,15 +493,16 @@ fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
     let seconds = std::env::var("FLOUNDER_SECONDS").ok().map(|set| set.parse().expect("a number"));
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(6));
     let cast = Cast::new();
-    let mut daemon = cast.daemon(&[]);
+    let mut daemon = cast.daemon(&[ANN]);
     let mut server = cast.actor();
     server.must("export echo");
-    let mut clients = ["ump", "lmp", "scc"].map(|driver| {
-        let mut client = cast.actor();
+    let own = ["ump", "lmp", "scc"].map(|driver| (driver, cast.actor()));
+    let other = cast.actor_of(ANN).map(|ann| ("ump", ann));
+    let mut clients: Vec<_> = own.into_iter().chain(other).collect();
+    for (driver, client) in &mut clients {
         client.must(&format!("bind {driver} echo"));
         client.must("talk-on");
-        (driver, client)
-    });
+    }
     let (mut kills, mut binds, mut worst) = (0, 0, Duration::ZERO);
     while Instant::now() < until {
         let mut newcomer = cast.actor();
@@ -486,7 +518,7 @@ fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
         // Over the link that there is, but for the name.
         clients[0].1.must("await echo 5000");
         binds += 1;
-        daemon = cast.daemon(&[]);
+        daemon = cast.daemon(&[ANN]);
         let rest = Duration::from_millis(500).saturating_sub(killed.elapsed());
         std::thread::sleep(rest);
     }

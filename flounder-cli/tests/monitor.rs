@@ -1,9 +1,12 @@
 //! `flounder monitor` and `flounder ls` as a user runs them.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use flounder::monitor::daemon;
 use flounder::{Peer, Waitset, nameservice};
@@ -157,6 +160,20 @@ fn without_a_monitor_there_is_nothing_to_list() {
 
 /// The one test here that has a monitor of its own: there is one for each process, in the directory of the daemon.
 #[test]
+fn client() {
+    if std::env::var_os("FLOUNDER_TEST_CLIENT").is_none() {
+        // Not a test of its own: what a process of the test below does.
+        return;
+    }
+    let iref = nameservice::blocking_lookup("wall clock").expect("there is a root");
+    let bind = clock::bind(iref, &Waitset::current(), clock::RxVtbl::default()).driver("lmp");
+    let bound = bind.wait().expect("the service listens");
+    println!("@ bound");
+    let _ = std::io::stdin().read(&mut [0]);
+    drop(bound);
+}
+
+#[test]
 fn names_and_bindings_are_listed_for_people_and_programs() {
     if std::env::var_os("FLOUNDER_RUNTIME_DIR").is_none() {
         // A monitor finds its directory in the environment.
@@ -196,16 +213,60 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
     });
     assert_eq!(*name, expected);
 
+    let mut client = Command::new(std::env::current_exe().expect("this program has a path"))
+        .args(["client", "--exact", "--nocapture"])
+        .env("FLOUNDER_TEST_CLIENT", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program can be started");
+    let said = BufReader::new(client.stdout.take().expect("it is piped"));
+    let (remote, is_bound) = (ws.remote(), Arc::new(AtomicBool::new(false)));
+    let set = Arc::clone(&is_bound);
+    thread::spawn(move || {
+        for line in said.lines().map_while(Result::ok) {
+            if line.contains("@ bound") {
+                set.store(true, Ordering::Relaxed);
+                remote.post(|_| Ok(()));
+            }
+        }
+    });
+    let deadline = Some(Instant::now() + PATIENCE);
+    let bound = ws.dispatch_until(deadline, || is_bound.load(Ordering::Relaxed));
+    assert!(bound.expect("no callback fails"), "the client is not bound");
+
+    let json: serde_json::Value =
+        serde_json::from_slice(&ls(&dir, &["--json"]).stdout).expect("it is JSON");
+    let [binding] = &json["bindings"].as_array().expect("an array")[..] else { panic!("{json}") };
+    let since = binding["since"].as_f64().expect("a number");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
+    assert!((now.as_secs_f64() - since).abs() < PATIENCE.as_secs_f64(), "since {since}");
+    let expected = serde_json::json!({
+        "client": { "pid": client.id(), "uid": uid }, "service": { "pid": me, "uid": uid },
+        "iref": iref.to_string(), "interface": "clock", "driver": "lmp", "since": since,
+    });
+    assert_eq!(*binding, expected);
+
     let printed = text(&ls(&dir, &[]).stdout);
     let lines: Vec<_> = printed.lines().collect();
-    assert_eq!(lines[1], "processes: 1, names: 1, bindings: 0");
+    assert_eq!(lines[1], "processes: 2, names: 1, bindings: 1");
+    let at = |head: &str, column: &str| head.find(column).expect("it is a column");
+    let (head, row) = (lines[3], lines[4]);
     let columns = ["name", "iref", "pid", "uid", "interface", "fingerprint"];
-    assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), columns);
-    let at = |column: &str| lines[3].find(column).expect("it is a column");
-    assert!(lines[4][at("name")..].starts_with("wall clock "), "{printed}");
-    assert!(lines[4][at("iref")..].starts_with(&iref.to_string()), "{printed}");
-    assert!(lines[4][at("interface")..].starts_with("clock "), "{printed}");
-    assert_eq!(lines.len(), 5, "{printed}");
+    assert_eq!(head.split_whitespace().collect::<Vec<_>>(), columns);
+    assert!(row[at(head, "name")..].starts_with("wall clock "), "{printed}");
+    assert!(row[at(head, "iref")..].starts_with(&iref.to_string()), "{printed}");
+    assert!(row[at(head, "interface")..].starts_with("clock "), "{printed}");
+    let (head, row) = (lines[6], lines[7]);
+    let columns = ["client", "service", "iref", "interface", "driver", "for"];
+    assert_eq!(head.split_whitespace().collect::<Vec<_>>(), columns);
+    let of = |pid: u32| format!("{pid} of user {uid} ");
+    assert!(row[at(head, "client")..].starts_with(&of(client.id())), "{printed}");
+    assert!(row[at(head, "service")..].starts_with(&of(me)), "{printed}");
+    assert!(row[at(head, "driver")..].starts_with("lmp "), "{printed}");
+    assert_eq!(lines.len(), 8, "{printed}");
+    drop(client.stdin.take());
+    client.wait().expect("it ends");
     // The same code as in other processes.
     let another = daemon::Daemon::start(daemon::Options::default(), |_| ()).map(drop);
     assert_eq!(another, Err(daemon::DaemonError::Running { pid: daemon.pid() }));
