@@ -16,9 +16,9 @@ pub(crate) struct Options {
     /// $XDG_RUNTIME_DIR/flounder, or flounder-UID in the directory for temporary files.
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
-    /// Let processes of this user in, by number; may be given several times. They set FLOUNDER_RUNTIME_DIR to the
+    /// Let processes of these users in, by number; may be given several times. They set FLOUNDER_RUNTIME_DIR to the
     /// directory and, unless it belongs to user 0, FLOUNDER_TRUST_UID to its owner.
-    #[arg(long = "allow-uid", value_name = "UID")]
+    #[arg(long = "allow-uid", value_name = "UID", num_args = 1..)]
     allowed: Vec<u32>,
 }
 

@@ -133,8 +133,8 @@ fn it_says_whom_it_lets_in_and_opens_the_directory_no_further_than_that() {
     let (_parent, dir) = place();
     let mode =
         |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
-    let (mut daemon, said) = Daemon::start(&dir, &["--allow-uid", "7", "--allow-uid", "5"]);
-    assert!(said.ends_with("for its own user and 5, 7\n"), "{said}");
+    let (mut daemon, said) = Daemon::start(&dir, &["--allow-uid", "7", "9", "--allow-uid", "5"]);
+    assert!(said.ends_with("for its own user and 5, 7, 9\n"), "{said}");
     assert_eq!((mode(&dir), mode(&dir.join("root.sock"))), (0o711, 0o666));
     daemon.signal(Signal::TERM);
     let (_daemon, _) = Daemon::start(&dir, &[]);
