@@ -139,7 +139,7 @@ fn every_driver_shows_the_same() {
         began.elapsed(),
     );
     for (driver, (took, busy)) in drivers.iter().zip(effort) {
-        println!("  {driver}: {took:.1?}; {busy} sends found the binding busy");
+        println!("  {driver}: {took:.1?}; the binding was busy {busy} times");
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Outcome {
     pub(crate) broken: Vec<String>,
     /// Messages and calls that arrived.
     pub(crate) arrived: u64,
-    /// Sends that found their binding busy.
+    /// Messages that found their binding busy.
     pub(crate) busy: u64,
 }
 
@@ -568,6 +568,15 @@ impl Scene {
         let Some(binding) = end.binding.borrow().clone() else { return };
         loop {
             let Some(mut letter) = end.outbox.borrow_mut().pop_front() else { return };
+            if !binding.can_send() && binding.ended().is_none() {
+                // Tried all the same now and then; making a long message anew each time is slow.
+                let busy = self.busy.get();
+                self.busy.set(busy + 1);
+                if !busy.is_multiple_of(16) {
+                    end.outbox.borrow_mut().push_front(letter);
+                    return;
+                }
+            }
             let serial = end.accepted.borrow().len() as u32;
             let token = (letter.then == Then::Continue).then(|| Token {
                 scene: Rc::clone(self),
@@ -581,7 +590,6 @@ impl Scene {
             match letter.attempt(&binding, serial, token) {
                 Ok(()) => end.accepted.borrow_mut().push((letter.origin, letter.described())),
                 Err(TxError::Busy) => {
-                    self.busy.set(self.busy.get() + 1);
                     end.forget_token(&letter);
                     end.outbox.borrow_mut().push_front(letter);
                     return;
