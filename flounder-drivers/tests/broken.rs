@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use flounder_drivers::conformance::{CLAUSES, Suite};
+use flounder_drivers::conformance::{self, CLAUSES, Suite};
 use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{
-    Channel, ChannelError, Connector, Control, End, Incoming, Outgoing, Pair, Progress, Readiness,
-    Recv, RecvNow,
+    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offered,
+    Outgoing, Pair, Progress, Readiness, Recv, RecvNow, SendPair, Terms,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
@@ -115,12 +115,15 @@ const FAULTS: [(Fault, &dyn Connector, &str); 40] = [
     (SendsQuicklyAfterTheEnd, &Loopback, "clause_11_quick_ways_at_the_end"),
 ];
 
+/// The test that kills a process.
+const BY_DEATH: &str = "clause_7_end_by_death";
+
 #[test]
 fn every_fault_is_caught_by_its_clause() {
     for (clause, _) in CLAUSES {
-        // Nobody is killed in one dispatcher.
-        let is_needed = *clause != "clause_7_end_by_death";
-        assert_eq!(is_needed, FAULTS.iter().any(|(_, _, test)| test == clause), "{clause}");
+        // Nobody is killed in one dispatcher: see below.
+        let is_here = *clause != BY_DEATH;
+        assert_eq!(is_here, FAULTS.iter().any(|(_, _, test)| test == clause), "{clause}");
     }
 
     let mut caught = 0;
@@ -133,9 +136,22 @@ fn every_fault_is_caught_by_its_clause() {
             None => println!("{fault:?} is not caught by {clause}"),
         }
     }
-    let total = FAULTS.len();
+    match Suite::between_processes(&TakesDeathForClose, "child").breach(BY_DEATH) {
+        Some(breach) => {
+            println!("TakesDeathForClose: {BY_DEATH}: {}", breach.what);
+            caught += 1;
+        }
+        None => println!("TakesDeathForClose is not caught by {BY_DEATH}"),
+    }
+    let total = FAULTS.len() + 1;
     println!("caught {caught} of {total}");
     assert_eq!(caught, total);
+}
+
+/// Not a test by itself: what the second process does.
+#[test]
+fn child() {
+    conformance::child(&TakesDeathForClose);
 }
 
 /// What hides the channels of a sound driver behind wrappers is sound.
@@ -458,5 +474,80 @@ impl Drop for Broken {
         if self.fault == IsNotClosedByDrop {
             std::mem::forget(self.channel.take());
         }
+    }
+}
+
+/// lmp, but for one thing that only another process can show.
+struct TakesDeathForClose;
+
+impl Connector for TakesDeathForClose {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn offer(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        let (terms, offered) = Lmp.offer(end, link)?;
+        Ok((terms, Box::new(Half(offered))))
+    }
+
+    fn accept(
+        &self,
+        end: &End,
+        link: &Arc<dyn Link>,
+        offer: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        let (channel, answer) = Lmp.accept(end, link, offer)?;
+        Ok((Box::new(Mistaken(channel)), answer))
+    }
+}
+
+struct Half(Box<dyn Offered>);
+
+impl Offered for Half {
+    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+        Ok(Box::new(Mistaken(self.0.complete(answer)?)))
+    }
+}
+
+struct Mistaken(Box<dyn Channel + Send>);
+
+impl Channel for Mistaken {
+    fn driver(&self) -> &'static str {
+        "broken"
+    }
+
+    fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
+        self.0.send(message, from)
+    }
+
+    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+        self.0.recv(incoming).map_err(|error| match error {
+            ChannelError::PeerDied => ChannelError::Closed,
+            error => error,
+        })
+    }
+
+    fn ready(&mut self) -> bool {
+        self.0.ready()
+    }
+
+    fn readiness(&self) -> Readiness<'_> {
+        self.0.readiness()
+    }
+
+    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+        self.0.attached(waitset)
+    }
+
+    fn close(&mut self) {
+        self.0.close();
     }
 }

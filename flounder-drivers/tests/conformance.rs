@@ -5,7 +5,7 @@ use flounder_drivers::conformance::{Suite, TestLink};
 use flounder_drivers::conformance_tests;
 use flounder_drivers::scc::model::Mood;
 use flounder_drivers::scc::{Model, Scc};
-use flounder_drivers::{beehive::Beehive, lmp::Lmp, loopback::Loopback, ump::Ump};
+use flounder_drivers::{beehive::Beehive, lmp::Lmp, loopback::Loopback, ump::StartingAt, ump::Ump};
 use flounder_rt::channel::Connector;
 
 conformance_tests!(loopback: Loopback; in_one_dispatcher);
@@ -89,4 +89,28 @@ fn scc_over_a_restless_model() {
 fn beehive_with_windows_of_two_sizes() {
     near(&Beehive).buffers(1, 1 << 18).run();
     half_by_half(&Beehive).buffers(4096, 1).run();
+}
+
+/// Positions near the wrap of the tag in a line, of 32 bits, and near their own. Those of beehive are of 16 bits: every long
+/// message takes them round.
+const NEAR_THE_WRAP: [u64; 2] = [u32::MAX as u64 - 100, u64::MAX - 100];
+
+#[test]
+fn ump_with_positions_near_their_wrap() {
+    for start in NEAR_THE_WRAP {
+        near(&StartingAt(start)).buffers(1, 1).run();
+        let between = |client: &_, service: &_| {
+            StartingAt(start).pair(client, service).expect("it reaches other threads")
+        };
+        Suite::between_threads(between).run();
+    }
+}
+
+#[test]
+fn scc_with_positions_near_their_wrap() {
+    for start in NEAR_THE_WRAP {
+        let scc = Scc::over(&Model::with_mood(3, Mood::LAZY)).starting_at(start);
+        // A ring of thirty lines is gone round in each long message.
+        near(&scc.with_lines(31)).run();
+    }
 }

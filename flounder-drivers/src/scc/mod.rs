@@ -70,7 +70,7 @@ impl Scc {
     /// ```
     #[must_use]
     pub fn over(model: &Model) -> Modelled {
-        Modelled { model: model.clone(), lines: None }
+        Modelled { model: model.clone(), lines: None, start: 0 }
     }
 }
 
@@ -109,6 +109,7 @@ impl Connector for Scc {
 pub struct Modelled {
     model: Model,
     lines: Option<usize>,
+    start: u64,
 }
 
 impl Modelled {
@@ -116,6 +117,13 @@ impl Modelled {
     #[must_use]
     pub fn with_lines(self, lines: usize) -> Self {
         Self { lines: Some(lines), ..self }
+    }
+
+    /// With the positions and laps of its rings starting at `start`: for tests of their wrap-around.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn starting_at(self, start: u64) -> Self {
+        Self { start, ..self }
     }
 }
 
@@ -129,7 +137,7 @@ impl Connector for Modelled {
         let (a, b) = self
             .model
             .connect((lines(client), &client.notifier), (lines(service), &service.notifier));
-        Ok(ends((a, client), (b, service)))
+        Ok(ends_at((a, client), (b, service), self.start))
     }
 
     fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
@@ -152,21 +160,29 @@ where
     A: Hardware + 'static,
     B: Hardware + 'static,
 {
+    ends_at(client, service, 0)
+}
+
+fn ends_at<A, B>(client: (A, &End), service: (B, &End), start: u64) -> SendPair
+where
+    A: Hardware + 'static,
+    B: Hardware + 'static,
+{
     let [client_inbox, service_inbox] =
         [client.1, service.1].map(|end| Arc::new(CapInbox::new(end.notifier.clone())));
     (
-        one_end(client.0, &service_inbox, &client_inbox),
-        one_end(service.0, &client_inbox, &service_inbox),
+        one_end(Ring::starting_at(client.0, start), &service_inbox, &client_inbox),
+        one_end(Ring::starting_at(service.0, start), &client_inbox, &service_inbox),
     )
 }
 
 fn one_end<H: Hardware + 'static>(
-    hardware: H,
+    ring: Ring<H>,
     peer: &Arc<CapInbox>,
     inbox: &Arc<CapInbox>,
 ) -> Box<dyn Channel + Send> {
     let caps = Caps::new(Route::Here(Arc::clone(peer)), Arc::clone(inbox));
-    Box::new(SccChannel::new(Ring::new(hardware), caps))
+    Box::new(SccChannel::new(ring, caps))
 }
 
 /// Pages of the ring that this end writes.

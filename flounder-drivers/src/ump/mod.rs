@@ -58,25 +58,7 @@ impl Connector for Ump {
     }
 
     fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
-        barrier::register();
-        let (client_own, client_peer) = heap::allocate(lines(client));
-        let (service_own, service_peer) = heap::allocate(lines(service));
-        let client_inbox = Arc::new(CapInbox::new(client.notifier.clone()));
-        let service_inbox = Arc::new(CapInbox::new(service.notifier.clone()));
-        let fences = barrier::senders_fence();
-        let a = UmpChannel::new(
-            Ring::new(client_own, service_peer, fences),
-            Bell::Here(service.notifier.clone()),
-            Caps::new(Route::Here(Arc::clone(&service_inbox)), Arc::clone(&client_inbox)),
-            None,
-        );
-        let b = UmpChannel::new(
-            Ring::new(service_own, client_peer, fences),
-            Bell::Here(client.notifier.clone()),
-            Caps::new(Route::Here(client_inbox), service_inbox),
-            None,
-        );
-        Ok((Box::new(a), Box::new(b)))
+        Ok(pair(client, service, 0))
     }
 
     fn offer(
@@ -99,6 +81,57 @@ impl Connector for Ump {
         let (mine, terms) = MyHalf::new(end, link, &shared)?;
         Ok((mine.join(theirs), terms))
     }
+}
+
+/// The driver, with the positions of its rings starting here: for tests of their wrap-around.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct StartingAt(pub u64);
+
+impl Connector for StartingAt {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
+        Ok(pair(client, service, self.0))
+    }
+
+    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+
+    fn accept(
+        &self,
+        _: &End,
+        _: &Arc<dyn Link>,
+        _: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(ConnectError::Reach)
+    }
+}
+
+/// Both ends of a channel within this process, with the positions of its rings starting at `start`.
+fn pair(client: &End, service: &End, start: u64) -> SendPair {
+    barrier::register();
+    let (client_own, client_peer) = heap::allocate(lines(client));
+    let (service_own, service_peer) = heap::allocate(lines(service));
+    let client_inbox = Arc::new(CapInbox::new(client.notifier.clone()));
+    let service_inbox = Arc::new(CapInbox::new(service.notifier.clone()));
+    let fences = barrier::senders_fence();
+    let a = UmpChannel::new(
+        Ring::starting_at(client_own, service_peer, fences, start),
+        Bell::Here(service.notifier.clone()),
+        Caps::new(Route::Here(Arc::clone(&service_inbox)), Arc::clone(&client_inbox)),
+        None,
+    );
+    let b = UmpChannel::new(
+        Ring::starting_at(service_own, client_peer, fences, start),
+        Bell::Here(client.notifier.clone()),
+        Caps::new(Route::Here(client_inbox), service_inbox),
+        None,
+    );
+    (Box::new(a), Box::new(b))
 }
 
 /// The half of a channel that this process has made.
