@@ -171,6 +171,7 @@ fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), F
     let refused = script.refusals(&errors);
     policy::clear_cap_policy();
     refused?;
+    script.copies_at_the_limit(&errors)?;
     script.run()?;
     abandon(waitset, binding)?;
     desert(waitset, bind(Sender::default())?)
@@ -493,6 +494,25 @@ impl<'a> Script<'a> {
             }
         }
         Ok(())
+    }
+
+    /// No descriptor is left for a copy.
+    fn copies_at_the_limit(&mut self, errors: &Errors) -> Result<(), Fault> {
+        errors.take();
+        let ((a, one), (b, other)) = (pipe(), pipe());
+        self.room()?;
+        let hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        let copied = self.binding.tx_copied(7, &one).map(drop);
+        let swapped = self.service.swap(7, &one, other, "");
+        drop(hoard);
+        let limit = TxError::CapCopy(rustix::io::Errno::MFILE.raw_os_error());
+        expect("tx_copied", copied, Err(limit.clone()))?;
+        expect("swap", swapped.map(drop), Err(RpcError::Tx(limit)))?;
+        self.expect_report("CapsRefused(SenderLimit); CapsRefused(SenderLimit)")?;
+        expect("errors of the sender", errors.take(), vec![])?;
+        drop(one);
+        expect_end(&a)?;
+        expect_end(&b)
     }
 
     /// The service was told this, and nothing else went wrong.
