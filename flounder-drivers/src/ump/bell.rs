@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!   ringer: log[n mod 512] = (n + 1) << 32 | slot;  n += 1;  send 1 byte to the mouth
-//!   owner:  ear readable -> drain it; read the log from where it stopped; notify the slots; a gap -> notify all slots
+//!   owner:  ear readable -> take a byte; read the log from where it stopped; notify the slots; a gap -> notify all slots;
+//!           unless there was one entry, take more and read on
 //! ```
 //!
 //! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry, not a search. The log may be
@@ -174,6 +175,20 @@ impl Ear {
     }
 }
 
+impl Ear {
+    /// Takes datagrams, so many at most and within what is `left`; gives whether there were any.
+    fn drain(&self, datagrams: usize, left: &mut usize) -> bool {
+        let most = datagrams.min(*left);
+        for taken in 0..most {
+            match recv(&self.socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => *left -= 1,
+                Err(_) => return taken > 0,
+            }
+        }
+        most > 0
+    }
+}
+
 impl Watched for Ear {
     fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -183,17 +198,23 @@ impl Watched for Ear {
         if !self.born.is_here() {
             return;
         }
-        for _ in 0..DRAIN {
-            match recv(&self.socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(_) => break,
+        let mut left = DRAIN;
+        self.drain(1, &mut left);
+        loop {
+            // SYNC wake-log: with the fence in `Mouth::ring`. The log is read after something was drained.
+            fence(Ordering::SeqCst);
+            // Notifiers take locks of waitsets: they are called with none of ours held.
+            let rung = self.inner.lock().read_log();
+            rung.iter().for_each(Notifier::notify);
+            // What is left in the socket makes it fire again: so one ring costs one look, and no entry is missed.
+            let more = match rung.len() {
+                1 => return,
+                0 => DRAIN,
+                rung => rung,
+            };
+            if !self.drain(more, &mut left) {
+                return;
             }
-        }
-        fence(Ordering::SeqCst);
-        // Notifiers take locks of waitsets: they are called with none of ours held.
-        let rung = self.inner.lock().read_log();
-        for notifier in rung {
-            notifier.notify();
         }
     }
 }

@@ -587,16 +587,18 @@ impl Waitset {
 
     /// Waits in the kernel and makes pending what it tells of.
     fn wait(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
-        self.with_sleeper(|sleeper| sleeper.wait(timeout))?;
+        let waited = self.with_sleeper(|sleeper| sleeper.wait(timeout));
+        // From here on nobody has to ring, least of all this thread itself.
+        self.0.remote.awake();
+        waited?;
         while let Some(ready) = self.with_sleeper(|sleeper| Ok(sleeper.next()))? {
             match ready {
-                Ready::Bell => self.0.remote.silence(),
+                Ready::Bell => {}
                 Ready::Source(token) => self.poke(token),
                 Ready::Watched(id) => {
-                    let watched = self.with_sleeper(|sleeper| Ok(sleeper.watched(id)))?;
+                    let watched = self.with_sleeper(|sleeper| Ok(sleeper.fired(id)))?;
                     if let Some(watched) = watched {
                         watched.fired();
-                        self.with_sleeper(|sleeper| sleeper.rewatch(id, &*watched))?;
                     }
                 }
             }
@@ -717,9 +719,7 @@ impl Waitset {
         if self.0.remote.sleep() {
             let timer = if timers { self.0.timers.borrow_mut().next() } else { None };
             let next = [timer, deadline].into_iter().flatten().min();
-            let result = self.wait(next.map(|at| at.saturating_duration_since(Instant::now())));
-            self.0.remote.awake();
-            result?;
+            self.wait(next.map(|at| at.saturating_duration_since(Instant::now())))?;
         } else {
             self.0.remote.awake();
             self.drain_remote();

@@ -114,13 +114,6 @@ impl Remote {
         Ok(self.bell.get_or_init(|| made))
     }
 
-    /// Silences the bell after a wake-up.
-    pub(crate) fn silence(&self) {
-        if let Some(bell) = self.bell.get() {
-            bell.silence();
-        }
-    }
-
     /// The waitset is gone: nothing more is taken.
     pub(crate) fn close(&self) {
         let left = {

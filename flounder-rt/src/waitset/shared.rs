@@ -288,12 +288,10 @@ impl Kernel<Item> for Host {
             ends.epoll.wait(timeout, &mut events)?;
             for ready in events.by_ref() {
                 match ready {
-                    Ready::Bell => ends.bell.silence(),
+                    Ready::Bell | Ready::Watched(_) => {}
                     Ready::Source(token) => {
                         found.extend(self.waiting.lock().tasks.remove(&token).map(Item::Task));
-                    }
-                    // Only a waitset of one thread watches for drivers.
-                    Ready::Watched(_) => {}
+                    } // Only a waitset of one thread watches for drivers.
                 }
             }
         }

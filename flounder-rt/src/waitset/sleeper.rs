@@ -35,7 +35,7 @@ const EVENTS: usize = 64;
 /// No wait is longer: the kernel takes no arbitrary numbers, and those who wait look again anyway.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What wakes a thread that blocks in the kernel.
+/// What wakes a thread that blocks in the kernel. Each ring is an edge in the [`Epoll`]: nobody has to silence it.
 #[derive(Debug)]
 pub(crate) struct Bell(OwnedFd);
 
@@ -44,15 +44,10 @@ impl Bell {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
-    /// Rings until silenced.
+    /// Rings.
     pub(crate) fn ring(&self) {
-        // A full counter would be a bell that rings already; nobody else holds this descriptor.
+        // Nobody else holds this descriptor, and its counter is full after 2^64 rings.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    pub(crate) fn silence(&self) {
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&self.0, &mut count);
     }
 }
 
@@ -69,7 +64,7 @@ pub(crate) struct Found {
 impl Epoll {
     pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
         let epoll = Self(epoll::create(epoll::CreateFlags::CLOEXEC)?);
-        epoll.add(bell.0.as_fd(), BELL, EventFlags::IN)?;
+        epoll.add(bell.0.as_fd(), BELL, EventFlags::IN | EventFlags::ET)?;
         Ok(epoll)
     }
 
@@ -145,19 +140,22 @@ pub(crate) struct Sleeper {
     watched: HashMap<u64, Weak<dyn Watched>>,
     next: u64,
     found: Found,
+    /// Those that have fired and are not watched on yet.
+    fired: Vec<u64>,
 }
 
 impl Sleeper {
     pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
         let epoll = Epoll::new(bell)?;
-        Ok(Self { epoll, watched: HashMap::new(), next: 0, found: Found::default() })
+        let found = Found::default();
+        Ok(Self { epoll, watched: HashMap::new(), next: 0, found, fired: Vec::new() })
     }
 
     /// Watches what a driver wants watched; a second time is a no-op.
     ///
     /// The kernel reports a descriptor as long as any copy of it is open, also one in another process, when ours is closed
-    /// and can no longer be taken out of the set. Therefore each report is the last one until [`fired`](Self::fired) asks
-    /// for the next: one that is gone costs one needless wake-up, not a processor.
+    /// and can no longer be taken out of the set. Therefore each report is the last one until the next [`wait`](Self::wait): one
+    /// that is gone costs one needless wake-up, not a processor.
     pub(crate) fn watch(&mut self, watched: &Arc<dyn Watched>) -> io::Result<()> {
         self.watched.retain(|_, other| other.strong_count() > 0);
         let weak = Arc::downgrade(watched);
@@ -180,19 +178,26 @@ impl Sleeper {
         }
     }
 
-    pub(crate) fn watched(&self, id: u64) -> Option<Arc<dyn Watched>> {
-        self.watched.get(&id)?.upgrade()
-    }
-
-    /// Has a descriptor that has fired watched on.
-    pub(crate) fn rewatch(&self, id: u64, watched: &dyn Watched) -> io::Result<()> {
-        let data = EventData::new_u64(WATCHED | id);
-        let flags = EventFlags::IN | EventFlags::ONESHOT;
-        Ok(epoll::modify(&self.epoll.0, watched.fd(), data, flags)?)
+    /// One that has fired. It is watched on from the next [`wait`](Self::wait): what it has to do comes first.
+    pub(crate) fn fired(&mut self, id: u64) -> Option<Arc<dyn Watched>> {
+        let watched = self.watched.get(&id)?.upgrade()?;
+        self.fired.push(id);
+        Some(watched)
     }
 
     /// Waits for events, at most for `timeout`; [`next`](Self::next) gives them.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        while let Some(id) = self.fired.pop() {
+            if let Some(watched) = self.watched.get(&id).and_then(Weak::upgrade) {
+                let flags = EventFlags::IN | EventFlags::ONESHOT;
+                epoll::modify(
+                    &self.epoll.0,
+                    watched.fd(),
+                    EventData::new_u64(WATCHED | id),
+                    flags,
+                )?;
+            }
+        }
         self.epoll.wait(timeout, &mut self.found)
     }
 
