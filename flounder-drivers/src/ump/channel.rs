@@ -159,14 +159,15 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             let mut body = message.body.reader(sent);
             let full = Head::new(Kind::Next, message.number, PAYLOAD_WORDS, 0);
             while sent < total && self.room()? {
-                if let Some(line) = body.next_line() {
-                    self.ring.publish_line(&line, full);
-                    sent += PAYLOAD_WORDS;
+                let lines = body.lines(self.ring.free());
+                if !lines.is_empty() {
+                    self.ring.publish_lines(lines, full);
+                    sent += lines.len() * PAYLOAD_WORDS;
                 } else {
                     let mut payload = [0; PAYLOAD_WORDS];
                     let used = body.read(&mut payload);
                     let head = Head::new(Kind::Next, message.number, used, 0);
-                    self.ring.publish_line(&payload, head);
+                    self.ring.publish(&payload, head);
                     sent += used;
                 }
             }
@@ -262,13 +263,17 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         burst: &mut usize,
     ) -> Result<(), ProtocolError> {
         let full = Head::new(Kind::Next, incoming.number(), PAYLOAD_WORDS, 0);
-        while *burst > 0 && incoming.missing() > PAYLOAD_WORDS {
-            let Some(payload) = self.ring.take_line(full) else { break };
-            incoming.push(&payload)?;
+        loop {
+            let more = (incoming.missing().saturating_sub(1) / PAYLOAD_WORDS).min(*burst);
+            let lines = self.ring.lines(full, more);
+            if lines == 0 {
+                return Ok(());
+            }
+            incoming.push_lines(lines, |line| self.ring.line(line))?;
+            self.ring.taken(lines);
             self.acknowledge();
-            *burst -= 1;
+            *burst -= lines;
         }
-        Ok(())
     }
 
     /// Whether a send could not go on.
@@ -477,7 +482,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         if self.ring.copy(incoming.line(), padding(head.used())) != 0 {
             return RecvNow::Unsure;
         }
-        self.ring.taken();
+        self.ring.taken(1);
         incoming.put_whole(head.number(), head.used());
         self.acknowledge();
         RecvNow::Message

@@ -19,7 +19,7 @@
 
 use flounder_rt::channel::ProtocolError;
 
-use crate::mem::{LineMemory, OwnMemory, Payload};
+use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload};
 use crate::sync::{Ordering, compiler_fence, fence};
 use crate::ump::caps::CAPS_AHEAD;
 use crate::ump::line::{HEADER, Head, header, tag};
@@ -166,6 +166,12 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         Ok(())
     }
 
+    /// How many lines are free, as far as is known without a look at the peer's memory.
+    #[inline]
+    pub fn free(&self) -> usize {
+        self.tx.limit.wrapping_sub(self.tx.next) as usize
+    }
+
     /// Whether a line is free, as far as is known without a look at the peer's memory.
     #[inline]
     pub fn has_room(&self) -> bool {
@@ -199,36 +205,46 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// If no line is free, of which `room` tells, or there are more words.
     #[inline]
     pub fn publish(&mut self, payload: &[u64], head: Head) {
-        self.publish_by(head, |mine, line| mine.store_words(line, payload));
-    }
-
-    /// Publishes a line with this payload.
-    ///
-    /// # Panics
-    /// As [`publish`](Self::publish).
-    #[inline]
-    pub fn publish_line(&mut self, payload: &Payload, head: Head) {
-        self.publish_by(head, |mine, line| mine.store_payload(line, payload));
-    }
-
-    #[inline(always)]
-    fn publish_by(&mut self, head: Head, store: impl FnOnce(&W, usize)) {
         assert!(self.has_room(), "a line is published only into room");
         let line = self.tx.line;
-        let header = header(self.tx.next, head);
+        self.store(line, header(self.tx.next, head), |mine| mine.store_words(line, payload));
+        self.tx.next = self.tx.next.wrapping_add(1);
+        self.tx.line = following(line, self.mine.lines());
+    }
+
+    /// Publishes full lines, one after the other, each with this head.
+    ///
+    /// # Panics
+    /// If there are more than are [free](Self::free).
+    #[inline]
+    pub fn publish_lines(&mut self, payloads: &[[u8; PAYLOAD_WORDS * 8]], head: Head) {
+        assert!(payloads.len() <= self.free(), "lines are published only into room");
+        // Copies, because every store of a line may be to memory that anything is in, for all the compiler knows.
+        let (mut next, mut line) = (self.tx.next, self.tx.line);
+        for payload in payloads {
+            let (words, _) = payload.as_chunks();
+            let words = core::array::from_fn(|word| u64::from_ne_bytes(words[word]));
+            self.store(line, header(next, head), |mine| mine.store_payload(line, &words));
+            next = next.wrapping_add(1);
+            line = following(line, self.mine.lines());
+        }
+        (self.tx.next, self.tx.line) = (next, line);
+    }
+
+    /// Stores a line: what `store` stores, then the header.
+    #[inline(always)]
+    fn store(&self, line: usize, header: u64, store: impl FnOnce(&W)) {
         if cfg!(flounder_bug = "header_first") {
             self.mine.store(line, HEADER, header, Ordering::Release);
         }
-        store(&self.mine, line);
-        // SYNC line-publish: Release, pairs with the Acquire in `take`.
+        store(&self.mine);
+        // SYNC line-publish: Release, pairs with the Acquire in `head` and `lines`.
         let order = if cfg!(flounder_bug = "relaxed_header") {
             Ordering::Relaxed
         } else {
             Ordering::Release
         };
         self.mine.store(line, HEADER, header, order);
-        self.tx.next = self.tx.next.wrapping_add(1);
-        self.tx.line = following(line, self.mine.lines());
     }
 
     /// Looks at the peer after publishing: its state, or `None` if nothing there concerns a sender.
@@ -289,26 +305,42 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             self.mine.store(FLOW, ACK, self.rx.next.wrapping_add(1), Ordering::Release);
         }
         self.copy(&mut payload, &[0; 7]);
-        self.taken();
+        self.taken(1);
         Some((head, payload))
     }
 
-    /// Takes the next line, if there is one and this is its head.
+    /// How many of the next lines are there and have this head, and need no ack between them; so many at most.
     #[inline]
-    pub fn take_line(&mut self, head: Head) -> Option<Payload> {
-        if self.head()? != head {
-            return None;
+    pub fn lines(&self, head: Head, most: usize) -> usize {
+        let unacknowledged = self.rx.next.wrapping_sub(self.rx.acked);
+        let until_ack = usize::try_from(self.rx.quarter - unacknowledged).unwrap_or(usize::MAX);
+        let (mut line, mut found) = (self.rx.line, 0);
+        while found < most.min(until_ack) {
+            // SYNC line-publish: Acquire, pairs with the Release in `store`; the payloads are loaded after.
+            let there = self.theirs.load(line, HEADER, Ordering::Acquire);
+            if there != header(self.rx.next.wrapping_add(found as u64), head) {
+                break;
+            }
+            found += 1;
+            line = following(line, self.theirs.lines());
         }
-        let mut payload = [0; 7];
-        self.copy(&mut payload, &[0; 7]);
-        self.taken();
-        Some(payload)
+        found
+    }
+
+    /// The payload of a line that [`lines`](Self::lines) has found: the next one, or so many behind it.
+    #[inline]
+    pub fn line(&self, behind: usize) -> Payload {
+        let (mut payload, lines) = ([0; PAYLOAD_WORDS], self.theirs.lines());
+        let line = self.rx.line + behind;
+        let line = if line < lines { line } else { line - lines + DATA };
+        self.theirs.payload(line, &mut payload, &[0; PAYLOAD_WORDS]);
+        payload
     }
 
     /// What the next line says about its message, if there is a next line; unchecked.
     #[inline]
     pub fn head(&self) -> Option<Head> {
-        // SYNC line-publish: Acquire, pairs with the Release in `publish`.
+        // SYNC line-publish: Acquire, pairs with the Release in `store`.
         let header = self.theirs.load(self.rx.line, HEADER, Ordering::Acquire);
         ((header >> 32) as u32 == tag(self.rx.next)).then_some(Head::from_raw(header as u32))
     }
@@ -320,11 +352,12 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.theirs.payload(self.rx.line, into, mask)
     }
 
-    /// The next line has been copied.
+    /// The next lines, so many, have been copied.
     #[inline]
-    pub fn taken(&mut self) {
-        self.rx.next = self.rx.next.wrapping_add(1);
-        self.rx.line = following(self.rx.line, self.theirs.lines());
+    pub fn taken(&mut self, lines: usize) {
+        self.rx.next = self.rx.next.wrapping_add(lines as u64);
+        let (line, end) = (self.rx.line + lines, self.theirs.lines());
+        self.rx.line = if line < end { line } else { line - end + DATA };
     }
 
     /// Whether it is time to acknowledge.

@@ -121,6 +121,26 @@ impl Incoming {
         Ok(())
     }
 
+    /// Appends lines of seven words each of the message begun, which has more words than that.
+    ///
+    /// # Errors
+    /// If there are more than were announced.
+    #[inline]
+    pub fn push_lines(
+        &mut self,
+        lines: usize,
+        mut line: impl FnMut(usize) -> [u64; INLINE],
+    ) -> Result<(), ProtocolError> {
+        let words = lines * INLINE;
+        if words > self.total - self.have || self.total <= INLINE {
+            return Err(ProtocolError::Overrun { number: self.number });
+        }
+        self.large.reserve(words);
+        (0..lines).for_each(|at| self.large.extend_from_slice(&line(at)));
+        self.have += words;
+        Ok(())
+    }
+
     /// Puts the capabilities of the message in place.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ pub struct Reader<'a> {
     tails: &'a [&'a [u8]],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Fills `out` from its beginning and returns how many words there were; fewer than `out.len()` only at the end.
     #[inline]
     pub fn read(&mut self, out: &mut [u64]) -> usize {
@@ -90,20 +90,36 @@ impl Reader<'_> {
         if head == out.len() { head } else { head + self.read_tails(&mut out[head..]) }
     }
 
-    /// Takes the next seven words, if they lie in one piece: a line of a long message, in a few loads.
+    /// Takes seven words after seven words that lie in one piece, so many times at most: full lines of a long message.
+    /// None where the next seven words are in several pieces, or are not so many.
+    ///
+    /// ```
+    /// use flounder_rt::wire::Gather;
+    /// let body = Gather { fixed: &[7; 9], tails: &[&[8; 120]] };
+    /// let mut reader = body.reader(2);
+    /// assert_eq!(reader.lines(5).len(), 1);
+    /// assert_eq!(reader.lines(5), [[8; 56]; 2]);
+    /// assert_eq!(reader.lines(5).len(), 0);
+    /// assert_eq!(reader.read(&mut [0; 7]), 1);
+    /// ```
     #[inline]
-    pub fn next_line(&mut self) -> Option<[u64; LINE]> {
-        if let Some((line, rest)) = self.fixed.split_first_chunk() {
-            self.fixed = rest;
-            return Some(*line);
+    pub fn lines(&mut self, most: usize) -> &'a [[u8; LINE * 8]] {
+        if self.fixed.is_empty() {
+            if self.now.is_empty()
+                && let Some((next, rest)) = self.tails.split_first()
+            {
+                (self.now, self.tails) = (next, rest);
+            }
+            let (lines, _) = self.now.as_chunks();
+            let lines = &lines[..most.min(lines.len())];
+            self.now = &self.now[lines.as_flattened().len()..];
+            lines
+        } else {
+            let (lines, _) = bytemuck::cast_slice(self.fixed).as_chunks();
+            let lines = &lines[..most.min(lines.len())];
+            self.fixed = &self.fixed[lines.len() * LINE..];
+            lines
         }
-        let (bytes, rest) = self.now.split_first_chunk::<{ LINE * 8 }>()?;
-        if !self.fixed.is_empty() {
-            return None;
-        }
-        self.now = rest;
-        let (words, _) = bytes.as_chunks();
-        Some(core::array::from_fn(|word| u64::from_ne_bytes(words[word])))
     }
 
     fn read_tails(&mut self, out: &mut [u64]) -> usize {
