@@ -46,6 +46,28 @@ fn drivers_are_tried_in_order_and_unknown_ones_are_said() {
 }
 
 #[test]
+fn a_bind_that_fails_lists_what_each_driver_said() {
+    let cast = Cast::new();
+    let (mut server, mut client) = (cast.actor(), cast.actor());
+    server.must("export echo");
+    client.must("bind ump echo");
+    // What this process cannot open, and then what the other one cannot.
+    let errno = rustix::io::Errno::MFILE.raw_os_error();
+    for hoarder in [0, 1] {
+        let actor = if hoarder == 0 { &mut client } else { &mut server };
+        actor.must("hoard 0");
+        let refused = client.ask("bind loopback,lmp,ump echo");
+        let expected = format!(
+            "error Drivers([(\"loopback\", Reach), (\"lmp\", Os({errno})), (\"ump\", Os({errno}))])"
+        );
+        assert_eq!(refused, expected);
+        let actor = if hoarder == 0 { &mut client } else { &mut server };
+        actor.must("release");
+    }
+    client.must("bind loopback,lmp,ump echo");
+}
+
+#[test]
 fn a_service_is_found_by_its_reference_alone() {
     let cast = Cast::new();
     let (mut server, mut client) = (cast.actor(), cast.actor());
