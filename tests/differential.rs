@@ -30,8 +30,12 @@ use std::time::{Duration, Instant};
 
 #[path = "differential/halves.rs"]
 mod halves;
+#[path = "differential/letter.rs"]
+mod letter;
 #[path = "differential/program.rs"]
 mod program;
+#[path = "differential/scene.rs"]
+mod scene;
 #[path = "differential/shrink.rs"]
 mod shrink;
 #[path = "differential/stage.rs"]

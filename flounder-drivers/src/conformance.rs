@@ -30,6 +30,7 @@ mod link;
 mod party;
 mod process;
 mod socket_link;
+mod test;
 mod thread;
 
 use core::sync::atomic::{AtomicUsize, Ordering};

@@ -1,0 +1,180 @@
+//! What the tests are written with: both ends of a channel, and what is done with them again and again.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::Progress;
+use flounder_rt::wire::Gather;
+
+use super::party::{Got, Hand, Message, Said};
+use super::{LIMITS, Reach, Suite};
+
+/// The messages of [`LIMITS`], by what they may have.
+pub(super) const WORDS: u16 = 1;
+pub(super) const CAPS: u16 = 2;
+pub(super) const NOTHING: u16 = 3;
+
+/// The longest of them, in words.
+pub(super) const LONGEST: usize = LIMITS[0].words;
+
+/// More words than any channel may hold: 256 MiB.
+pub(super) const TOO_MANY: u64 = 1 << 25;
+
+/// Both ends of a channel.
+pub(super) struct Test<'a> {
+    pub(super) suite: &'a Suite<'a>,
+    /// The end that sends.
+    pub(super) client: Hand,
+    /// The end that receives.
+    pub(super) service: Hand,
+}
+
+impl<'a> Test<'a> {
+    pub(super) fn new(suite: &'a Suite<'a>) -> Self {
+        let (mut client, mut service) = suite.connect();
+        assert_eq!(client.driver(), service.driver(), "the ends belong to two drivers");
+        Self { suite, client, service }
+    }
+
+    /// Sends a small message, all of it at once.
+    pub(super) fn put(&mut self, number: u16, words: &[u64]) {
+        assert_eq!(self.client.begin(number, words), Ok(Progress::Done));
+    }
+
+    /// Sends messages until one does not fit; gives how many did. Of that one the channel may have taken a part.
+    pub(super) fn fill(&mut self, body: impl Fn(u64) -> Vec<u64>) -> u64 {
+        let (mut sent, mut words) = (0, 0);
+        while self.client.begin(WORDS, &body(sent)).expect("it is open") == Progress::Done {
+            words += body(sent).len() as u64 + 1;
+            sent += 1;
+            assert!(words < TOO_MANY, "the channel takes everything");
+        }
+        sent
+    }
+
+    /// Sends a message while the other end receives it.
+    pub(super) fn exchange(
+        &mut self,
+        number: u16,
+        body: &Gather<'_>,
+        caps: Vec<Cap>,
+        expected: &[u64],
+    ) {
+        self.finish(number, body, caps, expected, Progress::Partial(0));
+    }
+
+    /// The same, for one of which some was sent.
+    pub(super) fn finish(
+        &mut self,
+        number: u16,
+        body: &Gather<'_>,
+        mut caps: Vec<Cap>,
+        expected: &[u64],
+        progress: Progress,
+    ) {
+        let inodes: Vec<_> = caps.iter().map(inode).collect();
+        let mut deadline = Instant::now() + self.suite.patience;
+        let (mut from, mut is_sent) = match progress {
+            Progress::Done => (0, true),
+            Progress::Partial(taken) => (taken, false),
+        };
+        let mut received = None;
+        while !(is_sent && received.is_some()) {
+            assert!(Instant::now() < deadline, "the message is under way for too long");
+            if !is_sent {
+                let sent = self.client.send(number, body, &mut caps, inodes.len(), from);
+                match sent.expect("the channel is sound") {
+                    Progress::Done => is_sent = true,
+                    Progress::Partial(taken) if taken == from => {}
+                    Progress::Partial(taken) => {
+                        from = taken;
+                        deadline = Instant::now() + self.suite.patience;
+                    }
+                }
+            }
+            if received.is_none()
+                && let Got::Message(message) = self.service.recv().expect("the channel is sound")
+            {
+                received = Some(message);
+            }
+        }
+        let Message { number: arrived, words, caps } = received.expect("the loop has ended");
+        assert_eq!(arrived, number, "another message arrives");
+        assert!(words == expected, "a message of {} words arrives otherwise", expected.len());
+        let arrived: Vec<_> = caps.iter().map(inode).collect();
+        assert_eq!(arrived, inodes, "other capabilities arrive than were sent");
+    }
+
+    /// Receives one message, for which it waits, while the waitset of the other end runs, as clause 7 demands.
+    pub(super) fn receive(&mut self) -> Result<Message, Said> {
+        let deadline = Instant::now() + self.suite.patience;
+        loop {
+            match self.service.recv()? {
+                Got::Message(message) => return Ok(message),
+                Got::More => {}
+                Got::Empty | Got::Unsure => {
+                    self.client.wakes();
+                }
+            }
+            assert!(Instant::now() < deadline, "no message arrives, and no end");
+        }
+    }
+
+    /// Receives this message.
+    pub(super) fn expect(&mut self, number: u16, words: &[u64]) {
+        let message = self.receive().expect("the channel is sound");
+        assert_eq!(message.number, number, "another message arrives");
+        assert!(message.words == words, "a message of {} words arrives otherwise", words.len());
+        assert!(message.caps.is_empty(), "a capability arrives that nobody sent");
+    }
+
+    /// Words of a message that is longer than most channels are.
+    pub(super) fn long(&self) -> u64 {
+        if self.suite.reach == Reach::Dispatcher { LONGEST as u64 } else { 1 << 14 }
+    }
+
+    /// Sends a message again and again, until the channel takes no more; gives how many it took, and how many words of the
+    /// next.
+    pub(super) fn fill_with(&mut self, words: &[u64]) -> (u64, usize) {
+        let (mut sent, mut from) = (0, 0);
+        loop {
+            let body = Gather::words_only(words);
+            match self.client.send(WORDS, &body, &mut vec![], 0, from).expect("it is open") {
+                Progress::Done => (sent, from) = (sent + 1, 0),
+                Progress::Partial(taken) if taken == from => return (sent, from),
+                Progress::Partial(taken) => from = taken,
+            }
+            assert!(sent * (words.len() as u64) < TOO_MANY, "the channel takes everything");
+        }
+    }
+
+    pub(super) fn expect_empty(&mut self) {
+        let got = self.service.recv();
+        assert!(matches!(got, Ok(Got::Empty)), "{got:?}, and nothing was sent");
+    }
+
+    /// The error with which the service's end ends.
+    pub(super) fn end(&mut self) -> Said {
+        let ended = self.receive();
+        ended.map(|message| message.number).expect_err("the channel has ended")
+    }
+}
+
+/// Has an end sleep that has nothing to do; gives how often it was woken before.
+pub(super) fn fall_asleep(hand: &mut Hand) -> usize {
+    hand.arm();
+    assert!(hand.soon(|hand| !hand.is_ready()), "nothing makes it ready");
+    hand.wakes()
+}
+
+/// Capabilities for files that can be told apart.
+pub(super) fn caps(count: usize) -> Vec<Cap> {
+    let pipe = || io::pipe().expect("there are descriptors to spare").0;
+    (0..count).map(|_| Cap::from(pipe())).collect()
+}
+
+pub(super) fn inode(fd: &impl AsFd) -> u64 {
+    rustix::fs::fstat(fd).expect("an open descriptor has an inode").st_ino
+}
