@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
 use flounder_rt::waitset::Remote;
-use flounder_rt::{DispatchError, Waitset};
+use flounder_rt::{DispatchError, Waitset, barrier};
 use parking_lot::Mutex;
 
 use crate::error::MonitorError;
@@ -64,6 +64,11 @@ pub(crate) fn started() -> Option<Arc<Remote>> {
 }
 
 fn start() -> Result<Started, MonitorError> {
+    if is_alone() {
+        // It may bind over shared memory soon. For the only thread of a process the kernel makes the preparation at
+        // once; once there is another, it waits for every processor, and that may be most of what a first bind takes.
+        barrier::register();
+    }
     let (promise, pending) = promise();
     let builder = thread::Builder::new().name("flounder-monitor".into()).stack_size(STACK);
     let thread = builder
@@ -84,6 +89,12 @@ fn run(ready: Promise<Result<Arc<Remote>, MonitorError>>) {
     Monitor::install(&waitset);
     ready.keep(Ok(waitset.remote()));
     serve(&waitset)
+}
+
+/// Whether the calling thread is the only one of the process. A task directory has a link for each thread beside its own
+/// two.
+fn is_alone() -> bool {
+    rustix::fs::stat("/proc/self/task").is_ok_and(|tasks| tasks.st_nlink == 3)
 }
 
 /// Dispatches for ever.
