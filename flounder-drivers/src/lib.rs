@@ -36,5 +36,8 @@ pub mod registry;
 pub mod scc;
 pub mod ump;
 
+mod bell;
+mod caps;
 mod fork;
+mod link;
 mod sync;

@@ -16,8 +16,8 @@ use crate::beehive::hardware::{CORES, Core};
 use crate::beehive::kernel::Kernel;
 use crate::beehive::node::Node;
 use crate::beehive::window_of;
+use crate::caps::{Caps, Route};
 use crate::fork::Born;
-use crate::ump::caps::{Caps, Route};
 
 /// A fabric with the kernels of its cores.
 pub struct Board {

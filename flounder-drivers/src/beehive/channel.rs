@@ -14,8 +14,8 @@ use crate::beehive::frame::{Builder, Head, Kind, MAX_BODY, MAX_FRAME, Parts};
 use crate::beehive::kernel::Kernel;
 use crate::beehive::link::Shared;
 use crate::beehive::node::Node;
+use crate::caps::{CAPS_AHEAD, Caps, Delivery};
 use crate::fork::Born;
-use crate::ump::caps::{CAPS_AHEAD, Caps, Delivery};
 
 /// Frames of one message taken in one call, so that a long one does not hold up the other channels of the waitset.
 const BURST: usize = 64;

@@ -15,10 +15,10 @@ use flounder_rt::notify::Notifier;
 use crate::beehive::node::{Interrupts, Node};
 use crate::beehive::window::{MAX_WINDOW, MIN_WINDOW};
 use crate::beehive::wire::{self, LINES, Wire};
+use crate::bell::{Bell, Ear, Mouth, Slot, new_log};
 use crate::mem::LINE_WORDS;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{PAGE, accept_region, create_sealed};
-use crate::ump::bell::{Bell, Ear, Mouth, Slot, new_log};
 
 /// Version of the terms, the FIFO and the frames.
 const VERSION: u64 = 1;

@@ -46,7 +46,7 @@ pub mod wire;
 
 pub use kernel::ASSOCIATIONS;
 
-use crate::ump::caps::{Caps, Route};
+use crate::caps::{Caps, Route};
 use channel::{BeehiveChannel, Machine};
 use endpoint::Peer;
 use link::{Half, Shared};

@@ -15,7 +15,7 @@ use crate::beehive::board::Board;
 use crate::beehive::endpoint::Peer;
 use crate::beehive::hardware::{Core, Hardware};
 use crate::beehive::kernel::Kernel;
-use crate::ump::bell::Bell;
+use crate::bell::Bell;
 
 /// Interrupts that follow from one call: of the credit that is returned for returned credit there is an end, but other
 /// threads may send meanwhile. Then the sleepers of the core are woken, to see for themselves.

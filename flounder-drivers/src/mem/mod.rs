@@ -22,6 +22,13 @@ pub const PAYLOAD_WORDS: usize = LINE_WORDS - 1;
 /// The words of a line besides its header, in private memory.
 pub type Payload = [u64; PAYLOAD_WORDS];
 
+/// The tag of the line, or entry, with this sequence number: new in every lap, and never zero before 2^32 lines.
+#[inline]
+#[must_use]
+pub const fn tag(sequence: u64) -> u32 {
+    sequence.wrapping_add(1) as u32
+}
+
 /// Lines to read.
 pub trait LineMemory {
     /// How many lines there are.

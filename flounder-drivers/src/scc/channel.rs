@@ -10,8 +10,8 @@ use flounder_rt::waitset::Waitset;
 use super::hardware::Hardware;
 use super::line::{HALVES, Head, Join, Kind, Payload, Split};
 use super::ring::Ring;
+use crate::caps::{Caps, Delivery};
 use crate::fork::Born;
-use crate::ump::caps::{Caps, Delivery};
 
 /// Lines of one message taken in one call, so that a long one does not hold up the other channels of the waitset.
 const BURST: usize = 256;

@@ -10,12 +10,12 @@ use super::hardware::Doorbell;
 use super::machine::Machine;
 use super::ring::Ring;
 use super::{ends, pages};
+use crate::bell::{Bell, Slot};
+use crate::caps::{Caps, Route};
+use crate::link::Held;
+use crate::link::{Half, Region, Shared};
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{accept_region, create_sealed};
-use crate::ump::bell::{Bell, Slot};
-use crate::ump::caps::{Caps, Route};
-use crate::ump::channel::Held;
-use crate::ump::link::{Half, Region, Shared};
 
 pub(super) fn pair(caches: Caches, client: &End, service: &End) -> Result<SendPair, ConnectError> {
     let (client_own, client_peer) = region(client)?;
@@ -43,7 +43,7 @@ pub(super) fn accept(
     offer: Terms,
 ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
     let shared = Shared::over(link)?;
-    let theirs = shared.take_if(offer, |_| Ok(()))?;
+    let theirs = shared.take(offer, |_| Ok(()))?;
     let (mine, terms) = MyHalf::new(end, link, &shared)?;
     Ok((mine.join(theirs), terms))
 }
@@ -97,7 +97,7 @@ impl MyHalf {
 
 impl Offered for MyHalf {
     fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        let theirs = self.shared.take_if(answer, |_| Ok(()))?;
+        let theirs = self.shared.take(answer, |_| Ok(()))?;
         Ok(self.join(theirs))
     }
 }

@@ -12,11 +12,11 @@ use flounder_rt::waitset::Watched;
 
 use super::cache::Caches;
 use super::hardware::{Doorbell, Hardware, LINE_WORDS, Why};
+use crate::bell::Bell;
+use crate::link::Held;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::{self, LineMemory, OwnMemory};
 use crate::sync::Ordering;
-use crate::ump::bell::Bell;
-use crate::ump::channel::Held;
 
 /// Lines of the driver in one of the memory's.
 const PER_LINE: usize = mem::LINE_WORDS / LINE_WORDS;

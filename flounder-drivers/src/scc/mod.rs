@@ -23,8 +23,8 @@ use flounder_rt::channel::{
     CapInbox, Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms,
 };
 
+use crate::caps::{Caps, Route};
 use crate::mem::seal::{MAX_REGION, PAGE};
-use crate::ump::caps::{Caps, Route};
 
 mod cache;
 mod channel;

@@ -23,7 +23,7 @@ use flounder_rt::channel::ProtocolError;
 
 use super::hardware::{Hardware, Why};
 use super::line::{Head, LAST, Payload, header, is_of_lap, pack, unpack};
-use crate::ump::caps::CAPS_AHEAD;
+use crate::caps::CAPS_AHEAD;
 
 /// The line with the claims of its writer.
 const CLAIMS: usize = 0;

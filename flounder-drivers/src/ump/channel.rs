@@ -9,13 +9,13 @@ use flounder_rt::channel::{
 };
 use flounder_rt::waitset::{Waitset, Watched};
 
+use crate::bell::Bell;
+use crate::caps::{Caps, Delivery};
 use crate::fork::Born;
+use crate::link::Held;
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload};
 use crate::sync::Ordering;
-use crate::ump::bell::{Bell, Slot};
-use crate::ump::caps::{Caps, Delivery};
 use crate::ump::line::{Head, Kind, is_padded, padding};
-use crate::ump::link::Region;
 use crate::ump::ring::{Cause, Ring, State};
 
 /// Lines of one message taken in one call, so that a long one does not hold up the other channels of the waitset.
@@ -40,14 +40,6 @@ pub(crate) struct UmpChannel<W: OwnMemory, R: LineMemory> {
     ended: Option<ChannelError>,
     /// Held by a channel to another process until it is unmapped.
     held: Option<Held>,
-}
-
-/// What a channel to another process occupies in the state of its link.
-pub(crate) struct Held {
-    /// Where the peer rings for it.
-    pub(crate) slot: Slot,
-    /// Its memory, and the peer's.
-    pub(crate) _regions: [Region; 2],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

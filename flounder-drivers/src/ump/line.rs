@@ -9,7 +9,7 @@
 
 use flounder_rt::channel::{MAX_CAPS, ProtocolError};
 
-use crate::mem::{PAYLOAD_WORDS, Payload};
+use crate::mem::{PAYLOAD_WORDS, Payload, tag};
 
 /// The word of a line that is its header: the last.
 pub const HEADER: usize = PAYLOAD_WORDS;
@@ -117,13 +117,6 @@ impl Head {
     pub const fn caps(self) -> usize {
         (self.0 >> CAPS_SHIFT & 0x7f) as usize
     }
-}
-
-/// The tag of the line with this sequence number: new in every lap, and never zero before 2^32 lines.
-#[inline]
-#[must_use]
-pub const fn tag(sequence: u64) -> u32 {
-    sequence.wrapping_add(1) as u32
 }
 
 /// The header of a line.

@@ -23,24 +23,21 @@ use flounder_rt::channel::{
     CapInbox, Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms,
 };
 
+use crate::bell::{Bell, Slot};
+use crate::caps::{Caps, Route};
+use crate::link::{Half, Held, Region, Shared};
 use crate::mem::LINE_WORDS;
 use crate::mem::heap;
-use crate::mem::mapped::MappedOwn;
+use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{MAX_REGION, PAGE, create_sealed};
 
-pub(crate) mod bell;
-pub(crate) mod caps;
-pub(crate) mod channel;
+mod channel;
 #[doc(hidden)]
 pub mod line;
-pub(crate) mod link;
 #[doc(hidden)]
 pub mod ring;
 
-use bell::{Bell, Slot};
-use caps::{Caps, Route};
-use channel::{Held, UmpChannel};
-use link::{Half, Region, Shared};
+use channel::UmpChannel;
 use ring::Ring;
 
 const NAME: &str = "ump";
@@ -77,7 +74,7 @@ impl Connector for Ump {
         offer: Terms,
     ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
         let shared = Shared::over(link)?;
-        let theirs = shared.take(offer)?;
+        let theirs = shared.take(offer, check)?;
         let (mine, terms) = MyHalf::new(end, link, &shared)?;
         Ok((mine.join(theirs), terms))
     }
@@ -174,9 +171,14 @@ impl MyHalf {
 
 impl Offered for MyHalf {
     fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        let theirs = self.shared.take(answer)?;
+        let theirs = self.shared.take(answer, check)?;
         Ok(self.join(theirs))
     }
+}
+
+/// Whether a region is a ring.
+fn check(theirs: &MappedPeer) -> Result<(), &'static str> {
+    Ring::<MappedOwn, MappedPeer>::check(theirs)
 }
 
 /// Pages of the ring that this end writes.

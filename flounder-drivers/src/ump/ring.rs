@@ -19,10 +19,10 @@
 
 use flounder_rt::channel::ProtocolError;
 
-use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload};
+use crate::caps::CAPS_AHEAD;
+use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload, tag};
 use crate::sync::{Ordering, compiler_fence, fence};
-use crate::ump::caps::CAPS_AHEAD;
-use crate::ump::line::{HEADER, Head, header, tag};
+use crate::ump::line::{HEADER, Head, header};
 
 const CONTROL: usize = 0;
 const FLOW: usize = 1;

@@ -1,5 +1,5 @@
-//! What the two halves of a ump channel tell each other through the brokers, and what all channels between two processes
-//! share: an ear, a mouth, and the set of regions in use.
+//! What the two halves of a channel over shared memory tell each other through the brokers, and what all such channels
+//! between two processes share: an ear, a mouth, and the set of regions in use.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -13,10 +13,12 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::{ConnectError, Link, Terms};
 use flounder_rt::notify::Notifier;
 
+use crate::bell::{Bell, Ear, Mouth, Slot, new_log};
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::accept_region;
-use crate::ump::bell::{Bell, Ear, Mouth, Slot, new_log};
-use crate::ump::ring::Ring;
+
+/// Under which the link keeps this.
+const NAME: &str = "shared memory";
 
 /// Version of the terms and of the lines.
 const VERSION: u64 = 1;
@@ -52,11 +54,11 @@ pub(crate) struct Half {
 impl Shared {
     /// What is shared over `link`; made when the first channel is.
     pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
-        let state = link
-            .state(super::NAME, &mut || Ok(Arc::new(Self::new()?) as Arc<dyn Any + Send + Sync>))?;
-        state.downcast().map_err(|_| {
-            ConnectError::Refused("the link keeps something else under the name of ump")
-        })
+        let state =
+            link.state(NAME, &mut || Ok(Arc::new(Self::new()?) as Arc<dyn Any + Send + Sync>))?;
+        state
+            .downcast()
+            .map_err(|_| ConnectError::Refused("the link keeps something else under this name"))
     }
 
     fn new() -> io::Result<Self> {
@@ -99,13 +101,9 @@ impl Shared {
         Ok(Terms { words: vec![VERSION, flags, u64::from(slot.number())], caps })
     }
 
-    /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is closed or kept.
-    pub(crate) fn take(self: &Arc<Self>, terms: Terms) -> Result<Half, ConnectError> {
-        self.take_if(terms, Ring::<MappedOwn, MappedPeer>::check)
-    }
-
-    /// As `take`, if the region of the other half passes this check of what is in it.
-    pub(crate) fn take_if(
+    /// Takes the terms of the other half, if its region passes this check of what is in it. Whatever is wrong with them,
+    /// every descriptor in them is closed or kept.
+    pub(crate) fn take(
         self: &Arc<Self>,
         terms: Terms,
         check: impl FnOnce(&MappedPeer) -> Result<(), &'static str>,
@@ -159,6 +157,14 @@ impl Shared {
         side.mouth = Some(Arc::clone(&mouth));
         Ok(mouth)
     }
+}
+
+/// What a channel to another process occupies in the state of its link.
+pub(crate) struct Held {
+    /// Where the peer rings for it.
+    pub(crate) slot: Slot,
+    /// Its memory, and the peer's.
+    pub(crate) _regions: [Region; 2],
 }
 
 /// A region in use by a channel; free again when dropped.

@@ -36,9 +36,8 @@ use flounder_rt::waitset::Watched;
 use crate::fork::Born;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{accept_region, create_sealed};
-use crate::mem::{LINE_WORDS, LineMemory, OwnMemory};
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
 use crate::sync::{Ordering, fence};
-use crate::ump::line::tag;
 
 /// Pages of a log.
 const LOG_PAGES: usize = 1;
