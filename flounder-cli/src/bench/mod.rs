@@ -80,6 +80,10 @@ pub(crate) struct Options {
     /// Microseconds that a sample should take.
     #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     sample: Option<u64>,
+    /// Bytes of buffer in each direction that bindings ask for, where the driver has one to size; the raw rings keep the
+    /// default.
+    #[arg(long, value_name = "BYTES")]
+    buffer: Option<usize>,
     /// Bindings that are opened to see what one holds.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     bindings: Option<u64>,
@@ -109,6 +113,7 @@ pub(crate) fn run(options: &Options) -> Result {
         bindings: options.bindings.unwrap_or(if options.quick { 64 } else { 512 }),
         spin_nanoseconds: DEFAULT_SPIN.as_nanos() as u64,
         ring_bytes: flounder::drivers::ump::DEFAULT_BUFFER,
+        buffer_bytes: options.buffer,
     };
     let (watchdog, started) = (Watchdog::start(), Instant::now());
     // Memory comes first: its processes should not meet those that are measured.
@@ -182,7 +187,7 @@ fn measure(
     // Those that were started inherit nothing of this; that both are possible is known from here on.
     pin(cores.service)?;
     pin(cores.client)?;
-    hosts.bind()?;
+    hosts.bind(settings.buffer_bytes.unwrap_or(0))?;
 
     // If that takes so long, samples of one operation have to do.
     let enough = started + settings.budget / 2;
@@ -310,9 +315,9 @@ impl Hosts {
     }
 
     /// Binds to all of them, as far as their drivers reach.
-    fn bind(&mut self) -> Result {
+    fn bind(&mut self, buffer: usize) -> Result {
         for (driver, between, ws, iref) in self.waiting.drain(..) {
-            let client = Client::bind(ws, iref, driver, 0)
+            let client = Client::bind(ws, iref, driver, buffer)
                 .map_err(|error| format!("{driver}, {between}: {error}"))?;
             self.clients.extend(client.map(|client| ((driver, between), client)));
         }

@@ -71,6 +71,9 @@ pub(super) struct Settings {
     pub(super) spin_nanoseconds: u64,
     /// Bytes of a ring, raw ones included.
     pub(super) ring_bytes: usize,
+    /// Bytes of buffer that bindings asked for instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) buffer_bytes: Option<usize>,
 }
 
 /// What hardware or kernel need.
@@ -248,16 +251,27 @@ impl Report {
     }
 
     fn tables(&self) -> String {
-        let Settings { cores, rounds, sample_microseconds, ring_bytes, spin_nanoseconds, .. } =
-            self.settings;
+        let Settings {
+            cores,
+            rounds,
+            sample_microseconds,
+            ring_bytes,
+            buffer_bytes,
+            spin_nanoseconds,
+            ..
+        } = self.settings;
         let mut text = format!(
             "{}\nclient on core {}, service on core {}; {rounds} samples of {sample_microseconds} us, in turn; \
-             rings of {}, spinning for {}\n",
+             rings of {}, spinning for {}{}\n",
             self.headline(),
             cores.client.0,
             cores.service.0,
             Size(ring_bytes),
             time(spin_nanoseconds as f64),
+            buffer_bytes.map_or(String::new(), |bytes| format!(
+                "; bindings ask for buffers of {}",
+                Size(bytes)
+            )),
         );
         for warning in self.warnings() {
             text.push_str(&format!("WARNING: {warning}\n"));
@@ -439,6 +453,7 @@ pub(super) mod tests {
             bindings: 1,
             spin_nanoseconds: 20_000,
             ring_bytes: 65_536,
+            buffer_bytes: None,
         };
         let figure = |work| Subject::Figure { work, driver: "ump", between: Between::Threads };
         let series = vec![
