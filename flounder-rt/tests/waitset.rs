@@ -451,6 +451,43 @@ fn a_waitset_with_nothing_to_do_uses_no_processor() {
 }
 
 #[test]
+fn a_waitset_polls_less_while_polling_does_not_pay() {
+    /// Looks at a source in each of some waits that are long, and in one after a message that came soon.
+    fn looks() -> (Vec<usize>, usize) {
+        let (ws, log) = (Waitset::new(), Log::default());
+        ws.set_spin(Duration::from_millis(2));
+        let (feed, _endpoint) = logging(&ws, &log, 0);
+        let wait = |value| {
+            feed.put(value);
+            ws.dispatch().expect("no callback fails");
+            feed.forget_looks();
+            let until = Instant::now() + Duration::from_millis(10);
+            ws.dispatch_until(Some(until), || false).expect("no callback fails");
+            feed.looks()
+        };
+        let long = (0..4).map(wait).collect();
+        // One message makes the source polled again, and the next comes soon after it.
+        feed.put(7);
+        ws.dispatch().expect("no callback fails");
+        let late = feed.clone();
+        let sender = thread::spawn(move || late.put(8));
+        while log.borrow().len() < 6 {
+            ws.dispatch().expect("no callback fails");
+        }
+        sender.join().expect("it puts a message");
+        (long, wait(9))
+    }
+    within(LIMIT, || {
+        // Other work on the machine may take a wait's looks away.
+        let learned = (0..20).any(|_| {
+            let (long, after) = looks();
+            long[3] * 4 < long[0] && long[3] * 4 < after
+        });
+        assert!(learned, "it polls as long as ever");
+    });
+}
+
+#[test]
 fn a_post_from_another_thread_always_wakes() {
     within(LIMIT, || {
         let ws = Waitset::new();

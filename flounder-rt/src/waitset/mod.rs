@@ -44,6 +44,9 @@ use timers::Timers;
 /// How long a waitset polls before it blocks, by default: two context switches.
 pub const DEFAULT_SPIN: Duration = Duration::from_micros(20);
 
+/// The most halvings of that time while polling does not pay.
+const MOST_EASED: u32 = 3;
+
 /// After this many events in a row without blocking, descriptors and other threads get their turn.
 const LOOK_AROUND: u32 = 64;
 
@@ -105,6 +108,8 @@ struct Inner {
     sleeper: RefCell<Option<Sleeper>>,
     remote: Arc<Remote>,
     spin: Cell<Duration>,
+    /// How often the spin time is halved at present.
+    eased: Cell<u32>,
     /// Events since the last look at descriptors and other threads.
     streak: Cell<u32>,
     /// Where the polled sources are collected that are about to rest; empty otherwise.
@@ -199,6 +204,7 @@ impl Waitset {
             sleeper: RefCell::new(None),
             remote: Arc::default(),
             spin: Cell::new(DEFAULT_SPIN),
+            eased: Cell::new(0),
             streak: Cell::new(0),
             resting: Cell::default(),
             warm: Cell::new(u64::MAX),
@@ -234,7 +240,8 @@ impl Waitset {
         current.unwrap_or_else(|_| Self::new())
     }
 
-    /// Sets how long the waitset polls before it blocks. Zero blocks at once.
+    /// Sets how long the waitset polls before it blocks. Zero blocks at once. After waits that were much longer it polls for
+    /// less, down to an eighth, until one is short again.
     pub fn set_spin(&self, spin: Duration) {
         self.0.spin.set(spin);
     }
@@ -615,7 +622,7 @@ impl Waitset {
         let polled = self.polled_len();
         let warm = self.0.warm.replace(u64::MAX);
         let source = self.0.queues.borrow().source(warm).cloned();
-        let found = if let Some(source) = source {
+        let spun = if let Some(source) = source {
             self.spin(polled + WARM_VISIT, || match self.look(visit) {
                 Found::Nothing => self.look_at_warm(warm, &*source, visit),
                 found => found,
@@ -623,11 +630,12 @@ impl Waitset {
         } else if polled > 0 {
             self.spin(polled, || self.look(visit))
         } else {
-            Found::Nothing
+            Spun::InVain(None)
         };
-        if found != Found::Nothing {
-            return Ok(found == Found::Event);
-        }
+        let began = match spun {
+            Spun::Found(found) => return Ok(found == Found::Event),
+            Spun::InVain(began) => began,
+        };
         let mut resting = self.0.resting.take();
         self.0.queues.borrow().all_polled(&mut resting);
         let can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
@@ -644,19 +652,30 @@ impl Waitset {
             self.0.queues.borrow_mut().make_idle(*token);
         }
         self.rested(resting);
-        self.sleep(deadline, true).map(|()| false)
+        self.sleep(deadline, true)?;
+        self.ease(began);
+        Ok(false)
+    }
+
+    /// Learns from a wait that ended in sleep whether polling would have paid.
+    fn ease(&self, began: Option<Instant>) {
+        if let Some(began) = began {
+            let long = began.elapsed() >= 2 * self.0.spin.get();
+            self.0.eased.set(if long { (self.0.eased.get() + 1).min(MOST_EASED) } else { 0 });
+        }
     }
 
     /// Looks until something is found or the spin time is over; `visits` is what one look costs.
     #[inline]
-    fn spin(&self, visits: usize, mut look: impl FnMut() -> Found) -> Found {
-        let spin = self.0.spin.get();
+    fn spin(&self, visits: usize, mut look: impl FnMut() -> Found) -> Spun {
+        let spin = self.0.spin.get() / (1 << self.0.eased.get());
         let mut started: Option<Instant> = None;
         loop {
             for _ in 0..SPINS_PER_LOOK.div_ceil(visits) {
                 let found = look();
                 if found != Found::Nothing {
-                    return found;
+                    self.0.eased.set(0);
+                    return Spun::Found(found);
                 }
                 // A peer that answers at once does so in the first looks: then neither a pause nor the clock is in the way.
                 if started.is_some() {
@@ -664,7 +683,7 @@ impl Waitset {
                 }
             }
             if started.get_or_insert_with(Instant::now).elapsed() >= spin {
-                return Found::Nothing;
+                return Spun::InVain(started);
             }
         }
     }
@@ -790,9 +809,10 @@ impl Waitset {
         turn: &mut dyn FnMut() -> bool,
     ) -> Result<bool, DispatchError> {
         let visit = || if turn() { Found::Event } else { Found::Nothing };
-        if self.spin(if source.is_polled() { 1 } else { WARM_VISIT }, visit) == Found::Event {
-            return Ok(true);
-        }
+        let began = match self.spin(if source.is_polled() { 1 } else { WARM_VISIT }, visit) {
+            Spun::Found(_) => return Ok(true),
+            Spun::InVain(began) => began,
+        };
         if source.is_polled() {
             source.arm();
             barrier();
@@ -802,7 +822,9 @@ impl Waitset {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);
         }
-        result.map(|()| false)
+        result?;
+        self.ease(began);
+        Ok(false)
     }
 
     fn run_timers(&self) {
@@ -862,6 +884,14 @@ enum Found {
     Something,
     /// An event was run.
     Event,
+}
+
+/// What spinning came to.
+enum Spun {
+    /// Not [`Found::Nothing`].
+    Found(Found),
+    /// Since when, if there was anything to look at.
+    InVain(Option<Instant>),
 }
 
 /// What [`Waitset::next`] takes.
