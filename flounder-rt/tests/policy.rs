@@ -1,18 +1,20 @@
 //! The rule about capabilities, asked by bindings over a channel that knows nothing of it; and what each end is told.
 
 mod support;
+mod waitset_support;
 
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use flounder_rt::binding::Endpoint;
+use flounder_rt::binding::{Endpoint, Procedure};
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::policy::{self, Direction};
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Cap, RpcError, TxError, Waitset};
 use parking_lot::{Mutex, MutexGuard};
-use support::{DOUBLE_CALL, Handler, INTERFACE, Log, NOTE, Pipe, Seen, null};
+use support::{DOUBLE_CALL, DOUBLE_RESPONSE, Handler, INTERFACE, Log, NOTE, Pipe, Seen, null};
+use waitset_support::{LIMIT, within};
 
 /// There is one rule for a process, and so one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -183,6 +185,21 @@ fn a_call_that_is_lost_fails_whoever_refuses_it() {
     let refusal = RpcError::CapsRefused(CapRefusal::Receiver);
     assert_eq!(result(&pair, call(&pair, 4, vec![null()])), Err(refusal));
     assert_eq!(pair.seen(), (vec![], refused(CapRefusal::Receiver)));
+}
+
+#[test]
+fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
+    within(LIMIT, || {
+        let pair = Pair::new(10);
+        pair.to_service.refuses_caps.set(true);
+        let id = pair.client.next_call();
+        let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
+        let words = [u64::from(id), 4];
+        let result = pair.client.call(id, double, &words, &[], vec![null()], |message| {
+            Ok::<_, DecodeError>(message.words[1])
+        });
+        assert_eq!(result, Err(RpcError::CapsRefused(CapRefusal::Sender)));
+    });
 }
 
 #[test]

@@ -164,11 +164,14 @@ impl Endpoint {
         let core = &*self.0;
         let way = core.way()?;
         let Procedure { call, response, id: at } = procedure;
-        if !(tails.is_empty() && caps.is_empty() && core.accept_now(call, fixed).is_some()) {
-            core.accept_call(&way, call, Gather { fixed, tails }, &mut caps)?;
-        }
+        let accepted =
+            tails.is_empty() && caps.is_empty() && core.accept_now(call, fixed).is_some();
         core.calls.begin(id);
         let _forget = Forget(&core.calls, id);
+        if !accepted {
+            // It may be lost again at once, with its capabilities: then the call fails, which has to be known.
+            core.accept_call(&way, call, Gather { fixed, tails }, &mut caps)?;
+        }
         let (decoded, is_decoded) = (Cell::new(None), Cell::new(false));
         // The reply is read where it lies, if it comes while this waits and goes the quick way; else it comes by `answer`.
         let taken = |message: Received<'_>| {
