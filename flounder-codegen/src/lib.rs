@@ -16,6 +16,7 @@
 //! | `descriptor` | `INTERFACE`, and the layout of each message |
 //! | `binding` | `Binding`, `Rx`, `RxVtbl` and the dispatcher between them |
 //! | `rpc` | `RpcClient` and the reply types |
+//! | `shared` | `SharedBinding` and `SharedClient`, for any thread |
 //! | `export` | `export` and `bind` |
 //! | `fallback` | items of the right names beside errors |
 
@@ -29,6 +30,7 @@ mod fallback;
 mod message;
 mod rpc;
 mod rt;
+mod shared;
 mod types;
 mod value;
 mod wire;
@@ -96,6 +98,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let descriptor = descriptor::items(&messages);
     let binding = binding::items(&messages);
     let rpc = rpc::items(&messages);
+    let shared = shared::items(&messages);
     let export = export::items(rt);
     quote! {
         #doc
@@ -107,6 +110,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
             #descriptor
             #binding
             #rpc
+            #shared
             #export
         }
     }

@@ -9,7 +9,7 @@ pub use std::vec::Vec;
 pub use crate::bind::Bind;
 pub use crate::binding::{
     BindingError, Call, Deliver, Endpoint, Procedure, Received, Rejected, ReplyToken, RpcError,
-    Sent, TxError,
+    Sent, SharedCall, SharedEndpoint, SharedSend, TxError,
 };
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, MessageLimit};

@@ -1,6 +1,6 @@
 //! Calls that wait for their replies, matched by id.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -8,7 +8,8 @@ use core::task::{Context, Poll, Waker};
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::binding::{Core, Endpoint, Owned, Received, RpcError, TxError, TxState};
+use crate::binding::shared::Home;
+use crate::binding::{BindingError, Core, Endpoint, Owned, Received, RpcError, TxError, TxState};
 use crate::cap::Cap;
 use crate::waitset::{DispatchError, Source, Waitset};
 use crate::wire::{DecodeError, Gather};
@@ -21,6 +22,8 @@ const INLINE: usize = 7;
 pub(super) struct Calls {
     next: Cell<u32>,
     waiting: RefCell<Vec<Waiting>>,
+    /// Has the calls of other threads.
+    pub(super) home: OnceCell<Rc<Home>>,
 }
 
 struct Waiting {
@@ -49,13 +52,19 @@ impl Reply {
         Self { number: message.number, inline, len, large, caps: core::mem::take(message.caps) }
     }
 
-    fn lend(&mut self) -> Received<'_> {
+    pub(super) fn lend(&mut self) -> Received<'_> {
         let words = if self.len <= INLINE { &self.inline[..self.len] } else { &self.large };
         Received { number: self.number, words, caps: &mut self.caps }
     }
 }
 
 impl Calls {
+    pub(super) fn next_id(&self) -> u32 {
+        let id = self.next.get().wrapping_add(1);
+        self.next.set(id);
+        id
+    }
+
     fn begin(&self, id: u32) {
         self.waiting.borrow_mut().push(Waiting { id, waker: None, result: None });
     }
@@ -70,12 +79,16 @@ impl Calls {
 
     /// Settles a call; a reply to a call that nobody waits for is discarded.
     fn settle(&self, id: u32, result: Result<Reply, RpcError>) {
+        let mut result = Some(result);
         let waker = self.with(id, |waiting| {
-            waiting.result.get_or_insert(result);
+            waiting.result = waiting.result.take().or(result.take());
             waiting.waker.take()
         });
         if let Some(Some(waker)) = waker {
             waker.wake();
+        }
+        if let (Some(home), Some(result)) = (self.home.get(), result) {
+            home.settle(id, result);
         }
     }
 
@@ -83,8 +96,12 @@ impl Calls {
         self.settle(id, Err(error));
     }
 
-    /// Settles every call with the same error and returns the wakers.
-    pub(super) fn fail_all(&self, error: &RpcError) -> Vec<Waker> {
+    /// The binding has ended: settles every call with that, and returns the wakers of those of this thread.
+    pub(super) fn fail_all(&self, why: &BindingError) -> Vec<Waker> {
+        if let Some(home) = self.home.get() {
+            home.end(why);
+        }
+        let error = RpcError::Closed(why.clone());
         let mut waiting = self.waiting.borrow_mut();
         let failed = waiting.iter_mut().filter(|waiting| waiting.result.is_none());
         failed
@@ -134,10 +151,7 @@ impl Endpoint {
     #[doc(hidden)]
     #[must_use]
     pub fn next_call(&self) -> u32 {
-        let calls = &self.0.calls;
-        let id = calls.next.get().wrapping_add(1);
-        calls.next.set(id);
-        id
+        self.0.calls.next_id()
     }
 
     /// Hands a reply to the call that waits for it. Used by generated code.
@@ -293,7 +307,7 @@ impl Core {
         absent && self.ended.borrow().is_none()
     }
 
-    fn call_error(&self, error: TxError) -> RpcError {
+    pub(super) fn call_error(&self, error: TxError) -> RpcError {
         match (error, &*self.ended.borrow()) {
             (TxError::Closed, Some(why)) => RpcError::Closed(why.clone()),
             (error, _) => RpcError::Tx(error),
@@ -315,7 +329,7 @@ impl Core {
 
     /// A reply cannot be read: the error handler is told, and the caller.
     #[cold]
-    fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
+    pub(super) fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
         let message = self.interface.message_name(number);
         self.note(super::BindingError::Decode { message, error: error.clone() });
         self.poke();

@@ -35,6 +35,7 @@ mod notice;
 mod refusal;
 mod reply;
 mod sent;
+mod shared;
 
 use calls::Calls;
 pub use calls::{Call, Procedure, Reply};
@@ -42,6 +43,7 @@ pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 use notice::Notice;
 pub use reply::ReplyToken;
 pub use sent::Sent;
+pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend};
 
 /// Replies that may be owed at a time; a service that owes more receives nothing until it has answered some.
 pub const MAX_OWED_REPLIES: usize = 1024;
@@ -178,6 +180,15 @@ struct Owned {
     cap_count: usize,
 }
 
+impl Owned {
+    fn put_together(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
+        let mut words = vec![0; body.len()];
+        body.reader(0).read(&mut words);
+        let cap_count = caps.len();
+        Self { number, words, caps, cap_count }
+    }
+}
+
 impl Endpoint {
     /// Puts a binding on a channel that is connected.
     ///
@@ -301,8 +312,14 @@ impl Endpoint {
         core.io.borrow_mut().channel.attached(waitset)?;
         let before = core.token.get();
         core.register(waitset)?;
-        if let Some(old) = old {
-            core.unregister(&old, before);
+        if let Some(old) = &old {
+            core.unregister(old, before);
+        }
+        if let Some(home) = core.calls.home.get() {
+            if let Some(old) = &old {
+                home.move_out(old);
+            }
+            home.settle_in(waitset);
         }
         Ok(())
     }
@@ -876,7 +893,7 @@ impl Core {
         if let Some((waitset, callback)) = callback {
             waitset.post(callback);
         }
-        waiting.extend(self.calls.fail_all(&RpcError::Closed(why)));
+        waiting.extend(self.calls.fail_all(&why));
         let receiver = if told { None } else { self.receiver.take() };
         if let Some(waitset) = self.waitset() {
             self.unregister(&waitset, self.token.get());
