@@ -307,7 +307,7 @@ impl Core {
         absent && self.ended.borrow().is_none()
     }
 
-    pub(super) fn call_error(&self, error: TxError) -> RpcError {
+    fn call_error(&self, error: TxError) -> RpcError {
         match (error, &*self.ended.borrow()) {
             (TxError::Closed, Some(why)) => RpcError::Closed(why.clone()),
             (error, _) => RpcError::Tx(error),

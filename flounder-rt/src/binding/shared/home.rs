@@ -189,7 +189,9 @@ impl Home {
                 self.calls.borrow_mut().remove(&id);
                 return Err(Wait::Slot);
             }
-            Err(error) => self.settle(id, Err(core.call_error(error))),
+            // The binding is about to end, and knows why only then.
+            Err(TxError::Closed) => {}
+            Err(error) => self.settle(id, Err(RpcError::Tx(error))),
         }
         Ok(())
     }
