@@ -9,18 +9,20 @@ use crate::message::{Messages, Refusal, Wire, one_or_tuple};
 
 /// Everything around `Binding`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
-    [binding(messages), rx(messages), dispatch(messages), vtbl(messages)].into_iter().collect()
+    let items =
+        [binding(messages), rx(messages), dispatch(messages), vtbl(messages), handlers(messages)];
+    items.into_iter().collect()
 }
 
 /// The messages with a `tx_*` method of their own; those of rpcs go through the client and the reply.
-pub(crate) fn sent<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
+fn sent<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
     let plain =
         |wire: &&Wire<'_>| matches!(wire.message.role, Role::Message | Role::Call | Role::Response);
     messages.list.iter().filter(plain)
 }
 
 /// The messages with a handler.
-fn handled<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
+pub(crate) fn handled<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
     messages.list.iter().filter(|wire| !matches!(wire.message.role, Role::RpcResponse(_)))
 }
 
@@ -44,10 +46,9 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
             pub fn attach(
                 channel: #rt::Box<dyn #rt::Channel>,
                 waitset: &#rt::Waitset,
-                rx: impl Rx + 'static,
+                rx: impl Handlers,
             ) -> #rt::io::Result<Self> {
-                let __deliver: #rt::Box<dyn #rt::Deliver> = #rt::Box::new(__Dispatch(rx));
-                #rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+                #rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
             }
 
             #(#methods)*
@@ -106,6 +107,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
             }
         }
     };
+    let waiting = send_waiting(wire, &name, &error, messages);
     quote! {
         #doc
         #[inline]
@@ -113,8 +115,49 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
             #marshal
             #send
         }
+
+        #waiting
     }
 }
+
+/// `pub async fn send_basic(&self, ..)`
+fn send_waiting(
+    wire: &Wire<'_>,
+    tx: &Ident,
+    error: &TokenStream,
+    messages: &Messages<'_>,
+) -> TokenStream {
+    let (rt, message) = (wire.rt(), wire.message);
+    let name = format_ident!("send_{}", message.name.rust, span = message.name.rust.span());
+    let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
+    let summary = format!("Sends `{declared}`, after waiting while the binding is busy.");
+    let errors = if wire.has_caps() { SEND_CAPS_ERRORS } else { SEND_ERRORS };
+    let doc = docs::with_errors(&[], &summary, errors);
+    let (parameters, names) = (wire.parameters(), wire.names());
+    let given: Vec<_> =
+        wire.given().iter().map(|value| value.name()).map(|name| quote!(#name)).collect();
+    let attempt = quote!(self.#tx(#names).map(#rt::core::mem::drop));
+    let future = if given.is_empty() {
+        quote!(#rt::sending(&self.0, || #attempt))
+    } else {
+        let given = one_or_tuple(&given);
+        quote!(#rt::Sending::new(&self.0, #given, |#given| #attempt))
+    };
+    quote! {
+        #doc
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn #name(&self, #parameters) -> #rt::core::result::Result<(), #error> {
+            #future.await
+        }
+    }
+}
+
+const SEND_ERRORS: &str =
+    "If the binding has ended, or a value is over its maximum. Nothing is sent then.";
+
+const SEND_CAPS_ERRORS: &str = "If the binding has ended, a value is over its maximum, or a capability may not leave or \
+                                cannot be copied. The message is not sent then.";
 
 const TX_ERRORS: &str = "If the binding is busy with another message or has ended, or a value is over its maximum. \
                          Nothing is sent then.";
@@ -165,18 +208,18 @@ fn rx(messages: &Messages<'_>) -> TokenStream {
 }
 
 /// The handler of a message, or of the call of an rpc.
-struct Handler<'m, 'a> {
-    wire: &'m Wire<'a>,
-    messages: &'m Messages<'a>,
-    name: &'a Ident,
+pub(crate) struct Handler<'m, 'a> {
+    pub(crate) wire: &'m Wire<'a>,
+    pub(crate) messages: &'m Messages<'a>,
+    pub(crate) name: &'a Ident,
     /// The parameter for the binding.
-    binding: Ident,
+    pub(crate) binding: Ident,
     /// The parameter for the reply, and its type.
     reply: Option<(Ident, Ident)>,
 }
 
 impl<'m, 'a> Handler<'m, 'a> {
-    fn new(wire: &'m Wire<'a>, messages: &'m Messages<'a>) -> Self {
+    pub(crate) fn new(wire: &'m Wire<'a>, messages: &'m Messages<'a>) -> Self {
         let (name, reply) = match wire.message.role {
             Role::RpcCall(index) => {
                 let rpc = &messages.interface.rpcs[index];
@@ -190,7 +233,7 @@ impl<'m, 'a> Handler<'m, 'a> {
         Self { wire, messages, name, binding: wire.free_name("binding"), reply }
     }
 
-    fn doc(&self) -> TokenStream {
+    pub(crate) fn doc(&self) -> TokenStream {
         let (message, interface) = (self.wire.message, self.messages.interface);
         let (docs, declared) = match message.role {
             Role::RpcCall(index) => {
@@ -232,12 +275,12 @@ impl<'m, 'a> Handler<'m, 'a> {
 /// The dispatcher: takes a message by its number, reads it, calls the handler.
 fn dispatch(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
-    let arms = messages.list.iter().map(|wire| {
-        let (number, function) =
-            (Literal::u16_unsuffixed(wire.message.number), deliver_name(wire.message));
-        quote!(#number => self.#function(__endpoint, __message),)
-    });
-    let functions = messages.list.iter().map(|wire| deliver(wire, messages));
+    let functions =
+        messages.list.iter().map(|wire| deliver(wire, messages, |wire| handle(wire, messages)));
+    let error = quote! {
+        Rx::error(&mut self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
+    };
+    let deliver = deliver_impl(messages, &quote!(__Dispatch), &quote!(Rx), &error);
     quote! {
         struct __Dispatch<__R>(__R);
 
@@ -245,8 +288,26 @@ fn dispatch(messages: &Messages<'_>) -> TokenStream {
             #(#functions)*
         }
 
+        #deliver
+    }
+}
+
+/// `impl Deliver for` a dispatcher with functions called [`deliver_name`].
+pub(crate) fn deliver_impl(
+    messages: &Messages<'_>,
+    dispatcher: &TokenStream,
+    bound: &TokenStream,
+    error: &TokenStream,
+) -> TokenStream {
+    let rt = messages.rt;
+    let arms = messages.list.iter().map(|wire| {
+        let (number, function) =
+            (Literal::u16_unsuffixed(wire.message.number), deliver_name(wire.message));
+        quote!(#number => self.#function(__endpoint, __message),)
+    });
+    quote! {
         #[automatically_derived]
-        impl<__R: Rx> #rt::Deliver for __Dispatch<__R> {
+        impl<__R: #bound> #rt::Deliver for #dispatcher<__R> {
             fn deliver(
                 &mut self,
                 __endpoint: &#rt::Endpoint,
@@ -259,23 +320,50 @@ fn dispatch(messages: &Messages<'_>) -> TokenStream {
             }
 
             fn error(&mut self, __endpoint: &#rt::Endpoint, __error: #rt::BindingError) {
-                Rx::error(&mut self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
+                #error
             }
         }
     }
 }
 
-fn deliver_name(message: &Message) -> Ident {
+/// `Handlers`: what `export`, `bind` and `attach` take.
+fn handlers(messages: &Messages<'_>) -> TokenStream {
+    let rt = messages.rt;
+    let name = &messages.interface.name.idl;
+    let doc = docs::line(&format!(
+        "What can be put behind a binding of `{name}`: an [`Rx`], or an [`AsyncRx`] in [`Async`]."
+    ));
+    quote! {
+        #doc
+        pub trait Handlers: 'static {
+            #[doc(hidden)]
+            fn __deliver(self) -> #rt::Box<dyn #rt::Deliver>;
+        }
+
+        #[automatically_derived]
+        impl<__R: Rx + 'static> Handlers for __R {
+            fn __deliver(self) -> #rt::Box<dyn #rt::Deliver> {
+                #rt::Box::new(__Dispatch(self))
+            }
+        }
+    }
+}
+
+pub(crate) fn deliver_name(message: &Message) -> Ident {
     format_ident!("__deliver_{}", message.number)
 }
 
 /// One function for each message, so that none of them is too large to compile well.
-fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+pub(crate) fn deliver(
+    wire: &Wire<'_>,
+    messages: &Messages<'_>,
+    handle: impl FnOnce(&Wire<'_>) -> TokenStream,
+) -> TokenStream {
     let rt = messages.rt;
     let name = deliver_name(wire.message);
     let body = match wire.message.role {
         Role::RpcResponse(_) => answer(wire),
-        _ => handle(wire, messages),
+        _ => handle(wire),
     };
     quote! {
         #[inline]

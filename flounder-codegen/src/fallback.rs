@@ -51,12 +51,24 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
     let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
     // A name that is taken is one of the errors.
-    let own = ["Binding", "RpcClient", "RxVtbl", "SharedBinding", "SharedClient"];
-    let own = own.map(|name| format_ident!("{name}")).into_iter();
+    let own = ["Binding", "RpcClient", "RxVtbl"].map(|name| format_ident!("{name}")).into_iter();
     let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
     let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);
     let own = own.chain(replies).filter(free).map(|name| unknown(&name));
     let own_error = interface.messages.iter().all(|message| message.name.rust != "error");
+    let async_handlers = interface.messages.iter().filter_map(async_handler);
+    let async_error = own_error.then(|| {
+        quote!(
+            fn error(&self, _: &__Unknown, _: __Unknown) {}
+        )
+    });
+    let async_rx = free(&format_ident!("AsyncRx"))
+        .then(|| quote!(pub trait AsyncRx { #(#async_handlers)* #async_error }));
+    let wrapper = free(&format_ident!("Async")).then(|| {
+        quote!(
+            pub struct Async<S>(pub S);
+        )
+    });
     let error_handler = own_error.then(|| {
         quote!(
             fn error(&mut self, _: &__Unknown, _: __Unknown) {}
@@ -74,6 +86,8 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
                 #(#handlers)*
                 #error_handler
             }
+            #async_rx
+            #wrapper
             pub const INTERFACE: __Unknown = #error;
             pub fn export<W, C>(_: W, _: C) -> __Unknown { loop {} }
             pub fn bind<I, W, X>(_: I, _: W, _: X) -> __Unknown { loop {} }
@@ -107,4 +121,13 @@ fn handler(message: &SalvagedMessage) -> Option<TokenStream> {
     let count = message.inputs.as_ref()?.len() + usize::from(message.rpc);
     let parameters = (0..count).map(|_| quote!(_: __Unknown));
     Some(quote!(fn #name(&mut self, _: &__Unknown, #(#parameters),*) {}))
+}
+
+/// As [`handler`], for one that is a future.
+fn async_handler(message: &SalvagedMessage) -> Option<TokenStream> {
+    let name = &message.name.rust;
+    let parameters = message.inputs.as_ref()?.iter().map(|_| quote!(_: __Unknown));
+    let output = message.rpc.then(|| quote!(-> __Unknown));
+    let body = message.rpc.then(|| quote!(loop {}));
+    Some(quote!(async fn #name(&self, _: &__Unknown, #(#parameters),*) #output { #body }))
 }

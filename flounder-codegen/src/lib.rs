@@ -15,13 +15,14 @@
 //! | `message`, `value` | how the arguments of a message are written and read |
 //! | `descriptor` | `INTERFACE`, and the layout of each message |
 //! | `binding` | `Binding`, `Rx`, `RxVtbl` and the dispatcher between them |
+//! | `async_rx` | `AsyncRx` and `Async`: handlers that are futures |
 //! | `rpc` | `RpcClient` and the reply types |
-//! | `shared` | `SharedBinding` and `SharedClient`, for any thread |
 //! | `export` | `export` and `bind` |
 //! | `fallback` | items of the right names beside errors |
 
 #![forbid(unsafe_code)]
 
+mod async_rx;
 mod binding;
 mod descriptor;
 mod docs;
@@ -30,7 +31,6 @@ mod fallback;
 mod message;
 mod rpc;
 mod rt;
-mod shared;
 mod types;
 mod value;
 mod wire;
@@ -97,8 +97,8 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let types = types::items(&types, rt);
     let descriptor = descriptor::items(&messages);
     let binding = binding::items(&messages);
+    let async_rx = async_rx::items(&messages);
     let rpc = rpc::items(&messages);
-    let shared = shared::items(&messages);
     let export = export::items(rt);
     quote! {
         #doc
@@ -109,8 +109,8 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
             #types
             #descriptor
             #binding
+            #async_rx
             #rpc
-            #shared
             #export
         }
     }
@@ -130,7 +130,7 @@ fn describe(interface: &Interface) -> String {
 /// there are and how they are spelled is the interface's business.
 fn allow() -> TokenStream {
     quote! {
-        #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub, private_interfaces)]
+        #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub, private_interfaces, async_fn_in_trait)]
         #[allow(non_camel_case_types, non_snake_case, long_running_const_eval, unused_imports, unused_qualifications)]
     }
 }

@@ -69,6 +69,16 @@ impl<'a> Wire<'a> {
         self.values.iter().map(|value| value.parameter(value.sent())).collect()
     }
 
+    /// `name: type, ..` for a handler that is a future: owned values.
+    pub(crate) fn owned_parameters(&self) -> TokenStream {
+        self.values.iter().map(|value| value.parameter(value.returned())).collect()
+    }
+
+    /// `name, ..` of owned values, as the sender passes them.
+    pub(crate) fn lent(&self) -> TokenStream {
+        self.values.iter().map(Value::lent_owned).map(|value| quote!(#value,)).collect()
+    }
+
     /// `name: type, ..` for a handler.
     pub(crate) fn handler_parameters(&self) -> TokenStream {
         self.values.iter().map(|value| value.parameter(value.received())).collect()
@@ -183,11 +193,12 @@ impl<'a> Wire<'a> {
         quote!(&[#(#tails),*])
     }
 
-    /// Statements that read `__message` into locals with the names of the arguments; for a reply, owned ones. The number
-    /// of a call becomes `__id`.
+    /// Statements that read `__message` into locals with the names of the arguments, owned ones if so desired. The number of
+    /// a call becomes `__id`.
     pub(crate) fn unmarshal(&self, owned: bool) -> TokenStream {
         let (rt, record) = (self.rt, &self.record);
-        let id = (self.has_id() && !owned).then(
+        // The caller knows that of a response.
+        let id = matches!(self.message.role, Role::RpcCall(_)).then(
             || quote!(let __id = <u32 as #rt::Decode<'_>>::take(&mut __source, #record.at[0])?;),
         );
         let takes = self.values.iter().enumerate().map(|(i, value)| {

@@ -79,8 +79,23 @@ impl<'m, 'a> Call<'m, 'a> {
                     #marshal
                     #send
                 }
+
+                /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+                #[must_use]
+                pub fn is_cancelled(&self) -> bool {
+                    self.0.is_cancelled()
+                }
+
+                /// Completes when nobody waits for the reply any more.
+                pub async fn cancelled(&mut self) {
+                    self.0.cancelled().await;
+                }
             }
         }
+    }
+
+    fn decoder_name(&self) -> Ident {
+        format_ident!("__decode_{}", self.response.message.number)
     }
 
     /// Reads a response into owned values. That it is the response to this call, and not to another one, is for the peer
@@ -88,7 +103,7 @@ impl<'m, 'a> Call<'m, 'a> {
     fn decoder(&self) -> TokenStream {
         let rt = self.messages.rt;
         let number = Literal::u16_unsuffixed(self.response.message.number);
-        let (name, output) = (decoder_name(self.response), self.response.output());
+        let (name, output) = (self.decoder_name(), self.response.output());
         let (unmarshal, result) = (self.response.unmarshal(true), self.response.result());
         quote! {
             fn #name(__message: #rt::Received<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
@@ -130,7 +145,7 @@ impl<'m, 'a> Call<'m, 'a> {
         let marshal_async = self.call.marshal(Some(&id), &fail_async);
         let number = Literal::u16_unsuffixed(self.call.message.number);
         let caps = if self.call.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) };
-        let (tails, decoder) = (self.call.tails(), decoder_name(self.response));
+        let (tails, decoder) = (self.call.tails(), self.decoder_name());
         let response = Literal::u16_unsuffixed(self.response.message.number);
         let record = &self.response.record;
         let procedure =
@@ -140,22 +155,17 @@ impl<'m, 'a> Call<'m, 'a> {
             pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
                 let __id = self.0.0.next_call();
                 #marshal
-                self.0.0.call(__id, #procedure, &__words, #tails, #caps, #decoder)
+                self.0.0.call(__id, #procedure, &__words, #tails, #caps, self.1, #decoder)
             }
 
             #doc_async
             pub fn #name_async(&self, #parameters) -> #rt::Call<#output> {
                 let __id = self.0.0.next_call();
                 #marshal_async
-                self.0.0.call_async(__id, #number, &__words, #tails, #caps, #decoder)
+                self.0.0.call_async(__id, #number, &__words, #tails, #caps, self.1, #decoder)
             }
         }
     }
-}
-
-/// The function that reads a response.
-pub(crate) fn decoder_name(response: &Wire<'_>) -> Ident {
-    format_ident!("__decode_{}", response.message.number)
 }
 
 const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come. Capabilities that are given away with a \
@@ -169,14 +179,28 @@ fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
     quote! {
         #doc
         ///
-        /// Many calls may be under way at a time; replies find theirs by number, not by order.
+        /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+        /// time of its own ends after 30 seconds.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
-        pub struct RpcClient(Binding);
+        pub struct RpcClient(Binding, #rt::Patience);
 
         impl RpcClient {
             /// A client over a binding.
             pub fn new(binding: &Binding) -> Self {
-                Self(#rt::core::clone::Clone::clone(binding))
+                Self(#rt::core::clone::Clone::clone(binding), #rt::Patience::Usual)
+            }
+
+            /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+            /// there is means for ever.
+            #[must_use]
+            pub fn timeout(&self, timeout: #rt::Duration) -> Self {
+                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::For(timeout))
+            }
+
+            /// A client whose calls, blocking or not, end with an error if they are not done by then.
+            #[must_use]
+            pub fn deadline(&self, deadline: #rt::Instant) -> Self {
+                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::Until(deadline))
             }
 
             /// The binding.

@@ -93,7 +93,17 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The type that an rpc returns.
+    /// An owned value, as the sender passes it.
+    pub(crate) fn lent_owned(&self) -> TokenStream {
+        let (rt, name) = (self.rt, self.name());
+        match (self.pass, self.types.form(self.arg.ty)) {
+            (Pass::Items(_), Form::Text(_)) => quote!(&#rt::texts(&#name)),
+            (Pass::Copied | Pass::Given | Pass::Moved, _) => quote!(#name),
+            _ => quote!(&#name),
+        }
+    }
+
+    /// The type that an rpc returns, and that a handler gets which is a future.
     pub(crate) fn returned(&self) -> TokenStream {
         let (rt, owned) = (self.rt, self.owned());
         match self.pass {

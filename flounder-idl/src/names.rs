@@ -8,13 +8,13 @@ use crate::{model, token};
 
 /// Types that every generated module declares for itself.
 pub const GENERATED_TYPES: &[&str] =
-    &["Binding", "Rx", "RxVtbl", "RpcClient", "SharedBinding", "SharedClient", "Export", "Message"];
+    &["Binding", "Rx", "RxVtbl", "RpcClient", "Export", "Message", "AsyncRx", "Async", "Handlers"];
 
 /// Methods that the generated receive trait declares for itself.
 pub const GENERATED_HANDLERS: &[&str] = &["error"];
 
 /// Functions that the generated rpc client declares for itself.
-pub const GENERATED_CLIENT: &[&str] = &["new", "binding"];
+pub const GENERATED_CLIENT: &[&str] = &["new", "binding", "timeout", "deadline"];
 
 /// The name of a module, message, argument or field: as written, or as chosen.
 pub(crate) fn value(name: &Name, attrs: &Attrs) -> model::Name {

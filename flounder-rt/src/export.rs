@@ -2,6 +2,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::future::{IntoFuture, Ready, ready};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -97,6 +98,16 @@ impl Export {
             return Err(error);
         }
         Ok(Exported { waitset: self.waitset, broker: self.broker, iref, key })
+    }
+}
+
+/// As [`start`](Export::start): a service can be bound to as soon as it is exported, so that this never waits.
+impl IntoFuture for Export {
+    type Output = Result<Exported, ExportError>;
+    type IntoFuture = Ready<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        ready(self.start())
     }
 }
 

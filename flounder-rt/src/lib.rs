@@ -28,13 +28,11 @@ pub mod wire;
 pub mod __private;
 
 pub use bind::BindError;
-pub use binding::{
-    BindingError, ControlError, Rejected, RpcError, Sent, SharedCall, SharedSend, TxError,
-};
+pub use binding::{BindingError, ControlError, Rejected, RpcError, Sent, TxError};
 pub use cap::Cap;
 pub use channel::Control;
 pub use export::{ExportError, Exported, Refusal};
 pub use interface::Interface;
 pub use iref::{Errval, Iref};
 pub use peer::Peer;
-pub use waitset::{DispatchError, Outcome, SharedWaitset, Waitset};
+pub use waitset::{CallbackError, DispatchError, Outcome, SharedWaitset, Waitset};

@@ -3,13 +3,14 @@
 pub use core;
 pub use std::boxed::Box;
 pub use std::io;
+pub use std::rc::Rc;
 pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use crate::bind::Bind;
 pub use crate::binding::{
-    BindingError, Call, Deliver, Endpoint, Procedure, Received, Rejected, ReplyToken, RpcError,
-    Sent, SharedCall, SharedEndpoint, SharedSend, TxError,
+    BindingError, Call, Deliver, Endpoint, Patience, Procedure, Received, Rejected, ReplyToken,
+    RpcError, Sending, Sent, TxError, sending,
 };
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, MessageLimit};
@@ -19,11 +20,13 @@ pub use crate::interface::{
 };
 pub use crate::iref::{Errval, Iref};
 pub use crate::peer::Peer;
-pub use crate::waitset::Waitset;
+pub use crate::waitset::{CallbackError, Waitset};
 pub use crate::wire::{
     Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong,
     digest, fingerprint, largest, nest, record, total,
 };
+pub use core::time::Duration;
+pub use std::time::Instant;
 
 /// What `attach` gives when it fails.
 pub type AttachError = std::io::Error;
@@ -32,6 +35,12 @@ pub type AttachError = std::io::Error;
 #[inline]
 pub fn plain_bytes<T: Plain>(values: &[T]) -> &[u8] {
     bytemuck::cast_slice(values)
+}
+
+/// Strings, as they are lent.
+#[must_use]
+pub fn texts(strings: &[String]) -> Vec<&str> {
+    strings.iter().map(String::as_str).collect()
 }
 
 /// The default of an error handler: writes to the log.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use flounder_rt::binding::{Endpoint, Procedure};
+use flounder_rt::binding::{Endpoint, Patience, Procedure, Received};
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::policy::{self, Direction};
 use flounder_rt::wire::DecodeError;
@@ -165,7 +165,8 @@ fn a_rule_may_use_the_binding_that_it_is_asked_about() {
 fn call(pair: &Pair, value: u64, caps: Vec<Cap>) -> flounder_rt::binding::Call<u64> {
     let id = pair.client.next_call();
     let words = [u64::from(id), value];
-    pair.client.call_async(id, DOUBLE_CALL, &words, &[], caps, |message| Ok(message.words[1]))
+    let decode = |message: Received<'_>| Ok(message.words[1]);
+    pair.client.call_async(id, DOUBLE_CALL, &words, &[], caps, Patience::default(), decode)
 }
 
 fn result(pair: &Pair, call: flounder_rt::binding::Call<u64>) -> Result<u64, RpcError> {
@@ -195,9 +196,15 @@ fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
         let id = pair.client.next_call();
         let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
         let words = [u64::from(id), 4];
-        let result = pair.client.call(id, double, &words, &[], vec![null()], |message| {
-            Ok::<_, DecodeError>(message.words[1])
-        });
+        let result = pair.client.call(
+            id,
+            double,
+            &words,
+            &[],
+            vec![null()],
+            Patience::default(),
+            |message| Ok::<_, DecodeError>(message.words[1]),
+        );
         assert_eq!(result, Err(RpcError::CapsRefused(CapRefusal::Sender)));
     });
 }

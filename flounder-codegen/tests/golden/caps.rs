@@ -5,7 +5,8 @@
     clippy::nursery,
     dead_code,
     unreachable_pub,
-    private_interfaces
+    private_interfaces,
+    async_fn_in_trait
 )]
 #[allow(
     non_camel_case_types,
@@ -405,10 +406,9 @@ pub mod caps {
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
-            rx: impl Rx + 'static,
+            rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
         /// Sends `copied(cap a, holder b)`.
         ///
@@ -437,6 +437,20 @@ pub mod caps {
             }
             self.0.send_caps(1, &__words, &[], &mut __caps)
         }
+        /// Sends `copied(cap a, holder b)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_copied(
+            &self,
+            a: &__rt::Cap,
+            b: &Holder,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_copied(a, b).map(__rt::core::mem::drop))
+                .await
+        }
         /// Sends `moved(give_away_cap a)`.
         ///
         /// # Errors
@@ -459,6 +473,23 @@ pub mod caps {
                         given: a,
                     }
                 })
+        }
+        /// Sends `moved(give_away_cap a)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_moved(
+            &self,
+            a: __rt::Cap,
+        ) -> __rt::core::result::Result<(), __rt::Rejected<__rt::Cap>> {
+            __rt::Sending::new(
+                    &self.0,
+                    a,
+                    |a| self.tx_moved(a).map(__rt::core::mem::drop),
+                )
+                .await
         }
         /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
         ///
@@ -521,6 +552,27 @@ pub mod caps {
                     }
                 })
         }
+        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_mixed(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: &Holder,
+            d: __rt::Cap,
+        ) -> __rt::core::result::Result<(), __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
+            __rt::Sending::new(
+                    &self.0,
+                    (b, d),
+                    |(b, d)| self.tx_mixed(a, b, why, c, d).map(__rt::core::mem::drop),
+                )
+                .await
+        }
         /// Sends `given(gift g)`.
         ///
         /// # Errors
@@ -558,6 +610,23 @@ pub mod caps {
                         given: g,
                     }
                 })
+        }
+        /// Sends `given(gift g)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_given(
+            &self,
+            g: Gift,
+        ) -> __rt::core::result::Result<(), __rt::Rejected<Gift>> {
+            __rt::Sending::new(
+                    &self.0,
+                    g,
+                    |g| self.tx_given(g).map(__rt::core::mem::drop),
+                )
+                .await
         }
     }
     #[automatically_derived]
@@ -904,6 +973,226 @@ pub mod caps {
             }
         }
     }
+    /// What can be put behind a binding of `caps`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    pub trait Handlers: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__Dispatch(self))
+        }
+    }
+    /// What one end of `caps` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Handles `copied(cap a, holder b)`.
+        async fn copied(&self, binding: &Binding, a: __rt::Cap, b: Holder);
+        /// Handles `moved(give_away_cap a)`.
+        async fn moved(&self, binding: &Binding, a: __rt::Cap);
+        /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        async fn mixed(
+            &self,
+            binding: &Binding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            why: __rt::String,
+            c: Holder,
+            d: __rt::Cap,
+        );
+        /// Handles `given(gift g)`.
+        async fn given(&self, binding: &Binding, g: Gift);
+        /// Handles `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)`.
+        async fn exchange(
+            &self,
+            binding: &Binding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::CallbackError>;
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    /// Puts an [`AsyncRx`] behind a binding.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Async<S>(pub S);
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
+        }
+    }
+    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
+    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            let b = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::copied(&*__server, &__binding, a, b).await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_2(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_2.words,
+            )?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
+            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move { AsyncRx::moved(&*__server, &__binding, a).await });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_3(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_3.words,
+            )?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
+            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
+            let why = <__rt::String as __rt::TakeBounded<
+                '_,
+                64u32,
+            >>::take_bounded(&mut __source, __REC_3.at[2])?;
+            let c = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[3])?;
+            let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[4])?;
+            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::mixed(&*__server, &__binding, a, b, why, c, d).await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_4(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_4.words,
+            )?;
+            let g = <Gift as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
+            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move { AsyncRx::given(&*__server, &__binding, g).await });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_5(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_5.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
+            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[2])?;
+            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
+            __endpoint
+                .spawn_call(
+                    __reply,
+                    async move { AsyncRx::exchange(&*__server, &__binding, a, b).await },
+                    |__reply, (c, d)| ExchangeReply(__reply).send(&c, d),
+                );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_6(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
+            let mut __source = __rt::Source::new(
+                __message.words,
+                &mut __none,
+                __REC_6.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                2 => self.__deliver_2(__endpoint, __message),
+                3 => self.__deliver_3(__endpoint, __message),
+                4 => self.__deliver_4(__endpoint, __message),
+                5 => self.__deliver_5(__endpoint, __message),
+                6 => self.__deliver_6(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            AsyncRx::error(
+                &*self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
     /// The reply that a caller of `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` waits for.
     ///
     /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
@@ -927,6 +1216,15 @@ pub mod caps {
             __caps.insert(__at_d, d);
             self.0.send_caps(&__words, &[], __caps);
         }
+        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[must_use]
+        pub fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+        /// Completes when nobody waits for the reply any more.
+        pub async fn cancelled(&mut self) {
+            self.0.cancelled().await;
+        }
     }
     fn __decode_6(
         __message: __rt::Received<'_>,
@@ -949,13 +1247,28 @@ pub mod caps {
     }
     /// Calls the remote procedures of `caps`.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+    /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct RpcClient(Binding);
+    pub struct RpcClient(Binding, __rt::Patience);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+        }
+        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+        /// there is means for ever.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+        }
+        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(
+                __rt::core::clone::Clone::clone(&self.0),
+                __rt::Patience::Until(deadline),
+            )
         }
         /// The binding.
         pub fn binding(&self) -> &Binding {
@@ -996,6 +1309,7 @@ pub mod caps {
                     &__words,
                     &[],
                     __caps,
+                    self.1,
                     __decode_6,
                 )
         }
@@ -1019,156 +1333,7 @@ pub mod caps {
             }
             let __at_b = __caps.len() + 0;
             __caps.insert(__at_b, b);
-            self.0.0.call_async(__id, 5, &__words, &[], __caps, __decode_6)
-        }
-    }
-    /// One end of a connection that speaks `caps`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends `copied(cap a, holder b)`.
-        pub fn send_copied(&self, a: &__rt::Cap, b: &Holder) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(b, &mut __words, __REC_1.at[1]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                b,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0.send(1, &__words, &[], __caps)
-        }
-        /// Sends `moved(give_away_cap a)`.
-        pub fn send_moved(&self, a: __rt::Cap) -> __rt::SharedSend {
-            let __words = [0u64; __REC_2.words];
-            let mut __caps = __rt::Vec::new();
-            let __at_a = __caps.len() + 0;
-            __caps.insert(__at_a, a);
-            self.0.send(2, &__words, &[], __caps)
-        }
-        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
-        pub fn send_mixed(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-            why: &str,
-            c: &Holder,
-            d: __rt::Cap,
-        ) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                64u32,
-            >::check_bound(why) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("why", __error));
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(why, &mut __words, __REC_3.at[2]);
-            __rt::Encode::put(c, &mut __words, __REC_3.at[3]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            let __at_b = __caps.len() + 0;
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                c,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            let __at_d = __caps.len() + 1;
-            __caps.insert(__at_b, b);
-            __caps.insert(__at_d, d);
-            self.0.send(3, &__words, &[why.as_bytes()], __caps)
-        }
-        /// Sends `given(gift g)`.
-        pub fn send_given(&self, g: Gift) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(&g) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("g", __error));
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(&g, &mut __words, __REC_4.at[0]);
-            let mut __tail_g = __rt::Vec::new();
-            __rt::Encode::put_tail(&g, &mut __tail_g);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                &g,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0.send(4, &__words, &[__rt::plain_bytes(&__tail_g)], __caps)
-        }
-    }
-    #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
-        }
-    }
-    /// Calls the remote procedures of `caps`, from any thread.
-    ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding);
-    impl SharedClient {
-        /// A client over a binding.
-        pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
-        }
-        /// The binding.
-        pub fn binding(&self) -> &SharedBinding {
-            &self.0
-        }
-        /// Calls `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` and blocks the thread until the reply has come.
-        ///
-        /// # Errors
-        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
-        pub fn exchange(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
-            self.exchange_async(a, b).wait()
-        }
-        /// As `exchange`, without blocking: the result is a future, `Send`.
-        pub fn exchange_async(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-        ) -> __rt::SharedCall<(__rt::Cap, __rt::Cap)> {
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
-                );
-            }
-            let __at_b = __caps.len() + 0;
-            __caps.insert(__at_b, b);
-            self.0.0.call(5, &__words, &[], __caps, __decode_6)
+            self.0.0.call_async(__id, 5, &__words, &[], __caps, self.1, __decode_6)
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -1177,27 +1342,28 @@ pub mod caps {
         C: __rt::core::ops::FnMut(
                 &__rt::Peer,
             ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
-        X: Rx + 'static,
+        X: Handlers,
     {
         __rt::Export::new(
             waitset,
             INTERFACE,
             __rt::broker(),
-            move |__peer: &__rt::Peer| {
-                connect(__peer)
-                    .map(|__rx| {
-                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
-                    })
-            },
+            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
         )
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Rx + 'static>(
+    pub fn bind<X: Handlers>(
         iref: __rt::Iref,
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+        __rt::Bind::new(
+            iref,
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            rx.__deliver(),
+            Binding,
+        )
     }
 }

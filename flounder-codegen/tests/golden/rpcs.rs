@@ -5,7 +5,8 @@
     clippy::nursery,
     dead_code,
     unreachable_pub,
-    private_interfaces
+    private_interfaces,
+    async_fn_in_trait
 )]
 #[allow(
     non_camel_case_types,
@@ -345,10 +346,9 @@ pub mod rpcs {
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
-            rx: impl Rx + 'static,
+            rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
         /// Sends `ask(uint32 token)`.
         ///
@@ -362,6 +362,19 @@ pub mod rpcs {
             let mut __words = [0u64; __REC_7.words];
             __rt::Encode::put(&token, &mut __words, __REC_7.at[0]);
             self.0.send(7, &__words, &[])
+        }
+        /// Sends `ask(uint32 token)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_ask(
+            &self,
+            token: u32,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_ask(token).map(__rt::core::mem::drop))
+                .await
         }
         /// Sends `answer(uint32 token, errval err)`.
         ///
@@ -377,6 +390,23 @@ pub mod rpcs {
             __rt::Encode::put(&token, &mut __words, __REC_8.at[0]);
             __rt::Encode::put(&err, &mut __words, __REC_8.at[1]);
             self.0.send(8, &__words, &[])
+        }
+        /// Sends `answer(uint32 token, errval err)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_answer(
+            &self,
+            token: u32,
+            err: __rt::Errval,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(
+                    &self.0,
+                    || self.tx_answer(token, err).map(__rt::core::mem::drop),
+                )
+                .await
         }
     }
     #[automatically_derived]
@@ -731,6 +761,280 @@ pub mod rpcs {
             }
         }
     }
+    /// What can be put behind a binding of `rpcs`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    pub trait Handlers: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__Dispatch(self))
+        }
+    }
+    /// What one end of `rpcs` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Nothing in, nothing out.
+        async fn ping(
+            &self,
+            binding: &Binding,
+        ) -> __rt::core::result::Result<(), __rt::CallbackError>;
+        /// Handles `rpc one(in uint32 reply, in string binding, out string s)`.
+        async fn one(
+            &self,
+            __binding: &Binding,
+            reply: u32,
+            binding: __rt::String,
+        ) -> __rt::core::result::Result<__rt::String, __rt::CallbackError>;
+        /// Handles `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])`.
+        async fn many(
+            &self,
+            binding: &Binding,
+            e: Entry,
+            key: __rt::Vec<u8>,
+        ) -> __rt::core::result::Result<
+            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
+            __rt::CallbackError,
+        >;
+        /// Handles `ask(uint32 token)`.
+        async fn ask(&self, binding: &Binding, token: u32);
+        /// Handles `answer(uint32 token, errval err)`.
+        async fn answer(&self, binding: &Binding, token: u32, err: __rt::Errval);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    /// Puts an [`AsyncRx`] behind a binding.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Async<S>(pub S);
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
+        }
+    }
+    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
+    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            let __reply = __rt::ReplyToken::new(__endpoint, __id, 2);
+            __endpoint
+                .spawn_call(
+                    __reply,
+                    async move { AsyncRx::ping(&*__server, &__binding).await },
+                    |__reply, ()| PingReply(__reply).send(),
+                );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_2(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
+            let mut __source = __rt::Source::new(
+                __message.words,
+                &mut __none,
+                __REC_2.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_3(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_3.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
+            let reply = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
+            let binding = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_3.at[2])?;
+            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            let __reply = __rt::ReplyToken::new(__endpoint, __id, 4);
+            __endpoint
+                .spawn_call(
+                    __reply,
+                    async move {
+                        AsyncRx::one(&*__server, &__binding, reply, binding).await
+                    },
+                    |__reply, s| OneReply(__reply).send(&s),
+                );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_4(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
+            let mut __source = __rt::Source::new(
+                __message.words,
+                &mut __none,
+                __REC_4.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_5(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_5.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
+            let e = <Entry as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
+            let key = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
+                32u32,
+            >>::take_bounded(&mut __source, __REC_5.at[2])?;
+            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
+            __endpoint
+                .spawn_call(
+                    __reply,
+                    async move { AsyncRx::many(&*__server, &__binding, e, key).await },
+                    |__reply, (found, data, names)| {
+                        ManyReply(__reply).send(&found, &data, &__rt::texts(&names))
+                    },
+                );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_6(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
+            let mut __source = __rt::Source::new(
+                __message.words,
+                &mut __none,
+                __REC_6.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_7(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_7.words,
+            )?;
+            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_7.at[0])?;
+            __source.zero(__REC_7.used, __REC_7.words * 8 - __REC_7.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move { AsyncRx::ask(&*__server, &__binding, token).await });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_8(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_8.words,
+            )?;
+            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_8.at[0])?;
+            let err = <__rt::Errval as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_8.at[1])?;
+            __source.zero(__REC_8.used, __REC_8.words * 8 - __REC_8.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::answer(&*__server, &__binding, token, err).await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                2 => self.__deliver_2(__endpoint, __message),
+                3 => self.__deliver_3(__endpoint, __message),
+                4 => self.__deliver_4(__endpoint, __message),
+                5 => self.__deliver_5(__endpoint, __message),
+                6 => self.__deliver_6(__endpoint, __message),
+                7 => self.__deliver_7(__endpoint, __message),
+                8 => self.__deliver_8(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            AsyncRx::error(
+                &*self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
     /// The reply that a caller of `rpc ping()` waits for.
     ///
     /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
@@ -744,6 +1048,15 @@ pub mod rpcs {
             let mut __words = [0u64; __REC_2.words];
             __rt::Encode::put(&self.0.id(), &mut __words, __REC_2.at[0]);
             self.0.send(&__words, &[]);
+        }
+        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[must_use]
+        pub fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+        /// Completes when nobody waits for the reply any more.
+        pub async fn cancelled(&mut self) {
+            self.0.cancelled().await;
         }
     }
     /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
@@ -765,6 +1078,15 @@ pub mod rpcs {
             __rt::Encode::put(&self.0.id(), &mut __words, __REC_4.at[0]);
             __rt::Encode::put(s, &mut __words, __REC_4.at[1]);
             self.0.send(&__words, &[s.as_bytes()]);
+        }
+        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[must_use]
+        pub fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+        /// Completes when nobody waits for the reply any more.
+        pub async fn cancelled(&mut self) {
+            self.0.cancelled().await;
         }
     }
     /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
@@ -810,6 +1132,15 @@ pub mod rpcs {
                         __rt::plain_bytes(&__tail_names),
                     ],
                 );
+        }
+        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[must_use]
+        pub fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+        /// Completes when nobody waits for the reply any more.
+        pub async fn cancelled(&mut self) {
+            self.0.cancelled().await;
         }
     }
     fn __decode_2(
@@ -887,13 +1218,28 @@ pub mod rpcs {
     }
     /// Calls the remote procedures of `rpcs`.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+    /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct RpcClient(Binding);
+    pub struct RpcClient(Binding, __rt::Patience);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+        }
+        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+        /// there is means for ever.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+        }
+        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(
+                __rt::core::clone::Clone::clone(&self.0),
+                __rt::Patience::Until(deadline),
+            )
         }
         /// The binding.
         pub fn binding(&self) -> &Binding {
@@ -919,6 +1265,7 @@ pub mod rpcs {
                     &__words,
                     &[],
                     __rt::Vec::new(),
+                    self.1,
                     __decode_2,
                 )
         }
@@ -927,7 +1274,9 @@ pub mod rpcs {
             let __id = self.0.0.next_call();
             let mut __words = [0u64; __REC_1.words];
             __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
-            self.0.0.call_async(__id, 1, &__words, &[], __rt::Vec::new(), __decode_2)
+            self.0
+                .0
+                .call_async(__id, 1, &__words, &[], __rt::Vec::new(), self.1, __decode_2)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and waits for the reply.
         ///
@@ -964,6 +1313,7 @@ pub mod rpcs {
                     &__words,
                     &[binding.as_bytes()],
                     __rt::Vec::new(),
+                    self.1,
                     __decode_4,
                 )
         }
@@ -991,6 +1341,7 @@ pub mod rpcs {
                     &__words,
                     &[binding.as_bytes()],
                     __rt::Vec::new(),
+                    self.1,
                     __decode_4,
                 )
         }
@@ -1041,6 +1392,7 @@ pub mod rpcs {
                     &__words,
                     &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
                     __rt::Vec::new(),
+                    self.1,
                     __decode_6,
                 )
         }
@@ -1081,156 +1433,7 @@ pub mod rpcs {
                     &__words,
                     &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
                     __rt::Vec::new(),
-                    __decode_6,
-                )
-        }
-    }
-    /// One end of a connection that speaks `rpcs`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends `ask(uint32 token)`.
-        pub fn send_ask(&self, token: u32) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_7.words];
-            __rt::Encode::put(&token, &mut __words, __REC_7.at[0]);
-            self.0.send(7, &__words, &[], __rt::Vec::new())
-        }
-        /// Sends `answer(uint32 token, errval err)`.
-        pub fn send_answer(&self, token: u32, err: __rt::Errval) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_8.words];
-            __rt::Encode::put(&token, &mut __words, __REC_8.at[0]);
-            __rt::Encode::put(&err, &mut __words, __REC_8.at[1]);
-            self.0.send(8, &__words, &[], __rt::Vec::new())
-        }
-    }
-    #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
-        }
-    }
-    /// Calls the remote procedures of `rpcs`, from any thread.
-    ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding);
-    impl SharedClient {
-        /// A client over a binding.
-        pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
-        }
-        /// The binding.
-        pub fn binding(&self) -> &SharedBinding {
-            &self.0
-        }
-        /// Nothing in, nothing out.
-        ///
-        /// # Errors
-        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
-        pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
-            self.ping_async().wait()
-        }
-        /// As `ping`, without blocking: the result is a future, `Send`.
-        pub fn ping_async(&self) -> __rt::SharedCall<()> {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_1.at[0]);
-            self.0.0.call(1, &__words, &[], __rt::Vec::new(), __decode_2)
-        }
-        /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and blocks the thread until the reply has come.
-        ///
-        /// # Errors
-        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
-        pub fn one(
-            &self,
-            reply: u32,
-            binding: &str,
-        ) -> __rt::core::result::Result<__rt::String, __rt::RpcError> {
-            self.one_async(reply, binding).wait()
-        }
-        /// As `one`, without blocking: the result is a future, `Send`.
-        pub fn one_async(
-            &self,
-            reply: u32,
-            binding: &str,
-        ) -> __rt::SharedCall<__rt::String> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(binding) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("binding", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_3.at[0]);
-            __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
-            __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
-            self.0
-                .0
-                .call(3, &__words, &[binding.as_bytes()], __rt::Vec::new(), __decode_4)
-        }
-        /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and blocks the thread until the reply has come.
-        ///
-        /// # Errors
-        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
-        pub fn many(
-            &self,
-            e: &Entry,
-            key: &[u8],
-        ) -> __rt::core::result::Result<
-            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
-            __rt::RpcError,
-        > {
-            self.many_async(e, key).wait()
-        }
-        /// As `many`, without blocking: the result is a future, `Send`.
-        pub fn many_async(
-            &self,
-            e: &Entry,
-            key: &[u8],
-        ) -> __rt::SharedCall<
-            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
-        > {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("e", __error),
-                    ),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                32u32,
-            >::check_bound(key) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("key", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(e, &mut __words, __REC_5.at[1]);
-            __rt::Encode::put(key, &mut __words, __REC_5.at[2]);
-            let mut __tail_e = __rt::Vec::new();
-            __rt::Encode::put_tail(e, &mut __tail_e);
-            self.0
-                .0
-                .call(
-                    5,
-                    &__words,
-                    &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
-                    __rt::Vec::new(),
+                    self.1,
                     __decode_6,
                 )
         }
@@ -1241,27 +1444,28 @@ pub mod rpcs {
         C: __rt::core::ops::FnMut(
                 &__rt::Peer,
             ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
-        X: Rx + 'static,
+        X: Handlers,
     {
         __rt::Export::new(
             waitset,
             INTERFACE,
             __rt::broker(),
-            move |__peer: &__rt::Peer| {
-                connect(__peer)
-                    .map(|__rx| {
-                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
-                    })
-            },
+            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
         )
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Rx + 'static>(
+    pub fn bind<X: Handlers>(
         iref: __rt::Iref,
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+        __rt::Bind::new(
+            iref,
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            rx.__deliver(),
+            Binding,
+        )
     }
 }

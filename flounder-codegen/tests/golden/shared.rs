@@ -5,7 +5,8 @@
     clippy::nursery,
     dead_code,
     unreachable_pub,
-    private_interfaces
+    private_interfaces,
+    async_fn_in_trait
 )]
 #[allow(
     non_camel_case_types,
@@ -146,7 +147,8 @@ pub mod geometry {
     clippy::nursery,
     dead_code,
     unreachable_pub,
-    private_interfaces
+    private_interfaces,
+    async_fn_in_trait
 )]
 #[allow(
     non_camel_case_types,
@@ -274,10 +276,9 @@ pub mod painter {
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
-            rx: impl Rx + 'static,
+            rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
         /// Sends `draw(line l, colour c)`.
         ///
@@ -293,6 +294,20 @@ pub mod painter {
             __rt::Encode::put(&l, &mut __words, __REC_1.at[0]);
             __rt::Encode::put(&c, &mut __words, __REC_1.at[1]);
             self.0.send(1, &__words, &[])
+        }
+        /// Sends `draw(line l, colour c)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_draw(
+            &self,
+            l: Line,
+            c: Colour,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_draw(l, c).map(__rt::core::mem::drop))
+                .await
         }
     }
     #[automatically_derived]
@@ -408,32 +423,84 @@ pub mod painter {
             }
         }
     }
-    /// One end of a connection that speaks `painter`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
+    /// What can be put behind a binding of `painter`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    pub trait Handlers: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__Dispatch(self))
         }
     }
-    impl SharedBinding {
-        /// Sends `draw(line l, colour c)`.
-        pub fn send_draw(&self, l: Line, c: Colour) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&l, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&c, &mut __words, __REC_1.at[1]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
+    /// What one end of `painter` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Handles `draw(line l, colour c)`.
+        async fn draw(&self, binding: &Binding, l: Line, c: Colour);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    /// Puts an [`AsyncRx`] behind a binding.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Async<S>(pub S);
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
+        }
+    }
+    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
+    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let l = <Line as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            let c = <Colour as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move { AsyncRx::draw(&*__server, &__binding, l, c).await });
+            __rt::core::result::Result::Ok(())
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
+    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            AsyncRx::error(
+                &*self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -442,28 +509,29 @@ pub mod painter {
         C: __rt::core::ops::FnMut(
                 &__rt::Peer,
             ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
-        X: Rx + 'static,
+        X: Handlers,
     {
         __rt::Export::new(
             waitset,
             INTERFACE,
             __rt::broker(),
-            move |__peer: &__rt::Peer| {
-                connect(__peer)
-                    .map(|__rx| {
-                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
-                    })
-            },
+            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
         )
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Rx + 'static>(
+    pub fn bind<X: Handlers>(
         iref: __rt::Iref,
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+        __rt::Bind::new(
+            iref,
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            rx.__deliver(),
+            Binding,
+        )
     }
 }
 /// Another user of the same types.
@@ -473,7 +541,8 @@ pub mod painter {
     clippy::nursery,
     dead_code,
     unreachable_pub,
-    private_interfaces
+    private_interfaces,
+    async_fn_in_trait
 )]
 #[allow(
     non_camel_case_types,
@@ -530,10 +599,9 @@ pub(crate) mod plotter {
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
-            rx: impl Rx + 'static,
+            rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
         /// Sends `move_to(point p)`.
         ///
@@ -547,6 +615,19 @@ pub(crate) mod plotter {
             let mut __words = [0u64; __REC_1.words];
             __rt::Encode::put(&p, &mut __words, __REC_1.at[0]);
             self.0.send(1, &__words, &[])
+        }
+        /// Sends `move_to(point p)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_move_to(
+            &self,
+            p: Point,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_move_to(p).map(__rt::core::mem::drop))
+                .await
         }
     }
     #[automatically_derived]
@@ -660,31 +741,83 @@ pub(crate) mod plotter {
             }
         }
     }
-    /// One end of a connection that speaks `plotter`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
+    /// What can be put behind a binding of `plotter`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    pub trait Handlers: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__Dispatch(self))
         }
     }
-    impl SharedBinding {
-        /// Sends `move_to(point p)`.
-        pub fn send_move_to(&self, p: Point) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&p, &mut __words, __REC_1.at[0]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
+    /// What one end of `plotter` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Handles `move_to(point p)`.
+        async fn move_to(&self, binding: &Binding, p: Point);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    /// Puts an [`AsyncRx`] behind a binding.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Async<S>(pub S);
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
+        }
+    }
+    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
+    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let p = <Point as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move { AsyncRx::move_to(&*__server, &__binding, p).await });
+            __rt::core::result::Result::Ok(())
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
+    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            AsyncRx::error(
+                &*self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -693,27 +826,28 @@ pub(crate) mod plotter {
         C: __rt::core::ops::FnMut(
                 &__rt::Peer,
             ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
-        X: Rx + 'static,
+        X: Handlers,
     {
         __rt::Export::new(
             waitset,
             INTERFACE,
             __rt::broker(),
-            move |__peer: &__rt::Peer| {
-                connect(__peer)
-                    .map(|__rx| {
-                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
-                    })
-            },
+            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
         )
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Rx + 'static>(
+    pub fn bind<X: Handlers>(
         iref: __rt::Iref,
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+        __rt::Bind::new(
+            iref,
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            rx.__deliver(),
+            Binding,
+        )
     }
 }

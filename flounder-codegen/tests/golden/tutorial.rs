@@ -5,7 +5,8 @@
     clippy::nursery,
     dead_code,
     unreachable_pub,
-    private_interfaces
+    private_interfaces,
+    async_fn_in_trait
 )]
 #[allow(
     non_camel_case_types,
@@ -328,10 +329,9 @@ pub mod test {
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
-            rx: impl Rx + 'static,
+            rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
         /// Sends basic values.
         ///
@@ -347,6 +347,20 @@ pub mod test {
             __rt::Encode::put(&arg, &mut __words, __REC_1.at[0]);
             __rt::Encode::put(&e, &mut __words, __REC_1.at[1]);
             self.0.send(1, &__words, &[])
+        }
+        /// Sends `basic(uint32 arg, myenum e)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_basic(
+            &self,
+            arg: u32,
+            e: Myenum,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_basic(arg, e).map(__rt::core::mem::drop))
+                .await
         }
         /// Sends `str(uint32 arg, string s)`.
         ///
@@ -369,6 +383,20 @@ pub mod test {
             __rt::Encode::put(&arg, &mut __words, __REC_2.at[0]);
             __rt::Encode::put(s, &mut __words, __REC_2.at[1]);
             self.0.send(2, &__words, &[s.as_bytes()])
+        }
+        /// Sends `str(uint32 arg, string s)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_str(
+            &self,
+            arg: u32,
+            s: &str,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_str(arg, s).map(__rt::core::mem::drop))
+                .await
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
         ///
@@ -398,6 +426,24 @@ pub mod test {
             }
             self.0.send_caps(3, &__words, &[], &mut __caps)
         }
+        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_caps(
+            &self,
+            arg: u32,
+            cap1: &__rt::Cap,
+            cap2: &__rt::Cap,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(
+                    &self.0,
+                    || self.tx_caps(arg, cap1, cap2).map(__rt::core::mem::drop),
+                )
+                .await
+        }
         /// Sends `buffy(uint8 buf[buflen, 65536])`.
         ///
         /// # Errors
@@ -417,6 +463,19 @@ pub mod test {
             let mut __words = [0u64; __REC_4.words];
             __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
             self.0.send(4, &__words, &[__rt::plain_bytes(buf)])
+        }
+        /// Sends `buffy(uint8 buf[buflen, 65536])`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_buffy(
+            &self,
+            buf: &[u8],
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_buffy(buf).map(__rt::core::mem::drop))
+                .await
         }
     }
     #[automatically_derived]
@@ -742,6 +801,235 @@ pub mod test {
             }
         }
     }
+    /// What can be put behind a binding of `test`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    pub trait Handlers: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__Dispatch(self))
+        }
+    }
+    /// What one end of `test` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Sends basic values.
+        async fn basic(&self, binding: &Binding, arg: u32, e: Myenum);
+        /// Handles `str(uint32 arg, string s)`.
+        async fn str(&self, binding: &Binding, arg: u32, s: __rt::String);
+        /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
+        async fn caps(
+            &self,
+            binding: &Binding,
+            arg: u32,
+            cap1: __rt::Cap,
+            cap2: __rt::Cap,
+        );
+        /// Handles `buffy(uint8 buf[buflen, 65536])`.
+        async fn buffy(&self, binding: &Binding, buf: __rt::Vec<u8>);
+        /// Handles `rpc testrpc(in string s, out uint32 result)`.
+        async fn testrpc(
+            &self,
+            binding: &Binding,
+            s: __rt::String,
+        ) -> __rt::core::result::Result<u32, __rt::CallbackError>;
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    /// Puts an [`AsyncRx`] behind a binding.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Async<S>(pub S);
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
+        }
+    }
+    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
+    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            let e = <Myenum as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::basic(&*__server, &__binding, arg, e).await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_2(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_2.words,
+            )?;
+            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
+            let s = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_2.at[1])?;
+            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::str(&*__server, &__binding, arg, s).await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_3(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_3.words,
+            )?;
+            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
+            let cap1 = <__rt::Cap as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_3.at[1])?;
+            let cap2 = <__rt::Cap as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_3.at[2])?;
+            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::caps(&*__server, &__binding, arg, cap1, cap2).await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_4(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_4.words,
+            )?;
+            let buf = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_4.at[0])?;
+            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move { AsyncRx::buffy(&*__server, &__binding, buf).await });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_5(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_5.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
+            let s = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_5.at[1])?;
+            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
+            __endpoint
+                .spawn_call(
+                    __reply,
+                    async move { AsyncRx::testrpc(&*__server, &__binding, s).await },
+                    |__reply, result| TestrpcReply(__reply).send(result),
+                );
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_6(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __none = __rt::Vec::new();
+            let mut __source = __rt::Source::new(
+                __message.words,
+                &mut __none,
+                __REC_6.words,
+            )?;
+            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
+            __endpoint.answer(__id, __message);
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                2 => self.__deliver_2(__endpoint, __message),
+                3 => self.__deliver_3(__endpoint, __message),
+                4 => self.__deliver_4(__endpoint, __message),
+                5 => self.__deliver_5(__endpoint, __message),
+                6 => self.__deliver_6(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            AsyncRx::error(
+                &*self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
+        }
+    }
     /// The reply that a caller of `rpc testrpc(in string s, out uint32 result)` waits for.
     ///
     /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
@@ -756,6 +1044,15 @@ pub mod test {
             __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);
             __rt::Encode::put(&result, &mut __words, __REC_6.at[1]);
             self.0.send(&__words, &[]);
+        }
+        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[must_use]
+        pub fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+        /// Completes when nobody waits for the reply any more.
+        pub async fn cancelled(&mut self) {
+            self.0.cancelled().await;
         }
     }
     fn __decode_6(
@@ -778,13 +1075,28 @@ pub mod test {
     }
     /// Calls the remote procedures of `test`.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+    /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct RpcClient(Binding);
+    pub struct RpcClient(Binding, __rt::Patience);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+        }
+        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+        /// there is means for ever.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+        }
+        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(
+                __rt::core::clone::Clone::clone(&self.0),
+                __rt::Patience::Until(deadline),
+            )
         }
         /// The binding.
         pub fn binding(&self) -> &Binding {
@@ -823,6 +1135,7 @@ pub mod test {
                     &__words,
                     &[s.as_bytes()],
                     __rt::Vec::new(),
+                    self.1,
                     __decode_6,
                 )
         }
@@ -849,124 +1162,9 @@ pub mod test {
                     &__words,
                     &[s.as_bytes()],
                     __rt::Vec::new(),
+                    self.1,
                     __decode_6,
                 )
-        }
-    }
-    /// One end of a connection that speaks `test`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends basic values.
-        pub fn send_basic(&self, arg: u32, e: Myenum) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&e, &mut __words, __REC_1.at[1]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
-        }
-        /// Sends `str(uint32 arg, string s)`.
-        pub fn send_str(&self, arg: u32, s: &str) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("s", __error));
-            }
-            let mut __words = [0u64; __REC_2.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_2.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_2.at[1]);
-            self.0.send(2, &__words, &[s.as_bytes()], __rt::Vec::new())
-        }
-        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
-        pub fn send_caps(
-            &self,
-            arg: u32,
-            cap1: &__rt::Cap,
-            cap2: &__rt::Cap,
-        ) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_3.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                cap1,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                cap2,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0.send(3, &__words, &[], __caps)
-        }
-        /// Sends `buffy(uint8 buf[buflen, 65536])`.
-        pub fn send_buffy(&self, buf: &[u8]) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(buf) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("buf", __error));
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
-            self.0.send(4, &__words, &[__rt::plain_bytes(buf)], __rt::Vec::new())
-        }
-    }
-    #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
-        }
-    }
-    /// Calls the remote procedures of `test`, from any thread.
-    ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding);
-    impl SharedClient {
-        /// A client over a binding.
-        pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
-        }
-        /// The binding.
-        pub fn binding(&self) -> &SharedBinding {
-            &self.0
-        }
-        /// Calls `rpc testrpc(in string s, out uint32 result)` and blocks the thread until the reply has come.
-        ///
-        /// # Errors
-        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
-        pub fn testrpc(
-            &self,
-            s: &str,
-        ) -> __rt::core::result::Result<u32, __rt::RpcError> {
-            self.testrpc_async(s).wait()
-        }
-        /// As `testrpc`, without blocking: the result is a future, `Send`.
-        pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<u32> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("s", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
-            self.0.0.call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), __decode_6)
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -975,27 +1173,28 @@ pub mod test {
         C: __rt::core::ops::FnMut(
                 &__rt::Peer,
             ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
-        X: Rx + 'static,
+        X: Handlers,
     {
         __rt::Export::new(
             waitset,
             INTERFACE,
             __rt::broker(),
-            move |__peer: &__rt::Peer| {
-                connect(__peer)
-                    .map(|__rx| {
-                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
-                    })
-            },
+            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
         )
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Rx + 'static>(
+    pub fn bind<X: Handlers>(
         iref: __rt::Iref,
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+        __rt::Bind::new(
+            iref,
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            rx.__deliver(),
+            Binding,
+        )
     }
 }

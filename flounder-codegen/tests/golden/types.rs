@@ -5,7 +5,8 @@
     clippy::nursery,
     dead_code,
     unreachable_pub,
-    private_interfaces
+    private_interfaces,
+    async_fn_in_trait
 )]
 #[allow(
     non_camel_case_types,
@@ -604,10 +605,9 @@ pub mod types {
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
-            rx: impl Rx + 'static,
+            rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, __deliver).map(Self)
+            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
         /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         ///
@@ -655,6 +655,62 @@ pub mod types {
             __rt::Encode::put(&q, &mut __words, __REC_1.at[16]);
             __rt::Encode::put(&r, &mut __words, __REC_1.at[17]);
             self.0.send(1, &__words, &[])
+        }
+        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_builtins(
+            &self,
+            a: bool,
+            b: u8,
+            c: i32,
+            d: i8,
+            e: i16,
+            f: i32,
+            g: i64,
+            h: u8,
+            i: u16,
+            j: u32,
+            k: u64,
+            l: isize,
+            m: usize,
+            n: usize,
+            o: __rt::Iref,
+            p: __rt::Errval,
+            q: f32,
+            r: f64,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(
+                    &self.0,
+                    || {
+                        self
+                            .tx_builtins(
+                                a,
+                                b,
+                                c,
+                                d,
+                                e,
+                                f,
+                                g,
+                                h,
+                                i,
+                                j,
+                                k,
+                                l,
+                                m,
+                                n,
+                                o,
+                                p,
+                                q,
+                                r,
+                            )
+                            .map(__rt::core::mem::drop)
+                    },
+                )
+                .await
         }
         /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
         ///
@@ -734,6 +790,29 @@ pub mod types {
                     ],
                     &mut __caps,
                 )
+        }
+        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_values(
+            &self,
+            c: Choice,
+            i: &Item,
+            p: Pair,
+            r: &Row,
+            q: &Rows,
+            o: &OldItem,
+            s: &Pose,
+            t: &Thing,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(
+                    &self.0,
+                    || self.tx_values(c, i, p, r, q, o, s, t).map(__rt::core::mem::drop),
+                )
+                .await
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         ///
@@ -830,6 +909,27 @@ pub mod types {
                     &mut __caps,
                 )
         }
+        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_arrays(
+            &self,
+            a: &[u8],
+            b: &[bool],
+            c: &[&str],
+            d: &[Item],
+            e: &[Pose],
+            f: &[Row],
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(
+                    &self.0,
+                    || self.tx_arrays(a, b, c, d, e, f).map(__rt::core::mem::drop),
+                )
+                .await
+        }
         /// Sends `annotated(uint8 buf[len, 65536])`.
         ///
         /// # Errors
@@ -849,6 +949,19 @@ pub mod types {
             let mut __words = [0u64; __REC_4.words];
             __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
             self.0.send(4, &__words, &[__rt::plain_bytes(buf)])
+        }
+        /// Sends `annotated(uint8 buf[len, 65536])`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_annotated(
+            &self,
+            buf: &[u8],
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_annotated(buf).map(__rt::core::mem::drop))
+                .await
         }
         /// Sends `type(string fn)`.
         ///
@@ -870,6 +983,19 @@ pub mod types {
             __rt::Encode::put(r#fn, &mut __words, __REC_5.at[0]);
             self.0.send(5, &__words, &[r#fn.as_bytes()])
         }
+        /// Sends `type(string fn)`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_type(
+            &self,
+            r#fn: &str,
+        ) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_type(r#fn).map(__rt::core::mem::drop))
+                .await
+        }
         /// Sends `none()`.
         ///
         /// # Errors
@@ -880,6 +1006,15 @@ pub mod types {
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
             let __words = [0u64; __REC_6.words];
             self.0.send(6, &__words, &[])
+        }
+        /// Sends `none()`, after waiting while the binding is busy.
+        ///
+        /// # Errors
+        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
+        ///
+        /// Dropped before it is done, the future has sent nothing.
+        pub async fn send_none(&self) -> __rt::core::result::Result<(), __rt::TxError> {
+            __rt::sending(&self.0, || self.tx_none().map(__rt::core::mem::drop)).await
         }
     }
     #[automatically_derived]
@@ -1430,22 +1565,27 @@ pub mod types {
             }
         }
     }
-    /// One end of a connection that speaks `types`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
+    /// What can be put behind a binding of `types`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    pub trait Handlers: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__Dispatch(self))
         }
     }
-    impl SharedBinding {
-        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
-        pub fn send_builtins(
+    /// What one end of `types` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Handles `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
+        async fn builtins(
             &self,
+            binding: &Binding,
             a: bool,
             b: u8,
             c: i32,
@@ -1464,207 +1604,301 @@ pub mod types {
             p: __rt::Errval,
             q: f32,
             r: f64,
-        ) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&a, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&b, &mut __words, __REC_1.at[1]);
-            __rt::Encode::put(&c, &mut __words, __REC_1.at[2]);
-            __rt::Encode::put(&d, &mut __words, __REC_1.at[3]);
-            __rt::Encode::put(&e, &mut __words, __REC_1.at[4]);
-            __rt::Encode::put(&f, &mut __words, __REC_1.at[5]);
-            __rt::Encode::put(&g, &mut __words, __REC_1.at[6]);
-            __rt::Encode::put(&h, &mut __words, __REC_1.at[7]);
-            __rt::Encode::put(&i, &mut __words, __REC_1.at[8]);
-            __rt::Encode::put(&j, &mut __words, __REC_1.at[9]);
-            __rt::Encode::put(&k, &mut __words, __REC_1.at[10]);
-            __rt::Encode::put(&l, &mut __words, __REC_1.at[11]);
-            __rt::Encode::put(&m, &mut __words, __REC_1.at[12]);
-            __rt::Encode::put(&n, &mut __words, __REC_1.at[13]);
-            __rt::Encode::put(&o, &mut __words, __REC_1.at[14]);
-            __rt::Encode::put(&p, &mut __words, __REC_1.at[15]);
-            __rt::Encode::put(&q, &mut __words, __REC_1.at[16]);
-            __rt::Encode::put(&r, &mut __words, __REC_1.at[17]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
-        }
-        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
-        pub fn send_values(
+        );
+        /// Handles `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
+        async fn values(
             &self,
+            binding: &Binding,
             c: Choice,
-            i: &Item,
+            i: Item,
             p: Pair,
-            r: &Row,
-            q: &Rows,
-            o: &OldItem,
-            s: &Pose,
-            t: &Thing,
-        ) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(i) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("i", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(o) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("o", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(s) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("s", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(t) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("t", __error));
-            }
-            let mut __words = [0u64; __REC_2.words];
-            __rt::Encode::put(&c, &mut __words, __REC_2.at[0]);
-            __rt::Encode::put(i, &mut __words, __REC_2.at[1]);
-            __rt::Encode::put(&p, &mut __words, __REC_2.at[2]);
-            __rt::Encode::put(r, &mut __words, __REC_2.at[3]);
-            __rt::Encode::put(q, &mut __words, __REC_2.at[4]);
-            __rt::Encode::put(o, &mut __words, __REC_2.at[5]);
-            __rt::Encode::put(s, &mut __words, __REC_2.at[6]);
-            __rt::Encode::put(t, &mut __words, __REC_2.at[7]);
-            let mut __tail_i = __rt::Vec::new();
-            __rt::Encode::put_tail(i, &mut __tail_i);
-            let mut __tail_o = __rt::Vec::new();
-            __rt::Encode::put_tail(o, &mut __tail_o);
-            let mut __tail_s = __rt::Vec::new();
-            __rt::Encode::put_tail(s, &mut __tail_s);
-            let mut __tail_t = __rt::Vec::new();
-            __rt::Encode::put_tail(t, &mut __tail_t);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                s,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                t,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0
-                .send(
-                    2,
-                    &__words,
-                    &[
-                        __rt::plain_bytes(&__tail_i),
-                        __rt::plain_bytes(&__tail_o),
-                        __rt::plain_bytes(&__tail_s),
-                        __rt::plain_bytes(&__tail_t),
-                    ],
-                    __caps,
-                )
-        }
-        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
-        pub fn send_arrays(
+            r: Row,
+            q: Rows,
+            o: OldItem,
+            s: Pose,
+            t: Thing,
+        );
+        /// Handles `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
+        async fn arrays(
             &self,
-            a: &[u8],
-            b: &[bool],
-            c: &[&str],
-            d: &[Item],
-            e: &[Pose],
-            f: &[Row],
-        ) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+            binding: &Binding,
+            a: __rt::Vec<u8>,
+            b: __rt::Vec<bool>,
+            c: __rt::Vec<__rt::String>,
+            d: __rt::Vec<Item>,
+            e: __rt::Vec<Pose>,
+            f: __rt::Vec<Row>,
+        );
+        /// Handles `annotated(uint8 buf[len, 65536])`.
+        async fn annotated(&self, binding: &Binding, buf: __rt::Vec<u8>);
+        /// Handles `type(string fn)`.
+        async fn r#type(&self, binding: &Binding, r#fn: __rt::String);
+        /// Handles `none()`.
+        async fn none(&self, binding: &Binding);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            let _ = binding;
+            __rt::unhandled_error(INTERFACE, &error);
+        }
+    }
+    /// Puts an [`AsyncRx`] behind a binding.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Async<S>(pub S);
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
+        }
+    }
+    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
+    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
+        #[inline]
+        fn __deliver_1(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_1.words,
+            )?;
+            let a = <bool as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
+            let b = <u8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
+            let c = <i32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[2])?;
+            let d = <i8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[3])?;
+            let e = <i16 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[4])?;
+            let f = <i32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[5])?;
+            let g = <i64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[6])?;
+            let h = <u8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[7])?;
+            let i = <u16 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[8])?;
+            let j = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[9])?;
+            let k = <u64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[10])?;
+            let l = <isize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[11])?;
+            let m = <usize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[12])?;
+            let n = <usize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[13])?;
+            let o = <__rt::Iref as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_1.at[14])?;
+            let p = <__rt::Errval as __rt::Decode<
+                '_,
+            >>::take(&mut __source, __REC_1.at[15])?;
+            let q = <f32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[16])?;
+            let r = <f64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[17])?;
+            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::builtins(
+                            &*__server,
+                            &__binding,
+                            a,
+                            b,
+                            c,
+                            d,
+                            e,
+                            f,
+                            g,
+                            h,
+                            i,
+                            j,
+                            k,
+                            l,
+                            m,
+                            n,
+                            o,
+                            p,
+                            q,
+                            r,
+                        )
+                        .await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_2(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_2.words,
+            )?;
+            let c = <Choice as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
+            let i = <Item as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[1])?;
+            let p = <Pair as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[2])?;
+            let r = <Row as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[3])?;
+            let q = <Rows as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[4])?;
+            let o = <OldItem as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[5])?;
+            let s = <Pose as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[6])?;
+            let t = <Thing as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[7])?;
+            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::values(&*__server, &__binding, c, i, p, r, q, o, s, t).await
+                });
+            __rt::core::result::Result::Ok(())
+        }
+        #[inline]
+        fn __deliver_3(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_3.words,
+            )?;
+            let a = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
                 65536u32,
-            >::check_bound(a) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("a", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+            >>::take_bounded(&mut __source, __REC_3.at[0])?;
+            let b = <__rt::Vec<
+                bool,
+            > as __rt::TakeBounded<
+                '_,
                 16u32,
-            >::check_bound(b) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("b", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+            >>::take_bounded(&mut __source, __REC_3.at[1])?;
+            let c = <__rt::Vec<
+                __rt::String,
+            > as __rt::TakeBounded<
+                '_,
                 4u32,
-            >::check_bound(c) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("c", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+            >>::take_bounded(&mut __source, __REC_3.at[2])?;
+            let d = <__rt::Vec<
+                Item,
+            > as __rt::TakeBounded<
+                '_,
                 8u32,
-            >::check_bound(d) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("d", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+            >>::take_bounded(&mut __source, __REC_3.at[3])?;
+            let e = <__rt::Vec<
+                Pose,
+            > as __rt::TakeBounded<
+                '_,
                 65536u32,
-            >::check_bound(e) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("e", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+            >>::take_bounded(&mut __source, __REC_3.at[4])?;
+            let f = <__rt::Vec<
+                Row,
+            > as __rt::TakeBounded<
+                '_,
                 65536u32,
-            >::check_bound(f) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("f", __error));
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(a, &mut __words, __REC_3.at[0]);
-            __rt::Encode::put(b, &mut __words, __REC_3.at[1]);
-            __rt::Encode::put(c, &mut __words, __REC_3.at[2]);
-            __rt::Encode::put(d, &mut __words, __REC_3.at[3]);
-            __rt::Encode::put(e, &mut __words, __REC_3.at[4]);
-            __rt::Encode::put(f, &mut __words, __REC_3.at[5]);
-            let mut __tail_b = __rt::Vec::new();
-            __rt::Encode::put_tail(b, &mut __tail_b);
-            let mut __tail_c = __rt::Vec::new();
-            __rt::Encode::put_tail(c, &mut __tail_c);
-            let mut __tail_d = __rt::Vec::new();
-            __rt::Encode::put_tail(d, &mut __tail_d);
-            let mut __tail_e = __rt::Vec::new();
-            __rt::Encode::put_tail(e, &mut __tail_e);
-            let mut __tail_f = __rt::Vec::new();
-            __rt::Encode::put_tail(f, &mut __tail_f);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                e,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0
-                .send(
-                    3,
-                    &__words,
-                    &[
-                        __rt::plain_bytes(a),
-                        __rt::plain_bytes(&__tail_b),
-                        __rt::plain_bytes(&__tail_c),
-                        __rt::plain_bytes(&__tail_d),
-                        __rt::plain_bytes(&__tail_e),
-                        __rt::plain_bytes(&__tail_f),
-                    ],
-                    __caps,
-                )
+            >>::take_bounded(&mut __source, __REC_3.at[5])?;
+            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::arrays(&*__server, &__binding, a, b, c, d, e, f).await
+                });
+            __rt::core::result::Result::Ok(())
         }
-        /// Sends `annotated(uint8 buf[len, 65536])`.
-        pub fn send_annotated(&self, buf: &[u8]) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+        #[inline]
+        fn __deliver_4(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_4.words,
+            )?;
+            let buf = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
                 65536u32,
-            >::check_bound(buf) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("buf", __error));
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
-            self.0.send(4, &__words, &[__rt::plain_bytes(buf)], __rt::Vec::new())
+            >>::take_bounded(&mut __source, __REC_4.at[0])?;
+            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::annotated(&*__server, &__binding, buf).await
+                });
+            __rt::core::result::Result::Ok(())
         }
-        /// Sends `type(string fn)`.
-        pub fn send_type(&self, r#fn: &str) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+        #[inline]
+        fn __deliver_5(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_5.words,
+            )?;
+            let r#fn = <__rt::String as __rt::TakeBounded<
+                '_,
                 65536u32,
-            >::check_bound(r#fn) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("fn", __error));
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(r#fn, &mut __words, __REC_5.at[0]);
-            self.0.send(5, &__words, &[r#fn.as_bytes()], __rt::Vec::new())
+            >>::take_bounded(&mut __source, __REC_5.at[0])?;
+            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint
+                .spawn(async move {
+                    AsyncRx::r#type(&*__server, &__binding, r#fn).await
+                });
+            __rt::core::result::Result::Ok(())
         }
-        /// Sends `none()`.
-        pub fn send_none(&self) -> __rt::SharedSend {
-            let __words = [0u64; __REC_6.words];
-            self.0.send(6, &__words, &[], __rt::Vec::new())
+        #[inline]
+        fn __deliver_6(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_6.words,
+            )?;
+            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
+            __source.finish()?;
+            let __server = __rt::core::clone::Clone::clone(&self.0);
+            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+            __endpoint.spawn(async move { AsyncRx::none(&*__server, &__binding).await });
+            __rt::core::result::Result::Ok(())
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
+    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+        fn deliver(
+            &mut self,
+            __endpoint: &__rt::Endpoint,
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            match __message.number {
+                1 => self.__deliver_1(__endpoint, __message),
+                2 => self.__deliver_2(__endpoint, __message),
+                3 => self.__deliver_3(__endpoint, __message),
+                4 => self.__deliver_4(__endpoint, __message),
+                5 => self.__deliver_5(__endpoint, __message),
+                6 => self.__deliver_6(__endpoint, __message),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+            AsyncRx::error(
+                &*self.0,
+                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
+                __error,
+            );
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -1673,27 +1907,28 @@ pub mod types {
         C: __rt::core::ops::FnMut(
                 &__rt::Peer,
             ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
-        X: Rx + 'static,
+        X: Handlers,
     {
         __rt::Export::new(
             waitset,
             INTERFACE,
             __rt::broker(),
-            move |__peer: &__rt::Peer| {
-                connect(__peer)
-                    .map(|__rx| {
-                        __rt::Box::new(__Dispatch(__rx)) as __rt::Box<dyn __rt::Deliver>
-                    })
-            },
+            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
         )
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Rx + 'static>(
+    pub fn bind<X: Handlers>(
         iref: __rt::Iref,
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        let __deliver: __rt::Box<dyn __rt::Deliver> = __rt::Box::new(__Dispatch(rx));
-        __rt::Bind::new(iref, waitset, INTERFACE, __rt::broker(), __deliver, Binding)
+        __rt::Bind::new(
+            iref,
+            waitset,
+            INTERFACE,
+            __rt::broker(),
+            rx.__deliver(),
+            Binding,
+        )
     }
 }

@@ -1,411 +1,339 @@
-//! Calls that wait for their replies, matched by id.
+//! The calls of one end that wait for their replies, found by id.
+//!
+//! A call has a slot: the one that its id, modulo the number of slots, points to. Ids count upwards, and one whose slot is
+//! taken is passed over; since at most half of the slots are taken, few are. So a reply finds its call at once, however
+//! many are under way, an id comes again only after 2^32 others, and nothing is allocated but for more slots.
 
-use core::cell::{Cell, OnceCell, RefCell};
-use core::fmt;
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
-use std::rc::Rc;
-use std::time::Instant;
+use core::cell::{Cell, RefCell};
+use core::task::Waker;
 
-use crate::binding::shared::Home;
-use crate::binding::{BindingError, Core, Endpoint, Owned, Received, RpcError, TxError, TxState};
+use crate::binding::{Received, RpcError};
 use crate::cap::Cap;
-use crate::waitset::{DispatchError, Source, Waitset};
-use crate::wire::{DecodeError, Gather};
+use crate::wire::{Gather, LINE};
 
-/// Words of a reply that are kept without an allocation.
-const INLINE: usize = 7;
+/// Slots of an end that makes its first call.
+const FIRST_SLOTS: usize = 8;
 
 /// The calls of one end.
 #[derive(Default)]
 pub(super) struct Calls {
-    next: Cell<u32>,
-    waiting: RefCell<Vec<Waiting>>,
-    /// Has the calls of other threads.
-    pub(super) home: OnceCell<Rc<Home>>,
+    last: Cell<u32>,
+    table: RefCell<Table>,
 }
 
-struct Waiting {
-    id: u32,
-    waker: Option<Waker>,
-    result: Option<Result<Reply, RpcError>>,
+#[derive(Default)]
+struct Table {
+    /// As many as a power of two, or none. A slot that is taken by `id` stands at `id % slots.len()`.
+    slots: Vec<Slot>,
+    /// How many are taken, at most half.
+    taken: usize,
 }
 
-/// A reply that has come, until its caller takes it.
-pub struct Reply {
-    number: u16,
-    inline: [u64; INLINE],
+enum Slot {
+    Free,
+    Open {
+        id: u32,
+        /// Whether the channel, or the binding for it, has the call.
+        accepted: bool,
+        waker: Option<Waker>,
+    },
+    Done {
+        id: u32,
+        result: Result<Message, RpcError>,
+    },
+}
+
+/// What is left of a call that is given up.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing that the peer knows of.
+    Nothing,
+    /// The peer may be at work on it.
+    Accepted,
+}
+
+impl Calls {
+    /// An id for the next call.
+    #[inline]
+    pub(super) fn next(&self) -> u32 {
+        let mut table = self.table.borrow_mut();
+        if (table.taken + 1) * 2 > table.slots.len() {
+            table.grow();
+        }
+        let mut id = self.last.get().wrapping_add(1);
+        while !matches!(table.slots[table.at(id)], Slot::Free) {
+            id = id.wrapping_add(1);
+        }
+        self.last.set(id);
+        id
+    }
+
+    /// A call of an id from [`next`](Self::next) begins.
+    #[inline]
+    pub(super) fn begin(&self, id: u32, accepted: bool) {
+        let mut table = self.table.borrow_mut();
+        while !matches!(table.slots[table.at(id)], Slot::Free) {
+            // Calls that were begun since the id was given.
+            table.grow();
+        }
+        let at = table.at(id);
+        table.slots[at] = Slot::Open { id, accepted, waker: None };
+        table.taken += 1;
+    }
+
+    /// The call is accepted.
+    pub(super) fn accepted(&self, id: u32) {
+        if let Some(Slot::Open { accepted, .. }) = self.table.borrow_mut().find(id) {
+            *accepted = true;
+        }
+    }
+
+    /// Whether there is a result to be taken, or no such call.
+    #[inline]
+    pub(super) fn is_done(&self, id: u32) -> bool {
+        !matches!(self.table.borrow_mut().find(id), Some(Slot::Open { .. }))
+    }
+
+    /// Has `waker` woken when there is a result.
+    pub(super) fn watch(&self, id: u32, new: &Waker) {
+        if let Some(Slot::Open { waker, .. }) = self.table.borrow_mut().find(id) {
+            match waker {
+                Some(waker) => waker.clone_from(new),
+                None => *waker = Some(new.clone()),
+            }
+        }
+    }
+
+    /// Settles a call with what `result` gives, which is not asked for one that nobody waits for.
+    #[inline]
+    pub(super) fn settle(
+        &self,
+        id: u32,
+        result: impl FnOnce() -> Result<Message, RpcError>,
+    ) -> Left {
+        let mut table = self.table.borrow_mut();
+        let Some(slot @ Slot::Open { .. }) = table.find(id) else { return Left::Nothing };
+        let done = Slot::Done { id, result: result() };
+        let Slot::Open { waker, accepted, .. } = core::mem::replace(slot, done) else {
+            return Left::Nothing;
+        };
+        drop(table);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if accepted { Left::Accepted } else { Left::Nothing }
+    }
+
+    pub(super) fn fail(&self, id: u32, error: RpcError) {
+        self.settle(id, || Err(error));
+    }
+
+    /// Settles every call with the same error and puts the wakers into `woken`.
+    pub(super) fn fail_all(&self, error: &RpcError, woken: &mut Vec<Waker>) {
+        for slot in &mut self.table.borrow_mut().slots {
+            if let Slot::Open { id, waker, .. } = slot {
+                woken.extend(waker.take());
+                *slot = Slot::Done { id: *id, result: Err(error.clone()) };
+            }
+        }
+    }
+
+    /// Takes the result of a call, and forgets the call.
+    #[inline]
+    pub(super) fn take(&self, id: u32) -> Option<Result<Message, RpcError>> {
+        match self.table.borrow_mut().free(id)? {
+            Slot::Done { result, .. } => Some(result),
+            _ => None,
+        }
+    }
+
+    /// Forgets a call, done or not: what comes for it later is discarded.
+    #[inline]
+    pub(super) fn forget(&self, id: u32) -> Left {
+        // What was in the slot may run user code when it is dropped.
+        let old = self.table.borrow_mut().free(id);
+        match old {
+            Some(Slot::Open { accepted: true, .. }) => Left::Accepted,
+            _ => Left::Nothing,
+        }
+    }
+}
+
+impl Table {
+    #[inline]
+    fn at(&self, id: u32) -> usize {
+        id as usize & (self.slots.len() - 1)
+    }
+
+    #[inline]
+    fn find(&mut self, id: u32) -> Option<&mut Slot> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let slot = self.slots.get_mut(id as usize & mask)?;
+        (slot.id() == Some(id)).then_some(slot)
+    }
+
+    #[inline]
+    fn free(&mut self, id: u32) -> Option<Slot> {
+        let old = core::mem::replace(self.find(id)?, Slot::Free);
+        self.taken -= 1;
+        Some(old)
+    }
+
+    /// Twice the slots. Ids that were apart modulo half of them are so modulo all.
+    #[cold]
+    fn grow(&mut self) {
+        let len = (self.slots.len() * 2).max(FIRST_SLOTS);
+        let old = core::mem::take(&mut self.slots);
+        self.slots.resize_with(len, || Slot::Free);
+        for slot in old {
+            if let Some(id) = slot.id() {
+                let at = self.at(id);
+                self.slots[at] = slot;
+            }
+        }
+    }
+}
+
+impl Slot {
+    #[inline]
+    const fn id(&self) -> Option<u32> {
+        match self {
+            Self::Free => None,
+            Self::Open { id, .. } | Self::Done { id, .. } => Some(*id),
+        }
+    }
+}
+
+/// A message that is kept: a call until it is accepted, a reply until its caller takes it. One of few words needs no
+/// allocation.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) number: u16,
+    inline: [u64; LINE],
     len: usize,
     large: Vec<u64>,
-    caps: Vec<Cap>,
+    pub(super) caps: Vec<Cap>,
 }
 
-impl Reply {
-    fn new(message: Received<'_>) -> Self {
-        let (mut inline, mut large) = ([0; INLINE], Vec::new());
-        let len = message.words.len();
+impl Message {
+    pub(super) fn new(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
+        let (mut inline, mut large, len) = ([0; LINE], Vec::new(), body.len());
+        match inline.get_mut(..len) {
+            Some(inline) => _ = body.reader(0).read(inline),
+            None => {
+                large = vec![0; len];
+                body.reader(0).read(&mut large);
+            }
+        }
+        Self { number, inline, len, large, caps }
+    }
+
+    /// Keeps what has come.
+    #[inline]
+    pub(super) fn keep(message: Received<'_>) -> Self {
+        let caps = core::mem::take(message.caps);
+        let (mut inline, mut large, len) = ([0; LINE], Vec::new(), message.words.len());
         match inline.get_mut(..len) {
             Some(inline) => inline.copy_from_slice(message.words),
             None => large = message.words.to_vec(),
         }
-        Self { number: message.number, inline, len, large, caps: core::mem::take(message.caps) }
+        Self { number: message.number, inline, len, large, caps }
     }
 
+    /// Its words and its capabilities.
+    #[inline]
+    pub(super) fn parts(&mut self) -> (&[u64], &mut Vec<Cap>) {
+        let words = self.inline.get(..self.len).unwrap_or(&self.large);
+        (words, &mut self.caps)
+    }
+
+    #[inline]
     pub(super) fn lend(&mut self) -> Received<'_> {
-        let words = if self.len <= INLINE { &self.inline[..self.len] } else { &self.large };
-        Received { number: self.number, words, caps: &mut self.caps }
+        let number = self.number;
+        let (words, caps) = self.parts();
+        Received { number, words, caps }
     }
 }
 
-impl Calls {
-    pub(super) fn next_id(&self) -> u32 {
-        let id = self.next.get().wrapping_add(1);
-        self.next.set(id);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(number: u16) -> Result<Message, RpcError> {
+        Ok(Message::new(number, Gather::words_only(&[u64::from(number)]), Vec::new()))
+    }
+
+    fn begin(calls: &Calls) -> u32 {
+        let id = calls.next();
+        calls.begin(id, true);
         id
     }
 
-    fn begin(&self, id: u32) {
-        self.waiting.borrow_mut().push(Waiting { id, waker: None, result: None });
-    }
-
-    fn with<T>(&self, id: u32, f: impl FnOnce(&mut Waiting) -> T) -> Option<T> {
-        self.waiting.borrow_mut().iter_mut().find(|waiting| waiting.id == id).map(f)
-    }
-
-    fn is_done(&self, id: u32) -> bool {
-        self.with(id, |waiting| waiting.result.is_some()).unwrap_or(true)
-    }
-
-    /// Settles a call; a reply to a call that nobody waits for is discarded.
-    fn settle(&self, id: u32, result: Result<Reply, RpcError>) {
-        let mut result = Some(result);
-        let waker = self.with(id, |waiting| {
-            waiting.result = waiting.result.take().or(result.take());
-            waiting.waker.take()
-        });
-        if let Some(Some(waker)) = waker {
-            waker.wake();
+    #[test]
+    fn every_reply_finds_its_call_in_any_order() {
+        let calls = Calls::default();
+        let ids: Vec<_> = (0..10_000).map(|_| begin(&calls)).collect();
+        for id in ids.iter().rev() {
+            assert_eq!(calls.settle(*id, || reply(*id as u16)), Left::Accepted);
         }
-        if let (Some(home), Some(result)) = (self.home.get(), result) {
-            home.settle(id, result);
+        for id in ids {
+            let reply = calls.take(id).expect("it is there").expect("a reply");
+            assert_eq!(reply.number, id as u16);
         }
+        assert_eq!(calls.table.borrow().taken, 0);
     }
 
-    pub(super) fn fail(&self, id: u32, error: RpcError) {
-        self.settle(id, Err(error));
-    }
-
-    /// The binding has ended: settles every call with that, and returns the wakers of those of this thread.
-    pub(super) fn fail_all(&self, why: &BindingError) -> Vec<Waker> {
-        if let Some(home) = self.home.get() {
-            home.end(why);
+    #[test]
+    fn ids_pass_over_calls_that_are_still_open_and_slots_do_not_grow() {
+        let calls = Calls::default();
+        let old: Vec<_> = (0..3).map(|_| begin(&calls)).collect();
+        let slots = calls.table.borrow().slots.len();
+        for _ in 0..1000 {
+            let id = begin(&calls);
+            assert!(!old.contains(&id));
+            assert_eq!(calls.settle(id, || reply(1)), Left::Accepted);
+            assert!(calls.take(id).is_some());
         }
-        let error = RpcError::Closed(why.clone());
-        let mut waiting = self.waiting.borrow_mut();
-        let failed = waiting.iter_mut().filter(|waiting| waiting.result.is_none());
-        failed
-            .filter_map(|waiting| {
-                waiting.result = Some(Err(error.clone()));
-                waiting.waker.take()
-            })
-            .collect()
-    }
-
-    fn take(&self, id: u32) -> Option<Result<Reply, RpcError>> {
-        let mut waiting = self.waiting.borrow_mut();
-        let at = waiting.iter().position(|waiting| waiting.id == id)?;
-        waiting.swap_remove(at).result
-    }
-}
-
-/// A remote procedure, as it is on the wire.
-#[derive(Debug, Clone, Copy)]
-pub struct Procedure {
-    /// Message number of the call.
-    pub call: u16,
-    /// Message number of the response.
-    pub response: u16,
-    /// Byte offset of the call's id in the response.
-    pub id: usize,
-}
-
-/// What a blocking call waits with.
-struct Way {
-    waitset: Waitset,
-    /// The other end, if it is in this thread.
-    twin: Option<Rc<Core>>,
-}
-
-/// Forgets a call that is given up.
-struct Forget<'a>(&'a Calls, u32);
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        drop(self.0.take(self.1));
-    }
-}
-
-impl Endpoint {
-    /// An id for the next call.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn next_call(&self) -> u32 {
-        self.0.calls.next_id()
-    }
-
-    /// Hands a reply to the call that waits for it. Used by generated code.
-    #[doc(hidden)]
-    pub fn answer(&self, id: u32, message: Received<'_>) {
-        self.0.calls.settle(id, Ok(Reply::new(message)));
-    }
-
-    /// Makes a call and blocks until its reply has come, visiting only this binding (and, if the service is in the same
-    /// thread, whatever it takes to have it answer). Used by generated code.
-    ///
-    /// # Errors
-    /// [`RpcError`].
-    #[doc(hidden)]
-    pub fn call<T>(
-        &self,
-        id: u32,
-        procedure: Procedure,
-        fixed: &[u64],
-        tails: &[&[u8]],
-        mut caps: Vec<Cap>,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    ) -> Result<T, RpcError> {
-        let core = &*self.0;
-        let way = core.way()?;
-        let Procedure { call, response, id: at } = procedure;
-        let accepted =
-            tails.is_empty() && caps.is_empty() && core.accept_now(call, fixed).is_some();
-        core.calls.begin(id);
-        let _forget = Forget(&core.calls, id);
-        if !accepted {
-            // It may be lost again at once, with its capabilities: then the call fails, which has to be known.
-            core.accept_call(&way, call, Gather { fixed, tails }, &mut caps)?;
-        }
-        let (decoded, is_decoded) = (Cell::new(None), Cell::new(false));
-        // The reply is read where it lies, if it comes while this waits and goes the quick way; else it comes by `answer`.
-        let taken = |message: Received<'_>| {
-            let ours = message.number == response && message.id_at(at) == Some(id);
-            if ours {
-                decoded.set(Some(decode(message)));
-                is_decoded.set(true);
-            }
-            ours
-        };
-        let done = || is_decoded.get() || core.calls.is_done(id);
-        core.wait_until(&way, None, &mut || core.turn_unless(taken), &done)?;
-        match decoded.take() {
-            Some(result) => result.map_err(|error| core.bad_reply(response, error)),
-            None => core.finish(id, decode),
+        assert_eq!(calls.table.borrow().slots.len(), slots);
+        for id in old {
+            assert!(!calls.is_done(id));
         }
     }
 
-    /// Makes a call; the future gives its result. Used by generated code.
-    #[doc(hidden)]
-    pub fn call_async<T>(
-        &self,
-        id: u32,
-        number: u16,
-        fixed: &[u64],
-        tails: &[&[u8]],
-        caps: Vec<Cap>,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    ) -> Call<T> {
-        self.0.calls.begin(id);
-        let body = Gather { fixed, tails };
-        let mut words = vec![0; body.len()];
-        body.reader(0).read(&mut words);
-        let cap_count = caps.len();
-        let request = Some(Owned { number, words, caps, cap_count });
-        Call(State::Waiting { endpoint: self.clone(), id, request, decode })
-    }
-}
-
-impl Core {
-    /// How a blocking call can wait, if it can.
-    fn way(&self) -> Result<Way, RpcError> {
-        let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
-        let twin = self.twin.borrow().upgrade();
-        if self.is_delivering() || twin.as_ref().is_some_and(|twin| twin.is_delivering()) {
-            return Err(RpcError::WouldDeadlock);
-        }
-        Ok(Way { waitset, twin })
+    #[test]
+    fn a_reply_that_is_late_finds_nobody() {
+        let calls = Calls::default();
+        let id = begin(&calls);
+        assert_eq!(calls.forget(id), Left::Accepted);
+        let next = begin(&calls);
+        assert_eq!(calls.settle(id, || unreachable!("nobody waits")), Left::Nothing);
+        assert!(!calls.is_done(next));
+        // That of another call with the same slot.
+        assert_eq!(calls.settle(next + 8, || unreachable!("nobody waits")), Left::Nothing);
+        assert!(!calls.is_done(next));
     }
 
-    /// Sends a call, waiting for the slot if that is taken.
-    #[cold]
-    fn accept_call(
-        &self,
-        way: &Way,
-        number: u16,
-        body: Gather<'_>,
-        caps: &mut Vec<Cap>,
-    ) -> Result<(), RpcError> {
-        loop {
-            match self.accept(number, body, caps) {
-                Ok(_) => return Ok(()),
-                Err(TxError::Busy) => {
-                    let free = || self.io.borrow().state != TxState::Sending;
-                    self.wait_until(way, None, &mut || self.turn(), &free)?;
-                }
-                Err(error) => return Err(self.call_error(error)),
-            }
-        }
+    #[test]
+    fn an_id_that_was_given_before_others_is_good_after_them() {
+        let calls = Calls::default();
+        let first = calls.next();
+        calls.last.set(first.wrapping_sub(1));
+        let second = begin(&calls);
+        assert_eq!(second, first, "the slot is free until a call begins");
+        calls.last.set(first.wrapping_add(FIRST_SLOTS as u32 - 1));
+        let third = calls.next();
+        calls.begin(first.wrapping_add(FIRST_SLOTS as u32), true);
+        assert_ne!(third, first.wrapping_add(FIRST_SLOTS as u32));
+        assert!(!calls.is_done(first));
     }
 
-    /// Blocks until `done`, with `turn` for the turns of this binding.
-    fn wait_until(
-        &self,
-        way: &Way,
-        deadline: Option<Instant>,
-        turn: &mut dyn FnMut() -> bool,
-        done: &dyn Fn() -> bool,
-    ) -> Result<(), RpcError> {
-        let result = match &way.twin {
-            None => way.waitset.wait_for(self.token.get(), self, deadline, turn, done),
-            Some(twin) => self.wait_with_twin(twin, deadline, done),
-        };
-        result.map_err(|error| match error {
-            DispatchError::Deadline => RpcError::Deadline,
-            DispatchError::Os(error) => RpcError::Os(error.raw_os_error().unwrap_or(0)),
-            DispatchError::Callback(error) => {
-                tracing::error!(%error, "a callback failed during a blocking call");
-                RpcError::Os(0)
-            }
-        })
-    }
-
-    /// Both ends are here: whatever the service needs for its answer is dispatched too.
-    fn wait_with_twin(
-        &self,
-        twin: &Rc<Self>,
-        deadline: Option<Instant>,
-        done: &dyn Fn() -> bool,
-    ) -> Result<(), DispatchError> {
-        while !done() {
-            let worked = Source::turn(&**twin) | self.turn();
-            if worked {
-                continue;
-            }
-            let Some(waitset) = twin.waitset() else { return Ok(()) };
-            if !waitset.dispatch_until(deadline, || done() || twin.ready() || self.ready())? {
-                return Err(DispatchError::Deadline);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a handler of this binding is running.
-    fn is_delivering(&self) -> bool {
-        let receiver = self.receiver.take();
-        let absent = receiver.is_none();
-        self.receiver.set(receiver);
-        absent && self.ended.borrow().is_none()
-    }
-
-    fn call_error(&self, error: TxError) -> RpcError {
-        match (error, &*self.ended.borrow()) {
-            (TxError::Closed, Some(why)) => RpcError::Closed(why.clone()),
-            (error, _) => RpcError::Tx(error),
-        }
-    }
-
-    fn finish<T>(
-        &self,
-        id: u32,
-        decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
-    ) -> Result<T, RpcError> {
-        let Some(result) = self.calls.take(id) else {
-            return Err(self.call_error(TxError::Closed));
-        };
-        let mut reply = result?;
-        let number = reply.number;
-        decode(reply.lend()).map_err(|error| self.bad_reply(number, error))
-    }
-
-    /// A reply cannot be read: the error handler is told, and the caller.
-    #[cold]
-    pub(super) fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
-        let message = self.interface.message_name(number);
-        self.note(super::BindingError::Decode { message, error: error.clone() });
-        self.poke();
-        RpcError::Decode(error)
-    }
-}
-
-/// A call on its way. Dropped before the call was accepted, nothing is sent; after that, the reply is discarded.
-#[must_use = "a call does nothing unless awaited"]
-pub struct Call<T>(State<T>);
-
-enum State<T> {
-    Failed(Option<RpcError>),
-    Waiting {
-        endpoint: Endpoint,
-        id: u32,
-        /// The message, until it is accepted.
-        request: Option<Owned>,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    },
-}
-
-impl<T> Call<T> {
-    /// One that failed before it began.
-    #[doc(hidden)]
-    pub const fn failed(error: RpcError) -> Self {
-        Self(State::Failed(Some(error)))
-    }
-}
-
-impl<T> Future for Call<T> {
-    type Output = Result<T, RpcError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let State::Waiting { endpoint, id, request, decode } = &mut self.0 else {
-            let State::Failed(error) = &mut self.0 else { return Poll::Pending };
-            return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
-        };
-        let core = Rc::clone(&endpoint.0);
-        if let Some(owned) = request {
-            match core.accept(owned.number, Gather::words_only(&owned.words), &mut owned.caps) {
-                Ok(_) => *request = None,
-                Err(TxError::Busy) => {
-                    core.io.borrow_mut().wakers.push(cx.waker().clone());
-                    return Poll::Pending;
-                }
-                Err(error) => {
-                    drop(core.calls.take(*id));
-                    let error = core.call_error(error);
-                    self.0 = State::Failed(None);
-                    return Poll::Ready(Err(error));
-                }
-            }
-        }
-        if !core.calls.is_done(*id) {
-            core.calls.with(*id, |waiting| waiting.waker = Some(cx.waker().clone()));
-            return Poll::Pending;
-        }
-        let result = core.finish(*id, *decode);
-        self.0 = State::Failed(None);
-        Poll::Ready(result)
-    }
-}
-
-impl<T> Unpin for Call<T> {}
-
-impl<T> Drop for Call<T> {
-    fn drop(&mut self) {
-        if let State::Waiting { endpoint, id, .. } = &self.0 {
-            drop(endpoint.0.calls.take(*id));
-        }
-    }
-}
-
-impl<T> fmt::Debug for Call<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").finish_non_exhaustive()
+    #[test]
+    fn a_call_is_settled_once() {
+        let calls = Calls::default();
+        let id = begin(&calls);
+        calls.fail(id, RpcError::NoReply);
+        assert_eq!(calls.settle(id, || unreachable!("it is done")), Left::Nothing);
+        assert_eq!(calls.take(id).map(|result| result.err()), Some(Some(RpcError::NoReply)));
+        assert!(calls.take(id).is_none());
     }
 }

@@ -13,6 +13,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::task::Waker;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,21 +30,29 @@ use crate::peer::Peer;
 use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
 use crate::wire::{DecodeError, Gather, LINE};
 
+mod call;
 mod calls;
+mod debts;
 mod error;
 mod notice;
+mod patience;
 mod refusal;
 mod reply;
+mod sending;
 mod sent;
-mod shared;
+mod serve;
+mod turns;
 
+pub use call::{Call, Procedure};
 use calls::Calls;
-pub use calls::{Call, Procedure, Reply};
+use debts::Debts;
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 use notice::Notice;
+pub use patience::{BLOCKING_TIMEOUT, Patience};
 pub use reply::ReplyToken;
+pub use sending::{Sending, sending};
 pub use sent::Sent;
-pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend};
+use turns::Turns;
 
 /// Replies that may be owed at a time; a service that owes more receives nothing until it has answered some.
 pub const MAX_OWED_REPLIES: usize = 1024;
@@ -113,7 +122,7 @@ pub(crate) struct Core {
     twin: RefCell<Weak<Core>>,
     calls: Calls,
     /// Replies owed by this end.
-    owed: Cell<usize>,
+    debts: Debts,
     peer_dead: Cell<bool>,
     /// Whether it is a binding of a broker: see [`Endpoint::exempt`].
     exempt: Cell<bool>,
@@ -155,9 +164,13 @@ struct Io {
     sent: u64,
     /// Serial of the last message that was lost from the slot.
     lost: u64,
-    continuation: Option<sent::Continuation>,
-    /// Asynchronous calls that wait for the slot.
-    wakers: Vec<core::task::Waker>,
+    /// What follows the message in the slot, and the futures that wait for it to be sent.
+    continuations: Vec<sent::Continuation>,
+    watchers: Vec<Waker>,
+    /// Futures that wait for the slot.
+    turns: Turns,
+    /// Wakers that are due as soon as nothing is borrowed.
+    due: Vec<Waker>,
     register_send: Option<(Waitset, SendCallback)>,
     backlog: VecDeque<Owned>,
 }
@@ -178,15 +191,6 @@ struct Owned {
     words: Vec<u64>,
     caps: Vec<Cap>,
     cap_count: usize,
-}
-
-impl Owned {
-    fn put_together(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
-        let mut words = vec![0; body.len()];
-        body.reader(0).read(&mut words);
-        let cap_count = caps.len();
-        Self { number, words, caps, cap_count }
-    }
 }
 
 impl Endpoint {
@@ -239,8 +243,10 @@ impl Endpoint {
                 accepted: 0,
                 sent: 0,
                 lost: 0,
-                continuation: None,
-                wakers: Vec::new(),
+                continuations: Vec::new(),
+                watchers: Vec::new(),
+                turns: Turns::default(),
+                due: Vec::new(),
                 register_send: None,
                 backlog: VecDeque::new(),
             }),
@@ -248,7 +254,7 @@ impl Endpoint {
             receiver: Cell::new(None),
             twin: RefCell::new(Weak::new()),
             calls: Calls::default(),
-            owed: Cell::new(0),
+            debts: Debts::default(),
             peer_dead: Cell::new(false),
             exempt: Cell::new(false),
             untold: RefCell::default(),
@@ -312,15 +318,11 @@ impl Endpoint {
         core.io.borrow_mut().channel.attached(waitset)?;
         let before = core.token.get();
         core.register(waitset)?;
-        if let Some(old) = &old {
-            core.unregister(old, before);
+        if let Some(old) = old {
+            core.unregister(&old, before);
         }
-        if let Some(home) = core.calls.home.get() {
-            if let Some(old) = &old {
-                home.move_out(old);
-            }
-            home.settle_in(waitset);
-        }
+        core.io.borrow_mut().turns.moved();
+        core.pass_on();
         Ok(())
     }
 
@@ -631,9 +633,23 @@ impl Core {
         }
     }
 
-    /// Gets on with the slot and the backlog; says whether anything moved.
+    /// Gets on with the slot and the backlog, and then wakes whom that concerns; says whether anything moved.
     #[cold]
     fn pump(&self) -> bool {
+        let moved = self.pump_slot();
+        let mut due = core::mem::take(&mut self.io.borrow_mut().due);
+        if !due.is_empty() {
+            due.drain(..).for_each(Waker::wake);
+            // The memory is kept for the next ones.
+            let io = &mut *self.io.borrow_mut();
+            due.append(&mut io.due);
+            io.due = due;
+        }
+        self.pass_on();
+        moved
+    }
+
+    fn pump_slot(&self) -> bool {
         let mut moved = false;
         loop {
             let io = &mut *self.io.borrow_mut();
@@ -687,10 +703,11 @@ impl Core {
         io.state = TxState::Free;
         io.slot.caps.clear();
         io.sent = io.accepted;
-        io.wakers.drain(..).for_each(core::task::Waker::wake);
-        let continuation = io.continuation.take();
-        if let (Some(continuation), Some(waitset)) = (continuation, self.waitset()) {
-            continuation.run(&waitset);
+        io.due.append(&mut io.watchers);
+        if !io.continuations.is_empty()
+            && let Some(waitset) = self.waitset()
+        {
+            io.continuations.drain(..).for_each(|continuation| waitset.post(continuation));
         }
         if let Some((waitset, callback)) = io.register_send.take() {
             waitset.post(callback);
@@ -702,15 +719,15 @@ impl Core {
         io.state = TxState::Free;
         io.slot.caps.clear();
         io.lost = io.accepted;
-        io.wakers.drain(..).for_each(core::task::Waker::wake);
-        let continuation = io.continuation.take();
+        io.due.append(&mut io.watchers);
+        let continuations = core::mem::take(&mut io.continuations);
         if let Some((waitset, callback)) = io.register_send.take() {
             waitset.post(callback);
         }
         if let Some(waitset) = self.waitset() {
             // Dropping what a user captured is user code.
             waitset.post(move |_| {
-                drop(continuation);
+                drop(continuations);
                 Ok(())
             });
         }
@@ -719,7 +736,7 @@ impl Core {
     /// Replies that wait for room hold back new calls; so do too many that are owed.
     #[inline]
     fn holds_back(&self, io: &Io) -> bool {
-        !io.backlog.is_empty() || self.owed.get() >= MAX_OWED_REPLIES
+        !io.backlog.is_empty() || self.debts.count() >= MAX_OWED_REPLIES
     }
 
     /// A turn; a message that `taken` takes is not delivered. It is asked only about those that come the quick way.
@@ -880,20 +897,24 @@ impl Core {
             return;
         }
         *self.ended.borrow_mut() = Some(why.clone());
-        let (continuation, callback, mut waiting) = {
+        let (continuations, callback, mut waiting) = {
             let io = &mut *self.io.borrow_mut();
             self.calm.set(false);
             io.state = TxState::Closed;
             io.channel.close();
             io.slot = Owned::default();
             io.backlog.clear();
-            (io.continuation.take(), io.register_send.take(), core::mem::take(&mut io.wakers))
+            let mut waiting = core::mem::take(&mut io.due);
+            waiting.append(&mut io.watchers);
+            waiting.extend(io.turns.end());
+            (core::mem::take(&mut io.continuations), io.register_send.take(), waiting)
         };
         self.notifier.detach();
         if let Some((waitset, callback)) = callback {
             waitset.post(callback);
         }
-        waiting.extend(self.calls.fail_all(&why));
+        self.calls.fail_all(&RpcError::Closed(why), &mut waiting);
+        self.debts.wake_all(&mut waiting);
         let receiver = if told { None } else { self.receiver.take() };
         if let Some(waitset) = self.waitset() {
             self.unregister(&waitset, self.token.get());
@@ -902,16 +923,20 @@ impl Core {
             drop(channel);
             // Dropping what a user captured is user code: not here, perhaps inside a send.
             waitset.post(move |_| {
-                drop((continuation, receiver));
-                waiting.into_iter().for_each(core::task::Waker::wake);
+                drop((continuations, receiver));
+                waiting.into_iter().for_each(Waker::wake);
                 Ok(())
             });
+        } else {
+            // The waitset is gone; tasks of others may wait all the same.
+            waiting.into_iter().for_each(Waker::wake);
         }
     }
 
     fn runtime_message(&self, words: &[u64]) {
         match Notice::parse(words) {
             Some(Notice::NoReply(call)) => self.calls.fail(call, RpcError::NoReply),
+            Some(Notice::Cancelled(call)) => self.cancelled(call),
             Some(Notice::CapsRefused(refusal, call)) if !self.exempt.get() => {
                 self.told_refusal(refusal, call);
             }

@@ -6,6 +6,7 @@ use crate::wire::Gather;
 
 const NO_REPLY: u64 = 1;
 const CAPS_REFUSED: u64 = 2;
+const CANCELLED: u64 = 3;
 
 /// Words of the longest notice.
 const WORDS: usize = 3;
@@ -18,6 +19,8 @@ pub(super) enum Notice {
     /// A message between the two is lost, because its capabilities were refused: one of the peer's, or one of ours that
     /// the peer may wait for. The call if it was one of the peer's, or the reply to it.
     CapsRefused(CapRefusal, Option<u32>),
+    /// Nobody waits for the reply to this call of ours any more.
+    Cancelled(u32),
 }
 
 impl Notice {
@@ -25,6 +28,7 @@ impl Notice {
         let number = |word: u64| u32::try_from(word).ok();
         Some(match *words {
             [NO_REPLY, call] => Self::NoReply(number(call)?),
+            [CANCELLED, call] => Self::Cancelled(number(call)?),
             [CAPS_REFUSED, code] => Self::CapsRefused(CapRefusal::from_code(number(code)?)?, None),
             [CAPS_REFUSED, code, call] => {
                 Self::CapsRefused(CapRefusal::from_code(number(code)?)?, Some(number(call)?))
@@ -37,6 +41,7 @@ impl Notice {
     fn words(self) -> ([u64; WORDS], usize) {
         match self {
             Self::NoReply(call) => ([NO_REPLY, call.into(), 0], 2),
+            Self::Cancelled(call) => ([CANCELLED, call.into(), 0], 2),
             Self::CapsRefused(refusal, None) => ([CAPS_REFUSED, refusal.code().into(), 0], 2),
             Self::CapsRefused(refusal, Some(call)) => {
                 ([CAPS_REFUSED, refusal.code().into(), call.into()], 3)
@@ -67,10 +72,11 @@ mod tests {
     fn notices_survive_the_wire() {
         let refusals = (1..).map_while(CapRefusal::from_code);
         let mut notices = vec![Notice::NoReply(0), Notice::NoReply(u32::MAX)];
+        notices.extend([Notice::Cancelled(0), Notice::Cancelled(u32::MAX)]);
         for refusal in refusals {
             notices.extend([None, Some(0), Some(7)].map(|call| Notice::CapsRefused(refusal, call)));
         }
-        assert_eq!(notices.len(), 2 + 5 * 3);
+        assert_eq!(notices.len(), 4 + 5 * 3);
         for notice in notices {
             assert_eq!(Notice::parse(&notice.into_owned().words), Some(notice));
         }
@@ -91,7 +97,10 @@ mod tests {
             &[2, wide + 1],
             &[2, 1, wide],
             &[2, 1, 2, 3],
-            &[3, 1],
+            &[3],
+            &[3, wide],
+            &[3, 1, 2],
+            &[4, 1],
         ] {
             assert_eq!(Notice::parse(words), None, "{words:?}");
         }

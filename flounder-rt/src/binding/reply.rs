@@ -1,5 +1,7 @@
 //! The reply that a service owes: a value, usable once.
 
+use core::future::poll_fn;
+use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use crate::binding::notice::Notice;
@@ -15,12 +17,16 @@ use super::BindingError;
 /// It may be kept and used later; the binding may have ended by then, and the reply goes nowhere. Dropped unused, it tells
 /// the caller that no reply will come. Replies never fail for want of room: they wait in the binding, which receives no
 /// new calls meanwhile.
+///
+/// A caller may give up, by dropping its call or when its deadline passes: the reply is *cancelled* then, and what is sent
+/// with it goes nowhere.
 #[must_use = "a reply that is dropped tells the caller that there will be none"]
 pub struct ReplyToken {
     core: Rc<Core>,
     id: u32,
     number: u16,
-    open: bool,
+    /// Where the binding has noted that it is owed, until it is sent.
+    debt: Option<u32>,
 }
 
 impl ReplyToken {
@@ -28,11 +34,8 @@ impl ReplyToken {
     #[inline]
     pub fn new(endpoint: &Endpoint, id: u32, number: u16) -> Self {
         let core = Rc::clone(&endpoint.0);
-        core.owed.set(core.owed.get() + 1);
-        if core.owed.get() >= super::MAX_OWED_REPLIES {
-            core.calm.set(false);
-        }
-        Self { core, id, number, open: true }
+        let debt = Some(core.owe(id));
+        Self { core, id, number, debt }
     }
 
     /// The id of the call.
@@ -42,23 +45,53 @@ impl ReplyToken {
         self.id
     }
 
+    /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.debt.is_some_and(|debt| self.core.debts.is_cancelled(debt))
+            || self.core.ended.borrow().is_some()
+    }
+
+    /// Completes when nobody waits for the reply any more.
+    pub async fn cancelled(&mut self) {
+        poll_fn(|cx| self.poll_cancelled(cx)).await;
+    }
+
+    pub(super) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_cancelled() {
+            return Poll::Ready(());
+        }
+        if let Some(debt) = self.debt {
+            self.core.debts.watch(debt, cx.waker());
+        }
+        Poll::Pending
+    }
+
+    /// What the call is called.
+    pub(super) fn call_name(&self) -> &'static str {
+        self.core.interface.message_name(self.number)
+    }
+
     /// Sends the reply.
     #[inline]
     pub fn send(mut self, fixed: &[u64], tails: &[&[u8]]) {
-        // While the binding is calm, no reply waits for room.
-        if tails.is_empty()
-            && self.core.calm.get()
-            && self.core.accept_now(self.number, fixed).is_some()
-        {
-            return self.close();
+        if self.close() {
+            return;
         }
-        self.send_caps(fixed, tails, Vec::new());
+        // While the binding is calm, no reply waits for room.
+        let now = tails.is_empty()
+            && self.core.calm.get()
+            && self.core.accept_now(self.number, fixed).is_some();
+        if !now {
+            self.core.queue(self.number, Gather { fixed, tails }, Vec::new());
+        }
     }
 
     /// Sends the reply with capabilities.
     pub fn send_caps(mut self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
-        self.close();
-        self.core.queue(self.number, Gather { fixed, tails }, caps);
+        if !self.close() {
+            self.core.queue(self.number, Gather { fixed, tails }, caps);
+        }
     }
 
     /// A value of the reply is too long: the caller learns that no reply will come, the service's error handler why.
@@ -68,8 +101,9 @@ impl ReplyToken {
 
     /// A capability of the reply cannot be copied: the caller learns it, and the service's error handler.
     pub fn fail_caps(mut self, error: std::io::Error) {
-        self.close();
-        self.core.tell_refusal(CapRefusal::SenderLimit, Some(self.id));
+        if !self.close() {
+            self.core.tell_refusal(CapRefusal::SenderLimit, Some(self.id));
+        }
         self.fail(TxError::cap_copy(error));
     }
 
@@ -78,14 +112,10 @@ impl ReplyToken {
         self.core.poke();
     }
 
+    /// The reply is owed no more; says whether nobody waits for it.
     #[inline]
-    fn close(&mut self) {
-        self.open = false;
-        self.core.owed.set(self.core.owed.get() - 1);
-        if self.core.owed.get() + 1 == super::MAX_OWED_REPLIES {
-            // The binding had stopped receiving.
-            self.core.poke();
-        }
+    fn close(&mut self) -> bool {
+        self.debt.take().is_none_or(|debt| self.core.settle_debt(debt))
     }
 }
 
@@ -100,8 +130,7 @@ impl core::fmt::Debug for ReplyToken {
 
 impl Drop for ReplyToken {
     fn drop(&mut self) {
-        if self.open {
-            self.close();
+        if self.debt.is_some() && !self.close() {
             self.core.tell_peer(Notice::NoReply(self.id));
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 use crate::binding::{Endpoint, TxError};
 use crate::waitset::{Outcome, Waitset};
@@ -18,19 +18,7 @@ pub struct Sent<'a> {
 }
 
 /// What runs when the message in the slot is sent.
-pub(super) enum Continuation {
-    Task(Box<dyn FnOnce(&Waitset) -> Outcome>),
-    Waker(Waker),
-}
-
-impl Continuation {
-    pub(super) fn run(self, waitset: &Waitset) {
-        match self {
-            Self::Task(task) => waitset.post(task),
-            Self::Waker(waker) => waker.wake(),
-        }
-    }
-}
+pub(super) type Continuation = Box<dyn FnOnce(&Waitset) -> Outcome>;
 
 impl<'a> Sent<'a> {
     #[inline]
@@ -55,7 +43,7 @@ impl<'a> Sent<'a> {
                 waitset.post(continuation);
             }
         } else if io.lost < self.serial && self.endpoint.ended().is_none() {
-            io.continuation = Some(Continuation::Task(Box::new(continuation)));
+            io.continuations.push(Box::new(continuation));
         }
     }
 
@@ -77,7 +65,10 @@ impl Future for Sent<'_> {
         } else if io.lost >= self.serial || self.endpoint.ended().is_some() {
             Poll::Ready(Err(TxError::Closed))
         } else {
-            io.continuation = Some(Continuation::Waker(cx.waker().clone()));
+            // One message may be awaited in several places.
+            if !io.watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                io.watchers.push(cx.waker().clone());
+            }
             Poll::Pending
         }
     }

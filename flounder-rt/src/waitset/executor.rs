@@ -6,20 +6,28 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll};
 use std::sync::Arc;
 use std::task::Wake;
+use std::thread::{self, ThreadId};
 
-use crate::waitset::{DispatchError, Remote, Waitset};
+use crate::waitset::queues::Item;
+use crate::waitset::{DispatchError, Remote, Visit, Waitset};
 
 /// Wakes a blocked `block_on`.
-struct Flag {
+pub(super) struct Flag {
     woken: AtomicBool,
     remote: Arc<Remote>,
+    home: ThreadId,
 }
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         // SYNC block-on: pairs with the Acquire swap in `block_on`; what the waker's thread did before is seen there.
-        // If it was woken already, whoever did it posts, or `block_on` is about to look anyway.
-        if !self.woken.swap(true, Ordering::AcqRel) {
+        // If it was woken already, whoever did it posts, or `block_on` is about to look anyway: as it is after whatever
+        // happened on its own thread.
+        if !self.woken.swap(true, Ordering::AcqRel) && thread::current().id() != self.home {
             self.remote.post(|_| Ok(()));
         }
     }
@@ -32,17 +40,35 @@ impl Waitset {
     /// What an event's callback returned meanwhile; the future is dropped then.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, DispatchError> {
         let mut future = pin!(future);
-        let flag = Arc::new(Flag { woken: AtomicBool::new(true), remote: self.remote() });
+        // Only one that is called from within another finds none, after the first.
+        let flag = self.0.flag.take().unwrap_or_else(|| {
+            let home = thread::current().id();
+            Arc::new(Flag { woken: AtomicBool::new(true), remote: self.remote(), home })
+        });
+        // A waker that is left from the last future wakes this one in vain, and so do we now.
+        flag.woken.store(true, Ordering::Relaxed);
         let waker = Arc::clone(&flag).into();
-        loop {
+        let mut context = Context::from_waker(&waker);
+        let result = loop {
             if flag.woken.swap(false, Ordering::Acquire)
-                && let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker))
+                && let Poll::Ready(value) = future.as_mut().poll(&mut context)
             {
-                return Ok(value);
+                break Ok(value);
             }
-            // A wake-up is an event too, so this ends; and a future that wakes itself at once lets the others in first.
-            self.dispatch()?;
-        }
+            // A future that wakes itself at once lets the others in first.
+            match self.step() {
+                Ok(true) => {}
+                Ok(false) if flag.woken.load(Ordering::Relaxed) => {}
+                Ok(false) => {
+                    if let Err(error) = self.block(None, Visit::Run) {
+                        break Err(error);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.0.flag.set(Some(flag));
+        result
     }
 
     /// Runs `future` from the waitset's dispatch. Dropping the task cancels it; `detach` lets it go on alone.
@@ -55,14 +81,19 @@ impl Waitset {
         F::Output: 'static,
     {
         let remote = self.remote();
-        let home = std::thread::current().id();
+        let home = thread::current().id();
         let schedule = move |runnable: async_task::Runnable| {
+            let at_home = thread::current().id() == home;
+            if at_home && let Some(waitset) = Self::local(&remote) {
+                waitset.0.queues.borrow_mut().pending.push_back(Item::Runnable(runnable));
+                return;
+            }
             let refused = remote.offer(Box::new(|_| {
                 runnable.run();
                 Ok(())
             }));
             if let Err(task) = refused
-                && std::thread::current().id() != home
+                && !at_home
             {
                 core::mem::forget(task);
             }

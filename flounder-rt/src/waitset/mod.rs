@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::barrier::barrier;
+use crate::binding::Patience;
 
 mod crew;
 mod event;
@@ -119,6 +120,8 @@ struct Inner {
     warm: Cell<u64>,
     services: crate::export::Services,
     binds: crate::bind::Pending,
+    /// For the next `block_on`, while none runs.
+    flag: Cell<Option<Arc<executor::Flag>>>,
 }
 
 /// What `dispatch` reports.
@@ -210,6 +213,7 @@ impl Waitset {
             warm: Cell::new(u64::MAX),
             services: crate::export::Services::default(),
             binds: crate::bind::Pending::default(),
+            flag: Cell::default(),
         }));
         // A thread that ends has no list any more; its waitsets are reached through their remotes.
         let _ = LOCAL.try_with(|local| {
@@ -393,11 +397,6 @@ impl Waitset {
         token
     }
 
-    /// Registers a source that is visited when it is poked.
-    pub(crate) fn insert_idle(&self, source: Rc<dyn Source>) -> u64 {
-        self.0.queues.borrow_mut().insert(source)
-    }
-
     /// Forgets a source.
     pub(crate) fn remove(&self, token: u64, fd: Option<BorrowedFd<'_>>) {
         if let (Some(fd), Some(sleeper)) = (fd, &*self.0.sleeper.borrow()) {
@@ -469,6 +468,10 @@ impl Waitset {
                     task(self).map_err(DispatchError::Callback)?;
                     true
                 }
+                Some(Next::Runnable(runnable)) => {
+                    runnable.run();
+                    true
+                }
                 Some(Next::Source(token, source)) => self.visit(token, &*source),
                 Some(Next::Polled(_)) => true,
                 None => return Ok(false),
@@ -500,6 +503,7 @@ impl Waitset {
             let item = self.0.queues.borrow_mut().pending.pop_front();
             match item {
                 Some(Item::Task(task)) => return Ok(Some(Next::Task(task))),
+                Some(Item::Runnable(runnable)) => return Ok(Some(Next::Runnable(runnable))),
                 Some(Item::Event(due)) => {
                     if let Some(task) = due.take() {
                         return Ok(Some(Next::Task(task)));
@@ -790,34 +794,41 @@ impl Waitset {
         &self,
         token: u64,
         source: &dyn Source,
-        deadline: Option<Instant>,
+        patience: Patience,
         turn: &mut dyn FnMut() -> bool,
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
+        let (mut deadline, mut events) = (None, 0_u32);
         while !done() {
-            if self.block_for(token, source, deadline, turn)? {
-                continue;
+            let visit = || if turn() { Found::Event } else { Found::Nothing };
+            let visits = if source.is_polled() { 1 } else { WARM_VISIT };
+            let spun = self.spin(visits, visit);
+            // An answer that is quick does without the clock; a flood of other messages is no reason to wait on.
+            if let Spun::Found(_) = spun {
+                events += 1;
+                if !events.is_multiple_of(LOOK_AROUND) {
+                    continue;
+                }
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let deadline = *deadline.get_or_insert_with(|| patience.end_of_blocking());
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) && !done() {
                 return Err(DispatchError::Deadline);
+            }
+            if let Spun::InVain(began) = spun {
+                self.sleep_for(token, source, deadline)?;
+                self.ease(began);
             }
         }
         Ok(())
     }
 
-    /// Visits the source `token` for the spin time, and then blocks until it has news; says whether it had something to do.
-    fn block_for(
+    /// Blocks until the source `token` has news.
+    fn sleep_for(
         &self,
         token: u64,
         source: &dyn Source,
         deadline: Option<Instant>,
-        turn: &mut dyn FnMut() -> bool,
-    ) -> Result<bool, DispatchError> {
-        let visit = || if turn() { Found::Event } else { Found::Nothing };
-        let began = match self.spin(if source.is_polled() { 1 } else { WARM_VISIT }, visit) {
-            Spun::Found(_) => return Ok(true),
-            Spun::InVain(began) => began,
-        };
+    ) -> Result<(), DispatchError> {
         if source.is_polled() {
             source.arm();
             barrier();
@@ -827,9 +838,7 @@ impl Waitset {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);
         }
-        result?;
-        self.ease(began);
-        Ok(false)
+        result
     }
 
     fn run_timers(&self) {
@@ -902,6 +911,8 @@ enum Spun {
 /// What [`Waitset::next`] takes.
 enum Next {
     Task(Task),
+    /// A future that was woken.
+    Runnable(async_task::Runnable),
     /// It was pending; to be visited.
     Source(u64, Rc<dyn Source>),
     /// It was polled, and the probe said yes.
@@ -959,6 +970,7 @@ impl Event {
     pub fn run(mut self) -> Result<(), DispatchError> {
         match self.next.take() {
             Some(Next::Task(task)) => task(&self.waitset).map_err(DispatchError::Callback)?,
+            Some(Next::Runnable(runnable)) => _ = runnable.run(),
             Some(Next::Source(token, source)) => {
                 self.waitset.visit(token, &*source);
             }

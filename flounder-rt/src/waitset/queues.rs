@@ -31,6 +31,7 @@ pub(crate) enum Standing {
 /// What is next.
 pub(crate) enum Item {
     Task(Task),
+    Runnable(async_task::Runnable),
     Source(u64),
     Event(Due),
 }
@@ -152,7 +153,7 @@ impl Queues {
 
     fn is_live(&self, item: &Item) -> bool {
         match item {
-            Item::Task(_) => true,
+            Item::Task(_) | Item::Runnable(_) => true,
             Item::Source(token) => self.source(*token).is_some(),
             Item::Event(due) => due.is_live(),
         }

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use flounder_rt::binding::{Deliver, Endpoint, Procedure, Received};
+use flounder_rt::binding::{Deliver, Endpoint, Patience, Procedure, Received};
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError,
     Readiness, Recv,
@@ -214,12 +214,14 @@ pub fn double(endpoint: &Endpoint, value: u64) -> Result<u64, flounder_rt::RpcEr
     let id = endpoint.next_call();
     let words = [u64::from(id), value];
     let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
-    endpoint.call(id, double, &words, &[], Vec::new(), |message| Ok(message.words[1]))
+    let patience = Patience::default();
+    endpoint.call(id, double, &words, &[], Vec::new(), patience, |message| Ok(message.words[1]))
 }
 
 /// The asynchronous client of `double`.
 pub fn double_async(endpoint: &Endpoint, value: u64) -> flounder_rt::binding::Call<u64> {
     let id = endpoint.next_call();
     let words = [u64::from(id), value];
-    endpoint.call_async(id, DOUBLE_CALL, &words, &[], Vec::new(), |message| Ok(message.words[1]))
+    let decode = |message: Received<'_>| Ok(message.words[1]);
+    endpoint.call_async(id, DOUBLE_CALL, &words, &[], Vec::new(), Patience::default(), decode)
 }

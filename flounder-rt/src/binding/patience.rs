@@ -1,0 +1,61 @@
+//! How long a call may take.
+
+use core::time::Duration;
+use std::time::Instant;
+
+/// How long a blocking call waits that was given no limit. Two services that call each other, each blocked and so unable to
+/// serve the other, get an error and not a hang.
+pub const BLOCKING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Patience {
+    /// A blocking call: [`BLOCKING_TIMEOUT`]. An asynchronous one, which blocks nobody: for ever.
+    #[default]
+    Usual,
+    /// So long from when it is made. A time beyond the end of the clock is for ever.
+    For(Duration),
+    /// Until then.
+    Until(Instant),
+}
+
+impl Patience {
+    /// When a blocking call that is made now has to end.
+    pub(crate) fn end_of_blocking(self) -> Option<Instant> {
+        match self {
+            Self::Usual => Instant::now().checked_add(BLOCKING_TIMEOUT),
+            limited => limited.end(),
+        }
+    }
+
+    /// When an asynchronous call that is made now has to end.
+    pub(super) fn end(self) -> Option<Instant> {
+        match self {
+            Self::Usual => None,
+            Self::For(time) => Instant::now().checked_add(time),
+            Self::Until(at) => Some(at),
+        }
+    }
+
+    /// Whether it was over before it began.
+    pub(super) fn is_over(self) -> bool {
+        matches!(self, Self::Until(at) if Instant::now() >= at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_blocking_call_has_a_limit_that_nobody_set() {
+        let now = Instant::now();
+        assert_eq!(Patience::Usual.end(), None);
+        assert!(Patience::Usual.end_of_blocking().is_some_and(|end| end >= now + BLOCKING_TIMEOUT));
+        assert_eq!(Patience::For(Duration::MAX).end_of_blocking(), None, "for ever");
+        assert_eq!(Patience::Until(now).end(), Some(now));
+        assert!(Patience::Until(now).is_over());
+        assert!(!Patience::For(Duration::ZERO).is_over(), "it is tried once");
+    }
+}

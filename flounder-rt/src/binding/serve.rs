@@ -1,0 +1,99 @@
+//! Handlers that are futures: each runs as a task of the binding's waitset.
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use crate::binding::{BindingError, Core, Endpoint, ReplyToken};
+use crate::waitset::CallbackError;
+
+/// How a handler ended.
+enum End<T> {
+    Value(T),
+    Panicked,
+    Cancelled,
+}
+
+/// A message that is being worked on. Too many hold back what comes after them, as too many owed replies do.
+struct Work(Rc<Core>);
+
+impl Work {
+    fn begin(core: &Rc<Core>) -> Self {
+        core.owe_work();
+        Self(Rc::clone(core))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.work_done();
+    }
+}
+
+impl Endpoint {
+    /// Runs the handler of a message. One that panics ends the binding. Used by generated code.
+    #[doc(hidden)]
+    pub fn spawn(&self, handler: impl Future<Output = ()> + 'static) {
+        let work = Work::begin(&self.0);
+        self.spawn_task(async move {
+            let end = run(handler, None).await;
+            if matches!(end, End::Panicked) {
+                tracing::error!(
+                    interface = work.0.interface.name,
+                    "a handler panicked; its binding is closed"
+                );
+                work.0.end(BindingError::Closed, false);
+            }
+        });
+    }
+
+    /// Runs the handler of a call; `send` replies with its value. Without one, the caller learns that there will be no
+    /// reply. When the caller gives up, the handler is dropped. Used by generated code.
+    #[doc(hidden)]
+    pub fn spawn_call<T: 'static>(
+        &self,
+        mut reply: ReplyToken,
+        handler: impl Future<Output = Result<T, CallbackError>> + 'static,
+        send: fn(ReplyToken, T),
+    ) {
+        self.spawn_task(async move {
+            let end = run(handler, Some(&mut reply)).await;
+            let call = reply.call_name();
+            match end {
+                End::Value(Ok(value)) => send(reply, value),
+                End::Value(Err(error)) => {
+                    tracing::warn!(call, %error, "a handler gave an error: its caller gets no reply");
+                }
+                End::Panicked => {
+                    tracing::error!(call, "a handler panicked: its caller gets no reply");
+                }
+                End::Cancelled => {}
+            }
+        });
+    }
+
+    fn spawn_task(&self, task: impl Future<Output = ()> + 'static) {
+        if let Some(waitset) = self.waitset() {
+            waitset.spawn_local(task).detach();
+        }
+    }
+}
+
+/// Runs a handler until it ends, or until the caller of `reply` gives up.
+async fn run<T>(handler: impl Future<Output = T>, mut reply: Option<&mut ReplyToken>) -> End<T> {
+    let mut handler = pin!(handler);
+    poll_fn(|cx| {
+        if let Some(reply) = &mut reply
+            && reply.poll_cancelled(cx).is_ready()
+        {
+            return Poll::Ready(End::Cancelled);
+        }
+        match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(End::Value),
+            Err(_) => Poll::Ready(End::Panicked),
+        }
+    })
+    .await
+}

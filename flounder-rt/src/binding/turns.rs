@@ -1,0 +1,110 @@
+//! Futures that wait for the outgoing slot, in order.
+//!
+//! When the slot is free the first of them is woken, and each of the others when those before it have had their chance:
+//! a task of the waitset passes the slot on, as long as it is free. One that finds the slot taken again keeps its place. One
+//! that was woken and is not polled holds nobody up.
+
+use std::collections::VecDeque;
+use std::rc::Weak;
+
+use core::task::Waker;
+
+use crate::binding::{Core, TxState};
+
+/// Those who wait.
+#[derive(Default)]
+pub(super) struct Turns {
+    next: u64,
+    /// In order of their tickets.
+    queue: VecDeque<Waiter>,
+    /// Whether the task that passes the slot on is posted. While the slot is free and someone sleeps, it is.
+    passing: bool,
+}
+
+struct Waiter {
+    ticket: u64,
+    /// Absent once it is woken, until it is polled again.
+    sleeping: Option<Waker>,
+}
+
+/// The place of a future among those who wait, if it has one.
+#[derive(Debug, Default)]
+pub(super) struct Ticket(Option<u64>);
+
+impl Turns {
+    /// Whether someone before `ticket` has yet to be woken.
+    pub(super) fn must_wait(&self, ticket: &Ticket) -> bool {
+        let before = |waiter: &&Waiter| ticket.0.is_none_or(|ticket| waiter.ticket < ticket);
+        self.queue.iter().take_while(before).any(|waiter| waiter.sleeping.is_some())
+    }
+
+    /// Waits, at the end of the queue or where it stood before.
+    pub(super) fn wait(&mut self, ticket: &mut Ticket, waker: &Waker) {
+        if let Some(at) = self.find(ticket) {
+            match &mut self.queue[at].sleeping {
+                Some(old) => old.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+            return;
+        }
+        ticket.0 = Some(self.next);
+        self.queue.push_back(Waiter { ticket: self.next, sleeping: Some(waker.clone()) });
+        self.next += 1;
+    }
+
+    /// Waits no more. What comes back may run user code when it is dropped.
+    pub(super) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+        let at = self.find(ticket);
+        ticket.0 = None;
+        self.queue.remove(at?)?.sleeping
+    }
+
+    /// Those who sleep, when nobody will ever get a turn again.
+    pub(super) fn end(&mut self) -> impl Iterator<Item = Waker> {
+        self.queue.drain(..).filter_map(|waiter| waiter.sleeping)
+    }
+
+    /// The task that passes the slot on may never run, being posted to another waitset.
+    pub(super) fn moved(&mut self) {
+        self.passing = false;
+    }
+
+    fn find(&self, ticket: &Ticket) -> Option<usize> {
+        self.queue.binary_search_by_key(&ticket.0?, |waiter| waiter.ticket).ok()
+    }
+
+    /// The first who sleeps.
+    fn first(&mut self) -> Option<Waker> {
+        self.queue.iter_mut().find_map(|waiter| waiter.sleeping.take())
+    }
+
+    fn sleepers(&self) -> bool {
+        self.queue.iter().any(|waiter| waiter.sleeping.is_some())
+    }
+}
+
+impl Core {
+    /// The slot may be free: wakes the first who waits for it, and sees to it that the others get their turn.
+    pub(super) fn pass_on(&self) {
+        let (waker, post) = {
+            let io = &mut *self.io.borrow_mut();
+            if io.state != TxState::Free {
+                return;
+            }
+            let Some(waker) = io.turns.first() else { return };
+            let post = io.turns.sleepers() && !core::mem::replace(&mut io.turns.passing, true);
+            (waker, post)
+        };
+        waker.wake();
+        if post && let Some(waitset) = self.waitset() {
+            let myself = Weak::clone(&self.myself);
+            waitset.post(move |_| {
+                if let Some(core) = myself.upgrade() {
+                    core.io.borrow_mut().turns.passing = false;
+                    core.pass_on();
+                }
+                Ok(())
+            });
+        }
+    }
+}

@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        rpc timeout();
+    };
+}
+
+fn main() {}
