@@ -15,7 +15,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 }
 
 /// The messages with a `tx_*` method of their own; those of rpcs go through the client and the reply.
-fn sent<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
+pub(crate) fn sent<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
     let plain =
         |wire: &&Wire<'_>| matches!(wire.message.role, Role::Message | Role::Call | Role::Response);
     messages.list.iter().filter(plain)

@@ -17,6 +17,7 @@
 //! | `binding` | `Binding`, `Rx`, `RxVtbl` and the dispatcher between them |
 //! | `async_rx` | `AsyncRx` and `Async`: handlers that are futures |
 //! | `rpc` | `RpcClient` and the reply types |
+//! | `shared` | `SharedBinding` and `SharedClient`, for any thread |
 //! | `export` | `export` and `bind` |
 //! | `fallback` | items of the right names beside errors |
 
@@ -31,6 +32,7 @@ mod fallback;
 mod message;
 mod rpc;
 mod rt;
+mod shared;
 mod types;
 mod value;
 mod wire;
@@ -99,6 +101,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let binding = binding::items(&messages);
     let async_rx = async_rx::items(&messages);
     let rpc = rpc::items(&messages);
+    let shared = shared::items(&messages);
     let export = export::items(rt);
     quote! {
         #doc
@@ -111,6 +114,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
             #binding
             #async_rx
             #rpc
+            #shared
             #export
         }
     }

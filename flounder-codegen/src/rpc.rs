@@ -94,16 +94,12 @@ impl<'m, 'a> Call<'m, 'a> {
         }
     }
 
-    fn decoder_name(&self) -> Ident {
-        format_ident!("__decode_{}", self.response.message.number)
-    }
-
     /// Reads a response into owned values. That it is the response to this call, and not to another one, is for the peer
     /// to claim and for us to check.
     fn decoder(&self) -> TokenStream {
         let rt = self.messages.rt;
         let number = Literal::u16_unsuffixed(self.response.message.number);
-        let (name, output) = (self.decoder_name(), self.response.output());
+        let (name, output) = (decoder_name(self.response), self.response.output());
         let (unmarshal, result) = (self.response.unmarshal(true), self.response.result());
         quote! {
             fn #name(__message: #rt::Received<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
@@ -145,7 +141,7 @@ impl<'m, 'a> Call<'m, 'a> {
         let marshal_async = self.call.marshal(Some(&id), &fail_async);
         let number = Literal::u16_unsuffixed(self.call.message.number);
         let caps = if self.call.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) };
-        let (tails, decoder) = (self.call.tails(), self.decoder_name());
+        let (tails, decoder) = (self.call.tails(), decoder_name(self.response));
         let response = Literal::u16_unsuffixed(self.response.message.number);
         let record = &self.response.record;
         let procedure =
@@ -166,6 +162,11 @@ impl<'m, 'a> Call<'m, 'a> {
             }
         }
     }
+}
+
+/// The function that reads a response.
+pub(crate) fn decoder_name(response: &Wire<'_>) -> Ident {
+    format_ident!("__decode_{}", response.message.number)
 }
 
 const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come. Capabilities that are given away with a \

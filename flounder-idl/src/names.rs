@@ -7,8 +7,19 @@ use crate::ast::{Attrs, Name};
 use crate::{model, token};
 
 /// Types that every generated module declares for itself.
-pub const GENERATED_TYPES: &[&str] =
-    &["Binding", "Rx", "RxVtbl", "RpcClient", "Export", "Message", "AsyncRx", "Async", "Handlers"];
+pub const GENERATED_TYPES: &[&str] = &[
+    "Binding",
+    "Rx",
+    "RxVtbl",
+    "RpcClient",
+    "SharedBinding",
+    "SharedClient",
+    "Export",
+    "Message",
+    "AsyncRx",
+    "Async",
+    "Handlers",
+];
 
 /// Methods that the generated receive trait declares for itself.
 pub const GENERATED_HANDLERS: &[&str] = &["error"];

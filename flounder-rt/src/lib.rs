@@ -28,7 +28,9 @@ pub mod wire;
 pub mod __private;
 
 pub use bind::BindError;
-pub use binding::{BindingError, ControlError, Rejected, RpcError, Sent, TxError};
+pub use binding::{
+    BindingError, ControlError, Rejected, RpcError, Sent, SharedCall, SharedSend, TxError,
+};
 pub use cap::Cap;
 pub use channel::Control;
 pub use export::{ExportError, Exported, Refusal};

@@ -10,7 +10,7 @@ pub use std::vec::Vec;
 pub use crate::bind::Bind;
 pub use crate::binding::{
     BindingError, Call, Deliver, Endpoint, Patience, Procedure, Received, Rejected, ReplyToken,
-    RpcError, Sending, Sent, TxError, sending,
+    RpcError, Sending, Sent, SharedCall, SharedEndpoint, SharedSend, TxError, sending,
 };
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, MessageLimit};

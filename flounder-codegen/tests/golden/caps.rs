@@ -1336,6 +1336,155 @@ pub mod caps {
             self.0.0.call_async(__id, 5, &__words, &[], __caps, self.1, __decode_6)
         }
     }
+    /// One end of a connection that speaks `caps`, for any thread.
+    ///
+    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
+    /// them. What every such binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedBinding(__rt::SharedEndpoint);
+    impl Binding {
+        /// The same end, for other threads. Its handlers stay in this one.
+        pub fn shared(&self) -> SharedBinding {
+            SharedBinding(self.0.share())
+        }
+    }
+    impl SharedBinding {
+        /// Sends `copied(cap a, holder b)`.
+        pub fn send_copied(&self, a: &__rt::Cap, b: &Holder) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(b, &mut __words, __REC_1.at[1]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                a,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                b,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            self.0.send(1, &__words, &[], __caps)
+        }
+        /// Sends `moved(give_away_cap a)`.
+        pub fn send_moved(&self, a: __rt::Cap) -> __rt::SharedSend {
+            let __words = [0u64; __REC_2.words];
+            let mut __caps = __rt::Vec::new();
+            let __at_a = __caps.len() + 0;
+            __caps.insert(__at_a, a);
+            self.0.send(2, &__words, &[], __caps)
+        }
+        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        pub fn send_mixed(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: &Holder,
+            d: __rt::Cap,
+        ) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                64u32,
+            >::check_bound(why) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("why", __error));
+            }
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(why, &mut __words, __REC_3.at[2]);
+            __rt::Encode::put(c, &mut __words, __REC_3.at[3]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                a,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            let __at_b = __caps.len() + 0;
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                c,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            let __at_d = __caps.len() + 1;
+            __caps.insert(__at_b, b);
+            __caps.insert(__at_d, d);
+            self.0.send(3, &__words, &[why.as_bytes()], __caps)
+        }
+        /// Sends `given(gift g)`.
+        pub fn send_given(&self, g: Gift) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(&g) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("g", __error));
+            }
+            let mut __words = [0u64; __REC_4.words];
+            __rt::Encode::put(&g, &mut __words, __REC_4.at[0]);
+            let mut __tail_g = __rt::Vec::new();
+            __rt::Encode::put_tail(&g, &mut __tail_g);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                &g,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            self.0.send(4, &__words, &[__rt::plain_bytes(&__tail_g)], __caps)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for SharedBinding {
+        type Target = __rt::SharedEndpoint;
+        fn deref(&self) -> &__rt::SharedEndpoint {
+            &self.0
+        }
+    }
+    /// Calls the remote procedures of `caps`, from any thread.
+    ///
+    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedClient(SharedBinding);
+    impl SharedClient {
+        /// A client over a binding.
+        pub fn new(binding: &SharedBinding) -> Self {
+            Self(__rt::core::clone::Clone::clone(binding))
+        }
+        /// The binding.
+        pub fn binding(&self) -> &SharedBinding {
+            &self.0
+        }
+        /// Calls `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` and blocks the thread until the reply has come.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        pub fn exchange(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
+            self.exchange_async(a, b).wait()
+        }
+        /// As `exchange`, without blocking: the result is a future, `Send`.
+        pub fn exchange_async(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+        ) -> __rt::SharedCall<(__rt::Cap, __rt::Cap)> {
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                a,
+                &mut __caps,
+            ) {
+                return __rt::SharedCall::failed(
+                    __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
+                );
+            }
+            let __at_b = __caps.len() + 0;
+            __caps.insert(__at_b, b);
+            self.0.0.call(5, &__words, &[], __caps, __decode_6)
+        }
+    }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where

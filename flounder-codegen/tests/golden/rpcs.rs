@@ -1438,6 +1438,156 @@ pub mod rpcs {
                 )
         }
     }
+    /// One end of a connection that speaks `rpcs`, for any thread.
+    ///
+    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
+    /// them. What every such binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedBinding(__rt::SharedEndpoint);
+    impl Binding {
+        /// The same end, for other threads. Its handlers stay in this one.
+        pub fn shared(&self) -> SharedBinding {
+            SharedBinding(self.0.share())
+        }
+    }
+    impl SharedBinding {
+        /// Sends `ask(uint32 token)`.
+        pub fn send_ask(&self, token: u32) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_7.words];
+            __rt::Encode::put(&token, &mut __words, __REC_7.at[0]);
+            self.0.send(7, &__words, &[], __rt::Vec::new())
+        }
+        /// Sends `answer(uint32 token, errval err)`.
+        pub fn send_answer(&self, token: u32, err: __rt::Errval) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_8.words];
+            __rt::Encode::put(&token, &mut __words, __REC_8.at[0]);
+            __rt::Encode::put(&err, &mut __words, __REC_8.at[1]);
+            self.0.send(8, &__words, &[], __rt::Vec::new())
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for SharedBinding {
+        type Target = __rt::SharedEndpoint;
+        fn deref(&self) -> &__rt::SharedEndpoint {
+            &self.0
+        }
+    }
+    /// Calls the remote procedures of `rpcs`, from any thread.
+    ///
+    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedClient(SharedBinding);
+    impl SharedClient {
+        /// A client over a binding.
+        pub fn new(binding: &SharedBinding) -> Self {
+            Self(__rt::core::clone::Clone::clone(binding))
+        }
+        /// The binding.
+        pub fn binding(&self) -> &SharedBinding {
+            &self.0
+        }
+        /// Nothing in, nothing out.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
+            self.ping_async().wait()
+        }
+        /// As `ping`, without blocking: the result is a future, `Send`.
+        pub fn ping_async(&self) -> __rt::SharedCall<()> {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&0u32, &mut __words, __REC_1.at[0]);
+            self.0.0.call(1, &__words, &[], __rt::Vec::new(), __decode_2)
+        }
+        /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and blocks the thread until the reply has come.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        pub fn one(
+            &self,
+            reply: u32,
+            binding: &str,
+        ) -> __rt::core::result::Result<__rt::String, __rt::RpcError> {
+            self.one_async(reply, binding).wait()
+        }
+        /// As `one`, without blocking: the result is a future, `Send`.
+        pub fn one_async(
+            &self,
+            reply: u32,
+            binding: &str,
+        ) -> __rt::SharedCall<__rt::String> {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(binding) {
+                return __rt::SharedCall::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("binding", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(&0u32, &mut __words, __REC_3.at[0]);
+            __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
+            __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
+            self.0
+                .0
+                .call(3, &__words, &[binding.as_bytes()], __rt::Vec::new(), __decode_4)
+        }
+        /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and blocks the thread until the reply has come.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        pub fn many(
+            &self,
+            e: &Entry,
+            key: &[u8],
+        ) -> __rt::core::result::Result<
+            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
+            __rt::RpcError,
+        > {
+            self.many_async(e, key).wait()
+        }
+        /// As `many`, without blocking: the result is a future, `Send`.
+        pub fn many_async(
+            &self,
+            e: &Entry,
+            key: &[u8],
+        ) -> __rt::SharedCall<
+            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
+        > {
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
+                return __rt::SharedCall::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("e", __error),
+                    ),
+                );
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                32u32,
+            >::check_bound(key) {
+                return __rt::SharedCall::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("key", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
+            __rt::Encode::put(e, &mut __words, __REC_5.at[1]);
+            __rt::Encode::put(key, &mut __words, __REC_5.at[2]);
+            let mut __tail_e = __rt::Vec::new();
+            __rt::Encode::put_tail(e, &mut __tail_e);
+            self.0
+                .0
+                .call(
+                    5,
+                    &__words,
+                    &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
+                    __rt::Vec::new(),
+                    __decode_6,
+                )
+        }
+    }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where

@@ -503,6 +503,34 @@ pub mod painter {
             );
         }
     }
+    /// One end of a connection that speaks `painter`, for any thread.
+    ///
+    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
+    /// them. What every such binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedBinding(__rt::SharedEndpoint);
+    impl Binding {
+        /// The same end, for other threads. Its handlers stay in this one.
+        pub fn shared(&self) -> SharedBinding {
+            SharedBinding(self.0.share())
+        }
+    }
+    impl SharedBinding {
+        /// Sends `draw(line l, colour c)`.
+        pub fn send_draw(&self, l: Line, c: Colour) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&l, &mut __words, __REC_1.at[0]);
+            __rt::Encode::put(&c, &mut __words, __REC_1.at[1]);
+            self.0.send(1, &__words, &[], __rt::Vec::new())
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for SharedBinding {
+        type Target = __rt::SharedEndpoint;
+        fn deref(&self) -> &__rt::SharedEndpoint {
+            &self.0
+        }
+    }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
@@ -818,6 +846,33 @@ pub(crate) mod plotter {
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
                 __error,
             );
+        }
+    }
+    /// One end of a connection that speaks `plotter`, for any thread.
+    ///
+    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
+    /// them. What every such binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedBinding(__rt::SharedEndpoint);
+    impl Binding {
+        /// The same end, for other threads. Its handlers stay in this one.
+        pub fn shared(&self) -> SharedBinding {
+            SharedBinding(self.0.share())
+        }
+    }
+    impl SharedBinding {
+        /// Sends `move_to(point p)`.
+        pub fn send_move_to(&self, p: Point) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&p, &mut __words, __REC_1.at[0]);
+            self.0.send(1, &__words, &[], __rt::Vec::new())
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for SharedBinding {
+        type Target = __rt::SharedEndpoint;
+        fn deref(&self) -> &__rt::SharedEndpoint {
+            &self.0
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.

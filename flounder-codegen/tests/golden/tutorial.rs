@@ -1167,6 +1167,122 @@ pub mod test {
                 )
         }
     }
+    /// One end of a connection that speaks `test`, for any thread.
+    ///
+    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
+    /// them. What every such binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedBinding(__rt::SharedEndpoint);
+    impl Binding {
+        /// The same end, for other threads. Its handlers stay in this one.
+        pub fn shared(&self) -> SharedBinding {
+            SharedBinding(self.0.share())
+        }
+    }
+    impl SharedBinding {
+        /// Sends basic values.
+        pub fn send_basic(&self, arg: u32, e: Myenum) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&arg, &mut __words, __REC_1.at[0]);
+            __rt::Encode::put(&e, &mut __words, __REC_1.at[1]);
+            self.0.send(1, &__words, &[], __rt::Vec::new())
+        }
+        /// Sends `str(uint32 arg, string s)`.
+        pub fn send_str(&self, arg: u32, s: &str) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(s) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("s", __error));
+            }
+            let mut __words = [0u64; __REC_2.words];
+            __rt::Encode::put(&arg, &mut __words, __REC_2.at[0]);
+            __rt::Encode::put(s, &mut __words, __REC_2.at[1]);
+            self.0.send(2, &__words, &[s.as_bytes()], __rt::Vec::new())
+        }
+        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
+        pub fn send_caps(
+            &self,
+            arg: u32,
+            cap1: &__rt::Cap,
+            cap2: &__rt::Cap,
+        ) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(&arg, &mut __words, __REC_3.at[0]);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                cap1,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                cap2,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            self.0.send(3, &__words, &[], __caps)
+        }
+        /// Sends `buffy(uint8 buf[buflen, 65536])`.
+        pub fn send_buffy(&self, buf: &[u8]) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(buf) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("buf", __error));
+            }
+            let mut __words = [0u64; __REC_4.words];
+            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
+            self.0.send(4, &__words, &[__rt::plain_bytes(buf)], __rt::Vec::new())
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for SharedBinding {
+        type Target = __rt::SharedEndpoint;
+        fn deref(&self) -> &__rt::SharedEndpoint {
+            &self.0
+        }
+    }
+    /// Calls the remote procedures of `test`, from any thread.
+    ///
+    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedClient(SharedBinding);
+    impl SharedClient {
+        /// A client over a binding.
+        pub fn new(binding: &SharedBinding) -> Self {
+            Self(__rt::core::clone::Clone::clone(binding))
+        }
+        /// The binding.
+        pub fn binding(&self) -> &SharedBinding {
+            &self.0
+        }
+        /// Calls `rpc testrpc(in string s, out uint32 result)` and blocks the thread until the reply has come.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        pub fn testrpc(
+            &self,
+            s: &str,
+        ) -> __rt::core::result::Result<u32, __rt::RpcError> {
+            self.testrpc_async(s).wait()
+        }
+        /// As `testrpc`, without blocking: the result is a future, `Send`.
+        pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<u32> {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(s) {
+                return __rt::SharedCall::failed(
+                    __rt::core::convert::From::from(
+                        __rt::TxError::too_long("s", __error),
+                    ),
+                );
+            }
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
+            __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
+            self.0.0.call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), __decode_6)
+        }
+    }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where

@@ -1901,6 +1901,243 @@ pub mod types {
             );
         }
     }
+    /// One end of a connection that speaks `types`, for any thread.
+    ///
+    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
+    /// them. What every such binding can do is on the endpoint that it dereferences to.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    pub struct SharedBinding(__rt::SharedEndpoint);
+    impl Binding {
+        /// The same end, for other threads. Its handlers stay in this one.
+        pub fn shared(&self) -> SharedBinding {
+            SharedBinding(self.0.share())
+        }
+    }
+    impl SharedBinding {
+        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
+        pub fn send_builtins(
+            &self,
+            a: bool,
+            b: u8,
+            c: i32,
+            d: i8,
+            e: i16,
+            f: i32,
+            g: i64,
+            h: u8,
+            i: u16,
+            j: u32,
+            k: u64,
+            l: isize,
+            m: usize,
+            n: usize,
+            o: __rt::Iref,
+            p: __rt::Errval,
+            q: f32,
+            r: f64,
+        ) -> __rt::SharedSend {
+            let mut __words = [0u64; __REC_1.words];
+            __rt::Encode::put(&a, &mut __words, __REC_1.at[0]);
+            __rt::Encode::put(&b, &mut __words, __REC_1.at[1]);
+            __rt::Encode::put(&c, &mut __words, __REC_1.at[2]);
+            __rt::Encode::put(&d, &mut __words, __REC_1.at[3]);
+            __rt::Encode::put(&e, &mut __words, __REC_1.at[4]);
+            __rt::Encode::put(&f, &mut __words, __REC_1.at[5]);
+            __rt::Encode::put(&g, &mut __words, __REC_1.at[6]);
+            __rt::Encode::put(&h, &mut __words, __REC_1.at[7]);
+            __rt::Encode::put(&i, &mut __words, __REC_1.at[8]);
+            __rt::Encode::put(&j, &mut __words, __REC_1.at[9]);
+            __rt::Encode::put(&k, &mut __words, __REC_1.at[10]);
+            __rt::Encode::put(&l, &mut __words, __REC_1.at[11]);
+            __rt::Encode::put(&m, &mut __words, __REC_1.at[12]);
+            __rt::Encode::put(&n, &mut __words, __REC_1.at[13]);
+            __rt::Encode::put(&o, &mut __words, __REC_1.at[14]);
+            __rt::Encode::put(&p, &mut __words, __REC_1.at[15]);
+            __rt::Encode::put(&q, &mut __words, __REC_1.at[16]);
+            __rt::Encode::put(&r, &mut __words, __REC_1.at[17]);
+            self.0.send(1, &__words, &[], __rt::Vec::new())
+        }
+        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
+        pub fn send_values(
+            &self,
+            c: Choice,
+            i: &Item,
+            p: Pair,
+            r: &Row,
+            q: &Rows,
+            o: &OldItem,
+            s: &Pose,
+            t: &Thing,
+        ) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(i) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("i", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(o) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("o", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(s) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("s", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(t) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("t", __error));
+            }
+            let mut __words = [0u64; __REC_2.words];
+            __rt::Encode::put(&c, &mut __words, __REC_2.at[0]);
+            __rt::Encode::put(i, &mut __words, __REC_2.at[1]);
+            __rt::Encode::put(&p, &mut __words, __REC_2.at[2]);
+            __rt::Encode::put(r, &mut __words, __REC_2.at[3]);
+            __rt::Encode::put(q, &mut __words, __REC_2.at[4]);
+            __rt::Encode::put(o, &mut __words, __REC_2.at[5]);
+            __rt::Encode::put(s, &mut __words, __REC_2.at[6]);
+            __rt::Encode::put(t, &mut __words, __REC_2.at[7]);
+            let mut __tail_i = __rt::Vec::new();
+            __rt::Encode::put_tail(i, &mut __tail_i);
+            let mut __tail_o = __rt::Vec::new();
+            __rt::Encode::put_tail(o, &mut __tail_o);
+            let mut __tail_s = __rt::Vec::new();
+            __rt::Encode::put_tail(s, &mut __tail_s);
+            let mut __tail_t = __rt::Vec::new();
+            __rt::Encode::put_tail(t, &mut __tail_t);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                s,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                t,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            self.0
+                .send(
+                    2,
+                    &__words,
+                    &[
+                        __rt::plain_bytes(&__tail_i),
+                        __rt::plain_bytes(&__tail_o),
+                        __rt::plain_bytes(&__tail_s),
+                        __rt::plain_bytes(&__tail_t),
+                    ],
+                    __caps,
+                )
+        }
+        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
+        pub fn send_arrays(
+            &self,
+            a: &[u8],
+            b: &[bool],
+            c: &[&str],
+            d: &[Item],
+            e: &[Pose],
+            f: &[Row],
+        ) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(a) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("a", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                16u32,
+            >::check_bound(b) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("b", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                4u32,
+            >::check_bound(c) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("c", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                8u32,
+            >::check_bound(d) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("d", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(e) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("e", __error));
+            }
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(f) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("f", __error));
+            }
+            let mut __words = [0u64; __REC_3.words];
+            __rt::Encode::put(a, &mut __words, __REC_3.at[0]);
+            __rt::Encode::put(b, &mut __words, __REC_3.at[1]);
+            __rt::Encode::put(c, &mut __words, __REC_3.at[2]);
+            __rt::Encode::put(d, &mut __words, __REC_3.at[3]);
+            __rt::Encode::put(e, &mut __words, __REC_3.at[4]);
+            __rt::Encode::put(f, &mut __words, __REC_3.at[5]);
+            let mut __tail_b = __rt::Vec::new();
+            __rt::Encode::put_tail(b, &mut __tail_b);
+            let mut __tail_c = __rt::Vec::new();
+            __rt::Encode::put_tail(c, &mut __tail_c);
+            let mut __tail_d = __rt::Vec::new();
+            __rt::Encode::put_tail(d, &mut __tail_d);
+            let mut __tail_e = __rt::Vec::new();
+            __rt::Encode::put_tail(e, &mut __tail_e);
+            let mut __tail_f = __rt::Vec::new();
+            __rt::Encode::put_tail(f, &mut __tail_f);
+            let mut __caps = __rt::Vec::new();
+            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
+                e,
+                &mut __caps,
+            ) {
+                return __rt::SharedSend::failed(self.0.cap_copy(__error));
+            }
+            self.0
+                .send(
+                    3,
+                    &__words,
+                    &[
+                        __rt::plain_bytes(a),
+                        __rt::plain_bytes(&__tail_b),
+                        __rt::plain_bytes(&__tail_c),
+                        __rt::plain_bytes(&__tail_d),
+                        __rt::plain_bytes(&__tail_e),
+                        __rt::plain_bytes(&__tail_f),
+                    ],
+                    __caps,
+                )
+        }
+        /// Sends `annotated(uint8 buf[len, 65536])`.
+        pub fn send_annotated(&self, buf: &[u8]) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(buf) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("buf", __error));
+            }
+            let mut __words = [0u64; __REC_4.words];
+            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
+            self.0.send(4, &__words, &[__rt::plain_bytes(buf)], __rt::Vec::new())
+        }
+        /// Sends `type(string fn)`.
+        pub fn send_type(&self, r#fn: &str) -> __rt::SharedSend {
+            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
+                65536u32,
+            >::check_bound(r#fn) {
+                return __rt::SharedSend::failed(__rt::TxError::too_long("fn", __error));
+            }
+            let mut __words = [0u64; __REC_5.words];
+            __rt::Encode::put(r#fn, &mut __words, __REC_5.at[0]);
+            self.0.send(5, &__words, &[r#fn.as_bytes()], __rt::Vec::new())
+        }
+        /// Sends `none()`.
+        pub fn send_none(&self) -> __rt::SharedSend {
+            let __words = [0u64; __REC_6.words];
+            self.0.send(6, &__words, &[], __rt::Vec::new())
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::ops::Deref for SharedBinding {
+        type Target = __rt::SharedEndpoint;
+        fn deref(&self) -> &__rt::SharedEndpoint {
+            &self.0
+        }
+    }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where

@@ -262,7 +262,7 @@ impl Core {
 
     /// A reply cannot be read: the error handler is told, and the caller.
     #[cold]
-    fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
+    pub(super) fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
         let message = self.interface.message_name(number);
         self.note(super::BindingError::Decode { message, error: error.clone() });
         self.poke();

@@ -4,10 +4,12 @@
 //! taken is passed over; since at most half of the slots are taken, few are. So a reply finds its call at once, however
 //! many are under way, an id comes again only after 2^32 others, and nothing is allocated but for more slots.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::task::Waker;
+use std::rc::Rc;
 
-use crate::binding::{Received, RpcError};
+use crate::binding::shared::Home;
+use crate::binding::{BindingError, Received, RpcError};
 use crate::cap::Cap;
 use crate::wire::{Gather, LINE};
 
@@ -19,6 +21,8 @@ const FIRST_SLOTS: usize = 8;
 pub(super) struct Calls {
     last: Cell<u32>,
     table: RefCell<Table>,
+    /// Has the calls of other threads.
+    pub(super) home: OnceCell<Rc<Home>>,
 }
 
 #[derive(Default)]
@@ -112,7 +116,13 @@ impl Calls {
         result: impl FnOnce() -> Result<Message, RpcError>,
     ) -> Left {
         let mut table = self.table.borrow_mut();
-        let Some(slot @ Slot::Open { .. }) = table.find(id) else { return Left::Nothing };
+        let Some(slot @ Slot::Open { .. }) = table.find(id) else {
+            drop(table);
+            if let Some(home) = self.home.get() {
+                home.settle(id, result);
+            }
+            return Left::Nothing;
+        };
         let done = Slot::Done { id, result: result() };
         let Slot::Open { waker, accepted, .. } = core::mem::replace(slot, done) else {
             return Left::Nothing;
@@ -128,12 +138,15 @@ impl Calls {
         self.settle(id, || Err(error));
     }
 
-    /// Settles every call with the same error and puts the wakers into `woken`.
-    pub(super) fn fail_all(&self, error: &RpcError, woken: &mut Vec<Waker>) {
+    /// The binding has ended: settles every call with that, and puts the wakers of those of this thread into `woken`.
+    pub(super) fn fail_all(&self, why: &BindingError, woken: &mut Vec<Waker>) {
+        if let Some(home) = self.home.get() {
+            home.end(why);
+        }
         for slot in &mut self.table.borrow_mut().slots {
             if let Slot::Open { id, waker, .. } = slot {
                 woken.extend(waker.take());
-                *slot = Slot::Done { id: *id, result: Err(error.clone()) };
+                *slot = Slot::Done { id: *id, result: Err(RpcError::Closed(why.clone())) };
             }
         }
     }

@@ -41,6 +41,7 @@ mod reply;
 mod sending;
 mod sent;
 mod serve;
+mod shared;
 mod turns;
 
 pub use call::{Call, Procedure};
@@ -52,6 +53,7 @@ pub use patience::{BLOCKING_TIMEOUT, Patience};
 pub use reply::ReplyToken;
 pub use sending::{Sending, sending};
 pub use sent::Sent;
+pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend};
 use turns::Turns;
 
 /// Replies that may be owed at a time; a service that owes more receives nothing until it has answered some.
@@ -193,6 +195,15 @@ struct Owned {
     cap_count: usize,
 }
 
+impl Owned {
+    fn put_together(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
+        let mut words = vec![0; body.len()];
+        body.reader(0).read(&mut words);
+        let cap_count = caps.len();
+        Self { number, words, caps, cap_count }
+    }
+}
+
 impl Endpoint {
     /// Puts a binding on a channel that is connected.
     ///
@@ -318,8 +329,14 @@ impl Endpoint {
         core.io.borrow_mut().channel.attached(waitset)?;
         let before = core.token.get();
         core.register(waitset)?;
-        if let Some(old) = old {
-            core.unregister(&old, before);
+        if let Some(old) = &old {
+            core.unregister(old, before);
+        }
+        if let Some(home) = core.calls.home.get() {
+            if let Some(old) = &old {
+                home.move_out(old);
+            }
+            home.settle_in(waitset);
         }
         core.io.borrow_mut().turns.moved();
         core.pass_on();
@@ -913,7 +930,7 @@ impl Core {
         if let Some((waitset, callback)) = callback {
             waitset.post(callback);
         }
-        self.calls.fail_all(&RpcError::Closed(why), &mut waiting);
+        self.calls.fail_all(&why, &mut waiting);
         self.debts.wake_all(&mut waiting);
         let receiver = if told { None } else { self.receiver.take() };
         if let Some(waitset) = self.waitset() {

@@ -397,6 +397,11 @@ impl Waitset {
         token
     }
 
+    /// Registers a source that is visited when it is poked.
+    pub(crate) fn insert_idle(&self, source: Rc<dyn Source>) -> u64 {
+        self.0.queues.borrow_mut().insert(source)
+    }
+
     /// Forgets a source.
     pub(crate) fn remove(&self, token: u64, fd: Option<BorrowedFd<'_>>) {
         if let (Some(fd), Some(sleeper)) = (fd, &*self.0.sleeper.borrow()) {

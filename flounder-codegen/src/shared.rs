@@ -1,0 +1,160 @@
+//! `SharedBinding` and `SharedClient`: a binding and its calls for any thread.
+
+use flounder_idl::model::Rpc;
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::binding::sent;
+use crate::docs;
+use crate::message::{Messages, Refusal, Wire};
+use crate::rpc::decoder_name;
+
+/// Both types; no client if the interface has no rpc.
+pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
+    let (binding, client) = (binding(messages), client(messages));
+    quote!(#binding #client)
+}
+
+fn binding(messages: &Messages<'_>) -> TokenStream {
+    let rt = messages.rt;
+    let name = &messages.interface.name.idl;
+    let doc = docs::line(&format!("One end of a connection that speaks `{name}`, for any thread."));
+    let methods = sent(messages).map(|wire| send(wire, messages));
+    quote! {
+        #doc
+        ///
+        /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
+        /// them. What every such binding can do is on the endpoint that it dereferences to.
+        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
+        pub struct SharedBinding(#rt::SharedEndpoint);
+
+        impl Binding {
+            /// The same end, for other threads. Its handlers stay in this one.
+            pub fn shared(&self) -> SharedBinding {
+                SharedBinding(self.0.share())
+            }
+        }
+
+        impl SharedBinding {
+            #(#methods)*
+        }
+
+        #[automatically_derived]
+        impl #rt::core::ops::Deref for SharedBinding {
+            type Target = #rt::SharedEndpoint;
+
+            fn deref(&self) -> &#rt::SharedEndpoint {
+                &self.0
+            }
+        }
+    }
+}
+
+/// `pub fn send_basic(&self, ..) -> SharedSend`
+fn send(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+    let (rt, message) = (messages.rt, wire.message);
+    let name = format_ident!("send_{}", message.name.rust, span = message.name.rust.span());
+    let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
+    let doc = docs::of(&message.docs, &format!("Sends `{declared}`."));
+    let fail = |refusal: &Refusal<'_>| {
+        let error = tx_error(refusal, wire);
+        quote!(return #rt::SharedSend::failed(#error);)
+    };
+    let marshal = wire.marshal(None, &fail);
+    let (parameters, tails, caps) = (wire.parameters(), wire.tails(), caps(wire));
+    let number = Literal::u16_unsuffixed(message.number);
+    quote! {
+        #doc
+        pub fn #name(&self, #parameters) -> #rt::SharedSend {
+            #marshal
+            self.0.send(#number, &__words, #tails, #caps)
+        }
+    }
+}
+
+fn client(messages: &Messages<'_>) -> Option<TokenStream> {
+    let (rt, interface) = (messages.rt, messages.interface);
+    if interface.rpcs.is_empty() {
+        return None;
+    }
+    let name = &interface.name.idl;
+    let doc = docs::line(&format!("Calls the remote procedures of `{name}`, from any thread."));
+    let methods = interface.rpcs.iter().map(|rpc| call(rpc, messages));
+    Some(quote! {
+        #doc
+        ///
+        /// Many calls may be under way at a time; replies find theirs by number, not by order.
+        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
+        pub struct SharedClient(SharedBinding);
+
+        impl SharedClient {
+            /// A client over a binding.
+            pub fn new(binding: &SharedBinding) -> Self {
+                Self(#rt::core::clone::Clone::clone(binding))
+            }
+
+            /// The binding.
+            pub fn binding(&self) -> &SharedBinding {
+                &self.0
+            }
+
+            #(#methods)*
+        }
+    })
+}
+
+/// The two methods of an rpc: one blocks its thread, the other gives a future.
+fn call(rpc: &Rpc, messages: &Messages<'_>) -> TokenStream {
+    let rt = messages.rt;
+    let (call, response) = (&messages.list[rpc.call], &messages.list[rpc.response]);
+    let name = &rpc.name.rust;
+    let name_async = format_ident!("{}_async", name, span = name.span());
+    let declared =
+        docs::rpc_signature(&rpc.name.idl, call.message, response.message, messages.interface);
+    let doc = docs::with_errors(
+        &rpc.docs,
+        &format!("Calls `{declared}` and blocks the thread until the reply has come."),
+        CALL_ERRORS,
+    );
+    let doc_async = docs::line(&format!(
+        "As `{}`, without blocking: the result is a future, `Send`.",
+        rpc.name.idl
+    ));
+    let fail = |refusal: &Refusal<'_>| {
+        let error = tx_error(refusal, call);
+        quote!(return #rt::SharedCall::failed(#rt::core::convert::From::from(#error));)
+    };
+    // The thread of the binding gives the call its number.
+    let marshal = call.marshal(Some(&quote!(0u32)), &fail);
+    let (parameters, names, tails) = (call.parameters(), call.names(), call.tails());
+    let (caps, output, decoder) = (caps(call), response.output(), decoder_name(response));
+    let number = Literal::u16_unsuffixed(call.message.number);
+    quote! {
+        #doc
+        pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
+            self.#name_async(#names).wait()
+        }
+
+        #doc_async
+        pub fn #name_async(&self, #parameters) -> #rt::SharedCall<#output> {
+            #marshal
+            self.0.0.call(#number, &__words, #tails, #caps, #decoder)
+        }
+    }
+}
+
+const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. \
+                           Capabilities that are given away with a call that fails are closed.";
+
+fn caps(wire: &Wire<'_>) -> TokenStream {
+    let rt = wire.rt();
+    if wire.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) }
+}
+
+fn tx_error(refusal: &Refusal<'_>, wire: &Wire<'_>) -> TokenStream {
+    let endpoint = match wire.has_id() {
+        true => quote!(self.0.0),
+        false => quote!(self.0),
+    };
+    crate::binding::tx_error(refusal, wire, &endpoint)
+}

@@ -1,0 +1,481 @@
+//! A binding that any thread may use (TN-011 section 3.2: the mutex of a binding).
+//!
+//! ```text
+//!   any thread                                      the thread of the binding's waitset
+//!   marshal --> Job --[ Lane: bounded queue ]-----> Home (a source of the waitset) --> Core::accept --> channel
+//!                            wakes by a Notifier      |
+//!   decode <--- Slot <-------- the caller's waker ----+-- answer <-- Core::turn <-- channel
+//! ```
+//! The binding stays with its thread and costs what it costs alone: nothing in here is on its way. What crosses is owned words
+//! and capabilities, put together and read by the same generated code as ever, in the thread that sends or calls. Why it is a
+//! queue and not a lock stands in `docs/design/0008-shared-bindings.md`.
+//!
+//! What is bounded: the queue, by [`SHARED_QUEUE`]; the calls under way, by [`MAX_OWED_REPLIES`](super::MAX_OWED_REPLIES), which
+//! is what a service keeps. Behind a full one the other fills, and then callers wait, in order.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::thread::ThreadId;
+use std::time::Instant;
+
+use crate::binding::calls::Message;
+use crate::binding::{BindingError, Endpoint, Owned, Received, RpcError, TxError};
+use crate::cap::Cap;
+use crate::interface::Interface;
+use crate::notify::Notifier;
+use crate::peer::Peer;
+use crate::sync::Mutex;
+use crate::wire::{DecodeError, Gather};
+
+mod home;
+mod lane;
+mod park;
+
+pub(super) use home::Home;
+use lane::{Lane, Put, Tell};
+
+/// Messages and calls that other threads may have handed to a binding, and that its thread has not begun to send; as many
+/// again may be in its hands.
+pub const SHARED_QUEUE: usize = 64;
+
+/// A handle to a binding for any thread: what every generated `SharedBinding` is underneath, and derefs to.
+///
+/// Clones are handles to the same binding. They count as handles of it together: when the last one is dropped, what they
+/// have sent goes out first. Handlers, the error handler among them, run in the thread of the binding's waitset, which has to
+/// dispatch; when that waitset or that thread ends, so does the binding, and whatever waits here gets an error.
+#[derive(Clone)]
+pub struct SharedEndpoint(Arc<Handle>);
+
+/// What the handles have of the binding.
+struct Link {
+    lane: Lane<Job, Remark>,
+    /// Wakes the home.
+    home: Notifier,
+    thread: ThreadId,
+    ended: OnceLock<BindingError>,
+    interface: &'static Interface,
+    driver: &'static str,
+    peer: Peer,
+}
+
+/// Something for the thread of the binding to do.
+enum Job {
+    Message(Owned),
+    Call(Owned, Arc<Slot>),
+    /// A capability of a message could not be copied: the peer is to learn that it missed one.
+    Missed,
+}
+
+/// Something for it to know.
+enum Remark {
+    /// Nobody waits for this call any more.
+    GivenUp(u32),
+    /// The reply with this number cannot be read.
+    BadReply(u16, DecodeError),
+}
+
+/// A handle that is counted.
+struct Handle(Arc<Link>);
+
+impl Handle {
+    fn new(link: &Arc<Link>) -> Arc<Self> {
+        link.lane.enter();
+        Arc::new(Self(Arc::clone(link)))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.tell(self.0.lane.leave());
+    }
+}
+
+impl Link {
+    fn tell(&self, tell: Tell) {
+        if tell == Tell::Yes {
+            self.home.notify();
+        }
+    }
+
+    fn is_home(&self) -> bool {
+        std::thread::current().id() == self.thread
+    }
+
+    /// Why nothing can be called any more.
+    fn call_error(&self) -> RpcError {
+        self.ended.get().cloned().map_or(RpcError::Tx(TxError::Closed), RpcError::Closed)
+    }
+}
+
+impl Endpoint {
+    /// A handle for other threads.
+    #[must_use]
+    pub fn share(&self) -> SharedEndpoint {
+        SharedEndpoint(Handle::new(Home::of(self).link()))
+    }
+}
+
+impl SharedEndpoint {
+    /// Why the binding ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<BindingError> {
+        self.link().ended.get().cloned()
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.link().peer
+    }
+
+    /// The driver that was chosen.
+    #[must_use]
+    pub fn driver(&self) -> &'static str {
+        self.link().driver
+    }
+
+    /// The interface.
+    #[must_use]
+    pub fn interface(&self) -> &'static Interface {
+        self.link().interface
+    }
+
+    /// A message to be sent. Used by generated code.
+    #[doc(hidden)]
+    pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) -> SharedSend {
+        let job = Job::Message(Owned::put_together(number, Gather { fixed, tails }, caps));
+        SharedSend(Sending::Entering(Entry::new(self, job)))
+    }
+
+    /// A call to be made; its number is put in later. Used by generated code.
+    #[doc(hidden)]
+    pub fn call<T>(
+        &self,
+        number: u16,
+        fixed: &[u64],
+        tails: &[&[u8]],
+        caps: Vec<Cap>,
+        decode: fn(Received<'_>) -> Result<T, DecodeError>,
+    ) -> SharedCall<T> {
+        let slot = Arc::new(Slot::default());
+        let request = Owned::put_together(number, Gather { fixed, tails }, caps);
+        let job = Job::Call(request, Arc::clone(&slot));
+        SharedCall { stage: Stage::Entering(Entry::new(self, job), slot), decode }
+    }
+
+    /// A capability of a message could not be copied. Used by generated code.
+    #[doc(hidden)]
+    #[cold]
+    #[must_use]
+    pub fn cap_copy(&self, error: io::Error) -> TxError {
+        match Entry::new(self, Job::Missed).put(None) {
+            Ok(()) => TxError::cap_copy(error),
+            Err(error) => error,
+        }
+    }
+
+    fn link(&self) -> &Arc<Link> {
+        &self.0.0
+    }
+}
+
+impl fmt::Debug for SharedEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedBinding")
+            .field("interface", &self.interface().name)
+            .field("driver", &self.driver())
+            .field("peer", self.peer())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A job on its way into the queue. Dropped before it is there, nothing is sent.
+struct Entry {
+    handle: SharedEndpoint,
+    job: Option<Job>,
+    ticket: Option<u64>,
+}
+
+impl Entry {
+    fn new(handle: &SharedEndpoint, job: Job) -> Self {
+        Self { handle: handle.clone(), job: Some(job), ticket: None }
+    }
+
+    /// [`TxError::Busy`] if there is no room; with a waker it waits in the line.
+    fn put(&mut self, waker: Option<&Waker>) -> Result<(), TxError> {
+        let link = self.handle.link();
+        match link.lane.put(&mut self.job, &mut self.ticket, waker) {
+            Put::Done(tell) => {
+                link.tell(tell);
+                Ok(())
+            }
+            Put::Full => Err(TxError::Busy),
+            Put::Closed => Err(TxError::Closed),
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.handle.link().lane.give_up(ticket);
+        }
+    }
+}
+
+/// A message for a shared binding: a future, `Send`, that ends when the binding has taken the message. Nothing is sent before it is
+/// awaited, [waited for](Self::wait), or [tried](Self::try_now).
+///
+/// Dropped before it has ended, it sends nothing, and capabilities that it would give away are closed. Afterwards the message
+/// goes out, behind all that were taken before, unless the binding ends; that its capabilities may not leave is then told to
+/// the error handler of the binding.
+#[must_use = "nothing is sent before `.await`, `wait` or `try_now`"]
+pub struct SharedSend(Sending);
+
+enum Sending {
+    Failed(TxError),
+    Entering(Entry),
+    Over,
+}
+
+impl SharedSend {
+    /// One that failed before it began.
+    #[doc(hidden)]
+    pub const fn failed(error: TxError) -> Self {
+        Self(Sending::Failed(error))
+    }
+
+    /// Sends if there is room now. When it is [busy](TxError::Busy) the message stays in here, with its capabilities, and may be
+    /// tried again or awaited.
+    ///
+    /// # Errors
+    /// [`TxError`].
+    pub fn try_now(&mut self) -> Result<(), TxError> {
+        self.attempt(None)
+    }
+
+    /// Waits for room, blocking the thread, and sends.
+    ///
+    /// # Errors
+    /// [`TxError`]; [`TxError::Busy`] only in the thread that would have to make the room, that of the binding's waitset.
+    pub fn wait(mut self) -> Result<(), TxError> {
+        match self.try_now() {
+            Err(TxError::Busy) if !self.is_home() => {
+                park::block_on(self, None).unwrap_or(Err(TxError::Busy))
+            }
+            result => result,
+        }
+    }
+
+    fn is_home(&self) -> bool {
+        matches!(&self.0, Sending::Entering(entry) if entry.handle.link().is_home())
+    }
+
+    fn attempt(&mut self, waker: Option<&Waker>) -> Result<(), TxError> {
+        let result = match &mut self.0 {
+            Sending::Entering(entry) => entry.put(waker),
+            Sending::Failed(error) => Err(error.clone()),
+            Sending::Over => Err(TxError::Closed),
+        };
+        if result != Err(TxError::Busy) {
+            self.0 = Sending::Over;
+        }
+        result
+    }
+}
+
+impl Future for SharedSend {
+    type Output = Result<(), TxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let entering = matches!(self.0, Sending::Entering(_));
+        match self.attempt(Some(cx.waker())) {
+            Err(TxError::Busy) if entering => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+}
+
+impl fmt::Debug for SharedSend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSend").finish_non_exhaustive()
+    }
+}
+
+/// A call through a shared binding: a future, `Send`. Nothing is sent before it is awaited or [waited for](Self::wait).
+///
+/// It waits for room behind the others, and then for the reply. Dropped before it has room, it sends nothing; dropped later,
+/// it is not sent if the binding has not begun to, and else its reply is discarded.
+#[must_use = "a call does nothing before `.await` or `wait`"]
+pub struct SharedCall<T> {
+    stage: Stage,
+    decode: fn(Received<'_>) -> Result<T, DecodeError>,
+}
+
+enum Stage {
+    Failed(RpcError),
+    Entering(Entry, Arc<Slot>),
+    Waiting(SharedEndpoint, Arc<Slot>),
+    Over,
+}
+
+impl<T> SharedCall<T> {
+    /// One that failed before it began.
+    #[doc(hidden)]
+    pub fn failed(error: RpcError) -> Self {
+        Self {
+            stage: Stage::Failed(error),
+            decode: |_| Err(DecodeError::Short { need: 1, have: 0 }),
+        }
+    }
+
+    /// Blocks the thread until the reply has come.
+    ///
+    /// # Errors
+    /// [`RpcError`]; [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would have to fetch the reply.
+    pub fn wait(self) -> Result<T, RpcError> {
+        self.wait_until(None)
+    }
+
+    /// As [`wait`](Self::wait), for so long at most.
+    ///
+    /// # Errors
+    /// [`RpcError::Deadline`] then, and the call is given up.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<T, RpcError> {
+        // What is beyond the end of the clock is for ever.
+        self.wait_until(Instant::now().checked_add(timeout))
+    }
+
+    fn wait_until(self, deadline: Option<Instant>) -> Result<T, RpcError> {
+        if let Stage::Entering(entry, _) = &self.stage
+            && entry.handle.link().is_home()
+        {
+            return Err(RpcError::WouldDeadlock);
+        }
+        park::block_on(self, deadline).unwrap_or(Err(RpcError::Deadline))
+    }
+
+    fn read(&self, handle: &SharedEndpoint, mut reply: Message) -> Result<T, RpcError> {
+        let message = reply.lend();
+        let number = message.number;
+        (self.decode)(message).map_err(|error| {
+            let link = handle.link();
+            link.tell(link.lane.remark(Remark::BadReply(number, error.clone())));
+            RpcError::Decode(error)
+        })
+    }
+}
+
+impl<T> Future for SharedCall<T> {
+    type Output = Result<T, RpcError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Stage::Entering(entry, slot) = &mut self.stage {
+            match entry.put(Some(cx.waker())) {
+                Ok(()) => self.stage = Stage::Waiting(entry.handle.clone(), Arc::clone(slot)),
+                Err(TxError::Busy) => return Poll::Pending,
+                Err(_) => self.stage = Stage::Failed(entry.handle.link().call_error()),
+            }
+        }
+        if let Stage::Waiting(_, slot) = &self.stage
+            && !slot.listen(cx.waker())
+        {
+            return Poll::Pending;
+        }
+        Poll::Ready(match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waiting(handle, slot) => match slot.take() {
+                Some(Ok(reply)) => self.read(&handle, reply),
+                Some(Err(error)) => Err(error),
+                None => Err(handle.link().call_error()),
+            },
+            Stage::Failed(error) => Err(error),
+            Stage::Entering(..) | Stage::Over => Err(RpcError::Tx(TxError::Closed)),
+        })
+    }
+}
+
+impl<T> Unpin for SharedCall<T> {}
+
+impl<T> Drop for SharedCall<T> {
+    fn drop(&mut self) {
+        if let Stage::Waiting(handle, slot) = &self.stage
+            && let Some(id) = slot.give_up()
+        {
+            let link = handle.link();
+            link.tell(link.lane.remark(Remark::GivenUp(id)));
+        }
+    }
+}
+
+impl<T> fmt::Debug for SharedCall<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedCall").finish_non_exhaustive()
+    }
+}
+
+/// Where a call and its result meet.
+#[derive(Default)]
+struct Slot(Mutex<Meeting>);
+
+#[derive(Default)]
+struct Meeting {
+    /// The number of the call, once it is being sent.
+    id: Option<u32>,
+    given_up: bool,
+    waker: Option<Waker>,
+    result: Option<Result<Message, RpcError>>,
+}
+
+impl Slot {
+    /// The call is being sent, with this number; false if nobody waits for it any more.
+    fn begin(&self, id: u32) -> bool {
+        let mut meeting = self.0.lock();
+        meeting.id = Some(id);
+        !meeting.given_up
+    }
+
+    /// The result is there.
+    fn settle(&self, result: Result<Message, RpcError>) {
+        let waker = {
+            let mut meeting = self.0.lock();
+            meeting.result = Some(result);
+            meeting.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether the result is there; if not, the waker is woken when it is.
+    fn listen(&self, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let mut meeting = self.0.lock();
+        if meeting.result.is_some() {
+            return true;
+        }
+        let old = meeting.waker.replace(waker);
+        drop(meeting);
+        drop(old);
+        false
+    }
+
+    fn take(&self) -> Option<Result<Message, RpcError>> {
+        self.0.lock().result.take()
+    }
+
+    /// Nobody waits any more. The number of the call if one was given and no result is there.
+    fn give_up(&self) -> Option<u32> {
+        let mut meeting = self.0.lock();
+        meeting.given_up = true;
+        let (waker, result) = (meeting.waker.take(), meeting.result.take());
+        let id = if result.is_none() { meeting.id } else { None };
+        drop(meeting);
+        drop((waker, result));
+        id
+    }
+}

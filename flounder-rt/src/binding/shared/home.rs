@@ -1,0 +1,321 @@
+//! The side of a shared binding that lives in its thread: a source of the waitset, which sends what the others have queued and hands
+//! out the replies.
+
+use core::cell::{Cell, RefCell};
+use core::task::Waker;
+use std::collections::{HashMap, VecDeque};
+use std::rc::{Rc, Weak};
+use std::sync::{Arc, OnceLock};
+use std::task::Wake;
+
+use crate::binding::calls::Message;
+use crate::binding::notice::Notice;
+use crate::binding::turns::Ticket;
+use crate::binding::{
+    BindingError, Core, Endpoint, MAX_OWED_REPLIES, Owned, RpcError, TxError, TxState,
+};
+use crate::channel::CapRefusal;
+use crate::interface::MessageKind;
+use crate::notify::Notifier;
+use crate::waitset::{Source, Waitset};
+use crate::wire::Gather;
+
+use super::lane::Lane;
+use super::{Job, Link, Remark, SHARED_QUEUE, Slot};
+
+/// Jobs carried out in one turn, so that a busy queue does not hold up what else the waitset serves.
+const JOBS: usize = 16;
+
+/// The thread's side of a shared binding. The binding owns it.
+pub(in crate::binding) struct Home {
+    core: Weak<Core>,
+    link: Arc<Link>,
+    /// Keeps the binding while there are handles in other threads.
+    endpoint: Cell<Option<Endpoint>>,
+    /// What the waitset knows it by.
+    token: Cell<u64>,
+    /// Taken from the queue, to be carried out in order.
+    held: RefCell<VecDeque<Job>>,
+    remarks: Cell<Vec<Remark>>,
+    /// The calls that are sent, by number.
+    calls: RefCell<HashMap<u32, Arc<Slot>>>,
+    /// Its place among those who wait for the slot of the binding, and what wakes it.
+    ticket: RefCell<Ticket>,
+    waker: Waker,
+}
+
+/// Why a job has to wait.
+enum Wait {
+    /// The binding is busy; its slot will wake the home.
+    Slot,
+    /// As many calls are under way as may be; one that ends will.
+    Calls,
+}
+
+struct Nudge(Notifier);
+
+impl Wake for Nudge {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+impl Home {
+    /// The home of a binding, made the first time it is asked for.
+    pub(super) fn of(endpoint: &Endpoint) -> Rc<Self> {
+        let core = &endpoint.0;
+        let home = core.calls.home.get_or_init(|| Self::new(core));
+        match core.ended.borrow().as_ref() {
+            Some(why) => home.end(why),
+            None => {
+                // Handles in other threads count as one of this.
+                let kept = home.endpoint.take().unwrap_or_else(|| endpoint.clone());
+                home.endpoint.set(Some(kept));
+            }
+        }
+        Rc::clone(home)
+    }
+
+    fn new(core: &Rc<Core>) -> Rc<Self> {
+        let notifier = Notifier::new();
+        let link = Arc::new(Link {
+            lane: Lane::new(SHARED_QUEUE),
+            home: notifier.clone(),
+            thread: std::thread::current().id(),
+            ended: OnceLock::new(),
+            interface: core.interface,
+            driver: core.driver,
+            peer: core.peer.clone(),
+        });
+        let home = Rc::new(Self {
+            core: Rc::downgrade(core),
+            link,
+            endpoint: Cell::new(None),
+            token: Cell::new(u64::MAX),
+            held: RefCell::default(),
+            remarks: Cell::default(),
+            calls: RefCell::default(),
+            ticket: RefCell::default(),
+            waker: Arc::new(Nudge(notifier)).into(),
+        });
+        if let Some(waitset) = core.waitset() {
+            home.settle_in(&waitset);
+        }
+        Residents::add(core);
+        home
+    }
+
+    pub(super) const fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// The binding is served by this waitset from now on.
+    pub(in crate::binding) fn settle_in(self: &Rc<Self>, waitset: &Waitset) {
+        let token = waitset.insert_idle(Rc::clone(self) as Rc<dyn Source>);
+        self.token.set(token);
+        self.link.home.retarget(waitset.remote(), token);
+        waitset.poke(token);
+    }
+
+    /// And no more by this one.
+    pub(in crate::binding) fn move_out(&self, waitset: &Waitset) {
+        waitset.remove(self.token.get(), None);
+    }
+
+    /// Hands a call its result.
+    pub(in crate::binding) fn settle(
+        &self,
+        id: u32,
+        result: impl FnOnce() -> Result<Message, RpcError>,
+    ) {
+        let (slot, full) = {
+            let mut calls = self.calls.borrow_mut();
+            (calls.remove(&id), calls.len() + 1 == MAX_OWED_REPLIES)
+        };
+        if let Some(slot) = slot {
+            slot.settle(result());
+            if full {
+                self.waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// The binding has ended: everything that waits learns why.
+    pub(in crate::binding) fn end(&self, why: &BindingError) {
+        // A second end changes nothing: nothing was taken in since.
+        let _ = self.link.ended.set(why.clone());
+        self.link.home.detach();
+        if let Some(waitset) = self.core.upgrade().and_then(|core| core.waitset()) {
+            self.move_out(&waitset);
+        }
+        let held = self.held.take();
+        for job in held.into_iter().chain(self.link.lane.close()) {
+            if let Job::Call(_, slot) = job {
+                slot.settle(Err(RpcError::Closed(why.clone())));
+            }
+        }
+        for slot in self.calls.take().into_values() {
+            slot.settle(Err(RpcError::Closed(why.clone())));
+        }
+        drop(self.endpoint.take());
+    }
+
+    fn carry_out(&self, core: &Core, job: &mut Job) -> Result<(), Wait> {
+        match job {
+            Job::Message(message) => match message.try_send(core) {
+                Err(TxError::Busy) => return Err(Wait::Slot),
+                Err(TxError::CapsRefused(refusal)) => {
+                    core.note(BindingError::CapsRefused(refusal));
+                    core.poke();
+                }
+                // A binding that is closed says so by itself.
+                Ok(()) | Err(_) => {}
+            },
+            Job::Call(request, slot) => return self.call(core, request, slot),
+            Job::Missed => core.tell_refusal(CapRefusal::SenderLimit, None),
+        }
+        Ok(())
+    }
+
+    fn call(&self, core: &Core, request: &mut Owned, slot: &Arc<Slot>) -> Result<(), Wait> {
+        if self.calls.borrow().len() >= MAX_OWED_REPLIES {
+            return Err(Wait::Calls);
+        }
+        if core.io.borrow().state == TxState::Sending {
+            return Err(Wait::Slot);
+        }
+        let id = core.calls.next();
+        if !slot.begin(id) {
+            return Ok(());
+        }
+        request.set_call(core, id);
+        // First: what is refused on its way out fails by its number.
+        self.calls.borrow_mut().insert(id, Arc::clone(slot));
+        match request.try_send(core) {
+            Ok(()) => {}
+            Err(TxError::Busy) => {
+                self.calls.borrow_mut().remove(&id);
+                return Err(Wait::Slot);
+            }
+            // The binding is about to end, and knows why only then.
+            Err(TxError::Closed) => {}
+            Err(error) => self.settle(id, || Err(RpcError::Tx(error))),
+        }
+        Ok(())
+    }
+
+    /// No handle is left in other threads, and all that they sent is accepted.
+    fn release(&self, core: &Core) {
+        if core.io.borrow().state == TxState::Sending {
+            self.wait_for_slot(core);
+        } else {
+            drop(self.endpoint.take());
+        }
+    }
+
+    fn wait_for_slot(&self, core: &Core) {
+        core.io.borrow_mut().turns.wait(&mut self.ticket.borrow_mut(), &self.waker);
+    }
+}
+
+impl Source for Home {
+    fn turn(&self) -> bool {
+        let Some(core) = self.core.upgrade() else { return false };
+        let mut remarks = self.remarks.take();
+        let used = self.link.lane.take(&mut self.held.borrow_mut(), &mut remarks);
+        for remark in remarks.drain(..) {
+            match remark {
+                Remark::GivenUp(id) => {
+                    if self.calls.borrow().contains_key(&id) {
+                        core.tell_peer(Notice::Cancelled(id));
+                    }
+                    self.settle(id, || Err(RpcError::NoReply));
+                }
+                Remark::BadReply(number, error) => drop(core.bad_reply(number, error)),
+            }
+        }
+        self.remarks.set(remarks);
+        let mut done = 0;
+        while done < JOBS {
+            let job = self.held.borrow_mut().pop_front();
+            let Some(mut job) = job else { break };
+            if let Err(wait) = self.carry_out(&core, &mut job) {
+                self.held.borrow_mut().push_front(job);
+                if let Wait::Slot = wait {
+                    self.wait_for_slot(&core);
+                }
+                return done > 0;
+            }
+            done += 1;
+        }
+        core.leave(&mut self.ticket.borrow_mut());
+        if !used && self.held.borrow().is_empty() {
+            self.release(&core);
+        }
+        done > 0
+    }
+
+    fn ready(&self) -> bool {
+        !self.held.borrow().is_empty()
+    }
+
+    fn arm(&self) -> bool {
+        true
+    }
+
+    fn disarm(&self) {}
+
+    fn is_polled(&self) -> bool {
+        false
+    }
+
+    fn peer_died(&self) {}
+
+    fn abandoned(&self) {
+        // As the binding itself, which is a source of the same waitset.
+    }
+}
+
+impl Owned {
+    /// Puts the number of the call in.
+    fn set_call(&mut self, core: &Core, id: u32) {
+        let kind = core.interface.message(self.number).map(|message| message.kind);
+        if let Some(MessageKind::RpcCall { at }) = kind
+            && let Some(word) = self.words.get_mut(at / 8)
+        {
+            let shift = at % 8 * 8;
+            *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(id) << shift;
+        }
+    }
+
+    fn try_send(&mut self, core: &Core) -> Result<(), TxError> {
+        core.accept(self.number, Gather::words_only(&self.words), &mut self.caps).map(drop)
+    }
+}
+
+/// The shared bindings of a thread: they end with it, also if somebody keeps their waitset from being dropped, so that nobody
+/// waits in another thread for ever.
+struct Residents(RefCell<Vec<Weak<Core>>>);
+
+thread_local! {
+    static RESIDENTS: Residents = const { Residents(RefCell::new(Vec::new())) };
+}
+
+impl Residents {
+    fn add(core: &Rc<Core>) {
+        // A thread that is ending already drops its waitsets.
+        let _ = RESIDENTS.try_with(|residents| {
+            let mut residents = residents.0.borrow_mut();
+            residents.retain(|resident| resident.strong_count() > 0);
+            residents.push(Rc::downgrade(core));
+        });
+    }
+}
+
+impl Drop for Residents {
+    fn drop(&mut self) {
+        for core in self.0.take().iter().filter_map(Weak::upgrade) {
+            core.end(BindingError::Closed, false);
+        }
+    }
+}

@@ -1,0 +1,513 @@
+//! A binding shared between threads, step by step: the test's thread is the waitset's and decides when it looks.
+
+mod support;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flounder_rt::binding::{
+    Endpoint, MAX_OWED_REPLIES, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
+};
+use flounder_rt::wire::DecodeError;
+use flounder_rt::{BindingError, RpcError, TxError, Waitset};
+use support::{DOUBLE_CALL, Handler, INTERFACE, Log, NOTE, Pipe, Seen};
+
+const fn is_send<T: Send>() {}
+const fn is_sync<T: Sync>() {}
+
+const _: () = {
+    is_send::<SharedEndpoint>();
+    is_sync::<SharedEndpoint>();
+    is_send::<SharedSend>();
+    is_send::<SharedCall<String>>();
+};
+
+struct Pair {
+    ws: Waitset,
+    client: Endpoint,
+    service: Endpoint,
+    shared: SharedEndpoint,
+    seen: Log,
+    client_seen: Log,
+    to_service: Rc<Pipe>,
+}
+
+fn pair(room: usize) -> Pair {
+    let ws = Waitset::new();
+    let (near, far, to_service, _) = support::pair(room);
+    let (seen, client_seen) = (Log::default(), Log::default());
+    let attach = |channel, handler| {
+        Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
+    };
+    let client = attach(near, Handler::logging(&client_seen));
+    let service = attach(far, Handler::logging(&seen));
+    let shared = client.share();
+    Pair { ws, client, service, shared, seen, client_seen, to_service }
+}
+
+impl Pair {
+    fn note(&self, value: u64) -> SharedSend {
+        self.shared.send(NOTE, &[value], &[], Vec::new())
+    }
+
+    fn double(&self, value: u64) -> SharedCall<u64> {
+        double(&self.shared, value)
+    }
+
+    /// Notes until there is no room in the queue.
+    fn fill(&self) -> u64 {
+        let mut value = 0;
+        while self.note(value).try_now().is_ok() {
+            value += 1;
+        }
+        value
+    }
+
+    /// Dispatches until nothing is left to do.
+    fn settle(&self) {
+        settle(&self.ws);
+    }
+
+    fn notes(&self) -> Vec<u64> {
+        let note = |seen: &Seen| if let Seen::Note(value) = seen { Some(*value) } else { None };
+        self.seen.borrow().iter().filter_map(note).collect()
+    }
+
+    fn errors(&self) -> Vec<BindingError> {
+        let error = |seen: &Seen| {
+            if let Seen::Error(error) = seen { Some(error.clone()) } else { None }
+        };
+        self.client_seen.borrow().iter().filter_map(error).collect()
+    }
+}
+
+fn settle(ws: &Waitset) {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let mut quiet = 0;
+    while quiet < 3 {
+        assert!(Instant::now() < deadline, "the waitset does not come to rest");
+        quiet = if ws.try_dispatch().expect("no callback fails") { 0 } else { quiet + 1 };
+    }
+}
+
+fn double(shared: &SharedEndpoint, value: u64) -> SharedCall<u64> {
+    // The number of the call is not for the caller to choose.
+    shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), |message| Ok(message.words[1]))
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Count(AtomicU32);
+
+impl Count {
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(count))))
+}
+
+#[test]
+fn what_is_queued_goes_out_in_order_once_the_thread_dispatches() {
+    let pair = pair(100);
+    for value in 0..10 {
+        pair.note(value).try_now().expect("there is room");
+    }
+    assert_eq!(pair.notes(), []);
+    pair.settle();
+    assert!(pair.notes().into_iter().eq(0..10));
+}
+
+#[test]
+fn a_full_queue_is_busy_and_keeps_the_message() {
+    let pair = pair(1000);
+    assert_eq!(pair.fill(), SHARED_QUEUE as u64);
+    let mut late = pair.note(99);
+    assert_eq!(late.try_now(), Err(TxError::Busy));
+    assert_eq!(late.try_now(), Err(TxError::Busy));
+    pair.settle();
+    late.try_now().expect("there is room again");
+    pair.settle();
+    let mut want: Vec<_> = (0..SHARED_QUEUE as u64).collect();
+    want.push(99);
+    assert_eq!(pair.notes(), want);
+}
+
+#[test]
+fn behind_a_binding_that_is_busy_no_more_is_taken_than_two_queues() {
+    let pair = pair(0);
+    let mut taken = 0;
+    for _ in 0..10 {
+        taken += pair.fill();
+        pair.settle();
+    }
+    // Beside them, the binding has one in its slot.
+    let most = 2 * SHARED_QUEUE as u64 + 1;
+    assert!(taken <= most, "{taken} messages");
+    pair.to_service.room.set(1000);
+    pair.settle();
+    assert_eq!(pair.notes().len() as u64, taken);
+}
+
+#[test]
+fn those_who_wait_for_room_are_served_in_order_and_nobody_passes_them() {
+    let pair = pair(1000);
+    pair.fill();
+    let count = Arc::new(Count::default());
+    let mut waiting: Vec<_> = (100..103).map(|value| Box::pin(pair.note(value))).collect();
+    for send in &mut waiting {
+        assert!(poll(send.as_mut(), &count).is_pending());
+    }
+    assert_eq!(count.get(), 0);
+    pair.settle();
+    assert_eq!(count.get(), 3, "all three have room now");
+    // All but the three places that are kept.
+    let free = pair.fill();
+    assert_eq!(free, SHARED_QUEUE as u64 - 3);
+    for send in &mut waiting {
+        assert_eq!(poll(send.as_mut(), &count), Poll::Ready(Ok(())));
+    }
+    pair.settle();
+    assert!(pair.notes().ends_with(&[100, 101, 102]));
+}
+
+#[test]
+fn a_send_that_is_dropped_while_it_waits_sends_nothing_and_passes_its_place_on() {
+    let pair = pair(1000);
+    pair.fill();
+    let count = Arc::new(Count::default());
+    // As many as there are places, and one more.
+    let mut waiting: Vec<_> =
+        (0..=SHARED_QUEUE as u64).map(|value| Box::pin(pair.note(1000 + value))).collect();
+    for send in &mut waiting {
+        assert!(poll(send.as_mut(), &count).is_pending());
+    }
+    drop(waiting.remove(5));
+    pair.settle();
+    assert_eq!(count.get(), SHARED_QUEUE as u32);
+    let mut last = waiting.pop().expect("there are many");
+    assert_eq!(poll(last.as_mut(), &count), Poll::Ready(Ok(())));
+    // The places that were kept for these go to the newcomers.
+    assert_eq!(pair.note(1).try_now(), Err(TxError::Busy));
+    drop(waiting);
+    pair.note(2).try_now().expect("there is room");
+    pair.settle();
+    assert!(pair.notes().ends_with(&[1000 + SHARED_QUEUE as u64, 2]));
+    assert!(!pair.notes().contains(&1001));
+}
+
+#[test]
+fn a_call_from_another_thread_gets_its_reply() {
+    let pair = pair(100);
+    let shared = pair.shared.clone();
+    let thread = thread::spawn(move || (100..200).map(|n| double(&shared, n).wait()).collect());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !thread.is_finished() {
+        assert!(Instant::now() < deadline, "no answer");
+        pair.ws.try_dispatch().expect("no callback fails");
+    }
+    let answers: Result<Vec<_>, _> = thread.join().expect("it does not panic");
+    assert!(answers.expect("all are answered").into_iter().eq((100..200).map(|n| 2 * n)));
+}
+
+#[test]
+fn calls_of_this_thread_and_of_others_are_told_apart() {
+    let pair = pair(100);
+    let count = Arc::new(Count::default());
+    let mut far = pin!(pair.double(20));
+    assert!(poll(far.as_mut(), &count).is_pending());
+    let mut near = pin!(support::double_async(&pair.client, 10));
+    assert!(poll(near.as_mut(), &count).is_pending());
+    pair.settle();
+    assert_eq!(poll(near.as_mut(), &count), Poll::Ready(Ok(20)));
+    assert_eq!(poll(far.as_mut(), &count), Poll::Ready(Ok(40)));
+}
+
+#[test]
+fn a_call_that_the_service_drops_fails() {
+    let pair = pair(100);
+    let count = Arc::new(Count::default());
+    let mut call = pin!(pair.double(13));
+    assert!(poll(call.as_mut(), &count).is_pending());
+    pair.settle();
+    assert_eq!(count.get(), 1);
+    assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(RpcError::NoReply)));
+}
+
+#[test]
+fn a_call_that_is_dropped_in_the_queue_is_not_sent() {
+    let pair = pair(100);
+    let count = Arc::new(Count::default());
+    let mut call = Box::pin(pair.double(1));
+    assert!(poll(call.as_mut(), &count).is_pending());
+    drop(call);
+    pair.note(5).try_now().expect("there is room");
+    pair.settle();
+    assert_eq!(*pair.seen.borrow(), [Seen::Note(5)]);
+}
+
+#[test]
+fn a_call_that_is_dropped_while_the_binding_is_busy_is_not_sent() {
+    let pair = pair(0);
+    let count = Arc::new(Count::default());
+    pair.note(1).try_now().expect("there is room");
+    let mut call = Box::pin(pair.double(1));
+    assert!(poll(call.as_mut(), &count).is_pending());
+    pair.settle();
+    drop(call);
+    pair.to_service.room.set(100);
+    pair.settle();
+    assert_eq!(*pair.seen.borrow(), [Seen::Note(1)]);
+}
+
+#[test]
+fn the_reply_to_a_call_that_was_dropped_is_discarded() {
+    let pair = pair(100);
+    let count = Arc::new(Count::default());
+    let mut call = Box::pin(pair.double(1));
+    assert!(poll(call.as_mut(), &count).is_pending());
+    while pair.seen.borrow().is_empty() {
+        pair.ws.dispatch().expect("no callback fails");
+    }
+    drop(call);
+    let mut other = pin!(pair.double(2));
+    assert!(poll(other.as_mut(), &count).is_pending());
+    pair.settle();
+    assert_eq!(poll(other.as_mut(), &count), Poll::Ready(Ok(4)));
+    assert_eq!(count.get(), 1);
+}
+
+#[test]
+fn calls_that_are_given_up_make_room_for_others() {
+    let ws = Waitset::new();
+    let (near, far, ..) = support::pair(usize::MAX >> 1);
+    let client =
+        Endpoint::attach(Box::new(near), &ws, INTERFACE, Handler::logging(&Log::default()));
+    let client = client.expect("no descriptor");
+    // Nobody answers: the service is not attached. All that may be under way is, and the queues are full.
+    let shared = client.share();
+    let count = Arc::new(Count::default());
+    let mut calls = Vec::new();
+    loop {
+        settle(&ws);
+        let before = count.get();
+        let mut call = Box::pin(double(&shared, 1));
+        assert!(poll(call.as_mut(), &count).is_pending());
+        calls.push(call);
+        settle(&ws);
+        assert_eq!(count.get(), before);
+        if calls.len() == MAX_OWED_REPLIES + 2 * SHARED_QUEUE + 1 {
+            break;
+        }
+    }
+    let mut send = pin!(shared.send(NOTE, &[1], &[], Vec::new()));
+    assert!(poll(send.as_mut(), &count).is_pending(), "nothing is unbounded");
+    calls.clear();
+    settle(&ws);
+    assert_eq!(poll(send.as_mut(), &count), Poll::Ready(Ok(())));
+    drop(far);
+}
+
+#[test]
+fn the_end_of_the_binding_ends_whatever_waits() {
+    for how in ["torn down", "waitset dropped", "closed by the peer"] {
+        let (ws, elsewhere) = (Waitset::new(), Waitset::new());
+        let (near, far, ..) = support::pair(1);
+        let attach = |channel, ws: &Waitset| {
+            let handler = Handler::logging(&Log::default());
+            Endpoint::attach(Box::new(channel), ws, INTERFACE, handler).expect("no descriptor")
+        };
+        let (client, service) = (attach(near, &ws), attach(far, &elsewhere));
+        let shared = client.share();
+        let count = Arc::new(Count::default());
+        // The first is sent, the next is in the slot, others are held, in the queue, or wait for room in it.
+        let calls = 2 + 2 * SHARED_QUEUE + 1;
+        let mut calls: Vec<_> = (0..calls).map(|_| Box::pin(double(&shared, 1))).collect();
+        for call in &mut calls {
+            assert!(poll(call.as_mut(), &count).is_pending());
+            settle(&ws);
+        }
+        let mut send = pin!(shared.send(NOTE, &[1], &[], Vec::new()));
+        assert!(poll(send.as_mut(), &count).is_pending());
+        match how {
+            "torn down" => client.teardown(),
+            "waitset dropped" => drop(ws),
+            _ => {
+                service.teardown();
+                settle(&ws);
+            }
+        }
+        assert_eq!(count.get() as usize, calls.len() + 1, "{how}: each is woken");
+        let closed = RpcError::Closed(BindingError::Closed);
+        for call in &mut calls {
+            assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(closed.clone())), "{how}");
+        }
+        assert_eq!(poll(send.as_mut(), &count), Poll::Ready(Err(TxError::Closed)), "{how}");
+        assert_eq!(shared.ended(), Some(BindingError::Closed), "{how}");
+        let late = thread::spawn(move || double(&shared, 1).wait());
+        assert_eq!(late.join().expect("it does not panic"), Err(closed), "{how}");
+    }
+}
+
+#[test]
+fn a_binding_ends_with_its_thread_although_its_waitset_is_leaked() {
+    let (sender, shared) = std::sync::mpsc::channel();
+    let thread = thread::spawn(move || {
+        let pair = pair(100);
+        sender.send(pair.shared.clone()).expect("the test waits");
+        std::mem::forget(pair);
+    });
+    let shared = shared.recv().expect("the thread sends it");
+    let result = double(&shared, 1).wait_timeout(Duration::from_secs(10));
+    thread.join().expect("it does not panic");
+    assert_eq!(result, Err(RpcError::Closed(BindingError::Closed)));
+}
+
+#[test]
+fn in_the_thread_of_the_waitset_nothing_blocks() {
+    let pair = pair(100);
+    assert_eq!(pair.double(1).wait(), Err(RpcError::WouldDeadlock));
+    pair.fill();
+    assert_eq!(pair.note(1).wait(), Err(TxError::Busy));
+    assert_eq!(pair.ws.block_on(pair.double(7)).expect("no callback fails"), Ok(14));
+}
+
+#[test]
+fn a_deadline_ends_a_call_from_another_thread() {
+    let pair = pair(100);
+    let shared = pair.shared.clone();
+    let late = thread::spawn(move || double(&shared, 1).wait_timeout(Duration::from_millis(1)));
+    assert_eq!(late.join().expect("it does not panic"), Err(RpcError::Deadline));
+    pair.settle();
+    assert_eq!(*pair.seen.borrow(), [], "given up before it was sent");
+}
+
+#[test]
+fn the_last_handle_ends_the_binding_after_what_was_sent() {
+    let Pair { ws, client, shared, seen, to_service, service, .. } = pair(0);
+    let other = shared.clone();
+    drop(client);
+    settle(&ws);
+    assert_eq!(other.ended(), None, "the handles keep it");
+    for value in 0..20 {
+        shared.send(NOTE, &[value], &[], Vec::new()).try_now().expect("there is room");
+    }
+    drop((shared, other));
+    settle(&ws);
+    assert_eq!(*seen.borrow(), []);
+    to_service.room.set(5);
+    settle(&ws);
+    let want = (0..20).map(Seen::Note).chain([Seen::Error(BindingError::Closed)]);
+    assert_eq!(*seen.borrow(), want.collect::<Vec<_>>());
+    drop(service);
+}
+
+#[test]
+fn a_binding_that_has_a_handle_at_home_goes_on_and_can_be_shared_again() {
+    let Pair { ws, client, shared, seen, service, .. } = pair(10);
+    drop(shared);
+    settle(&ws);
+    client.send(NOTE, &[1], &[]).map(drop).expect("it has not ended");
+    let again = client.share();
+    again.send(NOTE, &[2], &[], Vec::new()).try_now().expect("there is room");
+    settle(&ws);
+    assert_eq!(*seen.borrow(), [Seen::Note(1), Seen::Note(2)]);
+    drop(service);
+}
+
+#[test]
+fn a_binding_that_has_ended_can_be_shared_and_says_why() {
+    let pair = pair(10);
+    let Pair { client, service, ws, .. } = &pair;
+    service.teardown();
+    settle(ws);
+    let late = client.share();
+    assert_eq!(late.ended(), Some(BindingError::Closed));
+    assert_eq!(late.send(NOTE, &[2], &[], Vec::new()).try_now(), Err(TxError::Closed));
+}
+
+#[test]
+fn it_follows_its_binding_to_another_waitset() {
+    let pair = pair(100);
+    let elsewhere = Waitset::new();
+    pair.note(1).try_now().expect("there is room");
+    pair.client.change_waitset(&elsewhere).expect("it can be watched");
+    settle(&elsewhere);
+    pair.settle();
+    assert_eq!(pair.notes(), [1]);
+    let count = Arc::new(Count::default());
+    let mut call = pin!(pair.double(3));
+    assert!(poll(call.as_mut(), &count).is_pending());
+    settle(&elsewhere);
+    pair.settle();
+    settle(&elsewhere);
+    assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Ok(6)));
+}
+
+#[test]
+fn a_reply_that_cannot_be_read_ends_the_call_and_the_binding() {
+    let pair = pair(100);
+    let count = Arc::new(Count::default());
+    let short = DecodeError::Short { need: 9, have: 2 };
+    let mut call = pin!(pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), |_| {
+        Err::<u64, _>(DecodeError::Short { need: 9, have: 2 })
+    }));
+    assert!(poll(call.as_mut(), &count).is_pending());
+    pair.settle();
+    assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(RpcError::Decode(short.clone()))));
+    pair.settle();
+    let decode = BindingError::Decode { message: "double_response", error: short };
+    assert_eq!(pair.errors(), std::slice::from_ref(&decode));
+    assert_eq!(pair.shared.ended(), Some(decode));
+}
+
+#[test]
+fn capabilities_that_may_not_leave_are_told_to_the_error_handler_or_the_caller() {
+    let pair = pair(100);
+    pair.to_service.refuses_caps.set(true);
+    let count = Arc::new(Count::default());
+    let mut call =
+        pin!(pair.shared.call(DOUBLE_CALL, &[0, 1], &[], vec![support::null()], |_| Ok(())));
+    assert!(poll(call.as_mut(), &count).is_pending());
+    pair.shared.send(NOTE, &[1], &[], vec![support::null()]).try_now().expect("there is room");
+    pair.settle();
+    assert!(matches!(poll(call.as_mut(), &count), Poll::Ready(Err(RpcError::CapsRefused(_)))));
+    assert!(pair.errors().iter().all(|error| matches!(error, BindingError::CapsRefused(_))));
+    assert!(!pair.errors().is_empty());
+    assert_eq!(pair.shared.ended(), None);
+}
+
+#[test]
+fn what_is_dropped_with_a_message_may_use_the_binding() {
+    /// Drops a future when it is woken, as an executor that is shutting down does.
+    struct Executor(parking_lot::Mutex<Option<Pin<Box<SharedSend>>>>);
+    impl Wake for Executor {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().take());
+        }
+    }
+    let pair = pair(1000);
+    pair.fill();
+    let executor = Arc::new(Executor(parking_lot::Mutex::new(None)));
+    let mut send = Box::pin(pair.note(1));
+    let waker = Waker::from(Arc::clone(&executor));
+    assert!(send.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    *executor.0.lock() = Some(send);
+    pair.settle();
+    assert!(executor.0.lock().is_none());
+    assert_eq!(pair.fill(), SHARED_QUEUE as u64, "its place is free");
+}

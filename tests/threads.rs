@@ -1,0 +1,376 @@
+//! Bindings that many threads use, over real drivers: right answers, whatever ends meanwhile.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use flounder::waitset::Remote;
+use flounder::{BindingError, Cap, Iref, Peer, RpcError, TxError, Waitset, flounder};
+
+/// The longest that anything may take before its test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+flounder! {
+    interface work "Work for many" {
+        message note(uint32 from, uint64 number, uint8 data[len, 20000]);
+        rpc heard(out uint64 count, out uint64 sum);
+        rpc double(in uint64 n, out uint64 twice);
+        rpc echo(in string s, out string t);
+        /// The capability that was given, back again.
+        rpc swap(in give_away_cap there, out give_away_cap back);
+        /// Never answered.
+        rpc hold(in uint64 n, out uint64 m);
+    };
+}
+
+/// A service that checks the order of the notes of each sender.
+#[derive(Default)]
+struct Service {
+    next: std::collections::HashMap<u32, u64>,
+    count: u64,
+    sum: u64,
+    held: Vec<work::HoldReply>,
+}
+
+impl work::Rx for Service {
+    fn note(&mut self, _: &work::Binding, from: u32, number: u64, data: &[u8]) {
+        let next = self.next.entry(from).or_default();
+        assert_eq!(number, *next, "the notes of {from} are in order");
+        *next += 1;
+        self.count += 1;
+        self.sum += data.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    }
+
+    fn heard(&mut self, _: &work::Binding, reply: work::HeardReply) {
+        reply.send(self.count, self.sum);
+    }
+
+    fn double(&mut self, _: &work::Binding, n: u64, reply: work::DoubleReply) {
+        reply.send(2 * n);
+    }
+
+    fn echo(&mut self, _: &work::Binding, s: &str, reply: work::EchoReply) {
+        reply.send(s);
+    }
+
+    fn swap(&mut self, _: &work::Binding, there: Cap, reply: work::SwapReply) {
+        reply.send(there);
+    }
+
+    fn hold(&mut self, _: &work::Binding, _: u64, reply: work::HoldReply) {
+        self.held.push(reply);
+    }
+
+    fn error(&mut self, _: &work::Binding, _: BindingError) {
+        self.held.clear();
+    }
+}
+
+/// A thread with a waitset, until it is stopped.
+struct Loop {
+    remote: Arc<Remote>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Loop {
+    /// Starts the thread, and gives what `begin` makes there.
+    fn start<T: Send + 'static>(begin: impl FnOnce(&Waitset) -> T + Send + 'static) -> (Self, T) {
+        let (sender, receiver) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let ws = Waitset::new();
+            let made = begin(&ws);
+            sender.send((ws.remote(), made)).expect("the test waits for it");
+            ws.dispatch_until(None, || theirs.load(Ordering::Acquire)).expect("no callback fails");
+        });
+        let (remote, made) = receiver.recv_timeout(PATIENCE).expect("the thread begins");
+        (Self { remote, stop, thread: Some(thread) }, made)
+    }
+
+    fn export() -> (Self, Iref) {
+        Self::start(serve)
+    }
+
+    fn bind(iref: Iref, driver: &'static str) -> (Self, work::SharedBinding) {
+        Self::start(move |ws| bind(ws, iref, driver))
+    }
+
+    /// Ends the thread, and its waitset with it.
+    fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.remote.post(|_| Ok(()));
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("it does not panic");
+        }
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+fn serve(ws: &Waitset) -> Iref {
+    let exported = work::export(ws, |_: &Peer| Ok(Service::default())).start();
+    exported.expect("it can be exported").iref()
+}
+
+fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::SharedBinding {
+    let binding = work::bind(iref, ws, work::RxVtbl::default()).driver(driver).wait();
+    let binding = binding.expect("the service is there");
+    assert_eq!(binding.driver(), driver);
+    binding.shared()
+}
+
+/// A service, and a binding to it that any thread may use.
+struct Site {
+    binding: work::SharedBinding,
+    client: Loop,
+    /// None if the client's thread serves, too.
+    service: Option<Loop>,
+}
+
+impl Site {
+    fn over(driver: &'static str) -> Self {
+        let (client, binding, service) = if driver == "loopback" {
+            let (both, binding) = Loop::start(move |ws| {
+                let iref = serve(ws);
+                bind(ws, iref, driver)
+            });
+            (both, binding, None)
+        } else {
+            let (service, iref) = Loop::export();
+            let (client, binding) = Loop::bind(iref, driver);
+            (client, binding, Some(service))
+        };
+        Self { binding, client, service }
+    }
+
+    fn client(&self) -> work::SharedClient {
+        work::SharedClient::new(&self.binding)
+    }
+}
+
+const DRIVERS: [&str; 3] = ["loopback", "ump", "lmp"];
+
+/// Runs it in so many threads, and ends when they have.
+fn in_threads(threads: u32, run: impl Fn(u32) + Sync) {
+    thread::scope(|scope| {
+        let (run, (ended, endings)) = (&run, mpsc::channel());
+        for n in 0..threads {
+            let ended = ended.clone();
+            scope.spawn(move || {
+                run(n);
+                let _ = ended.send(());
+            });
+        }
+        drop(ended);
+        let deadline = Instant::now() + 3 * PATIENCE;
+        for _ in 0..threads {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if endings.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // The scope would wait for them.
+                eprintln!("threads are stuck");
+                std::process::abort();
+            }
+        }
+    });
+}
+
+#[test]
+fn many_threads_call_and_get_their_own_answers() {
+    for driver in DRIVERS {
+        let site = Site::over(driver);
+        in_threads(4, |thread| {
+            let client = site.client();
+            for n in 0..400 {
+                let n = u64::from(thread) << 32 | n;
+                assert_eq!(client.double(n), Ok(2 * n), "{driver}");
+                if n % 8 == 0 {
+                    let text = format!("{n} ").repeat((n % 977) as usize);
+                    assert_eq!(client.echo(&text), Ok(text), "{driver}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn notes_of_each_thread_come_in_order_and_whole() {
+    const NOTES: u64 = 500;
+    for driver in DRIVERS {
+        let (site, sum) = (Site::over(driver), AtomicU64::new(0));
+        in_threads(4, |from| {
+            for number in 0..NOTES {
+                let data = vec![from as u8; if number % 50 == 0 { 20_000 } else { 9 }];
+                sum.fetch_add(data.len() as u64 * u64::from(from), Ordering::Relaxed);
+                site.binding.send_note(from, number, &data).wait().expect("the binding lives");
+            }
+        });
+        assert_eq!(site.client().heard(), Ok((4 * NOTES, sum.into_inner())), "{driver}");
+    }
+}
+
+#[test]
+fn capabilities_go_there_and_back() {
+    for driver in DRIVERS {
+        let site = Site::over(driver);
+        in_threads(3, |thread| {
+            let client = site.client();
+            for n in 0..20 {
+                let text = format!("{thread} {n}");
+                let mut file = tempfile::tempfile().expect("a file can be made");
+                file.write_all(text.as_bytes()).expect("there is room");
+                let back = client.swap(file.into()).expect("it is answered");
+                let (mut file, mut found) = (File::from(back), String::new());
+                file.rewind().expect("it is a file");
+                file.read_to_string(&mut found).expect("it is text");
+                assert_eq!(found, text, "{driver}");
+            }
+        });
+    }
+}
+
+/// What a thread learns that calls until it cannot any more.
+fn call_until_the_end(client: &work::SharedClient, hold: bool) -> RpcError {
+    let deadline = Instant::now() + PATIENCE;
+    for n in 0.. {
+        let result = if hold { client.hold(n) } else { client.double(n) };
+        match result {
+            Ok(twice) => assert_eq!(twice, 2 * n),
+            Err(error) => return error,
+        }
+        assert!(Instant::now() < deadline, "there is no end");
+    }
+    unreachable!("the numbers do not run out")
+}
+
+/// Has many threads call, some of them in vain, and ends something meanwhile.
+fn interrupted(driver: &'static str, end: impl FnOnce(&mut Site)) {
+    let mut site = Site::over(driver);
+    let clients: Vec<_> = (0..6).map(|_| site.client()).collect();
+    let calling = Arc::new(AtomicU64::new(0));
+    let threads: Vec<_> = (0u32..)
+        .zip(clients)
+        .map(|(n, client)| {
+            let calling = Arc::clone(&calling);
+            thread::spawn(move || {
+                assert_eq!(client.double(21), Ok(42));
+                calling.fetch_add(1, Ordering::Relaxed);
+                call_until_the_end(&client, n % 2 == 0)
+            })
+        })
+        .collect();
+    let deadline = Instant::now() + PATIENCE;
+    while calling.load(Ordering::Relaxed) < 6 {
+        assert!(Instant::now() < deadline, "{driver}: the threads do not begin");
+        thread::yield_now();
+    }
+    end(&mut site);
+    for thread in threads {
+        while !thread.is_finished() {
+            assert!(Instant::now() < deadline, "{driver}: a call hangs");
+            thread::yield_now();
+        }
+        let error = thread.join().expect("it does not panic");
+        assert!(matches!(error, RpcError::Closed(_)), "{driver}: {error:?}");
+    }
+    assert!(site.binding.ended().is_some());
+    assert_eq!(site.binding.send_note(0, 0, &[]).wait(), Err(TxError::Closed));
+}
+
+#[test]
+fn every_call_ends_when_the_waitset_goes() {
+    for driver in DRIVERS {
+        interrupted(driver, |site| site.client.stop());
+    }
+}
+
+#[test]
+fn every_call_ends_when_the_service_goes() {
+    for driver in ["ump", "lmp"] {
+        interrupted(driver, |site| drop(site.service.take()));
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(3).enable_time().build().expect("threads can be started")
+}
+
+#[test]
+fn tasks_of_tokio_call_from_any_thread() {
+    for driver in DRIVERS {
+        let site = Site::over(driver);
+        runtime().block_on(async {
+            let tasks: Vec<_> = (0..100u64)
+                .map(|n| {
+                    let client = site.client();
+                    tokio::spawn(async move {
+                        for m in 0..10 {
+                            assert_eq!(client.double_async(n * m).await, Ok(2 * n * m));
+                        }
+                        client.echo_async(&n.to_string()).await
+                    })
+                })
+                .collect();
+            let all = async {
+                for (n, task) in tasks.into_iter().enumerate() {
+                    assert_eq!(task.await.expect("it does not panic"), Ok(n.to_string()));
+                }
+            };
+            tokio::time::timeout(PATIENCE, all).await.expect("all are answered");
+        });
+    }
+}
+
+#[test]
+fn futures_that_are_cancelled_disturb_nobody() {
+    for driver in DRIVERS {
+        let site = Site::over(driver);
+        runtime().block_on(async {
+            for round in 0..20u64 {
+                let mut tasks = Vec::new();
+                for n in 0..100u64 {
+                    let (client, binding) = (site.client(), site.binding.clone());
+                    tasks.push(tokio::spawn(async move {
+                        let patience = Duration::from_micros(n * 10);
+                        match n % 3 {
+                            0 => {
+                                let held = client.hold_async(n);
+                                assert!(tokio::time::timeout(patience, held).await.is_err());
+                            }
+                            1 => {
+                                let asked = client.double_async(n);
+                                if let Ok(answer) = tokio::time::timeout(patience, asked).await {
+                                    assert_eq!(answer, Ok(2 * n));
+                                }
+                            }
+                            _ => {
+                                // One sender each: sent or not, it comes first.
+                                let from = (round * 100 + n) as u32;
+                                let note = binding.send_note(from, 0, &[1; 3000]);
+                                let _ = tokio::time::timeout(patience, note).await;
+                            }
+                        }
+                    }));
+                }
+                for task in tasks {
+                    task.await.expect("it does not panic");
+                }
+            }
+            let asked = site.client().double_async(4);
+            let answer = tokio::time::timeout(PATIENCE, asked).await.expect("it is answered");
+            assert_eq!(answer, Ok(8), "{driver}");
+        });
+    }
+}

@@ -1,0 +1,34 @@
+//! What a binding and a client cannot do, a shared binding and a shared client can.
+
+flounder::flounder! {
+    interface test {
+        message str(string s);
+        rpc ask(in string s, out uint32 result);
+    };
+}
+
+fn share(binding: &test::Binding) -> (test::SharedBinding, test::SharedClient) {
+    let shared = binding.shared();
+    let client = test::SharedClient::new(&shared);
+    (shared, client)
+}
+
+fn send(shared: &test::SharedBinding, client: test::SharedClient) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(shared.send_str("from elsewhere").wait()));
+    });
+    std::thread::spawn(move || client.ask("what?"));
+}
+
+fn spawn<F: Future<Output: Send> + Send + 'static>(_: F) {}
+
+fn futures(shared: test::SharedBinding, client: test::SharedClient) {
+    spawn(async move {
+        shared.send_str("first").await?;
+        client.ask_async("what?").await
+    });
+}
+
+fn main() {
+    let _ = (share, send, futures);
+}
