@@ -83,7 +83,8 @@ fn client(messages: &Messages<'_>) -> Option<TokenStream> {
     Some(quote! {
         #doc
         ///
-        /// Many calls may be under way at a time; replies find theirs by number, not by order.
+        /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call ends after
+        /// 30 seconds; `wait_timeout` of what the asynchronous form gives has a time of its own.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
         pub struct SharedClient(SharedBinding);
 

@@ -12,13 +12,13 @@ pub const GENERATED_TYPES: &[&str] = &[
     "Rx",
     "RxVtbl",
     "RpcClient",
-    "SharedBinding",
-    "SharedClient",
     "Export",
     "Message",
     "AsyncRx",
     "Async",
     "Handlers",
+    "SharedBinding",
+    "SharedClient",
 ];
 
 /// Methods that the generated receive trait declares for itself.

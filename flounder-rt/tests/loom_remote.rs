@@ -1,64 +1,9 @@
 //! Every interleaving of the two protocols between the threads of waitsets, in their shipped source: who must ring for a
 //! sleeper (`gate.rs`), and who polls, waits and gets events (`crew.rs`).
 
-mod sync {
-    //! What `crate::sync` is to the sources, with loom's types.
+mod loom_support;
 
-    use std::ops::{Deref, DerefMut};
-    use std::time::Instant;
-
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
-
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            MutexGuard(Some(self.0.lock().expect("nobody panics with it")))
-        }
-    }
-
-    const HELD: &str = "it is given up only inside a wait";
-
-    impl<T> Deref for MutexGuard<'_, T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            self.0.as_ref().expect(HELD)
-        }
-    }
-
-    impl<T> DerefMut for MutexGuard<'_, T> {
-        fn deref_mut(&mut self) -> &mut T {
-            self.0.as_mut().expect(HELD)
-        }
-    }
-
-    pub(crate) struct Condvar(loom::sync::Condvar);
-
-    impl Default for Condvar {
-        fn default() -> Self {
-            Self(loom::sync::Condvar::new())
-        }
-    }
-
-    impl Condvar {
-        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Option<Instant>) {
-            assert!(deadline.is_none(), "a model has no clock");
-            let held = guard.0.take().expect(HELD);
-            guard.0 = Some(self.0.wait(held).expect("nobody panics with it"));
-        }
-
-        pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
-        }
-    }
-}
+use loom_support::sync;
 
 #[path = "../src/waitset/crew.rs"]
 mod crew;
@@ -71,41 +16,8 @@ use std::sync::Arc;
 use crew::{Crew, Kernel, Wait};
 use gate::Gate;
 use loom::thread;
-use sync::{Condvar, Mutex};
-
-/// A bell that a thread can block on, as on the real one in the kernel.
-#[derive(Default)]
-struct Bell {
-    rings: Mutex<bool>,
-    heard: Condvar,
-}
-
-impl<T: Default> Default for Mutex<T> {
-    fn default() -> Self {
-        Self::new(T::default())
-    }
-}
-
-impl Bell {
-    fn ring(&self) {
-        *self.rings.lock() = true;
-        self.heard.notify_one();
-    }
-
-    fn wait(&self, wait: Wait) {
-        let mut rings = self.rings.lock();
-        while !*rings && wait != Wait::Not {
-            self.heard.wait(&mut rings, None);
-        }
-        *rings = false;
-    }
-}
-
-fn model(preemptions: Option<usize>, run: impl Fn() + Sync + Send + 'static) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = preemptions;
-    model.check(run);
-}
+use loom_support::{Bell, model};
+use sync::Mutex;
 
 /// Posters put in and ring; the sleeper takes out and blocks in between. A lost wake-up is a deadlock.
 fn gate_model(preemptions: Option<usize>, posters: usize) {
@@ -138,7 +50,7 @@ fn gate_model(preemptions: Option<usize>, posters: usize) {
                 taken.append(&mut shared.queue.lock());
             } else {
                 if shared.gate().sleep() {
-                    shared.bell.wait(Wait::Until(None));
+                    shared.bell.wait();
                 }
                 shared.gate().awake();
             }
@@ -167,7 +79,10 @@ impl Kernel<u32> for Host {
     type Error = Infallible;
 
     fn poll(&self, wait: Wait, found: &mut Vec<u32>) -> Result<(), Infallible> {
-        self.bell.wait(wait);
+        match wait {
+            Wait::Not => self.bell.forget(),
+            Wait::Until(_) => self.bell.wait(),
+        }
         found.append(&mut self.fired.lock());
         Ok(())
     }

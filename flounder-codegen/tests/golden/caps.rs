@@ -1440,7 +1440,8 @@ pub mod caps {
     }
     /// Calls the remote procedures of `caps`, from any thread.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order.
+    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call ends after
+    /// 30 seconds; `wait_timeout` of what the asynchronous form gives has a time of its own.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
     pub struct SharedClient(SharedBinding);
     impl SharedClient {

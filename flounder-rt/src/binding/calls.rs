@@ -21,7 +21,7 @@ const FIRST_SLOTS: usize = 8;
 pub(super) struct Calls {
     last: Cell<u32>,
     table: RefCell<Table>,
-    /// Has the calls of other threads.
+    /// Has the calls of other threads, which have no slot.
     pub(super) home: OnceCell<Rc<Home>>,
 }
 
@@ -143,10 +143,11 @@ impl Calls {
         if let Some(home) = self.home.get() {
             home.end(why);
         }
+        let error = RpcError::Closed(why.clone());
         for slot in &mut self.table.borrow_mut().slots {
             if let Slot::Open { id, waker, .. } = slot {
                 woken.extend(waker.take());
-                *slot = Slot::Done { id: *id, result: Err(RpcError::Closed(why.clone())) };
+                *slot = Slot::Done { id: *id, result: Err(error.clone()) };
             }
         }
     }
@@ -251,6 +252,11 @@ impl Message {
             None => large = message.words.to_vec(),
         }
         Self { number: message.number, inline, len, large, caps }
+    }
+
+    /// Its words, to be changed.
+    pub(super) fn words_mut(&mut self) -> &mut [u64] {
+        self.inline.get_mut(..self.len).unwrap_or(&mut self.large)
     }
 
     /// Its words and its capabilities.

@@ -195,15 +195,6 @@ struct Owned {
     cap_count: usize,
 }
 
-impl Owned {
-    fn put_together(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
-        let mut words = vec![0; body.len()];
-        body.reader(0).read(&mut words);
-        let cap_count = caps.len();
-        Self { number, words, caps, cap_count }
-    }
-}
-
 impl Endpoint {
     /// Puts a binding on a channel that is connected.
     ///

@@ -21,23 +21,26 @@ use core::time::Duration;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
-use std::time::Instant;
 
 use crate::binding::calls::Message;
-use crate::binding::{BindingError, Endpoint, Owned, Received, RpcError, TxError};
+use crate::binding::patience::Patience;
+use crate::binding::{BindingError, Endpoint, Received, RpcError, TxError};
 use crate::cap::Cap;
 use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::sync::Mutex;
 use crate::wire::{DecodeError, Gather};
 
 mod home;
 mod lane;
 mod park;
+mod slot;
 
 pub(super) use home::Home;
 use lane::{Lane, Put, Tell};
+
+/// Where the result of a call goes.
+type Slot = slot::Slot<Result<Message, RpcError>>;
 
 /// Messages and calls that other threads may have handed to a binding, and that its thread has not begun to send; as many
 /// again may be in its hands.
@@ -65,8 +68,8 @@ struct Link {
 
 /// Something for the thread of the binding to do.
 enum Job {
-    Message(Owned),
-    Call(Owned, Arc<Slot>),
+    Message(Message),
+    Call(Message, Arc<Slot>),
     /// A capability of a message could not be copied: the peer is to learn that it missed one.
     Missed,
 }
@@ -148,7 +151,7 @@ impl SharedEndpoint {
     /// A message to be sent. Used by generated code.
     #[doc(hidden)]
     pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) -> SharedSend {
-        let job = Job::Message(Owned::put_together(number, Gather { fixed, tails }, caps));
+        let job = Job::Message(Message::new(number, Gather { fixed, tails }, caps));
         SharedSend(Sending::Entering(Entry::new(self, job)))
     }
 
@@ -163,7 +166,7 @@ impl SharedEndpoint {
         decode: fn(Received<'_>) -> Result<T, DecodeError>,
     ) -> SharedCall<T> {
         let slot = Arc::new(Slot::default());
-        let request = Owned::put_together(number, Gather { fixed, tails }, caps);
+        let request = Message::new(number, Gather { fixed, tails }, caps);
         let job = Job::Call(request, Arc::clone(&slot));
         SharedCall { stage: Stage::Entering(Entry::new(self, job), slot), decode }
     }
@@ -334,30 +337,30 @@ impl<T> SharedCall<T> {
         }
     }
 
-    /// Blocks the thread until the reply has come.
+    /// Blocks the thread until the reply has come, for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT) at most, as any
+    /// blocking call without a time of its own.
     ///
     /// # Errors
     /// [`RpcError`]; [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would have to fetch the reply.
     pub fn wait(self) -> Result<T, RpcError> {
-        self.wait_until(None)
+        self.wait_for(Patience::Usual)
     }
 
-    /// As [`wait`](Self::wait), for so long at most.
+    /// As [`wait`](Self::wait), for so long at most; a time beyond the end of the clock is for ever.
     ///
     /// # Errors
     /// [`RpcError::Deadline`] then, and the call is given up.
     pub fn wait_timeout(self, timeout: Duration) -> Result<T, RpcError> {
-        // What is beyond the end of the clock is for ever.
-        self.wait_until(Instant::now().checked_add(timeout))
+        self.wait_for(Patience::For(timeout))
     }
 
-    fn wait_until(self, deadline: Option<Instant>) -> Result<T, RpcError> {
+    fn wait_for(self, patience: Patience) -> Result<T, RpcError> {
         if let Stage::Entering(entry, _) = &self.stage
             && entry.handle.link().is_home()
         {
             return Err(RpcError::WouldDeadlock);
         }
-        park::block_on(self, deadline).unwrap_or(Err(RpcError::Deadline))
+        park::block_on(self, patience.end_of_blocking()).unwrap_or(Err(RpcError::Deadline))
     }
 
     fn read(&self, handle: &SharedEndpoint, mut reply: Message) -> Result<T, RpcError> {
@@ -415,67 +418,5 @@ impl<T> Drop for SharedCall<T> {
 impl<T> fmt::Debug for SharedCall<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedCall").finish_non_exhaustive()
-    }
-}
-
-/// Where a call and its result meet.
-#[derive(Default)]
-struct Slot(Mutex<Meeting>);
-
-#[derive(Default)]
-struct Meeting {
-    /// The number of the call, once it is being sent.
-    id: Option<u32>,
-    given_up: bool,
-    waker: Option<Waker>,
-    result: Option<Result<Message, RpcError>>,
-}
-
-impl Slot {
-    /// The call is being sent, with this number; false if nobody waits for it any more.
-    fn begin(&self, id: u32) -> bool {
-        let mut meeting = self.0.lock();
-        meeting.id = Some(id);
-        !meeting.given_up
-    }
-
-    /// The result is there.
-    fn settle(&self, result: Result<Message, RpcError>) {
-        let waker = {
-            let mut meeting = self.0.lock();
-            meeting.result = Some(result);
-            meeting.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Whether the result is there; if not, the waker is woken when it is.
-    fn listen(&self, waker: &Waker) -> bool {
-        let waker = waker.clone();
-        let mut meeting = self.0.lock();
-        if meeting.result.is_some() {
-            return true;
-        }
-        let old = meeting.waker.replace(waker);
-        drop(meeting);
-        drop(old);
-        false
-    }
-
-    fn take(&self) -> Option<Result<Message, RpcError>> {
-        self.0.lock().result.take()
-    }
-
-    /// Nobody waits any more. The number of the call if one was given and no result is there.
-    fn give_up(&self) -> Option<u32> {
-        let mut meeting = self.0.lock();
-        meeting.given_up = true;
-        let (waker, result) = (meeting.waker.take(), meeting.result.take());
-        let id = if result.is_none() { meeting.id } else { None };
-        drop(meeting);
-        drop((waker, result));
-        id
     }
 }

@@ -11,9 +11,7 @@ use std::task::Wake;
 use crate::binding::calls::Message;
 use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
-use crate::binding::{
-    BindingError, Core, Endpoint, MAX_OWED_REPLIES, Owned, RpcError, TxError, TxState,
-};
+use crate::binding::{BindingError, Core, Endpoint, MAX_OWED_REPLIES, RpcError, TxError, TxState};
 use crate::channel::CapRefusal;
 use crate::interface::MessageKind;
 use crate::notify::Notifier;
@@ -39,8 +37,9 @@ pub(in crate::binding) struct Home {
     remarks: Cell<Vec<Remark>>,
     /// The calls that are sent, by number.
     calls: RefCell<HashMap<u32, Arc<Slot>>>,
-    /// Its place among those who wait for the slot of the binding, and what wakes it.
+    /// Its place among those who wait for the slot of the binding.
     ticket: RefCell<Ticket>,
+    /// Wakes it when it has the slot.
     waker: Waker,
 }
 
@@ -122,22 +121,25 @@ impl Home {
         waitset.remove(self.token.get(), None);
     }
 
-    /// Hands a call its result.
+    /// Hands a call its result, which is not asked for one that nobody waits for.
     pub(in crate::binding) fn settle(
         &self,
         id: u32,
         result: impl FnOnce() -> Result<Message, RpcError>,
     ) {
-        let (slot, full) = {
-            let mut calls = self.calls.borrow_mut();
-            (calls.remove(&id), calls.len() + 1 == MAX_OWED_REPLIES)
-        };
-        if let Some(slot) = slot {
+        if let Some(slot) = self.forget(id) {
             slot.settle(result());
-            if full {
-                self.waker.wake_by_ref();
-            }
         }
+    }
+
+    /// Takes a call out of those that are under way.
+    fn forget(&self, id: u32) -> Option<Arc<Slot>> {
+        let mut calls = self.calls.borrow_mut();
+        let slot = calls.remove(&id)?;
+        if calls.len() + 1 == MAX_OWED_REPLIES {
+            self.waker.wake_by_ref();
+        }
+        Some(slot)
     }
 
     /// The binding has ended: everything that waits learns why.
@@ -162,7 +164,7 @@ impl Home {
 
     fn carry_out(&self, core: &Core, job: &mut Job) -> Result<(), Wait> {
         match job {
-            Job::Message(message) => match message.try_send(core) {
+            Job::Message(message) => match self.try_send(core, message) {
                 Err(TxError::Busy) => return Err(Wait::Slot),
                 Err(TxError::CapsRefused(refusal)) => {
                     core.note(BindingError::CapsRefused(refusal));
@@ -177,21 +179,21 @@ impl Home {
         Ok(())
     }
 
-    fn call(&self, core: &Core, request: &mut Owned, slot: &Arc<Slot>) -> Result<(), Wait> {
+    fn call(&self, core: &Core, request: &mut Message, slot: &Arc<Slot>) -> Result<(), Wait> {
         if self.calls.borrow().len() >= MAX_OWED_REPLIES {
             return Err(Wait::Calls);
         }
-        if core.io.borrow().state == TxState::Sending {
+        if !core.is_turn_of(&self.ticket.borrow()) {
             return Err(Wait::Slot);
         }
         let id = core.calls.next();
         if !slot.begin(id) {
             return Ok(());
         }
-        request.set_call(core, id);
+        set_id(core, request, id);
         // First: what is refused on its way out fails by its number.
         self.calls.borrow_mut().insert(id, Arc::clone(slot));
-        match request.try_send(core) {
+        match self.try_send(core, request) {
             Ok(()) => {}
             Err(TxError::Busy) => {
                 self.calls.borrow_mut().remove(&id);
@@ -204,11 +206,31 @@ impl Home {
         Ok(())
     }
 
+    /// Sends, if those who waited for the slot before had theirs.
+    fn try_send(&self, core: &Core, message: &mut Message) -> Result<(), TxError> {
+        let ticket = &mut self.ticket.borrow_mut();
+        if !core.is_turn_of(ticket) {
+            return Err(TxError::Busy);
+        }
+        let number = message.number;
+        let (words, caps) = message.parts();
+        if caps.is_empty() && core.accept_now(number, words).is_some() {
+            core.leave(ticket);
+            return Ok(());
+        }
+        let result = core.accept(number, Gather::words_only(words), caps).map(drop);
+        if result != Err(TxError::Busy) {
+            core.leave(ticket);
+        }
+        result
+    }
+
     /// No handle is left in other threads, and all that they sent is accepted.
     fn release(&self, core: &Core) {
         if core.io.borrow().state == TxState::Sending {
             self.wait_for_slot(core);
         } else {
+            core.leave(&mut self.ticket.borrow_mut());
             drop(self.endpoint.take());
         }
     }
@@ -225,12 +247,10 @@ impl Source for Home {
         let used = self.link.lane.take(&mut self.held.borrow_mut(), &mut remarks);
         for remark in remarks.drain(..) {
             match remark {
-                Remark::GivenUp(id) => {
-                    if self.calls.borrow().contains_key(&id) {
-                        core.tell_peer(Notice::Cancelled(id));
-                    }
-                    self.settle(id, || Err(RpcError::NoReply));
+                Remark::GivenUp(id) if self.forget(id).is_some() => {
+                    core.tell_peer(Notice::Cancelled(id));
                 }
+                Remark::GivenUp(_) => {}
                 Remark::BadReply(number, error) => drop(core.bad_reply(number, error)),
             }
         }
@@ -248,7 +268,6 @@ impl Source for Home {
             }
             done += 1;
         }
-        core.leave(&mut self.ticket.borrow_mut());
         if !used && self.held.borrow().is_empty() {
             self.release(&core);
         }
@@ -276,20 +295,14 @@ impl Source for Home {
     }
 }
 
-impl Owned {
-    /// Puts the number of the call in.
-    fn set_call(&mut self, core: &Core, id: u32) {
-        let kind = core.interface.message(self.number).map(|message| message.kind);
-        if let Some(MessageKind::RpcCall { at }) = kind
-            && let Some(word) = self.words.get_mut(at / 8)
-        {
-            let shift = at % 8 * 8;
-            *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(id) << shift;
-        }
-    }
-
-    fn try_send(&mut self, core: &Core) -> Result<(), TxError> {
-        core.accept(self.number, Gather::words_only(&self.words), &mut self.caps).map(drop)
+/// Puts the number of a call in.
+fn set_id(core: &Core, request: &mut Message, id: u32) {
+    let kind = core.interface.message(request.number).map(|message| message.kind);
+    if let Some(MessageKind::RpcCall { at }) = kind
+        && let Some(word) = request.words_mut().get_mut(at / 8)
+    {
+        let shift = at % 8 * 8;
+        *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(id) << shift;
     }
 }
 

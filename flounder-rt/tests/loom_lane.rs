@@ -1,0 +1,230 @@
+//! Every interleaving of the two protocols of a shared binding, in their shipped source: the queue to its thread (`lane.rs`),
+//! where nobody who waits for room is forgotten and the server is told of everything, and where a call meets its result
+//! (`slot.rs`).
+
+mod loom_support;
+
+use loom_support::sync;
+
+#[path = "../src/binding/shared/lane.rs"]
+mod lane;
+#[path = "../src/binding/shared/slot.rs"]
+mod slot;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use lane::{Lane, Put, Tell};
+use loom::thread;
+use loom_support::{Bell, model};
+use slot::Slot;
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+}
+
+/// A lane, and what its server sleeps on.
+struct Way {
+    lane: Lane<u32, u32>,
+    capacity: usize,
+    server: Bell,
+}
+
+impl Way {
+    fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self { lane: Lane::new(capacity), capacity, server: Bell::default() })
+    }
+
+    fn tell(&self, tell: Tell) {
+        if tell == Tell::Yes {
+            self.server.ring();
+        }
+    }
+
+    /// Puts it in, waiting for room; false if the server is gone.
+    fn put(&self, item: u32) -> bool {
+        let (mut item, mut ticket, bell) = (Some(item), None, Arc::new(Bell::default()));
+        let waker = Waker::from(Arc::clone(&bell));
+        loop {
+            match self.lane.put(&mut item, &mut ticket, Some(&waker)) {
+                Put::Done(tell) => {
+                    assert_eq!((item, ticket), (None, None));
+                    self.tell(tell);
+                    return true;
+                }
+                Put::Full => bell.wait(),
+                Put::Closed => {
+                    assert_eq!(ticket, None);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Waits for room as long as it takes to ask twice, and gives up then.
+    fn try_twice(&self, item: u32) -> bool {
+        let (mut item, mut ticket) = (Some(item), None);
+        let waker = Waker::from(Arc::new(Bell::default()));
+        for _ in 0..2 {
+            if let Put::Done(tell) = self.lane.put(&mut item, &mut ticket, Some(&waker)) {
+                self.tell(tell);
+                return true;
+            }
+        }
+        if let Some(ticket) = ticket {
+            self.lane.give_up(ticket);
+        }
+        false
+    }
+
+    /// Serves until `done`.
+    fn serve(&self, mut done: impl FnMut(&[u32], &[u32], bool) -> bool) {
+        let (mut items, mut remarks) = (VecDeque::new(), Vec::new());
+        let (mut taken, mut remarked) = (Vec::new(), Vec::new());
+        loop {
+            let used = self.lane.take(&mut items, &mut remarks);
+            assert!(items.len() <= self.capacity);
+            let idle = items.is_empty() && remarks.is_empty();
+            taken.extend(items.drain(..));
+            remarked.append(&mut remarks);
+            if done(&taken, &remarked, used) {
+                return;
+            }
+            if idle {
+                self.server.wait();
+            }
+        }
+    }
+}
+
+/// Senders put in, in order, what the server takes out. A wake-up that is lost, of a sender or of the server, is a deadlock.
+fn sending(preemptions: usize, capacity: usize, senders: u32, each: u32) {
+    model(Some(preemptions), move || {
+        let way = Way::new(capacity);
+        for sender in 0..senders {
+            let way = Arc::clone(&way);
+            thread::spawn(move || (0..each).for_each(|n| assert!(way.put(sender * 10 + n))));
+        }
+        way.serve(|taken, _, _| {
+            for sender in 0..senders {
+                let own = taken.iter().filter(|item| **item / 10 == sender);
+                assert!(own.copied().zip(0..).all(|(item, n)| item == sender * 10 + n));
+            }
+            taken.len() == (senders * each) as usize
+        });
+    });
+}
+
+#[test]
+fn whoever_waits_for_room_gets_it() {
+    sending(3, 1, 1, 3);
+    sending(3, 1, 2, 1);
+    sending(2, 1, 2, 2);
+    sending(2, 2, 2, 2);
+}
+
+#[test]
+fn one_who_gives_up_passes_the_place_on() {
+    model(Some(3), || {
+        let way = Way::new(1);
+        assert!(way.put(0));
+        let other = {
+            let way = Arc::clone(&way);
+            thread::spawn(move || way.try_twice(1))
+        };
+        let patient = {
+            let way = Arc::clone(&way);
+            thread::spawn(move || assert!(way.put(2)))
+        };
+        // It ends only if the patient one had its place.
+        way.serve(|taken, _, _| taken.contains(&2));
+        patient.join().expect("it does not panic");
+        other.join().expect("it does not panic");
+    });
+}
+
+#[test]
+fn a_server_that_goes_sends_everybody_away() {
+    model(Some(3), || {
+        let way = Way::new(1);
+        let senders: Vec<_> = (1..3)
+            .map(|item| {
+                let way = Arc::clone(&way);
+                thread::spawn(move || way.put(item))
+            })
+            .collect();
+        let left = way.lane.close();
+        let put = senders.into_iter().map(|sender| sender.join().expect("it does not panic"));
+        assert_eq!(put.filter(|put| *put).count(), left.len(), "each was sent away, or came");
+        assert!(!way.put(3));
+    });
+}
+
+#[test]
+fn the_server_hears_of_remarks() {
+    model(Some(3), || {
+        let way = Way::new(1);
+        for n in 0..2 {
+            let way = Arc::clone(&way);
+            thread::spawn(move || way.tell(way.lane.remark(n)));
+        }
+        way.serve(|_, remarked, _| remarked.len() == 2);
+    });
+}
+
+#[test]
+fn the_server_hears_of_the_last_user() {
+    model(Some(3), || {
+        let way = Way::new(1);
+        way.lane.enter();
+        way.lane.enter();
+        for n in 0..2 {
+            let way = Arc::clone(&way);
+            thread::spawn(move || {
+                way.put(n);
+                way.tell(way.lane.leave());
+            });
+        }
+        way.serve(|taken, _, used| {
+            assert!(used || taken.len() == 2, "what was sent before is taken first");
+            !used
+        });
+    });
+}
+
+#[test]
+fn a_result_wakes_the_caller_who_waits() {
+    model(None, || {
+        let (slot, bell) = (Arc::new(Slot::default()), Arc::new(Bell::default()));
+        let server = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || {
+                assert!(slot.begin(7));
+                slot.settle(42);
+            })
+        };
+        let waker = Waker::from(Arc::clone(&bell));
+        while !slot.listen(&waker) {
+            bell.wait();
+        }
+        assert_eq!(slot.take(), Some(42));
+        server.join().expect("it does not panic");
+    });
+}
+
+#[test]
+fn a_call_that_is_given_up_is_not_begun_or_the_server_is_told_of_it() {
+    model(None, || {
+        let slot = Arc::new(Slot::<u32>::default());
+        let caller = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || slot.give_up())
+        };
+        let begun = slot.begin(7);
+        let told = caller.join().expect("it does not panic");
+        assert_eq!(told, begun.then_some(7));
+    });
+}
