@@ -267,8 +267,8 @@ fn a_call_that_is_dropped_is_cancelled_and_its_late_reply_discarded() {
         let ends = Ends::new(driver);
         let rpc = ends.rpc();
         {
-            let mut never_sent = pin!(rpc.hold_async(0));
-            let _ = never_sent.as_mut();
+            let never_sent = pin!(rpc.hold_async(0));
+            assert!(format!("{never_sent:?}").contains("Call"));
         }
         {
             let mut call = pin!(rpc.hold_async(1));
@@ -388,7 +388,7 @@ fn ten_thousand_calls_find_their_replies_in_any_order() {
         }
         ends.until(|| {
             let mut held = ends.seen.held.borrow_mut();
-            if held.len() >= 500 || (held.len() > 0 && done.get() >= 9500) {
+            if held.len() >= 500 || (!held.is_empty() && done.get() >= 9500) {
                 while let Some((n, reply)) = held.pop() {
                     reply.send(n);
                 }
