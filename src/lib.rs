@@ -44,6 +44,7 @@
 //! | to | see |
 //! |---|---|
 //! | wait for events, set timers, run futures | [`Waitset`] |
+//! | use an event loop that is there already | [`Waitset::prepare_wait`]; for tokio, the feature `tokio` |
 //! | name a service, find one | [`nameservice`] |
 //! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
@@ -67,6 +68,9 @@ pub mod drivers {
 }
 
 pub use flounder_monitor::nameservice;
+
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 #[doc(hidden)]
 pub mod __private {

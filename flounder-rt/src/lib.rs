@@ -20,6 +20,8 @@ pub mod notify;
 pub mod peer;
 pub mod policy;
 mod sync;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 pub mod waitset;
 pub mod wire;
 

@@ -21,7 +21,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::crowd::Crowd;
 use super::stranger::{Stranger, connect_in};
-use super::{ACTOR, DAEMON, EVENT, MARK, PATIENCE};
+use super::{ACTOR, DAEMON, EVENT, MARK, OUTER, PATIENCE};
 
 flounder::flounder! {
     interface echo "For tests between processes" {
@@ -91,11 +91,24 @@ pub fn run() {
             Ok(())
         });
     });
+    if std::env::var_os(OUTER).is_some() {
+        dispatch_from_outside(&waitset, &stage);
+    }
     while !stage.over.get() {
         waitset.dispatch().expect("no callback fails");
     }
     // As the end of `main` does, and the harness does not for a test.
     std::process::exit(0);
+}
+
+/// As an event loop does that has the waitset among other things.
+fn dispatch_from_outside(waitset: &Waitset, stage: &Stage) {
+    while !stage.over.get() {
+        if waitset.prepare_wait().expect("there are descriptors") {
+            poll(&mut [PollFd::new(waitset, PollFlags::IN)], None).expect("it can be waited for");
+        }
+        while waitset.try_dispatch().expect("no callback fails") {}
+    }
 }
 
 /// Is the root, until it is killed.

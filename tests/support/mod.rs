@@ -36,17 +36,26 @@ const MARK: &str = "@ ";
 const EVENT: &str = "! ";
 /// Tells the test binary to be an actor.
 pub const ACTOR: &str = "FLOUNDER_TEST_ACTOR";
+/// Tells an actor to wait in an event loop of its own.
+const OUTER: &str = "FLOUNDER_TEST_OUTER";
 /// Tells an actor to be a daemon that lets these users in.
 const DAEMON: &str = "FLOUNDER_TEST_DAEMON";
 
 /// The actors of one test, and where they meet.
 pub struct Cast {
     dir: TempDir,
+    in_outer_loops: bool,
 }
 
 impl Cast {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a directory can be made") }
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        Self { dir, in_outer_loops: false }
+    }
+
+    /// Actors that wait in an event loop of their own, of which the waitset is a part.
+    pub fn in_outer_loops() -> Self {
+        Self { in_outer_loops: true, ..Self::new() }
     }
 
     /// The runtime directory; the first monitor makes it.
@@ -134,6 +143,9 @@ impl Cast {
             .env("FLOUNDER_RUNTIME_DIR", self.dir())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        if self.in_outer_loops {
+            command.env(OUTER, "1");
+        }
         command
     }
 

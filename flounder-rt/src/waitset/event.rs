@@ -213,6 +213,7 @@ impl EventChannel {
     fn deliver_from(&self, waitset: &Waitset) {
         let due = Due { channel: self.clone(), serial: self.0.serial.get() };
         waitset.0.queues.borrow_mut().pending.push_back(Item::Event(due));
+        waitset.stir();
     }
 
     /// Has the waitset ask the poll function in every round.

@@ -86,6 +86,7 @@ impl Waitset {
             let at_home = thread::current().id() == home;
             if at_home && let Some(waitset) = Self::local(&remote) {
                 waitset.0.queues.borrow_mut().pending.push_back(Item::Runnable(runnable));
+                waitset.stir();
                 return;
             }
             let refused = remote.offer(Box::new(|_| {

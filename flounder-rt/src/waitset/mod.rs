@@ -1,14 +1,16 @@
 //! Waitsets: where threads meet events (TN-011 section 4.1).
 //!
 //! A [`Waitset`] belongs to one thread. It serves *sources* (bindings, which stay registered), *event channels*
-//! ([`EventChannel`], single-shot), tasks posted by callbacks, timers, descriptors, and what other threads post through
-//! its [`Remote`]. The order of a [`dispatch`](Waitset::dispatch) is: what is pending, first in first out; then poll what
-//! is polled, beginning behind the last one visited and stopping at the first hit; then, when nothing came for the spin
-//! time, arm every polled source, look once more, and block.
+//! ([`EventChannel`], single-shot), tasks posted by callbacks, timers, descriptors, signals, children, and what other
+//! threads post through its [`Remote`]. The order of a [`dispatch`](Waitset::dispatch) is: what is pending, first in first
+//! out; then poll what is polled, beginning behind the last one visited and stopping at the first hit; then, when nothing
+//! came for the spin time, arm every polled source, look once more, and block.
 //!
 //! Handlers and callbacks run with no borrow of the waitset held: they may send, bind, tear down, or dispatch again.
+//!
+//! A program that has an event loop already waits for the waitset's one descriptor: [`Waitset::prepare_wait`].
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
 use core::time::Duration;
 use std::io;
@@ -20,23 +22,28 @@ use std::time::Instant;
 use crate::barrier::barrier;
 use crate::binding::Patience;
 
+mod children;
 mod crew;
 mod event;
 mod executor;
 mod fds;
 mod gate;
+mod outer;
 mod queues;
 mod remote;
 mod shared;
+mod signals;
 mod sleeper;
 mod timers;
 
 pub use event::{ChannelState, EventChannel, EventError};
 pub use fds::Interest;
+use outer::Outer;
 use queues::{Item, Queues, Registered, Standing};
 pub use remote::Remote;
 pub(crate) use remote::Signal;
 pub use shared::{SharedEvent, SharedTimer, SharedWaitset};
+pub use signals::{SignalWatch, UnixSignal};
 pub use sleeper::Watched;
 use sleeper::{Ready, Sleeper};
 pub use timers::Timer;
@@ -122,6 +129,8 @@ struct Inner {
     binds: crate::bind::Pending,
     /// For the next `block_on`, while none runs.
     flag: Cell<Option<Arc<executor::Flag>>>,
+    /// For a loop that this waitset is part of, if there is one.
+    outer: OnceCell<Outer>,
 }
 
 /// What `dispatch` reports.
@@ -214,6 +223,7 @@ impl Waitset {
             services: crate::export::Services::default(),
             binds: crate::bind::Pending::default(),
             flag: Cell::default(),
+            outer: OnceCell::new(),
         }));
         // A thread that ends has no list any more; its waitsets are reached through their remotes.
         let _ = LOCAL.try_with(|local| {
@@ -259,6 +269,7 @@ impl Waitset {
     /// Runs `task` from a later dispatch, behind what is pending now.
     pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + 'static) {
         self.0.queues.borrow_mut().pending.push_back(Item::Task(Box::new(task)));
+        self.stir();
     }
 
     /// Waits for the next event and runs it. `event_dispatch`
@@ -385,6 +396,7 @@ impl Waitset {
             return Err(error);
         }
         self.0.queues.borrow_mut().make_pending(token);
+        self.stir();
         Ok(token)
     }
 
@@ -394,6 +406,8 @@ impl Waitset {
         let mut queues = self.0.queues.borrow_mut();
         let token = queues.insert(source);
         queues.make_polled(token);
+        drop(queues);
+        self.stir();
         token
     }
 
@@ -420,6 +434,7 @@ impl Waitset {
                 source.disarm();
             }
         }
+        self.stir();
     }
 
     /// Runs one event that needs no system call to be found.
@@ -576,6 +591,7 @@ impl Waitset {
 
     /// Takes in what other threads have posted.
     fn drain_remote(&self) {
+        self.stir();
         let queue = self.0.remote.drain();
         for (token, signal) in queue.signals {
             match signal {
@@ -611,7 +627,17 @@ impl Waitset {
         let waited = self.with_sleeper(|sleeper| sleeper.wait(timeout));
         // From here on nobody has to ring, least of all this thread itself.
         self.0.remote.awake();
+        self.stir();
         waited?;
+        self.take_found()?;
+        if self.0.remote.is_pending() {
+            self.drain_remote();
+        }
+        Ok(())
+    }
+
+    /// Makes pending what the last wait in the kernel has found.
+    fn take_found(&self) -> io::Result<()> {
         while let Some(ready) = self.with_sleeper(|sleeper| Ok(sleeper.next()))? {
             match ready {
                 Ready::Bell => {}
@@ -624,15 +650,13 @@ impl Waitset {
                 }
             }
         }
-        if self.0.remote.is_pending() {
-            self.drain_remote();
-        }
         Ok(())
     }
 
     /// Polls for the spin time, then blocks, until there is something to do or `deadline` has passed; says whether an event
     /// was run, which is never if `visit` only finds.
     fn block(&self, deadline: Option<Instant>, visit: Visit) -> Result<bool, DispatchError> {
+        self.stir();
         let polled = self.polled_len();
         let warm = self.0.warm.replace(u64::MAX);
         let source = self.0.queues.borrow().source(warm).cloned();
@@ -650,25 +674,21 @@ impl Waitset {
             Spun::Found(found) => return Ok(found == Found::Event),
             Spun::InVain(began) => began,
         };
-        let mut resting = self.0.resting.take();
-        self.0.queues.borrow().all_polled(&mut resting);
-        let can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
-        if !resting.is_empty() {
-            barrier();
+        match self.rest() {
+            Rest::Asleep => {
+                self.sleep(deadline, true)?;
+                self.ease(began);
+                Ok(false)
+            }
+            Rest::News => {
+                std::thread::yield_now();
+                Ok(false)
+            }
+            Rest::Never => {
+                std::thread::yield_now();
+                self.look_around().map(|()| false)
+            }
         }
-        if self.look(Visit::Find) != Found::Nothing || !can_sleep {
-            resting.iter().for_each(|(_, source)| source.disarm());
-            self.rested(resting);
-            std::thread::yield_now();
-            return if can_sleep { Ok(false) } else { self.look_around().map(|()| false) };
-        }
-        for (token, _) in &resting {
-            self.0.queues.borrow_mut().make_idle(*token);
-        }
-        self.rested(resting);
-        self.sleep(deadline, true)?;
-        self.ease(began);
-        Ok(false)
     }
 
     /// Learns from a wait that ended in sleep whether polling would have paid.
@@ -677,6 +697,30 @@ impl Waitset {
             let long = began.elapsed() >= 2 * self.0.spin.get();
             self.0.eased.set(if long { (self.0.eased.get() + 1).min(MOST_EASED) } else { 0 });
         }
+    }
+
+    /// Arms every polled source and looks once more; says whether they all rest now.
+    fn rest(&self) -> Rest {
+        let mut resting = self.0.resting.take();
+        self.0.queues.borrow().all_polled(&mut resting);
+        let can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
+        if !resting.is_empty() {
+            barrier();
+        }
+        let rest = match self.look(Visit::Find) {
+            Found::Nothing if can_sleep => Rest::Asleep,
+            _ if can_sleep => Rest::News,
+            _ => Rest::Never,
+        };
+        for (token, source) in &resting {
+            if rest == Rest::Asleep {
+                self.0.queues.borrow_mut().make_idle(*token);
+            } else {
+                source.disarm();
+            }
+        }
+        self.rested(resting);
+        rest
     }
 
     /// Looks until something is found or the spin time is over; `visits` is what one look costs.
@@ -842,6 +886,7 @@ impl Waitset {
         if source.is_polled() {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);
+            self.stir();
         }
         result
     }
@@ -854,6 +899,7 @@ impl Waitset {
         let (mut timers, mut queues) = (self.0.timers.borrow_mut(), self.0.queues.borrow_mut());
         while let Some(task) = timers.due(now) {
             queues.pending.push_back(Item::Task(task));
+            self.stir();
         }
     }
 
@@ -911,6 +957,17 @@ enum Spun {
     Found(Found),
     /// Since when, if there was anything to look at.
     InVain(Option<Instant>),
+}
+
+/// What came of an attempt to put every polled source to rest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// They are armed: whatever has news wakes the waitset.
+    Asleep,
+    /// Something has news.
+    News,
+    /// There is one that nobody would wake.
+    Never,
 }
 
 /// What [`Waitset::next`] takes.
@@ -977,6 +1034,7 @@ impl Event {
             Some(Next::Task(task)) => task(&self.waitset).map_err(DispatchError::Callback)?,
             Some(Next::Runnable(runnable)) => _ = runnable.run(),
             Some(Next::Source(token, source)) => {
+                self.waitset.stir();
                 self.waitset.visit(token, &*source);
             }
             Some(Next::Polled(source)) => {

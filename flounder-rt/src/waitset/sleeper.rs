@@ -35,6 +35,15 @@ const EVENTS: usize = 64;
 /// No wait is longer: the kernel takes no arbitrary numbers, and those who wait look again anyway.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A time to wait as the kernel takes it, cut to the longest.
+pub(crate) fn timespec(time: Duration) -> Timespec {
+    let time = time.min(LONGEST);
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).expect("a day is short"),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
 /// What wakes a thread that blocks in the kernel. Each ring is an edge in the [`Epoll`]: nobody has to silence it.
 #[derive(Debug)]
 pub(crate) struct Bell(OwnedFd);
@@ -95,13 +104,7 @@ impl Epoll {
 
     /// Waits for events, at most for `timeout`. A signal ends the wait without one.
     pub(crate) fn wait(&self, timeout: Option<Duration>, found: &mut Found) -> io::Result<()> {
-        let timeout = timeout.map(|time| {
-            let time = time.min(LONGEST);
-            Timespec {
-                tv_sec: i64::try_from(time.as_secs()).expect("a day is short"),
-                tv_nsec: i64::from(time.subsec_nanos()),
-            }
-        });
+        let timeout = timeout.map(timespec);
         found.taken = 0;
         found.ready.clear();
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
@@ -111,6 +114,12 @@ impl Epoll {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -185,8 +194,8 @@ impl Sleeper {
         Some(watched)
     }
 
-    /// Waits for events, at most for `timeout`; [`next`](Self::next) gives them.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Waits for events, at most for `timeout`; says whether there are any. [`next`](Self::next) gives them.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         while let Some(id) = self.fired.pop() {
             if let Some(watched) = self.watched.get(&id).and_then(Weak::upgrade) {
                 let flags = EventFlags::IN | EventFlags::ONESHOT;
@@ -198,7 +207,8 @@ impl Sleeper {
                 )?;
             }
         }
-        self.epoll.wait(timeout, &mut self.found)
+        self.epoll.wait(timeout, &mut self.found)?;
+        Ok(!self.found.ready.is_empty())
     }
 
     pub(crate) fn next(&mut self) -> Option<Ready> {

@@ -98,6 +98,7 @@ impl Waitset {
     /// ```
     pub fn after(&self, delay: Duration, task: impl FnOnce(&Self) -> Outcome + 'static) -> Timer {
         let id = self.0.timers.borrow_mut().insert(delay, Box::new(task));
+        self.stir();
         Timer { waitset: self.downgrade(), id }
     }
 }

@@ -1,0 +1,188 @@
+//! Signals of the process in a waitset.
+//!
+//! The handler, which the crate `signal-hook` installs, writes a byte to a socket; its other end is waited for. Why not
+//! `signalfd`: it needs the signal blocked in every thread, also in those that libraries make, and the programs that this
+//! one starts inherit that.
+
+use core::cell::Cell;
+use core::ffi::c_int;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::{Rc, Weak};
+
+use signal_hook::SigId;
+use signal_hook::consts::signal;
+use signal_hook::low_level::{pipe, unregister};
+
+use crate::waitset::{Interest, Outcome, Waitset};
+
+/// A signal that a program may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnixSignal {
+    /// `SIGALRM`
+    Alarm,
+    /// `SIGCHLD`; for children of one's own see [`Waitset::when_exited`].
+    Child,
+    /// `SIGCONT`
+    Continue,
+    /// `SIGHUP`
+    Hangup,
+    /// `SIGINT`
+    Interrupt,
+    /// `SIGQUIT`
+    Quit,
+    /// `SIGTERM`
+    Terminate,
+    /// `SIGUSR1`
+    User1,
+    /// `SIGUSR2`
+    User2,
+    /// `SIGWINCH`
+    WindowChange,
+}
+
+impl UnixSignal {
+    const fn number(self) -> c_int {
+        match self {
+            Self::Alarm => signal::SIGALRM,
+            Self::Child => signal::SIGCHLD,
+            Self::Continue => signal::SIGCONT,
+            Self::Hangup => signal::SIGHUP,
+            Self::Interrupt => signal::SIGINT,
+            Self::Quit => signal::SIGQUIT,
+            Self::Terminate => signal::SIGTERM,
+            Self::User1 => signal::SIGUSR1,
+            Self::User2 => signal::SIGUSR2,
+            Self::WindowChange => signal::SIGWINCH,
+        }
+    }
+}
+
+/// A signal that is waited for. Dropping this changes nothing: it is waited for until [`stop`](SignalWatch::stop), or until
+/// the waitset is gone.
+#[derive(Debug)]
+pub struct SignalWatch(Weak<Registration>);
+
+impl SignalWatch {
+    /// Waits for it no more. What it has not run yet is not run. The signal's default action does not come back: from now
+    /// on the signal does nothing, unless somebody else waits for it.
+    pub fn stop(self) {
+        if let Some(registration) = self.0.upgrade() {
+            registration.end();
+        }
+    }
+}
+
+/// With `signal-hook`. At its end the socket that the handler has is closed, which the waitset hears.
+#[derive(Debug)]
+struct Registration(Cell<Option<SigId>>);
+
+impl Registration {
+    fn end(&self) {
+        if let Some(id) = self.0.take() {
+            unregister(id);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let id = self.0.take();
+        self.0.set(id);
+        id.is_none()
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Where a signal is heard, and what is to be done then.
+struct Ear<F> {
+    registration: Rc<Registration>,
+    socket: UnixStream,
+    task: F,
+}
+
+impl<F> AsFd for Ear<F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl<F: FnMut(&Waitset) -> Outcome + 'static> Ear<F> {
+    fn listen(self, waitset: &Waitset) -> io::Result<()> {
+        waitset.when(self, Interest::Readable, |waitset, ear| {
+            // Before the task runs: a signal that comes during it is an event of its own.
+            while (&ear.socket).read(&mut [0; 64]).is_ok_and(|bytes| bytes > 0) {}
+            if ear.registration.is_over() {
+                return Ok(());
+            }
+            let mut turn = Turn { waitset, ear: Some(ear) };
+            let outcome = turn.ear.as_mut().map_or(Ok(()), |ear| (ear.task)(waitset));
+            turn.end()?;
+            outcome
+        })
+    }
+}
+
+/// While the task runs. Afterwards the signal is waited for again, also if the task has panicked.
+struct Turn<'a, F: FnMut(&Waitset) -> Outcome + 'static> {
+    waitset: &'a Waitset,
+    ear: Option<Ear<F>>,
+}
+
+impl<F: FnMut(&Waitset) -> Outcome + 'static> Turn<'_, F> {
+    fn end(&mut self) -> io::Result<()> {
+        match self.ear.take() {
+            Some(ear) if !ear.registration.is_over() => ear.listen(self.waitset),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<F: FnMut(&Waitset) -> Outcome + 'static> Drop for Turn<'_, F> {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::error!(%error, "a signal is not waited for any more");
+        }
+    }
+}
+
+impl Waitset {
+    /// Runs `task` whenever the process has got `signal`, instead of the signal's default action.
+    ///
+    /// It runs from the waitset, as all tasks do, and may do what they may. Signals that come faster than they are
+    /// dispatched are one event. Any number of waitsets may wait for one signal; each hears it.
+    ///
+    /// ```
+    /// use flounder_rt::waitset::{UnixSignal, Waitset};
+    /// use std::{cell::Cell, rc::Rc};
+    /// let (ws, over) = (Waitset::new(), Rc::new(Cell::new(false)));
+    /// let theirs = Rc::clone(&over);
+    /// ws.on_signal(UnixSignal::Terminate, move |_| { theirs.set(true); Ok(()) })?;
+    /// # rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM)?;
+    /// while !over.get() {
+    ///     ws.dispatch()?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the kernel has no descriptors or memory for it.
+    pub fn on_signal(
+        &self,
+        signal: UnixSignal,
+        task: impl FnMut(&Self) -> Outcome + 'static,
+    ) -> io::Result<SignalWatch> {
+        let (socket, handlers) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        let id = pipe::register(signal.number(), handlers)?;
+        let registration = Rc::new(Registration(Cell::new(Some(id))));
+        let watch = SignalWatch(Rc::downgrade(&registration));
+        Ear { registration, socket, task }.listen(self)?;
+        Ok(watch)
+    }
+}
