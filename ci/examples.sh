@@ -12,6 +12,7 @@ export FLOUNDER_RUNTIME_DIR
 trap 'rm -rf "$FLOUNDER_RUNTIME_DIR"' EXIT
 
 timeout 30 "$bin/quickstart"
+timeout 30 "$bin/epoll_loop"
 timeout 30 "$bin/foreign"
 for driver in loopback lmp ump scc beehive; do
     timeout 30 "$bin/idctest" --driver "$driver"
