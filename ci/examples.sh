@@ -14,6 +14,8 @@ trap 'rm -rf "$FLOUNDER_RUNTIME_DIR"' EXIT
 timeout 30 "$bin/quickstart"
 timeout 30 "$bin/epoll_loop"
 timeout 30 "$bin/foreign"
+timeout 30 "$bin/async_echo"
+timeout 30 "$bin/pipeline"
 for driver in loopback lmp ump scc beehive; do
     timeout 30 "$bin/idctest" --driver "$driver"
     timeout 30 "$bin/idctest" --driver "$driver" --threads

@@ -84,7 +84,7 @@ impl Limit {
     /// The limit of a driver at some work. A driver that is not known here is compared with what the hardware can do.
     pub(super) fn of(driver: &str, work: Work) -> Option<Self> {
         Some(match (driver, work) {
-            (_, Work::Bind) | ("loopback", Work::Rpc | Work::Cap) => return None,
+            (_, Work::Bind) | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return None,
             ("loopback", Work::RoundTrip(size) | Work::Stream(size)) => {
                 if size < 64 << 10 {
                     return None;
@@ -92,11 +92,11 @@ impl Limit {
                 Self::Memcpy(size)
             }
             ("lmp", Work::RoundTrip(size)) => Self::Seqpacket(size),
-            ("lmp", Work::Rpc) => Self::Seqpacket(8),
+            ("lmp", Work::Rpc | Work::RpcAsync) => Self::Seqpacket(8),
             ("lmp", Work::Stream(size)) => Self::SeqpacketStream(size),
             ("lmp", Work::Blocking) => Self::SeqpacketBlocking,
             ("lmp", Work::Wake | Work::Paced) => Self::SeqpacketWake,
-            (_, Work::RoundTrip(8 | 56) | Work::Rpc) => Self::Line,
+            (_, Work::RoundTrip(8 | 56) | Work::Rpc | Work::RpcAsync) => Self::Line,
             (_, Work::RoundTrip(size)) => Self::Fragments(size),
             (_, Work::Stream(8 | 56)) => Self::Ring,
             (_, Work::Stream(size)) => Self::FragmentStream(size),

@@ -297,6 +297,7 @@ impl Client {
             }),
             Work::Blocking => Box::new(move |amount| client.blocking(amount)),
             Work::Rpc => Box::new(move |amount| client.calls(amount)),
+            Work::RpcAsync => Box::new(move |amount| client.calls_async(amount)),
             Work::Bind => Box::new(move |amount| client.binds(amount)),
             Work::Wake => Box::new(move |amount| client.wake_ups(amount)),
             Work::Paced => Box::new(move |amount| client.paced(amount)),
@@ -417,6 +418,15 @@ impl Client {
         let (rpc, mut n) = (self.rpc(), 0);
         amount.time(|| {
             let next = rpc.next(n)?;
+            n += 1;
+            if next == n { Ok(()) } else { Err("a reply belongs to another call".into()) }
+        })
+    }
+
+    fn calls_async(&self, amount: Amount) -> Result<Sample> {
+        let (rpc, mut n) = (self.rpc(), 0);
+        amount.time(|| {
+            let next = self.ws.block_on(rpc.next_async(n))??;
             n += 1;
             if next == n { Ok(()) } else { Err("a reply belongs to another call".into()) }
         })

@@ -322,7 +322,7 @@ const OTHER: &str = "Asleep, with capabilities, from nothing";
 /// The table that tells of this work.
 const fn table_of(work: Work) -> &'static str {
     match work {
-        Work::RoundTrip(_) | Work::Blocking | Work::Rpc => THERE_AND_BACK,
+        Work::RoundTrip(_) | Work::Blocking | Work::Rpc | Work::RpcAsync => THERE_AND_BACK,
         Work::Stream(_) => ONE_WAY,
         Work::Wake | Work::Paced | Work::Cap | Work::Bind => OTHER,
     }

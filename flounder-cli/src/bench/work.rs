@@ -13,6 +13,8 @@ pub(super) enum Work {
     Blocking,
     /// A call by a client that blocks.
     Rpc,
+    /// A call by a client that awaits it.
+    RpcAsync,
     /// A bind to a service whose reference is known.
     Bind,
     /// Eight bytes there and back; both sides sleep before each message.
@@ -25,7 +27,7 @@ pub(super) enum Work {
 
 impl Work {
     /// In the order of the report.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::RoundTrip(8),
         Self::RoundTrip(56),
         Self::RoundTrip(64),
@@ -34,6 +36,7 @@ impl Work {
         Self::RoundTrip(1 << 20),
         Self::Blocking,
         Self::Rpc,
+        Self::RpcAsync,
         Self::Stream(8),
         Self::Stream(56),
         Self::Stream(64),
@@ -66,6 +69,7 @@ impl Work {
             Self::Stream(_) => "one way",
             Self::Blocking => "round trip, blocking",
             Self::Rpc => "rpc",
+            Self::RpcAsync => "rpc, async",
             Self::Bind => "bind",
             Self::Wake => "wake-up",
             Self::Paced => "paced",
@@ -144,8 +148,8 @@ mod tests {
         let names = Work::ALL.map(|work| work.to_string());
         assert_eq!(names[0], "round trip, 8 B");
         assert_eq!(names[3], "round trip, 1 KiB");
-        assert_eq!(names[13], "one way, 1 MiB");
-        assert_eq!(names[17], "bind");
+        assert_eq!(names[14], "one way, 1 MiB");
+        assert_eq!(names[18], "bind");
         assert_eq!(Size(1500).to_string(), "1500 B");
     }
 }

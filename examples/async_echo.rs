@@ -1,0 +1,102 @@
+//! An echo whose service and client are futures.
+//!
+//! The service holds each call for as long as its client asks for; others are served meanwhile. The client makes three calls
+//! that end in another order than they began, and gives one up.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use flounder::waitset::CallbackError;
+use flounder::{Peer, RpcError, Waitset, flounder};
+
+flounder! {
+    interface echo "Says what it is told, later" {
+        message note(string text);
+        rpc say(in string text, in uint32 milliseconds, out string text);
+    };
+}
+
+struct Service(Waitset);
+
+impl echo::AsyncRx for Service {
+    async fn note(&self, _: &echo::Binding, text: String) {
+        println!("service: note {text:?}");
+    }
+
+    async fn say(
+        &self,
+        _: &echo::Binding,
+        text: String,
+        milliseconds: u32,
+    ) -> Result<String, CallbackError> {
+        if text.is_empty() {
+            // The caller learns that there is no reply, the log why.
+            return Err("there is nothing to say".into());
+        }
+        sleep(&self.0, Duration::from_millis(milliseconds.into())).await;
+        Ok(text)
+    }
+}
+
+/// Waits on the waitset.
+async fn sleep(ws: &Waitset, time: Duration) {
+    let done = Rc::new(std::cell::Cell::new(false));
+    let mut timer = None;
+    std::future::poll_fn(|cx| {
+        if done.get() {
+            return std::task::Poll::Ready(());
+        }
+        timer.get_or_insert_with(|| {
+            let (done, waker) = (Rc::clone(&done), cx.waker().clone());
+            ws.after(time, move |_| {
+                done.set(true);
+                waker.wake();
+                Ok(())
+            })
+        });
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+async fn client(ws: &Waitset, binding: &echo::Binding) -> Result<(), Box<dyn Error>> {
+    // Waits while the binding is busy, until the message is accepted.
+    binding.send_note("hello").await?;
+
+    let rpc = echo::RpcClient::new(binding);
+    let slow = ws.spawn_local(rpc.say_async("slow", 60));
+    let quick = ws.spawn_local(rpc.say_async("quick", 20));
+    assert_eq!(quick.await?, "quick");
+    assert!(!slow.is_finished(), "the slow one began first and is not done");
+    assert_eq!(slow.await?, "slow");
+
+    // The handler is dropped when nobody waits for it any more.
+    let never = rpc.say_async("never", 3_600_000).timeout(Duration::from_millis(10)).await;
+    assert_eq!(never, Err(RpcError::Deadline));
+    assert_eq!(rpc.say_async("", 0).await, Err(RpcError::NoReply));
+    println!("client: all calls ended as they should");
+    Ok(())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let ws = Waitset::current();
+    let own = ws.clone();
+    ws.block_on(async {
+        let export = echo::export(&ws, move |_: &Peer| Ok(echo::Async(Service(own.clone()))));
+        let service = export.await?;
+        let binding = echo::bind(service.iref(), &ws, echo::RxVtbl::default()).await?;
+        client(&ws, &binding).await
+    })?
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("async_echo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
