@@ -13,6 +13,7 @@ trap 'rm -rf "$FLOUNDER_RUNTIME_DIR"' EXIT
 
 timeout 30 "$bin/quickstart"
 timeout 30 "$bin/epoll_loop"
+timeout 30 "$bin/tokio_service"
 timeout 30 "$bin/foreign"
 timeout 30 "$bin/async_echo"
 timeout 30 "$bin/pipeline"

@@ -8,7 +8,7 @@
 //! ```
 //! The binding stays with its thread and costs what it costs alone: nothing in here is on its way. What crosses is owned words
 //! and capabilities, put together and read by the same generated code as ever, in the thread that sends or calls. Why it is a
-//! queue and not a lock stands in `docs/design/0008-shared-bindings.md`.
+//! queue and not a lock stands in `docs/design/0009-shared-bindings.md`.
 //!
 //! What is bounded: the queue, by [`SHARED_QUEUE`]; the calls under way, by [`MAX_OWED_REPLIES`](super::MAX_OWED_REPLIES), which
 //! is what a service keeps. Behind a full one the other fills, and then callers wait, in order.
