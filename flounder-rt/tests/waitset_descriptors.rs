@@ -2,11 +2,13 @@
 
 mod waitset_support;
 
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flounder_rt::waitset::{Interest, SharedEvent};
+use flounder_rt::waitset::{Interest, SharedEvent, UnixSignal};
 use flounder_rt::{SharedWaitset, Waitset};
 use waitset_support::open_descriptors;
 
@@ -49,6 +51,20 @@ fn waitsets_leave_no_descriptor() {
         });
         drop(ws);
         assert_eq!(Arc::strong_count(&alive), 1, "a timer goes with its waitset");
+    }
+    assert_eq!(open_descriptors(), before);
+
+    // In an outer loop, with a signal and a child that it still waits for when it goes.
+    for _ in 0..10 {
+        let ws = Waitset::new();
+        assert!(ws.prepare_wait().expect("there are descriptors"));
+        assert!(ws.as_raw_fd() >= 0);
+        assert_eq!(open_descriptors(), before + 5, "what docs/async.md says");
+        ws.on_signal(UnixSignal::User1, |_| Ok(())).expect("it can be waited for");
+        let stopped = ws.on_signal(UnixSignal::User1, |_| Ok(())).expect("it can be waited for");
+        stopped.stop();
+        let child = Command::new("true").spawn().expect("there is one");
+        ws.when_exited(child, |_, _, _| Ok(())).expect("it can be waited for");
     }
     assert_eq!(open_descriptors(), before);
 }
