@@ -4,6 +4,7 @@ use flounder_idl::model::{Message, Role};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
+use crate::buffer;
 use crate::docs;
 use crate::message::{Messages, Refusal, Wire, one_or_tuple};
 
@@ -31,6 +32,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!("One end of a connection that speaks `{name}`."));
     let methods = sent(messages).map(|wire| tx(wire, messages));
+    let values = buffer::binding_methods(messages);
     quote! {
         #doc
         ///
@@ -50,6 +52,8 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
             ) -> #rt::io::Result<Self> {
                 #rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
             }
+
+            #values
 
             #(#methods)*
         }
@@ -331,7 +335,7 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!(
-        "What can be put behind a binding of `{name}`: an [`Rx`], or an [`AsyncRx`] in [`Async`]."
+        "What can be put behind a binding of `{name}`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`]."
     ));
     quote! {
         #doc

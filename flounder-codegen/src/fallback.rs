@@ -51,7 +51,8 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
     let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
     // A name that is taken is one of the errors.
-    let own = ["Binding", "RpcClient", "RxVtbl", "SharedBinding", "SharedClient"];
+    let own =
+        ["Binding", "RpcClient", "RxVtbl", "Message", "Inbox", "SharedBinding", "SharedClient"];
     let own = own.map(|name| format_ident!("{name}")).into_iter();
     let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
     let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);

@@ -18,6 +18,7 @@
 //! | `async_rx` | `AsyncRx` and `Async`: handlers that are futures |
 //! | `rpc` | `RpcClient` and the reply types |
 //! | `shared` | `SharedBinding` and `SharedClient`, for any thread |
+//! | `buffer` | `Message`, and `Inbox` for receiving it |
 //! | `export` | `export` and `bind` |
 //! | `fallback` | items of the right names beside errors |
 
@@ -25,6 +26,7 @@
 
 mod async_rx;
 mod binding;
+mod buffer;
 mod descriptor;
 mod docs;
 mod export;
@@ -102,6 +104,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let async_rx = async_rx::items(&messages);
     let rpc = rpc::items(&messages);
     let shared = shared::items(&messages);
+    let buffer = buffer::items(&messages);
     let export = export::items(rt);
     quote! {
         #doc
@@ -115,6 +118,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
             #async_rx
             #rpc
             #shared
+            #buffer
             #export
         }
     }

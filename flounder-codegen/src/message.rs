@@ -215,6 +215,20 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// Statements that take all values out of `__source`, owned, into locals with the names of the arguments. The number of
+    /// a call becomes `__id`.
+    pub(crate) fn takes(&self) -> TokenStream {
+        let (rt, record) = (self.rt, &self.record);
+        let id = self
+            .has_id()
+            .then(|| quote!(let __id = <u32 as #rt::Decode<'_>>::take(__source, #record.at[0])?;));
+        let takes = self.values.iter().enumerate().map(|(i, value)| {
+            let (name, take, offset) = (value.name(), value.take(true), self.offset(i));
+            quote!(let #name = #take(__source, #offset)?;)
+        });
+        id.into_iter().chain(takes).collect()
+    }
+
     /// The arguments as a handler takes them, after [`unmarshal`](Self::unmarshal).
     pub(crate) fn received(&self) -> TokenStream {
         self.values.iter().map(Value::handed_over).map(|value| quote!(#value,)).collect()

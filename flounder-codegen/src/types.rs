@@ -84,6 +84,17 @@ impl<'a> Types<'a> {
         self.facts(ty).caps
     }
 
+    /// Whether the Rust type is known to have `Debug`: declared types derive it, and need it of their fields.
+    pub(crate) fn has_debug(&self, ty: Ty) -> bool {
+        let Ty::Named(id) = ty else { return true };
+        match &self.defs[id.0].kind {
+            TypeKind::Struct(_) | TypeKind::Enum(_) => true,
+            TypeKind::Array { elem, .. } => self.has_debug(*elem),
+            TypeKind::Alias(old) => self.has_debug(*old),
+            TypeKind::Extern => false,
+        }
+    }
+
     /// Looks behind aliases.
     pub(crate) fn form(&self, ty: Ty) -> Form {
         match ty {

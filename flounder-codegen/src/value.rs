@@ -51,6 +51,20 @@ impl<'a> Value<'a> {
         Self { arg, name: local(&arg.name.rust), types, pass, rt }
     }
 
+    /// An expression for the value as a `Field` of a `Message`, where its local is a reference.
+    pub(crate) fn field(&self) -> TokenStream {
+        let (rt, name) = (self.rt, self.name());
+        match self.max() {
+            // A type from Rust need not have `Debug`.
+            Some(max) if !self.types.has_debug(self.arg.ty) => {
+                quote!(&#rt::Max::<_, #max>(&#rt::Untold(#name)))
+            }
+            Some(max) => quote!(&#rt::Max::<_, #max>(#name)),
+            None if !self.types.has_debug(self.arg.ty) => quote!(&#rt::Untold(#name)),
+            None => quote!(#name),
+        }
+    }
+
     pub(crate) fn name(&self) -> &Ident {
         &self.name
     }

@@ -14,6 +14,7 @@ pub const GENERATED_TYPES: &[&str] = &[
     "RpcClient",
     "Export",
     "Message",
+    "Inbox",
     "AsyncRx",
     "Async",
     "Handlers",

@@ -16,6 +16,7 @@ pub mod channel;
 pub mod export;
 pub mod interface;
 pub mod iref;
+pub mod message;
 pub mod notify;
 pub mod peer;
 pub mod policy;
@@ -31,12 +32,14 @@ pub mod __private;
 
 pub use bind::BindError;
 pub use binding::{
-    BindingError, ControlError, Rejected, RpcError, Sent, SharedCall, SharedSend, TxError,
+    BindingError, ControlError, RecvError, Rejected, RpcError, Sent, SharedCall, SharedSend,
+    TxError,
 };
 pub use cap::Cap;
 pub use channel::Control;
 pub use export::{ExportError, Exported, Refusal};
 pub use interface::Interface;
 pub use iref::{Errval, Iref};
+pub use message::{EncodeError, MessageBuffer};
 pub use peer::Peer;
 pub use waitset::{CallbackError, DispatchError, Outcome, SharedWaitset, Waitset};

@@ -9,8 +9,9 @@ pub use std::vec::Vec;
 
 pub use crate::bind::Bind;
 pub use crate::binding::{
-    BindingError, Call, Deliver, Endpoint, Patience, Procedure, Received, Rejected, ReplyToken,
-    RpcError, Sending, Sent, SharedCall, SharedEndpoint, SharedSend, TxError, sending,
+    BindingError, Call, Deliver, Endpoint, Inbox, Messages, Patience, Procedure, Received,
+    Receiving, Rejected, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
+    SharedSend, TxError, sending,
 };
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, MessageLimit};
@@ -19,6 +20,9 @@ pub use crate::interface::{
     AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
 };
 pub use crate::iref::{Errval, Iref};
+pub use crate::message::{
+    EncodeError, Max, MessageBuffer, MessageValue, Parts, Untold, Visit, read, same, show,
+};
 pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Waitset};
 pub use crate::wire::{
@@ -56,11 +60,11 @@ pub fn unhandled_error(interface: &Interface, error: &BindingError) {
     }
 }
 
-/// A message number beyond those of the interface: the limits let none through.
+/// A message number beyond those of the interface: the limits of a channel let none through.
 #[cold]
 #[must_use]
-pub const fn unknown_message(_number: u16) -> DecodeError {
-    DecodeError::Leftover { words: 0 }
+pub const fn unknown_message(number: u16) -> DecodeError {
+    DecodeError::Number(number)
 }
 
 /// The broker of a program that has only the runtime: it knows no service.

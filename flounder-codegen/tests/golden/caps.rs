@@ -410,6 +410,54 @@ pub mod caps {
         ) -> __rt::io::Result<Self> {
             __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
+        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
+        /// away.
+        ///
+        /// # Errors
+        /// As the `tx_*` method of the message.
+        #[inline]
+        pub fn tx(
+            &self,
+            message: &Message,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            self.0.send_message(message)
+        }
+        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
+        /// binding has ended, after everything that came before.
+        #[inline]
+        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
+            self.0.recv()
+        }
+        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
+        #[inline]
+        pub fn messages(&self) -> __rt::Messages<'_, Message> {
+            self.0.messages()
+        }
+        /// As `recv`, for the next `copied(cap a, holder b)`; others are kept.
+        #[inline]
+        pub fn recv_copied(&self) -> __rt::Receiving<'_, (__rt::Cap, Holder)> {
+            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+        }
+        /// As `recv`, for the next `moved(give_away_cap a)`; others are kept.
+        #[inline]
+        pub fn recv_moved(&self) -> __rt::Receiving<'_, __rt::Cap> {
+            self.0.recv_one(2, (__REC_2.words, __REC_2.used), Message::__read_2)
+        }
+        /// As `recv`, for the next `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`; others are kept.
+        #[inline]
+        pub fn recv_mixed(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
+        > {
+            self.0.recv_one(3, (__REC_3.words, __REC_3.used), Message::__read_3)
+        }
+        /// As `recv`, for the next `given(gift g)`; others are kept.
+        #[inline]
+        pub fn recv_given(&self) -> __rt::Receiving<'_, Gift> {
+            self.0.recv_one(4, (__REC_4.words, __REC_4.used), Message::__read_4)
+        }
         /// Sends `copied(cap a, holder b)`.
         ///
         /// # Errors
@@ -973,7 +1021,7 @@ pub mod caps {
             }
         }
     }
-    /// What can be put behind a binding of `caps`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    /// What can be put behind a binding of `caps`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
@@ -1484,6 +1532,289 @@ pub mod caps {
             let __at_b = __caps.len() + 0;
             __caps.insert(__at_b, b);
             self.0.0.call(5, &__words, &[], __caps, __decode_6)
+        }
+    }
+    /// Any message of `caps`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
+    /// equals none.
+    pub enum Message {
+        /// `copied(cap a, holder b)`
+        Copied {
+            /// `a`
+            a: __rt::Cap,
+            /// `b`
+            b: Holder,
+        },
+        /// `moved(give_away_cap a)`
+        Moved {
+            /// `a`
+            a: __rt::Cap,
+        },
+        /// `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`
+        Mixed {
+            /// `a`
+            a: __rt::Cap,
+            /// `b`
+            b: __rt::Cap,
+            /// `why`
+            why: __rt::String,
+            /// `c`
+            c: Holder,
+            /// `d`
+            d: __rt::Cap,
+        },
+        /// `given(gift g)`
+        Given {
+            /// `g`
+            g: Gift,
+        },
+        /// `exchange_call(cap a, give_away_cap b)`: the call of the rpc.
+        ExchangeCall {
+            /// The number of the call.
+            id: u32,
+            /// `a`
+            a: __rt::Cap,
+            /// `b`
+            b: __rt::Cap,
+        },
+        /// `exchange_response(cap c, give_away_cap d)`: the response of the rpc.
+        ExchangeResponse {
+            /// The number of the call.
+            id: u32,
+            /// `c`
+            c: __rt::Cap,
+            /// `d`
+            d: __rt::Cap,
+        },
+    }
+    impl Message {
+        /// The message in words, those that go over the wire. Capabilities are copied.
+        ///
+        /// # Errors
+        /// If a value is over its maximum, or a capability cannot be copied.
+        #[inline]
+        pub fn encode(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            __rt::MessageBuffer::encode(self)
+        }
+        /// Reads message `number` from its words and capabilities.
+        ///
+        /// # Errors
+        /// If no sender of the interface writes these words.
+        #[inline]
+        pub fn decode(
+            number: u16,
+            words: &[u64],
+            mut caps: __rt::Vec<__rt::Cap>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
+                number,
+                words,
+                caps: &mut caps,
+            })
+        }
+        #[inline]
+        fn __read_1(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<(__rt::Cap, Holder), __rt::DecodeError> {
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
+            let b = <Holder as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
+            __rt::core::result::Result::Ok((a, b))
+        }
+        #[inline]
+        fn __read_2(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<__rt::Cap, __rt::DecodeError> {
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
+            __rt::core::result::Result::Ok(a)
+        }
+        #[inline]
+        fn __read_3(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<
+            (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
+            __rt::DecodeError,
+        > {
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[0])?;
+            let b = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[1])?;
+            let why = <__rt::String as __rt::TakeBounded<
+                '_,
+                64u32,
+            >>::take_bounded(__source, __REC_3.at[2])?;
+            let c = <Holder as __rt::Decode<'_>>::take(__source, __REC_3.at[3])?;
+            let d = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[4])?;
+            __rt::core::result::Result::Ok((a, b, why, c, d))
+        }
+        #[inline]
+        fn __read_4(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Gift, __rt::DecodeError> {
+            let g = <Gift as __rt::Decode<'_>>::take(__source, __REC_4.at[0])?;
+            __rt::core::result::Result::Ok(g)
+        }
+        #[inline]
+        fn __read_5(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_5.at[0])?;
+            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_5.at[1])?;
+            let b = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_5.at[2])?;
+            __rt::core::result::Result::Ok(Self::ExchangeCall {
+                id: __id,
+                a,
+                b,
+            })
+        }
+        #[inline]
+        fn __read_6(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[0])?;
+            let c = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_6.at[1])?;
+            let d = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_6.at[2])?;
+            __rt::core::result::Result::Ok(Self::ExchangeResponse {
+                id: __id,
+                c,
+                d,
+            })
+        }
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+            match self {
+                Self::Copied { a, b } => {
+                    __visit(__rt::Parts {
+                        number: 1,
+                        variant: "Copied",
+                        at: &__REC_1.at,
+                        words: __REC_1.words,
+                        fields: &[a, b],
+                    })
+                }
+                Self::Moved { a } => {
+                    __visit(__rt::Parts {
+                        number: 2,
+                        variant: "Moved",
+                        at: &__REC_2.at,
+                        words: __REC_2.words,
+                        fields: &[a],
+                    })
+                }
+                Self::Mixed { a, b, why, c, d } => {
+                    __visit(__rt::Parts {
+                        number: 3,
+                        variant: "Mixed",
+                        at: &__REC_3.at,
+                        words: __REC_3.words,
+                        fields: &[a, b, &__rt::Max::<_, 64u32>(why), c, d],
+                    })
+                }
+                Self::Given { g } => {
+                    __visit(__rt::Parts {
+                        number: 4,
+                        variant: "Given",
+                        at: &__REC_4.at,
+                        words: __REC_4.words,
+                        fields: &[g],
+                    })
+                }
+                Self::ExchangeCall { id: __id, a, b } => {
+                    __visit(__rt::Parts {
+                        number: 5,
+                        variant: "ExchangeCall",
+                        at: &__REC_5.at,
+                        words: __REC_5.words,
+                        fields: &[__id, a, b],
+                    })
+                }
+                Self::ExchangeResponse { id: __id, c, d } => {
+                    __visit(__rt::Parts {
+                        number: 6,
+                        variant: "ExchangeResponse",
+                        at: &__REC_6.at,
+                        words: __REC_6.words,
+                        fields: &[__id, c, d],
+                    })
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            match __message.number {
+                1 => {
+                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
+                        .map(|(a, b)| Self::Copied { a, b })
+                }
+                2 => {
+                    __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2)
+                        .map(|a| Self::Moved { a })
+                }
+                3 => {
+                    __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3)
+                        .map(|(a, b, why, c, d)| Self::Mixed { a, b, why, c, d })
+                }
+                4 => {
+                    __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4)
+                        .map(|g| Self::Given { g })
+                }
+                5 => __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5),
+                6 => __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::cmp::PartialEq for Message {
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for Message {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __rt::show(self, __f)
+        }
+    }
+    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Inbox(__rt::Inbox);
+    impl Inbox {
+        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
+        /// refused.
+        #[inline]
+        pub fn new(bound: __rt::core::primitive::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        }
+        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+            Self(__rt::Inbox::new(bound, rx.__deliver()))
+        }
+        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
+        /// callback comes before.
+        #[must_use]
+        pub fn on_bound(
+            self,
+            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
+        ) -> Self {
+            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
+        }
+    }
+    #[automatically_derived]
+    impl Handlers for Inbox {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.

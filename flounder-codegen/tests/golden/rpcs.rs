@@ -350,6 +350,39 @@ pub mod rpcs {
         ) -> __rt::io::Result<Self> {
             __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
+        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
+        /// away.
+        ///
+        /// # Errors
+        /// As the `tx_*` method of the message.
+        #[inline]
+        pub fn tx(
+            &self,
+            message: &Message,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            self.0.send_message(message)
+        }
+        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
+        /// binding has ended, after everything that came before.
+        #[inline]
+        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
+            self.0.recv()
+        }
+        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
+        #[inline]
+        pub fn messages(&self) -> __rt::Messages<'_, Message> {
+            self.0.messages()
+        }
+        /// As `recv`, for the next `ask(uint32 token)`; others are kept.
+        #[inline]
+        pub fn recv_ask(&self) -> __rt::Receiving<'_, u32> {
+            self.0.recv_one(7, (__REC_7.words, __REC_7.used), Message::__read_7)
+        }
+        /// As `recv`, for the next `answer(uint32 token, errval err)`; others are kept.
+        #[inline]
+        pub fn recv_answer(&self) -> __rt::Receiving<'_, (u32, __rt::Errval)> {
+            self.0.recv_one(8, (__REC_8.words, __REC_8.used), Message::__read_8)
+        }
         /// Sends `ask(uint32 token)`.
         ///
         /// # Errors
@@ -761,7 +794,7 @@ pub mod rpcs {
             }
         }
     }
-    /// What can be put behind a binding of `rpcs`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    /// What can be put behind a binding of `rpcs`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
@@ -1587,6 +1620,347 @@ pub mod rpcs {
                     __rt::Vec::new(),
                     __decode_6,
                 )
+        }
+    }
+    /// Any message of `rpcs`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
+    /// equals none.
+    pub enum Message {
+        /// Nothing in, nothing out.
+        PingCall {
+            /// The number of the call.
+            id: u32,
+        },
+        /// Nothing in, nothing out.
+        PingResponse {
+            /// The number of the call.
+            id: u32,
+        },
+        /// `one_call(uint32 reply, string binding)`: the call of the rpc.
+        OneCall {
+            /// The number of the call.
+            id: u32,
+            /// `reply`
+            reply: u32,
+            /// `binding`
+            binding: __rt::String,
+        },
+        /// `one_response(string s)`: the response of the rpc.
+        OneResponse {
+            /// The number of the call.
+            id: u32,
+            /// `s`
+            s: __rt::String,
+        },
+        /// `many_call(entry e, uint8 key[key_len, 32])`: the call of the rpc.
+        ManyCall {
+            /// The number of the call.
+            id: u32,
+            /// `e`
+            e: Entry,
+            /// `key`
+            key: __rt::Vec<u8>,
+        },
+        /// `many_response(entry found[n, 100], uint8 data[len, 65536], string names[m, 65536])`: the response of the rpc.
+        ManyResponse {
+            /// The number of the call.
+            id: u32,
+            /// `found`
+            found: __rt::Vec<Entry>,
+            /// `data`
+            data: __rt::Vec<u8>,
+            /// `names`
+            names: __rt::Vec<__rt::String>,
+        },
+        /// `ask(uint32 token)`
+        Ask {
+            /// `token`
+            token: u32,
+        },
+        /// `answer(uint32 token, errval err)`
+        Answer {
+            /// `token`
+            token: u32,
+            /// `err`
+            err: __rt::Errval,
+        },
+    }
+    impl Message {
+        /// The message in words, those that go over the wire. Capabilities are copied.
+        ///
+        /// # Errors
+        /// If a value is over its maximum, or a capability cannot be copied.
+        #[inline]
+        pub fn encode(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            __rt::MessageBuffer::encode(self)
+        }
+        /// Reads message `number` from its words and capabilities.
+        ///
+        /// # Errors
+        /// If no sender of the interface writes these words.
+        #[inline]
+        pub fn decode(
+            number: u16,
+            words: &[u64],
+            mut caps: __rt::Vec<__rt::Cap>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
+                number,
+                words,
+                caps: &mut caps,
+            })
+        }
+        #[inline]
+        fn __read_1(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
+            __rt::core::result::Result::Ok(Self::PingCall { id: __id })
+        }
+        #[inline]
+        fn __read_2(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
+            __rt::core::result::Result::Ok(Self::PingResponse { id: __id })
+        }
+        #[inline]
+        fn __read_3(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_3.at[0])?;
+            let reply = <u32 as __rt::Decode<'_>>::take(__source, __REC_3.at[1])?;
+            let binding = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_3.at[2])?;
+            __rt::core::result::Result::Ok(Self::OneCall {
+                id: __id,
+                reply,
+                binding,
+            })
+        }
+        #[inline]
+        fn __read_4(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_4.at[0])?;
+            let s = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_4.at[1])?;
+            __rt::core::result::Result::Ok(Self::OneResponse { id: __id, s })
+        }
+        #[inline]
+        fn __read_5(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_5.at[0])?;
+            let e = <Entry as __rt::Decode<'_>>::take(__source, __REC_5.at[1])?;
+            let key = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<'_, 32u32>>::take_bounded(__source, __REC_5.at[2])?;
+            __rt::core::result::Result::Ok(Self::ManyCall { id: __id, e, key })
+        }
+        #[inline]
+        fn __read_6(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[0])?;
+            let found = <__rt::Vec<
+                Entry,
+            > as __rt::TakeBounded<'_, 100u32>>::take_bounded(__source, __REC_6.at[1])?;
+            let data = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_6.at[2])?;
+            let names = <__rt::Vec<
+                __rt::String,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_6.at[3])?;
+            __rt::core::result::Result::Ok(Self::ManyResponse {
+                id: __id,
+                found,
+                data,
+                names,
+            })
+        }
+        #[inline]
+        fn __read_7(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
+            let token = <u32 as __rt::Decode<'_>>::take(__source, __REC_7.at[0])?;
+            __rt::core::result::Result::Ok(token)
+        }
+        #[inline]
+        fn __read_8(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<(u32, __rt::Errval), __rt::DecodeError> {
+            let token = <u32 as __rt::Decode<'_>>::take(__source, __REC_8.at[0])?;
+            let err = <__rt::Errval as __rt::Decode<'_>>::take(__source, __REC_8.at[1])?;
+            __rt::core::result::Result::Ok((token, err))
+        }
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+            match self {
+                Self::PingCall { id: __id } => {
+                    __visit(__rt::Parts {
+                        number: 1,
+                        variant: "PingCall",
+                        at: &__REC_1.at,
+                        words: __REC_1.words,
+                        fields: &[__id],
+                    })
+                }
+                Self::PingResponse { id: __id } => {
+                    __visit(__rt::Parts {
+                        number: 2,
+                        variant: "PingResponse",
+                        at: &__REC_2.at,
+                        words: __REC_2.words,
+                        fields: &[__id],
+                    })
+                }
+                Self::OneCall { id: __id, reply, binding } => {
+                    __visit(__rt::Parts {
+                        number: 3,
+                        variant: "OneCall",
+                        at: &__REC_3.at,
+                        words: __REC_3.words,
+                        fields: &[__id, reply, &__rt::Max::<_, 65536u32>(binding)],
+                    })
+                }
+                Self::OneResponse { id: __id, s } => {
+                    __visit(__rt::Parts {
+                        number: 4,
+                        variant: "OneResponse",
+                        at: &__REC_4.at,
+                        words: __REC_4.words,
+                        fields: &[__id, &__rt::Max::<_, 65536u32>(s)],
+                    })
+                }
+                Self::ManyCall { id: __id, e, key } => {
+                    __visit(__rt::Parts {
+                        number: 5,
+                        variant: "ManyCall",
+                        at: &__REC_5.at,
+                        words: __REC_5.words,
+                        fields: &[__id, e, &__rt::Max::<_, 32u32>(key)],
+                    })
+                }
+                Self::ManyResponse { id: __id, found, data, names } => {
+                    __visit(__rt::Parts {
+                        number: 6,
+                        variant: "ManyResponse",
+                        at: &__REC_6.at,
+                        words: __REC_6.words,
+                        fields: &[
+                            __id,
+                            &__rt::Max::<_, 100u32>(found),
+                            &__rt::Max::<_, 65536u32>(data),
+                            &__rt::Max::<_, 65536u32>(names),
+                        ],
+                    })
+                }
+                Self::Ask { token } => {
+                    __visit(__rt::Parts {
+                        number: 7,
+                        variant: "Ask",
+                        at: &__REC_7.at,
+                        words: __REC_7.words,
+                        fields: &[token],
+                    })
+                }
+                Self::Answer { token, err } => {
+                    __visit(__rt::Parts {
+                        number: 8,
+                        variant: "Answer",
+                        at: &__REC_8.at,
+                        words: __REC_8.words,
+                        fields: &[token, err],
+                    })
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            match __message.number {
+                1 => __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1),
+                2 => __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2),
+                3 => __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3),
+                4 => __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4),
+                5 => __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5),
+                6 => __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6),
+                7 => {
+                    __rt::read(__message, (__REC_7.words, __REC_7.used), Self::__read_7)
+                        .map(|token| Self::Ask { token })
+                }
+                8 => {
+                    __rt::read(__message, (__REC_8.words, __REC_8.used), Self::__read_8)
+                        .map(|(token, err)| Self::Answer { token, err })
+                }
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::cmp::PartialEq for Message {
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for Message {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __rt::show(self, __f)
+        }
+    }
+    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Inbox(__rt::Inbox);
+    impl Inbox {
+        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
+        /// refused.
+        #[inline]
+        pub fn new(bound: __rt::core::primitive::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        }
+        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+            Self(__rt::Inbox::new(bound, rx.__deliver()))
+        }
+        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
+        /// callback comes before.
+        #[must_use]
+        pub fn on_bound(
+            self,
+            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
+        ) -> Self {
+            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
+        }
+    }
+    #[automatically_derived]
+    impl Handlers for Inbox {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.

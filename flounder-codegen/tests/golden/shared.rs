@@ -280,6 +280,34 @@ pub mod painter {
         ) -> __rt::io::Result<Self> {
             __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
+        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
+        /// away.
+        ///
+        /// # Errors
+        /// As the `tx_*` method of the message.
+        #[inline]
+        pub fn tx(
+            &self,
+            message: &Message,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            self.0.send_message(message)
+        }
+        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
+        /// binding has ended, after everything that came before.
+        #[inline]
+        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
+            self.0.recv()
+        }
+        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
+        #[inline]
+        pub fn messages(&self) -> __rt::Messages<'_, Message> {
+            self.0.messages()
+        }
+        /// As `recv`, for the next `draw(line l, colour c)`; others are kept.
+        #[inline]
+        pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour)> {
+            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+        }
         /// Sends `draw(line l, colour c)`.
         ///
         /// # Errors
@@ -423,7 +451,7 @@ pub mod painter {
             }
         }
     }
-    /// What can be put behind a binding of `painter`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    /// What can be put behind a binding of `painter`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
@@ -531,6 +559,132 @@ pub mod painter {
             &self.0
         }
     }
+    /// Any message of `painter`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
+    /// equals none.
+    pub enum Message {
+        /// `draw(line l, colour c)`
+        Draw {
+            /// `l`
+            l: Line,
+            /// `c`
+            c: Colour,
+        },
+    }
+    impl Message {
+        /// The message in words, those that go over the wire. Capabilities are copied.
+        ///
+        /// # Errors
+        /// If a value is over its maximum, or a capability cannot be copied.
+        #[inline]
+        pub fn encode(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            __rt::MessageBuffer::encode(self)
+        }
+        /// Reads message `number` from its words and capabilities.
+        ///
+        /// # Errors
+        /// If no sender of the interface writes these words.
+        #[inline]
+        pub fn decode(
+            number: u16,
+            words: &[u64],
+            mut caps: __rt::Vec<__rt::Cap>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
+                number,
+                words,
+                caps: &mut caps,
+            })
+        }
+        #[inline]
+        fn __read_1(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<(Line, Colour), __rt::DecodeError> {
+            let l = <Line as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
+            let c = <Colour as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
+            __rt::core::result::Result::Ok((l, c))
+        }
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+            match self {
+                Self::Draw { l, c } => {
+                    __visit(__rt::Parts {
+                        number: 1,
+                        variant: "Draw",
+                        at: &__REC_1.at,
+                        words: __REC_1.words,
+                        fields: &[l, c],
+                    })
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            match __message.number {
+                1 => {
+                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
+                        .map(|(l, c)| Self::Draw { l, c })
+                }
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::cmp::PartialEq for Message {
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for Message {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __rt::show(self, __f)
+        }
+    }
+    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Inbox(__rt::Inbox);
+    impl Inbox {
+        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
+        /// refused.
+        #[inline]
+        pub fn new(bound: __rt::core::primitive::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        }
+        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+            Self(__rt::Inbox::new(bound, rx.__deliver()))
+        }
+        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
+        /// callback comes before.
+        #[must_use]
+        pub fn on_bound(
+            self,
+            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
+        ) -> Self {
+            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
+        }
+    }
+    #[automatically_derived]
+    impl Handlers for Inbox {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            self.0.into_deliver()
+        }
+    }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
@@ -630,6 +784,34 @@ pub(crate) mod plotter {
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
             __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+        }
+        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
+        /// away.
+        ///
+        /// # Errors
+        /// As the `tx_*` method of the message.
+        #[inline]
+        pub fn tx(
+            &self,
+            message: &Message,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            self.0.send_message(message)
+        }
+        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
+        /// binding has ended, after everything that came before.
+        #[inline]
+        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
+            self.0.recv()
+        }
+        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
+        #[inline]
+        pub fn messages(&self) -> __rt::Messages<'_, Message> {
+            self.0.messages()
+        }
+        /// As `recv`, for the next `move_to(point p)`; others are kept.
+        #[inline]
+        pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point> {
+            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
         }
         /// Sends `move_to(point p)`.
         ///
@@ -769,7 +951,7 @@ pub(crate) mod plotter {
             }
         }
     }
-    /// What can be put behind a binding of `plotter`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    /// What can be put behind a binding of `plotter`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
@@ -873,6 +1055,129 @@ pub(crate) mod plotter {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
+        }
+    }
+    /// Any message of `plotter`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
+    /// equals none.
+    pub enum Message {
+        /// `move_to(point p)`
+        MoveTo {
+            /// `p`
+            p: Point,
+        },
+    }
+    impl Message {
+        /// The message in words, those that go over the wire. Capabilities are copied.
+        ///
+        /// # Errors
+        /// If a value is over its maximum, or a capability cannot be copied.
+        #[inline]
+        pub fn encode(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            __rt::MessageBuffer::encode(self)
+        }
+        /// Reads message `number` from its words and capabilities.
+        ///
+        /// # Errors
+        /// If no sender of the interface writes these words.
+        #[inline]
+        pub fn decode(
+            number: u16,
+            words: &[u64],
+            mut caps: __rt::Vec<__rt::Cap>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
+                number,
+                words,
+                caps: &mut caps,
+            })
+        }
+        #[inline]
+        fn __read_1(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Point, __rt::DecodeError> {
+            let p = <Point as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
+            __rt::core::result::Result::Ok(p)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+            match self {
+                Self::MoveTo { p } => {
+                    __visit(__rt::Parts {
+                        number: 1,
+                        variant: "MoveTo",
+                        at: &__REC_1.at,
+                        words: __REC_1.words,
+                        fields: &[p],
+                    })
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            match __message.number {
+                1 => {
+                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
+                        .map(|p| Self::MoveTo { p })
+                }
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::cmp::PartialEq for Message {
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for Message {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __rt::show(self, __f)
+        }
+    }
+    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Inbox(__rt::Inbox);
+    impl Inbox {
+        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
+        /// refused.
+        #[inline]
+        pub fn new(bound: __rt::core::primitive::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        }
+        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+            Self(__rt::Inbox::new(bound, rx.__deliver()))
+        }
+        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
+        /// callback comes before.
+        #[must_use]
+        pub fn on_bound(
+            self,
+            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
+        ) -> Self {
+            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
+        }
+    }
+    #[automatically_derived]
+    impl Handlers for Inbox {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.

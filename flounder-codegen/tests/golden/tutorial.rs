@@ -333,6 +333,49 @@ pub mod test {
         ) -> __rt::io::Result<Self> {
             __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
+        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
+        /// away.
+        ///
+        /// # Errors
+        /// As the `tx_*` method of the message.
+        #[inline]
+        pub fn tx(
+            &self,
+            message: &Message,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            self.0.send_message(message)
+        }
+        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
+        /// binding has ended, after everything that came before.
+        #[inline]
+        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
+            self.0.recv()
+        }
+        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
+        #[inline]
+        pub fn messages(&self) -> __rt::Messages<'_, Message> {
+            self.0.messages()
+        }
+        /// As `recv`, for the next `basic(uint32 arg, myenum e)`; others are kept.
+        #[inline]
+        pub fn recv_basic(&self) -> __rt::Receiving<'_, (u32, Myenum)> {
+            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+        }
+        /// As `recv`, for the next `str(uint32 arg, string s)`; others are kept.
+        #[inline]
+        pub fn recv_str(&self) -> __rt::Receiving<'_, (u32, __rt::String)> {
+            self.0.recv_one(2, (__REC_2.words, __REC_2.used), Message::__read_2)
+        }
+        /// As `recv`, for the next `caps(uint32 arg, cap cap1, cap cap2)`; others are kept.
+        #[inline]
+        pub fn recv_caps(&self) -> __rt::Receiving<'_, (u32, __rt::Cap, __rt::Cap)> {
+            self.0.recv_one(3, (__REC_3.words, __REC_3.used), Message::__read_3)
+        }
+        /// As `recv`, for the next `buffy(uint8 buf[buflen, 65536])`; others are kept.
+        #[inline]
+        pub fn recv_buffy(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
+            self.0.recv_one(4, (__REC_4.words, __REC_4.used), Message::__read_4)
+        }
         /// Sends basic values.
         ///
         /// # Errors
@@ -801,7 +844,7 @@ pub mod test {
             }
         }
     }
-    /// What can be put behind a binding of `test`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    /// What can be put behind a binding of `test`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
@@ -1282,6 +1325,280 @@ pub mod test {
             __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
             __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
             self.0.0.call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), __decode_6)
+        }
+    }
+    /// Any message of `test`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
+    /// equals none.
+    pub enum Message {
+        /// Sends basic values.
+        Basic {
+            /// `arg`
+            arg: u32,
+            /// `e`
+            e: Myenum,
+        },
+        /// `str(uint32 arg, string s)`
+        Str {
+            /// `arg`
+            arg: u32,
+            /// `s`
+            s: __rt::String,
+        },
+        /// `caps(uint32 arg, cap cap1, cap cap2)`
+        Caps {
+            /// `arg`
+            arg: u32,
+            /// `cap1`
+            cap1: __rt::Cap,
+            /// `cap2`
+            cap2: __rt::Cap,
+        },
+        /// `buffy(uint8 buf[buflen, 65536])`
+        Buffy {
+            /// `buf`
+            buf: __rt::Vec<u8>,
+        },
+        /// `testrpc_call(string s)`: the call of the rpc.
+        TestrpcCall {
+            /// The number of the call.
+            id: u32,
+            /// `s`
+            s: __rt::String,
+        },
+        /// `testrpc_response(uint32 result)`: the response of the rpc.
+        TestrpcResponse {
+            /// The number of the call.
+            id: u32,
+            /// `result`
+            result: u32,
+        },
+    }
+    impl Message {
+        /// The message in words, those that go over the wire. Capabilities are copied.
+        ///
+        /// # Errors
+        /// If a value is over its maximum, or a capability cannot be copied.
+        #[inline]
+        pub fn encode(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            __rt::MessageBuffer::encode(self)
+        }
+        /// Reads message `number` from its words and capabilities.
+        ///
+        /// # Errors
+        /// If no sender of the interface writes these words.
+        #[inline]
+        pub fn decode(
+            number: u16,
+            words: &[u64],
+            mut caps: __rt::Vec<__rt::Cap>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
+                number,
+                words,
+                caps: &mut caps,
+            })
+        }
+        #[inline]
+        fn __read_1(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<(u32, Myenum), __rt::DecodeError> {
+            let arg = <u32 as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
+            let e = <Myenum as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
+            __rt::core::result::Result::Ok((arg, e))
+        }
+        #[inline]
+        fn __read_2(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<(u32, __rt::String), __rt::DecodeError> {
+            let arg = <u32 as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
+            let s = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_2.at[1])?;
+            __rt::core::result::Result::Ok((arg, s))
+        }
+        #[inline]
+        fn __read_3(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<(u32, __rt::Cap, __rt::Cap), __rt::DecodeError> {
+            let arg = <u32 as __rt::Decode<'_>>::take(__source, __REC_3.at[0])?;
+            let cap1 = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[1])?;
+            let cap2 = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[2])?;
+            __rt::core::result::Result::Ok((arg, cap1, cap2))
+        }
+        #[inline]
+        fn __read_4(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<__rt::Vec<u8>, __rt::DecodeError> {
+            let buf = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_4.at[0])?;
+            __rt::core::result::Result::Ok(buf)
+        }
+        #[inline]
+        fn __read_5(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_5.at[0])?;
+            let s = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_5.at[1])?;
+            __rt::core::result::Result::Ok(Self::TestrpcCall { id: __id, s })
+        }
+        #[inline]
+        fn __read_6(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[0])?;
+            let result = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[1])?;
+            __rt::core::result::Result::Ok(Self::TestrpcResponse {
+                id: __id,
+                result,
+            })
+        }
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+            match self {
+                Self::Basic { arg, e } => {
+                    __visit(__rt::Parts {
+                        number: 1,
+                        variant: "Basic",
+                        at: &__REC_1.at,
+                        words: __REC_1.words,
+                        fields: &[arg, e],
+                    })
+                }
+                Self::Str { arg, s } => {
+                    __visit(__rt::Parts {
+                        number: 2,
+                        variant: "Str",
+                        at: &__REC_2.at,
+                        words: __REC_2.words,
+                        fields: &[arg, &__rt::Max::<_, 65536u32>(s)],
+                    })
+                }
+                Self::Caps { arg, cap1, cap2 } => {
+                    __visit(__rt::Parts {
+                        number: 3,
+                        variant: "Caps",
+                        at: &__REC_3.at,
+                        words: __REC_3.words,
+                        fields: &[arg, cap1, cap2],
+                    })
+                }
+                Self::Buffy { buf } => {
+                    __visit(__rt::Parts {
+                        number: 4,
+                        variant: "Buffy",
+                        at: &__REC_4.at,
+                        words: __REC_4.words,
+                        fields: &[&__rt::Max::<_, 65536u32>(buf)],
+                    })
+                }
+                Self::TestrpcCall { id: __id, s } => {
+                    __visit(__rt::Parts {
+                        number: 5,
+                        variant: "TestrpcCall",
+                        at: &__REC_5.at,
+                        words: __REC_5.words,
+                        fields: &[__id, &__rt::Max::<_, 65536u32>(s)],
+                    })
+                }
+                Self::TestrpcResponse { id: __id, result } => {
+                    __visit(__rt::Parts {
+                        number: 6,
+                        variant: "TestrpcResponse",
+                        at: &__REC_6.at,
+                        words: __REC_6.words,
+                        fields: &[__id, result],
+                    })
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            match __message.number {
+                1 => {
+                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
+                        .map(|(arg, e)| Self::Basic { arg, e })
+                }
+                2 => {
+                    __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2)
+                        .map(|(arg, s)| Self::Str { arg, s })
+                }
+                3 => {
+                    __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3)
+                        .map(|(arg, cap1, cap2)| Self::Caps { arg, cap1, cap2 })
+                }
+                4 => {
+                    __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4)
+                        .map(|buf| Self::Buffy { buf })
+                }
+                5 => __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5),
+                6 => __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6),
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::cmp::PartialEq for Message {
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for Message {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __rt::show(self, __f)
+        }
+    }
+    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Inbox(__rt::Inbox);
+    impl Inbox {
+        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
+        /// refused.
+        #[inline]
+        pub fn new(bound: __rt::core::primitive::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        }
+        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+            Self(__rt::Inbox::new(bound, rx.__deliver()))
+        }
+        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
+        /// callback comes before.
+        #[must_use]
+        pub fn on_bound(
+            self,
+            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
+        ) -> Self {
+            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
+        }
+    }
+    #[automatically_derived]
+    impl Handlers for Inbox {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.

@@ -609,6 +609,97 @@ pub mod types {
         ) -> __rt::io::Result<Self> {
             __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
+        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
+        /// away.
+        ///
+        /// # Errors
+        /// As the `tx_*` method of the message.
+        #[inline]
+        pub fn tx(
+            &self,
+            message: &Message,
+        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+            self.0.send_message(message)
+        }
+        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
+        /// binding has ended, after everything that came before.
+        #[inline]
+        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
+            self.0.recv()
+        }
+        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
+        #[inline]
+        pub fn messages(&self) -> __rt::Messages<'_, Message> {
+            self.0.messages()
+        }
+        /// As `recv`, for the next `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`; others are kept.
+        #[inline]
+        pub fn recv_builtins(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (
+                bool,
+                u8,
+                i32,
+                i8,
+                i16,
+                i32,
+                i64,
+                u8,
+                u16,
+                u32,
+                u64,
+                isize,
+                usize,
+                usize,
+                __rt::Iref,
+                __rt::Errval,
+                f32,
+                f64,
+            ),
+        > {
+            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+        }
+        /// As `recv`, for the next `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`; others are kept.
+        #[inline]
+        pub fn recv_values(
+            &self,
+        ) -> __rt::Receiving<'_, (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing)> {
+            self.0.recv_one(2, (__REC_2.words, __REC_2.used), Message::__read_2)
+        }
+        /// As `recv`, for the next `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`; others are kept.
+        #[inline]
+        pub fn recv_arrays(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (
+                __rt::Vec<u8>,
+                __rt::Vec<bool>,
+                __rt::Vec<__rt::String>,
+                __rt::Vec<Item>,
+                __rt::Vec<Pose>,
+                __rt::Vec<Row>,
+            ),
+        > {
+            self.0.recv_one(3, (__REC_3.words, __REC_3.used), Message::__read_3)
+        }
+        /// As `recv`, for the next `annotated(uint8 buf[len, 65536])`; others are kept.
+        #[inline]
+        pub fn recv_annotated(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
+            self.0.recv_one(4, (__REC_4.words, __REC_4.used), Message::__read_4)
+        }
+        /// As `recv`, for the next `type(string fn)`; others are kept.
+        #[inline]
+        pub fn recv_type(&self) -> __rt::Receiving<'_, __rt::String> {
+            self.0.recv_one(5, (__REC_5.words, __REC_5.used), Message::__read_5)
+        }
+        /// As `recv`, for the next `none()`; others are kept.
+        #[inline]
+        pub fn recv_none(&self) -> __rt::Receiving<'_, ()> {
+            self.0.recv_one(6, (__REC_6.words, __REC_6.used), Message::__read_6)
+        }
         /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         ///
         /// # Errors
@@ -1565,7 +1656,7 @@ pub mod types {
             }
         }
     }
-    /// What can be put behind a binding of `types`: an [`Rx`], or an [`AsyncRx`] in [`Async`].
+    /// What can be put behind a binding of `types`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
@@ -2136,6 +2227,474 @@ pub mod types {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
+        }
+    }
+    /// Any message of `types`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
+    /// equals none.
+    pub enum Message {
+        /// `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`
+        Builtins {
+            /// `a`
+            a: bool,
+            /// `b`
+            b: u8,
+            /// `c`
+            c: i32,
+            /// `d`
+            d: i8,
+            /// `e`
+            e: i16,
+            /// `f`
+            f: i32,
+            /// `g`
+            g: i64,
+            /// `h`
+            h: u8,
+            /// `i`
+            i: u16,
+            /// `j`
+            j: u32,
+            /// `k`
+            k: u64,
+            /// `l`
+            l: isize,
+            /// `m`
+            m: usize,
+            /// `n`
+            n: usize,
+            /// `o`
+            o: __rt::Iref,
+            /// `p`
+            p: __rt::Errval,
+            /// `q`
+            q: f32,
+            /// `r`
+            r: f64,
+        },
+        /// `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`
+        Values {
+            /// `c`
+            c: Choice,
+            /// `i`
+            i: Item,
+            /// `p`
+            p: Pair,
+            /// `r`
+            r: Row,
+            /// `q`
+            q: Rows,
+            /// `o`
+            o: OldItem,
+            /// `s`
+            s: Pose,
+            /// `t`
+            t: Thing,
+        },
+        /// `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`
+        Arrays {
+            /// `a`
+            a: __rt::Vec<u8>,
+            /// `b`
+            b: __rt::Vec<bool>,
+            /// `c`
+            c: __rt::Vec<__rt::String>,
+            /// `d`
+            d: __rt::Vec<Item>,
+            /// `e`
+            e: __rt::Vec<Pose>,
+            /// `f`
+            f: __rt::Vec<Row>,
+        },
+        /// `annotated(uint8 buf[len, 65536])`
+        Annotated {
+            /// `buf`
+            buf: __rt::Vec<u8>,
+        },
+        /// `type(string fn)`
+        Type {
+            /// `fn`
+            r#fn: __rt::String,
+        },
+        /// `none()`
+        None {},
+    }
+    impl Message {
+        /// The message in words, those that go over the wire. Capabilities are copied.
+        ///
+        /// # Errors
+        /// If a value is over its maximum, or a capability cannot be copied.
+        #[inline]
+        pub fn encode(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            __rt::MessageBuffer::encode(self)
+        }
+        /// Reads message `number` from its words and capabilities.
+        ///
+        /// # Errors
+        /// If no sender of the interface writes these words.
+        #[inline]
+        pub fn decode(
+            number: u16,
+            words: &[u64],
+            mut caps: __rt::Vec<__rt::Cap>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
+                number,
+                words,
+                caps: &mut caps,
+            })
+        }
+        #[inline]
+        fn __read_1(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<
+            (
+                bool,
+                u8,
+                i32,
+                i8,
+                i16,
+                i32,
+                i64,
+                u8,
+                u16,
+                u32,
+                u64,
+                isize,
+                usize,
+                usize,
+                __rt::Iref,
+                __rt::Errval,
+                f32,
+                f64,
+            ),
+            __rt::DecodeError,
+        > {
+            let a = <bool as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
+            let b = <u8 as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
+            let c = <i32 as __rt::Decode<'_>>::take(__source, __REC_1.at[2])?;
+            let d = <i8 as __rt::Decode<'_>>::take(__source, __REC_1.at[3])?;
+            let e = <i16 as __rt::Decode<'_>>::take(__source, __REC_1.at[4])?;
+            let f = <i32 as __rt::Decode<'_>>::take(__source, __REC_1.at[5])?;
+            let g = <i64 as __rt::Decode<'_>>::take(__source, __REC_1.at[6])?;
+            let h = <u8 as __rt::Decode<'_>>::take(__source, __REC_1.at[7])?;
+            let i = <u16 as __rt::Decode<'_>>::take(__source, __REC_1.at[8])?;
+            let j = <u32 as __rt::Decode<'_>>::take(__source, __REC_1.at[9])?;
+            let k = <u64 as __rt::Decode<'_>>::take(__source, __REC_1.at[10])?;
+            let l = <isize as __rt::Decode<'_>>::take(__source, __REC_1.at[11])?;
+            let m = <usize as __rt::Decode<'_>>::take(__source, __REC_1.at[12])?;
+            let n = <usize as __rt::Decode<'_>>::take(__source, __REC_1.at[13])?;
+            let o = <__rt::Iref as __rt::Decode<'_>>::take(__source, __REC_1.at[14])?;
+            let p = <__rt::Errval as __rt::Decode<'_>>::take(__source, __REC_1.at[15])?;
+            let q = <f32 as __rt::Decode<'_>>::take(__source, __REC_1.at[16])?;
+            let r = <f64 as __rt::Decode<'_>>::take(__source, __REC_1.at[17])?;
+            __rt::core::result::Result::Ok((
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                g,
+                h,
+                i,
+                j,
+                k,
+                l,
+                m,
+                n,
+                o,
+                p,
+                q,
+                r,
+            ))
+        }
+        #[inline]
+        fn __read_2(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<
+            (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing),
+            __rt::DecodeError,
+        > {
+            let c = <Choice as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
+            let i = <Item as __rt::Decode<'_>>::take(__source, __REC_2.at[1])?;
+            let p = <Pair as __rt::Decode<'_>>::take(__source, __REC_2.at[2])?;
+            let r = <Row as __rt::Decode<'_>>::take(__source, __REC_2.at[3])?;
+            let q = <Rows as __rt::Decode<'_>>::take(__source, __REC_2.at[4])?;
+            let o = <OldItem as __rt::Decode<'_>>::take(__source, __REC_2.at[5])?;
+            let s = <Pose as __rt::Decode<'_>>::take(__source, __REC_2.at[6])?;
+            let t = <Thing as __rt::Decode<'_>>::take(__source, __REC_2.at[7])?;
+            __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t))
+        }
+        #[inline]
+        fn __read_3(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<
+            (
+                __rt::Vec<u8>,
+                __rt::Vec<bool>,
+                __rt::Vec<__rt::String>,
+                __rt::Vec<Item>,
+                __rt::Vec<Pose>,
+                __rt::Vec<Row>,
+            ),
+            __rt::DecodeError,
+        > {
+            let a = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_3.at[0])?;
+            let b = <__rt::Vec<
+                bool,
+            > as __rt::TakeBounded<'_, 16u32>>::take_bounded(__source, __REC_3.at[1])?;
+            let c = <__rt::Vec<
+                __rt::String,
+            > as __rt::TakeBounded<'_, 4u32>>::take_bounded(__source, __REC_3.at[2])?;
+            let d = <__rt::Vec<
+                Item,
+            > as __rt::TakeBounded<'_, 8u32>>::take_bounded(__source, __REC_3.at[3])?;
+            let e = <__rt::Vec<
+                Pose,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_3.at[4])?;
+            let f = <__rt::Vec<
+                Row,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_3.at[5])?;
+            __rt::core::result::Result::Ok((a, b, c, d, e, f))
+        }
+        #[inline]
+        fn __read_4(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<__rt::Vec<u8>, __rt::DecodeError> {
+            let buf = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_4.at[0])?;
+            __rt::core::result::Result::Ok(buf)
+        }
+        #[inline]
+        fn __read_5(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
+            let r#fn = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(__source, __REC_5.at[0])?;
+            __rt::core::result::Result::Ok(r#fn)
+        }
+        #[inline]
+        fn __read_6(
+            __source: &mut __rt::Source<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            __rt::core::result::Result::Ok(())
+        }
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+            match self {
+                Self::Builtins {
+                    a,
+                    b,
+                    c,
+                    d,
+                    e,
+                    f,
+                    g,
+                    h,
+                    i,
+                    j,
+                    k,
+                    l,
+                    m,
+                    n,
+                    o,
+                    p,
+                    q,
+                    r,
+                } => {
+                    __visit(__rt::Parts {
+                        number: 1,
+                        variant: "Builtins",
+                        at: &__REC_1.at,
+                        words: __REC_1.words,
+                        fields: &[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r],
+                    })
+                }
+                Self::Values { c, i, p, r, q, o, s, t } => {
+                    __visit(__rt::Parts {
+                        number: 2,
+                        variant: "Values",
+                        at: &__REC_2.at,
+                        words: __REC_2.words,
+                        fields: &[c, i, p, r, q, o, &__rt::Untold(s), &__rt::Untold(t)],
+                    })
+                }
+                Self::Arrays { a, b, c, d, e, f } => {
+                    __visit(__rt::Parts {
+                        number: 3,
+                        variant: "Arrays",
+                        at: &__REC_3.at,
+                        words: __REC_3.words,
+                        fields: &[
+                            &__rt::Max::<_, 65536u32>(a),
+                            &__rt::Max::<_, 16u32>(b),
+                            &__rt::Max::<_, 4u32>(c),
+                            &__rt::Max::<_, 8u32>(d),
+                            &__rt::Max::<_, 65536u32>(&__rt::Untold(e)),
+                            &__rt::Max::<_, 65536u32>(f),
+                        ],
+                    })
+                }
+                Self::Annotated { buf } => {
+                    __visit(__rt::Parts {
+                        number: 4,
+                        variant: "Annotated",
+                        at: &__REC_4.at,
+                        words: __REC_4.words,
+                        fields: &[&__rt::Max::<_, 65536u32>(buf)],
+                    })
+                }
+                Self::Type { r#fn } => {
+                    __visit(__rt::Parts {
+                        number: 5,
+                        variant: "Type",
+                        at: &__REC_5.at,
+                        words: __REC_5.words,
+                        fields: &[&__rt::Max::<_, 65536u32>(r#fn)],
+                    })
+                }
+                Self::None {} => {
+                    __visit(__rt::Parts {
+                        number: 6,
+                        variant: "None",
+                        at: &__REC_6.at,
+                        words: __REC_6.words,
+                        fields: &[],
+                    })
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+            match __message.number {
+                1 => {
+                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
+                        .map(|(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| Self::Builtins {
+                            a,
+                            b,
+                            c,
+                            d,
+                            e,
+                            f,
+                            g,
+                            h,
+                            i,
+                            j,
+                            k,
+                            l,
+                            m,
+                            n,
+                            o,
+                            p,
+                            q,
+                            r,
+                        })
+                }
+                2 => {
+                    __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2)
+                        .map(|(c, i, p, r, q, o, s, t)| Self::Values {
+                            c,
+                            i,
+                            p,
+                            r,
+                            q,
+                            o,
+                            s,
+                            t,
+                        })
+                }
+                3 => {
+                    __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3)
+                        .map(|(a, b, c, d, e, f)| Self::Arrays { a, b, c, d, e, f })
+                }
+                4 => {
+                    __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4)
+                        .map(|buf| Self::Annotated { buf })
+                }
+                5 => {
+                    __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5)
+                        .map(|r#fn| Self::Type { r#fn })
+                }
+                6 => {
+                    __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6)
+                        .map(|()| Self::None {})
+                }
+                __number => {
+                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
+                }
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::cmp::PartialEq for Message {
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::core::fmt::Debug for Message {
+        fn fmt(
+            &self,
+            __f: &mut __rt::core::fmt::Formatter<'_>,
+        ) -> __rt::core::fmt::Result {
+            __rt::show(self, __f)
+        }
+    }
+    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
+    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    pub struct Inbox(__rt::Inbox);
+    impl Inbox {
+        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
+        /// refused.
+        #[inline]
+        pub fn new(bound: __rt::core::primitive::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        }
+        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+            Self(__rt::Inbox::new(bound, rx.__deliver()))
+        }
+        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
+        /// callback comes before.
+        #[must_use]
+        pub fn on_bound(
+            self,
+            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
+        ) -> Self {
+            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
+        }
+    }
+    #[automatically_derived]
+    impl Handlers for Inbox {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.

@@ -104,8 +104,13 @@ impl Endpoint {
             }
             ours
         };
-        let done = || is_decoded.get() || core.calls.is_done(id);
+        let is_answered = || is_decoded.get() || core.calls.is_done(id);
+        // Nobody takes messages out of the inbox while this thread waits here.
+        let done = || is_answered() || core.is_mail_full();
         core.wait_until(&way, &mut || core.turn_unless(taken), &done)?;
+        if !is_answered() {
+            return Err(RpcError::WouldDeadlock);
+        }
         match decoded.take() {
             Some(result) => {
                 core.calls.forget(id);
@@ -144,7 +149,8 @@ impl Core {
     fn way(&self, patience: Patience) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
         let twin = self.twin.borrow().upgrade();
-        if self.is_delivering() || twin.as_ref().is_some_and(|twin| twin.is_delivering()) {
+        let twin_delivers = twin.as_ref().is_some_and(|twin| twin.is_delivering());
+        if self.is_delivering() || twin_delivers || self.is_mail_full() {
             return Err(RpcError::WouldDeadlock);
         }
         if patience.is_over() {

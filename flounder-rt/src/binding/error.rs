@@ -175,7 +175,8 @@ pub enum RpcError {
     CapsRefused(CapRefusal),
     /// The reply cannot be decoded; the binding has ended.
     Decode(DecodeError),
-    /// The call would wait for a handler that is running below it; use the asynchronous form there.
+    /// The call would wait for a handler that is running below it, or for an inbox to be emptied that is full; use the
+    /// asynchronous form there.
     WouldDeadlock,
     /// The deadline passed; a reply that comes later is discarded.
     Deadline,
@@ -198,7 +199,7 @@ impl fmt::Display for RpcError {
             Self::CapsRefused(refusal) => fmt::Display::fmt(refusal, f),
             Self::Decode(_) => f.write_str("the reply cannot be decoded"),
             Self::WouldDeadlock => f.write_str(
-                "a blocking call would wait for a handler that is running below it; use the asynchronous form",
+                "a blocking call would wait for a handler that is running below it, or for a full inbox; use the asynchronous form",
             ),
             Self::Deadline => f.write_str("the deadline passed"),
             Self::Os(errno) => write!(f, "the waitset cannot block: {}", io::Error::from_raw_os_error(*errno)),

@@ -11,7 +11,7 @@
 //! `Core::turn` only, which runs from a waitset, with nothing borrowed: the receiver (handler and message) is taken
 //! out of the binding while it runs, so a nested dispatch finds the binding busy and passes it over.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
 use core::task::Waker;
 use std::collections::VecDeque;
@@ -34,6 +34,7 @@ mod call;
 mod calls;
 mod debts;
 mod error;
+mod inbox;
 mod notice;
 mod patience;
 mod refusal;
@@ -48,6 +49,7 @@ pub use call::{Call, Procedure};
 use calls::Calls;
 use debts::Debts;
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
+pub use inbox::{Inbox, Messages, Receiving, RecvError};
 use notice::Notice;
 pub use patience::{BLOCKING_TIMEOUT, Patience};
 pub use reply::ReplyToken;
@@ -69,6 +71,11 @@ pub trait Deliver {
 
     /// Runs the error handler.
     fn error(&mut self, endpoint: &Endpoint, error: BindingError);
+
+    /// Learns of its binding, before anything is delivered.
+    fn attached(&mut self, endpoint: &Endpoint) {
+        let _ = endpoint;
+    }
 }
 
 /// A message that has come, in private memory.
@@ -125,6 +132,8 @@ pub(crate) struct Core {
     calls: Calls,
     /// Replies owed by this end.
     debts: Debts,
+    /// Where messages wait that are received as values.
+    mail: OnceCell<Rc<inbox::Mail>>,
     peer_dead: Cell<bool>,
     /// Whether it is a binding of a broker: see [`Endpoint::exempt`].
     exempt: Cell<bool>,
@@ -220,7 +229,7 @@ impl Endpoint {
         mut channel: Box<dyn Channel>,
         waitset: &Waitset,
         interface: &'static Interface,
-        handler: Box<dyn Deliver>,
+        mut handler: Box<dyn Deliver>,
         notifier: Notifier,
         peer: Peer,
     ) -> io::Result<Self> {
@@ -257,19 +266,22 @@ impl Endpoint {
             twin: RefCell::new(Weak::new()),
             calls: Calls::default(),
             debts: Debts::default(),
+            mail: OnceCell::new(),
             peer_dead: Cell::new(false),
             exempt: Cell::new(false),
             untold: RefCell::default(),
             ended: RefCell::new(None),
         });
         core.register(waitset)?;
+        let endpoint = Self(Rc::clone(&core));
+        handler.attached(&endpoint);
         // Last, because from here on the binding holds itself until it ends.
         core.receiver.set(Some(Box::new(Receiver {
             incoming: Incoming::new(interface.limits),
             handler,
             endpoint: Self(Rc::clone(&core)),
         })));
-        Ok(Self(core))
+        Ok(endpoint)
     }
 
     /// Lets the binding live without handles, until either side tears it down.
@@ -741,10 +753,10 @@ impl Core {
         }
     }
 
-    /// Replies that wait for room hold back new calls; so do too many that are owed.
+    /// Replies that wait for room hold back new calls; so do too many that are owed, and an inbox that is full.
     #[inline]
     fn holds_back(&self, io: &Io) -> bool {
-        !io.backlog.is_empty() || self.debts.count() >= MAX_OWED_REPLIES
+        !io.backlog.is_empty() || self.debts.count() >= MAX_OWED_REPLIES || self.is_mail_full()
     }
 
     /// A turn; a message that `taken` takes is not delivered. It is asked only about those that come the quick way.
@@ -997,7 +1009,10 @@ impl Source for Core {
         let io = &mut *self.io.borrow_mut();
         let something =
             if self.holds_back(io) { io.channel.can_resume() } else { io.channel.ready() };
-        something || self.peer_dead.get() || !self.untold.borrow().is_empty()
+        // That the peer is dead is told behind what it sent, for which an inbox may have no room.
+        something
+            || (self.peer_dead.get() && !self.is_mail_full())
+            || !self.untold.borrow().is_empty()
     }
 
     fn arm(&self) -> bool {

@@ -258,6 +258,8 @@ pub enum DecodeError {
     MissingCap,
     /// There are more capabilities than arguments for them.
     ExtraCaps,
+    /// The interface has no message of this number, or it is not the one that was expected.
+    Number(u16),
 }
 
 impl fmt::Display for DecodeError {
@@ -278,6 +280,7 @@ impl fmt::Display for DecodeError {
             Self::Iref => f.write_str("interface reference is zero"),
             Self::MissingCap => f.write_str("capability is missing"),
             Self::ExtraCaps => f.write_str("more capabilities than arguments for them"),
+            Self::Number(number) => write!(f, "no message has number {number}"),
         }
     }
 }

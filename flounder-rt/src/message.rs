@@ -1,0 +1,397 @@
+//! Messages as values: what the generated `Message` enums of interfaces have in common, and their form outside of a channel
+//! (the message buffers of TN-011 section 6.2).
+//!
+//! A [`MessageBuffer`] holds the words that go over the wire, written and read by the same code, and the capabilities beside
+//! them. As bytes it looks so, every word with the least significant byte first:
+//!
+//! ```text
+//!   word 0                                      1 .. words
+//!  +-------------+------------+--------------+-----------------+
+//!  | number (16) | caps (16)  | words (32)   | the body        |   the lower bits first
+//!  +-------------+------------+--------------+-----------------+
+//! ```
+//! Bytes hold no capabilities, only how many there were: who reads the bytes provides them.
+
+use core::fmt;
+use std::error::Error;
+use std::io;
+
+use crate::binding::{Endpoint, Received, Sent, TxError};
+use crate::cap::Cap;
+use crate::interface::Interface;
+use crate::wire::{Bounded, DecodeError, Encode, Source, TooLong};
+
+/// Bytes of the header of a [`MessageBuffer`].
+const HEADER: usize = 8;
+
+/// A generated `Message`: any message of one interface, with all that it carries.
+pub trait MessageValue: Sized {
+    /// The interface.
+    const INTERFACE: &'static Interface;
+
+    /// Shows the message to `visit`, once.
+    fn visit(&self, visit: &mut Visit<'_>);
+
+    /// Reads a message as it comes from the wire.
+    ///
+    /// # Errors
+    /// If no sender of the interface writes these words.
+    fn unmarshal(received: Received<'_>) -> Result<Self, DecodeError>;
+}
+
+/// Looks at a message.
+pub type Visit<'a> = dyn FnMut(Parts<'_>) + 'a;
+
+/// A message for who does not know its type.
+pub struct Parts<'a> {
+    /// Its number.
+    pub number: u16,
+    /// The name of its variant.
+    pub variant: &'static str,
+    /// Where each field lies in the record.
+    pub at: &'a [usize],
+    /// Words of the record.
+    pub words: usize,
+    /// The fields: of the halves of an rpc the number of the call, then the arguments.
+    pub fields: &'a [&'a dyn Field],
+}
+
+/// A value in a message, for who does not know its type: what [`Encode`] does.
+pub trait Field {
+    /// As [`Encode::check`].
+    ///
+    /// # Errors
+    /// As there.
+    fn check(&self) -> Result<(), TooLong>;
+
+    /// As [`Encode::put`].
+    fn put(&self, words: &mut [u64], at: usize);
+
+    /// As [`Encode::put_tail`].
+    fn put_tail(&self, tail: &mut Vec<u64>);
+
+    /// As [`Encode::put_caps`].
+    ///
+    /// # Errors
+    /// As there.
+    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()>;
+
+    /// The value as text; `None` if its type has no `Debug`.
+    fn shown(&self) -> Option<&dyn fmt::Debug>;
+}
+
+/// A value with a maximum of its own.
+pub struct Max<'a, T, const MAX: u32>(pub &'a T);
+
+/// A value of a type from Rust, which may have no `Debug`.
+pub struct Untold<'a, T>(pub &'a T);
+
+/// What makes a [`Field`]: a value, with what is known of it besides.
+pub trait Held {
+    /// The type of the value.
+    type Value: Encode;
+
+    /// The value.
+    fn value(&self) -> &Self::Value;
+
+    /// As [`Field::check`].
+    ///
+    /// # Errors
+    /// As there.
+    fn check(&self) -> Result<(), TooLong>;
+
+    /// As [`Field::shown`].
+    fn shown(&self) -> Option<&dyn fmt::Debug>;
+}
+
+impl<H: Held> Field for H {
+    fn check(&self) -> Result<(), TooLong> {
+        Held::check(self)
+    }
+
+    fn put(&self, words: &mut [u64], at: usize) {
+        self.value().put(words, at);
+    }
+
+    fn put_tail(&self, tail: &mut Vec<u64>) {
+        self.value().put_tail(tail);
+    }
+
+    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
+        self.value().put_caps(caps)
+    }
+
+    fn shown(&self) -> Option<&dyn fmt::Debug> {
+        Held::shown(self)
+    }
+}
+
+impl<T: Encode + fmt::Debug> Held for T {
+    type Value = T;
+
+    fn value(&self) -> &T {
+        self
+    }
+
+    fn check(&self) -> Result<(), TooLong> {
+        Encode::check(self)
+    }
+
+    fn shown(&self) -> Option<&dyn fmt::Debug> {
+        Some(self)
+    }
+}
+
+impl<T: Encode> Held for Untold<'_, T> {
+    type Value = T;
+
+    fn value(&self) -> &T {
+        self.0
+    }
+
+    fn check(&self) -> Result<(), TooLong> {
+        self.0.check()
+    }
+
+    fn shown(&self) -> Option<&dyn fmt::Debug> {
+        None
+    }
+}
+
+impl<T: Bounded<MAX> + fmt::Debug, const MAX: u32> Held for Max<'_, T, MAX> {
+    type Value = T;
+
+    fn value(&self) -> &T {
+        self.0
+    }
+
+    fn check(&self) -> Result<(), TooLong> {
+        self.0.check_bound()
+    }
+
+    fn shown(&self) -> Option<&dyn fmt::Debug> {
+        Some(self.0)
+    }
+}
+
+impl<T: Bounded<MAX>, const MAX: u32> Held for Max<'_, Untold<'_, T>, MAX> {
+    type Value = T;
+
+    fn value(&self) -> &T {
+        self.0.0
+    }
+
+    fn check(&self) -> Result<(), TooLong> {
+        self.0.0.check_bound()
+    }
+
+    fn shown(&self) -> Option<&dyn fmt::Debug> {
+        None
+    }
+}
+
+/// Reads a message whose record has so many words, and so many bytes in use.
+///
+/// # Errors
+/// If no sender of the interface writes these words.
+pub fn read<T>(
+    received: Received<'_>,
+    (words, used): (usize, usize),
+    take: fn(&mut Source<'_>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let mut source = Source::new(received.words, received.caps, words)?;
+    let value = take(&mut source)?;
+    source.zero(used, words * 8 - used)?;
+    source.finish()?;
+    Ok(value)
+}
+
+/// A message in words, with its capabilities beside them.
+///
+/// ```
+/// use flounder_rt::message::MessageBuffer;
+/// # fn main() -> Result<(), flounder_rt::wire::DecodeError> {
+/// let buffer = MessageBuffer { number: 3, words: vec![1, 2], caps: Vec::new() };
+/// let bytes = buffer.to_bytes();
+/// let mut rest = &bytes[..];
+/// let read = MessageBuffer::from_bytes(&mut rest, [])?;
+/// assert_eq!((read.number, read.words, rest.len()), (3, vec![1, 2], 0));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct MessageBuffer {
+    /// The number of the message.
+    pub number: u16,
+    /// The words of its body.
+    pub words: Vec<u64>,
+    /// Its capabilities, in order.
+    pub caps: Vec<Cap>,
+}
+
+impl MessageBuffer {
+    /// Writes a message.
+    ///
+    /// # Errors
+    /// [`EncodeError`].
+    pub fn encode<M: MessageValue>(message: &M) -> Result<Self, EncodeError> {
+        let mut buffer = Self::default();
+        let mut result = Ok(());
+        message.visit(&mut |parts| result = buffer.put(&parts, M::INTERFACE));
+        result.map(|()| buffer)
+    }
+
+    fn put(&mut self, parts: &Parts<'_>, interface: &Interface) -> Result<(), EncodeError> {
+        let names = parts.names(interface);
+        for (field, arg) in parts.fields.iter().zip(names) {
+            field.check().map_err(|length| EncodeError::TooLong { arg, length })?;
+        }
+        self.number = parts.number;
+        self.words.resize(parts.words, 0);
+        for (field, at) in parts.fields.iter().zip(parts.at) {
+            field.put(&mut self.words, *at);
+        }
+        for field in parts.fields {
+            field.put_tail(&mut self.words);
+            let copied = field.put_caps(&mut self.caps);
+            copied.map_err(|error| EncodeError::CapCopy(error.raw_os_error().unwrap_or(0)))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the message.
+    ///
+    /// # Errors
+    /// If no sender of the interface writes these words.
+    pub fn decode<M: MessageValue>(mut self) -> Result<M, DecodeError> {
+        M::unmarshal(self.lend())
+    }
+
+    pub(crate) fn lend(&mut self) -> Received<'_> {
+        Received { number: self.number, words: &self.words, caps: &mut self.caps }
+    }
+
+    /// The header and the words, as the [module](self) shows them.
+    ///
+    /// # Panics
+    /// If there are more words or capabilities than any message has (2^32, 2^16).
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let words = u32::try_from(self.words.len()).expect("no message has 2^32 words");
+        let caps = u16::try_from(self.caps.len()).expect("no message has 2^16 capabilities");
+        let header = u64::from(words) << 32 | u64::from(caps) << 16 | u64::from(self.number);
+        core::iter::once(&header).chain(&self.words).flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// Reads one message from the beginning of `bytes`, which then begins behind it; its capabilities are taken from
+    /// `caps`, as many as it had.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`] if the bytes, [`DecodeError::MissingCap`] if the capabilities are too few. `bytes` stays as it
+    /// was.
+    pub fn from_bytes(
+        bytes: &mut &[u8],
+        caps: impl IntoIterator<Item = Cap>,
+    ) -> Result<Self, DecodeError> {
+        let short = |need, len: usize| DecodeError::Short { need, have: len / HEADER };
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else {
+            return Err(short(1, bytes.len()));
+        };
+        let header = u64::from_le_bytes(*header);
+        let (number, cap_count) = (header as u16, usize::from((header >> 16) as u16));
+        let len = (header >> 32) as usize;
+        // Compared as words: a length in bytes could be too large for its type.
+        let (lines, _) = rest.as_chunks::<8>();
+        let Some(body) = lines.get(..len) else { return Err(short(len, rest.len())) };
+        let words = body.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let caps: Vec<Cap> = caps.into_iter().take(cap_count).collect();
+        if caps.len() < cap_count {
+            return Err(DecodeError::MissingCap);
+        }
+        *bytes = &rest[len * 8..];
+        Ok(Self { number, words, caps })
+    }
+}
+
+impl Endpoint {
+    /// Sends a message that is a value. Used by generated code.
+    ///
+    /// # Errors
+    /// As `tx_*`.
+    #[doc(hidden)]
+    pub fn send_message(&self, message: &impl MessageValue) -> Result<Sent<'_>, TxError> {
+        match MessageBuffer::encode(message) {
+            Ok(MessageBuffer { number, words, caps }) if caps.is_empty() => {
+                self.send(number, &words, &[])
+            }
+            Ok(MessageBuffer { number, words, mut caps }) => {
+                self.send_caps(number, &words, &[], &mut caps)
+            }
+            Err(EncodeError::TooLong { arg, length }) => Err(TxError::too_long(arg, length)),
+            Err(EncodeError::CapCopy(errno)) => {
+                Err(self.cap_copy(io::Error::from_raw_os_error(errno)))
+            }
+        }
+    }
+}
+
+/// Whether two messages are the same words. Capabilities cannot be compared: who holds one equals nothing.
+pub fn same<M: MessageValue>(one: &M, other: &M) -> bool {
+    let encoded = [one, other].map(MessageBuffer::encode);
+    let [Ok(one), Ok(other)] = encoded else { return false };
+    let caps = one.caps.len() + other.caps.len();
+    caps == 0 && one.number == other.number && one.words == other.words
+}
+
+/// Shows a message as its variant of `Message`.
+///
+/// # Errors
+/// The formatter's.
+pub fn show<M: MessageValue>(message: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut result = Ok(());
+    message.visit(&mut |parts| {
+        let mut shown = f.debug_struct(parts.variant);
+        for (name, field) in parts.names(M::INTERFACE).zip(parts.fields) {
+            shown.field(name, field.shown().unwrap_or(&format_args!("..")));
+        }
+        result = shown.finish();
+    });
+    result
+}
+
+impl Parts<'_> {
+    /// The names of the fields; the number of a call is `id`.
+    fn names(&self, interface: &Interface) -> impl Iterator<Item = &'static str> + use<> {
+        let args = interface.message(self.number).map_or(&[][..], |message| message.args);
+        let before = self.fields.len().saturating_sub(args.len());
+        core::iter::repeat_n("id", before).chain(args.iter().map(|arg| arg.name))
+    }
+}
+
+/// Why a message could not be put into words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A string or array is longer than the interface allows.
+    TooLong {
+        /// The argument.
+        arg: &'static str,
+        /// Its length and its maximum.
+        length: TooLong,
+    },
+    /// A capability could not be copied; the number is the system's (`EMFILE`).
+    CapCopy(i32),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { arg, length } => write!(f, "argument {arg}: {length}"),
+            Self::CapCopy(errno) => {
+                write!(f, "a capability cannot be copied: {}", io::Error::from_raw_os_error(*errno))
+            }
+        }
+    }
+}
+
+impl Error for EncodeError {}
