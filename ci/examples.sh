@@ -17,6 +17,11 @@ timeout 30 "$bin/tokio_service"
 timeout 30 "$bin/foreign"
 timeout 30 "$bin/async_echo"
 timeout 30 "$bin/pipeline"
+timeout 30 "$bin/record_replay"
+if timeout 30 "$bin/record_replay" --differ >/dev/null; then
+    echo "record_replay does not see a wrong answer" >&2
+    exit 1
+fi
 for driver in loopback lmp ump scc beehive; do
     timeout 30 "$bin/idctest" --driver "$driver"
     timeout 30 "$bin/idctest" --driver "$driver" --threads

@@ -923,6 +923,18 @@ error[generated-name]: `binding` would be `Binding` in Rust, which is a type of 
     ),
     (
         "generated-name",
+        r"interface t { typedef uint8 inbox; message m(inbox x); };",
+        r#"
+error[generated-name]: `inbox` would be `Inbox` in Rust, which is a type of the generated module
+  --> t.if:1:29
+  |
+1 | interface t { typedef uint8 inbox; message m(inbox x); };
+  |                             ^^^^^
+  = help: write `#[rust_name = ".."]` before it, or rename it
+"#,
+    ),
+    (
+        "generated-name",
         r"interface t { typedef uint8 ask_reply; rpc ask(in ask_reply x); };",
         r#"
 error[generated-name]: `ask_reply` would be `AskReply` in Rust, which is a type of the generated module
