@@ -222,9 +222,8 @@ fn replay(ws: &Waitset, recording: &[(Way, bank::Message)], bank: Bank) -> Resul
             ws.block_on(async { binding.tx(expected)?.await })??;
             continue;
         }
-        let next = |from: usize| {
-            record.borrow().iter().skip(from).position(|(way, _)| *way == Way::In)
-        };
+        let next =
+            |from: usize| record.borrow().iter().skip(from).position(|(way, _)| *way == Way::In);
         let came = ws.dispatch_until(Some(Instant::now() + PATIENCE), || next(seen).is_some())?;
         let Some(at) = next(seen).filter(|_| came) else {
             return Err(format!("no answer where there was {expected:?}").into());

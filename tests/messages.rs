@@ -412,7 +412,7 @@ fn a_message_that_cannot_be_read_ends_the_binding() {
     let error = BindingError::Decode { message: "id", error: DecodeError::Padding };
     assert_eq!(ends.recv(), Err(RecvError::Ended(error.clone())));
     ends.settle();
-    assert_eq!(*ends.errors.borrow(), [error.clone()]);
+    assert_eq!(ends.errors.take(), std::slice::from_ref(&error));
     assert_eq!(ends.recv(), Err(RecvError::Ended(error)), "nothing behind it is believed");
 }
 
