@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -9,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use flounder::waitset::Remote;
-use flounder::{BindingError, Cap, Iref, Peer, RpcError, TxError, Waitset, flounder};
+use flounder::{BindingError, Cap, Iref, Peer, RpcError, TxError, Waitset, flounder, nameservice};
 
 /// The longest that anything may take before its test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -255,8 +256,12 @@ fn call_until_the_end(client: &work::SharedClient, hold: bool) -> RpcError {
 }
 
 /// Has many threads call, some of them in vain, and ends something meanwhile.
-fn interrupted(driver: &'static str, end: impl FnOnce(&mut Site)) {
-    let mut site = Site::over(driver);
+fn interrupted(driver: &'static str, end: impl FnOnce(&mut Site)) -> Option<BindingError> {
+    interrupt(Site::over(driver), driver, end)
+}
+
+/// Says why the binding ended.
+fn interrupt(mut site: Site, driver: &str, end: impl FnOnce(&mut Site)) -> Option<BindingError> {
     let clients: Vec<_> = (0..6).map(|_| site.client()).collect();
     let calling = Arc::new(AtomicU64::new(0));
     let threads: Vec<_> = (0u32..)
@@ -284,21 +289,61 @@ fn interrupted(driver: &'static str, end: impl FnOnce(&mut Site)) {
         let error = thread.join().expect("it does not panic");
         assert!(matches!(error, RpcError::Closed(_)), "{driver}: {error:?}");
     }
-    assert!(site.binding.ended().is_some());
     assert_eq!(site.binding.send_note(0, 0, &[]).wait(), Err(TxError::Closed));
+    site.binding.ended()
 }
 
 #[test]
 fn every_call_ends_when_the_waitset_goes() {
     for driver in DRIVERS {
-        interrupted(driver, |site| site.client.stop());
+        let why = interrupted(driver, |site| site.client.stop());
+        assert_eq!(why, Some(BindingError::Closed));
     }
 }
 
 #[test]
 fn every_call_ends_when_the_service_goes() {
     for driver in ["ump", "lmp"] {
-        interrupted(driver, |site| drop(site.service.take()));
+        let why = interrupted(driver, |site| drop(site.service.take()));
+        assert_eq!(why, Some(BindingError::Closed));
+    }
+}
+
+/// Which part of the next test a process plays: the client, or the service to be reached over a driver.
+const ROLE: &str = "FLOUNDER_TEST_ROLE";
+
+#[test]
+fn every_call_ends_when_the_process_of_the_service_is_killed() {
+    let part = |role: &str| {
+        let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+        let name = "every_call_ends_when_the_process_of_the_service_is_killed";
+        command.args([name, "--exact"]).env(ROLE, role);
+        command
+    };
+    match std::env::var(ROLE).as_deref() {
+        Ok("client") => {
+            for driver in ["ump", "lmp"] {
+                let mut service = part(driver).spawn().expect("it can be started");
+                let iref = nameservice::blocking_lookup_deadline(driver, PATIENCE);
+                let (client, binding) = Loop::bind(iref.expect("it is registered"), driver);
+                let site = Site { binding, client, service: None };
+                let why = interrupt(site, driver, |_| service.kill().expect("it lives"));
+                assert_eq!(why, Some(BindingError::PeerDied), "{driver}");
+                service.wait().expect("it is a child");
+            }
+        }
+        Ok(driver) => {
+            let ws = Waitset::current();
+            // One name for each driver: that of a service that was killed may be there for a while.
+            nameservice::register(driver, serve(&ws)).expect("the name is free");
+            while ws.dispatch().is_ok() {}
+        }
+        Err(_) => {
+            let dir = tempfile::tempdir().expect("a directory can be made");
+            let mut client = part("client");
+            let status = client.env("FLOUNDER_RUNTIME_DIR", dir.path().join("run")).status();
+            assert!(status.expect("it can be started").success());
+        }
     }
 }
 
