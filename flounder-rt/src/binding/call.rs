@@ -258,9 +258,17 @@ impl Core {
         id: u32,
         decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, RpcError> {
-        let Some(result) = self.calls.take(id) else {
-            return Err(self.call_error(TxError::Closed));
-        };
+        self.read(self.calls.take(id), decode)
+    }
+
+    /// Reads what came of a call.
+    #[inline]
+    fn read<T>(
+        &self,
+        result: Option<Result<Message, RpcError>>,
+        decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, RpcError> {
+        let Some(result) = result else { return Err(self.call_error(TxError::Closed)) };
         let mut reply = result?;
         let number = reply.number;
         decode(reply.lend()).map_err(|error| self.bad_reply(number, error))
@@ -360,12 +368,11 @@ impl<T> Future for Call<T> {
                 }
             }
         }
-        if core.calls.is_done(id) {
-            let result = core.finish(id, *decode);
+        if let Poll::Ready(result) = core.calls.poll(id, cx.waker()) {
+            let result = core.read(result, *decode);
             self.clear();
             return Poll::Ready(result);
         }
-        core.calls.watch(id, cx.waker());
         if request.is_some() {
             core.io.borrow_mut().turns.wait(ticket, cx.waker());
         }

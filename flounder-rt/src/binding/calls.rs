@@ -5,7 +5,7 @@
 //! many are under way, an id comes again only after 2^32 others, and nothing is allocated but for more slots.
 
 use core::cell::{Cell, OnceCell, RefCell};
-use core::task::Waker;
+use core::task::{Poll, Waker};
 use std::rc::Rc;
 
 use crate::binding::shared::Home;
@@ -86,9 +86,27 @@ impl Calls {
     }
 
     /// The call is accepted.
+    #[inline]
     pub(super) fn accepted(&self, id: u32) {
         if let Some(Slot::Open { accepted, .. }) = self.table.borrow_mut().find(id) {
             *accepted = true;
+        }
+    }
+
+    /// Takes the result of a call, if there is one, and has `waker` woken if not. `None` also if there is no such call.
+    #[inline]
+    pub(super) fn poll(&self, id: u32, new: &Waker) -> Poll<Option<Result<Message, RpcError>>> {
+        let mut table = self.table.borrow_mut();
+        if let Some(Slot::Open { waker, .. }) = table.find(id) {
+            match waker {
+                Some(waker) => waker.clone_from(new),
+                None => *waker = Some(new.clone()),
+            }
+            return Poll::Pending;
+        }
+        match table.free(id) {
+            Some(Slot::Done { result, .. }) => Poll::Ready(Some(result)),
+            _ => Poll::Ready(None),
         }
     }
 
@@ -96,16 +114,6 @@ impl Calls {
     #[inline]
     pub(super) fn is_done(&self, id: u32) -> bool {
         !matches!(self.table.borrow_mut().find(id), Some(Slot::Open { .. }))
-    }
-
-    /// Has `waker` woken when there is a result.
-    pub(super) fn watch(&self, id: u32, new: &Waker) {
-        if let Some(Slot::Open { waker, .. }) = self.table.borrow_mut().find(id) {
-            match waker {
-                Some(waker) => waker.clone_from(new),
-                None => *waker = Some(new.clone()),
-            }
-        }
     }
 
     /// Settles a call with what `result` gives, which is not asked for one that nobody waits for.

@@ -3,10 +3,10 @@
 use core::future::Future;
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 use std::task::Wake;
-use std::thread::{self, ThreadId};
+use std::thread;
 
 use crate::waitset::queues::Item;
 use crate::waitset::{DispatchError, Remote, Visit, Waitset};
@@ -15,7 +15,25 @@ use crate::waitset::{DispatchError, Remote, Visit, Waitset};
 pub(super) struct Flag {
     woken: AtomicBool,
     remote: Arc<Remote>,
-    home: ThreadId,
+    home: usize,
+}
+
+thread_local! {
+    static HERE: u8 = const { 0 };
+}
+
+/// A number that no other living thread has: cheaper than its id, which is counted in and out.
+fn here() -> usize {
+    HERE.with(|here| core::ptr::from_ref(here).addr())
+}
+
+impl Flag {
+    /// Clears the flag; says whether it was set.
+    #[inline]
+    fn take(&self) -> bool {
+        // The load spares the swap when nothing has happened.
+        self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::Acquire)
+    }
 }
 
 impl Wake for Flag {
@@ -24,10 +42,13 @@ impl Wake for Flag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // SYNC block-on: pairs with the Acquire swap in `block_on`; what the waker's thread did before is seen there.
-        // If it was woken already, whoever did it posts, or `block_on` is about to look anyway: as it is after whatever
-        // happened on its own thread.
-        if !self.woken.swap(true, Ordering::AcqRel) && thread::current().id() != self.home {
+        // Whatever happens on its own thread, `block_on` looks afterwards.
+        if here() == self.home {
+            return self.woken.store(true, Ordering::Relaxed);
+        }
+        // SYNC block-on: pairs with the Acquire swap in `take`; what the waker's thread did before is seen there. If it was
+        // woken already, whoever did it posts, or `block_on` is about to look anyway.
+        if !self.woken.swap(true, Ordering::AcqRel) {
             self.remote.post(|_| Ok(()));
         }
     }
@@ -41,16 +62,17 @@ impl Waitset {
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, DispatchError> {
         let mut future = pin!(future);
         // Only one that is called from within another finds none, after the first.
-        let flag = self.0.flag.take().unwrap_or_else(|| {
-            let home = thread::current().id();
-            Arc::new(Flag { woken: AtomicBool::new(true), remote: self.remote(), home })
+        let (flag, waker) = self.0.flag.take().unwrap_or_else(|| {
+            let flag = Flag { woken: AtomicBool::new(true), remote: self.remote(), home: here() };
+            let flag = Arc::new(flag);
+            let waker = Waker::from(Arc::clone(&flag));
+            (flag, waker)
         });
         // A waker that is left from the last future wakes this one in vain, and so do we now.
         flag.woken.store(true, Ordering::Relaxed);
-        let waker = Arc::clone(&flag).into();
         let mut context = Context::from_waker(&waker);
         let result = loop {
-            if flag.woken.swap(false, Ordering::Acquire)
+            if flag.take()
                 && let Poll::Ready(value) = future.as_mut().poll(&mut context)
             {
                 break Ok(value);
@@ -67,7 +89,7 @@ impl Waitset {
                 Err(error) => break Err(error),
             }
         };
-        self.0.flag.set(Some(flag));
+        self.0.flag.set(Some((flag, waker)));
         result
     }
 
@@ -83,8 +105,7 @@ impl Waitset {
         let remote = self.remote();
         let home = thread::current().id();
         let schedule = move |runnable: async_task::Runnable| {
-            let at_home = thread::current().id() == home;
-            if at_home && let Some(waitset) = Self::local(&remote) {
+            if let Some(waitset) = Self::local(&remote) {
                 waitset.0.queues.borrow_mut().pending.push_back(Item::Runnable(runnable));
                 waitset.stir();
                 return;
@@ -94,7 +115,7 @@ impl Waitset {
                 Ok(())
             }));
             if let Err(task) = refused
-                && !at_home
+                && thread::current().id() != home
             {
                 core::mem::forget(task);
             }
