@@ -92,6 +92,14 @@ impl Ends {
     fn recv(&self) -> Result<Message, RecvError> {
         now(self.second.recv())
     }
+
+    /// The value of a future, which comes in time.
+    fn wait<F: Future>(&self, future: F) -> F::Output {
+        let patience = self.ws.after(PATIENCE, |_| Err("nothing came in time".into()));
+        let value = self.ws.block_on(future).expect("it comes in time");
+        assert!(patience.cancel());
+        value
+    }
 }
 
 /// Counts how often it wakes.
@@ -336,8 +344,7 @@ fn calls_go_to_the_handler_past_messages_that_wait() {
     let ends = Ends::new(4);
     ends.send([1]);
     let client = post::RpcClient::new(&ends.first);
-    let result = ends.ws.block_on(client.ask_async(1, "two")).expect("no callback fails");
-    assert_eq!(result, Ok(4));
+    assert_eq!(ends.wait(client.ask_async(1, "two")), Ok(4));
     assert_eq!(ends.recv(), Ok(id(1)));
 }
 
@@ -347,8 +354,8 @@ fn an_inbox_alone_refuses_calls() {
     let first = post::Binding::attach(first, &ws, post::RxVtbl::default()).expect("a tap");
     let _second = post::Binding::attach(second, &ws, post::Inbox::new(1)).expect("a tap");
     let client = post::RpcClient::new(&first);
-    let result = ws.block_on(client.ask_async(1, "x")).expect("no callback fails");
-    assert_eq!(result, Err(RpcError::NoReply));
+    let call = client.ask_async(1, "x").timeout(PATIENCE);
+    assert_eq!(ws.block_on(call).expect("no callback fails"), Err(RpcError::NoReply));
 }
 
 #[test]
@@ -396,8 +403,7 @@ fn a_task_that_waits_is_woken_by_the_end() {
         } else {
             ends.first.teardown()
         }
-        let ended = ends.ws.block_on(task).expect("no callback fails");
-        assert_eq!(ended, Err(RecvError::Ended(BindingError::Closed)));
+        assert_eq!(ends.wait(task), Err(RecvError::Ended(BindingError::Closed)));
     }
 }
 
