@@ -96,11 +96,11 @@ fn every_driver_is_measured_and_compared_with_its_limits() {
         let is_it = |row: &&Value| row["driver"] == driver && row["between"] == between;
         figures.iter().filter(is_it).count()
     };
-    assert_eq!(works("loopback", "one thread"), 5);
+    assert_eq!(works("loopback", "one thread"), 6);
     for driver in flounder::drivers::registry::names() {
         if driver != "loopback" {
             // Only who waits in the kernel can be asked to block in the middle of a conversation.
-            let all = if driver == "lmp" { 8 } else { 7 };
+            let all = if driver == "lmp" { 9 } else { 8 };
             assert_eq!(
                 (works(driver, "threads"), works(driver, "processes")),
                 (all, all),

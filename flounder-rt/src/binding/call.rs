@@ -88,7 +88,7 @@ impl Endpoint {
         let Procedure { call, response, id: at } = procedure;
         let now = tails.is_empty() && caps.is_empty() && core.accept_now(call, fixed).is_some();
         core.calls.begin(id, now);
-        let _give_up = GiveUp(core, id);
+        let give_up = GiveUp(core, id);
         if !now {
             // It may be lost again at once, with its capabilities: then the call fails, which has to be known.
             core.accept_call(&mut way, call, Gather { fixed, tails }, &mut caps)?;
@@ -113,6 +113,7 @@ impl Endpoint {
         }
         match decoded.take() {
             Some(result) => {
+                core::mem::forget(give_up);
                 core.calls.forget(id);
                 result.map_err(|error| core.bad_reply(response, error))
             }

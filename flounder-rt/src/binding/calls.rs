@@ -172,8 +172,15 @@ impl Calls {
     /// Forgets a call, done or not: what comes for it later is discarded.
     #[inline]
     pub(super) fn forget(&self, id: u32) -> Left {
+        let mut table = self.table.borrow_mut();
+        if let Some(slot @ Slot::Open { accepted: true, waker: None, .. }) = table.find(id) {
+            *slot = Slot::Free;
+            table.taken -= 1;
+            return Left::Accepted;
+        }
         // What was in the slot may run user code when it is dropped.
-        let old = self.table.borrow_mut().free(id);
+        let old = table.free(id);
+        drop(table);
         match old {
             Some(Slot::Open { accepted: true, .. }) => Left::Accepted,
             _ => Left::Nothing,

@@ -57,6 +57,7 @@ impl Debts {
         woken.extend(self.slots.borrow_mut().debts.iter_mut().filter_map(|debt| debt.waker.take()));
     }
 
+    #[inline]
     pub(super) fn is_cancelled(&self, at: u32) -> bool {
         self.slots.borrow().debts[at as usize].state == State::Cancelled
     }

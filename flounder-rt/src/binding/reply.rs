@@ -75,14 +75,12 @@ impl ReplyToken {
     /// Sends the reply.
     #[inline]
     pub fn send(mut self, fixed: &[u64], tails: &[&[u8]]) {
-        if self.close() {
-            return;
-        }
-        // While the binding is calm, no reply waits for room.
+        // While the binding is calm, no reply waits for room. First things first: what is owed is noted once it is sent.
         let now = tails.is_empty()
             && self.core.calm.get()
+            && self.debt.is_some_and(|debt| !self.core.debts.is_cancelled(debt))
             && self.core.accept_now(self.number, fixed).is_some();
-        if !now {
+        if !self.close() && !now {
             self.core.queue(self.number, Gather { fixed, tails }, Vec::new());
         }
     }
