@@ -1,6 +1,6 @@
 //! Bindings between processes come and go without a trace, also when the client is killed.
 //!
-//! `ci/bind-teardown.sh` does it a hundred thousand times over each driver.
+//! `ci/bind-teardown.sh` does it a hundred thousand times.
 
 mod support;
 
