@@ -65,7 +65,6 @@ impl std::error::Error for NameTaken {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flounder_rt::channel::{Channel, ConnectError, End, Link, Offered, SendPair, Terms};
 
     /// A driver that reaches nobody.
     struct Pigeon(&'static str);
@@ -73,27 +72,6 @@ mod tests {
     impl Connector for Pigeon {
         fn name(&self) -> &'static str {
             self.0
-        }
-
-        fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
-            Err(ConnectError::Reach)
-        }
-
-        fn offer(
-            &self,
-            _: &End,
-            _: &Arc<dyn Link>,
-        ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-            Err(ConnectError::Reach)
-        }
-
-        fn accept(
-            &self,
-            _: &End,
-            _: &Arc<dyn Link>,
-            _: Terms,
-        ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-            Err(ConnectError::Reach)
         }
     }
 

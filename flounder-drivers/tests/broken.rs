@@ -13,7 +13,7 @@ use flounder_drivers::conformance::{self, CLAUSES, Suite};
 use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{
     Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offered,
-    Outgoing, Pair, Progress, Readiness, Recv, RecvNow, SendPair, Terms,
+    Outgoing, Pair, Progress, Readiness, Recv, RecvNow, Terms,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
@@ -483,10 +483,6 @@ struct TakesDeathForClose;
 impl Connector for TakesDeathForClose {
     fn name(&self) -> &'static str {
         "broken"
-    }
-
-    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
-        Err(ConnectError::Reach)
     }
 
     fn offer(

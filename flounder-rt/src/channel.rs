@@ -266,7 +266,9 @@ pub trait Connector: Send + Sync {
     ///
     /// # Errors
     /// [`ConnectError::Reach`] if the driver does not do this.
-    fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError>;
+    fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
+        Err(ConnectError::Reach)
+    }
 
     /// The client's half of a channel to another process.
     ///
@@ -274,20 +276,25 @@ pub trait Connector: Send + Sync {
     /// [`ConnectError::Reach`] if the driver does not do this; [`ConnectError::Os`].
     fn offer(
         &self,
-        end: &End,
-        link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError>;
+        _end: &End,
+        _link: &Arc<dyn Link>,
+    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        Err(ConnectError::Reach)
+    }
 
     /// The service's half: takes what the client offered, gives what it answers.
     ///
     /// # Errors
-    /// If the offer is not sound: [`ConnectError::Refused`] says what is wrong with it.
+    /// [`ConnectError::Reach`] if the driver does not do this. If the offer is not sound: [`ConnectError::Refused`] says what is
+    /// wrong with it.
     fn accept(
         &self,
-        end: &End,
-        link: &Arc<dyn Link>,
-        offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError>;
+        _end: &End,
+        _link: &Arc<dyn Link>,
+        _offer: Terms,
+    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        Err(ConnectError::Reach)
+    }
 }
 
 /// Two ends that stay in one thread.

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flounder::channel::{
-    Channel, ConnectError, Connector, End, Link, Offered, Pair, SendPair, Terms,
-};
+use flounder::channel::{ConnectError, Connector, End, Pair};
 use flounder::drivers::registry;
 use flounder_drivers::conformance::TestLink;
 
@@ -44,22 +42,5 @@ impl Connector for Halves {
         let (here, there) = &self.link;
         let (client, service) = TestLink::connect_over(self.driver, &client, &service, here, there);
         Ok((client, service))
-    }
-
-    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn accept(
-        &self,
-        _: &End,
-        _: &Arc<dyn Link>,
-        _: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-        Err(ConnectError::Reach)
     }
 }

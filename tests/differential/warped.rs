@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use flounder::channel::{
-    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offered,
-    Outgoing, Pair, Progress, Readiness, Recv, SendPair, Terms,
+    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Outgoing, Pair,
+    Progress, Readiness, Recv,
 };
 use flounder::drivers::{registry, ump::Ump};
 
@@ -54,23 +54,6 @@ impl Connector for Warped {
             stopped: false,
         };
         Ok((Box::new(end(client)), Box::new(end(service))))
-    }
-
-    fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn accept(
-        &self,
-        _: &End,
-        _: &Arc<dyn Link>,
-        _: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-        Err(ConnectError::Reach)
     }
 }
 

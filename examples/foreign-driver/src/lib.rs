@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offered, Outgoing,
-    Progress, Readiness, Recv, SendPair, Terms,
+    Channel, ChannelError, ConnectError, Connector, End, Incoming, Outgoing, Progress, Readiness,
+    Recv, SendPair,
 };
 use flounder_rt::notify::Notifier;
 use parking_lot::Mutex;
@@ -48,23 +48,6 @@ impl Connector for Post {
         let office = Arc::new(Office { desks: Mutex::default(), notifiers });
         let counter = |me| Counter { office: Arc::clone(&office), me };
         Ok((Box::new(counter(0)), Box::new(counter(1))))
-    }
-
-    fn offer(
-        &self,
-        _end: &End,
-        _link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn accept(
-        &self,
-        _end: &End,
-        _link: &Arc<dyn Link>,
-        _offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-        Err(ConnectError::Reach)
     }
 }
 

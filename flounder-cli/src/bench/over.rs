@@ -510,7 +510,7 @@ impl Client {
 mod tests {
     use std::sync::Arc;
 
-    use flounder::channel::{Channel, Connector, End, Link, Offered, SendPair, Terms};
+    use flounder::channel::Connector;
     use flounder::drivers::registry;
 
     use super::super::work::Between;
@@ -522,27 +522,6 @@ mod tests {
     impl Connector for Hermit {
         fn name(&self) -> &'static str {
             "hermit"
-        }
-
-        fn pair(&self, _: &End, _: &End) -> Result<SendPair, ConnectError> {
-            Err(ConnectError::Reach)
-        }
-
-        fn offer(
-            &self,
-            _: &End,
-            _: &Arc<dyn Link>,
-        ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-            Err(ConnectError::Reach)
-        }
-
-        fn accept(
-            &self,
-            _: &End,
-            _: &Arc<dyn Link>,
-            _: Terms,
-        ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-            Err(ConnectError::Reach)
         }
     }
 

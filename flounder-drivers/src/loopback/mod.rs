@@ -6,12 +6,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offered, Outgoing, Pair,
-    Progress, Readiness, Recv, RecvNow, SendPair, Terms,
+    Channel, ChannelError, ConnectError, Connector, End, Incoming, Outgoing, Pair, Progress,
+    Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
 
@@ -42,27 +41,6 @@ impl Connector for Loopback {
         let (to_service, to_client) = (Rc::new(Queue::new(service)), Rc::new(Queue::new(client)));
         let client = LoopbackChannel::new(Rc::clone(&to_service), Rc::clone(&to_client));
         Ok((Box::new(client), Box::new(LoopbackChannel::new(to_client, to_service))))
-    }
-
-    fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn offer(
-        &self,
-        _end: &End,
-        _link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn accept(
-        &self,
-        _end: &End,
-        _link: &Arc<dyn Link>,
-        _offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-        Err(ConnectError::Reach)
     }
 }
 

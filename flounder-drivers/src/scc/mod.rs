@@ -139,19 +139,6 @@ impl Connector for Modelled {
             .connect((lines(client), &client.notifier), (lines(service), &service.notifier));
         Ok(ends_at((a, client), (b, service), self.start))
     }
-
-    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn accept(
-        &self,
-        _: &End,
-        _: &Arc<dyn Link>,
-        _: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-        Err(ConnectError::Reach)
-    }
 }
 
 /// A channel within this process over any hardware, of which these are two ends that are connected.

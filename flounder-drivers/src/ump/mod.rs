@@ -93,19 +93,6 @@ impl Connector for StartingAt {
     fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
         Ok(pair(client, service, self.0))
     }
-
-    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        Err(ConnectError::Reach)
-    }
-
-    fn accept(
-        &self,
-        _: &End,
-        _: &Arc<dyn Link>,
-        _: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-        Err(ConnectError::Reach)
-    }
 }
 
 /// Both ends of a channel within this process, with the positions of its rings starting at `start`.
