@@ -427,6 +427,10 @@ impl Channel for Broken {
         self.fault != CannotResume && self.channel().can_resume()
     }
 
+    fn is_over(&mut self) -> bool {
+        self.channel().is_over()
+    }
+
     fn arm(&mut self) {
         self.armed += 1;
         match self.fault {

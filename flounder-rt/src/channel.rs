@@ -165,6 +165,13 @@ pub trait Channel {
         self.ready()
     }
 
+    /// Whether the peer has ended the channel, though what it sent before may not have been received yet: nothing that is sent gets
+    /// through any more. Cheap; never true in vain. A binding that holds back what comes asks for it; if a driver cannot
+    /// tell, that binding learns of the end when it receives again.
+    fn is_over(&mut self) -> bool {
+        false
+    }
+
     /// Asks for a wake-up (clause 8).
     fn arm(&mut self) {}
 

@@ -98,6 +98,10 @@ impl Channel for WarpedChannel {
         self.channel.can_resume()
     }
 
+    fn is_over(&mut self) -> bool {
+        self.channel.is_over()
+    }
+
     fn arm(&mut self) {
         self.channel.arm();
     }

@@ -292,6 +292,14 @@ impl Channel for BeehiveChannel {
         !self.born.is_here() || self.would_resume(&self.look())
     }
 
+    fn is_over(&mut self) -> bool {
+        if self.rx == Receiving::Ended || !self.born.is_here() {
+            return true;
+        }
+        let view = self.look();
+        view.error.is_some() || view.theirs.closed
+    }
+
     fn arm(&mut self) {
         if self.born.is_here() {
             self.node.enter(|kernel| {

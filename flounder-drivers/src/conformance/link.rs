@@ -176,6 +176,10 @@ impl Channel for Linked {
         self.channel.can_resume()
     }
 
+    fn is_over(&mut self) -> bool {
+        self.channel.is_over()
+    }
+
     fn readiness(&self) -> Readiness<'_> {
         self.channel.readiness()
     }

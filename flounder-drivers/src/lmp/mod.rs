@@ -406,6 +406,10 @@ impl Channel for LmpChannel {
                 || self.is(PollFlags::OUT))
     }
 
+    fn is_over(&mut self) -> bool {
+        self.ended.is_some() || self.is(PollFlags::empty())
+    }
+
     fn readiness(&self) -> Readiness<'_> {
         Readiness::Fd(self.socket.as_fd())
     }

@@ -168,6 +168,10 @@ impl Channel for LoopbackChannel {
         })
     }
 
+    fn is_over(&mut self) -> bool {
+        self.into.closed.get()
+    }
+
     fn arm(&mut self) {
         self.into.reader.state.set(if self.blocked.is_some() {
             Sleep::ForRoom

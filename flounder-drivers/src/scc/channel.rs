@@ -357,6 +357,10 @@ impl<H: Hardware> Channel for SccChannel<H> {
         waits != Ok(false) || self.ring.peer_is_closed()
     }
 
+    fn is_over(&mut self) -> bool {
+        self.rx == Receiving::Ended || self.ring.peer_is_closed()
+    }
+
     // `arm` and `disarm` have nothing to do: the doorbell rings for all that is written, whether this end sleeps or not.
 
     fn readiness(&self) -> Readiness<'_> {

@@ -512,6 +512,10 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         waits != Ok(false) || self.ring.peer_state(Ordering::Relaxed).is_closed()
     }
 
+    fn is_over(&mut self) -> bool {
+        self.rx == Receiving::Ended || self.ring.peer_state(Ordering::Relaxed).is_closed()
+    }
+
     fn arm(&mut self) {
         if self.born.is_here() {
             self.armed = true;

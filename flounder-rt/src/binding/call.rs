@@ -10,7 +10,6 @@ use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use crate::binding::calls::{Left, Message};
-use crate::binding::notice::Notice;
 use crate::binding::patience::Patience;
 use crate::binding::turns::Ticket;
 use crate::binding::{Core, Endpoint, Received, RpcError, TxError, TxState};
@@ -288,14 +287,14 @@ impl Core {
     #[inline]
     fn give_up(&self, id: u32) {
         if self.calls.forget(id) == Left::Accepted {
-            self.tell_peer(Notice::Cancelled(id));
+            self.tell_cancelled(id);
         }
     }
 
     /// The deadline of a call has passed.
     fn expire(&self, id: u32) {
         if self.calls.settle(id, || Err(RpcError::Deadline)) == Left::Accepted {
-            self.tell_peer(Notice::Cancelled(id));
+            self.tell_cancelled(id);
         }
     }
 }

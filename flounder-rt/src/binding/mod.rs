@@ -24,7 +24,7 @@ use crate::channel::{
     CapRefusal, Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE,
     Readiness, Recv, RecvNow,
 };
-use crate::interface::Interface;
+use crate::interface::{Interface, MessageKind};
 use crate::notify::Notifier;
 use crate::peer::Peer;
 use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
@@ -58,7 +58,8 @@ pub use sent::Sent;
 pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend};
 use turns::Turns;
 
-/// Replies that may be owed at a time; a service that owes more receives nothing until it has answered some.
+/// Replies that may be owed at a time; a service that owes so many takes nothing more until it has answered some. Of a peer that is
+/// gone it takes what is left, up to as many calls again.
 pub const MAX_OWED_REPLIES: usize = 1024;
 
 /// What a generated module gives to its binding: the receive handlers behind the decoder.
@@ -134,6 +135,8 @@ pub(crate) struct Core {
     debts: Debts,
     /// Where messages wait that are received as values.
     mail: OnceCell<Rc<inbox::Mail>>,
+    /// Whether the receiver has a message that came while too many replies were owed.
+    parked: Cell<bool>,
     peer_dead: Cell<bool>,
     /// Whether it is a binding of a broker: see [`Endpoint::exempt`].
     exempt: Cell<bool>,
@@ -184,6 +187,9 @@ struct Io {
     due: Vec<Waker>,
     register_send: Option<(Waitset, SendCallback)>,
     backlog: VecDeque<Owned>,
+    /// Calls that the peer has and that nobody waits for any more, until it is told. They hold back nothing, as replies in the
+    /// backlog do, or two ends might hold back each other; and no peer can have them grow.
+    cancelled: VecDeque<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,6 +266,7 @@ impl Endpoint {
                 due: Vec::new(),
                 register_send: None,
                 backlog: VecDeque::new(),
+                cancelled: VecDeque::new(),
             }),
             calm: Cell::new(false),
             receiver: Cell::new(None),
@@ -267,6 +274,7 @@ impl Endpoint {
             calls: Calls::default(),
             debts: Debts::default(),
             mail: OnceCell::new(),
+            parked: Cell::new(false),
             peer_dead: Cell::new(false),
             exempt: Cell::new(false),
             untold: RefCell::default(),
@@ -501,6 +509,23 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Io {
+    /// What goes out next of what waits behind the slot.
+    fn next_out(&mut self) -> Option<Owned> {
+        let notice = |id| Notice::Cancelled(id).into_owned();
+        self.backlog.pop_front().or_else(|| self.cancelled.pop_front().map(notice))
+    }
+
+    /// Drops what waits behind the slot.
+    fn clear_backlog(&mut self) {
+        self.backlog.clear();
+        self.cancelled.clear();
+    }
+
+    /// Whether anything waits behind the slot.
+    fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty() || !self.cancelled.is_empty()
+    }
+
     /// Whether message `serial` is sent. What was sent since does not count for one that was lost.
     const fn is_sent(&self, serial: u64) -> bool {
         self.sent >= serial && self.lost != serial
@@ -676,7 +701,7 @@ impl Core {
             match io.state {
                 TxState::Closed => return moved,
                 TxState::Free => {
-                    let Some(next) = io.backlog.pop_front() else { return moved };
+                    let Some(next) = io.next_out() else { return moved };
                     (io.slot, io.taken, io.state) = (next, 0, TxState::Sending);
                     io.accepted += 1;
                 }
@@ -701,7 +726,7 @@ impl Core {
                 }
                 // As in `send_failed`. Replies would hold back what is still to be received.
                 Err(ChannelError::Closed | ChannelError::PeerDied) => {
-                    io.backlog.clear();
+                    io.clear_backlog();
                     return moved;
                 }
                 Err(error) => {
@@ -753,10 +778,27 @@ impl Core {
         }
     }
 
-    /// Replies that wait for room hold back new calls; so do too many that are owed, and an inbox that is full.
+    /// Replies that wait for room hold back new calls; so do too many that are owed, and an inbox that is full. Replies to a peer
+    /// that is gone hold back nothing: what it sent before is received, and then its end is told.
     #[inline]
-    fn holds_back(&self, io: &Io) -> bool {
-        !io.backlog.is_empty() || self.debts.count() >= MAX_OWED_REPLIES || self.is_mail_full()
+    fn holds_back(&self, io: &mut Io) -> bool {
+        self.is_mail_full()
+            || ((!io.backlog.is_empty() || self.owes_much()) && !self.is_peer_gone(io))
+    }
+
+    #[inline]
+    fn owes_much(&self) -> bool {
+        self.debts.count() >= MAX_OWED_REPLIES
+    }
+
+    /// Whether replies that are owed are all that holds back messages. What concerns calls is received all the same: replies to
+    /// those of this end, and that the peer waits for some of its own no more.
+    fn takes_news(&self, io: &Io) -> bool {
+        self.owes_much() && io.backlog.is_empty() && !self.is_mail_full() && !self.parked.get()
+    }
+
+    fn is_peer_gone(&self, io: &mut Io) -> bool {
+        self.peer_dead.get() || io.channel.is_over()
     }
 
     /// A turn; a message that `taken` takes is not delivered. It is asked only about those that come the quick way.
@@ -787,13 +829,23 @@ impl Core {
     #[inline(never)]
     fn turn_slowly(&self) -> bool {
         let io = self.io.borrow();
-        let blocked = io.state != TxState::Free || !io.backlog.is_empty();
+        let blocked = io.state != TxState::Free || io.has_backlog();
         drop(io);
         let mut worked = blocked && self.pump();
-        if !self.holds_back(&self.io.borrow())
-            && let Some(receiver) = self.receiver.take()
+        let (holds_back, takes_news) = {
+            let io = &mut *self.io.borrow_mut();
+            (self.holds_back(io), self.takes_news(io))
+        };
+        if (!holds_back || takes_news)
+            && let Some(mut receiver) = self.receiver.take()
         {
-            worked |= self.receive(receiver);
+            worked |= if !holds_back && self.parked.take() {
+                self.hand_out(&mut receiver);
+                true
+            } else {
+                self.receive(&mut receiver, holds_back)
+            };
+            self.put_back(receiver);
         }
         self.settle();
         worked
@@ -805,48 +857,57 @@ impl Core {
         if !self.untold.borrow().is_empty() {
             self.tell();
         }
-        let io = self.io.borrow();
+        let io = &mut *self.io.borrow_mut();
         let calm = io.state == TxState::Free
-            && !self.holds_back(&io)
+            && !io.has_backlog()
+            && !self.owes_much()
+            && !self.is_mail_full()
+            && !self.parked.get()
             && !self.peer_dead.get()
             && self.untold.borrow().is_empty();
         self.calm.set(calm);
     }
 
-    /// Receives and delivers at most one message.
-    fn receive(&self, mut receiver: Box<Receiver>) -> bool {
+    /// Receives at most one message, and delivers it, or parks it if it is held back.
+    fn receive(&self, receiver: &mut Receiver, holds_back: bool) -> bool {
+        if self.debts.count() >= 2 * MAX_OWED_REPLIES {
+            // The peer is gone, and what it left does not end.
+            let dead = self.peer_dead.get();
+            self.note(if dead { BindingError::PeerDied } else { BindingError::Closed });
+            return true;
+        }
         let result = self.io.borrow_mut().channel.recv(&mut receiver.incoming);
-        let worked = match result {
+        match result {
             Ok(Recv::Message) if receiver.incoming.number() == RUNTIME_MESSAGE => {
                 self.runtime_message(receiver.incoming.words());
-                true
             }
-            Ok(Recv::Message) => {
-                let caps = receiver.incoming.lend().caps;
-                if caps.is_empty() || self.may_enter(caps) {
-                    self.deliver(&mut receiver);
-                } else {
-                    self.refused_in(&mut receiver.incoming, CapRefusal::Receiver);
-                }
-                true
+            Ok(Recv::Message) if holds_back && !self.is_response(receiver.incoming.number()) => {
+                self.parked.set(true);
             }
-            Ok(Recv::More) => true,
-            Ok(Recv::Empty) if self.peer_dead.get() => {
-                self.note(BindingError::PeerDied);
-                true
-            }
-            Ok(Recv::Empty) => false,
-            Err(ChannelError::Caps(refusal)) => {
-                self.refused_in(&mut receiver.incoming, refusal);
-                true
-            }
-            Err(error) => {
-                self.note(error.into());
-                true
-            }
-        };
-        self.put_back(receiver);
-        worked
+            Ok(Recv::Message) => self.hand_out(receiver),
+            Ok(Recv::More) => {}
+            Ok(Recv::Empty) if self.peer_dead.get() => self.note(BindingError::PeerDied),
+            Ok(Recv::Empty) => return false,
+            Err(ChannelError::Caps(refusal)) => self.refused_in(&mut receiver.incoming, refusal),
+            Err(error) => self.note(error.into()),
+        }
+        true
+    }
+
+    /// Whether a message is the reply to a call of this end.
+    fn is_response(&self, number: u16) -> bool {
+        let info = self.interface.message(number);
+        info.is_some_and(|info| matches!(info.kind, MessageKind::RpcResponse { .. }))
+    }
+
+    /// Delivers the message in hand, if its capabilities may enter.
+    fn hand_out(&self, receiver: &mut Receiver) {
+        let caps = receiver.incoming.lend().caps;
+        if caps.is_empty() || self.may_enter(caps) {
+            self.deliver(receiver);
+        } else {
+            self.refused_in(&mut receiver.incoming, CapRefusal::Receiver);
+        }
     }
 
     #[inline(always)]
@@ -923,7 +984,7 @@ impl Core {
             io.state = TxState::Closed;
             io.channel.close();
             io.slot = Owned::default();
-            io.backlog.clear();
+            io.clear_backlog();
             let mut waiting = core::mem::take(&mut io.due);
             waiting.append(&mut io.watchers);
             waiting.extend(io.turns.end());
@@ -1007,9 +1068,14 @@ impl Source for Core {
 
     fn ready(&self) -> bool {
         let io = &mut *self.io.borrow_mut();
-        let something =
-            if self.holds_back(io) { io.channel.can_resume() } else { io.channel.ready() };
-        // That the peer is dead is told behind what it sent, for which an inbox may have no room.
+        let something = if !self.holds_back(io) {
+            self.parked.get() || io.channel.ready()
+        } else if self.takes_news(io) {
+            io.channel.ready()
+        } else {
+            // To a peer that is gone nothing gets through, and its end is told when there is room for what came before.
+            !self.is_peer_gone(io) && io.channel.can_resume()
+        };
         something
             || (self.peer_dead.get() && !self.is_mail_full())
             || !self.untold.borrow().is_empty()

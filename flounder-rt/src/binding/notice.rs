@@ -1,6 +1,6 @@
 //! What the runtimes of the two ends tell each other: messages number 0, a few words each. `docs/wire.md` has the format.
 
-use crate::binding::{Core, Owned};
+use crate::binding::{Core, Owned, TxError};
 use crate::channel::{CapRefusal, RUNTIME_MESSAGE};
 use crate::wire::Gather;
 
@@ -61,6 +61,19 @@ impl Core {
     pub(super) fn tell_peer(&self, notice: Notice) {
         let (words, used) = notice.words();
         self.queue(RUNTIME_MESSAGE, Gather::words_only(&words[..used]), Vec::new());
+    }
+
+    /// Tells the peer that nobody waits for the reply to this call any more.
+    pub(super) fn tell_cancelled(&self, id: u32) {
+        let (words, used) = Notice::Cancelled(id).words();
+        let body = Gather::words_only(&words[..used]);
+        let waits = self.io.borrow().has_backlog();
+        if waits
+            || self.accept_allowed(RUNTIME_MESSAGE, body, &mut Vec::new()) == Err(TxError::Busy)
+        {
+            self.io.borrow_mut().cancelled.push_back(id);
+            self.calm.set(false);
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::Wake;
 
 use crate::binding::calls::Message;
-use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
 use crate::binding::{BindingError, Core, Endpoint, MAX_OWED_REPLIES, RpcError, TxError, TxState};
 use crate::channel::CapRefusal;
@@ -248,7 +247,7 @@ impl Source for Home {
         for remark in remarks.drain(..) {
             match remark {
                 Remark::GivenUp(id) if self.forget(id).is_some() => {
-                    core.tell_peer(Notice::Cancelled(id));
+                    core.tell_cancelled(id);
                 }
                 Remark::GivenUp(_) => {}
                 Remark::BadReply(number, error) => drop(core.bad_reply(number, error)),

@@ -1,0 +1,323 @@
+//! Bindings that receive nothing for a while, because they owe too much or have no room: they sleep meanwhile, learn of their
+//! end all the same, and two of them never wait for each other.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use flounder::binding::{Call, MAX_OWED_REPLIES};
+use flounder::{BindingError, Peer, RecvError, RpcError, Waitset};
+use rustix::time::{ClockId, clock_gettime};
+use support::PATIENCE;
+
+flounder::flounder! {
+    interface work "To be put off" {
+        message note(uint32 n);
+        message bulk(uint8 data[length, 1048576]);
+        rpc hold(in uint32 n, out uint32 n);
+    };
+}
+
+const DRIVERS: [&str; 5] = ["loopback", "lmp", "ump", "scc", "beehive"];
+
+/// How long a waitset is watched that has nothing to do, and how much of that it may use the processor.
+const IDLE: Duration = Duration::from_millis(200);
+const IDLE_WORK: Duration = Duration::from_millis(20);
+
+/// Keeps the replies that it owes.
+#[derive(Default)]
+struct Keeper {
+    held: RefCell<Vec<(u32, work::HoldReply)>>,
+    bindings: RefCell<Vec<work::Binding>>,
+    errors: RefCell<Vec<BindingError>>,
+}
+
+struct Service(Rc<Keeper>);
+
+impl work::Rx for Service {
+    fn note(&mut self, _: &work::Binding, _: u32) {}
+
+    fn bulk(&mut self, _: &work::Binding, _: &[u8]) {}
+
+    fn hold(&mut self, b: &work::Binding, n: u32, reply: work::HoldReply) {
+        self.0.bindings.borrow_mut().push(b.clone());
+        self.0.held.borrow_mut().push((n, reply));
+    }
+
+    fn error(&mut self, _: &work::Binding, error: BindingError) {
+        self.0.errors.borrow_mut().push(error);
+    }
+}
+
+/// A client and a service in one thread, each with a waitset of its own.
+struct Ends {
+    here: Waitset,
+    there: Waitset,
+    client: work::Binding,
+    keeper: Rc<Keeper>,
+}
+
+impl Ends {
+    fn new(driver: &str) -> Self {
+        let rx = work::RxVtbl {
+            hold: Some(Box::new(|_, n, reply| reply.send(n + 1))),
+            ..work::RxVtbl::default()
+        };
+        Self::with(driver, rx)
+    }
+
+    fn with(driver: &str, rx: impl work::Handlers) -> Self {
+        Self::with_room(driver, 0, rx)
+    }
+
+    fn with_room(driver: &str, bytes: usize, rx: impl work::Handlers) -> Self {
+        let (here, there, keeper) = (Waitset::new(), Waitset::new(), Rc::<Keeper>::default());
+        let theirs = Rc::clone(&keeper);
+        let export = work::export(&there, move |_: &Peer| Ok(Service(Rc::clone(&theirs))));
+        let iref = export.start().expect("it can be exported").iref();
+        let bind = work::bind(iref, &there, rx).driver(driver).buffer(bytes);
+        let client = bind.wait().expect("it can be bound to");
+        assert_eq!(client.driver(), driver);
+        client.change_waitset(&here).expect("it can be moved");
+        Self { here, there, client, keeper }
+    }
+
+    /// Has the service owe as many replies as it may, and leaves more calls in the channel.
+    fn overburden(&self) -> Vec<Held> {
+        let mut calls = Vec::new();
+        for n in 0..MAX_OWED_REPLIES as u32 + 4 {
+            calls.push(self.hold(n));
+            while self.there.try_dispatch().expect("no callback fails") {}
+        }
+        assert_eq!(self.keeper.held.borrow().len(), MAX_OWED_REPLIES);
+        calls
+    }
+
+    /// A call that is made and waits.
+    fn hold(&self, n: u32) -> Held {
+        let mut call = Box::pin(work::RpcClient::new(&self.client).hold_async(n));
+        assert!(is_pending(call.as_mut()), "it is answered when it is made");
+        call
+    }
+
+    /// The end of the service.
+    fn service(&self) -> work::Binding {
+        self.keeper.bindings.borrow().first().cloned().expect("it has been called")
+    }
+}
+
+type Held = Pin<Box<Call<u32>>>;
+
+fn is_pending<F: Future>(future: Pin<&mut F>) -> bool {
+    future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+/// Fills the slot of a binding with a message that does not fit into the channel.
+fn fill(binding: &work::Binding) {
+    for _ in 0..100 {
+        binding.tx_bulk(&[7; 1 << 20]).expect("the slot is free");
+        if !binding.can_send() {
+            return;
+        }
+    }
+    panic!("the binding is never busy");
+}
+
+#[track_caller]
+fn until(waitset: &Waitset, done: impl FnMut() -> bool) {
+    let done = waitset.dispatch_until(Some(Instant::now() + PATIENCE), done);
+    assert!(done.expect("no callback fails"), "too late");
+}
+
+/// What a future gives while a waitset runs, in time.
+#[track_caller]
+fn run<F: Future>(waitset: &Waitset, future: F) -> F::Output {
+    let patience = waitset.after(PATIENCE, |_| Err("it takes too long".into()));
+    let value = waitset.block_on(future).expect("it comes in time");
+    patience.cancel();
+    value
+}
+
+/// Dispatches until nothing happens any more.
+#[track_caller]
+fn settle(waitset: &Waitset) {
+    let end = Instant::now() + PATIENCE;
+    while waitset.try_dispatch().expect("no callback fails") {
+        assert!(Instant::now() < end, "it never comes to rest");
+    }
+}
+
+/// Checks that a waitset sleeps for as long as nothing happens.
+#[track_caller]
+fn expect_sleep(waitset: &Waitset, what: &str) {
+    settle(waitset);
+    let time =
+        || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("it is positive");
+    let before = time();
+    waitset.dispatch_until(Some(Instant::now() + IDLE), || false).expect("no callback fails");
+    let took = time() - before;
+    assert!(took < IDLE_WORK, "{what}: it worked for {took:?} of {IDLE:?}");
+}
+
+#[test]
+fn who_owes_too_much_learns_that_the_peer_has_closed() {
+    for driver in DRIVERS {
+        let ends = Ends::new(driver);
+        let calls = ends.overburden();
+        expect_sleep(&ends.there, driver);
+        ends.client.teardown();
+        let keeper = &ends.keeper;
+        until(&ends.there, || !keeper.errors.borrow().is_empty());
+        assert_eq!(*keeper.errors.borrow(), [BindingError::Closed], "{driver}");
+        let held = keeper.held.borrow();
+        assert_eq!(held.len(), calls.len(), "{driver}: what was sent before comes before");
+        assert!(held.iter().all(|(_, reply)| reply.is_cancelled()), "{driver}");
+        drop(held);
+        expect_sleep(&ends.there, driver);
+        keeper.held.take();
+    }
+}
+
+#[test]
+fn of_a_peer_that_is_gone_no_more_calls_are_taken_than_twice_what_may_be_owed() {
+    let ends = Ends::with_room("ump", 1 << 20, work::RxVtbl::default());
+    let calls: Vec<_> = (0..4 * MAX_OWED_REPLIES as u32).map(|n| ends.hold(n)).collect();
+    assert!(ends.client.can_send(), "all of them are in the channel");
+    settle(&ends.there);
+    assert_eq!(ends.keeper.held.borrow().len(), MAX_OWED_REPLIES);
+    ends.client.teardown();
+    until(&ends.there, || !ends.keeper.errors.borrow().is_empty());
+    assert_eq!(*ends.keeper.errors.borrow(), [BindingError::Closed]);
+    assert_eq!(ends.keeper.held.take().len(), 2 * MAX_OWED_REPLIES);
+    drop(calls);
+}
+
+#[test]
+fn who_owes_too_much_and_cannot_send_sleeps_and_learns_that_the_peer_has_closed() {
+    for driver in DRIVERS {
+        let ends = Ends::new(driver);
+        let calls = ends.overburden();
+        fill(&ends.service());
+        // This reply waits behind the message that does not fit.
+        let (_, reply) = ends.keeper.held.borrow_mut().pop().expect("there are many");
+        reply.send(0);
+        expect_sleep(&ends.there, driver);
+        ends.client.teardown();
+        until(&ends.there, || !ends.keeper.errors.borrow().is_empty());
+        assert_eq!(*ends.keeper.errors.borrow(), [BindingError::Closed], "{driver}");
+        drop(calls);
+        ends.keeper.held.take();
+    }
+}
+
+#[test]
+fn a_full_inbox_sleeps_whatever_else_waits_and_whoever_has_gone() {
+    for driver in DRIVERS {
+        for blocked in [false, true] {
+            let ends = Ends::with(driver, work::Inbox::new(2));
+            let call = ends.hold(1);
+            settle(&ends.there);
+            let service = ends.service();
+            for n in 0..4 {
+                service.tx_note(n).expect("the channel has room");
+            }
+            if blocked {
+                fill(&ends.client);
+            }
+            let what = format!("{driver}, blocked: {blocked}");
+            expect_sleep(&ends.here, &what);
+            service.teardown();
+            expect_sleep(&ends.here, &what);
+            for n in 0..4 {
+                assert_eq!(run(&ends.here, ends.client.recv_note()), Ok(n), "{what}");
+            }
+            let end = run(&ends.here, ends.client.recv());
+            assert_eq!(end, Err(RecvError::Ended(BindingError::Closed)), "{what}");
+            assert_eq!(
+                run(&ends.here, call),
+                Err(RpcError::Closed(BindingError::Closed)),
+                "{what}"
+            );
+        }
+    }
+}
+
+/// The service cannot send its replies, as the client has no time, and the client cannot send that a call is cancelled.
+#[test]
+fn calls_that_are_cancelled_while_both_directions_are_full_stop_nobody() {
+    for driver in DRIVERS {
+        let ends = Ends::new(driver);
+        let mut calls = vec![ends.hold(0)];
+        settle(&ends.there);
+        fill(&ends.service());
+        // A reply that waits for room: the service receives nothing more.
+        ends.keeper.held.borrow_mut().pop().expect("it came").1.send(0);
+        while ends.client.can_send() {
+            calls.push(ends.hold(calls.len() as u32));
+        }
+        // The last is in the slot, and the service cannot hear of what becomes of the one before it.
+        let last = calls.len() as u32 - 1;
+        drop(calls.remove(last as usize - 1));
+        let answered = Rc::new(Cell::new(0));
+        for (call, n) in calls.into_iter().zip((0..last - 1).chain([last])) {
+            let answered = Rc::clone(&answered);
+            let task = async move {
+                assert_eq!(call.await, Ok(n));
+                answered.set(answered.get() + 1);
+            };
+            ends.here.spawn_local(task).detach();
+        }
+        let (mut dropped, end) = (None, Instant::now() + PATIENCE);
+        while answered.get() < last {
+            assert!(Instant::now() < end, "{driver}: they wait for each other");
+            settle(&ends.there);
+            settle(&ends.here);
+            for (n, reply) in ends.keeper.held.take() {
+                if n == last - 1 { dropped = Some(reply) } else { reply.send(n) }
+            }
+        }
+        settle(&ends.there);
+        assert!(dropped.expect("it was sent").is_cancelled(), "{driver}");
+    }
+}
+
+/// As many calls as may be owed, and nobody waits for any of them: the service hears of each.
+#[test]
+fn who_owes_too_much_hears_of_calls_that_are_cancelled_and_gets_replies() {
+    for driver in DRIVERS {
+        let ends = Ends::new(driver);
+        let mut calls: Vec<_> = Vec::new();
+        for n in 0..MAX_OWED_REPLIES as u32 {
+            calls.push(ends.hold(n));
+            settle(&ends.there);
+        }
+        let service = ends.service();
+        let back = work::RpcClient::new(&service).hold_async(7);
+        let back = ends.there.spawn_local(back);
+        settle(&ends.there);
+        settle(&ends.here);
+        assert_eq!(run(&ends.there, back), Ok(8), "{driver}");
+        for call in calls {
+            drop(call);
+            settle(&ends.there);
+        }
+        let late = ends.hold(5000);
+        ends.client.tx_note(1).expect("the channel has room");
+        expect_sleep(&ends.there, driver);
+        let mut held = ends.keeper.held.take();
+        assert_eq!(held.len(), MAX_OWED_REPLIES, "{driver}: the late call waits");
+        assert!(held.iter().all(|(_, reply)| reply.is_cancelled()), "{driver}");
+        drop(held.pop());
+        settle(&ends.there);
+        let (n, reply) =
+            ends.keeper.held.borrow_mut().pop().expect("there is room for the late call");
+        reply.send(n);
+        settle(&ends.there);
+        assert_eq!(run(&ends.here, late), Ok(5000), "{driver}");
+    }
+}
