@@ -297,7 +297,7 @@ impl Waitset {
             client.peer.clone(),
         );
         let endpoint = endpoint.map_err(|error| BindRefusal::Driver(error.into()))?;
-        endpoint.keep();
+        endpoint.serve();
         Ok((endpoint, extra, notifier))
     }
 }

@@ -241,32 +241,6 @@ fn calls_are_answered_refused_by_silence_and_ended_by_teardown() {
 }
 
 #[test]
-fn replies_wait_for_room_and_hold_back_new_calls() {
-    let pair = pair(3);
-    pair.to_client.room.set(0);
-    let calls: Vec<_> = (1..=3).map(|value| support::double_async(&pair.client, value)).collect();
-    let results = Rc::new(RefCell::new(Vec::new()));
-    for call in calls {
-        let results = Rc::clone(&results);
-        let keep = async move {
-            let result = call.await;
-            results.borrow_mut().push(result);
-        };
-        pair.ws.spawn_local(keep).detach();
-    }
-    pair.settle();
-    assert_eq!(*results.borrow(), []);
-    assert_eq!(
-        pair.log().len(),
-        2,
-        "one reply in the slot, one in the backlog, the third call not taken"
-    );
-    pair.to_client.room.set(10);
-    pair.settle();
-    assert_eq!(*results.borrow(), [Ok(2), Ok(4), Ok(6)]);
-}
-
-#[test]
 fn a_binding_moves_to_another_waitset() {
     let pair = pair(10);
     let other = Waitset::new();

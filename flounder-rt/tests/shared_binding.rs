@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{
-    Endpoint, MAX_OWED_REPLIES, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
+    CALL_WINDOW, Endpoint, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
 };
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, RpcError, TxError, Waitset};
@@ -310,7 +310,7 @@ fn calls_that_are_given_up_make_room_for_others() {
         calls.push(call);
         settle(&ws);
         assert_eq!(count.get(), before);
-        if calls.len() == MAX_OWED_REPLIES + 2 * SHARED_QUEUE + 1 {
+        if calls.len() == CALL_WINDOW + 2 * SHARED_QUEUE + 1 {
             break;
         }
     }

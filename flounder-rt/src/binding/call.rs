@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use crate::binding::calls::{Left, Message};
+use crate::binding::notice::Notice;
 use crate::binding::patience::Patience;
 use crate::binding::turns::Ticket;
 use crate::binding::{Core, Endpoint, Received, RpcError, TxError, TxState};
@@ -138,9 +139,9 @@ impl Endpoint {
     ) -> Call<T> {
         self.0.calls.begin(id, false);
         let request = Some(Message::new(number, Gather { fixed, tails }, caps));
-        let (endpoint, ticket) = (self.clone(), Ticket::default());
+        let (endpoint, place, ticket) = (self.clone(), Ticket::default(), Ticket::default());
         let end = patience.end();
-        Call(State::Waiting { endpoint, id, request, ticket, end, timer: None, decode })
+        Call(State::Waiting { endpoint, id, request, place, ticket, end, timer: None, decode })
     }
 }
 
@@ -287,14 +288,14 @@ impl Core {
     #[inline]
     fn give_up(&self, id: u32) {
         if self.calls.forget(id) == Left::Accepted {
-            self.tell_cancelled(id);
+            self.tell_peer(Notice::Cancelled(id));
         }
     }
 
     /// The deadline of a call has passed.
     fn expire(&self, id: u32) {
         if self.calls.settle(id, || Err(RpcError::Deadline)) == Left::Accepted {
-            self.tell_cancelled(id);
+            self.tell_peer(Notice::Cancelled(id));
         }
     }
 }
@@ -314,6 +315,8 @@ enum State<T> {
         id: u32,
         /// The message, until it is accepted.
         request: Option<Message>,
+        /// How it waits for a place among the calls, and for the slot.
+        place: Ticket,
         ticket: Ticket,
         end: Option<Instant>,
         timer: Option<Timer>,
@@ -351,15 +354,24 @@ impl<T> Future for Call<T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let State::Waiting { endpoint, id, request, ticket, end, timer, decode } = &mut self.0
+        let State::Waiting { endpoint, id, request, place, ticket, end, timer, decode } =
+            &mut self.0
         else {
             let State::Failed(error) = &mut self.0 else { return Poll::Pending };
             return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
         };
         let (core, id) = (&*endpoint.0, *id);
-        if request.is_some() && !core.calls.is_done(id) && core.is_turn_of(ticket) {
+        let window = &core.calls.window;
+        if request.is_some()
+            && !core.calls.is_done(id)
+            && window.is_open(place)
+            && core.is_turn_of(ticket)
+        {
             match core.accept_request(request, ticket) {
-                Ok(()) => core.calls.accepted(id),
+                Ok(()) => {
+                    core.calls.accepted(id);
+                    window.leave(place);
+                }
                 Err(TxError::Busy) => {}
                 Err(error) => {
                     let error = core.call_error(error);
@@ -374,7 +386,12 @@ impl<T> Future for Call<T> {
             return Poll::Ready(result);
         }
         if request.is_some() {
-            core.io.borrow_mut().turns.wait(ticket, cx.waker());
+            if window.is_open(place) {
+                core.io.borrow_mut().turns.wait(ticket, cx.waker());
+            } else {
+                core.leave(ticket);
+                window.wait(place, cx.waker(), &core.myself);
+            }
         }
         if let (Some(end), None) = (&end, &timer)
             && let Some(waitset) = core.waitset()
@@ -415,8 +432,9 @@ impl<T> Call<T> {
     /// Forgets everything; what is still under way is given up.
     fn clear(&mut self) {
         let state = core::mem::replace(&mut self.0, State::Failed(None));
-        if let State::Waiting { endpoint, id, mut ticket, timer, .. } = state {
+        if let State::Waiting { endpoint, id, mut place, mut ticket, timer, .. } = state {
             endpoint.0.leave(&mut ticket);
+            endpoint.0.calls.window.leave(&mut place);
             endpoint.0.give_up(id);
             if let Some(timer) = timer {
                 timer.cancel();

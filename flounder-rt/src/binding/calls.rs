@@ -9,6 +9,7 @@ use core::task::{Poll, Waker};
 use std::rc::Rc;
 
 use crate::binding::shared::Home;
+use crate::binding::window::Window;
 use crate::binding::{BindingError, Received, RpcError};
 use crate::cap::Cap;
 use crate::wire::{Gather, LINE};
@@ -23,6 +24,8 @@ pub(super) struct Calls {
     table: RefCell<Table>,
     /// Has the calls of other threads, which have no slot.
     pub(super) home: OnceCell<Rc<Home>>,
+    /// Those that are accepted, of this thread and of others.
+    pub(super) window: Window,
 }
 
 #[derive(Default)]
@@ -83,6 +86,9 @@ impl Calls {
         let at = table.at(id);
         table.slots[at] = Slot::Open { id, accepted, waker: None };
         table.taken += 1;
+        if accepted {
+            self.window.begin();
+        }
     }
 
     /// The call is accepted.
@@ -90,6 +96,7 @@ impl Calls {
     pub(super) fn accepted(&self, id: u32) {
         if let Some(Slot::Open { accepted, .. }) = self.table.borrow_mut().find(id) {
             *accepted = true;
+            self.window.begin();
         }
     }
 
@@ -139,7 +146,11 @@ impl Calls {
         if let Some(waker) = waker {
             waker.wake();
         }
-        if accepted { Left::Accepted } else { Left::Nothing }
+        if !accepted {
+            return Left::Nothing;
+        }
+        self.window.end();
+        Left::Accepted
     }
 
     pub(super) fn fail(&self, id: u32, error: RpcError) {
@@ -176,13 +187,18 @@ impl Calls {
         if let Some(slot @ Slot::Open { accepted: true, waker: None, .. }) = table.find(id) {
             *slot = Slot::Free;
             table.taken -= 1;
+            drop(table);
+            self.window.end();
             return Left::Accepted;
         }
         // What was in the slot may run user code when it is dropped.
         let old = table.free(id);
         drop(table);
         match old {
-            Some(Slot::Open { accepted: true, .. }) => Left::Accepted,
+            Some(Slot::Open { accepted: true, .. }) => {
+                self.window.end();
+                Left::Accepted
+            }
             _ => Left::Nothing,
         }
     }

@@ -41,7 +41,7 @@ impl Debts {
     }
 
     /// The caller of `id` waits no more. Ids are the peer's: two calls may have the same, and there may be none.
-    fn cancel(&self, id: u32) -> Vec<Waker> {
+    pub(super) fn cancel(&self, id: u32) -> Vec<Waker> {
         let mut woken = Vec::new();
         for debt in &mut self.slots.borrow_mut().debts {
             if debt.id == id && debt.state == State::Owed {
@@ -113,14 +113,9 @@ impl Core {
     pub(super) fn work_done(&self) {
         let count = self.debts.count.get();
         self.debts.count.set(count - 1);
-        if count == MAX_OWED_REPLIES {
+        if !self.calm.get() && count + self.io.borrow().backlog.answers() >= MAX_OWED_REPLIES {
             // The binding had stopped receiving.
             self.poke();
         }
-    }
-
-    /// The peer tells that a caller waits no more.
-    pub(super) fn cancelled(&self, id: u32) {
-        self.debts.cancel(id).into_iter().for_each(Waker::wake);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tx_* --> [ one outgoing slot ] --> Channel::send          states of the slot
-//!   reply -> [ backlog of replies ]-'                            Free --send--> Free      (the channel took it all)
+//!   reply -> [ backlog ] -----------'                            Free --send--> Free      (the channel took it all)
 //!                                                                Free --send--> Sending   (it took a part)
 //!   handler <-- decode <-- [ Incoming ] <-- Channel::recv        Sending --ready--> Free  (continuation is posted)
 //!                                                                any --error, teardown--> Closed
@@ -30,6 +30,7 @@ use crate::peer::Peer;
 use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
 use crate::wire::{DecodeError, Gather, LINE};
 
+mod backlog;
 mod call;
 mod calls;
 mod debts;
@@ -44,7 +45,9 @@ mod sent;
 mod serve;
 mod shared;
 mod turns;
+mod window;
 
+use backlog::{Backlog, Waiting};
 pub use call::{Call, Procedure};
 use calls::Calls;
 use debts::Debts;
@@ -57,10 +60,11 @@ pub use sending::{Sending, sending};
 pub use sent::Sent;
 pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend};
 use turns::Turns;
+pub use window::CALL_WINDOW;
 
-/// Replies that may be owed at a time; a service that owes so many takes nothing more until it has answered some. Of a peer that is
-/// gone it takes what is left, up to as many calls again.
-pub const MAX_OWED_REPLIES: usize = 1024;
+/// Replies that may be owed, or wait for room; with so many, an end takes nothing more until some are sent. Twice as many as the
+/// peer may have calls under way. Of a peer that is gone it takes what is left, up to as many calls again.
+pub const MAX_OWED_REPLIES: usize = 2 * CALL_WINDOW;
 
 /// What a generated module gives to its binding: the receive handlers behind the decoder.
 pub trait Deliver {
@@ -117,6 +121,8 @@ pub(crate) struct Core {
     handles: Cell<usize>,
     /// Whether the binding lives without handles.
     kept: Cell<bool>,
+    /// Whether it is the end of a service.
+    is_service: Cell<bool>,
     place: RefCell<Place>,
     token: Cell<u64>,
     /// Whether the channel has no descriptor to tell of its events.
@@ -186,10 +192,7 @@ struct Io {
     /// Wakers that are due as soon as nothing is borrowed.
     due: Vec<Waker>,
     register_send: Option<(Waitset, SendCallback)>,
-    backlog: VecDeque<Owned>,
-    /// Calls that the peer has and that nobody waits for any more, until it is told. They hold back nothing, as replies in the
-    /// backlog do, or two ends might hold back each other; and no peer can have them grow.
-    cancelled: VecDeque<u32>,
+    backlog: Backlog,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,6 +252,7 @@ impl Endpoint {
             notifier,
             handles: Cell::new(1),
             kept: Cell::new(false),
+            is_service: Cell::new(false),
             place: RefCell::new(Place { waitset: waitset.downgrade() }),
             token: Cell::new(u64::MAX),
             polled,
@@ -265,8 +269,7 @@ impl Endpoint {
                 turns: Turns::default(),
                 due: Vec::new(),
                 register_send: None,
-                backlog: VecDeque::new(),
-                cancelled: VecDeque::new(),
+                backlog: Backlog::default(),
             }),
             calm: Cell::new(false),
             receiver: Cell::new(None),
@@ -295,6 +298,14 @@ impl Endpoint {
     /// Lets the binding live without handles, until either side tears it down.
     pub fn keep(&self) {
         self.0.kept.set(true);
+    }
+
+    /// Makes this the end of a service: it lives until it ends by itself, and receives nothing while a megabyte of replies
+    /// waits for a client that does not read. At most one of two ends may be that of a service. Exported services have done
+    /// this.
+    pub fn serve(&self) {
+        self.0.is_service.set(true);
+        self.keep();
     }
 
     /// Whether a message would be accepted now.
@@ -350,6 +361,7 @@ impl Endpoint {
             home.settle_in(waitset);
         }
         core.io.borrow_mut().turns.moved();
+        core.calls.window.moved();
         core.pass_on();
         Ok(())
     }
@@ -509,23 +521,6 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Io {
-    /// What goes out next of what waits behind the slot.
-    fn next_out(&mut self) -> Option<Owned> {
-        let notice = |id| Notice::Cancelled(id).into_owned();
-        self.backlog.pop_front().or_else(|| self.cancelled.pop_front().map(notice))
-    }
-
-    /// Drops what waits behind the slot.
-    fn clear_backlog(&mut self) {
-        self.backlog.clear();
-        self.cancelled.clear();
-    }
-
-    /// Whether anything waits behind the slot.
-    fn has_backlog(&self) -> bool {
-        !self.backlog.is_empty() || !self.cancelled.is_empty()
-    }
-
     /// Whether message `serial` is sent. What was sent since does not count for one that was lost.
     const fn is_sent(&self, serial: u64) -> bool {
         self.sent >= serial && self.lost != serial
@@ -701,7 +696,7 @@ impl Core {
             match io.state {
                 TxState::Closed => return moved,
                 TxState::Free => {
-                    let Some(next) = io.next_out() else { return moved };
+                    let Some(next) = io.backlog.pop() else { return moved };
                     (io.slot, io.taken, io.state) = (next, 0, TxState::Sending);
                     io.accepted += 1;
                 }
@@ -726,16 +721,20 @@ impl Core {
                 }
                 // As in `send_failed`. Replies would hold back what is still to be received.
                 Err(ChannelError::Closed | ChannelError::PeerDied) => {
-                    io.clear_backlog();
+                    io.backlog = Backlog::default();
                     return moved;
                 }
-                Err(error) => {
-                    if let ChannelError::Caps(refusal) = error {
-                        let word = |at| slot.words.get(at).copied();
-                        let notice = self.lost_out(slot.number, word, refusal);
-                        self.slot_lost(io);
-                        io.backlog.extend(notice.map(Notice::into_owned));
+                Err(ChannelError::Caps(refusal)) => {
+                    let word = |at| slot.words.get(at).copied();
+                    let notice = self.lost_out(slot.number, word, refusal);
+                    self.slot_lost(io);
+                    if let Some(notice) = notice {
+                        io.backlog.push(Waiting::Notice(notice));
                     }
+                    self.note(BindingError::CapsRefused(refusal));
+                    moved = true;
+                }
+                Err(error) => {
                     self.note(error.into());
                     return true;
                 }
@@ -778,29 +777,6 @@ impl Core {
         }
     }
 
-    /// Replies that wait for room hold back new calls; so do too many that are owed, and an inbox that is full. Replies to a peer
-    /// that is gone hold back nothing: what it sent before is received, and then its end is told.
-    #[inline]
-    fn holds_back(&self, io: &mut Io) -> bool {
-        self.is_mail_full()
-            || ((!io.backlog.is_empty() || self.owes_much()) && !self.is_peer_gone(io))
-    }
-
-    #[inline]
-    fn owes_much(&self) -> bool {
-        self.debts.count() >= MAX_OWED_REPLIES
-    }
-
-    /// Whether replies that are owed are all that holds back messages. What concerns calls is received all the same: replies to
-    /// those of this end, and that the peer waits for some of its own no more.
-    fn takes_news(&self, io: &Io) -> bool {
-        self.owes_much() && io.backlog.is_empty() && !self.is_mail_full() && !self.parked.get()
-    }
-
-    fn is_peer_gone(&self, io: &mut Io) -> bool {
-        self.peer_dead.get() || io.channel.is_over()
-    }
-
     /// A turn; a message that `taken` takes is not delivered. It is asked only about those that come the quick way.
     #[inline(always)]
     fn turn_unless(&self, taken: impl FnOnce(Received<'_>) -> bool) -> bool {
@@ -829,7 +805,7 @@ impl Core {
     #[inline(never)]
     fn turn_slowly(&self) -> bool {
         let io = self.io.borrow();
-        let blocked = io.state != TxState::Free || io.has_backlog();
+        let blocked = io.state != TxState::Free || !io.backlog.is_empty();
         drop(io);
         let mut worked = blocked && self.pump();
         let (holds_back, takes_news) = {
@@ -859,8 +835,8 @@ impl Core {
         }
         let io = &mut *self.io.borrow_mut();
         let calm = io.state == TxState::Free
-            && !io.has_backlog()
-            && !self.owes_much()
+            && io.backlog.is_empty()
+            && !self.has_much(io)
             && !self.is_mail_full()
             && !self.parked.get()
             && !self.peer_dead.get()
@@ -984,7 +960,7 @@ impl Core {
             io.state = TxState::Closed;
             io.channel.close();
             io.slot = Owned::default();
-            io.clear_backlog();
+            io.backlog = Backlog::default();
             let mut waiting = core::mem::take(&mut io.due);
             waiting.append(&mut io.watchers);
             waiting.extend(io.turns.end());
@@ -994,6 +970,7 @@ impl Core {
         if let Some((waitset, callback)) = callback {
             waitset.post(callback);
         }
+        waiting.append(&mut self.calls.window.close());
         self.calls.fail_all(&why, &mut waiting);
         self.debts.wake_all(&mut waiting);
         let receiver = if told { None } else { self.receiver.take() };

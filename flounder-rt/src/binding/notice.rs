@@ -1,6 +1,6 @@
 //! What the runtimes of the two ends tell each other: messages number 0, a few words each. `docs/wire.md` has the format.
 
-use crate::binding::{Core, Owned, TxError};
+use crate::binding::{Core, Owned, Waiting};
 use crate::channel::{CapRefusal, RUNTIME_MESSAGE};
 use crate::wire::Gather;
 
@@ -49,7 +49,7 @@ impl Notice {
         }
     }
 
-    /// As a message for the backlog.
+    /// As a message.
     pub(super) fn into_owned(self) -> Owned {
         let (words, used) = self.words();
         Owned { number: RUNTIME_MESSAGE, words: words[..used].to_vec(), ..Owned::default() }
@@ -60,20 +60,9 @@ impl Core {
     /// Tells the peer, now or as soon as there is room.
     pub(super) fn tell_peer(&self, notice: Notice) {
         let (words, used) = notice.words();
-        self.queue(RUNTIME_MESSAGE, Gather::words_only(&words[..used]), Vec::new());
-    }
-
-    /// Tells the peer that nobody waits for the reply to this call any more.
-    pub(super) fn tell_cancelled(&self, id: u32) {
-        let (words, used) = Notice::Cancelled(id).words();
-        let body = Gather::words_only(&words[..used]);
-        let waits = self.io.borrow().has_backlog();
-        if waits
-            || self.accept_allowed(RUNTIME_MESSAGE, body, &mut Vec::new()) == Err(TxError::Busy)
-        {
-            self.io.borrow_mut().cancelled.push_back(id);
-            self.calm.set(false);
-        }
+        self.queue(RUNTIME_MESSAGE, Gather::words_only(&words[..used]), Vec::new(), |_, _| {
+            Waiting::Notice(notice)
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use crate::binding::notice::Notice;
-use crate::binding::{Core, Endpoint, Owned, TxError, TxState};
+use crate::binding::{Core, Endpoint, Owned, TxError, TxState, Waiting};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
 use crate::wire::{Gather, TooLong};
@@ -15,8 +15,8 @@ use super::BindingError;
 /// A call that is to be answered. Generated code wraps it in one type for each rpc.
 ///
 /// It may be kept and used later; the binding may have ended by then, and the reply goes nowhere. Dropped unused, it tells
-/// the caller that no reply will come. Replies never fail for want of room: they wait in the binding, which receives no
-/// new calls meanwhile.
+/// the caller that no reply will come. Replies never fail for want of room: they wait in the binding, which receives
+/// nothing while too many do.
 ///
 /// A caller may give up, by dropping its call or when its deadline passes: the reply is *cancelled* then, and what is sent
 /// with it goes nowhere.
@@ -81,14 +81,14 @@ impl ReplyToken {
             && self.debt.is_some_and(|debt| !self.core.debts.is_cancelled(debt))
             && self.core.accept_now(self.number, fixed).is_some();
         if !self.close() && !now {
-            self.core.queue(self.number, Gather { fixed, tails }, Vec::new());
+            self.core.reply(self.id, self.number, Gather { fixed, tails }, Vec::new());
         }
     }
 
     /// Sends the reply with capabilities.
     pub fn send_caps(mut self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
         if !self.close() {
-            self.core.queue(self.number, Gather { fixed, tails }, caps);
+            self.core.reply(self.id, self.number, Gather { fixed, tails }, caps);
         }
     }
 
@@ -135,8 +135,24 @@ impl Drop for ReplyToken {
 }
 
 impl Core {
-    /// Sends now, or as soon as there is room. Nothing happens if the binding has ended.
-    pub(super) fn queue(&self, number: u16, body: Gather<'_>, mut caps: Vec<Cap>) {
+    /// Answers `call`.
+    fn reply(&self, call: u32, number: u16, body: Gather<'_>, caps: Vec<Cap>) {
+        self.queue(number, body, caps, |body, caps| {
+            let mut words = vec![0; body.len()];
+            body.reader(0).read(&mut words);
+            let cap_count = caps.len();
+            Waiting::Reply(call, Owned { number, words, caps, cap_count })
+        });
+    }
+
+    /// Sends now, or as soon as there is room, which `waiting` waits for. Nothing happens if the binding has ended.
+    pub(super) fn queue(
+        &self,
+        number: u16,
+        body: Gather<'_>,
+        mut caps: Vec<Cap>,
+        waiting: impl FnOnce(Gather<'_>, Vec<Cap>) -> Waiting,
+    ) {
         let fail = |error| {
             self.note(BindingError::Reply(error));
             self.poke();
@@ -155,11 +171,8 @@ impl Core {
         }
         let io = &mut *self.io.borrow_mut();
         if io.state != TxState::Closed {
-            let mut words = vec![0; body.len()];
-            body.reader(0).read(&mut words);
-            let cap_count = caps.len();
             self.calm.set(false);
-            io.backlog.push_back(Owned { number, words, caps, cap_count });
+            io.backlog.push(waiting(body, caps));
         }
     }
 }

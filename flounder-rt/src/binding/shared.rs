@@ -10,8 +10,8 @@
 //! and capabilities, put together and read by the same generated code as ever, in the thread that sends or calls. Why it is a
 //! queue and not a lock stands in `docs/design/0009-shared-bindings.md`.
 //!
-//! What is bounded: the queue, by [`SHARED_QUEUE`]; the calls under way, by [`MAX_OWED_REPLIES`](super::MAX_OWED_REPLIES), which
-//! is what a service keeps. Behind a full one the other fills, and then callers wait, in order.
+//! What is bounded: the queue, by [`SHARED_QUEUE`]; the calls under way, with those of the binding's own thread, by
+//! [`CALL_WINDOW`](super::CALL_WINDOW). Behind a full one the other fills, and then callers wait, in order.
 
 use core::fmt;
 use core::future::Future;

@@ -1,6 +1,6 @@
-//! Futures that wait for the outgoing slot, in order.
+//! Futures that wait for the outgoing slot, or for a place in the window, in order.
 //!
-//! When the slot is free the first of them is woken, and each of the others when those before it have had their chance:
+//! When what they wait for is free the first of them is woken, and each of the others when those before it have had their chance:
 //! a task of the waitset passes the slot on, as long as it is free. One that finds the slot taken again keeps its place. One
 //! that was woken and is not polled holds nobody up.
 
@@ -69,42 +69,70 @@ impl Turns {
         self.passing = false;
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The first who sleeps is to be woken; and, with `others`, those behind it, unless there is a task for that.
+    pub(super) fn next(&mut self, others: bool) -> Option<Next> {
+        let waker = self.queue.iter_mut().find_map(|waiter| waiter.sleeping.take())?;
+        let others = others && self.queue.iter().any(|waiter| waiter.sleeping.is_some());
+        let post = others && !core::mem::replace(&mut self.passing, true);
+        Some(Next { waker, post })
+    }
+
+    /// The task runs that wakes those behind the first.
+    pub(super) fn passed(&mut self) {
+        self.passing = false;
+    }
+
     fn find(&self, ticket: &Ticket) -> Option<usize> {
         self.queue.binary_search_by_key(&ticket.0?, |waiter| waiter.ticket).ok()
     }
-
-    /// The first who sleeps.
-    fn first(&mut self) -> Option<Waker> {
-        self.queue.iter_mut().find_map(|waiter| waiter.sleeping.take())
-    }
-
-    fn sleepers(&self) -> bool {
-        self.queue.iter().any(|waiter| waiter.sleeping.is_some())
-    }
 }
 
-impl Core {
-    /// The slot may be free: wakes the first who waits for it, and sees to it that the others get their turn.
-    pub(super) fn pass_on(&self) {
-        let (waker, post) = {
-            let io = &mut *self.io.borrow_mut();
-            if io.state != TxState::Free {
-                return;
-            }
-            let Some(waker) = io.turns.first() else { return };
-            let post = io.turns.sleepers() && !core::mem::replace(&mut io.turns.passing, true);
-            (waker, post)
-        };
-        waker.wake();
-        if post && let Some(waitset) = self.waitset() {
-            let myself = Weak::clone(&self.myself);
+/// Who gets a turn.
+pub(super) struct Next {
+    waker: Waker,
+    /// Whether a task is to be posted for those behind it.
+    post: bool,
+}
+
+impl Next {
+    /// Wakes it; `pass_on` is the task.
+    pub(super) fn wake(self, core: &Weak<Core>, pass_on: fn(&Core)) {
+        self.waker.wake();
+        if self.post
+            && let Some(waitset) = core.upgrade().and_then(|core| core.waitset())
+        {
+            let core = Weak::clone(core);
             waitset.post(move |_| {
-                if let Some(core) = myself.upgrade() {
-                    core.io.borrow_mut().turns.passing = false;
-                    core.pass_on();
+                if let Some(core) = core.upgrade() {
+                    pass_on(&core);
                 }
                 Ok(())
             });
         }
+    }
+}
+
+impl Core {
+    /// The slot may be free: wakes the first who waits for it, and sees to it that the others get their turn, and those who
+    /// wait for a place in the window.
+    pub(super) fn pass_on(&self) {
+        let next = {
+            let io = &mut *self.io.borrow_mut();
+            if io.state != TxState::Free {
+                return;
+            }
+            io.turns.next(true)
+        };
+        if let Some(next) = next {
+            next.wake(&self.myself, |core| {
+                core.io.borrow_mut().turns.passed();
+                core.pass_on();
+            });
+        }
+        self.calls.window.pass_on();
     }
 }

@@ -25,6 +25,8 @@ pub struct Pipe {
     /// Messages that may be in flight.
     pub room: Cell<usize>,
     closed: Cell<bool>,
+    /// Whether nothing is taken, whatever room there is.
+    pub refuses: Cell<bool>,
     /// Whether capabilities are taken from the sender and then refused.
     pub refuses_caps: Cell<bool>,
     /// What the receiver gets next instead of a message.
@@ -55,7 +57,7 @@ impl Channel for Fake {
         if self.into.closed.get() || self.out.closed.get() {
             return Err(ChannelError::Closed);
         }
-        if self.out.room.get() == 0 {
+        if self.out.room.get() == 0 || self.out.refuses.get() {
             return Ok(Progress::Partial(from));
         }
         self.out.room.set(self.out.room.get() - 1);
@@ -89,7 +91,9 @@ impl Channel for Fake {
     }
 
     fn ready(&mut self) -> bool {
-        !self.into.queue.borrow().is_empty() || self.into.closed.get() || self.out.room.get() > 0
+        !self.into.queue.borrow().is_empty()
+            || self.into.closed.get()
+            || (self.out.room.get() > 0 && !self.out.refuses.get())
     }
 
     fn readiness(&self) -> Readiness<'_> {

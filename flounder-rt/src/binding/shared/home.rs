@@ -9,8 +9,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::Wake;
 
 use crate::binding::calls::Message;
+use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
-use crate::binding::{BindingError, Core, Endpoint, MAX_OWED_REPLIES, RpcError, TxError, TxState};
+use crate::binding::{BindingError, Core, Endpoint, RpcError, TxError, TxState};
 use crate::channel::CapRefusal;
 use crate::interface::MessageKind;
 use crate::notify::Notifier;
@@ -36,9 +37,10 @@ pub(in crate::binding) struct Home {
     remarks: Cell<Vec<Remark>>,
     /// The calls that are sent, by number.
     calls: RefCell<HashMap<u32, Arc<Slot>>>,
-    /// Its place among those who wait for the slot of the binding.
+    /// Its places among those who wait for the slot of the binding, and for one among its calls.
     ticket: RefCell<Ticket>,
-    /// Wakes it when it has the slot.
+    place: RefCell<Ticket>,
+    /// Wakes it when it has its turn.
     waker: Waker,
 }
 
@@ -46,8 +48,8 @@ pub(in crate::binding) struct Home {
 enum Wait {
     /// The binding is busy; its slot will wake the home.
     Slot,
-    /// As many calls are under way as may be; one that ends will.
-    Calls,
+    /// As many calls are under way as may be; the window will.
+    Window,
 }
 
 struct Nudge(Notifier);
@@ -94,6 +96,7 @@ impl Home {
             remarks: Cell::default(),
             calls: RefCell::default(),
             ticket: RefCell::default(),
+            place: RefCell::default(),
             waker: Arc::new(Nudge(notifier)).into(),
         });
         if let Some(waitset) = core.waitset() {
@@ -133,10 +136,9 @@ impl Home {
 
     /// Takes a call out of those that are under way.
     fn forget(&self, id: u32) -> Option<Arc<Slot>> {
-        let mut calls = self.calls.borrow_mut();
-        let slot = calls.remove(&id)?;
-        if calls.len() + 1 == MAX_OWED_REPLIES {
-            self.waker.wake_by_ref();
+        let slot = self.calls.borrow_mut().remove(&id)?;
+        if let Some(core) = self.core.upgrade() {
+            core.calls.window.end();
         }
         Some(slot)
     }
@@ -173,35 +175,46 @@ impl Home {
                 Ok(()) | Err(_) => {}
             },
             Job::Call(request, slot) => return self.call(core, request, slot),
-            Job::Missed => core.tell_refusal(CapRefusal::SenderLimit, None),
+            Job::Missed => {
+                // It waits its turn as the message would have, or trying again would pile up notices.
+                if !core.is_turn_of(&self.ticket.borrow()) {
+                    return Err(Wait::Slot);
+                }
+                core.leave(&mut self.ticket.borrow_mut());
+                core.tell_refusal(CapRefusal::SenderLimit, None);
+            }
         }
         Ok(())
     }
 
     fn call(&self, core: &Core, request: &mut Message, slot: &Arc<Slot>) -> Result<(), Wait> {
-        if self.calls.borrow().len() >= MAX_OWED_REPLIES {
-            return Err(Wait::Calls);
+        let window = &core.calls.window;
+        if !window.is_open(&self.place.borrow()) {
+            return Err(Wait::Window);
         }
         if !core.is_turn_of(&self.ticket.borrow()) {
             return Err(Wait::Slot);
         }
         let id = core.calls.next();
         if !slot.begin(id) {
+            window.leave(&mut self.place.borrow_mut());
             return Ok(());
         }
         set_id(core, request, id);
         // First: what is refused on its way out fails by its number.
         self.calls.borrow_mut().insert(id, Arc::clone(slot));
+        window.begin();
         match self.try_send(core, request) {
             Ok(()) => {}
             Err(TxError::Busy) => {
-                self.calls.borrow_mut().remove(&id);
+                self.forget(id);
                 return Err(Wait::Slot);
             }
             // The binding is about to end, and knows why only then.
             Err(TxError::Closed) => {}
             Err(error) => self.settle(id, || Err(RpcError::Tx(error))),
         }
+        window.leave(&mut self.place.borrow_mut());
         Ok(())
     }
 
@@ -234,6 +247,11 @@ impl Home {
         }
     }
 
+    fn wait_for_place(&self, core: &Core) {
+        core.leave(&mut self.ticket.borrow_mut());
+        core.calls.window.wait(&mut self.place.borrow_mut(), &self.waker, &core.myself);
+    }
+
     fn wait_for_slot(&self, core: &Core) {
         core.io.borrow_mut().turns.wait(&mut self.ticket.borrow_mut(), &self.waker);
     }
@@ -247,7 +265,7 @@ impl Source for Home {
         for remark in remarks.drain(..) {
             match remark {
                 Remark::GivenUp(id) if self.forget(id).is_some() => {
-                    core.tell_cancelled(id);
+                    core.tell_peer(Notice::Cancelled(id));
                 }
                 Remark::GivenUp(_) => {}
                 Remark::BadReply(number, error) => drop(core.bad_reply(number, error)),
@@ -260,8 +278,9 @@ impl Source for Home {
             let Some(mut job) = job else { break };
             if let Err(wait) = self.carry_out(&core, &mut job) {
                 self.held.borrow_mut().push_front(job);
-                if let Wait::Slot = wait {
-                    self.wait_for_slot(&core);
+                match wait {
+                    Wait::Slot => self.wait_for_slot(&core),
+                    Wait::Window => self.wait_for_place(&core),
                 }
                 return done > 0;
             }
