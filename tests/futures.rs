@@ -433,6 +433,25 @@ fn every_pending_future_ends_with_its_binding() {
 }
 
 #[test]
+fn a_call_that_is_made_when_the_peer_has_closed_says_why_it_failed() {
+    for driver in DRIVERS {
+        for blocking in [false, true] {
+            let ends = Ends::new(driver);
+            let rpc = ends.rpc();
+            let mut call = pin!(rpc.hold_async(1));
+            start(call.as_mut());
+            ends.until(|| !ends.seen.bindings.borrow().is_empty());
+            ends.seen.bindings.borrow_mut().pop().expect("one").teardown();
+            assert_eq!(ends.client.ended(), None, "{driver}: it has not heard of it");
+            let late = if blocking { rpc.add(1, 2) } else { ends.run(rpc.add_async(1, 2)) };
+            let closed = RpcError::Closed(BindingError::Closed);
+            assert_eq!(late, Err(closed.clone()), "{driver}");
+            assert_eq!(ends.run(call), Err(closed), "{driver}");
+        }
+    }
+}
+
+#[test]
 fn a_future_ends_when_the_waitset_of_its_binding_goes() {
     let (here, there) = (Waitset::new(), Waitset::new());
     let ends = Ends::new("loopback");

@@ -291,6 +291,7 @@ impl Stage {
                 say("ok");
             }
             ["parcel", ref words @ ..] => super::parcel::obey(&self.waitset, words),
+            ["vigil", ref words @ ..] => super::vigil::obey(&self.waitset, words),
             // The process.
             // What a census finds: processes, and bindings.
             ["census"] => answer(&census::take(None).map(|census| {

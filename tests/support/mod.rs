@@ -11,6 +11,7 @@ pub mod actor;
 pub mod crowd;
 pub mod parcel;
 pub mod stranger;
+pub mod vigil;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -180,6 +180,12 @@ impl Core {
                     let free = || self.io.borrow().state != TxState::Sending;
                     self.wait_until(way, &mut || self.turn(), &free)?;
                 }
+                // The binding is about to end, and knows why only then.
+                Err(TxError::Closed) => {
+                    let ended = || self.has_ended() || self.is_mail_full();
+                    self.wait_until(way, &mut || self.turn(), &ended)?;
+                    return Err(self.call_error(TxError::Closed));
+                }
                 Err(error) => return Err(self.call_error(error)),
             }
         }
@@ -244,7 +250,11 @@ impl Core {
         let receiver = self.receiver.take();
         let absent = receiver.is_none();
         self.receiver.set(receiver);
-        absent && self.ended.borrow().is_none()
+        absent && !self.has_ended()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
     }
 
     fn call_error(&self, error: TxError) -> RpcError {
@@ -373,6 +383,11 @@ impl<T> Future for Call<T> {
                     window.leave(place);
                 }
                 Err(TxError::Busy) => {}
+                // The binding is about to end, and knows why only then.
+                Err(TxError::Closed) if !core.has_ended() => {
+                    *request = None;
+                    core.leave(ticket);
+                }
                 Err(error) => {
                     let error = core.call_error(error);
                     self.clear();

@@ -1,0 +1,263 @@
+//! A process waits, in every way that there is, for another that dies or closes its end: it learns of that in time, by the right
+//! error, and keeps nothing.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::account::Account;
+use support::{Actor, Cast, PATIENCE};
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+const DRIVERS: [&str; 2] = ["ump", "lmp"];
+
+/// How a peer ends, and what that is called.
+const ENDS: [&str; 2] = ["PeerDied", "Closed"];
+
+/// What a peer that does not answer is waited for with, and what comes of it; `?` stands for the end.
+const WAYS: [(&str, &str); 16] = [
+    ("send", "Err(Closed)"),
+    ("give", "Err(Closed)"),
+    ("sent", "Err(Closed)"),
+    ("call", "Err(Closed(?))"),
+    ("call-for-room", "Err(Closed(?))"),
+    ("call-beside-cancelled", "Err(Closed(?))"),
+    ("blocking", "Err(Closed(?))"),
+    ("blocking-for-room", "Err(Closed(?))"),
+    ("recv", "Err(Ended(?))"),
+    ("recv-note", "Err(Ended(?))"),
+    ("messages", "(None, Some(?))"),
+    ("shared-call", "Err(Closed(?))"),
+    ("shared-call-of-a-thread", "Err(Closed(?))"),
+    ("shared-send", "Err(Closed)"),
+    ("shared-send-of-a-thread", "Err(Closed)"),
+    ("cancelled", "true"),
+];
+
+/// How long an actor is watched that has nothing to do, and how much of that it may use the processor.
+const IDLE: Duration = Duration::from_millis(200);
+const IDLE_WORK: Duration = Duration::from_millis(20);
+
+/// A service and its client; the first waits for the second if that is the client.
+fn bind(cast: &Cast, waiting: &mut Actor, driver: &str, way: &str) -> Actor {
+    let mut peer = cast.actor();
+    let name = format!("{way}{}", peer.pid());
+    if way == "cancelled" {
+        waiting.must(&format!("vigil export {name}"));
+        peer.must(&format!("vigil bind {driver} {name}"));
+        peer.must("vigil calls 1");
+        waiting.event("met");
+        settle_held(waiting, "(1, 0)");
+        return peer;
+    }
+    peer.must(&format!("vigil export {name}"));
+    if ["recv", "recv-note", "messages"].contains(&way) {
+        waiting.must(&format!("vigil bind-inbox {driver} {name} 4"));
+    } else {
+        waiting.must(&format!("vigil bind {driver} {name}"));
+    }
+    peer.event("met");
+    peer.must("vigil mute");
+    peer
+}
+
+/// Waits until an actor owes so many replies, so many of them to nobody.
+#[track_caller]
+fn settle_held(actor: &mut Actor, expected: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let held = actor.must("vigil held");
+        if held == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{held} instead of {expected}");
+    }
+}
+
+#[test]
+fn whatever_waits_ends_with_the_peer() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        // It is the root, so that an election does not blur its account.
+        let mut waiting = cast.actor();
+        waiting.must("list");
+        let account = Account::of(&waiting);
+        for (way, outcome) in WAYS {
+            for end in ENDS {
+                let mut peer = bind(&cast, &mut waiting, driver, way);
+                waiting.must(&format!("vigil wait {way}"));
+                if end == "PeerDied" {
+                    peer.kill();
+                } else {
+                    peer.must("vigil close");
+                }
+                let told = waiting.event(&format!("{way}: "));
+                let what = format!("{driver}, {end}");
+                assert_eq!(told, format!("{way}: {}", outcome.replace('?', end)), "{what}");
+                assert_eq!(waiting.must("vigil forget"), format!("[{end}]"), "{what}, {way}");
+                drop(peer);
+                account.settle(&mut waiting, 16);
+            }
+        }
+    }
+}
+
+/// Checks that an actor sleeps while nothing happens.
+#[track_caller]
+fn expect_sleep(actor: &mut Actor, what: &str) {
+    let mut time = || {
+        let nanoseconds = actor.must("crowd processor").parse().expect("a number");
+        Duration::from_nanos(nanoseconds)
+    };
+    let before = time();
+    std::thread::sleep(IDLE);
+    let took = time() - before;
+    assert!(took < IDLE_WORK, "{what}: it worked for {took:?} of {IDLE:?}");
+}
+
+#[test]
+fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let mut waiting = cast.actor();
+        waiting.must("list");
+        let account = Account::of(&waiting);
+        // It is asked over a new link, and over one that is there.
+        for bound in [false, true] {
+            let mut service = cast.actor();
+            service.must("vigil export vigil");
+            if bound {
+                waiting.must(&format!("vigil bind {driver} vigil"));
+            }
+            service.stop();
+            waiting.must(&format!("vigil wait-bind {driver} vigil"));
+            service.kill();
+            assert_eq!(waiting.event("bind: "), "bind: Err(NoService)", "{driver}, {bound}");
+            waiting.must("vigil forget");
+            account.settle(&mut waiting, 16);
+        }
+    }
+}
+
+#[test]
+fn a_lookup_is_answered_by_the_next_root_when_the_root_dies() {
+    let cast = Cast::new();
+    let mut root = cast.actor();
+    root.must("list");
+    let mut waiting = cast.actor();
+    waiting.must("list");
+    root.stop();
+    waiting.must("vigil wait-lookup nobody");
+    root.kill();
+    assert_eq!(waiting.event("lookup: "), "lookup: Err(Unknown)");
+}
+
+#[test]
+fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let mut service = cast.actor();
+        service.must("vigil export vigil");
+        let account = Account::of(&service);
+        let mut client = cast.actor();
+        client.must(&format!("vigil bind {driver} vigil"));
+        client.must("vigil calls 1030");
+        settle_held(&mut service, "(1024, 0)");
+        expect_sleep(&mut service, driver);
+        client.kill();
+        settle_held(&mut service, "(1030, 1030)");
+        expect_sleep(&mut service, driver);
+        assert_eq!(service.must("vigil forget"), "[PeerDied]", "{driver}");
+        account.settle(&mut service, 16);
+    }
+}
+
+#[test]
+fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let mut service = cast.actor();
+        service.must("vigil export vigil");
+        let account = Account::of(&service);
+        let mut client = cast.actor();
+        client.must(&format!("vigil bind {driver} vigil"));
+        client.must("vigil calls 2");
+        settle_held(&mut service, "(2, 0)");
+        client.must("vigil mute");
+        service.must("vigil fill");
+        service.must("vigil reply");
+        expect_sleep(&mut service, driver);
+        client.kill();
+        settle_held(&mut service, "(1, 1)");
+        expect_sleep(&mut service, driver);
+        assert_eq!(service.must("vigil forget"), "[PeerDied]", "{driver}");
+        account.settle(&mut service, 16);
+    }
+}
+
+#[test]
+fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_before_its_end() {
+    for driver in DRIVERS {
+        for end in ENDS {
+            let cast = Cast::new();
+            let mut reader = cast.actor();
+            reader.must("list");
+            let mut writer = cast.actor();
+            writer.must("vigil export vigil");
+            reader.must(&format!("vigil bind-inbox {driver} vigil 4"));
+            writer.event("met");
+            writer.must("vigil notes");
+            writer.event("sent 9");
+            // The writer comes to rest: so many are sent, in the inbox or in the channel.
+            expect_sleep(&mut writer, driver);
+            let sent = writer.heard("sent ");
+            expect_sleep(&mut reader, driver);
+            writer.must("count");
+            assert_eq!(writer.heard("sent "), sent, "{driver}: it was not held back");
+            if end == "PeerDied" {
+                writer.kill();
+            } else {
+                writer.must("vigil close");
+            }
+            expect_sleep(&mut reader, driver);
+            let (count, how) = drain(&mut reader);
+            assert_eq!(how, format!("Err(Ended({end}))"), "{driver}");
+            // One may have been in the hands of the writer.
+            let sent = sent + 10;
+            assert!((sent..=sent + 1).contains(&count), "{driver}: {count} of {sent}");
+        }
+    }
+}
+
+/// How many notes a reader gets, and what comes then.
+fn drain(reader: &mut Actor) -> (usize, String) {
+    let drained = reader.must("vigil drain");
+    let (count, how) = drained.split_once(" notes, ").expect("it is said so");
+    (count.parse().expect("a number"), how.to_owned())
+}
+
+#[test]
+fn an_inbox_that_is_emptied_lets_another_process_go_on() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let (mut writer, mut reader) = (cast.actor(), cast.actor());
+        writer.must("vigil export vigil");
+        reader.must(&format!("vigil bind-inbox {driver} vigil 1"));
+        writer.event("met");
+        writer.must("vigil notes");
+        writer.event("sent 9");
+        expect_sleep(&mut writer, driver);
+        reader.tell("vigil drain");
+        // Far more than fit anywhere.
+        writer.event("sent 19999");
+        writer.kill();
+        let drained = reader.answer("drain");
+        let (count, how) = drained.split_once(" notes, ").expect("it is said so");
+        assert_eq!(how, "Err(Ended(PeerDied))", "{driver}");
+        assert!(count.parse::<u32>().expect("a number") >= 20_000, "{driver}: {count}");
+    }
+}

@@ -1,0 +1,334 @@
+//! What an actor does that waits, in every way that there is, for a peer that ends meanwhile.
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use flounder::binding::Call;
+use flounder::{BindingError, Cap, Exported, Iref, Peer, Waitset, nameservice};
+use futures_core::Stream;
+
+use super::actor::{answer, say, tell};
+
+flounder::flounder! {
+    interface vigil "To be waited for" {
+        message note(uint32 n);
+        message bulk(uint8 data[length, 1048576]);
+        message give(uint32 n, give_away_cap c);
+        rpc hold(in uint32 n, out uint32 n);
+    };
+}
+
+/// Runs a command of an actor.
+pub fn obey(waitset: &Waitset, words: &[&str]) {
+    match *words {
+        // A service, which keeps the replies that it owes, and its ends.
+        ["export", name] => {
+            let exported = vigil::export(waitset, |_: &Peer| Ok(End)).start();
+            let exported = exported.expect("it can be exported");
+            let registered = nameservice::register(name, exported.iref());
+            with(|here| here.exported.push(exported));
+            answer(&registered);
+        }
+        ["bind", driver, name] => bind(waitset, driver, name, End),
+        ["bind-inbox", driver, name, room] => {
+            let inbox = vigil::Inbox::beside(room.parse().expect("a number"), End);
+            bind(waitset, driver, name, inbox);
+        }
+        // Serves its end no more, and leaves it as it is.
+        ["mute"] => {
+            let asleep = Waitset::new();
+            binding().change_waitset(&asleep).expect("it can be moved");
+            with(|here| here.asleep.push(asleep));
+            say("ok");
+        }
+        ["close"] => {
+            binding().teardown();
+            say("ok");
+        }
+        // Says what the error handlers were told.
+        ["forget"] => say(&format!("{:?}", forget())),
+        // Waits, and tells what came of it.
+        ["wait", way] => wait(waitset, way),
+        ["wait-lookup", name] => report(waitset, "lookup", nameservice::lookup_async(name)),
+        ["wait-bind", driver, name] => {
+            let bind = vigil::bind(lookup(name), waitset, End).driver(driver);
+            let bind = bind.deadline(super::PATIENCE);
+            report(waitset, "bind", async move { bind.await.map(drop) });
+        }
+        // Sends one after the other as there is room, and tells of each that is sent.
+        ["notes"] => {
+            let binding = binding();
+            say("ok");
+            let notes = async move {
+                for n in 0_u32.. {
+                    match binding.tx_note(n) {
+                        Ok(sent) if sent.await.is_ok() => tell(&format!("sent {n}")),
+                        end => return tell(&format!("note {n}: {:?}", end.map(drop))),
+                    }
+                }
+            };
+            waitset.spawn_local(notes).detach();
+        }
+        // What comes into the inbox, until the end.
+        ["drain"] => {
+            let binding = binding();
+            let drain = async move {
+                for expected in 0_u32.. {
+                    match binding.recv_note().await {
+                        Ok(n) if n == expected => {}
+                        other => return say(&format!("{expected} notes, {other:?}")),
+                    }
+                }
+            };
+            waitset.spawn_local(drain).detach();
+        }
+        // Calls that are left to themselves.
+        ["calls", count] => {
+            let rpc = vigil::RpcClient::new(&binding());
+            for n in 0..count.parse().expect("a number") {
+                waitset.spawn_local(rpc.hold_async(n)).detach();
+            }
+            say("ok");
+        }
+        ["fill"] => {
+            fill(&binding());
+            say("ok");
+        }
+        // Replies to one call.
+        ["reply"] => {
+            let reply = with(|here| here.held.remove(0));
+            reply.send(0);
+            say("ok");
+        }
+        // Replies owed, and how many of them nobody waits for.
+        ["held"] => {
+            let held = with(|here| {
+                let cancelled = here.held.iter().filter(|reply| reply.is_cancelled()).count();
+                (here.held.len(), cancelled)
+            });
+            say(&format!("{held:?}"));
+        }
+        _ => say(&format!("error: no such command: {words:?}")),
+    }
+}
+
+/// What an actor has of this.
+#[derive(Default)]
+struct Here {
+    exported: Vec<Exported>,
+    binding: Option<vigil::Binding>,
+    asleep: Vec<Waitset>,
+    held: Vec<vigil::HoldReply>,
+    errors: Vec<BindingError>,
+}
+
+thread_local! {
+    static HERE: RefCell<Here> = RefCell::default();
+}
+
+fn with<T>(change: impl FnOnce(&mut Here) -> T) -> T {
+    HERE.with_borrow_mut(change)
+}
+
+fn binding() -> vigil::Binding {
+    with(|here| here.binding.clone()).expect("there is a binding")
+}
+
+/// Drops everything but services.
+fn forget() -> Vec<BindingError> {
+    let exported = with(|here| std::mem::take(&mut here.exported));
+    let Here { errors, .. } =
+        with(|here| std::mem::replace(here, Here { exported, ..Here::default() }));
+    errors
+}
+
+fn lookup(name: &str) -> Iref {
+    nameservice::lookup(name).expect("it is registered")
+}
+
+/// Binds, and has the service meet its end.
+fn bind(waitset: &Waitset, driver: &str, name: &str, rx: impl vigil::Handlers) {
+    let bind = vigil::bind(lookup(name), waitset, rx).driver(driver);
+    let started = bind.on_bound(|bound| {
+        let bound = bound.map(|binding| {
+            binding.tx_note(0).expect("there is room");
+            with(|here| here.binding = Some(binding));
+        });
+        answer(&bound);
+    });
+    started.expect("it starts");
+}
+
+/// Either end.
+struct End;
+
+impl vigil::Rx for End {
+    fn note(&mut self, binding: &vigil::Binding, _: u32) {
+        if with(|here| here.binding.replace(binding.clone())).is_none() {
+            tell("met");
+        }
+    }
+
+    fn bulk(&mut self, _: &vigil::Binding, _: &[u8]) {}
+
+    fn give(&mut self, _: &vigil::Binding, _: u32, _: Cap) {}
+
+    fn hold(&mut self, _: &vigil::Binding, _: u32, reply: vigil::HoldReply) {
+        with(|here| here.held.push(reply));
+    }
+
+    fn error(&mut self, _: &vigil::Binding, error: BindingError) {
+        with(|here| here.errors.push(error));
+    }
+}
+
+/// Fills the slot with a message that does not fit into the channel.
+fn fill(binding: &vigil::Binding) {
+    while binding.can_send() {
+        binding.tx_bulk(&[7; 1 << 20]).expect("the slot is free");
+    }
+}
+
+/// Waits in one of the ways of `docs/async.md`. The peer does not look at what is sent.
+fn wait(waitset: &Waitset, way: &str) {
+    let binding = binding();
+    let rpc = vigil::RpcClient::new(&binding);
+    match way {
+        "send" => {
+            fill(&binding);
+            report(waitset, way, async move { binding.send_note(1).await });
+        }
+        "give" => {
+            fill(&binding);
+            let cap = Cap::from(std::fs::File::open("/dev/null").expect("it is there"));
+            let give =
+                async move { binding.send_give(1, cap).await.map_err(|rejected| rejected.error) };
+            report(waitset, way, give);
+        }
+        "sent" => {
+            let task = async move {
+                loop {
+                    let sent = binding.tx_bulk(&[7; 1 << 20]).expect("the slot is free");
+                    if !sent.is_sent() {
+                        return sent.await;
+                    }
+                }
+            };
+            report(waitset, way, task);
+        }
+        "call" => report(waitset, way, rpc.hold_async(1)),
+        "call-for-room" => {
+            fill(&binding);
+            report(waitset, way, rpc.hold_async(1));
+        }
+        "call-beside-cancelled" => {
+            let (call, other) = (rpc.hold_async(1), started(rpc.hold_async(2)));
+            let call = started(call);
+            fill(&binding);
+            drop(other);
+            report(waitset, way, call);
+        }
+        "blocking" | "blocking-for-room" => {
+            if way == "blocking-for-room" {
+                fill(&binding);
+            }
+            say("ok");
+            tell(&format!("{way}: {:?}", rpc.timeout(Duration::MAX).hold(1)));
+        }
+        "recv" => report(waitset, way, async move { binding.recv().await.map(drop) }),
+        "recv-note" => report(waitset, way, async move { binding.recv_note().await }),
+        "messages" => {
+            let task = async move {
+                let next = {
+                    let mut messages = pin!(binding.messages());
+                    poll_fn(|cx| messages.as_mut().poll_next(cx)).await
+                };
+                (next.map(drop), binding.ended())
+            };
+            report(waitset, way, task);
+        }
+        "shared-call" => {
+            let client = vigil::SharedClient::new(&binding.shared());
+            report(waitset, way, client.hold_async(1));
+        }
+        "shared-call-of-a-thread" => {
+            let client = vigil::SharedClient::new(&binding.shared());
+            in_thread(way, move || client.hold_async(1).wait_timeout(Duration::MAX));
+        }
+        "shared-send" | "shared-send-of-a-thread" => {
+            fill(&binding);
+            let shared = binding.shared();
+            // The queue is full when the binding's hands are, too.
+            waitset.post({
+                let (waitset, way) = (waitset.clone(), way.to_owned());
+                move |_| {
+                    for _ in 0..2 {
+                        while shared.send_note(1).try_now().is_ok() {}
+                        for _ in 0..8 {
+                            waitset.try_dispatch()?;
+                        }
+                    }
+                    while shared.send_note(1).try_now().is_ok() {}
+                    let send = shared.send_note(2);
+                    if way == "shared-send" {
+                        report(&waitset, &way, send);
+                    } else {
+                        in_thread(&way, move || send.wait());
+                    }
+                    Ok(())
+                }
+            });
+        }
+        "cancelled" => {
+            let mut reply = with(|here| here.held.pop()).expect("one is owed");
+            report(waitset, way, async move {
+                reply.cancelled().await;
+                reply.is_cancelled()
+            });
+        }
+        _ => say(&format!("error: no such way to wait: {way}")),
+    }
+}
+
+/// A call that is under way.
+fn started(call: Call<u32>) -> Pin<Box<Call<u32>>> {
+    let mut call = Box::pin(call);
+    let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Pending);
+    call
+}
+
+/// Tells what comes of a future; says so when it waits.
+fn report<T: Debug + 'static>(
+    waitset: &Waitset,
+    way: &str,
+    future: impl Future<Output = T> + 'static,
+) {
+    let way = way.to_owned();
+    let task = async move {
+        let mut future = pin!(future);
+        let mut waits = false;
+        let value = poll_fn(|cx| {
+            let polled = future.as_mut().poll(cx);
+            if !std::mem::replace(&mut waits, true) {
+                say(if polled.is_pending() { "ok" } else { "error: it need not wait" });
+            }
+            polled
+        });
+        let value = value.await;
+        tell(&format!("{way}: {value:?}"));
+    };
+    waitset.spawn_local(task).detach();
+}
+
+/// Tells what comes of something that blocks its thread.
+fn in_thread<T: Debug>(way: &str, run: impl FnOnce() -> T + Send + 'static) {
+    let way = way.to_owned();
+    say("ok");
+    thread::spawn(move || tell(&format!("{way}: {:?}", run())));
+}
