@@ -1,0 +1,367 @@
+//! A peer that cancels what it never asked for, answers what it was not asked, and does so again and again: the calls of others are
+//! as they were, and nothing grows.
+//!
+//! It is a binding that sends the messages of the runtime and of calls by hand.
+
+use std::alloc::System;
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use flounder::binding::{Call, MAX_OWED_REPLIES};
+use flounder::channel::RUNTIME_MESSAGE;
+use flounder::{BindingError, Peer, RpcError, TxError, Waitset};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+flounder::flounder! {
+    interface work "To be cancelled" {
+        rpc hold(in uint32 n, out uint32 n);
+        rpc name(in uint32 n, out string name[100]);
+    };
+}
+
+use work::Message;
+
+/// The longest that anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const DRIVERS: [&str; 5] = ["loopback", "lmp", "ump", "scc", "beehive"];
+
+/// Notices of a flood, and what the victim may hold more after it.
+const FLOOD: u32 = 10_000;
+const SLACK: usize = 16 << 10;
+
+/// As in `docs/wire.md`.
+const NO_REPLY: u64 = 1;
+const CANCELLED: u64 = 3;
+
+/// What the victim has: the replies that it owes, by binding.
+#[derive(Default)]
+struct Victim {
+    held: RefCell<Vec<(work::Binding, u32, work::HoldReply)>>,
+    errors: RefCell<Vec<BindingError>>,
+}
+
+struct Service(Rc<Victim>);
+
+impl work::Rx for Service {
+    fn hold(&mut self, b: &work::Binding, n: u32, reply: work::HoldReply) {
+        self.0.held.borrow_mut().push((b.clone(), n, reply));
+    }
+
+    fn name(&mut self, _: &work::Binding, n: u32, reply: work::NameReply) {
+        reply.send(&n.to_string());
+    }
+
+    fn error(&mut self, _: &work::Binding, error: BindingError) {
+        self.0.errors.borrow_mut().push(error);
+    }
+}
+
+/// What the first call of each client says, and the id of both.
+const HOSTILE: u32 = 0;
+const HONEST: u32 = 1;
+const FIRST: u32 = 1;
+
+/// A victim with two clients, each of the three with a waitset of its own.
+struct Scene {
+    victim: Rc<Victim>,
+    waitsets: [Waitset; 3],
+    hostile: work::Binding,
+    honest: work::Binding,
+    /// The victim's end of the hostile client's binding.
+    theirs: work::Binding,
+    /// Each client has made one; with the same id, as each binding counts its own.
+    calls: Vec<Held>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+type Held = Pin<Box<Call<u32>>>;
+
+impl Scene {
+    fn new(driver: &str) -> Self {
+        // Allocations are those of all threads.
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let waitsets = [Waitset::new(), Waitset::new(), Waitset::new()];
+        let victim = Rc::<Victim>::default();
+        let theirs = Rc::clone(&victim);
+        let export = work::export(&waitsets[0], move |_: &Peer| Ok(Service(Rc::clone(&theirs))));
+        let iref = export.start().expect("it can be exported").iref();
+        let [hostile, honest] = [1, 2].map(|at| {
+            // It answers no calls, either.
+            let bind = work::bind(iref, &waitsets[0], Service(Rc::default())).driver(driver);
+            let binding = bind.wait().expect("it can be bound to");
+            binding.change_waitset(&waitsets[at]).expect("it can be moved");
+            binding
+        });
+        let calls = vec![hold(&hostile, HOSTILE), hold(&honest, HONEST)];
+        settle(&waitsets);
+        let theirs = {
+            let held = victim.held.borrow();
+            held.iter().find(|(_, n, _)| *n == HOSTILE).expect("it came").0.clone()
+        };
+        Self { victim, waitsets, hostile, honest, theirs, calls, _alone: alone }
+    }
+
+    fn settle(&self) {
+        settle(&self.waitsets);
+    }
+
+    /// The hostile client says something, as soon as there is room.
+    fn say(&self, number: u16, words: &[u64]) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.hostile.send(number, words, &[]) {
+                Ok(_) => return,
+                Err(TxError::Busy) => self.settle(),
+                Err(error) => panic!("{error}"),
+            }
+            assert!(Instant::now() < end, "the victim does not take anything");
+        }
+    }
+
+    fn cancel(&self, id: u32) {
+        self.say(RUNTIME_MESSAGE, &[CANCELLED, id.into()]);
+    }
+
+    fn no_reply(&self, id: u32) {
+        self.say(RUNTIME_MESSAGE, &[NO_REPLY, id.into()]);
+    }
+
+    fn tell(&self, message: &Message) {
+        let message = message.encode().expect("nothing is too long");
+        self.say(message.number, &message.words);
+    }
+
+    /// What was said in the calls that are cancelled.
+    fn cancelled(&self) -> Vec<u32> {
+        let held = self.victim.held.borrow();
+        let cancelled = held.iter().filter(|(.., reply)| reply.is_cancelled());
+        let mut cancelled: Vec<_> = cancelled.map(|(_, n, _)| *n).collect();
+        cancelled.sort_unstable();
+        cancelled
+    }
+
+    /// Takes a reply that is owed.
+    fn reply_to(&self, n: u32) -> work::HoldReply {
+        let mut held = self.victim.held.borrow_mut();
+        let at = held.iter().position(|held| held.1 == n).expect("it came");
+        held.remove(at).2
+    }
+
+    /// Checks that everything works: replies reach those who wait, and calls go both ways over both bindings.
+    #[track_caller]
+    fn expect_order(self, waiting: usize) {
+        self.settle();
+        assert_eq!(*self.victim.errors.borrow(), []);
+        for (.., reply) in self.victim.held.take() {
+            reply.send(7);
+        }
+        self.settle();
+        let answers: Vec<_> = self.calls.into_iter().filter_map(now).collect();
+        assert_eq!(answers, vec![Ok(7); waiting]);
+        for binding in [&self.hostile, &self.honest] {
+            let mut call = Box::pin(work::RpcClient::new(binding).name_async(5));
+            assert!(is_pending(call.as_mut()));
+            settle(&self.waitsets);
+            assert_eq!(now(call), Some(Ok("5".to_owned())));
+        }
+    }
+}
+
+fn hold(binding: &work::Binding, n: u32) -> Held {
+    let mut call = Box::pin(work::RpcClient::new(binding).hold_async(n));
+    assert!(is_pending(call.as_mut()));
+    call
+}
+
+fn is_pending<F: Future>(future: Pin<&mut F>) -> bool {
+    future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+/// The value of a future that has it now.
+fn now<F: Future>(mut future: Pin<Box<F>>) -> Option<F::Output> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[track_caller]
+fn settle(waitsets: &[Waitset]) {
+    let end = Instant::now() + PATIENCE;
+    let step = |waitset: &Waitset| waitset.try_dispatch().expect("no callback fails");
+    while waitsets.iter().any(step) {
+        assert!(Instant::now() < end, "they never come to rest");
+    }
+}
+
+/// Bytes that are allocated more after `run` than before.
+fn growth(run: impl FnOnce()) -> usize {
+    let region = Region::new(ALLOCATOR);
+    run();
+    let stats = region.change();
+    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+}
+
+#[test]
+fn cancelling_calls_that_never_were_or_are_of_others_changes_nothing() {
+    for driver in DRIVERS {
+        let scene = Scene::new(driver);
+        // The ids of the honest client's calls, which the hostile one has answered meanwhile.
+        scene.reply_to(HOSTILE).send(7);
+        scene.settle();
+        // The victim calls, too.
+        let mut back = hold(&scene.theirs, 1);
+        let grown = growth(|| {
+            (0..FLOOD).for_each(|id| scene.cancel(id));
+            (0..FLOOD).for_each(|n| scene.cancel(u32::MAX - n * 3));
+            scene.settle();
+        });
+        assert!(grown <= SLACK, "{driver}: {grown} bytes");
+        assert_eq!(scene.cancelled(), [], "{driver}");
+        assert!(
+            is_pending(back.as_mut()),
+            "{driver}: a call of the victim is not the peer's to cancel"
+        );
+        drop(back);
+        scene.expect_order(2);
+    }
+}
+
+#[test]
+fn cancelling_a_call_again_and_again_cancels_that_call() {
+    for driver in DRIVERS {
+        let scene = Scene::new(driver);
+        let mut others = [hold(&scene.honest, 2), hold(&scene.hostile, 3)];
+        scene.settle();
+        let grown = growth(|| {
+            (0..FLOOD).for_each(|_| scene.cancel(FIRST));
+            scene.settle();
+        });
+        assert!(grown <= SLACK, "{driver}: {grown} bytes");
+        assert_eq!(scene.cancelled(), [HOSTILE], "{driver}");
+        // Ids that come again are those of calls of their own, and are cancelled together.
+        for n in [10, 11, 12] {
+            scene.tell(&Message::HoldCall { id: FIRST, n });
+        }
+        scene.settle();
+        assert_eq!(scene.cancelled(), [HOSTILE], "{driver}");
+        scene.cancel(FIRST);
+        scene.settle();
+        assert_eq!(scene.cancelled(), [HOSTILE, 10, 11, 12], "{driver}");
+        assert!(others.iter_mut().all(|call| is_pending(call.as_mut())));
+        drop(others);
+        scene.expect_order(1);
+    }
+}
+
+#[test]
+fn replies_to_calls_that_never_were_or_are_over_are_discarded() {
+    for driver in DRIVERS {
+        let scene = Scene::new(driver);
+        let first = hold(&scene.theirs, 1);
+        let dropped = hold(&scene.theirs, 2);
+        let shared = work::SharedClient::new(&scene.theirs.shared());
+        let mut of_a_thread = Box::pin(shared.hold_async(3));
+        assert!(is_pending(of_a_thread.as_mut()));
+        scene.settle();
+        // The victim has made three calls over this binding, the first of all.
+        let (one, two, three) = (1, 2, 3);
+        drop(dropped);
+        scene.settle();
+        let grown = growth(|| {
+            for n in 0..FLOOD {
+                let id = if n.is_multiple_of(2) { two } else { 4 + n * 7 };
+                scene.tell(&Message::HoldResponse { id, n });
+                scene.no_reply(id);
+            }
+            scene.settle();
+        });
+        assert!(grown <= SLACK, "{driver}: {grown} bytes");
+        let mut calls = [first];
+        assert!(is_pending(calls[0].as_mut()) && is_pending(of_a_thread.as_mut()), "{driver}");
+        let grown = growth(|| {
+            for n in 0..FLOOD {
+                scene.tell(&Message::HoldResponse { id: one, n: 100 + n });
+                scene.tell(&Message::HoldResponse { id: three, n: 200 + n });
+                scene.no_reply(one);
+                scene.no_reply(three);
+            }
+            scene.settle();
+        });
+        assert!(grown <= SLACK, "{driver}: {grown} bytes");
+        let [first] = calls;
+        assert_eq!(now(first), Some(Ok(100)), "{driver}: the first counts");
+        assert_eq!(now(of_a_thread), Some(Ok(200)), "{driver}");
+        scene.expect_order(2);
+    }
+}
+
+#[test]
+fn a_reply_of_another_rpc_is_an_error_of_that_call_and_ends_that_binding() {
+    for driver in DRIVERS {
+        let scene = Scene::new(driver);
+        let call = hold(&scene.theirs, 1);
+        scene.settle();
+        scene.tell(&Message::NameResponse { id: 1, name: "seven".to_owned() });
+        scene.settle();
+        assert!(matches!(now(call), Some(Err(RpcError::Decode(_)))), "{driver}");
+        scene.settle();
+        assert!(
+            matches!(scene.victim.errors.borrow()[..], [BindingError::Decode { .. }]),
+            "{driver}"
+        );
+        assert_eq!(scene.theirs.ended(), scene.victim.errors.borrow().first().cloned());
+        assert_eq!(scene.honest.ended(), None);
+    }
+}
+
+#[test]
+fn a_notice_that_no_runtime_writes_ends_that_binding_and_no_other() {
+    let nonsense: [&[u64]; 5] =
+        [&[], &[CANCELLED], &[CANCELLED, 1 << 32], &[CANCELLED, 1, 2], &[9, 1]];
+    for driver in DRIVERS {
+        for words in nonsense {
+            let scene = Scene::new(driver);
+            scene.say(RUNTIME_MESSAGE, words);
+            scene.settle();
+            assert!(matches!(scene.victim.errors.borrow()[..], [BindingError::Decode { .. }]));
+            let held = scene.victim.held.take();
+            assert_eq!(held.iter().filter(|(.., reply)| reply.is_cancelled()).count(), 1);
+            held.into_iter().for_each(|(.., reply)| reply.send(7));
+            scene.settle();
+            let answers: Vec<_> = scene.calls.into_iter().map(now).collect();
+            let closed = Some(Err(RpcError::Closed(BindingError::Closed)));
+            assert_eq!(answers, [closed, Some(Ok(7))], "{driver}, {words:?}");
+        }
+    }
+}
+
+#[test]
+fn calls_that_are_cancelled_at_once_are_owed_until_the_service_is_done_with_them() {
+    for driver in DRIVERS {
+        let scene = Scene::new(driver);
+        for id in 10..4 * MAX_OWED_REPLIES as u32 {
+            // Behind a channel that is full there is nothing more to be said.
+            let call = Message::HoldCall { id, n: id }.encode().expect("nothing is too long");
+            let notice = [CANCELLED, id.into()];
+            for (number, words) in [(call.number, &call.words[..]), (RUNTIME_MESSAGE, &notice)] {
+                if scene.hostile.send(number, words, &[]).is_err() {
+                    scene.settle();
+                }
+            }
+        }
+        scene.settle();
+        let held = scene.victim.held.borrow().len();
+        assert_eq!(held, MAX_OWED_REPLIES + 1, "{driver}");
+    }
+}
