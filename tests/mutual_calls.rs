@@ -1,104 +1,25 @@
 //! Blocking calls inside handlers, nested and mutual: each ends with an answer, or with an error that says what to do, and
 //! none hangs.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod support;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use flounder::waitset::Remote;
-use flounder::{BindingError, Iref, RpcError, Waitset};
+use flounder::{Iref, Waitset};
+use support::party::{DEADLINE, Form, Party, WOULD_DEADLOCK, client, code, party};
+use support::{Actor, Cast, PATIENCE};
 
-flounder::flounder! {
-    interface party "Calls and is called" {
-        /// Has the receiver call the sender, over this binding, in its handler.
-        message call_me();
-        /// Has the receiver keep its end.
-        message meet();
-        /// Answers at once.
-        rpc answer(in uint32 n, out uint32 n);
-        /// Answers with what a call back over this binding gives.
-        rpc back(in uint32 n, out uint32 code);
-        /// Answers with what a call of `depth - 1` gives over the receiver's own binding to the other party.
-        rpc nest(in uint32 depth, out uint32 code);
-    };
+#[test]
+fn actor() {
+    support::actor::run();
 }
 
 const DRIVERS: [&str; 3] = ["loopback", "ump", "lmp"];
-
-/// How long a call may take here, and how long all of a test.
-const TIME: Duration = Duration::from_millis(300);
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What a call came to, as a number.
-fn code(result: Result<u32, RpcError>) -> u32 {
-    match result {
-        Ok(code) => code,
-        Err(RpcError::WouldDeadlock) => 1001,
-        Err(RpcError::Deadline) => 1002,
-        Err(RpcError::Closed(_) | RpcError::NoReply) => 1003,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-const WOULD_DEADLOCK: u32 = 1001;
-const DEADLINE: u32 = 1002;
-
-/// A service, with the binding to the other one once there is one.
-#[derive(Clone, Default)]
-struct Party {
-    other: Rc<RefCell<Option<party::Binding>>>,
-    log: Rc<RefCell<Vec<u32>>>,
-    met: Rc<RefCell<Option<party::Binding>>>,
-}
-
-fn client(binding: &party::Binding) -> party::RpcClient {
-    party::RpcClient::new(binding).timeout(TIME)
-}
-
-impl party::Rx for Party {
-    fn call_me(&mut self, b: &party::Binding) {
-        self.log.borrow_mut().push(code(client(b).answer(1)));
-    }
-
-    fn meet(&mut self, b: &party::Binding) {
-        self.met.replace(Some(b.clone()));
-    }
-
-    fn answer(&mut self, _: &party::Binding, n: u32, reply: party::AnswerReply) {
-        reply.send(n);
-    }
-
-    fn back(&mut self, b: &party::Binding, n: u32, reply: party::BackReply) {
-        reply.send(code(client(b).answer(n)));
-    }
-
-    fn nest(&mut self, _: &party::Binding, depth: u32, reply: party::NestReply) {
-        let other = self.other.borrow().clone();
-        match (depth, other) {
-            (0, _) | (_, None) => reply.send(0),
-            (depth, Some(other)) => reply.send(code(client(&other).nest(depth - 1))),
-        }
-    }
-
-    fn error(&mut self, _: &party::Binding, _: BindingError) {}
-}
-
-impl Party {
-    fn export(&self, ws: &Waitset) -> Iref {
-        let myself = self.clone();
-        let export = party::export(ws, move |_| Ok(myself.clone()));
-        export.start().expect("it can be exported").iref()
-    }
-
-    fn bind(&self, iref: Iref, ws: &Waitset, driver: &str) -> party::Binding {
-        let bind = party::bind(iref, ws, self.clone()).driver(driver);
-        bind.wait().expect("it can be bound to")
-    }
-}
 
 /// Runs a test that may hang, and fails it if it does.
 fn within(test: impl FnOnce() + Send + 'static) {
@@ -315,5 +236,136 @@ impl Done {
 
     fn both(&self) -> bool {
         self.count.load(Ordering::SeqCst) == 2
+    }
+}
+
+const FORMS: [Form; 2] = [Form::Blocking, Form::Async];
+
+/// Long enough for every call that is answered, on a machine with much else to do.
+fn patient(actors: &mut [&mut Actor]) {
+    let time = format!("party patience {}", PATIENCE.as_millis() / 2);
+    actors.iter_mut().for_each(|actor| _ = actor.must(&time));
+}
+
+fn impatient(actors: &mut [&mut Actor]) {
+    actors.iter_mut().for_each(|actor| _ = actor.must("party patience 300"));
+}
+
+/// Has one call, and says what came of it.
+fn call(actor: &mut Actor, what: &str) -> u32 {
+    actor.must(&format!("party call {what}")).parse().expect("a code")
+}
+
+/// Has both call at once.
+fn both(a: &mut Actor, b: &mut Actor) -> [u32; 2] {
+    for actor in [&mut *a, &mut *b] {
+        actor.tell("party call answer 7");
+    }
+    [a, b].map(|actor| actor.answer("answer").parse().expect("a code"))
+}
+
+fn adopt(actor: &mut Actor) {
+    let end = Instant::now() + PATIENCE;
+    while actor.ask("party adopt") != "ok" {
+        assert!(Instant::now() < end, "nobody has come");
+    }
+}
+
+#[test]
+fn two_processes_with_one_binding_serve_each_other_outside_of_handlers() {
+    for driver in ["ump", "lmp"] {
+        let cast = Cast::new();
+        let (mut a, mut b) = (cast.actor(), cast.actor());
+        b.must("party export b");
+        a.must(&format!("party bind {driver} b"));
+        adopt(&mut b);
+        patient(&mut [&mut a, &mut b]);
+        for (form, of_b) in FORMS.iter().flat_map(|a| FORMS.map(|b| (*a, b))) {
+            let what = format!("{driver}, {form:?} and {of_b:?}");
+            a.must(&format!("party form {form:?}"));
+            b.must(&format!("party form {of_b:?}"));
+            for _ in 0..20 {
+                assert_eq!(both(&mut a, &mut b), [7, 7], "{what}");
+            }
+            // In its handler, B cannot wait for a reply that nobody could receive.
+            let back = if of_b == Form::Blocking { WOULD_DEADLOCK } else { 7 };
+            assert_eq!(call(&mut a, "back 7"), back, "{what}");
+            let back = if form == Form::Blocking { WOULD_DEADLOCK } else { 7 };
+            assert_eq!(call(&mut b, "back 7"), back, "{what}");
+        }
+    }
+}
+
+#[test]
+fn two_processes_with_two_bindings_get_an_answer_unless_the_first_blocks() {
+    for (there, back) in ["ump", "lmp"].iter().flat_map(|a| ["ump", "lmp"].map(|b| (*a, b))) {
+        let cast = Cast::new();
+        let (mut a, mut b) = (cast.actor(), cast.actor());
+        a.must("party export a");
+        b.must("party export b");
+        a.must(&format!("party bind {there} b"));
+        b.must(&format!("party bind {back} a"));
+        for (form, of_b) in FORMS.iter().flat_map(|a| FORMS.map(|b| (*a, b))) {
+            let what = format!("{there} and {back}, {form:?} and {of_b:?}");
+            a.must(&format!("party form {form:?}"));
+            b.must(&format!("party form {of_b:?}"));
+            if form == Form::Blocking {
+                // A serves only its own binding while it waits.
+                impatient(&mut [&mut a, &mut b]);
+                assert_eq!(call(&mut a, "nest 1"), DEADLINE, "{what}");
+            } else {
+                patient(&mut [&mut a, &mut b]);
+                assert_eq!(call(&mut a, "nest 1"), 0, "{what}");
+            }
+            if (form, of_b) == (Form::Blocking, Form::Blocking) {
+                // Whether they meet is up to them.
+                for result in both(&mut a, &mut b) {
+                    assert!([7, DEADLINE].contains(&result), "{what}: {result}");
+                }
+            } else {
+                patient(&mut [&mut a, &mut b]);
+                for _ in 0..20 {
+                    assert_eq!(both(&mut a, &mut b), [7, 7], "{what}");
+                }
+            }
+            // Nothing is left of it.
+            patient(&mut [&mut a, &mut b]);
+            assert_eq!(call(&mut a, "nest 0"), 0, "{what}");
+            assert_eq!(call(&mut b, "nest 0"), 0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn three_processes_in_a_ring_get_an_answer_unless_one_is_called_while_it_blocks() {
+    for drivers in [["ump"; 3], ["lmp"; 3], ["ump", "lmp", "ump"]] {
+        let cast = Cast::new();
+        let mut ring = ["a", "b", "c"].map(|name| {
+            let mut actor = cast.actor();
+            actor.must(&format!("party export {name}"));
+            actor
+        });
+        for ((actor, next), driver) in ring.iter_mut().zip(["b", "c", "a"]).zip(drivers) {
+            actor.must(&format!("party bind {driver} {next}"));
+        }
+        for bits in 0..8 {
+            let forms = [0, 1, 2].map(|at| FORMS[bits >> at & 1]);
+            let [a, b, c] = &mut ring;
+            for (actor, form) in [&mut *a, &mut *b, &mut *c].into_iter().zip(forms) {
+                actor.must(&format!("party form {form:?}"));
+            }
+            let waits = |party: usize| forms[party] == Form::Blocking;
+            // A is called by C in the third call, and B by A in the fourth.
+            for (depth, is_stuck) in [(2, false), (3, waits(0)), (4, waits(0) || waits(1))] {
+                let what = format!("{drivers:?}, {forms:?}, {depth} calls");
+                if is_stuck {
+                    impatient(&mut [&mut *a, &mut *b, &mut *c]);
+                } else {
+                    patient(&mut [&mut *a, &mut *b, &mut *c]);
+                }
+                let expected = if is_stuck { DEADLINE } else { 0 };
+                assert_eq!(call(a, &format!("nest {}", depth - 1)), expected, "{what}");
+            }
+        }
     }
 }

@@ -20,6 +20,7 @@ use flounder::{
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::crowd::Crowd;
+use super::party::Party;
 use super::stranger::{Stranger, connect_in};
 use super::{ACTOR, DAEMON, EVENT, MARK, OUTER, PATIENCE};
 
@@ -136,6 +137,7 @@ thread_local! {
 struct Stage {
     waitset: Waitset,
     crowd: Crowd,
+    party: Party,
     exported: RefCell<Vec<Exported>>,
     bindings: RefCell<Vec<echo::Binding>>,
     /// Rounds of a conversation that are left, and where it stands.
@@ -153,6 +155,7 @@ impl Stage {
         Self {
             waitset: waitset.clone(),
             crowd: Crowd::new(waitset),
+            party: Party::default(),
             exported: RefCell::default(),
             bindings: RefCell::default(),
             rounds: Cell::new(0),
@@ -291,6 +294,7 @@ impl Stage {
                 say("ok");
             }
             ["parcel", ref words @ ..] => super::parcel::obey(&self.waitset, words),
+            ["party", ref words @ ..] => self.party.obey(&self.waitset, words),
             ["vigil", ref words @ ..] => super::vigil::obey(&self.waitset, words),
             // The process.
             // What a census finds: processes, and bindings.

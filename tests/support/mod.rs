@@ -10,6 +10,7 @@ pub mod account;
 pub mod actor;
 pub mod crowd;
 pub mod parcel;
+pub mod party;
 pub mod stranger;
 pub mod vigil;
 
