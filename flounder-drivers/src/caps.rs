@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, ProtocolError};
+use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, End, Link, ProtocolError};
 
 /// As a number of messages.
 pub(crate) const CAPS_AHEAD: u64 = flounder_rt::channel::CAPS_AHEAD as u64;
 
 /// Their way.
-pub(crate) enum Route {
+enum Route {
     /// Into the inbox of the other end, in this process.
     Here(Arc<CapInbox>),
     /// By the brokers of the two processes.
@@ -40,7 +40,22 @@ pub(crate) enum Delivery {
 }
 
 impl Caps {
-    pub(crate) const fn new(route: Route, inbox: Arc<CapInbox>) -> Self {
+    /// Those of two ends in this process.
+    pub(crate) fn between(client: &End, service: &End) -> [Self; 2] {
+        let [at_client, at_service] = [client, service].map(inbox_of);
+        let to_service = Route::Here(Arc::clone(&at_service));
+        let to_client = Route::Here(Arc::clone(&at_client));
+        [Self::new(to_service, at_client), Self::new(to_client, at_service)]
+    }
+
+    /// Those of an end whose peer is in another process. They are expected from now on.
+    pub(crate) fn over(link: &Arc<dyn Link>, end: &End) -> Self {
+        let inbox = inbox_of(end);
+        link.expect_caps(end.connection, &inbox);
+        Self::new(Route::There { link: Arc::clone(link), connection: end.connection }, inbox)
+    }
+
+    const fn new(route: Route, inbox: Arc<CapInbox>) -> Self {
         Self { route, inbox, sent: 0, seen: 0 }
     }
 
@@ -52,13 +67,8 @@ impl Caps {
         }
     }
 
-    /// Whether those of the message in hand must be handed over yet, when the peer expects them.
-    pub(crate) const fn are_handed_over(&self) -> bool {
-        matches!(self.route, Route::There { .. })
-    }
-
-    /// Whether capabilities are there before the line that announces them.
-    pub(crate) const fn arrive_first(&self) -> bool {
+    /// Whether capabilities come by themselves, within this process: then nobody waits for leave to hand them over.
+    pub(crate) const fn come_by_themselves(&self) -> bool {
         matches!(self.route, Route::Here(_))
     }
 
@@ -108,4 +118,8 @@ impl Caps {
             )),
         }
     }
+}
+
+fn inbox_of(end: &End) -> Arc<CapInbox> {
+    Arc::new(CapInbox::new(end.notifier.clone()))
 }

@@ -41,3 +41,4 @@ mod caps;
 mod fork;
 mod link;
 mod sync;
+mod transit;

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{ConnectError, Link, Terms};
+use flounder_rt::channel::{ConnectError, End, Link, Terms};
 use flounder_rt::notify::Notifier;
 
 use crate::bell::{Bell, Ear, Mouth, Slot, new_log};
+use crate::caps::Caps;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::accept_region;
+use crate::mem::seal::{accept_region, create_sealed};
 
 /// Under which the link keeps this.
 const NAME: &str = "shared memory";
@@ -44,11 +45,65 @@ struct Side {
     regions: HashSet<u64>,
 }
 
+/// The half of a channel that this process has made.
+pub(crate) struct MyHalf {
+    shared: Arc<Shared>,
+    lines: MappedOwn,
+    region: Region,
+    slot: Slot,
+    caps: Caps,
+}
+
+/// What a channel is made of when both halves are there.
+pub(crate) struct Joined {
+    pub(crate) mine: MappedOwn,
+    pub(crate) theirs: MappedPeer,
+    pub(crate) bell: Bell,
+    pub(crate) caps: Caps,
+    pub(crate) held: Held,
+}
+
+impl MyHalf {
+    /// Over a region of so many pages, in which `inscribe` writes what the other half checks; woken by `notifier`.
+    pub(crate) fn new(
+        end: &End,
+        link: &Arc<dyn Link>,
+        notifier: Notifier,
+        pages: usize,
+        inscribe: impl FnOnce(&MappedOwn),
+    ) -> Result<(Self, Terms), ConnectError> {
+        let shared = Shared::over(link)?;
+        let (lines, fd, inode) = create_sealed(pages)?;
+        let region = shared.claim(inode)?;
+        let slot = shared.enter(notifier);
+        // The peer checks this before there is a ring on our side.
+        inscribe(&lines);
+        let terms = shared.terms(fd, &slot)?;
+        Ok((Self { shared, lines, region, slot, caps: Caps::over(link, end) }, terms))
+    }
+
+    /// Takes the terms of the other half, as [`Shared::take`].
+    pub(crate) fn take(
+        &self,
+        terms: Terms,
+        check: impl FnOnce(&MappedPeer) -> Result<(), &'static str>,
+    ) -> Result<Half, ConnectError> {
+        self.shared.take(terms, check)
+    }
+
+    /// With the other half.
+    pub(crate) fn join(self, theirs: Half) -> Joined {
+        let Half { theirs, region, bell } = theirs;
+        let held = Held { slot: self.slot, _regions: [self.region, region] };
+        Joined { mine: self.lines, theirs, bell, caps: self.caps, held }
+    }
+}
+
 /// The other half of a channel, checked.
 pub(crate) struct Half {
-    pub(crate) theirs: MappedPeer,
-    pub(crate) region: Region,
-    pub(crate) bell: Bell,
+    theirs: MappedPeer,
+    region: Region,
+    bell: Bell,
 }
 
 impl Shared {

@@ -612,6 +612,30 @@ fn capabilities_that_are_late_come_after_the_close_of_their_sender() {
     }
 }
 
+#[test]
+fn capabilities_that_are_late_come_after_the_close_of_their_receiver() {
+    let _alone = alone();
+    for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
+        let (here, there) = TestLink::pair();
+        let (mut client, mut service) =
+            TestLink::connect_over(driver, &Wakes::new().1, &Wakes::new().1, &here, &there);
+        let mut incoming = Incoming::new(LIMITS);
+        here.hold();
+        let (words, mut caps) = ([7; 10], vec![Cap::from(io::pipe().unwrap().0)]);
+        let body = Gather::words_only(&words);
+        let mut message = Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 };
+        // Its words come first, and what its sender tells of its capabilities after that.
+        assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
+        service.close();
+        for _ in 0..2 {
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty), "{}", driver.name());
+        }
+        here.release();
+        assert_eq!(service.recv(&mut incoming), Ok(Recv::Message), "{}", driver.name());
+        assert_eq!(service.recv(&mut incoming), Err(ChannelError::Closed), "{}", driver.name());
+    }
+}
+
 // ---- frames ---------------------------------------------------------------------------------------------------------------
 
 /// A service of lmp whose peer sends datagrams by hand.

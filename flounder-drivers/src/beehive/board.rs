@@ -7,7 +7,7 @@
 use core::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-use flounder_rt::channel::{CapInbox, ConnectError, End, SendPair};
+use flounder_rt::channel::{ConnectError, End, SendPair};
 
 use crate::beehive::channel::{BeehiveChannel, Machine};
 use crate::beehive::endpoint::Peer;
@@ -16,7 +16,7 @@ use crate::beehive::hardware::{CORES, Core};
 use crate::beehive::kernel::Kernel;
 use crate::beehive::node::Node;
 use crate::beehive::window_of;
-use crate::caps::{Caps, Route};
+use crate::caps::Caps;
 use crate::fork::Born;
 
 /// A fabric with the kernels of its cores.
@@ -89,10 +89,7 @@ impl Board {
         let (there, back) = (window_of(client), window_of(service));
         a.connect(to_client, Peer { core: service_core, association: to_service }, there, back);
         b.connect(to_service, Peer { core: client_core, association: to_client }, back, there);
-        let client_inbox = Arc::new(CapInbox::new(client.notifier.clone()));
-        let service_inbox = Arc::new(CapInbox::new(service.notifier.clone()));
-        let a_caps = Caps::new(Route::Here(Arc::clone(&service_inbox)), Arc::clone(&client_inbox));
-        let b_caps = Caps::new(Route::Here(client_inbox), service_inbox);
+        let [a_caps, b_caps] = Caps::between(client, service);
         let here = || Machine::Here(Arc::clone(self));
         Ok((
             Box::new(BeehiveChannel::new(Arc::clone(a), to_client, a_caps, here())),

@@ -9,16 +9,13 @@ use flounder_rt::channel::{
 use flounder_rt::waitset::{Waitset, Watched};
 
 use crate::beehive::board::Board;
-use crate::beehive::endpoint::View;
+use crate::beehive::endpoint::{Endpoint, View};
 use crate::beehive::frame::{Builder, Head, Kind, MAX_BODY, MAX_FRAME, Parts};
 use crate::beehive::kernel::Kernel;
 use crate::beehive::link::Shared;
 use crate::beehive::node::Node;
-use crate::caps::{CAPS_AHEAD, Caps, Delivery};
-use crate::fork::Born;
-
-/// Frames of one message taken in one call, so that a long one does not hold up the other channels of the waitset.
-const BURST: usize = 64;
+use crate::caps::{CAPS_AHEAD, Caps};
+use crate::transit::{Peer, Source, Transit};
 
 /// Messages with capabilities that the peer has not begun when those of the last may not be handed over.
 const TOO_FAR: u32 = CAPS_AHEAD as u32 + 1;
@@ -27,14 +24,7 @@ const TOO_FAR: u32 = CAPS_AHEAD as u32 + 1;
 pub(crate) struct BeehiveChannel {
     node: Arc<Node>,
     association: u16,
-    tx: Sending,
-    rx: Receiving,
-    /// Whether this end is closed.
-    closed: bool,
-    caps: Caps,
-    /// The end of the channel, once it was told.
-    ended: Option<ChannelError>,
-    born: Born,
+    transit: Transit,
     machine: Machine,
 }
 
@@ -46,161 +36,84 @@ pub(crate) enum Machine {
     There(Arc<Shared>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sending {
-    /// No message is in hand.
-    Idle,
-    /// Nothing of one was taken, for want of credit or window.
-    Blocked,
-    /// So many words of one are sent.
-    Words(usize),
-    /// All words of one are sent, and the peer does not expect its capabilities yet.
-    Caps,
-    /// The channel takes no more.
-    Ended,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receiving {
-    /// No message is in hand.
-    Idle,
-    /// Some words of one are there.
-    Words,
-    /// All words of one are there, and its capabilities are not.
-    Caps,
-    /// No more comes; see `ended`.
-    Ended,
-}
-
 impl BeehiveChannel {
     pub(crate) fn new(node: Arc<Node>, association: u16, caps: Caps, machine: Machine) -> Self {
-        Self {
-            node,
-            association,
-            tx: Sending::Idle,
-            rx: Receiving::Idle,
-            closed: false,
-            caps,
-            ended: None,
-            born: Born::now(),
-            machine,
-        }
+        Self { node, association, transit: Transit::new(caps), machine }
     }
+}
 
-    /// What the kernel knows, after it has taken in what has come.
-    fn look(&self) -> View {
-        self.node.enter(|kernel| {
+/// The other end, as the kernel knew it a moment ago.
+struct Seen<'a> {
+    node: &'a Node,
+    association: u16,
+    view: View,
+}
+
+impl<'a> Seen<'a> {
+    /// As the kernel knows it after it has taken in what has come.
+    fn now(node: &'a Node, association: u16) -> Self {
+        let view = node.enter(|kernel| {
             kernel.poll();
-            view(kernel, self.association)
-        })
-    }
-
-    /// Hands over the capabilities of the message in hand, if it has any and the peer expects them; gives whether that is
-    /// done with.
-    fn hand_over(&mut self, message: &mut Outgoing<'_>) -> Result<bool, ChannelError> {
-        if message.cap_count == 0 || !self.caps.are_handed_over() {
-            return Ok(true);
-        }
-        if !self.is_expected(&self.look())? {
-            return Ok(false);
-        }
-        let result = self.caps.hand_over(message.caps);
-        let handed = self.caps.sent() as u32;
-        self.node.enter(|kernel| {
-            kernel.endpoint(self.association).tell(|claims| claims.handed = handed);
+            view(kernel, association)
         });
-        self.tx = Sending::Idle;
-        result.map(|()| true).map_err(ChannelError::Caps)
+        Self { node, association, view }
+    }
+}
+
+impl Peer for Seen<'_> {
+    fn has_line(&mut self) -> bool {
+        self.view.has_frame
     }
 
-    /// Whether the capabilities of our last message with some may be handed over: the peer has seen the first frame of the
-    /// one before, and so has those of the one before that.
-    fn is_expected(&mut self, view: &View) -> Result<bool, ChannelError> {
-        match self.unseen(view) {
+    fn room(&mut self) -> Result<bool, ProtocolError> {
+        Ok(self.view.can_resume)
+    }
+
+    fn is_closed(&mut self) -> Result<bool, ProtocolError> {
+        match &self.view.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.view.theirs.closed),
+        }
+    }
+
+    fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
+        let expected = self.view.theirs.expected;
+        // How many of our messages with capabilities it has not seen the first frame of.
+        match (sent as u32).wrapping_sub(expected) {
             unseen if unseen <= CAPS_AHEAD as u32 => Ok(true),
             // The one before was handed over when it was the last.
             TOO_FAR => Ok(false),
-            _ => {
-                let claim = u64::from(view.theirs.expected);
-                Err(self.protocol(ProtocolError::Position { claim, max: self.caps.sent() }))
-            }
+            _ => Err(ProtocolError::Position { claim: u64::from(expected), max: sent }),
         }
     }
 
-    /// How many of our messages with capabilities the peer has not seen the first frame of, so it says.
-    const fn unseen(&self, view: &View) -> u32 {
-        (self.caps.sent() as u32).wrapping_sub(view.theirs.expected)
+    fn is_handed_over(&mut self, count: u64) -> bool {
+        // At it or ahead of it, not behind it.
+        self.view.theirs.handed.wrapping_sub(count as u32) <= u32::MAX / 2
     }
 
-    /// Completes the message in hand, if its capabilities are there.
-    fn complete(&mut self, incoming: &mut Incoming, view: View) -> Result<Recv, ChannelError> {
-        match self.caps.take().map_err(|error| self.protocol(error))? {
-            Delivery::Nothing => match view.error {
-                Some(error) => Err(self.protocol(error)),
-                None if self.caps_never_come(&view) => Err(self.end(ChannelError::Closed)),
-                None => Ok(Recv::Empty),
-            },
-            Delivery::Lost(refusal) => {
-                self.rx = Receiving::Idle;
-                Err(ChannelError::Caps(refusal))
-            }
-            Delivery::Caps(caps) => {
-                incoming.put_caps(caps).map_err(|error| self.protocol(error))?;
-                self.rx = Receiving::Idle;
-                Ok(Recv::Message)
-            }
+    fn handed_over(&mut self, count: u64) {
+        self.node.enter(|kernel| {
+            kernel.endpoint(self.association).tell(|claims| claims.handed = count as u32);
+        });
+    }
+}
+
+impl Source for Endpoint {
+    const BURST: usize = 64;
+
+    fn take(
+        &mut self,
+        transit: &mut Transit,
+        incoming: &mut Incoming,
+    ) -> Result<bool, ProtocolError> {
+        let mut frame = [0; MAX_FRAME];
+        let Some(length) = self.next_frame(&mut frame) else { return Ok(false) };
+        take_frame(transit, &frame[..length], incoming)?;
+        if let Some(seen) = transit.taken(incoming) {
+            self.tell(|claims| claims.expected = seen as u32);
         }
-    }
-
-    /// Whether the channel ended before the capabilities of the message in hand were handed over. Those that were come
-    /// yet, or are lost, and the brokers tell which.
-    fn caps_never_come(&self, view: &View) -> bool {
-        (self.closed || view.theirs.closed)
-            && !self.caps.arrive_first()
-            // Behind it, not ahead of it.
-            && view.theirs.handed.wrapping_sub(self.caps.seen() as u32) > u32::MAX / 2
-    }
-
-    /// No frame is there: perhaps none will come.
-    #[cold]
-    fn nothing(&mut self, view: View) -> Result<Recv, ChannelError> {
-        match view.error {
-            Some(error) => Err(self.protocol(error)),
-            None if self.closed || view.theirs.closed => Err(self.end(ChannelError::Closed)),
-            None => Ok(Recv::Empty),
-        }
-    }
-
-    /// Whether a send that did not get on would now, or be told that the channel has ended.
-    fn would_resume(&self, view: &View) -> bool {
-        let is_over = view.error.is_some() || view.theirs.closed;
-        match self.tx {
-            Sending::Idle => false,
-            // A false claim is worth a visit, which reports it.
-            Sending::Caps => is_over || self.unseen(view) != TOO_FAR,
-            Sending::Blocked | Sending::Words(_) => is_over || view.can_resume,
-            Sending::Ended => self.ended.is_some(),
-        }
-    }
-
-    fn check_process(&self) -> Result<(), ChannelError> {
-        if self.born.is_here() { Ok(()) } else { Err(ChannelError::Os(libc::ECHILD)) }
-    }
-
-    #[cold]
-    fn protocol(&mut self, error: ProtocolError) -> ChannelError {
-        self.end(ChannelError::Protocol(error))
-    }
-
-    fn end(&mut self, error: ChannelError) -> ChannelError {
-        (self.tx, self.rx) = (Sending::Ended, Receiving::Ended);
-        self.ended = Some(error.clone());
-        error
-    }
-
-    /// What was told when the channel ended.
-    fn ending(&self) -> ChannelError {
-        self.ended.clone().unwrap_or(ChannelError::Closed)
+        Ok(true)
     }
 }
 
@@ -210,19 +123,16 @@ impl Channel for BeehiveChannel {
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {
-        self.check_process()?;
-        if self.tx == Sending::Ended {
-            return Err(self.ending());
-        }
-        let total = message.body.len();
-        let (before, association) = (self.tx, self.association);
+        self.transit.check_sender()?;
+        let association = self.association;
+        let begun = self.transit.begun(message);
         let (sent, view) = self.node.enter(|kernel| {
             kernel.poll();
             let view = view(kernel, association);
             if view.error.is_some() || view.theirs.closed {
-                return (Ok(before), view);
+                return (Ok(begun), view);
             }
-            (send_frames(kernel, association, before, message), view)
+            (send_frames(kernel, association, begun, message), view)
         });
         if let Some(error) = view.error {
             // What came before is received yet; then `recv` reports the same.
@@ -231,77 +141,37 @@ impl Channel for BeehiveChannel {
         if view.theirs.closed {
             return Err(ChannelError::Closed);
         }
-        self.tx = sent?;
-        if matches!(before, Sending::Idle | Sending::Blocked)
-            && self.tx != Sending::Blocked
-            && message.cap_count > 0
-        {
-            self.caps.start(message.caps);
-        }
-        match self.tx {
-            Sending::Blocked => Ok(Progress::Partial(0)),
-            Sending::Words(sent) => Ok(Progress::Partial(sent)),
-            _ => {
-                if !self.hand_over(message)? {
-                    // One of capabilities alone has begun, too: what has begun never looks like what has not.
-                    return Ok(Progress::Partial(total.max(1)));
-                }
-                self.tx = Sending::Idle;
-                Ok(Progress::Done)
-            }
-        }
+        self.transit.sent(message, sent?, &mut Seen { node: &self.node, association, view })
     }
 
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        self.check_process()?;
-        if self.rx == Receiving::Ended {
-            return Err(self.ending());
-        }
-        let Self { rx, caps, .. } = self;
+        self.transit.check_process()?;
         let association = self.association;
-        let (received, view) = self.node.enter(|kernel| {
+        let (step, view) = self.node.enter(|kernel| {
             kernel.poll();
-            let received = recv_frames(kernel, association, rx, caps, incoming);
-            (received, view(kernel, association))
+            let step = self.transit.take_lines(incoming, kernel.endpoint(association));
+            (step, view(kernel, association))
         });
-        match received.map_err(|error| self.protocol(error))? {
-            Step::Message => Ok(Recv::Message),
-            Step::More => Ok(Recv::More),
-            Step::Caps => self.complete(incoming, view),
-            Step::Nothing => self.nothing(view),
-        }
+        let mut peer = Seen { node: &self.node, association, view };
+        self.transit.received(step, incoming, &mut peer)
     }
 
     fn ready(&mut self) -> bool {
-        if !self.born.is_here() || self.rx == Receiving::Ended {
-            return true;
-        }
-        let view = self.look();
-        let is_over = view.error.is_some() || view.theirs.closed;
-        let has_come = match self.rx {
-            // Frames behind a message that waits for its capabilities have to wait as well.
-            Receiving::Caps => {
-                self.caps.has_news() || view.error.is_some() || self.caps_never_come(&view)
-            }
-            _ => view.has_frame || is_over || self.closed,
-        };
-        has_come || self.would_resume(&view)
+        !self.transit.is_here() || self.transit.ready(&mut Seen::now(&self.node, self.association))
     }
 
     fn can_resume(&mut self) -> bool {
-        !self.born.is_here() || self.would_resume(&self.look())
+        !self.transit.is_here()
+            || self.transit.can_resume(&mut Seen::now(&self.node, self.association))
     }
 
     fn is_over(&mut self) -> bool {
-        if self.rx == Receiving::Ended || !self.born.is_here() {
-            return true;
-        }
-        let view = self.look();
-        view.error.is_some() || view.theirs.closed
+        !self.transit.is_here()
+            || self.transit.is_over(&mut Seen::now(&self.node, self.association))
     }
 
     fn arm(&mut self) {
-        if self.born.is_here() {
+        if self.transit.is_here() {
             self.node.enter(|kernel| {
                 kernel.endpoint(self.association).arm();
                 kernel.ask_again();
@@ -310,7 +180,7 @@ impl Channel for BeehiveChannel {
     }
 
     fn disarm(&mut self) {
-        if self.born.is_here() {
+        if self.transit.is_here() {
             self.node.enter(|kernel| kernel.endpoint(self.association).disarm());
         }
     }
@@ -329,33 +199,20 @@ impl Channel for BeehiveChannel {
     }
 
     fn close(&mut self) {
-        if self.closed || !self.born.is_here() {
-            return;
+        if self.transit.close() {
+            self.node.enter(|kernel| {
+                kernel.endpoint(self.association).tell(|claims| claims.closed = true);
+            });
         }
-        self.closed = true;
-        self.tx = Sending::Ended;
-        self.node.enter(|kernel| {
-            kernel.endpoint(self.association).tell(|claims| claims.closed = true);
-        });
     }
 }
 
 impl Drop for BeehiveChannel {
     fn drop(&mut self) {
-        if self.born.is_here() {
-            self.closed = true;
+        if self.transit.is_here() {
             self.node.abandon(self.association);
         }
     }
-}
-
-/// What a receiver has come to.
-enum Step {
-    Message,
-    /// The words of a message are there, and its capabilities are not.
-    Caps,
-    More,
-    Nothing,
 }
 
 fn view(kernel: &mut Kernel, association: u16) -> View {
@@ -367,20 +224,17 @@ fn view(kernel: &mut Kernel, association: u16) -> View {
     view
 }
 
-/// Sends as many frames of a message as there is room for.
+/// Sends as many frames of a message as there is room for behind these words of it; gives how many are sent now, `None` as
+/// long as it has not begun.
 fn send_frames(
     kernel: &mut Kernel,
     association: u16,
-    before: Sending,
+    begun: Option<usize>,
     message: &Outgoing<'_>,
-) -> Result<Sending, ChannelError> {
+) -> Result<Option<usize>, ChannelError> {
     let total = message.body.len();
     let claimed = u32::try_from(total).map_err(|_| ChannelError::Os(libc::EMSGSIZE))?;
-    let mut sent = match before {
-        Sending::Words(sent) => Some(sent),
-        Sending::Caps => return Ok(Sending::Caps),
-        _ => None,
-    };
+    let mut sent = begun;
     let extra = usize::from(message.cap_count > 0);
     while sent != Some(total) {
         let rest = total - sent.unwrap_or(0);
@@ -410,52 +264,18 @@ fn send_frames(
         kernel.send(association, frame.words());
         sent = Some(from + used);
     }
-    if let Some(error) = kernel.failure() {
-        return Err(ChannelError::Protocol(error.clone()));
+    match kernel.failure() {
+        Some(error) => Err(ChannelError::Protocol(error.clone())),
+        None => Ok(sent),
     }
-    Ok(match sent {
-        None => Sending::Blocked,
-        Some(sent) if sent < total => Sending::Words(sent),
-        Some(_) => Sending::Caps,
-    })
-}
-
-/// Takes frames until a message is complete, none is there, or it is the turn of others.
-fn recv_frames(
-    kernel: &mut Kernel,
-    association: u16,
-    rx: &mut Receiving,
-    caps: &mut Caps,
-    incoming: &mut Incoming,
-) -> Result<Step, ProtocolError> {
-    let endpoint = kernel.endpoint(association);
-    for _ in 0..BURST {
-        if *rx == Receiving::Caps {
-            return Ok(Step::Caps);
-        }
-        let mut frame = [0; MAX_FRAME];
-        let Some(length) = endpoint.take(&mut frame) else { return Ok(Step::Nothing) };
-        let begins = *rx == Receiving::Idle;
-        *rx = take_frame(*rx, &frame[..length], incoming)?;
-        if begins && incoming.cap_count() > 0 {
-            let seen = caps.see();
-            if !caps.arrive_first() {
-                endpoint.tell(|claims| claims.expected = seen as u32);
-            }
-        }
-        if *rx == Receiving::Idle {
-            return Ok(Step::Message);
-        }
-    }
-    Ok(if *rx == Receiving::Caps { Step::Caps } else { Step::More })
 }
 
 /// Takes one frame into the message in hand, or begins one with it.
 fn take_frame(
-    rx: Receiving,
+    transit: &Transit,
     frame: &[u32],
     incoming: &mut Incoming,
-) -> Result<Receiving, ProtocolError> {
+) -> Result<(), ProtocolError> {
     let &[head, ref payload @ ..] = frame else {
         return Err(ProtocolError::Frame("a frame has no head"));
     };
@@ -463,27 +283,12 @@ fn take_frame(
     let parts = Parts::of(head.kind(), payload)?;
     let mut body = [0; MAX_BODY];
     let body = parts.body(&mut body);
-    match (rx, head.kind()) {
-        (Receiving::Idle, Kind::Whole | Kind::First) => {
-            let total = parts.total.map_or(body.len(), |total| total as usize);
-            incoming.begin(head.number(), total, parts.caps)?;
-        }
-        (Receiving::Words, Kind::Next) => {
-            if head.number() != incoming.number() {
-                return Err(ProtocolError::Frame(
-                    "a frame belongs to another message than the frames before",
-                ));
-            }
-        }
-        (_, Kind::Next) => {
-            return Err(ProtocolError::Frame("a message goes on that has not begun"));
-        }
-        _ => return Err(ProtocolError::Frame("a message begins before the one before has ended")),
+    if head.kind() == Kind::Next {
+        transit.check_next(incoming, head.number(), parts.caps)?;
+    } else {
+        transit.check_first()?;
+        let total = parts.total.map_or(body.len(), |total| total as usize);
+        incoming.begin(head.number(), total, parts.caps)?;
     }
-    incoming.push(body)?;
-    Ok(match (incoming.missing(), incoming.cap_count()) {
-        (0, 0) => Receiving::Idle,
-        (0, _) => Receiving::Caps,
-        _ => Receiving::Words,
-    })
+    incoming.push(body)
 }

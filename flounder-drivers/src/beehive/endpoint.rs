@@ -161,7 +161,7 @@ impl Endpoint {
     }
 
     /// Takes the oldest frame out: how many words of `into` it fills.
-    pub(crate) fn take(&mut self, into: &mut [u32; MAX_FRAME]) -> Option<usize> {
+    pub(crate) fn next_frame(&mut self, into: &mut [u32; MAX_FRAME]) -> Option<usize> {
         let length = self.frames.pop_front()? as usize;
         for (word, value) in into.iter_mut().zip(self.frames.drain(..length)) {
             *word = value;

@@ -21,9 +21,7 @@
 
 use std::sync::Arc;
 
-use flounder_rt::channel::{
-    CapInbox, Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms,
-};
+use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
 
 #[doc(hidden)]
 pub mod board;
@@ -46,7 +44,7 @@ pub mod wire;
 
 pub use kernel::ASSOCIATIONS;
 
-use crate::caps::{Caps, Route};
+use crate::caps::Caps;
 use channel::{BeehiveChannel, Machine};
 use endpoint::Peer;
 use link::{Half, Shared};
@@ -91,11 +89,9 @@ impl Connector for Beehive {
 
 /// The half of a channel to another process that this one has made.
 struct MyHalf {
-    link: Arc<dyn Link>,
-    connection: u64,
     /// For what this end sends.
     window: u16,
-    inbox: Arc<CapInbox>,
+    caps: Caps,
     place: Place,
 }
 
@@ -117,10 +113,7 @@ impl MyHalf {
         let place = Place { shared, association, taken: false };
         let window = window_of(end);
         let terms = place.shared.terms(association, window)?;
-        let inbox = Arc::new(CapInbox::new(end.notifier.clone()));
-        link.expect_caps(end.connection, &inbox);
-        let (link, connection) = (Arc::clone(link), end.connection);
-        Ok((Self { link, connection, window, inbox, place }, terms))
+        Ok((Self { window, caps: Caps::over(link, end), place }, terms))
     }
 
     fn join(mut self, theirs: &Half) -> Box<dyn Channel + Send> {
@@ -129,10 +122,8 @@ impl MyHalf {
         let peer = Peer { core: wire::THERE, association: theirs.association };
         let node = Arc::clone(shared.node());
         node.connect(*association, peer, self.window, theirs.window);
-        let caps =
-            Caps::new(Route::There { link: self.link, connection: self.connection }, self.inbox);
         let machine = Machine::There(Arc::clone(shared));
-        Box::new(BeehiveChannel::new(node, *association, caps, machine))
+        Box::new(BeehiveChannel::new(node, *association, self.caps, machine))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flounder_rt::channel::{CapInbox, Channel, ConnectError, End, Link, Offered, SendPair, Terms};
+use flounder_rt::channel::{Channel, ConnectError, End, Link, Offered, SendPair, Terms};
 
 use super::cache::Caches;
 use super::channel::SccChannel;
@@ -10,10 +10,8 @@ use super::hardware::Doorbell;
 use super::machine::Machine;
 use super::ring::Ring;
 use super::{ends, pages};
-use crate::bell::{Bell, Slot};
-use crate::caps::{Caps, Route};
-use crate::link::Held;
-use crate::link::{Half, Region, Shared};
+use crate::bell::Bell;
+use crate::link::{Half, Joined, MyHalf, Shared};
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{accept_region, create_sealed};
 
@@ -33,7 +31,7 @@ pub(super) fn offer(
     end: &End,
     link: &Arc<dyn Link>,
 ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-    let (half, terms) = MyHalf::new(end, link, &Shared::over(link)?)?;
+    let (half, terms) = SccHalf::new(end, link)?;
     Ok((terms, Box::new(half)))
 }
 
@@ -42,62 +40,37 @@ pub(super) fn accept(
     link: &Arc<dyn Link>,
     offer: Terms,
 ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-    let shared = Shared::over(link)?;
-    let theirs = shared.take(offer, |_| Ok(()))?;
-    let (mine, terms) = MyHalf::new(end, link, &shared)?;
+    let theirs = Shared::over(link)?.take(offer, |_| Ok(()))?;
+    let (mine, terms) = SccHalf::new(end, link)?;
     Ok((mine.join(theirs), terms))
 }
 
 /// The half of a channel that this process has made.
-struct MyHalf {
+struct SccHalf {
     caches: Caches,
-    shared: Arc<Shared>,
-    link: Arc<dyn Link>,
-    connection: u64,
-    lines: MappedOwn,
-    region: Region,
     bell: Arc<Doorbell>,
-    slot: Slot,
-    inbox: Arc<CapInbox>,
+    half: MyHalf,
 }
 
-impl MyHalf {
-    fn new(
-        end: &End,
-        link: &Arc<dyn Link>,
-        shared: &Arc<Shared>,
-    ) -> Result<(Self, Terms), ConnectError> {
+impl SccHalf {
+    fn new(end: &End, link: &Arc<dyn Link>) -> Result<(Self, Terms), ConnectError> {
         let caches = caches()?;
-        let (lines, fd, inode) = create_sealed(pages(end))?;
-        let region = shared.claim(inode)?;
         let bell = Doorbell::new(end.notifier.clone());
-        let slot = shared.enter(bell.rope());
-        let terms = shared.terms(fd, &slot)?;
-        let inbox = Arc::new(CapInbox::new(end.notifier.clone()));
-        link.expect_caps(end.connection, &inbox);
-        let (shared, link, connection) = (Arc::clone(shared), Arc::clone(link), end.connection);
-        let half = Self { caches, shared, link, connection, lines, region, bell, slot, inbox };
-        Ok((half, terms))
+        // Nothing tells a region of this driver: it is all zeroes.
+        let (half, terms) = MyHalf::new(end, link, bell.rope(), pages(end), |_| ())?;
+        Ok((Self { caches, bell, half }, terms))
     }
 
     fn join(self, theirs: Half) -> Box<dyn Channel + Send> {
-        let route = Route::There { link: self.link, connection: self.connection };
-        let held = Held { slot: self.slot, _regions: [self.region, theirs.region] };
-        let machine = Machine::new(
-            self.caches,
-            self.lines,
-            theirs.theirs,
-            theirs.bell,
-            self.bell,
-            Some(held),
-        );
-        Box::new(SccChannel::new(Ring::new(machine), Caps::new(route, self.inbox)))
+        let Joined { mine, theirs, bell, caps, held } = self.half.join(theirs);
+        let machine = Machine::new(self.caches, mine, theirs, bell, self.bell, Some(held));
+        Box::new(SccChannel::new(Ring::new(machine), caps))
     }
 }
 
-impl Offered for MyHalf {
+impl Offered for SccHalf {
     fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        let theirs = self.shared.take(answer, |_| Ok(()))?;
+        let theirs = self.half.take(answer, |_| Ok(()))?;
         Ok(self.join(theirs))
     }
 }

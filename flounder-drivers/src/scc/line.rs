@@ -11,10 +11,12 @@
 //! The body of a message is words of 64 bits. They are taken apart into *halves*, the lower one first, and a line carries
 //! seven halves: so every other line of a long message ends in the middle of a word.
 
-use flounder_rt::channel::{MAX_CAPS, MAX_NUMBER, ProtocolError};
 use flounder_rt::wire::{Gather, Reader};
 
 use super::hardware::LINE_WORDS;
+use crate::transit::line;
+
+pub use crate::transit::line::Kind;
 
 /// Halves of payload in a line.
 pub const HALVES: usize = 2 * LINE_WORDS - 1;
@@ -26,86 +28,11 @@ pub type Payload = [u32; HALVES];
 pub const LAST: usize = LINE_WORDS - 1;
 
 const TAG_SHIFT: u32 = 26;
-const NUMBER_SHIFT: u32 = 12;
-const KIND_SHIFT: u32 = 10;
-const USED_SHIFT: u32 = 7;
 
-const _: () = assert!(MAX_NUMBER as u32 == u32::MAX >> (32 - (TAG_SHIFT - NUMBER_SHIFT)));
-const _: () = assert!(HALVES < 1 << (KIND_SHIFT - USED_SHIFT));
-const _: () = assert!(MAX_CAPS < 1 << USED_SHIFT);
+/// What a header says about its message: all of it but the tag. Its payload counts in halves.
+pub type Head = line::Head<0>;
 
-/// What a line is to its message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// All of it: at most three words.
-    Whole,
-    /// The first of several lines; payload 0 is the number of words of the message.
-    First,
-    /// One of the others.
-    Next,
-}
-
-/// What a header says about its message: all of it but the tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head(u32);
-
-impl Head {
-    /// The head of a line with `used` halves of payload, of a message with this number and `caps` capabilities.
-    #[must_use]
-    pub const fn new(kind: Kind, number: u16, used: usize, caps: usize) -> Self {
-        let kind = match kind {
-            Kind::Whole => 0,
-            Kind::First => 1,
-            Kind::Next => 2,
-        };
-        Self(
-            (number as u32) << NUMBER_SHIFT
-                | kind << KIND_SHIFT
-                | (used as u32) << USED_SHIFT
-                | caps as u32,
-        )
-    }
-
-    /// Of a header as found in a line, before any check.
-    #[must_use]
-    pub const fn of(header: u32) -> Self {
-        Self(header & !(u32::MAX << TAG_SHIFT))
-    }
-
-    /// What the line is to its message.
-    ///
-    /// # Errors
-    /// If the kind is unknown, or there are too many capabilities.
-    pub const fn kind(self) -> Result<Kind, ProtocolError> {
-        if self.caps() > MAX_CAPS {
-            return Err(ProtocolError::Frame("a line announces too many capabilities"));
-        }
-        match self.0 >> KIND_SHIFT & 3 {
-            0 => Ok(Kind::Whole),
-            1 => Ok(Kind::First),
-            2 => Ok(Kind::Next),
-            _ => Err(ProtocolError::Frame("a line is of no known kind")),
-        }
-    }
-
-    /// Message number.
-    #[must_use]
-    pub const fn number(self) -> u16 {
-        (self.0 >> NUMBER_SHIFT) as u16
-    }
-
-    /// Halves of payload that mean something.
-    #[must_use]
-    pub const fn used(self) -> usize {
-        (self.0 >> USED_SHIFT & 7) as usize
-    }
-
-    /// Capabilities of the message, in its first line.
-    #[must_use]
-    pub const fn caps(self) -> usize {
-        (self.0 & 0x7f) as usize
-    }
-}
+const _: () = assert!(HALVES == line::PARTS);
 
 /// The tag of the lines of this lap: one more than in the lap before, of which the reader has seen the line in this place.
 ///
@@ -119,7 +46,7 @@ pub const fn tag(lap: u64) -> u32 {
 /// The header of a line of this lap.
 #[must_use]
 pub const fn header(lap: u64, head: Head) -> u32 {
-    tag(lap) << TAG_SHIFT | head.0
+    tag(lap) << TAG_SHIFT | head.raw()
 }
 
 /// Whether a header is of this lap.
@@ -242,18 +169,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_gives_back_what_was_put_in() {
-        for kind in [Kind::Whole, Kind::First, Kind::Next] {
-            for (number, used, caps) in [(0, 0, 0), (1, 7, 64), (MAX_NUMBER, 3, 1)] {
-                for lap in [0, 1, 62, 63, 64, u64::MAX] {
-                    let header = header(lap, Head::new(kind, number, used, caps));
-                    let head = Head::of(header);
-                    assert_eq!(head.kind(), Ok(kind));
-                    assert_eq!((head.number(), head.used(), head.caps()), (number, used, caps));
-                    assert!(is_of_lap(header, lap));
-                    assert!(!is_of_lap(header, lap.wrapping_add(1)));
-                    assert!(!is_of_lap(header, lap.wrapping_sub(1)));
-                }
+    fn a_header_has_the_head_and_the_lap() {
+        for head in [Head::new(Kind::Whole, 0, 0, 0), Head::new(Kind::Next, u16::MAX >> 2, 7, 64)] {
+            for lap in [0, 1, 62, 63, 64, u64::MAX] {
+                let header = header(lap, head);
+                assert_eq!(Head::from_raw(header), head);
+                assert!(is_of_lap(header, lap));
+                assert!(!is_of_lap(header, lap.wrapping_add(1)));
+                assert!(!is_of_lap(header, lap.wrapping_sub(1)));
             }
         }
     }
@@ -270,14 +193,6 @@ mod tests {
     #[test]
     fn a_line_that_was_never_written_is_not_of_the_first_lap() {
         assert!(!is_of_lap(0, 0));
-    }
-
-    #[test]
-    fn bad_heads_are_errors() {
-        assert!(Head::of(3 << KIND_SHIFT).kind().is_err());
-        for caps in 65..=127 {
-            assert!(Head::of(caps).kind().is_err());
-        }
     }
 
     #[test]

@@ -19,11 +19,9 @@
 
 use std::sync::Arc;
 
-use flounder_rt::channel::{
-    CapInbox, Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms,
-};
+use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
 
-use crate::caps::{Caps, Route};
+use crate::caps::Caps;
 use crate::mem::seal::{MAX_REGION, PAGE};
 
 mod cache;
@@ -155,21 +153,11 @@ where
     A: Hardware + 'static,
     B: Hardware + 'static,
 {
-    let [client_inbox, service_inbox] =
-        [client.1, service.1].map(|end| Arc::new(CapInbox::new(end.notifier.clone())));
+    let [client_caps, service_caps] = Caps::between(client.1, service.1);
     (
-        one_end(Ring::starting_at(client.0, start), &service_inbox, &client_inbox),
-        one_end(Ring::starting_at(service.0, start), &client_inbox, &service_inbox),
+        Box::new(SccChannel::new(Ring::starting_at(client.0, start), client_caps)),
+        Box::new(SccChannel::new(Ring::starting_at(service.0, start), service_caps)),
     )
-}
-
-fn one_end<H: Hardware + 'static>(
-    ring: Ring<H>,
-    peer: &Arc<CapInbox>,
-    inbox: &Arc<CapInbox>,
-) -> Box<dyn Channel + Send> {
-    let caps = Caps::new(Route::Here(Arc::clone(peer)), Arc::clone(inbox));
-    Box::new(SccChannel::new(ring, caps))
 }
 
 /// Pages of the ring that this end writes.

@@ -251,7 +251,7 @@ impl<H: Hardware> Ring<H> {
         self.rx.place.advance();
         // The next may be there, too: one ring is for all that was written before it.
         self.rx.unseen = true;
-        Some((Head::of((last >> 32) as u32), unpack([a, b, c, last])))
+        Some((Head::from_raw((last >> 32) as u32), unpack([a, b, c, last])))
     }
 
     /// Whether it is time to acknowledge.

@@ -19,19 +19,18 @@
 use std::sync::Arc;
 
 use flounder_rt::barrier;
-use flounder_rt::channel::{
-    CapInbox, Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms,
-};
+use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
 
-use crate::bell::{Bell, Slot};
-use crate::caps::{Caps, Route};
-use crate::link::{Half, Held, Region, Shared};
+use crate::bell::Bell;
+use crate::caps::Caps;
+use crate::link::{Half, Joined, MyHalf, Shared};
 use crate::mem::LINE_WORDS;
 use crate::mem::heap;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{MAX_REGION, PAGE, create_sealed};
+use crate::mem::seal::{MAX_REGION, PAGE};
 
 mod channel;
+mod lane;
 #[doc(hidden)]
 pub mod line;
 #[doc(hidden)]
@@ -63,7 +62,7 @@ impl Connector for Ump {
         end: &End,
         link: &Arc<dyn Link>,
     ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        let (half, terms) = MyHalf::new(end, link, &Shared::over(link)?)?;
+        let (half, terms) = UmpHalf::new(end, link)?;
         Ok((terms, Box::new(half)))
     }
 
@@ -73,9 +72,8 @@ impl Connector for Ump {
         link: &Arc<dyn Link>,
         offer: Terms,
     ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
-        let shared = Shared::over(link)?;
-        let theirs = shared.take(offer, check)?;
-        let (mine, terms) = MyHalf::new(end, link, &shared)?;
+        let theirs = Shared::over(link)?.take(offer, check)?;
+        let (mine, terms) = UmpHalf::new(end, link)?;
         Ok((mine.join(theirs), terms))
     }
 }
@@ -100,65 +98,44 @@ fn pair(client: &End, service: &End, start: u64) -> SendPair {
     barrier::register();
     let (client_own, client_peer) = heap::allocate(lines(client));
     let (service_own, service_peer) = heap::allocate(lines(service));
-    let client_inbox = Arc::new(CapInbox::new(client.notifier.clone()));
-    let service_inbox = Arc::new(CapInbox::new(service.notifier.clone()));
+    let [client_caps, service_caps] = Caps::between(client, service);
     let fences = barrier::senders_fence();
     let a = UmpChannel::new(
         Ring::starting_at(client_own, service_peer, fences, start),
         Bell::Here(service.notifier.clone()),
-        Caps::new(Route::Here(Arc::clone(&service_inbox)), Arc::clone(&client_inbox)),
+        client_caps,
         None,
     );
     let b = UmpChannel::new(
         Ring::starting_at(service_own, client_peer, fences, start),
         Bell::Here(client.notifier.clone()),
-        Caps::new(Route::Here(client_inbox), service_inbox),
+        service_caps,
         None,
     );
     (Box::new(a), Box::new(b))
 }
 
 /// The half of a channel that this process has made.
-struct MyHalf {
-    shared: Arc<Shared>,
-    link: Arc<dyn Link>,
-    connection: u64,
-    lines: MappedOwn,
-    region: Region,
-    slot: Slot,
-    inbox: Arc<CapInbox>,
-}
+struct UmpHalf(MyHalf);
 
-impl MyHalf {
-    fn new(
-        end: &End,
-        link: &Arc<dyn Link>,
-        shared: &Arc<Shared>,
-    ) -> Result<(Self, Terms), ConnectError> {
+impl UmpHalf {
+    fn new(end: &End, link: &Arc<dyn Link>) -> Result<(Self, Terms), ConnectError> {
         barrier::register();
-        let (lines, fd, inode) = create_sealed(pages(end))?;
-        let region = shared.claim(inode)?;
-        let slot = shared.enter(end.notifier.clone());
-        // The peer checks this before there is a ring on our side.
-        ring::inscribe(&lines);
-        let terms = shared.terms(fd, &slot)?;
-        let inbox = Arc::new(CapInbox::new(end.notifier.clone()));
-        link.expect_caps(end.connection, &inbox);
-        let (shared, link, connection) = (Arc::clone(shared), Arc::clone(link), end.connection);
-        Ok((Self { shared, link, connection, lines, region, slot, inbox }, terms))
+        let (half, terms) =
+            MyHalf::new(end, link, end.notifier.clone(), pages(end), ring::inscribe)?;
+        Ok((Self(half), terms))
     }
 
     fn join(self, theirs: Half) -> Box<dyn Channel + Send> {
-        let route = Route::There { link: self.link, connection: self.connection };
-        let held = Held { slot: self.slot, _regions: [self.region, theirs.region] };
-        let ring = Ring::new(self.lines, theirs.theirs, barrier::senders_fence());
-        Box::new(UmpChannel::new(ring, theirs.bell, Caps::new(route, self.inbox), Some(held)))
+        let Joined { mine, theirs, bell, caps, held } = self.0.join(theirs);
+        let ring = Ring::new(mine, theirs, barrier::senders_fence());
+        Box::new(UmpChannel::new(ring, bell, caps, Some(held)))
     }
 }
 
-impl Offered for MyHalf {
+impl Offered for UmpHalf {
     fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        let theirs = self.shared.take(answer, check)?;
+        let theirs = self.0.take(answer, check)?;
         Ok(self.join(theirs))
     }
 }

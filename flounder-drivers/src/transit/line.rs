@@ -1,0 +1,245 @@
+//! Lines of seven parts and a header, as rings carry them: what a header says about its message, and what may follow what.
+//!
+//! ```text
+//!   AT + 25    AT + 12 AT+11 AT+9   AT+7 AT + 6  AT  AT - 1  0
+//! +-------------------+-----+-----------+----------+----------+
+//! |      message      |kind |   used    |   caps   |   zero   |   what is above is the driver's
+//! +-------------------+-----+-----------+----------+----------+
+//! ```
+
+use flounder_rt::channel::{Incoming, MAX_CAPS, MAX_NUMBER, ProtocolError};
+
+use super::Transit;
+
+/// Parts of payload in a line.
+pub(crate) const PARTS: usize = 7;
+
+const CAPS_BITS: u32 = 7;
+const USED_BITS: u32 = 3;
+const KIND_BITS: u32 = 2;
+const NUMBER_BITS: u32 = 14;
+const BITS: u32 = NUMBER_BITS + KIND_BITS + USED_BITS + CAPS_BITS;
+
+const _: () = assert!(MAX_CAPS < 1 << CAPS_BITS);
+const _: () = assert!(PARTS < 1 << USED_BITS);
+const _: () = assert!(MAX_NUMBER as u32 == (1 << NUMBER_BITS) - 1);
+
+/// What a line is to its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All of it.
+    Whole,
+    /// The first of several lines; part 0 of the payload is the number of words of the message.
+    First,
+    /// One of the others.
+    Next,
+}
+
+/// What a header says about its message, where it says so: `AT` bits up from the bottom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<const AT: u32>(u32);
+
+impl<const AT: u32> Head<AT> {
+    const USED: u32 = AT + CAPS_BITS;
+    const KIND: u32 = Self::USED + USED_BITS;
+    const NUMBER: u32 = Self::KIND + KIND_BITS;
+    /// Its bits, and those that must be zero.
+    const MASK: u32 = u32::MAX >> (u32::BITS - AT - BITS);
+
+    /// The head of a line with `used` parts of payload, of a message with this number and `caps` capabilities.
+    #[inline]
+    #[must_use]
+    pub const fn new(kind: Kind, number: u16, used: usize, caps: usize) -> Self {
+        let kind = match kind {
+            Kind::Whole => 0,
+            Kind::First => 1,
+            Kind::Next => 2,
+        };
+        Self(
+            (number as u32) << Self::NUMBER
+                | kind << Self::KIND
+                | (used as u32) << Self::USED
+                | (caps as u32) << AT,
+        )
+    }
+
+    /// One as found in a header, before any check.
+    #[inline]
+    #[must_use]
+    pub const fn from_raw(header: u32) -> Self {
+        Self(header & Self::MASK)
+    }
+
+    /// As it goes into a header.
+    #[inline]
+    #[must_use]
+    pub const fn raw(self) -> u32 {
+        self.0
+    }
+
+    /// Whether the line is a whole message without capabilities, and says so in a sound way.
+    #[inline]
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        self.0 & (((1 << Self::USED) - 1) | (3 << Self::KIND)) == 0
+    }
+
+    /// What the line is to its message.
+    ///
+    /// # Errors
+    /// If the kind is unknown, there are too many capabilities, or the bits that must be zero are not.
+    pub const fn kind(self) -> Result<Kind, ProtocolError> {
+        if self.0 & ((1 << AT) - 1) != 0 {
+            return Err(ProtocolError::Frame("a line has reserved bits set"));
+        }
+        if self.caps() > MAX_CAPS {
+            return Err(ProtocolError::Frame("a line announces too many capabilities"));
+        }
+        match self.0 >> Self::KIND & 3 {
+            0 => Ok(Kind::Whole),
+            1 => Ok(Kind::First),
+            2 => Ok(Kind::Next),
+            _ => Err(ProtocolError::Frame("a line is of no known kind")),
+        }
+    }
+
+    /// Message number.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        (self.0 >> Self::NUMBER) as u16
+    }
+
+    /// Parts of payload that mean something.
+    #[inline]
+    #[must_use]
+    pub const fn used(self) -> usize {
+        (self.0 >> Self::USED & 7) as usize
+    }
+
+    /// Capabilities of the message, in its first line.
+    #[inline]
+    #[must_use]
+    pub const fn caps(self) -> usize {
+        (self.0 >> AT & 0x7f) as usize
+    }
+}
+
+/// What a line carries: words of a body, or halves of them.
+pub(crate) trait Part: Copy + Into<u64> {
+    /// How many make a word.
+    const OF_A_WORD: usize = size_of::<u64>() / size_of::<Self>();
+}
+
+impl Part for u64 {}
+impl Part for u32 {}
+
+impl Transit {
+    /// Takes what a line says about its message, which begins with it or goes on, and gives the parts of the body that are
+    /// in the line. So many parts of a word were `left` over by the line before.
+    pub(crate) fn place<'a, P: Part, const AT: u32>(
+        &self,
+        incoming: &mut Incoming,
+        head: Head<AT>,
+        payload: &'a [P; PARTS],
+        left: usize,
+    ) -> Result<&'a [P], ProtocolError> {
+        let kind = head.kind()?;
+        let (used, rest) = payload.split_at(head.used());
+        if rest.iter().any(|part| (*part).into() != 0) {
+            return Err(ProtocolError::Frame("the payload after the used part is not zero"));
+        }
+        match kind {
+            Kind::Whole => {
+                self.check_first()?;
+                if !used.len().is_multiple_of(P::OF_A_WORD) {
+                    return Err(ProtocolError::Frame("a message ends in the middle of a word"));
+                }
+                incoming.begin(head.number(), used.len() / P::OF_A_WORD, head.caps())?;
+                Ok(used)
+            }
+            Kind::First => {
+                self.check_first()?;
+                let total = usize::try_from(payload[0].into()).unwrap_or(usize::MAX);
+                if used.len() != PARTS || total <= PARTS / P::OF_A_WORD {
+                    return Err(ProtocolError::Frame(
+                        "a message that fits in one line comes in several",
+                    ));
+                }
+                incoming.begin(head.number(), total, head.caps())?;
+                Ok(&payload[1..])
+            }
+            Kind::Next => {
+                self.check_next(incoming, head.number(), head.caps())?;
+                let missing = P::OF_A_WORD * incoming.missing() - left;
+                if used.len() != missing.min(PARTS) {
+                    return Err(ProtocolError::Frame(
+                        "a line is fuller or emptier than its message needs",
+                    ));
+                }
+                Ok(used)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caps::Caps;
+    use crate::conformance::{LIMITS, Wakes};
+
+    fn there_and_back<const AT: u32>() {
+        for kind in [Kind::Whole, Kind::First, Kind::Next] {
+            for (number, used, caps) in [(0, 0, 0), (1, 7, 64), (MAX_NUMBER, 3, 1)] {
+                let head = Head::<AT>::new(kind, number, used, caps);
+                assert_eq!(head.raw() & !Head::<AT>::MASK, 0);
+                let above = 1_u32.checked_shl(AT + BITS).unwrap_or(0);
+                assert_eq!(Head::<AT>::from_raw(head.raw() | above), head);
+                assert_eq!(head.kind(), Ok(kind));
+                assert_eq!((head.number(), head.used(), head.caps()), (number, used, caps));
+                assert_eq!(head.is_plain(), kind == Kind::Whole && caps == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_gives_back_what_was_put_in() {
+        there_and_back::<0>();
+        there_and_back::<6>();
+    }
+
+    fn every_bad_bit<const AT: u32>() {
+        for bit in 0..AT {
+            assert!(Head::<AT>::from_raw(1 << bit).kind().is_err());
+            assert!(!Head::<AT>::from_raw(1 << bit).is_plain());
+        }
+        assert!(Head::<AT>::from_raw(3 << (AT + 10)).kind().is_err());
+        for caps in 65..=127 {
+            assert!(Head::<AT>::from_raw(caps << AT).kind().is_err());
+        }
+    }
+
+    #[test]
+    fn every_bad_bit_is_an_error() {
+        every_bad_bit::<0>();
+        every_bad_bit::<6>();
+    }
+
+    #[test]
+    fn padding_is_checked_part_by_part() {
+        let end = Wakes::new().1;
+        let [caps, _] = Caps::between(&end, &end);
+        let transit = Transit::new(caps);
+        for used in 0..=PARTS {
+            for part in 0..PARTS {
+                let mut payload = [0; PARTS];
+                payload[part] = 1_u64 << 63;
+                let head = Head::<6>::new(Kind::Whole, 1, used, 0);
+                let mut incoming = Incoming::new(LIMITS);
+                let placed = transit.place(&mut incoming, head, &payload, 0);
+                assert_eq!(placed.is_ok(), part < used, "part {part} of {used}");
+            }
+        }
+    }
+}
