@@ -26,6 +26,7 @@
 //! messages is turned down (clause 3).
 
 mod clauses;
+mod kept;
 mod link;
 mod party;
 mod process;

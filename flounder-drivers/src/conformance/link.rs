@@ -1,7 +1,6 @@
 //! A link whose two ends are in one process.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Weak};
 
@@ -15,14 +14,15 @@ use flounder_rt::channel::{
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Waitset;
 
+use super::kept::Kept;
+
 /// A link from a process to itself, as two ends: for the half-by-half way of connecting.
 ///
 /// What is sent at one end arrives at the other at once, unless it is [held up](Self::hold); a refusal can be planned.
 #[derive(Default)]
 pub struct TestLink {
     peer: Mutex<Weak<TestLink>>,
-    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
-    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+    kept: Kept,
     refusal: Mutex<Option<CapRefusal>>,
     /// What was sent at this end and is held up, while anything is.
     held: Mutex<Option<Vec<(u64, CapEvent)>>>,
@@ -93,8 +93,7 @@ impl TestLink {
     }
 
     fn deliver(&self, connection: u64, event: CapEvent) {
-        let inbox = self.inboxes.lock().get(&connection).and_then(Weak::upgrade);
-        if let Some(inbox) = inbox {
+        if let Some(inbox) = self.kept.inbox(connection) {
             assert!(inbox.offer(event), "capabilities were handed over too far ahead");
         }
     }
@@ -115,7 +114,7 @@ impl Link for TestLink {
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
+        self.kept.expect_caps(connection, inbox);
     }
 
     fn state(
@@ -123,13 +122,7 @@ impl Link for TestLink {
         name: &'static str,
         make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
     ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        let mut states = self.states.lock();
-        if let Some(state) = states.get(name) {
-            return Ok(Arc::clone(state));
-        }
-        let state = make()?;
-        states.insert(name, Arc::clone(&state));
-        Ok(state)
+        self.kept.state(name, make)
     }
 }
 

@@ -1,14 +1,12 @@
 //! A link to another process over a socket.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 
-use parking_lot::Mutex;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -17,20 +15,21 @@ use rustix::net::{
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Terms};
 
+use super::kept::Kept;
+
 /// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end: what two brokers do, and
 /// no more.
 #[derive(Debug)]
 pub struct SocketLink {
     socket: OwnedFd,
-    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
-    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+    kept: Kept,
 }
 
 impl SocketLink {
     /// This process's end.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Arc<Self> {
-        Arc::new(Self { socket, inboxes: Mutex::default(), states: Mutex::default() })
+        Arc::new(Self { socket, kept: Kept::default() })
     }
 
     /// Sends words and capabilities.
@@ -56,8 +55,7 @@ impl SocketLink {
         let link = Arc::clone(self);
         thread::spawn(move || {
             while let Some(Terms { words, caps }) = link.get() {
-                let inbox = link.inboxes.lock().get(&words[0]).and_then(Weak::upgrade);
-                if let Some(inbox) = inbox {
+                if let Some(inbox) = link.kept.inbox(words[0]) {
                     inbox.put(CapEvent::Arrived(words[1], caps));
                 }
             }
@@ -73,7 +71,7 @@ impl Link for SocketLink {
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
+        self.kept.expect_caps(connection, inbox);
     }
 
     fn state(
@@ -81,11 +79,7 @@ impl Link for SocketLink {
         name: &'static str,
         make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
     ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        let mut states = self.states.lock();
-        match states.get(name) {
-            Some(state) => Ok(Arc::clone(state)),
-            None => Ok(Arc::clone(states.entry(name).or_insert(make()?))),
-        }
+        self.kept.state(name, make)
     }
 }
 

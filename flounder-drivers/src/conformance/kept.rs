@@ -1,0 +1,42 @@
+//! What a broker keeps for the drivers at one end of a link.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use flounder_rt::channel::CapInbox;
+
+/// The inboxes of its connections, and what the drivers keep for it.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
+    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Kept {
+    /// Where capabilities for `connection` go, if that is still there.
+    pub(super) fn inbox(&self, connection: u64) -> Option<Arc<CapInbox>> {
+        self.inboxes.lock().get(&connection).and_then(Weak::upgrade)
+    }
+
+    /// [`Link::expect_caps`](flounder_rt::channel::Link::expect_caps).
+    pub(super) fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+        self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
+    }
+
+    /// [`Link::state`](flounder_rt::channel::Link::state).
+    pub(super) fn state(
+        &self,
+        name: &'static str,
+        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
+    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
+        let mut states = self.states.lock();
+        match states.get(name) {
+            Some(state) => Ok(Arc::clone(state)),
+            None => Ok(Arc::clone(states.entry(name).or_insert(make()?))),
+        }
+    }
+}
