@@ -1,9 +1,11 @@
 //! Beehive: no FIFO is ever full, credit is neither lost nor made, and a core gone wrong harms its own channels alone.
 
+mod support;
+
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use flounder_drivers::beehive::board::Board;
 use flounder_drivers::beehive::credit::START;
@@ -17,9 +19,9 @@ use flounder_rt::channel::{
     Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Outgoing, Progress,
     ProtocolError, Recv, SendPair, Terms,
 };
-use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
+use support::{Bed, check, stream};
 
 const A: Core = Core(0);
 const B: Core = Core(1);
@@ -685,85 +687,13 @@ fn our_own_region_is_refused() {
 
 // ---- threads --------------------------------------------------------------------------------------------------------------
 
-/// A bed: `wake` ends the sleep of the end that lies in it.
-#[derive(Default)]
-struct Bed {
-    woken: Mutex<bool>,
-    bell: Condvar,
-}
-
-impl Wake for Bed {
-    fn wake(&self, _token: u64) {
-        *self.woken.lock().unwrap() = true;
-        self.bell.notify_all();
-    }
-}
-
-impl Bed {
-    fn end(self: &Arc<Self>, buffer: usize) -> End {
-        let notifier = Notifier::new();
-        notifier.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
-        End { notifier, connection: 0, buffer }
-    }
-
-    /// Sleeps until woken, if the channel is not ready: as a waitset does.
-    fn sleep(&self, channel: &mut dyn Channel) {
-        *self.woken.lock().unwrap() = false;
-        channel.arm();
-        barrier();
-        if !channel.ready() {
-            let woken = self.woken.lock().unwrap();
-            let (woken, timeout) = self
-                .bell
-                .wait_timeout_while(woken, Duration::from_secs(60), |woken| !*woken)
-                .unwrap();
-            assert!(!timeout.timed_out(), "asleep for good: a wake-up was lost");
-            drop(woken);
-        }
-        channel.disarm();
-    }
-}
-
-/// Words of message `number`: pseudo-random, the last of them a checksum.
+/// Words of message `number`: pseudo-random, and that number.
 fn body(number: u64, words: &mut Vec<u64>) {
     let mut random = Random(number);
     words.clear();
     let length = [0, 1, 5, 28, 29, 200][random.below(6)];
     words.extend((0..length).map(|_| random.below(usize::MAX) as u64));
-    words.push(words.iter().fold(number, |sum, word| sum.rotate_left(7) ^ word));
-}
-
-fn stream(client: &mut dyn Channel, bed: &Bed, messages: u64) {
-    let mut words = Vec::new();
-    for number in 0..messages {
-        body(number, &mut words);
-        let mut from = 0;
-        while let Progress::Partial(taken) = send(client, &words, from).unwrap() {
-            from = taken;
-            bed.sleep(client);
-        }
-    }
-    client.close();
-}
-
-fn check(service: &mut dyn Channel, bed: &Bed, messages: u64) {
-    let (mut incoming, mut number) = (Incoming::new(LIMITS), 0_u64);
-    loop {
-        match service.recv(&mut incoming) {
-            Ok(Recv::Message) => {
-                let (sum, words) = incoming.words().split_last().unwrap();
-                let expected = words.iter().fold(number, |sum, word| sum.rotate_left(7) ^ word);
-                assert_eq!(*sum, expected, "message {number}");
-                number += 1;
-            }
-            Ok(Recv::More) => {}
-            Ok(Recv::Empty) => bed.sleep(service),
-            Err(error) => {
-                assert_eq!((error, number), (ChannelError::Closed, messages));
-                return;
-            }
-        }
-    }
+    words.push(number);
 }
 
 /// Channels of one pair of cores, each end in a thread of its own, all asleep most of the time.
@@ -771,11 +701,11 @@ fn threads(mut pair: impl FnMut(&End, &End) -> SendPair, channels: usize, messag
     thread::scope(|scope| {
         for number in 0..channels {
             let beds = [Arc::new(Bed::default()), Arc::new(Bed::default())];
-            let (mut client, mut service) = pair(&beds[0].end(0), &beds[1].end(0));
+            let (client, mut service) = pair(&beds[0].end(0), &beds[1].end(0));
             let [client_bed, service_bed] = beds;
             let messages = messages + number as u64;
-            scope.spawn(move || stream(&mut *client, &client_bed, messages));
-            scope.spawn(move || check(&mut *service, &service_bed, messages));
+            scope.spawn(move || stream(client, messages, body, |end| client_bed.sleep(end)));
+            scope.spawn(move || check(&mut *service, messages, body, |end| service_bed.sleep(end)));
         }
     });
 }

@@ -4,10 +4,11 @@
 //! (`FLOUNDER_SCC_WITHOUT=line-stale`); then some test here fails, as `ci/cache-operations.sh` checks. `FLOUNDER_SCC_SEEDS`
 //! says how many random programs to play.
 
+mod support;
+
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use flounder_drivers::conformance::{LIMITS, Wakes};
 use flounder_drivers::scc::line::{HALVES, Head, Kind, LAST, header, pack};
@@ -16,14 +17,13 @@ use flounder_drivers::scc::ring::{DATA, Ring};
 use flounder_drivers::scc::{Hardware, LINE_WORDS, Model, Scc, Why, ends};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    Channel, ChannelError, Connector, End, Incoming, Outgoing, Progress, ProtocolError, Recv,
+    Channel, ChannelError, Connector, Incoming, Outgoing, Progress, ProtocolError, Recv,
 };
-use flounder_rt::notify::{Notifier, Wake};
+use flounder_rt::notify::Notifier;
 use flounder_rt::wire::Gather;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::{Rng, SeedableRng};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::{Bed, check, stream};
 
 /// Random programs, if the environment does not say how many.
 const PROGRAMS: u64 = 3000;
@@ -779,79 +779,21 @@ fn scribbles_do_no_harm() {
 
 // ---- threads ----------------------------------------------------------------------------------------------------------------
 
-/// A bed: `wake` ends the sleep of the end that lies in it.
-#[derive(Default)]
-struct Bed {
-    woken: Mutex<bool>,
-    bell: Condvar,
+/// Words of message `number`, of a length that depends on it.
+fn body(number: u64, words: &mut Vec<u64>) {
+    words.clear();
+    words.extend((0..[1, 3, 4, 0, 30][number as usize % 5]).map(|word| number << 8 | word));
 }
 
-impl Wake for Bed {
-    fn wake(&self, _token: u64) {
-        *self.woken.lock().unwrap() = true;
-        self.bell.notify_all();
-    }
-}
-
-impl Bed {
-    fn end(self: &Arc<Self>, buffer: usize) -> End {
-        let notifier = Notifier::new();
-        notifier.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
-        End { notifier, connection: 0, buffer }
-    }
-
-    /// Sleeps until woken, if the channel is not ready.
-    fn sleep(&self, channel: &mut dyn Channel) {
-        *self.woken.lock().unwrap() = false;
-        channel.arm();
-        if !channel.ready() {
-            let woken = self.woken.lock().unwrap();
-            let (_woken, timeout) =
-                self.bell.wait_timeout_while(woken, PATIENCE, |woken| !*woken).unwrap();
-            assert!(!timeout.timed_out(), "asleep for good: a wake-up was lost");
-        }
-        channel.disarm();
-    }
-}
-
-/// One thread sends, the other receives, and both sleep whenever they can.
+/// One thread sends, the other receives, and both sleep whenever they can. The doorbell rings for all that is written, so
+/// that they need no barrier.
 fn stream_between_threads(scc: &dyn Connector, buffer: usize, messages: u64) {
     let [client_bed, service_bed] = [Arc::new(Bed::default()), Arc::new(Bed::default())];
-    let (mut client, mut service) =
+    let (client, mut service) =
         scc.pair(&client_bed.end(buffer), &service_bed.end(buffer)).unwrap();
-    let words = |number: u64| -> Vec<u64> {
-        (0..[1, 3, 4, 0, 30][number as usize % 5]).map(|word| number << 8 | word).collect()
-    };
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0..messages {
-                let (words, mut from) = (words(number), 0);
-                loop {
-                    let body = Gather::words_only(&words);
-                    let mut message = Outgoing { number: 1, body, caps: &mut vec![], cap_count: 0 };
-                    match client.send(&mut message, from).unwrap() {
-                        Progress::Done => break,
-                        Progress::Partial(taken) => from = taken,
-                    }
-                    client_bed.sleep(&mut *client);
-                }
-            }
-            drop(client);
-        });
-        let mut incoming = Incoming::new(LIMITS);
-        let mut number = 0;
-        let end = loop {
-            match service.recv(&mut incoming) {
-                Ok(Recv::Message) => {
-                    assert_eq!(incoming.words(), words(number), "message {number}");
-                    number += 1;
-                }
-                Ok(Recv::More) => {}
-                Ok(Recv::Empty) => service_bed.sleep(&mut *service),
-                Err(error) => break error,
-            }
-        };
-        assert_eq!((number, end), (messages, ChannelError::Closed));
+        scope.spawn(|| stream(client, messages, body, |end| client_bed.sleep_without_barrier(end)));
+        check(&mut *service, messages, body, |end| service_bed.sleep_without_barrier(end));
     });
 }
 
