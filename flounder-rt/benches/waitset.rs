@@ -1,5 +1,8 @@
 //! What a waitset costs: a task, a visit, ten thousand quiet neighbours, a wake-up.
 
+#[path = "../tests/waitset_support/feed.rs"]
+mod feed;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -11,12 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{Deliver, Endpoint, Received};
-use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, Readiness, Recv,
-};
-use flounder_rt::interface::{MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, Interface, SharedWaitset, Waitset};
+use flounder_rt::{BindingError, SharedWaitset, Waitset};
+
+use feed::{Fed, Feeds, INTERFACE};
 
 fn main() {
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -196,60 +197,22 @@ struct Line {
     visits: Cell<u32>,
 }
 
-impl Line {
-    fn pop(&self) -> Option<u64> {
-        let mut messages = self.messages.take();
+impl Feeds for Feed {
+    fn take(&self) -> Option<u64> {
+        self.0.visits.set(self.0.visits.get() + 1);
+        let mut messages = self.0.messages.take();
         let message = messages.pop_front();
-        self.messages.set(messages);
+        self.0.messages.set(messages);
         message
     }
-}
 
-impl Channel for Feed {
-    fn driver(&self) -> &'static str {
-        "feed"
-    }
-
-    fn send(&mut self, _: &mut Outgoing<'_>, _: usize) -> Result<Progress, ChannelError> {
-        Ok(Progress::Done)
-    }
-
-    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        self.0.visits.set(self.0.visits.get() + 1);
-        let Some(value) = self.0.pop() else { return Ok(Recv::Empty) };
-        incoming.begin(1, 1, 0).map_err(ChannelError::Protocol)?;
-        incoming.push(&[value]).map_err(ChannelError::Protocol)?;
-        Ok(Recv::Message)
-    }
-
-    fn ready(&mut self) -> bool {
+    fn has_some(&self) -> bool {
         let messages = self.0.messages.take();
-        let ready = !messages.is_empty();
+        let has_some = !messages.is_empty();
         self.0.messages.set(messages);
-        ready
+        has_some
     }
-
-    fn readiness(&self) -> Readiness<'_> {
-        Readiness::Polled
-    }
-
-    fn close(&mut self) {}
 }
-
-const INTERFACE: &Interface = &Interface {
-    name: "feed",
-    description: "",
-    messages: &[MessageInfo {
-        number: 1,
-        name: "value",
-        kind: MessageKind::Message,
-        args: &[],
-        annotations: &[],
-        fingerprint: 1,
-    }],
-    limits: &[MessageLimit { words: 1, caps: 0 }],
-    fingerprint: 1,
-};
 
 struct Count(Rc<Cell<u32>>);
 
@@ -266,6 +229,6 @@ impl Deliver for Count {
 fn bind(ws: &Waitset, hits: &Rc<Cell<u32>>) -> (Feed, Endpoint) {
     let feed = Feed::default();
     let handler = Box::new(Count(Rc::clone(hits)));
-    let endpoint = Endpoint::attach(Box::new(feed.clone()), ws, INTERFACE, handler);
+    let endpoint = Endpoint::attach(Box::new(Fed(feed.clone())), ws, INTERFACE, handler);
     (feed, endpoint.expect("a polled channel needs no descriptor"))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use flounder_rt::waitset::{ChannelState, EventError, Interest, SharedEvent};
 use flounder_rt::{DispatchError, Outcome, SharedWaitset};
-use waitset_support::{LIMIT, cpu_time, within};
+use waitset_support::{LIMIT, cpu_time, rules_of_each_waitset, within};
 
 type Log = Arc<Mutex<Vec<u64>>>;
 
@@ -27,14 +27,7 @@ fn seen(log: &Log) -> Vec<u64> {
     core::mem::take(&mut log.lock().expect("nobody panics with it"))
 }
 
-fn drain(ws: &SharedWaitset) -> usize {
-    let mut events = 0;
-    while ws.try_dispatch().expect("no callback fails") {
-        events += 1;
-        assert!(events < 1_000_000, "the waitset does not come to rest");
-    }
-    events
-}
+rules_of_each_waitset!(SharedWaitset, SharedEvent);
 
 /// Threads that dispatch until the crew is dismissed.
 struct Crew {
@@ -75,21 +68,6 @@ fn it_can_be_shared_and_sent() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     shared::<SharedWaitset>();
     shared::<SharedEvent>();
-}
-
-#[test]
-fn one_thread_gets_events_first_in_first_out() {
-    let (ws, log) = (SharedWaitset::new(), Log::default());
-    let event = SharedEvent::new();
-    event.register(&ws, note(&log, 2)).expect("it is free");
-    ws.post(note(&log, 1));
-    event.trigger().expect("it is registered");
-    ws.post(note(&log, 3));
-    for expected in 1..=3 {
-        ws.dispatch().expect("no callback fails");
-        assert_eq!(seen(&log), [expected]);
-    }
-    assert!(!ws.try_dispatch().expect("no callback fails"));
 }
 
 #[test]
@@ -425,17 +403,4 @@ fn errors_and_panics_harm_nobody_else() {
         ws.dispatch().expect("it still blocks and wakes");
         assert_eq!(seen(&log), [2]);
     });
-}
-
-#[test]
-fn callbacks_may_dispatch() {
-    let (ws, log) = (SharedWaitset::new(), Log::default());
-    let (inner, outer) = (note(&log, 1), note(&log, 2));
-    ws.post(move |ws| {
-        ws.post(inner);
-        ws.dispatch()?;
-        outer(ws)
-    });
-    assert_eq!(drain(&ws), 1);
-    assert_eq!(seen(&log), [1, 2]);
 }

@@ -1,5 +1,7 @@
 //! The waitset of one thread, rule by rule.
 
+#[path = "waitset_support/feed.rs"]
+mod feed;
 mod waitset_support;
 
 use std::cell::{Cell, RefCell};
@@ -14,17 +16,14 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use feed::{Fed, Feeds, INTERFACE};
 use flounder_rt::binding::{Deliver, Endpoint, Received};
-use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, Readiness, Recv,
-};
-use flounder_rt::interface::{MessageInfo, MessageKind};
 use flounder_rt::notify::Notifier;
 use flounder_rt::peer::Peer;
 use flounder_rt::waitset::{ChannelState, EventChannel, EventError, Interest, Watched};
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, DispatchError, Interface, Outcome, Waitset};
-use waitset_support::{LIMIT, cpu_time, within};
+use flounder_rt::{BindingError, DispatchError, Outcome, Waitset};
+use waitset_support::{LIMIT, cpu_time, rules_of_each_waitset, within};
 
 type Log = Rc<RefCell<Vec<u64>>>;
 
@@ -40,15 +39,7 @@ fn seen(log: &Log) -> Vec<u64> {
     core::mem::take(&mut log.borrow_mut())
 }
 
-/// Runs what there is, and returns how many events it was.
-fn drain(ws: &Waitset) -> usize {
-    let mut events = 0;
-    while ws.try_dispatch().expect("no callback fails") {
-        events += 1;
-        assert!(events < 1_000_000, "the waitset does not come to rest");
-    }
-    events
-}
+rules_of_each_waitset!(Waitset, EventChannel);
 
 // ---- A binding whose messages come from the test, from any thread.
 
@@ -87,57 +78,21 @@ impl Feed {
     }
 }
 
-impl Channel for Feed {
-    fn driver(&self) -> &'static str {
-        "feed"
-    }
-
-    fn send(&mut self, _: &mut Outgoing<'_>, _: usize) -> Result<Progress, ChannelError> {
-        Ok(Progress::Done)
-    }
-
-    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
+impl Feeds for Feed {
+    fn take(&self) -> Option<u64> {
         let mut line = self.0.lock().expect("nobody panics with it");
         line.looks += 1;
-        let Some(value) = line.messages.pop_front() else { return Ok(Recv::Empty) };
-        incoming.begin(1, 1, 0).map_err(ChannelError::Protocol)?;
-        incoming.push(&[value]).map_err(ChannelError::Protocol)?;
-        Ok(Recv::Message)
+        line.messages.pop_front()
     }
 
-    fn ready(&mut self) -> bool {
+    fn has_some(&self) -> bool {
         !self.0.lock().expect("nobody panics with it").messages.is_empty()
     }
 
-    fn arm(&mut self) {
-        self.0.lock().expect("nobody panics with it").armed = true;
+    fn arm(&self, armed: bool) {
+        self.0.lock().expect("nobody panics with it").armed = armed;
     }
-
-    fn disarm(&mut self) {
-        self.0.lock().expect("nobody panics with it").armed = false;
-    }
-
-    fn readiness(&self) -> Readiness<'_> {
-        Readiness::Polled
-    }
-
-    fn close(&mut self) {}
 }
-
-const INTERFACE: &Interface = &Interface {
-    name: "feed",
-    description: "",
-    messages: &[MessageInfo {
-        number: 1,
-        name: "value",
-        kind: MessageKind::Message,
-        args: &[],
-        annotations: &[],
-        fingerprint: 1,
-    }],
-    limits: &[MessageLimit { words: 1, caps: 0 }],
-    fingerprint: 1,
-};
 
 struct Handler<F>(F);
 
@@ -153,7 +108,7 @@ impl<F: FnMut(u64)> Deliver for Handler<F> {
 fn bind(ws: &Waitset, handler: impl FnMut(u64) + 'static) -> (Feed, Endpoint) {
     let feed = Feed::default();
     let (notifier, handler) = (feed.1.clone(), Box::new(Handler(handler)));
-    let channel = Box::new(feed.clone());
+    let channel = Box::new(Fed(feed.clone()));
     let endpoint =
         Endpoint::attach_from(channel, ws, INTERFACE, handler, notifier, Peer::this_process())
             .expect("a polled channel needs no descriptor");
@@ -166,21 +121,6 @@ fn logging(ws: &Waitset, log: &Log, base: u64) -> (Feed, Endpoint) {
 }
 
 // ---- Order
-
-#[test]
-fn pending_is_first_in_first_out() {
-    let (ws, log) = (Waitset::new(), Log::default());
-    let channel = EventChannel::new();
-    channel.register(&ws, note(&log, 2)).expect("it is free");
-    ws.post(note(&log, 1));
-    channel.trigger().expect("it is registered");
-    ws.post(note(&log, 3));
-    for expected in 1..=3 {
-        ws.dispatch().expect("no callback fails");
-        assert_eq!(seen(&log), [expected]);
-    }
-    assert!(!ws.try_dispatch().expect("no callback fails"));
-}
 
 #[test]
 fn what_a_task_posts_comes_behind_what_is_pending() {
@@ -848,17 +788,8 @@ fn a_panic_leaves_the_waitset_usable() {
 }
 
 #[test]
-fn callbacks_may_dispatch() {
+fn handlers_may_dispatch() {
     let (ws, log) = (Waitset::new(), Log::default());
-    let (inner, outer) = (note(&log, 1), note(&log, 2));
-    ws.post(move |ws| {
-        ws.post(inner);
-        ws.dispatch()?;
-        outer(ws)
-    });
-    drain(&ws);
-    assert_eq!(seen(&log), [1, 2]);
-
     let (theirs, their_log) = (ws.clone(), Rc::clone(&log));
     let (feed, _endpoint) = bind(&ws, move |value| {
         theirs.post(note(&their_log, value + 1));
