@@ -2,14 +2,14 @@
 //!
 //! The service has a thread of its own, and so has the shared binding, except in the last row.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+#[path = "../tests/support/looped.rs"]
+mod looped;
+
+use std::thread;
 use std::time::Instant;
 
-use flounder::waitset::Remote;
-use flounder::{Peer, Waitset, flounder};
+use flounder::{Iref, Peer, Waitset, flounder};
+use looped::Loop;
 
 flounder! {
     interface work "Work" {
@@ -55,53 +55,20 @@ impl work::Rx for Service {
     }
 }
 
-/// A thread with a waitset.
-struct Loop {
-    remote: Arc<Remote>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+fn serve() -> (Loop, Iref) {
+    Loop::start(|ws| {
+        let exported = work::export(ws, |_: &Peer| Ok(Service)).start();
+        exported.expect("it can be exported").iref()
+    })
 }
 
-impl Loop {
-    fn start<T: Send + 'static>(begin: impl FnOnce(&Waitset) -> T + Send + 'static) -> (Self, T) {
-        let (sender, receiver) = mpsc::channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let theirs = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            let ws = Waitset::new();
-            let made = begin(&ws);
-            sender.send((ws.remote(), made)).expect("the bench waits for it");
-            ws.dispatch_until(None, || theirs.load(Ordering::Acquire)).expect("no callback fails");
-        });
-        let (remote, made) = receiver.recv().expect("the thread begins");
-        (Self { remote, stop, thread: Some(thread) }, made)
-    }
-
-    fn serve() -> (Self, flounder::Iref) {
-        Self::start(|ws| {
-            let exported = work::export(ws, |_: &Peer| Ok(Service)).start();
-            exported.expect("it can be exported").iref()
-        })
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        self.remote.post(|_| Ok(()));
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("it does not panic");
-        }
-    }
-}
-
-fn bind(ws: &Waitset, iref: flounder::Iref) -> work::Binding {
+fn bind(ws: &Waitset, iref: Iref) -> work::Binding {
     let bind = work::bind(iref, ws, work::RxVtbl::default()).driver(DRIVER);
     bind.wait().expect("the service is there")
 }
 
 fn alone() -> f64 {
-    let (_service, iref) = Loop::serve();
+    let (_service, iref) = serve();
     let ws = Waitset::new();
     let client = work::RpcClient::new(&bind(&ws, iref));
     let started = Instant::now();
@@ -113,29 +80,36 @@ fn alone() -> f64 {
 
 const TASKS: u64 = 64;
 
-fn alone_in_flight() -> f64 {
-    let (_service, iref) = Loop::serve();
-    let ws = Waitset::new();
-    let client = work::RpcClient::new(&bind(&ws, iref));
+/// The calls of one task, through either kind of client.
+macro_rules! calls {
+    ($client:expr) => {{
+        let client = $client.clone();
+        async move {
+            for n in 0..CALLS / TASKS {
+                assert_eq!(client.double_async(n).await, Ok(2 * n));
+            }
+        }
+    }};
+}
+
+fn in_tasks_of<F: Future<Output = ()> + 'static>(ws: &Waitset, calls: impl Fn() -> F) -> f64 {
     let started = Instant::now();
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|_| {
-            let client = client.clone();
-            ws.spawn_local(async move {
-                for n in 0..CALLS / TASKS {
-                    assert_eq!(client.double_async(n).await, Ok(2 * n));
-                }
-            })
-        })
-        .collect();
+    let tasks: Vec<_> = (0..TASKS).map(|_| ws.spawn_local(calls())).collect();
     for task in tasks {
         ws.block_on(task).expect("no callback fails");
     }
     per(started, CALLS)
 }
 
+fn alone_in_flight() -> f64 {
+    let (_service, iref) = serve();
+    let ws = Waitset::new();
+    let client = work::RpcClient::new(&bind(&ws, iref));
+    in_tasks_of(&ws, || calls!(client))
+}
+
 fn shared(threads: u64) -> f64 {
-    let (_service, iref) = Loop::serve();
+    let (_service, iref) = serve();
     let (_client, binding) = Loop::start(move |ws| bind(ws, iref).shared());
     let client = work::SharedClient::new(&binding);
     let started = Instant::now();
@@ -152,21 +126,12 @@ fn shared(threads: u64) -> f64 {
 }
 
 fn tasks() -> f64 {
-    let (_service, iref) = Loop::serve();
+    let (_service, iref) = serve();
     let (_client, binding) = Loop::start(move |ws| bind(ws, iref).shared());
     let client = work::SharedClient::new(&binding);
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let started = Instant::now();
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|_| {
-            let client = client.clone();
-            runtime.spawn(async move {
-                for n in 0..CALLS / TASKS {
-                    assert_eq!(client.double_async(n).await, Ok(2 * n));
-                }
-            })
-        })
-        .collect();
+    let tasks: Vec<_> = (0..TASKS).map(|_| runtime.spawn(calls!(client))).collect();
     for task in tasks {
         runtime.block_on(task).expect("it does not panic");
     }
@@ -174,22 +139,8 @@ fn tasks() -> f64 {
 }
 
 fn at_home() -> f64 {
-    let (_service, iref) = Loop::serve();
+    let (_service, iref) = serve();
     let ws = Waitset::new();
     let client = work::SharedClient::new(&bind(&ws, iref).shared());
-    let started = Instant::now();
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|_| {
-            let client = client.clone();
-            ws.spawn_local(async move {
-                for n in 0..CALLS / TASKS {
-                    assert_eq!(client.double_async(n).await, Ok(2 * n));
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        ws.block_on(task).expect("no callback fails");
-    }
-    per(started, CALLS)
+    in_tasks_of(&ws, || calls!(client))
 }

@@ -268,12 +268,7 @@ fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
 fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
     for driver in DRIVERS {
         let cast = Cast::new();
-        let mut server = cast.actor();
-        server.must("export echo");
-        let before = server.ask("count");
-        let mut client = cast.actor();
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 10"), "ok");
+        let (mut server, mut client, before) = cast.counted_server(driver);
         // A receiver that stands still reads no payload. The capability of the first message is with the monitors, or in
         // the socket; that of the second is not handed over before the first is read, but over lmp.
         server.stop();
@@ -291,13 +286,7 @@ fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
 fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
     for driver in DRIVERS {
         let cast = Cast::new();
-        let mut client = cast.actor();
-        client.must("list");
-        let before = client.ask("count");
-        let mut server = cast.actor();
-        server.must("export echo");
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 10"), "ok");
+        let (mut server, mut client, before) = cast.counted_client(driver);
         server.stop();
         client.must("give 1 /dev/null");
         client.must("give 2 /dev/null");

@@ -131,14 +131,7 @@ fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
 fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
     for driver in DRIVERS {
         let cast = Cast::new();
-        // The one that will be counted is the root, so that an election does not blur the count.
-        let mut client = cast.actor();
-        client.must("list");
-        let before = client.ask("count");
-        let mut server = cast.actor();
-        server.must("export echo");
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 100"), "ok");
+        let (mut server, mut client, before) = cast.counted_client(driver);
         let killed = Instant::now();
         server.kill();
         client.event("client PeerDied");
@@ -154,12 +147,7 @@ fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
 fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
     for driver in DRIVERS {
         let cast = Cast::new();
-        let mut server = cast.actor();
-        server.must("export echo");
-        let before = server.ask("count");
-        let mut client = cast.actor();
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 100"), "ok");
+        let (mut server, mut client, before) = cast.counted_server(driver);
         let killed = Instant::now();
         client.kill();
         server.event("service PeerDied");

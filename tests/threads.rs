@@ -1,16 +1,19 @@
 //! Bindings that many threads use, over real drivers: right answers, whatever ends meanwhile.
 
+#[path = "support/looped.rs"]
+mod looped;
+
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::waitset::Remote;
 use flounder::{BindingError, Cap, Iref, Peer, RpcError, TxError, Waitset, flounder, nameservice};
+use looped::Loop;
 
 /// The longest that anything may take before its test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,55 +74,6 @@ impl work::Rx for Service {
     }
 }
 
-/// A thread with a waitset, until it is stopped.
-struct Loop {
-    remote: Arc<Remote>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Loop {
-    /// Starts the thread, and gives what `begin` makes there.
-    fn start<T: Send + 'static>(begin: impl FnOnce(&Waitset) -> T + Send + 'static) -> (Self, T) {
-        let (sender, receiver) = mpsc::channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let theirs = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            let ws = Waitset::new();
-            let made = begin(&ws);
-            sender.send((ws.remote(), made)).expect("the test waits for it");
-            ws.dispatch_until(None, || theirs.load(Ordering::Acquire)).expect("no callback fails");
-        });
-        let (remote, made) = receiver.recv_timeout(PATIENCE).expect("the thread begins");
-        (Self { remote, stop, thread: Some(thread) }, made)
-    }
-
-    fn export() -> (Self, Iref) {
-        Self::start(serve)
-    }
-
-    fn bind(iref: Iref, driver: &'static str) -> (Self, work::SharedBinding) {
-        Self::start(move |ws| bind(ws, iref, driver))
-    }
-
-    /// Ends the thread, and its waitset with it.
-    fn stop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        self.remote.post(|_| Ok(()));
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("it does not panic");
-        }
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        if !thread::panicking() {
-            self.stop();
-        }
-    }
-}
-
 fn serve(ws: &Waitset) -> Iref {
     let exported = work::export(ws, |_: &Peer| Ok(Service::default())).start();
     exported.expect("it can be exported").iref()
@@ -149,8 +103,8 @@ impl Site {
             });
             (both, binding, None)
         } else {
-            let (service, iref) = Loop::export();
-            let (client, binding) = Loop::bind(iref, driver);
+            let (service, iref) = Loop::start(serve);
+            let (client, binding) = Loop::start(move |ws| bind(ws, iref, driver));
             (client, binding, Some(service))
         };
         Self { binding, client, service }
@@ -325,7 +279,8 @@ fn every_call_ends_when_the_process_of_the_service_is_killed() {
             for driver in ["ump", "lmp"] {
                 let mut service = part(driver).spawn().expect("it can be started");
                 let iref = nameservice::blocking_lookup_deadline(driver, PATIENCE);
-                let (client, binding) = Loop::bind(iref.expect("it is registered"), driver);
+                let iref = iref.expect("it is registered");
+                let (client, binding) = Loop::start(move |ws| bind(ws, iref, driver));
                 let site = Site { binding, client, service: None };
                 let why = interrupt(site, driver, |_| service.kill().expect("it lives"));
                 assert_eq!(why, Some(BindingError::PeerDied), "{driver}");

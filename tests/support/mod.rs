@@ -78,6 +78,30 @@ impl Cast {
         self.start(&mut self.command()).expect("this program can be started")
     }
 
+    /// A server, and a client that is bound to it over this driver; and what the server had before there was the client.
+    pub fn counted_server(&self, driver: &str) -> (Actor, Actor, String) {
+        let mut server = self.actor();
+        server.must("export echo");
+        let before = server.ask("count");
+        let mut client = self.actor();
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+        (server, client, before)
+    }
+
+    /// The same two, and what the client had before there was the server. The client is the root, so that no election
+    /// blurs its count.
+    pub fn counted_client(&self, driver: &str) -> (Actor, Actor, String) {
+        let mut client = self.actor();
+        client.must("list");
+        let before = client.ask("count");
+        let mut server = self.actor();
+        server.must("export echo");
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+        (server, client, before)
+    }
+
     /// Starts an actor of another user. Who is not user 0 cannot; the reason is printed and `None` returned.
     pub fn actor_of(&self, uid: u32) -> Option<Actor> {
         self.start_of(uid, &mut self.command())
