@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use flounder::binding::MAX_OWED_REPLIES;
 use support::account::Account;
 use support::{Actor, Cast, PATIENCE};
 
@@ -126,17 +127,26 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
         let mut waiting = cast.actor();
         waiting.must("list");
         let account = Account::of(&waiting);
-        // It is asked over a new link, and over one that is there.
-        for bound in [false, true] {
+        // It is asked over a new link, or over one that is there, or not even introduced.
+        for moment in ["new", "bound"].into_iter().chain(["soon"; 10]) {
             let mut service = cast.actor();
-            service.must("vigil export vigil");
-            if bound {
+            let iref = service.must("vigil export vigil");
+            if moment == "bound" {
                 waiting.must(&format!("vigil bind {driver} vigil"));
             }
-            service.stop();
-            waiting.must(&format!("vigil wait-bind {driver} vigil"));
-            service.kill();
-            assert_eq!(waiting.event("bind: "), "bind: Err(NoService)", "{driver}, {bound}");
+            let bind = format!("vigil wait-bind {driver} {iref}");
+            if moment == "soon" {
+                waiting.tell(&bind);
+                service.kill();
+                waiting.answer(&bind);
+            } else {
+                service.stop();
+                waiting.must(&bind);
+                service.kill();
+            }
+            let end = waiting.event("bind: ");
+            let made = moment == "soon" && end == "bind: Ok(())";
+            assert!(made || end == "bind: Err(NoService)", "{driver}, {moment}: {end}");
             waiting.must("vigil forget");
             account.settle(&mut waiting, 16);
         }
@@ -165,11 +175,12 @@ fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
         let account = Account::of(&service);
         let mut client = cast.actor();
         client.must(&format!("vigil bind {driver} vigil"));
-        client.must("vigil calls 1030");
-        settle_held(&mut service, "(1024, 0)");
+        client.must(&format!("vigil call-regardless {}", MAX_OWED_REPLIES + 6));
+        client.event("called");
+        settle_held(&mut service, &format!("({MAX_OWED_REPLIES}, 0)"));
         expect_sleep(&mut service, driver);
         client.kill();
-        settle_held(&mut service, "(1030, 1030)");
+        settle_held(&mut service, &format!("({0}, {0})", MAX_OWED_REPLIES + 6));
         expect_sleep(&mut service, driver);
         assert_eq!(service.must("vigil forget"), "[PeerDied]", "{driver}");
         account.settle(&mut service, 16);

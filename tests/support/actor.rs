@@ -514,7 +514,7 @@ fn inode(cap: Cap) -> u64 {
     File::from(cap).metadata().expect("it is a file").ino()
 }
 
-fn iref(bits: &str) -> Iref {
+pub(super) fn iref(bits: &str) -> Iref {
     Iref::from_bits(bits.parse().expect("a number")).expect("not zero")
 }
 

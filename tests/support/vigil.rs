@@ -12,7 +12,7 @@ use flounder::binding::Call;
 use flounder::{BindingError, Cap, Exported, Iref, Peer, Waitset, nameservice};
 use futures_core::Stream;
 
-use super::actor::{answer, say, tell};
+use super::actor::{answer, iref, say, tell};
 
 flounder::flounder! {
     interface vigil "To be waited for" {
@@ -30,9 +30,9 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         ["export", name] => {
             let exported = vigil::export(waitset, |_: &Peer| Ok(End)).start();
             let exported = exported.expect("it can be exported");
-            let registered = nameservice::register(name, exported.iref());
+            let iref = exported.iref();
             with(|here| here.exported.push(exported));
-            answer(&registered);
+            answer(&nameservice::register(name, iref).map(|()| iref.to_bits()));
         }
         ["bind", driver, name] => bind(waitset, driver, name, End),
         ["bind-inbox", driver, name, room] => {
@@ -55,8 +55,8 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         // Waits, and tells what came of it.
         ["wait", way] => wait(waitset, way),
         ["wait-lookup", name] => report(waitset, "lookup", nameservice::lookup_async(name)),
-        ["wait-bind", driver, name] => {
-            let bind = vigil::bind(lookup(name), waitset, End).driver(driver);
+        ["wait-bind", driver, bits] => {
+            let bind = vigil::bind(iref(bits), waitset, End).driver(driver);
             let bind = bind.deadline(super::PATIENCE);
             report(waitset, "bind", async move { bind.await.map(drop) });
         }
@@ -86,6 +86,19 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
                 }
             };
             waitset.spawn_local(drain).detach();
+        }
+        // Calls by hand, of which there is no end; nobody waits for the replies.
+        ["call-regardless", count] => {
+            let (binding, count) = (binding(), count.parse().expect("a number"));
+            say("ok");
+            let calls = async move {
+                for n in 0..count {
+                    let call = vigil::Message::HoldCall { id: n, n };
+                    binding.tx(&call).expect("the slot is free").await.expect("the service lives");
+                }
+                tell("called");
+            };
+            waitset.spawn_local(calls).detach();
         }
         // Calls that are left to themselves.
         ["calls", count] => {

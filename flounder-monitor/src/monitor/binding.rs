@@ -31,6 +31,8 @@ const MAX_LOCATED: usize = 4096;
 /// How long an introduction may come after the root has said that it is under way.
 const INTRODUCTION_DEADLINE: Duration = Duration::from_secs(1);
 
+const LINKS_KEEP_ENDING: &str = "the links to the service's process keep ending";
+
 /// A client's end that is ready.
 type Made = (Box<dyn Channel + Send>, Notifier, Rc<PeerLink>);
 
@@ -88,7 +90,7 @@ impl Monitor {
                 Attempt::LinkLost => {}
             }
         }
-        Err(BindError::Broker("the links to the service's process keep ending".into()))
+        Err(BindError::Broker(LINKS_KEEP_ENDING.into()))
     }
 
     /// The link to the domain of a service; introduced if there is none.
@@ -113,9 +115,19 @@ impl Monitor {
 
     /// The link to a domain.
     async fn linked(&self, domain: u64) -> Result<Rc<PeerLink>, BindError> {
+        for _ in 0..MAX_LINKS {
+            if let Some(link) = self.introduced_to(domain).await? {
+                return Ok(link);
+            }
+        }
+        Err(BindError::Broker(LINKS_KEEP_ENDING.into()))
+    }
+
+    /// The link to a domain. `None` if it has ended by the time that it is looked for.
+    async fn introduced_to(&self, domain: u64) -> Result<Option<Rc<PeerLink>>, BindError> {
         loop {
             if let Some(link) = self.link_to(domain) {
-                return Ok(link);
+                return Ok(Some(link));
             }
             if self.introducing.borrow_mut().insert(domain) {
                 break;
@@ -137,8 +149,10 @@ impl Monitor {
             _ => return Err(BindError::NoService),
         }
         let found = || match self.link_to(domain) {
-            Some(link) => Some(Ok(link)),
+            Some(link) => Some(Ok(Some(link))),
             None if self.introductions_lost.get() != lost => Some(Err(())),
+            // It has come.
+            None if !self.introducing.borrow().contains(&domain) => Some(Ok(None)),
             None => None,
         };
         let link = within(&self.waitset, INTRODUCTION_DEADLINE, self.changed.until(found)).await;

@@ -42,7 +42,7 @@ pub(crate) struct Monitor {
     by_domain: RefCell<HashMap<u64, u64>>,
     /// The domains of services that were bound to.
     located: RefCell<HashMap<Iref, u64>>,
-    /// Domains to which an introduction was asked for.
+    /// Domains to which an introduction was asked for, until it comes.
     introducing: RefCell<HashSet<u64>>,
     /// Introductions that were lost for want of a descriptor.
     introductions_lost: Cell<u64>,
@@ -131,6 +131,7 @@ impl Monitor {
                 tracing::debug!(peer = %link.peer(), "linked");
                 self.links.borrow_mut().insert(number, link);
                 self.by_domain.borrow_mut().insert(domain, number);
+                self.introducing.borrow_mut().remove(&domain);
             }
             Err(error) => {
                 tracing::warn!(%error, "a link could not be taken up");
