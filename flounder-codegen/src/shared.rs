@@ -83,15 +83,28 @@ fn client(messages: &Messages<'_>) -> Option<TokenStream> {
     Some(quote! {
         #doc
         ///
-        /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call ends after
-        /// 30 seconds; `wait_timeout` of what the asynchronous form gives has a time of its own.
+        /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+        /// time of its own ends after 30 seconds.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
-        pub struct SharedClient(SharedBinding);
+        pub struct SharedClient(SharedBinding, #rt::Patience);
 
         impl SharedClient {
             /// A client over a binding.
             pub fn new(binding: &SharedBinding) -> Self {
-                Self(#rt::core::clone::Clone::clone(binding))
+                Self(#rt::core::clone::Clone::clone(binding), #rt::Patience::Usual)
+            }
+
+            /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+            /// there is means for ever.
+            #[must_use]
+            pub fn timeout(&self, timeout: #rt::Duration) -> Self {
+                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::For(timeout))
+            }
+
+            /// A client whose calls, blocking or not, end with an error if they are not done by then.
+            #[must_use]
+            pub fn deadline(&self, deadline: #rt::Instant) -> Self {
+                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::Until(deadline))
             }
 
             /// The binding.
@@ -139,7 +152,7 @@ fn call(rpc: &Rpc, messages: &Messages<'_>) -> TokenStream {
         #doc_async
         pub fn #name_async(&self, #parameters) -> #rt::SharedCall<#output> {
             #marshal
-            self.0.0.call(#number, &__words, #tails, #caps, #decoder)
+            self.0.0.call(#number, &__words, #tails, #caps, self.1, #decoder)
         }
     }
 }

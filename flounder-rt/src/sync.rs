@@ -4,6 +4,7 @@ use std::time::Instant;
 
 pub(crate) use core::sync::atomic::{AtomicBool, Ordering, fence};
 pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use std::thread_local;
 
 /// A condition variable whose wait may have an end.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use flounder_rt::binding::{CALL_WINDOW, Call, Endpoint, MAX_OWED_REPLIES, ReplyToken};
+use flounder_rt::binding::{CALL_WINDOW, Call, Endpoint, MAX_OWED_REPLIES, Patience, ReplyToken};
 use flounder_rt::{BindingError, RpcError, Waitset};
 use support::{DOUBLE_CALL, Handler, INTERFACE, Log, NOTE, Pipe, Seen, WORDS};
 
@@ -249,7 +249,9 @@ fn waiting_for_a_place_ends_with_the_deadline_or_the_binding() {
 fn calls_of_this_thread_and_of_others_have_one_window() {
     let pair = pair(PLENTY, 0);
     let shared = pair.client.share();
-    let call = || Box::pin(shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), |_| Ok(())));
+    let call = || {
+        Box::pin(shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual, |_| Ok(())))
+    };
     let mut theirs: Vec<_> = (0..40).map(|_| call()).collect();
     theirs.iter_mut().for_each(|call| assert!(poll(call).is_pending()));
     pair.settle();

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{
-    CALL_WINDOW, Endpoint, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
+    CALL_WINDOW, Endpoint, Patience, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
 };
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, RpcError, TxError, Waitset};
@@ -98,7 +98,9 @@ fn settle(ws: &Waitset) {
 
 fn double(shared: &SharedEndpoint, value: u64) -> SharedCall<u64> {
     // The number of the call is not for the caller to choose.
-    shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), |message| Ok(message.words[1]))
+    shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), Patience::Usual, |message| {
+        Ok(message.words[1])
+    })
 }
 
 /// Counts how often it was woken.
@@ -396,6 +398,122 @@ fn a_deadline_ends_a_call_from_another_thread() {
     assert_eq!(*pair.seen.borrow(), [], "given up before it was sent");
 }
 
+/// A binding whose service never looks, and a handle to it.
+fn unanswered() -> (Waitset, Endpoint, SharedEndpoint, support::Fake) {
+    let ws = Waitset::new();
+    let (near, far, ..) = support::pair(usize::MAX >> 1);
+    let handler = Handler::logging(&Log::default());
+    let client = Endpoint::attach(Box::new(near), &ws, INTERFACE, handler).expect("no descriptor");
+    let shared = client.share();
+    (ws, client, shared, far)
+}
+
+/// Dispatches until a waker is woken.
+fn until_woken(ws: &Waitset, count: &Count) {
+    let end = Instant::now() + Duration::from_secs(10);
+    let woken = ws.dispatch_until(Some(end), || count.get() > 0).expect("no callback fails");
+    assert!(woken, "nobody watches the clock");
+}
+
+const SHORT: Duration = Duration::from_millis(2);
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_deadline_ends_a_call_that_is_awaited_wherever_it_is() {
+    let (ws, _client, shared, _far) = unanswered();
+    let count = Arc::new(Count::default());
+    let mut calls = Vec::new();
+    // Sent, held behind the window, in the queue, and waiting for room in it.
+    for before in [0, CALL_WINDOW, CALL_WINDOW + SHARED_QUEUE, CALL_WINDOW + 3 * SHARED_QUEUE] {
+        while calls.len() < before {
+            // Those that wait, with a deadline that comes later.
+            let mut call = Box::pin(double(&shared, 1).timeout(LONG));
+            assert!(poll(call.as_mut(), &count).is_pending());
+            calls.push(call);
+            settle(&ws);
+        }
+        let mut late = Box::pin(double(&shared, 1).timeout(SHORT));
+        let own = Arc::new(Count::default());
+        assert!(poll(late.as_mut(), &own).is_pending());
+        until_woken(&ws, &own);
+        assert_eq!(poll(late.as_mut(), &own), Poll::Ready(Err(RpcError::Deadline)), "{before}");
+        assert_eq!(Arc::strong_count(&own), 1, "nothing is left of it");
+    }
+    drop(calls);
+    settle(&ws);
+    assert_eq!(Arc::strong_count(&count), 1);
+}
+
+#[test]
+fn a_call_whose_time_was_over_before_is_not_sent() {
+    let pair = pair(100);
+    let count = Arc::new(Count::default());
+    let now = Instant::now();
+    let calls = [pair.double(1).deadline(now), pair.double(2).timeout(Duration::ZERO)];
+    for mut call in calls.map(Box::pin) {
+        assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(RpcError::Deadline)));
+    }
+    let over = pair.double(3).deadline(now);
+    let result = thread::spawn(move || over.wait()).join().expect("it does not panic");
+    assert_eq!(result, Err(RpcError::Deadline));
+    pair.settle();
+    assert_eq!(*pair.seen.borrow(), []);
+}
+
+#[test]
+fn a_call_that_is_answered_in_time_keeps_no_alarm() {
+    let pair = pair(100);
+    for timeout in [LONG, Duration::MAX] {
+        let count = Arc::new(Count::default());
+        let mut call = Box::pin(pair.double(4).timeout(timeout));
+        assert!(poll(call.as_mut(), &count).is_pending());
+        pair.settle();
+        assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Ok(8)));
+        assert_eq!(Arc::strong_count(&count), 1, "{timeout:?}");
+    }
+}
+
+#[test]
+fn the_clock_is_watched_by_the_waitset_that_the_binding_moves_to() {
+    let (ws, client, shared, _far) = unanswered();
+    let count = Arc::new(Count::default());
+    let mut late = pin!(double(&shared, 1).timeout(Duration::from_millis(50)));
+    assert!(poll(late.as_mut(), &count).is_pending());
+    // The first waitset knows of it, and runs no more.
+    settle(&ws);
+    let elsewhere = Waitset::new();
+    client.change_waitset(&elsewhere).expect("it can be watched");
+    until_woken(&elsewhere, &count);
+    assert_eq!(poll(late.as_mut(), &count), Poll::Ready(Err(RpcError::Deadline)));
+}
+
+#[test]
+fn a_blocking_call_ends_with_its_own_deadline_or_that_of_who_waits() {
+    let (ws, _client, shared, _far) = unanswered();
+    let calls = [
+        thread::spawn({
+            let call = double(&shared, 1).timeout(SHORT);
+            move || call.wait()
+        }),
+        thread::spawn({
+            let call = double(&shared, 1).timeout(SHORT);
+            move || call.wait_timeout(LONG)
+        }),
+        thread::spawn({
+            let call = double(&shared, 1).timeout(LONG);
+            move || call.wait_timeout(SHORT)
+        }),
+    ];
+    let end = Instant::now() + Duration::from_secs(10);
+    for call in calls {
+        while !call.is_finished() {
+            assert!(Instant::now() < end, "it does not end");
+            ws.try_dispatch().expect("no callback fails");
+        }
+        assert_eq!(call.join().expect("it does not panic"), Err(RpcError::Deadline));
+    }
+}
+
 #[test]
 fn the_last_handle_ends_the_binding_after_what_was_sent() {
     let Pair { ws, client, shared, seen, to_service, service, .. } = pair(0);
@@ -463,9 +581,10 @@ fn a_reply_that_cannot_be_read_ends_the_call_and_the_binding() {
     let pair = pair(100);
     let count = Arc::new(Count::default());
     let short = DecodeError::Short { need: 9, have: 2 };
-    let mut call = pin!(pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), |_| {
-        Err::<u64, _>(DecodeError::Short { need: 9, have: 2 })
-    }));
+    let mut call =
+        pin!(pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual, |_| {
+            Err::<u64, _>(DecodeError::Short { need: 9, have: 2 })
+        }));
     assert!(poll(call.as_mut(), &count).is_pending());
     pair.settle();
     assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(RpcError::Decode(short.clone()))));
@@ -480,8 +599,14 @@ fn capabilities_that_may_not_leave_are_told_to_the_error_handler_or_the_caller()
     let pair = pair(100);
     pair.to_service.refuses_caps.set(true);
     let count = Arc::new(Count::default());
-    let mut call =
-        pin!(pair.shared.call(DOUBLE_CALL, &[0, 1], &[], vec![support::null()], |_| Ok(())));
+    let mut call = pin!(pair.shared.call(
+        DOUBLE_CALL,
+        &[0, 1],
+        &[],
+        vec![support::null()],
+        Patience::Usual,
+        |_| Ok(())
+    ));
     assert!(poll(call.as_mut(), &count).is_pending());
     pair.shared.send(NOTE, &[1], &[], vec![support::null()]).try_now().expect("there is room");
     pair.settle();

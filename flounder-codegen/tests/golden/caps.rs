@@ -1488,14 +1488,28 @@ pub mod caps {
     }
     /// Calls the remote procedures of `caps`, from any thread.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call ends after
-    /// 30 seconds; `wait_timeout` of what the asynchronous form gives has a time of its own.
+    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+    /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding);
+    pub struct SharedClient(SharedBinding, __rt::Patience);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+        }
+        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+        /// there is means for ever.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+        }
+        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(
+                __rt::core::clone::Clone::clone(&self.0),
+                __rt::Patience::Until(deadline),
+            )
         }
         /// The binding.
         pub fn binding(&self) -> &SharedBinding {
@@ -1531,7 +1545,7 @@ pub mod caps {
             }
             let __at_b = __caps.len() + 0;
             __caps.insert(__at_b, b);
-            self.0.0.call(5, &__words, &[], __caps, __decode_6)
+            self.0.0.call(5, &__words, &[], __caps, self.1, __decode_6)
         }
     }
     /// Any message of `caps`, with all that it carries.

@@ -1507,14 +1507,28 @@ pub mod rpcs {
     }
     /// Calls the remote procedures of `rpcs`, from any thread.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call ends after
-    /// 30 seconds; `wait_timeout` of what the asynchronous form gives has a time of its own.
+    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+    /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding);
+    pub struct SharedClient(SharedBinding, __rt::Patience);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+        }
+        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+        /// there is means for ever.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+        }
+        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(
+                __rt::core::clone::Clone::clone(&self.0),
+                __rt::Patience::Until(deadline),
+            )
         }
         /// The binding.
         pub fn binding(&self) -> &SharedBinding {
@@ -1531,7 +1545,7 @@ pub mod rpcs {
         pub fn ping_async(&self) -> __rt::SharedCall<()> {
             let mut __words = [0u64; __REC_1.words];
             __rt::Encode::put(&0u32, &mut __words, __REC_1.at[0]);
-            self.0.0.call(1, &__words, &[], __rt::Vec::new(), __decode_2)
+            self.0.0.call(1, &__words, &[], __rt::Vec::new(), self.1, __decode_2)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and blocks the thread until the reply has come.
         ///
@@ -1565,7 +1579,14 @@ pub mod rpcs {
             __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
             self.0
                 .0
-                .call(3, &__words, &[binding.as_bytes()], __rt::Vec::new(), __decode_4)
+                .call(
+                    3,
+                    &__words,
+                    &[binding.as_bytes()],
+                    __rt::Vec::new(),
+                    self.1,
+                    __decode_4,
+                )
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and blocks the thread until the reply has come.
         ///
@@ -1618,6 +1639,7 @@ pub mod rpcs {
                     &__words,
                     &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
                     __rt::Vec::new(),
+                    self.1,
                     __decode_6,
                 )
         }

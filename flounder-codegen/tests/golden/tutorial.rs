@@ -1287,14 +1287,28 @@ pub mod test {
     }
     /// Calls the remote procedures of `test`, from any thread.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call ends after
-    /// 30 seconds; `wait_timeout` of what the asynchronous form gives has a time of its own.
+    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
+    /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding);
+    pub struct SharedClient(SharedBinding, __rt::Patience);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding))
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+        }
+        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
+        /// there is means for ever.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+        }
+        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(
+                __rt::core::clone::Clone::clone(&self.0),
+                __rt::Patience::Until(deadline),
+            )
         }
         /// The binding.
         pub fn binding(&self) -> &SharedBinding {
@@ -1324,7 +1338,9 @@ pub mod test {
             let mut __words = [0u64; __REC_5.words];
             __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
             __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
-            self.0.0.call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), __decode_6)
+            self.0
+                .0
+                .call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), self.1, __decode_6)
         }
     }
     /// Any message of `test`, with all that it carries.

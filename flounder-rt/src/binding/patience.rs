@@ -38,6 +38,14 @@ impl Patience {
         }
     }
 
+    /// The same for a call that is made now and waited for later, in whatever way.
+    pub(super) fn beginning_now(self) -> Self {
+        match self {
+            Self::For(time) => Instant::now().checked_add(time).map_or(self, Self::Until),
+            other => other,
+        }
+    }
+
     /// Whether it was over before it began.
     pub(super) fn is_over(self) -> bool {
         matches!(self, Self::Until(at) if Instant::now() >= at)
@@ -57,5 +65,12 @@ mod tests {
         assert_eq!(Patience::Until(now).end(), Some(now));
         assert!(Patience::Until(now).is_over());
         assert!(!Patience::For(Duration::ZERO).is_over(), "it is tried once");
+        assert_eq!(Patience::Usual.beginning_now(), Patience::Usual);
+        assert_eq!(
+            Patience::For(Duration::MAX).beginning_now().end_of_blocking(),
+            None,
+            "for ever"
+        );
+        assert!(Patience::For(Duration::ZERO).beginning_now().is_over());
     }
 }

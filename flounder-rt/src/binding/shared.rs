@@ -21,6 +21,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
+use std::time::Instant;
 
 use crate::binding::calls::Message;
 use crate::binding::patience::Patience;
@@ -31,11 +32,13 @@ use crate::notify::Notifier;
 use crate::peer::Peer;
 use crate::wire::{DecodeError, Gather};
 
+mod alarm;
 mod home;
 mod lane;
 mod park;
 mod slot;
 
+use alarm::{Alarm, Alarms};
 pub(super) use home::Home;
 use lane::{Lane, Put, Tell};
 
@@ -57,6 +60,8 @@ pub struct SharedEndpoint(Arc<Handle>);
 /// What the handles have of the binding.
 struct Link {
     lane: Lane<Job, Remark>,
+    /// The deadlines of calls that are awaited.
+    alarms: Alarms<Instant>,
     /// Wakes the home.
     home: Notifier,
     thread: ThreadId,
@@ -163,12 +168,18 @@ impl SharedEndpoint {
         fixed: &[u64],
         tails: &[&[u8]],
         caps: Vec<Cap>,
+        patience: Patience,
         decode: fn(Received<'_>) -> Result<T, DecodeError>,
     ) -> SharedCall<T> {
         let slot = Arc::new(Slot::default());
         let request = Message::new(number, Gather { fixed, tails }, caps);
         let job = Job::Call(request, Arc::clone(&slot));
-        SharedCall { stage: Stage::Entering(Entry::new(self, job), slot), decode }
+        SharedCall {
+            stage: Stage::Entering(Entry::new(self, job), slot),
+            patience: patience.beginning_now(),
+            alarm: Alarm::default(),
+            decode,
+        }
     }
 
     /// A capability of a message could not be copied. Used by generated code.
@@ -313,10 +324,13 @@ impl fmt::Debug for SharedSend {
 /// A call through a shared binding: a future, `Send`. Nothing is sent before it is awaited or [waited for](Self::wait).
 ///
 /// It waits for room behind the others, and then for the reply. Dropped before it has room, it sends nothing; dropped later,
-/// it is not sent if the binding has not begun to, and else its reply is discarded.
+/// it is not sent if the binding has not begun to, and else its reply is discarded. A call whose [time](Self::timeout) is over
+/// ends as if it were dropped; where it is awaited, the thread of the binding's waitset watches the clock.
 #[must_use = "a call does nothing before `.await` or `wait`"]
 pub struct SharedCall<T> {
     stage: Stage,
+    patience: Patience,
+    alarm: Alarm<Instant>,
     decode: fn(Received<'_>) -> Result<T, DecodeError>,
 }
 
@@ -333,8 +347,26 @@ impl<T> SharedCall<T> {
     pub fn failed(error: RpcError) -> Self {
         Self {
             stage: Stage::Failed(error),
+            patience: Patience::Usual,
+            alarm: Alarm::default(),
             decode: |_| Err(DecodeError::Short { need: 1, have: 0 }),
         }
+    }
+
+    /// Ends the call with [`RpcError::Deadline`] if it is not done after this time, which begins now. A time beyond the end of
+    /// the clock is for ever.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.limited(Patience::For(timeout))
+    }
+
+    /// Ends the call with [`RpcError::Deadline`] if it is not done at this time.
+    pub fn deadline(self, deadline: Instant) -> Self {
+        self.limited(Patience::Until(deadline))
+    }
+
+    fn limited(mut self, patience: Patience) -> Self {
+        self.patience = patience.beginning_now();
+        self
     }
 
     /// Blocks the thread until the reply has come, for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT) at most, as any
@@ -343,7 +375,8 @@ impl<T> SharedCall<T> {
     /// # Errors
     /// [`RpcError`]; [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would have to fetch the reply.
     pub fn wait(self) -> Result<T, RpcError> {
-        self.wait_for(Patience::Usual)
+        let end = self.patience.end_of_blocking();
+        self.wait_until(end)
     }
 
     /// As [`wait`](Self::wait), for so long at most; a time beyond the end of the clock is for ever.
@@ -351,16 +384,51 @@ impl<T> SharedCall<T> {
     /// # Errors
     /// [`RpcError::Deadline`] then, and the call is given up.
     pub fn wait_timeout(self, timeout: Duration) -> Result<T, RpcError> {
-        self.wait_for(Patience::For(timeout))
+        let (own, end) = (self.patience.end(), Patience::For(timeout).end());
+        self.wait_until(own.into_iter().chain(end).min())
     }
 
-    fn wait_for(self, patience: Patience) -> Result<T, RpcError> {
+    fn wait_until(mut self, end: Option<Instant>) -> Result<T, RpcError> {
         if let Stage::Entering(entry, _) = &self.stage
             && entry.handle.link().is_home()
         {
             return Err(RpcError::WouldDeadlock);
         }
-        park::block_on(self, patience.end_of_blocking()).unwrap_or(Err(RpcError::Deadline))
+        if self.patience.is_over() {
+            return Err(RpcError::Deadline);
+        }
+        // This thread watches the clock itself.
+        self.patience = Patience::Usual;
+        park::block_on(self, end).unwrap_or(Err(RpcError::Deadline))
+    }
+
+    /// What is to be done while there is no result: [`RpcError::Deadline`] if the time is over.
+    fn watch_the_clock(&mut self, waker: &Waker) -> Poll<RpcError> {
+        let Some(end) = self.patience.end() else { return Poll::Pending };
+        if Instant::now() >= end {
+            self.give_up();
+            return Poll::Ready(RpcError::Deadline);
+        }
+        if let Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) = &self.stage {
+            let link = handle.link();
+            link.tell(link.alarms.set(&mut self.alarm, end, waker));
+        }
+        Poll::Pending
+    }
+
+    /// Forgets everything; what is still under way is given up.
+    fn give_up(&mut self) {
+        let stage = core::mem::replace(&mut self.stage, Stage::Over);
+        let (Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _)) = &stage else {
+            return;
+        };
+        let link = handle.link();
+        link.alarms.clear(&mut self.alarm);
+        if let Stage::Waiting(_, slot) = &stage
+            && let Some(id) = slot.give_up()
+        {
+            link.tell(link.lane.remark(Remark::GivenUp(id)));
+        }
     }
 
     fn read(&self, handle: &SharedEndpoint, mut reply: Message) -> Result<T, RpcError> {
@@ -378,24 +446,37 @@ impl<T> Future for SharedCall<T> {
     type Output = Result<T, RpcError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Stage::Entering(entry, slot) = &mut self.stage {
+        let this = &mut *self;
+        if let Stage::Entering(entry, slot) = &mut this.stage
+            && !this.patience.is_over()
+        {
             match entry.put(Some(cx.waker())) {
-                Ok(()) => self.stage = Stage::Waiting(entry.handle.clone(), Arc::clone(slot)),
-                Err(TxError::Busy) => return Poll::Pending,
-                Err(_) => self.stage = Stage::Failed(entry.handle.link().call_error()),
+                Ok(()) => this.stage = Stage::Waiting(entry.handle.clone(), Arc::clone(slot)),
+                Err(TxError::Busy) => {}
+                Err(_) => {
+                    let link = entry.handle.link();
+                    link.alarms.clear(&mut this.alarm);
+                    this.stage = Stage::Failed(link.call_error());
+                }
             }
         }
-        if let Stage::Waiting(_, slot) = &self.stage
-            && !slot.listen(cx.waker())
-        {
-            return Poll::Pending;
+        let waits = match &this.stage {
+            Stage::Entering(..) => true,
+            Stage::Waiting(_, slot) => !slot.listen(cx.waker()),
+            Stage::Failed(_) | Stage::Over => false,
+        };
+        if waits {
+            return this.watch_the_clock(cx.waker()).map(Err);
         }
-        Poll::Ready(match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Waiting(handle, slot) => match slot.take() {
-                Some(Ok(reply)) => self.read(&handle, reply),
-                Some(Err(error)) => Err(error),
-                None => Err(handle.link().call_error()),
-            },
+        Poll::Ready(match core::mem::replace(&mut this.stage, Stage::Over) {
+            Stage::Waiting(handle, slot) => {
+                handle.link().alarms.clear(&mut this.alarm);
+                match slot.take() {
+                    Some(Ok(reply)) => this.read(&handle, reply),
+                    Some(Err(error)) => Err(error),
+                    None => Err(handle.link().call_error()),
+                }
+            }
             Stage::Failed(error) => Err(error),
             Stage::Entering(..) | Stage::Over => Err(RpcError::Tx(TxError::Closed)),
         })
@@ -406,12 +487,7 @@ impl<T> Unpin for SharedCall<T> {}
 
 impl<T> Drop for SharedCall<T> {
     fn drop(&mut self) {
-        if let Stage::Waiting(handle, slot) = &self.stage
-            && let Some(id) = slot.give_up()
-        {
-            let link = handle.link();
-            link.tell(link.lane.remark(Remark::GivenUp(id)));
-        }
+        self.give_up();
     }
 }
 

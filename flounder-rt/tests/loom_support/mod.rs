@@ -1,7 +1,7 @@
 //! Loom's types behind the names of the crate, and what the models are made of.
 
 // Each model uses its part of this.
-#![allow(dead_code, unreachable_pub, unused_imports)]
+#![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
 use sync::{Condvar, Mutex};
 
@@ -12,6 +12,14 @@ pub(crate) mod sync {
     use std::time::Instant;
 
     pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+
+    /// Loom's takes no `const`.
+    macro_rules! one_for_each_thread {
+        ($(#[$attribute:meta])* static $name:ident: $kind:ty = const { $value:expr };) => {
+            loom::thread_local! { $(#[$attribute])* static $name: $kind = $value; }
+        };
+    }
+    pub(crate) use one_for_each_thread as thread_local;
 
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::{Arc, OnceLock};
 use std::task::Wake;
+use std::time::Instant;
 
 use crate::binding::calls::Message;
 use crate::binding::notice::Notice;
@@ -15,9 +16,10 @@ use crate::binding::{BindingError, Core, Endpoint, RpcError, TxError, TxState};
 use crate::channel::CapRefusal;
 use crate::interface::MessageKind;
 use crate::notify::Notifier;
-use crate::waitset::{Source, Waitset};
+use crate::waitset::{Source, Timer, Waitset};
 use crate::wire::Gather;
 
+use super::alarm::Alarms;
 use super::lane::Lane;
 use super::{Job, Link, Remark, SHARED_QUEUE, Slot};
 
@@ -42,6 +44,8 @@ pub(in crate::binding) struct Home {
     place: RefCell<Ticket>,
     /// Wakes it when it has its turn.
     waker: Waker,
+    /// Runs when the first alarm is due.
+    timer: Cell<Option<Timer>>,
 }
 
 /// Why a job has to wait.
@@ -80,6 +84,7 @@ impl Home {
         let notifier = Notifier::new();
         let link = Arc::new(Link {
             lane: Lane::new(SHARED_QUEUE),
+            alarms: Alarms::new(),
             home: notifier.clone(),
             thread: std::thread::current().id(),
             ended: OnceLock::new(),
@@ -98,6 +103,7 @@ impl Home {
             ticket: RefCell::default(),
             place: RefCell::default(),
             waker: Arc::new(Nudge(notifier)).into(),
+            timer: Cell::default(),
         });
         if let Some(waitset) = core.waitset() {
             home.settle_in(&waitset);
@@ -116,11 +122,33 @@ impl Home {
         self.token.set(token);
         self.link.home.retarget(waitset.remote(), token);
         waitset.poke(token);
+        self.look_at_the_clock(waitset);
     }
 
     /// And no more by this one.
     pub(in crate::binding) fn move_out(&self, waitset: &Waitset) {
         waitset.remove(self.token.get(), None);
+        if let Some(timer) = self.timer.take() {
+            timer.cancel();
+        }
+    }
+
+    /// Wakes the calls whose time is over, and sees to it that this is done when the next one's is.
+    fn look_at_the_clock(self: &Rc<Self>, waitset: &Waitset) {
+        let now = Instant::now();
+        let next = self.link.alarms.look(now);
+        let timer = next.map(|next| {
+            let home = Rc::downgrade(self);
+            waitset.after(next.saturating_duration_since(now), move |waitset| {
+                if let Some(home) = home.upgrade() {
+                    home.look_at_the_clock(waitset);
+                }
+                Ok(())
+            })
+        });
+        if let Some(old) = self.timer.replace(timer) {
+            old.cancel();
+        }
     }
 
     /// Hands a call its result, which is not asked for one that nobody waits for.
@@ -260,6 +288,11 @@ impl Home {
 impl Source for Home {
     fn turn(&self) -> bool {
         let Some(core) = self.core.upgrade() else { return false };
+        if self.link.alarms.is_told()
+            && let (Some(home), Some(waitset)) = (core.calls.home.get(), core.waitset())
+        {
+            home.look_at_the_clock(&waitset);
+        }
         let mut remarks = self.remarks.take();
         let used = self.link.lane.take(&mut self.held.borrow_mut(), &mut remarks);
         for remark in remarks.drain(..) {

@@ -1,4 +1,4 @@
-//! Blocks a thread that has no waitset until a future is ready.
+//! Blocks a thread that has no waitset until a future is ready. `tests/loom_park.rs` runs it through every interleaving.
 
 use core::cell::Cell;
 use core::future::Future;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::time::Instant;
 
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, thread_local};
 
 /// Where a thread waits. Not the parking of `std::thread`, whose tokens may be somebody else's.
 struct Parker {
