@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use flounder::{BindingError, Cap, Iref, Peer, RpcError, TxError, Waitset, flounder, nameservice};
 use looped::Loop;
+use parking_lot::Mutex;
 
 /// The longest that anything may take before its test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,6 +29,9 @@ flounder! {
         rpc swap(in give_away_cap there, out give_away_cap back);
         /// Never answered.
         rpc hold(in uint64 n, out uint64 m);
+        /// One of three, which are to come with nothing between.
+        message part(uint32 from, uint32 group, uint32 part);
+        rpc groups(out uint32 whole, out uint32 torn);
     };
 }
 
@@ -38,6 +42,10 @@ struct Service {
     count: u64,
     sum: u64,
     held: Vec<work::HoldReply>,
+    /// The last part, and the groups that were whole and were not.
+    last: Option<(u32, u32, u32)>,
+    whole: u32,
+    torn: u32,
 }
 
 impl work::Rx for Service {
@@ -67,6 +75,20 @@ impl work::Rx for Service {
 
     fn hold(&mut self, _: &work::Binding, _: u64, reply: work::HoldReply) {
         self.held.push(reply);
+    }
+
+    fn part(&mut self, _: &work::Binding, from: u32, group: u32, part: u32) {
+        let last = self.last.replace((from, group, part));
+        match part {
+            0 => {}
+            _ if last != Some((from, group, part - 1)) => self.torn += 1,
+            2 => self.whole += 1,
+            _ => {}
+        }
+    }
+
+    fn groups(&mut self, _: &work::Binding, reply: work::GroupsReply) {
+        reply.send(self.whole, self.torn);
     }
 
     fn error(&mut self, _: &work::Binding, _: BindingError) {
@@ -115,7 +137,10 @@ impl Site {
     }
 }
 
-const DRIVERS: [&str; 3] = ["loopback", "ump", "lmp"];
+const DRIVERS: [&str; 5] = ["loopback", "ump", "lmp", "scc", "beehive"];
+
+/// Those that reach other threads and processes.
+const FAR: [&str; 4] = ["ump", "lmp", "scc", "beehive"];
 
 /// Runs it in so many threads, and ends when they have.
 fn in_threads(threads: u32, run: impl Fn(u32) + Sync) {
@@ -257,7 +282,7 @@ fn every_call_ends_when_the_waitset_goes() {
 
 #[test]
 fn every_call_ends_when_the_service_goes() {
-    for driver in ["ump", "lmp"] {
+    for driver in FAR {
         let why = interrupted(driver, |site| drop(site.service.take()));
         assert_eq!(why, Some(BindingError::Closed));
     }
@@ -276,7 +301,7 @@ fn every_call_ends_when_the_process_of_the_service_is_killed() {
     };
     match std::env::var(ROLE).as_deref() {
         Ok("client") => {
-            for driver in ["ump", "lmp"] {
+            for driver in FAR {
                 let mut service = part(driver).spawn().expect("it can be started");
                 let iref = nameservice::blocking_lookup_deadline(driver, PATIENCE);
                 let iref = iref.expect("it is registered");
@@ -371,6 +396,92 @@ fn futures_that_are_cancelled_disturb_nobody() {
             let asked = site.client().double_async(4);
             let answer = tokio::time::timeout(PATIENCE, asked).await.expect("it is answered");
             assert_eq!(answer, Ok(8), "{driver}");
+        });
+    }
+}
+
+const GROUPS: u32 = 200;
+
+#[test]
+fn groups_of_messages_are_whole_when_their_senders_take_turns() {
+    for driver in DRIVERS {
+        let site = Site::over(driver);
+        let line = Mutex::new(site.binding.clone());
+        in_threads(4, |from| {
+            for group in 0..GROUPS {
+                let binding = line.lock();
+                for part in 0..3 {
+                    binding.send_part(from, group, part).wait().expect("the binding lives");
+                }
+            }
+        });
+        assert_eq!(site.client().groups(), Ok((4 * GROUPS, 0)), "{driver}");
+    }
+}
+
+#[test]
+fn groups_of_messages_are_whole_when_their_futures_take_turns() {
+    for driver in DRIVERS {
+        let site = Site::over(driver);
+        let line = Arc::new(tokio::sync::Mutex::new(site.binding.clone()));
+        runtime().block_on(async {
+            let tasks: Vec<_> = (0..4)
+                .map(|from| {
+                    let line = Arc::clone(&line);
+                    tokio::spawn(async move {
+                        for group in 0..GROUPS {
+                            let binding = line.lock().await;
+                            for part in 0..3 {
+                                let sent = binding.send_part(from, group, part).await;
+                                sent.expect("the binding lives");
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                let end = tokio::time::timeout(PATIENCE, task).await;
+                end.expect("it goes on").expect("it does not panic");
+            }
+        });
+        assert_eq!(site.client().groups(), Ok((4 * GROUPS, 0)), "{driver}");
+    }
+}
+
+#[test]
+fn calls_end_at_their_deadlines_in_any_thread_and_any_runtime() {
+    let short = Duration::from_millis(5);
+    for driver in DRIVERS {
+        let site = Site::over(driver);
+        let soon = || Instant::now() + short;
+        in_threads(2, |_| {
+            let client = site.client();
+            assert_eq!(client.timeout(short).hold(1), Err(RpcError::Deadline), "{driver}");
+            assert_eq!(client.deadline(soon()).hold(1), Err(RpcError::Deadline), "{driver}");
+            let held = client.hold_async(1).timeout(short).wait();
+            assert_eq!(held, Err(RpcError::Deadline), "{driver}");
+            assert_eq!(client.timeout(PATIENCE).double(4), Ok(8), "{driver}");
+        });
+        runtime().block_on(async {
+            let tasks: Vec<_> = (0..20)
+                .map(|n: u64| {
+                    let client = site.client();
+                    tokio::spawn(async move {
+                        let held = match n % 4 {
+                            0 => client.timeout(short).hold_async(n).await,
+                            1 => client.deadline(Instant::now() + short).hold_async(n).await,
+                            2 => client.hold_async(n).timeout(short).await,
+                            _ => client.hold_async(n).deadline(Instant::now() + short).await,
+                        };
+                        assert_eq!(held, Err(RpcError::Deadline));
+                        assert_eq!(client.timeout(PATIENCE).double_async(n).await, Ok(2 * n));
+                    })
+                })
+                .collect();
+            for task in tasks {
+                let end = tokio::time::timeout(PATIENCE, task).await;
+                end.expect("the clock is watched").expect("it does not panic");
+            }
         });
     }
 }
