@@ -6,12 +6,15 @@
 //! ends together for one; `instructions` alone runs all of them.
 
 use core::cell::Cell;
+use core::future::Future;
 use core::hint::black_box;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 use std::rc::Rc;
 use std::time::Instant;
 
-use flounder::Waitset;
 use flounder::drivers::{loopback::Loopback, ump::Ump};
+use flounder::{Call, Waitset};
 use flounder_drivers::conformance::TestLink;
 use flounder_rt::channel::{Channel, Connector, End};
 use flounder_rt::notify::Notifier;
@@ -20,6 +23,7 @@ flounder::flounder! {
     interface work "What is counted" {
         message ping(uint64 a);
         message note(uint8 b[n, 1048576]);
+        rpc next(in uint64 a, out uint64 b);
     };
 }
 
@@ -38,6 +42,9 @@ const RING_NOTE: usize = 40 << 10;
 /// Bytes that do not fit in the ring.
 const LONG_NOTE: usize = 1 << 20;
 
+/// Calls of one case.
+const CALLS: u64 = 50_000;
+
 /// Words of payload in a line.
 const LINE: usize = 7;
 
@@ -47,6 +54,7 @@ fn main() {
         "ump-note",
         "ump-large",
         "ump-long",
+        "ump-call",
         "mapped-ping",
         "mapped-large",
         "loopback-ping",
@@ -90,6 +98,15 @@ fn run(case: &str) -> usize {
             }
             ends.finish(LARGE) * lines(LONG_NOTE)
         }
+        "call" => {
+            let client = work::RpcClient::new(&ends.client);
+            for n in 0..CALLS {
+                let call = ask(&client, n);
+                ends.served.dispatch().expect("the waitset works");
+                answer(&ends.sending, call);
+            }
+            ends.finish(CALLS as usize)
+        }
         _ => {
             for _ in 0..WARM_UP + BATCHES {
                 // A loopback queue has 64 places.
@@ -101,6 +118,22 @@ fn run(case: &str) -> usize {
             ends.finish((WARM_UP + BATCHES) * BATCH)
         }
     }
+}
+
+/// Makes a call as a future and polls it once, which sends it.
+#[inline(never)]
+fn ask(client: &work::RpcClient, n: u64) -> Call<work::NextReply> {
+    let mut call = client.next_async(black_box(n));
+    assert!(Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    call
+}
+
+/// Receives its reply.
+#[inline(never)]
+fn answer(waitset: &Waitset, mut call: Call<work::NextReply>) {
+    waitset.dispatch().expect("the waitset works");
+    let reply = Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(reply, Poll::Ready(Ok(_))), "the reply has come");
 }
 
 /// Lines of a message of so many bytes: its length and theirs each take a word more.
@@ -163,6 +196,11 @@ impl work::Rx for Count {
     fn ping(&mut self, _binding: &work::Binding, a: u64) {
         black_box(a);
         self.0.set(self.0.get() + 1);
+    }
+
+    fn next(&mut self, _binding: &work::Binding, a: u64, reply: work::NextReply) {
+        self.0.set(self.0.get() + 1);
+        reply.send(a + 1);
     }
 
     fn note(&mut self, _binding: &work::Binding, b: &[u8]) {

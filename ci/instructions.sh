@@ -51,6 +51,8 @@ ump-note receive_batch
 ump-large send_notes
 ump-large receive_until
 ump-long exchange
+ump-call ask
+ump-call answer
 mapped-ping send_batch
 mapped-ping receive_batch
 mapped-large send_notes

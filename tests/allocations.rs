@@ -78,9 +78,13 @@ fn calls_allocate_nothing_in_the_long_run() {
     }
 }
 
-fn allocations(work: impl FnOnce()) -> usize {
-    let region = Region::new(ALLOCATOR);
-    work();
-    let change = region.change();
-    change.allocations + change.reallocations
+/// The least of three times: the thread of the monitor has work of its own now and then.
+fn allocations(work: impl Fn()) -> usize {
+    let count = || {
+        let region = Region::new(ALLOCATOR);
+        work();
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    (0..3).map(|_| count()).min().unwrap_or_default()
 }

@@ -295,7 +295,7 @@ fn a_call_that_is_dropped_before_it_is_accepted_sends_nothing_and_holds_up_nobod
         {
             let what = format!("{driver}, for {waits:?}, {moment:?}");
             let ends = Ends::new(driver);
-            let mut calls: Vec<Pin<Box<Call<u32>>>> = Vec::new();
+            let mut calls: Vec<Pin<Box<Call<work::HoldReply>>>> = Vec::new();
             if waits == For::Room {
                 ends.fill();
             } else {

@@ -119,7 +119,7 @@ impl Ends {
     }
 }
 
-type Held = Pin<Box<Call<u32>>>;
+type Held = Pin<Box<Call<work::HoldReply>>>;
 
 fn is_pending<F: Future>(future: Pin<&mut F>) -> bool {
     future.poll(&mut Context::from_waker(Waker::noop())).is_pending()

@@ -83,7 +83,7 @@ struct Scene {
     _alone: MutexGuard<'static, ()>,
 }
 
-type Held = Pin<Box<Call<u32>>>;
+type Held = Pin<Box<Call<work::HoldReply>>>;
 
 impl Scene {
     fn new(driver: &str) -> Self {

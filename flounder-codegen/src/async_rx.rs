@@ -2,11 +2,12 @@
 
 use flounder_idl::model::Role;
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 
 use crate::binding::{Handler, deliver, deliver_impl, handled};
 use crate::docs;
 use crate::message::{Messages, Wire};
+use crate::rpc::reply_name;
 
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
@@ -90,7 +91,7 @@ fn handle(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let spawn = match (wire.message.role, response(wire, messages)) {
         (Role::RpcCall(index), Some(response)) => {
             let number = Literal::u16_unsuffixed(response.message.number);
-            let ty = format_ident!("{}Reply", messages.interface.rpcs[index].camel);
+            let ty = reply_name(&messages.interface.rpcs[index]);
             let (value, lent) = (response.result(), response.lent());
             quote! {
                 let __reply = #rt::ReplyToken::new(__endpoint, __id, #number);

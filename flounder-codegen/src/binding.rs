@@ -7,6 +7,7 @@ use quote::{format_ident, quote, quote_spanned};
 use crate::buffer;
 use crate::docs;
 use crate::message::{Messages, Refusal, Wire, one_or_tuple};
+use crate::rpc::reply_name;
 
 /// Everything around `Binding`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
@@ -227,10 +228,7 @@ impl<'m, 'a> Handler<'m, 'a> {
         let (name, reply) = match wire.message.role {
             Role::RpcCall(index) => {
                 let rpc = &messages.interface.rpcs[index];
-                (
-                    &rpc.name.rust,
-                    Some((wire.free_name("reply"), format_ident!("{}Reply", rpc.camel))),
-                )
+                (&rpc.name.rust, Some((wire.free_name("reply"), reply_name(rpc))))
             }
             _ => (&wire.message.name.rust, None),
         };

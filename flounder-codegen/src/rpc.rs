@@ -15,11 +15,9 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         return TokenStream::new();
     }
     let replies = rpcs.iter().map(Call::reply);
-    let decoders = rpcs.iter().map(Call::decoder);
     let client = client(&rpcs, messages);
     quote! {
         #(#replies)*
-        #(#decoders)*
         #client
     }
 }
@@ -50,7 +48,7 @@ impl<'m, 'a> Call<'m, 'a> {
     /// `pub struct TestrpcReply(..)`
     fn reply(&self) -> TokenStream {
         let rt = self.messages.rt;
-        let name = format_ident!("{}Reply", self.rpc.camel);
+        let (name, decoder) = (reply_name(self.rpc), self.decoder());
         let doc =
             docs::line(&format!("The reply that a caller of `{}` waits for.", self.declared()));
         let fail = |refusal: &Refusal<'_>| match refusal {
@@ -91,23 +89,28 @@ impl<'m, 'a> Call<'m, 'a> {
                     self.0.cancelled().await;
                 }
             }
+
+            #decoder
         }
     }
 
-    /// Reads a response into owned values. That it is the response to this call, and not to another one, is for the peer
-    /// to claim and for us to check.
+    /// Reads a response into owned values.
     fn decoder(&self) -> TokenStream {
         let rt = self.messages.rt;
         let number = Literal::u16_unsuffixed(self.response.message.number);
-        let (name, output) = (decoder_name(self.response), self.response.output());
+        let (name, output) = (reply_name(self.rpc), self.response.output());
         let (unmarshal, result) = (self.response.unmarshal(true), self.response.result());
         quote! {
-            fn #name(__message: #rt::Received<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
-                if __message.number != #number {
-                    return #rt::core::result::Result::Err(#rt::unknown_message(__message.number));
+            impl #rt::Reply for #name {
+                type Values = #output;
+
+                fn decode(__message: #rt::Received<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
+                    if __message.number != #number {
+                        return #rt::core::result::Result::Err(#rt::unknown_message(__message.number));
+                    }
+                    #unmarshal
+                    #rt::core::result::Result::Ok(#result)
                 }
-                #unmarshal
-                #rt::core::result::Result::Ok(#result)
             }
         }
     }
@@ -135,13 +138,13 @@ impl<'m, 'a> Call<'m, 'a> {
         };
         let fail_async = |refusal: &Refusal<'_>| {
             let error = tx_error(refusal, self.call, &quote!(self.0.0));
-            quote!(return #rt::Call::failed(#rt::core::convert::From::from(#error));)
+            quote!(return self.0.0.call_failed(__id, #rt::core::convert::From::from(#error));)
         };
         let marshal = self.call.marshal(Some(&id), &fail);
         let marshal_async = self.call.marshal(Some(&id), &fail_async);
         let number = Literal::u16_unsuffixed(self.call.message.number);
         let caps = if self.call.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) };
-        let (tails, decoder) = (self.call.tails(), decoder_name(self.response));
+        let (tails, reply) = (self.call.tails(), reply_name(self.rpc));
         let response = Literal::u16_unsuffixed(self.response.message.number);
         let record = &self.response.record;
         let procedure =
@@ -151,22 +154,22 @@ impl<'m, 'a> Call<'m, 'a> {
             pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
                 let __id = self.0.0.next_call();
                 #marshal
-                self.0.0.call(__id, #procedure, &__words, #tails, #caps, self.1, #decoder)
+                self.0.0.call::<#reply>(__id, #procedure, &__words, #tails, #caps, self.1)
             }
 
             #doc_async
-            pub fn #name_async(&self, #parameters) -> #rt::Call<#output> {
+            pub fn #name_async(&self, #parameters) -> #rt::Call<#reply> {
                 let __id = self.0.0.next_call();
                 #marshal_async
-                self.0.0.call_async(__id, #number, &__words, #tails, #caps, self.1, #decoder)
+                self.0.0.call_async(__id, #number, &__words, #tails, #caps, self.1)
             }
         }
     }
 }
 
-/// The function that reads a response.
-pub(crate) fn decoder_name(response: &Wire<'_>) -> Ident {
-    format_ident!("__decode_{}", response.message.number)
+/// The type of the reply.
+pub(crate) fn reply_name(rpc: &Rpc) -> Ident {
+    format_ident!("{}Reply", rpc.camel)
 }
 
 const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come. Capabilities that are given away with a \

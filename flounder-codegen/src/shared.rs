@@ -7,7 +7,7 @@ use quote::{format_ident, quote};
 use crate::binding::sent;
 use crate::docs;
 use crate::message::{Messages, Refusal, Wire};
-use crate::rpc::decoder_name;
+use crate::rpc::reply_name;
 
 /// Both types; no client if the interface has no rpc.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
@@ -141,7 +141,7 @@ fn call(rpc: &Rpc, messages: &Messages<'_>) -> TokenStream {
     // The thread of the binding gives the call its number.
     let marshal = call.marshal(Some(&quote!(0u32)), &fail);
     let (parameters, names, tails) = (call.parameters(), call.names(), call.tails());
-    let (caps, output, decoder) = (caps(call), response.output(), decoder_name(response));
+    let (caps, output, reply) = (caps(call), response.output(), reply_name(rpc));
     let number = Literal::u16_unsuffixed(call.message.number);
     quote! {
         #doc
@@ -150,9 +150,9 @@ fn call(rpc: &Rpc, messages: &Messages<'_>) -> TokenStream {
         }
 
         #doc_async
-        pub fn #name_async(&self, #parameters) -> #rt::SharedCall<#output> {
+        pub fn #name_async(&self, #parameters) -> #rt::SharedCall<#reply> {
             #marshal
-            self.0.0.call(#number, &__words, #tails, #caps, self.1, #decoder)
+            self.0.0.call(#number, &__words, #tails, #caps, self.1)
         }
     }
 }

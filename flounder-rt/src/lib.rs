@@ -32,8 +32,8 @@ pub mod __private;
 
 pub use bind::BindError;
 pub use binding::{
-    BindingError, ControlError, RecvError, Rejected, RpcError, Sent, SharedCall, SharedSend,
-    TxError,
+    BindingError, Call, ControlError, RecvError, Rejected, Reply, RpcError, Sent, SharedCall,
+    SharedSend, TxError,
 };
 pub use cap::Cap;
 pub use channel::Control;

@@ -10,7 +10,7 @@ pub use std::vec::Vec;
 pub use crate::bind::Bind;
 pub use crate::binding::{
     BindingError, Call, Deliver, Endpoint, Inbox, Messages, Patience, Procedure, Received,
-    Receiving, Rejected, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
+    Receiving, Rejected, Reply, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
     SharedSend, TxError, sending,
 };
 pub use crate::cap::Cap;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{CALL_WINDOW, Call, Endpoint, MAX_OWED_REPLIES, Patience, ReplyToken};
 use flounder_rt::{BindingError, RpcError, Waitset};
-use support::{DOUBLE_CALL, Handler, INTERFACE, Log, NOTE, Pipe, Seen, WORDS};
+use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pipe, Seen, WORDS};
 
 /// Room that is never used up.
 const PLENTY: usize = 1 << 20;
@@ -55,12 +55,12 @@ impl Pair {
         }
     }
 
-    fn double(&self, value: u64) -> Pin<Box<Call<u64>>> {
+    fn double(&self, value: u64) -> Pin<Box<Call<Doubled>>> {
         Box::pin(support::double_async(&self.client, value))
     }
 
     /// Calls whose futures are polled once.
-    fn doubles(&self, values: std::ops::Range<u64>) -> Vec<Pin<Box<Call<u64>>>> {
+    fn doubles(&self, values: std::ops::Range<u64>) -> Vec<Pin<Box<Call<Doubled>>>> {
         let mut calls: Vec<_> = values.map(|value| self.double(value)).collect();
         calls.iter_mut().for_each(|call| assert!(poll(call).is_pending()));
         calls
@@ -197,7 +197,7 @@ fn calls_beyond_the_window_wait_and_those_that_are_given_up_make_room() {
 const MANY: u64 = 5 * CALL_WINDOW as u64;
 
 /// The last call gets its turn although none of the others, which were polled once, is polled again.
-fn only_the_last_is_polled(ws: &Waitset, mut calls: Vec<Pin<Box<Call<u64>>>>) {
+fn only_the_last_is_polled(ws: &Waitset, mut calls: Vec<Pin<Box<Call<Doubled>>>>) {
     let last = calls.pop().expect("there are many");
     let limit = ws.after(Duration::from_secs(10), |_| panic!("nobody passes the turn on"));
     let result = ws.block_on(last).expect("no callback fails");
@@ -249,9 +249,8 @@ fn waiting_for_a_place_ends_with_the_deadline_or_the_binding() {
 fn calls_of_this_thread_and_of_others_have_one_window() {
     let pair = pair(PLENTY, 0);
     let shared = pair.client.share();
-    let call = || {
-        Box::pin(shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual, |_| Ok(())))
-    };
+    let call =
+        || Box::pin(shared.call::<Doubled>(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual));
     let mut theirs: Vec<_> = (0..40).map(|_| call()).collect();
     theirs.iter_mut().for_each(|call| assert!(poll(call).is_pending()));
     pair.settle();
@@ -267,8 +266,8 @@ fn calls_of_this_thread_and_of_others_have_one_window() {
     assert_eq!(pair.called(), CALL_WINDOW + 1);
     pair.to_client.room.set(PLENTY);
     pair.settle();
-    assert_eq!(poll(&mut late), Poll::Ready(Ok(())));
-    assert!(theirs.iter_mut().all(|call| poll(call) == Poll::Ready(Ok(()))));
+    assert_eq!(poll(&mut late), Poll::Ready(Ok(2)));
+    assert!(theirs.iter_mut().all(|call| poll(call) == Poll::Ready(Ok(2))));
 }
 
 #[test]

@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use flounder_rt::binding::{Endpoint, Patience, Procedure, Received};
+use flounder_rt::binding::{Endpoint, Patience, Procedure};
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::policy::{self, Direction};
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, Cap, RpcError, TxError, Waitset};
+use flounder_rt::{BindingError, Call, Cap, RpcError, TxError, Waitset};
 use parking_lot::{Mutex, MutexGuard};
-use support::{DOUBLE_CALL, DOUBLE_RESPONSE, Handler, INTERFACE, Log, NOTE, Pipe, Seen, null};
+use support::{
+    DOUBLE_CALL, DOUBLE_RESPONSE, Doubled, Handler, INTERFACE, Log, NOTE, Pipe, Seen, null,
+};
 use waitset_support::{LIMIT, within};
 
 /// There is one rule for a process, and so one test at a time.
@@ -162,14 +164,13 @@ fn a_rule_may_use_the_binding_that_it_is_asked_about() {
     BINDING.set(None);
 }
 
-fn call(pair: &Pair, value: u64, caps: Vec<Cap>) -> flounder_rt::binding::Call<u64> {
+fn call(pair: &Pair, value: u64, caps: Vec<Cap>) -> Call<Doubled> {
     let id = pair.client.next_call();
     let words = [u64::from(id), value];
-    let decode = |message: Received<'_>| Ok(message.words[1]);
-    pair.client.call_async(id, DOUBLE_CALL, &words, &[], caps, Patience::default(), decode)
+    pair.client.call_async(id, DOUBLE_CALL, &words, &[], caps, Patience::default())
 }
 
-fn result(pair: &Pair, call: flounder_rt::binding::Call<u64>) -> Result<u64, RpcError> {
+fn result(pair: &Pair, call: Call<Doubled>) -> Result<u64, RpcError> {
     pair.ws.block_on(call).expect("no callback fails")
 }
 
@@ -196,15 +197,8 @@ fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
         let id = pair.client.next_call();
         let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
         let words = [u64::from(id), 4];
-        let result = pair.client.call(
-            id,
-            double,
-            &words,
-            &[],
-            vec![null()],
-            Patience::default(),
-            |message| Ok::<_, DecodeError>(message.words[1]),
-        );
+        let (caps, patience) = (vec![null()], Patience::default());
+        let result = pair.client.call::<Doubled>(id, double, &words, &[], caps, patience);
         assert_eq!(result, Err(RpcError::CapsRefused(CapRefusal::Sender)));
     });
 }

@@ -12,11 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{
-    CALL_WINDOW, Endpoint, Patience, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
+    CALL_WINDOW, Endpoint, Patience, Received, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
 };
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, RpcError, TxError, Waitset};
-use support::{DOUBLE_CALL, Handler, INTERFACE, Log, NOTE, Pipe, Seen};
+use flounder_rt::{BindingError, Reply, RpcError, TxError, Waitset};
+use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pipe, Seen};
 
 const fn is_send<T: Send>() {}
 const fn is_sync<T: Sync>() {}
@@ -25,7 +25,7 @@ const _: () = {
     is_send::<SharedEndpoint>();
     is_sync::<SharedEndpoint>();
     is_send::<SharedSend>();
-    is_send::<SharedCall<String>>();
+    is_send::<SharedCall<Doubled>>();
 };
 
 struct Pair {
@@ -56,7 +56,7 @@ impl Pair {
         self.shared.send(NOTE, &[value], &[], Vec::new())
     }
 
-    fn double(&self, value: u64) -> SharedCall<u64> {
+    fn double(&self, value: u64) -> SharedCall<Doubled> {
         double(&self.shared, value)
     }
 
@@ -96,11 +96,9 @@ fn settle(ws: &Waitset) {
     }
 }
 
-fn double(shared: &SharedEndpoint, value: u64) -> SharedCall<u64> {
+fn double(shared: &SharedEndpoint, value: u64) -> SharedCall<Doubled> {
     // The number of the call is not for the caller to choose.
-    shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), Patience::Usual, |message| {
-        Ok(message.words[1])
-    })
+    shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), Patience::Usual)
 }
 
 /// Counts how often it was woken.
@@ -576,15 +574,25 @@ fn it_follows_its_binding_to_another_waitset() {
     assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Ok(6)));
 }
 
+/// The reply of a client that reads another interface.
+struct Garbled;
+
+impl Reply for Garbled {
+    type Values = ();
+
+    fn decode(message: Received<'_>) -> Result<(), DecodeError> {
+        Err(DecodeError::Short { need: 9, have: message.words.len() })
+    }
+}
+
 #[test]
 fn a_reply_that_cannot_be_read_ends_the_call_and_the_binding() {
     let pair = pair(100);
     let count = Arc::new(Count::default());
     let short = DecodeError::Short { need: 9, have: 2 };
-    let mut call =
-        pin!(pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual, |_| {
-            Err::<u64, _>(DecodeError::Short { need: 9, have: 2 })
-        }));
+    let call: SharedCall<Garbled> =
+        pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual);
+    let mut call = pin!(call);
     assert!(poll(call.as_mut(), &count).is_pending());
     pair.settle();
     assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(RpcError::Decode(short.clone()))));
@@ -599,14 +607,10 @@ fn capabilities_that_may_not_leave_are_told_to_the_error_handler_or_the_caller()
     let pair = pair(100);
     pair.to_service.refuses_caps.set(true);
     let count = Arc::new(Count::default());
-    let mut call = pin!(pair.shared.call(
-        DOUBLE_CALL,
-        &[0, 1],
-        &[],
-        vec![support::null()],
-        Patience::Usual,
-        |_| Ok(())
-    ));
+    let caps = vec![support::null()];
+    let call: SharedCall<Doubled> =
+        pair.shared.call(DOUBLE_CALL, &[0, 1], &[], caps, Patience::Usual);
+    let mut call = pin!(call);
     assert!(poll(call.as_mut(), &count).is_pending());
     pair.shared.send(NOTE, &[1], &[], vec![support::null()]).try_now().expect("there is room");
     pair.settle();

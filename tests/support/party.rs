@@ -169,12 +169,15 @@ impl Party {
             };
             return say(&code(result).to_string());
         }
-        let call = match what {
-            "answer" => rpc.answer_async(number),
-            "back" => rpc.back_async(number),
-            _ => rpc.nest_async(number),
+        let what = what.to_owned();
+        let task = async move {
+            let result = match &*what {
+                "answer" => rpc.answer_async(number).await,
+                "back" => rpc.back_async(number).await,
+                _ => rpc.nest_async(number).await,
+            };
+            say(&code(result).to_string());
         };
-        let task = async move { say(&code(call.await).to_string()) };
         waitset.spawn_local(task).detach();
     }
 }

@@ -309,7 +309,7 @@ fn wait(waitset: &Waitset, way: &str) {
 }
 
 /// A call that is under way.
-fn started(call: Call<u32>) -> Pin<Box<Call<u32>>> {
+fn started(call: Call<vigil::HoldReply>) -> Pin<Box<Call<vigil::HoldReply>>> {
     let mut call = Box::pin(call);
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert_eq!(polled, Poll::Pending);

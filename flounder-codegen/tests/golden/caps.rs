@@ -1274,24 +1274,27 @@ pub mod caps {
             self.0.cancelled().await;
         }
     }
-    fn __decode_6(
-        __message: __rt::Received<'_>,
-    ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
-        if __message.number != 6 {
-            return __rt::core::result::Result::Err(
-                __rt::unknown_message(__message.number),
-            );
+    impl __rt::Reply for ExchangeReply {
+        type Values = (__rt::Cap, __rt::Cap);
+        fn decode(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
+            if __message.number != 6 {
+                return __rt::core::result::Result::Err(
+                    __rt::unknown_message(__message.number),
+                );
+            }
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_6.words,
+            )?;
+            let c = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
+            let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[2])?;
+            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
+            __source.finish()?;
+            __rt::core::result::Result::Ok((c, d))
         }
-        let mut __source = __rt::Source::new(
-            __message.words,
-            __message.caps,
-            __REC_6.words,
-        )?;
-        let c = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
-        let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[2])?;
-        __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-        __source.finish()?;
-        __rt::core::result::Result::Ok((c, d))
     }
     /// Calls the remote procedures of `caps`.
     ///
@@ -1347,7 +1350,9 @@ pub mod caps {
             __caps.insert(__at_b, b);
             self.0
                 .0
-                .call(
+                .call::<
+                    ExchangeReply,
+                >(
                     __id,
                     __rt::Procedure {
                         call: 5,
@@ -1358,7 +1363,6 @@ pub mod caps {
                     &[],
                     __caps,
                     self.1,
-                    __decode_6,
                 )
         }
         /// As `exchange`, without waiting: the result is a future.
@@ -1366,7 +1370,7 @@ pub mod caps {
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
-        ) -> __rt::Call<(__rt::Cap, __rt::Cap)> {
+        ) -> __rt::Call<ExchangeReply> {
             let __id = self.0.0.next_call();
             let mut __words = [0u64; __REC_5.words];
             __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
@@ -1375,13 +1379,17 @@ pub mod caps {
                 a,
                 &mut __caps,
             ) {
-                return __rt::Call::failed(
-                    __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
-                );
+                return self
+                    .0
+                    .0
+                    .call_failed(
+                        __id,
+                        __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
+                    );
             }
             let __at_b = __caps.len() + 0;
             __caps.insert(__at_b, b);
-            self.0.0.call_async(__id, 5, &__words, &[], __caps, self.1, __decode_6)
+            self.0.0.call_async(__id, 5, &__words, &[], __caps, self.1)
         }
     }
     /// One end of a connection that speaks `caps`, for any thread.
@@ -1531,7 +1539,7 @@ pub mod caps {
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
-        ) -> __rt::SharedCall<(__rt::Cap, __rt::Cap)> {
+        ) -> __rt::SharedCall<ExchangeReply> {
             let mut __words = [0u64; __REC_5.words];
             __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
             let mut __caps = __rt::Vec::new();
@@ -1545,7 +1553,7 @@ pub mod caps {
             }
             let __at_b = __caps.len() + 0;
             __caps.insert(__at_b, b);
-            self.0.0.call(5, &__words, &[], __caps, self.1, __decode_6)
+            self.0.0.call(5, &__words, &[], __caps, self.1)
         }
     }
     /// Any message of `caps`, with all that it carries.

@@ -1092,6 +1092,26 @@ pub mod rpcs {
             self.0.cancelled().await;
         }
     }
+    impl __rt::Reply for PingReply {
+        type Values = ();
+        fn decode(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            if __message.number != 2 {
+                return __rt::core::result::Result::Err(
+                    __rt::unknown_message(__message.number),
+                );
+            }
+            let __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_2.words,
+            )?;
+            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
+            __source.finish()?;
+            __rt::core::result::Result::Ok(())
+        }
+    }
     /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
     ///
     /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
@@ -1120,6 +1140,30 @@ pub mod rpcs {
         /// Completes when nobody waits for the reply any more.
         pub async fn cancelled(&mut self) {
             self.0.cancelled().await;
+        }
+    }
+    impl __rt::Reply for OneReply {
+        type Values = __rt::String;
+        fn decode(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
+            if __message.number != 4 {
+                return __rt::core::result::Result::Err(
+                    __rt::unknown_message(__message.number),
+                );
+            }
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_4.words,
+            )?;
+            let s = <__rt::String as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_4.at[1])?;
+            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
+            __source.finish()?;
+            __rt::core::result::Result::Ok(s)
         }
     }
     /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
@@ -1176,78 +1220,46 @@ pub mod rpcs {
             self.0.cancelled().await;
         }
     }
-    fn __decode_2(
-        __message: __rt::Received<'_>,
-    ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-        if __message.number != 2 {
-            return __rt::core::result::Result::Err(
-                __rt::unknown_message(__message.number),
-            );
+    impl __rt::Reply for ManyReply {
+        type Values = (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>);
+        fn decode(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<
+            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
+            __rt::DecodeError,
+        > {
+            if __message.number != 6 {
+                return __rt::core::result::Result::Err(
+                    __rt::unknown_message(__message.number),
+                );
+            }
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_6.words,
+            )?;
+            let found = <__rt::Vec<
+                Entry,
+            > as __rt::TakeBounded<
+                '_,
+                100u32,
+            >>::take_bounded(&mut __source, __REC_6.at[1])?;
+            let data = <__rt::Vec<
+                u8,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_6.at[2])?;
+            let names = <__rt::Vec<
+                __rt::String,
+            > as __rt::TakeBounded<
+                '_,
+                65536u32,
+            >>::take_bounded(&mut __source, __REC_6.at[3])?;
+            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
+            __source.finish()?;
+            __rt::core::result::Result::Ok((found, data, names))
         }
-        let __source = __rt::Source::new(
-            __message.words,
-            __message.caps,
-            __REC_2.words,
-        )?;
-        __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-        __source.finish()?;
-        __rt::core::result::Result::Ok(())
-    }
-    fn __decode_4(
-        __message: __rt::Received<'_>,
-    ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
-        if __message.number != 4 {
-            return __rt::core::result::Result::Err(
-                __rt::unknown_message(__message.number),
-            );
-        }
-        let mut __source = __rt::Source::new(
-            __message.words,
-            __message.caps,
-            __REC_4.words,
-        )?;
-        let s = <__rt::String as __rt::TakeBounded<
-            '_,
-            65536u32,
-        >>::take_bounded(&mut __source, __REC_4.at[1])?;
-        __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-        __source.finish()?;
-        __rt::core::result::Result::Ok(s)
-    }
-    fn __decode_6(
-        __message: __rt::Received<'_>,
-    ) -> __rt::core::result::Result<
-        (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
-        __rt::DecodeError,
-    > {
-        if __message.number != 6 {
-            return __rt::core::result::Result::Err(
-                __rt::unknown_message(__message.number),
-            );
-        }
-        let mut __source = __rt::Source::new(
-            __message.words,
-            __message.caps,
-            __REC_6.words,
-        )?;
-        let found = <__rt::Vec<
-            Entry,
-        > as __rt::TakeBounded<'_, 100u32>>::take_bounded(&mut __source, __REC_6.at[1])?;
-        let data = <__rt::Vec<
-            u8,
-        > as __rt::TakeBounded<
-            '_,
-            65536u32,
-        >>::take_bounded(&mut __source, __REC_6.at[2])?;
-        let names = <__rt::Vec<
-            __rt::String,
-        > as __rt::TakeBounded<
-            '_,
-            65536u32,
-        >>::take_bounded(&mut __source, __REC_6.at[3])?;
-        __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-        __source.finish()?;
-        __rt::core::result::Result::Ok((found, data, names))
     }
     /// Calls the remote procedures of `rpcs`.
     ///
@@ -1288,7 +1300,9 @@ pub mod rpcs {
             __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
             self.0
                 .0
-                .call(
+                .call::<
+                    PingReply,
+                >(
                     __id,
                     __rt::Procedure {
                         call: 1,
@@ -1299,17 +1313,14 @@ pub mod rpcs {
                     &[],
                     __rt::Vec::new(),
                     self.1,
-                    __decode_2,
                 )
         }
         /// As `ping`, without waiting: the result is a future.
-        pub fn ping_async(&self) -> __rt::Call<()> {
+        pub fn ping_async(&self) -> __rt::Call<PingReply> {
             let __id = self.0.0.next_call();
             let mut __words = [0u64; __REC_1.words];
             __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
-            self.0
-                .0
-                .call_async(__id, 1, &__words, &[], __rt::Vec::new(), self.1, __decode_2)
+            self.0.0.call_async(__id, 1, &__words, &[], __rt::Vec::new(), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and waits for the reply.
         ///
@@ -1336,7 +1347,9 @@ pub mod rpcs {
             __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
             self.0
                 .0
-                .call(
+                .call::<
+                    OneReply,
+                >(
                     __id,
                     __rt::Procedure {
                         call: 3,
@@ -1347,20 +1360,23 @@ pub mod rpcs {
                     &[binding.as_bytes()],
                     __rt::Vec::new(),
                     self.1,
-                    __decode_4,
                 )
         }
         /// As `one`, without waiting: the result is a future.
-        pub fn one_async(&self, reply: u32, binding: &str) -> __rt::Call<__rt::String> {
+        pub fn one_async(&self, reply: u32, binding: &str) -> __rt::Call<OneReply> {
             let __id = self.0.0.next_call();
             if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
                 65536u32,
             >::check_bound(binding) {
-                return __rt::Call::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("binding", __error),
-                    ),
-                );
+                return self
+                    .0
+                    .0
+                    .call_failed(
+                        __id,
+                        __rt::core::convert::From::from(
+                            __rt::TxError::too_long("binding", __error),
+                        ),
+                    );
             }
             let mut __words = [0u64; __REC_3.words];
             __rt::Encode::put(&__id, &mut __words, __REC_3.at[0]);
@@ -1375,7 +1391,6 @@ pub mod rpcs {
                     &[binding.as_bytes()],
                     __rt::Vec::new(),
                     self.1,
-                    __decode_4,
                 )
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and waits for the reply.
@@ -1415,7 +1430,9 @@ pub mod rpcs {
             __rt::Encode::put_tail(e, &mut __tail_e);
             self.0
                 .0
-                .call(
+                .call::<
+                    ManyReply,
+                >(
                     __id,
                     __rt::Procedure {
                         call: 5,
@@ -1426,31 +1443,34 @@ pub mod rpcs {
                     &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
                     __rt::Vec::new(),
                     self.1,
-                    __decode_6,
                 )
         }
         /// As `many`, without waiting: the result is a future.
-        pub fn many_async(
-            &self,
-            e: &Entry,
-            key: &[u8],
-        ) -> __rt::Call<(__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>)> {
+        pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::Call<ManyReply> {
             let __id = self.0.0.next_call();
             if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
-                return __rt::Call::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("e", __error),
-                    ),
-                );
+                return self
+                    .0
+                    .0
+                    .call_failed(
+                        __id,
+                        __rt::core::convert::From::from(
+                            __rt::TxError::too_long("e", __error),
+                        ),
+                    );
             }
             if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
                 32u32,
             >::check_bound(key) {
-                return __rt::Call::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("key", __error),
-                    ),
-                );
+                return self
+                    .0
+                    .0
+                    .call_failed(
+                        __id,
+                        __rt::core::convert::From::from(
+                            __rt::TxError::too_long("key", __error),
+                        ),
+                    );
             }
             let mut __words = [0u64; __REC_5.words];
             __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
@@ -1467,7 +1487,6 @@ pub mod rpcs {
                     &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
                     __rt::Vec::new(),
                     self.1,
-                    __decode_6,
                 )
         }
     }
@@ -1542,10 +1561,10 @@ pub mod rpcs {
             self.ping_async().wait()
         }
         /// As `ping`, without blocking: the result is a future, `Send`.
-        pub fn ping_async(&self) -> __rt::SharedCall<()> {
+        pub fn ping_async(&self) -> __rt::SharedCall<PingReply> {
             let mut __words = [0u64; __REC_1.words];
             __rt::Encode::put(&0u32, &mut __words, __REC_1.at[0]);
-            self.0.0.call(1, &__words, &[], __rt::Vec::new(), self.1, __decode_2)
+            self.0.0.call(1, &__words, &[], __rt::Vec::new(), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and blocks the thread until the reply has come.
         ///
@@ -1563,7 +1582,7 @@ pub mod rpcs {
             &self,
             reply: u32,
             binding: &str,
-        ) -> __rt::SharedCall<__rt::String> {
+        ) -> __rt::SharedCall<OneReply> {
             if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
                 65536u32,
             >::check_bound(binding) {
@@ -1577,16 +1596,7 @@ pub mod rpcs {
             __rt::Encode::put(&0u32, &mut __words, __REC_3.at[0]);
             __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
             __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
-            self.0
-                .0
-                .call(
-                    3,
-                    &__words,
-                    &[binding.as_bytes()],
-                    __rt::Vec::new(),
-                    self.1,
-                    __decode_4,
-                )
+            self.0.0.call(3, &__words, &[binding.as_bytes()], __rt::Vec::new(), self.1)
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and blocks the thread until the reply has come.
         ///
@@ -1603,13 +1613,7 @@ pub mod rpcs {
             self.many_async(e, key).wait()
         }
         /// As `many`, without blocking: the result is a future, `Send`.
-        pub fn many_async(
-            &self,
-            e: &Entry,
-            key: &[u8],
-        ) -> __rt::SharedCall<
-            (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
-        > {
+        pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::SharedCall<ManyReply> {
             if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
                 return __rt::SharedCall::failed(
                     __rt::core::convert::From::from(
@@ -1640,7 +1644,6 @@ pub mod rpcs {
                     &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
                     __rt::Vec::new(),
                     self.1,
-                    __decode_6,
                 )
         }
     }

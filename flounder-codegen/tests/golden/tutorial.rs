@@ -1098,23 +1098,26 @@ pub mod test {
             self.0.cancelled().await;
         }
     }
-    fn __decode_6(
-        __message: __rt::Received<'_>,
-    ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
-        if __message.number != 6 {
-            return __rt::core::result::Result::Err(
-                __rt::unknown_message(__message.number),
-            );
+    impl __rt::Reply for TestrpcReply {
+        type Values = u32;
+        fn decode(
+            __message: __rt::Received<'_>,
+        ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
+            if __message.number != 6 {
+                return __rt::core::result::Result::Err(
+                    __rt::unknown_message(__message.number),
+                );
+            }
+            let mut __source = __rt::Source::new(
+                __message.words,
+                __message.caps,
+                __REC_6.words,
+            )?;
+            let result = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
+            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
+            __source.finish()?;
+            __rt::core::result::Result::Ok(result)
         }
-        let mut __source = __rt::Source::new(
-            __message.words,
-            __message.caps,
-            __REC_6.words,
-        )?;
-        let result = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
-        __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-        __source.finish()?;
-        __rt::core::result::Result::Ok(result)
     }
     /// Calls the remote procedures of `test`.
     ///
@@ -1168,7 +1171,9 @@ pub mod test {
             __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
             self.0
                 .0
-                .call(
+                .call::<
+                    TestrpcReply,
+                >(
                     __id,
                     __rt::Procedure {
                         call: 5,
@@ -1179,35 +1184,30 @@ pub mod test {
                     &[s.as_bytes()],
                     __rt::Vec::new(),
                     self.1,
-                    __decode_6,
                 )
         }
         /// As `testrpc`, without waiting: the result is a future.
-        pub fn testrpc_async(&self, s: &str) -> __rt::Call<u32> {
+        pub fn testrpc_async(&self, s: &str) -> __rt::Call<TestrpcReply> {
             let __id = self.0.0.next_call();
             if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
                 65536u32,
             >::check_bound(s) {
-                return __rt::Call::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("s", __error),
-                    ),
-                );
+                return self
+                    .0
+                    .0
+                    .call_failed(
+                        __id,
+                        __rt::core::convert::From::from(
+                            __rt::TxError::too_long("s", __error),
+                        ),
+                    );
             }
             let mut __words = [0u64; __REC_5.words];
             __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
             __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
             self.0
                 .0
-                .call_async(
-                    __id,
-                    5,
-                    &__words,
-                    &[s.as_bytes()],
-                    __rt::Vec::new(),
-                    self.1,
-                    __decode_6,
-                )
+                .call_async(__id, 5, &__words, &[s.as_bytes()], __rt::Vec::new(), self.1)
         }
     }
     /// One end of a connection that speaks `test`, for any thread.
@@ -1325,7 +1325,7 @@ pub mod test {
             self.testrpc_async(s).wait()
         }
         /// As `testrpc`, without blocking: the result is a future, `Send`.
-        pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<u32> {
+        pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<TestrpcReply> {
             if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
                 65536u32,
             >::check_bound(s) {
@@ -1338,9 +1338,7 @@ pub mod test {
             let mut __words = [0u64; __REC_5.words];
             __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
             __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
-            self.0
-                .0
-                .call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), self.1, __decode_6)
+            self.0.0.call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), self.1)
         }
     }
     /// Any message of `test`, with all that it carries.

@@ -3,14 +3,13 @@
 use core::cell::Cell;
 use std::rc::Rc;
 
-use flounder_rt::binding::Call;
-use flounder_rt::{Iref, RpcError};
+use flounder_rt::{Call, Iref, RpcError};
 
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, Notice, Status};
 use crate::nameservice::{Entry, Found, InvalidName, NameError};
-use crate::protocol::monitor::{RpcClient, Verdict};
+use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
 use crate::root::{MAX_NAME, is_name};
 use crate::services;
 
@@ -175,7 +174,7 @@ impl Drop for Waiting {
     }
 }
 
-fn publish_call(root: &RpcClient, iref: Iref) -> Call<Verdict> {
+fn publish_call(root: &RpcClient, iref: Iref) -> Call<PublishReply> {
     let (name, digest) = services::find(iref)
         .map_or(("", 0), |service| (service.interface.name, service.interface.fingerprint));
     let name = &name[..name.floor_char_boundary(MAX_NAME)];

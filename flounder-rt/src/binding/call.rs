@@ -3,19 +3,19 @@
 use core::cell::Cell;
 use core::fmt;
 use core::future::Future;
+use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use crate::binding::calls::{Left, Message};
+use crate::binding::calls::{GivenUp, Left, NONE, Polled, Waits};
 use crate::binding::notice::Notice;
 use crate::binding::patience::Patience;
-use crate::binding::turns::Ticket;
 use crate::binding::{Core, Endpoint, Received, RpcError, TxError, TxState};
 use crate::cap::Cap;
-use crate::waitset::{DispatchError, Source, Timer, Waitset};
+use crate::waitset::{DispatchError, Source, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 /// A remote procedure, as it is on the wire.
@@ -36,6 +36,9 @@ struct Way {
     twin: Option<Rc<Core>>,
     patience: Patience,
 }
+
+/// What reads a reply, and keeps what is in it.
+type Read<'a> = &'a mut dyn FnMut(Received<'_>) -> Result<(), DecodeError>;
 
 /// Gives up a call that ends without a result.
 struct GiveUp<'a>(&'a Core, u32);
@@ -60,7 +63,7 @@ impl Endpoint {
     #[doc(hidden)]
     #[inline]
     pub fn answer(&self, id: u32, message: Received<'_>) {
-        self.0.calls.settle(id, || Ok(Message::keep(message)));
+        self.0.calls.answer(id, message);
     }
 
     /// Makes a call and blocks until its reply has come, visiting only this binding (and, if the service is in the same
@@ -69,65 +72,29 @@ impl Endpoint {
     /// # Errors
     /// [`RpcError`].
     #[doc(hidden)]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "generated code calls it, and it is called often"
-    )]
-    pub fn call<T>(
+    #[inline]
+    pub fn call<R: Reply>(
         &self,
         id: u32,
         procedure: Procedure,
         fixed: &[u64],
         tails: &[&[u8]],
-        mut caps: Vec<Cap>,
+        caps: Vec<Cap>,
         patience: Patience,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    ) -> Result<T, RpcError> {
-        let core = &*self.0;
-        let mut way = core.way(patience)?;
-        let Procedure { call, response, id: at } = procedure;
-        let now = tails.is_empty() && caps.is_empty() && core.accept_now(call, fixed).is_some();
-        core.calls.begin(id, now);
-        let give_up = GiveUp(core, id);
-        if !now {
-            // It may be lost again at once, with its capabilities: then the call fails, which has to be known.
-            core.accept_call(&mut way, call, Gather { fixed, tails }, &mut caps)?;
-            core.calls.accepted(id);
-        }
-        let (decoded, is_decoded) = (Cell::new(None), Cell::new(false));
-        // The reply is read where it lies, if it comes while this waits and goes the quick way; else it comes by `answer`.
-        let taken = |message: Received<'_>| {
-            let ours = message.number == response && message.id_at(at) == Some(id);
-            if ours {
-                decoded.set(Some(decode(message)));
-                is_decoded.set(true);
-            }
-            ours
-        };
-        let is_answered = || is_decoded.get() || core.calls.is_done(id);
-        // Nobody takes messages out of the inbox while this thread waits here.
-        let done = || is_answered() || core.is_mail_full();
-        core.wait_until(&way, &mut || core.turn_unless(taken), &done)?;
-        if !is_answered() {
-            return Err(RpcError::WouldDeadlock);
-        }
-        match decoded.take() {
-            Some(result) => {
-                core::mem::forget(give_up);
-                core.calls.forget(id);
-                result.map_err(|error| core.bad_reply(response, error))
-            }
-            None => core.finish(id, decode),
-        }
+    ) -> Result<R::Values, RpcError> {
+        let mut values = None;
+        let body = Gather { fixed, tails };
+        self.0.call(id, procedure, body, caps, patience, &mut |reply| {
+            values = Some(R::decode(reply)?);
+            Ok(())
+        })?;
+        Ok(values.expect("a call that succeeds has read its reply"))
     }
 
     /// Makes a call; the future gives its result. Used by generated code.
     #[doc(hidden)]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "generated code calls it, and it is called often"
-    )]
-    pub fn call_async<T>(
+    #[inline]
+    pub fn call_async<R>(
         &self,
         id: u32,
         number: u16,
@@ -135,17 +102,68 @@ impl Endpoint {
         tails: &[&[u8]],
         caps: Vec<Cap>,
         patience: Patience,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    ) -> Call<T> {
-        self.0.calls.begin(id, false);
-        let request = Some(Message::new(number, Gather { fixed, tails }, caps));
-        let (endpoint, place, ticket) = (self.clone(), Ticket::default(), Ticket::default());
-        let end = patience.end();
-        Call(State::Waiting { endpoint, id, request, place, ticket, end, timer: None, decode })
+    ) -> Call<R> {
+        self.0.calls.begin_with(id, number, Gather { fixed, tails }, caps, patience.end());
+        Call { endpoint: self.clone(), id, reply: PhantomData }
+    }
+
+    /// A call that cannot be made. Used by generated code.
+    #[doc(hidden)]
+    #[cold]
+    pub fn call_failed<R>(&self, id: u32, error: RpcError) -> Call<R> {
+        self.0.calls.fail_at_once(id, error);
+        Call { endpoint: self.clone(), id, reply: PhantomData }
     }
 }
 
 impl Core {
+    /// As [`Endpoint::call`], with what reads the reply.
+    fn call(
+        &self,
+        id: u32,
+        procedure: Procedure,
+        body: Gather<'_>,
+        mut caps: Vec<Cap>,
+        patience: Patience,
+        read: Read<'_>,
+    ) -> Result<(), RpcError> {
+        let mut way = self.way(patience)?;
+        let Procedure { call, response, id: at } = procedure;
+        let now =
+            body.tails.is_empty() && caps.is_empty() && self.accept_now(call, body.fixed).is_some();
+        self.calls.begin(id, now);
+        let give_up = GiveUp(self, id);
+        if !now {
+            // It may be lost again at once, with its capabilities: then the call fails, which has to be known.
+            self.accept_call(&mut way, call, body, &mut caps)?;
+            self.calls.accepted(id);
+        }
+        let (is_read, failed) = (Cell::new(false), Cell::new(None));
+        // The reply is read where it lies, if it comes while this waits and goes the quick way; else it comes by `answer`.
+        let mut turn = || {
+            self.turn_unless(|reply| {
+                let ours = reply.number == response && reply.id_at(at) == Some(id);
+                if ours {
+                    is_read.set(true);
+                    failed.set(read(reply).err());
+                }
+                ours
+            })
+        };
+        let is_answered = || is_read.get() || self.calls.is_done(id);
+        // Nobody takes messages out of the inbox while this thread waits here.
+        let done = || is_answered() || self.is_mail_full();
+        self.wait_until(&way, &mut turn, &done)?;
+        if !is_answered() {
+            return Err(RpcError::WouldDeadlock);
+        }
+        if is_read.get() {
+            core::mem::forget(give_up);
+            self.calls.free(id);
+            return failed.take().map_or(Ok(()), |error| Err(self.bad_reply(response, error)));
+        }
+        self.take(id, read)
+    }
     /// How a blocking call can wait, if it can.
     fn way(&self, patience: Patience) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
@@ -264,25 +282,33 @@ impl Core {
         }
     }
 
-    fn finish<T>(
+    /// Takes what came of a call that is done.
+    #[inline]
+    fn take<T>(
         &self,
         id: u32,
         decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, RpcError> {
-        self.read(self.calls.take(id), decode)
-    }
-
-    /// Reads what came of a call.
-    #[inline]
-    fn read<T>(
-        &self,
-        result: Option<Result<Message, RpcError>>,
-        decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
-    ) -> Result<T, RpcError> {
-        let Some(result) = result else { return Err(self.call_error(TxError::Closed)) };
-        let mut reply = result?;
-        let number = reply.number;
-        decode(reply.lend()).map_err(|error| self.bad_reply(number, error))
+        // Not under a borrow: types of the user are made of it.
+        let (decoded, number) = if let Some(line) = self.calls.take_line(id) {
+            let (number, words) = (line.number, &line.words[..line.len]);
+            (decode(Received { number, words, caps: &mut Vec::new() }), number)
+        } else {
+            if let Some(waits) = self.calls.waits(id, core::mem::take)
+                && waits.is_some()
+            {
+                self.wait_no_more(waits);
+            }
+            match self.calls.take(id) {
+                Some(Ok(mut reply)) => (decode(reply.lend()), reply.number),
+                Some(Err(error)) => return Err(error),
+                None => return Err(self.call_error(TxError::Closed)),
+            }
+        };
+        match decoded {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.bad_reply(number, error)),
+        }
     }
 
     /// A reply cannot be read: the error handler is told, and the caller.
@@ -297,14 +323,18 @@ impl Core {
     /// Nobody waits for this call any more: the service is told, if it may be at work on it.
     #[inline]
     fn give_up(&self, id: u32) {
-        if self.calls.forget(id) == Left::Accepted {
+        let GivenUp { left, waits } = self.calls.forget(id);
+        if waits.is_some() {
+            self.wait_no_more(waits);
+        }
+        if left == Left::Accepted {
             self.tell_peer(Notice::Cancelled(id));
         }
     }
 
     /// The deadline of a call has passed.
     fn expire(&self, id: u32) {
-        if self.calls.settle(id, || Err(RpcError::Deadline)) == Left::Accepted {
+        if self.calls.fail(id, RpcError::Deadline) == Left::Accepted {
             self.tell_peer(Notice::Cancelled(id));
         }
     }
@@ -313,34 +343,32 @@ impl Core {
 /// Turns of a binding without the reply between two looks at the clock.
 const TURNS_PER_LOOK: usize = 64;
 
-/// A call on its way. Dropped before the call was accepted, nothing is sent; after that, the service is told that nobody
-/// waits any more, and a reply that comes all the same is discarded.
-#[must_use = "a call does nothing unless awaited"]
-pub struct Call<T>(State<T>);
+/// The reply to one rpc: what generated reply types stand for.
+pub trait Reply {
+    /// The results of the rpc: a value, or a tuple of them in order.
+    type Values;
 
-enum State<T> {
-    Failed(Option<RpcError>),
-    Waiting {
-        endpoint: Endpoint,
-        id: u32,
-        /// The message, until it is accepted.
-        request: Option<Message>,
-        /// How it waits for a place among the calls, and for the slot.
-        place: Ticket,
-        ticket: Ticket,
-        end: Option<Instant>,
-        timer: Option<Timer>,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    },
+    /// Reads a message. That it is the reply to this call, and not to another one, is for the peer to claim and for this to
+    /// check.
+    ///
+    /// # Errors
+    /// If it is not.
+    #[doc(hidden)]
+    fn decode(message: Received<'_>) -> Result<Self::Values, DecodeError>;
 }
 
-impl<T> Call<T> {
-    /// One that failed before it began.
-    #[doc(hidden)]
-    pub const fn failed(error: RpcError) -> Self {
-        Self(State::Failed(Some(error)))
-    }
+/// A call on its way, which gives what the reply `R` brings. Dropped before the call was accepted, nothing is sent; after
+/// that, the service is told that nobody waits any more, and a reply that comes all the same is discarded.
+// Two words, as a reply: see there.
+#[must_use = "a call does nothing unless awaited"]
+pub struct Call<R> {
+    endpoint: Endpoint,
+    /// Where it stands in the table, which has the rest; `NONE` once it was ready.
+    id: u32,
+    reply: PhantomData<fn() -> R>,
+}
 
+impl<R> Call<R> {
     /// Ends the call with [`RpcError::Deadline`] if it is not done after this time, which begins now.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.limited(Instant::now().checked_add(timeout))
@@ -351,122 +379,120 @@ impl<T> Call<T> {
         self.limited(Some(deadline))
     }
 
-    fn limited(mut self, limit: Option<Instant>) -> Self {
-        if let State::Waiting { end, .. } = &mut self.0 {
-            *end = limit;
-        }
+    fn limited(self, limit: Option<Instant>) -> Self {
+        self.endpoint.0.calls.limit(self.id, limit);
         self
     }
 }
 
-impl<T> Future for Call<T> {
-    type Output = Result<T, RpcError>;
+impl<R: Reply> Future for Call<R> {
+    type Output = Result<R::Values, RpcError>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let State::Waiting { endpoint, id, request, place, ticket, end, timer, decode } =
-            &mut self.0
-        else {
-            let State::Failed(error) = &mut self.0 else { return Poll::Pending };
-            return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
-        };
-        let (core, id) = (&*endpoint.0, *id);
-        let window = &core.calls.window;
-        if request.is_some()
-            && !core.calls.is_done(id)
-            && window.is_open(place)
-            && core.is_turn_of(ticket)
-        {
-            match core.accept_request(request, ticket) {
-                Ok(()) => {
-                    core.calls.accepted(id);
-                    window.leave(place);
-                }
-                Err(TxError::Busy) => {}
-                // The binding is about to end, and knows why only then.
-                Err(TxError::Closed) if !core.has_ended() => {
-                    *request = None;
-                    core.leave(ticket);
-                }
-                Err(error) => {
-                    let error = core.call_error(error);
-                    self.clear();
-                    return Poll::Ready(Err(error));
-                }
-            }
+        // Polled again after it was ready, it stays pending.
+        if self.id == NONE || self.endpoint.0.poll_call(self.id, cx.waker()).is_pending() {
+            return Poll::Pending;
         }
-        if let Poll::Ready(result) = core.calls.poll(id, cx.waker()) {
-            let result = core.read(result, *decode);
-            self.clear();
-            return Poll::Ready(result);
-        }
-        if request.is_some() {
-            if window.is_open(place) {
-                core.io.borrow_mut().turns.wait(ticket, cx.waker());
-            } else {
-                core.leave(ticket);
-                window.wait(place, cx.waker(), &core.myself);
-            }
-        }
-        if let (Some(end), None) = (&end, &timer)
-            && let Some(waitset) = core.waitset()
-        {
-            let core = Weak::clone(&core.myself);
-            let left = end.saturating_duration_since(Instant::now());
-            *timer = Some(waitset.after(left, move |_| {
-                if let Some(core) = core.upgrade() {
-                    core.expire(id);
-                }
-                Ok(())
-            }));
-        }
-        Poll::Pending
+        let id = core::mem::replace(&mut self.id, NONE);
+        // Nothing comes behind this, so that the values go where the caller wants them.
+        Poll::Ready(self.endpoint.0.take(id, R::decode))
     }
 }
 
 impl Core {
-    /// Sends the message of an asynchronous call.
-    fn accept_request(
-        &self,
-        request: &mut Option<Message>,
-        ticket: &mut Ticket,
-    ) -> Result<(), TxError> {
-        let Some(message) = request else { return Ok(()) };
-        let number = message.number;
-        let (words, caps) = message.parts();
-        if !(caps.is_empty() && self.accept_now(number, words).is_some()) {
-            self.accept(number, Gather::words_only(words), caps)?;
+    /// Gets on with an asynchronous call, until its result can be taken.
+    #[inline]
+    fn poll_call(&self, id: u32, waker: &Waker) -> Poll<()> {
+        let send = |waits: &Waits, number, words: &[u64]| {
+            self.may_send(waits) && self.accept_now(number, words).is_some()
+        };
+        match self.calls.poll(id, waker, send) {
+            Polled::Done => Poll::Ready(()),
+            Polled::Accepted => Poll::Pending,
+            Polled::Waiting => self.poll_slowly(id, waker),
         }
-        *request = None;
-        self.leave(ticket);
-        Ok(())
     }
-}
 
-impl<T> Call<T> {
-    /// Forgets everything; what is still under way is given up.
-    fn clear(&mut self) {
-        let state = core::mem::replace(&mut self.0, State::Failed(None));
-        if let State::Waiting { endpoint, id, mut place, mut ticket, timer, .. } = state {
-            endpoint.0.leave(&mut ticket);
-            endpoint.0.calls.window.leave(&mut place);
-            endpoint.0.give_up(id);
-            if let Some(timer) = timer {
-                timer.cancel();
+    /// Where there is more to be done than to send what fits at once, or to wait.
+    #[inline(never)]
+    fn poll_slowly(&self, id: u32, waker: &Waker) -> Poll<()> {
+        let mut waits = self.calls.waits(id, core::mem::take).unwrap_or_default();
+        let window = &self.calls.window;
+        if self.may_send(&waits)
+            && let Some(mut request) = self.calls.take_request(id)
+        {
+            let number = request.number;
+            let (words, caps) = request.parts();
+            match self.accept(number, Gather::words_only(words), caps) {
+                Ok(_) => self.calls.accepted(id),
+                Err(TxError::Busy) => self.calls.put_request(id, request),
+                Err(TxError::Closed) if !self.has_ended() => self.calls.doom(id),
+                Err(error) => self.calls.refuse(id, self.call_error(error)),
             }
         }
+        // It may have been lost again at once.
+        if self.calls.is_done(id) {
+            self.wait_no_more(waits);
+            return Poll::Ready(());
+        }
+        if !self.calls.is_waiting(id) {
+            self.stop_waiting(&mut waits);
+        } else if window.is_open(&waits.place) {
+            self.io.borrow_mut().turns.wait(&mut waits.ticket, waker);
+        } else {
+            self.leave(&mut waits.ticket);
+            window.wait(&mut waits.place, waker, &self.myself);
+        }
+        if let (Some(end), Some(waitset)) = (waits.end.take(), self.waitset()) {
+            let core = Weak::clone(&self.myself);
+            let left = end.saturating_duration_since(Instant::now());
+            let timer = waitset.after(left, move |_| {
+                if let Some(core) = core.upgrade() {
+                    core.expire(id);
+                }
+                Ok(())
+            });
+            if let Some(old) = waits.timer.replace(timer) {
+                old.cancel();
+            }
+        }
+        self.calls.waits(id, |places| *places = waits);
+        Poll::Pending
+    }
+
+    /// Whether a call has its place and its turn.
+    #[inline]
+    fn may_send(&self, waits: &Waits) -> bool {
+        self.calls.window.is_open(&waits.place) && self.is_turn_of(&waits.ticket)
+    }
+
+    /// A call does not wait for its turn any more.
+    fn stop_waiting(&self, waits: &mut Waits) {
+        self.leave(&mut waits.ticket);
+        self.calls.window.leave(&mut waits.place);
+    }
+
+    /// A call has nothing to wait for any more.
+    #[cold]
+    fn wait_no_more(&self, mut waits: Waits) {
+        self.stop_waiting(&mut waits);
+        if let Some(timer) = waits.timer {
+            timer.cancel();
+        }
     }
 }
 
-impl<T> Unpin for Call<T> {}
-
-impl<T> Drop for Call<T> {
+impl<R> Drop for Call<R> {
+    #[inline]
     fn drop(&mut self) {
-        self.clear();
+        if self.id != NONE {
+            self.endpoint.0.give_up(self.id);
+        }
     }
 }
 
-impl<T> fmt::Debug for Call<T> {
+impl<R> fmt::Debug for Call<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").finish_non_exhaustive()
     }

@@ -3,19 +3,34 @@
 //! A call has a slot: the one that its id, modulo the number of slots, points to. Ids count upwards, and one whose slot is
 //! taken is passed over; since at most half of the slots are taken, few are. So a reply finds its call at once, however
 //! many are under way, an id comes again only after 2^32 others, and nothing is allocated but for more slots.
+//!
+//! The words of a call, until it is accepted, and those of its reply lie in the slot, in one place: they are put together
+//! there, sent from there, and overwritten there.
+//!
+//! ```text
+//!   Free --begin--> Waiting --accepted--> Accepted --answer--> Answered --take--> Free
+//!     |                '--------fail---------'--------fail--> Failed  ---------'
+//!     '-------------------------fail_at_once--------------------'
+//! ```
 
 use core::cell::{Cell, OnceCell, RefCell};
-use core::task::{Poll, Waker};
+use core::task::Waker;
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::binding::shared::Home;
+use crate::binding::turns::Ticket;
 use crate::binding::window::Window;
 use crate::binding::{BindingError, Received, RpcError};
 use crate::cap::Cap;
+use crate::waitset::Timer;
 use crate::wire::{Gather, LINE};
 
 /// Slots of an end that makes its first call.
 const FIRST_SLOTS: usize = 8;
+
+/// The id that no call has.
+pub(super) const NONE: u32 = 0;
 
 /// The calls of one end.
 #[derive(Default)]
@@ -34,24 +49,78 @@ struct Table {
     slots: Vec<Slot>,
     /// How many are taken, at most half.
     taken: usize,
+    /// The waker of the call that was settled last: mostly the next one has the same, and to count another copy in and out
+    /// again are two atomic operations, behind a store that others wait for.
+    spare: Option<Waker>,
+    /// Whether the binding has ended.
+    ended: bool,
 }
 
-enum Slot {
+#[derive(Default)]
+struct Slot {
+    id: u32,
+    stage: Stage,
+    waker: Option<Waker>,
+    /// The call that waits, or the reply that has come.
+    message: Message,
+    /// Why there is none.
+    error: Option<RpcError>,
+    waits: Waits,
+}
+
+/// What a call waits for besides its reply: mostly nothing.
+#[derive(Default)]
+pub(super) struct Waits {
+    /// For a place in the window.
+    pub(super) place: Ticket,
+    /// For the slot of the binding.
+    pub(super) ticket: Ticket,
+    /// When it has to be done, until `timer` is set.
+    pub(super) end: Option<Instant>,
+    pub(super) timer: Option<Timer>,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
     Free,
-    Open {
-        id: u32,
-        /// Whether the channel, or the binding for it, has the call.
-        accepted: bool,
-        waker: Option<Waker>,
-    },
-    Done {
-        id: u32,
-        result: Result<Message, RpcError>,
-    },
+    /// For room.
+    Waiting,
+    /// The channel has it, or the binding for it.
+    Accepted,
+    /// It cannot be sent any more, since the binding is about to end; why, is known then.
+    Doomed,
+    Answered,
+    Failed,
 }
 
-/// What is left of a call that is given up.
-#[derive(Debug, PartialEq, Eq)]
+/// How far a call is that is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// There is nothing to do but to wait for its reply.
+    Accepted,
+    /// It waits for room, or has just stopped doing so, or its time begins.
+    Waiting,
+    /// There is a result to be taken, or no such call.
+    Done,
+}
+
+/// What a call that is given up leaves to be done.
+pub(super) struct GivenUp {
+    pub(super) left: Left,
+    pub(super) waits: Waits,
+}
+
+/// A reply of few words.
+pub(super) struct Line {
+    pub(super) number: u16,
+    pub(super) words: [u64; LINE],
+    pub(super) len: usize,
+}
+
+/// Who knows of a call that is given up, besides this end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     /// Nothing that the peer knows of.
     Nothing,
@@ -68,93 +137,225 @@ impl Calls {
             table.grow();
         }
         let mut id = self.last.get().wrapping_add(1);
-        while !matches!(table.slots[table.at(id)], Slot::Free) {
+        while id == NONE || table.at(id).stage != Stage::Free {
             id = id.wrapping_add(1);
         }
         self.last.set(id);
         id
     }
 
-    /// A call of an id from [`next`](Self::next) begins.
+    /// A call of an id from [`next`](Self::next) begins, whose message is kept elsewhere.
     #[inline]
     pub(super) fn begin(&self, id: u32, accepted: bool) {
-        let mut table = self.table.borrow_mut();
-        while !matches!(table.slots[table.at(id)], Slot::Free) {
-            // Calls that were begun since the id was given.
-            table.grow();
-        }
-        let at = table.at(id);
-        table.slots[at] = Slot::Open { id, accepted, waker: None };
-        table.taken += 1;
+        let stage = if accepted { Stage::Accepted } else { Stage::Waiting };
+        self.table.borrow_mut().begin(id, stage);
         if accepted {
             self.window.begin();
         }
     }
 
+    /// A call of an id from [`next`](Self::next) begins, and waits to be sent.
+    #[inline]
+    pub(super) fn begin_with(
+        &self,
+        id: u32,
+        number: u16,
+        body: Gather<'_>,
+        caps: Vec<Cap>,
+        end: Option<Instant>,
+    ) {
+        let mut table = self.table.borrow_mut();
+        let slot = table.begin(id, Stage::Waiting);
+        slot.waits.end = end;
+        let message = &mut slot.message;
+        message.put_together(number, body);
+        // A free slot has none. To move an empty vector by words of another size than it was made of stalls the processor.
+        if !caps.is_empty() {
+            message.caps = caps;
+        }
+    }
+
+    /// A call of an id from [`next`](Self::next) fails before it begins.
+    #[cold]
+    pub(super) fn fail_at_once(&self, id: u32, error: RpcError) {
+        self.table.borrow_mut().begin(id, Stage::Failed).error = Some(error);
+    }
+
+    /// Changes when the call has to be done.
+    pub(super) fn limit(&self, id: u32, end: Option<Instant>) {
+        if let Some(slot) = self.table.borrow_mut().find(id) {
+            slot.waits.end = end;
+        }
+    }
+
+    /// Changes what the call waits for; gives `None` if it is no more.
+    pub(super) fn waits<T>(&self, id: u32, change: impl FnOnce(&mut Waits) -> T) -> Option<T> {
+        self.table.borrow_mut().find(id).map(|slot| change(&mut slot.waits))
+    }
+
     /// The call is accepted.
     #[inline]
     pub(super) fn accepted(&self, id: u32) {
-        if let Some(Slot::Open { accepted, .. }) = self.table.borrow_mut().find(id) {
-            *accepted = true;
+        if let Some(slot) = self.table.borrow_mut().find(id)
+            && slot.stage == Stage::Waiting
+        {
+            slot.stage = Stage::Accepted;
             self.window.begin();
         }
     }
 
-    /// Takes the result of a call, if there is one, and has `waker` woken if not. `None` also if there is no such call.
-    #[inline]
-    pub(super) fn poll(&self, id: u32, new: &Waker) -> Poll<Option<Result<Message, RpcError>>> {
+    /// The call cannot be sent any more, and waits for the end of the binding.
+    pub(super) fn doom(&self, id: u32) {
+        if let Some(slot) = self.table.borrow_mut().find(id)
+            && slot.stage == Stage::Waiting
+        {
+            slot.stage = Stage::Doomed;
+        }
+    }
+
+    /// Whether the call waits for room.
+    pub(super) fn is_waiting(&self, id: u32) -> bool {
+        self.table.borrow_mut().find(id).is_some_and(|slot| slot.stage == Stage::Waiting)
+    }
+
+    /// Takes the message of a call that waits.
+    pub(super) fn take_request(&self, id: u32) -> Option<Message> {
         let mut table = self.table.borrow_mut();
-        if let Some(Slot::Open { waker, .. }) = table.find(id) {
-            match waker {
-                Some(waker) => waker.clone_from(new),
-                None => *waker = Some(new.clone()),
+        let slot = table.find(id).filter(|slot| slot.stage == Stage::Waiting)?;
+        Some(core::mem::take(&mut slot.message))
+    }
+
+    /// Puts it back, if the call still waits.
+    pub(super) fn put_request(&self, id: u32, request: Message) {
+        let mut table = self.table.borrow_mut();
+        if let Some(slot) = table.find(id).filter(|slot| slot.stage == Stage::Waiting) {
+            slot.message = request;
+        }
+    }
+
+    /// How far a call is. One that waits is offered to `send`, if its words are all there is to it; one that is not done has
+    /// `waker` woken when it is.
+    #[inline]
+    pub(super) fn poll(
+        &self,
+        id: u32,
+        new: &Waker,
+        send: impl FnOnce(&Waits, u16, &[u64]) -> bool,
+    ) -> Polled {
+        let mut table = self.table.borrow_mut();
+        let Table { slots, spare, .. } = &mut *table;
+        let Some(slot) = Table::find_in(slots, id).filter(|slot| slot.is_open()) else {
+            return Polled::Done;
+        };
+        if slot.stage == Stage::Waiting {
+            let number = slot.message.number;
+            let (words, caps) = slot.message.parts();
+            if caps.is_empty() && send(&slot.waits, number, words) {
+                slot.stage = Stage::Accepted;
+                self.window.begin();
             }
-            return Poll::Pending;
         }
-        match table.free(id) {
-            Some(Slot::Done { result, .. }) => Poll::Ready(Some(result)),
-            _ => Poll::Ready(None),
+        let accepted = slot.stage != Stage::Waiting && slot.waits.is_quiet();
+        match &slot.waker {
+            Some(old) if old.will_wake(new) => {}
+            None if spare.as_ref().is_some_and(|spare| spare.will_wake(new)) => {
+                slot.waker = spare.take();
+            }
+            _ => {
+                drop(table);
+                self.watch(id, new.clone());
+            }
         }
+        if accepted { Polled::Accepted } else { Polled::Waiting }
+    }
+
+    /// Has `waker` woken when the call is settled.
+    #[cold]
+    fn watch(&self, id: u32, waker: Waker) {
+        let mut table = self.table.borrow_mut();
+        let old = table.find(id).and_then(|slot| slot.waker.replace(waker));
+        drop(table);
+        drop(old);
     }
 
     /// Whether there is a result to be taken, or no such call.
     #[inline]
     pub(super) fn is_done(&self, id: u32) -> bool {
-        !matches!(self.table.borrow_mut().find(id), Some(Slot::Open { .. }))
+        self.table.borrow_mut().find(id).is_none_or(|slot| !slot.is_open())
     }
 
-    /// Settles a call with what `result` gives, which is not asked for one that nobody waits for.
+    /// Settles a call with its reply. One that nobody waits for is discarded.
     #[inline]
-    pub(super) fn settle(
-        &self,
-        id: u32,
-        result: impl FnOnce() -> Result<Message, RpcError>,
-    ) -> Left {
+    pub(super) fn answer(&self, id: u32, message: Received<'_>) {
         let mut table = self.table.borrow_mut();
-        let Some(slot @ Slot::Open { .. }) = table.find(id) else {
+        let Some(slot) = table.find(id).filter(|slot| slot.is_open()) else {
             drop(table);
             if let Some(home) = self.home.get() {
-                home.settle(id, result);
+                home.settle(id, || Ok(Message::keep(message)));
+            }
+            return;
+        };
+        let left = slot.left();
+        slot.stage = Stage::Answered;
+        slot.message.put_together(message.number, Gather::words_only(message.words));
+        // Those of a call that a hostile peer answers before it is sent are closed.
+        if !message.caps.is_empty() || !slot.message.caps.is_empty() {
+            slot.message.caps = core::mem::take(message.caps);
+        }
+        let waker = slot.waker.take();
+        drop(table);
+        self.wake(waker);
+        self.over(left);
+    }
+
+    /// Settles a call that gets no reply.
+    pub(super) fn fail(&self, id: u32, error: RpcError) -> Left {
+        let mut table = self.table.borrow_mut();
+        let Some(slot) = table.find(id).filter(|slot| slot.is_open()) else {
+            drop(table);
+            if let Some(home) = self.home.get() {
+                home.settle(id, || Err(error));
             }
             return Left::Nothing;
         };
-        let done = Slot::Done { id, result: result() };
-        let Slot::Open { waker, accepted, .. } = core::mem::replace(slot, done) else {
-            return Left::Nothing;
-        };
-        drop(table);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        if !accepted {
-            return Left::Nothing;
-        }
-        self.window.end();
-        Left::Accepted
+        let left = slot.left();
+        slot.stage = Stage::Failed;
+        slot.error = Some(error);
+        let (unsent, waker) = (core::mem::take(&mut slot.message), slot.waker.take());
+        drop((table, unsent));
+        self.wake(waker);
+        self.over(left)
     }
 
-    pub(super) fn fail(&self, id: u32, error: RpcError) {
-        self.settle(id, || Err(error));
+    /// A call is over: its place is free, if it had one.
+    #[inline]
+    fn over(&self, left: Left) -> Left {
+        if left == Left::Accepted {
+            self.window.end();
+        }
+        left
+    }
+
+    /// A call whose message was taken, and is polled, cannot be sent.
+    pub(super) fn refuse(&self, id: u32, error: RpcError) {
+        let mut table = self.table.borrow_mut();
+        let Some(slot) = table.find(id) else { return };
+        (slot.stage, slot.error) = (Stage::Failed, Some(error));
+        let waker = slot.waker.take();
+        drop(table);
+        drop(waker);
+    }
+
+    /// Wakes who waits for a call that is settled, and keeps the waker for the next one.
+    #[inline]
+    fn wake(&self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        waker.wake_by_ref();
+        // An ended binding keeps none: who waits may hold the binding.
+        let mut table = self.table.borrow_mut();
+        let old = if table.ended { Some(waker) } else { table.spare.replace(waker) };
+        drop(table);
+        drop(old);
     }
 
     /// The binding has ended: settles every call with that, and puts the wakers of those of this thread into `woken`.
@@ -163,65 +364,121 @@ impl Calls {
             home.end(why);
         }
         let error = RpcError::Closed(why.clone());
-        for slot in &mut self.table.borrow_mut().slots {
-            if let Slot::Open { id, waker, .. } = slot {
-                woken.extend(waker.take());
-                *slot = Slot::Done { id: *id, result: Err(error.clone()) };
-            }
+        let mut table = self.table.borrow_mut();
+        for slot in table.slots.iter_mut().filter(|slot| slot.is_open()) {
+            woken.extend(slot.waker.take());
+            // What was not sent is lost, and its capabilities are closed.
+            slot.message = Message::default();
+            (slot.stage, slot.error) = (Stage::Failed, Some(error.clone()));
         }
+        table.ended = true;
+        woken.extend(table.spare.take());
     }
 
-    /// Takes the result of a call, and forgets the call.
-    #[inline]
+    /// Forgets a call that is done, and gives its result; `None` if there is no such call. What it waited for is left behind:
+    /// see [`waits`](Self::waits).
     pub(super) fn take(&self, id: u32) -> Option<Result<Message, RpcError>> {
-        match self.table.borrow_mut().free(id)? {
-            Slot::Done { result, .. } => Some(result),
-            _ => None,
+        let mut table = self.table.borrow_mut();
+        let slot = table.find(id)?;
+        let result = match core::mem::take(&mut slot.stage) {
+            Stage::Answered => Some(Ok(core::mem::take(&mut slot.message))),
+            _ => slot.error.take().map(Err),
+        };
+        table.taken -= 1;
+        result
+    }
+
+    /// As [`take`](Self::take), if what came is a reply of few words and no capabilities; otherwise does nothing.
+    #[inline]
+    pub(super) fn take_line(&self, id: u32) -> Option<Line> {
+        let mut table = self.table.borrow_mut();
+        let slot = table.find(id)?;
+        if slot.stage != Stage::Answered || slot.message.has_more() || slot.waits.is_some() {
+            return None;
         }
+        slot.stage = Stage::Free;
+        let Message { number, inline, len, .. } = slot.message;
+        table.taken -= 1;
+        Some(Line { number, words: inline, len })
+    }
+
+    /// Forgets a call of which nothing is in its slot: a blocking one, whose reply was read where it lay.
+    #[inline]
+    pub(super) fn free(&self, id: u32) {
+        let mut table = self.table.borrow_mut();
+        let Some(slot) = table.find(id) else { return };
+        let left = slot.left();
+        slot.stage = Stage::Free;
+        table.taken -= 1;
+        drop(table);
+        self.over(left);
     }
 
     /// Forgets a call, done or not: what comes for it later is discarded.
     #[inline]
-    pub(super) fn forget(&self, id: u32) -> Left {
+    pub(super) fn forget(&self, id: u32) -> GivenUp {
         let mut table = self.table.borrow_mut();
-        if let Some(slot @ Slot::Open { accepted: true, waker: None, .. }) = table.find(id) {
-            *slot = Slot::Free;
-            table.taken -= 1;
-            drop(table);
-            self.window.end();
-            return Left::Accepted;
+        let Some(slot) = table.find(id) else {
+            return GivenUp { left: Left::Nothing, waits: Waits::default() };
+        };
+        let left = slot.left();
+        let waits =
+            if slot.waits.is_some() { core::mem::take(&mut slot.waits) } else { Waits::default() };
+        // A waker may run user code when it is dropped.
+        let waker = slot.waker.take();
+        if slot.message.has_more() {
+            slot.message = Message::default();
         }
-        // What was in the slot may run user code when it is dropped.
-        let old = table.free(id);
+        (slot.stage, slot.error) = (Stage::Free, None);
+        table.taken -= 1;
         drop(table);
-        match old {
-            Some(Slot::Open { accepted: true, .. }) => {
-                self.window.end();
-                Left::Accepted
-            }
-            _ => Left::Nothing,
-        }
+        drop(waker);
+        GivenUp { left: self.over(left), waits }
+    }
+}
+
+impl Waits {
+    #[inline]
+    pub(super) fn is_some(&self) -> bool {
+        !self.is_quiet() || self.timer.is_some()
+    }
+
+    /// Whether there is nothing to be done about it.
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        self.place.is_none() && self.ticket.is_none() && self.end.is_none()
     }
 }
 
 impl Table {
+    /// The slot where a call of this id stands, if it is one.
     #[inline]
-    fn at(&self, id: u32) -> usize {
-        id as usize & (self.slots.len() - 1)
+    fn at(&mut self, id: u32) -> &mut Slot {
+        let at = id as usize & (self.slots.len() - 1);
+        &mut self.slots[at]
     }
 
     #[inline]
     fn find(&mut self, id: u32) -> Option<&mut Slot> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let slot = self.slots.get_mut(id as usize & mask)?;
-        (slot.id() == Some(id)).then_some(slot)
+        Self::find_in(&mut self.slots, id)
     }
 
     #[inline]
-    fn free(&mut self, id: u32) -> Option<Slot> {
-        let old = core::mem::replace(self.find(id)?, Slot::Free);
-        self.taken -= 1;
-        Some(old)
+    fn find_in(slots: &mut [Slot], id: u32) -> Option<&mut Slot> {
+        let at = id as usize & slots.len().wrapping_sub(1);
+        slots.get_mut(at).filter(|slot| slot.id == id && slot.stage != Stage::Free)
+    }
+
+    #[inline]
+    fn begin(&mut self, id: u32, stage: Stage) -> &mut Slot {
+        while self.at(id).stage != Stage::Free {
+            // Calls that were begun since the id was given.
+            self.grow();
+        }
+        self.taken += 1;
+        let slot = self.at(id);
+        (slot.id, slot.stage) = (id, stage);
+        slot
     }
 
     /// Twice the slots. Ids that were apart modulo half of them are so modulo all.
@@ -229,29 +486,32 @@ impl Table {
     fn grow(&mut self) {
         let len = (self.slots.len() * 2).max(FIRST_SLOTS);
         let old = core::mem::take(&mut self.slots);
-        self.slots.resize_with(len, || Slot::Free);
+        self.slots.resize_with(len, Slot::default);
         for slot in old {
-            if let Some(id) = slot.id() {
-                let at = self.at(id);
-                self.slots[at] = slot;
+            if slot.stage != Stage::Free {
+                let at = self.at(slot.id);
+                *at = slot;
             }
         }
     }
 }
 
 impl Slot {
+    /// Whether the call is still to be settled.
     #[inline]
-    const fn id(&self) -> Option<u32> {
-        match self {
-            Self::Free => None,
-            Self::Open { id, .. } | Self::Done { id, .. } => Some(*id),
-        }
+    const fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Accepted | Stage::Doomed)
+    }
+
+    #[inline]
+    fn left(&self) -> Left {
+        if self.stage == Stage::Accepted { Left::Accepted } else { Left::Nothing }
     }
 }
 
 /// A message that is kept: a call until it is accepted, a reply until its caller takes it. One of few words needs no
 /// allocation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) number: u16,
     inline: [u64; LINE],
@@ -262,27 +522,39 @@ pub(super) struct Message {
 
 impl Message {
     pub(super) fn new(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
-        let (mut inline, mut large, len) = ([0; LINE], Vec::new(), body.len());
-        match inline.get_mut(..len) {
-            Some(inline) => _ = body.reader(0).read(inline),
-            None => {
-                large = vec![0; len];
-                body.reader(0).read(&mut large);
-            }
-        }
-        Self { number, inline, len, large, caps }
+        let mut message = Self { caps, ..Self::default() };
+        message.put_together(number, body);
+        message
     }
 
     /// Keeps what has come.
-    #[inline]
     pub(super) fn keep(message: Received<'_>) -> Self {
         let caps = core::mem::take(message.caps);
-        let (mut inline, mut large, len) = ([0; LINE], Vec::new(), message.words.len());
-        match inline.get_mut(..len) {
-            Some(inline) => inline.copy_from_slice(message.words),
-            None => large = message.words.to_vec(),
+        Self::new(message.number, Gather::words_only(message.words), caps)
+    }
+
+    /// Has these words in place of those before.
+    #[inline]
+    fn put_together(&mut self, number: u16, body: Gather<'_>) {
+        self.number = number;
+        match body.put_together(&mut self.inline) {
+            Some(len) => self.len = len,
+            None => self.put_large(body),
         }
-        Self { number: message.number, inline, len, large, caps }
+    }
+
+    #[cold]
+    fn put_large(&mut self, body: Gather<'_>) {
+        self.len = body.len();
+        self.large.clear();
+        self.large.resize(self.len, 0);
+        body.reader(0).read(&mut self.large);
+    }
+
+    /// Whether it has more than inline words.
+    #[inline]
+    fn has_more(&self) -> bool {
+        !self.caps.is_empty() || self.large.capacity() > 0
     }
 
     /// Its words, to be changed.
@@ -309,8 +581,10 @@ impl Message {
 mod tests {
     use super::*;
 
-    fn reply(number: u16) -> Result<Message, RpcError> {
-        Ok(Message::new(number, Gather::words_only(&[u64::from(number)]), Vec::new()))
+    fn answer(calls: &Calls, id: u32) {
+        let number = id as u16;
+        let words = [u64::from(number)];
+        calls.answer(id, Received { number, words: &words, caps: &mut Vec::new() });
     }
 
     fn begin(calls: &Calls) -> u32 {
@@ -324,11 +598,12 @@ mod tests {
         let calls = Calls::default();
         let ids: Vec<_> = (0..10_000).map(|_| begin(&calls)).collect();
         for id in ids.iter().rev() {
-            assert_eq!(calls.settle(*id, || reply(*id as u16)), Left::Accepted);
+            answer(&calls, *id);
         }
         for id in ids {
-            let reply = calls.take(id).expect("it is there").expect("a reply");
-            assert_eq!(reply.number, id as u16);
+            let reply = calls.take_line(id).expect("it is there");
+            assert_eq!((reply.number, reply.len), (id as u16, 1));
+            assert_eq!(reply.words[0], u64::from(id as u16));
         }
         assert_eq!(calls.table.borrow().taken, 0);
     }
@@ -341,8 +616,8 @@ mod tests {
         for _ in 0..1000 {
             let id = begin(&calls);
             assert!(!old.contains(&id));
-            assert_eq!(calls.settle(id, || reply(1)), Left::Accepted);
-            assert!(calls.take(id).is_some());
+            answer(&calls, id);
+            assert!(matches!(calls.take(id), Some(Ok(_))));
         }
         assert_eq!(calls.table.borrow().slots.len(), slots);
         for id in old {
@@ -354,12 +629,12 @@ mod tests {
     fn a_reply_that_is_late_finds_nobody() {
         let calls = Calls::default();
         let id = begin(&calls);
-        assert_eq!(calls.forget(id), Left::Accepted);
+        assert_eq!(calls.forget(id).left, Left::Accepted);
         let next = begin(&calls);
-        assert_eq!(calls.settle(id, || unreachable!("nobody waits")), Left::Nothing);
+        answer(&calls, id);
         assert!(!calls.is_done(next));
         // That of another call with the same slot.
-        assert_eq!(calls.settle(next + 8, || unreachable!("nobody waits")), Left::Nothing);
+        answer(&calls, next + 8);
         assert!(!calls.is_done(next));
     }
 
@@ -381,9 +656,10 @@ mod tests {
     fn a_call_is_settled_once() {
         let calls = Calls::default();
         let id = begin(&calls);
-        calls.fail(id, RpcError::NoReply);
-        assert_eq!(calls.settle(id, || unreachable!("it is done")), Left::Nothing);
-        assert_eq!(calls.take(id).map(|result| result.err()), Some(Some(RpcError::NoReply)));
+        assert_eq!(calls.fail(id, RpcError::NoReply), Left::Accepted);
+        assert_eq!(calls.fail(id, RpcError::Deadline), Left::Nothing);
+        answer(&calls, id);
+        assert!(matches!(calls.take(id), Some(Err(RpcError::NoReply))));
         assert!(calls.take(id).is_none());
     }
 }

@@ -57,6 +57,12 @@ impl Debts {
         woken.extend(self.slots.borrow_mut().debts.iter_mut().filter_map(|debt| debt.waker.take()));
     }
 
+    /// The id of the call whose reply is noted at `at`.
+    #[inline]
+    pub(super) fn id(&self, at: u32) -> u32 {
+        self.slots.borrow().debts[at as usize].id
+    }
+
     #[inline]
     pub(super) fn is_cancelled(&self, at: u32) -> bool {
         self.slots.borrow().debts[at as usize].state == State::Cancelled
@@ -71,7 +77,6 @@ impl Debts {
 
 impl Core {
     /// Owes a reply to call `id`; gives where it is noted.
-    #[inline]
     pub(super) fn owe(&self, id: u32) -> u32 {
         self.owe_work();
         let slots = &mut *self.debts.slots.borrow_mut();
@@ -91,11 +96,10 @@ impl Core {
     /// Owes nothing any more for what is noted at `at`; says whether it was cancelled.
     #[inline]
     pub(super) fn settle_debt(&self, at: u32) -> bool {
+        self.work_done();
         let mut slots = self.debts.slots.borrow_mut();
         let debt = core::mem::take(&mut slots.debts[at as usize]);
         slots.free.push(at);
-        drop(slots);
-        self.work_done();
         debt.state == State::Cancelled
     }
 

@@ -48,7 +48,7 @@ mod turns;
 mod window;
 
 use backlog::{Backlog, Waiting};
-pub use call::{Call, Procedure};
+pub use call::{Call, Procedure, Reply};
 use calls::Calls;
 use debts::Debts;
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
@@ -993,7 +993,7 @@ impl Core {
 
     fn runtime_message(&self, words: &[u64]) {
         match Notice::parse(words) {
-            Some(Notice::NoReply(call)) => self.calls.fail(call, RpcError::NoReply),
+            Some(Notice::NoReply(call)) => _ = self.calls.fail(call, RpcError::NoReply),
             Some(Notice::Cancelled(call)) => self.cancelled(call),
             Some(Notice::CapsRefused(refusal, call)) if !self.exempt.get() => {
                 self.told_refusal(refusal, call);

@@ -123,7 +123,7 @@ impl Core {
     /// The peer tells that a message is lost: `call` was ours.
     pub(super) fn told_refusal(&self, refusal: CapRefusal, call: Option<u32>) {
         match call {
-            Some(call) => self.calls.fail(call, RpcError::CapsRefused(refusal)),
+            Some(call) => _ = self.calls.fail(call, RpcError::CapsRefused(refusal)),
             None => self.note(BindingError::CapsRefused(refusal)),
         }
     }

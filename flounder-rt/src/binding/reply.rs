@@ -21,12 +21,35 @@ use super::BindingError;
 /// A caller may give up, by dropping its call or when its deadline passes: the reply is *cancelled* then, and what is sent
 /// with it goes nowhere.
 #[must_use = "a reply that is dropped tells the caller that there will be none"]
+// Two words, which are passed in registers: it goes from hand to hand, and what is written to memory in pieces and read in
+// one stalls the processor.
 pub struct ReplyToken {
     core: Rc<Core>,
-    id: u32,
-    number: u16,
-    /// Where the binding has noted that it is owed, until it is sent.
-    debt: Option<u32>,
+    note: Note,
+}
+
+/// Where the binding has noted that the reply is owed, the number of its message, and whether it is not sent yet.
+#[derive(Clone, Copy)]
+struct Note(u64);
+
+impl Note {
+    const OWED: u64 = 1 << 48;
+
+    const fn new(debt: u32, number: u16) -> Self {
+        Self(debt as u64 | (number as u64) << 32 | Self::OWED)
+    }
+
+    const fn debt(self) -> u32 {
+        self.0 as u32
+    }
+
+    const fn number(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    const fn is_owed(self) -> bool {
+        self.0 & Self::OWED != 0
+    }
 }
 
 impl ReplyToken {
@@ -34,22 +57,21 @@ impl ReplyToken {
     #[inline]
     pub fn new(endpoint: &Endpoint, id: u32, number: u16) -> Self {
         let core = Rc::clone(&endpoint.0);
-        let debt = Some(core.owe(id));
-        Self { core, id, number, debt }
+        let note = Note::new(core.owe(id), number);
+        Self { core, note }
     }
 
     /// The id of the call.
     #[inline]
     #[must_use]
-    pub const fn id(&self) -> u32 {
-        self.id
+    pub fn id(&self) -> u32 {
+        self.core.debts.id(self.note.debt())
     }
 
     /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.debt.is_some_and(|debt| self.core.debts.is_cancelled(debt))
-            || self.core.ended.borrow().is_some()
+        self.core.debts.is_cancelled(self.note.debt()) || self.core.ended.borrow().is_some()
     }
 
     /// Completes when nobody waits for the reply any more.
@@ -61,15 +83,13 @@ impl ReplyToken {
         if self.is_cancelled() {
             return Poll::Ready(());
         }
-        if let Some(debt) = self.debt {
-            self.core.debts.watch(debt, cx.waker());
-        }
+        self.core.debts.watch(self.note.debt(), cx.waker());
         Poll::Pending
     }
 
     /// What the call is called.
     pub(super) fn call_name(&self) -> &'static str {
-        self.core.interface.message_name(self.number)
+        self.core.interface.message_name(self.note.number())
     }
 
     /// Sends the reply.
@@ -78,17 +98,19 @@ impl ReplyToken {
         // While the binding is calm, no reply waits for room. First things first: what is owed is noted once it is sent.
         let now = tails.is_empty()
             && self.core.calm.get()
-            && self.debt.is_some_and(|debt| !self.core.debts.is_cancelled(debt))
-            && self.core.accept_now(self.number, fixed).is_some();
+            && !self.core.debts.is_cancelled(self.note.debt())
+            && self.core.accept_now(self.note.number(), fixed).is_some();
+        let id = self.id();
         if !self.close() && !now {
-            self.core.reply(self.id, self.number, Gather { fixed, tails }, Vec::new());
+            self.core.reply(id, self.note.number(), Gather { fixed, tails }, Vec::new());
         }
     }
 
     /// Sends the reply with capabilities.
     pub fn send_caps(mut self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
+        let id = self.id();
         if !self.close() {
-            self.core.reply(self.id, self.number, Gather { fixed, tails }, caps);
+            self.core.reply(id, self.note.number(), Gather { fixed, tails }, caps);
         }
     }
 
@@ -99,8 +121,9 @@ impl ReplyToken {
 
     /// A capability of the reply cannot be copied: the caller learns it, and the service's error handler.
     pub fn fail_caps(mut self, error: std::io::Error) {
+        let id = self.id();
         if !self.close() {
-            self.core.tell_refusal(CapRefusal::SenderLimit, Some(self.id));
+            self.core.tell_refusal(CapRefusal::SenderLimit, Some(id));
         }
         self.fail(TxError::cap_copy(error));
     }
@@ -113,23 +136,27 @@ impl ReplyToken {
     /// The reply is owed no more; says whether nobody waits for it.
     #[inline]
     fn close(&mut self) -> bool {
-        self.debt.take().is_none_or(|debt| self.core.settle_debt(debt))
+        self.note.0 &= !Note::OWED;
+        self.core.settle_debt(self.note.debt())
     }
 }
 
 impl core::fmt::Debug for ReplyToken {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ReplyToken")
-            .field("id", &self.id)
-            .field("number", &self.number)
+            .field("call", &self.call_name())
+            .field("number", &self.note.number())
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for ReplyToken {
     fn drop(&mut self) {
-        if self.debt.is_some() && !self.close() {
-            self.core.tell_peer(Notice::NoReply(self.id));
+        if self.note.is_owed() {
+            let id = self.id();
+            if !self.close() {
+                self.core.tell_peer(Notice::NoReply(id));
+            }
         }
     }
 }

@@ -15,6 +15,7 @@
 
 use core::fmt;
 use core::future::Future;
+use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
@@ -25,7 +26,7 @@ use std::time::Instant;
 
 use crate::binding::calls::Message;
 use crate::binding::patience::Patience;
-use crate::binding::{BindingError, Endpoint, Received, RpcError, TxError};
+use crate::binding::{BindingError, Endpoint, Reply, RpcError, TxError};
 use crate::cap::Cap;
 use crate::interface::Interface;
 use crate::notify::Notifier;
@@ -162,15 +163,14 @@ impl SharedEndpoint {
 
     /// A call to be made; its number is put in later. Used by generated code.
     #[doc(hidden)]
-    pub fn call<T>(
+    pub fn call<R>(
         &self,
         number: u16,
         fixed: &[u64],
         tails: &[&[u8]],
         caps: Vec<Cap>,
         patience: Patience,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    ) -> SharedCall<T> {
+    ) -> SharedCall<R> {
         let slot = Arc::new(Slot::default());
         let request = Message::new(number, Gather { fixed, tails }, caps);
         let job = Job::Call(request, Arc::clone(&slot));
@@ -178,7 +178,7 @@ impl SharedEndpoint {
             stage: Stage::Entering(Entry::new(self, job), slot),
             patience: patience.beginning_now(),
             alarm: Alarm::default(),
-            decode,
+            reply: PhantomData,
         }
     }
 
@@ -327,11 +327,11 @@ impl fmt::Debug for SharedSend {
 /// it is not sent if the binding has not begun to, and else its reply is discarded. A call whose [time](Self::timeout) is over
 /// ends as if it were dropped; where it is awaited, the thread of the binding's waitset watches the clock.
 #[must_use = "a call does nothing before `.await` or `wait`"]
-pub struct SharedCall<T> {
+pub struct SharedCall<R> {
     stage: Stage,
     patience: Patience,
     alarm: Alarm<Instant>,
-    decode: fn(Received<'_>) -> Result<T, DecodeError>,
+    reply: PhantomData<fn() -> R>,
 }
 
 enum Stage {
@@ -341,7 +341,7 @@ enum Stage {
     Over,
 }
 
-impl<T> SharedCall<T> {
+impl<R: Reply> SharedCall<R> {
     /// One that failed before it began.
     #[doc(hidden)]
     pub fn failed(error: RpcError) -> Self {
@@ -349,7 +349,7 @@ impl<T> SharedCall<T> {
             stage: Stage::Failed(error),
             patience: Patience::Usual,
             alarm: Alarm::default(),
-            decode: |_| Err(DecodeError::Short { need: 1, have: 0 }),
+            reply: PhantomData,
         }
     }
 
@@ -374,7 +374,7 @@ impl<T> SharedCall<T> {
     ///
     /// # Errors
     /// [`RpcError`]; [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would have to fetch the reply.
-    pub fn wait(self) -> Result<T, RpcError> {
+    pub fn wait(self) -> Result<R::Values, RpcError> {
         let end = self.patience.end_of_blocking();
         self.wait_until(end)
     }
@@ -383,12 +383,12 @@ impl<T> SharedCall<T> {
     ///
     /// # Errors
     /// [`RpcError::Deadline`] then, and the call is given up.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<T, RpcError> {
+    pub fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
         let (own, end) = (self.patience.end(), Patience::For(timeout).end());
         self.wait_until(own.into_iter().chain(end).min())
     }
 
-    fn wait_until(mut self, end: Option<Instant>) -> Result<T, RpcError> {
+    fn wait_until(mut self, end: Option<Instant>) -> Result<R::Values, RpcError> {
         if let Stage::Entering(entry, _) = &self.stage
             && entry.handle.link().is_home()
         {
@@ -416,25 +416,10 @@ impl<T> SharedCall<T> {
         Poll::Pending
     }
 
-    /// Forgets everything; what is still under way is given up.
-    fn give_up(&mut self) {
-        let stage = core::mem::replace(&mut self.stage, Stage::Over);
-        let (Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _)) = &stage else {
-            return;
-        };
-        let link = handle.link();
-        link.alarms.clear(&mut self.alarm);
-        if let Stage::Waiting(_, slot) = &stage
-            && let Some(id) = slot.give_up()
-        {
-            link.tell(link.lane.remark(Remark::GivenUp(id)));
-        }
-    }
-
-    fn read(&self, handle: &SharedEndpoint, mut reply: Message) -> Result<T, RpcError> {
+    fn read(&self, handle: &SharedEndpoint, mut reply: Message) -> Result<R::Values, RpcError> {
         let message = reply.lend();
         let number = message.number;
-        (self.decode)(message).map_err(|error| {
+        R::decode(message).map_err(|error| {
             let link = handle.link();
             link.tell(link.lane.remark(Remark::BadReply(number, error.clone())));
             RpcError::Decode(error)
@@ -442,8 +427,8 @@ impl<T> SharedCall<T> {
     }
 }
 
-impl<T> Future for SharedCall<T> {
-    type Output = Result<T, RpcError>;
+impl<R: Reply> Future for SharedCall<R> {
+    type Output = Result<R::Values, RpcError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -483,15 +468,30 @@ impl<T> Future for SharedCall<T> {
     }
 }
 
-impl<T> Unpin for SharedCall<T> {}
+impl<R> SharedCall<R> {
+    /// Forgets everything; what is still under way is given up.
+    fn give_up(&mut self) {
+        let stage = core::mem::replace(&mut self.stage, Stage::Over);
+        let (Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _)) = &stage else {
+            return;
+        };
+        let link = handle.link();
+        link.alarms.clear(&mut self.alarm);
+        if let Stage::Waiting(_, slot) = &stage
+            && let Some(id) = slot.give_up()
+        {
+            link.tell(link.lane.remark(Remark::GivenUp(id)));
+        }
+    }
+}
 
-impl<T> Drop for SharedCall<T> {
+impl<R> Drop for SharedCall<R> {
     fn drop(&mut self) {
         self.give_up();
     }
 }
 
-impl<T> fmt::Debug for SharedCall<T> {
+impl<R> fmt::Debug for SharedCall<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedCall").finish_non_exhaustive()
     }

@@ -31,9 +31,21 @@ struct Waiter {
 #[derive(Debug, Default)]
 pub(super) struct Ticket(Option<u64>);
 
+impl Ticket {
+    /// Whether it has none.
+    #[inline]
+    pub(super) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl Turns {
     /// Whether someone before `ticket` has yet to be woken.
+    #[inline]
     pub(super) fn must_wait(&self, ticket: &Ticket) -> bool {
+        if self.queue.is_empty() {
+            return false;
+        }
         let before = |waiter: &&Waiter| ticket.0.is_none_or(|ticket| waiter.ticket < ticket);
         self.queue.iter().take_while(before).any(|waiter| waiter.sleeping.is_some())
     }

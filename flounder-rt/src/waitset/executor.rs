@@ -13,7 +13,9 @@ use crate::waitset::{DispatchError, Remote, Visit, Waitset};
 
 /// Wakes a blocked `block_on`.
 pub(super) struct Flag {
-    woken: AtomicBool,
+    /// Written by its own thread alone.
+    here: AtomicBool,
+    elsewhere: AtomicBool,
     remote: Arc<Remote>,
     home: usize,
 }
@@ -28,11 +30,23 @@ fn here() -> usize {
 }
 
 impl Flag {
-    /// Clears the flag; says whether it was set.
+    /// Clears the flag; says whether it was set. No atomic operation that writes unless another thread has set it.
     #[inline]
     fn take(&self) -> bool {
-        // The load spares the swap when nothing has happened.
-        self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::Acquire)
+        if self.here.load(Ordering::Relaxed) {
+            self.here.store(false, Ordering::Relaxed);
+            return true;
+        }
+        self.elsewhere.load(Ordering::Relaxed) && self.elsewhere.swap(false, Ordering::Acquire)
+    }
+
+    #[inline]
+    fn is_set(&self) -> bool {
+        self.here.load(Ordering::Relaxed) || self.elsewhere.load(Ordering::Relaxed)
+    }
+
+    fn set_here(&self) {
+        self.here.store(true, Ordering::Relaxed);
     }
 }
 
@@ -44,11 +58,11 @@ impl Wake for Flag {
     fn wake_by_ref(self: &Arc<Self>) {
         // Whatever happens on its own thread, `block_on` looks afterwards.
         if here() == self.home {
-            return self.woken.store(true, Ordering::Relaxed);
+            return self.set_here();
         }
         // SYNC block-on: pairs with the Acquire swap in `take`; what the waker's thread did before is seen there. If it was
         // woken already, whoever did it posts, or `block_on` is about to look anyway.
-        if !self.woken.swap(true, Ordering::AcqRel) {
+        if !self.elsewhere.swap(true, Ordering::AcqRel) {
             self.remote.post(|_| Ok(()));
         }
     }
@@ -59,28 +73,43 @@ impl Waitset {
     ///
     /// # Errors
     /// What an event's callback returned meanwhile; the future is dropped then.
+    #[inline]
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, DispatchError> {
-        let mut future = pin!(future);
+        let (mut future, mut value) = (pin!(future), None);
+        self.poll_until(&mut |context| match future.as_mut().poll(context) {
+            Poll::Ready(ready) => {
+                value = Some(ready);
+                true
+            }
+            Poll::Pending => false,
+        })?;
+        Ok(value.expect("it is ready"))
+    }
+
+    /// Dispatches until `poll` says that it is done; it is polled at first, and whenever it was woken.
+    fn poll_until(
+        &self,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
+    ) -> Result<(), DispatchError> {
         // Only one that is called from within another finds none, after the first.
         let (flag, waker) = self.0.flag.take().unwrap_or_else(|| {
-            let flag = Flag { woken: AtomicBool::new(true), remote: self.remote(), home: here() };
+            let (remote, home) = (self.remote(), here());
+            let flag = Flag { here: false.into(), elsewhere: false.into(), remote, home };
             let flag = Arc::new(flag);
             let waker = Waker::from(Arc::clone(&flag));
             (flag, waker)
         });
         // A waker that is left from the last future wakes this one in vain, and so do we now.
-        flag.woken.store(true, Ordering::Relaxed);
+        flag.set_here();
         let mut context = Context::from_waker(&waker);
         let result = loop {
-            if flag.take()
-                && let Poll::Ready(value) = future.as_mut().poll(&mut context)
-            {
-                break Ok(value);
+            if flag.take() && poll(&mut context) {
+                break Ok(());
             }
             // A future that wakes itself at once lets the others in first.
             match self.step() {
                 Ok(true) => {}
-                Ok(false) if flag.woken.load(Ordering::Relaxed) => {}
+                Ok(false) if flag.is_set() => {}
                 Ok(false) => {
                     if let Err(error) = self.block(None, Visit::Run) {
                         break Err(error);

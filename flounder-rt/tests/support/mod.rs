@@ -13,7 +13,7 @@ use flounder_rt::channel::{
 };
 use flounder_rt::interface::{ArgInfo, MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, Cap, Interface};
+use flounder_rt::{BindingError, Call, Cap, Interface, Reply};
 
 /// A message on its way: its number, words and capabilities.
 type Flying = (u16, Vec<u64>, Vec<Cap>);
@@ -213,19 +213,29 @@ pub fn null() -> Cap {
     Cap::from(std::fs::File::open("/dev/null").expect("it is there"))
 }
 
+/// The reply of `double`.
+pub struct Doubled;
+
+impl Reply for Doubled {
+    type Values = u64;
+
+    fn decode(message: Received<'_>) -> Result<u64, DecodeError> {
+        Ok(message.words[1])
+    }
+}
+
 /// The blocking client of `double`.
 pub fn double(endpoint: &Endpoint, value: u64) -> Result<u64, flounder_rt::RpcError> {
     let id = endpoint.next_call();
     let words = [u64::from(id), value];
     let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
     let patience = Patience::default();
-    endpoint.call(id, double, &words, &[], Vec::new(), patience, |message| Ok(message.words[1]))
+    endpoint.call::<Doubled>(id, double, &words, &[], Vec::new(), patience)
 }
 
 /// The asynchronous client of `double`.
-pub fn double_async(endpoint: &Endpoint, value: u64) -> flounder_rt::binding::Call<u64> {
+pub fn double_async(endpoint: &Endpoint, value: u64) -> Call<Doubled> {
     let id = endpoint.next_call();
     let words = [u64::from(id), value];
-    let decode = |message: Received<'_>| Ok(message.words[1]);
-    endpoint.call_async(id, DOUBLE_CALL, &words, &[], Vec::new(), Patience::default(), decode)
+    endpoint.call_async(id, DOUBLE_CALL, &words, &[], Vec::new(), Patience::default())
 }
