@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Cast, DRIVERS};
+use support::{Cast, DRIVERS, PATIENCE};
 
 #[test]
 fn actor() {
@@ -169,6 +169,41 @@ fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
         server.kill();
         client.event("client PeerDied");
         assert_eq!(client.heard("PeerDied"), 0, "{driver}: it was reported twice");
+    }
+}
+
+#[test]
+fn a_reply_that_is_late_goes_nowhere_and_one_that_never_comes_is_said() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("vigil export vigil");
+        client.must(&format!("vigil bind {driver} vigil"));
+        // The service hears that nobody waits, and replies all the same.
+        assert_eq!(client.ask("vigil call-within 20"), "error Deadline");
+        server.settle_held("(1, 1)");
+        server.must("vigil reply");
+        // The client is stopped when its time is over and the reply comes: whichever it sees first.
+        for _ in 0..5 {
+            client.tell("vigil call-within 20");
+            server.settle_held("(1, ");
+            client.stop();
+            server.must("vigil reply");
+            client.go_on();
+            let end = client.answer("call-within");
+            assert!(["0", "error Deadline"].contains(&&*end), "{driver}: {end}");
+        }
+        let patience = format!("vigil call-within {}", PATIENCE.as_millis());
+        client.tell(&patience);
+        server.settle_held("(1, 0)");
+        server.must("vigil drop-reply");
+        assert_eq!(client.answer(&patience), "error NoReply", "{driver}");
+        client.tell(&patience);
+        server.settle_held("(1, 0)");
+        server.must("vigil reply");
+        assert_eq!(client.answer(&patience), "0", "{driver}");
+        assert_eq!(client.must("vigil forget"), "[]", "{driver}");
+        assert_eq!(server.must("vigil held"), "(0, 0)", "{driver}");
     }
 }
 

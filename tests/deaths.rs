@@ -3,18 +3,16 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flounder::binding::MAX_OWED_REPLIES;
 use support::account::Account;
-use support::{Actor, Cast, PATIENCE};
+use support::{Actor, Cast, DRIVERS};
 
 #[test]
 fn actor() {
     support::actor::run();
 }
-
-const DRIVERS: [&str; 2] = ["ump", "lmp"];
 
 /// How a peer ends, and what that is called.
 const ENDS: [&str; 2] = ["PeerDied", "Closed"];
@@ -52,7 +50,7 @@ fn bind(cast: &Cast, waiting: &mut Actor, driver: &str, way: &str) -> Actor {
         peer.must(&format!("vigil bind {driver} {name}"));
         peer.must("vigil calls 1");
         waiting.event("met");
-        settle_held(waiting, "(1, 0)");
+        waiting.settle_held("(1, 0)");
         return peer;
     }
     peer.must(&format!("vigil export {name}"));
@@ -64,19 +62,6 @@ fn bind(cast: &Cast, waiting: &mut Actor, driver: &str, way: &str) -> Actor {
     peer.event("met");
     peer.must("vigil mute");
     peer
-}
-
-/// Waits until an actor owes so many replies, so many of them to nobody.
-#[track_caller]
-fn settle_held(actor: &mut Actor, expected: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let held = actor.must("vigil held");
-        if held == expected {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{held} instead of {expected}");
-    }
 }
 
 #[test]
@@ -177,10 +162,10 @@ fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
         client.must(&format!("vigil bind {driver} vigil"));
         client.must(&format!("vigil call-regardless {}", MAX_OWED_REPLIES + 6));
         client.event("called");
-        settle_held(&mut service, &format!("({MAX_OWED_REPLIES}, 0)"));
+        service.settle_held(&format!("({MAX_OWED_REPLIES}, 0)"));
         expect_sleep(&mut service, driver);
         client.kill();
-        settle_held(&mut service, &format!("({0}, {0})", MAX_OWED_REPLIES + 6));
+        service.settle_held(&format!("({0}, {0})", MAX_OWED_REPLIES + 6));
         expect_sleep(&mut service, driver);
         assert_eq!(service.must("vigil forget"), "[PeerDied]", "{driver}");
         account.settle(&mut service, 16);
@@ -197,13 +182,13 @@ fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
         let mut client = cast.actor();
         client.must(&format!("vigil bind {driver} vigil"));
         client.must("vigil calls 2");
-        settle_held(&mut service, "(2, 0)");
+        service.settle_held("(2, 0)");
         client.must("vigil mute");
         service.must("vigil fill");
         service.must("vigil reply");
         expect_sleep(&mut service, driver);
         client.kill();
-        settle_held(&mut service, "(1, 1)");
+        service.settle_held("(1, 1)");
         expect_sleep(&mut service, driver);
         assert_eq!(service.must("vigil forget"), "[PeerDied]", "{driver}");
         account.settle(&mut service, 16);
@@ -253,7 +238,7 @@ fn drain(reader: &mut Actor) -> (usize, String) {
 
 #[test]
 fn an_inbox_that_is_emptied_lets_another_process_go_on() {
-    for driver in DRIVERS {
+    for driver in ["ump", "lmp"] {
         let cast = Cast::new();
         let (mut writer, mut reader) = (cast.actor(), cast.actor());
         writer.must("vigil export vigil");

@@ -156,3 +156,18 @@ fn a_process_has_a_quota_of_names_and_lists_are_whole() {
     server.must("unregister n17");
     assert_eq!(server.ask(&format!("register again {iref}")), "()");
 }
+
+#[test]
+fn lookups_that_are_dropped_leave_room_for_others() {
+    let cast = Cast::new();
+    let (mut root, mut client) = (cast.actor(), cast.actor());
+    root.must("list");
+    // Far more, one after the other, than a process may have wait at a time.
+    for _ in 0..8 {
+        assert_eq!(client.ask("vigil lookups 300 clock"), "[]");
+    }
+    assert!(client.ask("vigil lookups 600 clock").contains("Err"), "there is a bound");
+    client.tell("await clock");
+    let iref = root.must("export clock");
+    assert_eq!(client.answer("await"), iref);
+}

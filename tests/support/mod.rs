@@ -305,6 +305,19 @@ impl Actor {
         }
     }
 
+    /// Waits until it owes so many replies, so many of them to nobody, as [`vigil`] says it.
+    #[track_caller]
+    pub fn settle_held(&mut self, expected: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let held = self.must("vigil held");
+            if held.starts_with(expected) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{held} instead of {expected}");
+        }
+    }
+
     /// How many descriptors it has.
     pub fn descriptors(&mut self) -> u32 {
         let count = self.ask("count");

@@ -60,6 +60,16 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
             let bind = bind.deadline(super::PATIENCE);
             report(waitset, "bind", async move { bind.await.map(drop) });
         }
+        // Waits for a name in many ways at once, and then in none; says what came of one that ended before.
+        ["lookups", count, name] => {
+            let count = count.parse().expect("a number");
+            let waiting: Vec<_> =
+                (0..count).map(|_| nameservice::blocking_lookup_async(name)).collect();
+            // It is answered behind them.
+            let list = nameservice::list();
+            let early: Vec<_> = waiting.into_iter().map(Box::pin).filter_map(early).collect();
+            answer(&list.map(|_| early));
+        }
         // Sends one after the other as there is room, and tells of each that is sent.
         ["notes"] => {
             let binding = binding();
@@ -110,6 +120,18 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         }
         ["fill"] => {
             fill(&binding());
+            say("ok");
+        }
+        // A call that may take so long; the answer is what comes of it.
+        ["call-within", millis] => {
+            let time = Duration::from_millis(millis.parse().expect("a number"));
+            let call = vigil::RpcClient::new(&binding()).hold_async(7).timeout(time);
+            waitset.spawn_local(async move { answer(&call.await) }).detach();
+        }
+        // Gives no reply to one call.
+        ["drop-reply"] => {
+            let reply = with(|here| here.held.remove(0));
+            drop(reply);
             say("ok");
         }
         // Replies to one call.
@@ -305,6 +327,14 @@ fn wait(waitset: &Waitset, way: &str) {
             });
         }
         _ => say(&format!("error: no such way to wait: {way}")),
+    }
+}
+
+/// What a future gives that need not wait.
+fn early<F: Future>(mut future: Pin<Box<F>>) -> Option<F::Output> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }
 
