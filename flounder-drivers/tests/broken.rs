@@ -49,6 +49,8 @@ enum Fault {
     ClosesBeforeWhatWasSent,
     KeepsOnAfterClose,
     TakesCloseForDeath,
+    ForeseesAnEnd,
+    ForgetsTheEndThatItForesaw,
     IsNotClosedByDrop,
     SendsWhenItIsClosed,
     ForgetsToWake,
@@ -72,7 +74,7 @@ enum Fault {
 use Fault::*;
 
 /// Each fault, over a driver that can have it, and the test that finds it.
-const FAULTS: [(Fault, &dyn Connector, &str); 40] = [
+const FAULTS: [(Fault, &dyn Connector, &str); 42] = [
     (DropsAMessage, &Loopback, "clause_1_prefix"),
     (SendsAMessageTwice, &Loopback, "clause_1_prefix"),
     (SwapsTwoMessages, &Loopback, "clause_1_prefix"),
@@ -95,6 +97,8 @@ const FAULTS: [(Fault, &dyn Connector, &str); 40] = [
     (ClosesBeforeWhatWasSent, &Loopback, "clause_7_end"),
     (KeepsOnAfterClose, &Loopback, "clause_7_end"),
     (TakesCloseForDeath, &Loopback, "clause_7_end"),
+    (ForeseesAnEnd, &Loopback, "clause_7_end_is_foreseen"),
+    (ForgetsTheEndThatItForesaw, &Loopback, "clause_7_end_is_foreseen"),
     (IsNotClosedByDrop, &Loopback, "clause_7_end_by_drop"),
     (SendsWhenItIsClosed, &Loopback, "clause_7_end_of_this_side"),
     (ForgetsToWake, &Loopback, "clause_8_sleep_until_a_message"),
@@ -186,6 +190,7 @@ fn broken(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -> 
         attached: 0,
         armed: 0,
         blocked: false,
+        foreseen: false,
         taken: 0,
         errors: 0,
         stash: VecDeque::new(),
@@ -237,6 +242,8 @@ struct Broken {
     armed: u32,
     /// Whether the last send was not done.
     blocked: bool,
+    /// Whether it has told of the end ahead.
+    foreseen: bool,
     /// Words of the message in hand.
     taken: usize,
     errors: u32,
@@ -428,7 +435,13 @@ impl Channel for Broken {
     }
 
     fn is_over(&mut self) -> bool {
-        self.channel().is_over()
+        match self.fault {
+            ForeseesAnEnd => true,
+            ForgetsTheEndThatItForesaw => {
+                self.is_closed.get() && !std::mem::replace(&mut self.foreseen, true)
+            }
+            _ => self.channel().is_over(),
+        }
     }
 
     fn arm(&mut self) {

@@ -23,7 +23,8 @@
 //!    [`ChannelError::Closed`]. An end that is dropped is closed. Where the channel is full, the close may get through only
 //!    while a waitset runs to which this end was [attached](Channel::attached). Death of the peer without a close gives
 //!    [`ChannelError::PeerDied`] at that point, if the driver can tell; the binding is told by the broker otherwise. At the
-//!    latest when `recv` has told of the end, `send` fails.
+//!    latest when `recv` has told of the end, `send` fails. [`Channel::is_over`] may tell of the peer's end while messages are left;
+//!    it does so for good.
 //! 8. *Sleep.* After [`Channel::arm`] and a full barrier between the two processes
 //!    ([`barrier`](crate::barrier)), either [`Channel::ready`] is true or the driver wakes the [`Notifier`] of this end
 //!    when a message arrives, space for a blocked send appears, or the channel ends. Until [`Channel::disarm`]. A channel

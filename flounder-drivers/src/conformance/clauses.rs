@@ -28,6 +28,7 @@ all! {
     clause_6_total,
     clause_6_total_for_the_runtime,
     clause_7_end,
+    clause_7_end_is_foreseen,
     clause_7_end_by_drop,
     clause_7_end_of_this_side,
     clause_7_end_by_death,
@@ -301,6 +302,23 @@ fn clause_7_end(suite: &Suite<'_>) {
         assert_eq!(test.end(), ChannelError::Closed);
     }
     assert!(test.service.begin(WORDS, &[]).is_err(), "a message is sent to one who has left");
+}
+
+/// Who can say that the peer has left, while there is something to be received, says so for good, and not before.
+fn clause_7_end_is_foreseen(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let sent = test.fill(|number| vec![number; 5]);
+    assert!(!test.service.is_over() && !test.client.is_over(), "both ends are open");
+    test.client.close();
+    let mut foreseen = false;
+    for number in 0..sent {
+        let is_over = test.service.is_over();
+        assert!(is_over || !foreseen, "the peer has come back");
+        foreseen = is_over;
+        test.expect(WORDS, &[number; 5]);
+    }
+    assert_eq!(test.end(), ChannelError::Closed);
+    assert!(test.service.is_over() || !foreseen, "the peer has come back");
 }
 
 /// An end that is dropped is closed, as long as its process lives.

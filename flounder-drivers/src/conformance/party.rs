@@ -42,6 +42,7 @@ pub(super) enum Ask {
     RecvNow,
     Ready,
     CanResume,
+    IsOver,
     /// Arms, with the barrier that belongs to it.
     Arm,
     Disarm,
@@ -219,6 +220,7 @@ impl Party for Side {
             }
             Ask::Ready => return Answer::Yes(self.channel().ready()),
             Ask::CanResume => return Answer::Yes(self.channel().can_resume()),
+            Ask::IsOver => return Answer::Yes(self.channel().is_over()),
             Ask::Arm => {
                 self.channel().arm();
                 barrier();
@@ -361,6 +363,10 @@ impl Hand {
 
     pub(super) fn can_resume(&mut self) -> bool {
         self.yes(Ask::CanResume)
+    }
+
+    pub(super) fn is_over(&mut self) -> bool {
+        self.yes(Ask::IsOver)
     }
 
     /// Whether this comes true: at once for an end in this thread, in time for another.

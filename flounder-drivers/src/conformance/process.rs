@@ -215,7 +215,7 @@ const DIE: u64 = 3;
 const SEND: u64 = 4;
 const SEND_NOW: u64 = 5;
 /// Questions without anything but themselves, from here on.
-const PLAIN: [(u64, fn() -> Ask); 11] = [
+const PLAIN: [(u64, fn() -> Ask); 12] = [
     (10, || Ask::Recv),
     (11, || Ask::RecvNow),
     (12, || Ask::Ready),
@@ -227,6 +227,7 @@ const PLAIN: [(u64, fn() -> Ask); 11] = [
     (18, || Ask::Wakes),
     (19, || Ask::Move),
     (20, || Ask::Driver),
+    (21, || Ask::IsOver),
 ];
 
 const DONE: u64 = 30;
