@@ -1,5 +1,5 @@
 //! Two ends that call each other as fast as they can, over channels with little room and without deadlines: every call is
-//! answered.
+//! answered, whatever else is given up meanwhile.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use flounder::binding::{CALL_WINDOW, MAX_OWED_REPLIES};
 use flounder::waitset::{CallbackError, Remote};
-use flounder::{BindingError, Iref, Waitset};
+use flounder::{BindingError, Iref, RpcError, Waitset};
 
 flounder::flounder! {
     interface busy "Calls and is called" {
@@ -44,9 +44,12 @@ fn data(n: u32) -> Vec<u8> {
 /// One end: answers, and calls when it is told to begin.
 #[derive(Clone, Default)]
 struct End {
+    /// Calls that are over, as they should be.
     answered: Rc<Cell<u32>>,
     failed: Rc<RefCell<Option<String>>>,
     held: Rc<RefCell<Vec<busy::HoldReply>>>,
+    /// Whether it gives up every third call when that takes long.
+    gives_up: bool,
 }
 
 impl End {
@@ -55,6 +58,12 @@ impl End {
         let ws = b.waitset().expect("it runs");
         for n in 0..CALLS {
             let (client, end) = (busy::RpcClient::new(b), self.clone());
+            let patience = match self.gives_up && n % 3 == 0 {
+                // At any time, first and last ones alike.
+                true => Duration::from_micros(u64::from(n * 31 % 5000) * 40),
+                false => Duration::MAX,
+            };
+            let client = client.timeout(patience);
             let task = async move {
                 // These wait for calls, too: fewer than may be under way, or both ends would wait for places.
                 let answer = match n % 8 {
@@ -63,6 +72,9 @@ impl End {
                 };
                 match answer {
                     Ok(answer) if answer == (n, data(n)) => {
+                        end.answered.set(end.answered.get() + 1);
+                    }
+                    Err(RpcError::Deadline) if patience != Duration::MAX => {
                         end.answered.set(end.answered.get() + 1);
                     }
                     wrong => _ = end.failed.replace(Some(format!("call {n}: {wrong:?}"))),
@@ -175,13 +187,24 @@ fn serve(ws: &Waitset, done: impl Fn() -> bool, what: &str) {
 #[test]
 fn two_ends_in_one_thread_answer_each_other() {
     for handlers in [Handlers::Plain, Handlers::Futures] {
-        for driver in ["loopback", "beehive"].iter().chain(&DRIVERS) {
-            let (ws, near, far) = (Waitset::new(), End::default(), End::default());
-            let iref = handlers.export(&ws, &far);
-            let binding = handlers.bind(&ws, &near, iref, driver);
-            begin(&binding, &near);
-            serve(&ws, || near.is_done() && far.is_done(), &format!("{driver}, {handlers:?}"));
-        }
+        in_one_thread(handlers, false);
+    }
+}
+
+#[test]
+fn two_ends_that_give_up_many_calls_answer_the_others() {
+    in_one_thread(Handlers::Plain, true);
+}
+
+fn in_one_thread(handlers: Handlers, gives_up: bool) {
+    for driver in ["loopback", "beehive"].iter().chain(&DRIVERS) {
+        let ws = Waitset::new();
+        let end = || End { gives_up, ..End::default() };
+        let (near, far) = (end(), end());
+        let iref = handlers.export(&ws, &far);
+        let binding = handlers.bind(&ws, &near, iref, driver);
+        begin(&binding, &near);
+        serve(&ws, || near.is_done() && far.is_done(), &format!("{driver}, {handlers:?}"));
     }
 }
 
