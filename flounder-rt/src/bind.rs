@@ -383,78 +383,92 @@ pub fn bind_in_process(
     connectors: Vec<&'static dyn Connector>,
     request: BindRequest,
 ) {
-    let key = service.key;
     let client = Client {
         peer: Peer::this_process(),
         fingerprint: request.interface.fingerprint,
         connection: 0,
         buffer: request.buffer,
     };
+    let near = End { notifier: Notifier::new(), connection: 0, buffer: request.buffer };
+    let admission = Admission { key: service.key, client, near, connectors, request };
     match Waitset::local(&service.remote) {
         Some(waitset) => waitset.post(move |waitset| {
-            admit_local(waitset, key, &client, &connectors, request);
+            admission.within_a_thread(waitset);
             Ok(())
         }),
         None => service.remote.post(move |waitset| {
-            admit_thread(waitset, key, &client, &connectors, request);
+            admission.across_threads(waitset);
             Ok(())
         }),
     }
 }
 
-/// Both ends are in this thread.
-fn admit_local(
-    waitset: &Waitset,
+/// A client of this process on its way to a service.
+struct Admission {
     key: u64,
-    client: &Client,
-    connectors: &[&'static dyn Connector],
+    client: Client,
+    /// The client's end.
+    near: End,
+    connectors: Vec<&'static dyn Connector>,
     request: BindRequest,
-) {
-    let near = near_end(&request);
-    let made = first(connectors, |connector| {
-        waitset.admit(key, client, |far| {
-            let (ours, theirs) = connector.pair_local(&near, far)?;
-            Ok((theirs, ours))
-        })
-    });
-    match made {
-        Ok((service, channel, _)) => {
-            let BindReply { ticket, ref remote, .. } = request.reply;
-            let own = Waitset::local(remote);
-            let mut reply = request.reply;
-            reply.open = false;
-            if let Some(own) = own {
-                let made = (channel, near.notifier, client.peer.clone(), Some(service));
-                own.post(move |waitset| waitset.finish_bind(ticket, Ok(made)));
+}
+
+impl Admission {
+    /// The client is in the service's thread.
+    fn within_a_thread(self, waitset: &Waitset) {
+        let made = self.admit(waitset, |connector, far| connector.pair_local(&self.near, far));
+        let Self { client, near, request, .. } = self;
+        match made {
+            Ok((service, channel)) => {
+                let BindReply { ticket, ref remote, .. } = request.reply;
+                let own = Waitset::local(remote);
+                let mut reply = request.reply;
+                reply.open = false;
+                if let Some(own) = own {
+                    let made = (channel, near.notifier, client.peer, Some(service));
+                    own.post(move |waitset| waitset.finish_bind(ticket, Ok(made)));
+                }
+            }
+            Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
+        }
+    }
+
+    /// The client is in another thread.
+    fn across_threads(self, waitset: &Waitset) {
+        let made = self.admit(waitset, |connector, far| {
+            let (ours, theirs) = connector.pair(&self.near, far)?;
+            Ok((ours, theirs as Box<dyn Channel>))
+        });
+        let Self { client, near, request, .. } = self;
+        match made {
+            Ok((_, channel)) => request.reply.bound(channel, near.notifier, client.peer),
+            Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
+        }
+    }
+
+    /// Has one driver after the other make both ends, the client's first; the service's binding and the client's end of the
+    /// first that can.
+    fn admit<C>(
+        &self,
+        waitset: &Waitset,
+        pair: impl Fn(&dyn Connector, &End) -> Result<(C, Box<dyn Channel>), ConnectError>,
+    ) -> Result<(Endpoint, C), Failed> {
+        let mut errors = Vec::new();
+        for connector in &self.connectors {
+            let made = waitset.admit(self.key, &self.client, |far| {
+                let (ours, theirs) = pair(*connector, far)?;
+                Ok((theirs, ours))
+            });
+            match made {
+                Ok((service, channel, _)) => return Ok((service, channel)),
+                Err(BindRefusal::Driver(error)) => {
+                    errors.push((connector.name().to_owned(), error));
+                }
+                Err(refusal) => return Err(Failed::Final(refusal)),
             }
         }
-        Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
+        Err(Failed::Drivers(errors))
     }
-}
-
-/// The client is in another thread.
-fn admit_thread(
-    waitset: &Waitset,
-    key: u64,
-    client: &Client,
-    connectors: &[&'static dyn Connector],
-    request: BindRequest,
-) {
-    let near = near_end(&request);
-    let made = first(connectors, |connector| {
-        waitset.admit(key, client, |far| {
-            let (ours, theirs) = connector.pair(&near, far)?;
-            Ok((theirs as Box<dyn Channel>, ours))
-        })
-    });
-    match made {
-        Ok((_, channel, _)) => request.reply.bound(channel, near.notifier, client.peer.clone()),
-        Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
-    }
-}
-
-fn near_end(request: &BindRequest) -> End {
-    End { notifier: Notifier::new(), connection: 0, buffer: request.buffer }
 }
 
 /// What came of trying drivers in turn.
@@ -470,19 +484,4 @@ impl Failed {
             Self::Final(refusal) => refusal.into_error("", interface),
         }
     }
-}
-
-fn first<T>(
-    connectors: &[&'static dyn Connector],
-    mut attempt: impl FnMut(&dyn Connector) -> Result<T, BindRefusal>,
-) -> Result<T, Failed> {
-    let mut errors = Vec::new();
-    for connector in connectors {
-        match attempt(*connector) {
-            Ok(made) => return Ok(made),
-            Err(BindRefusal::Driver(error)) => errors.push((connector.name().to_owned(), error)),
-            Err(refusal) => return Err(Failed::Final(refusal)),
-        }
-    }
-    Err(Failed::Drivers(errors))
 }
