@@ -120,6 +120,24 @@ impl Ends {
     }
 }
 
+/// Sends what is left of every message, and receives everything.
+#[track_caller]
+fn settle(channels: &mut [Ends], random: &mut Random, check: impl Fn()) {
+    let deadline = Instant::now() + PATIENCE;
+    while !channels.iter().all(Ends::is_quiet) {
+        for ends in &mut *channels {
+            for side in 0..2 {
+                if ends.traffic[side].sending.is_some() {
+                    ends.send(side, 0, random);
+                }
+                ends.recv(1 - side);
+            }
+        }
+        check();
+        assert!(Instant::now() < deadline, "the channels have come to a stop");
+    }
+}
+
 /// Between two settled cores: every word is in one place, and what is owed is kept only if it must be.
 fn check_credit(board: &Board, a: Core, b: Core) {
     for (here, there) in [(a, b), (b, a)] {
@@ -157,19 +175,7 @@ fn credit_is_neither_lost_nor_made() {
             }
             check_credit(&board, A, B);
         }
-        let deadline = Instant::now() + PATIENCE;
-        while !channels.iter().all(Ends::is_quiet) {
-            for ends in &mut channels {
-                for side in 0..2 {
-                    if ends.traffic[side].sending.is_some() {
-                        ends.send(side, 0, &mut random);
-                    }
-                    ends.recv(1 - side);
-                }
-            }
-            check_credit(&board, A, B);
-            assert!(Instant::now() < deadline, "seed {seed}: the channels have come to a stop");
-        }
+        settle(&mut channels, &mut random, || check_credit(&board, A, B));
         // What neither has is in the other's debt: with nothing under way, all of it is found.
         for ends in &mut channels {
             for end in &mut ends.channels {
@@ -202,18 +208,7 @@ fn thirteen_cores_do_not_fill_a_fifo() {
                 ends.send(1 - round % 2, words, &mut random);
             }
         }
-        let deadline = Instant::now() + PATIENCE;
-        while !channels.iter().all(Ends::is_quiet) {
-            for ends in &mut channels {
-                for side in 0..2 {
-                    if ends.traffic[side].sending.is_some() {
-                        ends.send(side, 0, &mut random);
-                    }
-                    ends.recv(1 - side);
-                }
-            }
-            assert!(Instant::now() < deadline, "the channels have come to a stop");
-        }
+        settle(&mut channels, &mut random, || ());
     }
     assert_eq!(board.fabric().stalls(), 0);
     for core in 0..CORES as u8 {

@@ -1,5 +1,6 @@
 //! What a hostile peer may send: bad lines, false claims, bad frames, bad regions. Each gives its error, and no panic.
 
+use std::any::Any;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -11,8 +12,8 @@ use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
 use flounder_drivers::{beehive::Beehive, lmp::Lmp, scc::Scc, ump::Ump};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapRefusal, Channel, ChannelError, ConnectError, Connector, Incoming, Link, Outgoing, Progress,
-    ProtocolError, Recv, Terms,
+    CapInbox, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
+    Outgoing, Progress, ProtocolError, Recv, Terms,
 };
 use flounder_rt::wire::Gather;
 use rustix::fs::{
@@ -488,99 +489,164 @@ fn each_word_of_a_line_is_read_once() {
     }
 }
 
-// ---- capabilities beside a ring -------------------------------------------------------------------------------------------
+// ---- capabilities beside a channel ----------------------------------------------------------------------------------------
+
+const BESIDE: [&dyn Connector; 3] = [&Ump, &Scc, &Beehive];
+
+/// Both ends of a channel whose capabilities go over a link.
+struct Linked {
+    /// The client's end of the link.
+    here: Arc<TestLink>,
+    client: Box<dyn Channel + Send>,
+    service: Box<dyn Channel + Send>,
+    incoming: Incoming,
+    _there: Arc<TestLink>,
+}
+
+impl Linked {
+    fn over(driver: &dyn Connector) -> Self {
+        Self::with_buffers(driver, 0)
+    }
+
+    fn with_buffers(driver: &dyn Connector, buffer: usize) -> Self {
+        let (here, there) = TestLink::pair();
+        let end = || End { buffer, ..Wakes::new().1 };
+        let (client, service) = TestLink::connect_over(driver, &end(), &end(), &here, &there);
+        Self { here, client, service, incoming: Incoming::new(LIMITS), _there: there }
+    }
+
+    /// Sends a message of these words and so many capabilities.
+    fn send(
+        &mut self,
+        words: &[u64],
+        from: usize,
+        count: usize,
+        caps: &mut Vec<Cap>,
+    ) -> Result<Progress, ChannelError> {
+        let body = Gather::words_only(words);
+        self.client.send(&mut Outgoing { number: 2, body, caps, cap_count: count }, from)
+    }
+
+    /// Sends a message of these words and one capability, from the beginning.
+    fn give(&mut self, words: &[u64]) -> Result<Progress, ChannelError> {
+        self.send(words, 0, 1, &mut vec![pipe()])
+    }
+
+    fn recv(&mut self) -> Result<Recv, ChannelError> {
+        self.service.recv(&mut self.incoming)
+    }
+}
+
+fn pipe() -> Cap {
+    Cap::from(io::pipe().unwrap().0)
+}
 
 #[test]
 fn lost_capabilities_lose_their_message_and_nothing_else() {
     let _alone = alone();
-    let (here, there) = TestLink::pair();
-    let (mut client, mut service) =
-        TestLink::connect_over(&Ump, &Wakes::new().1, &Wakes::new().1, &here, &there);
-    let mut incoming = Incoming::new(LIMITS);
-    here.refuse_next(CapRefusal::Receiver);
-    for (word, count) in [(1_u64, 1), (2, 0), (3, 1)] {
-        let mut caps: Vec<_> = (0..count).map(|_| Cap::from(io::pipe().unwrap().0)).collect();
-        let words = [word];
-        let mut from = 0;
-        let mut received = None;
-        loop {
-            let body = Gather::words_only(&words);
-            match client
-                .send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: count }, from)
-            {
-                Ok(Progress::Done) => break,
-                Ok(Progress::Partial(taken)) => from = taken,
-                Err(error) => panic!("message {word}: {error}"),
-            }
-            received = received
-                .or(Some(service.recv(&mut incoming)).filter(|recv| *recv != Ok(Recv::Empty)));
+    for driver in BESIDE {
+        let mut ends = Linked::over(driver);
+        ends.here.refuse_next(CapRefusal::Receiver);
+        assert_eq!(ends.give(&[1]), Ok(Progress::Done));
+        assert_eq!(ends.recv(), Err(ChannelError::Caps(CapRefusal::Receiver)), "{}", driver.name());
+        // The binding tells the sender which message it was.
+        assert_eq!((ends.incoming.number(), ends.incoming.words()), (2, &[1][..]));
+        for (word, count) in [(2, 0), (3, 1)] {
+            let mut caps: Vec<_> = (0..count).map(|_| pipe()).collect();
+            assert_eq!(ends.send(&[word], 0, count, &mut caps), Ok(Progress::Done));
+            assert_eq!(ends.recv(), Ok(Recv::Message), "{}", driver.name());
+            assert_eq!(ends.incoming.words(), [word]);
         }
-        let received = received.unwrap_or_else(|| service.recv(&mut incoming));
-        if word == 1 {
-            assert_eq!(received, Err(ChannelError::Caps(CapRefusal::Receiver)));
-            // The binding tells the sender which message it was.
-            assert_eq!((incoming.number(), incoming.words()), (2, &words[..]));
-        } else {
-            assert_eq!((received, incoming.words()), (Ok(Recv::Message), &words[..]));
+        assert_eq!(ends.recv(), Ok(Recv::Empty));
+    }
+}
+
+/// A link that takes the capabilities of no message, and tells both ends.
+struct Shut(Arc<TestLink>);
+
+impl Link for Shut {
+    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        self.0.refuse_next(CapRefusal::Sender);
+        self.0.send_caps(connection, sequence, caps)?;
+        Err(CapRefusal::Sender)
+    }
+
+    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+        self.0.expect_caps(connection, inbox);
+    }
+
+    fn state(
+        &self,
+        name: &'static str,
+        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
+    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
+        self.0.state(name, make)
+    }
+}
+
+#[test]
+fn refused_capabilities_lose_their_message_and_nothing_else() {
+    let _alone = alone();
+    for driver in BESIDE {
+        let (here, there) = TestLink::pair();
+        let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (Arc::new(Shut(here)), there);
+        let (offer, offered) = driver.offer(&Wakes::new().1, &here).unwrap();
+        let (mut service, answer) = driver.accept(&Wakes::new().1, &there, offer).unwrap();
+        let mut client = offered.complete(answer).unwrap();
+        let mut incoming = Incoming::new(LIMITS);
+        for word in [1, 2] {
+            let words = [word];
+            let mut send = |count, caps: &mut Vec<Cap>| {
+                let body = Gather::words_only(&words);
+                client.send(&mut Outgoing { number: 2, body, caps, cap_count: count }, 0)
+            };
+            let refused = Err(ChannelError::Caps(CapRefusal::Sender));
+            assert_eq!(send(1, &mut vec![pipe()]), refused, "{}", driver.name());
+            assert_eq!(send(0, &mut Vec::new()), Ok(Progress::Done), "{}", driver.name());
+            let refused = Err(ChannelError::Caps(CapRefusal::Sender));
+            assert_eq!(service.recv(&mut incoming), refused, "{}", driver.name());
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message), "{}", driver.name());
+            assert_eq!(incoming.words(), words);
         }
     }
-    assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
 }
 
 #[test]
 fn capabilities_that_overtake_their_message_wait_for_it() {
     let _alone = alone();
-    let (here, there) = TestLink::pair();
-    let small = || flounder_rt::channel::End { buffer: PAGE, ..Wakes::new().1 };
-    let (mut client, mut service) = TestLink::connect_over(&Ump, &small(), &small(), &here, &there);
-    let mut incoming = Incoming::new(LIMITS);
-    // Half of a message, and all of its capabilities.
-    let words = [7; 1000];
-    let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
-    let body = Gather::words_only(&words);
-    let sent = client.send(&mut Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 }, 0);
-    assert!(matches!(sent, Ok(Progress::Partial(1..1000))));
-    here.send_caps(0, 1, caps).unwrap();
-    for _ in 0..2 {
-        assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
-        assert!(!service.ready());
+    for driver in BESIDE {
+        let mut ends = Linked::with_buffers(driver, PAGE);
+        // Half of a message, and all of its capabilities.
+        let mut caps = vec![pipe()];
+        let sent = ends.send(&[7; 1000], 0, 1, &mut caps);
+        assert!(matches!(sent, Ok(Progress::Partial(1..1000))), "{sent:?} over {}", driver.name());
+        ends.here.send_caps(0, 1, caps).unwrap();
+        for _ in 0..2 {
+            assert_eq!(ends.recv(), Ok(Recv::Empty), "{}", driver.name());
+            assert!(!ends.service.ready(), "{}", driver.name());
+        }
     }
 }
 
 #[test]
 fn capabilities_go_one_message_ahead_and_no_further() {
     let _alone = alone();
-    for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
-        let (here, there) = TestLink::pair();
-        let (mut client, mut service) =
-            TestLink::connect_over(driver, &Wakes::new().1, &Wakes::new().1, &here, &there);
-        let mut incoming = Incoming::new(LIMITS);
-        let mut send = |from, caps: &mut Vec<Cap>| {
-            let body = Gather::words_only(&[]);
-            client.send(&mut Outgoing { number: 2, body, caps, cap_count: 1 }, from)
-        };
+    for driver in BESIDE {
+        let mut ends = Linked::over(driver);
+        let name = driver.name();
         for round in 0..100 {
-            let [mut first, mut second, mut third] =
-                std::array::from_fn(|_| vec![Cap::from(io::pipe().unwrap().0)]);
-            assert_eq!(
-                send(0, &mut first),
-                Ok(Progress::Done),
-                "{} in round {round}",
-                driver.name()
-            );
-            assert_eq!(send(0, &mut second), Ok(Progress::Partial(1)));
+            let [mut first, mut second, mut third] = std::array::from_fn(|_| vec![pipe()]);
+            let sent = ends.send(&[], 0, 1, &mut first);
+            assert_eq!(sent, Ok(Progress::Done), "{name} in round {round}");
+            assert_eq!(ends.send(&[], 0, 1, &mut second), Ok(Progress::Partial(1)));
             assert_eq!(second.len(), 1, "the peer has begun neither");
-            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
-            assert_eq!(send(1, &mut second), Ok(Progress::Done));
-            assert_eq!(send(0, &mut third), Ok(Progress::Partial(1)));
-            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
-            assert_eq!(
-                service.recv(&mut incoming),
-                Ok(Recv::Empty),
-                "the third is with its sender"
-            );
-            assert_eq!(send(1, &mut third), Ok(Progress::Done));
-            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+            assert_eq!(ends.recv(), Ok(Recv::Message));
+            assert_eq!(ends.send(&[], 1, 1, &mut second), Ok(Progress::Done));
+            assert_eq!(ends.send(&[], 0, 1, &mut third), Ok(Progress::Partial(1)));
+            assert_eq!(ends.recv(), Ok(Recv::Message));
+            assert_eq!(ends.recv(), Ok(Recv::Empty), "the third is with its sender");
+            assert_eq!(ends.send(&[], 1, 1, &mut third), Ok(Progress::Done));
+            assert_eq!(ends.recv(), Ok(Recv::Message));
         }
     }
 }
@@ -588,51 +654,52 @@ fn capabilities_go_one_message_ahead_and_no_further() {
 #[test]
 fn capabilities_that_are_late_come_after_the_close_of_their_sender() {
     let _alone = alone();
-    for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
-        let (here, there) = TestLink::pair();
-        let (mut client, mut service) =
-            TestLink::connect_over(driver, &Wakes::new().1, &Wakes::new().1, &here, &there);
-        let mut incoming = Incoming::new(LIMITS);
-        here.hold();
+    for driver in BESIDE {
+        let mut ends = Linked::over(driver);
+        ends.here.hold();
         for _ in 0..2 {
-            let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
-            let body = Gather::words_only(&[]);
-            let mut message = Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 };
-            assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
+            assert_eq!(ends.give(&[]), Ok(Progress::Done));
             // The second is handed over while the first is read.
-            assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+            assert_eq!(ends.recv(), Ok(Recv::Empty));
         }
-        client.close();
-        assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty), "{}", driver.name());
-        here.release();
+        ends.client.close();
+        assert_eq!(ends.recv(), Ok(Recv::Empty), "{}", driver.name());
+        ends.here.release();
         for _ in 0..2 {
-            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message), "{}", driver.name());
+            assert_eq!(ends.recv(), Ok(Recv::Message), "{}", driver.name());
         }
-        assert_eq!(service.recv(&mut incoming), Err(ChannelError::Closed), "{}", driver.name());
+        assert_eq!(ends.recv(), Err(ChannelError::Closed), "{}", driver.name());
     }
 }
 
 #[test]
 fn capabilities_that_are_late_come_after_the_close_of_their_receiver() {
     let _alone = alone();
-    for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
-        let (here, there) = TestLink::pair();
-        let (mut client, mut service) =
-            TestLink::connect_over(driver, &Wakes::new().1, &Wakes::new().1, &here, &there);
-        let mut incoming = Incoming::new(LIMITS);
-        here.hold();
-        let (words, mut caps) = ([7; 10], vec![Cap::from(io::pipe().unwrap().0)]);
-        let body = Gather::words_only(&words);
-        let mut message = Outgoing { number: 2, body, caps: &mut caps, cap_count: 1 };
+    for driver in BESIDE {
+        let mut ends = Linked::over(driver);
+        ends.here.hold();
         // Its words come first, and what its sender tells of its capabilities after that.
-        assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
-        service.close();
+        assert_eq!(ends.give(&[7; 10]), Ok(Progress::Done));
+        ends.service.close();
         for _ in 0..2 {
-            assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty), "{}", driver.name());
+            assert_eq!(ends.recv(), Ok(Recv::Empty), "{}", driver.name());
         }
-        here.release();
-        assert_eq!(service.recv(&mut incoming), Ok(Recv::Message), "{}", driver.name());
-        assert_eq!(service.recv(&mut incoming), Err(ChannelError::Closed), "{}", driver.name());
+        ends.here.release();
+        assert_eq!(ends.recv(), Ok(Recv::Message), "{}", driver.name());
+        assert_eq!(ends.recv(), Err(ChannelError::Closed), "{}", driver.name());
+    }
+}
+
+#[test]
+fn an_end_that_is_closed_does_not_wait_for_capabilities_that_stay() {
+    let _alone = alone();
+    for driver in BESIDE {
+        let mut ends = Linked::over(driver);
+        assert_eq!(ends.give(&[]), Ok(Progress::Done));
+        assert_eq!(ends.give(&[]), Ok(Progress::Partial(1)), "its capabilities stay");
+        assert_eq!(ends.recv(), Ok(Recv::Message));
+        ends.service.close();
+        assert_eq!(ends.recv(), Err(ChannelError::Closed), "{}", driver.name());
     }
 }
 
