@@ -8,23 +8,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flounder_rt::binding::{CALL_WINDOW, Call, Endpoint, MAX_OWED_REPLIES, Patience, ReplyToken};
 use flounder_rt::{BindingError, RpcError, Waitset};
-use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pipe, Seen, WORDS};
+use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pair, Seen, WORDS};
 
 /// Room that is never used up.
 const PLENTY: usize = 1 << 20;
-
-struct Pair {
-    ws: Waitset,
-    client: Endpoint,
-    service: Endpoint,
-    seen: Log,
-    to_service: Rc<Pipe>,
-    to_client: Rc<Pipe>,
-}
 
 /// Room for `there` messages to the service, and for `back` to the client.
 fn pair(there: usize, back: usize) -> Pair {
@@ -32,29 +23,12 @@ fn pair(there: usize, back: usize) -> Pair {
 }
 
 fn hooked(there: usize, back: usize, hook: impl FnMut(&Endpoint, u64) + 'static) -> Pair {
-    let ws = Waitset::new();
-    let (near, far, to_service, to_client) = support::pair(there);
-    to_client.room.set(back);
-    let seen = Log::default();
-    let attach = |channel, handler| {
-        Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
-    };
-    let client = attach(near, Handler::logging(&Log::default()));
-    let service = attach(far, Handler::hooked(&seen, hook));
-    Pair { ws, client, service, seen, to_service, to_client }
+    let pair = Pair::hooked(there, hook);
+    pair.to_client.room.set(back);
+    pair
 }
 
 impl Pair {
-    /// Dispatches until nothing is left to do.
-    fn settle(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let mut quiet = 0;
-        while quiet < 3 {
-            assert!(Instant::now() < deadline, "the waitset does not come to rest");
-            quiet = if self.ws.try_dispatch().expect("no callback fails") { 0 } else { quiet + 1 };
-        }
-    }
-
     fn double(&self, value: u64) -> Pin<Box<Call<Doubled>>> {
         Box::pin(support::double_async(&self.client, value))
     }

@@ -4,64 +4,20 @@ mod support;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use flounder_rt::binding::Endpoint;
 use flounder_rt::channel::{ChannelError, ProtocolError};
 use flounder_rt::{BindingError, Control, ControlError, RpcError, TxError, Waitset};
-use support::{Handler, INTERFACE, Log, NOTE, Pipe, Seen, WORDS};
+use support::{Log, NOTE, Pair, Seen, WORDS};
 
-struct Pair {
-    ws: Waitset,
-    client: Endpoint,
-    service: Endpoint,
-    seen: Log,
-    client_seen: Log,
-    to_service: Rc<Pipe>,
-    to_client: Rc<Pipe>,
-}
-
-fn pair(room: usize) -> Pair {
-    hooked(room, |_, _| {})
-}
-
-fn hooked(room: usize, hook: impl FnMut(&Endpoint, u64) + 'static) -> Pair {
-    let ws = Waitset::new();
-    let (near, far, to_service, to_client) = support::pair(room);
-    let (seen, client_seen) = (Log::default(), Log::default());
-    let attach = |channel, handler| {
-        Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
-    };
-    let client = attach(near, Handler::logging(&client_seen));
-    let service = attach(far, Handler::hooked(&seen, hook));
-    Pair { ws, client, service, seen, client_seen, to_service, to_client }
-}
-
-impl Pair {
-    fn note(&self, value: u64) -> Result<(), TxError> {
-        self.client.send(NOTE, &[value], &[]).map(drop)
-    }
-
-    /// Dispatches until nothing is left to do.
-    fn settle(&self) {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        let mut quiet = 0;
-        while quiet < 3 {
-            assert!(Instant::now() < deadline, "the waitset does not come to rest");
-            quiet = if self.ws.try_dispatch().expect("no callback fails") { 0 } else { quiet + 1 };
-        }
-    }
-
-    fn log(&self) -> Vec<Seen> {
-        self.seen.borrow().clone()
-    }
+fn note(pair: &Pair, value: u64) -> Result<(), TxError> {
+    pair.client.send(NOTE, &[value], &[]).map(drop)
 }
 
 #[test]
 fn messages_arrive_in_order_and_whole() {
-    let pair = pair(100);
+    let pair = Pair::new(100);
     for value in 0..50 {
-        pair.note(value).expect("there is room");
+        note(&pair, value).expect("there is room");
     }
     pair.client.send(WORDS, &[99], &[&[7; 792]]).expect("there is room");
     pair.settle();
@@ -72,11 +28,11 @@ fn messages_arrive_in_order_and_whole() {
 
 #[test]
 fn a_second_message_is_refused_while_one_waits() {
-    let pair = pair(0);
+    let pair = Pair::new(0);
     assert!(pair.client.can_send());
-    pair.note(1).expect("the slot takes one");
+    note(&pair, 1).expect("the slot takes one");
     assert!(!pair.client.can_send());
-    assert_eq!(pair.note(2), Err(TxError::Busy));
+    assert_eq!(note(&pair, 2), Err(TxError::Busy));
     pair.settle();
     assert_eq!(pair.log(), []);
     pair.to_service.room.set(1);
@@ -87,7 +43,7 @@ fn a_second_message_is_refused_while_one_waits() {
 
 #[test]
 fn continuations_run_from_the_waitset_once_the_message_is_sent() {
-    let pair = pair(1);
+    let pair = Pair::new(1);
     let mark = |seen: &Log| {
         let seen = Rc::clone(seen);
         move || seen.borrow_mut().push(Seen::Continuation)
@@ -113,7 +69,7 @@ fn continuations_run_from_the_waitset_once_the_message_is_sent() {
 
 #[test]
 fn register_send_fires_at_once_when_there_is_room() {
-    let pair = pair(1);
+    let pair = Pair::new(1);
     let fired = Rc::new(Cell::new(false));
     let theirs = Rc::clone(&fired);
     let callback = move |_: &Waitset| {
@@ -128,7 +84,7 @@ fn register_send_fires_at_once_when_there_is_room() {
 
 #[test]
 fn a_continuation_is_dropped_unrun_when_the_binding_fails() {
-    let pair = pair(0);
+    let pair = Pair::new(0);
     let alive = Rc::new(());
     let held = Rc::clone(&alive);
     let seen = Rc::clone(&pair.client_seen);
@@ -140,14 +96,14 @@ fn a_continuation_is_dropped_unrun_when_the_binding_fails() {
     pair.settle();
     assert_eq!(*pair.client_seen.borrow(), [Seen::Error(BindingError::Closed)]);
     assert_eq!(Rc::strong_count(&alive), 1, "the continuation is gone");
-    assert_eq!(pair.note(2), Err(TxError::Closed));
+    assert_eq!(note(&pair, 2), Err(TxError::Closed));
 }
 
 #[test]
 fn teardown_delivers_what_was_sent_before() {
-    let pair = pair(10);
-    pair.note(1).expect("room");
-    pair.note(2).expect("room");
+    let pair = Pair::new(10);
+    note(&pair, 1).expect("room");
+    note(&pair, 2).expect("room");
     pair.client.teardown();
     pair.client.teardown();
     pair.settle();
@@ -159,7 +115,7 @@ fn teardown_delivers_what_was_sent_before() {
 fn a_handler_may_send_tear_down_and_dispatch() {
     let nested = Rc::new(Cell::new(0));
     let count = Rc::clone(&nested);
-    let pair = hooked(10, move |endpoint, value| match value {
+    let pair = Pair::hooked(10, move |endpoint, value| match value {
         1 => endpoint.send(NOTE, &[10], &[]).map(drop).expect("room"),
         2 => {
             let ws = endpoint.waitset().expect("it is running");
@@ -173,7 +129,7 @@ fn a_handler_may_send_tear_down_and_dispatch() {
         _ => endpoint.teardown(),
     });
     for value in 1..=4 {
-        pair.note(value).expect("room");
+        note(&pair, value).expect("room");
     }
     pair.settle();
     assert_eq!(pair.log(), [Seen::Note(1), Seen::Note(2), Seen::Note(3)]);
@@ -183,10 +139,10 @@ fn a_handler_may_send_tear_down_and_dispatch() {
 
 #[test]
 fn a_panic_in_a_handler_ends_its_binding_only() {
-    let pair = hooked(10, |_, value| assert_ne!(value, 2, "as the test wants"));
-    pair.note(1).expect("room");
-    pair.note(2).expect("room");
-    pair.note(3).expect("room");
+    let pair = Pair::hooked(10, |_, value| assert_ne!(value, 2, "as the test wants"));
+    note(&pair, 1).expect("room");
+    note(&pair, 2).expect("room");
+    note(&pair, 3).expect("room");
     pair.settle();
     assert_eq!(pair.log(), [Seen::Note(1), Seen::Note(2)]);
     assert_eq!(*pair.client_seen.borrow(), [Seen::Error(BindingError::Closed)]);
@@ -194,7 +150,7 @@ fn a_panic_in_a_handler_ends_its_binding_only() {
 
 #[test]
 fn wrong_words_end_the_binding_with_the_name_of_the_message() {
-    let pair = pair(10);
+    let pair = Pair::new(10);
     pair.client.send(NOTE, &[], &[]).expect("room");
     pair.settle();
     let log = pair.log();
@@ -207,7 +163,7 @@ fn wrong_words_end_the_binding_with_the_name_of_the_message() {
 
 #[test]
 fn channel_faults_reach_the_error_handler_once() {
-    let pair = pair(10);
+    let pair = Pair::new(10);
     *pair.to_client.fault.borrow_mut() = Some(ChannelError::Protocol(ProtocolError::Number(9)));
     pair.settle();
     assert_eq!(
@@ -219,7 +175,7 @@ fn channel_faults_reach_the_error_handler_once() {
 
 #[test]
 fn calls_are_answered_refused_by_silence_and_ended_by_teardown() {
-    let pair = pair(10);
+    let pair = Pair::new(10);
     let ws = pair.ws.clone();
     assert_eq!(ws.block_on(support::double_async(&pair.client, 21)).expect("dispatch"), Ok(42));
     assert_eq!(
@@ -242,10 +198,10 @@ fn calls_are_answered_refused_by_silence_and_ended_by_teardown() {
 
 #[test]
 fn a_binding_moves_to_another_waitset() {
-    let pair = pair(10);
+    let pair = Pair::new(10);
     let other = Waitset::new();
     pair.service.change_waitset(&other).expect("nothing to watch");
-    pair.note(1).expect("room");
+    note(&pair, 1).expect("room");
     pair.settle();
     assert_eq!(pair.log(), []);
     while other.try_dispatch().expect("no callback fails") {}
@@ -254,7 +210,7 @@ fn a_binding_moves_to_another_waitset() {
 
 #[test]
 fn dropping_the_last_handle_tears_down_unless_kept() {
-    let pair = pair(10);
+    let pair = Pair::new(10);
     let Pair { ws, client, service, seen, .. } = pair;
     service.keep();
     drop(service);
@@ -266,7 +222,7 @@ fn dropping_the_last_handle_tears_down_unless_kept() {
 
 #[test]
 fn a_sent_future_completes_when_the_message_is_sent() {
-    let pair = pair(0);
+    let pair = Pair::new(0);
     let sent = pair.client.send(NOTE, &[1], &[]).expect("the slot");
     assert!(!sent.is_sent());
     let room = Rc::clone(&pair.to_service);
@@ -279,7 +235,7 @@ fn a_sent_future_completes_when_the_message_is_sent() {
 
 #[test]
 fn a_future_that_wakes_itself_lets_events_in() {
-    let pair = pair(1);
+    let pair = Pair::new(1);
     let sent = Rc::new(Cell::new(false));
     let theirs = Rc::clone(&sent);
     pair.client.send(NOTE, &[1], &[]).expect("room").then(move || theirs.set(true));
@@ -295,7 +251,7 @@ fn a_future_that_wakes_itself_lets_events_in() {
 
 #[test]
 fn capabilities_that_the_channel_took_and_lost_are_told_to_the_error_handler() {
-    let pair = pair(10);
+    let pair = Pair::new(10);
     pair.to_service.refuses_caps.set(true);
     let mut caps = vec![support::null()];
     let lost = pair.client.send_caps(NOTE, &[1], &[], &mut caps).expect("accepted, then lost");
@@ -304,14 +260,14 @@ fn capabilities_that_the_channel_took_and_lost_are_told_to_the_error_handler() {
     pair.settle();
     let refusal = flounder_rt::channel::CapRefusal::Sender;
     assert_eq!(*pair.client_seen.borrow(), [Seen::Error(BindingError::CapsRefused(refusal))]);
-    pair.note(2).expect("the binding goes on");
+    note(&pair, 2).expect("the binding goes on");
     pair.settle();
     assert_eq!(pair.log(), [Seen::Error(BindingError::CapsRefused(refusal)), Seen::Note(2)]);
 }
 
 #[test]
 fn control_tears_down_and_then_says_so() {
-    let pair = pair(10);
+    let pair = Pair::new(10);
     pair.client.control(Control::SetSync).expect("it is open");
     pair.client.control(Control::Teardown).expect("it is open");
     assert_eq!(pair.client.control(Control::ClearSync), Err(ControlError::Closed));
@@ -323,10 +279,10 @@ fn control_tears_down_and_then_says_so() {
 fn a_blocking_call_in_a_handler_of_its_binding_is_refused_and_sends_nothing() {
     let result = Rc::new(RefCell::new(None));
     let told = Rc::clone(&result);
-    let pair = hooked(10, move |endpoint, value| {
+    let pair = Pair::hooked(10, move |endpoint, value| {
         *told.borrow_mut() = Some(support::double(endpoint, value));
     });
-    pair.note(7).expect("there is room");
+    note(&pair, 7).expect("there is room");
     pair.settle();
     assert_eq!(result.take(), Some(Err(RpcError::WouldDeadlock)));
     assert_eq!(*pair.client_seen.borrow(), [], "the other end has seen no call");

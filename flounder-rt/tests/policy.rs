@@ -3,48 +3,32 @@
 mod support;
 mod waitset_support;
 
-use std::rc::Rc;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{Endpoint, Patience, Procedure};
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::policy::{self, Direction};
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, Call, Cap, RpcError, TxError, Waitset};
+use flounder_rt::{BindingError, Call, Cap, RpcError, TxError};
 use parking_lot::{Mutex, MutexGuard};
-use support::{
-    DOUBLE_CALL, DOUBLE_RESPONSE, Doubled, Handler, INTERFACE, Log, NOTE, Pipe, Seen, null,
-};
+use support::{DOUBLE_CALL, DOUBLE_RESPONSE, Doubled, NOTE, Pair, Seen, null};
 use waitset_support::{LIMIT, within};
 
 /// There is one rule for a process, and so one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-struct Pair {
-    ws: Waitset,
-    client: Endpoint,
-    service: Endpoint,
-    seen: Log,
-    client_seen: Log,
-    to_service: Rc<Pipe>,
-    to_client: Rc<Pipe>,
+/// A pair under the rule that its test sets.
+struct Ruled {
+    pair: Pair,
     _alone: MutexGuard<'static, ()>,
 }
 
-impl Pair {
+impl Ruled {
     fn new(room: usize) -> Self {
         let _alone = ALONE.lock();
         policy::clear_cap_policy();
-        let ws = Waitset::new();
-        let (near, far, to_service, to_client) = support::pair(room);
-        let (seen, client_seen) = (Log::default(), Log::default());
-        let attach = |channel, log| {
-            let handler = Handler::logging(log);
-            Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
-        };
-        let (client, service) = (attach(near, &client_seen), attach(far, &seen));
-        Self { ws, client, service, seen, client_seen, to_service, to_client, _alone }
+        Self { pair: Pair::new(room), _alone }
     }
 
     fn note(&self, value: u64, caps: &mut Vec<Cap>) -> Result<(), TxError> {
@@ -53,17 +37,20 @@ impl Pair {
 
     /// Dispatches until nothing is left to do; gives what the client and the service have seen since the last time.
     fn seen(&self) -> (Vec<Seen>, Vec<Seen>) {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        let mut quiet = 0;
-        while quiet < 3 {
-            assert!(Instant::now() < deadline, "the waitset does not come to rest");
-            quiet = if self.ws.try_dispatch().expect("no callback fails") { 0 } else { quiet + 1 };
-        }
-        (self.client_seen.take(), self.seen.take())
+        self.settle();
+        (self.client_seen.take(), self.pair.seen.take())
     }
 }
 
-impl Drop for Pair {
+impl Deref for Ruled {
+    type Target = Pair;
+
+    fn deref(&self) -> &Pair {
+        &self.pair
+    }
+}
+
+impl Drop for Ruled {
     fn drop(&mut self) {
         policy::clear_cap_policy();
     }
@@ -79,7 +66,7 @@ fn refused(refusal: CapRefusal) -> Vec<Seen> {
 
 #[test]
 fn what_may_not_leave_is_given_back_and_the_peer_is_told() {
-    let pair = Pair::new(10);
+    let pair = Ruled::new(10);
     forbid(Direction::Send);
     let mut caps = vec![null()];
     let refusal = TxError::CapsRefused(CapRefusal::Sender);
@@ -92,7 +79,7 @@ fn what_may_not_leave_is_given_back_and_the_peer_is_told() {
 
 #[test]
 fn what_may_not_enter_is_lost_in_its_place_and_both_are_told() {
-    let pair = Pair::new(10);
+    let pair = Ruled::new(10);
     forbid(Direction::Receive);
     pair.note(1, &mut Vec::new()).expect("room");
     pair.note(2, &mut vec![null()]).expect("room");
@@ -105,7 +92,7 @@ fn what_may_not_enter_is_lost_in_its_place_and_both_are_told() {
 #[test]
 fn a_message_that_is_not_accepted_is_not_asked_about() {
     static ASKED: AtomicU32 = AtomicU32::new(0);
-    let pair = Pair::new(0);
+    let pair = Ruled::new(0);
     policy::set_cap_policy(|_| ASKED.fetch_add(1, Ordering::Relaxed) == u32::MAX);
     pair.note(1, &mut Vec::new()).expect("the slot takes one");
     assert_eq!(pair.note(2, &mut vec![null()]), Err(TxError::Busy));
@@ -116,7 +103,7 @@ fn a_message_that_is_not_accepted_is_not_asked_about() {
 
 #[test]
 fn a_refusal_waits_for_room_and_takes_no_more_than_the_slot() {
-    let pair = Pair::new(0);
+    let pair = Ruled::new(0);
     forbid(Direction::Send);
     assert!(matches!(pair.note(1, &mut vec![null()]), Err(TxError::CapsRefused(_))));
     for _ in 0..100 {
@@ -129,7 +116,7 @@ fn a_refusal_waits_for_room_and_takes_no_more_than_the_slot() {
 
 #[test]
 fn a_rule_that_panics_lets_nothing_pass() {
-    let pair = Pair::new(10);
+    let pair = Ruled::new(10);
     policy::set_cap_policy(|_| panic!("it cannot decide"));
     let refusal = Err(TxError::CapsRefused(CapRefusal::Sender));
     assert_eq!(pair.note(1, &mut vec![null()]), refusal);
@@ -141,7 +128,7 @@ fn a_rule_may_use_the_binding_that_it_is_asked_about() {
     thread_local! {
         static BINDING: std::cell::RefCell<Option<Endpoint>> = const { std::cell::RefCell::new(None) };
     }
-    let pair = Pair::new(1);
+    let pair = Ruled::new(1);
     BINDING.set(Some(pair.client.clone()));
     policy::set_cap_policy(|transfer| {
         // The first takes the room, the second the slot.
@@ -176,7 +163,7 @@ fn result(pair: &Pair, call: Call<Doubled>) -> Result<u64, RpcError> {
 
 #[test]
 fn a_call_that_is_lost_fails_whoever_refuses_it() {
-    let pair = Pair::new(10);
+    let pair = Ruled::new(10);
     assert_eq!(result(&pair, call(&pair, 4, vec![null()])), Ok(8));
     assert_eq!(pair.seen(), (vec![], vec![Seen::Call(4)]));
     forbid(Direction::Send);
@@ -192,7 +179,7 @@ fn a_call_that_is_lost_fails_whoever_refuses_it() {
 #[test]
 fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
     within(LIMIT, || {
-        let pair = Pair::new(10);
+        let pair = Ruled::new(10);
         pair.to_service.refuses_caps.set(true);
         let id = pair.client.next_call();
         let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
@@ -205,7 +192,7 @@ fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
 
 #[test]
 fn a_response_that_is_lost_fails_its_call_whoever_refuses_it() {
-    let pair = Pair::new(10);
+    let pair = Ruled::new(10);
     assert_eq!(result(&pair, call(&pair, 14, vec![])), Ok(28));
     assert_eq!(pair.seen(), (vec![], vec![Seen::Call(14)]));
     forbid(Direction::Send);
@@ -222,7 +209,7 @@ fn a_response_that_is_lost_fails_its_call_whoever_refuses_it() {
 
 #[test]
 fn a_response_is_asked_about_before_it_waits_for_room() {
-    let pair = Pair::new(10);
+    let pair = Ruled::new(10);
     pair.to_client.room.set(0);
     // Takes the slot of the service, so that the response has to wait.
     pair.service.send(NOTE, &[1], &[]).map(drop).expect("the slot is free");
@@ -242,7 +229,7 @@ fn a_response_is_asked_about_before_it_waits_for_room() {
 
 #[test]
 fn a_message_that_the_channel_loses_later_is_told_to_both() {
-    let pair = Pair::new(0);
+    let pair = Ruled::new(0);
     pair.to_service.refuses_caps.set(true);
     let mut caps = vec![null()];
     let sent = pair.client.send_caps(NOTE, &[1], &[], &mut caps).expect("the slot takes it");
@@ -260,7 +247,7 @@ fn a_message_that_the_channel_loses_later_is_told_to_both() {
 
 #[test]
 fn the_bindings_of_a_broker_are_exempt() {
-    let pair = Pair::new(10);
+    let pair = Ruled::new(10);
     pair.client.exempt();
     forbid(Direction::Send);
     pair.note(1, &mut vec![null()]).expect("room");

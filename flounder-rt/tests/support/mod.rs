@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{Deliver, Endpoint, Patience, Procedure, Received};
 use flounder_rt::channel::{
@@ -13,7 +14,7 @@ use flounder_rt::channel::{
 };
 use flounder_rt::interface::{ArgInfo, MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, Call, Cap, Interface, Reply};
+use flounder_rt::{BindingError, Call, Cap, Interface, Reply, Waitset};
 
 /// A message on its way: its number, words and capabilities.
 type Flying = (u16, Vec<u64>, Vec<Cap>);
@@ -205,6 +206,51 @@ impl Deliver for Handler {
 
     fn error(&mut self, _endpoint: &Endpoint, error: BindingError) {
         self.log.borrow_mut().push(Seen::Error(error));
+    }
+}
+
+/// The bindings of both ends, on one waitset.
+pub struct Pair {
+    pub ws: Waitset,
+    pub client: Endpoint,
+    pub service: Endpoint,
+    /// What the service has seen.
+    pub seen: Log,
+    pub client_seen: Log,
+    pub to_service: Rc<Pipe>,
+    pub to_client: Rc<Pipe>,
+}
+
+impl Pair {
+    pub fn new(room: usize) -> Self {
+        Self::hooked(room, |_, _| {})
+    }
+
+    /// With a hook that the service runs on notes.
+    pub fn hooked(room: usize, hook: impl FnMut(&Endpoint, u64) + 'static) -> Self {
+        let ws = Waitset::new();
+        let (near, far, to_service, to_client) = pair(room);
+        let (seen, client_seen) = (Log::default(), Log::default());
+        let attach = |channel, handler| {
+            Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
+        };
+        let client = attach(near, Handler::logging(&client_seen));
+        let service = attach(far, Handler::hooked(&seen, hook));
+        Self { ws, client, service, seen, client_seen, to_service, to_client }
+    }
+
+    /// Dispatches until nothing is left to do.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut quiet = 0;
+        while quiet < 3 {
+            assert!(Instant::now() < deadline, "the waitset does not come to rest");
+            quiet = if self.ws.try_dispatch().expect("no callback fails") { 0 } else { quiet + 1 };
+        }
+    }
+
+    pub fn log(&self) -> Vec<Seen> {
+        self.seen.borrow().clone()
     }
 }
 
