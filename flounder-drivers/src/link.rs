@@ -28,23 +28,6 @@ const BELL_ENCLOSED: u64 = 1;
 /// The sender has the receiver's mouth and log.
 const BELL_HELD: u64 = 2;
 
-/// What the channels between this process and another one share.
-pub(crate) struct Shared {
-    ear: Arc<Ear>,
-    side: Mutex<Side>,
-}
-
-struct Side {
-    /// What the peer is rung with, once it has handed over its mouth.
-    mouth: Option<Arc<Mouth>>,
-    /// The log for that, until then.
-    log: Option<MappedOwn>,
-    /// Our mouth and the descriptor of our log, until the peer says that it has them.
-    gift: Option<(OwnedFd, OwnedFd)>,
-    /// Regions of channels in use, by inode.
-    regions: HashSet<u64>,
-}
-
 /// The half of a channel that this process has made.
 pub(crate) struct MyHalf {
     shared: Arc<Shared>,
@@ -106,14 +89,27 @@ pub(crate) struct Half {
     bell: Bell,
 }
 
+/// What the channels between this process and another one share.
+pub(crate) struct Shared {
+    ear: Arc<Ear>,
+    side: Mutex<Side>,
+}
+
+struct Side {
+    /// What the peer is rung with, once it has handed over its mouth.
+    mouth: Option<Arc<Mouth>>,
+    /// The log for that, until then.
+    log: Option<MappedOwn>,
+    /// Our mouth and the descriptor of our log, until the peer says that it has them.
+    gift: Option<(OwnedFd, OwnedFd)>,
+    /// Regions of channels in use, by inode.
+    regions: HashSet<u64>,
+}
+
 impl Shared {
     /// What is shared over `link`; made when the first channel is.
     pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
-        let state =
-            link.state(NAME, &mut || Ok(Arc::new(Self::new()?) as Arc<dyn Any + Send + Sync>))?;
-        state
-            .downcast()
-            .map_err(|_| ConnectError::Refused("the link keeps something else under this name"))
+        kept(link, NAME, Self::new)
     }
 
     fn new() -> io::Result<Self> {
@@ -212,6 +208,17 @@ impl Shared {
         side.mouth = Some(Arc::clone(&mouth));
         Ok(mouth)
     }
+}
+
+/// What `link` keeps under this name; made on first use.
+pub(crate) fn kept<T: Any + Send + Sync>(
+    link: &Arc<dyn Link>,
+    name: &'static str,
+    make: fn() -> io::Result<T>,
+) -> Result<Arc<T>, ConnectError> {
+    link.state(name, &mut || Ok(Arc::new(make()?) as Arc<dyn Any + Send + Sync>))?
+        .downcast()
+        .map_err(|_| ConnectError::Refused("the link keeps something else under this name"))
 }
 
 /// What a channel to another process occupies in the state of its link.

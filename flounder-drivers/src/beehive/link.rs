@@ -1,7 +1,6 @@
 //! What the two halves of a channel between processes tell each other through the brokers, and what all channels between
 //! two processes share: one core each, with its FIFO in the region that the other process writes, and the bells.
 
-use std::any::Any;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use crate::beehive::node::{Interrupts, Node};
 use crate::beehive::window::{MAX_WINDOW, MIN_WINDOW};
 use crate::beehive::wire::{self, LINES, Wire};
 use crate::bell::{Bell, Ear, Mouth, Slot, new_log};
+use crate::link::kept;
 use crate::mem::LINE_WORDS;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{PAGE, accept_region, create_sealed};
@@ -63,11 +63,7 @@ pub(crate) struct Half {
 impl Shared {
     /// What is shared over `link`; made when the first channel is.
     pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
-        let state = link
-            .state(super::NAME, &mut || Ok(Arc::new(Self::new()?) as Arc<dyn Any + Send + Sync>))?;
-        state.downcast().map_err(|_| {
-            ConnectError::Refused("the link keeps something else under the name of beehive")
-        })
+        kept(link, super::NAME, Self::new)
     }
 
     fn new() -> io::Result<Self> {
