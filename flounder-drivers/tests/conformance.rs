@@ -1,12 +1,13 @@
 //! Every driver keeps the contract: in one dispatcher, between threads, between processes, and half by half in one process;
 //! with buffers of all sizes.
 
-use flounder_drivers::conformance::{Suite, TestLink};
+use flounder_drivers::conformance::{LIMITS, Suite, TestLink, Wakes};
 use flounder_drivers::conformance_tests;
 use flounder_drivers::scc::model::Mood;
 use flounder_drivers::scc::{Model, Scc};
 use flounder_drivers::{beehive::Beehive, lmp::Lmp, loopback::Loopback, ump::StartingAt, ump::Ump};
-use flounder_rt::channel::Connector;
+use flounder_rt::channel::{Connector, Incoming, Outgoing, Progress, Recv};
+use flounder_rt::wire::Gather;
 
 conformance_tests!(loopback: Loopback; in_one_dispatcher);
 conformance_tests!(lmp: Lmp; in_one_dispatcher, between_threads, between_processes);
@@ -112,5 +113,23 @@ fn scc_with_positions_near_their_wrap() {
         let scc = Scc::over(&Model::with_mood(3, Mood::LAZY)).starting_at(start);
         // A ring of thirty lines is gone round in each long message.
         near(&scc.with_lines(31)).run();
+    }
+}
+
+/// All of it is there, and yet others have a turn while it is taken.
+#[test]
+fn a_long_message_is_taken_in_several_calls() {
+    let drivers: [&dyn Connector; 2] = [&Ump, &Scc];
+    for driver in drivers {
+        let (mut client, mut service) =
+            driver.pair(&Wakes::new().1, &Wakes::new().1).expect("it is near");
+        let words = [7; 3000];
+        let body = Gather::words_only(&words);
+        let mut message = Outgoing { number: 1, body, caps: &mut Vec::new(), cap_count: 0 };
+        assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
+        let mut incoming = Incoming::new(LIMITS);
+        assert_eq!(service.recv(&mut incoming), Ok(Recv::More), "{}", driver.name());
+        while service.recv(&mut incoming) == Ok(Recv::More) {}
+        assert_eq!(incoming.words(), words, "{}", driver.name());
     }
 }
