@@ -340,3 +340,32 @@ fn who_owes_too_much_hears_of_calls_that_are_cancelled_and_gets_replies() {
         assert_eq!(run(&ends.here, late), Ok(5000), "{driver}");
     }
 }
+
+/// A handler that dispatches in turn, with something else to be received by its binding: that has to wait, and to come then.
+#[test]
+fn a_handler_that_dispatches_sleeps_although_its_binding_has_more() {
+    for driver in DRIVERS {
+        let (ws, seen) = (Waitset::new(), Rc::<RefCell<Vec<u32>>>::default());
+        let theirs = Rc::clone(&seen);
+        let export = work::export(&ws, move |_: &Peer| {
+            let seen = Rc::clone(&theirs);
+            Ok(work::RxVtbl {
+                note: Some(Box::new(move |b: &work::Binding, n| {
+                    if n == 1 {
+                        expect_sleep(&b.waitset().expect("it runs from there"), b.driver());
+                    }
+                    seen.borrow_mut().push(n);
+                })),
+                ..work::RxVtbl::default()
+            })
+        });
+        let iref = export.start().expect("it can be exported").iref();
+        let bind = work::bind(iref, &ws, work::RxVtbl::default()).driver(driver);
+        let client = bind.wait().expect("it can be bound to");
+        for n in 1..4 {
+            client.tx_note(n).expect("the channel has room");
+        }
+        until(&ws, || seen.borrow().len() == 3);
+        assert_eq!(*seen.borrow(), [1, 2, 3], "{driver}");
+    }
+}

@@ -264,7 +264,7 @@ impl Core {
     }
 
     /// Whether a handler of this binding is running.
-    fn is_delivering(&self) -> bool {
+    pub(super) fn is_delivering(&self) -> bool {
         let receiver = self.receiver.take();
         let absent = receiver.is_none();
         self.receiver.set(receiver);

@@ -143,6 +143,8 @@ pub(crate) struct Core {
     mail: OnceCell<Rc<inbox::Mail>>,
     /// Whether the receiver has a message that came while too many replies were owed.
     parked: Cell<bool>,
+    /// Whether it was asked for events while its handler ran: it said that there is nothing, and may rest now.
+    denied: Cell<bool>,
     peer_dead: Cell<bool>,
     /// Whether it is a binding of a broker: see [`Endpoint::exempt`].
     exempt: Cell<bool>,
@@ -278,6 +280,7 @@ impl Endpoint {
             debts: Debts::default(),
             mail: OnceCell::new(),
             parked: Cell::new(false),
+            denied: Cell::new(false),
             peer_dead: Cell::new(false),
             exempt: Cell::new(false),
             untold: RefCell::default(),
@@ -833,8 +836,13 @@ impl Core {
         if !self.untold.borrow().is_empty() {
             self.tell();
         }
+        if self.denied.get() && !self.is_delivering() {
+            self.denied.set(false);
+            self.poke();
+        }
         let io = &mut *self.io.borrow_mut();
         let calm = io.state == TxState::Free
+            && !self.denied.get()
             && io.backlog.is_empty()
             && !self.has_much(io)
             && !self.is_mail_full()
@@ -1045,6 +1053,12 @@ impl Source for Core {
 
     fn ready(&self) -> bool {
         let io = &mut *self.io.borrow_mut();
+        if self.is_delivering() {
+            // A handler that dispatches in turn would wait for itself, if it did not sleep.
+            self.denied.set(true);
+            self.calm.set(false);
+            return !self.is_peer_gone(io) && io.channel.can_resume();
+        }
         let something = if !self.holds_back(io) {
             self.parked.get() || io.channel.ready()
         } else if self.takes_news(io) {
