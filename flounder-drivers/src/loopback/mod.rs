@@ -13,6 +13,7 @@ use flounder_rt::channel::{
     Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
+use flounder_rt::wire::{LINE, copy_line};
 
 const NAME: &str = "loopback";
 
@@ -21,9 +22,6 @@ const PLACES: usize = 64;
 
 /// Words in a queue, unless one message alone has more.
 const MAX_WORDS: usize = (1 << 20) / 8;
-
-/// Words of a message that need no buffer.
-const INLINE: usize = 7;
 
 /// A buffer larger than this does not stay in its place.
 const KEPT_WORDS: usize = 8 << 10;
@@ -74,7 +72,7 @@ struct Messages {
 struct Message {
     number: u16,
     words: usize,
-    inline: [u64; INLINE],
+    inline: [u64; LINE],
     large: Vec<u64>,
     caps: Vec<Cap>,
 }
@@ -226,7 +224,7 @@ impl Messages {
         }
         let place = &mut self.places[(self.head + self.len) % PLACES];
         (place.number, place.words) = (message.number, words);
-        if words > INLINE {
+        if words > LINE {
             place.large.resize(words, 0);
             message.body.reader(0).read(&mut place.large);
         } else {
@@ -243,14 +241,12 @@ impl Messages {
     /// Puts a message in that needs no buffer; `false` if there is no room, or it does.
     #[inline]
     fn put_small(&mut self, number: u16, words: &[u64]) -> bool {
-        if words.len() > INLINE || !self.has_room(words.len()) {
+        if words.len() > LINE || !self.has_room(words.len()) {
             return false;
         }
         let place = &mut self.places[(self.head + self.len) % PLACES];
         (place.number, place.words) = (number, words.len());
-        for (to, from) in place.inline.iter_mut().zip(words) {
-            *to = *from;
-        }
+        copy_line(words, &mut place.inline);
         self.len += 1;
         self.words += words.len();
         true
@@ -262,7 +258,7 @@ impl Messages {
         let place = &self.places[self.head % PLACES];
         let words = place.words;
         if self.len == 0
-            || words > INLINE
+            || words > LINE
             || !place.caps.is_empty()
             || !incoming.may_be_whole(place.number, words)
         {
@@ -283,7 +279,7 @@ impl Messages {
             return Ok(false);
         }
         let place = &mut self.places[self.head];
-        let words = if place.words <= INLINE { &place.inline[..place.words] } else { &place.large };
+        let words = if place.words <= LINE { &place.inline[..place.words] } else { &place.large };
         incoming
             .begin(place.number, words.len(), place.caps.len())
             .map_err(ChannelError::Protocol)?;

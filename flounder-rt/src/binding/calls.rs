@@ -24,7 +24,7 @@ use crate::binding::window::Window;
 use crate::binding::{BindingError, Received, RpcError};
 use crate::cap::Cap;
 use crate::waitset::Timer;
-use crate::wire::{Gather, LINE};
+use crate::wire::{Gather, LINE, copy_line};
 
 /// Slots of an end that makes its first call.
 const FIRST_SLOTS: usize = 8;
@@ -396,10 +396,11 @@ impl Calls {
         if slot.stage != Stage::Answered || slot.message.has_more() || slot.waits.is_some() {
             return None;
         }
+        let (number, mut words) = (slot.message.number, [0; LINE]);
+        let len = copy_line(slot.message.parts().0, &mut words)?;
         slot.stage = Stage::Free;
-        let Message { number, inline, len, .. } = slot.message;
         table.taken -= 1;
-        Some(Line { number, words: inline, len })
+        Some(Line { number, words, len })
     }
 
     /// Forgets a call of which nothing is in its slot: a blocking one, whose reply was read where it lay.

@@ -5,12 +5,10 @@ use core::fmt;
 use crate::binding::Received;
 use crate::cap::Cap;
 use crate::channel::{MAX_CAPS, RUNTIME_MESSAGE};
-
-/// Words that fit in the message without an allocation: one line of ump.
-const INLINE: usize = 7;
+use crate::wire::LINE;
 
 /// The most words a message of the runtime has.
-const RUNTIME_WORDS: usize = INLINE;
+const RUNTIME_WORDS: usize = LINE;
 
 /// What an interface allows of one of its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub struct Incoming {
     number: u16,
     total: usize,
     have: usize,
-    inline: [u64; INLINE],
+    inline: [u64; LINE],
     large: Vec<u64>,
     caps: Vec<Cap>,
     cap_count: usize,
@@ -46,7 +44,7 @@ impl Incoming {
             number: 0,
             total: 0,
             have: 0,
-            inline: [0; INLINE],
+            inline: [0; LINE],
             large: Vec::new(),
             caps: Vec::new(),
             cap_count: 0,
@@ -89,7 +87,7 @@ impl Incoming {
 
     /// Where a driver may put seven words before it calls [`put_whole`](Self::put_whole). The message before is forgotten.
     #[inline]
-    pub fn line(&mut self) -> &mut [u64; INLINE] {
+    pub fn line(&mut self) -> &mut [u64; LINE] {
         &mut self.inline
     }
 
@@ -99,7 +97,7 @@ impl Incoming {
     /// If there are more than seven.
     #[inline]
     pub fn put_whole(&mut self, number: u16, words: usize) {
-        assert!(words <= INLINE, "a line has seven words");
+        assert!(words <= LINE, "a line has seven words");
         (self.number, self.total, self.have, self.cap_count) = (number, words, words, 0);
     }
 
@@ -112,7 +110,7 @@ impl Incoming {
         if words.len() > self.total - self.have {
             return Err(ProtocolError::Overrun { number: self.number });
         }
-        if self.total <= INLINE {
+        if self.total <= LINE {
             self.inline[self.have..self.have + words.len()].copy_from_slice(words);
         } else {
             self.large.extend_from_slice(words);
@@ -129,10 +127,10 @@ impl Incoming {
     pub fn push_lines(
         &mut self,
         lines: usize,
-        mut line: impl FnMut(usize) -> [u64; INLINE],
+        mut line: impl FnMut(usize) -> [u64; LINE],
     ) -> Result<(), ProtocolError> {
-        let words = lines * INLINE;
-        if words > self.total - self.have || self.total <= INLINE {
+        let words = lines * LINE;
+        if words > self.total - self.have || self.total <= LINE {
             return Err(ProtocolError::Overrun { number: self.number });
         }
         self.large.reserve(words);
@@ -182,13 +180,13 @@ impl Incoming {
     #[inline]
     #[must_use]
     pub fn words(&self) -> &[u64] {
-        if self.total <= INLINE { &self.inline[..self.have] } else { &self.large }
+        if self.total <= LINE { &self.inline[..self.have] } else { &self.large }
     }
 
     /// The message, as a binding delivers it.
     #[inline]
     pub(crate) fn lend(&mut self) -> Received<'_> {
-        let words = if self.total <= INLINE { &self.inline[..self.have] } else { &self.large[..] };
+        let words = if self.total <= LINE { &self.inline[..self.have] } else { &self.large[..] };
         Received { number: self.number, words, caps: &mut self.caps }
     }
 

@@ -44,10 +44,6 @@ impl Flag {
     fn is_set(&self) -> bool {
         self.here.load(Ordering::Relaxed) || self.elsewhere.load(Ordering::Relaxed)
     }
-
-    fn set_here(&self) {
-        self.here.store(true, Ordering::Relaxed);
-    }
 }
 
 impl Wake for Flag {
@@ -58,13 +54,64 @@ impl Wake for Flag {
     fn wake_by_ref(self: &Arc<Self>) {
         // Whatever happens on its own thread, `block_on` looks afterwards.
         if here() == self.home {
-            return self.set_here();
+            return self.here.store(true, Ordering::Relaxed);
         }
         // SYNC block-on: pairs with the Acquire swap in `take`; what the waker's thread did before is seen there. If it was
         // woken already, whoever did it posts, or `block_on` is about to look anyway.
         if !self.elsewhere.swap(true, Ordering::AcqRel) {
             self.remote.post(|_| Ok(()));
         }
+    }
+}
+
+/// What is kept for the next `block_on`.
+pub(super) struct Kit {
+    flag: Arc<Flag>,
+    waker: Waker,
+}
+
+/// What a `block_on` waits with.
+struct Runner<'a> {
+    waitset: &'a Waitset,
+    /// Until it is put back.
+    kit: Option<Kit>,
+}
+
+impl<'a> Runner<'a> {
+    fn new(waitset: &'a Waitset) -> Self {
+        // Only one that is called from within another finds none, after the first.
+        let kit = waitset.0.kit.take().unwrap_or_else(|| {
+            let (remote, home) = (waitset.remote(), here());
+            let flag = Flag { here: false.into(), elsewhere: false.into(), remote, home };
+            let flag = Arc::new(flag);
+            Kit { waker: Waker::from(Arc::clone(&flag)), flag }
+        });
+        Self { waitset, kit: Some(kit) }
+    }
+
+    fn kit(&self) -> &Kit {
+        self.kit.as_ref().expect("it is put back at the end")
+    }
+
+    /// Dispatches until the future was woken.
+    fn wait(&self) -> Result<(), DispatchError> {
+        let flag = &self.kit().flag;
+        loop {
+            // A future that wakes itself at once lets the others in first.
+            if !self.waitset.step()? && !flag.is_set() {
+                self.waitset.block(None, Visit::Run)?;
+            }
+            // A waker that is left from the last future wakes this one in vain.
+            if flag.take() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Drop for Runner<'_> {
+    fn drop(&mut self) {
+        self.waitset.0.kit.set(self.kit.take());
     }
 }
 
@@ -75,51 +122,15 @@ impl Waitset {
     /// What an event's callback returned meanwhile; the future is dropped then.
     #[inline]
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, DispatchError> {
-        let (mut future, mut value) = (pin!(future), None);
-        self.poll_until(&mut |context| match future.as_mut().poll(context) {
-            Poll::Ready(ready) => {
-                value = Some(ready);
-                true
+        let mut future = pin!(future);
+        let runner = Runner::new(self);
+        let mut context = Context::from_waker(&runner.kit().waker);
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+                return Ok(value);
             }
-            Poll::Pending => false,
-        })?;
-        Ok(value.expect("it is ready"))
-    }
-
-    /// Dispatches until `poll` says that it is done; it is polled at first, and whenever it was woken.
-    fn poll_until(
-        &self,
-        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
-    ) -> Result<(), DispatchError> {
-        // Only one that is called from within another finds none, after the first.
-        let (flag, waker) = self.0.flag.take().unwrap_or_else(|| {
-            let (remote, home) = (self.remote(), here());
-            let flag = Flag { here: false.into(), elsewhere: false.into(), remote, home };
-            let flag = Arc::new(flag);
-            let waker = Waker::from(Arc::clone(&flag));
-            (flag, waker)
-        });
-        // A waker that is left from the last future wakes this one in vain, and so do we now.
-        flag.set_here();
-        let mut context = Context::from_waker(&waker);
-        let result = loop {
-            if flag.take() && poll(&mut context) {
-                break Ok(());
-            }
-            // A future that wakes itself at once lets the others in first.
-            match self.step() {
-                Ok(true) => {}
-                Ok(false) if flag.is_set() => {}
-                Ok(false) => {
-                    if let Err(error) = self.block(None, Visit::Run) {
-                        break Err(error);
-                    }
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        self.0.flag.set(Some((flag, waker)));
-        result
+            runner.wait()?;
+        }
     }
 
     /// Runs `future` from the waitset's dispatch. Dropping the task cancels it; `detach` lets it go on alone.

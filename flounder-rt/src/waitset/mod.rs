@@ -128,7 +128,7 @@ struct Inner {
     services: crate::export::Services,
     binds: crate::bind::Pending,
     /// For the next `block_on`, while none runs.
-    flag: Cell<Option<(Arc<executor::Flag>, core::task::Waker)>>,
+    kit: Cell<Option<executor::Kit>>,
     /// For a loop that this waitset is part of, if there is one.
     outer: OnceCell<Outer>,
 }
@@ -222,7 +222,7 @@ impl Waitset {
             warm: Cell::new(u64::MAX),
             services: crate::export::Services::default(),
             binds: crate::bind::Pending::default(),
-            flag: Cell::default(),
+            kit: Cell::default(),
             outer: OnceCell::new(),
         }));
         // A thread that ends has no list any more; its waitsets are reached through their remotes.

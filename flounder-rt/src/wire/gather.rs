@@ -1,7 +1,29 @@
 //! A message body that is still in pieces: the record on the stack, the tails where the caller has them.
 
 /// Words in a line of a driver that sends messages by the line.
-pub(crate) const LINE: usize = 7;
+pub const LINE: usize = 7;
+
+/// Copies a few words, one by one, and gives how many they are; `None` if there are more than seven.
+///
+/// These words were written a moment ago, each by itself. To read two of them at once, as a copy of a slice does, a processor
+/// has to wait until they have left its store buffer: five times as long as all that is said here. So it is said in a way that
+/// compilers do not make that copy of.
+#[inline]
+pub fn copy_line(from: &[u64], to: &mut [u64; LINE]) -> Option<usize> {
+    let len = from.len();
+    if len > LINE {
+        return None;
+    }
+    let mut copy = |at: usize| {
+        let more = at < len;
+        if more {
+            to[at] = from[at];
+        }
+        more
+    };
+    let _ = copy(0) && copy(1) && copy(2) && copy(3) && copy(4) && copy(5) && copy(6);
+    Some(len)
+}
 
 /// The words of one message, gathered from the record and from byte slices, each padded with zeroes to a whole word.
 ///
@@ -39,8 +61,7 @@ impl<'a> Gather<'a> {
     /// Puts the words of a small body together, and gives how many they are; `None` if there are more than `out` has.
     #[inline]
     pub fn put_together(&self, out: &mut [u64; LINE]) -> Option<usize> {
-        let mut used = self.fixed.len();
-        out.get_mut(..used)?.copy_from_slice(self.fixed);
+        let mut used = copy_line(self.fixed, out)?;
         for tail in self.tails {
             let words = tail.len().div_ceil(8);
             let place = out.get_mut(used..used + words)?;

@@ -26,6 +26,6 @@ mod shape;
 pub use bounded::{Bounded, TakeBounded};
 pub use decode::{Decode, DecodeError, Source};
 pub use encode::{Encode, Plain, TooLong, nest};
-pub(crate) use gather::LINE;
-pub use gather::{Gather, Reader};
+pub use gather::LINE;
+pub use gather::{Gather, Reader, copy_line};
 pub use shape::{DEFAULT_MAX, Record, Shape, digest, fingerprint, largest, record, total};
