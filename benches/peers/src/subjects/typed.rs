@@ -67,3 +67,42 @@ fn run_as<C: Carrier, P: Payload>(cores: Cores, load: &Load) -> Result<Duration>
     let (ours, theirs) = C::pair::<P>();
     carry(cores, load, ours, theirs)
 }
+
+/// The candidate of this name over a bounded channel for each direction: what makes one, and the types of its two halves.
+macro_rules! two_channels {
+    ($name:literal, $channel:ident, $sender:ident, $receiver:ident) => {
+        pub(crate) const CANDIDATES: &[$crate::subject::Candidate] =
+            &[$crate::subject::Candidate::between_threads($name, |_, cores| {
+                Ok(Box::new(move |load: &_| $crate::subjects::typed::run::<Channels>(cores, load)))
+            })];
+
+        struct Channels;
+
+        impl $crate::subjects::typed::Carrier for Channels {
+            type End<P: $crate::subjects::typed::Payload> = ChannelEnd<P>;
+
+            fn pair<P: $crate::subjects::typed::Payload>() -> (ChannelEnd<P>, ChannelEnd<P>) {
+                let (to_peer, from_leader) = $channel(P::DEPTH);
+                let (to_leader, from_peer) = $channel(P::DEPTH);
+                let ours = ChannelEnd { tx: to_peer, rx: from_peer };
+                (ours, ChannelEnd { tx: to_leader, rx: from_leader })
+            }
+        }
+
+        struct ChannelEnd<P> {
+            tx: $sender<P>,
+            rx: $receiver<P>,
+        }
+
+        impl<P: $crate::subjects::typed::Payload> $crate::subject::End for ChannelEnd<P> {
+            fn send(&mut self, payload: &[u8]) -> $crate::subject::Result {
+                self.tx.send(P::of(payload)).map_err(|_| "the other end is gone".into())
+            }
+
+            fn receive(&mut self, inbox: &mut $crate::load::Inbox) -> $crate::subject::Result {
+                Ok(inbox.accept(self.rx.recv()?.bytes())?)
+            }
+        }
+    };
+}
+pub(crate) use two_channels;
