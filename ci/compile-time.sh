@@ -36,18 +36,20 @@ flounder = { path = "$root" }
 TOML
 cp Cargo.lock "$crate"
 
-# An interface of so many messages, and a client of it.
+# An interface of so many messages, and a client of it. No two messages have the same maxima, and few the same types: code is
+# shared between messages whose arguments are alike, which is not what is asked here.
 interface() {
+    local numbers=(bool uint8 uint16 uint32 uint64) i n
     echo 'flounder::flounder! { pub interface large "Large" {'
     echo '    typedef enum { FOO, BAR, BAZ } choice;'
     echo '    typedef struct { uint32 x; uint64 y; choice c; string name[64]; } item;'
-    local i
     for ((i = 0; i < $1; i += 4)); do
-        echo "    message plain$i(uint32 a, uint64 b, choice c);"
+        n=$((i / 4))
+        echo "    message plain$i(${numbers[n % 5]} a, ${numbers[n / 5 % 5]} b, ${numbers[n / 25 % 5]} c, choice d);"
         [ $((i + 1)) -lt "$1" ] || break
-        echo "    message large$i(string s[2048], uint8 buf[len, 4096], item it, cap c);"
+        echo "    message large$i(string s[$((2048 + n))], uint8 buf[len, 4096], item it, cap c);"
         [ $((i + 3)) -lt "$1" ] || break
-        echo "    rpc ask$i(in string name, in item it, out uint32 code, out item back[n, 16]);"
+        echo "    rpc ask$i(in string name[$((64 + n))], in item it, out uint32 code, out item back[n, $((16 + n))]);"
     done
     echo '}; }'
     echo 'pub fn client(iref: flounder::Iref, ws: &flounder::Waitset) -> flounder::bind::Bind<large::Binding> {'

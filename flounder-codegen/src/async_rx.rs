@@ -1,7 +1,7 @@
 //! Handlers that are futures: the trait `AsyncRx`, and `Async`, which puts it behind a binding.
 
 use flounder_idl::model::Role;
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
 
 use crate::binding::{Handler, deliver, deliver_impl, handled};
@@ -16,13 +16,19 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         "What one end of `{name}` does with the messages that it receives, as futures."
     ));
     let methods = handled(messages).map(|wire| method(wire, messages));
+    let lent = quote!(__endpoint: &#rt::Endpoint);
     let functions =
-        messages.list.iter().map(|wire| deliver(wire, messages, |wire| handle(wire, messages)));
+        handled(messages).map(|wire| deliver(wire, "take_owned", &lent, &handle(wire, messages)));
     let error = quote! {
         AsyncRx::error(&*self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
     };
-    let deliver =
-        deliver_impl(messages, &quote!(__AsyncDispatch), &quote!(AsyncRx + 'static), &error);
+    let deliver = deliver_impl(
+        messages,
+        &quote!(__AsyncDispatch),
+        &quote!(AsyncRx + 'static),
+        &quote!(__endpoint),
+        &error,
+    );
     quote! {
         #doc
         ///
@@ -87,30 +93,36 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
 fn handle(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let handler = Handler::new(wire, messages);
-    let (name, unmarshal, names) = (handler.name, wire.unmarshal(true), wire.names());
-    let spawn = match (wire.message.role, response(wire, messages)) {
+    let name = handler.name;
+    let (args, run) = (wire.arguments(), run(wire, name));
+    let serve = match (wire.message.role, response(wire, messages)) {
         (Role::RpcCall(index), Some(response)) => {
             let number = Literal::u16_unsuffixed(response.message.number);
             let ty = reply_name(&messages.interface.rpcs[index]);
             let (value, lent) = (response.result(), response.lent());
             quote! {
                 let __reply = #rt::ReplyToken::new(__endpoint, __id, #number);
-                __endpoint.spawn_call(
-                    __reply,
-                    async move { AsyncRx::#name(&*__server, &__binding, #names).await },
-                    |__reply, #value| #ty(__reply).send(#lent),
-                );
+                __endpoint.handle_call(__reply, &self.0, __binding, #args, #run, |__reply, #value| {
+                    #ty(__reply).send(#lent)
+                });
             }
         }
-        _ => quote! {
-            __endpoint.spawn(async move { AsyncRx::#name(&*__server, &__binding, #names).await });
-        },
+        _ => quote!(__endpoint.handle(&self.0, __binding, #args, #run);),
     };
     quote! {
-        #unmarshal
-        let __server = #rt::core::clone::Clone::clone(&self.0);
         let __binding = Binding(#rt::core::clone::Clone::clone(__endpoint));
-        #spawn
-        #rt::core::result::Result::Ok(())
+        #serve
     }
+}
+
+/// What runs a handler.
+fn run(wire: &Wire<'_>, name: &Ident) -> TokenStream {
+    if !wire.is_long() {
+        return quote!(<__R as AsyncRx>::#name);
+    }
+    // The runtime calls no function of so many arguments: they go as one.
+    let names = wire.names();
+    quote!(async |__server: &__R, __binding: &Binding, (#names)| {
+        AsyncRx::#name(__server, __binding, #names).await
+    })
 }

@@ -6,7 +6,7 @@ use quote::{format_ident, quote, quote_spanned};
 
 use crate::buffer;
 use crate::docs;
-use crate::message::{Messages, Refusal, Wire, one_or_tuple};
+use crate::message::{Messages, Wire, one_or_tuple};
 use crate::rpc::reply_name;
 
 /// Everything around `Binding`.
@@ -77,85 +77,76 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
     let errors = if wire.has_caps() { TX_CAPS_ERRORS } else { TX_ERRORS };
     let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), errors);
-    let (parameters, tails) = (wire.parameters(), wire.tails());
-    let number = Literal::u16_unsuffixed(message.number);
-    let given: Vec<_> = wire.given();
-    let names: Vec<_> = given.iter().map(|value| value.name()).map(|name| quote!(#name)).collect();
-    let given_value = one_or_tuple(&names);
-    let fail = |refusal: &Refusal<'_>| {
-        let error = tx_error(refusal, wire, &quote!(self.0));
-        let error = if given.is_empty() {
-            error
-        } else {
-            quote!(#rt::Rejected { error: #error, given: #given_value })
-        };
-        quote!(return #rt::core::result::Result::Err(#error);)
-    };
-    let marshal = wire.marshal(None, &fail);
-    let error = if given.is_empty() {
-        quote!(#rt::TxError)
-    } else {
-        let types: Vec<_> = given.iter().map(|value| value.given_type()).collect();
-        let types = one_or_tuple(&types);
-        quote!(#rt::Rejected<#types>)
-    };
-    let send = match (wire.has_caps(), given.is_empty()) {
-        (false, _) => quote!(self.0.send(#number, &__words, #tails)),
-        (true, true) => quote!(self.0.send_caps(#number, &__words, #tails, &mut __caps)),
-        (true, false) => {
-            let take_back = wire.take_back();
-            quote! {
-                self.0.send_caps(#number, &__words, #tails, &mut __caps).map_err(|__error| {
-                    #take_back
-                    #rt::Rejected { error: __error, given: #given_value }
-                })
-            }
-        }
-    };
-    let waiting = send_waiting(wire, &name, &error, messages);
+    let (form, parameters, gifts, passed) =
+        (&wire.form, wire.parameters(), wire.gifts(), wire.passed(None));
+    let (error, rejected) = (rejected_type(wire), rejected(wire));
+    let waiting = send_waiting(wire, messages);
     quote! {
         #doc
         #[inline]
         pub fn #name(&self, #parameters) -> #rt::core::result::Result<#rt::Sent<'_>, #error> {
-            #marshal
-            #send
+            #gifts
+            #form::send(&self.0, #passed) #rejected
         }
 
         #waiting
     }
 }
 
-/// `pub async fn send_basic(&self, ..)`
-fn send_waiting(
-    wire: &Wire<'_>,
-    tx: &Ident,
-    error: &TokenStream,
-    messages: &Messages<'_>,
-) -> TokenStream {
-    let (rt, message) = (wire.rt(), wire.message);
+/// `pub fn send_basic(&self, ..) -> Sending<..>`, or `pub async fn` if a message that fails gives something back.
+fn send_waiting(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+    let (rt, message, form) = (wire.rt(), wire.message, &wire.form);
     let name = format_ident!("send_{}", message.name.rust, span = message.name.rust.span());
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
     let summary = format!("Sends `{declared}`, after waiting while the binding is busy.");
     let errors = if wire.has_caps() { SEND_CAPS_ERRORS } else { SEND_ERRORS };
     let doc = docs::with_errors(&[], &summary, errors);
-    let (parameters, names) = (wire.parameters(), wire.names());
-    let given: Vec<_> =
-        wire.given().iter().map(|value| value.name()).map(|name| quote!(#name)).collect();
-    let attempt = quote!(self.#tx(#names).map(#rt::core::mem::drop));
-    let future = if given.is_empty() {
-        quote!(#rt::sending(&self.0, || #attempt))
-    } else {
-        let given = one_or_tuple(&given);
-        quote!(#rt::Sending::new(&self.0, #given, |#given| #attempt))
-    };
+    let passed = wire.passed(None);
+    if wire.given().is_empty() {
+        let lifetime = quote!('__a);
+        let parameters = wire.parameters_for(&lifetime);
+        return quote! {
+            #doc
+            ///
+            /// Dropped before it is done, the future has sent nothing.
+            #[inline]
+            pub fn #name<'__a>(&'__a self, #parameters) -> #rt::Sending<'__a, #form> {
+                #form::sending(&self.0, #passed)
+            }
+        };
+    }
+    let (parameters, gifts) = (wire.parameters(), wire.gifts());
+    let (error, rejected) = (rejected_type(wire), rejected(wire));
     quote! {
         #doc
         ///
         /// Dropped before it is done, the future has sent nothing.
         pub async fn #name(&self, #parameters) -> #rt::core::result::Result<(), #error> {
-            #future.await
+            #gifts
+            let __result = #form::sending(&self.0, #passed).await;
+            __result #rejected
         }
     }
+}
+
+/// `TxError`, or `Rejected<..>` if a message that fails gives something back.
+fn rejected_type(wire: &Wire<'_>) -> TokenStream {
+    let rt = wire.rt();
+    let types: Vec<_> = wire.given().iter().map(|value| value.given_type()).collect();
+    if types.is_empty() {
+        return quote!(#rt::TxError);
+    }
+    let types = one_or_tuple(&types);
+    quote!(#rt::Rejected<#types>)
+}
+
+/// `.map_err(..)`, if a message that fails gives something back.
+fn rejected(wire: &Wire<'_>) -> Option<TokenStream> {
+    let rt = wire.rt();
+    let given: Vec<_> = wire.given().iter().map(|value| value.given_back()).collect();
+    let value = one_or_tuple(&given);
+    (!given.is_empty())
+        .then(|| quote!(.map_err(|__error| #rt::Rejected { error: __error, given: #value })))
 }
 
 const SEND_ERRORS: &str =
@@ -169,19 +160,6 @@ const TX_ERRORS: &str = "If the binding is busy with another message or has ende
 
 const TX_CAPS_ERRORS: &str = "If the binding is busy with another message or has ended, a value is over its maximum, or \
                               a capability may not leave or cannot be copied. The message is not sent then.";
-
-/// The `TxError` of a refusal whose cause is in `__error`, on this endpoint.
-pub(crate) fn tx_error(
-    refusal: &Refusal<'_>,
-    wire: &Wire<'_>,
-    endpoint: &TokenStream,
-) -> TokenStream {
-    let rt = wire.rt();
-    match refusal {
-        Refusal::TooLong(name) => quote!(#rt::TxError::too_long(#name, __error)),
-        Refusal::Caps => quote!(#endpoint.cap_copy(__error)),
-    }
-}
 
 fn rx(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
@@ -277,12 +255,14 @@ impl<'m, 'a> Handler<'m, 'a> {
 /// The dispatcher: takes a message by its number, reads it, calls the handler.
 fn dispatch(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
+    let lent = quote!(__binding: &Binding);
     let functions =
-        messages.list.iter().map(|wire| deliver(wire, messages, |wire| handle(wire, messages)));
+        handled(messages).map(|wire| deliver(wire, "take", &lent, &handle(wire, messages)));
+    let binding = quote!(&Binding(#rt::core::clone::Clone::clone(__endpoint)));
     let error = quote! {
         Rx::error(&mut self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
     };
-    let deliver = deliver_impl(messages, &quote!(__Dispatch), &quote!(Rx), &error);
+    let deliver = deliver_impl(messages, &quote!(__Dispatch), &quote!(Rx), &binding, &error);
     quote! {
         struct __Dispatch<__R>(__R);
 
@@ -294,18 +274,33 @@ fn dispatch(messages: &Messages<'_>) -> TokenStream {
     }
 }
 
-/// `impl Deliver for` a dispatcher with functions called [`deliver_name`].
+/// `impl Deliver for` a dispatcher with functions called [`deliver_name`], which get `lent`.
 pub(crate) fn deliver_impl(
     messages: &Messages<'_>,
     dispatcher: &TokenStream,
     bound: &TokenStream,
+    lent: &TokenStream,
     error: &TokenStream,
 ) -> TokenStream {
     let rt = messages.rt;
-    let arms = messages.list.iter().map(|wire| {
-        let (number, function) =
-            (Literal::u16_unsuffixed(wire.message.number), deliver_name(wire.message));
-        quote!(#number => self.#function(__endpoint, __message),)
+    let number = |wire: &Wire<'_>| Literal::u16_unsuffixed(wire.message.number);
+    let arms = handled(messages).map(|wire| {
+        let (number, function) = (number(wire), deliver_name(wire.message));
+        quote!(#number => self.#function(__lent, __message),)
+    });
+    // The waiting call reads the rest of a response.
+    let responses = messages.interface.rpcs.iter().map(|rpc| {
+        let wire = &messages.list[rpc.response];
+        let (number, form) = (number(wire), &wire.form);
+        quote!(#number => return #form::answer(__endpoint, __message),)
+    });
+    let responses = (!messages.interface.rpcs.is_empty()).then(|| {
+        quote! {
+            match __message.number {
+                #(#responses)*
+                _ => {}
+            }
+        }
     });
     quote! {
         #[automatically_derived]
@@ -315,6 +310,8 @@ pub(crate) fn deliver_impl(
                 __endpoint: &#rt::Endpoint,
                 __message: #rt::Received<'_>,
             ) -> #rt::core::result::Result<(), #rt::DecodeError> {
+                #responses
+                let __lent = #lent;
                 match __message.number {
                     #(#arms)*
                     __number => #rt::core::result::Result::Err(#rt::unknown_message(__number)),
@@ -358,23 +355,24 @@ pub(crate) fn deliver_name(message: &Message) -> Ident {
 /// One function for each message, so that none of them is too large to compile well.
 pub(crate) fn deliver(
     wire: &Wire<'_>,
-    messages: &Messages<'_>,
-    handle: impl FnOnce(&Wire<'_>) -> TokenStream,
+    take: &str,
+    lent: &TokenStream,
+    handle: &TokenStream,
 ) -> TokenStream {
-    let rt = messages.rt;
-    let name = deliver_name(wire.message);
-    let body = match wire.message.role {
-        Role::RpcResponse(_) => answer(wire),
-        _ => handle(wire),
-    };
+    let (rt, name, form) = (wire.rt(), deliver_name(wire.message), &wire.form);
+    let (take, pattern) = (format_ident!("{take}"), wire.pattern());
     quote! {
         #[inline]
         fn #name(
             &mut self,
-            __endpoint: &#rt::Endpoint,
+            #lent,
             __message: #rt::Received<'_>,
         ) -> #rt::core::result::Result<(), #rt::DecodeError> {
-            #body
+            match #form::#take(__message) {
+                #rt::core::result::Result::Ok(#pattern) => { #handle }
+                #rt::core::result::Result::Err(__error) => return #rt::core::result::Result::Err(__error),
+            }
+            #rt::core::result::Result::Ok(())
         }
     }
 }
@@ -382,32 +380,16 @@ pub(crate) fn deliver(
 fn handle(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let handler = Handler::new(wire, messages);
-    let (name, unmarshal, received) = (handler.name, wire.unmarshal(false), wire.received());
+    let (name, received) = (handler.name, wire.received());
     let reply = match (wire.message.role, &handler.reply) {
         (Role::RpcCall(index), Some((_, ty))) => {
             let response = &messages.interface.messages[messages.interface.rpcs[index].response];
             let number = Literal::u16_unsuffixed(response.number);
-            Some(quote!(#ty(#rt::ReplyToken::new(__endpoint, __id, #number)),))
+            Some(quote!(#ty(#rt::ReplyToken::new(__binding, __id, #number)),))
         }
         _ => None,
     };
-    quote! {
-        #unmarshal
-        Rx::#name(&mut self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), #received #reply);
-        #rt::core::result::Result::Ok(())
-    }
-}
-
-/// The waiting call reads the rest of a response.
-fn answer(wire: &Wire<'_>) -> TokenStream {
-    let (rt, record) = (wire.rt(), &wire.record);
-    quote! {
-        let mut __none = #rt::Vec::new();
-        let mut __source = #rt::Source::new(__message.words, &mut __none, #record.words)?;
-        let __id = <u32 as #rt::Decode<'_>>::take(&mut __source, #record.at[0])?;
-        __endpoint.answer(__id, __message);
-        #rt::core::result::Result::Ok(())
-    }
+    quote!(Rx::#name(&mut self.0, __binding, #received #reply);)
 }
 
 /// `RxVtbl`: optional closures in place of a type that implements `Rx`.
@@ -462,7 +444,7 @@ fn vtbl_method(handler: &Handler<'_, '_>) -> TokenStream {
     quote! {
         fn #name(&mut self, #binding: &Binding, #parameters) {
             if let #rt::core::option::Option::Some(__handler) = &mut self.#name {
-                return __handler(#binding, #names);
+                return (**__handler)(#binding, #names);
             }
             Rx::error(self, #binding, #rt::BindingError::NoHandler { message: #idl });
         }

@@ -53,21 +53,16 @@ pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
 fn receive(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (rt, message) = (wire.rt(), wire.message);
     let name = format_ident!("recv_{}", message.name.rust, span = message.name.rust.span());
-    let (number, record) = (Literal::u16_unsuffixed(message.number), &wire.record);
-    let (output, reader) = (wire.output(), reader_name(wire));
+    let (form, output) = (&wire.form, wire.output());
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
     let doc = docs::line(&format!("As `recv`, for the next `{declared}`; others are kept."));
     quote! {
         #doc
         #[inline]
         pub fn #name(&self) -> #rt::Receiving<'_, #output> {
-            self.0.recv_one(#number, (#record.words, #record.used), Message::#reader)
+            #form::recv(&self.0)
         }
     }
-}
-
-fn reader_name(wire: &Wire<'_>) -> Ident {
-    format_ident!("__read_{}", wire.message.number)
 }
 
 /// A message as a variant.
@@ -124,51 +119,33 @@ impl<'m, 'a> Variant<'m, 'a> {
         quote!(Self::#ident { #id #(#fields)* })
     }
 
-    /// Reads the values of a message that stands alone, or the whole of one that is half of an rpc. One function for each
-    /// message, so that none of them is too large to compile well.
-    fn reader(&self) -> TokenStream {
-        let (rt, name, takes) = (self.wire.rt(), reader_name(self.wire), self.wire.takes());
-        let (output, result) = match self.id {
-            None => (self.wire.output(), self.wire.result()),
-            Some(_) => (quote!(Self), self.pattern()),
-        };
-        quote! {
-            #[inline]
-            fn #name(__source: &mut #rt::Source<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
-                #takes
-                #rt::core::result::Result::Ok(#result)
-            }
-        }
-    }
-
     /// The arm of `unmarshal`.
     fn read(&self) -> TokenStream {
-        let (rt, number, record) = (self.wire.rt(), &self.number, &self.wire.record);
-        let reader = reader_name(self.wire);
-        let read = quote!(#rt::read(__message, (#record.words, #record.used), Self::#reader));
-        if self.id.is_some() {
-            return quote!(#number => #read,);
+        let (rt, number, form) = (self.wire.rt(), &self.number, &self.wire.form);
+        let (values, whole) = (self.wire.pattern(), self.pattern());
+        quote! {
+            #number => match #form::take_owned(__message) {
+                #rt::core::result::Result::Ok(#values) => #rt::core::result::Result::Ok(#whole),
+                #rt::core::result::Result::Err(__error) => #rt::core::result::Result::Err(__error),
+            },
         }
-        let (values, whole) = (self.wire.result(), self.pattern());
-        quote!(#number => #read.map(|#values| #whole),)
     }
 
-    /// The arm of `visit`.
-    fn visit(&self) -> TokenStream {
-        let (rt, number) = (self.wire.rt(), &self.number);
-        let (record, pattern) = (&self.wire.record, self.pattern());
+    /// The arm of `marshal`.
+    fn write(&self) -> TokenStream {
+        let (form, pattern) = (&self.wire.form, self.pattern());
+        let id = self.id.as_ref().map(|(_, local)| quote!(*#local));
+        let copied = self.wire.copied(id);
+        quote!(#pattern => #form::encode(INTERFACE, #copied),)
+    }
+
+    /// The arm of `fmt`.
+    fn show(&self) -> TokenStream {
+        let (rt, number, pattern) = (self.wire.rt(), &self.number, self.pattern());
         let name = self.ident.to_string();
         let id = self.id.as_ref().map(|(_, local)| local.to_token_stream());
-        let fields = id.into_iter().chain(self.wire.values.iter().map(Value::field));
-        quote! {
-            #pattern => __visit(#rt::Parts {
-                number: #number,
-                variant: #name,
-                at: &#record.at,
-                words: #record.words,
-                fields: &[#(#fields),*],
-            }),
-        }
+        let values = id.into_iter().chain(self.wire.values.iter().map(Value::shown));
+        quote!(#pattern => #rt::show(__f, INTERFACE, #number, #name, &[#(#values),*]),)
     }
 }
 
@@ -177,7 +154,6 @@ fn message(variants: &[Variant<'_, '_>], messages: &Messages<'_>) -> TokenStream
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!("Any message of `{name}`, with all that it carries."));
     let declarations = variants.iter().map(Variant::declaration);
-    let readers = variants.iter().map(Variant::reader);
     let traits = traits(variants, rt);
     quote! {
         #doc
@@ -208,8 +184,6 @@ fn message(variants: &[Variant<'_, '_>], messages: &Messages<'_>) -> TokenStream
             ) -> #rt::core::result::Result<Self, #rt::DecodeError> {
                 <Self as #rt::MessageValue>::unmarshal(#rt::Received { number, words, caps: &mut caps })
             }
-
-            #(#readers)*
         }
 
         #traits
@@ -218,15 +192,16 @@ fn message(variants: &[Variant<'_, '_>], messages: &Messages<'_>) -> TokenStream
 
 /// What rests on the functions of each message.
 fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
-    let (visits, reads) = (variants.iter().map(Variant::visit), variants.iter().map(Variant::read));
+    let (writes, reads) = (variants.iter().map(Variant::write), variants.iter().map(Variant::read));
+    let shows = variants.iter().map(Variant::show);
     quote! {
         #[automatically_derived]
         impl #rt::MessageValue for Message {
             const INTERFACE: &'static #rt::Interface = INTERFACE;
 
             #[inline]
-            fn visit(&self, __visit: &mut #rt::Visit<'_>) {
-                match self { #(#visits)* }
+            fn marshal(&self) -> #rt::core::result::Result<#rt::MessageBuffer, #rt::EncodeError> {
+                match self { #(#writes)* }
             }
 
             #[inline]
@@ -242,6 +217,7 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
 
         #[automatically_derived]
         impl #rt::core::cmp::PartialEq for Message {
+            #[inline]
             fn eq(&self, __other: &Self) -> bool {
                 #rt::same(self, __other)
             }
@@ -249,8 +225,9 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
 
         #[automatically_derived]
         impl #rt::core::fmt::Debug for Message {
+            #[inline]
             fn fmt(&self, __f: &mut #rt::core::fmt::Formatter<'_>) -> #rt::core::fmt::Result {
-                #rt::show(self, __f)
+                match self { #(#shows)* }
             }
         }
     }

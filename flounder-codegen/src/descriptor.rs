@@ -6,14 +6,13 @@ use quote::{ToTokens, quote};
 
 use crate::docs;
 use crate::message::{Messages, Wire};
-use crate::value::Value;
 
 /// The layouts of all messages, and `INTERFACE`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let (rt, interface) = (messages.rt, messages.interface);
-    let layouts = messages.list.iter().map(layout);
+    let forms = messages.list.iter().map(Wire::declaration);
     let infos = messages.list.iter().enumerate().map(|(i, wire)| info(i, wire, interface));
-    let limits = messages.list.iter().map(limit);
+    let limits = messages.list.iter().map(|wire| &wire.form);
     let digests = messages.list.iter().map(|wire| digest(wire, interface));
     let count = messages.list.len();
     let (name, description) = (&interface.name.idl, &interface.description);
@@ -21,7 +20,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         "Describes the interface `{name}`: its messages, and the digest that two ends must agree on."
     ));
     quote! {
-        #(#layouts)*
+        #(#forms)*
 
         const __DIGESTS: [u128; #count] = [#(#digests),*];
 
@@ -30,19 +29,10 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
             name: #name,
             description: #description,
             messages: &[#(#infos),*],
-            limits: &[#(#limits),*],
+            limits: &[#(#limits::LIMIT),*],
             fingerprint: #rt::fingerprint(0, &__DIGESTS),
         };
     }
-}
-
-/// `const __REC_1: .. = ..;`
-fn layout(wire: &Wire<'_>) -> TokenStream {
-    let (rt, record) = (wire.rt(), &wire.record);
-    let id = wire.has_id().then(|| quote!(u32));
-    let types: Vec<_> = id.into_iter().chain(wire.values.iter().map(Value::place)).collect();
-    let count = types.len();
-    quote!(const #record: #rt::Record<#count> = #rt::record([#(<#types as #rt::Shape>::PLACE),*]);)
 }
 
 /// The digest of a message: what the types from Rust contribute is known to rustc alone.
@@ -59,11 +49,11 @@ fn info(i: usize, wire: &Wire<'_>, interface: &Interface) -> TokenStream {
     let (rt, message) = (wire.rt(), wire.message);
     let (number, name) = (message.number, &message.name.idl);
     let index = Literal::usize_unsuffixed(i);
-    let record = &wire.record;
+    let form = &wire.form;
     let kind = match message.role {
         Role::Message | Role::Call | Role::Response => quote!(#rt::MessageKind::Message),
-        Role::RpcCall(_) => quote!(#rt::MessageKind::RpcCall { at: #record.at[0] }),
-        Role::RpcResponse(_) => quote!(#rt::MessageKind::RpcResponse { at: #record.at[0] }),
+        Role::RpcCall(_) => quote!(#rt::MessageKind::RpcCall { at: #form::ID }),
+        Role::RpcResponse(_) => quote!(#rt::MessageKind::RpcResponse { at: #form::ID }),
     };
     let args = message.args.iter().map(|arg| {
         let (name, ty) = (&arg.name.idl, docs::argument_type(arg, &interface.types));
@@ -92,20 +82,6 @@ fn info(i: usize, wire: &Wire<'_>, interface: &Interface) -> TokenStream {
             args: &[#(#args),*],
             annotations: &[#(#annotations),*],
             fingerprint: __DIGESTS[#index],
-        }
-    }
-}
-
-fn limit(wire: &Wire<'_>) -> TokenStream {
-    let (rt, record) = (wire.rt(), &wire.record);
-    let tails =
-        wire.values.iter().filter(|value| value.has_tail()).map(|value| value.constant("MAX_TAIL"));
-    let caps =
-        wire.values.iter().filter(|value| value.has_caps()).map(|value| value.constant("MAX_CAPS"));
-    quote! {
-        #rt::MessageLimit {
-            words: #rt::total(&[#record.words, #(#tails),*]),
-            caps: #rt::total(&[#(#caps),*]),
         }
     }
 }

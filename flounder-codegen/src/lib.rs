@@ -3,8 +3,8 @@
 //! Everything here is pure: a [`Unit`] goes in, tokens come out. Reading files, formatting and telling Cargo about them is
 //! the business of the callers (the macro and the command line), so that both give the same tokens.
 //!
-//! Generated code is thin: it puts arguments into words and takes them out again, and leaves the rest to the runtime. It
-//! names everything by absolute paths through one path to the runtime ([`Options::runtime`]), because nothing can be
+//! Generated code is thin: it says which arguments a message has, and leaves it to the runtime to put them into words and to
+//! take them out again. It names everything by absolute paths through one path to the runtime ([`Options::runtime`]), because nothing can be
 //! assumed of the scope it lands in; its own locals and helpers begin with `__`, which the language reserves; `__rt` is
 //! that path.
 //!
@@ -12,8 +12,8 @@
 //! |---|---|
 //! | `types` | the declared types |
 //! | `wire` | `Shape`, `Encode` and `Decode` of a type, for interfaces and for `#[derive(FlounderMessage)]` alike |
-//! | `message`, `value` | how the arguments of a message are written and read |
-//! | `descriptor` | `INTERFACE`, and the layout of each message |
+//! | `message`, `value` | the form of a message: how its arguments go through Rust, and their maxima |
+//! | `descriptor` | `INTERFACE`, and the form of each message |
 //! | `binding` | `Binding`, `Rx`, `RxVtbl` and the dispatcher between them |
 //! | `async_rx` | `AsyncRx` and `Async`: handlers that are futures |
 //! | `rpc` | `RpcClient` and the reply types |

@@ -1,11 +1,11 @@
-//! One message: how its arguments are written into words and read from them.
+//! One message: what the runtime knows of it, and how its arguments go through Rust.
 
 use flounder_idl::model::{Interface, Message, Role};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 
 use crate::rt::Rt;
-use crate::types::Types;
+use crate::types::{Types, record};
 use crate::value::{Pass, Value};
 
 /// The messages of one interface, and what is needed to generate code for them.
@@ -26,23 +26,18 @@ impl<'a> Messages<'a> {
 pub(crate) struct Wire<'a> {
     pub(crate) message: &'a Message,
     pub(crate) values: Vec<Value<'a>>,
-    /// The `const` of its layout.
-    pub(crate) record: Ident,
+    /// The type with what the runtime knows of it.
+    pub(crate) form: Ident,
     rt: &'a Rt,
 }
 
-/// Why arguments are refused before anything is sent.
-pub(crate) enum Refusal<'a> {
-    /// The value of the argument of this name is too long; the error is in `__error`.
-    TooLong(&'a str),
-    /// A capability could not be copied; the error is in `__error`.
-    Caps,
-}
+/// The most arguments for which the runtime is prepared; more take more code.
+const MOST: usize = 16;
 
 impl<'a> Wire<'a> {
     fn new(message: &'a Message, types: &'a Types<'a>, rt: &'a Rt) -> Self {
         let values = message.args.iter().map(|arg| Value::new(arg, types, rt)).collect();
-        Self { message, values, record: format_ident!("__REC_{}", message.number), rt }
+        Self { message, values, form: format_ident!("__{}Form", message.camel), rt }
     }
 
     pub(crate) fn rt(&self) -> &'a Rt {
@@ -59,14 +54,92 @@ impl<'a> Wire<'a> {
         self.values.iter().any(Value::has_caps)
     }
 
+    /// Whether there are more arguments than the runtime is prepared for.
+    pub(crate) fn is_long(&self) -> bool {
+        self.values.len() + usize::from(self.has_id()) > MOST
+    }
+
+    /// `type __StrForm = ..;`
+    pub(crate) fn declaration(&self) -> TokenStream {
+        let (rt, form) = (self.rt, &self.form);
+        let number = Literal::u16_unsuffixed(self.message.number);
+        let id = self.has_id().then(|| quote!(#rt::Copied<u32>));
+        let schemas: Vec<_> = id.into_iter().chain(self.values.iter().map(Value::schema)).collect();
+        if self.is_long() {
+            let args = format_ident!("__{}Args", self.message.camel);
+            let count = Literal::usize_unsuffixed(schemas.len());
+            let list = schemas.iter().enumerate().map(|(i, schema)| {
+                let (value, built) = (format_ident!("value_{i}"), format_ident!("built_{i}"));
+                let i = Literal::usize_unsuffixed(i);
+                quote!((#schema) #value #built #i,)
+            });
+            return quote! {
+                struct #args;
+                #rt::__args! { [] #args, #count: #(#list)* }
+                type #form = #rt::Form<#number, { <#args as #rt::Args>::WORDS }, #args>;
+            };
+        }
+        match self.words() {
+            Some(words) => quote!(type #form = #rt::Form<#number, #words, (#(#schemas,)*)>;),
+            None => {
+                let args = format_ident!("__{}Args", self.message.camel);
+                quote! {
+                    type #args = (#(#schemas,)*);
+                    type #form = #rt::Form<#number, { <#args as #rt::Args>::WORDS }, #args>;
+                }
+            }
+        }
+    }
+
+    /// Words of the record, unless rustc alone knows.
+    fn words(&self) -> Option<Literal> {
+        let id = self.has_id().then_some(Some((4, 4)));
+        let (size, _) = record(id.into_iter().chain(self.values.iter().map(Value::place)))?;
+        Some(Literal::u64_unsuffixed(size.div_ceil(8)))
+    }
+
     /// The arguments that come back when sending fails.
     pub(crate) fn given(&self) -> Vec<&Value<'a>> {
         self.values.iter().filter(|value| matches!(value.pass, Pass::Given | Pass::Moved)).collect()
     }
 
+    /// `let cap = Gift::new(cap);`, for those whose parameters are to be moved.
+    pub(crate) fn gifts(&self) -> TokenStream {
+        let (rt, moved) = (self.rt, |value: &&Value<'_>| value.pass == Pass::Moved);
+        let names = self.values.iter().filter(moved).map(Value::name);
+        quote!(#(let #names = #rt::Gift::new(#names);)*)
+    }
+
+    /// `(arg, s,)`: the parameters as the runtime takes them, after [`gifts`](Self::gifts); behind the number of a call.
+    pub(crate) fn passed(&self, id: Option<TokenStream>) -> TokenStream {
+        tuple(id.into_iter().chain(self.values.iter().map(Value::passed)))
+    }
+
+    /// As [`passed`](Self::passed), of references to owned values that stay.
+    pub(crate) fn copied(&self, id: Option<TokenStream>) -> TokenStream {
+        tuple(id.into_iter().chain(self.values.iter().map(Value::copied)))
+    }
+
+    /// `(arg, s,)`: the names of what is read, behind the number of a call.
+    pub(crate) fn pattern(&self) -> TokenStream {
+        let id = self.has_id().then(|| quote!(__id));
+        tuple(id.into_iter().chain(self.values.iter().map(|value| value.name().to_token_stream())))
+    }
+
+    /// `(arg, s)`: the arguments that are read, for a handler that is a future.
+    pub(crate) fn arguments(&self) -> TokenStream {
+        let names = tuple(self.values.iter().map(|value| value.name().to_token_stream()));
+        if self.is_long() { quote!((#names,)) } else { names }
+    }
+
     /// `name: type, ..` for the sender.
     pub(crate) fn parameters(&self) -> TokenStream {
         self.values.iter().map(|value| value.parameter(value.sent())).collect()
+    }
+
+    /// `name: type, ..` for the sender, with one lifetime.
+    pub(crate) fn parameters_for(&self, lifetime: &TokenStream) -> TokenStream {
+        self.values.iter().map(|value| value.parameter(value.sent_for(lifetime))).collect()
     }
 
     /// `name: type, ..` for a handler that is a future: owned values.
@@ -106,135 +179,12 @@ impl<'a> Wire<'a> {
         one_or_tuple(&types)
     }
 
-    /// The offset of argument `i` in the record.
-    fn offset(&self, i: usize) -> TokenStream {
-        let (record, index) =
-            (&self.record, Literal::usize_unsuffixed(i + usize::from(self.has_id())));
-        quote!(#record.at[#index])
-    }
-
-    /// Statements that check the arguments and write them into `__words` and, if there may be any, `__caps`.
-    /// `id` is the number of the call; `fail` leaves the function because of a refusal.
-    pub(crate) fn marshal(
-        &self,
-        id: Option<&TokenStream>,
-        fail: &dyn Fn(&Refusal<'_>) -> TokenStream,
-    ) -> TokenStream {
-        let (rt, record) = (self.rt, &self.record);
-        let err = quote!(#rt::core::result::Result::Err(__error));
-        let checks = self.values.iter().filter_map(|value| {
-            let (check, fail) = (value.check()?, fail(&Refusal::TooLong(&value.arg.name.idl)));
-            Some(quote!(if let #err = #check { #fail }))
-        });
-        let id = id.map(|id| quote!(#rt::Encode::put(&#id, &mut __words, #record.at[0]);));
-        let puts = self.values.iter().enumerate().filter(|(_, value)| !value.is_bare_cap()).map(
-            |(i, value)| {
-                let (lent, offset) = (value.lent(), self.offset(i));
-                quote!(#rt::Encode::put(#lent, &mut __words, #offset);)
-            },
-        );
-        let tails = self.values.iter().filter_map(Value::put_tail);
-        let caps = self.has_caps().then(|| self.marshal_caps(fail));
-        // Nothing to put leaves the words unchanged.
-        let mutable = (id.is_some() || self.values.iter().any(|value| !value.is_bare_cap()))
-            .then(|| quote!(mut));
-        quote! {
-            #(#checks)*
-            let #mutable __words = [0u64; #record.words];
-            #id
-            #(#puts)*
-            #(#tails)*
-            #caps
-        }
-    }
-
-    /// Copies are made first, since they can fail; what is moved goes in afterwards, at the places noted.
-    fn marshal_caps(&self, fail: &dyn Fn(&Refusal<'_>) -> TokenStream) -> TokenStream {
-        let rt = self.rt;
-        let fail = fail(&Refusal::Caps);
-        let mut moved = 0usize;
-        let copies = self.values.iter().filter(|value| value.has_caps()).map(|value| {
-            if value.pass == Pass::Moved {
-                let (at, before) = (value.cap_place(), Literal::usize_unsuffixed(moved));
-                moved += 1;
-                return quote!(let #at = __caps.len() + #before;);
-            }
-            let lent = value.lent();
-            quote! {
-                if let #rt::core::result::Result::Err(__error) = #rt::Encode::put_caps(#lent, &mut __caps) { #fail }
-            }
-        });
-        let copies: Vec<_> = copies.collect();
-        let moves = self.values.iter().filter(|value| value.pass == Pass::Moved).map(|value| {
-            let (name, at) = (value.name(), value.cap_place());
-            quote!(__caps.insert(#at, #name);)
-        });
-        quote! {
-            let mut __caps = #rt::Vec::new();
-            #(#copies)*
-            #(#moves)*
-        }
-    }
-
-    /// Statements that take moved capabilities back out of `__caps`.
-    pub(crate) fn take_back(&self) -> TokenStream {
-        let moved = self.values.iter().rev().filter(|value| value.pass == Pass::Moved);
-        moved
-            .map(|value| {
-                let (name, at) = (value.name(), value.cap_place());
-                quote!(let #name = __caps.remove(#at);)
-            })
-            .collect()
-    }
-
-    /// `&[..]`: the tails of the arguments, after [`marshal`](Self::marshal).
-    pub(crate) fn tails(&self) -> TokenStream {
-        let tails = self.values.iter().filter_map(Value::tail);
-        quote!(&[#(#tails),*])
-    }
-
-    /// Statements that read `__message` into locals with the names of the arguments, owned ones if so desired. The number of
-    /// a call becomes `__id`.
-    pub(crate) fn unmarshal(&self, owned: bool) -> TokenStream {
-        let (rt, record) = (self.rt, &self.record);
-        // The caller knows that of a response.
-        let id = matches!(self.message.role, Role::RpcCall(_)).then(
-            || quote!(let __id = <u32 as #rt::Decode<'_>>::take(&mut __source, #record.at[0])?;),
-        );
-        let takes = self.values.iter().enumerate().map(|(i, value)| {
-            let (name, take, offset) = (value.name(), value.take(owned), self.offset(i));
-            quote!(let #name = #take(&mut __source, #offset)?;)
-        });
-        let mutable = (id.is_some() || !self.values.is_empty()).then(|| quote!(mut));
-        quote! {
-            let #mutable __source = #rt::Source::new(__message.words, __message.caps, #record.words)?;
-            #id
-            #(#takes)*
-            __source.zero(#record.used, #record.words * 8 - #record.used)?;
-            __source.finish()?;
-        }
-    }
-
-    /// Statements that take all values out of `__source`, owned, into locals with the names of the arguments. The number of
-    /// a call becomes `__id`.
-    pub(crate) fn takes(&self) -> TokenStream {
-        let (rt, record) = (self.rt, &self.record);
-        let id = self
-            .has_id()
-            .then(|| quote!(let __id = <u32 as #rt::Decode<'_>>::take(__source, #record.at[0])?;));
-        let takes = self.values.iter().enumerate().map(|(i, value)| {
-            let (name, take, offset) = (value.name(), value.take(true), self.offset(i));
-            quote!(let #name = #take(__source, #offset)?;)
-        });
-        id.into_iter().chain(takes).collect()
-    }
-
-    /// The arguments as a handler takes them, after [`unmarshal`](Self::unmarshal).
+    /// The arguments as a handler takes them, once they are read.
     pub(crate) fn received(&self) -> TokenStream {
         self.values.iter().map(Value::handed_over).map(|value| quote!(#value,)).collect()
     }
 
-    /// `a`, or `(a, b)`: what an rpc returns, after [`unmarshal`](Self::unmarshal).
+    /// `a`, or `(a, b)`: what an rpc returns.
     pub(crate) fn result(&self) -> TokenStream {
         one_or_tuple(
             &self.values.iter().map(|value| value.name().to_token_stream()).collect::<Vec<_>>(),
@@ -246,6 +196,14 @@ impl<'a> Wire<'a> {
 pub(crate) fn one_or_tuple(parts: &[TokenStream]) -> TokenStream {
     match parts {
         [one] => one.clone(),
+        parts => quote!((#(#parts),*)),
+    }
+}
+
+fn tuple(parts: impl Iterator<Item = TokenStream>) -> TokenStream {
+    let parts: Vec<_> = parts.collect();
+    match &parts[..] {
+        [one] => quote!((#one,)),
         parts => quote!((#(#parts),*)),
     }
 }

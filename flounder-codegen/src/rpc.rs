@@ -1,12 +1,11 @@
 //! Remote procedures: the client's calls, and the reply that a server has to give.
 
 use flounder_idl::model::Rpc;
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::binding::tx_error;
 use crate::docs;
-use crate::message::{Messages, Refusal, Wire};
+use crate::message::{Messages, Wire};
 
 /// The client and the reply types; nothing if the interface has no rpc.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
@@ -48,20 +47,12 @@ impl<'m, 'a> Call<'m, 'a> {
     /// `pub struct TestrpcReply(..)`
     fn reply(&self) -> TokenStream {
         let rt = self.messages.rt;
-        let (name, decoder) = (reply_name(self.rpc), self.decoder());
+        let (name, output) = (reply_name(self.rpc), self.response.output());
         let doc =
             docs::line(&format!("The reply that a caller of `{}` waits for.", self.declared()));
-        let fail = |refusal: &Refusal<'_>| match refusal {
-            Refusal::TooLong(name) => quote!(return self.0.fail_too_long(#name, __error);),
-            Refusal::Caps => quote!(return self.0.fail_caps(__error);),
-        };
-        let marshal = self.response.marshal(Some(&quote!(self.0.id())), &fail);
-        let (parameters, tails) = (self.response.parameters(), self.response.tails());
-        let send = if self.response.has_caps() {
-            quote!(self.0.send_caps(&__words, #tails, __caps);)
-        } else {
-            quote!(self.0.send(&__words, #tails);)
-        };
+        let (form, parameters, gifts) =
+            (&self.response.form, self.response.parameters(), self.response.gifts());
+        let passed = self.response.passed(Some(quote!(self.0.id())));
         quote! {
             #doc
             ///
@@ -73,43 +64,32 @@ impl<'m, 'a> Call<'m, 'a> {
             impl #name {
                 /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
                 /// that no reply will come, and the error handler of this end why.
+                #[inline]
                 pub fn send(self, #parameters) {
-                    #marshal
-                    #send
+                    #gifts
+                    #form::reply(#passed, self.0);
                 }
 
                 /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+                #[inline]
                 #[must_use]
                 pub fn is_cancelled(&self) -> bool {
                     self.0.is_cancelled()
                 }
 
                 /// Completes when nobody waits for the reply any more.
-                pub async fn cancelled(&mut self) {
-                    self.0.cancelled().await;
+                #[inline]
+                pub fn cancelled(&mut self) -> #rt::Cancelled<'_> {
+                    self.0.cancelled()
                 }
             }
 
-            #decoder
-        }
-    }
-
-    /// Reads a response into owned values.
-    fn decoder(&self) -> TokenStream {
-        let rt = self.messages.rt;
-        let number = Literal::u16_unsuffixed(self.response.message.number);
-        let (name, output) = (reply_name(self.rpc), self.response.output());
-        let (unmarshal, result) = (self.response.unmarshal(true), self.response.result());
-        quote! {
             impl #rt::Reply for #name {
                 type Values = #output;
 
+                #[inline]
                 fn decode(__message: #rt::Received<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
-                    if __message.number != #number {
-                        return #rt::core::result::Result::Err(#rt::unknown_message(__message.number));
-                    }
-                    #unmarshal
-                    #rt::core::result::Result::Ok(#result)
+                    #form::returned(__message)
                 }
             }
         }
@@ -131,37 +111,23 @@ impl<'m, 'a> Call<'m, 'a> {
             "As `{}`, without waiting: the result is a future.",
             self.rpc.name.idl
         ));
-        let id = quote!(__id);
-        let fail = |refusal: &Refusal<'_>| {
-            let error = tx_error(refusal, self.call, &quote!(self.0.0));
-            quote!(return #rt::core::result::Result::Err(#rt::core::convert::From::from(#error));)
-        };
-        let fail_async = |refusal: &Refusal<'_>| {
-            let error = tx_error(refusal, self.call, &quote!(self.0.0));
-            quote!(return self.0.0.call_failed(__id, #rt::core::convert::From::from(#error));)
-        };
-        let marshal = self.call.marshal(Some(&id), &fail);
-        let marshal_async = self.call.marshal(Some(&id), &fail_async);
-        let number = Literal::u16_unsuffixed(self.call.message.number);
-        let caps = if self.call.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) };
-        let (tails, reply) = (self.call.tails(), reply_name(self.rpc));
-        let response = Literal::u16_unsuffixed(self.response.message.number);
-        let record = &self.response.record;
-        let procedure =
-            quote!(#rt::Procedure { call: #number, response: #response, id: #record.at[0] });
+        let (call, response, reply) = (&self.call.form, &self.response.form, reply_name(self.rpc));
+        let (gifts, passed) = (self.call.gifts(), self.call.passed(Some(quote!(__id))));
         quote! {
             #doc
+            #[inline]
             pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
                 let __id = self.0.0.next_call();
-                #marshal
-                self.0.0.call::<#reply>(__id, #procedure, &__words, #tails, #caps, self.1)
+                #gifts
+                #call::call::<#reply, #response>(&self.0.0, __id, #passed, self.1)
             }
 
             #doc_async
+            #[inline]
             pub fn #name_async(&self, #parameters) -> #rt::Call<#reply> {
                 let __id = self.0.0.next_call();
-                #marshal_async
-                self.0.0.call_async(__id, #number, &__words, #tails, #caps, self.1)
+                #gifts
+                #call::call_async(&self.0.0, __id, #passed, self.1)
             }
         }
     }

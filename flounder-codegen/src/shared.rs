@@ -1,12 +1,12 @@
 //! `SharedBinding` and `SharedClient`: a binding and its calls for any thread.
 
 use flounder_idl::model::Rpc;
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use crate::binding::sent;
 use crate::docs;
-use crate::message::{Messages, Refusal, Wire};
+use crate::message::{Messages, Wire};
 use crate::rpc::reply_name;
 
 /// Both types; no client if the interface has no rpc.
@@ -56,18 +56,14 @@ fn send(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let name = format_ident!("send_{}", message.name.rust, span = message.name.rust.span());
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
     let doc = docs::of(&message.docs, &format!("Sends `{declared}`."));
-    let fail = |refusal: &Refusal<'_>| {
-        let error = tx_error(refusal, wire);
-        quote!(return #rt::SharedSend::failed(#error);)
-    };
-    let marshal = wire.marshal(None, &fail);
-    let (parameters, tails, caps) = (wire.parameters(), wire.tails(), caps(wire));
-    let number = Literal::u16_unsuffixed(message.number);
+    let (form, parameters, gifts, passed) =
+        (&wire.form, wire.parameters(), wire.gifts(), wire.passed(None));
     quote! {
         #doc
+        #[inline]
         pub fn #name(&self, #parameters) -> #rt::SharedSend {
-            #marshal
-            self.0.send(#number, &__words, #tails, #caps)
+            #gifts
+            #form::send_shared(&self.0, #passed)
         }
     }
 }
@@ -134,41 +130,25 @@ fn call(rpc: &Rpc, messages: &Messages<'_>) -> TokenStream {
         "As `{}`, without blocking: the result is a future, `Send`.",
         rpc.name.idl
     ));
-    let fail = |refusal: &Refusal<'_>| {
-        let error = tx_error(refusal, call);
-        quote!(return #rt::SharedCall::failed(#rt::core::convert::From::from(#error));)
-    };
+    let (parameters, names, output) = (call.parameters(), call.names(), response.output());
     // The thread of the binding gives the call its number.
-    let marshal = call.marshal(Some(&quote!(0u32)), &fail);
-    let (parameters, names, tails) = (call.parameters(), call.names(), call.tails());
-    let (caps, output, reply) = (caps(call), response.output(), reply_name(rpc));
-    let number = Literal::u16_unsuffixed(call.message.number);
+    let (gifts, passed) = (call.gifts(), call.passed(Some(quote!(0))));
+    let (form, reply) = (&call.form, reply_name(rpc));
     quote! {
         #doc
+        #[inline]
         pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
             self.#name_async(#names).wait()
         }
 
         #doc_async
+        #[inline]
         pub fn #name_async(&self, #parameters) -> #rt::SharedCall<#reply> {
-            #marshal
-            self.0.0.call(#number, &__words, #tails, #caps, self.1)
+            #gifts
+            #form::call_shared(&self.0.0, #passed, self.1)
         }
     }
 }
 
 const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. \
                            Capabilities that are given away with a call that fails are closed.";
-
-fn caps(wire: &Wire<'_>) -> TokenStream {
-    let rt = wire.rt();
-    if wire.has_caps() { quote!(__caps) } else { quote!(#rt::Vec::new()) }
-}
-
-fn tx_error(refusal: &Refusal<'_>, wire: &Wire<'_>) -> TokenStream {
-    let endpoint = match wire.has_id() {
-        true => quote!(self.0.0),
-        false => quote!(self.0),
-    };
-    crate::binding::tx_error(refusal, wire, &endpoint)
-}

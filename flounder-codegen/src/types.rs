@@ -24,7 +24,12 @@ struct Facts {
     tail: bool,
     /// Holds capabilities, or may do so.
     caps: bool,
+    /// Size and alignment of the fixed part; of a type from Rust, rustc alone knows them.
+    place: Option<Place>,
 }
+
+/// Size and alignment in bytes.
+pub(crate) type Place = (u64, u64);
 
 /// What a type in use comes down to behind aliases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +54,19 @@ impl<'a> Types<'a> {
         // A declaration names earlier ones only, so that their facts are there.
         for def in defs {
             let facts = match &def.kind {
-                TypeKind::Struct(fields) => fields
-                    .iter()
-                    .map(|field| types.facts(field.ty))
-                    .fold(Facts::default(), Facts::or),
-                TypeKind::Enum(_) => Facts::default(),
-                TypeKind::Array { elem, .. } => types.facts(*elem),
+                TypeKind::Struct(fields) => {
+                    let fields: Vec<_> = fields.iter().map(|field| types.facts(field.ty)).collect();
+                    let place = record(fields.iter().map(|field| field.place));
+                    Facts { place, ..fields.into_iter().fold(Facts::default(), Facts::or) }
+                }
+                TypeKind::Enum(_) => Facts { place: Some((4, 4)), ..Facts::default() },
+                TypeKind::Array { elem, len } => {
+                    let facts = types.facts(*elem);
+                    let place = facts.place.map(|(size, align)| (size * len, align));
+                    Facts { place, ..facts }
+                }
                 TypeKind::Alias(ty) => types.facts(*ty),
-                TypeKind::Extern => Facts { foreign: true, tail: true, caps: true },
+                TypeKind::Extern => Facts { foreign: true, tail: true, caps: true, place: None },
             };
             types.facts.push(facts);
         }
@@ -66,17 +76,20 @@ impl<'a> Types<'a> {
     fn facts(&self, ty: Ty) -> Facts {
         match ty {
             Ty::Builtin(Builtin::Cap | Builtin::GiveAwayCap) => {
-                Facts { caps: true, ..Facts::default() }
+                Facts { caps: true, place: Some((0, 1)), ..Facts::default() }
             }
-            Ty::Builtin(_) => Facts::default(),
-            Ty::String { .. } => Facts { tail: true, ..Facts::default() },
+            Ty::Builtin(builtin) => {
+                let size = size(builtin);
+                Facts { place: Some((size, size)), ..Facts::default() }
+            }
+            Ty::String { .. } => Facts { tail: true, place: Some((4, 4)), ..Facts::default() },
             Ty::Named(id) => self.facts[id.0],
         }
     }
 
-    /// Whether values have a tail, or may have one.
-    pub(crate) fn has_tail(&self, ty: Ty) -> bool {
-        self.facts(ty).tail
+    /// Size and alignment of the fixed part, unless rustc alone knows them.
+    pub(crate) fn place(&self, ty: Ty) -> Option<Place> {
+        self.facts(ty).place
     }
 
     /// Whether values hold capabilities, or may do so.
@@ -127,7 +140,29 @@ impl Facts {
             foreign: self.foreign | other.foreign,
             tail: self.tail | other.tail,
             caps: self.caps | other.caps,
+            place: None,
         }
+    }
+}
+
+/// Size and alignment of a record of such members, if all are known: the rule of `Record` in the runtime, which compares.
+pub(crate) fn record(members: impl Iterator<Item = Option<Place>>) -> Option<Place> {
+    let members: Vec<Place> = members.collect::<Option<_>>()?;
+    let align = members.iter().map(|(_, align)| *align).max().unwrap_or(1);
+    // From the largest alignment to the smallest there are no gaps.
+    let size: u64 = members.iter().map(|(size, _)| *size).sum();
+    Some((size.next_multiple_of(align), align))
+}
+
+/// Bytes of a number on the wire, which are its alignment, too.
+const fn size(builtin: Builtin) -> u64 {
+    match builtin {
+        Builtin::Bool | Builtin::Char | Builtin::U8 | Builtin::I8 => 1,
+        Builtin::U16 | Builtin::I16 => 2,
+        Builtin::U32 | Builtin::I32 | Builtin::F32 => 4,
+        Builtin::U64 | Builtin::I64 | Builtin::F64 => 8,
+        Builtin::Isize | Builtin::Usize | Builtin::Iref | Builtin::Errval => 8,
+        Builtin::Cap | Builtin::GiveAwayCap => 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! One argument of a message: its types on both sides, how it is written and how it is read.
 
 use flounder_idl::model::{Arg, Builtin, TypeId, TypeKind};
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 
 use crate::rt::Rt;
@@ -51,20 +51,6 @@ impl<'a> Value<'a> {
         Self { arg, name: local(&arg.name.rust), types, pass, rt }
     }
 
-    /// An expression for the value as a `Field` of a `Message`, where its local is a reference.
-    pub(crate) fn field(&self) -> TokenStream {
-        let (rt, name) = (self.rt, self.name());
-        match self.max() {
-            // A type from Rust need not have `Debug`.
-            Some(max) if !self.types.has_debug(self.arg.ty) => {
-                quote!(&#rt::Max::<_, #max>(&#rt::Untold(#name)))
-            }
-            Some(max) => quote!(&#rt::Max::<_, #max>(#name)),
-            None if !self.types.has_debug(self.arg.ty) => quote!(&#rt::Untold(#name)),
-            None => quote!(#name),
-        }
-    }
-
     pub(crate) fn name(&self) -> &Ident {
         &self.name
     }
@@ -80,22 +66,25 @@ impl<'a> Value<'a> {
         self.types.owned(self.arg.ty)
     }
 
-    /// The type of one element where it is lent.
-    fn element(&self) -> TokenStream {
-        match self.types.form(self.arg.ty) {
-            Form::Text(_) => quote!(&str),
-            _ => self.owned(),
-        }
+    /// Whether it is a string, or a sequence of strings.
+    fn is_text(&self) -> bool {
+        matches!(self.types.form(self.arg.ty), Form::Text(_))
     }
 
     /// The type that the sender passes.
     pub(crate) fn sent(&self) -> TokenStream {
-        let (owned, element) = (self.owned(), self.element());
+        self.sent_for(&TokenStream::new())
+    }
+
+    /// That, with a lifetime for what is borrowed.
+    pub(crate) fn sent_for(&self, lifetime: &TokenStream) -> TokenStream {
+        let owned = self.owned();
         match self.pass {
             Pass::Copied | Pass::Given | Pass::Moved => owned,
-            Pass::Lent => quote!(&#owned),
-            Pass::Text(_) => quote!(&str),
-            Pass::Plain(_) | Pass::Items(_) => quote!(&[#element]),
+            Pass::Lent => quote!(&#lifetime #owned),
+            Pass::Text(_) => quote!(&#lifetime str),
+            Pass::Items(_) if self.is_text() => quote!(&#lifetime [&#lifetime str]),
+            Pass::Plain(_) | Pass::Items(_) => quote!(&#lifetime [#owned]),
         }
     }
 
@@ -110,9 +99,9 @@ impl<'a> Value<'a> {
     /// An owned value, as the sender passes it.
     pub(crate) fn lent_owned(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
-        match (self.pass, self.types.form(self.arg.ty)) {
-            (Pass::Items(_), Form::Text(_)) => quote!(&#rt::texts(&#name)),
-            (Pass::Copied | Pass::Given | Pass::Moved, _) => quote!(#name),
+        match self.pass {
+            Pass::Items(_) if self.is_text() => quote!(&#rt::texts(&#name)),
+            Pass::Copied | Pass::Given | Pass::Moved => quote!(#name),
             _ => quote!(&#name),
         }
     }
@@ -131,117 +120,66 @@ impl<'a> Value<'a> {
         self.owned()
     }
 
-    /// The type whose `Shape` this is.
-    pub(crate) fn place(&self) -> TokenStream {
-        let owned = self.owned();
+    /// What the runtime knows of the argument: how it is passed, and its type.
+    pub(crate) fn schema(&self) -> TokenStream {
+        let (rt, owned) = (self.rt, self.owned());
+        let schema = match self.pass {
+            Pass::Copied => quote!(#rt::Copied<#owned>),
+            Pass::Lent | Pass::Given => quote!(#rt::Lent<#owned>),
+            Pass::Moved => quote!(#rt::Given),
+            Pass::Text(max) => bounded(&quote!(#rt::Text), None, max),
+            Pass::Plain(max) => bounded(&quote!(#rt::Slice), Some(&owned), max),
+            Pass::Items(max) if self.is_text() => bounded(&quote!(#rt::Texts), None, max),
+            Pass::Items(max) => bounded(&quote!(#rt::Items), Some(&owned), max),
+        };
+        respan(schema, self.name.span())
+    }
+
+    /// Size and alignment of its fixed part, unless rustc alone knows them.
+    pub(crate) fn place(&self) -> Option<(u64, u64)> {
         match self.pass {
-            Pass::Text(_) => quote!(str),
-            Pass::Plain(_) | Pass::Items(_) => quote!([#owned]),
-            _ => owned,
+            Pass::Text(_) | Pass::Plain(_) | Pass::Items(_) => Some((4, 4)),
+            _ => self.types.place(self.arg.ty),
         }
     }
 
-    fn max(&self) -> Option<u32> {
-        match self.pass {
-            Pass::Text(max) | Pass::Plain(max) | Pass::Items(max) => Some(max),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn constant(&self, name: &str) -> TokenStream {
-        let (rt, place, name) = (self.rt, self.place(), format_ident!("{name}"));
-        match self.max() {
-            Some(max) => quote!(<#place as #rt::Bounded<#max>>::#name),
-            None => quote!(<#place as #rt::Shape>::#name),
-        }
-    }
-
-    /// An expression for a reference to the value.
-    pub(crate) fn lent(&self) -> TokenStream {
-        let name = self.name();
-        match self.pass {
-            Pass::Copied | Pass::Given | Pass::Moved => quote!(&#name),
-            _ => quote!(#name),
-        }
-    }
-
-    pub(crate) fn check(&self) -> Option<TokenStream> {
-        let (rt, lent) = (self.rt, self.lent());
-        match self.max() {
-            Some(max) => Some(quote!(#rt::Bounded::<#max>::check_bound(#lent))),
-            None => self.types.has_tail(self.arg.ty).then(|| quote!(#rt::Encode::check(#lent))),
-        }
-    }
-
-    pub(crate) fn has_tail(&self) -> bool {
-        self.arg.array.is_some() || self.types.has_tail(self.arg.ty)
-    }
-
+    /// Whether it holds capabilities, or may do so.
     pub(crate) fn has_caps(&self) -> bool {
         self.types.has_caps(self.arg.ty)
     }
 
-    /// A capability alone takes no place in the record.
-    pub(crate) fn is_bare_cap(&self) -> bool {
-        matches!(self.types.form(self.arg.ty), Form::Cap | Form::GiveAwayCap)
-    }
-
-    /// The local that says where a moved capability goes.
-    pub(crate) fn cap_place(&self) -> Ident {
-        format_ident!("__at_{}", self.name())
-    }
-
-    /// Whether the tail has to be put together first.
-    fn has_built_tail(&self) -> bool {
+    /// The parameter, as the runtime takes it.
+    pub(crate) fn passed(&self) -> TokenStream {
+        let (rt, name) = (self.rt, self.name());
         match self.pass {
-            Pass::Items(_) => true,
-            Pass::Text(_) | Pass::Plain(_) => false,
-            _ => self.types.has_tail(self.arg.ty),
+            Pass::Given => quote!(&#name),
+            Pass::Moved => quote!(#rt::Giving::Gift(&#name)),
+            _ => quote!(#name),
         }
     }
 
-    fn built_tail(&self) -> Ident {
-        format_ident!("__tail_{}", self.name())
+    /// What was given away, after a message that was not sent.
+    pub(crate) fn given_back(&self) -> TokenStream {
+        let name = self.name();
+        if self.pass == Pass::Moved { quote!(#name.back()) } else { quote!(#name) }
     }
 
-    pub(crate) fn put_tail(&self) -> Option<TokenStream> {
-        let (rt, local, lent) = (self.rt, self.built_tail(), self.lent());
-        self.has_built_tail().then(|| {
-            quote! {
-                let mut #local = #rt::Vec::new();
-                #rt::Encode::put_tail(#lent, &mut #local);
-            }
-        })
-    }
-
-    pub(crate) fn tail(&self) -> Option<TokenStream> {
-        let (rt, name, local) = (self.rt, self.name(), self.built_tail());
+    /// A reference to an owned value that stays, as the runtime takes it.
+    pub(crate) fn copied(&self) -> TokenStream {
+        let (rt, name) = (self.rt, self.name());
         match self.pass {
-            Pass::Text(_) => Some(quote!(#name.as_bytes())),
-            Pass::Plain(_) => Some(quote!(#rt::plain_bytes(#name))),
-            _ => self.has_built_tail().then(|| quote!(#rt::plain_bytes(&#local))),
+            Pass::Copied => quote!(*#name),
+            Pass::Moved => quote!(#rt::Giving::Copy(#name)),
+            Pass::Items(_) if self.is_text() => quote!(&#rt::texts(#name)),
+            _ => quote!(#name),
         }
     }
 
-    /// The function that reads the value.
-    pub(crate) fn take(&self, owned: bool) -> TokenStream {
-        let (rt, owned_type, element) = (self.rt, self.owned(), self.element());
-        match (self.pass, owned) {
-            (Pass::Text(max), false) => quote!(<&str as #rt::TakeBounded<'_, #max>>::take_bounded),
-            (Pass::Text(max), true) => {
-                quote!(<#owned_type as #rt::TakeBounded<'_, #max>>::take_bounded)
-            }
-            (Pass::Plain(max), false) => {
-                quote!(<&[#element] as #rt::TakeBounded<'_, #max>>::take_bounded)
-            }
-            (Pass::Items(max), false) => {
-                quote!(<#rt::Vec<#element> as #rt::TakeBounded<'_, #max>>::take_bounded)
-            }
-            (Pass::Plain(max) | Pass::Items(max), true) => {
-                quote!(<#rt::Vec<#owned_type> as #rt::TakeBounded<'_, #max>>::take_bounded)
-            }
-            _ => quote!(<#owned_type as #rt::Decode<'_>>::take),
-        }
+    /// A reference to an owned value, to be shown.
+    pub(crate) fn shown(&self) -> TokenStream {
+        let (rt, name) = (self.rt, self.name());
+        // A type from Rust need not have `Debug`.
+        if self.types.has_debug(self.arg.ty) { quote!(#name) } else { quote!(&#rt::Untold) }
     }
 
     pub(crate) fn handed_over(&self) -> TokenStream {
@@ -272,6 +210,12 @@ fn respan(tokens: TokenStream, span: Span) -> TokenStream {
         tree
     };
     tokens.into_iter().map(respan_tree).collect()
+}
+
+/// `Slice<T, 4096>`
+fn bounded(schema: &TokenStream, element: Option<&TokenStream>, max: u32) -> TokenStream {
+    let (element, max) = (element.map(|element| quote!(#element,)), Literal::u32_unsuffixed(max));
+    quote!(#schema<#element #max>)
 }
 
 /// The name of an argument as a pattern: not one that Rust would take for a constant, a constructor or a variant.

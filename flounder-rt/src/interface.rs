@@ -107,6 +107,17 @@ impl Interface {
         }
     }
 
+    /// The name of argument `i` of message `number`. In the halves of an rpc the first is the number of the call, `id`.
+    #[must_use]
+    pub(crate) fn argument(&self, number: u16, i: usize) -> &'static str {
+        let Some(message) = self.message(number) else { return "(unknown)" };
+        let before = usize::from(message.kind != MessageKind::Message);
+        match i.checked_sub(before) {
+            None => "id",
+            Some(i) => message.args.get(i).map_or("(unknown)", |arg| arg.name),
+        }
+    }
+
     /// Name and digest of every message, for a peer that has another version.
     #[must_use]
     pub fn table(&self) -> Vec<(String, u128)> {

@@ -19,7 +19,8 @@ use std::io;
 use crate::binding::{Endpoint, Received, Sent, TxError};
 use crate::cap::Cap;
 use crate::interface::Interface;
-use crate::wire::{Bounded, DecodeError, Encode, Source, TooLong};
+use crate::wire::args::Refused;
+use crate::wire::{DecodeError, Gather, TooLong};
 
 /// Bytes of the header of a [`MessageBuffer`].
 const HEADER: usize = 8;
@@ -29,8 +30,11 @@ pub trait MessageValue: Sized {
     /// The interface.
     const INTERFACE: &'static Interface;
 
-    /// Shows the message to `visit`, once.
-    fn visit(&self, visit: &mut Visit<'_>);
+    /// Puts the message into words; capabilities are copied.
+    ///
+    /// # Errors
+    /// [`EncodeError`].
+    fn marshal(&self) -> Result<MessageBuffer, EncodeError>;
 
     /// Reads a message as it comes from the wire.
     ///
@@ -39,171 +43,31 @@ pub trait MessageValue: Sized {
     fn unmarshal(received: Received<'_>) -> Result<Self, DecodeError>;
 }
 
-/// Looks at a message.
-pub type Visit<'a> = dyn FnMut(Parts<'_>) + 'a;
+/// In place of a value whose type has no `Debug`.
+pub struct Untold;
 
-/// A message for who does not know its type.
-pub struct Parts<'a> {
-    /// Its number.
-    pub number: u16,
-    /// The name of its variant.
-    pub variant: &'static str,
-    /// Where each field lies in the record.
-    pub at: &'a [usize],
-    /// Words of the record.
-    pub words: usize,
-    /// The fields: of the halves of an rpc the number of the call, then the arguments.
-    pub fields: &'a [&'a dyn Field],
-}
-
-/// A value in a message, for who does not know its type: what [`Encode`] does.
-pub trait Field {
-    /// As [`Encode::check`].
-    ///
-    /// # Errors
-    /// As there.
-    fn check(&self) -> Result<(), TooLong>;
-
-    /// As [`Encode::put`].
-    fn put(&self, words: &mut [u64], at: usize);
-
-    /// As [`Encode::put_tail`].
-    fn put_tail(&self, tail: &mut Vec<u64>);
-
-    /// As [`Encode::put_caps`].
-    ///
-    /// # Errors
-    /// As there.
-    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()>;
-
-    /// The value as text; `None` if its type has no `Debug`.
-    fn shown(&self) -> Option<&dyn fmt::Debug>;
-}
-
-/// A value with a maximum of its own.
-pub struct Max<'a, T, const MAX: u32>(pub &'a T);
-
-/// A value of a type from Rust, which may have no `Debug`.
-pub struct Untold<'a, T>(pub &'a T);
-
-/// What makes a [`Field`]: a value, with what is known of it besides.
-pub trait Held {
-    /// The type of the value.
-    type Value: Encode;
-
-    /// The value.
-    fn value(&self) -> &Self::Value;
-
-    /// As [`Field::check`].
-    ///
-    /// # Errors
-    /// As there.
-    fn check(&self) -> Result<(), TooLong>;
-
-    /// As [`Field::shown`].
-    fn shown(&self) -> Option<&dyn fmt::Debug>;
-}
-
-impl<H: Held> Field for H {
-    fn check(&self) -> Result<(), TooLong> {
-        Held::check(self)
-    }
-
-    fn put(&self, words: &mut [u64], at: usize) {
-        self.value().put(words, at);
-    }
-
-    fn put_tail(&self, tail: &mut Vec<u64>) {
-        self.value().put_tail(tail);
-    }
-
-    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
-        self.value().put_caps(caps)
-    }
-
-    fn shown(&self) -> Option<&dyn fmt::Debug> {
-        Held::shown(self)
+impl fmt::Debug for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
     }
 }
 
-impl<T: Encode + fmt::Debug> Held for T {
-    type Value = T;
-
-    fn value(&self) -> &T {
-        self
-    }
-
-    fn check(&self) -> Result<(), TooLong> {
-        Encode::check(self)
-    }
-
-    fn shown(&self) -> Option<&dyn fmt::Debug> {
-        Some(self)
-    }
-}
-
-impl<T: Encode> Held for Untold<'_, T> {
-    type Value = T;
-
-    fn value(&self) -> &T {
-        self.0
-    }
-
-    fn check(&self) -> Result<(), TooLong> {
-        self.0.check()
-    }
-
-    fn shown(&self) -> Option<&dyn fmt::Debug> {
-        None
-    }
-}
-
-impl<T: Bounded<MAX> + fmt::Debug, const MAX: u32> Held for Max<'_, T, MAX> {
-    type Value = T;
-
-    fn value(&self) -> &T {
-        self.0
-    }
-
-    fn check(&self) -> Result<(), TooLong> {
-        self.0.check_bound()
-    }
-
-    fn shown(&self) -> Option<&dyn fmt::Debug> {
-        Some(self.0)
-    }
-}
-
-impl<T: Bounded<MAX>, const MAX: u32> Held for Max<'_, Untold<'_, T>, MAX> {
-    type Value = T;
-
-    fn value(&self) -> &T {
-        self.0.0
-    }
-
-    fn check(&self) -> Result<(), TooLong> {
-        self.0.0.check_bound()
-    }
-
-    fn shown(&self) -> Option<&dyn fmt::Debug> {
-        None
-    }
-}
-
-/// Reads a message whose record has so many words, and so many bytes in use.
+/// Shows message `number`, with the names of its arguments, as its variant of `Message`.
 ///
 /// # Errors
-/// If no sender of the interface writes these words.
-pub fn read<T>(
-    received: Received<'_>,
-    (words, used): (usize, usize),
-    take: fn(&mut Source<'_>) -> Result<T, DecodeError>,
-) -> Result<T, DecodeError> {
-    let mut source = Source::new(received.words, received.caps, words)?;
-    let value = take(&mut source)?;
-    source.zero(used, words * 8 - used)?;
-    source.finish()?;
-    Ok(value)
+/// The formatter's.
+pub fn show(
+    f: &mut fmt::Formatter<'_>,
+    interface: &Interface,
+    number: u16,
+    variant: &str,
+    values: &[&dyn fmt::Debug],
+) -> fmt::Result {
+    let mut shown = f.debug_struct(variant);
+    for (i, value) in values.iter().enumerate() {
+        shown.field(interface.argument(number, i), value);
+    }
+    shown.finish()
 }
 
 /// A message in words, with its capabilities beside them.
@@ -235,28 +99,14 @@ impl MessageBuffer {
     /// # Errors
     /// [`EncodeError`].
     pub fn encode<M: MessageValue>(message: &M) -> Result<Self, EncodeError> {
-        let mut buffer = Self::default();
-        let mut result = Ok(());
-        message.visit(&mut |parts| result = buffer.put(&parts, M::INTERFACE));
-        result.map(|()| buffer)
+        message.marshal()
     }
 
-    fn put(&mut self, parts: &Parts<'_>, interface: &Interface) -> Result<(), EncodeError> {
-        let names = parts.names(interface);
-        for (field, arg) in parts.fields.iter().zip(names) {
-            field.check().map_err(|length| EncodeError::TooLong { arg, length })?;
-        }
-        self.number = parts.number;
-        self.words.resize(parts.words, 0);
-        for (field, at) in parts.fields.iter().zip(parts.at) {
-            field.put(&mut self.words, *at);
-        }
-        for field in parts.fields {
-            field.put_tail(&mut self.words);
-            let copied = field.put_caps(&mut self.caps);
-            copied.map_err(|error| EncodeError::CapCopy(error.raw_os_error().unwrap_or(0)))?;
-        }
-        Ok(())
+    /// Puts a message together.
+    pub(crate) fn new(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
+        let mut words = vec![0; body.len()];
+        body.reader(0).read(&mut words);
+        Self { number, words, caps }
     }
 
     /// Reads the message.
@@ -343,31 +193,6 @@ pub fn same<M: MessageValue>(one: &M, other: &M) -> bool {
     caps == 0 && one.number == other.number && one.words == other.words
 }
 
-/// Shows a message as its variant of `Message`.
-///
-/// # Errors
-/// The formatter's.
-pub fn show<M: MessageValue>(message: &M, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut result = Ok(());
-    message.visit(&mut |parts| {
-        let mut shown = f.debug_struct(parts.variant);
-        for (name, field) in parts.names(M::INTERFACE).zip(parts.fields) {
-            shown.field(name, field.shown().unwrap_or(&format_args!("..")));
-        }
-        result = shown.finish();
-    });
-    result
-}
-
-impl Parts<'_> {
-    /// The names of the fields; the number of a call is `id`.
-    fn names(&self, interface: &Interface) -> impl Iterator<Item = &'static str> + use<> {
-        let args = interface.message(self.number).map_or(&[][..], |message| message.args);
-        let before = self.fields.len().saturating_sub(args.len());
-        core::iter::repeat_n("id", before).chain(args.iter().map(|arg| arg.name))
-    }
-}
-
 /// Why a message could not be put into words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -381,6 +206,19 @@ pub enum EncodeError {
     },
     /// A capability could not be copied; the number is the system's (`EMFILE`).
     CapCopy(i32),
+}
+
+impl EncodeError {
+    /// Of an argument of message `number`.
+    #[cold]
+    pub(crate) fn new(number: u16, interface: &Interface, refused: Refused) -> Self {
+        match refused {
+            Refused::TooLong(i, length) => {
+                Self::TooLong { arg: interface.argument(number, i), length }
+            }
+            Refused::Caps(error) => Self::CapCopy(error.raw_os_error().unwrap_or(0)),
+        }
+    }
 }
 
 impl fmt::Display for EncodeError {

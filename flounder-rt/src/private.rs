@@ -7,39 +7,30 @@ pub use std::rc::Rc;
 pub use std::string::String;
 pub use std::vec::Vec;
 
+pub use crate::__args;
 pub use crate::bind::Bind;
 pub use crate::binding::{
-    BindingError, Call, Deliver, Endpoint, Inbox, Messages, Patience, Procedure, Received,
+    BindingError, Call, Cancelled, Deliver, Endpoint, Form, Inbox, Messages, Patience, Received,
     Receiving, Rejected, Reply, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
-    SharedSend, TxError, sending,
+    SharedSend, TxError,
 };
 pub use crate::cap::Cap;
-pub use crate::channel::{Channel, MessageLimit};
+pub use crate::channel::Channel;
 pub use crate::export::{Broker, Export, Refusal};
 pub use crate::interface::{
     AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
 };
 pub use crate::iref::{Errval, Iref};
-pub use crate::message::{
-    EncodeError, Max, MessageBuffer, MessageValue, Parts, Untold, Visit, read, same, show,
-};
+pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Untold, same, show};
 pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Waitset};
+pub use crate::wire::args::{Args, Copied, Gift, Given, Giving, Items, Lent, Slice, Text, Texts};
 pub use crate::wire::{
     Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong,
     digest, fingerprint, largest, nest, record, total,
 };
 pub use core::time::Duration;
 pub use std::time::Instant;
-
-/// What `attach` gives when it fails.
-pub type AttachError = std::io::Error;
-
-/// The bytes of plain values, as they lie on the wire.
-#[inline]
-pub fn plain_bytes<T: Plain>(values: &[T]) -> &[u8] {
-    bytemuck::cast_slice(values)
-}
 
 /// Strings, as they are lent.
 #[must_use]
@@ -71,4 +62,16 @@ pub const fn unknown_message(number: u16) -> DecodeError {
 #[must_use]
 pub fn broker() -> &'static dyn Broker {
     &crate::broker::NONE
+}
+
+/// What the implementation of [`Args`] names.
+pub mod args {
+    pub use core::assert;
+    pub use core::prelude::v1::{Err, FnOnce, None, Ok, Option, Some};
+    pub use core::result::Result;
+    pub use std::vec::Vec;
+
+    pub use crate::cap::Cap;
+    pub use crate::wire::args::{Arg, Args, Load, Refused, Results};
+    pub use crate::wire::{DecodeError, Source, first_at, record, total};
 }

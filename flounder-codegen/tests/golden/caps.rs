@@ -195,31 +195,30 @@ pub mod caps {
             }
         }
     };
-    const __REC_1: __rt::Record<2usize> = __rt::record([
-        <__rt::Cap as __rt::Shape>::PLACE,
-        <Holder as __rt::Shape>::PLACE,
-    ]);
-    const __REC_2: __rt::Record<1usize> = __rt::record([
-        <__rt::Cap as __rt::Shape>::PLACE,
-    ]);
-    const __REC_3: __rt::Record<5usize> = __rt::record([
-        <__rt::Cap as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-        <str as __rt::Shape>::PLACE,
-        <Holder as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-    ]);
-    const __REC_4: __rt::Record<1usize> = __rt::record([<Gift as __rt::Shape>::PLACE]);
-    const __REC_5: __rt::Record<3usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-    ]);
-    const __REC_6: __rt::Record<3usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-    ]);
+    type __CopiedForm = __rt::Form<1, 1, (__rt::Lent<__rt::Cap>, __rt::Lent<Holder>)>;
+    type __MovedForm = __rt::Form<2, 0, (__rt::Given,)>;
+    type __MixedForm = __rt::Form<
+        3,
+        1,
+        (
+            __rt::Lent<__rt::Cap>,
+            __rt::Given,
+            __rt::Text<64>,
+            __rt::Lent<Holder>,
+            __rt::Given,
+        ),
+    >;
+    type __GivenForm = __rt::Form<4, 1, (__rt::Lent<Gift>,)>;
+    type __ExchangeCallForm = __rt::Form<
+        5,
+        1,
+        (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Given),
+    >;
+    type __ExchangeResponseForm = __rt::Form<
+        6,
+        1,
+        (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Given),
+    >;
     const __DIGESTS: [u128; 6usize] = [
         93148367173606453637942647565913657939, 301268730769755768539114688268579275233,
         32715011797945037903032794303440454815, 281780660216544971999997568809596573349,
@@ -306,7 +305,7 @@ pub mod caps {
                 number: 5u16,
                 name: "exchange_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __REC_5.at[0],
+                    at: __ExchangeCallForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -325,7 +324,7 @@ pub mod caps {
                 number: 6u16,
                 name: "exchange_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __REC_6.at[0],
+                    at: __ExchangeResponseForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -342,54 +341,12 @@ pub mod caps {
             },
         ],
         limits: &[
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_1.words]),
-                caps: __rt::total(
-                    &[
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                        <Holder as __rt::Shape>::MAX_CAPS,
-                    ],
-                ),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_2.words]),
-                caps: __rt::total(&[<__rt::Cap as __rt::Shape>::MAX_CAPS]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_3.words, <str as __rt::Bounded<64u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(
-                    &[
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                        <Holder as __rt::Shape>::MAX_CAPS,
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                    ],
-                ),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_4.words, <Gift as __rt::Shape>::MAX_TAIL]),
-                caps: __rt::total(&[<Gift as __rt::Shape>::MAX_CAPS]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_5.words]),
-                caps: __rt::total(
-                    &[
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                    ],
-                ),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_6.words]),
-                caps: __rt::total(
-                    &[
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                    ],
-                ),
-            },
+            __CopiedForm::LIMIT,
+            __MovedForm::LIMIT,
+            __MixedForm::LIMIT,
+            __GivenForm::LIMIT,
+            __ExchangeCallForm::LIMIT,
+            __ExchangeResponseForm::LIMIT,
         ],
         fingerprint: __rt::fingerprint(0, &__DIGESTS),
     };
@@ -436,12 +393,12 @@ pub mod caps {
         /// As `recv`, for the next `copied(cap a, holder b)`; others are kept.
         #[inline]
         pub fn recv_copied(&self) -> __rt::Receiving<'_, (__rt::Cap, Holder)> {
-            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+            __CopiedForm::recv(&self.0)
         }
         /// As `recv`, for the next `moved(give_away_cap a)`; others are kept.
         #[inline]
         pub fn recv_moved(&self) -> __rt::Receiving<'_, __rt::Cap> {
-            self.0.recv_one(2, (__REC_2.words, __REC_2.used), Message::__read_2)
+            __MovedForm::recv(&self.0)
         }
         /// As `recv`, for the next `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`; others are kept.
         #[inline]
@@ -451,12 +408,12 @@ pub mod caps {
             '_,
             (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
         > {
-            self.0.recv_one(3, (__REC_3.words, __REC_3.used), Message::__read_3)
+            __MixedForm::recv(&self.0)
         }
         /// As `recv`, for the next `given(gift g)`; others are kept.
         #[inline]
         pub fn recv_given(&self) -> __rt::Receiving<'_, Gift> {
-            self.0.recv_one(4, (__REC_4.words, __REC_4.used), Message::__read_4)
+            __GivenForm::recv(&self.0)
         }
         /// Sends `copied(cap a, holder b)`.
         ///
@@ -468,22 +425,7 @@ pub mod caps {
             a: &__rt::Cap,
             b: &Holder,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(b, &mut __words, __REC_1.at[1]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                b,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
-            }
-            self.0.send_caps(1, &__words, &[], &mut __caps)
+            __CopiedForm::send(&self.0, (a, b))
         }
         /// Sends `copied(cap a, holder b)`, after waiting while the binding is busy.
         ///
@@ -491,13 +433,13 @@ pub mod caps {
         /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_copied(
-            &self,
-            a: &__rt::Cap,
-            b: &Holder,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_copied(a, b).map(__rt::core::mem::drop))
-                .await
+        #[inline]
+        pub fn send_copied<'__a>(
+            &'__a self,
+            a: &'__a __rt::Cap,
+            b: &'__a Holder,
+        ) -> __rt::Sending<'__a, __CopiedForm> {
+            __CopiedForm::sending(&self.0, (a, b))
         }
         /// Sends `moved(give_away_cap a)`.
         ///
@@ -508,18 +450,11 @@ pub mod caps {
             &self,
             a: __rt::Cap,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<__rt::Cap>> {
-            let __words = [0u64; __REC_2.words];
-            let mut __caps = __rt::Vec::new();
-            let __at_a = __caps.len() + 0;
-            __caps.insert(__at_a, a);
-            self.0
-                .send_caps(2, &__words, &[], &mut __caps)
-                .map_err(|__error| {
-                    let a = __caps.remove(__at_a);
-                    __rt::Rejected {
-                        error: __error,
-                        given: a,
-                    }
+            let a = __rt::Gift::new(a);
+            __MovedForm::send(&self.0, (__rt::Giving::Gift(&a),))
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: a.back(),
                 })
         }
         /// Sends `moved(give_away_cap a)`, after waiting while the binding is busy.
@@ -532,12 +467,14 @@ pub mod caps {
             &self,
             a: __rt::Cap,
         ) -> __rt::core::result::Result<(), __rt::Rejected<__rt::Cap>> {
-            __rt::Sending::new(
-                    &self.0,
-                    a,
-                    |a| self.tx_moved(a).map(__rt::core::mem::drop),
-                )
-                .await
+            let a = __rt::Gift::new(a);
+            let __result = __MovedForm::sending(&self.0, (__rt::Giving::Gift(&a),))
+                .await;
+            __result
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: a.back(),
+                })
         }
         /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
         ///
@@ -555,49 +492,15 @@ pub mod caps {
             __rt::Sent<'_>,
             __rt::Rejected<(__rt::Cap, __rt::Cap)>,
         > {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                64u32,
-            >::check_bound(why) {
-                return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: __rt::TxError::too_long("why", __error),
-                    given: (b, d),
-                });
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(why, &mut __words, __REC_3.at[2]);
-            __rt::Encode::put(c, &mut __words, __REC_3.at[3]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: self.0.cap_copy(__error),
-                    given: (b, d),
-                });
-            }
-            let __at_b = __caps.len() + 0;
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                c,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: self.0.cap_copy(__error),
-                    given: (b, d),
-                });
-            }
-            let __at_d = __caps.len() + 1;
-            __caps.insert(__at_b, b);
-            __caps.insert(__at_d, d);
-            self.0
-                .send_caps(3, &__words, &[why.as_bytes()], &mut __caps)
-                .map_err(|__error| {
-                    let d = __caps.remove(__at_d);
-                    let b = __caps.remove(__at_b);
-                    __rt::Rejected {
-                        error: __error,
-                        given: (b, d),
-                    }
+            let b = __rt::Gift::new(b);
+            let d = __rt::Gift::new(d);
+            __MixedForm::send(
+                    &self.0,
+                    (a, __rt::Giving::Gift(&b), why, c, __rt::Giving::Gift(&d)),
+                )
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: (b.back(), d.back()),
                 })
         }
         /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`, after waiting while the binding is busy.
@@ -614,12 +517,18 @@ pub mod caps {
             c: &Holder,
             d: __rt::Cap,
         ) -> __rt::core::result::Result<(), __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
-            __rt::Sending::new(
+            let b = __rt::Gift::new(b);
+            let d = __rt::Gift::new(d);
+            let __result = __MixedForm::sending(
                     &self.0,
-                    (b, d),
-                    |(b, d)| self.tx_mixed(a, b, why, c, d).map(__rt::core::mem::drop),
+                    (a, __rt::Giving::Gift(&b), why, c, __rt::Giving::Gift(&d)),
                 )
-                .await
+                .await;
+            __result
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: (b.back(), d.back()),
+                })
         }
         /// Sends `given(gift g)`.
         ///
@@ -630,33 +539,10 @@ pub mod caps {
             &self,
             g: Gift,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<Gift>> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(&g) {
-                return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: __rt::TxError::too_long("g", __error),
+            __GivenForm::send(&self.0, (&g,))
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
                     given: g,
-                });
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(&g, &mut __words, __REC_4.at[0]);
-            let mut __tail_g = __rt::Vec::new();
-            __rt::Encode::put_tail(&g, &mut __tail_g);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                &g,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(__rt::Rejected {
-                    error: self.0.cap_copy(__error),
-                    given: g,
-                });
-            }
-            self.0
-                .send_caps(4, &__words, &[__rt::plain_bytes(&__tail_g)], &mut __caps)
-                .map_err(|__error| {
-                    __rt::Rejected {
-                        error: __error,
-                        given: g,
-                    }
                 })
         }
         /// Sends `given(gift g)`, after waiting while the binding is busy.
@@ -669,12 +555,12 @@ pub mod caps {
             &self,
             g: Gift,
         ) -> __rt::core::result::Result<(), __rt::Rejected<Gift>> {
-            __rt::Sending::new(
-                    &self.0,
-                    g,
-                    |g| self.tx_given(g).map(__rt::core::mem::drop),
-                )
-                .await
+            let __result = __GivenForm::sending(&self.0, (&g,)).await;
+            __result
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: g,
+                })
         }
     }
     #[automatically_derived]
@@ -723,139 +609,87 @@ pub mod caps {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let b = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            Rx::copied(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                a,
-                b,
-            );
+            match __CopiedForm::take(__message) {
+                __rt::core::result::Result::Ok((a, b)) => {
+                    Rx::copied(&mut self.0, __binding, a, b);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_2(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_2.words,
-            )?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-            __source.finish()?;
-            Rx::moved(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                a,
-            );
+            match __MovedForm::take(__message) {
+                __rt::core::result::Result::Ok((a,)) => {
+                    Rx::moved(&mut self.0, __binding, a);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
-            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
-            let why = <&str as __rt::TakeBounded<
-                '_,
-                64u32,
-            >>::take_bounded(&mut __source, __REC_3.at[2])?;
-            let c = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[3])?;
-            let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[4])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            Rx::mixed(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                a,
-                b,
-                why,
-                c,
-                d,
-            );
+            match __MixedForm::take(__message) {
+                __rt::core::result::Result::Ok((a, b, why, c, d)) => {
+                    Rx::mixed(&mut self.0, __binding, a, b, why, c, d);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_4(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_4.words,
-            )?;
-            let g = <Gift as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
-            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-            __source.finish()?;
-            Rx::given(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                g,
-            );
+            match __GivenForm::take(__message) {
+                __rt::core::result::Result::Ok((g,)) => {
+                    Rx::given(&mut self.0, __binding, g);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
-            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[2])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            Rx::exchange(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                a,
-                b,
-                ExchangeReply(__rt::ReplyToken::new(__endpoint, __id, 6)),
-            );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_6.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __ExchangeCallForm::take(__message) {
+                __rt::core::result::Result::Ok((__id, a, b)) => {
+                    Rx::exchange(
+                        &mut self.0,
+                        __binding,
+                        a,
+                        b,
+                        ExchangeReply(__rt::ReplyToken::new(__binding, __id, 6)),
+                    );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -867,12 +701,16 @@ pub mod caps {
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
+                6 => return __ExchangeResponseForm::answer(__endpoint, __message),
+                _ => {}
+            }
+            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
+            match __message.number {
+                1 => self.__deliver_1(__lent, __message),
+                2 => self.__deliver_2(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                4 => self.__deliver_4(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -940,7 +778,7 @@ pub mod caps {
     impl Rx for RxVtbl {
         fn copied(&mut self, binding: &Binding, a: __rt::Cap, b: Holder) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.copied {
-                return __handler(binding, a, b);
+                return (**__handler)(binding, a, b);
             }
             Rx::error(
                 self,
@@ -952,7 +790,7 @@ pub mod caps {
         }
         fn moved(&mut self, binding: &Binding, a: __rt::Cap) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.moved {
-                return __handler(binding, a);
+                return (**__handler)(binding, a);
             }
             Rx::error(
                 self,
@@ -972,7 +810,7 @@ pub mod caps {
             d: __rt::Cap,
         ) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.mixed {
-                return __handler(binding, a, b, why, c, d);
+                return (**__handler)(binding, a, b, why, c, d);
             }
             Rx::error(
                 self,
@@ -984,7 +822,7 @@ pub mod caps {
         }
         fn given(&mut self, binding: &Binding, g: Gift) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.given {
-                return __handler(binding, g);
+                return (**__handler)(binding, g);
             }
             Rx::error(
                 self,
@@ -1002,7 +840,7 @@ pub mod caps {
             reply: ExchangeReply,
         ) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.exchange {
-                return __handler(binding, a, b, reply);
+                return (**__handler)(binding, a, b, reply);
             }
             Rx::error(
                 self,
@@ -1084,21 +922,16 @@ pub mod caps {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let b = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::copied(&*__server, &__binding, a, b).await
-                });
+            match __CopiedForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((a, b)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (a, b), <__R as AsyncRx>::copied);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1107,18 +940,15 @@ pub mod caps {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_2.words,
-            )?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move { AsyncRx::moved(&*__server, &__binding, a).await });
+            match __MovedForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((a,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint.handle(&self.0, __binding, (a,), <__R as AsyncRx>::moved);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1127,27 +957,21 @@ pub mod caps {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
-            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
-            let why = <__rt::String as __rt::TakeBounded<
-                '_,
-                64u32,
-            >>::take_bounded(&mut __source, __REC_3.at[2])?;
-            let c = <Holder as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[3])?;
-            let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[4])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::mixed(&*__server, &__binding, a, b, why, c, d).await
-                });
+            match __MixedForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((a, b, why, c, d)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(
+                            &self.0,
+                            __binding,
+                            (a, b, why, c, d),
+                            <__R as AsyncRx>::mixed,
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1156,18 +980,15 @@ pub mod caps {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_4.words,
-            )?;
-            let g = <Gift as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
-            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move { AsyncRx::given(&*__server, &__binding, g).await });
+            match __GivenForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((g,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint.handle(&self.0, __binding, (g,), <__R as AsyncRx>::given);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1176,41 +997,24 @@ pub mod caps {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
-            let b = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[2])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
-            __endpoint
-                .spawn_call(
-                    __reply,
-                    async move { AsyncRx::exchange(&*__server, &__binding, a, b).await },
-                    |__reply, (c, d)| ExchangeReply(__reply).send(&c, d),
-                );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_6.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __ExchangeCallForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((__id, a, b)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
+                    __endpoint
+                        .handle_call(
+                            __reply,
+                            &self.0,
+                            __binding,
+                            (a, b),
+                            <__R as AsyncRx>::exchange,
+                            |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -1222,12 +1026,16 @@ pub mod caps {
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
+                6 => return __ExchangeResponseForm::answer(__endpoint, __message),
+                _ => {}
+            }
+            let __lent = __endpoint;
+            match __message.number {
+                1 => self.__deliver_1(__lent, __message),
+                2 => self.__deliver_2(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                4 => self.__deliver_4(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -1250,50 +1058,33 @@ pub mod caps {
     impl ExchangeReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
-            let mut __words = [0u64; __REC_6.words];
-            __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                c,
-                &mut __caps,
-            ) {
-                return self.0.fail_caps(__error);
-            }
-            let __at_d = __caps.len() + 0;
-            __caps.insert(__at_d, d);
-            self.0.send_caps(&__words, &[], __caps);
+            let d = __rt::Gift::new(d);
+            __ExchangeResponseForm::reply(
+                (self.0.id(), c, __rt::Giving::Gift(&d)),
+                self.0,
+            );
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub async fn cancelled(&mut self) {
-            self.0.cancelled().await;
+        #[inline]
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+            self.0.cancelled()
         }
     }
     impl __rt::Reply for ExchangeReply {
         type Values = (__rt::Cap, __rt::Cap);
+        #[inline]
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
-            if __message.number != 6 {
-                return __rt::core::result::Result::Err(
-                    __rt::unknown_message(__message.number),
-                );
-            }
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_6.words,
-            )?;
-            let c = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
-            let d = <__rt::Cap as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[2])?;
-            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-            __source.finish()?;
-            __rt::core::result::Result::Ok((c, d))
+            __ExchangeResponseForm::returned(__message)
         }
     }
     /// Calls the remote procedures of `caps`.
@@ -1329,67 +1120,34 @@ pub mod caps {
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn exchange(
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
         ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
             let __id = self.0.0.next_call();
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(
-                    __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
-                );
-            }
-            let __at_b = __caps.len() + 0;
-            __caps.insert(__at_b, b);
-            self.0
-                .0
-                .call::<
-                    ExchangeReply,
-                >(
-                    __id,
-                    __rt::Procedure {
-                        call: 5,
-                        response: 6,
-                        id: __REC_6.at[0],
-                    },
-                    &__words,
-                    &[],
-                    __caps,
-                    self.1,
-                )
+            let b = __rt::Gift::new(b);
+            __ExchangeCallForm::call::<
+                ExchangeReply,
+                __ExchangeResponseForm,
+            >(&self.0.0, __id, (__id, a, __rt::Giving::Gift(&b)), self.1)
         }
         /// As `exchange`, without waiting: the result is a future.
+        #[inline]
         pub fn exchange_async(
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
         ) -> __rt::Call<ExchangeReply> {
             let __id = self.0.0.next_call();
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return self
-                    .0
-                    .0
-                    .call_failed(
-                        __id,
-                        __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
-                    );
-            }
-            let __at_b = __caps.len() + 0;
-            __caps.insert(__at_b, b);
-            self.0.0.call_async(__id, 5, &__words, &[], __caps, self.1)
+            let b = __rt::Gift::new(b);
+            __ExchangeCallForm::call_async(
+                &self.0.0,
+                __id,
+                (__id, a, __rt::Giving::Gift(&b)),
+                self.1,
+            )
         }
     }
     /// One end of a connection that speaks `caps`, for any thread.
@@ -1406,33 +1164,18 @@ pub mod caps {
     }
     impl SharedBinding {
         /// Sends `copied(cap a, holder b)`.
+        #[inline]
         pub fn send_copied(&self, a: &__rt::Cap, b: &Holder) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(b, &mut __words, __REC_1.at[1]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                b,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0.send(1, &__words, &[], __caps)
+            __CopiedForm::send_shared(&self.0, (a, b))
         }
         /// Sends `moved(give_away_cap a)`.
+        #[inline]
         pub fn send_moved(&self, a: __rt::Cap) -> __rt::SharedSend {
-            let __words = [0u64; __REC_2.words];
-            let mut __caps = __rt::Vec::new();
-            let __at_a = __caps.len() + 0;
-            __caps.insert(__at_a, a);
-            self.0.send(2, &__words, &[], __caps)
+            let a = __rt::Gift::new(a);
+            __MovedForm::send_shared(&self.0, (__rt::Giving::Gift(&a),))
         }
         /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        #[inline]
         pub fn send_mixed(
             &self,
             a: &__rt::Cap,
@@ -1441,50 +1184,17 @@ pub mod caps {
             c: &Holder,
             d: __rt::Cap,
         ) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                64u32,
-            >::check_bound(why) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("why", __error));
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(why, &mut __words, __REC_3.at[2]);
-            __rt::Encode::put(c, &mut __words, __REC_3.at[3]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            let __at_b = __caps.len() + 0;
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                c,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            let __at_d = __caps.len() + 1;
-            __caps.insert(__at_b, b);
-            __caps.insert(__at_d, d);
-            self.0.send(3, &__words, &[why.as_bytes()], __caps)
+            let b = __rt::Gift::new(b);
+            let d = __rt::Gift::new(d);
+            __MixedForm::send_shared(
+                &self.0,
+                (a, __rt::Giving::Gift(&b), why, c, __rt::Giving::Gift(&d)),
+            )
         }
         /// Sends `given(gift g)`.
+        #[inline]
         pub fn send_given(&self, g: Gift) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(&g) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("g", __error));
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(&g, &mut __words, __REC_4.at[0]);
-            let mut __tail_g = __rt::Vec::new();
-            __rt::Encode::put_tail(&g, &mut __tail_g);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                &g,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0.send(4, &__words, &[__rt::plain_bytes(&__tail_g)], __caps)
+            __GivenForm::send_shared(&self.0, (&g,))
         }
     }
     #[automatically_derived]
@@ -1527,6 +1237,7 @@ pub mod caps {
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn exchange(
             &self,
             a: &__rt::Cap,
@@ -1535,25 +1246,18 @@ pub mod caps {
             self.exchange_async(a, b).wait()
         }
         /// As `exchange`, without blocking: the result is a future, `Send`.
+        #[inline]
         pub fn exchange_async(
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
         ) -> __rt::SharedCall<ExchangeReply> {
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                a,
-                &mut __caps,
-            ) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(self.0.0.cap_copy(__error)),
-                );
-            }
-            let __at_b = __caps.len() + 0;
-            __caps.insert(__at_b, b);
-            self.0.0.call(5, &__words, &[], __caps, self.1)
+            let b = __rt::Gift::new(b);
+            __ExchangeCallForm::call_shared(
+                &self.0.0,
+                (0, a, __rt::Giving::Gift(&b)),
+                self.1,
+            )
         }
     }
     /// Any message of `caps`, with all that it carries.
@@ -1637,131 +1341,37 @@ pub mod caps {
                 caps: &mut caps,
             })
         }
-        #[inline]
-        fn __read_1(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<(__rt::Cap, Holder), __rt::DecodeError> {
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
-            let b = <Holder as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
-            __rt::core::result::Result::Ok((a, b))
-        }
-        #[inline]
-        fn __read_2(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<__rt::Cap, __rt::DecodeError> {
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
-            __rt::core::result::Result::Ok(a)
-        }
-        #[inline]
-        fn __read_3(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<
-            (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
-            __rt::DecodeError,
-        > {
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[0])?;
-            let b = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[1])?;
-            let why = <__rt::String as __rt::TakeBounded<
-                '_,
-                64u32,
-            >>::take_bounded(__source, __REC_3.at[2])?;
-            let c = <Holder as __rt::Decode<'_>>::take(__source, __REC_3.at[3])?;
-            let d = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[4])?;
-            __rt::core::result::Result::Ok((a, b, why, c, d))
-        }
-        #[inline]
-        fn __read_4(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Gift, __rt::DecodeError> {
-            let g = <Gift as __rt::Decode<'_>>::take(__source, __REC_4.at[0])?;
-            __rt::core::result::Result::Ok(g)
-        }
-        #[inline]
-        fn __read_5(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_5.at[0])?;
-            let a = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_5.at[1])?;
-            let b = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_5.at[2])?;
-            __rt::core::result::Result::Ok(Self::ExchangeCall {
-                id: __id,
-                a,
-                b,
-            })
-        }
-        #[inline]
-        fn __read_6(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[0])?;
-            let c = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_6.at[1])?;
-            let d = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_6.at[2])?;
-            __rt::core::result::Result::Ok(Self::ExchangeResponse {
-                id: __id,
-                c,
-                d,
-            })
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+        fn marshal(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Copied { a, b } => {
-                    __visit(__rt::Parts {
-                        number: 1,
-                        variant: "Copied",
-                        at: &__REC_1.at,
-                        words: __REC_1.words,
-                        fields: &[a, b],
-                    })
-                }
+                Self::Copied { a, b } => __CopiedForm::encode(INTERFACE, (a, b)),
                 Self::Moved { a } => {
-                    __visit(__rt::Parts {
-                        number: 2,
-                        variant: "Moved",
-                        at: &__REC_2.at,
-                        words: __REC_2.words,
-                        fields: &[a],
-                    })
+                    __MovedForm::encode(INTERFACE, (__rt::Giving::Copy(a),))
                 }
                 Self::Mixed { a, b, why, c, d } => {
-                    __visit(__rt::Parts {
-                        number: 3,
-                        variant: "Mixed",
-                        at: &__REC_3.at,
-                        words: __REC_3.words,
-                        fields: &[a, b, &__rt::Max::<_, 64u32>(why), c, d],
-                    })
+                    __MixedForm::encode(
+                        INTERFACE,
+                        (a, __rt::Giving::Copy(b), why, c, __rt::Giving::Copy(d)),
+                    )
                 }
-                Self::Given { g } => {
-                    __visit(__rt::Parts {
-                        number: 4,
-                        variant: "Given",
-                        at: &__REC_4.at,
-                        words: __REC_4.words,
-                        fields: &[g],
-                    })
-                }
+                Self::Given { g } => __GivenForm::encode(INTERFACE, (g,)),
                 Self::ExchangeCall { id: __id, a, b } => {
-                    __visit(__rt::Parts {
-                        number: 5,
-                        variant: "ExchangeCall",
-                        at: &__REC_5.at,
-                        words: __REC_5.words,
-                        fields: &[__id, a, b],
-                    })
+                    __ExchangeCallForm::encode(
+                        INTERFACE,
+                        (*__id, a, __rt::Giving::Copy(b)),
+                    )
                 }
                 Self::ExchangeResponse { id: __id, c, d } => {
-                    __visit(__rt::Parts {
-                        number: 6,
-                        variant: "ExchangeResponse",
-                        at: &__REC_6.at,
-                        words: __REC_6.words,
-                        fields: &[__id, c, d],
-                    })
+                    __ExchangeResponseForm::encode(
+                        INTERFACE,
+                        (*__id, c, __rt::Giving::Copy(d)),
+                    )
                 }
             }
         }
@@ -1771,23 +1381,79 @@ pub mod caps {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
-                        .map(|(a, b)| Self::Copied { a, b })
+                    match __CopiedForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((a, b)) => {
+                            __rt::core::result::Result::Ok(Self::Copied { a, b })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 2 => {
-                    __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2)
-                        .map(|a| Self::Moved { a })
+                    match __MovedForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((a,)) => {
+                            __rt::core::result::Result::Ok(Self::Moved { a })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 3 => {
-                    __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3)
-                        .map(|(a, b, why, c, d)| Self::Mixed { a, b, why, c, d })
+                    match __MixedForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((a, b, why, c, d)) => {
+                            __rt::core::result::Result::Ok(Self::Mixed {
+                                a,
+                                b,
+                                why,
+                                c,
+                                d,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 4 => {
-                    __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4)
-                        .map(|g| Self::Given { g })
+                    match __GivenForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((g,)) => {
+                            __rt::core::result::Result::Ok(Self::Given { g })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
-                5 => __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5),
-                6 => __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6),
+                5 => {
+                    match __ExchangeCallForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, a, b)) => {
+                            __rt::core::result::Result::Ok(Self::ExchangeCall {
+                                id: __id,
+                                a,
+                                b,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
+                6 => {
+                    match __ExchangeResponseForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, c, d)) => {
+                            __rt::core::result::Result::Ok(Self::ExchangeResponse {
+                                id: __id,
+                                c,
+                                d,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -1796,17 +1462,32 @@ pub mod caps {
     }
     #[automatically_derived]
     impl __rt::core::cmp::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
     impl __rt::core::fmt::Debug for Message {
+        #[inline]
         fn fmt(
             &self,
             __f: &mut __rt::core::fmt::Formatter<'_>,
         ) -> __rt::core::fmt::Result {
-            __rt::show(self, __f)
+            match self {
+                Self::Copied { a, b } => __rt::show(__f, INTERFACE, 1, "Copied", &[a, b]),
+                Self::Moved { a } => __rt::show(__f, INTERFACE, 2, "Moved", &[a]),
+                Self::Mixed { a, b, why, c, d } => {
+                    __rt::show(__f, INTERFACE, 3, "Mixed", &[a, b, why, c, d])
+                }
+                Self::Given { g } => __rt::show(__f, INTERFACE, 4, "Given", &[g]),
+                Self::ExchangeCall { id: __id, a, b } => {
+                    __rt::show(__f, INTERFACE, 5, "ExchangeCall", &[__id, a, b])
+                }
+                Self::ExchangeResponse { id: __id, c, d } => {
+                    __rt::show(__f, INTERFACE, 6, "ExchangeResponse", &[__id, c, d])
+                }
+            }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.

@@ -115,33 +115,35 @@ pub mod rpcs {
             }
         }
     };
-    const __REC_1: __rt::Record<1usize> = __rt::record([<u32 as __rt::Shape>::PLACE]);
-    const __REC_2: __rt::Record<1usize> = __rt::record([<u32 as __rt::Shape>::PLACE]);
-    const __REC_3: __rt::Record<3usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <u32 as __rt::Shape>::PLACE,
-        <str as __rt::Shape>::PLACE,
-    ]);
-    const __REC_4: __rt::Record<2usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <str as __rt::Shape>::PLACE,
-    ]);
-    const __REC_5: __rt::Record<3usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <Entry as __rt::Shape>::PLACE,
-        <[u8] as __rt::Shape>::PLACE,
-    ]);
-    const __REC_6: __rt::Record<4usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <[Entry] as __rt::Shape>::PLACE,
-        <[u8] as __rt::Shape>::PLACE,
-        <[__rt::String] as __rt::Shape>::PLACE,
-    ]);
-    const __REC_7: __rt::Record<1usize> = __rt::record([<u32 as __rt::Shape>::PLACE]);
-    const __REC_8: __rt::Record<2usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <__rt::Errval as __rt::Shape>::PLACE,
-    ]);
+    type __PingCallForm = __rt::Form<1, 1, (__rt::Copied<u32>,)>;
+    type __PingResponseForm = __rt::Form<2, 1, (__rt::Copied<u32>,)>;
+    type __OneCallForm = __rt::Form<
+        3,
+        2,
+        (__rt::Copied<u32>, __rt::Copied<u32>, __rt::Text<65536>),
+    >;
+    type __OneResponseForm = __rt::Form<4, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
+    type __ManyCallForm = __rt::Form<
+        5,
+        3,
+        (__rt::Copied<u32>, __rt::Lent<Entry>, __rt::Slice<u8, 32>),
+    >;
+    type __ManyResponseForm = __rt::Form<
+        6,
+        2,
+        (
+            __rt::Copied<u32>,
+            __rt::Items<Entry, 100>,
+            __rt::Slice<u8, 65536>,
+            __rt::Texts<65536>,
+        ),
+    >;
+    type __AskForm = __rt::Form<7, 1, (__rt::Copied<u32>,)>;
+    type __AnswerForm = __rt::Form<
+        8,
+        2,
+        (__rt::Copied<u32>, __rt::Copied<__rt::Errval>),
+    >;
     const __DIGESTS: [u128; 8usize] = [
         51595523843201080921430445317355269382, 156078301340516475231160607692214558833,
         152183435731338542281013111249378356878, 13357846369336494140321016555968630085,
@@ -157,7 +159,7 @@ pub mod rpcs {
                 number: 1u16,
                 name: "ping_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __REC_1.at[0],
+                    at: __PingCallForm::ID,
                 },
                 args: &[],
                 annotations: &[],
@@ -167,7 +169,7 @@ pub mod rpcs {
                 number: 2u16,
                 name: "ping_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __REC_2.at[0],
+                    at: __PingResponseForm::ID,
                 },
                 args: &[],
                 annotations: &[],
@@ -177,7 +179,7 @@ pub mod rpcs {
                 number: 3u16,
                 name: "one_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __REC_3.at[0],
+                    at: __OneCallForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -196,7 +198,7 @@ pub mod rpcs {
                 number: 4u16,
                 name: "one_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __REC_4.at[0],
+                    at: __OneResponseForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -211,7 +213,7 @@ pub mod rpcs {
                 number: 5u16,
                 name: "many_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __REC_5.at[0],
+                    at: __ManyCallForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -230,7 +232,7 @@ pub mod rpcs {
                 number: 6u16,
                 name: "many_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __REC_6.at[0],
+                    at: __ManyResponseForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -281,55 +283,14 @@ pub mod rpcs {
             },
         ],
         limits: &[
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_1.words]),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_2.words]),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_3.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_4.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[
-                        __REC_5.words,
-                        <Entry as __rt::Shape>::MAX_TAIL,
-                        <[u8] as __rt::Bounded<32u32>>::MAX_TAIL,
-                    ],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[
-                        __REC_6.words,
-                        <[Entry] as __rt::Bounded<100u32>>::MAX_TAIL,
-                        <[u8] as __rt::Bounded<65536u32>>::MAX_TAIL,
-                        <[__rt::String] as __rt::Bounded<65536u32>>::MAX_TAIL,
-                    ],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_7.words]),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_8.words]),
-                caps: __rt::total(&[]),
-            },
+            __PingCallForm::LIMIT,
+            __PingResponseForm::LIMIT,
+            __OneCallForm::LIMIT,
+            __OneResponseForm::LIMIT,
+            __ManyCallForm::LIMIT,
+            __ManyResponseForm::LIMIT,
+            __AskForm::LIMIT,
+            __AnswerForm::LIMIT,
         ],
         fingerprint: __rt::fingerprint(0, &__DIGESTS),
     };
@@ -376,12 +337,12 @@ pub mod rpcs {
         /// As `recv`, for the next `ask(uint32 token)`; others are kept.
         #[inline]
         pub fn recv_ask(&self) -> __rt::Receiving<'_, u32> {
-            self.0.recv_one(7, (__REC_7.words, __REC_7.used), Message::__read_7)
+            __AskForm::recv(&self.0)
         }
         /// As `recv`, for the next `answer(uint32 token, errval err)`; others are kept.
         #[inline]
         pub fn recv_answer(&self) -> __rt::Receiving<'_, (u32, __rt::Errval)> {
-            self.0.recv_one(8, (__REC_8.words, __REC_8.used), Message::__read_8)
+            __AnswerForm::recv(&self.0)
         }
         /// Sends `ask(uint32 token)`.
         ///
@@ -392,9 +353,7 @@ pub mod rpcs {
             &self,
             token: u32,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_7.words];
-            __rt::Encode::put(&token, &mut __words, __REC_7.at[0]);
-            self.0.send(7, &__words, &[])
+            __AskForm::send(&self.0, (token,))
         }
         /// Sends `ask(uint32 token)`, after waiting while the binding is busy.
         ///
@@ -402,12 +361,9 @@ pub mod rpcs {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_ask(
-            &self,
-            token: u32,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_ask(token).map(__rt::core::mem::drop))
-                .await
+        #[inline]
+        pub fn send_ask<'__a>(&'__a self, token: u32) -> __rt::Sending<'__a, __AskForm> {
+            __AskForm::sending(&self.0, (token,))
         }
         /// Sends `answer(uint32 token, errval err)`.
         ///
@@ -419,10 +375,7 @@ pub mod rpcs {
             token: u32,
             err: __rt::Errval,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_8.words];
-            __rt::Encode::put(&token, &mut __words, __REC_8.at[0]);
-            __rt::Encode::put(&err, &mut __words, __REC_8.at[1]);
-            self.0.send(8, &__words, &[])
+            __AnswerForm::send(&self.0, (token, err))
         }
         /// Sends `answer(uint32 token, errval err)`, after waiting while the binding is busy.
         ///
@@ -430,16 +383,13 @@ pub mod rpcs {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_answer(
-            &self,
+        #[inline]
+        pub fn send_answer<'__a>(
+            &'__a self,
             token: u32,
             err: __rt::Errval,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(
-                    &self.0,
-                    || self.tx_answer(token, err).map(__rt::core::mem::drop),
-                )
-                .await
+        ) -> __rt::Sending<'__a, __AnswerForm> {
+            __AnswerForm::sending(&self.0, (token, err))
         }
     }
     #[automatically_derived]
@@ -480,172 +430,97 @@ pub mod rpcs {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            Rx::ping(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                PingReply(__rt::ReplyToken::new(__endpoint, __id, 2)),
-            );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_2.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __PingCallForm::take(__message) {
+                __rt::core::result::Result::Ok((__id,)) => {
+                    Rx::ping(
+                        &mut self.0,
+                        __binding,
+                        PingReply(__rt::ReplyToken::new(__binding, __id, 2)),
+                    );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
-            let reply = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
-            let binding = <&str as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[2])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            Rx::one(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                reply,
-                binding,
-                OneReply(__rt::ReplyToken::new(__endpoint, __id, 4)),
-            );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_4.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __OneCallForm::take(__message) {
+                __rt::core::result::Result::Ok((__id, reply, binding)) => {
+                    Rx::one(
+                        &mut self.0,
+                        __binding,
+                        reply,
+                        binding,
+                        OneReply(__rt::ReplyToken::new(__binding, __id, 4)),
+                    );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
-            let e = <Entry as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
-            let key = <&[u8] as __rt::TakeBounded<
-                '_,
-                32u32,
-            >>::take_bounded(&mut __source, __REC_5.at[2])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            Rx::many(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                e,
-                key,
-                ManyReply(__rt::ReplyToken::new(__endpoint, __id, 6)),
-            );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_6.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __ManyCallForm::take(__message) {
+                __rt::core::result::Result::Ok((__id, e, key)) => {
+                    Rx::many(
+                        &mut self.0,
+                        __binding,
+                        e,
+                        key,
+                        ManyReply(__rt::ReplyToken::new(__binding, __id, 6)),
+                    );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_7(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_7.words,
-            )?;
-            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_7.at[0])?;
-            __source.zero(__REC_7.used, __REC_7.words * 8 - __REC_7.used)?;
-            __source.finish()?;
-            Rx::ask(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                token,
-            );
+            match __AskForm::take(__message) {
+                __rt::core::result::Result::Ok((token,)) => {
+                    Rx::ask(&mut self.0, __binding, token);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_8(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_8.words,
-            )?;
-            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_8.at[0])?;
-            let err = <__rt::Errval as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_8.at[1])?;
-            __source.zero(__REC_8.used, __REC_8.words * 8 - __REC_8.used)?;
-            __source.finish()?;
-            Rx::answer(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                token,
-                err,
-            );
+            match __AnswerForm::take(__message) {
+                __rt::core::result::Result::Ok((token, err)) => {
+                    Rx::answer(&mut self.0, __binding, token, err);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -657,14 +532,18 @@ pub mod rpcs {
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
-                7 => self.__deliver_7(__endpoint, __message),
-                8 => self.__deliver_8(__endpoint, __message),
+                2 => return __PingResponseForm::answer(__endpoint, __message),
+                4 => return __OneResponseForm::answer(__endpoint, __message),
+                6 => return __ManyResponseForm::answer(__endpoint, __message),
+                _ => {}
+            }
+            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
+            match __message.number {
+                1 => self.__deliver_1(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
+                7 => self.__deliver_7(__lent, __message),
+                8 => self.__deliver_8(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -721,7 +600,7 @@ pub mod rpcs {
     impl Rx for RxVtbl {
         fn ping(&mut self, binding: &Binding, reply: PingReply) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.ping {
-                return __handler(binding, reply);
+                return (**__handler)(binding, reply);
             }
             Rx::error(
                 self,
@@ -739,7 +618,7 @@ pub mod rpcs {
             __reply: OneReply,
         ) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.one {
-                return __handler(__binding, reply, binding, __reply);
+                return (**__handler)(__binding, reply, binding, __reply);
             }
             Rx::error(
                 self,
@@ -751,7 +630,7 @@ pub mod rpcs {
         }
         fn many(&mut self, binding: &Binding, e: Entry, key: &[u8], reply: ManyReply) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.many {
-                return __handler(binding, e, key, reply);
+                return (**__handler)(binding, e, key, reply);
             }
             Rx::error(
                 self,
@@ -763,7 +642,7 @@ pub mod rpcs {
         }
         fn ask(&mut self, binding: &Binding, token: u32) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.ask {
-                return __handler(binding, token);
+                return (**__handler)(binding, token);
             }
             Rx::error(
                 self,
@@ -775,7 +654,7 @@ pub mod rpcs {
         }
         fn answer(&mut self, binding: &Binding, token: u32, err: __rt::Errval) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.answer {
-                return __handler(binding, token, err);
+                return (**__handler)(binding, token, err);
             }
             Rx::error(
                 self,
@@ -860,39 +739,24 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            let __reply = __rt::ReplyToken::new(__endpoint, __id, 2);
-            __endpoint
-                .spawn_call(
-                    __reply,
-                    async move { AsyncRx::ping(&*__server, &__binding).await },
-                    |__reply, ()| PingReply(__reply).send(),
-                );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_2.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __PingCallForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((__id,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 2);
+                    __endpoint
+                        .handle_call(
+                            __reply,
+                            &self.0,
+                            __binding,
+                            (),
+                            <__R as AsyncRx>::ping,
+                            |__reply, ()| { PingReply(__reply).send() },
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -901,46 +765,24 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
-            let reply = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[1])?;
-            let binding = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[2])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            let __reply = __rt::ReplyToken::new(__endpoint, __id, 4);
-            __endpoint
-                .spawn_call(
-                    __reply,
-                    async move {
-                        AsyncRx::one(&*__server, &__binding, reply, binding).await
-                    },
-                    |__reply, s| OneReply(__reply).send(&s),
-                );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_4.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_4.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __OneCallForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((__id, reply, binding)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 4);
+                    __endpoint
+                        .handle_call(
+                            __reply,
+                            &self.0,
+                            __binding,
+                            (reply, binding),
+                            <__R as AsyncRx>::one,
+                            |__reply, s| { OneReply(__reply).send(&s) },
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -949,48 +791,26 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
-            let e = <Entry as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[1])?;
-            let key = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                32u32,
-            >>::take_bounded(&mut __source, __REC_5.at[2])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
-            __endpoint
-                .spawn_call(
-                    __reply,
-                    async move { AsyncRx::many(&*__server, &__binding, e, key).await },
-                    |__reply, (found, data, names)| {
-                        ManyReply(__reply).send(&found, &data, &__rt::texts(&names))
-                    },
-                );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_6.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __ManyCallForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((__id, e, key)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
+                    __endpoint
+                        .handle_call(
+                            __reply,
+                            &self.0,
+                            __binding,
+                            (e, key),
+                            <__R as AsyncRx>::many,
+                            |__reply, (found, data, names)| {
+                                ManyReply(__reply).send(&found, &data, &__rt::texts(&names))
+                            },
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -999,18 +819,16 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_7.words,
-            )?;
-            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_7.at[0])?;
-            __source.zero(__REC_7.used, __REC_7.words * 8 - __REC_7.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move { AsyncRx::ask(&*__server, &__binding, token).await });
+            match __AskForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((token,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (token,), <__R as AsyncRx>::ask);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1019,23 +837,21 @@ pub mod rpcs {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_8.words,
-            )?;
-            let token = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_8.at[0])?;
-            let err = <__rt::Errval as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_8.at[1])?;
-            __source.zero(__REC_8.used, __REC_8.words * 8 - __REC_8.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::answer(&*__server, &__binding, token, err).await
-                });
+            match __AnswerForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((token, err)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(
+                            &self.0,
+                            __binding,
+                            (token, err),
+                            <__R as AsyncRx>::answer,
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -1047,14 +863,18 @@ pub mod rpcs {
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
-                7 => self.__deliver_7(__endpoint, __message),
-                8 => self.__deliver_8(__endpoint, __message),
+                2 => return __PingResponseForm::answer(__endpoint, __message),
+                4 => return __OneResponseForm::answer(__endpoint, __message),
+                6 => return __ManyResponseForm::answer(__endpoint, __message),
+                _ => {}
+            }
+            let __lent = __endpoint;
+            match __message.number {
+                1 => self.__deliver_1(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
+                7 => self.__deliver_7(__lent, __message),
+                8 => self.__deliver_8(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -1077,39 +897,29 @@ pub mod rpcs {
     impl PingReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self) {
-            let mut __words = [0u64; __REC_2.words];
-            __rt::Encode::put(&self.0.id(), &mut __words, __REC_2.at[0]);
-            self.0.send(&__words, &[]);
+            __PingResponseForm::reply((self.0.id(),), self.0);
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub async fn cancelled(&mut self) {
-            self.0.cancelled().await;
+        #[inline]
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+            self.0.cancelled()
         }
     }
     impl __rt::Reply for PingReply {
         type Values = ();
+        #[inline]
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            if __message.number != 2 {
-                return __rt::core::result::Result::Err(
-                    __rt::unknown_message(__message.number),
-                );
-            }
-            let __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_2.words,
-            )?;
-            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-            __source.finish()?;
-            __rt::core::result::Result::Ok(())
+            __PingResponseForm::returned(__message)
         }
     }
     /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
@@ -1121,49 +931,29 @@ pub mod rpcs {
     impl OneReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, s: &str) {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return self.0.fail_too_long("s", __error);
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(&self.0.id(), &mut __words, __REC_4.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_4.at[1]);
-            self.0.send(&__words, &[s.as_bytes()]);
+            __OneResponseForm::reply((self.0.id(), s), self.0);
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub async fn cancelled(&mut self) {
-            self.0.cancelled().await;
+        #[inline]
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+            self.0.cancelled()
         }
     }
     impl __rt::Reply for OneReply {
         type Values = __rt::String;
+        #[inline]
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
-            if __message.number != 4 {
-                return __rt::core::result::Result::Err(
-                    __rt::unknown_message(__message.number),
-                );
-            }
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_4.words,
-            )?;
-            let s = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_4.at[1])?;
-            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-            __source.finish()?;
-            __rt::core::result::Result::Ok(s)
+            __OneResponseForm::returned(__message)
         }
     }
     /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
@@ -1175,90 +965,32 @@ pub mod rpcs {
     impl ManyReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, found: &[Entry], data: &[u8], names: &[&str]) {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                100u32,
-            >::check_bound(found) {
-                return self.0.fail_too_long("found", __error);
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(data) {
-                return self.0.fail_too_long("data", __error);
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(names) {
-                return self.0.fail_too_long("names", __error);
-            }
-            let mut __words = [0u64; __REC_6.words];
-            __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);
-            __rt::Encode::put(found, &mut __words, __REC_6.at[1]);
-            __rt::Encode::put(data, &mut __words, __REC_6.at[2]);
-            __rt::Encode::put(names, &mut __words, __REC_6.at[3]);
-            let mut __tail_found = __rt::Vec::new();
-            __rt::Encode::put_tail(found, &mut __tail_found);
-            let mut __tail_names = __rt::Vec::new();
-            __rt::Encode::put_tail(names, &mut __tail_names);
-            self.0
-                .send(
-                    &__words,
-                    &[
-                        __rt::plain_bytes(&__tail_found),
-                        __rt::plain_bytes(data),
-                        __rt::plain_bytes(&__tail_names),
-                    ],
-                );
+            __ManyResponseForm::reply((self.0.id(), found, data, names), self.0);
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub async fn cancelled(&mut self) {
-            self.0.cancelled().await;
+        #[inline]
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+            self.0.cancelled()
         }
     }
     impl __rt::Reply for ManyReply {
         type Values = (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>);
+        #[inline]
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<
             (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
             __rt::DecodeError,
         > {
-            if __message.number != 6 {
-                return __rt::core::result::Result::Err(
-                    __rt::unknown_message(__message.number),
-                );
-            }
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_6.words,
-            )?;
-            let found = <__rt::Vec<
-                Entry,
-            > as __rt::TakeBounded<
-                '_,
-                100u32,
-            >>::take_bounded(&mut __source, __REC_6.at[1])?;
-            let data = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_6.at[2])?;
-            let names = <__rt::Vec<
-                __rt::String,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_6.at[3])?;
-            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-            __source.finish()?;
-            __rt::core::result::Result::Ok((found, data, names))
+            __ManyResponseForm::returned(__message)
         }
     }
     /// Calls the remote procedures of `rpcs`.
@@ -1294,109 +1026,47 @@ pub mod rpcs {
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
             let __id = self.0.0.next_call();
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
-            self.0
-                .0
-                .call::<
-                    PingReply,
-                >(
-                    __id,
-                    __rt::Procedure {
-                        call: 1,
-                        response: 2,
-                        id: __REC_2.at[0],
-                    },
-                    &__words,
-                    &[],
-                    __rt::Vec::new(),
-                    self.1,
-                )
+            __PingCallForm::call::<
+                PingReply,
+                __PingResponseForm,
+            >(&self.0.0, __id, (__id,), self.1)
         }
         /// As `ping`, without waiting: the result is a future.
+        #[inline]
         pub fn ping_async(&self) -> __rt::Call<PingReply> {
             let __id = self.0.0.next_call();
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_1.at[0]);
-            self.0.0.call_async(__id, 1, &__words, &[], __rt::Vec::new(), self.1)
+            __PingCallForm::call_async(&self.0.0, __id, (__id,), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and waits for the reply.
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn one(
             &self,
             reply: u32,
             binding: &str,
         ) -> __rt::core::result::Result<__rt::String, __rt::RpcError> {
             let __id = self.0.0.next_call();
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(binding) {
-                return __rt::core::result::Result::Err(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("binding", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_3.at[0]);
-            __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
-            __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
-            self.0
-                .0
-                .call::<
-                    OneReply,
-                >(
-                    __id,
-                    __rt::Procedure {
-                        call: 3,
-                        response: 4,
-                        id: __REC_4.at[0],
-                    },
-                    &__words,
-                    &[binding.as_bytes()],
-                    __rt::Vec::new(),
-                    self.1,
-                )
+            __OneCallForm::call::<
+                OneReply,
+                __OneResponseForm,
+            >(&self.0.0, __id, (__id, reply, binding), self.1)
         }
         /// As `one`, without waiting: the result is a future.
+        #[inline]
         pub fn one_async(&self, reply: u32, binding: &str) -> __rt::Call<OneReply> {
             let __id = self.0.0.next_call();
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(binding) {
-                return self
-                    .0
-                    .0
-                    .call_failed(
-                        __id,
-                        __rt::core::convert::From::from(
-                            __rt::TxError::too_long("binding", __error),
-                        ),
-                    );
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_3.at[0]);
-            __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
-            __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
-            self.0
-                .0
-                .call_async(
-                    __id,
-                    3,
-                    &__words,
-                    &[binding.as_bytes()],
-                    __rt::Vec::new(),
-                    self.1,
-                )
+            __OneCallForm::call_async(&self.0.0, __id, (__id, reply, binding), self.1)
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and waits for the reply.
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn many(
             &self,
             e: &Entry,
@@ -1406,88 +1076,16 @@ pub mod rpcs {
             __rt::RpcError,
         > {
             let __id = self.0.0.next_call();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
-                return __rt::core::result::Result::Err(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("e", __error),
-                    ),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                32u32,
-            >::check_bound(key) {
-                return __rt::core::result::Result::Err(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("key", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(e, &mut __words, __REC_5.at[1]);
-            __rt::Encode::put(key, &mut __words, __REC_5.at[2]);
-            let mut __tail_e = __rt::Vec::new();
-            __rt::Encode::put_tail(e, &mut __tail_e);
-            self.0
-                .0
-                .call::<
-                    ManyReply,
-                >(
-                    __id,
-                    __rt::Procedure {
-                        call: 5,
-                        response: 6,
-                        id: __REC_6.at[0],
-                    },
-                    &__words,
-                    &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
-                    __rt::Vec::new(),
-                    self.1,
-                )
+            __ManyCallForm::call::<
+                ManyReply,
+                __ManyResponseForm,
+            >(&self.0.0, __id, (__id, e, key), self.1)
         }
         /// As `many`, without waiting: the result is a future.
+        #[inline]
         pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::Call<ManyReply> {
             let __id = self.0.0.next_call();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
-                return self
-                    .0
-                    .0
-                    .call_failed(
-                        __id,
-                        __rt::core::convert::From::from(
-                            __rt::TxError::too_long("e", __error),
-                        ),
-                    );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                32u32,
-            >::check_bound(key) {
-                return self
-                    .0
-                    .0
-                    .call_failed(
-                        __id,
-                        __rt::core::convert::From::from(
-                            __rt::TxError::too_long("key", __error),
-                        ),
-                    );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(e, &mut __words, __REC_5.at[1]);
-            __rt::Encode::put(key, &mut __words, __REC_5.at[2]);
-            let mut __tail_e = __rt::Vec::new();
-            __rt::Encode::put_tail(e, &mut __tail_e);
-            self.0
-                .0
-                .call_async(
-                    __id,
-                    5,
-                    &__words,
-                    &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
-                    __rt::Vec::new(),
-                    self.1,
-                )
+            __ManyCallForm::call_async(&self.0.0, __id, (__id, e, key), self.1)
         }
     }
     /// One end of a connection that speaks `rpcs`, for any thread.
@@ -1504,17 +1102,14 @@ pub mod rpcs {
     }
     impl SharedBinding {
         /// Sends `ask(uint32 token)`.
+        #[inline]
         pub fn send_ask(&self, token: u32) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_7.words];
-            __rt::Encode::put(&token, &mut __words, __REC_7.at[0]);
-            self.0.send(7, &__words, &[], __rt::Vec::new())
+            __AskForm::send_shared(&self.0, (token,))
         }
         /// Sends `answer(uint32 token, errval err)`.
+        #[inline]
         pub fn send_answer(&self, token: u32, err: __rt::Errval) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_8.words];
-            __rt::Encode::put(&token, &mut __words, __REC_8.at[0]);
-            __rt::Encode::put(&err, &mut __words, __REC_8.at[1]);
-            self.0.send(8, &__words, &[], __rt::Vec::new())
+            __AnswerForm::send_shared(&self.0, (token, err))
         }
     }
     #[automatically_derived]
@@ -1557,19 +1152,20 @@ pub mod rpcs {
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
             self.ping_async().wait()
         }
         /// As `ping`, without blocking: the result is a future, `Send`.
+        #[inline]
         pub fn ping_async(&self) -> __rt::SharedCall<PingReply> {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_1.at[0]);
-            self.0.0.call(1, &__words, &[], __rt::Vec::new(), self.1)
+            __PingCallForm::call_shared(&self.0.0, (0,), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and blocks the thread until the reply has come.
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn one(
             &self,
             reply: u32,
@@ -1578,30 +1174,19 @@ pub mod rpcs {
             self.one_async(reply, binding).wait()
         }
         /// As `one`, without blocking: the result is a future, `Send`.
+        #[inline]
         pub fn one_async(
             &self,
             reply: u32,
             binding: &str,
         ) -> __rt::SharedCall<OneReply> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(binding) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("binding", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_3.at[0]);
-            __rt::Encode::put(&reply, &mut __words, __REC_3.at[1]);
-            __rt::Encode::put(binding, &mut __words, __REC_3.at[2]);
-            self.0.0.call(3, &__words, &[binding.as_bytes()], __rt::Vec::new(), self.1)
+            __OneCallForm::call_shared(&self.0.0, (0, reply, binding), self.1)
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and blocks the thread until the reply has come.
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn many(
             &self,
             e: &Entry,
@@ -1613,38 +1198,9 @@ pub mod rpcs {
             self.many_async(e, key).wait()
         }
         /// As `many`, without blocking: the result is a future, `Send`.
+        #[inline]
         pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::SharedCall<ManyReply> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(e) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("e", __error),
-                    ),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                32u32,
-            >::check_bound(key) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("key", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(e, &mut __words, __REC_5.at[1]);
-            __rt::Encode::put(key, &mut __words, __REC_5.at[2]);
-            let mut __tail_e = __rt::Vec::new();
-            __rt::Encode::put_tail(e, &mut __tail_e);
-            self.0
-                .0
-                .call(
-                    5,
-                    &__words,
-                    &[__rt::plain_bytes(&__tail_e), __rt::plain_bytes(key)],
-                    __rt::Vec::new(),
-                    self.1,
-                )
+            __ManyCallForm::call_shared(&self.0.0, (0, e, key), self.1)
         }
     }
     /// Any message of `rpcs`, with all that it carries.
@@ -1738,183 +1294,39 @@ pub mod rpcs {
                 caps: &mut caps,
             })
         }
-        #[inline]
-        fn __read_1(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
-            __rt::core::result::Result::Ok(Self::PingCall { id: __id })
-        }
-        #[inline]
-        fn __read_2(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
-            __rt::core::result::Result::Ok(Self::PingResponse { id: __id })
-        }
-        #[inline]
-        fn __read_3(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_3.at[0])?;
-            let reply = <u32 as __rt::Decode<'_>>::take(__source, __REC_3.at[1])?;
-            let binding = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_3.at[2])?;
-            __rt::core::result::Result::Ok(Self::OneCall {
-                id: __id,
-                reply,
-                binding,
-            })
-        }
-        #[inline]
-        fn __read_4(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_4.at[0])?;
-            let s = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_4.at[1])?;
-            __rt::core::result::Result::Ok(Self::OneResponse { id: __id, s })
-        }
-        #[inline]
-        fn __read_5(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_5.at[0])?;
-            let e = <Entry as __rt::Decode<'_>>::take(__source, __REC_5.at[1])?;
-            let key = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<'_, 32u32>>::take_bounded(__source, __REC_5.at[2])?;
-            __rt::core::result::Result::Ok(Self::ManyCall { id: __id, e, key })
-        }
-        #[inline]
-        fn __read_6(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[0])?;
-            let found = <__rt::Vec<
-                Entry,
-            > as __rt::TakeBounded<'_, 100u32>>::take_bounded(__source, __REC_6.at[1])?;
-            let data = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_6.at[2])?;
-            let names = <__rt::Vec<
-                __rt::String,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_6.at[3])?;
-            __rt::core::result::Result::Ok(Self::ManyResponse {
-                id: __id,
-                found,
-                data,
-                names,
-            })
-        }
-        #[inline]
-        fn __read_7(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
-            let token = <u32 as __rt::Decode<'_>>::take(__source, __REC_7.at[0])?;
-            __rt::core::result::Result::Ok(token)
-        }
-        #[inline]
-        fn __read_8(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<(u32, __rt::Errval), __rt::DecodeError> {
-            let token = <u32 as __rt::Decode<'_>>::take(__source, __REC_8.at[0])?;
-            let err = <__rt::Errval as __rt::Decode<'_>>::take(__source, __REC_8.at[1])?;
-            __rt::core::result::Result::Ok((token, err))
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+        fn marshal(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::PingCall { id: __id } => {
-                    __visit(__rt::Parts {
-                        number: 1,
-                        variant: "PingCall",
-                        at: &__REC_1.at,
-                        words: __REC_1.words,
-                        fields: &[__id],
-                    })
+                    __PingCallForm::encode(INTERFACE, (*__id,))
                 }
                 Self::PingResponse { id: __id } => {
-                    __visit(__rt::Parts {
-                        number: 2,
-                        variant: "PingResponse",
-                        at: &__REC_2.at,
-                        words: __REC_2.words,
-                        fields: &[__id],
-                    })
+                    __PingResponseForm::encode(INTERFACE, (*__id,))
                 }
                 Self::OneCall { id: __id, reply, binding } => {
-                    __visit(__rt::Parts {
-                        number: 3,
-                        variant: "OneCall",
-                        at: &__REC_3.at,
-                        words: __REC_3.words,
-                        fields: &[__id, reply, &__rt::Max::<_, 65536u32>(binding)],
-                    })
+                    __OneCallForm::encode(INTERFACE, (*__id, *reply, binding))
                 }
                 Self::OneResponse { id: __id, s } => {
-                    __visit(__rt::Parts {
-                        number: 4,
-                        variant: "OneResponse",
-                        at: &__REC_4.at,
-                        words: __REC_4.words,
-                        fields: &[__id, &__rt::Max::<_, 65536u32>(s)],
-                    })
+                    __OneResponseForm::encode(INTERFACE, (*__id, s))
                 }
                 Self::ManyCall { id: __id, e, key } => {
-                    __visit(__rt::Parts {
-                        number: 5,
-                        variant: "ManyCall",
-                        at: &__REC_5.at,
-                        words: __REC_5.words,
-                        fields: &[__id, e, &__rt::Max::<_, 32u32>(key)],
-                    })
+                    __ManyCallForm::encode(INTERFACE, (*__id, e, key))
                 }
                 Self::ManyResponse { id: __id, found, data, names } => {
-                    __visit(__rt::Parts {
-                        number: 6,
-                        variant: "ManyResponse",
-                        at: &__REC_6.at,
-                        words: __REC_6.words,
-                        fields: &[
-                            __id,
-                            &__rt::Max::<_, 100u32>(found),
-                            &__rt::Max::<_, 65536u32>(data),
-                            &__rt::Max::<_, 65536u32>(names),
-                        ],
-                    })
+                    __ManyResponseForm::encode(
+                        INTERFACE,
+                        (*__id, found, data, &__rt::texts(names)),
+                    )
                 }
-                Self::Ask { token } => {
-                    __visit(__rt::Parts {
-                        number: 7,
-                        variant: "Ask",
-                        at: &__REC_7.at,
-                        words: __REC_7.words,
-                        fields: &[token],
-                    })
-                }
+                Self::Ask { token } => __AskForm::encode(INTERFACE, (*token,)),
                 Self::Answer { token, err } => {
-                    __visit(__rt::Parts {
-                        number: 8,
-                        variant: "Answer",
-                        at: &__REC_8.at,
-                        words: __REC_8.words,
-                        fields: &[token, err],
-                    })
+                    __AnswerForm::encode(INTERFACE, (*token, *err))
                 }
             }
         }
@@ -1923,19 +1335,103 @@ pub mod rpcs {
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
-                1 => __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1),
-                2 => __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2),
-                3 => __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3),
-                4 => __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4),
-                5 => __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5),
-                6 => __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6),
+                1 => {
+                    match __PingCallForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id,)) => {
+                            __rt::core::result::Result::Ok(Self::PingCall { id: __id })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
+                2 => {
+                    match __PingResponseForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id,)) => {
+                            __rt::core::result::Result::Ok(Self::PingResponse {
+                                id: __id,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
+                3 => {
+                    match __OneCallForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, reply, binding)) => {
+                            __rt::core::result::Result::Ok(Self::OneCall {
+                                id: __id,
+                                reply,
+                                binding,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
+                4 => {
+                    match __OneResponseForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, s)) => {
+                            __rt::core::result::Result::Ok(Self::OneResponse {
+                                id: __id,
+                                s,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
+                5 => {
+                    match __ManyCallForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, e, key)) => {
+                            __rt::core::result::Result::Ok(Self::ManyCall {
+                                id: __id,
+                                e,
+                                key,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
+                6 => {
+                    match __ManyResponseForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, found, data, names)) => {
+                            __rt::core::result::Result::Ok(Self::ManyResponse {
+                                id: __id,
+                                found,
+                                data,
+                                names,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
                 7 => {
-                    __rt::read(__message, (__REC_7.words, __REC_7.used), Self::__read_7)
-                        .map(|token| Self::Ask { token })
+                    match __AskForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((token,)) => {
+                            __rt::core::result::Result::Ok(Self::Ask { token })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 8 => {
-                    __rt::read(__message, (__REC_8.words, __REC_8.used), Self::__read_8)
-                        .map(|(token, err)| Self::Answer { token, err })
+                    match __AnswerForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((token, err)) => {
+                            __rt::core::result::Result::Ok(Self::Answer { token, err })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
@@ -1945,17 +1441,48 @@ pub mod rpcs {
     }
     #[automatically_derived]
     impl __rt::core::cmp::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
     impl __rt::core::fmt::Debug for Message {
+        #[inline]
         fn fmt(
             &self,
             __f: &mut __rt::core::fmt::Formatter<'_>,
         ) -> __rt::core::fmt::Result {
-            __rt::show(self, __f)
+            match self {
+                Self::PingCall { id: __id } => {
+                    __rt::show(__f, INTERFACE, 1, "PingCall", &[__id])
+                }
+                Self::PingResponse { id: __id } => {
+                    __rt::show(__f, INTERFACE, 2, "PingResponse", &[__id])
+                }
+                Self::OneCall { id: __id, reply, binding } => {
+                    __rt::show(__f, INTERFACE, 3, "OneCall", &[__id, reply, binding])
+                }
+                Self::OneResponse { id: __id, s } => {
+                    __rt::show(__f, INTERFACE, 4, "OneResponse", &[__id, s])
+                }
+                Self::ManyCall { id: __id, e, key } => {
+                    __rt::show(__f, INTERFACE, 5, "ManyCall", &[__id, e, key])
+                }
+                Self::ManyResponse { id: __id, found, data, names } => {
+                    __rt::show(
+                        __f,
+                        INTERFACE,
+                        6,
+                        "ManyResponse",
+                        &[__id, found, data, names],
+                    )
+                }
+                Self::Ask { token } => __rt::show(__f, INTERFACE, 7, "Ask", &[token]),
+                Self::Answer { token, err } => {
+                    __rt::show(__f, INTERFACE, 8, "Answer", &[token, err])
+                }
+            }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.

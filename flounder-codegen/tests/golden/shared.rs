@@ -227,10 +227,7 @@ pub mod painter {
             }
         }
     };
-    const __REC_1: __rt::Record<2usize> = __rt::record([
-        <Line as __rt::Shape>::PLACE,
-        <Colour as __rt::Shape>::PLACE,
-    ]);
+    type __DrawForm = __rt::Form<1, 5, (__rt::Copied<Line>, __rt::Copied<Colour>)>;
     const __DIGESTS: [u128; 1usize] = [91085111576766045342520900326579149650];
     /// Describes the interface `painter`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface {
@@ -255,12 +252,7 @@ pub mod painter {
                 fingerprint: __DIGESTS[0],
             },
         ],
-        limits: &[
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_1.words]),
-                caps: __rt::total(&[]),
-            },
-        ],
+        limits: &[__DrawForm::LIMIT],
         fingerprint: __rt::fingerprint(0, &__DIGESTS),
     };
     /// One end of a connection that speaks `painter`.
@@ -306,7 +298,7 @@ pub mod painter {
         /// As `recv`, for the next `draw(line l, colour c)`; others are kept.
         #[inline]
         pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour)> {
-            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+            __DrawForm::recv(&self.0)
         }
         /// Sends `draw(line l, colour c)`.
         ///
@@ -318,10 +310,7 @@ pub mod painter {
             l: Line,
             c: Colour,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&l, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&c, &mut __words, __REC_1.at[1]);
-            self.0.send(1, &__words, &[])
+            __DrawForm::send(&self.0, (l, c))
         }
         /// Sends `draw(line l, colour c)`, after waiting while the binding is busy.
         ///
@@ -329,13 +318,13 @@ pub mod painter {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_draw(
-            &self,
+        #[inline]
+        pub fn send_draw<'__a>(
+            &'__a self,
             l: Line,
             c: Colour,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_draw(l, c).map(__rt::core::mem::drop))
-                .await
+        ) -> __rt::Sending<'__a, __DrawForm> {
+            __DrawForm::sending(&self.0, (l, c))
         }
     }
     #[automatically_derived]
@@ -362,24 +351,17 @@ pub mod painter {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let l = <Line as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let c = <Colour as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            Rx::draw(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                l,
-                c,
-            );
+            match __DrawForm::take(__message) {
+                __rt::core::result::Result::Ok((l, c)) => {
+                    Rx::draw(&mut self.0, __binding, l, c);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -390,8 +372,9 @@ pub mod painter {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
+                1 => self.__deliver_1(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -432,7 +415,7 @@ pub mod painter {
     impl Rx for RxVtbl {
         fn draw(&mut self, binding: &Binding, l: Line, c: Colour) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.draw {
-                return __handler(binding, l, c);
+                return (**__handler)(binding, l, c);
             }
             Rx::error(
                 self,
@@ -493,19 +476,16 @@ pub mod painter {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let l = <Line as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let c = <Colour as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move { AsyncRx::draw(&*__server, &__binding, l, c).await });
+            match __DrawForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((l, c)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (l, c), <__R as AsyncRx>::draw);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -516,8 +496,9 @@ pub mod painter {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let __lent = __endpoint;
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
+                1 => self.__deliver_1(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -545,11 +526,9 @@ pub mod painter {
     }
     impl SharedBinding {
         /// Sends `draw(line l, colour c)`.
+        #[inline]
         pub fn send_draw(&self, l: Line, c: Colour) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&l, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&c, &mut __words, __REC_1.at[1]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
+            __DrawForm::send_shared(&self.0, (l, c))
         }
     }
     #[automatically_derived]
@@ -599,30 +578,16 @@ pub mod painter {
                 caps: &mut caps,
             })
         }
-        #[inline]
-        fn __read_1(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<(Line, Colour), __rt::DecodeError> {
-            let l = <Line as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
-            let c = <Colour as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
-            __rt::core::result::Result::Ok((l, c))
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+        fn marshal(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Draw { l, c } => {
-                    __visit(__rt::Parts {
-                        number: 1,
-                        variant: "Draw",
-                        at: &__REC_1.at,
-                        words: __REC_1.words,
-                        fields: &[l, c],
-                    })
-                }
+                Self::Draw { l, c } => __DrawForm::encode(INTERFACE, (*l, *c)),
             }
         }
         #[inline]
@@ -631,8 +596,14 @@ pub mod painter {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
-                        .map(|(l, c)| Self::Draw { l, c })
+                    match __DrawForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((l, c)) => {
+                            __rt::core::result::Result::Ok(Self::Draw { l, c })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
@@ -642,17 +613,21 @@ pub mod painter {
     }
     #[automatically_derived]
     impl __rt::core::cmp::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
     impl __rt::core::fmt::Debug for Message {
+        #[inline]
         fn fmt(
             &self,
             __f: &mut __rt::core::fmt::Formatter<'_>,
         ) -> __rt::core::fmt::Result {
-            __rt::show(self, __f)
+            match self {
+                Self::Draw { l, c } => __rt::show(__f, INTERFACE, 1, "Draw", &[l, c]),
+            }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
@@ -739,7 +714,7 @@ pub(crate) mod plotter {
     pub use super::geometry::Point;
     /// `typedef enum { .. } colour;`
     pub use super::geometry::Colour;
-    const __REC_1: __rt::Record<1usize> = __rt::record([<Point as __rt::Shape>::PLACE]);
+    type __MoveToForm = __rt::Form<1, 2, (__rt::Copied<Point>,)>;
     const __DIGESTS: [u128; 1usize] = [143762168547181418061269750673224031079];
     /// Describes the interface `plotter`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface {
@@ -760,12 +735,7 @@ pub(crate) mod plotter {
                 fingerprint: __DIGESTS[0],
             },
         ],
-        limits: &[
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_1.words]),
-                caps: __rt::total(&[]),
-            },
-        ],
+        limits: &[__MoveToForm::LIMIT],
         fingerprint: __rt::fingerprint(0, &__DIGESTS),
     };
     /// One end of a connection that speaks `plotter`.
@@ -811,7 +781,7 @@ pub(crate) mod plotter {
         /// As `recv`, for the next `move_to(point p)`; others are kept.
         #[inline]
         pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point> {
-            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+            __MoveToForm::recv(&self.0)
         }
         /// Sends `move_to(point p)`.
         ///
@@ -822,9 +792,7 @@ pub(crate) mod plotter {
             &self,
             p: Point,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&p, &mut __words, __REC_1.at[0]);
-            self.0.send(1, &__words, &[])
+            __MoveToForm::send(&self.0, (p,))
         }
         /// Sends `move_to(point p)`, after waiting while the binding is busy.
         ///
@@ -832,12 +800,12 @@ pub(crate) mod plotter {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_move_to(
-            &self,
+        #[inline]
+        pub fn send_move_to<'__a>(
+            &'__a self,
             p: Point,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_move_to(p).map(__rt::core::mem::drop))
-                .await
+        ) -> __rt::Sending<'__a, __MoveToForm> {
+            __MoveToForm::sending(&self.0, (p,))
         }
     }
     #[automatically_derived]
@@ -864,22 +832,17 @@ pub(crate) mod plotter {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let p = <Point as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            Rx::move_to(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                p,
-            );
+            match __MoveToForm::take(__message) {
+                __rt::core::result::Result::Ok((p,)) => {
+                    Rx::move_to(&mut self.0, __binding, p);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -890,8 +853,9 @@ pub(crate) mod plotter {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
+                1 => self.__deliver_1(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -932,7 +896,7 @@ pub(crate) mod plotter {
     impl Rx for RxVtbl {
         fn move_to(&mut self, binding: &Binding, p: Point) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.move_to {
-                return __handler(binding, p);
+                return (**__handler)(binding, p);
             }
             Rx::error(
                 self,
@@ -993,18 +957,16 @@ pub(crate) mod plotter {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let p = <Point as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move { AsyncRx::move_to(&*__server, &__binding, p).await });
+            match __MoveToForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((p,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (p,), <__R as AsyncRx>::move_to);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -1015,8 +977,9 @@ pub(crate) mod plotter {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let __lent = __endpoint;
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
+                1 => self.__deliver_1(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -1044,10 +1007,9 @@ pub(crate) mod plotter {
     }
     impl SharedBinding {
         /// Sends `move_to(point p)`.
+        #[inline]
         pub fn send_move_to(&self, p: Point) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&p, &mut __words, __REC_1.at[0]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
+            __MoveToForm::send_shared(&self.0, (p,))
         }
     }
     #[automatically_derived]
@@ -1095,29 +1057,16 @@ pub(crate) mod plotter {
                 caps: &mut caps,
             })
         }
-        #[inline]
-        fn __read_1(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Point, __rt::DecodeError> {
-            let p = <Point as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
-            __rt::core::result::Result::Ok(p)
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+        fn marshal(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::MoveTo { p } => {
-                    __visit(__rt::Parts {
-                        number: 1,
-                        variant: "MoveTo",
-                        at: &__REC_1.at,
-                        words: __REC_1.words,
-                        fields: &[p],
-                    })
-                }
+                Self::MoveTo { p } => __MoveToForm::encode(INTERFACE, (*p,)),
             }
         }
         #[inline]
@@ -1126,8 +1075,14 @@ pub(crate) mod plotter {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
-                        .map(|p| Self::MoveTo { p })
+                    match __MoveToForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((p,)) => {
+                            __rt::core::result::Result::Ok(Self::MoveTo { p })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
@@ -1137,17 +1092,21 @@ pub(crate) mod plotter {
     }
     #[automatically_derived]
     impl __rt::core::cmp::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
     impl __rt::core::fmt::Debug for Message {
+        #[inline]
         fn fmt(
             &self,
             __f: &mut __rt::core::fmt::Formatter<'_>,
         ) -> __rt::core::fmt::Result {
-            __rt::show(self, __f)
+            match self {
+                Self::MoveTo { p } => __rt::show(__f, INTERFACE, 1, "MoveTo", &[p]),
+            }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.

@@ -146,28 +146,20 @@ pub mod test {
             }
         }
     };
-    const __REC_1: __rt::Record<2usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <Myenum as __rt::Shape>::PLACE,
-    ]);
-    const __REC_2: __rt::Record<2usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <str as __rt::Shape>::PLACE,
-    ]);
-    const __REC_3: __rt::Record<3usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-        <__rt::Cap as __rt::Shape>::PLACE,
-    ]);
-    const __REC_4: __rt::Record<1usize> = __rt::record([<[u8] as __rt::Shape>::PLACE]);
-    const __REC_5: __rt::Record<2usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <str as __rt::Shape>::PLACE,
-    ]);
-    const __REC_6: __rt::Record<2usize> = __rt::record([
-        <u32 as __rt::Shape>::PLACE,
-        <u32 as __rt::Shape>::PLACE,
-    ]);
+    type __BasicForm = __rt::Form<1, 1, (__rt::Copied<u32>, __rt::Copied<Myenum>)>;
+    type __StrForm = __rt::Form<2, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
+    type __CapsForm = __rt::Form<
+        3,
+        1,
+        (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Lent<__rt::Cap>),
+    >;
+    type __BuffyForm = __rt::Form<4, 1, (__rt::Slice<u8, 65536>,)>;
+    type __TestrpcCallForm = __rt::Form<5, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
+    type __TestrpcResponseForm = __rt::Form<
+        6,
+        1,
+        (__rt::Copied<u32>, __rt::Copied<u32>),
+    >;
     const __DIGESTS: [u128; 6usize] = [
         71123757155009377649836330666141386063, 6022052201044314383049808791948979676,
         194872896028370605901615968100544766922, 191103372994197126844784031093427357631,
@@ -250,7 +242,7 @@ pub mod test {
                 number: 5u16,
                 name: "testrpc_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __REC_5.at[0],
+                    at: __TestrpcCallForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -265,7 +257,7 @@ pub mod test {
                 number: 6u16,
                 name: "testrpc_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __REC_6.at[0],
+                    at: __TestrpcResponseForm::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -278,41 +270,12 @@ pub mod test {
             },
         ],
         limits: &[
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_1.words]),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_2.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_3.words]),
-                caps: __rt::total(
-                    &[
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                        <__rt::Cap as __rt::Shape>::MAX_CAPS,
-                    ],
-                ),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_4.words, <[u8] as __rt::Bounded<65536u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_5.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_6.words]),
-                caps: __rt::total(&[]),
-            },
+            __BasicForm::LIMIT,
+            __StrForm::LIMIT,
+            __CapsForm::LIMIT,
+            __BuffyForm::LIMIT,
+            __TestrpcCallForm::LIMIT,
+            __TestrpcResponseForm::LIMIT,
         ],
         fingerprint: __rt::fingerprint(0, &__DIGESTS),
     };
@@ -359,22 +322,22 @@ pub mod test {
         /// As `recv`, for the next `basic(uint32 arg, myenum e)`; others are kept.
         #[inline]
         pub fn recv_basic(&self) -> __rt::Receiving<'_, (u32, Myenum)> {
-            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+            __BasicForm::recv(&self.0)
         }
         /// As `recv`, for the next `str(uint32 arg, string s)`; others are kept.
         #[inline]
         pub fn recv_str(&self) -> __rt::Receiving<'_, (u32, __rt::String)> {
-            self.0.recv_one(2, (__REC_2.words, __REC_2.used), Message::__read_2)
+            __StrForm::recv(&self.0)
         }
         /// As `recv`, for the next `caps(uint32 arg, cap cap1, cap cap2)`; others are kept.
         #[inline]
         pub fn recv_caps(&self) -> __rt::Receiving<'_, (u32, __rt::Cap, __rt::Cap)> {
-            self.0.recv_one(3, (__REC_3.words, __REC_3.used), Message::__read_3)
+            __CapsForm::recv(&self.0)
         }
         /// As `recv`, for the next `buffy(uint8 buf[buflen, 65536])`; others are kept.
         #[inline]
         pub fn recv_buffy(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
-            self.0.recv_one(4, (__REC_4.words, __REC_4.used), Message::__read_4)
+            __BuffyForm::recv(&self.0)
         }
         /// Sends basic values.
         ///
@@ -386,10 +349,7 @@ pub mod test {
             arg: u32,
             e: Myenum,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&e, &mut __words, __REC_1.at[1]);
-            self.0.send(1, &__words, &[])
+            __BasicForm::send(&self.0, (arg, e))
         }
         /// Sends `basic(uint32 arg, myenum e)`, after waiting while the binding is busy.
         ///
@@ -397,13 +357,13 @@ pub mod test {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_basic(
-            &self,
+        #[inline]
+        pub fn send_basic<'__a>(
+            &'__a self,
             arg: u32,
             e: Myenum,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_basic(arg, e).map(__rt::core::mem::drop))
-                .await
+        ) -> __rt::Sending<'__a, __BasicForm> {
+            __BasicForm::sending(&self.0, (arg, e))
         }
         /// Sends `str(uint32 arg, string s)`.
         ///
@@ -415,17 +375,7 @@ pub mod test {
             arg: u32,
             s: &str,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("s", __error),
-                );
-            }
-            let mut __words = [0u64; __REC_2.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_2.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_2.at[1]);
-            self.0.send(2, &__words, &[s.as_bytes()])
+            __StrForm::send(&self.0, (arg, s))
         }
         /// Sends `str(uint32 arg, string s)`, after waiting while the binding is busy.
         ///
@@ -433,13 +383,13 @@ pub mod test {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_str(
-            &self,
+        #[inline]
+        pub fn send_str<'__a>(
+            &'__a self,
             arg: u32,
-            s: &str,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_str(arg, s).map(__rt::core::mem::drop))
-                .await
+            s: &'__a str,
+        ) -> __rt::Sending<'__a, __StrForm> {
+            __StrForm::sending(&self.0, (arg, s))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
         ///
@@ -452,22 +402,7 @@ pub mod test {
             cap1: &__rt::Cap,
             cap2: &__rt::Cap,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_3.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                cap1,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                cap2,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
-            }
-            self.0.send_caps(3, &__words, &[], &mut __caps)
+            __CapsForm::send(&self.0, (arg, cap1, cap2))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`, after waiting while the binding is busy.
         ///
@@ -475,17 +410,14 @@ pub mod test {
         /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_caps(
-            &self,
+        #[inline]
+        pub fn send_caps<'__a>(
+            &'__a self,
             arg: u32,
-            cap1: &__rt::Cap,
-            cap2: &__rt::Cap,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(
-                    &self.0,
-                    || self.tx_caps(arg, cap1, cap2).map(__rt::core::mem::drop),
-                )
-                .await
+            cap1: &'__a __rt::Cap,
+            cap2: &'__a __rt::Cap,
+        ) -> __rt::Sending<'__a, __CapsForm> {
+            __CapsForm::sending(&self.0, (arg, cap1, cap2))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`.
         ///
@@ -496,16 +428,7 @@ pub mod test {
             &self,
             buf: &[u8],
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(buf) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("buf", __error),
-                );
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
-            self.0.send(4, &__words, &[__rt::plain_bytes(buf)])
+            __BuffyForm::send(&self.0, (buf,))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`, after waiting while the binding is busy.
         ///
@@ -513,12 +436,12 @@ pub mod test {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_buffy(
-            &self,
-            buf: &[u8],
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_buffy(buf).map(__rt::core::mem::drop))
-                .await
+        #[inline]
+        pub fn send_buffy<'__a>(
+            &'__a self,
+            buf: &'__a [u8],
+        ) -> __rt::Sending<'__a, __BuffyForm> {
+            __BuffyForm::sending(&self.0, (buf,))
         }
     }
     #[automatically_derived]
@@ -559,145 +482,86 @@ pub mod test {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let e = <Myenum as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            Rx::basic(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                arg,
-                e,
-            );
+            match __BasicForm::take(__message) {
+                __rt::core::result::Result::Ok((arg, e)) => {
+                    Rx::basic(&mut self.0, __binding, arg, e);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_2(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_2.words,
-            )?;
-            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            let s = <&str as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_2.at[1])?;
-            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-            __source.finish()?;
-            Rx::str(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                arg,
-                s,
-            );
+            match __StrForm::take(__message) {
+                __rt::core::result::Result::Ok((arg, s)) => {
+                    Rx::str(&mut self.0, __binding, arg, s);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
-            let cap1 = <__rt::Cap as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_3.at[1])?;
-            let cap2 = <__rt::Cap as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_3.at[2])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            Rx::caps(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                arg,
-                cap1,
-                cap2,
-            );
+            match __CapsForm::take(__message) {
+                __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
+                    Rx::caps(&mut self.0, __binding, arg, cap1, cap2);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_4(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_4.words,
-            )?;
-            let buf = <&[u8] as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_4.at[0])?;
-            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-            __source.finish()?;
-            Rx::buffy(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                buf,
-            );
+            match __BuffyForm::take(__message) {
+                __rt::core::result::Result::Ok((buf,)) => {
+                    Rx::buffy(&mut self.0, __binding, buf);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
-            let s = <&str as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_5.at[1])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            Rx::testrpc(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                s,
-                TestrpcReply(__rt::ReplyToken::new(__endpoint, __id, 6)),
-            );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_6.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __TestrpcCallForm::take(__message) {
+                __rt::core::result::Result::Ok((__id, s)) => {
+                    Rx::testrpc(
+                        &mut self.0,
+                        __binding,
+                        s,
+                        TestrpcReply(__rt::ReplyToken::new(__binding, __id, 6)),
+                    );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -709,12 +573,16 @@ pub mod test {
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
+                6 => return __TestrpcResponseForm::answer(__endpoint, __message),
+                _ => {}
+            }
+            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
+            match __message.number {
+                1 => self.__deliver_1(__lent, __message),
+                2 => self.__deliver_2(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                4 => self.__deliver_4(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -771,7 +639,7 @@ pub mod test {
     impl Rx for RxVtbl {
         fn basic(&mut self, binding: &Binding, arg: u32, e: Myenum) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.basic {
-                return __handler(binding, arg, e);
+                return (**__handler)(binding, arg, e);
             }
             Rx::error(
                 self,
@@ -783,7 +651,7 @@ pub mod test {
         }
         fn str(&mut self, binding: &Binding, arg: u32, s: &str) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.str {
-                return __handler(binding, arg, s);
+                return (**__handler)(binding, arg, s);
             }
             Rx::error(
                 self,
@@ -801,7 +669,7 @@ pub mod test {
             cap2: __rt::Cap,
         ) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.caps {
-                return __handler(binding, arg, cap1, cap2);
+                return (**__handler)(binding, arg, cap1, cap2);
             }
             Rx::error(
                 self,
@@ -813,7 +681,7 @@ pub mod test {
         }
         fn buffy(&mut self, binding: &Binding, buf: &[u8]) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.buffy {
-                return __handler(binding, buf);
+                return (**__handler)(binding, buf);
             }
             Rx::error(
                 self,
@@ -825,7 +693,7 @@ pub mod test {
         }
         fn testrpc(&mut self, binding: &Binding, s: &str, reply: TestrpcReply) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.testrpc {
-                return __handler(binding, s, reply);
+                return (**__handler)(binding, s, reply);
             }
             Rx::error(
                 self,
@@ -904,21 +772,16 @@ pub mod test {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let e = <Myenum as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::basic(&*__server, &__binding, arg, e).await
-                });
+            match __BasicForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((arg, e)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (arg, e), <__R as AsyncRx>::basic);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -927,24 +790,16 @@ pub mod test {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_2.words,
-            )?;
-            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            let s = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_2.at[1])?;
-            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::str(&*__server, &__binding, arg, s).await
-                });
+            match __StrForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((arg, s)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (arg, s), <__R as AsyncRx>::str);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -953,26 +808,21 @@ pub mod test {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let arg = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_3.at[0])?;
-            let cap1 = <__rt::Cap as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_3.at[1])?;
-            let cap2 = <__rt::Cap as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_3.at[2])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::caps(&*__server, &__binding, arg, cap1, cap2).await
-                });
+            match __CapsForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(
+                            &self.0,
+                            __binding,
+                            (arg, cap1, cap2),
+                            <__R as AsyncRx>::caps,
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -981,23 +831,16 @@ pub mod test {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_4.words,
-            )?;
-            let buf = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_4.at[0])?;
-            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move { AsyncRx::buffy(&*__server, &__binding, buf).await });
+            match __BuffyForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((buf,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (buf,), <__R as AsyncRx>::buffy);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1006,43 +849,24 @@ pub mod test {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_5.at[0])?;
-            let s = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_5.at[1])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
-            __endpoint
-                .spawn_call(
-                    __reply,
-                    async move { AsyncRx::testrpc(&*__server, &__binding, s).await },
-                    |__reply, result| TestrpcReply(__reply).send(result),
-                );
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __endpoint: &__rt::Endpoint,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __none = __rt::Vec::new();
-            let mut __source = __rt::Source::new(
-                __message.words,
-                &mut __none,
-                __REC_6.words,
-            )?;
-            let __id = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[0])?;
-            __endpoint.answer(__id, __message);
+            match __TestrpcCallForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((__id, s)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
+                    __endpoint
+                        .handle_call(
+                            __reply,
+                            &self.0,
+                            __binding,
+                            (s,),
+                            <__R as AsyncRx>::testrpc,
+                            |__reply, result| { TestrpcReply(__reply).send(result) },
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -1054,12 +878,16 @@ pub mod test {
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
+                6 => return __TestrpcResponseForm::answer(__endpoint, __message),
+                _ => {}
+            }
+            let __lent = __endpoint;
+            match __message.number {
+                1 => self.__deliver_1(__lent, __message),
+                2 => self.__deliver_2(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                4 => self.__deliver_4(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -1082,41 +910,29 @@ pub mod test {
     impl TestrpcReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, result: u32) {
-            let mut __words = [0u64; __REC_6.words];
-            __rt::Encode::put(&self.0.id(), &mut __words, __REC_6.at[0]);
-            __rt::Encode::put(&result, &mut __words, __REC_6.at[1]);
-            self.0.send(&__words, &[]);
+            __TestrpcResponseForm::reply((self.0.id(), result), self.0);
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub async fn cancelled(&mut self) {
-            self.0.cancelled().await;
+        #[inline]
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+            self.0.cancelled()
         }
     }
     impl __rt::Reply for TestrpcReply {
         type Values = u32;
+        #[inline]
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
-            if __message.number != 6 {
-                return __rt::core::result::Result::Err(
-                    __rt::unknown_message(__message.number),
-                );
-            }
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_6.words,
-            )?;
-            let result = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_6.at[1])?;
-            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-            __source.finish()?;
-            __rt::core::result::Result::Ok(result)
+            __TestrpcResponseForm::returned(__message)
         }
     }
     /// Calls the remote procedures of `test`.
@@ -1152,62 +968,22 @@ pub mod test {
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn testrpc(
             &self,
             s: &str,
         ) -> __rt::core::result::Result<u32, __rt::RpcError> {
             let __id = self.0.0.next_call();
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return __rt::core::result::Result::Err(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("s", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
-            self.0
-                .0
-                .call::<
-                    TestrpcReply,
-                >(
-                    __id,
-                    __rt::Procedure {
-                        call: 5,
-                        response: 6,
-                        id: __REC_6.at[0],
-                    },
-                    &__words,
-                    &[s.as_bytes()],
-                    __rt::Vec::new(),
-                    self.1,
-                )
+            __TestrpcCallForm::call::<
+                TestrpcReply,
+                __TestrpcResponseForm,
+            >(&self.0.0, __id, (__id, s), self.1)
         }
         /// As `testrpc`, without waiting: the result is a future.
+        #[inline]
         pub fn testrpc_async(&self, s: &str) -> __rt::Call<TestrpcReply> {
             let __id = self.0.0.next_call();
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return self
-                    .0
-                    .0
-                    .call_failed(
-                        __id,
-                        __rt::core::convert::From::from(
-                            __rt::TxError::too_long("s", __error),
-                        ),
-                    );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&__id, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
-            self.0
-                .0
-                .call_async(__id, 5, &__words, &[s.as_bytes()], __rt::Vec::new(), self.1)
+            __TestrpcCallForm::call_async(&self.0.0, __id, (__id, s), self.1)
         }
     }
     /// One end of a connection that speaks `test`, for any thread.
@@ -1224,58 +1000,29 @@ pub mod test {
     }
     impl SharedBinding {
         /// Sends basic values.
+        #[inline]
         pub fn send_basic(&self, arg: u32, e: Myenum) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&e, &mut __words, __REC_1.at[1]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
+            __BasicForm::send_shared(&self.0, (arg, e))
         }
         /// Sends `str(uint32 arg, string s)`.
+        #[inline]
         pub fn send_str(&self, arg: u32, s: &str) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("s", __error));
-            }
-            let mut __words = [0u64; __REC_2.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_2.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_2.at[1]);
-            self.0.send(2, &__words, &[s.as_bytes()], __rt::Vec::new())
+            __StrForm::send_shared(&self.0, (arg, s))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
+        #[inline]
         pub fn send_caps(
             &self,
             arg: u32,
             cap1: &__rt::Cap,
             cap2: &__rt::Cap,
         ) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(&arg, &mut __words, __REC_3.at[0]);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                cap1,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                cap2,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0.send(3, &__words, &[], __caps)
+            __CapsForm::send_shared(&self.0, (arg, cap1, cap2))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`.
+        #[inline]
         pub fn send_buffy(&self, buf: &[u8]) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(buf) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("buf", __error));
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
-            self.0.send(4, &__words, &[__rt::plain_bytes(buf)], __rt::Vec::new())
+            __BuffyForm::send_shared(&self.0, (buf,))
         }
     }
     #[automatically_derived]
@@ -1318,6 +1065,7 @@ pub mod test {
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
+        #[inline]
         pub fn testrpc(
             &self,
             s: &str,
@@ -1325,20 +1073,9 @@ pub mod test {
             self.testrpc_async(s).wait()
         }
         /// As `testrpc`, without blocking: the result is a future, `Send`.
+        #[inline]
         pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<TestrpcReply> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(s) {
-                return __rt::SharedCall::failed(
-                    __rt::core::convert::From::from(
-                        __rt::TxError::too_long("s", __error),
-                    ),
-                );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(&0u32, &mut __words, __REC_5.at[0]);
-            __rt::Encode::put(s, &mut __words, __REC_5.at[1]);
-            self.0.0.call(5, &__words, &[s.as_bytes()], __rt::Vec::new(), self.1)
+            __TestrpcCallForm::call_shared(&self.0.0, (0, s), self.1)
         }
     }
     /// Any message of `test`, with all that it carries.
@@ -1416,128 +1153,26 @@ pub mod test {
                 caps: &mut caps,
             })
         }
-        #[inline]
-        fn __read_1(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<(u32, Myenum), __rt::DecodeError> {
-            let arg = <u32 as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
-            let e = <Myenum as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
-            __rt::core::result::Result::Ok((arg, e))
-        }
-        #[inline]
-        fn __read_2(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<(u32, __rt::String), __rt::DecodeError> {
-            let arg = <u32 as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
-            let s = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_2.at[1])?;
-            __rt::core::result::Result::Ok((arg, s))
-        }
-        #[inline]
-        fn __read_3(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<(u32, __rt::Cap, __rt::Cap), __rt::DecodeError> {
-            let arg = <u32 as __rt::Decode<'_>>::take(__source, __REC_3.at[0])?;
-            let cap1 = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[1])?;
-            let cap2 = <__rt::Cap as __rt::Decode<'_>>::take(__source, __REC_3.at[2])?;
-            __rt::core::result::Result::Ok((arg, cap1, cap2))
-        }
-        #[inline]
-        fn __read_4(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<__rt::Vec<u8>, __rt::DecodeError> {
-            let buf = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_4.at[0])?;
-            __rt::core::result::Result::Ok(buf)
-        }
-        #[inline]
-        fn __read_5(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_5.at[0])?;
-            let s = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_5.at[1])?;
-            __rt::core::result::Result::Ok(Self::TestrpcCall { id: __id, s })
-        }
-        #[inline]
-        fn __read_6(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-            let __id = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[0])?;
-            let result = <u32 as __rt::Decode<'_>>::take(__source, __REC_6.at[1])?;
-            __rt::core::result::Result::Ok(Self::TestrpcResponse {
-                id: __id,
-                result,
-            })
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+        fn marshal(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Basic { arg, e } => {
-                    __visit(__rt::Parts {
-                        number: 1,
-                        variant: "Basic",
-                        at: &__REC_1.at,
-                        words: __REC_1.words,
-                        fields: &[arg, e],
-                    })
-                }
-                Self::Str { arg, s } => {
-                    __visit(__rt::Parts {
-                        number: 2,
-                        variant: "Str",
-                        at: &__REC_2.at,
-                        words: __REC_2.words,
-                        fields: &[arg, &__rt::Max::<_, 65536u32>(s)],
-                    })
-                }
+                Self::Basic { arg, e } => __BasicForm::encode(INTERFACE, (*arg, *e)),
+                Self::Str { arg, s } => __StrForm::encode(INTERFACE, (*arg, s)),
                 Self::Caps { arg, cap1, cap2 } => {
-                    __visit(__rt::Parts {
-                        number: 3,
-                        variant: "Caps",
-                        at: &__REC_3.at,
-                        words: __REC_3.words,
-                        fields: &[arg, cap1, cap2],
-                    })
+                    __CapsForm::encode(INTERFACE, (*arg, cap1, cap2))
                 }
-                Self::Buffy { buf } => {
-                    __visit(__rt::Parts {
-                        number: 4,
-                        variant: "Buffy",
-                        at: &__REC_4.at,
-                        words: __REC_4.words,
-                        fields: &[&__rt::Max::<_, 65536u32>(buf)],
-                    })
-                }
+                Self::Buffy { buf } => __BuffyForm::encode(INTERFACE, (buf,)),
                 Self::TestrpcCall { id: __id, s } => {
-                    __visit(__rt::Parts {
-                        number: 5,
-                        variant: "TestrpcCall",
-                        at: &__REC_5.at,
-                        words: __REC_5.words,
-                        fields: &[__id, &__rt::Max::<_, 65536u32>(s)],
-                    })
+                    __TestrpcCallForm::encode(INTERFACE, (*__id, s))
                 }
                 Self::TestrpcResponse { id: __id, result } => {
-                    __visit(__rt::Parts {
-                        number: 6,
-                        variant: "TestrpcResponse",
-                        at: &__REC_6.at,
-                        words: __REC_6.words,
-                        fields: &[__id, result],
-                    })
+                    __TestrpcResponseForm::encode(INTERFACE, (*__id, *result))
                 }
             }
         }
@@ -1547,23 +1182,75 @@ pub mod test {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
-                        .map(|(arg, e)| Self::Basic { arg, e })
+                    match __BasicForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((arg, e)) => {
+                            __rt::core::result::Result::Ok(Self::Basic { arg, e })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 2 => {
-                    __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2)
-                        .map(|(arg, s)| Self::Str { arg, s })
+                    match __StrForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((arg, s)) => {
+                            __rt::core::result::Result::Ok(Self::Str { arg, s })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 3 => {
-                    __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3)
-                        .map(|(arg, cap1, cap2)| Self::Caps { arg, cap1, cap2 })
+                    match __CapsForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
+                            __rt::core::result::Result::Ok(Self::Caps {
+                                arg,
+                                cap1,
+                                cap2,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 4 => {
-                    __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4)
-                        .map(|buf| Self::Buffy { buf })
+                    match __BuffyForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((buf,)) => {
+                            __rt::core::result::Result::Ok(Self::Buffy { buf })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
-                5 => __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5),
-                6 => __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6),
+                5 => {
+                    match __TestrpcCallForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, s)) => {
+                            __rt::core::result::Result::Ok(Self::TestrpcCall {
+                                id: __id,
+                                s,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
+                6 => {
+                    match __TestrpcResponseForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((__id, result)) => {
+                            __rt::core::result::Result::Ok(Self::TestrpcResponse {
+                                id: __id,
+                                result,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
+                }
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -1572,17 +1259,34 @@ pub mod test {
     }
     #[automatically_derived]
     impl __rt::core::cmp::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
     impl __rt::core::fmt::Debug for Message {
+        #[inline]
         fn fmt(
             &self,
             __f: &mut __rt::core::fmt::Formatter<'_>,
         ) -> __rt::core::fmt::Result {
-            __rt::show(self, __f)
+            match self {
+                Self::Basic { arg, e } => {
+                    __rt::show(__f, INTERFACE, 1, "Basic", &[arg, e])
+                }
+                Self::Str { arg, s } => __rt::show(__f, INTERFACE, 2, "Str", &[arg, s]),
+                Self::Caps { arg, cap1, cap2 } => {
+                    __rt::show(__f, INTERFACE, 3, "Caps", &[arg, cap1, cap2])
+                }
+                Self::Buffy { buf } => __rt::show(__f, INTERFACE, 4, "Buffy", &[buf]),
+                Self::TestrpcCall { id: __id, s } => {
+                    __rt::show(__f, INTERFACE, 5, "TestrpcCall", &[__id, s])
+                }
+                Self::TestrpcResponse { id: __id, result } => {
+                    __rt::show(__f, INTERFACE, 6, "TestrpcResponse", &[__id, result])
+                }
+            }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.

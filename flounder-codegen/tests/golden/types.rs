@@ -282,47 +282,55 @@ pub mod types {
     pub type Pose = crate::geometry::Pose;
     /// `use nearby::Thing as thing;`
     pub type Thing = super::nearby::Thing;
-    const __REC_1: __rt::Record<18usize> = __rt::record([
-        <bool as __rt::Shape>::PLACE,
-        <u8 as __rt::Shape>::PLACE,
-        <i32 as __rt::Shape>::PLACE,
-        <i8 as __rt::Shape>::PLACE,
-        <i16 as __rt::Shape>::PLACE,
-        <i32 as __rt::Shape>::PLACE,
-        <i64 as __rt::Shape>::PLACE,
-        <u8 as __rt::Shape>::PLACE,
-        <u16 as __rt::Shape>::PLACE,
-        <u32 as __rt::Shape>::PLACE,
-        <u64 as __rt::Shape>::PLACE,
-        <isize as __rt::Shape>::PLACE,
-        <usize as __rt::Shape>::PLACE,
-        <usize as __rt::Shape>::PLACE,
-        <__rt::Iref as __rt::Shape>::PLACE,
-        <__rt::Errval as __rt::Shape>::PLACE,
-        <f32 as __rt::Shape>::PLACE,
-        <f64 as __rt::Shape>::PLACE,
-    ]);
-    const __REC_2: __rt::Record<8usize> = __rt::record([
-        <Choice as __rt::Shape>::PLACE,
-        <Item as __rt::Shape>::PLACE,
-        <Pair as __rt::Shape>::PLACE,
-        <Row as __rt::Shape>::PLACE,
-        <Rows as __rt::Shape>::PLACE,
-        <OldItem as __rt::Shape>::PLACE,
-        <Pose as __rt::Shape>::PLACE,
-        <Thing as __rt::Shape>::PLACE,
-    ]);
-    const __REC_3: __rt::Record<6usize> = __rt::record([
-        <[u8] as __rt::Shape>::PLACE,
-        <[bool] as __rt::Shape>::PLACE,
-        <[__rt::String] as __rt::Shape>::PLACE,
-        <[Item] as __rt::Shape>::PLACE,
-        <[Pose] as __rt::Shape>::PLACE,
-        <[Row] as __rt::Shape>::PLACE,
-    ]);
-    const __REC_4: __rt::Record<1usize> = __rt::record([<[u8] as __rt::Shape>::PLACE]);
-    const __REC_5: __rt::Record<1usize> = __rt::record([<str as __rt::Shape>::PLACE]);
-    const __REC_6: __rt::Record<0usize> = __rt::record([]);
+    struct __BuiltinsArgs;
+    __rt::__args! {
+        [] __BuiltinsArgs, 18 : (__rt::Copied < bool >) value_0 built_0 0, (__rt::Copied
+        < u8 >) value_1 built_1 1, (__rt::Copied < i32 >) value_2 built_2 2,
+        (__rt::Copied < i8 >) value_3 built_3 3, (__rt::Copied < i16 >) value_4 built_4
+        4, (__rt::Copied < i32 >) value_5 built_5 5, (__rt::Copied < i64 >) value_6
+        built_6 6, (__rt::Copied < u8 >) value_7 built_7 7, (__rt::Copied < u16 >)
+        value_8 built_8 8, (__rt::Copied < u32 >) value_9 built_9 9, (__rt::Copied < u64
+        >) value_10 built_10 10, (__rt::Copied < isize >) value_11 built_11 11,
+        (__rt::Copied < usize >) value_12 built_12 12, (__rt::Copied < usize >) value_13
+        built_13 13, (__rt::Copied < __rt::Iref >) value_14 built_14 14, (__rt::Copied <
+        __rt::Errval >) value_15 built_15 15, (__rt::Copied < f32 >) value_16 built_16
+        16, (__rt::Copied < f64 >) value_17 built_17 17,
+    }
+    type __BuiltinsForm = __rt::Form<
+        1,
+        { <__BuiltinsArgs as __rt::Args>::WORDS },
+        __BuiltinsArgs,
+    >;
+    type __ValuesArgs = (
+        __rt::Copied<Choice>,
+        __rt::Lent<Item>,
+        __rt::Copied<Pair>,
+        __rt::Lent<Row>,
+        __rt::Lent<Rows>,
+        __rt::Lent<OldItem>,
+        __rt::Lent<Pose>,
+        __rt::Lent<Thing>,
+    );
+    type __ValuesForm = __rt::Form<
+        2,
+        { <__ValuesArgs as __rt::Args>::WORDS },
+        __ValuesArgs,
+    >;
+    type __ArraysForm = __rt::Form<
+        3,
+        3,
+        (
+            __rt::Slice<u8, 65536>,
+            __rt::Items<bool, 16>,
+            __rt::Texts<4>,
+            __rt::Items<Item, 8>,
+            __rt::Items<Pose, 65536>,
+            __rt::Items<Row, 65536>,
+        ),
+    >;
+    type __AnnotatedForm = __rt::Form<4, 1, (__rt::Slice<u8, 65536>,)>;
+    type __TypeForm = __rt::Form<5, 1, (__rt::Text<65536>,)>;
+    type __NoneForm = __rt::Form<6, 0, ()>;
     const __DIGESTS: [u128; 6usize] = [
         269899837218124726079304463074098772242,
         __rt::fingerprint(
@@ -541,54 +549,12 @@ pub mod types {
             },
         ],
         limits: &[
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_1.words]),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[
-                        __REC_2.words,
-                        <Item as __rt::Shape>::MAX_TAIL,
-                        <OldItem as __rt::Shape>::MAX_TAIL,
-                        <Pose as __rt::Shape>::MAX_TAIL,
-                        <Thing as __rt::Shape>::MAX_TAIL,
-                    ],
-                ),
-                caps: __rt::total(
-                    &[<Pose as __rt::Shape>::MAX_CAPS, <Thing as __rt::Shape>::MAX_CAPS],
-                ),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[
-                        __REC_3.words,
-                        <[u8] as __rt::Bounded<65536u32>>::MAX_TAIL,
-                        <[bool] as __rt::Bounded<16u32>>::MAX_TAIL,
-                        <[__rt::String] as __rt::Bounded<4u32>>::MAX_TAIL,
-                        <[Item] as __rt::Bounded<8u32>>::MAX_TAIL,
-                        <[Pose] as __rt::Bounded<65536u32>>::MAX_TAIL,
-                        <[Row] as __rt::Bounded<65536u32>>::MAX_TAIL,
-                    ],
-                ),
-                caps: __rt::total(&[<[Pose] as __rt::Bounded<65536u32>>::MAX_CAPS]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_4.words, <[u8] as __rt::Bounded<65536u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(
-                    &[__REC_5.words, <str as __rt::Bounded<65536u32>>::MAX_TAIL],
-                ),
-                caps: __rt::total(&[]),
-            },
-            __rt::MessageLimit {
-                words: __rt::total(&[__REC_6.words]),
-                caps: __rt::total(&[]),
-            },
+            __BuiltinsForm::LIMIT,
+            __ValuesForm::LIMIT,
+            __ArraysForm::LIMIT,
+            __AnnotatedForm::LIMIT,
+            __TypeForm::LIMIT,
+            __NoneForm::LIMIT,
         ],
         fingerprint: __rt::fingerprint(0, &__DIGESTS),
     };
@@ -659,14 +625,14 @@ pub mod types {
                 f64,
             ),
         > {
-            self.0.recv_one(1, (__REC_1.words, __REC_1.used), Message::__read_1)
+            __BuiltinsForm::recv(&self.0)
         }
         /// As `recv`, for the next `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`; others are kept.
         #[inline]
         pub fn recv_values(
             &self,
         ) -> __rt::Receiving<'_, (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing)> {
-            self.0.recv_one(2, (__REC_2.words, __REC_2.used), Message::__read_2)
+            __ValuesForm::recv(&self.0)
         }
         /// As `recv`, for the next `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`; others are kept.
         #[inline]
@@ -683,22 +649,22 @@ pub mod types {
                 __rt::Vec<Row>,
             ),
         > {
-            self.0.recv_one(3, (__REC_3.words, __REC_3.used), Message::__read_3)
+            __ArraysForm::recv(&self.0)
         }
         /// As `recv`, for the next `annotated(uint8 buf[len, 65536])`; others are kept.
         #[inline]
         pub fn recv_annotated(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
-            self.0.recv_one(4, (__REC_4.words, __REC_4.used), Message::__read_4)
+            __AnnotatedForm::recv(&self.0)
         }
         /// As `recv`, for the next `type(string fn)`; others are kept.
         #[inline]
         pub fn recv_type(&self) -> __rt::Receiving<'_, __rt::String> {
-            self.0.recv_one(5, (__REC_5.words, __REC_5.used), Message::__read_5)
+            __TypeForm::recv(&self.0)
         }
         /// As `recv`, for the next `none()`; others are kept.
         #[inline]
         pub fn recv_none(&self) -> __rt::Receiving<'_, ()> {
-            self.0.recv_one(6, (__REC_6.words, __REC_6.used), Message::__read_6)
+            __NoneForm::recv(&self.0)
         }
         /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         ///
@@ -726,26 +692,10 @@ pub mod types {
             q: f32,
             r: f64,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&a, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&b, &mut __words, __REC_1.at[1]);
-            __rt::Encode::put(&c, &mut __words, __REC_1.at[2]);
-            __rt::Encode::put(&d, &mut __words, __REC_1.at[3]);
-            __rt::Encode::put(&e, &mut __words, __REC_1.at[4]);
-            __rt::Encode::put(&f, &mut __words, __REC_1.at[5]);
-            __rt::Encode::put(&g, &mut __words, __REC_1.at[6]);
-            __rt::Encode::put(&h, &mut __words, __REC_1.at[7]);
-            __rt::Encode::put(&i, &mut __words, __REC_1.at[8]);
-            __rt::Encode::put(&j, &mut __words, __REC_1.at[9]);
-            __rt::Encode::put(&k, &mut __words, __REC_1.at[10]);
-            __rt::Encode::put(&l, &mut __words, __REC_1.at[11]);
-            __rt::Encode::put(&m, &mut __words, __REC_1.at[12]);
-            __rt::Encode::put(&n, &mut __words, __REC_1.at[13]);
-            __rt::Encode::put(&o, &mut __words, __REC_1.at[14]);
-            __rt::Encode::put(&p, &mut __words, __REC_1.at[15]);
-            __rt::Encode::put(&q, &mut __words, __REC_1.at[16]);
-            __rt::Encode::put(&r, &mut __words, __REC_1.at[17]);
-            self.0.send(1, &__words, &[])
+            __BuiltinsForm::send(
+                &self.0,
+                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+            )
         }
         /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`, after waiting while the binding is busy.
         ///
@@ -753,8 +703,9 @@ pub mod types {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_builtins(
-            &self,
+        #[inline]
+        pub fn send_builtins<'__a>(
+            &'__a self,
             a: bool,
             b: u8,
             c: i32,
@@ -773,35 +724,11 @@ pub mod types {
             p: __rt::Errval,
             q: f32,
             r: f64,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(
-                    &self.0,
-                    || {
-                        self
-                            .tx_builtins(
-                                a,
-                                b,
-                                c,
-                                d,
-                                e,
-                                f,
-                                g,
-                                h,
-                                i,
-                                j,
-                                k,
-                                l,
-                                m,
-                                n,
-                                o,
-                                p,
-                                q,
-                                r,
-                            )
-                            .map(__rt::core::mem::drop)
-                    },
-                )
-                .await
+        ) -> __rt::Sending<'__a, __BuiltinsForm> {
+            __BuiltinsForm::sending(
+                &self.0,
+                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+            )
         }
         /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
         ///
@@ -819,68 +746,7 @@ pub mod types {
             s: &Pose,
             t: &Thing,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(i) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("i", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(o) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("o", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(s) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("s", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(t) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("t", __error),
-                );
-            }
-            let mut __words = [0u64; __REC_2.words];
-            __rt::Encode::put(&c, &mut __words, __REC_2.at[0]);
-            __rt::Encode::put(i, &mut __words, __REC_2.at[1]);
-            __rt::Encode::put(&p, &mut __words, __REC_2.at[2]);
-            __rt::Encode::put(r, &mut __words, __REC_2.at[3]);
-            __rt::Encode::put(q, &mut __words, __REC_2.at[4]);
-            __rt::Encode::put(o, &mut __words, __REC_2.at[5]);
-            __rt::Encode::put(s, &mut __words, __REC_2.at[6]);
-            __rt::Encode::put(t, &mut __words, __REC_2.at[7]);
-            let mut __tail_i = __rt::Vec::new();
-            __rt::Encode::put_tail(i, &mut __tail_i);
-            let mut __tail_o = __rt::Vec::new();
-            __rt::Encode::put_tail(o, &mut __tail_o);
-            let mut __tail_s = __rt::Vec::new();
-            __rt::Encode::put_tail(s, &mut __tail_s);
-            let mut __tail_t = __rt::Vec::new();
-            __rt::Encode::put_tail(t, &mut __tail_t);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                s,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                t,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
-            }
-            self.0
-                .send_caps(
-                    2,
-                    &__words,
-                    &[
-                        __rt::plain_bytes(&__tail_i),
-                        __rt::plain_bytes(&__tail_o),
-                        __rt::plain_bytes(&__tail_s),
-                        __rt::plain_bytes(&__tail_t),
-                    ],
-                    &mut __caps,
-                )
+            __ValuesForm::send(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`, after waiting while the binding is busy.
         ///
@@ -888,22 +754,19 @@ pub mod types {
         /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_values(
-            &self,
+        #[inline]
+        pub fn send_values<'__a>(
+            &'__a self,
             c: Choice,
-            i: &Item,
+            i: &'__a Item,
             p: Pair,
-            r: &Row,
-            q: &Rows,
-            o: &OldItem,
-            s: &Pose,
-            t: &Thing,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(
-                    &self.0,
-                    || self.tx_values(c, i, p, r, q, o, s, t).map(__rt::core::mem::drop),
-                )
-                .await
+            r: &'__a Row,
+            q: &'__a Rows,
+            o: &'__a OldItem,
+            s: &'__a Pose,
+            t: &'__a Thing,
+        ) -> __rt::Sending<'__a, __ValuesForm> {
+            __ValuesForm::sending(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         ///
@@ -919,86 +782,7 @@ pub mod types {
             e: &[Pose],
             f: &[Row],
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(a) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("a", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                16u32,
-            >::check_bound(b) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("b", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                4u32,
-            >::check_bound(c) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("c", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                8u32,
-            >::check_bound(d) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("d", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(e) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("e", __error),
-                );
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(f) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("f", __error),
-                );
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(a, &mut __words, __REC_3.at[0]);
-            __rt::Encode::put(b, &mut __words, __REC_3.at[1]);
-            __rt::Encode::put(c, &mut __words, __REC_3.at[2]);
-            __rt::Encode::put(d, &mut __words, __REC_3.at[3]);
-            __rt::Encode::put(e, &mut __words, __REC_3.at[4]);
-            __rt::Encode::put(f, &mut __words, __REC_3.at[5]);
-            let mut __tail_b = __rt::Vec::new();
-            __rt::Encode::put_tail(b, &mut __tail_b);
-            let mut __tail_c = __rt::Vec::new();
-            __rt::Encode::put_tail(c, &mut __tail_c);
-            let mut __tail_d = __rt::Vec::new();
-            __rt::Encode::put_tail(d, &mut __tail_d);
-            let mut __tail_e = __rt::Vec::new();
-            __rt::Encode::put_tail(e, &mut __tail_e);
-            let mut __tail_f = __rt::Vec::new();
-            __rt::Encode::put_tail(f, &mut __tail_f);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                e,
-                &mut __caps,
-            ) {
-                return __rt::core::result::Result::Err(self.0.cap_copy(__error));
-            }
-            self.0
-                .send_caps(
-                    3,
-                    &__words,
-                    &[
-                        __rt::plain_bytes(a),
-                        __rt::plain_bytes(&__tail_b),
-                        __rt::plain_bytes(&__tail_c),
-                        __rt::plain_bytes(&__tail_d),
-                        __rt::plain_bytes(&__tail_e),
-                        __rt::plain_bytes(&__tail_f),
-                    ],
-                    &mut __caps,
-                )
+            __ArraysForm::send(&self.0, (a, b, c, d, e, f))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`, after waiting while the binding is busy.
         ///
@@ -1006,20 +790,17 @@ pub mod types {
         /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_arrays(
-            &self,
-            a: &[u8],
-            b: &[bool],
-            c: &[&str],
-            d: &[Item],
-            e: &[Pose],
-            f: &[Row],
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(
-                    &self.0,
-                    || self.tx_arrays(a, b, c, d, e, f).map(__rt::core::mem::drop),
-                )
-                .await
+        #[inline]
+        pub fn send_arrays<'__a>(
+            &'__a self,
+            a: &'__a [u8],
+            b: &'__a [bool],
+            c: &'__a [&'__a str],
+            d: &'__a [Item],
+            e: &'__a [Pose],
+            f: &'__a [Row],
+        ) -> __rt::Sending<'__a, __ArraysForm> {
+            __ArraysForm::sending(&self.0, (a, b, c, d, e, f))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`.
         ///
@@ -1030,16 +811,7 @@ pub mod types {
             &self,
             buf: &[u8],
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(buf) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("buf", __error),
-                );
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
-            self.0.send(4, &__words, &[__rt::plain_bytes(buf)])
+            __AnnotatedForm::send(&self.0, (buf,))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`, after waiting while the binding is busy.
         ///
@@ -1047,12 +819,12 @@ pub mod types {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_annotated(
-            &self,
-            buf: &[u8],
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_annotated(buf).map(__rt::core::mem::drop))
-                .await
+        #[inline]
+        pub fn send_annotated<'__a>(
+            &'__a self,
+            buf: &'__a [u8],
+        ) -> __rt::Sending<'__a, __AnnotatedForm> {
+            __AnnotatedForm::sending(&self.0, (buf,))
         }
         /// Sends `type(string fn)`.
         ///
@@ -1063,16 +835,7 @@ pub mod types {
             &self,
             r#fn: &str,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(r#fn) {
-                return __rt::core::result::Result::Err(
-                    __rt::TxError::too_long("fn", __error),
-                );
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(r#fn, &mut __words, __REC_5.at[0]);
-            self.0.send(5, &__words, &[r#fn.as_bytes()])
+            __TypeForm::send(&self.0, (r#fn,))
         }
         /// Sends `type(string fn)`, after waiting while the binding is busy.
         ///
@@ -1080,12 +843,12 @@ pub mod types {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_type(
-            &self,
-            r#fn: &str,
-        ) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_type(r#fn).map(__rt::core::mem::drop))
-                .await
+        #[inline]
+        pub fn send_type<'__a>(
+            &'__a self,
+            r#fn: &'__a str,
+        ) -> __rt::Sending<'__a, __TypeForm> {
+            __TypeForm::sending(&self.0, (r#fn,))
         }
         /// Sends `none()`.
         ///
@@ -1095,8 +858,7 @@ pub mod types {
         pub fn tx_none(
             &self,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            let __words = [0u64; __REC_6.words];
-            self.0.send(6, &__words, &[])
+            __NoneForm::send(&self.0, ())
         }
         /// Sends `none()`, after waiting while the binding is busy.
         ///
@@ -1104,8 +866,9 @@ pub mod types {
         /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_none(&self) -> __rt::core::result::Result<(), __rt::TxError> {
-            __rt::sending(&self.0, || self.tx_none().map(__rt::core::mem::drop)).await
+        #[inline]
+        pub fn send_none<'__a>(&'__a self) -> __rt::Sending<'__a, __NoneForm> {
+            __NoneForm::sending(&self.0, ())
         }
     }
     #[automatically_derived]
@@ -1183,218 +946,120 @@ pub mod types {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let a = <bool as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let b = <u8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            let c = <i32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[2])?;
-            let d = <i8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[3])?;
-            let e = <i16 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[4])?;
-            let f = <i32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[5])?;
-            let g = <i64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[6])?;
-            let h = <u8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[7])?;
-            let i = <u16 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[8])?;
-            let j = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[9])?;
-            let k = <u64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[10])?;
-            let l = <isize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[11])?;
-            let m = <usize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[12])?;
-            let n = <usize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[13])?;
-            let o = <__rt::Iref as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_1.at[14])?;
-            let p = <__rt::Errval as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_1.at[15])?;
-            let q = <f32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[16])?;
-            let r = <f64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[17])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            Rx::builtins(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                a,
-                b,
-                c,
-                d,
-                e,
-                f,
-                g,
-                h,
-                i,
-                j,
-                k,
-                l,
-                m,
-                n,
-                o,
-                p,
-                q,
-                r,
-            );
+            match __BuiltinsForm::take(__message) {
+                __rt::core::result::Result::Ok(
+                    (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+                ) => {
+                    Rx::builtins(
+                        &mut self.0,
+                        __binding,
+                        a,
+                        b,
+                        c,
+                        d,
+                        e,
+                        f,
+                        g,
+                        h,
+                        i,
+                        j,
+                        k,
+                        l,
+                        m,
+                        n,
+                        o,
+                        p,
+                        q,
+                        r,
+                    );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_2(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_2.words,
-            )?;
-            let c = <Choice as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            let i = <Item as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[1])?;
-            let p = <Pair as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[2])?;
-            let r = <Row as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[3])?;
-            let q = <Rows as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[4])?;
-            let o = <OldItem as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[5])?;
-            let s = <Pose as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[6])?;
-            let t = <Thing as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[7])?;
-            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-            __source.finish()?;
-            Rx::values(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                c,
-                i,
-                p,
-                r,
-                q,
-                o,
-                s,
-                t,
-            );
+            match __ValuesForm::take(__message) {
+                __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
+                    Rx::values(&mut self.0, __binding, c, i, p, r, q, o, s, t);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let a = <&[u8] as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[0])?;
-            let b = <__rt::Vec<
-                bool,
-            > as __rt::TakeBounded<
-                '_,
-                16u32,
-            >>::take_bounded(&mut __source, __REC_3.at[1])?;
-            let c = <__rt::Vec<
-                &str,
-            > as __rt::TakeBounded<
-                '_,
-                4u32,
-            >>::take_bounded(&mut __source, __REC_3.at[2])?;
-            let d = <__rt::Vec<
-                Item,
-            > as __rt::TakeBounded<
-                '_,
-                8u32,
-            >>::take_bounded(&mut __source, __REC_3.at[3])?;
-            let e = <__rt::Vec<
-                Pose,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[4])?;
-            let f = <__rt::Vec<
-                Row,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[5])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            Rx::arrays(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                a,
-                &b,
-                &c,
-                &d,
-                &e,
-                &f,
-            );
+            match __ArraysForm::take(__message) {
+                __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
+                    Rx::arrays(&mut self.0, __binding, a, &b, &c, &d, &e, &f);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_4(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_4.words,
-            )?;
-            let buf = <&[u8] as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_4.at[0])?;
-            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-            __source.finish()?;
-            Rx::annotated(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                buf,
-            );
+            match __AnnotatedForm::take(__message) {
+                __rt::core::result::Result::Ok((buf,)) => {
+                    Rx::annotated(&mut self.0, __binding, buf);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let r#fn = <&str as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_5.at[0])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            Rx::r#type(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                r#fn,
-            );
+            match __TypeForm::take(__message) {
+                __rt::core::result::Result::Ok((r#fn,)) => {
+                    Rx::r#type(&mut self.0, __binding, r#fn);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
         fn __deliver_6(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_6.words,
-            )?;
-            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-            __source.finish()?;
-            Rx::none(&mut self.0, &Binding(__rt::core::clone::Clone::clone(__endpoint)));
+            match __NoneForm::take(__message) {
+                __rt::core::result::Result::Ok(()) => {
+                    Rx::none(&mut self.0, __binding);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -1405,13 +1070,14 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
+                1 => self.__deliver_1(__lent, __message),
+                2 => self.__deliver_2(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                4 => self.__deliver_4(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
+                6 => self.__deliver_6(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -1537,7 +1203,7 @@ pub mod types {
             r: f64,
         ) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.builtins {
-                return __handler(
+                return (**__handler)(
                     binding,
                     a,
                     b,
@@ -1580,7 +1246,7 @@ pub mod types {
             t: Thing,
         ) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.values {
-                return __handler(binding, c, i, p, r, q, o, s, t);
+                return (**__handler)(binding, c, i, p, r, q, o, s, t);
             }
             Rx::error(
                 self,
@@ -1601,7 +1267,7 @@ pub mod types {
             f: &[Row],
         ) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.arrays {
-                return __handler(binding, a, b, c, d, e, f);
+                return (**__handler)(binding, a, b, c, d, e, f);
             }
             Rx::error(
                 self,
@@ -1613,7 +1279,7 @@ pub mod types {
         }
         fn annotated(&mut self, binding: &Binding, buf: &[u8]) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.annotated {
-                return __handler(binding, buf);
+                return (**__handler)(binding, buf);
             }
             Rx::error(
                 self,
@@ -1625,7 +1291,7 @@ pub mod types {
         }
         fn r#type(&mut self, binding: &Binding, r#fn: &str) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.r#type {
-                return __handler(binding, r#fn);
+                return (**__handler)(binding, r#fn);
             }
             Rx::error(
                 self,
@@ -1637,7 +1303,7 @@ pub mod types {
         }
         fn none(&mut self, binding: &Binding) {
             if let __rt::core::option::Option::Some(__handler) = &mut self.none {
-                return __handler(binding);
+                return (**__handler)(binding);
             }
             Rx::error(
                 self,
@@ -1749,63 +1415,51 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_1.words,
-            )?;
-            let a = <bool as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[0])?;
-            let b = <u8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[1])?;
-            let c = <i32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[2])?;
-            let d = <i8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[3])?;
-            let e = <i16 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[4])?;
-            let f = <i32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[5])?;
-            let g = <i64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[6])?;
-            let h = <u8 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[7])?;
-            let i = <u16 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[8])?;
-            let j = <u32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[9])?;
-            let k = <u64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[10])?;
-            let l = <isize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[11])?;
-            let m = <usize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[12])?;
-            let n = <usize as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[13])?;
-            let o = <__rt::Iref as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_1.at[14])?;
-            let p = <__rt::Errval as __rt::Decode<
-                '_,
-            >>::take(&mut __source, __REC_1.at[15])?;
-            let q = <f32 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[16])?;
-            let r = <f64 as __rt::Decode<'_>>::take(&mut __source, __REC_1.at[17])?;
-            __source.zero(__REC_1.used, __REC_1.words * 8 - __REC_1.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::builtins(
-                            &*__server,
-                            &__binding,
-                            a,
-                            b,
-                            c,
-                            d,
-                            e,
-                            f,
-                            g,
-                            h,
-                            i,
-                            j,
-                            k,
-                            l,
-                            m,
-                            n,
-                            o,
-                            p,
-                            q,
-                            r,
-                        )
-                        .await
-                });
+            match __BuiltinsForm::take_owned(__message) {
+                __rt::core::result::Result::Ok(
+                    (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+                ) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(
+                            &self.0,
+                            __binding,
+                            ((a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),),
+                            async |
+                                __server: &__R,
+                                __binding: &Binding,
+                                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)|
+                            {
+                                AsyncRx::builtins(
+                                        __server,
+                                        __binding,
+                                        a,
+                                        b,
+                                        c,
+                                        d,
+                                        e,
+                                        f,
+                                        g,
+                                        h,
+                                        i,
+                                        j,
+                                        k,
+                                        l,
+                                        m,
+                                        n,
+                                        o,
+                                        p,
+                                        q,
+                                        r,
+                                    )
+                                    .await
+                            },
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1814,27 +1468,21 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_2.words,
-            )?;
-            let c = <Choice as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[0])?;
-            let i = <Item as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[1])?;
-            let p = <Pair as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[2])?;
-            let r = <Row as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[3])?;
-            let q = <Rows as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[4])?;
-            let o = <OldItem as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[5])?;
-            let s = <Pose as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[6])?;
-            let t = <Thing as __rt::Decode<'_>>::take(&mut __source, __REC_2.at[7])?;
-            __source.zero(__REC_2.used, __REC_2.words * 8 - __REC_2.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::values(&*__server, &__binding, c, i, p, r, q, o, s, t).await
-                });
+            match __ValuesForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(
+                            &self.0,
+                            __binding,
+                            (c, i, p, r, q, o, s, t),
+                            <__R as AsyncRx>::values,
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1843,55 +1491,21 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_3.words,
-            )?;
-            let a = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[0])?;
-            let b = <__rt::Vec<
-                bool,
-            > as __rt::TakeBounded<
-                '_,
-                16u32,
-            >>::take_bounded(&mut __source, __REC_3.at[1])?;
-            let c = <__rt::Vec<
-                __rt::String,
-            > as __rt::TakeBounded<
-                '_,
-                4u32,
-            >>::take_bounded(&mut __source, __REC_3.at[2])?;
-            let d = <__rt::Vec<
-                Item,
-            > as __rt::TakeBounded<
-                '_,
-                8u32,
-            >>::take_bounded(&mut __source, __REC_3.at[3])?;
-            let e = <__rt::Vec<
-                Pose,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[4])?;
-            let f = <__rt::Vec<
-                Row,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_3.at[5])?;
-            __source.zero(__REC_3.used, __REC_3.words * 8 - __REC_3.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::arrays(&*__server, &__binding, a, b, c, d, e, f).await
-                });
+            match __ArraysForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(
+                            &self.0,
+                            __binding,
+                            (a, b, c, d, e, f),
+                            <__R as AsyncRx>::arrays,
+                        );
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1900,25 +1514,16 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_4.words,
-            )?;
-            let buf = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_4.at[0])?;
-            __source.zero(__REC_4.used, __REC_4.words * 8 - __REC_4.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::annotated(&*__server, &__binding, buf).await
-                });
+            match __AnnotatedForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((buf,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (buf,), <__R as AsyncRx>::annotated);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1927,23 +1532,16 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let mut __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_5.words,
-            )?;
-            let r#fn = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(&mut __source, __REC_5.at[0])?;
-            __source.zero(__REC_5.used, __REC_5.words * 8 - __REC_5.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint
-                .spawn(async move {
-                    AsyncRx::r#type(&*__server, &__binding, r#fn).await
-                });
+            match __TypeForm::take_owned(__message) {
+                __rt::core::result::Result::Ok((r#fn,)) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint
+                        .handle(&self.0, __binding, (r#fn,), <__R as AsyncRx>::r#type);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
         #[inline]
@@ -1952,16 +1550,15 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __source = __rt::Source::new(
-                __message.words,
-                __message.caps,
-                __REC_6.words,
-            )?;
-            __source.zero(__REC_6.used, __REC_6.words * 8 - __REC_6.used)?;
-            __source.finish()?;
-            let __server = __rt::core::clone::Clone::clone(&self.0);
-            let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-            __endpoint.spawn(async move { AsyncRx::none(&*__server, &__binding).await });
+            match __NoneForm::take_owned(__message) {
+                __rt::core::result::Result::Ok(()) => {
+                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
+                    __endpoint.handle(&self.0, __binding, (), <__R as AsyncRx>::none);
+                }
+                __rt::core::result::Result::Err(__error) => {
+                    return __rt::core::result::Result::Err(__error);
+                }
+            }
             __rt::core::result::Result::Ok(())
         }
     }
@@ -1972,13 +1569,14 @@ pub mod types {
             __endpoint: &__rt::Endpoint,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
+            let __lent = __endpoint;
             match __message.number {
-                1 => self.__deliver_1(__endpoint, __message),
-                2 => self.__deliver_2(__endpoint, __message),
-                3 => self.__deliver_3(__endpoint, __message),
-                4 => self.__deliver_4(__endpoint, __message),
-                5 => self.__deliver_5(__endpoint, __message),
-                6 => self.__deliver_6(__endpoint, __message),
+                1 => self.__deliver_1(__lent, __message),
+                2 => self.__deliver_2(__lent, __message),
+                3 => self.__deliver_3(__lent, __message),
+                4 => self.__deliver_4(__lent, __message),
+                5 => self.__deliver_5(__lent, __message),
+                6 => self.__deliver_6(__lent, __message),
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
                 }
@@ -2006,6 +1604,7 @@ pub mod types {
     }
     impl SharedBinding {
         /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
+        #[inline]
         pub fn send_builtins(
             &self,
             a: bool,
@@ -2027,28 +1626,13 @@ pub mod types {
             q: f32,
             r: f64,
         ) -> __rt::SharedSend {
-            let mut __words = [0u64; __REC_1.words];
-            __rt::Encode::put(&a, &mut __words, __REC_1.at[0]);
-            __rt::Encode::put(&b, &mut __words, __REC_1.at[1]);
-            __rt::Encode::put(&c, &mut __words, __REC_1.at[2]);
-            __rt::Encode::put(&d, &mut __words, __REC_1.at[3]);
-            __rt::Encode::put(&e, &mut __words, __REC_1.at[4]);
-            __rt::Encode::put(&f, &mut __words, __REC_1.at[5]);
-            __rt::Encode::put(&g, &mut __words, __REC_1.at[6]);
-            __rt::Encode::put(&h, &mut __words, __REC_1.at[7]);
-            __rt::Encode::put(&i, &mut __words, __REC_1.at[8]);
-            __rt::Encode::put(&j, &mut __words, __REC_1.at[9]);
-            __rt::Encode::put(&k, &mut __words, __REC_1.at[10]);
-            __rt::Encode::put(&l, &mut __words, __REC_1.at[11]);
-            __rt::Encode::put(&m, &mut __words, __REC_1.at[12]);
-            __rt::Encode::put(&n, &mut __words, __REC_1.at[13]);
-            __rt::Encode::put(&o, &mut __words, __REC_1.at[14]);
-            __rt::Encode::put(&p, &mut __words, __REC_1.at[15]);
-            __rt::Encode::put(&q, &mut __words, __REC_1.at[16]);
-            __rt::Encode::put(&r, &mut __words, __REC_1.at[17]);
-            self.0.send(1, &__words, &[], __rt::Vec::new())
+            __BuiltinsForm::send_shared(
+                &self.0,
+                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+            )
         }
         /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
+        #[inline]
         pub fn send_values(
             &self,
             c: Choice,
@@ -2060,62 +1644,10 @@ pub mod types {
             s: &Pose,
             t: &Thing,
         ) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(i) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("i", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(o) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("o", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(s) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("s", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::check(t) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("t", __error));
-            }
-            let mut __words = [0u64; __REC_2.words];
-            __rt::Encode::put(&c, &mut __words, __REC_2.at[0]);
-            __rt::Encode::put(i, &mut __words, __REC_2.at[1]);
-            __rt::Encode::put(&p, &mut __words, __REC_2.at[2]);
-            __rt::Encode::put(r, &mut __words, __REC_2.at[3]);
-            __rt::Encode::put(q, &mut __words, __REC_2.at[4]);
-            __rt::Encode::put(o, &mut __words, __REC_2.at[5]);
-            __rt::Encode::put(s, &mut __words, __REC_2.at[6]);
-            __rt::Encode::put(t, &mut __words, __REC_2.at[7]);
-            let mut __tail_i = __rt::Vec::new();
-            __rt::Encode::put_tail(i, &mut __tail_i);
-            let mut __tail_o = __rt::Vec::new();
-            __rt::Encode::put_tail(o, &mut __tail_o);
-            let mut __tail_s = __rt::Vec::new();
-            __rt::Encode::put_tail(s, &mut __tail_s);
-            let mut __tail_t = __rt::Vec::new();
-            __rt::Encode::put_tail(t, &mut __tail_t);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                s,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                t,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0
-                .send(
-                    2,
-                    &__words,
-                    &[
-                        __rt::plain_bytes(&__tail_i),
-                        __rt::plain_bytes(&__tail_o),
-                        __rt::plain_bytes(&__tail_s),
-                        __rt::plain_bytes(&__tail_t),
-                    ],
-                    __caps,
-                )
+            __ValuesForm::send_shared(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
+        #[inline]
         pub fn send_arrays(
             &self,
             a: &[u8],
@@ -2125,101 +1657,22 @@ pub mod types {
             e: &[Pose],
             f: &[Row],
         ) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(a) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("a", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                16u32,
-            >::check_bound(b) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("b", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                4u32,
-            >::check_bound(c) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("c", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                8u32,
-            >::check_bound(d) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("d", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(e) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("e", __error));
-            }
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(f) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("f", __error));
-            }
-            let mut __words = [0u64; __REC_3.words];
-            __rt::Encode::put(a, &mut __words, __REC_3.at[0]);
-            __rt::Encode::put(b, &mut __words, __REC_3.at[1]);
-            __rt::Encode::put(c, &mut __words, __REC_3.at[2]);
-            __rt::Encode::put(d, &mut __words, __REC_3.at[3]);
-            __rt::Encode::put(e, &mut __words, __REC_3.at[4]);
-            __rt::Encode::put(f, &mut __words, __REC_3.at[5]);
-            let mut __tail_b = __rt::Vec::new();
-            __rt::Encode::put_tail(b, &mut __tail_b);
-            let mut __tail_c = __rt::Vec::new();
-            __rt::Encode::put_tail(c, &mut __tail_c);
-            let mut __tail_d = __rt::Vec::new();
-            __rt::Encode::put_tail(d, &mut __tail_d);
-            let mut __tail_e = __rt::Vec::new();
-            __rt::Encode::put_tail(e, &mut __tail_e);
-            let mut __tail_f = __rt::Vec::new();
-            __rt::Encode::put_tail(f, &mut __tail_f);
-            let mut __caps = __rt::Vec::new();
-            if let __rt::core::result::Result::Err(__error) = __rt::Encode::put_caps(
-                e,
-                &mut __caps,
-            ) {
-                return __rt::SharedSend::failed(self.0.cap_copy(__error));
-            }
-            self.0
-                .send(
-                    3,
-                    &__words,
-                    &[
-                        __rt::plain_bytes(a),
-                        __rt::plain_bytes(&__tail_b),
-                        __rt::plain_bytes(&__tail_c),
-                        __rt::plain_bytes(&__tail_d),
-                        __rt::plain_bytes(&__tail_e),
-                        __rt::plain_bytes(&__tail_f),
-                    ],
-                    __caps,
-                )
+            __ArraysForm::send_shared(&self.0, (a, b, c, d, e, f))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`.
+        #[inline]
         pub fn send_annotated(&self, buf: &[u8]) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(buf) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("buf", __error));
-            }
-            let mut __words = [0u64; __REC_4.words];
-            __rt::Encode::put(buf, &mut __words, __REC_4.at[0]);
-            self.0.send(4, &__words, &[__rt::plain_bytes(buf)], __rt::Vec::new())
+            __AnnotatedForm::send_shared(&self.0, (buf,))
         }
         /// Sends `type(string fn)`.
+        #[inline]
         pub fn send_type(&self, r#fn: &str) -> __rt::SharedSend {
-            if let __rt::core::result::Result::Err(__error) = __rt::Bounded::<
-                65536u32,
-            >::check_bound(r#fn) {
-                return __rt::SharedSend::failed(__rt::TxError::too_long("fn", __error));
-            }
-            let mut __words = [0u64; __REC_5.words];
-            __rt::Encode::put(r#fn, &mut __words, __REC_5.at[0]);
-            self.0.send(5, &__words, &[r#fn.as_bytes()], __rt::Vec::new())
+            __TypeForm::send_shared(&self.0, (r#fn,))
         }
         /// Sends `none()`.
+        #[inline]
         pub fn send_none(&self) -> __rt::SharedSend {
-            let __words = [0u64; __REC_6.words];
-            self.0.send(6, &__words, &[], __rt::Vec::new())
+            __NoneForm::send_shared(&self.0, ())
         }
     }
     #[automatically_derived]
@@ -2347,165 +1800,14 @@ pub mod types {
                 caps: &mut caps,
             })
         }
-        #[inline]
-        fn __read_1(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<
-            (
-                bool,
-                u8,
-                i32,
-                i8,
-                i16,
-                i32,
-                i64,
-                u8,
-                u16,
-                u32,
-                u64,
-                isize,
-                usize,
-                usize,
-                __rt::Iref,
-                __rt::Errval,
-                f32,
-                f64,
-            ),
-            __rt::DecodeError,
-        > {
-            let a = <bool as __rt::Decode<'_>>::take(__source, __REC_1.at[0])?;
-            let b = <u8 as __rt::Decode<'_>>::take(__source, __REC_1.at[1])?;
-            let c = <i32 as __rt::Decode<'_>>::take(__source, __REC_1.at[2])?;
-            let d = <i8 as __rt::Decode<'_>>::take(__source, __REC_1.at[3])?;
-            let e = <i16 as __rt::Decode<'_>>::take(__source, __REC_1.at[4])?;
-            let f = <i32 as __rt::Decode<'_>>::take(__source, __REC_1.at[5])?;
-            let g = <i64 as __rt::Decode<'_>>::take(__source, __REC_1.at[6])?;
-            let h = <u8 as __rt::Decode<'_>>::take(__source, __REC_1.at[7])?;
-            let i = <u16 as __rt::Decode<'_>>::take(__source, __REC_1.at[8])?;
-            let j = <u32 as __rt::Decode<'_>>::take(__source, __REC_1.at[9])?;
-            let k = <u64 as __rt::Decode<'_>>::take(__source, __REC_1.at[10])?;
-            let l = <isize as __rt::Decode<'_>>::take(__source, __REC_1.at[11])?;
-            let m = <usize as __rt::Decode<'_>>::take(__source, __REC_1.at[12])?;
-            let n = <usize as __rt::Decode<'_>>::take(__source, __REC_1.at[13])?;
-            let o = <__rt::Iref as __rt::Decode<'_>>::take(__source, __REC_1.at[14])?;
-            let p = <__rt::Errval as __rt::Decode<'_>>::take(__source, __REC_1.at[15])?;
-            let q = <f32 as __rt::Decode<'_>>::take(__source, __REC_1.at[16])?;
-            let r = <f64 as __rt::Decode<'_>>::take(__source, __REC_1.at[17])?;
-            __rt::core::result::Result::Ok((
-                a,
-                b,
-                c,
-                d,
-                e,
-                f,
-                g,
-                h,
-                i,
-                j,
-                k,
-                l,
-                m,
-                n,
-                o,
-                p,
-                q,
-                r,
-            ))
-        }
-        #[inline]
-        fn __read_2(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<
-            (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing),
-            __rt::DecodeError,
-        > {
-            let c = <Choice as __rt::Decode<'_>>::take(__source, __REC_2.at[0])?;
-            let i = <Item as __rt::Decode<'_>>::take(__source, __REC_2.at[1])?;
-            let p = <Pair as __rt::Decode<'_>>::take(__source, __REC_2.at[2])?;
-            let r = <Row as __rt::Decode<'_>>::take(__source, __REC_2.at[3])?;
-            let q = <Rows as __rt::Decode<'_>>::take(__source, __REC_2.at[4])?;
-            let o = <OldItem as __rt::Decode<'_>>::take(__source, __REC_2.at[5])?;
-            let s = <Pose as __rt::Decode<'_>>::take(__source, __REC_2.at[6])?;
-            let t = <Thing as __rt::Decode<'_>>::take(__source, __REC_2.at[7])?;
-            __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t))
-        }
-        #[inline]
-        fn __read_3(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<
-            (
-                __rt::Vec<u8>,
-                __rt::Vec<bool>,
-                __rt::Vec<__rt::String>,
-                __rt::Vec<Item>,
-                __rt::Vec<Pose>,
-                __rt::Vec<Row>,
-            ),
-            __rt::DecodeError,
-        > {
-            let a = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_3.at[0])?;
-            let b = <__rt::Vec<
-                bool,
-            > as __rt::TakeBounded<'_, 16u32>>::take_bounded(__source, __REC_3.at[1])?;
-            let c = <__rt::Vec<
-                __rt::String,
-            > as __rt::TakeBounded<'_, 4u32>>::take_bounded(__source, __REC_3.at[2])?;
-            let d = <__rt::Vec<
-                Item,
-            > as __rt::TakeBounded<'_, 8u32>>::take_bounded(__source, __REC_3.at[3])?;
-            let e = <__rt::Vec<
-                Pose,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_3.at[4])?;
-            let f = <__rt::Vec<
-                Row,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_3.at[5])?;
-            __rt::core::result::Result::Ok((a, b, c, d, e, f))
-        }
-        #[inline]
-        fn __read_4(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<__rt::Vec<u8>, __rt::DecodeError> {
-            let buf = <__rt::Vec<
-                u8,
-            > as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_4.at[0])?;
-            __rt::core::result::Result::Ok(buf)
-        }
-        #[inline]
-        fn __read_5(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
-            let r#fn = <__rt::String as __rt::TakeBounded<
-                '_,
-                65536u32,
-            >>::take_bounded(__source, __REC_5.at[0])?;
-            __rt::core::result::Result::Ok(r#fn)
-        }
-        #[inline]
-        fn __read_6(
-            __source: &mut __rt::Source<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            __rt::core::result::Result::Ok(())
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn visit(&self, __visit: &mut __rt::Visit<'_>) {
+        fn marshal(
+            &self,
+        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Builtins {
                     a,
@@ -2527,66 +1829,39 @@ pub mod types {
                     q,
                     r,
                 } => {
-                    __visit(__rt::Parts {
-                        number: 1,
-                        variant: "Builtins",
-                        at: &__REC_1.at,
-                        words: __REC_1.words,
-                        fields: &[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r],
-                    })
+                    __BuiltinsForm::encode(
+                        INTERFACE,
+                        (
+                            *a,
+                            *b,
+                            *c,
+                            *d,
+                            *e,
+                            *f,
+                            *g,
+                            *h,
+                            *i,
+                            *j,
+                            *k,
+                            *l,
+                            *m,
+                            *n,
+                            *o,
+                            *p,
+                            *q,
+                            *r,
+                        ),
+                    )
                 }
                 Self::Values { c, i, p, r, q, o, s, t } => {
-                    __visit(__rt::Parts {
-                        number: 2,
-                        variant: "Values",
-                        at: &__REC_2.at,
-                        words: __REC_2.words,
-                        fields: &[c, i, p, r, q, o, &__rt::Untold(s), &__rt::Untold(t)],
-                    })
+                    __ValuesForm::encode(INTERFACE, (*c, i, *p, r, q, o, s, t))
                 }
                 Self::Arrays { a, b, c, d, e, f } => {
-                    __visit(__rt::Parts {
-                        number: 3,
-                        variant: "Arrays",
-                        at: &__REC_3.at,
-                        words: __REC_3.words,
-                        fields: &[
-                            &__rt::Max::<_, 65536u32>(a),
-                            &__rt::Max::<_, 16u32>(b),
-                            &__rt::Max::<_, 4u32>(c),
-                            &__rt::Max::<_, 8u32>(d),
-                            &__rt::Max::<_, 65536u32>(&__rt::Untold(e)),
-                            &__rt::Max::<_, 65536u32>(f),
-                        ],
-                    })
+                    __ArraysForm::encode(INTERFACE, (a, b, &__rt::texts(c), d, e, f))
                 }
-                Self::Annotated { buf } => {
-                    __visit(__rt::Parts {
-                        number: 4,
-                        variant: "Annotated",
-                        at: &__REC_4.at,
-                        words: __REC_4.words,
-                        fields: &[&__rt::Max::<_, 65536u32>(buf)],
-                    })
-                }
-                Self::Type { r#fn } => {
-                    __visit(__rt::Parts {
-                        number: 5,
-                        variant: "Type",
-                        at: &__REC_5.at,
-                        words: __REC_5.words,
-                        fields: &[&__rt::Max::<_, 65536u32>(r#fn)],
-                    })
-                }
-                Self::None {} => {
-                    __visit(__rt::Parts {
-                        number: 6,
-                        variant: "None",
-                        at: &__REC_6.at,
-                        words: __REC_6.words,
-                        fields: &[],
-                    })
-                }
+                Self::Annotated { buf } => __AnnotatedForm::encode(INTERFACE, (buf,)),
+                Self::Type { r#fn } => __TypeForm::encode(INTERFACE, (r#fn,)),
+                Self::None {} => __NoneForm::encode(INTERFACE, ()),
             }
         }
         #[inline]
@@ -2595,56 +1870,101 @@ pub mod types {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    __rt::read(__message, (__REC_1.words, __REC_1.used), Self::__read_1)
-                        .map(|(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| Self::Builtins {
-                            a,
-                            b,
-                            c,
-                            d,
-                            e,
-                            f,
-                            g,
-                            h,
-                            i,
-                            j,
-                            k,
-                            l,
-                            m,
-                            n,
-                            o,
-                            p,
-                            q,
-                            r,
-                        })
+                    match __BuiltinsForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok(
+                            (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+                        ) => {
+                            __rt::core::result::Result::Ok(Self::Builtins {
+                                a,
+                                b,
+                                c,
+                                d,
+                                e,
+                                f,
+                                g,
+                                h,
+                                i,
+                                j,
+                                k,
+                                l,
+                                m,
+                                n,
+                                o,
+                                p,
+                                q,
+                                r,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 2 => {
-                    __rt::read(__message, (__REC_2.words, __REC_2.used), Self::__read_2)
-                        .map(|(c, i, p, r, q, o, s, t)| Self::Values {
-                            c,
-                            i,
-                            p,
-                            r,
-                            q,
-                            o,
-                            s,
-                            t,
-                        })
+                    match __ValuesForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
+                            __rt::core::result::Result::Ok(Self::Values {
+                                c,
+                                i,
+                                p,
+                                r,
+                                q,
+                                o,
+                                s,
+                                t,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 3 => {
-                    __rt::read(__message, (__REC_3.words, __REC_3.used), Self::__read_3)
-                        .map(|(a, b, c, d, e, f)| Self::Arrays { a, b, c, d, e, f })
+                    match __ArraysForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
+                            __rt::core::result::Result::Ok(Self::Arrays {
+                                a,
+                                b,
+                                c,
+                                d,
+                                e,
+                                f,
+                            })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 4 => {
-                    __rt::read(__message, (__REC_4.words, __REC_4.used), Self::__read_4)
-                        .map(|buf| Self::Annotated { buf })
+                    match __AnnotatedForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((buf,)) => {
+                            __rt::core::result::Result::Ok(Self::Annotated { buf })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 5 => {
-                    __rt::read(__message, (__REC_5.words, __REC_5.used), Self::__read_5)
-                        .map(|r#fn| Self::Type { r#fn })
+                    match __TypeForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok((r#fn,)) => {
+                            __rt::core::result::Result::Ok(Self::Type { r#fn })
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 6 => {
-                    __rt::read(__message, (__REC_6.words, __REC_6.used), Self::__read_6)
-                        .map(|()| Self::None {})
+                    match __NoneForm::take_owned(__message) {
+                        __rt::core::result::Result::Ok(()) => {
+                            __rt::core::result::Result::Ok(Self::None {})
+                        }
+                        __rt::core::result::Result::Err(__error) => {
+                            __rt::core::result::Result::Err(__error)
+                        }
+                    }
                 }
                 __number => {
                     __rt::core::result::Result::Err(__rt::unknown_message(__number))
@@ -2654,17 +1974,71 @@ pub mod types {
     }
     #[automatically_derived]
     impl __rt::core::cmp::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
     impl __rt::core::fmt::Debug for Message {
+        #[inline]
         fn fmt(
             &self,
             __f: &mut __rt::core::fmt::Formatter<'_>,
         ) -> __rt::core::fmt::Result {
-            __rt::show(self, __f)
+            match self {
+                Self::Builtins {
+                    a,
+                    b,
+                    c,
+                    d,
+                    e,
+                    f,
+                    g,
+                    h,
+                    i,
+                    j,
+                    k,
+                    l,
+                    m,
+                    n,
+                    o,
+                    p,
+                    q,
+                    r,
+                } => {
+                    __rt::show(
+                        __f,
+                        INTERFACE,
+                        1,
+                        "Builtins",
+                        &[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r],
+                    )
+                }
+                Self::Values { c, i, p, r, q, o, s, t } => {
+                    __rt::show(
+                        __f,
+                        INTERFACE,
+                        2,
+                        "Values",
+                        &[c, i, p, r, q, o, &__rt::Untold, &__rt::Untold],
+                    )
+                }
+                Self::Arrays { a, b, c, d, e, f } => {
+                    __rt::show(
+                        __f,
+                        INTERFACE,
+                        3,
+                        "Arrays",
+                        &[a, b, c, d, &__rt::Untold, f],
+                    )
+                }
+                Self::Annotated { buf } => {
+                    __rt::show(__f, INTERFACE, 4, "Annotated", &[buf])
+                }
+                Self::Type { r#fn } => __rt::show(__f, INTERFACE, 5, "Type", &[r#fn]),
+                Self::None {} => __rt::show(__f, INTERFACE, 6, "None", &[]),
+            }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.

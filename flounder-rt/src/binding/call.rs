@@ -59,11 +59,26 @@ impl Endpoint {
         self.0.calls.next()
     }
 
-    /// Hands a reply to the call that waits for it. Used by generated code.
+    /// Hands a reply, whose record has so many words and the number of the call at byte `at`, to the call that waits for
+    /// it. Used by generated code.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`].
     #[doc(hidden)]
-    #[inline]
-    pub fn answer(&self, id: u32, message: Received<'_>) {
-        self.0.calls.answer(id, message);
+    pub fn answer(
+        &self,
+        message: Received<'_>,
+        at: usize,
+        words: usize,
+    ) -> Result<(), DecodeError> {
+        let have = message.words.len();
+        match message.id_at(at) {
+            Some(id) if have >= words => {
+                self.0.calls.answer(id, message);
+                Ok(())
+            }
+            _ => Err(DecodeError::Short { need: words, have }),
+        }
     }
 
     /// Makes a call and blocks until its reply has come, visiting only this binding (and, if the service is in the same

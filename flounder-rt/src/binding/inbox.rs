@@ -25,8 +25,8 @@ use futures_core::Stream;
 
 use crate::binding::{BindingError, Core, Deliver, Endpoint, Received};
 use crate::interface::MessageKind;
-use crate::message::{self, MessageBuffer, MessageValue};
-use crate::wire::{DecodeError, Source};
+use crate::message::{MessageBuffer, MessageValue};
+use crate::wire::DecodeError;
 
 /// Runs once the binding is there.
 type OnBound = Box<dyn FnOnce(Endpoint)>;
@@ -163,12 +163,12 @@ impl Core {
     fn take_mail<T>(&self, what: &What<T>, cx: &Context<'_>) -> Poll<Result<T, RecvError>> {
         let Some(mail) = self.mail.get() else { return Poll::Ready(Err(RecvError::NoInbox)) };
         let full = mail.is_full();
-        if let Some(mut message) = mail.take(what.number()) {
+        if let Some(mut message) = mail.take(what.number) {
             if full {
                 // The binding had stopped receiving.
                 self.poke();
             }
-            let decoded = what.decode(message.lend());
+            let decoded = (what.decode)(message.lend());
             let number = message.number;
             return Poll::Ready(decoded.map_err(|error| self.bad_mail(mail, number, error)));
         }
@@ -201,19 +201,16 @@ impl Endpoint {
     /// Waits for the next message of the inbox. Used by generated code.
     #[doc(hidden)]
     pub fn recv<M: MessageValue>(&self) -> Receiving<'_, M> {
-        Receiving { endpoint: self, what: What::Any(M::unmarshal) }
+        Receiving { endpoint: self, what: What { number: None, decode: M::unmarshal } }
     }
 
-    /// Waits for the next message of the inbox that has a number; of its record the words and the bytes in use are known.
-    /// Used by generated code.
-    #[doc(hidden)]
-    pub fn recv_one<T>(
+    /// Waits for the next message of the inbox that has this number.
+    pub(super) fn recv_one<T>(
         &self,
         number: u16,
-        record: (usize, usize),
-        take: fn(&mut Source<'_>) -> Result<T, DecodeError>,
+        decode: fn(Received<'_>) -> Result<T, DecodeError>,
     ) -> Receiving<'_, T> {
-        Receiving { endpoint: self, what: What::One { number, record, take } }
+        Receiving { endpoint: self, what: What { number: Some(number), decode } }
     }
 
     /// The messages of the inbox. Used by generated code.
@@ -230,26 +227,10 @@ pub struct Receiving<'a, T> {
     what: What<T>,
 }
 
-/// What is waited for, and how it is read.
-enum What<T> {
-    Any(fn(Received<'_>) -> Result<T, DecodeError>),
-    One { number: u16, record: (usize, usize), take: fn(&mut Source<'_>) -> Result<T, DecodeError> },
-}
-
-impl<T> What<T> {
-    const fn number(&self) -> Option<u16> {
-        match self {
-            Self::Any(_) => None,
-            Self::One { number, .. } => Some(*number),
-        }
-    }
-
-    fn decode(&self, received: Received<'_>) -> Result<T, DecodeError> {
-        match self {
-            Self::Any(decode) => decode(received),
-            Self::One { record, take, .. } => message::read(received, *record, *take),
-        }
-    }
+/// What is waited for, any message if it has no number, and how it is read.
+struct What<T> {
+    number: Option<u16>,
+    decode: fn(Received<'_>) -> Result<T, DecodeError>,
 }
 
 impl<T> Future for Receiving<'_, T> {
@@ -262,7 +243,7 @@ impl<T> Future for Receiving<'_, T> {
 
 impl<T> fmt::Debug for Receiving<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").field("number", &self.what.number()).finish_non_exhaustive()
+        f.debug_struct("Receiving").field("number", &self.what.number).finish_non_exhaustive()
     }
 }
 
@@ -277,7 +258,7 @@ impl<M: MessageValue> Stream for Messages<'_, M> {
     type Item = M;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        self.endpoint.0.take_mail(&What::Any(M::unmarshal), cx).map(Result::ok)
+        self.endpoint.0.take_mail(&What { number: None, decode: M::unmarshal }, cx).map(Result::ok)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The reply that a service owes: a value, usable once.
 
-use core::future::poll_fn;
+use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
 
@@ -8,7 +8,8 @@ use crate::binding::notice::Notice;
 use crate::binding::{Core, Endpoint, Owned, TxError, TxState, Waiting};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
-use crate::wire::{Gather, TooLong};
+use crate::wire::Gather;
+use crate::wire::args::Refused;
 
 use super::BindingError;
 
@@ -75,8 +76,8 @@ impl ReplyToken {
     }
 
     /// Completes when nobody waits for the reply any more.
-    pub async fn cancelled(&mut self) {
-        poll_fn(|cx| self.poll_cancelled(cx)).await;
+    pub const fn cancelled(&mut self) -> Cancelled<'_> {
+        Cancelled(self)
     }
 
     pub(super) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -114,21 +115,22 @@ impl ReplyToken {
         }
     }
 
-    /// A value of the reply is too long: the caller learns that no reply will come, the service's error handler why.
-    pub fn fail_too_long(self, arg: &'static str, length: TooLong) {
-        self.fail(TxError::too_long(arg, length));
-    }
-
-    /// A capability of the reply cannot be copied: the caller learns it, and the service's error handler.
-    pub fn fail_caps(mut self, error: std::io::Error) {
-        let id = self.id();
-        if !self.close() {
-            self.core.tell_refusal(CapRefusal::SenderLimit, Some(id));
-        }
-        self.fail(TxError::cap_copy(error));
-    }
-
-    fn fail(self, error: TxError) {
+    /// A value of the reply is too long, or a capability of it cannot be copied: the caller learns that no reply will come,
+    /// the service's error handler why.
+    #[cold]
+    pub(super) fn refuse(mut self, refused: Refused) {
+        let error = match refused {
+            Refused::TooLong(i, length) => {
+                TxError::too_long(self.core.interface.argument(self.note.number(), i), length)
+            }
+            Refused::Caps(error) => {
+                let id = self.id();
+                if !self.close() {
+                    self.core.tell_refusal(CapRefusal::SenderLimit, Some(id));
+                }
+                TxError::cap_copy(error)
+            }
+        };
         self.core.note(BindingError::Reply(error));
         self.core.poke();
     }
@@ -147,6 +149,19 @@ impl core::fmt::Debug for ReplyToken {
             .field("call", &self.call_name())
             .field("number", &self.note.number())
             .finish_non_exhaustive()
+    }
+}
+
+/// Waits until nobody waits for a reply any more.
+#[derive(Debug)]
+#[must_use = "nothing is waited for unless it is awaited"]
+pub struct Cancelled<'a>(&'a mut ReplyToken);
+
+impl Future for Cancelled<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_cancelled(cx)
     }
 }
 

@@ -5,40 +5,39 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use crate::binding::form::Sendable;
 use crate::binding::turns::Ticket;
-use crate::binding::{Endpoint, Rejected, TxError, TxState};
+use crate::binding::{Endpoint, TxError, TxState};
 
 /// A message that waits until the binding accepts it. Dropped before that, nothing is sent; after that, all of it.
 #[must_use = "nothing is sent unless it is awaited"]
-pub struct Sending<'a, T, F> {
+pub struct Sending<'a, F: Sendable> {
     endpoint: &'a Endpoint,
     ticket: Ticket,
-    /// What the message gives away; absent once it is accepted.
-    given: Option<T>,
-    attempt: F,
+    /// Absent once the message is accepted.
+    args: Option<F::Sent<'a>>,
 }
 
-impl<'a, T, F: FnMut(T) -> Result<(), Rejected<T>>> Sending<'a, T, F> {
-    /// `attempt` sends the message, or gives back what it would have given away. Used by generated code.
-    #[doc(hidden)]
-    pub fn new(endpoint: &'a Endpoint, given: T, attempt: F) -> Self {
-        Self { endpoint, ticket: Ticket::default(), given: Some(given), attempt }
+impl<'a, F: Sendable> Sending<'a, F> {
+    pub(super) fn new(endpoint: &'a Endpoint, args: F::Sent<'a>) -> Self {
+        Self { endpoint, ticket: Ticket::default(), args: Some(args) }
     }
 }
 
-impl<T: Unpin, F: FnMut(T) -> Result<(), Rejected<T>> + Unpin> Future for Sending<'_, T, F> {
-    type Output = Result<(), Rejected<T>>;
+impl<F: Sendable> Future for Sending<'_, F> {
+    type Output = Result<(), TxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        // Polled again after it was done, it stays so.
+        let Some(args) = this.args else { return Poll::Pending };
         if this.endpoint.0.is_turn_of(&this.ticket) {
-            // Polled again after it was done, it stays so.
-            let Some(given) = this.given.take() else { return Poll::Pending };
-            match (this.attempt)(given) {
-                Err(Rejected { error: TxError::Busy, given }) => this.given = Some(given),
+            match F::try_send(this.endpoint, args) {
+                Err(TxError::Busy) => {}
                 done => {
+                    this.args = None;
                     this.endpoint.0.leave(&mut this.ticket);
-                    return Poll::Ready(done);
+                    return Poll::Ready(done.map(drop));
                 }
             }
         }
@@ -47,26 +46,19 @@ impl<T: Unpin, F: FnMut(T) -> Result<(), Rejected<T>> + Unpin> Future for Sendin
     }
 }
 
-impl<T, F> Drop for Sending<'_, T, F> {
+// What is borrowed stays where it is.
+impl<F: Sendable> Unpin for Sending<'_, F> {}
+
+impl<F: Sendable> Drop for Sending<'_, F> {
     fn drop(&mut self) {
         self.endpoint.0.leave(&mut self.ticket);
     }
 }
 
-impl<T, F> fmt::Debug for Sending<'_, T, F> {
+impl<F: Sendable> fmt::Debug for Sending<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending").finish_non_exhaustive()
     }
-}
-
-/// As [`Sending::new`], for a message that gives nothing away. Used by generated code.
-#[doc(hidden)]
-pub async fn sending(
-    endpoint: &Endpoint,
-    mut attempt: impl FnMut() -> Result<(), TxError> + Unpin,
-) -> Result<(), TxError> {
-    let attempt = |()| attempt().map_err(|error| Rejected { error, given: () });
-    Sending::new(endpoint, (), attempt).await.map_err(|rejected| rejected.error)
 }
 
 impl super::Core {

@@ -32,10 +32,74 @@ impl Drop for Work {
     }
 }
 
+/// A handler that is a future: a method of the service `S`, called with the binding `B` and the arguments `A`.
+pub trait Handler<S, B, A, T>: Sized + 'static {
+    /// Runs it.
+    fn run(self, service: Rc<S>, binding: B, args: A) -> impl Future<Output = T> + 'static;
+}
+
+macro_rules! handlers {
+    ($($($arg:ident $value:ident),*;)*) => {$(
+        impl<F, S: 'static, B: 'static, T: 'static, $($arg: 'static),*> Handler<S, B, ($($arg,)*), T> for F
+        where
+            F: AsyncFnOnce(&S, &B, $($arg),*) -> T + 'static,
+        {
+            async fn run(self, service: Rc<S>, binding: B, ($($value,)*): ($($arg,)*)) -> T {
+                self(&service, &binding, $($value),*).await
+            }
+        }
+    )*};
+}
+
+handlers! {
+    ;
+    A0 a0;
+    A0 a0, A1 a1;
+    A0 a0, A1 a1, A2 a2;
+    A0 a0, A1 a1, A2 a2, A3 a3;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10, A11 a11;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10, A11 a11, A12 a12;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10, A11 a11, A12 a12, A13 a13;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10, A11 a11, A12 a12, A13 a13, A14 a14;
+    A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10, A11 a11, A12 a12, A13 a13, A14 a14, A15 a15;
+}
+
 impl Endpoint {
     /// Runs the handler of a message. One that panics ends the binding. Used by generated code.
     #[doc(hidden)]
-    pub fn spawn(&self, handler: impl Future<Output = ()> + 'static) {
+    pub fn handle<S, B, A>(
+        &self,
+        service: &Rc<S>,
+        binding: B,
+        args: A,
+        handler: impl Handler<S, B, A, ()>,
+    ) {
+        self.spawn(handler.run(Rc::clone(service), binding, args));
+    }
+
+    /// Runs the handler of a call; `send` replies with its value. Without one, the caller learns that there will be no
+    /// reply. When the caller gives up, the handler is dropped. Used by generated code.
+    #[doc(hidden)]
+    pub fn handle_call<S, B, A, T: 'static>(
+        &self,
+        reply: ReplyToken,
+        service: &Rc<S>,
+        binding: B,
+        args: A,
+        handler: impl Handler<S, B, A, Result<T, CallbackError>>,
+        send: fn(ReplyToken, T),
+    ) {
+        self.spawn_call(reply, handler.run(Rc::clone(service), binding, args), send);
+    }
+
+    fn spawn(&self, handler: impl Future<Output = ()> + 'static) {
         let work = Work::begin(&self.0);
         self.spawn_task(async move {
             let end = run(handler, None).await;
@@ -49,10 +113,7 @@ impl Endpoint {
         });
     }
 
-    /// Runs the handler of a call; `send` replies with its value. Without one, the caller learns that there will be no
-    /// reply. When the caller gives up, the handler is dropped. Used by generated code.
-    #[doc(hidden)]
-    pub fn spawn_call<T: 'static>(
+    fn spawn_call<T: 'static>(
         &self,
         mut reply: ReplyToken,
         handler: impl Future<Output = Result<T, CallbackError>> + 'static,

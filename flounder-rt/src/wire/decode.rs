@@ -95,6 +95,19 @@ impl<'a> Source<'a> {
         if self.caps.is_empty() { Ok(()) } else { Err(DecodeError::ExtraCaps) }
     }
 
+    /// Ends reading a message whose record has `words` words, of which `used` bytes are in use.
+    ///
+    /// # Errors
+    /// If one of the others is not zero, or if words or capabilities are left over.
+    #[inline]
+    pub fn close(self, used: usize, words: usize) -> Result<(), DecodeError> {
+        // Less than a word, and it was there when reading began.
+        if used < words * 8 && self.words[words - 1] >> (used % 8 * 8) != 0 {
+            return Err(DecodeError::Padding);
+        }
+        self.finish()
+    }
+
     /// The `size` bytes (1 to 8) at byte offset `at`, all of them in one word.
     #[inline(always)]
     fn bits(&self, at: usize, size: usize) -> Result<u64, DecodeError> {

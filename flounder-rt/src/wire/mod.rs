@@ -17,6 +17,8 @@
 //!
 //! Everything here is pure: `core` and `alloc`, no clock, no file, no lock.
 
+mod arg;
+pub mod args;
 mod bounded;
 mod decode;
 mod encode;
@@ -28,4 +30,6 @@ pub use decode::{Decode, DecodeError, Source};
 pub use encode::{Encode, Plain, TooLong, nest};
 pub use gather::LINE;
 pub use gather::{Gather, Reader, copy_line};
-pub use shape::{DEFAULT_MAX, Record, Shape, digest, fingerprint, largest, record, total};
+pub use shape::{
+    DEFAULT_MAX, Record, Shape, digest, fingerprint, first_at, largest, record, total,
+};

@@ -78,6 +78,26 @@ pub const fn record<const K: usize>(members: [(usize, usize); K]) -> Record<K> {
     Record { at, used, size, align: largest, words: size.div_ceil(8) }
 }
 
+/// The offset of the first of these members: `record(members).at[0]`, for less.
+#[must_use]
+pub const fn first_at(members: &[(usize, usize)]) -> usize {
+    let mut at = 0;
+    let mut i = 1;
+    while i < members.len() {
+        if members[i].1 > members[0].1 {
+            at += members[i].0;
+        }
+        i += 1;
+    }
+    at
+}
+
+const _: () = {
+    const FEW: [(usize, usize); 5] = [(4, 4), (2, 2), (16, 8), (8, 4), (8, 8)];
+    assert!(first_at(&FEW) == record(FEW).at[0] && first_at(&FEW) == 24);
+    assert!(first_at(&[]) == 0);
+};
+
 /// The sum of some sizes, or the largest `usize` if that is more.
 #[must_use]
 pub const fn total(sizes: &[usize]) -> usize {

@@ -195,10 +195,7 @@ impl Deliver for Handler {
                     _ => reply.send(&[id, value * 2], &[]),
                 }
             }
-            DOUBLE_RESPONSE => {
-                let id = *message.words.first().ok_or(short)?;
-                endpoint.answer(id as u32, message);
-            }
+            DOUBLE_RESPONSE => endpoint.answer(message, 0, 1)?,
             other => panic!("message {other}"),
         }
         Ok(())

@@ -1,0 +1,253 @@
+//! The form of a message: what generated code calls, for each message with its own arguments.
+//!
+//! Everything here is generic over the arguments, so that a user's crate contains it for the messages that it sends or
+//! receives, and only for those; what does not depend on them is left to the endpoints.
+
+use core::marker::PhantomData;
+
+use crate::binding::{
+    Call, Endpoint, Patience, Procedure, Received, Receiving, Reply, ReplyToken, RpcError, Sending,
+    Sent, SharedCall, SharedEndpoint, SharedSend, TxError,
+};
+use crate::cap::Cap;
+use crate::channel::MessageLimit;
+use crate::interface::Interface;
+use crate::message::{EncodeError, MessageBuffer};
+use crate::wire::args::{Args, Refused, Results};
+use crate::wire::{DecodeError, Gather};
+
+/// A message of an interface: its number, the words of its record, and its arguments.
+#[derive(Debug)]
+pub struct Form<const NUMBER: u16, const WORDS: usize, A>(PhantomData<A>);
+
+/// What can be sent with [`Sending`].
+pub trait Sendable {
+    /// What the sender passes.
+    type Sent<'a>: Copy;
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// [`TxError`].
+    fn try_send<'a>(endpoint: &'a Endpoint, args: Self::Sent<'_>) -> Result<Sent<'a>, TxError>;
+}
+
+/// Where the response of an rpc is found.
+pub trait Response {
+    /// Its number.
+    const NUMBER: u16;
+    /// Where its words have the number of the call, in bytes.
+    const ID: usize;
+}
+
+impl<const NUMBER: u16, const WORDS: usize, A: Args> Form<NUMBER, WORDS, A> {
+    /// The most that such a message takes.
+    pub const LIMIT: MessageLimit =
+        MessageLimit { words: WORDS.saturating_add(A::MAX_TAIL), caps: A::MAX_CAPS };
+
+    /// Where the words of a half of an rpc have the number of the call, in bytes.
+    pub const ID: usize = A::FIRST_AT;
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`TxError`].
+    #[inline]
+    pub fn send<'a>(endpoint: &'a Endpoint, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
+        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+        A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| match caps {
+            None => endpoint.send(NUMBER, words, tails),
+            Some(caps) => endpoint.send_caps(NUMBER, words, tails, caps),
+        })
+    }
+
+    /// Sends a message as soon as the binding accepts it.
+    #[inline]
+    pub fn sending<'a>(endpoint: &'a Endpoint, args: A::Sent<'a>) -> Sending<'a, Self> {
+        Sending::new(endpoint, args)
+    }
+
+    /// Sends a message from any thread.
+    #[inline]
+    pub fn send_shared(endpoint: &SharedEndpoint, args: A::Sent<'_>) -> SharedSend {
+        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+        let send = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            Ok(endpoint.send(NUMBER, words, tails, taken(caps)))
+        });
+        send.unwrap_or_else(SharedSend::failed)
+    }
+
+    /// Makes call `id`, whose arguments begin with that number, and waits for the reply.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    #[inline]
+    pub fn call<R: Reply, F: Response>(
+        endpoint: &Endpoint,
+        id: u32,
+        args: A::Sent<'_>,
+        patience: Patience,
+    ) -> Result<R::Values, RpcError> {
+        let refuse = |refused| RpcError::from(endpoint.refuse(NUMBER, refused));
+        A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            let procedure = Procedure { call: NUMBER, response: F::NUMBER, id: F::ID };
+            endpoint.call::<R>(id, procedure, words, tails, taken(caps), patience)
+        })
+    }
+
+    /// As [`call`](Self::call), as a future.
+    #[inline]
+    pub fn call_async<R>(
+        endpoint: &Endpoint,
+        id: u32,
+        args: A::Sent<'_>,
+        patience: Patience,
+    ) -> Call<R> {
+        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+        let call = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            Ok(endpoint.call_async(id, NUMBER, words, tails, taken(caps), patience))
+        });
+        call.unwrap_or_else(|error| endpoint.call_failed(id, error.into()))
+    }
+
+    /// Makes a call from any thread. The thread of the binding gives it its number.
+    #[inline]
+    pub fn call_shared<R: Reply>(
+        endpoint: &SharedEndpoint,
+        args: A::Sent<'_>,
+        patience: Patience,
+    ) -> SharedCall<R> {
+        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+        let call = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            Ok(endpoint.call(NUMBER, words, tails, taken(caps), patience))
+        });
+        call.unwrap_or_else(|error| SharedCall::failed(error.into()))
+    }
+
+    /// Sends a reply, whose arguments begin with the number of the call.
+    #[inline]
+    pub fn reply(args: A::Sent<'_>, token: ReplyToken) {
+        let mut token = Some(token);
+        let sent = A::marshal::<WORDS, _, _>(
+            args,
+            |refused| refused,
+            |words, tails, caps| {
+                if let Some(token) = token.take() {
+                    match caps {
+                        None => token.send(words, tails),
+                        Some(caps) => token.send_caps(words, tails, core::mem::take(caps)),
+                    }
+                }
+                Ok(())
+            },
+        );
+        if let (Err(refused), Some(token)) = (sent, token) {
+            token.refuse(refused);
+        }
+    }
+
+    /// Puts a message into words.
+    ///
+    /// # Errors
+    /// [`EncodeError`].
+    #[inline]
+    pub fn encode(interface: &Interface, args: A::Sent<'_>) -> Result<MessageBuffer, EncodeError> {
+        let refuse = |refused: Refused| EncodeError::new(NUMBER, interface, refused);
+        A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            Ok(MessageBuffer::new(NUMBER, Gather { fixed: words, tails }, taken(caps)))
+        })
+    }
+
+    /// Waits for the next such message of the inbox.
+    #[inline]
+    pub fn recv(endpoint: &Endpoint) -> Receiving<'_, A::Output> {
+        endpoint.recv_one(NUMBER, |message| Self::take_owned(message).map(A::output))
+    }
+
+    /// Hands a response to the call that waits for it, which reads the rest.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`].
+    #[inline]
+    pub fn answer(endpoint: &Endpoint, message: Received<'_>) -> Result<(), DecodeError> {
+        endpoint.answer(message, Self::ID, WORDS)
+    }
+
+    /// Reads a message where it lies.
+    ///
+    /// # Errors
+    /// If no sender of the interface writes these words.
+    #[inline]
+    pub fn take(message: Received<'_>) -> Result<A::Taken<'_>, DecodeError> {
+        A::take(message.words, message.caps)
+    }
+
+    /// Reads a message to keep it.
+    ///
+    /// # Errors
+    /// If no sender of the interface writes these words.
+    #[inline]
+    pub fn take_owned(message: Received<'_>) -> Result<A::Owned, DecodeError> {
+        A::take_owned(message.words, message.caps)
+    }
+}
+
+impl<const NUMBER: u16, const WORDS: usize, A: Args> Sendable for Form<NUMBER, WORDS, A> {
+    type Sent<'a> = A::Sent<'a>;
+
+    #[inline]
+    fn try_send<'a>(endpoint: &'a Endpoint, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
+        Self::send(endpoint, args)
+    }
+}
+
+impl<const NUMBER: u16, const WORDS: usize, A: Results> Form<NUMBER, WORDS, A> {
+    /// Reads a response. That it is the one to this call, and not to another, is for the peer to claim and for us to check.
+    ///
+    /// # Errors
+    /// If it is not, or if no sender of the interface writes these words.
+    #[inline]
+    pub fn returned(message: Received<'_>) -> Result<A::Returned, DecodeError> {
+        if message.number != NUMBER {
+            return Err(DecodeError::Number(message.number));
+        }
+        Self::take_owned(message).map(A::returned)
+    }
+}
+
+impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for Form<NUMBER, WORDS, A> {
+    const NUMBER: u16 = NUMBER;
+    const ID: usize = A::FIRST_AT;
+}
+
+/// The capabilities of a message, to be kept.
+#[inline]
+fn taken(caps: Option<&mut Vec<Cap>>) -> Vec<Cap> {
+    caps.map(core::mem::take).unwrap_or_default()
+}
+
+impl Endpoint {
+    /// The error of a message whose arguments are refused.
+    #[cold]
+    fn refuse(&self, number: u16, refused: Refused) -> TxError {
+        match refused {
+            Refused::TooLong(i, length) => {
+                TxError::too_long(self.interface().argument(number, i), length)
+            }
+            Refused::Caps(error) => self.cap_copy(error),
+        }
+    }
+}
+
+impl SharedEndpoint {
+    /// As that of [`Endpoint`].
+    #[cold]
+    fn refuse(&self, number: u16, refused: Refused) -> TxError {
+        match refused {
+            Refused::TooLong(i, length) => {
+                TxError::too_long(self.interface().argument(number, i), length)
+            }
+            Refused::Caps(error) => self.cap_copy(error),
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! One argument of a message: how it goes through Rust on both sides, and which maximum it is held to.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use std::io;
+
+use crate::cap::Cap;
+use crate::wire::encode::max_items;
+use crate::wire::{Bounded, Decode, DecodeError, Encode, Plain, Shape, Source, TooLong};
+
+/// How one argument of a message is passed, written and read.
+pub trait Arg {
+    /// What the sender passes.
+    type Sent<'a>: Copy;
+    /// What is read from a message where it lies.
+    type Taken<'a>;
+    /// What is read to be kept.
+    type Owned;
+
+    /// Size and alignment of the fixed part.
+    const PLACE: (usize, usize);
+    /// The most words the tail can take: 0 if there never is one.
+    const MAX_TAIL: usize;
+    /// The most capabilities: 0 if there never is one.
+    const MAX_CAPS: usize;
+
+    /// Refuses what is longer than its maximum.
+    ///
+    /// # Errors
+    /// [`TooLong`].
+    #[inline]
+    fn check(_value: Self::Sent<'_>) -> Result<(), TooLong> {
+        Ok(())
+    }
+
+    /// As [`Encode::put`].
+    fn put(value: Self::Sent<'_>, words: &mut [u64], at: usize);
+
+    /// The bytes of the tail; those that do not lie in memory already are put together in `built`.
+    #[inline]
+    fn tail<'a: 'b, 'b>(_value: Self::Sent<'a>, _built: &'b mut Vec<u64>) -> &'b [u8] {
+        &[]
+    }
+
+    /// As [`Encode::put_caps`]; what is given away is noted and goes in later.
+    ///
+    /// # Errors
+    /// `EMFILE` when a capability cannot be copied.
+    #[inline]
+    fn put_caps<'a>(_value: Self::Sent<'a>, _load: &mut Load<'a>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// As [`Decode::take`].
+    ///
+    /// # Errors
+    /// As there.
+    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<Self::Taken<'a>, DecodeError>;
+
+    /// As [`take`](Self::take), with nothing borrowed.
+    ///
+    /// # Errors
+    /// As there.
+    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Self::Owned, DecodeError>;
+}
+
+/// A value that a message can carry both ways.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a message",
+    label = "not a type that messages can carry",
+    note = "put `#[derive(FlounderMessage)]` on its definition"
+)]
+pub trait Value: Encode + for<'a> Decode<'a> + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Encode + for<'a> Decode<'a> + 'static> Value for T {}
+
+/// A value that is copied: a number, an enumeration, a small struct.
+#[derive(Debug)]
+pub struct Copied<T>(PhantomData<T>);
+
+/// A value that the sender lends and the receiver owns.
+#[derive(Debug)]
+pub struct Lent<T>(PhantomData<T>);
+
+/// A string of at most `MAX` bytes.
+#[derive(Debug)]
+pub struct Text<const MAX: u32>;
+
+/// At most `MAX` strings.
+#[derive(Debug)]
+pub struct Texts<const MAX: u32>;
+
+/// At most `MAX` values that lie in memory as they lie on the wire.
+#[derive(Debug)]
+pub struct Slice<T, const MAX: u32>(PhantomData<T>);
+
+/// At most `MAX` other values.
+#[derive(Debug)]
+pub struct Items<T, const MAX: u32>(PhantomData<T>);
+
+/// A capability that is given away.
+#[derive(Debug)]
+pub struct Given;
+
+/// A capability on its way to a peer, until it is sent.
+pub struct Gift(Cell<Option<Cap>>);
+
+impl Gift {
+    /// Gives `cap` away.
+    #[must_use]
+    pub const fn new(cap: Cap) -> Self {
+        Self(Cell::new(Some(cap)))
+    }
+
+    /// The capability of a message that was not sent.
+    ///
+    /// # Panics
+    /// If it was sent.
+    #[must_use]
+    pub fn back(self) -> Cap {
+        self.0.into_inner().expect("what is not sent gives its capabilities back")
+    }
+}
+
+impl core::fmt::Debug for Gift {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Gift").finish_non_exhaustive()
+    }
+}
+
+/// What the sender of a [`Given`] passes.
+#[derive(Debug, Clone, Copy)]
+pub enum Giving<'a> {
+    /// It gives the capability away.
+    Gift(&'a Gift),
+    /// It keeps the capability, and sends a copy.
+    Copy(&'a Cap),
+}
+
+impl<T: Value + Copy> Arg for Copied<T> {
+    type Sent<'a> = T;
+    type Taken<'a> = T;
+    type Owned = T;
+
+    const PLACE: (usize, usize) = T::PLACE;
+    const MAX_TAIL: usize = T::MAX_TAIL;
+    const MAX_CAPS: usize = T::MAX_CAPS;
+
+    #[inline]
+    fn check(value: T) -> Result<(), TooLong> {
+        value.check()
+    }
+
+    #[inline]
+    fn put(value: T, words: &mut [u64], at: usize) {
+        value.put(words, at);
+    }
+
+    #[inline]
+    fn tail<'a: 'b, 'b>(value: T, built: &'b mut Vec<u64>) -> &'b [u8] {
+        value.put_tail(built);
+        bytemuck::cast_slice(built)
+    }
+
+    #[inline]
+    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<T, DecodeError> {
+        T::take(source, at)
+    }
+
+    #[inline]
+    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<T, DecodeError> {
+        T::take(source, at)
+    }
+}
+
+impl<T: Value> Arg for Lent<T> {
+    type Sent<'a> = &'a T;
+    type Taken<'a> = T;
+    type Owned = T;
+
+    const PLACE: (usize, usize) = T::PLACE;
+    const MAX_TAIL: usize = T::MAX_TAIL;
+    const MAX_CAPS: usize = T::MAX_CAPS;
+
+    #[inline]
+    fn check(value: &T) -> Result<(), TooLong> {
+        value.check()
+    }
+
+    #[inline]
+    fn put(value: &T, words: &mut [u64], at: usize) {
+        value.put(words, at);
+    }
+
+    #[inline]
+    fn tail<'a: 'b, 'b>(value: &'a T, built: &'b mut Vec<u64>) -> &'b [u8] {
+        value.put_tail(built);
+        bytemuck::cast_slice(built)
+    }
+
+    #[inline]
+    fn put_caps<'a>(value: &'a T, load: &mut Load<'a>) -> io::Result<()> {
+        value.put_caps(&mut load.caps)
+    }
+
+    #[inline]
+    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<T, DecodeError> {
+        T::take(source, at)
+    }
+
+    #[inline]
+    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<T, DecodeError> {
+        T::take(source, at)
+    }
+}
+
+impl<const MAX: u32> Arg for Text<MAX> {
+    type Sent<'a> = &'a str;
+    type Taken<'a> = &'a str;
+    type Owned = String;
+
+    const PLACE: (usize, usize) = <str as Shape>::PLACE;
+    const MAX_TAIL: usize = <str as Bounded<MAX>>::MAX_TAIL;
+    const MAX_CAPS: usize = 0;
+
+    #[inline]
+    fn check(value: &str) -> Result<(), TooLong> {
+        TooLong::check(value.len(), MAX)
+    }
+
+    #[inline]
+    fn put(value: &str, words: &mut [u64], at: usize) {
+        value.put(words, at);
+    }
+
+    #[inline]
+    fn tail<'a: 'b, 'b>(value: &'a str, _built: &'b mut Vec<u64>) -> &'b [u8] {
+        value.as_bytes()
+    }
+
+    #[inline]
+    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<&'a str, DecodeError> {
+        source.string(at, MAX)
+    }
+
+    #[inline]
+    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<String, DecodeError> {
+        source.string(at, MAX).map(String::from)
+    }
+}
+
+impl<T: Plain, const MAX: u32> Arg for Slice<T, MAX>
+where
+    T: Value,
+{
+    type Sent<'a> = &'a [T];
+    type Taken<'a> = &'a [T];
+    type Owned = Vec<T>;
+
+    const PLACE: (usize, usize) = <[T] as Shape>::PLACE;
+    const MAX_TAIL: usize = max_items::<T>(MAX);
+    const MAX_CAPS: usize = 0;
+
+    #[inline]
+    fn check(value: &[T]) -> Result<(), TooLong> {
+        TooLong::check(value.len(), MAX)
+    }
+
+    #[inline]
+    fn put(value: &[T], words: &mut [u64], at: usize) {
+        value.put(words, at);
+    }
+
+    #[inline]
+    fn tail<'a: 'b, 'b>(value: &'a [T], _built: &'b mut Vec<u64>) -> &'b [u8] {
+        bytemuck::cast_slice(value)
+    }
+
+    #[inline]
+    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<&'a [T], DecodeError> {
+        source.slice(at, MAX)
+    }
+
+    #[inline]
+    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Vec<T>, DecodeError> {
+        source.slice(at, MAX).map(<[T]>::to_vec)
+    }
+}
+
+impl<T: Value, const MAX: u32> Arg for Items<T, MAX> {
+    type Sent<'a> = &'a [T];
+    type Taken<'a> = Vec<T>;
+    type Owned = Vec<T>;
+
+    const PLACE: (usize, usize) = <[T] as Shape>::PLACE;
+    const MAX_TAIL: usize = <[T] as Bounded<MAX>>::MAX_TAIL;
+    const MAX_CAPS: usize = <[T] as Bounded<MAX>>::MAX_CAPS;
+
+    #[inline]
+    fn check(value: &[T]) -> Result<(), TooLong> {
+        Bounded::<MAX>::check_bound(value)
+    }
+
+    #[inline]
+    fn put(value: &[T], words: &mut [u64], at: usize) {
+        value.put(words, at);
+    }
+
+    #[inline]
+    fn tail<'a: 'b, 'b>(value: &'a [T], built: &'b mut Vec<u64>) -> &'b [u8] {
+        value.put_tail(built);
+        bytemuck::cast_slice(built)
+    }
+
+    #[inline]
+    fn put_caps<'a>(value: &'a [T], load: &mut Load<'a>) -> io::Result<()> {
+        value.put_caps(&mut load.caps)
+    }
+
+    #[inline]
+    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<Vec<T>, DecodeError> {
+        source.items(at, MAX)
+    }
+
+    #[inline]
+    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Vec<T>, DecodeError> {
+        source.items(at, MAX)
+    }
+}
+
+impl<const MAX: u32> Arg for Texts<MAX> {
+    type Sent<'a> = &'a [&'a str];
+    type Taken<'a> = Vec<&'a str>;
+    type Owned = Vec<String>;
+
+    const PLACE: (usize, usize) = <[String] as Shape>::PLACE;
+    const MAX_TAIL: usize = <[String] as Bounded<MAX>>::MAX_TAIL;
+    const MAX_CAPS: usize = 0;
+
+    #[inline]
+    fn check(value: &[&str]) -> Result<(), TooLong> {
+        Bounded::<MAX>::check_bound(value)
+    }
+
+    #[inline]
+    fn put(value: &[&str], words: &mut [u64], at: usize) {
+        value.put(words, at);
+    }
+
+    #[inline]
+    fn tail<'a: 'b, 'b>(value: &'a [&'a str], built: &'b mut Vec<u64>) -> &'b [u8] {
+        value.put_tail(built);
+        bytemuck::cast_slice(built)
+    }
+
+    #[inline]
+    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<Vec<&'a str>, DecodeError> {
+        source.items(at, MAX)
+    }
+
+    #[inline]
+    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Vec<String>, DecodeError> {
+        source.items(at, MAX)
+    }
+}
+
+impl Arg for Given {
+    type Sent<'a> = Giving<'a>;
+    type Taken<'a> = Cap;
+    type Owned = Cap;
+
+    const PLACE: (usize, usize) = Cap::PLACE;
+    const MAX_TAIL: usize = 0;
+    const MAX_CAPS: usize = 1;
+
+    #[inline]
+    fn put(_value: Giving<'_>, _words: &mut [u64], _at: usize) {}
+
+    fn put_caps<'a>(value: Giving<'a>, load: &mut Load<'a>) -> io::Result<()> {
+        match value {
+            Giving::Gift(gift) => load.gifts.push((load.caps.len() + load.gifts.len(), gift)),
+            Giving::Copy(cap) => load.caps.push(cap.try_clone()?),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn take<'a>(source: &mut Source<'a>, _at: usize) -> Result<Cap, DecodeError> {
+        source.cap()
+    }
+
+    #[inline]
+    fn take_owned(source: &mut Source<'_>, _at: usize) -> Result<Cap, DecodeError> {
+        source.cap()
+    }
+}
+
+/// The capabilities of a message that is being put together.
+#[derive(Debug)]
+pub struct Load<'a> {
+    /// Copies, and in the end all of them.
+    caps: Vec<Cap>,
+    /// Those that are moved, with their places among all.
+    gifts: Vec<(usize, &'a Gift)>,
+}
+
+impl Load<'_> {
+    /// None yet.
+    #[inline]
+    #[must_use]
+    #[expect(
+        clippy::new_without_default,
+        reason = "generated code cannot count on traits in scope"
+    )]
+    pub const fn new() -> Self {
+        Self { caps: Vec::new(), gifts: Vec::new() }
+    }
+
+    /// Has `send` send them, with what is given away: last, because copies can fail. What `send` refuses and leaves here
+    /// goes back.
+    ///
+    /// # Errors
+    /// What `send` gives.
+    pub fn send<T, E>(mut self, send: impl FnOnce(&mut Vec<Cap>) -> Result<T, E>) -> Result<T, E> {
+        for (at, gift) in &self.gifts {
+            if let Some(cap) = gift.0.take() {
+                self.caps.insert(*at, cap);
+            }
+        }
+        let result = send(&mut self.caps);
+        if result.is_err() && !self.caps.is_empty() {
+            for (at, gift) in self.gifts.into_iter().rev() {
+                gift.0.set(Some(self.caps.remove(at)));
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,247 @@
+//! All arguments of a message together: what generated code leaves to the runtime.
+//!
+//! A generated module names the arguments of each message once, as a tuple of types that are an [`Arg`] each. Writing and
+//! reading the tuple is generic, so that a user's crate contains it for the messages that it sends or receives, and only for
+//! those.
+
+use std::io;
+
+use crate::cap::Cap;
+use crate::wire::{DecodeError, TooLong};
+
+pub use crate::wire::arg::{
+    Arg, Copied, Gift, Given, Giving, Items, Lent, Load, Slice, Text, Texts, Value,
+};
+
+/// Why arguments are refused before anything is sent.
+#[derive(Debug)]
+pub enum Refused {
+    /// This argument, counted with the number of a call, is too long.
+    TooLong(usize, TooLong),
+    /// A capability could not be copied.
+    Caps(io::Error),
+}
+
+/// The arguments of a message; of the halves of an rpc the first is the number of the call.
+///
+/// Tuples of up to 16 have it; a longer list is a type of its own, by the same macro.
+pub trait Args {
+    /// What the sender passes.
+    type Sent<'a>: Copy;
+    /// What is read from a message where it lies.
+    type Taken<'a>;
+    /// What is read to be kept.
+    type Owned;
+    /// That, for a user: one value as it is, not in a tuple.
+    type Output;
+
+    /// Where each lies in the record, in bytes.
+    const AT: &'static [usize];
+    /// The words of the record.
+    const WORDS: usize;
+    /// Where the first lies: in the halves of an rpc the number of the call.
+    const FIRST_AT: usize;
+    /// The most words of all tails.
+    const MAX_TAIL: usize;
+    /// The most capabilities of a message.
+    const MAX_CAPS: usize;
+
+    /// Checks the arguments, writes them, and hands words, tails and capabilities, if there may be any, to `send`. If that
+    /// fails, what was to be given away is there again, unless `send` took it.
+    ///
+    /// # Errors
+    /// What `refuse` or `send` give.
+    fn marshal<const WORDS: usize, T, E>(
+        args: Self::Sent<'_>,
+        refuse: impl FnOnce(Refused) -> E,
+        send: impl FnOnce(&[u64], &[&[u8]], Option<&mut Vec<Cap>>) -> Result<T, E>,
+    ) -> Result<T, E>;
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// If no sender of the interface writes these words.
+    fn take<'a>(words: &'a [u64], caps: &'a mut Vec<Cap>) -> Result<Self::Taken<'a>, DecodeError>;
+
+    /// As [`take`](Self::take), with nothing borrowed.
+    ///
+    /// # Errors
+    /// As there.
+    fn take_owned(words: &[u64], caps: &mut Vec<Cap>) -> Result<Self::Owned, DecodeError>;
+
+    /// The values for a user.
+    fn output(owned: Self::Owned) -> Self::Output;
+}
+
+/// The arguments of a response.
+pub trait Results: Args {
+    /// What an rpc returns: all but the number of the call.
+    type Returned;
+
+    /// The values that an rpc returns.
+    fn returned(owned: Self::Owned) -> Self::Returned;
+}
+
+/// Implements [`Args`] for a list of arguments, and [`Results`] if there is one at all.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __args {
+    ([$($generic:ident)*] $target:ty, $count:literal: $(($arg:ty) $value:ident $built:ident $i:literal,)*) => {
+        const _: () = {
+            use $crate::__private::args as __args;
+
+            #[allow(unused_mut, unused_variables, reason = "without arguments there is nothing to do")]
+            impl<$($generic: __args::Arg),*> __args::Args for $target {
+                type Sent<'a> = ($(<$arg as __args::Arg>::Sent<'a>,)*);
+                type Taken<'a> = ($(<$arg as __args::Arg>::Taken<'a>,)*);
+                type Owned = ($(<$arg as __args::Arg>::Owned,)*);
+                type Output = $crate::__args!(@type $(<$arg as __args::Arg>::Owned,)*);
+
+                const AT: &'static [usize] = &__args::record([$(<$arg as __args::Arg>::PLACE),*]).at;
+                const WORDS: usize = __args::record([$(<$arg as __args::Arg>::PLACE),*]).words;
+                const FIRST_AT: usize = __args::first_at(&[$(<$arg as __args::Arg>::PLACE),*]);
+                const MAX_TAIL: usize = __args::total(&[$(<$arg as __args::Arg>::MAX_TAIL),*]);
+                const MAX_CAPS: usize = __args::total(&[$(<$arg as __args::Arg>::MAX_CAPS),*]);
+
+                #[inline]
+                fn marshal<const WORDS: usize, T, E>(
+                    ($($value,)*): <Self as __args::Args>::Sent<'_>,
+                    refuse: impl __args::FnOnce(__args::Refused) -> E,
+                    send: impl __args::FnOnce(
+                        &[u64],
+                        &[&[u8]],
+                        __args::Option<&mut __args::Vec<__args::Cap>>,
+                    ) -> __args::Result<T, E>,
+                ) -> __args::Result<T, E> {
+                    const { __args::assert!(WORDS == <Self as __args::Args>::WORDS, "the record has other words") };
+                    $(
+                        if let __args::Err(length) = <$arg as __args::Arg>::check($value) {
+                            return __args::Err(refuse(__args::Refused::TooLong($i, length)));
+                        }
+                    )*
+                    let mut words = [0; WORDS];
+                    $(<$arg as __args::Arg>::put($value, &mut words, const { <Self as __args::Args>::AT[$i] });)*
+                    $(let mut $built = __args::Vec::new();)*
+                    let mut tails: [&[u8]; $count] = [&[]; $count];
+                    let mut count = 0;
+                    $(
+                        if const { <$arg as __args::Arg>::MAX_TAIL > 0 } {
+                            tails[count] = <$arg as __args::Arg>::tail($value, &mut $built);
+                            count += 1;
+                        }
+                    )*
+                    let tails = match const { <Self as __args::Args>::MAX_TAIL == 0 } {
+                        true => &[],
+                        false => &tails[..count],
+                    };
+                    if const { <Self as __args::Args>::MAX_CAPS == 0 } {
+                        return send(&words, tails, __args::None);
+                    }
+                    let mut load = __args::Load::new();
+                    $(
+                        if let __args::Err(error) = <$arg as __args::Arg>::put_caps($value, &mut load) {
+                            return __args::Err(refuse(__args::Refused::Caps(error)));
+                        }
+                    )*
+                    load.send(|caps| send(&words, tails, __args::Some(caps)))
+                }
+
+                #[inline]
+                fn take<'a>(
+                    words: &'a [u64],
+                    caps: &'a mut __args::Vec<__args::Cap>,
+                ) -> __args::Result<<Self as __args::Args>::Taken<'a>, __args::DecodeError> {
+                    // A match is half of the code that `?` is, each time.
+                    let mut source = match __args::Source::new(words, caps, const { <Self as __args::Args>::WORDS }) {
+                        __args::Ok(source) => source,
+                        __args::Err(error) => return __args::Err(error),
+                    };
+                    $(
+                        let at = const { <Self as __args::Args>::AT[$i] };
+                        let $value = match <$arg as __args::Arg>::take(&mut source, at) {
+                            __args::Ok(value) => value,
+                            __args::Err(error) => return __args::Err(error),
+                        };
+                    )*
+                    match source.close(
+                        const { __args::record([$(<$arg as __args::Arg>::PLACE),*]).used },
+                        const { <Self as __args::Args>::WORDS },
+                    ) {
+                        __args::Ok(()) => __args::Ok(($($value,)*)),
+                        __args::Err(error) => __args::Err(error),
+                    }
+                }
+
+                #[inline]
+                fn take_owned(
+                    words: &[u64],
+                    caps: &mut __args::Vec<__args::Cap>,
+                ) -> __args::Result<<Self as __args::Args>::Owned, __args::DecodeError> {
+                    // A match is half of the code that `?` is, each time.
+                    let mut source = match __args::Source::new(words, caps, const { <Self as __args::Args>::WORDS }) {
+                        __args::Ok(source) => source,
+                        __args::Err(error) => return __args::Err(error),
+                    };
+                    $(
+                        let at = const { <Self as __args::Args>::AT[$i] };
+                        let $value = match <$arg as __args::Arg>::take_owned(&mut source, at) {
+                            __args::Ok(value) => value,
+                            __args::Err(error) => return __args::Err(error),
+                        };
+                    )*
+                    match source.close(
+                        const { __args::record([$(<$arg as __args::Arg>::PLACE),*]).used },
+                        const { <Self as __args::Args>::WORDS },
+                    ) {
+                        __args::Ok(()) => __args::Ok(($($value,)*)),
+                        __args::Err(error) => __args::Err(error),
+                    }
+                }
+
+                #[inline]
+                fn output(($($value,)*): <Self as __args::Args>::Owned) -> <Self as __args::Args>::Output {
+                    $crate::__args!(@value $($value,)*)
+                }
+            }
+
+            $crate::__args!(@results [$($generic)*] $target: $(($arg) $value,)*);
+        };
+    };
+    (@results [] $target:ty:) => {};
+    (@results [$($generic:ident)*] $target:ty: ($id:ty) $id_value:ident, $(($arg:ty) $value:ident,)*) => {
+        impl<$($generic: __args::Arg),*> __args::Results for $target {
+            type Returned = $crate::__args!(@type $(<$arg as __args::Arg>::Owned,)*);
+
+            #[inline]
+            fn returned((_, $($value,)*): <Self as __args::Args>::Owned) -> <Self as __args::Results>::Returned {
+                $crate::__args!(@value $($value,)*)
+            }
+        }
+    };
+    (@type $one:ty,) => { $one };
+    (@type $($more:ty,)*) => { ($($more,)*) };
+    (@value $one:ident,) => { $one };
+    (@value $($more:ident,)*) => { ($($more,)*) };
+}
+
+/// Implements [`Args`] for the tuple of the first arguments of a list, and for each that is longer by one.
+macro_rules! tuples {
+    ($($arg:ident $value:ident $built:ident $i:literal,)*; $count:literal $($rest:tt)*) => {
+        crate::__args! { [$($arg)*] ($($arg,)*), $count: $(($arg) $value $built $i,)* }
+        tuples! { @next $($arg $value $built $i,)*; $count $($rest)* }
+    };
+    (@next $($before:ident $value:ident $built:ident $i:literal,)*; $count:literal) => {};
+    (
+        @next $($before:ident $value:ident $built:ident $i:literal,)*;
+        $count:literal $next:ident $next_value:ident $next_built:ident, $($rest:tt)*
+    ) => {
+        tuples! { $($before $value $built $i,)* $next $next_value $next_built $count,; $($rest)* }
+    };
+}
+
+tuples! {
+    ;
+    0 A0 a0 t0, 1 A1 a1 t1, 2 A2 a2 t2, 3 A3 a3 t3, 4 A4 a4 t4, 5 A5 a5 t5, 6 A6 a6 t6, 7 A7 a7 t7,
+    8 A8 a8 t8, 9 A9 a9 t9, 10 A10 a10 t10, 11 A11 a11 t11, 12 A12 a12 t12, 13 A13 a13 t13, 14 A14 a14 t14, 15 A15 a15 t15,
+    16
+}
