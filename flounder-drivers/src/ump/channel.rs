@@ -52,14 +52,14 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         if self.lane.seems_closed() {
             return Err(ChannelError::Closed);
         }
-        let mut progress = self.transit.send(message, &mut self.lane)?;
-        if progress != Progress::Done && self.armed {
-            // This end sleeps, and the peer does not know yet that it waits for room.
-            self.lane.ring.arm(true);
-            barrier();
-            progress = self.transit.send(message, &mut self.lane)?;
+        let progress = self.transit.send(message, &mut self.lane);
+        if !self.armed || !matches!(progress, Ok(Progress::Partial(_))) {
+            return progress;
         }
-        Ok(progress)
+        // This end sleeps, and the peer does not know yet that it waits for room.
+        self.lane.ring.arm(true);
+        barrier();
+        self.transit.send(message, &mut self.lane)
     }
 
     #[cold]

@@ -613,7 +613,8 @@ impl Core {
     }
 
     /// Takes a message for sending: onto the channel as far as it goes, the rest into the slot.
-    #[inline]
+    // In place, so that the message is put together where it is handed over, and not moved there.
+    #[inline(always)]
     fn accept_allowed(
         &self,
         number: u16,

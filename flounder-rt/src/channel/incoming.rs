@@ -112,6 +112,10 @@ impl Incoming {
         }
         if self.total <= LINE {
             self.inline[self.have..self.have + words.len()].copy_from_slice(words);
+        } else if words.len() <= LINE {
+            // One by one, as in `copy_line`.
+            self.large.reserve(words.len());
+            words.iter().for_each(|word| self.large.push(*word));
         } else {
             self.large.extend_from_slice(words);
         }

@@ -4,6 +4,7 @@ use core::future::Future;
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Wake;
 use std::thread;
@@ -74,7 +75,7 @@ pub(super) struct Kit {
 struct Runner<'a> {
     waitset: &'a Waitset,
     /// Until it is put back.
-    kit: Option<Kit>,
+    kit: Option<Rc<Kit>>,
 }
 
 impl<'a> Runner<'a> {
@@ -84,7 +85,7 @@ impl<'a> Runner<'a> {
             let (remote, home) = (waitset.remote(), here());
             let flag = Flag { here: false.into(), elsewhere: false.into(), remote, home };
             let flag = Arc::new(flag);
-            Kit { waker: Waker::from(Arc::clone(&flag)), flag }
+            Rc::new(Kit { waker: Waker::from(Arc::clone(&flag)), flag })
         });
         Self { waitset, kit: Some(kit) }
     }
@@ -169,7 +170,6 @@ impl Waitset {
 #[cfg(test)]
 mod tests {
     use core::cell::Cell;
-    use std::rc::Rc;
 
     use super::*;
 

@@ -128,7 +128,7 @@ struct Inner {
     services: crate::export::Services,
     binds: crate::bind::Pending,
     /// For the next `block_on`, while none runs.
-    kit: Cell<Option<executor::Kit>>,
+    kit: Cell<Option<Rc<executor::Kit>>>,
     /// For a loop that this waitset is part of, if there is one.
     outer: OnceCell<Outer>,
 }

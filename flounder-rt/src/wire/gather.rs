@@ -166,6 +166,7 @@ impl<'a> Reader<'a> {
         done
     }
 
+    #[inline]
     fn skip(&mut self, mut words: usize) {
         let head = self.fixed.len().min(words);
         self.fixed = &self.fixed[head..];
