@@ -372,8 +372,11 @@ pub trait Reply {
     fn decode(message: Received<'_>) -> Result<Self::Values, DecodeError>;
 }
 
-/// A call on its way, which gives what the reply `R` brings. Dropped before the call was accepted, nothing is sent; after
-/// that, the service is told that nobody waits any more, and a reply that comes all the same is discarded.
+/// A call on its way, which gives what the reply `R` brings: with `rpc add(in uint32 a, in uint32 b, out uint32 sum)`,
+/// `client.add_async(1, 2)` is a `Call<AddReply>`, and its output a `Result<u32, RpcError>`.
+///
+/// Dropped before the call was accepted, nothing is sent; after that, the service is told that nobody waits any more, and a
+/// reply that comes all the same is discarded.
 // Two words, as a reply: see there.
 #[must_use = "a call does nothing unless awaited"]
 pub struct Call<R> {
