@@ -6,6 +6,7 @@ use quote::{format_ident, quote};
 
 use crate::docs;
 use crate::message::{Messages, Wire};
+use crate::rt::Rt;
 
 /// The client and the reply types; nothing if the interface has no rpc.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
@@ -145,18 +146,28 @@ fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let doc =
         docs::line(&format!("Calls the remote procedures of `{}`.", messages.interface.name.idl));
-    let methods = rpcs.iter().map(Call::methods);
+    client_type(rt, ["RpcClient", "Binding"], doc, rpcs.iter().map(Call::methods))
+}
+
+/// The type of a client over a binding, by their names.
+pub(crate) fn client_type(
+    rt: &Rt,
+    [client, binding]: [&str; 2],
+    doc: TokenStream,
+    methods: impl Iterator<Item = TokenStream>,
+) -> TokenStream {
+    let (client, binding) = (format_ident!("{client}"), format_ident!("{binding}"));
     quote! {
         #doc
         ///
         /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
         /// time of its own ends after 30 seconds.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
-        pub struct RpcClient(Binding, #rt::Patience);
+        pub struct #client(#binding, #rt::Patience);
 
-        impl RpcClient {
+        impl #client {
             /// A client over a binding.
-            pub fn new(binding: &Binding) -> Self {
+            pub fn new(binding: &#binding) -> Self {
                 Self(#rt::core::clone::Clone::clone(binding), #rt::Patience::Usual)
             }
 
@@ -174,7 +185,7 @@ fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
             }
 
             /// The binding.
-            pub fn binding(&self) -> &Binding {
+            pub fn binding(&self) -> &#binding {
                 &self.0
             }
 

@@ -7,7 +7,7 @@ use quote::{format_ident, quote};
 use crate::binding::sent;
 use crate::docs;
 use crate::message::{Messages, Wire};
-use crate::rpc::reply_name;
+use crate::rpc::{client_type, reply_name};
 
 /// Both types; no client if the interface has no rpc.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
@@ -76,41 +76,7 @@ fn client(messages: &Messages<'_>) -> Option<TokenStream> {
     let name = &interface.name.idl;
     let doc = docs::line(&format!("Calls the remote procedures of `{name}`, from any thread."));
     let methods = interface.rpcs.iter().map(|rpc| call(rpc, messages));
-    Some(quote! {
-        #doc
-        ///
-        /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
-        /// time of its own ends after 30 seconds.
-        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
-        pub struct SharedClient(SharedBinding, #rt::Patience);
-
-        impl SharedClient {
-            /// A client over a binding.
-            pub fn new(binding: &SharedBinding) -> Self {
-                Self(#rt::core::clone::Clone::clone(binding), #rt::Patience::Usual)
-            }
-
-            /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
-            /// there is means for ever.
-            #[must_use]
-            pub fn timeout(&self, timeout: #rt::Duration) -> Self {
-                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::For(timeout))
-            }
-
-            /// A client whose calls, blocking or not, end with an error if they are not done by then.
-            #[must_use]
-            pub fn deadline(&self, deadline: #rt::Instant) -> Self {
-                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::Until(deadline))
-            }
-
-            /// The binding.
-            pub fn binding(&self) -> &SharedBinding {
-                &self.0
-            }
-
-            #(#methods)*
-        }
-    })
+    Some(client_type(rt, ["SharedClient", "SharedBinding"], doc, methods))
 }
 
 /// The two methods of an rpc: one blocks its thread, the other gives a future.
