@@ -151,25 +151,7 @@ macro_rules! __args {
                     words: &'a [u64],
                     caps: &'a mut __args::Vec<__args::Cap>,
                 ) -> __args::Result<<Self as __args::Args>::Taken<'a>, __args::DecodeError> {
-                    // A match is half of the code that `?` is, each time.
-                    let mut source = match __args::Source::new(words, caps, const { <Self as __args::Args>::WORDS }) {
-                        __args::Ok(source) => source,
-                        __args::Err(error) => return __args::Err(error),
-                    };
-                    $(
-                        let at = const { <Self as __args::Args>::AT[$i] };
-                        let $value = match <$arg as __args::Arg>::take(&mut source, at) {
-                            __args::Ok(value) => value,
-                            __args::Err(error) => return __args::Err(error),
-                        };
-                    )*
-                    match source.close(
-                        const { __args::record([$(<$arg as __args::Arg>::PLACE),*]).used },
-                        const { <Self as __args::Args>::WORDS },
-                    ) {
-                        __args::Ok(()) => __args::Ok(($($value,)*)),
-                        __args::Err(error) => __args::Err(error),
-                    }
+                    $crate::__args!(@read words caps take $(($arg) $value $i)*)
                 }
 
                 #[inline]
@@ -177,25 +159,7 @@ macro_rules! __args {
                     words: &[u64],
                     caps: &mut __args::Vec<__args::Cap>,
                 ) -> __args::Result<<Self as __args::Args>::Owned, __args::DecodeError> {
-                    // A match is half of the code that `?` is, each time.
-                    let mut source = match __args::Source::new(words, caps, const { <Self as __args::Args>::WORDS }) {
-                        __args::Ok(source) => source,
-                        __args::Err(error) => return __args::Err(error),
-                    };
-                    $(
-                        let at = const { <Self as __args::Args>::AT[$i] };
-                        let $value = match <$arg as __args::Arg>::take_owned(&mut source, at) {
-                            __args::Ok(value) => value,
-                            __args::Err(error) => return __args::Err(error),
-                        };
-                    )*
-                    match source.close(
-                        const { __args::record([$(<$arg as __args::Arg>::PLACE),*]).used },
-                        const { <Self as __args::Args>::WORDS },
-                    ) {
-                        __args::Ok(()) => __args::Ok(($($value,)*)),
-                        __args::Err(error) => __args::Err(error),
-                    }
+                    $crate::__args!(@read words caps take_owned $(($arg) $value $i)*)
                 }
 
                 #[inline]
@@ -218,6 +182,27 @@ macro_rules! __args {
             }
         }
     };
+    (@read $words:ident $caps:ident $take:ident $(($arg:ty) $value:ident $i:literal)*) => {{
+        // A match is half of the code that `?` is, each time.
+        let mut source = match __args::Source::new($words, $caps, const { <Self as __args::Args>::WORDS }) {
+            __args::Ok(source) => source,
+            __args::Err(error) => return __args::Err(error),
+        };
+        $(
+            let at = const { <Self as __args::Args>::AT[$i] };
+            let $value = match <$arg as __args::Arg>::$take(&mut source, at) {
+                __args::Ok(value) => value,
+                __args::Err(error) => return __args::Err(error),
+            };
+        )*
+        match source.close(
+            const { __args::record([$(<$arg as __args::Arg>::PLACE),*]).used },
+            const { <Self as __args::Args>::WORDS },
+        ) {
+            __args::Ok(()) => __args::Ok(($($value,)*)),
+            __args::Err(error) => __args::Err(error),
+        }
+    }};
     (@type $one:ty,) => { $one };
     (@type $($more:ty,)*) => { ($($more,)*) };
     (@value $one:ident,) => { $one };
