@@ -157,15 +157,21 @@ fn a_lookup_is_answered_by_the_next_root_when_the_root_dies() {
     assert_eq!(waiting.event("lookup: "), "lookup: Err(Unknown)");
 }
 
+/// A service, what it holds before it is bound to, and a client of it.
+fn served(cast: &Cast, driver: &str) -> (Actor, Account, Actor) {
+    let mut service = cast.actor();
+    service.must("vigil export vigil");
+    let account = Account::of(&service);
+    let mut client = cast.actor();
+    client.must(&format!("vigil bind {driver} vigil"));
+    (service, account, client)
+}
+
 #[test]
 fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
     for driver in DRIVERS {
         let cast = Cast::new();
-        let mut service = cast.actor();
-        service.must("vigil export vigil");
-        let account = Account::of(&service);
-        let mut client = cast.actor();
-        client.must(&format!("vigil bind {driver} vigil"));
+        let (mut service, account, mut client) = served(&cast, driver);
         client.must(&format!("vigil call-regardless {}", MAX_OWED_REPLIES + 6));
         client.event("called");
         service.settle_held(&format!("({MAX_OWED_REPLIES}, 0)"));
@@ -182,11 +188,7 @@ fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
 fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
     for driver in DRIVERS {
         let cast = Cast::new();
-        let mut service = cast.actor();
-        service.must("vigil export vigil");
-        let account = Account::of(&service);
-        let mut client = cast.actor();
-        client.must(&format!("vigil bind {driver} vigil"));
+        let (mut service, account, mut client) = served(&cast, driver);
         client.must("vigil calls 2");
         service.settle_held("(2, 0)");
         client.must("vigil mute");
