@@ -179,6 +179,7 @@ impl Core {
         }
         self.take(id, read)
     }
+
     /// How a blocking call can wait, if it can.
     fn way(&self, patience: Patience) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
@@ -284,10 +285,6 @@ impl Core {
         let absent = receiver.is_none();
         self.receiver.set(receiver);
         absent && !self.has_ended()
-    }
-
-    fn has_ended(&self) -> bool {
-        self.ended.borrow().is_some()
     }
 
     fn call_error(&self, error: TxError) -> RpcError {
@@ -398,7 +395,7 @@ impl<R> Call<R> {
     }
 
     fn limited(self, limit: Option<Instant>) -> Self {
-        self.endpoint.0.calls.limit(self.id, limit);
+        self.endpoint.0.calls.waits(self.id, |waits| waits.end = limit);
         self
     }
 }

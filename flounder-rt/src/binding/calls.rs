@@ -181,13 +181,6 @@ impl Calls {
         self.table.borrow_mut().begin(id, Stage::Failed).error = Some(error);
     }
 
-    /// Changes when the call has to be done.
-    pub(super) fn limit(&self, id: u32, end: Option<Instant>) {
-        if let Some(slot) = self.table.borrow_mut().find(id) {
-            slot.waits.end = end;
-        }
-    }
-
     /// Changes what the call waits for; gives `None` if it is no more.
     pub(super) fn waits<T>(&self, id: u32, change: impl FnOnce(&mut Waits) -> T) -> Option<T> {
         self.table.borrow_mut().find(id).map(|slot| change(&mut slot.waits))
@@ -196,9 +189,7 @@ impl Calls {
     /// The call is accepted.
     #[inline]
     pub(super) fn accepted(&self, id: u32) {
-        if let Some(slot) = self.table.borrow_mut().find(id)
-            && slot.stage == Stage::Waiting
-        {
+        if let Some(slot) = self.table.borrow_mut().find_waiting(id) {
             slot.stage = Stage::Accepted;
             self.window.begin();
         }
@@ -206,29 +197,25 @@ impl Calls {
 
     /// The call cannot be sent any more, and waits for the end of the binding.
     pub(super) fn doom(&self, id: u32) {
-        if let Some(slot) = self.table.borrow_mut().find(id)
-            && slot.stage == Stage::Waiting
-        {
+        if let Some(slot) = self.table.borrow_mut().find_waiting(id) {
             slot.stage = Stage::Doomed;
         }
     }
 
     /// Whether the call waits for room.
     pub(super) fn is_waiting(&self, id: u32) -> bool {
-        self.table.borrow_mut().find(id).is_some_and(|slot| slot.stage == Stage::Waiting)
+        self.table.borrow_mut().find_waiting(id).is_some()
     }
 
     /// Takes the message of a call that waits.
     pub(super) fn take_request(&self, id: u32) -> Option<Message> {
         let mut table = self.table.borrow_mut();
-        let slot = table.find(id).filter(|slot| slot.stage == Stage::Waiting)?;
-        Some(core::mem::take(&mut slot.message))
+        table.find_waiting(id).map(|slot| core::mem::take(&mut slot.message))
     }
 
     /// Puts it back, if the call still waits.
     pub(super) fn put_request(&self, id: u32, request: Message) {
-        let mut table = self.table.borrow_mut();
-        if let Some(slot) = table.find(id).filter(|slot| slot.stage == Stage::Waiting) {
+        if let Some(slot) = self.table.borrow_mut().find_waiting(id) {
             slot.message = request;
         }
     }
@@ -281,14 +268,14 @@ impl Calls {
     /// Whether there is a result to be taken, or no such call.
     #[inline]
     pub(super) fn is_done(&self, id: u32) -> bool {
-        self.table.borrow_mut().find(id).is_none_or(|slot| !slot.is_open())
+        self.table.borrow_mut().find_open(id).is_none()
     }
 
     /// Settles a call with its reply. One that nobody waits for is discarded.
     #[inline]
     pub(super) fn answer(&self, id: u32, message: Received<'_>) {
         let mut table = self.table.borrow_mut();
-        let Some(slot) = table.find(id).filter(|slot| slot.is_open()) else {
+        let Some(slot) = table.find_open(id) else {
             drop(table);
             if let Some(home) = self.home.get() {
                 home.settle(id, || Ok(Message::keep(message)));
@@ -311,7 +298,7 @@ impl Calls {
     /// Settles a call that gets no reply.
     pub(super) fn fail(&self, id: u32, error: RpcError) -> Left {
         let mut table = self.table.borrow_mut();
-        let Some(slot) = table.find(id).filter(|slot| slot.is_open()) else {
+        let Some(slot) = table.find_open(id) else {
             drop(table);
             if let Some(home) = self.home.get() {
                 home.settle(id, || Err(error));
@@ -462,6 +449,18 @@ impl Table {
     #[inline]
     fn find(&mut self, id: u32) -> Option<&mut Slot> {
         Self::find_in(&mut self.slots, id)
+    }
+
+    /// The slot of a call that waits for room.
+    #[inline]
+    fn find_waiting(&mut self, id: u32) -> Option<&mut Slot> {
+        self.find(id).filter(|slot| slot.stage == Stage::Waiting)
+    }
+
+    /// The slot of a call that is still to be settled.
+    #[inline]
+    fn find_open(&mut self, id: u32) -> Option<&mut Slot> {
+        self.find(id).filter(|slot| slot.is_open())
     }
 
     #[inline]

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::io;
 
 use crate::channel::{CapRefusal, ChannelError, ProtocolError};
+use crate::interface::Interface;
+use crate::wire::args::Refused;
 use crate::wire::{DecodeError, TooLong};
 
 /// Why a message was not accepted. The binding is as it was.
@@ -35,6 +37,20 @@ impl TxError {
     #[must_use]
     pub const fn too_long(arg: &'static str, length: TooLong) -> Self {
         Self::TooLong { arg, length }
+    }
+
+    /// Arguments of message `number` were refused; `cap_copy` says what comes of a capability that could not be copied.
+    #[cold]
+    pub(super) fn refused(
+        refused: Refused,
+        interface: &Interface,
+        number: u16,
+        cap_copy: impl FnOnce(io::Error) -> Self,
+    ) -> Self {
+        match refused {
+            Refused::TooLong(i, length) => Self::too_long(interface.argument(number, i), length),
+            Refused::Caps(error) => cap_copy(error),
+        }
     }
 
     /// A capability could not be copied.

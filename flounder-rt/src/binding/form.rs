@@ -230,12 +230,7 @@ impl Endpoint {
     /// The error of a message whose arguments are refused.
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
-        match refused {
-            Refused::TooLong(i, length) => {
-                TxError::too_long(self.interface().argument(number, i), length)
-            }
-            Refused::Caps(error) => self.cap_copy(error),
-        }
+        TxError::refused(refused, self.interface(), number, |error| self.cap_copy(error))
     }
 }
 
@@ -243,11 +238,6 @@ impl SharedEndpoint {
     /// As that of [`Endpoint`].
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
-        match refused {
-            Refused::TooLong(i, length) => {
-                TxError::too_long(self.interface().argument(number, i), length)
-            }
-            Refused::Caps(error) => self.cap_copy(error),
-        }
+        TxError::refused(refused, self.interface(), number, |error| self.cap_copy(error))
     }
 }

@@ -189,7 +189,7 @@ impl Core {
         drop(kept);
         let message = self.interface.message_name(number);
         let error = BindingError::Decode { message, error };
-        if self.ended.borrow().is_none() {
+        if !self.has_ended() {
             self.note(error.clone());
             self.poke();
         }

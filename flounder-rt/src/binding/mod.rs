@@ -557,6 +557,11 @@ impl Io {
 }
 
 impl Core {
+    #[inline]
+    fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
     fn waitset(&self) -> Option<Waitset> {
         self.place.borrow().waitset.upgrade()
     }
@@ -931,7 +936,7 @@ impl Core {
     /// Puts the receiver back, or drops it if the binding has ended meanwhile.
     #[inline(never)]
     fn put_back(&self, receiver: Box<Receiver>) {
-        if self.ended.borrow().is_none() {
+        if !self.has_ended() {
             self.receiver.set(Some(receiver));
         }
     }
@@ -962,7 +967,7 @@ impl Core {
 
     /// Ends the binding: the one transition to `Closed`.
     fn end(&self, why: BindingError, told: bool) {
-        if self.ended.borrow().is_some() {
+        if self.has_ended() {
             return;
         }
         *self.ended.borrow_mut() = Some(why.clone());

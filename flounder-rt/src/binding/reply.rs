@@ -72,7 +72,7 @@ impl ReplyToken {
     /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.core.debts.is_cancelled(self.note.debt()) || self.core.ended.borrow().is_some()
+        self.core.debts.is_cancelled(self.note.debt()) || self.core.has_ended()
     }
 
     /// Completes when nobody waits for the reply any more.
@@ -119,18 +119,14 @@ impl ReplyToken {
     /// the service's error handler why.
     #[cold]
     pub(super) fn refuse(mut self, refused: Refused) {
-        let error = match refused {
-            Refused::TooLong(i, length) => {
-                TxError::too_long(self.core.interface.argument(self.note.number(), i), length)
+        let (interface, number) = (self.core.interface, self.note.number());
+        let error = TxError::refused(refused, interface, number, |error| {
+            let id = self.id();
+            if !self.close() {
+                self.core.tell_refusal(CapRefusal::SenderLimit, Some(id));
             }
-            Refused::Caps(error) => {
-                let id = self.id();
-                if !self.close() {
-                    self.core.tell_refusal(CapRefusal::SenderLimit, Some(id));
-                }
-                TxError::cap_copy(error)
-            }
-        };
+            TxError::cap_copy(error)
+        });
         self.core.note(BindingError::Reply(error));
         self.core.poke();
     }
