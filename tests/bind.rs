@@ -19,6 +19,26 @@ flounder::flounder! {
     };
 }
 
+/// The same messages under another name.
+mod renamed {
+    flounder::flounder! {
+        interface thrice "Not to bind to" {
+            message note(uint64 n);
+            rpc double(in uint32 n, out uint32 result);
+        };
+    }
+}
+
+/// Another name, and other messages.
+mod other {
+    flounder::flounder! {
+        interface once "Not to bind to" {
+            message note(uint32 n);
+            rpc double(in uint32 n, out uint32 result);
+        };
+    }
+}
+
 /// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -190,6 +210,39 @@ fn a_refusal_of_the_service_is_final() {
     let error = bind(iref, &ws, &["loopback", "ump", "lmp"]).expect_err("it is refused");
     assert_eq!(error, BindError::Refused(Refusal::new(7, "closed")));
     assert_eq!(asked.get(), 1, "other drivers would not help");
+}
+
+#[test]
+fn the_name_of_an_interface_counts() {
+    let check = |iref: Iref, ws: &Waitset| {
+        let rx = renamed::thrice::RxVtbl::default();
+        let error = renamed::thrice::bind(iref, ws, rx).wait().expect_err("the name differs");
+        assert_eq!(
+            error.to_string(),
+            "the service's interface is `twice`, the client's is `thrice`; their messages agree"
+        );
+        let rx = other::once::RxVtbl::default();
+        let error = other::once::bind(iref, ws, rx).wait().expect_err("the messages differ, too");
+        assert_eq!(error.to_string(), "the service's interface is `twice`, the client's is `once`");
+    };
+    let ws = Waitset::new();
+    check(export(&ws, &Rc::default()), &ws);
+    with_service_elsewhere(check);
+}
+
+/// The documented rule, calculated without the library.
+#[test]
+fn a_digest_begins_with_the_name_as_documented() {
+    let fnv = |bytes: &[u8]| {
+        let (basis, prime) =
+            (0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, 0x0100_0000_0000_0000_0000_013b);
+        bytes.iter().fold(basis, |hash: u128, byte| (hash ^ u128::from(*byte)).wrapping_mul(prime))
+    };
+    let interface = twice::INTERFACE;
+    let digest = interface.messages.iter().fold(fnv(b"twice"), |digest, message| {
+        fnv(&[digest.to_be_bytes(), message.fingerprint.to_be_bytes()].concat())
+    });
+    assert_eq!(interface.fingerprint, digest);
 }
 
 /// What the client of the next test has done.

@@ -128,6 +128,19 @@ fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
 }
 
 #[test]
+fn an_interface_of_another_name_is_refused_though_its_messages_agree() {
+    for driver in DRIVERS {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("export echo");
+        assert_eq!(
+            client.ask(&format!("bind-renamed {driver} echo")),
+            "the service's interface is `echo`, the client's is `parrot`; their messages agree"
+        );
+    }
+}
+
+#[test]
 fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
     for driver in DRIVERS {
         let cast = Cast::new();

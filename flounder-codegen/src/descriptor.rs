@@ -30,7 +30,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
             description: #description,
             messages: &[#(#infos),*],
             limits: &[#(#limits::LIMIT),*],
-            fingerprint: #rt::fingerprint(0, &__DIGESTS),
+            fingerprint: #rt::fingerprint(#rt::digest(#name), &__DIGESTS),
         };
     }
 }

@@ -295,11 +295,17 @@ impl BindRefusal {
     pub fn into_error(self, driver: &str, interface: &Interface) -> BindError {
         match self {
             Self::NoService => BindError::NoService,
-            Self::Interface { name, table } if name == interface.name => {
-                BindError::Version { message: interface.first_difference(&table), interface: name }
-            }
-            Self::Interface { name, .. } => {
-                BindError::Interface { expected: interface.name.to_owned(), found: name }
+            Self::Interface { name, table } => {
+                let difference = interface.first_difference(&table);
+                if name == interface.name {
+                    let message = difference.unwrap_or_default();
+                    return BindError::Version { interface: name, message };
+                }
+                BindError::Interface {
+                    expected: interface.name.to_owned(),
+                    found: name,
+                    messages_agree: difference.is_none(),
+                }
             }
             Self::Driver(error) => BindError::Drivers(vec![(driver.to_owned(), error)]),
             Self::Service(refusal) => BindError::Refused(refusal),
@@ -319,15 +325,17 @@ pub enum BindError {
     Version {
         /// The interface.
         interface: String,
-        /// The first message that differs.
+        /// The first message that differs; empty if all agree, and only the digest of the interface differs.
         message: String,
     },
-    /// The service has another interface.
+    /// The service has an interface of another name.
     Interface {
-        /// What the client has.
+        /// Name of the client's interface.
         expected: String,
-        /// What the service has.
+        /// Name of the service's interface.
         found: String,
+        /// Whether all messages of the two agree, so that only the name differs.
+        messages_agree: bool,
     },
     /// No driver could do it: what each said. `FLOUNDER_ERR_GENERIC_BIND_NO_MORE_DRIVERS`
     Drivers(Vec<(String, ConnectError)>),
@@ -346,14 +354,21 @@ impl fmt::Display for BindError {
         match self {
             Self::NoService => f.write_str("there is no such service"),
             Self::Refused(refusal) => fmt::Display::fmt(refusal, f),
+            Self::Version { interface, message } if message.is_empty() => {
+                write!(
+                    f,
+                    "the service has another digest of interface {interface}, though all messages agree; build both with the same version of flounder"
+                )
+            }
             Self::Version { interface, message } => {
                 write!(
                     f,
                     "the service has another version of interface {interface}: message {message} differs"
                 )
             }
-            Self::Interface { expected, found } => {
-                write!(f, "the service has interface {found}, not {expected}")
+            Self::Interface { expected, found, messages_agree } => {
+                write!(f, "the service's interface is `{found}`, the client's is `{expected}`")?;
+                if *messages_agree { f.write_str("; their messages agree") } else { Ok(()) }
             }
             Self::Drivers(errors) => {
                 f.write_str("no driver could connect")?;

@@ -1,7 +1,7 @@
 //! What a generated module tells about its interface.
 
 use crate::channel::Limits;
-use crate::wire::fingerprint;
+use crate::wire::{digest, fingerprint};
 
 /// An interface, as the constant `INTERFACE` of its module describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Interface {
     pub messages: &'static [MessageInfo],
     /// What the wire allows of each message.
     pub limits: Limits,
-    /// Digest over the messages: two ends with the same one understand each other.
+    /// Digest of the name and of the messages: two ends can bind if theirs are equal.
     pub fingerprint: u128,
 }
 
@@ -80,10 +80,10 @@ pub enum AnnotationValue {
 }
 
 impl Interface {
-    /// The digest of an interface with these messages.
+    /// Returns the digest of an interface with this name and these messages.
     #[must_use]
-    pub const fn digest(messages: &[MessageInfo]) -> u128 {
-        let mut digest = 0;
+    pub const fn digest(name: &str, messages: &[MessageInfo]) -> u128 {
+        let mut digest = digest(name);
         let mut i = 0;
         while i < messages.len() {
             digest = fingerprint(digest, &[messages[i].fingerprint]);
@@ -124,16 +124,15 @@ impl Interface {
         self.messages.iter().map(|message| (message.name.to_owned(), message.fingerprint)).collect()
     }
 
-    /// The name of the first message in which the peer's table differs from this interface.
+    /// Returns the name of the first message in which the peer's table differs from this interface; `None` if all agree.
     #[must_use]
-    pub fn first_difference(&self, theirs: &[(String, u128)]) -> String {
+    pub fn first_difference(&self, theirs: &[(String, u128)]) -> Option<String> {
         for (ours, theirs) in self.messages.iter().zip(theirs) {
             if ours.fingerprint != theirs.1 {
-                return ours.name.to_owned();
+                return Some(ours.name.to_owned());
             }
         }
         let more = self.messages.get(theirs.len()).map(|message| message.name.to_owned());
         more.or_else(|| theirs.get(self.messages.len()).map(|theirs| theirs.0.clone()))
-            .unwrap_or_default()
     }
 }

@@ -63,6 +63,21 @@ pub mod changed {
     }
 }
 
+/// The same messages under another name.
+pub mod renamed {
+    flounder::flounder! {
+        interface parrot "For tests between processes" {
+            message say(uint32 number, string text);
+            message said(uint32 number, string text);
+            message give(uint32 number, cap cap);
+            message got(uint32 number, uint64 inode);
+            message want(uint32 number);
+            message given(uint32 number, cap cap);
+            rpc add(in uint32 a, in uint32 b, out uint32 sum);
+        };
+    }
+}
+
 /// Runs as an actor if this process is one; does nothing in the process of the tests.
 pub fn run() {
     if std::env::var_os(ACTOR).is_none() {
@@ -230,6 +245,15 @@ impl Stage {
                 bind.on_bound(|bound| answer(&bound.map(|b| b.driver()))).expect("it starts");
             }
             ["bind-iref", driver, bits] => self.bind(driver, iref(bits)),
+            ["bind-renamed", driver, name] => {
+                let iref = nameservice::lookup(name).expect("it is there");
+                let rx = renamed::parrot::RxVtbl::default();
+                let bind = renamed::parrot::bind(iref, &self.waitset, rx);
+                match bind.drivers([driver]).wait() {
+                    Ok(_) => say("bound"),
+                    Err(error) => say(&error.to_string()),
+                }
+            }
             ["bind-changed", driver, name] => {
                 let iref = nameservice::lookup(name).expect("it is registered");
                 let bind = changed::echo::bind(iref, &self.waitset, changed::Nothing);

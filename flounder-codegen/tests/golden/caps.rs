@@ -348,7 +348,7 @@ pub mod caps {
             __ExchangeCallForm::LIMIT,
             __ExchangeResponseForm::LIMIT,
         ],
-        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+        fingerprint: __rt::fingerprint(__rt::digest("caps"), &__DIGESTS),
     };
     /// One end of a connection that speaks `caps`.
     ///

@@ -292,7 +292,7 @@ pub mod rpcs {
             __AskForm::LIMIT,
             __AnswerForm::LIMIT,
         ],
-        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+        fingerprint: __rt::fingerprint(__rt::digest("rpcs"), &__DIGESTS),
     };
     /// One end of a connection that speaks `rpcs`.
     ///

@@ -253,7 +253,7 @@ pub mod painter {
             },
         ],
         limits: &[__DrawForm::LIMIT],
-        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+        fingerprint: __rt::fingerprint(__rt::digest("painter"), &__DIGESTS),
     };
     /// One end of a connection that speaks `painter`.
     ///
@@ -736,7 +736,7 @@ pub(crate) mod plotter {
             },
         ],
         limits: &[__MoveToForm::LIMIT],
-        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+        fingerprint: __rt::fingerprint(__rt::digest("plotter"), &__DIGESTS),
     };
     /// One end of a connection that speaks `plotter`.
     ///

@@ -277,7 +277,7 @@ pub mod test {
             __TestrpcCallForm::LIMIT,
             __TestrpcResponseForm::LIMIT,
         ],
-        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+        fingerprint: __rt::fingerprint(__rt::digest("test"), &__DIGESTS),
     };
     /// One end of a connection that speaks `test`.
     ///

@@ -556,7 +556,7 @@ pub mod types {
             __TypeForm::LIMIT,
             __NoneForm::LIMIT,
         ],
-        fingerprint: __rt::fingerprint(0, &__DIGESTS),
+        fingerprint: __rt::fingerprint(__rt::digest("types"), &__DIGESTS),
     };
     /// One end of a connection that speaks `types`.
     ///

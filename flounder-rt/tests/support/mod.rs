@@ -139,7 +139,7 @@ pub const INTERFACE: &Interface = &Interface {
         MessageLimit { words: 2, caps: 1 },
         MessageLimit { words: 2, caps: 1 },
     ],
-    fingerprint: Interface::digest(MESSAGES),
+    fingerprint: Interface::digest("by_hand", MESSAGES),
 };
 
 /// What happened at an end, in order.
