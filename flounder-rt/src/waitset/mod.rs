@@ -24,6 +24,7 @@ use crate::binding::Patience;
 
 mod children;
 mod crew;
+mod epoll_wait;
 mod event;
 mod executor;
 mod fds;

@@ -1,6 +1,5 @@
 //! Blocking: one epoll set for the bell, for sources with descriptors, and for what drivers watch.
 
-use core::mem::MaybeUninit;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
@@ -9,6 +8,8 @@ use std::sync::{Arc, Weak};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
+
+use crate::waitset::epoll_wait;
 
 /// A descriptor that a driver wants watched, for as long as it keeps the object alive.
 pub trait Watched: Send + Sync {
@@ -30,7 +31,6 @@ pub(crate) enum Ready {
 
 const BELL: u64 = u64::MAX;
 const WATCHED: u64 = 1 << 63;
-const EVENTS: usize = 64;
 
 /// No wait is longer: the kernel takes no arbitrary numbers, and those who wait look again anyway.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -107,13 +107,11 @@ impl Epoll {
         let timeout = timeout.map(timespec);
         found.taken = 0;
         found.ready.clear();
-        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        match epoll::wait(&self.0, &mut events, timeout.as_ref()) {
-            Ok((events, _)) => found.ready.extend(events.iter().map(Ready::of)),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        let ready = &mut found.ready;
+        match epoll_wait::wait(&self.0, timeout.as_ref(), |data| ready.push(Ready::of(data))) {
+            Ok(()) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 }
 
@@ -124,8 +122,8 @@ impl AsFd for Epoll {
 }
 
 impl Ready {
-    fn of(event: &epoll::Event) -> Self {
-        match event.data.u64() {
+    fn of(data: u64) -> Self {
+        match data {
             BELL => Self::Bell,
             data if data & WATCHED != 0 => Self::Watched(data & !WATCHED),
             token => Self::Source(token),
