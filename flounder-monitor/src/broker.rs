@@ -1,5 +1,7 @@
 //! The broker that the facade gives to exports and binds.
 
+use std::time::Instant;
+
 use flounder_drivers::{recommended, registry};
 use flounder_rt::Iref;
 use flounder_rt::bind::{BindError, BindRequest, bind_in_process};
@@ -7,6 +9,7 @@ use flounder_rt::channel::Connector;
 use flounder_rt::export::{Broker, ExportError, ServiceEntry};
 
 use crate::monitor::Monitor;
+use crate::promise::{Missed, promise};
 use crate::{domain, services};
 
 /// Introduces clients to services: within the process by itself, beyond it with the monitor.
@@ -65,6 +68,20 @@ impl Broker for MonitorBroker {
                 Ok(())
             }),
             Err(error) => request.reply.failed(BindError::Broker(error.to_string())),
+        }
+    }
+
+    fn flush(&self, deadline: Instant) {
+        let Some(remote) = domain::started_elsewhere() else { return };
+        let (promise, pending) = promise();
+        remote.post(move |_| {
+            Monitor::here_do(|monitor| monitor.flush(promise));
+            Ok(())
+        });
+        if pending.wait(Some(deadline)) == Err(Missed::Deadline) {
+            tracing::warn!(
+                "the monitor could not send all that this process gave it before the deadline"
+            );
         }
     }
 }

@@ -63,6 +63,16 @@ pub(crate) fn started() -> Option<Arc<Remote>> {
     STARTED.lock().as_ref().map(|started| Arc::clone(&started.remote))
 }
 
+/// The same, unless the calling thread is the monitor's.
+pub(crate) fn started_elsewhere() -> Option<Arc<Remote>> {
+    if PROCESS.load(Ordering::Relaxed) != std::process::id() {
+        return None;
+    }
+    let started = STARTED.lock();
+    let started = started.as_ref().filter(|started| started.thread != thread::current().id());
+    started.map(|started| Arc::clone(&started.remote))
+}
+
 fn start() -> Result<Started, MonitorError> {
     if is_alone() {
         // It may bind over shared memory soon. For the only thread of a process the kernel makes the preparation at

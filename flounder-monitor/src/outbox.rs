@@ -35,8 +35,20 @@ pub(crate) struct Outbox<M: Message> {
     waitset: Waitset,
     binding: M::Binding,
     queue: RefCell<VecDeque<M>>,
+    /// Number of messages that have left the queue.
+    taken: Cell<u64>,
     /// Whether the binding will tell when the slot is free.
     waiting: Cell<bool>,
+}
+
+/// The messages that waited in an outbox at one moment.
+pub(crate) struct Unsent(Box<dyn Fn() -> bool>);
+
+impl Unsent {
+    /// Whether the kernel has them all, or the binding has ended.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.0()
+    }
 }
 
 impl<M: Message> Outbox<M> {
@@ -46,6 +58,7 @@ impl<M: Message> Outbox<M> {
             waitset: waitset.clone(),
             binding,
             queue: RefCell::default(),
+            taken: Cell::new(0),
             waiting: Cell::new(false),
         })
     }
@@ -57,6 +70,19 @@ impl<M: Message> Outbox<M> {
     /// How many messages wait.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.borrow().len()
+    }
+
+    /// Returns the messages that are not with the kernel, if there are some.
+    pub(crate) fn unsent(&self) -> Option<Unsent> {
+        let (me, last) = (self.myself.clone(), self.taken.get() + self.queue.borrow().len() as u64);
+        let is_sent = move || {
+            let Some(me) = me.upgrade() else { return true };
+            let is_last = me.taken.get() == last;
+            me.taken.get() > last
+                || is_last && me.binding.can_send()
+                || me.binding.ended().is_some()
+        };
+        if is_sent() { None } else { Some(Unsent(Box::new(is_sent))) }
     }
 
     /// Sends `message` after those that wait. False if the peer has let too many pile up.
@@ -72,6 +98,7 @@ impl<M: Message> Outbox<M> {
 
     /// Sends `message` ahead of those that wait: in place of one that was accepted and then lost.
     pub(crate) fn push_instead(&self, message: M) {
+        self.taken.set(self.taken.get().saturating_sub(1));
         self.queue.borrow_mut().push_front(message);
         self.pump();
     }
@@ -80,7 +107,7 @@ impl<M: Message> Outbox<M> {
         while !self.waiting.get() {
             let Some(message) = self.queue.borrow_mut().pop_front() else { return };
             match message.send(&self.binding) {
-                Sending::Sent => {}
+                Sending::Sent => self.taken.set(self.taken.get() + 1),
                 Sending::Later(message) => {
                     self.queue.borrow_mut().push_front(message);
                     self.wait();

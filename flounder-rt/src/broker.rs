@@ -1,5 +1,7 @@
 //! A broker that introduces nobody, for programs made of the runtime alone: they attach bindings to channels themselves.
 
+use std::time::Instant;
+
 use crate::bind::{BindError, BindRequest};
 use crate::export::{Broker, ExportError, ServiceEntry};
 use crate::iref::Iref;
@@ -18,4 +20,6 @@ impl Broker for NoBroker {
     fn bind(&self, request: BindRequest) {
         request.reply.failed(BindError::Broker("this program has no broker".into()));
     }
+
+    fn flush(&self, _deadline: Instant) {}
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::bind::{BindRefusal, BindRequest};
 use crate::binding::{Deliver, Endpoint};
@@ -30,6 +31,13 @@ pub trait Broker: Send + Sync {
 
     /// Starts to bind; the result goes to [`BindRequest::reply`]. Called on the client's thread.
     fn bind(&self, request: BindRequest);
+
+    /// Blocks until the kernel has what the broker was given to send by calls that returned before this one (capabilities of
+    /// messages, withdrawn services, lookups given up), or until `deadline`. For a process that is about to end.
+    ///
+    /// Returns at once where nothing waits, in a broker that was never used, on the broker's own thread and in a forked
+    /// child of the process of the broker.
+    fn flush(&self, deadline: Instant);
 }
 
 /// Where a service lives. Usable from any thread.

@@ -28,7 +28,7 @@ use flounder_rt::{BindingError, Iref, Peer, Waitset};
 use crate::death::DeathWatch;
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Unsent};
 use crate::promise::{Pending, Promise, promise};
 use crate::protocol::intermon;
 use crate::services;
@@ -169,6 +169,11 @@ impl PeerLink {
         if !frame.into_items().all(|item| self.outbox.push(item)) {
             self.violated("it has let too many messages pile up");
         }
+    }
+
+    /// Returns what has been said and is not with the kernel, if there is something.
+    pub(crate) fn unsent(&self) -> Option<Unsent> {
+        self.outbox.unsent()
     }
 
     /// The link is no more.

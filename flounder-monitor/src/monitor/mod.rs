@@ -12,13 +12,16 @@
 //! | `report` | tells the root of its bindings |
 
 use core::cell::{Cell, RefCell};
+use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use flounder_rt::{Iref, Waitset};
 
 use crate::link::{Introduction, PeerLink};
-use crate::wait::Signal;
+use crate::outbox::Unsent;
+use crate::promise::Promise;
+use crate::wait::{Signal, sleep};
 
 mod binding;
 mod membership;
@@ -26,6 +29,9 @@ mod naming;
 mod report;
 
 use membership::Status;
+
+/// Time between two looks at what a process that ends waits for.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(1);
 
 thread_local! {
     static HERE: RefCell<Option<Rc<Monitor>>> = const { RefCell::new(None) };
@@ -95,6 +101,34 @@ impl Monitor {
         if let Some(monitor) = Self::here() {
             f(&monitor);
         }
+    }
+
+    /// Keeps `promise` once everything that was to be sent before now is with the kernel.
+    pub(crate) fn flush(&self, promise: Promise<()>) {
+        let mut unsent = self.unsent();
+        if unsent.is_empty() {
+            return promise.keep(());
+        }
+        let waitset = self.waitset.clone();
+        let task = async move {
+            loop {
+                unsent.retain(|backlog| !backlog.is_sent());
+                if unsent.is_empty() {
+                    return promise.keep(());
+                }
+                sleep(&waitset, FLUSH_INTERVAL).await;
+            }
+        };
+        self.waitset.spawn_local(task).detach();
+    }
+
+    fn unsent(&self) -> Vec<Unsent> {
+        let mut unsent: Vec<_> =
+            self.links.borrow().values().filter_map(|link| link.unsent()).collect();
+        if let Status::Member(membership) = &*self.status.borrow() {
+            unsent.extend(membership.notices.unsent());
+        }
+        unsent
     }
 
     pub(crate) const fn waitset(&self) -> &Waitset {
