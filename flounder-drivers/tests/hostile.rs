@@ -569,6 +569,10 @@ fn lost_capabilities_lose_their_message_and_nothing_else() {
 struct Shut(Arc<TestLink>);
 
 impl Link for Shut {
+    fn account(&self) -> &flounder_rt::account::Account {
+        self.0.account()
+    }
+
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         self.0.refuse_next(CapRefusal::Sender);
         self.0.send_caps(connection, sequence, caps)?;

@@ -3,7 +3,10 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use flounder_rt::Peer;
+use flounder_rt::account::{Account, ProcessId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -24,6 +27,12 @@ fn open(socket: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
         return Err(Errno::SRCH.into());
     }
     Ok(process)
+}
+
+/// The account of the process of a pidfd.
+pub(crate) fn account_of(process: &OwnedFd, peer: &Peer) -> rustix::io::Result<Account> {
+    let inode = fstat(process)?.st_ino;
+    Ok(Account::of(ProcessId { pid: Some(peer.pid), uid: Some(peer.uid), inode }))
 }
 
 /// Whether the process of a pidfd is dead.

@@ -44,6 +44,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use crate::account::{Account, OverLimit};
 use crate::cap::Cap;
 use crate::notify::Notifier;
 use crate::waitset::Waitset;
@@ -341,6 +342,10 @@ pub struct End {
 
 /// The connection between two processes, as far as drivers use it.
 pub trait Link: Send + Sync {
+    /// The account of the process at the other end. Drivers charge it for what they make or keep for that process:
+    /// mappings, the bytes of their own rings, descriptors.
+    fn account(&self) -> &Account;
+
     /// Has the brokers carry capabilities to the end of `connection` in the other process, as number `sequence`. A driver
     /// does so for [`CAPS_AHEAD`] messages at most of which the other end has not said that it has begun to read them;
     /// the brokers take more for an attack.
@@ -370,6 +375,8 @@ pub enum ConnectError {
     Refused(&'static str),
     /// A system call failed.
     Os(i32),
+    /// One end holds as much for the peer as its limits allow.
+    OverLimit(OverLimit),
 }
 
 impl fmt::Display for ConnectError {
@@ -378,6 +385,7 @@ impl fmt::Display for ConnectError {
             Self::Reach => f.write_str("the driver does not reach there"),
             Self::Refused(what) => f.write_str(what),
             Self::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
+            Self::OverLimit(limit) => fmt::Display::fmt(limit, f),
         }
     }
 }
@@ -387,6 +395,12 @@ impl std::error::Error for ConnectError {}
 impl From<rustix::io::Errno> for ConnectError {
     fn from(errno: rustix::io::Errno) -> Self {
         Self::Os(errno.raw_os_error())
+    }
+}
+
+impl From<OverLimit> for ConnectError {
+    fn from(limit: OverLimit) -> Self {
+        Self::OverLimit(limit)
     }
 }
 

@@ -7,6 +7,7 @@
 
 extern crate self as flounder_rt;
 
+pub mod account;
 pub mod barrier;
 pub mod bind;
 pub mod binding;

@@ -7,16 +7,23 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use flounder_rt::account::Account;
 use flounder_rt::channel::CapInbox;
 
 /// The inboxes of its connections, and what the drivers keep for it.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
+    account: Account,
     inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
     states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Kept {
+    /// [`Link::account`](flounder_rt::channel::Link::account).
+    pub(super) const fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// Where capabilities for `connection` go, if that is still there.
     pub(super) fn inbox(&self, connection: u64) -> Option<Arc<CapInbox>> {
         self.inboxes.lock().get(&connection).and_then(Weak::upgrade)

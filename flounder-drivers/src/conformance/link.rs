@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Link,
@@ -100,6 +101,10 @@ impl TestLink {
 }
 
 impl Link for TestLink {
+    fn account(&self) -> &Account {
+        self.kept.account()
+    }
+
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         let peer = self.peer.lock().upgrade().ok_or(CapRefusal::LinkLost)?;
         let event = match self.refusal.lock().take() {

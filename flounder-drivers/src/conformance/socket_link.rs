@@ -12,6 +12,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Terms};
 
@@ -64,6 +65,10 @@ impl SocketLink {
 }
 
 impl Link for SocketLink {
+    fn account(&self) -> &Account {
+        self.kept.account()
+    }
+
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         let words = [connection, sequence];
         transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), &caps)

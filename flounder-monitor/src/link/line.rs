@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
+use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
 use flounder_rt::notify::Notifier;
@@ -27,6 +28,7 @@ const FEW: usize = 64;
 pub(crate) struct Line {
     number: u64,
     peer: Peer,
+    account: Account,
     remote: Arc<Remote>,
     state: Mutex<State>,
 }
@@ -59,9 +61,9 @@ pub(crate) struct About {
 }
 
 impl Line {
-    pub(crate) fn new(number: u64, peer: Peer, remote: Arc<Remote>) -> Arc<Self> {
+    pub(crate) fn new(number: u64, peer: Peer, account: Account, remote: Arc<Remote>) -> Arc<Self> {
         let state = State { sweep_at: FEW, ..State::default() };
-        Arc::new(Self { number, peer, remote, state: Mutex::new(state) })
+        Arc::new(Self { number, peer, account, remote, state: Mutex::new(state) })
     }
 
     pub(crate) const fn peer(&self) -> &Peer {
@@ -159,6 +161,10 @@ impl Line {
 }
 
 impl Link for Line {
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         if self.state.lock().ended {
             return Err(CapRefusal::LinkLost);
@@ -280,7 +286,7 @@ mod tests {
     }
 
     fn line() -> Arc<Line> {
-        Line::new(1, Peer::this_process(), Waitset::new().remote())
+        Line::new(1, Peer::this_process(), Account::unlimited(), Waitset::new().remote())
     }
 
     fn end(deaths: &Arc<Deaths>) -> Notifier {

@@ -29,6 +29,7 @@ use crate::death::DeathWatch;
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::outbox::{Outbox, Unsent};
+use crate::process::account_of;
 use crate::promise::{Pending, Promise, promise};
 use crate::protocol::intermon;
 use crate::services;
@@ -91,6 +92,9 @@ impl PeerLink {
     ) -> Result<Rc<Self>, MonitorError> {
         let failed = |what: &'static str, errno: i32| MonitorError::Os { what, errno };
         let Introduction { domain, peer, caller, socket, process } = introduction;
+        let account =
+            account_of(&process, &peer).map_err(MonitorError::os("identify a process"))?;
+        account.set_domain(domain);
         let channel: Box<dyn Channel> = lmp::over(socket).map_err(|error| match error {
             ConnectError::Os(errno) => failed("take up a link", errno),
             _ => failed("take up a link", libc::EPROTO),
@@ -108,7 +112,7 @@ impl PeerLink {
         Ok(Rc::new(Self {
             number,
             domain,
-            line: Line::new(number, peer, waitset.remote()),
+            line: Line::new(number, peer, account, waitset.remote()),
             outbox: Outbox::new(waitset, binding),
             caller,
             begun: Cell::new(0),
