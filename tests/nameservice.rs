@@ -29,7 +29,7 @@ fn a_taken_name_is_refused_to_another_process() {
     let (mut first, mut second) = (cast.actor(), cast.actor());
     let iref = first.must("export clock");
     let refused = second.ask("export clock");
-    assert_eq!(refused, format!("error Taken {{ pid: {} }}", first.pid()));
+    assert_eq!(refused, format!("error Taken {{ pid: Some({}) }}", first.pid()));
     assert_eq!(second.ask("unregister clock"), "error NotOwner");
     assert_eq!(second.ask("lookup clock"), iref);
     assert_eq!(first.ask("unregister clock"), "()");

@@ -48,8 +48,8 @@ struct Report {
 
 #[derive(Serialize, Clone, Copy)]
 struct Process {
-    pid: u32,
-    uid: u32,
+    pid: Option<u32>,
+    uid: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -58,8 +58,8 @@ struct Name {
     iref: String,
     interface: String,
     fingerprint: String,
-    pid: u32,
-    uid: u32,
+    pid: Option<u32>,
+    uid: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -86,9 +86,9 @@ impl Report {
     }
 
     fn tables(&self, now: SystemTime) -> String {
-        let Process { pid, uid } = self.root;
         let mut text = format!(
-            "root monitor: process {pid} of user {uid}, in {}\nprocesses: {}, names: {}, bindings: {}\n",
+            "root monitor: process {}, in {}\nprocesses: {}, names: {}, bindings: {}\n",
+            self.root,
             printable(&self.runtime_dir),
             self.domains.len(),
             self.names.len(),
@@ -96,7 +96,7 @@ impl Report {
         );
         let names = self.names.iter().map(|name| {
             let interface = printable(&name.interface);
-            let (pid, uid) = (name.pid.to_string(), name.uid.to_string());
+            let (pid, uid) = (number(name.pid), number(name.uid));
             [
                 printable(&name.name),
                 name.iref.clone(),
@@ -118,8 +118,7 @@ impl Report {
         let head = ["client", "service", "iref", "interface", "driver", "for"];
         text.push_str(&table(head, bindings));
         if !self.silent.is_empty() {
-            let silent: Vec<_> =
-                self.silent.iter().map(|process| process.pid.to_string()).collect();
+            let silent: Vec<_> = self.silent.iter().map(|process| number(process.pid)).collect();
             let silent = silent.join(", ");
             text.push_str(&format!("\nnot told of their bindings: processes {silent}\n"));
         }
@@ -135,7 +134,7 @@ impl Process {
 
 impl core::fmt::Display for Process {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} of user {}", self.pid, self.uid)
+        write!(f, "{} of user {}", number(self.pid), number(self.uid))
     }
 }
 
@@ -185,6 +184,11 @@ fn printable(text: &str) -> String {
         false => c.to_string(),
     };
     text.chars().map(shown).collect()
+}
+
+/// A process or user, which may have no number here.
+fn number(number: Option<u32>) -> String {
+    number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
 }
 
 /// A duration in its largest unit.

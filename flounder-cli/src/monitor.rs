@@ -41,8 +41,8 @@ pub(crate) fn run(options: Options) -> Result<Infallible, Box<dyn Error + Send +
             format!("its own user and {}", users.join(", "))
         }
     };
-    let daemon = Daemon::start(wanted, |pid| {
-        eprintln!("flounder: monitor: waiting for process {pid}, the root monitor of now");
+    let daemon = Daemon::start(wanted, |root| {
+        eprintln!("flounder: monitor: waiting for {root}, the root monitor of now");
     })?;
     eprintln!(
         "flounder: monitor: process {} is the root monitor in {}, for {who}",

@@ -269,5 +269,5 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
     client.wait().expect("it ends");
     // The same code as in other processes.
     let another = daemon::Daemon::start(daemon::Options::default(), |_| ()).map(drop);
-    assert_eq!(another, Err(daemon::DaemonError::Running { pid: daemon.pid() }));
+    assert_eq!(another, Err(daemon::DaemonError::Running { pid: Some(daemon.pid()) }));
 }

@@ -8,7 +8,7 @@
 //! # fn main() -> Result<(), census::CensusError> {
 //! let census = census::take(None)?;
 //! for entry in &census.names {
-//!     println!("{} is a service of process {}", entry.name, entry.pid);
+//!     println!("{} is a {}", entry.name, entry.interface);
 //! }
 //! # Ok(())
 //! # }
@@ -25,6 +25,7 @@ use flounder_rt::{Iref, Peer};
 
 use crate::error::{DirProblem, MonitorError};
 use crate::nameservice::Entry;
+use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{Told, Verdict};
 use crate::runtime_dir::RuntimeDir;
 use crate::visitor::Visitor;
@@ -60,10 +61,10 @@ pub struct Census {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Party {
-    /// Its number.
-    pub pid: u32,
-    /// Its user.
-    pub uid: u32,
+    /// Its number, if it is visible from here.
+    pub pid: Option<u32>,
+    /// Its user, if it has a number here.
+    pub uid: Option<u32>,
 }
 
 /// A binding between two domains.
@@ -162,9 +163,8 @@ fn members(visitor: &Visitor) -> Result<Vec<(u64, Party)>, MonitorError> {
         let Some(end) = next.last() else { return Ok(members) };
         last = end.domain;
         let others = next.iter().filter(|member| member.domain != visitor.number);
-        members.extend(
-            others.map(|member| (member.domain, Party { pid: member.pid, uid: member.uid })),
-        );
+        members
+            .extend(others.map(|member| (member.domain, Party::from_wire(member.pid, member.uid))));
     }
 }
 
@@ -197,7 +197,7 @@ async fn bindings(
 impl Binding {
     fn from_wire(told: Told, client: Party) -> Option<Self> {
         let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(told.since))?;
-        let service = (told.pid != 0).then_some(Party { pid: told.pid, uid: told.uid });
+        let service = Some(Party::from_wire(told.pid, told.uid)).filter(|of| *of != Party::UNKNOWN);
         Some(Self {
             client,
             service,
@@ -210,8 +210,14 @@ impl Binding {
 }
 
 impl Party {
+    const UNKNOWN: Self = Self { pid: None, uid: None };
+
     fn new(peer: &Peer) -> Self {
-        Self { pid: peer.pid, uid: peer.uid }
+        Self { pid: peer.pid(), uid: peer.uid() }
+    }
+
+    fn from_wire(pid: u32, uid: u32) -> Self {
+        Self { pid: pid_from_wire(pid), uid: id_from_wire(uid) }
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use flounder_rt::Waitset;
+use flounder_rt::{Peer, Waitset};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::domain;
@@ -62,7 +62,7 @@ impl Daemon {
     ///
     /// # Errors
     /// [`DaemonError::Running`] if another daemon is the root; [`DaemonError::Monitor`].
-    pub fn start(options: Options, waiting: impl FnOnce(u32)) -> Result<Self, DaemonError> {
+    pub fn start(options: Options, waiting: impl FnOnce(&Peer)) -> Result<Self, DaemonError> {
         let path = options.directory.unwrap_or_else(RuntimeDir::chosen);
         let mut directory = RuntimeDir::at(path)?;
         if !directory.is_ours() {
@@ -104,7 +104,7 @@ impl fmt::Debug for Daemon {
 }
 
 /// Takes the lock of the root, and asks whoever has it to let go.
-fn take_lock(directory: &RuntimeDir, waiting: impl FnOnce(u32)) -> Result<(), DaemonError> {
+fn take_lock(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<(), DaemonError> {
     let (began, mut waiting) = (Instant::now(), Some(waiting));
     while !directory.lock()? {
         relieve(directory)?;
@@ -113,7 +113,7 @@ fn take_lock(directory: &RuntimeDir, waiting: impl FnOnce(u32)) -> Result<(), Da
             && let Some((root, _)) = election::root_of(&socket, directory)?
             && let Some(waiting) = waiting.take()
         {
-            waiting(root.pid);
+            waiting(&root);
         }
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until && !directory.lock()? {
@@ -131,7 +131,7 @@ fn relieve(directory: &RuntimeDir) -> Result<(), DaemonError> {
         Ok(None) | Err(MonitorError::NoRoot | MonitorError::Busy) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let pid = visitor.root.pid;
+    let pid = visitor.root.pid();
     match visitor.ask(|root| root.relieve_async()) {
         Ok(Verdict::Stays) => Err(DaemonError::Running { pid }),
         Ok(_) | Err(_) => Ok(()),
@@ -153,8 +153,8 @@ fn raise_limit() {
 pub enum DaemonError {
     /// Another daemon is the root.
     Running {
-        /// That process.
-        pid: u32,
+        /// That process, if it is visible from here.
+        pid: Option<u32>,
     },
     /// The directory is another user's.
     NotOwner {
@@ -175,7 +175,11 @@ impl fmt::Display for DaemonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Running { pid } => {
-                write!(f, "another daemon is the root monitor there already: process {pid}")
+                f.write_str("another daemon is the root monitor there already: ")?;
+                match pid {
+                    Some(pid) => write!(f, "process {pid}"),
+                    None => f.write_str("a process that is not visible from here"),
+                }
             }
             Self::NotOwner { directory } => {
                 write!(f, "the directory {} belongs to another user", directory.display())

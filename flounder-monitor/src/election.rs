@@ -13,7 +13,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use flounder_rt::Peer;
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
 use crate::error::MonitorError;
@@ -102,15 +101,15 @@ pub(crate) fn root_of(
     socket: &OwnedFd,
     directory: &RuntimeDir,
 ) -> Result<Option<(Peer, OwnedFd)>, MonitorError> {
-    let root = socket_peercred(socket).map_err(MonitorError::os("ask who the root is"))?;
-    let (uid, gid) = (root.uid.as_raw(), root.gid.as_raw());
+    let failed = MonitorError::io("ask who the root is");
+    let root = sys::peer_credentials(socket.as_fd()).map_err(failed)?;
+    let uid = root.uid;
     if uid != directory.owner() && uid != 0 {
         return Err(MonitorError::UntrustedRoot { uid });
     }
     // Whoever listened may be dead, and a child of it keep the socket.
-    let Ok(process) = process_of(socket.as_fd(), root.pid) else { return Ok(None) };
-    let pid = root.pid.as_raw_nonzero().get().unsigned_abs();
-    Ok((!is_dead(process.as_fd())).then_some((Peer { pid, uid, gid }, process)))
+    let Ok(process) = process_of(socket.as_fd(), root) else { return Ok(None) };
+    Ok((!is_dead(process.as_fd())).then(|| (root.peer(), process)))
 }
 
 /// A root that cannot accept anybody would be worse than none.

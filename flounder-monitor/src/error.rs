@@ -73,6 +73,10 @@ impl MonitorError {
     pub(crate) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> Self {
         move |errno| Self::Os { what, errno: errno.raw_os_error() }
     }
+
+    pub(crate) fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |error| Self::Os { what, errno: error.raw_os_error().unwrap_or(0) }
+    }
 }
 
 impl fmt::Display for MonitorError {

@@ -13,7 +13,7 @@
 //! let clock = nameservice::blocking_lookup("clock")?; // in a client, which may have started first
 //! let clock = nameservice::blocking_lookup_deadline("clock", Duration::from_secs(3))?;
 //! for entry in nameservice::list()? {
-//!     println!("{} is {} of process {}", entry.name, entry.interface, entry.pid);
+//!     println!("{} is {} of user {:?}", entry.name, entry.interface, entry.uid);
 //! }
 //! # drop(clock);
 //! # Ok(())
@@ -34,6 +34,7 @@ use crate::domain;
 use crate::error::MonitorError;
 use crate::link::digest;
 use crate::monitor::Monitor;
+use crate::process::{id_from_wire, pid_from_wire};
 use crate::promise::{Missed, Pending, promise};
 use crate::protocol::monitor;
 use crate::root::MAX_NAME;
@@ -54,10 +55,10 @@ pub struct Entry {
     pub interface: String,
     /// The interface's digest.
     pub fingerprint: u128,
-    /// The process that owns the name.
-    pub pid: u32,
-    /// The user of that process.
-    pub uid: u32,
+    /// The process that owns the name, if it is visible from here.
+    pub pid: Option<u32>,
+    /// The user of that process, if it has a number here.
+    pub uid: Option<u32>,
 }
 
 impl Entry {
@@ -66,7 +67,8 @@ impl Entry {
         let iref = Iref::from_bits(entry.iref)?;
         let fingerprint = digest(entry.digest_high, entry.digest_low);
         let (name, interface) = (entry.name, entry.iface);
-        Some(Self { name, iref, interface, fingerprint, pid: entry.pid, uid: entry.uid })
+        let (pid, uid) = (pid_from_wire(entry.pid), id_from_wire(entry.uid));
+        Some(Self { name, iref, interface, fingerprint, pid, uid })
     }
 }
 
@@ -76,10 +78,11 @@ impl Entry {
 pub struct Found {
     /// The service.
     pub iref: Iref,
-    /// The process that owns the name.
-    pub pid: u32,
-    /// The user of that process, as the kernel vouches for it: what to check before trusting a name.
-    pub uid: u32,
+    /// The process that owns the name, if it is visible from here.
+    pub pid: Option<u32>,
+    /// The user of that process, as the kernel vouches for it, if it has a number here: what to check before trusting a
+    /// name.
+    pub uid: Option<u32>,
 }
 
 /// Names a service that this process exports, which makes it reachable from other processes.
@@ -256,8 +259,8 @@ impl<T> Future for Answer<T> {
 pub enum NameError {
     /// Another process has the name.
     Taken {
-        /// That process.
-        pid: u32,
+        /// That process, if it is visible from here.
+        pid: Option<u32>,
     },
     /// There is no such name. `LIB_ERR_NAMESERVICE_UNKNOWN_NAME`
     Unknown,
@@ -301,7 +304,10 @@ pub enum InvalidName {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Taken { pid } => write!(f, "process {pid} has that name"),
+            Self::Taken { pid: Some(pid) } => write!(f, "process {pid} has that name"),
+            Self::Taken { pid: None } => {
+                f.write_str("a process that is not visible from here has that name")
+            }
             Self::Unknown => f.write_str("there is no such name"),
             Self::Invalid(why) => write!(f, "this cannot be a name: {why}"),
             Self::Quota => {

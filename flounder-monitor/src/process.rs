@@ -1,7 +1,7 @@
 //! Processes as the kernel knows them.
 
-use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::{fs, io};
 
 use flounder_rt::Peer;
 use flounder_rt::account::{Account, ProcessId};
@@ -10,12 +10,67 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::sys;
+use crate::sys::{self, Credentials};
 
-/// A pidfd of the process at the other end of a socket, whose number was `pid` when it connected or listened.
-pub(crate) fn process_of(socket: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
+/// What stands for users and groups without a number, unless the system is set otherwise.
+const OVERFLOW: u32 = 65534;
+
+/// Stands for a process without a number in messages between monitors.
+const NO_PID: u32 = 0;
+
+/// Stands for a user or group without a number in messages between monitors. The kernel gives it to nobody.
+const NO_ID: u32 = u32::MAX;
+
+impl Credentials {
+    /// Returns what of it can be believed.
+    pub(crate) fn peer(self) -> Peer {
+        let pid = u32::try_from(self.pid).ok().filter(|pid| *pid != NO_PID);
+        Peer::process(pid, known_id(self.uid, "uid"), known_id(self.gid, "gid"))
+    }
+}
+
+/// The numbers of a peer in a message: process, user, group.
+pub(crate) fn to_wire(peer: &Peer) -> (u32, u32, u32) {
+    let id = |id: Option<u32>| id.unwrap_or(NO_ID);
+    (peer.pid().unwrap_or(NO_PID), id(peer.uid()), id(peer.gid()))
+}
+
+/// The number of a process in a message.
+pub(crate) fn pid_from_wire(pid: u32) -> Option<u32> {
+    (pid != NO_PID).then_some(pid)
+}
+
+/// The number of a user or group in a message.
+pub(crate) fn id_from_wire(id: u32) -> Option<u32> {
+    (id != NO_ID).then_some(id)
+}
+
+/// A user or group that the kernel has named; `None` if the number may be the one that it gives for those without one.
+fn known_id(id: u32, kind: &'static str) -> Option<u32> {
+    (id != NO_ID && !is_overflow(id, kind)).then_some(id)
+}
+
+/// Whether a number may stand for all that have none: only where not every user, or group, has a number.
+fn is_overflow(id: u32, kind: &'static str) -> bool {
+    let overflow = fs::read_to_string(format!("/proc/sys/kernel/overflow{kind}"));
+    let overflow = overflow.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW);
+    id == overflow && !has_all(kind)
+}
+
+/// Whether every user, or group, of the machine has a number in the user namespace of this process.
+fn has_all(kind: &str) -> bool {
+    let map = fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// A pidfd of the process at the other end of a socket, as it was when it connected or listened.
+pub(crate) fn process_of(socket: BorrowedFd<'_>, credentials: Credentials) -> io::Result<OwnedFd> {
     match sys::peer_pidfd(socket) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => open(socket, pid),
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
+            // The kernel could name the process by its number only, and that is not visible here.
+            let pid = Some(credentials.pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
+            open(socket, pid.ok_or(Errno::SRCH)?)
+        }
         result => result,
     }
 }
@@ -32,7 +87,7 @@ fn open(socket: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
 /// The account of the process of a pidfd.
 pub(crate) fn account_of(process: &OwnedFd, peer: &Peer) -> rustix::io::Result<Account> {
     let inode = fstat(process)?.st_ino;
-    Ok(Account::of(ProcessId { pid: Some(peer.pid), uid: Some(peer.uid), inode }))
+    Ok(Account::of(ProcessId { pid: peer.pid(), uid: peer.uid(), inode }))
 }
 
 /// Whether the process of a pidfd is dead.

@@ -50,6 +50,45 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A process at the other end of a socket, as the kernel gave it: plain numbers, each of which may stand for "not visible
+/// from here".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    /// 0 if the PID namespace of this process does not show the process.
+    pub(crate) pid: libc::pid_t,
+    /// The overflow user if the user namespace of this process has no number for the user.
+    pub(crate) uid: libc::uid_t,
+    /// Likewise.
+    pub(crate) gid: libc::gid_t,
+}
+
+/// Returns who connected, or listened, at the other end of a socket (`SO_PEERCRED`).
+///
+/// rustix makes a `Pid`, which is never 0, of a number that is 0 for a process of another PID namespace.
+///
+/// # Errors
+/// `ENOTSOCK` and the like: no local socket.
+pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
+    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).expect("12 fits");
+    // SAFETY:
+    // * `found` and `length` are live, writable and of the types that the option fills; `length` is the size of `found`,
+    //   which consists of integers, so any bytes are a value of it.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &raw mut length,
+        )
+    };
+    match result {
+        0 => Ok(Credentials { pid: found.pid, uid: found.uid, gid: found.gid }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Keeps the locked runtime directory until it is [`release`]d or the process ends; at a normal end, the root's socket is unlinked first.
 ///
 /// A forked child gives its copy up at once: the lock would otherwise outlive the root.

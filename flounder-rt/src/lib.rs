@@ -14,6 +14,7 @@ pub mod binding;
 mod broker;
 pub mod cap;
 pub mod channel;
+pub mod escape;
 pub mod export;
 pub mod interface;
 pub mod iref;
@@ -38,6 +39,7 @@ pub use binding::{
 };
 pub use cap::Cap;
 pub use channel::Control;
+pub use escape::Escaped;
 pub use export::{ExportError, Exported, Refusal};
 pub use interface::Interface;
 pub use iref::{Errval, Iref};

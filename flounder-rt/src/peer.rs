@@ -1,38 +1,118 @@
-//! Who is at the other end.
+//! The process at the other end.
 
 use core::fmt;
 
-/// The other end of a binding, as the kernel vouches for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The process at the other end of a binding.
+///
+/// Every part can be unknown. The number of a process is unknown if it lives in a PID namespace that this process does not
+/// see, its user and group if they have no number in the user namespace of this process. A service that decides by the
+/// user compares with `Some`: `peer.uid() == Some(1000)`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Peer {
-    /// Its process.
-    pub pid: u32,
-    /// Its effective user when it joined.
-    pub uid: u32,
-    /// Its effective group when it joined.
-    pub gid: u32,
+    place: Place,
+    pid: Option<u32>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+}
+
+/// Where a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    /// In the process that made the value, whose number is `pid`.
+    Process,
+    /// On this machine.
+    Machine,
+    Unknown,
 }
 
 impl Peer {
-    /// This process.
+    /// Returns the peer that is this process itself.
     #[must_use]
     pub fn this_process() -> Self {
         Self {
-            pid: std::process::id(),
-            uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
+            place: Place::Process,
+            pid: Some(std::process::id()),
+            uid: Some(rustix::process::geteuid().as_raw()),
+            gid: Some(rustix::process::getegid().as_raw()),
         }
     }
 
-    /// Whether the other end is in this process.
+    /// Returns a process of this machine. `None` stands for what the kernel does not tell this process.
     #[must_use]
-    pub fn is_local(&self) -> bool {
-        self.pid == std::process::id()
+    pub const fn process(pid: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Self {
+        Self { place: Place::Machine, pid, uid, gid }
+    }
+
+    /// Returns a peer of which nothing is known.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self { place: Place::Unknown, pid: None, uid: None, gid: None }
+    }
+
+    /// Number of the process, in the PID namespace of this process.
+    #[must_use]
+    pub const fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// Effective user of the process when it joined, in the user namespace of this process.
+    #[must_use]
+    pub const fn uid(&self) -> Option<u32> {
+        self.uid
+    }
+
+    /// Effective group of the process when it joined, in the user namespace of this process.
+    #[must_use]
+    pub const fn gid(&self) -> Option<u32> {
+        self.gid
+    }
+
+    /// Whether the other end is in this process. False in a child that was forked from it.
+    #[must_use]
+    pub fn is_this_process(&self) -> bool {
+        self.place == Place::Process && self.pid == Some(std::process::id())
+    }
+
+    /// Whether the other end is known to be on this machine.
+    #[must_use]
+    pub fn is_this_machine(&self) -> bool {
+        self.place != Place::Unknown
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} of user {}", self.pid, self.uid)
+        match self.pid {
+            Some(pid) => write!(f, "process {pid} of ")?,
+            None => f.write_str("unknown process of ")?,
+        }
+        match self.uid {
+            Some(uid) => write!(f, "user {uid}"),
+            None => f.write_str("unknown user"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_parts_are_shown_as_unknown() {
+        let shown = |pid, uid| Peer::process(pid, uid, None).to_string();
+        assert_eq!(shown(Some(7), Some(0)), "process 7 of user 0");
+        assert_eq!(shown(None, Some(1000)), "unknown process of user 1000");
+        assert_eq!(shown(Some(7), None), "process 7 of unknown user");
+        assert_eq!(Peer::unknown().to_string(), "unknown process of unknown user");
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_this_process_is_this_process() {
+        let (pid, uid) = (Some(std::process::id()), Peer::this_process().uid());
+        assert!(Peer::this_process().is_this_process() && Peer::this_process().is_this_machine());
+        let alike = Peer::process(pid, uid, None);
+        assert!(!alike.is_this_process() && alike.is_this_machine());
+        assert!(!Peer::unknown().is_this_process() && !Peer::unknown().is_this_machine());
     }
 }

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
-use flounder_rt::{BindingError, Iref, Peer, RpcError, TxError};
+use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
 
 use crate::death::DeathWatch;
 use crate::election;
@@ -23,7 +23,7 @@ use crate::error::{DirProblem, MonitorError};
 use crate::link::Introduction;
 use crate::monitor::Monitor;
 use crate::outbox::{Message, Outbox, Sending};
-use crate::process::random_number;
+use crate::process::{id_from_wire, pid_from_wire, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{Policy, Root};
 use crate::runtime_dir::RuntimeDir;
@@ -270,7 +270,7 @@ impl Monitor {
             let (verdict, pid) =
                 membership.client.register_async(&name, iref).await.map_err(again)?;
             if verdict != monitor::Verdict::Ok {
-                tracing::warn!(name, pid, "the name was lost to another process with the root");
+                tracing::warn!(name = %Escaped(&name), pid, "the name was lost to another process with the root");
                 self.names.borrow_mut().remove(&name);
             }
         }
@@ -321,7 +321,7 @@ impl monitor::Rx for FromRoot {
         socket: Cap,
         process: Cap,
     ) {
-        let peer = Peer { pid, uid, gid };
+        let peer = Peer::process(pid_from_wire(pid), id_from_wire(uid), id_from_wire(gid));
         let (socket, process) = (socket.into(), process.into());
         let introduction = Introduction { domain, peer, caller, socket, process };
         Monitor::here_do(|monitor| monitor.introduced(introduction));

@@ -9,6 +9,7 @@ use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, Notice, Status};
 use crate::nameservice::{Entry, Found, InvalidName, NameError};
+use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
 use crate::root::{MAX_NAME, is_name};
 use crate::services;
@@ -65,7 +66,7 @@ impl Monitor {
                 self.names.borrow_mut().insert(name.to_owned(), iref);
                 Ok(())
             }
-            Verdict::Taken => Err(NameError::Taken { pid }),
+            Verdict::Taken => Err(NameError::Taken { pid: pid_from_wire(pid) }),
             Verdict::Quota => Err(NameError::Quota),
             Verdict::Unknown => Err(NameError::NoService),
             Verdict::Exhausted => Err(MonitorError::Busy.into()),
@@ -194,7 +195,9 @@ fn check(name: &str) -> Result<(), NameError> {
 
 fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, NameError> {
     match (verdict, Iref::from_bits(iref)) {
-        (Verdict::Ok, Some(iref)) => Ok(Found { iref, pid, uid }),
+        (Verdict::Ok, Some(iref)) => {
+            Ok(Found { iref, pid: pid_from_wire(pid), uid: id_from_wire(uid) })
+        }
         (Verdict::Unknown, _) => Err(NameError::Unknown),
         (Verdict::Quota, _) => Err(NameError::Quota),
         (Verdict::Exhausted, _) => Err(MonitorError::Busy.into()),

@@ -56,7 +56,11 @@ impl Root {
             }
         }
         self.remember_services(number);
-        tracing::debug!(pid = identity.pid, names = records.len(), "names are kept for a process");
+        tracing::debug!(
+            pid = identity.pid(),
+            names = records.len(),
+            "names are kept for a process"
+        );
     }
 
     /// Keeps the names of a domain that is not connected any more, if its process lives. False if they are free.
@@ -76,9 +80,9 @@ impl Root {
 
     /// Finds a process of which a root before has written; gives it a number.
     fn watch_absent(&self, identity: Identity) -> Option<u64> {
-        let pid = Pid::from_raw(i32::try_from(identity.pid).ok()?)?;
+        let pid = Pid::from_raw(i32::try_from(identity.pid()?).ok()?)?;
         let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        let same = Identity::new(&process, identity.pid, identity.uid).ok()? == identity;
+        let same = Identity::new(&process, identity.pid(), identity.uid).ok()? == identity;
         let number = next_number();
         (same && self.add_absent(number, identity, process)).then_some(number)
     }

@@ -27,7 +27,6 @@ use flounder_rt::cap::Cap;
 use flounder_rt::waitset::{Interest, Timer};
 use flounder_rt::{BindingError, Iref, Peer, Rejected, TxError, Waitset};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, shutdown, socketpair,
 };
@@ -35,10 +34,10 @@ use rustix::net::{
 use crate::death::DeathWatch;
 use crate::election::Office;
 use crate::outbox::{Message, Outbox, Sending};
-use crate::process::process_of;
+use crate::process::{process_of, to_wire};
 use crate::protocol::monitor::{self, Verdict};
 use crate::runtime_dir::RuntimeDir;
-use crate::sys;
+use crate::sys::{self, Credentials};
 
 mod absent;
 mod names;
@@ -108,6 +107,8 @@ struct Domain {
     /// The number it chose, once it has said hello.
     id: Cell<Option<u64>>,
     peer: Peer,
+    /// The user that what it has is counted for.
+    uid: u32,
     identity: Identity,
     /// Whether it is here to be told that it may not be.
     forbidden: bool,
@@ -161,7 +162,7 @@ impl Message for ToDomain {
 impl Introduced {
     fn send(self, binding: &monitor::Binding) -> Sending<ToDomain> {
         let Self { domain, peer, caller, socket, process } = self;
-        let (pid, uid, gid) = (peer.pid, peer.uid, peer.gid);
+        let (pid, uid, gid) = to_wire(&peer);
         match binding.tx_introduced(domain, pid, uid, gid, caller, socket, process) {
             Ok(_) => Sending::Sent,
             Err(Rejected { error: TxError::Busy, given: (socket, process) }) => {
@@ -332,8 +333,11 @@ impl Root {
 
     /// Takes a domain in. One that is turned away sees its connection end.
     fn admit(&self, socket: OwnedFd) {
-        let Ok(credentials) = socket_peercred(&socket) else { return };
-        let uid = credentials.uid.as_raw();
+        let credentials = match sys::peer_credentials(socket.as_fd()) {
+            Ok(credentials) => credentials,
+            Err(error) => return tracing::warn!(%error, "a process could not be asked who it is"),
+        };
+        let uid = credentials.uid;
         let entrance = self.users.borrow_mut().enter(uid);
         if entrance == Entrance::NotNow {
             return tracing::warn!(uid, "a process was turned away");
@@ -353,16 +357,12 @@ impl Root {
         &self,
         number: u64,
         socket: OwnedFd,
-        credentials: rustix::net::UCred,
+        credentials: Credentials,
         forbidden: bool,
     ) -> std::io::Result<Domain> {
-        let process = process_of(socket.as_fd(), credentials.pid)?;
-        let peer = Peer {
-            pid: credentials.pid.as_raw_nonzero().get().unsigned_abs(),
-            uid: credentials.uid.as_raw(),
-            gid: credentials.gid.as_raw(),
-        };
-        let identity = Identity::new(&process, peer.pid, peer.uid)?;
+        let process = process_of(socket.as_fd(), credentials)?;
+        let peer = credentials.peer();
+        let identity = Identity::new(&process, peer.pid(), credentials.uid)?;
         let death = self.watch(number, process)?;
         let channel = lmp::over(socket).map_err(std::io::Error::other)?;
         let binding = monitor::Binding::attach(channel as _, &self.waitset, FromDomain { number })?;
@@ -377,6 +377,7 @@ impl Root {
             number,
             id: Cell::new(None),
             peer,
+            uid: credentials.uid,
             identity,
             forbidden,
             patience: Cell::new(Some(patience)),
@@ -425,8 +426,8 @@ impl Root {
         });
         drop(services);
         let mut users = self.users.borrow_mut();
-        users.remove_services(domain.peer.uid, domain.services.borrow().len());
-        users.left(domain.peer.uid, domain.id.get().is_some());
+        users.remove_services(domain.uid, domain.services.borrow().len());
+        users.left(domain.uid, domain.id.get().is_some());
         drop(users);
         let waited = self.waiters.borrow_mut().forget_all(number);
         let unheard = self.reports.borrow_mut().forget(number);
@@ -450,7 +451,7 @@ impl Root {
             tracing::warn!(%error, "two domains could not be introduced");
             Verdict::Exhausted
         };
-        let own = |of: &Domain| self.users.borrow().policy().is_own(of.peer.uid);
+        let own = |of: &Domain| self.users.borrow().policy().is_own(of.uid);
         let behind = |of: &Domain| !own(of) && of.outbox.waiting() >= MAX_INTRODUCTIONS;
         if behind(caller) || behind(callee) {
             return Err(Verdict::Exhausted);

@@ -38,15 +38,21 @@ const _: () = assert!(NAME + MAX_NAME <= RECORD && 4096 % RECORD == 0);
 /// A process, told from all others before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
-    pub(crate) pid: u32,
+    /// 0 if it is not visible from the root.
+    pid: u32,
     pub(crate) uid: u32,
     inode: u64,
 }
 
 impl Identity {
     /// That of a pidfd.
-    pub(crate) fn new(process: &OwnedFd, pid: u32, uid: u32) -> rustix::io::Result<Self> {
-        Ok(Self { pid, uid, inode: fstat(process)?.st_ino.max(1) })
+    pub(crate) fn new(process: &OwnedFd, pid: Option<u32>, uid: u32) -> rustix::io::Result<Self> {
+        Ok(Self { pid: pid.unwrap_or(0), uid, inode: fstat(process)?.st_ino.max(1) })
+    }
+
+    /// Number of the process, if it is visible from the root.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        (self.pid != 0).then_some(self.pid)
     }
 }
 

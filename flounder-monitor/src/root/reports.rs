@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use flounder_rt::Iref;
+use flounder_rt::{Iref, Peer};
 
+use crate::process::to_wire;
 use crate::protocol::monitor::{BindingsReply, Held, Told, Verdict};
 use crate::root::{Domain, Root, ToDomain};
 
@@ -68,8 +69,8 @@ impl Root {
         (link, connection): (u64, u64),
         reply: BindingsReply,
     ) {
-        let own = self.users.borrow().policy().is_own(asker.peer.uid);
-        if !own && asker.peer.uid != asked.peer.uid {
+        let own = self.users.borrow().policy().is_own(asker.uid);
+        if !own && asker.uid != asked.uid {
             return reply.send(Verdict::Forbidden, &[]);
         }
         let asking = self.reports.borrow_mut().ask(asker.number, asked.number, reply);
@@ -98,7 +99,7 @@ impl Root {
         let services = self.services.borrow();
         let service = Iref::from_bits(held.iref).and_then(|iref| services.get(&iref));
         let at = self.domain_of(held.service).map(|domain| domain.peer.clone());
-        let (pid, uid) = at.map_or((0, 0), |peer| (peer.pid, peer.uid));
+        let (pid, uid, _) = to_wire(&at.unwrap_or_else(Peer::unknown));
         Told {
             link: held.link,
             connection: held.connection,

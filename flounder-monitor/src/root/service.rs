@@ -4,8 +4,9 @@ use core::ops::Bound;
 use std::rc::Rc;
 
 use flounder_rt::cap::Cap;
-use flounder_rt::{BindingError, Iref, Peer};
+use flounder_rt::{BindingError, Iref};
 
+use crate::process::to_wire;
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
 use crate::root::names::{Asker, MAX_NAME, Owned, Refused};
@@ -54,7 +55,7 @@ impl monitor::Rx for FromDomain {
         if let Some(patience) = this.patience.take() {
             patience.cancel();
         }
-        root.users.borrow_mut().greeted(this.peer.uid);
+        root.users.borrow_mut().greeted(this.uid);
         tracing::debug!(peer = %this.peer, "a domain has joined");
         reply.send(Verdict::Ok);
     }
@@ -76,7 +77,7 @@ impl monitor::Rx for FromDomain {
             Some(_) => Verdict::Duplicate,
             None if root.is_kept_from(&domain, iref) => Verdict::Duplicate,
             None if domain.services.borrow().len() >= MAX_SERVICES => Verdict::Quota,
-            None if !root.users.borrow_mut().add_service(domain.peer.uid) => Verdict::Quota,
+            None if !root.users.borrow_mut().add_service(domain.uid) => Verdict::Quota,
             None => {
                 let (interface, digest) = (interface.to_owned(), (digest_high, digest_low));
                 services.insert(iref, Service { owner: self.number, interface, digest });
@@ -91,7 +92,7 @@ impl monitor::Rx for FromDomain {
         let Some((root, domain)) = self.known() else { return };
         if domain.services.borrow_mut().remove(&iref) {
             root.services.borrow_mut().remove(&iref);
-            root.users.borrow_mut().remove_services(domain.peer.uid, 1);
+            root.users.borrow_mut().remove_services(domain.uid, 1);
             let freed = root.names.borrow_mut().remove_service(self.number, iref);
             freed.iter().for_each(|name| root.strike(name));
         }
@@ -103,7 +104,7 @@ impl monitor::Rx for FromDomain {
             return reply.send(Verdict::Unknown, 0);
         }
         let before = root.before(&domain);
-        let asker = Asker { owner: self.number, user: domain.peer.uid, before: &before };
+        let asker = Asker { owner: self.number, user: domain.uid, before: &before };
         let registered = root.names.borrow_mut().register(asker, name, iref);
         match registered {
             Ok(()) => {}
@@ -122,14 +123,15 @@ impl monitor::Rx for FromDomain {
         reply.send(Verdict::Ok, 0);
         let waited = root.waiters.borrow_mut().take(name);
         for waiting in waited {
-            waiting.send(Verdict::Ok, iref.to_bits(), domain.peer.pid, domain.peer.uid);
+            let (pid, uid, _) = to_wire(&domain.peer);
+            waiting.send(Verdict::Ok, iref.to_bits(), pid, uid);
         }
     }
 
     fn unregister(&mut self, _: &Binding, name: &str, reply: monitor::UnregisterReply) {
         let Some((root, domain)) = self.known() else { return };
         let before = root.before(&domain);
-        let asker = Asker { owner: self.number, user: domain.peer.uid, before: &before };
+        let asker = Asker { owner: self.number, user: domain.uid, before: &before };
         let done = root.names.borrow_mut().unregister(asker, name);
         if done.is_ok() {
             root.strike(name);
@@ -153,7 +155,7 @@ impl monitor::Rx for FromDomain {
         let found = root.find_name(name);
         if found == Err(Refused::Unknown) {
             let ticket = (self.number, ticket);
-            let kept = root.waiters.borrow_mut().wait(domain.peer.uid, ticket, name, reply);
+            let kept = root.waiters.borrow_mut().wait(domain.uid, ticket, name, reply);
             if let Err(reply) = kept {
                 reply.send(Verdict::Quota, 0, 0, 0);
             }
@@ -180,12 +182,13 @@ impl monitor::Rx for FromDomain {
 
     fn members(&mut self, _: &Binding, after: u64, reply: monitor::MembersReply) {
         let Some((root, asker)) = self.known() else { return };
-        let all = root.users.borrow().policy().is_own(asker.peer.uid);
+        let all = root.users.borrow().policy().is_own(asker.uid);
         let ids = root.ids.borrow();
         let later = ids.range((Bound::Excluded(after), Bound::Unbounded));
         let members = later.filter_map(|(id, number)| {
-            let Peer { pid, uid, .. } = root.domain(*number)?.peer;
-            (all || uid == asker.peer.uid).then_some(monitor::Member { domain: *id, pid, uid })
+            let member = root.domain(*number)?;
+            let (pid, uid, _) = to_wire(&member.peer);
+            (all || member.uid == asker.uid).then_some(monitor::Member { domain: *id, pid, uid })
         });
         let members: Vec<_> = members.take(PAGE).collect();
         drop(ids);
@@ -215,7 +218,7 @@ impl monitor::Rx for FromDomain {
     fn relieve(&mut self, _: &Binding, reply: monitor::RelieveReply) {
         let Some((root, domain)) = self.known() else { return };
         let users = root.users.borrow();
-        let (stays, own) = (users.policy().is_daemon(), users.policy().is_own(domain.peer.uid));
+        let (stays, own) = (users.policy().is_daemon(), users.policy().is_own(domain.uid));
         drop(users);
         match (own, stays) {
             (false, _) => reply.send(Verdict::Forbidden),
@@ -276,7 +279,10 @@ impl Root {
     fn describe(&self, found: Result<Owned, Refused>) -> (Verdict, u64, u32, u32) {
         match found {
             Ok(owned) => match self.domain(owned.owner) {
-                Some(owner) => (Verdict::Ok, owned.iref.to_bits(), owner.peer.pid, owner.peer.uid),
+                Some(owner) => {
+                    let (pid, uid, _) = to_wire(&owner.peer);
+                    (Verdict::Ok, owned.iref.to_bits(), pid, uid)
+                }
                 None => (Verdict::Unknown, 0, 0, 0),
             },
             Err(refused) => (verdict(refused), 0, 0, 0),
@@ -291,7 +297,7 @@ impl Root {
     }
 
     fn entry(&self, name: &str, owned: Owned) -> Option<monitor::Entry> {
-        let Peer { pid, uid, .. } = self.domain(owned.owner)?.peer;
+        let (pid, uid, _) = to_wire(&self.domain(owned.owner)?.peer);
         let services = self.services.borrow();
         let service = services.get(&owned.iref);
         let (iface, digest) =
@@ -310,8 +316,9 @@ impl Root {
 
     /// The process of an owner of names.
     fn pid_of(&self, owner: u64) -> u32 {
-        let absent = || self.absent.borrow().get(&owner).map(|absent| absent.identity.pid);
-        self.domain(owner).map(|domain| domain.peer.pid).or_else(absent).unwrap_or(0)
+        let absent = || self.absent.borrow().get(&owner).map(|absent| absent.identity);
+        let identity = self.domain(owner).map(|domain| domain.identity).or_else(absent);
+        identity.and_then(|identity| identity.pid()).unwrap_or(0)
     }
 
     /// Whether a service is that of another process, which is not connected.
