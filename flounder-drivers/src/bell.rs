@@ -17,13 +17,22 @@
 //! away, and a write then blocks for ever. `send` with `MSG_DONTWAIT` never does, whatever the peer does to the socket.
 //! Why datagrams: the end of the peer's process leaves a stream readable for ever; a datagram socket stays silent.
 //!
+//! A ring that the kernel refuses (no memory, a seccomp filter) is *owed*: its end sleeps for a limited time, and tries
+//! again each time; after a second the channel ends with the error. A full socket is as good as a ring: its owner has
+//! datagrams to read, and reads the log after them.
+//!
 //! A hostile peer can ring for nothing. Each time costs the owner one visit to the ear, bounded by [`DRAIN`] and the log.
 
+use core::ops::RangeInclusive;
+use core::time::Duration;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
     sockopt::{socket_domain, socket_type},
@@ -45,26 +54,109 @@ const LOG_PAGES: usize = 1;
 /// Datagrams taken from an ear in one visit.
 const DRAIN: usize = 64;
 
+/// How long a doorbell may fail until its channel ends with the error.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a waitset may sleep that has something to try again: as long as it has tried already, within these bounds.
+const RETRY_TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(100);
+
+/// Attempts to ring a doorbell that fails, before it is dropped.
+const LAST_TRIES: usize = 64;
+
+/// Attempts to send after signals, in one ring.
+const INTERRUPTIONS: usize = 8;
+
 /// How one end wakes the other.
 #[derive(Debug)]
-pub(crate) enum Bell {
+pub(crate) struct Bell {
+    way: Way,
+    /// Since when the other end should have been woken, and why it was not.
+    owed: Option<Owed>,
+}
+
+#[derive(Debug)]
+enum Way {
     /// In this process.
     Here(Notifier),
     /// In another one: the slot of the other end there.
     There(Arc<Mouth>, u32),
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    since: Instant,
+    error: Errno,
+}
+
 impl Bell {
-    /// Rings. Gives whether that certainly wakes the other end.
-    pub(crate) fn ring(&self) -> bool {
-        match self {
-            Self::Here(notifier) => {
+    /// One that rings in this process.
+    pub(crate) const fn here(notifier: Notifier) -> Self {
+        Self { way: Way::Here(notifier), owed: None }
+    }
+
+    /// One that rings for this slot in another process.
+    pub(crate) const fn there(mouth: Arc<Mouth>, slot: u32) -> Self {
+        Self { way: Way::There(mouth, slot), owed: None }
+    }
+
+    /// Rings. Returns false if that failed: the ring is owed, and has to be tried again with [`settle`](Self::settle).
+    #[must_use = "a doorbell that was not rung has to be rung later"]
+    pub(crate) fn ring(&mut self) -> bool {
+        let rung = match &self.way {
+            Way::Here(notifier) => {
                 notifier.notify();
-                true
+                Ok(())
             }
-            Self::There(mouth, slot) => mouth.ring(*slot),
+            Way::There(mouth, slot) => mouth.ring(*slot),
+        };
+        self.owed = rung.err().map(|error| Owed {
+            since: self.owed.map_or_else(Instant::now, |owed| owed.since),
+            error,
+        });
+        self.owed.is_none()
+    }
+
+    /// Rings if that is owed. Returns whether nothing is owed any more.
+    ///
+    /// # Errors
+    /// That of the system call, if it has failed for [`GIVE_UP_AFTER`].
+    pub(crate) fn settle(&mut self) -> Result<bool, Errno> {
+        if self.owed.is_none() || self.ring() {
+            return Ok(true);
+        }
+        self.failure().map_or(Ok(false), Err)
+    }
+
+    /// Returns why the other end could not be woken, if that has failed for [`GIVE_UP_AFTER`].
+    pub(crate) fn failure(&self) -> Option<Errno> {
+        self.owed.filter(|owed| owed.since.elapsed() > GIVE_UP_AFTER).map(|owed| owed.error)
+    }
+
+    /// Returns how long a waitset may sleep until it tries again to ring; `None` if nothing is owed.
+    pub(crate) fn sleep_limit(&self) -> Option<Duration> {
+        self.owed.map(|owed| retry_time(owed.since))
+    }
+
+    /// Rings if that is owed, trying some times, because nobody may be left to try again later.
+    pub(crate) fn settle_at_last(&mut self) {
+        for _ in 0..LAST_TRIES {
+            if self.owed.is_none() || self.ring() {
+                return;
+            }
+            std::thread::yield_now();
         }
     }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.settle_at_last();
+    }
+}
+
+/// Returns how long a waitset may sleep that has tried something since this time.
+pub(crate) fn retry_time(since: Instant) -> Duration {
+    since.elapsed().clamp(*RETRY_TIMES.start(), *RETRY_TIMES.end())
 }
 
 /// What this process rings the other one with.
@@ -73,6 +165,7 @@ pub(crate) struct Mouth {
     log: Mutex<LogWriter>,
     /// The peer's socket; what it does to it harms only its own waking.
     socket: OwnedFd,
+    born: Born,
 }
 
 #[derive(Debug)]
@@ -83,8 +176,8 @@ struct LogWriter {
 
 impl Mouth {
     /// Rings at this socket, which was checked, with this log.
-    pub(crate) const fn new(socket: OwnedFd, log: MappedOwn) -> Self {
-        Self { log: Mutex::new(LogWriter { lines: log, next: 0 }), socket }
+    pub(crate) fn new(socket: OwnedFd, log: MappedOwn) -> Self {
+        Self { log: Mutex::new(LogWriter { lines: log, next: 0 }), socket, born: Born::now() }
     }
 
     /// Whether a socket that the peer has handed over will do.
@@ -97,7 +190,15 @@ impl Mouth {
         }
     }
 
-    fn ring(&self, slot: u32) -> bool {
+    /// Rings for a slot of the peer.
+    ///
+    /// # Errors
+    /// If the kernel did not take the datagram, and the peer has no other to read.
+    fn ring(&self, slot: u32) -> Result<(), Errno> {
+        // A child has no log, and nobody to wake.
+        if !self.born.is_here() {
+            return Ok(());
+        }
         let mut log = self.log.lock();
         let (line, word) = place(log.next, log.lines.lines());
         // SYNC wake-log: Release, pairs with the Acquire in `Ear::fired`; the socket orders it as well, except when full.
@@ -112,13 +213,24 @@ impl Mouth {
         // SYNC wake-log: if the socket is full, nothing is sent; its owner has not drained it then, and reads the log after
         // it does. The entry must be there before the socket is seen full.
         fence(Ordering::SeqCst);
-        loop {
+        for _ in 0..INTERRUPTIONS {
             return match send(&self.socket, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => true,
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(_) => false,
+                Ok(_) => Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) if self.is_full() => Ok(()),
+                // The ear is gone, and with it whoever was to be woken.
+                Err(Errno::CONNREFUSED | Errno::CONNRESET | Errno::NOTCONN | Errno::PIPE) => Ok(()),
+                Err(error) => Err(error),
             };
         }
+        Err(Errno::INTR)
+    }
+
+    /// Returns true if datagrams lie in the socket that the peer has not read.
+    fn is_full(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let found = poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&now));
+        found == Ok(0)
     }
 }
 
@@ -287,7 +399,6 @@ mod tests {
     use core::sync::atomic::AtomicUsize;
 
     use flounder_rt::notify::Wake;
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
 
@@ -336,7 +447,7 @@ mod tests {
         let (slot_a, slot_b) = (ear.enter(a.notifier()), ear.enter(b.notifier()));
         for lap in 0..1000 {
             assert!(!is_readable(&ear));
-            assert!(mouth.ring(if lap % 3 == 0 { &slot_a } else { &slot_b }.number()));
+            mouth.ring(if lap % 3 == 0 { &slot_a } else { &slot_b }.number()).unwrap();
             assert!(is_readable(&ear));
             ear.fired();
             assert_eq!((a.take(), b.take()), if lap % 3 == 0 { (1, 0) } else { (0, 1) });
@@ -350,7 +461,7 @@ mod tests {
         let slot = ear.enter(count.notifier());
         ear.look();
         assert_eq!(count.take(), 0);
-        assert!(mouth.ring(slot.number()));
+        mouth.ring(slot.number()).unwrap();
         ear.look();
         assert_eq!(count.take(), 1);
         // The waitset hears of it yet, in vain.
@@ -367,14 +478,14 @@ mod tests {
         let slots: Vec<_> = counts.iter().map(|count| ear.enter(count.notifier())).collect();
         for overrun in [512, 513, 600, 1024, 5000] {
             for _ in 0..overrun {
-                assert!(mouth.ring(slots[7].number()));
+                mouth.ring(slots[7].number()).unwrap();
             }
-            mouth.ring(slots[99].number());
+            mouth.ring(slots[99].number()).unwrap();
             while is_readable(&ear) {
                 ear.fired();
             }
             assert!(counts.iter().all(|count| count.take() > 0), "{overrun} rings");
-            mouth.ring(slots[3].number());
+            mouth.ring(slots[3].number()).unwrap();
             while is_readable(&ear) {
                 ear.fired();
             }
@@ -396,8 +507,8 @@ mod tests {
         let number = ear.enter(Notifier::new()).number();
         let slot = ear.enter(count.notifier());
         assert_eq!(slot.number(), number);
-        mouth.ring(number + 1);
-        mouth.ring(u32::MAX);
+        mouth.ring(number + 1).unwrap();
+        mouth.ring(u32::MAX).unwrap();
         ear.fired();
         assert_eq!(count.take(), 0);
     }

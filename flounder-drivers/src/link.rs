@@ -183,7 +183,7 @@ impl Shared {
         check(&ring.lines).map_err(ConnectError::Refused)?;
         let region = self.claim(ring.inode)?;
         let mouth = self.mouth(bell, flags & BELL_HELD != 0)?;
-        Ok(Half { theirs: ring.lines, region, bell: Bell::There(mouth, slot) })
+        Ok(Half { theirs: ring.lines, region, bell: Bell::there(mouth, slot) })
     }
 
     fn mouth(

@@ -13,7 +13,7 @@ use flounder_drivers::beehive::frame::{Head, Kind, kernel_header};
 use flounder_drivers::beehive::hardware::{CORES, Core, Hardware};
 use flounder_drivers::beehive::{ASSOCIATIONS, Beehive};
 use flounder_drivers::conformance::{LIMITS, PATIENCE, TestLink, Wakes};
-use flounder_rt::barrier::barrier;
+use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Outgoing, Progress,
@@ -439,11 +439,10 @@ fn sleepers_are_woken_one_by_one() {
             let (client, mut service) =
                 TestLink::connect_over(&Beehive, &client_end, &service_end, &here, &there);
             service.attached(&waitset).unwrap();
-            service.arm();
             (client, service, wakes)
         })
         .collect();
-    barrier();
+    arm_then_barrier(|| channels.iter_mut().for_each(|(_, service, _)| service.arm()));
     for chosen in [0, 31, 7, 8, 9] {
         let (client, service, wakes) = &mut channels[chosen];
         let before = wakes.count();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use flounder_drivers::conformance::{LIMITS, SocketLink, Wakes};
 use flounder_drivers::registry;
-use flounder_rt::barrier::barrier;
+use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{Channel, ChannelError, End, Incoming, Link, Outgoing, Progress, Recv};
 use flounder_rt::waitset::Waitset;
@@ -45,8 +45,7 @@ impl Side {
     /// Sleeps until there is something to do.
     fn sleep(&mut self) {
         let before = self.wakes.count();
-        self.channel.arm();
-        barrier();
+        arm_then_barrier(|| self.channel.arm());
         if !self.channel.ready() {
             match self.channel.readiness() {
                 flounder_rt::channel::Readiness::Polled => {
@@ -330,11 +329,10 @@ fn one_of_many_sleepers_is_woken() {
             let (client, mut service) =
                 TestLink::connect_over(&Ump, &client_end, &service_end, &here, &there);
             service.attached(&waitset).unwrap();
-            service.arm();
             (client, service, wakes)
         })
         .collect();
-    barrier();
+    arm_then_barrier(|| channels.iter_mut().for_each(|(_, service, _)| service.arm()));
     for chosen in [0, 999, 500, 17, 500] {
         let before: usize = channels.iter().map(|(_, _, wakes)| wakes.count()).sum();
         let (client, service, wakes) = &mut channels[chosen];
@@ -345,7 +343,7 @@ fn one_of_many_sleepers_is_woken() {
         assert_eq!(client.send(&mut message, 0), Ok(Progress::Done));
         assert!(wakes.came_after(own, &waitset), "channel {chosen} sleeps on");
         assert_eq!(service.recv(&mut Incoming::new(LIMITS)), Ok(Recv::Message));
-        service.arm();
+        arm_then_barrier(|| service.arm());
         let after: usize = channels.iter().map(|(_, _, wakes)| wakes.count()).sum();
         assert_eq!(after, before + 1, "others were woken with channel {chosen}");
     }

@@ -7,7 +7,12 @@
 //! `GLOBAL_EXPEDITED`), and processes register when they first make a channel. A peer that does not register harms only
 //! its own messages: they are seen when the receiver wakes for another reason.
 //!
-//! Where the kernel has no such call, senders fence: [`senders_fence`] tells.
+//! Where the kernel has no such call, senders fence: [`senders_fence`] tells. The kernel may also refuse a barrier later,
+//! to a process that has registered (a seccomp filter that was installed after the start, no memory). From the first
+//! refusal on [`senders_fence`] is true, and [`arm_then_barrier`] arms again: the channels then ask their peers to fence.
+//! A channel whose peer may not have seen that yet limits the sleep ([`Channel::sleep_limit`]).
+//!
+//! [`Channel::sleep_limit`]: crate::channel::Channel::sleep_limit
 
 #![allow(unsafe_code)]
 //! # Safety
@@ -17,6 +22,7 @@ use core::sync::atomic::{AtomicU8, Ordering, fence};
 
 const UNKNOWN: u8 = 0;
 const EXPEDITED: u8 = 1;
+/// Final: no process leaves this mode.
 const FENCES: u8 = 2;
 
 static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
@@ -26,38 +32,43 @@ pub fn register() {
     // SYNC mode: the value is a fact about the kernel, the same whoever finds it out; no other memory hangs on it.
     if MODE.load(Ordering::Relaxed) == UNKNOWN {
         let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
-        MODE.store(if registered { EXPEDITED } else { FENCES }, Ordering::Relaxed);
+        let mode = if registered { EXPEDITED } else { FENCES };
+        // Another thread may have registered, and have been refused a barrier, meanwhile: `FENCES` stays.
+        let _ = MODE.compare_exchange(UNKNOWN, mode, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
-/// Whether a sender of this process must put a `SeqCst` fence between publishing and looking for a sleeper.
+/// Returns true if this process cannot have barriers run on other processors: its ends fence when they send, and ask their
+/// peers to do so.
 #[inline]
 #[must_use]
 pub fn senders_fence() -> bool {
     MODE.load(Ordering::Relaxed) != EXPEDITED
 }
 
-/// The sleeper's barrier: after it, every line published before is visible here, and every later send sees the sleeper.
+/// Calls `arm`, which publishes that receivers sleep, and runs the barrier. After it, every line published before is visible
+/// here, and every later send sees the sleepers.
 ///
-/// Returns whether it reached the other processors; where it did not, only senders that fence are covered.
-pub fn barrier() -> bool {
-    fence(Ordering::SeqCst);
-    !senders_fence() && membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED)
+/// If the kernel refuses the barrier, `arm` is called a second time, with [`senders_fence`] true. The receivers then have to
+/// publish that their peers must fence; those whose peers may not have seen it must not sleep without a limit.
+pub fn arm_then_barrier(mut arm: impl FnMut()) {
+    loop {
+        // Before `arm`: no later change of the mode by another thread means that `arm` has seen it.
+        let fences = senders_fence();
+        arm();
+        fence(Ordering::SeqCst);
+        if fences || membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED) {
+            return;
+        }
+        // SYNC mode: this thread sees it in `arm`; other threads find out by themselves.
+        MODE.store(FENCES, Ordering::Relaxed);
+    }
 }
 
+/// Returns true if the kernel carried the command out.
+#[must_use]
 fn membarrier(command: libc::c_int) -> bool {
     // SAFETY:
     // * `membarrier` takes a command, flags and a processor number by value and touches no memory of ours.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_barrier_reaches_other_processors_or_senders_fence() {
-        register();
-        assert_ne!(barrier(), senders_fence());
-    }
 }

@@ -26,9 +26,10 @@
 //!    latest when `recv` has told of the end, `send` fails. [`Channel::is_over`] may tell of the peer's end while messages are left;
 //!    it does so for good.
 //! 8. *Sleep.* After [`Channel::arm`] and a full barrier between the two processes
-//!    ([`barrier`](crate::barrier)), either [`Channel::ready`] is true or the driver wakes the [`Notifier`] of this end
-//!    when a message arrives, space for a blocked send appears, or the channel ends. Until [`Channel::disarm`]. A channel
-//!    that has a [descriptor](Readiness::Fd) shows an edge there instead, armed or not.
+//!    ([`arm_then_barrier`](crate::barrier::arm_then_barrier)), either [`Channel::ready`] is true or the driver wakes the
+//!    [`Notifier`] of this end when a message arrives, space for a blocked send appears, or the channel ends. Until
+//!    [`Channel::disarm`]. While a wake-up may be missed, or is owed to the peer, [`Channel::sleep_limit`] says how long
+//!    the sleep may be at most. A channel that has a [descriptor](Readiness::Fd) shows an edge there instead, armed or not.
 //! 9. *Retarget.* The waitset behind a `Notifier` may change at any time, also while the end is armed.
 //! 10. *Ready.* [`Channel::ready`] and [`Channel::can_resume`] may be true in vain, but not for ever while nothing happens;
 //!     they are never false in vain. What an end of this thread has done is seen at once.
@@ -39,6 +40,7 @@
 //!     only where `recv` would say so. A driver without them is complete.
 
 use core::fmt;
+use core::time::Duration;
 use std::any::Any;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -179,6 +181,12 @@ pub trait Channel {
 
     /// Withdraws that.
     fn disarm(&mut self) {}
+
+    /// Returns how long the waitset may sleep at most before it arms and looks at this end again, although nobody has
+    /// woken it; `None` if there is no limit. Asked after [`arm`](Channel::arm).
+    fn sleep_limit(&mut self) -> Option<Duration> {
+        None
+    }
 
     /// How the waitset learns of events.
     fn readiness(&self) -> Readiness<'_>;

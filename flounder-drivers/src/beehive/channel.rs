@@ -1,5 +1,6 @@
 //! One end of a beehive channel: messages as frames.
 
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
@@ -171,12 +172,21 @@ impl Channel for BeehiveChannel {
     }
 
     fn arm(&mut self) {
-        if self.transit.is_here() {
-            self.node.enter(|kernel| {
-                kernel.endpoint(self.association).arm();
-                kernel.ask_again();
-            });
+        if !self.transit.is_here() {
+            return;
         }
+        self.node.enter(|kernel| {
+            kernel.endpoint(self.association).arm();
+            kernel.ask_again();
+        });
+        if let Err(errno) = self.node.settle() {
+            // From now on this end is ready to report it.
+            self.transit.end(errno.into());
+        }
+    }
+
+    fn sleep_limit(&mut self) -> Option<Duration> {
+        self.node.sleep_limit()
     }
 
     fn disarm(&mut self) {

@@ -110,6 +110,10 @@ impl Endpoint {
         self.into.set_length(into);
     }
 
+    pub(crate) fn notifier(&self) -> Notifier {
+        self.notifier.clone()
+    }
+
     pub(crate) const fn peer(&self) -> Option<Peer> {
         self.peer
     }

@@ -333,6 +333,11 @@ impl Kernel {
         }
     }
 
+    /// Returns the notifiers of all ends.
+    pub(crate) fn notifiers(&self) -> Vec<Notifier> {
+        self.places.iter().flat_map(|place| &place.endpoint).map(Endpoint::notifier).collect()
+    }
+
     /// Whom to call, once the kernel is left.
     pub(crate) fn take_calls(&mut self) -> Calls {
         core::mem::take(&mut self.calls)

@@ -165,7 +165,7 @@ impl Shared {
         self.ear().listen_to(log)?;
         let Some((lines, log_lines)) = side.own.take() else { return Ok(()) };
         // Under the lock: whoever finds that our part has gone also finds the machine.
-        let bell = Bell::There(Arc::new(Mouth::new(socket, log_lines)), slot);
+        let bell = Bell::there(Arc::new(Mouth::new(socket, log_lines)), slot);
         self.node.plug(Box::new(Wire::new(lines, theirs.lines)), bell);
         Ok(())
     }

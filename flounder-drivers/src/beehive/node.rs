@@ -4,9 +4,11 @@
 //! held, a thread wakes the ends that sleep and interrupts the cores that asked for it. Within a process an interrupt is a
 //! call into the other core's kernel, which takes in what has come; to another process it is the bell.
 
-use std::sync::{Arc, OnceLock, Weak};
+use core::time::Duration;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use flounder_rt::channel::ConnectError;
 use flounder_rt::notify::{Notifier, Wake};
@@ -32,7 +34,7 @@ enum Others {
     /// In this process.
     Here(Weak<Board>),
     /// One, in another process, once its bell has come.
-    There(OnceLock<Bell>),
+    There(Mutex<Option<Bell>>),
 }
 
 impl Node {
@@ -43,14 +45,17 @@ impl Node {
 
     /// The core that this process has toward another one, as yet without a machine.
     pub(crate) fn there() -> Arc<Self> {
-        Arc::new(Self { kernel: Mutex::new(Kernel::new()), others: Others::There(OnceLock::new()) })
+        Arc::new(Self {
+            kernel: Mutex::new(Kernel::new()),
+            others: Others::There(Mutex::new(None)),
+        })
     }
 
     /// Connects the core to its machine, and to the bell of the process where the other core is.
     pub(crate) fn plug(&self, hardware: Box<dyn Hardware>, bell: Bell) {
         if let Others::There(slot) = &self.others {
             // One core has one other, with one bell: a second is the same again.
-            let _ = slot.set(bell);
+            slot.lock().get_or_insert(bell);
         }
         self.kernel.lock().plug(hardware);
     }
@@ -71,9 +76,30 @@ impl Node {
         self.enter(|kernel| kernel.endpoint(association).connect(peer, out, into));
     }
 
-    /// Gives one up.
+    /// Gives one up. Nobody may be left here to try again to ring for it.
     pub(crate) fn abandon(&self, association: u16) {
         self.enter(|kernel| kernel.endpoint(association).abandon());
+        self.with_bell(Bell::settle_at_last);
+    }
+
+    /// Rings the bell of the other process, if that is owed.
+    ///
+    /// # Errors
+    /// If it has failed for too long.
+    pub(crate) fn settle(&self) -> Result<(), Errno> {
+        self.with_bell(Bell::settle).unwrap_or(Ok(true)).map(drop)
+    }
+
+    /// How long those may sleep whose bell is owed.
+    pub(crate) fn sleep_limit(&self) -> Option<Duration> {
+        self.with_bell(|bell| bell.sleep_limit()).flatten()
+    }
+
+    fn with_bell<T>(&self, f: impl FnOnce(&mut Bell) -> T) -> Option<T> {
+        match &self.others {
+            Others::Here(_) => None,
+            Others::There(bell) => bell.lock().as_mut().map(f),
+        }
     }
 
     fn visit<T>(&self, depth: usize, what: impl FnOnce(&mut Kernel) -> T) -> T {
@@ -99,9 +125,11 @@ impl Node {
                     board.node(core).interrupt(depth + 1);
                 }
             }
-            Others::There(bell) => {
-                if let Some(bell) = bell.get() {
-                    bell.ring();
+            Others::There(_) => {
+                if self.with_bell(Bell::ring) == Some(false) {
+                    // Those that are asleep have to try again.
+                    let notifiers = self.kernel.lock().notifiers();
+                    notifiers.iter().for_each(Notifier::notify);
                 }
             }
         }

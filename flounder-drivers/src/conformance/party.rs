@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use flounder_rt::barrier::barrier;
+use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     Channel, ChannelError, End, Incoming, Outgoing, Progress, Readiness, Recv, RecvNow,
@@ -222,8 +222,7 @@ impl Party for Side {
             Ask::CanResume => return Answer::Yes(self.channel().can_resume()),
             Ask::IsOver => return Answer::Yes(self.channel().is_over()),
             Ask::Arm => {
-                self.channel().arm();
-                barrier();
+                arm_then_barrier(|| self.channel().arm());
                 // What was seen before this sleep does not end it.
                 self.saw_edge();
             }

@@ -34,7 +34,10 @@ struct Lane<H> {
 
 impl<H: Hardware> SccChannel<H> {
     pub(crate) fn new(ring: Ring<H>, caps: Caps) -> Self {
-        Self { lane: Lane { ring, join: Join::default() }, transit: Transit::new(caps) }
+        Self {
+            lane: Lane { ring, join: Join::default() },
+            transit: Transit::new(caps),
+        }
     }
 }
 
@@ -147,7 +150,7 @@ impl<H: Hardware> Channel for SccChannel<H> {
 
     /// Without a ring of the doorbell this is a few loads of this process's own memory.
     fn ready(&mut self) -> bool {
-        // Nobody tells when there is room for a doorbell that is owed.
+        // Nobody tells when a doorbell that is owed can be rung.
         !self.transit.is_here() || !self.lane.ring.settle() || self.transit.ready(&mut self.lane)
     }
 
@@ -161,7 +164,16 @@ impl<H: Hardware> Channel for SccChannel<H> {
         self.transit.is_over(&mut self.lane)
     }
 
-    // `arm` and `disarm` have nothing to do: the doorbell rings for all that is written, whether this end sleeps or not.
+    /// The doorbell rings for all that is written, whether this end sleeps or not. One that has failed for too long ends the
+    /// channel; until then an end that owes it is ready, and tries again.
+    fn arm(&mut self) {
+        if self.transit.is_here()
+            && !self.lane.ring.settle()
+            && let Some(errno) = self.lane.ring.hardware().ring_failure()
+        {
+            self.transit.end(ChannelError::Os(errno));
+        }
+    }
 
     fn readiness(&self) -> Readiness<'_> {
         Readiness::Polled

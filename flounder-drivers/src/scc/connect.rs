@@ -20,7 +20,7 @@ pub(super) fn pair(caches: Caches, client: &End, service: &End) -> Result<SendPa
     let (service_own, service_peer) = region(service)?;
     let [client_bell, service_bell] =
         [client, service].map(|end| Doorbell::new(end.notifier.clone()));
-    let ropes = [&client_bell, &service_bell].map(|bell| Bell::Here(bell.rope()));
+    let ropes = [&client_bell, &service_bell].map(|bell| Bell::here(bell.rope()));
     let [to_client, to_service] = ropes;
     let a = Machine::new(caches, client_own, service_peer, to_service, client_bell, None);
     let b = Machine::new(caches, service_own, client_peer, to_client, service_bell, None);

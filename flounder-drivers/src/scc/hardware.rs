@@ -51,7 +51,13 @@ pub trait Hardware: Send {
     fn fence_reads(&mut self, why: Why);
 
     /// Rings the doorbell of the peer's end; `false` if that cannot be done now and has to be tried again.
+    #[must_use = "a doorbell that was not rung has to be rung later"]
     fn ring(&mut self) -> bool;
+
+    /// Returns the error number of the doorbell, if it has failed for so long that the channel ends.
+    fn ring_failure(&self) -> Option<i32> {
+        None
+    }
 
     /// Whether the doorbell of this end was rung since this was asked last. Cheap.
     fn rung(&mut self) -> bool;
@@ -131,6 +137,11 @@ impl Doorbell {
         let rope = Notifier::new();
         rope.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
         rope
+    }
+
+    /// Has the waitset of its owner look at the channel.
+    pub(crate) fn wake_owner(&self) {
+        self.owner.notify();
     }
 
     /// Whether it was rung since the last time.

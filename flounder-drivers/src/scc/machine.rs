@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use flounder_rt::waitset::Watched;
+use rustix::io::Errno;
 
 use super::cache::Caches;
 use super::hardware::{Doorbell, Hardware, LINE_WORDS, Why};
@@ -98,10 +99,16 @@ impl Hardware for Machine {
     }
 
     fn ring(&mut self) -> bool {
-        // This doorbell is never full. If it rings nowhere, the peer is gone, which the broker tells, or the system is out
-        // of memory, and the next line rings again.
-        let _ = self.peer.ring();
-        true
+        let rung = self.peer.ring();
+        if !rung {
+            // This end may be asleep, and has to try again.
+            self.bell.wake_owner();
+        }
+        rung
+    }
+
+    fn ring_failure(&self) -> Option<i32> {
+        self.peer.failure().map(Errno::raw_os_error)
     }
 
     #[inline]

@@ -202,10 +202,12 @@ impl<H: Hardware> Ring<H> {
             self.hardware.fence_writes(Why::BeforeRinging);
             self.owed = true;
         }
-        self.settle();
+        // If it stays owed the channel limits its sleep, and tries again.
+        let _ = self.settle();
     }
 
     /// Rings the doorbell if it is owed; gives whether it is no more.
+    #[must_use = "a doorbell that is owed has to be rung later"]
     pub fn settle(&mut self) -> bool {
         if self.owed && self.hardware.ring() {
             self.owed = false;

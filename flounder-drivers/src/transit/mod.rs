@@ -539,7 +539,8 @@ impl Transit {
         self.end(ChannelError::Protocol(error))
     }
 
-    fn end(&mut self, error: ChannelError) -> ChannelError {
+    /// Ends the channel with this error, which every later call gives.
+    pub(crate) fn end(&mut self, error: ChannelError) -> ChannelError {
         (self.tx, self.rx) = (Sending::Ended, Receiving::Ended);
         self.ended = Some(error.clone());
         error

@@ -1,12 +1,14 @@
 //! One end of a ump channel: messages over a [`Ring`].
 
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use flounder_rt::barrier::barrier;
+use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, Progress, Readiness, Recv, RecvNow,
 };
+use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::{Waitset, Watched};
 
 use crate::bell::Bell;
@@ -32,8 +34,16 @@ pub(crate) struct UmpChannel<W: OwnMemory, R: LineMemory> {
 }
 
 impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
-    pub(crate) fn new(ring: Ring<W, R>, bell: Bell, caps: Caps, held: Option<Held>) -> Self {
-        Self { lane: Lane::new(ring, bell), transit: Transit::new(caps), armed: false, held }
+    /// Over this ring, for an end with this notifier.
+    pub(crate) fn new(
+        ring: Ring<W, R>,
+        bell: Bell,
+        notifier: &Notifier,
+        caps: Caps,
+        held: Option<Held>,
+    ) -> Self {
+        let lane = Lane::new(ring, bell, notifier.clone());
+        Self { lane, transit: Transit::new(caps), armed: false, held }
     }
 
     /// As [`Lane::tell`], for `send_now`: after a "no", `send` tells why, and does not send the line again.
@@ -57,8 +67,14 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
             return progress;
         }
         // This end sleeps, and the peer does not know yet that it waits for room.
-        self.lane.ring.arm(true);
-        barrier();
+        let mut armed = Ok(());
+        arm_then_barrier(|| armed = self.lane.arm(true));
+        if let Err(error) = armed {
+            return Err(self.transit.end(error));
+        }
+        if self.lane.sleep_limit().is_some() {
+            self.lane.look_again();
+        }
         self.transit.send(message, &mut self.lane)
     }
 
@@ -153,7 +169,10 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     fn arm(&mut self) {
         if self.transit.is_here() {
             self.armed = true;
-            self.lane.ring.arm(self.transit.is_blocked());
+            if let Err(error) = self.lane.arm(self.transit.is_blocked()) {
+                // From now on this end is ready to report it.
+                self.transit.end(error);
+            }
         }
     }
 
@@ -162,6 +181,10 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             self.armed = false;
             self.lane.ring.disarm();
         }
+    }
+
+    fn sleep_limit(&mut self) -> Option<Duration> {
+        self.lane.sleep_limit()
     }
 
     fn readiness(&self) -> Readiness<'_> {

@@ -1,8 +1,13 @@
 //! How lines get to the other end of a channel, and how it is woken for them: a [`Ring`] and a [`Bell`].
 
-use flounder_rt::channel::{ChannelError, Incoming, Outgoing, ProtocolError};
+use core::time::Duration;
+use std::time::Instant;
 
-use crate::bell::Bell;
+use flounder_rt::barrier;
+use flounder_rt::channel::{ChannelError, Incoming, Outgoing, ProtocolError};
+use flounder_rt::notify::Notifier;
+
+use crate::bell::{Bell, retry_time};
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS};
 use crate::sync::Ordering;
 use crate::transit::{Peer, Sink, Source, Transit};
@@ -13,11 +18,48 @@ use crate::ump::ring::{Cause, Ring, State};
 pub(super) struct Lane<W, R> {
     pub(super) ring: Ring<W, R>,
     bell: Bell,
+    /// What has the waitset of this end look at it.
+    notifier: Notifier,
+    /// Since when this end sleeps with a limit, because its peer may send without a fence.
+    unsure_since: Option<Instant>,
 }
 
 impl<W: OwnMemory, R: LineMemory> Lane<W, R> {
-    pub(super) const fn new(ring: Ring<W, R>, bell: Bell) -> Self {
-        Self { ring, bell }
+    pub(super) const fn new(ring: Ring<W, R>, bell: Bell, notifier: Notifier) -> Self {
+        Self { ring, bell, notifier, unsure_since: None }
+    }
+
+    /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look at the ring.
+    ///
+    /// # Errors
+    /// If the bell of the peer has failed for too long.
+    pub(super) fn arm(&mut self, blocked: bool) -> Result<(), ChannelError> {
+        self.bell.settle()?;
+        if barrier::senders_fence() && self.ring.ask_for_fences() {
+            // A peer that was rung arms again, which shows that it sees what it is asked for.
+            self.ring_bell();
+        }
+        let unsure = self.ring.is_unsure();
+        self.unsure_since = unsure.then(|| self.unsure_since.unwrap_or_else(Instant::now));
+        self.ring.arm(blocked);
+        Ok(())
+    }
+
+    /// How long this end may sleep now that it is armed.
+    pub(super) fn sleep_limit(&self) -> Option<Duration> {
+        let unsure = self.unsure_since.map(retry_time);
+        [unsure, self.bell.sleep_limit()].into_iter().flatten().min()
+    }
+
+    /// Has the waitset look at this end again, and limit its sleep.
+    pub(super) fn look_again(&self) {
+        self.notifier.notify();
+    }
+
+    fn ring_bell(&mut self) {
+        if !self.bell.ring() {
+            self.look_again();
+        }
     }
 
     /// Whether the peer has closed. The lines before that may yet have to be looked for.
@@ -29,8 +71,10 @@ impl<W: OwnMemory, R: LineMemory> Lane<W, R> {
     /// After publishing, to a peer about which this is known: wakes it if it sleeps.
     #[cold]
     pub(super) fn tell(&mut self, state: State, cause: Cause) -> Result<(), ChannelError> {
-        if self.ring.must_ring(state, cause) && self.bell.ring() {
+        if self.ring.must_ring(state, cause) {
+            // A ring that fails is owed.
             self.ring.has_rung(state);
+            self.ring_bell();
         }
         if state.is_closed() { Err(ChannelError::Closed) } else { Ok(()) }
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use flounder_rt::barrier;
 use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
+use flounder_rt::notify::Notifier;
 
 use crate::bell::Bell;
 use crate::caps::Caps;
@@ -102,13 +103,15 @@ fn pair(client: &End, service: &End, start: u64) -> SendPair {
     let fences = barrier::senders_fence();
     let a = UmpChannel::new(
         Ring::starting_at(client_own, service_peer, fences, start),
-        Bell::Here(service.notifier.clone()),
+        Bell::here(service.notifier.clone()),
+        &client.notifier,
         client_caps,
         None,
     );
     let b = UmpChannel::new(
         Ring::starting_at(service_own, client_peer, fences, start),
-        Bell::Here(client.notifier.clone()),
+        Bell::here(client.notifier.clone()),
+        &service.notifier,
         service_caps,
         None,
     );
@@ -116,26 +119,29 @@ fn pair(client: &End, service: &End, start: u64) -> SendPair {
 }
 
 /// The half of a channel that this process has made.
-struct UmpHalf(MyHalf);
+struct UmpHalf {
+    half: MyHalf,
+    notifier: Notifier,
+}
 
 impl UmpHalf {
     fn new(end: &End, link: &Arc<dyn Link>) -> Result<(Self, Terms), ConnectError> {
         barrier::register();
         let (half, terms) =
             MyHalf::new(end, link, end.notifier.clone(), pages(end), ring::inscribe)?;
-        Ok((Self(half), terms))
+        Ok((Self { half, notifier: end.notifier.clone() }, terms))
     }
 
     fn join(self, theirs: Half) -> Box<dyn Channel + Send> {
-        let Joined { mine, theirs, bell, caps, held } = self.0.join(theirs);
+        let Joined { mine, theirs, bell, caps, held } = self.half.join(theirs);
         let ring = Ring::new(mine, theirs, barrier::senders_fence());
-        Box::new(UmpChannel::new(ring, bell, caps, Some(held)))
+        Box::new(UmpChannel::new(ring, bell, &self.notifier, caps, Some(held)))
     }
 }
 
 impl Offered for UmpHalf {
     fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        let theirs = self.0.take(answer, check)?;
+        let theirs = self.half.take(answer, check)?;
         Ok(self.join(theirs))
     }
 }

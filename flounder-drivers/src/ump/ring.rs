@@ -64,6 +64,11 @@ impl State {
         self.0 & Self::CLOSED != 0
     }
 
+    /// How often the end has armed.
+    const fn epoch(self) -> u64 {
+        self.0 / Self::EPOCH
+    }
+
     /// Whether nothing about it concerns a sender.
     #[inline]
     const fn is_quiet(self) -> bool {
@@ -93,6 +98,8 @@ pub struct Ring<W, R> {
     state: u64,
     /// The state of the peer for which the bell was rung last.
     rung: State,
+    /// How often the peer had armed when this end asked it for fences: until it has armed once more, it may send without.
+    unsure: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -149,6 +156,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             fences,
             state,
             rung: State(0),
+            unsure: None,
         }
     }
 
@@ -403,6 +411,42 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// Whether the capabilities of the peer's message number `count` with some are with the brokers, so it says.
     pub fn is_handed_over(&self, count: u64) -> bool {
         self.theirs.load(FLOW, HANDED, Ordering::Relaxed) >= count
+    }
+
+    /// Asks the peer to fence when it sends from now on, because the sleeper's barrier has been refused, and fences as well.
+    /// Returns false if that was asked for before.
+    ///
+    /// The peer may yet send a line without a fence, having loaded the state of this end before: [`is_unsure`].
+    ///
+    /// [`is_unsure`]: Self::is_unsure
+    #[cold]
+    pub fn ask_for_fences(&mut self) -> bool {
+        if self.state & State::FENCE != 0 {
+            return false;
+        }
+        self.fences = true;
+        self.set_state(self.state | State::FENCE);
+        // SYNC fences: with the barrier that follows when the peer arms. If the state loaded here is not that of the peer's
+        // next sleep, whatever the peer loads in and after that sleep is as new as the store above.
+        fence(Ordering::SeqCst);
+        self.unsure = Some(self.peer_state(Ordering::Relaxed).epoch());
+        true
+    }
+
+    /// Returns true as long as the peer may send a line without a fence that it was asked for. Before a barrier only: the
+    /// look that follows it finds the lines that were sent that way.
+    pub fn is_unsure(&mut self) -> bool {
+        let Some(epoch) = self.unsure else { return false };
+        if cfg!(flounder_bug = "sure_at_once") {
+            self.unsure = None;
+            return false;
+        }
+        // SYNC fences: Acquire, pairs with the Release in `set_state`: lines published before the peer armed are visible.
+        let peer = self.peer_state(Ordering::Acquire);
+        if peer.epoch() != epoch {
+            self.unsure = None;
+        }
+        self.unsure.is_some()
     }
 
     /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look at the ring.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_drivers::conformance::LIMITS;
-use flounder_rt::barrier::barrier;
+use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::channel::{Channel, ChannelError, End, Incoming, Outgoing, Progress, Recv};
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::wire::Gather;
@@ -97,25 +97,24 @@ impl Bed {
 
     /// Sleeps until woken, if the channel is not ready: as a waitset does.
     pub(crate) fn sleep(&self, channel: &mut dyn Channel) {
-        self.sleep_behind(channel, || {
-            barrier();
-        });
+        self.sleep_armed(channel, |channel| arm_then_barrier(|| channel.arm()));
     }
 
     /// The same for a channel that needs no barrier.
     pub(crate) fn sleep_without_barrier(&self, channel: &mut dyn Channel) {
-        self.sleep_behind(channel, || ());
+        self.sleep_armed(channel, |channel| channel.arm());
     }
 
-    fn sleep_behind(&self, channel: &mut dyn Channel, barrier: impl FnOnce()) {
+    fn sleep_armed(&self, channel: &mut dyn Channel, arm: impl FnOnce(&mut dyn Channel)) {
         *self.woken.lock().unwrap() = false;
-        channel.arm();
-        barrier();
+        arm(channel);
         if !channel.ready() {
-            let woken = self.woken.lock().unwrap();
+            let (woken, limit) = (self.woken.lock().unwrap(), channel.sleep_limit());
+            let time = limit.unwrap_or(PATIENCE);
             let (woken, timeout) =
-                self.bell.wait_timeout_while(woken, PATIENCE, |woken| !*woken).unwrap();
-            assert!(!timeout.timed_out(), "asleep for good: a wake-up was lost");
+                self.bell.wait_timeout_while(woken, time, |woken| !*woken).unwrap();
+            let is_late = timeout.timed_out() && limit.is_none();
+            assert!(!is_late, "asleep for good: a wake-up was lost");
             drop(woken);
         }
         channel.disarm();

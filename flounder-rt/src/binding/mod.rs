@@ -14,6 +14,7 @@
 use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
 use core::task::Waker;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -1088,6 +1089,10 @@ impl Source for Core {
 
     fn disarm(&self) {
         self.io.borrow_mut().channel.disarm();
+    }
+
+    fn sleep_limit(&self) -> Option<Duration> {
+        self.io.borrow_mut().channel.sleep_limit()
     }
 
     fn is_polled(&self) -> bool {

@@ -19,7 +19,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::barrier::barrier;
+use crate::barrier::arm_then_barrier;
 use crate::binding::Patience;
 
 mod children;
@@ -86,6 +86,12 @@ pub trait Source {
     fn arm(&self) -> bool;
     /// Withdraws it.
     fn disarm(&self);
+
+    /// Returns how long the waitset may sleep at most before it looks at this source again, although nobody has woken it;
+    /// `None` if there is no limit. Asked after [`arm`](Source::arm).
+    fn sleep_limit(&self) -> Option<Duration> {
+        None
+    }
 
     /// Whether it must be looked at to learn of events (otherwise its descriptor or its driver tells).
     fn is_polled(&self) -> bool;
@@ -676,8 +682,8 @@ impl Waitset {
             Spun::InVain(began) => began,
         };
         match self.rest() {
-            Rest::Asleep => {
-                self.sleep(deadline, true)?;
+            Rest::Asleep(limit) => {
+                self.sleep(earlier(deadline, limit), true)?;
                 self.ease(began);
                 Ok(false)
             }
@@ -704,24 +710,35 @@ impl Waitset {
     fn rest(&self) -> Rest {
         let mut resting = self.0.resting.take();
         self.0.queues.borrow().all_polled(&mut resting);
-        let can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
+        let mut can_sleep = true;
         if !resting.is_empty() {
-            barrier();
+            arm_then_barrier(|| {
+                can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
+            });
         }
         let rest = match self.look(Visit::Find) {
-            Found::Nothing if can_sleep => Rest::Asleep,
+            Found::Nothing if can_sleep => Rest::Asleep(self.make_all_idle(&resting)),
             _ if can_sleep => Rest::News,
             _ => Rest::Never,
         };
-        for (token, source) in &resting {
-            if rest == Rest::Asleep {
-                self.0.queues.borrow_mut().make_idle(*token);
-            } else {
-                source.disarm();
-            }
+        if !matches!(rest, Rest::Asleep(_)) {
+            resting.iter().for_each(|(_, source)| source.disarm());
         }
         self.rested(resting);
         rest
+    }
+
+    /// Makes sources that are armed idle, except those that limit the sleep: they are polled when it is over. Returns when
+    /// that is, if there is a limit.
+    fn make_all_idle(&self, armed: &[Registered]) -> Option<Instant> {
+        let mut limit = None;
+        for (token, source) in armed {
+            match source.sleep_limit() {
+                None => self.0.queues.borrow_mut().make_idle(*token),
+                Some(time) => limit = earlier(limit, Some(Instant::now() + time)),
+            }
+        }
+        limit
     }
 
     /// Looks until something is found or the spin time is over; `visits` is what one look costs.
@@ -796,7 +813,7 @@ impl Waitset {
         self.with_sleeper(|_| Ok(()))?;
         if self.0.remote.sleep() {
             let timer = if timers { self.0.timers.borrow_mut().next() } else { None };
-            let next = [timer, deadline].into_iter().flatten().min();
+            let next = earlier(timer, deadline);
             self.wait(next.map(|at| at.saturating_duration_since(Instant::now())))?;
         } else {
             self.0.remote.awake();
@@ -819,16 +836,17 @@ impl Waitset {
         self.0.queues.borrow_mut().quiet(&mut quiet);
         if !quiet.is_empty() {
             // Those that nobody would wake stay, and are not asked again soon.
-            quiet.retain(|(token, source)| {
-                let armed = source.arm();
-                if !armed {
-                    self.0.queues.borrow_mut().had_news(*token);
-                }
-                armed
+            arm_then_barrier(|| {
+                quiet.retain(|(token, source)| {
+                    let armed = source.arm();
+                    if !armed {
+                        self.0.queues.borrow_mut().had_news(*token);
+                    }
+                    armed
+                });
             });
-            barrier();
             for (token, source) in &quiet {
-                if source.ready() {
+                if source.ready() || source.sleep_limit().is_some() {
                     source.disarm();
                     self.0.queues.borrow_mut().had_news(*token);
                 } else {
@@ -879,11 +897,13 @@ impl Waitset {
         source: &dyn Source,
         deadline: Option<Instant>,
     ) -> Result<(), DispatchError> {
+        let mut limit = None;
         if source.is_polled() {
-            source.arm();
-            barrier();
+            arm_then_barrier(|| _ = source.arm());
+            limit = source.sleep_limit().map(|limit| Instant::now() + limit);
         }
-        let result = if source.ready() { Ok(()) } else { self.sleep(deadline, false) };
+        let until = earlier(deadline, limit);
+        let result = if source.ready() { Ok(()) } else { self.sleep(until, false) };
         if source.is_polled() {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);
@@ -933,6 +953,11 @@ impl Drop for Inner {
     }
 }
 
+/// Returns the earlier of two times, either of which may be none.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    [a, b].into_iter().flatten().min()
+}
+
 /// What is done with a polled source while a waitset looks for something to do.
 #[derive(Clone, Copy)]
 enum Visit {
@@ -963,8 +988,8 @@ enum Spun {
 /// What came of an attempt to put every polled source to rest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rest {
-    /// They are armed: whatever has news wakes the waitset.
-    Asleep,
+    /// They are armed: whatever has news wakes the waitset. If there is a time, the sleep must end then.
+    Asleep(Option<Instant>),
     /// Something has news.
     News,
     /// There is one that nobody would wake.

@@ -139,11 +139,13 @@ impl Waitset {
         let outer = self.outer()?;
         let timer = self.0.timers.borrow_mut().next();
         let is_due = timer.is_some_and(|at| at <= Instant::now());
-        if is_due || !self.is_quiet() || self.rest() != Rest::Asleep || !self.0.remote.sleep() {
+        let rest = if is_due || !self.is_quiet() { Rest::News } else { self.rest() };
+        let (Rest::Asleep(limit), true) = (rest, self.0.remote.sleep()) else {
             outer.stir();
             self.0.remote.awake();
             return Ok(false);
-        }
+        };
+        let timer = [timer, limit].into_iter().flatten().min();
         // Events that came before are fetched here, so that each after is one that a loop waits for; and what drivers have
         // had watched is watched again.
         let looked = outer
