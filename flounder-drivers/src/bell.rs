@@ -399,6 +399,7 @@ mod tests {
     use core::sync::atomic::AtomicUsize;
 
     use flounder_rt::notify::Wake;
+    use rustix::net::{SocketAddrUnix, bind, connect, getsockname, socket_with};
 
     use super::*;
 
@@ -511,6 +512,46 @@ mod tests {
         mouth.ring(u32::MAX).unwrap();
         ear.fired();
         assert_eq!(count.take(), 0);
+    }
+
+    /// For a time the mouth is connected to a socket that takes datagrams from another one only.
+    #[test]
+    fn refused_ring_is_owed_and_tried_again() {
+        let (ear, mouth) = connected();
+        let [deaf, other] = [(); 2].map(|()| {
+            let flags = SocketFlags::CLOEXEC;
+            socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).unwrap()
+        });
+        for socket in [&ear.socket, &deaf, &other] {
+            bind(socket, &SocketAddrUnix::new_unnamed()).unwrap();
+        }
+        connect(&mouth.socket, &getsockname(&deaf).unwrap()).unwrap();
+        connect(&deaf, &getsockname(&other).unwrap()).unwrap();
+        let count = Arc::new(Count::default());
+        let slot = ear.enter(count.notifier());
+        let mouth = Arc::new(mouth);
+        let mut bell = Bell::there(Arc::clone(&mouth), slot.number());
+        assert_eq!(bell.sleep_limit(), None);
+        assert!(!bell.ring());
+        assert!(bell.sleep_limit().is_some());
+        assert_eq!(bell.settle(), Ok(false));
+        assert!(!is_readable(&ear));
+        connect(&mouth.socket, &getsockname(&ear.socket).unwrap()).unwrap();
+        assert_eq!(bell.settle(), Ok(true));
+        assert_eq!(bell.sleep_limit(), None);
+        ear.fired();
+        assert!(count.take() > 0);
+    }
+
+    #[test]
+    fn full_socket_counts_as_rung() {
+        let (ear, mouth) = connected();
+        let slot = ear.enter(Notifier::new());
+        for ring in 0..10_000 {
+            assert_eq!(mouth.ring(slot.number()), Ok(()), "ring {ring}");
+        }
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        assert_eq!(send(&mouth.socket, &[0], flags), Err(Errno::AGAIN), "it is full");
     }
 
     #[test]

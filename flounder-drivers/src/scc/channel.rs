@@ -34,10 +34,7 @@ struct Lane<H> {
 
 impl<H: Hardware> SccChannel<H> {
     pub(crate) fn new(ring: Ring<H>, caps: Caps) -> Self {
-        Self {
-            lane: Lane { ring, join: Join::default() },
-            transit: Transit::new(caps),
-        }
+        Self { lane: Lane { ring, join: Join::default() }, transit: Transit::new(caps) }
     }
 }
 
