@@ -128,7 +128,7 @@ fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Census, Mo
             match visitor.waitset.block_on(answer).unwrap_or(Err(MonitorError::Ended)) {
                 Ok(bindings) => census.bindings.extend(bindings),
                 // It has left, or does not answer.
-                Err(MonitorError::Busy | MonitorError::NoRoot) => census.silent.push(domain),
+                Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => census.silent.push(domain),
                 Err(error) => return Err(error),
             }
         }

@@ -104,7 +104,10 @@ impl fmt::Debug for Daemon {
 }
 
 /// Takes the lock of the root, and asks whoever has it to let go.
-fn take_lock(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<(), DaemonError> {
+pub(crate) fn take_lock(
+    directory: &RuntimeDir,
+    waiting: impl FnOnce(&Peer),
+) -> Result<(), DaemonError> {
     let (began, mut waiting) = (Instant::now(), Some(waiting));
     while !directory.lock()? {
         relieve(directory)?;
@@ -128,7 +131,7 @@ fn relieve(directory: &RuntimeDir) -> Result<(), DaemonError> {
     let visitor = match Visitor::join(directory) {
         Ok(Some(visitor)) => visitor,
         // It is about to listen or to die, or it is stopped.
-        Ok(None) | Err(MonitorError::NoRoot | MonitorError::Busy) => return Ok(()),
+        Ok(None) | Err(MonitorError::NoRoot { .. } | MonitorError::Busy) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     let pid = visitor.root.pid();

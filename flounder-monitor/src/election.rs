@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen,
 
 use crate::error::MonitorError;
 use crate::process::{is_dead, process_of};
-use crate::root::Register;
+use crate::root::{Register, Standing};
 use crate::runtime_dir::RuntimeDir;
 use crate::sys;
 
@@ -31,7 +31,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub(crate) struct Office {
     /// Where domains come.
-    pub(crate) listener: OwnedFd,
+    pub(crate) standing: Standing,
     /// Where its names are written down, and those of the last root: only where there are several users.
     pub(crate) register: Option<Register>,
 }
@@ -56,7 +56,22 @@ pub(crate) fn stand() -> Result<Option<Office>, MonitorError> {
 
 /// Becomes the root, with the lock in hand.
 pub(crate) fn take_office(directory: RuntimeDir, door: Door) -> Result<Office, MonitorError> {
-    // Dropped with an error, the directory takes the lock along, and somebody better off may have it.
+    let office = open_office(&directory, door)?;
+    // A second descriptor of the same directory would not do: the lock belongs to this one.
+    sys::hold(directory.into_fd());
+    Ok(office)
+}
+
+/// Becomes the root in another directory, with its lock in hand. The one before is let go of when that has succeeded.
+pub(crate) fn take_office_anew(directory: RuntimeDir, door: Door) -> Result<Office, MonitorError> {
+    let office = open_office(&directory, door)?;
+    sys::release();
+    sys::hold(directory.into_fd());
+    Ok(office)
+}
+
+/// Dropped after an error, the directory takes the lock along, and somebody better off may have it.
+fn open_office(directory: &RuntimeDir, door: Door) -> Result<Office, MonitorError> {
     check_headroom(directory.fd()).map_err(MonitorError::os("find room for domains"))?;
     directory.remove_socket()?;
     let register = match directory.is_shared() {
@@ -67,13 +82,11 @@ pub(crate) fn take_office(directory: RuntimeDir, door: Door) -> Result<Office, M
     let failed = MonitorError::os("listen for domains");
     let listener = new_socket().map_err(&failed)?;
     bind(&listener, &directory.root_address()?).map_err(&failed)?;
-    if door == Door::Open {
-        directory.share_socket().map_err(&failed)?;
-    }
+    directory.open_socket_to(door == Door::Open).map_err(&failed)?;
     listen(&listener, BACKLOG).map_err(&failed)?;
-    // A second descriptor of the same directory would not do: the lock belongs to this one.
-    sys::hold(directory.into_fd());
-    Ok(Office { listener, register })
+    let socket = directory.spot().socket().map_err(&failed)?;
+    let standing = Standing::new(listener, directory.spot().clone(), socket, door);
+    Ok(Office { standing, register })
 }
 
 /// A socket connected to the root; `None` if there is none that listens, yet.
@@ -91,7 +104,10 @@ pub(crate) fn connect_in(directory: &RuntimeDir) -> Result<Option<OwnedFd>, Moni
         Err(Errno::NOENT | Errno::CONNREFUSED | Errno::AGAIN) => Ok(None),
         // The root of the moment lets nobody else in; a daemon will.
         Err(Errno::ACCESS) if directory.is_shared() => Ok(None),
-        Err(Errno::ACCESS) => Err(MonitorError::TurnedAway { owner: directory.owner() }),
+        Err(Errno::ACCESS) => Err(MonitorError::TurnedAway {
+            directory: directory.path().to_owned(),
+            owner: directory.owner(),
+        }),
         Err(errno) => Err(MonitorError::os("connect to the root monitor")(errno)),
     }
 }
@@ -105,7 +121,7 @@ pub(crate) fn root_of(
     let root = sys::peer_credentials(socket.as_fd()).map_err(failed)?;
     let uid = root.uid;
     if uid != directory.owner() && uid != 0 {
-        return Err(MonitorError::UntrustedRoot { uid });
+        return Err(MonitorError::UntrustedRoot { directory: directory.path().to_owned(), uid });
     }
     // Whoever listened may be dead, and a child of it keep the socket.
     let Ok(process) = process_of(socket.as_fd(), root) else { return Ok(None) };

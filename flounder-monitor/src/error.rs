@@ -5,6 +5,10 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use flounder_rt::Escaped;
+
+use crate::place::Place;
+
 /// Why the monitor of this process cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,18 +31,28 @@ pub enum MonitorError {
     },
     /// The root monitor belongs to a user that this process has no reason to trust.
     UntrustedRoot {
+        /// The runtime directory.
+        directory: PathBuf,
         /// That user.
         uid: u32,
     },
     /// The root monitor speaks another version of the protocol.
-    Version,
+    Version {
+        /// Where.
+        place: Place,
+    },
     /// This process's user may not join the domains of this directory.
     TurnedAway {
+        /// The runtime directory.
+        directory: PathBuf,
         /// The user whose directory it is.
         owner: u32,
     },
-    /// There was no root monitor before the deadline.
-    NoRoot,
+    /// No root monitor answered before the deadline.
+    NoRoot {
+        /// Where.
+        place: Place,
+    },
     /// This process was forked from the one whose monitor this was. It must run a program first.
     Forked,
     /// The monitor's own thread cannot wait for itself (a capability policy called a blocking function).
@@ -59,6 +73,13 @@ pub enum DirProblem {
     NotADirectory,
     /// It belongs to another user.
     Owner {
+        /// That user.
+        uid: u32,
+    },
+    /// It belongs to a user that has no number in the user namespace of this process, and could be anybody.
+    UnknownOwner,
+    /// It is not there, and the directory that it would be made in belongs to another user.
+    Parent {
         /// That user.
         uid: u32,
     },
@@ -83,25 +104,33 @@ impl fmt::Display for MonitorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RuntimeDir { path, why } => {
-                write!(f, "the runtime directory {} {why}", path.display())
+                write!(f, "the runtime directory {} {why}", Escaped(path.display()))
             }
             Self::Thread(errno) => {
                 write!(f, "the monitor's thread did not start: {}", system(*errno))
             }
             Self::Os { what, errno } => write!(f, "cannot {what}: {}", system(*errno)),
-            Self::UntrustedRoot { uid } => {
-                write!(
-                    f,
-                    "the root monitor belongs to user {uid}; use a runtime directory of your own"
-                )
-            }
-            Self::Version => f.write_str("the root monitor speaks another version of the protocol"),
-            Self::TurnedAway { owner } => write!(
+            Self::UntrustedRoot { directory, uid } => write!(
                 f,
-                "the root monitor of user {owner} does not let this user in; \
-                 `flounder monitor --allow-uid` does"
+                "the root monitor in {} belongs to user {uid}; set FLOUNDER_RUNTIME_DIR to a \
+                 directory of your own",
+                Escaped(directory.display())
             ),
-            Self::NoRoot => f.write_str("no root monitor answered before the deadline"),
+            Self::Version { place } => write!(
+                f,
+                "the root monitor speaks another version of the protocol, {place}; end that \
+                 process, or set FLOUNDER_RUNTIME_DIR to another directory"
+            ),
+            Self::TurnedAway { directory, owner } => write!(
+                f,
+                "the root monitor in {}, a directory of user {owner}, does not let this user in; \
+                 set FLOUNDER_RUNTIME_DIR to a directory of your own, or have that user start \
+                 `flounder monitor` with --allow-uid",
+                Escaped(directory.display())
+            ),
+            Self::NoRoot { place } => {
+                write!(f, "no root monitor answered before the deadline {place}")
+            }
             Self::Forked => {
                 f.write_str("the monitor stayed in the process that this one was forked from")
             }
@@ -129,6 +158,15 @@ impl fmt::Display for DirProblem {
                 f,
                 "belongs to user {uid}; set FLOUNDER_RUNTIME_DIR to a directory of your own, or \
                  FLOUNDER_TRUST_UID to {uid} if that user is to be trusted with the names of services"
+            ),
+            Self::UnknownOwner => f.write_str(
+                "belongs to a user that is not known in this user namespace; set FLOUNDER_RUNTIME_DIR \
+                 to a directory of your own",
+            ),
+            Self::Parent { uid } => write!(
+                f,
+                "is not there, and would be made in a directory of user {uid}; make it yourself, or \
+                 set FLOUNDER_RUNTIME_DIR to a directory of your own"
             ),
             Self::Mode { mode } => {
                 write!(f, "is open to others (mode {mode:03o}); take their access away (chmod 700)")

@@ -38,6 +38,7 @@ mod error;
 mod link;
 mod monitor;
 mod outbox;
+mod place;
 mod process;
 mod promise;
 mod protocol;
@@ -52,6 +53,7 @@ use flounder_rt::Iref;
 
 pub use broker::{MonitorBroker, broker};
 pub use error::{DirProblem, MonitorError};
+pub use place::{Place, RootProcess};
 
 use nameservice::{Answer, NameError};
 

@@ -50,6 +50,11 @@ fn known_id(id: u32, kind: &'static str) -> Option<u32> {
     (id != NO_ID && !is_overflow(id, kind)).then_some(id)
 }
 
+/// Whether the kernel may have given `uid` in place of a user that has no number here.
+pub(crate) fn is_nobody_known(uid: u32) -> bool {
+    known_id(uid, "uid").is_none()
+}
+
 /// Whether a number may stand for all that have none: only where not every user, or group, has a number.
 fn is_overflow(id: u32, kind: &'static str) -> bool {
     let overflow = fs::read_to_string(format!("/proc/sys/kernel/overflow{kind}"));

@@ -1,9 +1,23 @@
 //! The directory where domains meet.
 //!
-//! It is `$FLOUNDER_RUNTIME_DIR`; else `flounder` in `$XDG_RUNTIME_DIR`, if there is such a directory; else
-//! `flounder-UID` in the directory for temporary files. It is made with mode 0700 if it is not there. Whoever could put
-//! files into it could pose as the root monitor, so it is used only if it is a directory itself (no link) that nobody but
-//! its owner can read or write, and if the owner is to be trusted: this user, user 0, or the one that
+//! # Which one
+//! The environment is read once, when it is first needed, and a relative path is made absolute then: what a program does
+//! to its environment or working directory later moves nothing. The candidates are
+//!
+//! 1. `$FLOUNDER_RUNTIME_DIR`, and then no other;
+//! 2. `flounder` in `$XDG_RUNTIME_DIR`, if that is an absolute path to a directory of this user;
+//! 3. `flounder` in `/run/user/UID`, if that is a directory of this user;
+//! 4. `/tmp/flounder-UID`.
+//!
+//! The first that has a root is chosen, or else the first. So a program that cron has started before its user logged in,
+//! in a directory that the login would not choose, is found nevertheless. The choice is kept for as long as the directory
+//! can be used or made anew. In a program that gained privileges by being started (`AT_SECURE`), the environment is its
+//! caller's and is not read.
+//!
+//! # How it is checked
+//! It is made with mode 0700 if it is not there, unless the directory that it would be in is another user's. Whoever could
+//! put files into it could pose as the root monitor, so it is used only if it is a directory itself (no link) that nobody
+//! but its owner can read or write, and if the owner is to be trusted: this user, user 0, or the one that
 //! `$FLOUNDER_TRUST_UID` names. What was checked is what is used: everything goes through the descriptor.
 //!
 //! | form | mode | made by | who comes to the socket |
@@ -14,20 +28,25 @@
 //! The lock that makes a root needs a descriptor that can read. So only the owner's processes ever hold it: a user who is
 //! let in can neither become root, nor keep others from it.
 
+use core::time::Duration;
 use std::env;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
+use std::sync::OnceLock;
+use std::thread;
 
+use parking_lot::Mutex;
 use rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, chmodat, fchmod, flock, fstat, mkdirat, openat,
-    unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, Stat, chmod, chmodat, fchmod, flock, fstat, lstat,
+    mkdirat, openat, stat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
 
 use crate::error::{DirProblem, MonitorError};
-use crate::sys::ROOT_SOCKET;
+use crate::process::is_nobody_known;
+use crate::sys::{self, ROOT_SOCKET};
 
 /// Others may enter, and nothing else: they reach the socket.
 const SHARED: Mode = Mode::from_raw_mode(0o711);
@@ -35,10 +54,40 @@ const SHARED: Mode = Mode::from_raw_mode(0o711);
 /// What nobody but the owner may have: reading, which would let them hold the lock, and writing.
 const ACCESS_OF_OTHERS: u32 = 0o066;
 
+/// In a directory with this bit only the owner of a file can remove it.
+const STICKY: u32 = 0o1000;
+
+/// Between the death of a root and the next one, if there is a domain that can be it.
+const SUCCESSION: Duration = Duration::from_millis(20);
+
+/// What the environment says, as it was when this was first asked.
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+
+/// The choice among several candidates, for as long as it can be used.
+static CHOSEN: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+#[derive(Debug, Default)]
+struct Settings {
+    /// `FLOUNDER_RUNTIME_DIR`.
+    named: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    xdg: Option<PathBuf>,
+    /// `FLOUNDER_TRUST_UID`.
+    trusted: Option<u32>,
+}
+
+/// A directory with a name, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spot {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
 /// The directory, open and checked.
 #[derive(Debug)]
 pub(crate) struct RuntimeDir {
-    path: PathBuf,
+    spot: Spot,
     /// Good for the lock if the directory is this user's; else only a place.
     fd: OwnedFd,
     owner: u32,
@@ -47,38 +96,102 @@ pub(crate) struct RuntimeDir {
 }
 
 impl RuntimeDir {
-    /// The one that the environment names; it is made if it is not there.
+    /// Opens the one of this process; it is made if it is not there.
     pub(crate) fn open() -> Result<Self, MonitorError> {
-        Self::at(Self::chosen())
-    }
-
-    /// This one; it is made if it is not there.
-    pub(crate) fn at(path: PathBuf) -> Result<Self, MonitorError> {
-        match mkdirat(CWD, &path, Mode::RWXU) {
-            Ok(()) => Ok(Self { made: true, ..Self::existing(path)? }),
-            Err(Errno::EXIST) => Self::existing(path),
-            Err(errno) => {
-                let why = DirProblem::Os(errno.raw_os_error());
-                Err(MonitorError::RuntimeDir { path, why })
+        let path = Self::chosen();
+        let opened = Self::at(path.clone());
+        let Err(error) = opened else { return opened };
+        // What it was in is gone, such as the directory of a user who has logged out.
+        CHOSEN.lock().take();
+        match Self::chosen() {
+            same if same == path => Err(error),
+            other => {
+                tracing::warn!(%error, now = %other.display(), "processes meet elsewhere from now on");
+                Self::at(other)
             }
         }
     }
 
-    /// This one, if it is there.
+    /// Opens this one; it is made if it is not there.
+    pub(crate) fn at(path: PathBuf) -> Result<Self, MonitorError> {
+        let path = absolute(&path).unwrap_or(path);
+        match Self::existing(path.clone()) {
+            Err(MonitorError::RuntimeDir { why: DirProblem::Os(libc::ENOENT), .. }) => {}
+            result => return result,
+        }
+        if let Err(why) = make(&path) {
+            return Err(MonitorError::RuntimeDir { path, why });
+        }
+        Ok(Self { made: true, ..Self::existing(path)? })
+    }
+
+    /// Opens this one, if it is there.
     pub(crate) fn existing(path: PathBuf) -> Result<Self, MonitorError> {
+        let path = absolute(&path).unwrap_or(path);
         match open(&path) {
-            Ok((fd, owner, shared)) => Ok(Self { path, fd, owner, shared, made: false }),
+            Ok((fd, status)) => Ok(Self {
+                spot: Spot::new(path, &status),
+                fd,
+                owner: status.st_uid,
+                shared: status.st_mode & 0o011 != 0,
+                made: false,
+            }),
             Err(why) => Err(MonitorError::RuntimeDir { path, why }),
         }
     }
 
-    /// Which one the environment names.
+    /// Returns the path of the one where this process meets others.
     pub(crate) fn chosen() -> PathBuf {
-        chosen(|name| env::var_os(name))
+        let mut candidates = candidates(Settings::here(), own_uid());
+        if candidates.len() == 1 {
+            return candidates.remove(0);
+        }
+        let mut chosen = CHOSEN.lock();
+        match &*chosen {
+            Some(path) if candidates.contains(path) => path.clone(),
+            _ => {
+                let busy = candidates.iter().position(|path| Self::has_root(path.clone()));
+                let path = candidates.swap_remove(busy.unwrap_or(0));
+                chosen.insert(path).clone()
+            }
+        }
+    }
+
+    /// Whether there is a root. The socket of a dead one, which nobody has succeeded, is removed.
+    fn has_root(path: PathBuf) -> bool {
+        let Ok(directory) = Self::existing(path) else { return false };
+        let has_socket = || statat(&directory.fd, ROOT_SOCKET, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        if !directory.is_ours() {
+            return has_socket();
+        }
+        if !has_socket() {
+            return false;
+        }
+        let is_held = || {
+            let held = directory.lock().is_ok_and(|free| !free);
+            let _ = flock(&directory.fd, FlockOperation::Unlock);
+            held
+        };
+        if is_held() {
+            return true;
+        }
+        thread::sleep(SUCCESSION);
+        match directory.lock() {
+            Ok(true) => {
+                let _ = directory.remove_socket();
+                false
+            }
+            result => result.is_ok(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.spot.path
+    }
+
+    /// What to compare with later.
+    pub(crate) const fn spot(&self) -> &Spot {
+        &self.spot
     }
 
     /// The descriptor, whose lock makes a root.
@@ -120,9 +233,10 @@ impl RuntimeDir {
         Ok(())
     }
 
-    /// Lets those who may enter connect to the socket.
-    pub(crate) fn share_socket(&self) -> rustix::io::Result<()> {
-        chmodat(&self.fd, ROOT_SOCKET, Mode::from_raw_mode(0o666), AtFlags::empty())
+    /// Sets who may connect to the socket, whatever the umask of this process took away.
+    pub(crate) fn open_socket_to(&self, others: bool) -> rustix::io::Result<()> {
+        let mode = if others { 0o666 } else { 0o600 };
+        chmodat(&self.fd, ROOT_SOCKET, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
     /// Takes the lock of the root; false if another has it.
@@ -146,10 +260,53 @@ impl RuntimeDir {
     /// Where the root listens. A path that is too long for a socket goes by way of the descriptor.
     pub(crate) fn root_address(&self) -> Result<SocketAddrUnix, MonitorError> {
         let name = ROOT_SOCKET.to_str().expect("the name is ASCII");
-        let address = SocketAddrUnix::new(self.path.join(name)).or_else(|_| {
+        let address = SocketAddrUnix::new(self.path().join(name)).or_else(|_| {
             SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", self.fd.as_raw_fd()))
         });
         address.map_err(MonitorError::os("name the root's socket"))
+    }
+}
+
+impl Spot {
+    fn new(path: PathBuf, status: &Stat) -> Self {
+        Self { path, device: status.st_dev, inode: status.st_ino }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the path still leads there. Of use while the directory is kept open, by somebody: else the kernel may give
+    /// its number to another.
+    pub(crate) fn is_there(&self) -> bool {
+        lstat(&self.path)
+            .is_ok_and(|status| (status.st_dev, status.st_ino) == (self.device, self.inode))
+    }
+
+    /// Number of the root's socket, as the path leads to it.
+    pub(crate) fn socket(&self) -> rustix::io::Result<u64> {
+        let name = ROOT_SOCKET.to_str().expect("the name is ASCII");
+        Ok(lstat(self.path.join(name))?.st_ino)
+    }
+}
+
+impl Settings {
+    fn here() -> &'static Self {
+        SETTINGS.get_or_init(|| match sys::is_secure() {
+            true => Self::default(),
+            false => Self::read(|name| env::var_os(name)),
+        })
+    }
+
+    fn read(var: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name| var(name).filter(|value| !value.is_empty());
+        let named = set("FLOUNDER_RUNTIME_DIR").map(PathBuf::from);
+        Self {
+            // A working directory that is gone makes no path absolute; nothing is found there.
+            named: named.map(|path| absolute(&path).unwrap_or(path)),
+            xdg: set("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()),
+            trusted: set("FLOUNDER_TRUST_UID").and_then(|uid| uid.to_str()?.parse().ok()),
+        }
     }
 }
 
@@ -158,25 +315,57 @@ pub(crate) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-fn chosen(var: impl Fn(&str) -> Option<OsString>) -> PathBuf {
-    let set = |name| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(path) = set("FLOUNDER_RUNTIME_DIR") {
-        return path;
+/// Where processes of this user may meet; the last, or only, one is there always.
+fn candidates(settings: &Settings, uid: u32) -> Vec<PathBuf> {
+    if let Some(path) = &settings.named {
+        return vec![path.clone()];
     }
-    if let Some(path) = set("XDG_RUNTIME_DIR").filter(|path| path.is_dir()) {
-        return path.join("flounder");
+    let of_user = |path: &PathBuf| {
+        let status = stat(path);
+        status.is_ok_and(|status| status.st_uid == uid && status.st_mode & 0o170_000 == 0o040_000)
+    };
+    let by_login = PathBuf::from(format!("/run/user/{uid}"));
+    let mut candidates = Vec::new();
+    for parent in settings.xdg.iter().chain([&by_login]).filter(|path| of_user(path)) {
+        let path = parent.join("flounder");
+        if !candidates.contains(&path) {
+            candidates.push(path);
+        }
     }
-    env::temp_dir().join(format!("flounder-{}", own_uid()))
+    candidates.push(PathBuf::from(format!("/tmp/flounder-{uid}")));
+    candidates
 }
 
 /// Whether what `uid` offers can be believed here.
-fn is_trusted(uid: u32, named: Option<OsString>) -> bool {
-    let named = named.and_then(|named| named.to_str()?.parse().ok());
+fn is_trusted(uid: u32, named: Option<u32>) -> bool {
     uid == own_uid() || uid == 0 || Some(uid) == named
 }
 
-/// The directory, its owner, and whether others may enter.
-fn open(path: &Path) -> Result<(OwnedFd, u32, bool), DirProblem> {
+/// Makes a directory that is not there.
+fn make(path: &Path) -> Result<(), DirProblem> {
+    let failed = |errno: Errno| DirProblem::Os(errno.raw_os_error());
+    if Settings::here().trusted.is_some_and(|uid| uid != own_uid()) {
+        // It is for that user to make: one of this user's would keep the others out.
+        return Err(failed(Errno::NOENT));
+    }
+    let parent = match path.parent() {
+        Some(parent) => stat(parent).map_err(failed)?,
+        None => return Err(failed(Errno::NOENT)),
+    };
+    if !is_trusted(parent.st_uid, None) && parent.st_mode & STICKY == 0 {
+        return Err(DirProblem::Parent { uid: parent.st_uid });
+    }
+    match mkdirat(CWD, path, Mode::RWXU) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return Ok(()),
+        Err(errno) => return Err(failed(errno)),
+    }
+    // The umask may have taken from the owner, too.
+    chmod(path, Mode::RWXU).map_err(failed)
+}
+
+/// The directory, checked.
+fn open(path: &Path) -> Result<(OwnedFd, Stat), DirProblem> {
     let failed = |errno: Errno| match errno {
         Errno::NOTDIR | Errno::LOOP => DirProblem::NotADirectory,
         errno => DirProblem::Os(errno.raw_os_error()),
@@ -185,7 +374,13 @@ fn open(path: &Path) -> Result<(OwnedFd, u32, bool), DirProblem> {
     let place = openat(CWD, path, OFlags::PATH | flags, Mode::empty()).map_err(failed)?;
     let status = fstat(&place).map_err(failed)?;
     let (owner, mode) = (status.st_uid, status.st_mode & 0o777);
-    if !is_trusted(owner, env::var_os("FLOUNDER_TRUST_UID")) {
+    // Only an owner, or who may do anything, opens a directory so.
+    let opens_as_owner =
+        |place| openat(place, ".", OFlags::RDONLY | OFlags::NOATIME | flags, Mode::empty()).is_ok();
+    if is_nobody_known(owner) && !(owner == own_uid() && opens_as_owner(&place)) {
+        return Err(DirProblem::UnknownOwner);
+    }
+    if !is_trusted(owner, Settings::here().trusted) {
         return Err(DirProblem::Owner { uid: owner });
     }
     if mode & ACCESS_OF_OTHERS != 0 {
@@ -195,7 +390,7 @@ fn open(path: &Path) -> Result<(OwnedFd, u32, bool), DirProblem> {
         true => openat(&place, ".", OFlags::RDONLY | flags, Mode::empty()).map_err(failed)?,
         false => place,
     };
-    Ok((fd, owner, mode & 0o011 != 0))
+    Ok((fd, status))
 }
 
 #[cfg(test)]
@@ -254,9 +449,11 @@ mod tests {
     fn only_who_is_named_is_believed_besides_oneself_and_user_0() {
         let other = own_uid() + 1;
         assert!(is_trusted(own_uid(), None) && is_trusted(0, None));
-        assert!(!is_trusted(other, None) && !is_trusted(other, Some("".into())));
-        assert!(is_trusted(other, Some(other.to_string().into())));
-        assert!(!is_trusted(other + 1, Some(other.to_string().into())));
+        assert!(!is_trusted(other, None) && is_trusted(other, Some(other)));
+        assert!(!is_trusted(other + 1, Some(other)));
+        let other = other.to_string();
+        assert_eq!(settings(&[("FLOUNDER_TRUST_UID", "")]).trusted, None);
+        assert_eq!(settings(&[("FLOUNDER_TRUST_UID", &other)]).trusted, other.parse().ok());
     }
 
     #[test]
@@ -279,21 +476,83 @@ mod tests {
         assert!(why.to_string().contains("FLOUNDER_RUNTIME_DIR"), "it says what to do: {why}");
     }
 
+    fn settings(vars: &[(&str, &str)]) -> Settings {
+        let find = |name: &str| vars.iter().find(|(set, _)| *set == name);
+        Settings::read(|name| find(name).map(|(_, value)| OsString::from(value)))
+    }
+
     #[test]
-    fn the_environment_chooses() {
+    fn the_environment_names_candidates() {
         let dir = tempfile::tempdir().expect("a directory");
-        let xdg = dir.path().as_os_str().to_owned();
-        let vars = |flounder: Option<&str>, xdg: Option<OsString>| {
-            let flounder = flounder.map(OsString::from);
-            chosen(move |name| match name {
-                "FLOUNDER_RUNTIME_DIR" => flounder.clone(),
-                _ => xdg.clone(),
-            })
-        };
-        assert_eq!(vars(Some("/run/mine"), Some(xdg.clone())), Path::new("/run/mine"));
-        assert_eq!(vars(Some(""), Some(xdg.clone())), dir.path().join("flounder"));
-        let temporary = vars(None, Some("/no/such/place".into()));
-        assert!(temporary.starts_with(env::temp_dir()), "{temporary:?}");
+        let xdg = dir.path().to_str().expect("UTF-8");
+        let uid = own_uid();
+        let tmp = PathBuf::from(format!("/tmp/flounder-{uid}"));
+        let named = settings(&[("FLOUNDER_RUNTIME_DIR", "/run/mine"), ("XDG_RUNTIME_DIR", xdg)]);
+        assert_eq!(candidates(&named, uid), [Path::new("/run/mine")]);
+        let by_xdg =
+            candidates(&settings(&[("FLOUNDER_RUNTIME_DIR", ""), ("XDG_RUNTIME_DIR", xdg)]), uid);
+        assert_eq!(by_xdg.first(), Some(&dir.path().join("flounder")));
+        assert_eq!(by_xdg.last(), Some(&tmp));
+        // Nothing else that differs between a login, cron and a service counts.
+        let others = [("TMPDIR", xdg), ("HOME", xdg), ("XDG_RUNTIME_DIR", "/no/such/place")];
+        assert_eq!(candidates(&settings(&others), uid), candidates(&Settings::default(), uid));
+        assert_eq!(candidates(&Settings::default(), uid).last(), Some(&tmp));
+    }
+
+    #[test]
+    fn a_relative_path_is_made_absolute_or_passed_over() {
+        let relative = settings(&[("FLOUNDER_RUNTIME_DIR", "run"), ("XDG_RUNTIME_DIR", ".")]);
+        let here = env::current_dir().expect("it is there");
+        assert_eq!(candidates(&relative, own_uid()), [here.join("run")]);
+        assert_eq!(settings(&[("XDG_RUNTIME_DIR", ".")]).xdg, None);
+    }
+
+    #[test]
+    fn a_directory_of_another_user_is_no_candidate() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let xdg = dir.path().to_str().expect("UTF-8");
+        let of_another = candidates(&settings(&[("XDG_RUNTIME_DIR", xdg)]), own_uid() + 1);
+        assert!(!of_another.contains(&dir.path().join("flounder")), "{of_another:?}");
+    }
+
+    #[test]
+    fn nothing_is_made_in_a_directory_of_another_user() {
+        if own_uid() != 0 {
+            return println!("skipped: only user 0 can make a directory of another user");
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        std::os::unix::fs::chown(dir.path(), Some(7), Some(7)).expect("user 0 may");
+        let path = dir.path().join("run");
+        let why = problem(path.clone());
+        assert_eq!(why, DirProblem::Parent { uid: 7 });
+        assert!(!path.exists() && why.to_string().contains("FLOUNDER_RUNTIME_DIR"), "{why}");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).expect("chmod");
+        RuntimeDir::at(path).expect("nobody else can remove it there");
+    }
+
+    #[test]
+    fn a_place_that_is_removed_or_replaced_is_not_there() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let path = parent.path().join("run");
+        let dir = RuntimeDir::at(path.clone()).expect("it can be made");
+        assert!(dir.spot().is_there());
+        fs::rename(&path, parent.path().join("old")).expect("rename");
+        assert!(!dir.spot().is_there());
+        let anew = RuntimeDir::at(path).expect("it can be made");
+        assert!(anew.spot().is_there() && !dir.spot().is_there());
+    }
+
+    #[test]
+    fn a_root_is_known_by_its_lock_and_the_socket_of_a_dead_one_is_removed() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let path = parent.path().join("run");
+        assert!(!RuntimeDir::has_root(path.clone()) && !path.exists());
+        let dir = RuntimeDir::at(path.clone()).expect("it can be made");
+        assert!(!RuntimeDir::has_root(path.clone()));
+        fs::write(path.join("root.sock"), "").expect("write");
+        assert!(dir.lock().expect("it is ours") && RuntimeDir::has_root(path.clone()));
+        drop(dir);
+        assert!(!RuntimeDir::has_root(path.clone()) && !path.join("root.sock").exists());
     }
 
     #[test]

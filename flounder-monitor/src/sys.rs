@@ -89,6 +89,14 @@ pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<Credentials
     }
 }
 
+/// Whether this program gained privileges by being started (set-user-ID, file capabilities): its environment is that of
+/// somebody who has less.
+pub(crate) fn is_secure() -> bool {
+    // SAFETY:
+    // * The call takes a number and reads memory of libc's; it has no further requirements.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// Keeps the locked runtime directory until it is [`release`]d or the process ends; at a normal end, the root's socket is unlinked first.
 ///
 /// A forked child gives its copy up at once: the lock would otherwise outlive the root.

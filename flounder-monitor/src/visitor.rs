@@ -2,12 +2,14 @@
 
 use core::future::Future;
 use core::time::Duration;
+use std::path::PathBuf;
 
 use flounder_drivers::lmp;
 use flounder_rt::{Peer, RpcError, Waitset};
 
 use crate::election;
 use crate::error::MonitorError;
+use crate::place::{Place, RootProcess};
 use crate::process::random_number;
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{Binding, RpcClient, RxVtbl, Verdict};
@@ -25,6 +27,7 @@ pub(crate) struct Visitor {
     pub(crate) number: u64,
     /// The root.
     pub(crate) root: Peer,
+    directory: PathBuf,
 }
 
 impl Visitor {
@@ -42,14 +45,21 @@ impl Visitor {
         let binding = Binding::attach(channel as _, &waitset, RxVtbl::default()).map_err(failed)?;
         let number = random_number().map_err(MonitorError::os("get random bits"))?;
         let client = RpcClient::new(&binding);
-        let me = Self { waitset, client, number, root };
+        let me = Self { waitset, client, number, root, directory: directory.path().to_owned() };
         match me.ask(|root| root.hello_async(VERSION, number)) {
             Ok(Verdict::Ok) => Ok(Some(me)),
-            Ok(Verdict::Forbidden) => Err(MonitorError::TurnedAway { owner: directory.owner() }),
-            Ok(_) => Err(MonitorError::Version),
+            Ok(Verdict::Forbidden) => Err(MonitorError::TurnedAway {
+                directory: directory.path().to_owned(),
+                owner: directory.owner(),
+            }),
+            Ok(_) => Err(MonitorError::Version { place: me.place() }),
             Err(MonitorError::Ended) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::new(self.directory.clone(), Some(RootProcess::new(&self.root)))
     }
 
     /// Calls the root. [`MonitorError::NoRoot`] if it does not answer, [`MonitorError::Ended`] if it hangs up.
@@ -70,7 +80,7 @@ impl Visitor {
     {
         match within(&self.waitset, DEADLINE, call(&self.client)).await {
             Some(Ok(value)) => Ok(value),
-            None => Err(MonitorError::NoRoot),
+            None => Err(MonitorError::NoRoot { place: self.place() }),
             Some(Err(RpcError::NoReply)) => Err(MonitorError::Busy),
             Some(Err(_)) => Err(MonitorError::Ended),
         }

@@ -7,7 +7,7 @@
 //!      '------- somebody asks ------- Failed <--'  (nothing that trying again would mend)
 //! ```
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -16,6 +16,7 @@ use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
+use rustix::fs::fstat;
 
 use crate::death::DeathWatch;
 use crate::election;
@@ -23,10 +24,11 @@ use crate::error::{DirProblem, MonitorError};
 use crate::link::Introduction;
 use crate::monitor::Monitor;
 use crate::outbox::{Message, Outbox, Sending};
+use crate::place::{Place, RootProcess};
 use crate::process::{id_from_wire, pid_from_wire, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{Policy, Root};
-use crate::runtime_dir::RuntimeDir;
+use crate::runtime_dir::{RuntimeDir, Spot};
 use crate::wait::{sleep, within};
 
 /// Between two attempts to join, at first; each is twice as long as the one before, up to [`LONGEST_PAUSE`].
@@ -35,6 +37,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two attempts that only a change of the system can make succeed, for the sake of what is published.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Between two comparisons of where the root was found with where its path leads: as seldom as nobody notices.
+const COMPARE: Duration = Duration::from_secs(5);
 
 /// A root that takes longer than this to answer the first call is not one.
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
@@ -55,7 +60,11 @@ pub(super) struct Membership {
     pub(super) client: monitor::RpcClient,
     pub(super) notices: Rc<Outbox<Notice>>,
     ended: Rc<Cell<bool>>,
-    _death: DeathWatch,
+    death: DeathWatch,
+    /// The root.
+    root: Peer,
+    /// Where it was found, and found to be still.
+    spot: RefCell<Spot>,
 }
 
 /// What the root is told without being asked for an answer.
@@ -121,7 +130,7 @@ impl Monitor {
                         let ended = Rc::clone(&membership.ended);
                         me.set_status(Status::Member(membership));
                         me.tell_late();
-                        me.changed.until(|| ended.get().then_some(())).await;
+                        me.until_ended(&ended).await;
                         tracing::debug!("the root is gone");
                         me.set_status(Status::Joining);
                     }
@@ -138,6 +147,32 @@ impl Monitor {
                     }
                 }
             }
+        }
+    }
+
+    /// Waits until the membership ends. Ends it if the root is no longer where its path leads.
+    async fn until_ended(&self, ended: &Cell<bool>) {
+        let over = || ended.get().then_some(());
+        // The root looks for itself, and may be about to make its place anew.
+        let mut misses = 0;
+        while within(&self.waitset, COMPARE, self.changed.until(over)).await.is_none() {
+            let member = match &*self.status.borrow() {
+                Status::Member(membership) => Rc::clone(membership),
+                _ => continue,
+            };
+            misses = if member.is_in_place() || Root::serves_here() { 0 } else { misses + 1 };
+            if misses > 1 {
+                tracing::warn!(place = %member.place(), "the path leads to another root monitor now");
+                member.end(self);
+            }
+        }
+    }
+
+    /// Where this process meets others, and who is the root there.
+    pub(crate) fn place(&self) -> Place {
+        match &*self.status.borrow() {
+            Status::Member(membership) => membership.place(),
+            _ => Place::new(RuntimeDir::chosen(), None),
         }
     }
 
@@ -203,7 +238,7 @@ impl Monitor {
         }
         let (socket, directory) = election::join()?.ok_or(Setback::Again)?;
         let membership = self.connect(socket, &directory)?;
-        let introduced = self.introduce_to_root(&membership, directory.owner());
+        let introduced = self.introduce_to_root(&membership, &directory);
         match within(&self.waitset, HELLO_DEADLINE, introduced).await {
             Some(Ok(())) => Ok(membership),
             Some(Err(setback)) => Err(setback),
@@ -212,7 +247,7 @@ impl Monitor {
     }
 
     fn connect(&self, socket: OwnedFd, directory: &RuntimeDir) -> Result<Rc<Membership>, Setback> {
-        let (_, process) = election::root_of(&socket, directory)?.ok_or(Setback::Again)?;
+        let (root, process) = election::root_of(&socket, directory)?.ok_or(Setback::Again)?;
         let channel = lmp::over(socket).map_err(|_| Setback::Again)?;
         let ended = Rc::new(Cell::new(false));
         let rx = FromRoot { ended: Rc::clone(&ended) };
@@ -236,12 +271,18 @@ impl Monitor {
             client: monitor::RpcClient::new(&binding),
             notices: Outbox::new(&self.waitset, binding),
             ended,
-            _death: death,
+            death,
+            root,
+            spot: RefCell::new(directory.spot().clone()),
         }))
     }
 
     /// Says who this is, and tells a new root what the last one knew of us.
-    async fn introduce_to_root(&self, membership: &Membership, owner: u32) -> Result<(), Setback> {
+    async fn introduce_to_root(
+        &self,
+        membership: &Membership,
+        directory: &RuntimeDir,
+    ) -> Result<(), Setback> {
         let again = |_| Setback::Again;
         let domain = match self.domain.get() {
             0 => random_number().map_err(MonitorError::os("get random bits"))?,
@@ -250,9 +291,14 @@ impl Monitor {
         let verdict = membership.client.hello_async(VERSION, domain).await.map_err(again)?;
         match verdict {
             monitor::Verdict::Ok => self.domain.set(domain),
-            monitor::Verdict::Version => return Err(Setback::Final(MonitorError::Version)),
+            monitor::Verdict::Version => {
+                return Err(Setback::Final(MonitorError::Version { place: membership.place() }));
+            }
             monitor::Verdict::Forbidden => {
-                return Err(Setback::Final(MonitorError::TurnedAway { owner }));
+                return Err(Setback::Final(MonitorError::TurnedAway {
+                    directory: directory.path().to_owned(),
+                    owner: directory.owner(),
+                }));
             }
             monitor::Verdict::Duplicate => {
                 // Of an earlier connection of ours that the root has not seen end, or a thief's. Another will do.
@@ -295,6 +341,34 @@ impl Monitor {
 }
 
 impl Membership {
+    /// Where the root was found, and who that is.
+    pub(super) fn place(&self) -> Place {
+        let directory = self.spot.borrow().path().to_owned();
+        Place::new(directory, Some(RootProcess::new(&self.root)))
+    }
+
+    /// Whether who looks for the root where this one was found finds it, or nobody.
+    fn is_in_place(&self) -> bool {
+        if self.spot.borrow().is_there() {
+            return true;
+        }
+        let path = self.spot.borrow().path().to_owned();
+        let Ok(directory) = RuntimeDir::existing(path) else { return true };
+        let found = election::connect_in(&directory).ok().flatten();
+        let found = found.and_then(|socket| election::root_of(&socket, &directory).ok().flatten());
+        let inode = |process: &OwnedFd| fstat(process).map(|status| status.st_ino);
+        match found {
+            Some((root, process)) if root == self.root => {
+                let same = inode(&process) == inode(self.death.process());
+                if same {
+                    self.spot.replace(directory.spot().clone());
+                }
+                same
+            }
+            _ => false,
+        }
+    }
+
     /// Ends it: the main task starts over.
     pub(super) fn end(&self, monitor: &Monitor) {
         if !self.ended.replace(true) {

@@ -9,9 +9,11 @@ use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, Notice, Status};
 use crate::nameservice::{Entry, Found, InvalidName, NameError};
+use crate::place::Place;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
 use crate::root::{MAX_NAME, is_name};
+use crate::runtime_dir::RuntimeDir;
 use crate::services;
 
 impl Monitor {
@@ -205,8 +207,14 @@ fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, N
     }
 }
 
+/// Where the monitor of this thread is.
+fn place_of_thread() -> Place {
+    let here = || Place::new(RuntimeDir::chosen(), None);
+    Monitor::here().map_or_else(here, |monitor| monitor.place())
+}
+
 /// A root of this version does not answer so.
 fn unexpected(verdict: Verdict) -> NameError {
     tracing::warn!(?verdict, "the root monitor gave an answer that does not fit the question");
-    NameError::Monitor(MonitorError::Version)
+    NameError::Monitor(MonitorError::Version { place: place_of_thread() })
 }

@@ -12,6 +12,7 @@
 //! | `names` | the table of names |
 //! | `waiters` | lookups that wait for a name |
 //! | `users` | who may come in, and how much one user may have |
+//! | `place` | keeps it where its path leads |
 //! | `register` | whose the names are, on disk, where there are several users |
 //! | `absent` | keeps names for their owners |
 //! | `reports` | asks domains for their bindings |
@@ -41,6 +42,7 @@ use crate::sys::{self, Credentials};
 
 mod absent;
 mod names;
+mod place;
 mod register;
 mod reports;
 mod service;
@@ -50,6 +52,7 @@ mod waiters;
 use absent::Absent;
 use names::Names;
 pub(crate) use names::{MAX_NAME, is_name};
+pub(crate) use place::Standing;
 pub(crate) use register::Register;
 use register::{Identity, Record};
 use reports::Reports;
@@ -85,7 +88,9 @@ pub(crate) struct Root {
     waitset: Waitset,
     /// It has let go of its office, and hangs up on whoever asks for something.
     resigned: Cell<bool>,
-    listener: Rc<OwnedFd>,
+    standing: RefCell<Standing>,
+    /// It waits for the lock of another directory.
+    moving: Cell<bool>,
     domains: RefCell<HashMap<u64, Rc<Domain>>>,
     /// Domains by the numbers that they chose.
     ids: RefCell<BTreeMap<u64, u64>>,
@@ -182,11 +187,12 @@ impl Introduced {
 impl Root {
     /// Begins to serve, until the process ends or a daemon takes over.
     pub(crate) fn start(waitset: &Waitset, office: Office, policy: Policy) {
-        let listener = Rc::new(office.listener);
+        let listener = Rc::clone(&office.standing.listener);
         let root = Rc::new(Self {
             waitset: waitset.clone(),
             resigned: Cell::new(false),
-            listener: Rc::clone(&listener),
+            standing: RefCell::new(office.standing),
+            moving: Cell::new(false),
             domains: RefCell::default(),
             ids: RefCell::default(),
             services: RefCell::default(),
@@ -201,7 +207,8 @@ impl Root {
         HERE.with(|here| here.replace(Some(Rc::clone(&root))));
         root.keep_names_found();
         root.refill(&listener);
-        root.listen(listener);
+        Rc::clone(&root).listen(listener);
+        root.keep_place();
     }
 
     /// The root of this thread.
@@ -214,14 +221,18 @@ impl Root {
         Self::here().is_some_and(|root| !root.resigned.get())
     }
 
-    /// Lets go of the office, for a daemon that has asked for it. Domains are hung up on a little later, and find the
-    /// daemon then.
-    fn resign(self: &Rc<Self>) {
+    /// Lets go of the office for a daemon that has asked for it.
+    fn hand_over(self: &Rc<Self>) {
         tracing::info!("this process hands the office of the root monitor over to a daemon");
-        self.resigned.set(true);
         self.leave_register();
+        self.resign();
+    }
+
+    /// Lets go of the office. Domains are hung up on a little later, and find the next root then.
+    fn resign(self: &Rc<Self>) {
+        self.resigned.set(true);
         // Wakes the watch of the door, which sees that it is over.
-        let _ = shutdown(&self.listener, Shutdown::Both);
+        let _ = shutdown(&self.standing.borrow().listener, Shutdown::Both);
         sys::release();
         let me = Rc::clone(self);
         self.waitset.after(HANDOVER, move |waitset| {
@@ -253,7 +264,8 @@ impl Root {
             let owner = domains.get(&owned.owner)?.identity;
             Some(Record { name: name.to_owned(), iref: owned.iref, owner })
         });
-        let directory = RuntimeDir::open().map_err(std::io::Error::other);
+        let path = self.standing.borrow().spot().path().to_owned();
+        let directory = RuntimeDir::existing(path).map_err(std::io::Error::other);
         let left = directory.and_then(|directory| Register::leave(directory.fd(), records));
         if let Err(error) = left {
             tracing::warn!(%error, "the names could not be written down for the next root");
@@ -265,7 +277,7 @@ impl Root {
         let waitset = self.waitset.clone();
         let (root, door) = (Rc::clone(&self), Rc::clone(&listener));
         let watched = waitset.when(door, Interest::Readable, move |_, door| {
-            if root.resigned.get() {
+            if root.resigned.get() || !root.is_door(&door) {
                 return Ok(());
             }
             if root.accept_some(&door) {
@@ -283,7 +295,7 @@ impl Root {
     fn listen_later(self: Rc<Self>, listener: Rc<OwnedFd>) {
         let waitset = self.waitset.clone();
         waitset.after(PAUSE, move |_| {
-            if self.resigned.get() {
+            if self.resigned.get() || !self.is_door(&listener) {
                 return Ok(());
             }
             self.refill(&listener);

@@ -19,7 +19,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use flounder_rt::Iref;
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::root::names::{MAX_NAME, is_name};
@@ -168,7 +168,10 @@ impl Register {
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let flags = open_flags() | OFlags::CREATE;
-            let file = openat(&self.directory, FILE, flags, Mode::RUSR | Mode::WUSR)?;
+            let mode = Mode::RUSR | Mode::WUSR;
+            let file = openat(&self.directory, FILE, flags, mode)?;
+            // The umask may have taken from the owner, too, and the next root opens it anew.
+            fchmod(&file, mode)?;
             self.file = Some(File::from(file));
         }
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())

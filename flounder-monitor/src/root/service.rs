@@ -224,7 +224,7 @@ impl monitor::Rx for FromDomain {
             (false, _) => reply.send(Verdict::Forbidden),
             (true, true) => reply.send(Verdict::Stays),
             (true, false) => {
-                root.resign();
+                root.hand_over();
                 reply.send(Verdict::Ok);
             }
         }
