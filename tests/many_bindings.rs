@@ -45,7 +45,13 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let cast = Cast::new();
-        let (mut service, client) = (cast.actor(), cast.actor());
+        let (mut service, mut client) = (cast.actor(), cast.actor());
+        // More than one process may have by default.
+        for actor in [&mut service, &mut client] {
+            actor.must(
+                "crowd limit bindings:process mappings:process mappings:all descriptors:process descriptors:all",
+            );
+        }
         service.must("crowd export crowd");
         Self { _cast: cast, service, client }
     }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use flounder_rt::Escaped;
+use flounder_rt::account::OverLimit;
 
 use crate::place::Place;
 
@@ -57,6 +58,8 @@ pub enum MonitorError {
     Forked,
     /// The monitor's own thread cannot wait for itself (a capability policy called a blocking function).
     OwnThread,
+    /// This process holds as much for a peer as its limits allow.
+    OverLimit(OverLimit),
     /// The monitor has too much to do already.
     Busy,
     /// The monitor has ended.
@@ -100,6 +103,12 @@ impl MonitorError {
     }
 }
 
+impl From<OverLimit> for MonitorError {
+    fn from(limit: OverLimit) -> Self {
+        Self::OverLimit(limit)
+    }
+}
+
 impl fmt::Display for MonitorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -135,6 +144,7 @@ impl fmt::Display for MonitorError {
                 f.write_str("the monitor stayed in the process that this one was forked from")
             }
             Self::OwnThread => f.write_str("the monitor's own thread cannot wait for itself"),
+            Self::OverLimit(limit) => fmt::Display::fmt(limit, f),
             Self::Busy => f.write_str("the monitor has too much to do already"),
             Self::Ended => f.write_str("the monitor has ended"),
         }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::account::{Charge, OverLimit};
 use crate::binding::{Deliver, Endpoint};
 use crate::channel::{Channel, ConnectError, Connector, End};
 use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
@@ -69,7 +70,8 @@ impl<B: 'static> Bind<B> {
         self
     }
 
-    /// Asks for about this many bytes of buffer in each direction, where the driver has one to size.
+    /// Asks for about this many bytes of buffer in each direction, where the driver has one to size. The service may spend
+    /// less ([`Export::max_buffer`](crate::export::Export::max_buffer)).
     pub const fn buffer(mut self, bytes: usize) -> Self {
         self.buffer = bytes;
         self
@@ -201,12 +203,19 @@ pub struct BindReply {
 }
 
 impl BindReply {
-    /// The client's end of the channel is ready.
-    pub fn bound(mut self, channel: Box<dyn Channel + Send>, notifier: Notifier, peer: Peer) {
+    /// The client's end of the channel is ready. `charge` is kept for as long as the binding lives.
+    pub fn bound(
+        mut self,
+        channel: Box<dyn Channel + Send>,
+        notifier: Notifier,
+        peer: Peer,
+        charge: Option<Charge>,
+    ) {
         self.open = false;
         let ticket = self.ticket;
         self.remote.post(move |waitset| {
-            waitset.finish_bind(ticket, Ok((channel as _, notifier, peer, None)))
+            let made = Made { channel, notifier, peer, charge, twin: None };
+            waitset.finish_bind(ticket, Ok(made))
         });
     }
 
@@ -231,7 +240,16 @@ impl Drop for BindReply {
 }
 
 type Done = Box<dyn FnOnce(Result<Endpoint, BindError>) -> Outcome>;
-type Made = (Box<dyn Channel>, Notifier, Peer, Option<Endpoint>);
+
+/// The client's end of a channel.
+struct Made {
+    channel: Box<dyn Channel>,
+    notifier: Notifier,
+    peer: Peer,
+    charge: Option<Charge>,
+    /// The service's binding, if it is in the same thread.
+    twin: Option<Endpoint>,
+}
 
 /// The binds of one waitset that wait for their result.
 #[derive(Default)]
@@ -253,15 +271,17 @@ impl Waitset {
     fn finish_bind(&self, ticket: u64, result: Result<Made, BindError>) -> Outcome {
         let pending = self.binds().table.borrow_mut().remove(&ticket);
         let Some(PendingBind { interface, handler, done, timer }) = pending else {
-            if let Ok((mut channel, ..)) = result {
-                channel.close();
+            if let Ok(mut made) = result {
+                made.channel.close();
             }
             return Ok(());
         };
         timer.cancel();
-        done(result.and_then(|(channel, notifier, peer, twin)| {
-            let endpoint = Endpoint::attach_from(channel, self, interface, handler, notifier, peer)
-                .map_err(|error| BindError::Drivers(vec![("attach".into(), error.into())]))?;
+        done(result.and_then(|made| {
+            let Made { channel, notifier, peer, charge, twin } = made;
+            let endpoint =
+                Endpoint::attach_from(channel, self, interface, handler, notifier, peer, charge)
+                    .map_err(|error| BindError::Drivers(vec![("attach".into(), error.into())]))?;
             if let Some(twin) = twin {
                 endpoint.pair_with(&twin);
             }
@@ -285,6 +305,10 @@ pub enum BindRefusal {
     },
     /// This driver made no channel; another may.
     Driver(ConnectError),
+    /// Nor did any other: what each said.
+    Drivers(Vec<(String, ConnectError)>),
+    /// The service's process holds as much for the client as its limits allow.
+    OverLimit(OverLimit),
     /// The connect callback said no.
     Service(Refusal),
 }
@@ -308,12 +332,29 @@ impl BindRefusal {
                 }
             }
             Self::Driver(error) => BindError::Drivers(vec![(driver.to_owned(), error)]),
+            Self::Drivers(errors) => BindError::Drivers(errors),
+            Self::OverLimit(limit) => BindError::OverLimit { at: Side::Service, limit },
             Self::Service(refusal) => BindError::Refused(refusal),
         }
     }
 }
 
-/// Why there is no binding.
+impl From<OverLimit> for BindRefusal {
+    fn from(limit: OverLimit) -> Self {
+        Self::OverLimit(limit)
+    }
+}
+
+/// One of the two sides of a bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The process that binds.
+    Client,
+    /// The process that exports.
+    Service,
+}
+
+/// Why there is no binding. [`is_retryable`](Self::is_retryable) tells what may be mended by trying again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindError {
@@ -341,12 +382,57 @@ pub enum BindError {
     Drivers(Vec<(String, ConnectError)>),
     /// There is no driver of this name.
     UnknownDriver(String),
+    /// One side holds as much for the other as its limits allow ([`account`](crate::account)).
+    OverLimit {
+        /// The side whose limit it is.
+        at: Side,
+        /// The limit.
+        limit: OverLimit,
+    },
     /// The deadline passed.
     Deadline,
+    /// A process has no file descriptor to spare.
+    NoDescriptor(Lacking),
+    /// The connection between the processes ended while the bind was under way, again and again.
+    LinkLost,
+    /// The root monitor has too much to do.
+    Busy,
     /// The broker failed.
     Broker(String),
     /// A callback failed while the bind was waited for.
     Dispatch(String),
+}
+
+/// The process that has no file descriptor to spare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lacking {
+    /// The process that binds.
+    Client,
+    /// The root monitor's.
+    Root,
+}
+
+impl BindError {
+    /// Returns whether the same bind may succeed later: something was short, or slow, or on its way out.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::OverLimit { .. }
+            | Self::Deadline
+            | Self::NoDescriptor(_)
+            | Self::LinkLost
+            | Self::Busy => true,
+            Self::Drivers(errors) => errors.iter().any(|(_, error)| error.is_retryable()),
+            Self::NoService
+            | Self::Refused(_)
+            | Self::Version { .. }
+            | Self::Interface { .. }
+            | Self::UnknownDriver(_)
+            | Self::Broker(_)
+            | Self::Dispatch(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for BindError {
@@ -375,7 +461,23 @@ impl fmt::Display for BindError {
                 errors.iter().try_for_each(|(driver, error)| write!(f, "; {driver}: {error}"))
             }
             Self::UnknownDriver(name) => write!(f, "there is no driver called {name}"),
+            Self::OverLimit { at: Side::Client, limit } => {
+                write!(f, "this process holds too much for the service: {limit}")
+            }
+            Self::OverLimit { at: Side::Service, limit } => {
+                write!(f, "the service's process holds too much for this one: {limit}")
+            }
             Self::Deadline => f.write_str("the deadline passed before the service answered"),
+            Self::NoDescriptor(Lacking::Client) => f.write_str(
+                "this process has no file descriptor to spare; close some, or raise RLIMIT_NOFILE (ulimit -n)",
+            ),
+            Self::NoDescriptor(Lacking::Root) => f.write_str(
+                "the root monitor has no file descriptor to spare; try again, or raise its RLIMIT_NOFILE (ulimit -n)",
+            ),
+            Self::LinkLost => f.write_str(
+                "the connection to the service's process ended while the bind was under way; try again",
+            ),
+            Self::Busy => f.write_str("the root monitor has too much to do; try again"),
             Self::Broker(why) => write!(f, "the monitor failed: {why}"),
             Self::Dispatch(why) => write!(f, "interrupted: {why}"),
         }
@@ -398,14 +500,8 @@ pub fn bind_in_process(
     connectors: Vec<&'static dyn Connector>,
     request: BindRequest,
 ) {
-    let client = Client {
-        peer: Peer::this_process(),
-        fingerprint: request.interface.fingerprint,
-        connection: 0,
-        buffer: request.buffer,
-    };
     let near = End { notifier: Notifier::new(), connection: 0, buffer: request.buffer };
-    let admission = Admission { key: service.key, client, near, connectors, request };
+    let admission = Admission { key: service.key, near, connectors, request };
     match Waitset::local(&service.remote) {
         Some(waitset) => waitset.post(move |waitset| {
             admission.within_a_thread(waitset);
@@ -421,7 +517,6 @@ pub fn bind_in_process(
 /// A client of this process on its way to a service.
 struct Admission {
     key: u64,
-    client: Client,
     /// The client's end.
     near: End,
     connectors: Vec<&'static dyn Connector>,
@@ -431,72 +526,78 @@ struct Admission {
 impl Admission {
     /// The client is in the service's thread.
     fn within_a_thread(self, waitset: &Waitset) {
-        let made = self.admit(waitset, |connector, far| connector.pair_local(&self.near, far));
-        let Self { client, near, request, .. } = self;
-        match made {
-            Ok((service, channel)) => {
-                let BindReply { ticket, ref remote, .. } = request.reply;
-                let own = Waitset::local(remote);
-                let mut reply = request.reply;
+        self.admit(
+            waitset,
+            |connector, near, far| connector.pair_local(near, far),
+            |service, channel, near, mut reply| {
+                let (ticket, own) = (reply.ticket, Waitset::local(&reply.remote));
                 reply.open = false;
                 if let Some(own) = own {
-                    let made = (channel, near.notifier, client.peer, Some(service));
+                    let made = Made {
+                        channel,
+                        notifier: near.notifier,
+                        peer: Peer::this_process(),
+                        charge: None,
+                        twin: Some(service),
+                    };
                     own.post(move |waitset| waitset.finish_bind(ticket, Ok(made)));
                 }
-            }
-            Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
-        }
+            },
+        );
     }
 
     /// The client is in another thread.
     fn across_threads(self, waitset: &Waitset) {
-        let made = self.admit(waitset, |connector, far| {
-            let (ours, theirs) = connector.pair(&self.near, far)?;
-            Ok((ours, theirs as Box<dyn Channel>))
-        });
-        let Self { client, near, request, .. } = self;
-        match made {
-            Ok((_, channel)) => request.reply.bound(channel, near.notifier, client.peer),
-            Err(error) => request.reply.failed(error.into_bind_error(request.interface)),
-        }
+        self.admit(
+            waitset,
+            |connector, near, far| {
+                let (ours, theirs) = connector.pair(near, far)?;
+                Ok((ours, theirs as Box<dyn Channel>))
+            },
+            |_, channel, near, reply| {
+                reply.bound(channel, near.notifier, Peer::this_process(), None);
+            },
+        );
     }
 
-    /// Has one driver after the other make both ends, the client's first; the service's binding and the client's end of the
-    /// first that can.
-    fn admit<C>(
-        &self,
+    /// Has one driver after the other make both ends, the client's first. `bound` gets the service's binding and the
+    /// client's end of the first driver that can.
+    fn admit<C: 'static>(
+        self,
         waitset: &Waitset,
-        pair: impl Fn(&dyn Connector, &End) -> Result<(C, Box<dyn Channel>), ConnectError>,
-    ) -> Result<(Endpoint, C), Failed> {
-        let mut errors = Vec::new();
-        for connector in &self.connectors {
-            let made = waitset.admit(self.key, &self.client, |far| {
-                let (ours, theirs) = pair(*connector, far)?;
-                Ok((theirs, ours))
-            });
-            match made {
-                Ok((service, channel, _)) => return Ok((service, channel)),
-                Err(BindRefusal::Driver(error)) => {
-                    errors.push((connector.name().to_owned(), error));
+        pair: impl Fn(&dyn Connector, &End, &End) -> Result<(C, Box<dyn Channel>), ConnectError>
+        + 'static,
+        bound: impl FnOnce(Endpoint, C, End, BindReply) + 'static,
+    ) {
+        let Self { key, near, connectors, request } = self;
+        let BindRequest { interface, buffer, reply, .. } = request;
+        let client = Client {
+            peer: Peer::this_process(),
+            account: None,
+            fingerprint: interface.fingerprint,
+            connection: 0,
+            buffer,
+        };
+        let theirs = near.clone();
+        let make = move |far: &End| {
+            let mut errors = Vec::new();
+            for connector in connectors {
+                match pair(connector, &theirs, far) {
+                    Ok((ours, theirs)) => return Ok((theirs, ours)),
+                    Err(error) => errors.push((connector.name().to_owned(), error)),
                 }
-                Err(refusal) => return Err(Failed::Final(refusal)),
             }
-        }
-        Err(Failed::Drivers(errors))
-    }
-}
-
-/// What came of trying drivers in turn.
-enum Failed {
-    Drivers(Vec<(String, ConnectError)>),
-    Final(BindRefusal),
-}
-
-impl Failed {
-    fn into_bind_error(self, interface: &Interface) -> BindError {
-        match self {
-            Self::Drivers(errors) => BindError::Drivers(errors),
-            Self::Final(refusal) => refusal.into_error("", interface),
-        }
+            Err(BindRefusal::Drivers(errors))
+        };
+        waitset.admit(
+            key,
+            client,
+            || true,
+            make,
+            move |_, admitted| match admitted {
+                Ok((service, channel, _)) => bound(service, channel, near, reply),
+                Err(refusal) => reply.failed(refusal.into_error("", interface)),
+            },
+        );
     }
 }

@@ -387,6 +387,28 @@ pub enum ConnectError {
     OverLimit(OverLimit),
 }
 
+impl ConnectError {
+    /// Returns whether the same attempt may succeed later, because something was short.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Reach | Self::Refused(_) => false,
+            Self::Os(errno) => matches!(
+                *errno,
+                libc::EMFILE
+                    | libc::ENFILE
+                    | libc::ENOMEM
+                    | libc::ENOBUFS
+                    | libc::EAGAIN
+                    | libc::EINTR
+                    | libc::ETOOMANYREFS
+                    | libc::ENOSPC
+            ),
+            Self::OverLimit(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,15 +3,16 @@
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::{IntoFuture, Ready, ready};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::account::{Account, Resource};
 use crate::bind::{BindRefusal, BindRequest};
 use crate::binding::{Deliver, Endpoint};
-use crate::channel::{Channel, ConnectError, End};
+use crate::channel::{Channel, End};
 use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
@@ -60,7 +61,14 @@ pub struct Export {
     interface: &'static Interface,
     broker: &'static dyn Broker,
     connect: Connect,
+    max_buffer: usize,
 }
+
+/// Bytes of buffer that a service spends on one binding, unless [`Export::max_buffer`] says otherwise.
+pub const DEFAULT_MAX_BUFFER: usize = 1 << 20;
+
+/// No driver has a larger default.
+const LARGEST_DEFAULT: usize = 64 << 10;
 
 type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn Deliver>, Refusal>>;
 
@@ -73,7 +81,15 @@ impl Export {
         broker: &'static dyn Broker,
         connect: impl FnMut(&Peer) -> Result<Box<dyn Deliver>, Refusal> + 'static,
     ) -> Self {
-        Self { waitset: waitset.clone(), interface, broker, connect: Box::new(connect) }
+        let (waitset, connect) = (waitset.clone(), Box::new(connect));
+        Self { waitset, interface, broker, connect, max_buffer: DEFAULT_MAX_BUFFER }
+    }
+
+    /// Bounds the buffer of each binding, in bytes ([`DEFAULT_MAX_BUFFER`] if this is not called). A client that asks for
+    /// more gets a binding with this much; no client gets more than it spends on the binding itself.
+    pub const fn max_buffer(mut self, bytes: usize) -> Self {
+        self.max_buffer = bytes;
+        self
     }
 
     /// Exports the service; `callback` runs from the waitset with its reference, once clients can bind to it.
@@ -97,12 +113,17 @@ impl Export {
     /// [`ExportError`].
     pub fn start(self) -> Result<Exported, ExportError> {
         let iref = fresh_iref()?;
-        let service = Service { interface: self.interface, connect: Cell::new(Some(self.connect)) };
+        let service = Service {
+            interface: self.interface,
+            max_buffer: self.max_buffer,
+            connect: Cell::new(Connecting::Idle(self.connect)),
+            waiting: RefCell::default(),
+        };
         let key = self.waitset.services().insert(service);
         let entry =
             ServiceEntry { iref, interface: self.interface, remote: self.waitset.remote(), key };
         if let Err(error) = self.broker.export(entry) {
-            self.waitset.services().remove(key);
+            self.waitset.withdraw(key);
             return Err(error);
         }
         Ok(Exported { waitset: self.waitset, broker: self.broker, iref, key })
@@ -144,7 +165,7 @@ impl Exported {
     /// Ends the export. Bindings that were made go on.
     pub fn withdraw(self) {
         self.broker.withdraw(self.iref);
-        self.waitset.services().remove(self.key);
+        self.waitset.withdraw(self.key);
     }
 }
 
@@ -235,8 +256,22 @@ pub(crate) struct Services {
 
 struct Service {
     interface: &'static Interface,
-    /// Absent while it runs.
-    connect: Cell<Option<Connect>>,
+    max_buffer: usize,
+    connect: Cell<Connecting>,
+    /// Clients that came while the connect callback ran or others waited, in order. Each is charged to the account of its
+    /// process by its broker.
+    waiting: RefCell<VecDeque<Admit>>,
+}
+
+type Admit = Box<dyn FnOnce(&Waitset)>;
+
+/// The connect callback of a service.
+enum Connecting {
+    Idle(Connect),
+    /// The callback is on the stack.
+    Running,
+    /// The callback has panicked.
+    Failed,
 }
 
 impl Services {
@@ -247,9 +282,8 @@ impl Services {
         key
     }
 
-    fn remove(&self, key: u64) {
-        let service = self.table.borrow_mut().remove(&key);
-        drop(service);
+    fn find(&self, key: u64) -> Option<Rc<Service>> {
+        self.table.borrow().get(&key).map(Rc::clone)
     }
 }
 
@@ -258,79 +292,174 @@ impl Services {
 pub struct Client {
     /// Who it is.
     pub peer: Peer,
+    /// The account of its process; `None` within a process.
+    pub account: Option<Account>,
     /// The digest of its interface.
     pub fingerprint: u128,
     /// The connection's number on its link; 0 within a process.
     pub connection: u64,
-    /// Bytes of buffer for what the service sends.
+    /// Bytes of buffer for what the service sends; 0 for the driver's default.
     pub buffer: usize,
 }
 
+/// What came of admitting a client: the service's binding, what was made beside the channel, and the notifier.
+pub type Admitted<T> = Result<(Endpoint, T, Notifier), BindRefusal>;
+
 impl Waitset {
-    /// Admits a client to the service `key` of this waitset: compares the interfaces, has `make` build the service's end
-    /// of the channel, asks the connect callback, and puts a binding on the channel. Called by brokers, from the waitset.
-    ///
-    /// # Errors
-    /// [`BindRefusal`]; nothing is left of the attempt.
-    pub fn admit<T>(
+    /// Admits a client to the service `key` of this waitset: compares the interfaces, charges a binding to the account of
+    /// the client, asks the connect callback, has `make` build the service's end of the channel, and puts a binding on it.
+    /// Nothing is allocated for the client before the callback agrees. `done` gets the binding, or the refusal; nothing is
+    /// left of the attempt then. A client that comes while the callback runs waits until it has returned, behind those
+    /// that came before. A client that
+    /// is not `wanted` any more when its turn comes is not admitted. Called by brokers, from the waitset.
+    pub fn admit<T: 'static>(
         &self,
         key: u64,
-        client: &Client,
-        make: impl FnOnce(&End) -> Result<(Box<dyn Channel>, T), ConnectError>,
-    ) -> Result<(Endpoint, T, Notifier), BindRefusal> {
-        let service = self
-            .services()
-            .table
-            .borrow()
-            .get(&key)
-            .map(Rc::clone)
-            .ok_or(BindRefusal::NoService)?;
-        if service.interface.fingerprint != client.fingerprint {
-            return Err(BindRefusal::Interface {
-                name: service.interface.name.to_owned(),
-                table: service.interface.table(),
+        client: Client,
+        wanted: impl Fn() -> bool + 'static,
+        make: impl FnOnce(&End) -> Result<(Box<dyn Channel>, T), BindRefusal> + 'static,
+        done: impl FnOnce(&Self, Admitted<T>) + 'static,
+    ) {
+        let Some(service) = self.services().find(key) else {
+            return done(self, Err(BindRefusal::NoService));
+        };
+        if service.is_busy() {
+            let again = move |waitset: &Self| waitset.admit_now(key, client, wanted, make, done);
+            return service.waiting.borrow_mut().push_back(Box::new(again));
+        }
+        self.admit_now(key, client, wanted, make, done);
+    }
+
+    fn admit_now<T>(
+        &self,
+        key: u64,
+        client: Client,
+        wanted: impl Fn() -> bool,
+        make: impl FnOnce(&End) -> Result<(Box<dyn Channel>, T), BindRefusal>,
+        done: impl FnOnce(&Self, Admitted<T>),
+    ) {
+        match self.services().find(key) {
+            Some(service) => {
+                if wanted() {
+                    done(self, service.admit(self, client, make));
+                }
+                self.admit_waiting(&service);
+            }
+            None => done(self, Err(BindRefusal::NoService)),
+        }
+    }
+
+    /// Has the clients that wait admitted, from a later dispatch.
+    fn admit_waiting(&self, service: &Rc<Service>) {
+        if service.waiting.borrow().is_empty() {
+            return;
+        }
+        let service = Rc::clone(service);
+        self.post(move |waitset| {
+            if !service.is_running() {
+                let next = service.waiting.borrow_mut().pop_front();
+                if let Some(admit) = next {
+                    admit(waitset);
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// Forgets a service. The clients that wait learn that there is none.
+    fn withdraw(&self, key: u64) {
+        let service = self.services().table.borrow_mut().remove(&key);
+        let Some(service) = service else { return };
+        let waiting = service.waiting.take();
+        drop(service);
+        if !waiting.is_empty() {
+            self.post(move |waitset| {
+                waiting.into_iter().for_each(|admit| admit(waitset));
+                Ok(())
             });
         }
-        let end =
-            End { notifier: Notifier::new(), connection: client.connection, buffer: client.buffer };
-        let (channel, extra) = make(&end).map_err(BindRefusal::Driver)?;
-        let handler = service.ask(&client.peer)?;
+    }
+}
+
+impl Service {
+    /// Whether a client has to wait: for the callback, or for others.
+    fn is_busy(&self) -> bool {
+        self.is_running() || !self.waiting.borrow().is_empty()
+    }
+
+    /// Whether the callback is on the stack.
+    fn is_running(&self) -> bool {
+        let connect = self.connect.replace(Connecting::Running);
+        let running = matches!(connect, Connecting::Running);
+        self.connect.set(connect);
+        running
+    }
+
+    fn admit<T>(
+        &self,
+        waitset: &Waitset,
+        client: Client,
+        make: impl FnOnce(&End) -> Result<(Box<dyn Channel>, T), BindRefusal>,
+    ) -> Admitted<T> {
+        if self.interface.fingerprint != client.fingerprint {
+            return Err(BindRefusal::Interface {
+                name: self.interface.name.to_owned(),
+                table: self.interface.table(),
+            });
+        }
+        let account = client.account.as_ref();
+        let charge = account.map(|account| account.charge(Resource::Bindings, 1)).transpose()?;
+        let handler = self.ask(&client.peer)?;
+        let (notifier, connection) = (Notifier::new(), client.connection);
+        let end = End { notifier, connection, buffer: self.buffer(client.buffer) };
+        let (channel, extra) = make(&end)?;
         let notifier = end.notifier;
         let endpoint = Endpoint::attach_from(
             channel,
-            self,
-            service.interface,
+            waitset,
+            self.interface,
             handler,
             notifier.clone(),
-            client.peer.clone(),
+            client.peer,
+            charge,
         );
         let endpoint = endpoint.map_err(|error| BindRefusal::Driver(error.into()))?;
         endpoint.serve();
         Ok((endpoint, extra, notifier))
     }
-}
 
-impl Service {
+    /// Bytes of buffer for a client that wants so many; 0 for the driver's default.
+    fn buffer(&self, wanted: usize) -> usize {
+        match wanted {
+            0 if self.max_buffer >= LARGEST_DEFAULT => 0,
+            0 => self.max_buffer.max(1),
+            wanted => wanted.min(self.max_buffer).max(1),
+        }
+    }
+
     /// Runs the connect callback.
     fn ask(&self, peer: &Peer) -> Result<Box<dyn Deliver>, BindRefusal> {
-        let Some(mut connect) = self.connect.take() else {
-            return Err(BindRefusal::Service(Refusal::new(
-                0,
-                "the service is admitting another client",
-            )));
+        let failed = || BindRefusal::Service(Refusal::new(0, "the service has failed"));
+        let mut connect = match self.connect.replace(Connecting::Running) {
+            Connecting::Idle(connect) => connect,
+            other => {
+                self.connect.set(other);
+                return Err(failed());
+            }
         };
         let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| connect(peer)));
         match answer {
             Ok(answer) => {
-                self.connect.set(Some(connect));
+                self.connect.set(Connecting::Idle(connect));
                 answer.map_err(BindRefusal::Service)
             }
             Err(_) => {
+                self.connect.set(Connecting::Failed);
                 tracing::error!(
                     interface = self.interface.name,
                     "a connect callback panicked; its service is closed"
                 );
-                Err(BindRefusal::Service(Refusal::new(0, "the service has failed")))
+                Err(failed())
             }
         }
     }

@@ -109,9 +109,16 @@ fn bind(ws: &Waitset, handler: impl FnMut(u64) + 'static) -> (Feed, Endpoint) {
     let feed = Feed::default();
     let (notifier, handler) = (feed.1.clone(), Box::new(Handler(handler)));
     let channel = Box::new(Fed(feed.clone()));
-    let endpoint =
-        Endpoint::attach_from(channel, ws, INTERFACE, handler, notifier, Peer::this_process())
-            .expect("a polled channel needs no descriptor");
+    let endpoint = Endpoint::attach_from(
+        channel,
+        ws,
+        INTERFACE,
+        handler,
+        notifier,
+        Peer::this_process(),
+        None,
+    )
+    .expect("a polled channel needs no descriptor");
     (feed, endpoint)
 }
 

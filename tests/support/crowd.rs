@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use flounder::account::{self, Limits, Resource, Scope};
 use flounder::{Iref, Peer, Waitset, nameservice};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -94,6 +95,10 @@ impl Crowd {
                 }
                 Ok(started.elapsed().as_nanos().to_string())
             }
+            ["limit", limits @ ..] => {
+                account::set_limits(limits_of(limits)?);
+                Ok("ok".into())
+            }
             ["talk"] => {
                 let (bindings, started) = (self.bindings.borrow(), Instant::now());
                 (0_u64..).zip(&*bindings).try_for_each(|(n, binding)| call(binding, n))?;
@@ -153,6 +158,22 @@ impl Crowd {
         });
         times.collect::<Result<Vec<_>>>().map(median)
     }
+}
+
+/// Limits from words such as `bindings:process:7`; a number that is left out stands for no limit.
+fn limits_of(words: &[&str]) -> Result<Limits> {
+    words.iter().try_fold(Limits::default(), |limits, word| {
+        let mut parts = word.split(':');
+        let (resource, scope, limit) = (parts.next(), parts.next(), parts.next());
+        let resource = Resource::ALL.into_iter().find(|of| Some(of.name()) == resource);
+        let scope = match scope {
+            Some("process") => Scope::Process,
+            Some("user") => Scope::User,
+            _ => Scope::All,
+        };
+        let limit = limit.map_or(Ok(account::UNLIMITED), str::parse)?;
+        Ok(limits.with(resource.ok_or("no such resource")?, scope, limit))
+    })
 }
 
 fn call(binding: &crowd::Binding, n: u64) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What can be said on a link, and how it goes into messages of `intermon`.
 
+use flounder_rt::account::{OverLimit, Resource, Scope};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapRefusal, ConnectError, Terms};
@@ -145,6 +146,7 @@ fn send_refusal(
         BindRefusal::Driver(ConnectError::Os(errno)) => {
             (Why::System, u64::from(errno.unsigned_abs()), "")
         }
+        BindRefusal::OverLimit(limit) => (Why::OverLimit, pack(*limit), ""),
         BindRefusal::Service(refusal) => (Why::Service, refusal.code, refusal.reason.as_str()),
         _ => (Why::NoService, 0, ""),
     };
@@ -177,8 +179,27 @@ pub(super) fn refusal_of(
             BindRefusal::Driver(ConnectError::Os(i32::try_from(code).unwrap_or(libc::EPROTO)))
         }
         Why::Service => BindRefusal::Service(Refusal::new(code, text)),
+        Why::OverLimit => match unpack(code) {
+            Some(limit) => BindRefusal::OverLimit(limit),
+            None => BindRefusal::Driver(ConnectError::Refused("a limit of an unknown resource")),
+        },
         Why::NoService => BindRefusal::NoService,
     }
+}
+
+/// Bits of a limit on the wire.
+const LIMIT_BITS: u32 = 48;
+
+/// A limit as `code`: from the top the resource, whose limit it is, and the limit.
+fn pack(OverLimit { resource, limit, of, .. }: OverLimit) -> u64 {
+    let limit = limit.min((1 << LIMIT_BITS) - 1);
+    u64::from(resource.number()) << 56 | u64::from(of.number()) << LIMIT_BITS | limit
+}
+
+fn unpack(code: u64) -> Option<OverLimit> {
+    let resource = Resource::from_number((code >> 56) as u8)?;
+    let of = Scope::from_number((code >> LIMIT_BITS) as u8)?;
+    Some(OverLimit::new(resource, code & ((1 << LIMIT_BITS) - 1), of))
 }
 
 fn halves(fingerprint: u128) -> (u64, u64) {
@@ -216,6 +237,18 @@ mod tests {
         let fingerprint = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
         let (high, low) = halves(fingerprint);
         assert_eq!(digest(high, low), fingerprint);
+    }
+
+    #[test]
+    fn a_limit_survives_the_wire() {
+        for resource in Resource::ALL {
+            for of in Scope::ALL {
+                let limit = OverLimit::new(resource, 4096, of);
+                assert_eq!(unpack(pack(limit)), Some(limit));
+            }
+        }
+        assert_eq!(unpack(0xff << 56), None);
+        assert_eq!(unpack(7 << LIMIT_BITS), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
-use flounder_rt::account::Account;
+use flounder_rt::account::{Account, Charge};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
 use flounder_rt::notify::Notifier;
@@ -17,9 +17,6 @@ use parking_lot::Mutex;
 
 use crate::link::Frame;
 use crate::monitor::Monitor;
-
-/// Admissions that one peer may have under way.
-const MAX_ADMISSIONS: usize = 1024;
 
 /// Before the first sweep.
 const FEW: usize = 64;
@@ -137,15 +134,19 @@ impl Line {
         }
     }
 
-    /// Counts a client that is about to be admitted; `None` if there are too many.
-    pub(crate) fn admission(self: &Arc<Self>, connection: u64) -> Option<Admission> {
-        let mut state = self.state.lock();
-        if state.admissions.len() >= MAX_ADMISSIONS {
-            return None;
-        }
-        state.admissions.insert(connection, true);
-        drop(state);
-        Some(Admission { line: Arc::clone(self), connection })
+    /// Notes a client that is about to be admitted, and keeps what it is charged for until that is decided.
+    pub(crate) fn admission(
+        self: &Arc<Self>,
+        connection: u64,
+        charges: impl Into<Vec<Charge>>,
+    ) -> Admission {
+        self.state.lock().admissions.insert(connection, true);
+        Admission { line: Arc::clone(self), connection, _charges: charges.into() }
+    }
+
+    /// Whether the client of an admission still waits.
+    fn is_wanted(&self, connection: u64) -> bool {
+        self.state.lock().admissions.get(&connection).copied().unwrap_or(false)
     }
 
     /// Has the monitor send something on the link.
@@ -214,6 +215,7 @@ impl State {
 pub(crate) struct Admission {
     line: Arc<Line>,
     connection: u64,
+    _charges: Vec<Charge>,
 }
 
 impl Admission {
@@ -225,9 +227,10 @@ impl Admission {
         self.connection
     }
 
-    /// Whether the client still waits.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.line.state.lock().admissions.get(&self.connection).copied().unwrap_or(false)
+    /// Returns a function that says whether the client still waits.
+    pub(crate) fn wanted(&self) -> impl Fn() -> bool + 'static {
+        let (line, connection) = (Arc::clone(&self.line), self.connection);
+        move || line.is_wanted(connection)
     }
 
     /// The service has decided. `end` is its end, if there is one.
@@ -368,20 +371,10 @@ mod tests {
     #[test]
     fn a_client_that_gave_up_is_not_served() {
         let (line, deaths) = (line(), Arc::new(Deaths::default()));
-        let admission = line.admission(4).expect("room");
+        let admission = line.admission(4, []);
         line.closed(4);
         admission.decide(Frame::no_service(4), Some(end(&deaths)));
         assert_eq!(deaths.0.load(Ordering::Relaxed), 1, "the service's end is ended");
         assert!(!line.has(4));
-    }
-
-    #[test]
-    fn admissions_are_bounded() {
-        let line = line();
-        let taken: Vec<_> = (0..MAX_ADMISSIONS as u64).map(|i| line.admission(i)).collect();
-        assert!(taken.iter().all(Option::is_some));
-        assert!(line.admission(5000).is_none());
-        drop(taken);
-        assert!(line.admission(5000).is_some());
     }
 }

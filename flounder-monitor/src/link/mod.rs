@@ -19,9 +19,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use flounder_drivers::{lmp, registry};
+use flounder_rt::account::{Charge, Resource};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, Link, Terms};
+use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Terms};
 use flounder_rt::export::Client;
 use flounder_rt::{BindingError, Iref, Peer, Waitset};
 
@@ -63,7 +64,12 @@ pub(crate) struct PeerLink {
     assembly: RefCell<Assembly<Head>>,
     /// Until the link ends.
     death: Cell<Option<DeathWatch>>,
+    /// Of the socket and the pidfd.
+    _charge: Charge,
 }
+
+/// Descriptors of a link by itself.
+const DESCRIPTORS: u64 = 2;
 
 /// What capabilities follow.
 #[derive(Debug)]
@@ -95,6 +101,7 @@ impl PeerLink {
         let account =
             account_of(&process, &peer).map_err(MonitorError::os("identify a process"))?;
         account.set_domain(domain);
+        let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
         let channel: Box<dyn Channel> = lmp::over(socket).map_err(|error| match error {
             ConnectError::Os(errno) => failed("take up a link", errno),
             _ => failed("take up a link", libc::EPROTO),
@@ -119,6 +126,7 @@ impl PeerLink {
             waiting: RefCell::default(),
             assembly: RefCell::new(Assembly::Idle),
             death: Cell::new(Some(death)),
+            _charge: charge,
         }))
     }
 
@@ -261,13 +269,23 @@ impl PeerLink {
         let driver = registry::find(&request.driver);
         let connector = driver.ok_or(BindRefusal::Driver(ConnectError::Reach))?;
         let caps = caps.map_err(|_| refused(libc::EMFILE))?;
-        let admission = self.line.admission(connection).ok_or_else(|| refused(libc::EAGAIN))?;
+        let account = self.line.account();
+        let charges = [
+            account.charge(Resource::Requests, 1)?,
+            account.charge(Resource::Descriptors, caps.len() as u64)?,
+        ];
+        let admission = self.line.admission(connection, charges);
         let terms = Terms { words: request.words, caps };
-        let (peer, fingerprint) = (self.peer().clone(), request.fingerprint);
-        let client = Client { peer, fingerprint, connection, buffer: request.buffer };
+        let client = Client {
+            peer: self.peer().clone(),
+            account: Some(account.clone()),
+            fingerprint: request.fingerprint,
+            connection,
+            buffer: request.buffer,
+        };
         let key = service.key;
         service.remote.post(move |waitset| {
-            admit_here(waitset, key, &client, connector, terms, admission);
+            admit_here(waitset, key, client, connector, terms, admission);
             Ok(())
         });
         Ok(())
@@ -298,34 +316,38 @@ impl PeerLink {
     }
 }
 
-/// On the service's waitset: makes its end, asks it, and answers.
+/// On the service's waitset: asks it, makes its end, and answers.
 fn admit_here(
     waitset: &Waitset,
     key: u64,
-    client: &Client,
+    client: Client,
     connector: &'static dyn flounder_rt::channel::Connector,
     offer: Terms,
     admission: Admission,
 ) {
-    if !admission.is_wanted() {
-        return;
-    }
     let connection = admission.connection();
     let link = Arc::clone(admission.line()) as Arc<dyn Link>;
-    let admitted = waitset.admit(key, client, |end| {
-        let (channel, answer) = connector.accept(end, &link, offer)?;
+    let peer = client.peer.clone();
+    let make = move |end: &End| {
+        let (channel, answer) =
+            connector.accept(end, &link, offer).map_err(|error| match error {
+                ConnectError::OverLimit(limit) => limit.into(),
+                error => BindRefusal::Driver(error),
+            })?;
         if answer.words.len() > MAX_TERMS {
-            return Err(ConnectError::Refused("its terms are too long"));
+            let error = ConnectError::Refused("its terms are too long");
+            return Err(BindRefusal::Driver(error));
         }
         Ok((channel as Box<dyn Channel>, answer))
-    });
-    match admitted {
+    };
+    let wanted = admission.wanted();
+    waitset.admit(key, client, wanted, make, move |_, admitted| match admitted {
         Ok((_, terms, end)) => admission.decide(Frame::Bound { connection, terms }, Some(end)),
         Err(why) => {
-            tracing::debug!(peer = %client.peer, ?why, "a client was not admitted");
+            tracing::debug!(%peer, ?why, "a client was not admitted");
             admission.decide(Frame::Refused { connection, why }, None);
         }
-    }
+    });
 }
 
 /// What is heard on a link.

@@ -6,9 +6,10 @@
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use flounder_rt::bind::{BindError, BindRefusal, BindRequest};
+use flounder_rt::account::{Charge, Resource};
+use flounder_rt::bind::{BindError, BindRefusal, BindRequest, Lacking, Side};
 use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link};
 use flounder_rt::notify::Notifier;
 use flounder_rt::{Interface, Iref};
@@ -31,10 +32,20 @@ const MAX_LOCATED: usize = 4096;
 /// How long an introduction may come after the root has said that it is under way.
 const INTRODUCTION_DEADLINE: Duration = Duration::from_secs(1);
 
-const LINKS_KEEP_ENDING: &str = "the links to the service's process keep ending";
-
 /// A client's end that is ready.
-type Made = (Box<dyn Channel + Send>, Notifier, Rc<PeerLink>);
+struct Made {
+    channel: Box<dyn Channel + Send>,
+    notifier: Notifier,
+    link: Rc<PeerLink>,
+    charge: Charge,
+}
+
+/// A bind that waits for its turn.
+pub(super) struct Waiting {
+    request: BindRequest,
+    drivers: Vec<&'static dyn Connector>,
+    since: Instant,
+}
 
 /// What came of an attempt over one link.
 enum Attempt {
@@ -45,24 +56,38 @@ enum Attempt {
 }
 
 impl Monitor {
-    /// Binds; the result goes to the request's reply.
+    /// Binds; the result goes to the request's reply. A bind beyond [`MAX_BINDS`] waits until another ends.
     pub(crate) fn bind(
         self: &Rc<Self>,
         request: BindRequest,
         drivers: Vec<&'static dyn Connector>,
     ) {
-        if self.binds.get() >= MAX_BINDS {
-            return request.reply.failed(BindError::Broker(MonitorError::Busy.to_string()));
+        let waiting = Waiting { request, drivers, since: Instant::now() };
+        if self.binds.get() < MAX_BINDS {
+            self.begin_bind(waiting);
+        } else {
+            self.binds_waiting.borrow_mut().push_back(waiting);
         }
+    }
+
+    fn begin_bind(self: &Rc<Self>, waiting: Waiting) {
         self.binds.set(self.binds.get() + 1);
         let me = Rc::clone(self);
         let task = async move {
+            let Waiting { request, drivers, since } = waiting;
             let BindRequest { iref, interface, deadline, buffer, reply, .. } = request;
             let making = me.make_end(iref, interface, buffer, &drivers);
-            let made = within(&me.waitset, deadline, making).await;
+            let left = deadline.saturating_sub(since.elapsed());
+            let made = within(&me.waitset, left, making).await;
             me.binds.set(me.binds.get() - 1);
+            let next = me.binds_waiting.borrow_mut().pop_front();
+            if let Some(next) = next {
+                me.begin_bind(next);
+            }
             match made {
-                Some(Ok((channel, end, link))) => reply.bound(channel, end, link.peer().clone()),
+                Some(Ok(Made { channel, notifier, link, charge })) => {
+                    reply.bound(channel, notifier, link.peer().clone(), Some(charge));
+                }
                 Some(Err(error)) => reply.failed(error),
                 None => reply.failed(BindError::Deadline),
             }
@@ -90,7 +115,7 @@ impl Monitor {
                 Attempt::LinkLost => {}
             }
         }
-        Err(BindError::Broker(LINKS_KEEP_ENDING.into()))
+        Err(BindError::LinkLost)
     }
 
     /// The link to the domain of a service; introduced if there is none.
@@ -120,7 +145,7 @@ impl Monitor {
                 return Ok(link);
             }
         }
-        Err(BindError::Broker(LINKS_KEEP_ENDING.into()))
+        Err(BindError::LinkLost)
     }
 
     /// The link to a domain. `None` if it has ended by the time that it is looked for.
@@ -142,9 +167,7 @@ impl Monitor {
         match verdict {
             Verdict::Ok => {}
             Verdict::Exhausted => {
-                return Err(BindError::Broker(
-                    "the root monitor has no descriptor to spare".into(),
-                ));
+                return Err(BindError::NoDescriptor(Lacking::Root));
             }
             _ => return Err(BindError::NoService),
         }
@@ -158,8 +181,8 @@ impl Monitor {
         let link = within(&self.waitset, INTRODUCTION_DEADLINE, self.changed.until(found)).await;
         match link {
             Some(Ok(link)) => Ok(link),
-            Some(Err(())) => Err(BindError::Broker("there is no descriptor to spare".into())),
-            None => Err(BindError::Broker("the introduction did not come".into())),
+            Some(Err(())) => Err(BindError::NoDescriptor(Lacking::Client)),
+            None => Err(BindError::LinkLost),
         }
     }
 }
@@ -185,18 +208,40 @@ async fn try_drivers(
     buffer: usize,
     drivers: &[&'static dyn Connector],
 ) -> Attempt {
+    let charge = match link.line().account().charge(Resource::Bindings, 1) {
+        Ok(charge) => charge,
+        Err(limit) => return Attempt::Failed(BindError::OverLimit { at: Side::Client, limit }),
+    };
     let mut errors = Vec::new();
     for driver in drivers {
-        match try_driver(link, iref, interface, buffer, *driver).await {
+        let refused = match try_driver(link, iref, interface, buffer, *driver).await {
             None => return Attempt::LinkLost,
-            Some(Ok(made)) => return Attempt::Made(made),
-            Some(Err(BindRefusal::Driver(error))) => errors.push((driver.name().to_owned(), error)),
-            Some(Err(refusal)) => {
+            Some(Ok((channel, notifier))) => {
+                return Attempt::Made(Made { channel, notifier, link: Rc::clone(link), charge });
+            }
+            Some(Err(refused)) => refused,
+        };
+        match refused {
+            Refused::Here(ConnectError::OverLimit(limit)) => {
+                return Attempt::Failed(BindError::OverLimit { at: Side::Client, limit });
+            }
+            Refused::Here(error) | Refused::There(BindRefusal::Driver(error)) => {
+                errors.push((driver.name().to_owned(), error));
+            }
+            Refused::There(refusal) => {
                 return Attempt::Failed(refusal.into_error(driver.name(), interface));
             }
         }
     }
     Attempt::Failed(BindError::Drivers(errors))
+}
+
+/// Why one driver made no channel.
+enum Refused {
+    /// What the driver said here.
+    Here(ConnectError),
+    /// What the service's side answered.
+    There(BindRefusal),
 }
 
 /// Tries one driver. `None` if the link ended.
@@ -206,17 +251,17 @@ async fn try_driver(
     interface: &'static Interface,
     buffer: usize,
     driver: &'static dyn Connector,
-) -> Option<Result<Made, BindRefusal>> {
+) -> Option<Result<(Box<dyn Channel + Send>, Notifier), Refused>> {
     let connection = link.begin();
     let end = End { notifier: Notifier::new(), connection, buffer };
     let line = Arc::clone(link.line()) as Arc<dyn Link>;
     let (terms, offered) = match driver.offer(&end, &line) {
         Ok(offer) => offer,
-        Err(error) => return Some(Err(BindRefusal::Driver(error))),
+        Err(error) => return Some(Err(Refused::Here(error))),
     };
     if driver.name().len() > MAX_DRIVER_NAME || terms.words.len() > MAX_TERMS {
         let error = ConnectError::Refused("its name or its terms are too long");
-        return Some(Err(BindRefusal::Driver(error)));
+        return Some(Err(Refused::Here(error)));
     }
     let request = Request {
         iref,
@@ -228,18 +273,18 @@ async fn try_driver(
     let attempt = Unfinished { link: Some(link), connection };
     let answer = link.request(connection, request, terms).await?;
     let made = match answer {
-        Ok(terms) => offered.complete(terms).map_err(BindRefusal::Driver),
+        Ok(terms) => offered.complete(terms).map_err(Refused::Here),
         Err(refusal) => {
             // There is nothing at the other end that would have to be closed.
             attempt.finish();
-            return Some(Err(refusal));
+            return Some(Err(Refused::There(refusal)));
         }
     };
     Some(made.map(|channel| {
         attempt.finish();
         let about = About { iref, driver: driver.name(), since: SystemTime::now() };
         link.line().adopt(connection, end.notifier.clone(), Some(about));
-        (channel, end.notifier, Rc::clone(link))
+        (channel, end.notifier)
     }))
 }
 
@@ -264,5 +309,8 @@ impl Drop for Unfinished<'_> {
 }
 
 fn broker_error(error: MonitorError) -> BindError {
-    BindError::Broker(error.to_string())
+    match error {
+        MonitorError::Busy => BindError::Busy,
+        error => BindError::Broker(error.to_string()),
+    }
 }

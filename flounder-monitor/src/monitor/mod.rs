@@ -13,7 +13,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use flounder_rt::{Iref, Waitset};
@@ -65,6 +65,8 @@ pub(crate) struct Monitor {
     withdrawn_late: RefCell<Vec<Iref>>,
     /// Binds under way.
     binds: Cell<usize>,
+    /// Binds that wait for one of those to end, in order.
+    binds_waiting: RefCell<VecDeque<binding::Waiting>>,
 }
 
 impl Monitor {
@@ -86,6 +88,7 @@ impl Monitor {
             withdrawn_late: RefCell::default(),
             names: RefCell::default(),
             binds: Cell::new(0),
+            binds_waiting: RefCell::default(),
         });
         HERE.with(|here| here.replace(Some(Rc::clone(&monitor))));
         waitset.spawn_local(monitor.keep_membership()).detach();

@@ -20,6 +20,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 
+use crate::account::Charge;
 use crate::cap::Cap;
 use crate::channel::{
     CapRefusal, Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE,
@@ -119,6 +120,8 @@ pub(crate) struct Core {
     myself: Weak<Core>,
     interface: &'static Interface,
     peer: Peer,
+    /// Gives the binding back to the account of the peer.
+    _charge: Option<Charge>,
     driver: &'static str,
     notifier: Notifier,
     /// Live handles of the user.
@@ -233,10 +236,12 @@ impl Endpoint {
         handler: Box<dyn Deliver>,
     ) -> io::Result<Self> {
         let notifier = channel.notifier().unwrap_or_default();
-        Self::attach_from(channel, waitset, interface, handler, notifier, Peer::this_process())
+        let peer = Peer::this_process();
+        Self::attach_from(channel, waitset, interface, handler, notifier, peer, None)
     }
 
-    /// As [`attach`](Endpoint::attach), for a channel that was made with `notifier` and leads to `peer`.
+    /// As [`attach`](Endpoint::attach), for a channel that was made with `notifier` and leads to `peer`, whose account
+    /// `charge` is given back to when the binding is gone.
     ///
     /// # Errors
     /// If the waitset cannot watch the channel.
@@ -247,6 +252,7 @@ impl Endpoint {
         mut handler: Box<dyn Deliver>,
         notifier: Notifier,
         peer: Peer,
+        charge: Option<Charge>,
     ) -> io::Result<Self> {
         channel.attached(waitset)?;
         let polled = matches!(channel.readiness(), Readiness::Polled);
@@ -254,6 +260,7 @@ impl Endpoint {
             myself: myself.clone(),
             interface,
             peer,
+            _charge: charge,
             driver: channel.driver(),
             notifier,
             handles: Cell::new(1),
