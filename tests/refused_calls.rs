@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder::{Peer, Waitset, barrier, flounder, nameservice};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The longest that one step may take before its test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,6 +70,11 @@ impl pulse::Rx for Service {
 #[test]
 fn child() {
     let Ok(part) = std::env::var(PART) else { return };
+    if part != "unlimited" && part.contains("limited") {
+        // As `ulimit -f 0`. SIGXFSZ has its default action, which ends the process.
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        setrlimit(Resource::Fsize, none).expect("a process may limit itself");
+    }
     let ws = Waitset::current();
     if part.starts_with("serve") {
         return serve(&ws, &part);
@@ -82,6 +88,12 @@ fn child() {
         })),
         ..Default::default()
     };
+    if part.ends_with("limited") {
+        let binding = pulse::bind(iref, &ws, vtbl).wait().expect("it can be bound");
+        let client = pulse::RpcClient::new(&binding).timeout(PATIENCE);
+        assert_eq!(client.double(1).expect("the service answers"), 2);
+        return say(binding.driver());
+    }
     let binding = pulse::bind(iref, &ws, vtbl).driver(&driver).wait().expect("it can be bound");
     let client = pulse::RpcClient::new(&binding).timeout(PATIENCE);
     assert_eq!(client.double(1).expect("the service answers"), 2);
@@ -278,6 +290,18 @@ fn each_caller_notices_a_refused_barrier() {
         }
         assert_eq!(client.says(), "done", "{part}");
     }
+}
+
+#[test]
+fn process_that_may_not_write_files_binds_without_memory() {
+    for (service, client) in [("serve", "limited"), ("serve limited", "limited")] {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let (_service, client) = pair(&dir.path().join("run"), service, client, "any", 0);
+        assert_eq!(client.says(), "lmp", "{service}");
+    }
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let (_service, client) = pair(&dir.path().join("run"), "serve limited", "unlimited", "any", 0);
+    assert_eq!(client.says(), "lmp");
 }
 
 #[test]

@@ -38,13 +38,14 @@ use rustix::net::{
     sockopt::{socket_domain, socket_type},
 };
 
+use flounder_rt::cap::Cap;
 use flounder_rt::channel::ConnectError;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watched;
 
 use crate::fork::Born;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{accept_region, create_sealed};
+use crate::mem::seal::{Accepted, Size, accept_region, create_sealed};
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
 use crate::sync::{Ordering, fence};
 
@@ -243,6 +244,8 @@ pub(crate) struct Ear {
 
 struct Slots {
     log: Option<MappedPeer>,
+    /// What the peer needs to ring here, until it is known to have that.
+    gift: Vec<OwnedFd>,
     /// Entries read.
     next: u64,
     taken: Vec<Option<Notifier>>,
@@ -250,19 +253,30 @@ struct Slots {
 }
 
 impl Ear {
-    /// An ear, and the mouth for the peer.
-    pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
+    /// An ear. Its mouth, and what else the peer needs that is in `gift`, is for the peer.
+    pub(crate) fn new(gift: impl IntoIterator<Item = OwnedFd>) -> io::Result<Self> {
         let (socket, mouth) =
             socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-        let inner = Slots { log: None, next: 0, taken: Vec::new(), free: Vec::new() };
-        Ok((Self { socket, inner: Mutex::new(inner), born: Born::now() }, mouth))
+        let gift = [mouth].into_iter().chain(gift).collect();
+        let inner = Slots { log: None, gift, next: 0, taken: Vec::new(), free: Vec::new() };
+        Ok(Self { socket, inner: Mutex::new(inner), born: Born::now() })
+    }
+
+    /// Returns copies of the mouth and of what goes with it; none if the peer is known to have them.
+    pub(crate) fn gift(&self) -> io::Result<Vec<Cap>> {
+        let inner = self.inner.lock();
+        inner.gift.iter().map(|fd| fd.try_clone().map(Cap::from)).collect()
+    }
+
+    /// The peer has the mouth, and what goes with it.
+    pub(crate) fn gift_arrived(&self) {
+        let gift = core::mem::take(&mut self.inner.lock().gift);
+        drop(gift);
     }
 
     /// Takes the log that the peer writes when it rings.
-    pub(crate) fn listen_to(&self, log: OwnedFd) -> Result<(), ConnectError> {
-        let log = accept_region(log)?;
+    pub(crate) fn listen_to(&self, log: Accepted) {
         self.inner.lock().log.get_or_insert(log.lines);
-        Ok(())
     }
 
     /// Wakes the ends that were rung, without a visit to the socket: one load if there are none. Whoever wants to know of a
@@ -310,7 +324,10 @@ impl Watched for Ear {
             return;
         }
         let mut left = DRAIN;
-        self.drain(1, &mut left);
+        if self.drain(1, &mut left) {
+            // Who rings has the mouth: copies of it, and of what came with it, cost descriptors for nothing.
+            self.gift_arrived();
+        }
         loop {
             // SYNC wake-log: with the fence in `Mouth::ring`. The log is read after something was drained.
             fence(Ordering::SeqCst);
@@ -383,10 +400,17 @@ impl Drop for Slot {
     }
 }
 
-/// A log for this process to write, and its descriptor for the peer.
-pub(crate) fn new_log() -> io::Result<(MappedOwn, OwnedFd)> {
-    let (lines, fd, _) = create_sealed(LOG_PAGES)?;
-    Ok((lines, fd))
+/// A log for this process to write, its descriptor for the peer, and what tells it from other regions.
+pub(crate) fn new_log() -> Result<(MappedOwn, OwnedFd, u64), Errno> {
+    create_sealed(LOG_PAGES)
+}
+
+/// Checks a log that the peer has made.
+///
+/// # Errors
+/// As [`accept_region`].
+pub(crate) fn accept_log(fd: OwnedFd) -> Result<Accepted, ConnectError> {
+    accept_region(fd, Size::Pages(LOG_PAGES, "the log is not one page"))
 }
 
 fn place(entry: u64, lines: usize) -> (usize, usize) {
@@ -425,9 +449,10 @@ mod tests {
     }
 
     fn connected() -> (Arc<Ear>, Mouth) {
-        let (ear, socket) = Ear::new().unwrap();
-        let (lines, log) = new_log().unwrap();
-        ear.listen_to(log).unwrap();
+        let ear = Ear::new([]).unwrap();
+        let socket = OwnedFd::from(ear.gift().unwrap().pop().unwrap());
+        let (lines, log, _) = new_log().unwrap();
+        ear.listen_to(accept_log(log).unwrap());
         Mouth::check(socket.as_fd()).unwrap();
         (Arc::new(ear), Mouth::new(socket, lines))
     }

@@ -13,10 +13,10 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::{ConnectError, End, Link, Terms};
 use flounder_rt::notify::Notifier;
 
-use crate::bell::{Bell, Ear, Mouth, Slot, new_log};
+use crate::bell::{Bell, Ear, Mouth, Slot, accept_log, new_log};
 use crate::caps::Caps;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{accept_region, create_sealed};
+use crate::mem::seal::{Size, accept_region, create_sealed};
 
 /// Under which the link keeps this.
 const NAME: &str = "shared memory";
@@ -100,9 +100,7 @@ struct Side {
     mouth: Option<Arc<Mouth>>,
     /// The log for that, until then.
     log: Option<MappedOwn>,
-    /// Our mouth and the descriptor of our log, until the peer says that it has them.
-    gift: Option<(OwnedFd, OwnedFd)>,
-    /// Regions of channels in use, by inode.
+    /// Regions in use, by inode: those of channels, and both logs.
     regions: HashSet<u64>,
 }
 
@@ -113,15 +111,10 @@ impl Shared {
     }
 
     fn new() -> io::Result<Self> {
-        let (ear, mouth) = Ear::new()?;
-        let (lines, log) = new_log()?;
-        let side = Side {
-            mouth: None,
-            log: Some(lines),
-            gift: Some((mouth, log)),
-            regions: HashSet::new(),
-        };
-        Ok(Self { ear: Arc::new(ear), side: Mutex::new(side) })
+        let (lines, log, inode) = new_log()?;
+        let ear = Arc::new(Ear::new([log])?);
+        let side = Side { mouth: None, log: Some(lines), regions: HashSet::from([inode]) };
+        Ok(Self { ear, side: Mutex::new(side) })
     }
 
     /// A place for a new channel in this process's ear.
@@ -131,22 +124,20 @@ impl Shared {
 
     /// Claims a region for one channel.
     pub(crate) fn claim(self: &Arc<Self>, inode: u64) -> Result<Region, ConnectError> {
-        if !self.side.lock().regions.insert(inode) {
-            return Err(ConnectError::Refused("the region is in use already"));
-        }
+        claim(&mut self.side.lock().regions, inode)?;
         Ok(Region { shared: Arc::clone(self), inode })
     }
 
     /// The terms of a half with this ring, woken at this slot.
     pub(crate) fn terms(&self, ring: OwnedFd, slot: &Slot) -> Result<Terms, ConnectError> {
-        let side = self.side.lock();
         let mut flags = 0;
         let mut caps = vec![Cap::from(ring)];
-        if let Some((mouth, log)) = &side.gift {
+        let gift = self.ear.gift()?;
+        if !gift.is_empty() {
             flags |= BELL_ENCLOSED;
-            caps.extend([Cap::from(mouth.try_clone()?), Cap::from(log.try_clone()?)]);
+            caps.extend(gift);
         }
-        if side.mouth.is_some() {
+        if self.side.lock().mouth.is_some() {
             flags |= BELL_HELD;
         }
         Ok(Terms { words: vec![VERSION, flags, u64::from(slot.number())], caps })
@@ -179,34 +170,48 @@ impl Shared {
                 ));
             }
         };
-        let ring = accept_region(ring)?;
+        let ring = accept_region(ring, Size::Any)?;
         check(&ring.lines).map_err(ConnectError::Refused)?;
         let region = self.claim(ring.inode)?;
-        let mouth = self.mouth(bell, flags & BELL_HELD != 0)?;
-        Ok(Half { theirs: ring.lines, region, bell: Bell::there(mouth, slot) })
+        let held = flags & BELL_HELD != 0;
+        if held {
+            self.ear.gift_arrived();
+        }
+        let (mouth, is_new) = self.mouth(bell)?;
+        let mut bell = Bell::there(mouth, slot);
+        if is_new && held {
+            // That is all that the peer can learn it from before its next bind. What it does not learn costs it descriptors.
+            let _ = bell.ring();
+        }
+        Ok(Half { theirs: ring.lines, region, bell })
     }
 
-    fn mouth(
-        &self,
-        bell: Option<(OwnedFd, OwnedFd)>,
-        held: bool,
-    ) -> Result<Arc<Mouth>, ConnectError> {
+    /// Returns what the peer is rung with, and whether it has come just now.
+    fn mouth(&self, bell: Option<(OwnedFd, OwnedFd)>) -> Result<(Arc<Mouth>, bool), ConnectError> {
         let mut side = self.side.lock();
-        if held {
-            side.gift = None;
-        }
         if let Some(mouth) = &side.mouth {
-            return Ok(Arc::clone(mouth));
+            return Ok((Arc::clone(mouth), false));
         }
         let Some((socket, theirs)) = bell else {
             return Err(ConnectError::Refused("the terms have no bell"));
         };
         Mouth::check(socket.as_fd())?;
-        self.ear.listen_to(theirs)?;
+        let theirs = accept_log(theirs)?;
+        claim(&mut side.regions, theirs.inode)?;
+        self.ear.listen_to(theirs);
         let log = side.log.take().expect("the log is there until the mouth is");
         let mouth = Arc::new(Mouth::new(socket, log));
         side.mouth = Some(Arc::clone(&mouth));
-        Ok(mouth)
+        Ok((mouth, true))
+    }
+}
+
+/// Claims the region with this inode.
+pub(crate) fn claim(regions: &mut HashSet<u64>, inode: u64) -> Result<(), ConnectError> {
+    if regions.insert(inode) {
+        Ok(())
+    } else {
+        Err(ConnectError::Refused("the region is in use already"))
     }
 }
 

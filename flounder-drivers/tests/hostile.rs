@@ -15,6 +15,7 @@ use flounder_rt::channel::{
     CapInbox, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
     Outgoing, Progress, ProtocolError, Recv, Terms,
 };
+use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
@@ -127,6 +128,98 @@ fn each_unsound_region_is_refused_for_its_own_reason() {
     reasons.dedup();
     assert_eq!(reasons.len(), count, "two checks say the same: {reasons:#?}");
     assert_eq!(open_descriptors(), before, "a refusal keeps descriptors");
+}
+
+/// Sealed memory of so many pages, all of which are allocated, but those of `hole`; and as many blocks beyond the end.
+fn hollow(pages: usize, hole: core::ops::Range<usize>) -> OwnedFd {
+    let fd = memory(MemfdFlags::ALLOW_SEALING, pages * PAGE);
+    let file = File::from(fd);
+    file.write_all_at(&MAGIC.to_ne_bytes(), 0).unwrap();
+    file.write_all_at(&(pages as u64 * LINES).to_ne_bytes(), 8).unwrap();
+    for page in (1..pages).filter(|page| !hole.contains(page)) {
+        file.write_all_at(&[0], (page * PAGE) as u64).unwrap();
+    }
+    let beyond = (pages * PAGE) as u64;
+    fallocate(&file, FallocateFlags::KEEP_SIZE, beyond, (pages * PAGE) as u64).unwrap();
+    sealed(file.into(), SEALS)
+}
+
+#[test]
+fn hole_is_found_despite_blocks_beyond_the_end() {
+    let _alone = alone();
+    for (pages, hole) in [(2, 1..2), (16, 1..16), (16, 7..8), (4096, 4095..4096)] {
+        assert_eq!(refusal_of(hollow(pages, hole.clone())), "the region has holes", "{hole:?}");
+    }
+    assert!(accept(|offer| offer.caps[0] = Cap::from(hollow(16, 0..0))).is_ok());
+}
+
+#[test]
+fn log_of_another_size_is_refused() {
+    let _alone = alone();
+    for pages in [2, 512, 4096] {
+        let log = sealed(allocated(pages * PAGE), SEALS);
+        let refused = accept(|offer| offer.caps[2] = Cap::from(log)).err();
+        assert_eq!(refused, Some(ConnectError::Refused("the log is not one page")), "{pages}");
+    }
+}
+
+#[test]
+fn fifo_region_of_another_size_is_refused() {
+    let _alone = alone();
+    let (here, there) = TestLink::pair();
+    let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
+    for pages in [2, 4, 4096] {
+        let (mut offer, _offered) = Beehive.offer(&Wakes::new().1, &here).unwrap();
+        offer.caps[2] = Cap::from(sealed(allocated(pages * PAGE), SEALS));
+        let refused = Beehive.accept(&Wakes::new().1, &there, offer).err();
+        let why = ConnectError::Refused("the region is not three pages");
+        assert_eq!(refused, Some(why), "{pages} pages");
+    }
+}
+
+#[test]
+fn region_is_not_taken_a_second_time_as_a_log() {
+    let _alone = alone();
+    let in_use = Some(ConnectError::Refused("the region is in use already"));
+    let ring_and_log = accept(|offer| {
+        let ring = ring(|_| ());
+        offer.caps[2] = Cap::from(ring.try_clone().unwrap());
+        offer.caps[0] = Cap::from(ring);
+    });
+    assert_eq!(ring_and_log.err(), in_use);
+    // A log of this process comes back from the peer.
+    for connector in [&Ump as &dyn Connector, &Beehive] {
+        let (here, there) = TestLink::pair();
+        let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
+        let (offer, offered) = connector.offer(&Wakes::new().1, &here).unwrap();
+        let log = if connector.name() == "ump" { 2 } else { 1 };
+        let own_log = offer.caps[log].try_clone().unwrap();
+        let (_channel, mut answer) = connector.accept(&Wakes::new().1, &there, offer).unwrap();
+        answer.caps[log] = own_log;
+        assert_eq!(offered.complete(answer).err(), in_use, "{}", connector.name());
+    }
+}
+
+/// Once a peer has rung it has the doorbell: copies of it, and of the log, are closed.
+#[test]
+fn doorbell_costs_two_descriptors_once_it_has_rung() {
+    let _alone = alone();
+    for connector in [&Ump as &dyn Connector, &Beehive] {
+        let before = open_descriptors();
+        let (here, there) = TestLink::pair();
+        let waitset = Waitset::new();
+        // What a waitset needs to block, and the links of the test.
+        waitset.after(core::time::Duration::ZERO, |_| Ok(()));
+        waitset.dispatch().unwrap();
+        let links = open_descriptors() - before;
+        let (client, mut service) =
+            TestLink::connect_over(connector, &Wakes::new().1, &Wakes::new().1, &here, &there);
+        service.attached(&waitset).unwrap();
+        while waitset.try_dispatch().unwrap() {}
+        // An ear and a mouth for each of both ends, which are in this process.
+        assert_eq!(open_descriptors() - before - links, 4, "{}", connector.name());
+        drop((client, service, here, there));
+    }
 }
 
 #[test]

@@ -1,24 +1,24 @@
 //! What the two halves of a channel between processes tell each other through the brokers, and what all channels between
 //! two processes share: one core each, with its FIFO in the region that the other process writes, and the bells.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use flounder_rt::cap::Cap;
 use flounder_rt::channel::{ConnectError, Link, Terms};
 use flounder_rt::notify::Notifier;
 
 use crate::beehive::node::{Interrupts, Node};
 use crate::beehive::window::{MAX_WINDOW, MIN_WINDOW};
 use crate::beehive::wire::{self, LINES, Wire};
-use crate::bell::{Bell, Ear, Mouth, Slot, new_log};
-use crate::link::kept;
+use crate::bell::{Bell, Ear, Mouth, Slot, accept_log, new_log};
+use crate::link::{claim, kept};
 use crate::mem::LINE_WORDS;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{PAGE, accept_region, create_sealed};
+use crate::mem::seal::{PAGE, Size, accept_region, create_sealed};
 
 /// Version of the terms, the FIFO and the frames.
 const VERSION: u64 = 1;
@@ -29,6 +29,7 @@ const HELD: u64 = 2;
 
 /// Pages of a region.
 const PAGES: usize = (LINES * LINE_WORDS * 8).div_ceil(PAGE);
+const SIZE: Size = Size::Pages(PAGES, "the region is not three pages");
 
 /// What the channels between this process and another one share.
 pub(crate) struct Shared {
@@ -41,17 +42,8 @@ pub(crate) struct Shared {
 struct Side {
     /// Our region and the log of our bell, until the peer's have come.
     own: Option<(MappedOwn, MappedOwn)>,
-    /// Descriptors for the peer, until it says that it has them.
-    gift: Option<Gift>,
-}
-
-/// What the other process needs to send to this one, and to ring, and to receive.
-struct Gift {
-    mouth: OwnedFd,
-    log: OwnedFd,
-    region: OwnedFd,
-    /// Tells our region from theirs.
-    inode: u64,
+    /// Regions in use, by inode: ours, and both logs.
+    regions: HashSet<u64>,
 }
 
 /// What the other half has told about a channel.
@@ -67,17 +59,17 @@ impl Shared {
     }
 
     fn new() -> io::Result<Self> {
-        let (ear, mouth) = Ear::new()?;
-        let (log_lines, log) = new_log()?;
+        let (log_lines, log, log_inode) = new_log()?;
         let (lines, region, inode) = create_sealed(PAGES)?;
+        let ear = Ear::new([log, region])?;
         // The peer checks this before there is a machine on our side.
         wire::inscribe(&lines);
         let node = Node::there();
         let interrupts = Notifier::new();
         interrupts.retarget(Arc::new(Interrupts(Arc::downgrade(&node))), 0);
         let slot = Arc::new(ear).enter(interrupts);
-        let side =
-            Side { own: Some((lines, log_lines)), gift: Some(Gift { mouth, log, region, inode }) };
+        let regions = HashSet::from([inode, log_inode]);
+        let side = Side { own: Some((lines, log_lines)), regions };
         Ok(Self { node, slot, side: Mutex::new(side) })
     }
 
@@ -91,16 +83,12 @@ impl Shared {
 
     /// The terms of a half: its association, and the window for what it sends.
     pub(crate) fn terms(&self, association: u16, window: u16) -> Result<Terms, ConnectError> {
-        let side = self.side.lock();
         let mut flags = 0;
-        let mut caps = Vec::new();
-        if let Some(gift) = &side.gift {
+        let caps = self.ear().gift()?;
+        if !caps.is_empty() {
             flags |= ENCLOSED;
-            for descriptor in [&gift.mouth, &gift.log, &gift.region] {
-                caps.push(Cap::from(descriptor.try_clone()?));
-            }
         }
-        if side.own.is_none() {
+        if self.side.lock().own.is_none() {
             flags |= HELD;
         }
         let slot = u64::from(self.slot.number());
@@ -136,37 +124,43 @@ impl Shared {
                 ));
             }
         };
-        self.plug(enclosed, slot)?;
-        if flags & HELD != 0 {
-            self.side.lock().gift = None;
+        let held = flags & HELD != 0;
+        if held {
+            self.ear().gift_arrived();
+        }
+        if self.plug(enclosed, slot)? && held {
+            // That is all that the peer can learn it from before its next bind.
+            self.node.ring();
         }
         Ok(Half { association, window })
     }
 
-    /// Connects this process's core to the machine, when the peer's part of it comes for the first time.
+    /// Connects this process's core to the machine, when the peer's part of it comes for the first time: returns true then.
     fn plug(
         &self,
         enclosed: Option<(OwnedFd, OwnedFd, OwnedFd)>,
         slot: u32,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<bool, ConnectError> {
         let mut side = self.side.lock();
         if side.own.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let Some((socket, log, region)) = enclosed else {
             return Err(ConnectError::Refused("the terms have no machine"));
         };
         Mouth::check(socket.as_fd())?;
-        let theirs = accept_region(region)?;
+        let theirs = accept_region(region, SIZE)?;
         Wire::<MappedOwn, MappedPeer>::check(&theirs.lines).map_err(ConnectError::Refused)?;
-        if side.gift.as_ref().is_some_and(|gift| gift.inode == theirs.inode) {
-            return Err(ConnectError::Refused("the region is in use already"));
-        }
-        self.ear().listen_to(log)?;
-        let Some((lines, log_lines)) = side.own.take() else { return Ok(()) };
+        let log = accept_log(log)?;
+        let mut regions = side.regions.clone();
+        claim(&mut regions, theirs.inode)?;
+        claim(&mut regions, log.inode)?;
+        self.ear().listen_to(log);
+        let Some((lines, log_lines)) = side.own.take() else { return Ok(false) };
+        side.regions = regions;
         // Under the lock: whoever finds that our part has gone also finds the machine.
         let bell = Bell::there(Arc::new(Mouth::new(socket, log_lines)), slot);
         self.node.plug(Box::new(Wire::new(lines, theirs.lines)), bell);
-        Ok(())
+        Ok(true)
     }
 }

@@ -82,6 +82,11 @@ impl Node {
         self.with_bell(Bell::settle_at_last);
     }
 
+    /// Rings the bell of the other process, for nothing.
+    pub(crate) fn ring(&self) {
+        let _ = self.with_bell(Bell::ring);
+    }
+
     /// Rings the bell of the other process, if that is owed.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload};
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The writer's end of a memory.
@@ -35,7 +35,9 @@ macro_rules! line_memory {
 
             #[inline]
             fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
-                self.0[line].0[word].load(order)
+                let value = self.0[line].0[word].load(Ordering::Relaxed);
+                acquire(order);
+                value
             }
 
             #[inline(always)]

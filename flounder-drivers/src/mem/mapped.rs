@@ -4,9 +4,12 @@
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns its mappings: it makes them, it unmaps them, and no pointer into one leaves it.
+//! This module owns its mappings: it makes them and unmaps them. A pointer into one leaves it only as a [`WordAddress`],
+//! which does not outlive the mapping and through which nothing is accessed.
 //! * Every access is of one aligned 64-bit word, atomic, through a pointer; no Rust reference to mapped memory is made
 //!   except the `&AtomicU64` that lives for one access. No access has another size, ever.
+//! * A reader's mapping is read-only: it is loaded from by relaxed loads alone, which `core::sync::atomic` promises to work
+//!   there ("Atomic accesses to read-only memory"); what has to acquire is followed by a fence.
 //! * `base` is the start of a mapping of `lines` whole lines that lives as long as the value.
 //! * The mapped object can neither shrink nor lose pages under us: it was made or checked by `seal`, which is the only
 //!   caller of the constructors. So an access never faults.
@@ -22,7 +25,7 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use crate::fork::Born;
-use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload};
+use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::Ordering;
 
 /// The maker's mapping.
@@ -45,15 +48,20 @@ impl MappedPeer {
     pub(super) fn new(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
         Mapping::new(fd, bytes, ProtFlags::READ).map(Self)
     }
+
+    /// Brings in every page, also one that the maker has not allocated.
+    pub(super) fn populate(&self) -> Result<(), Errno> {
+        self.0.advise(Advice::LinuxPopulateRead)
+    }
 }
 
 macro_rules! line_memory {
     ($($end:ty),*) => {$(
         impl $end {
-            /// Lends a word to an instruction on its line, which must not store.
+            /// Returns where a word is, for an instruction on its line.
             #[inline]
-            pub(crate) fn with_word(&self, line: usize, word: usize, on: impl FnOnce(&AtomicU64)) {
-                self.0.line(line).with_word(word, on);
+            pub(crate) fn address(&self, line: usize, word: usize) -> WordAddress<'_> {
+                self.0.line(line).address(word)
             }
         }
 
@@ -132,19 +140,46 @@ impl Line<'_> {
 
     #[inline]
     fn load(&self, word: usize, order: Ordering) -> u64 {
-        self.with_word(word, |word| word.load(order))
-    }
-
-    #[inline]
-    fn with_word<T>(&self, word: usize, on: impl FnOnce(&AtomicU64) -> T) -> T {
         let at = self.word(word);
         // SAFETY:
-        // * `at` is aligned and inside a live mapping (`word`), which is readable; what it is lent to loads, or tells the
-        //   caches about the line, and does not store.
+        // * `at` is aligned and inside a live mapping (`word`), which is readable. It may be read-only: the only access is a
+        //   relaxed load of 8 bytes, which `core::sync::atomic` allows there ("Atomic accesses to read-only memory").
         // * All accesses to the word are atomic and of this size; what another process does to it is a store by hardware
         //   of which each load sees some whole value, which callers treat as a claim.
         // * The reference ends with the statement, before the mapping can.
-        on(unsafe { AtomicU64::from_ptr(at) })
+        let word = unsafe { AtomicU64::from_ptr(at) };
+        let value = word.load(Ordering::Relaxed);
+        acquire(order);
+        value
+    }
+
+    #[inline]
+    fn address<'a>(&self, word: usize) -> WordAddress<'a>
+    where
+        Self: 'a,
+    {
+        WordAddress { at: self.word(word), _mapping: PhantomData }
+    }
+}
+
+/// Where a word is, in a mapping that lives for `'a`. It names a line to the processor; nothing is accessed through it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WordAddress<'a> {
+    at: *const u64,
+    _mapping: PhantomData<&'a AtomicU64>,
+}
+
+impl<'a> WordAddress<'a> {
+    /// That of a word in private memory, for tests.
+    #[cfg(test)]
+    pub(crate) const fn of(word: &'a AtomicU64) -> Self {
+        Self { at: word.as_ptr(), _mapping: PhantomData }
+    }
+
+    /// The address: mapped for as long as `'a`.
+    #[inline]
+    pub(crate) const fn as_ptr(self) -> *const u64 {
+        self.at
     }
 }
 
@@ -168,10 +203,16 @@ impl Mapping {
         let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, fd, 0)? };
         let base = NonNull::new(base.cast::<u64>()).ok_or(Errno::NOMEM)?;
         let mapping = Self { base, lines: bytes / (LINE_WORDS * 8), born };
-        // SAFETY:
-        // * The range is the mapping just made; `MADV_DONTFORK` changes nothing in this process.
-        unsafe { madvise(mapping.start(), bytes, Advice::LinuxDontFork)? };
+        mapping.advise(Advice::LinuxDontFork)?;
         Ok(mapping)
+    }
+
+    /// Gives advice about all of it: one of those that change no contents.
+    fn advise(&self, advice: Advice) -> Result<(), Errno> {
+        // SAFETY:
+        // * The range is exactly this mapping; `MADV_DONTFORK` and `MADV_POPULATE_READ`, which it is called with, change
+        //   nothing that this process can see in it.
+        unsafe { madvise(self.start(), self.lines * LINE_WORDS * 8, advice) }
     }
 
     fn start(&self) -> *mut c_void {
@@ -193,7 +234,7 @@ impl Drop for Mapping {
         }
         // SAFETY:
         // * The range is exactly the mapping made in `new`, which this value owns, in the process that made it.
-        // * No pointer into it is left: none leaves this module.
+        // * No pointer into it is left: a `WordAddress` borrows this value.
         // A failure would leak the mapping; there is nothing better to do with it.
         let _ = unsafe { munmap(self.start(), self.lines * LINE_WORDS * 8) };
     }

@@ -11,7 +11,7 @@ pub mod heap;
 pub(crate) mod mapped;
 pub(crate) mod seal;
 
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// 64-bit words in a line.
 pub const LINE_WORDS: usize = 8;
@@ -29,12 +29,22 @@ pub const fn tag(sequence: u64) -> u32 {
     sequence.wrapping_add(1) as u32
 }
 
+/// Orders a relaxed load before this as a load with `order`, which is `Relaxed` or `Acquire`. Memory that a reader maps
+/// read-only must be loaded from like this, and so all memories are: what is tested over one holds over the others.
+#[inline]
+pub(crate) fn acquire(order: Ordering) {
+    debug_assert!(matches!(order, Ordering::Relaxed | Ordering::Acquire), "the order of a load");
+    if order == Ordering::Acquire {
+        fence(Ordering::Acquire);
+    }
+}
+
 /// Lines to read.
 pub trait LineMemory {
     /// How many lines there are.
     fn lines(&self) -> usize;
 
-    /// Loads one word.
+    /// Loads one word; `order` is `Relaxed` or `Acquire`.
     ///
     /// # Panics
     /// If there is no such word.

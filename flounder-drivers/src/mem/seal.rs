@@ -4,6 +4,10 @@
 //! and nobody can map it for writing any more or write it through a descriptor. A reader checks all of that before it
 //! maps anything; each failed check is refused in its own words. With them a hostile maker can change the contents at any
 //! time, which readers expect, and nothing else: no `SIGBUS`, no growth at the reader's expense.
+//!
+//! A hole would be filled by whoever reads it first, at that one's expense, and `st_blocks` does not show one if there are
+//! blocks beyond the end. So the reader has the kernel bring in every page when it maps the region: that fails here and not
+//! in a later load, and a region that has grown by it had a hole, and is refused.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -12,6 +16,7 @@ use rustix::fs::{
     fstat, fstatfs, ftruncate, memfd_create,
 };
 use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Resource, getrlimit};
 
 use flounder_rt::channel::ConnectError;
 
@@ -30,6 +35,8 @@ const SEALS: SealFlags =
 /// Magic number of tmpfs, which memfds other than huge ones live on.
 const TMPFS: i64 = 0x0102_1994;
 
+const HOLES: &str = "the region has holes";
+
 /// A region that a peer has made.
 #[derive(Debug)]
 pub(crate) struct Accepted {
@@ -39,10 +46,26 @@ pub(crate) struct Accepted {
     pub(crate) inode: u64,
 }
 
+/// How large a region has to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Size {
+    /// Whole pages, [`MAX_REGION`] at most.
+    Any,
+    /// So many pages; the text says what is wrong otherwise.
+    Pages(usize, &'static str),
+}
+
 /// Makes a region of `pages` pages: the writer's mapping, the descriptor to pass on, and what tells it from others.
+///
+/// # Errors
+/// `EFBIG` if the process may not have a file of that size; those of the system calls.
 pub(crate) fn create_sealed(pages: usize) -> Result<(MappedOwn, OwnedFd, u64), Errno> {
     let bytes = pages * PAGE;
-    let fd = memfd_create("flounder", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    // The kernel would also raise SIGXFSZ in this thread, which is the program's.
+    if getrlimit(Resource::Fsize).current.is_some_and(|limit| (bytes as u64) > limit) {
+        return Err(Errno::FBIG);
+    }
+    let fd = create_memory()?;
     ftruncate(&fd, bytes as u64)?;
     // Many pages take long enough for a signal to come in between.
     retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64))?;
@@ -52,11 +75,20 @@ pub(crate) fn create_sealed(pages: usize) -> Result<(MappedOwn, OwnedFd, u64), E
     Ok((lines, fd, inode))
 }
 
+/// Returns memory that can be sealed and is not executable; on a kernel without the latter (before 6.3) it is.
+fn create_memory() -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    match memfd_create("flounder", flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => memfd_create("flounder", flags),
+        made => made,
+    }
+}
+
 /// Checks a region that a peer has made, and maps it.
 ///
 /// # Errors
 /// [`ConnectError::Refused`] says which check failed.
-pub(crate) fn accept_region(fd: OwnedFd) -> Result<Accepted, ConnectError> {
+pub(crate) fn accept_region(fd: OwnedFd, size: Size) -> Result<Accepted, ConnectError> {
     // Only files in memory have seals at all: anything else fails here.
     let seals = fcntl_get_seals(&fd)
         .map_err(|_| ConnectError::Refused("the region is not sealable memory"))?;
@@ -91,9 +123,18 @@ pub(crate) fn accept_region(fd: OwnedFd) -> Result<Accepted, ConnectError> {
     if !bytes.is_multiple_of(PAGE) {
         return Err(ConnectError::Refused("the region is not whole pages"));
     }
+    if let Size::Pages(pages, otherwise) = size
+        && bytes != pages * PAGE
+    {
+        return Err(ConnectError::Refused(otherwise));
+    }
     if stat.st_blocks.unsigned_abs().saturating_mul(512) < bytes as u64 {
-        return Err(ConnectError::Refused("the region has holes"));
+        return Err(ConnectError::Refused(HOLES));
     }
     let lines = MappedPeer::new(fd.as_fd(), bytes)?;
+    lines.populate().map_err(|_| ConnectError::Refused("the region cannot be read in full"))?;
+    if fstat(&fd)?.st_blocks > stat.st_blocks {
+        return Err(ConnectError::Refused(HOLES));
+    }
     Ok(Accepted { lines, inode: stat.st_ino })
 }

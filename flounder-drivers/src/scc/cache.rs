@@ -6,8 +6,8 @@
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns no memory. Its instructions are given the address of a reference, which is that of mapped memory, and
-//! change the contents of none: they only move a line between memory and caches.
+//! This module owns no memory. Its instructions are given a [`WordAddress`], which is mapped, and change the contents of
+//! none: they only move a line between memory and caches.
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use unknown::Caches;
@@ -18,8 +18,9 @@ pub(crate) use x86::Caches;
 mod x86 {
     use core::arch::asm;
     use core::arch::x86_64::{__cpuid, __cpuid_count, __get_cpuid_max, _mm_mfence, _mm_sfence};
-    use core::sync::atomic::AtomicU64;
     use std::sync::OnceLock;
+
+    use crate::mem::mapped::WordAddress;
 
     /// Leaf of `cpuid` with the features of level 7, and their bits in `ebx`.
     const FEATURES_7: u32 = 7;
@@ -63,13 +64,13 @@ mod x86 {
 
         /// Begins to write the line of this word back.
         #[inline]
-        pub(crate) fn write_back(self, word: &AtomicU64) {
+        pub(crate) fn write_back(self, word: WordAddress<'_>) {
             self.write_back.on(word);
         }
 
         /// Begins to drop the line of this word, from all caches of this machine.
         #[inline]
-        pub(crate) fn drop_line(self, word: &AtomicU64) {
+        pub(crate) fn drop_line(self, word: WordAddress<'_>) {
             self.drop.on(word);
         }
 
@@ -92,12 +93,12 @@ mod x86 {
 
     impl Instruction {
         #[inline]
-        fn on(self, word: &AtomicU64) {
+        fn on(self, word: WordAddress<'_>) {
             let at = word.as_ptr();
             match self {
                 Self::Clwb => {
                     // SAFETY:
-                    // * `at` is that of a reference, so it is mapped, and the instruction, which is checked like a load, does
+                    // * `at` is mapped (`WordAddress`), and the instruction, which is checked like a load, does
                     //   not fault. The processor has it (`ask`).
                     // * It changes no memory, register or flag. That it may read memory keeps the compiler's stores before it.
                     unsafe { asm!("clwb [{}]", in(reg) at, options(nostack, preserves_flags)) };
@@ -120,7 +121,7 @@ mod x86 {
 
     #[cfg(test)]
     mod tests {
-        use core::sync::atomic::Ordering;
+        use core::sync::atomic::{AtomicU64, Ordering};
 
         use super::*;
 
@@ -130,7 +131,7 @@ mod x86 {
             let words = [AtomicU64::new(1), AtomicU64::new(2)];
             for instruction in [found.write_back, found.drop, Instruction::Clflush] {
                 words[0].store(7, Ordering::Relaxed);
-                instruction.on(&words[0]);
+                instruction.on(WordAddress::of(&words[0]));
                 found.fence_writes();
                 found.fence_reads();
                 assert_eq!(words.each_ref().map(|word| word.load(Ordering::Relaxed)), [7, 2]);
@@ -141,7 +142,7 @@ mod x86 {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod unknown {
-    use core::sync::atomic::AtomicU64;
+    use crate::mem::mapped::WordAddress;
 
     /// The instructions of this processor: never any.
     #[derive(Debug, Clone, Copy)]
@@ -152,11 +153,11 @@ mod unknown {
             None
         }
 
-        pub(crate) fn write_back(self, _word: &AtomicU64) {
+        pub(crate) fn write_back(self, _word: WordAddress<'_>) {
             match self {}
         }
 
-        pub(crate) fn drop_line(self, _word: &AtomicU64) {
+        pub(crate) fn drop_line(self, _word: WordAddress<'_>) {
             match self {}
         }
 

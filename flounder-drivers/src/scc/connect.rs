@@ -13,7 +13,7 @@ use super::{ends, pages};
 use crate::bell::Bell;
 use crate::link::{Half, Joined, MyHalf, Shared};
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{accept_region, create_sealed};
+use crate::mem::seal::{Size, accept_region, create_sealed};
 
 pub(super) fn pair(caches: Caches, client: &End, service: &End) -> Result<SendPair, ConnectError> {
     let (client_own, client_peer) = region(client)?;
@@ -82,5 +82,5 @@ fn caches() -> Result<Caches, ConnectError> {
 /// A region of this process, for its writer and its reader.
 fn region(end: &End) -> Result<(MappedOwn, MappedPeer), ConnectError> {
     let (own, fd, _) = create_sealed(pages(end))?;
-    Ok((own, accept_region(fd)?.lines))
+    Ok((own, accept_region(fd, Size::Any)?.lines))
 }

@@ -79,13 +79,13 @@ impl Hardware for Machine {
     #[inline]
     fn write_back(&mut self, line: usize, _why: Why) {
         let (line, word) = place(line, 0);
-        self.mine.with_word(line, word, |word| self.caches.write_back(word));
+        self.caches.write_back(self.mine.address(line, word));
     }
 
     #[inline]
     fn invalidate(&mut self, line: usize, _why: Why) {
         let (line, word) = place(line, 0);
-        self.theirs.with_word(line, word, |word| self.caches.drop_line(word));
+        self.caches.drop_line(self.theirs.address(line, word));
     }
 
     #[inline]
