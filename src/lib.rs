@@ -49,17 +49,21 @@
 //! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |
-//! | know what can go wrong | [`TxError`], [`RpcError`], [`BindError`], [`BindingError`] |
+//! | know what can go wrong | [`Error`] for all of it; [`TxError`], [`RpcError`], [`BindError`], [`BindingError`] |
 //! | write a driver | [`channel`] |
 
 #![forbid(unsafe_code)]
 
+mod any_error;
+
+pub use any_error::Error;
 pub use flounder_macros::{FlounderMessage, flounder};
 pub use flounder_rt::*;
 
 /// Publishing services: the monitor of this process. The root as a daemon, and what there is on a host.
 pub mod monitor {
-    pub use flounder_monitor::{DirProblem, MonitorError, census, daemon, publish, publish_async};
+    pub use flounder_monitor::{DirProblem, MonitorError, Place, RootProcess};
+    pub use flounder_monitor::{census, daemon, publish, publish_async};
 }
 
 /// The drivers, by name, and the order in which they are tried.

@@ -314,7 +314,10 @@ fn refused_doorbell_ends_the_channel_with_the_error() {
             let (_service, client) = pair(&dir.path().join("run"), "serve", "bell", driver, errno);
             let said = client.says();
             assert!(said.starts_with("true"), "{driver}, error {errno}: {said}");
-            assert!(said.contains(&format!("Os({errno})")), "{driver}, error {errno}: {said}");
+            assert!(
+                said.contains(&format!("(os error {errno})")),
+                "{driver}, error {errno}: {said}"
+            );
         }
     }
 }

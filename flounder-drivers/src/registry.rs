@@ -51,8 +51,10 @@ pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
 }
 
 /// There is a driver of this name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NameTaken(pub &'static str);
+
+flounder_rt::debug_as_chain!(NameTaken);
 
 impl fmt::Display for NameTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

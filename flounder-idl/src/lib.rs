@@ -44,8 +44,7 @@ pub use model::Unit;
 pub use salvage::Salvage;
 pub use source::{SourceFile, Sources};
 
-/// What there is instead of a model.
-#[derive(Debug)]
+/// What there is instead of a model. Its text names every mistake; [`render`] draws them with their places.
 pub struct Failure {
     /// What is wrong; never empty.
     pub diagnostics: Diagnostics,
@@ -56,9 +55,24 @@ pub struct Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.diagnostics.len() {
-            1 => write!(f, "there is a mistake in the interface"),
-            count => write!(f, "there are {count} mistakes in the interface"),
+            1 => f.write_str("there is a mistake in the interface: ")?,
+            count => write!(f, "there are {count} mistakes in the interface: ")?,
         }
+        for (i, diagnostic) in self.diagnostics.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{}", diagnostic.message)?;
+        }
+        match self.diagnostics.omitted() {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+/// As `Display`: `main` prints the `Debug` of the error that it returns.
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
     }
 }
 

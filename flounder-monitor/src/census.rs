@@ -222,7 +222,7 @@ impl Party {
 }
 
 /// Why there is no census.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CensusError {
     /// Nobody is the root there.
@@ -240,6 +240,8 @@ impl From<MonitorError> for CensusError {
     }
 }
 
+flounder_rt::debug_as_chain!(CensusError);
+
 impl fmt::Display for CensusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -255,7 +257,7 @@ impl Error for CensusError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NoMonitor { .. } => None,
-            Self::Monitor(error) => Some(error),
+            Self::Monitor(error) => error.source(),
         }
     }
 }

@@ -151,7 +151,7 @@ fn raise_limit() {
 }
 
 /// Why a daemon did not become the root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DaemonError {
     /// Another daemon is the root.
@@ -174,6 +174,8 @@ impl From<MonitorError> for DaemonError {
     }
 }
 
+flounder_rt::debug_as_chain!(DaemonError);
+
 impl fmt::Display for DaemonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -195,7 +197,7 @@ impl fmt::Display for DaemonError {
 impl Error for DaemonError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Monitor(error) => Some(error),
+            Self::Monitor(error) => error.source(),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use flounder_rt::account::OverLimit;
 use crate::place::Place;
 
 /// Why the monitor of this process cannot serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MonitorError {
     /// The runtime directory cannot be used.
@@ -108,6 +108,8 @@ impl From<OverLimit> for MonitorError {
         Self::OverLimit(limit)
     }
 }
+
+flounder_rt::debug_as_chain!(MonitorError);
 
 impl fmt::Display for MonitorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

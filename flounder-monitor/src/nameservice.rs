@@ -254,7 +254,7 @@ impl<T> Future for Answer<T> {
 }
 
 /// Why the name service did not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
     /// Another process has the name.
@@ -301,6 +301,8 @@ pub enum InvalidName {
     Control,
 }
 
+flounder_rt::debug_as_chain!(NameError);
+
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -325,8 +327,8 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Monitor(error) => Some(error),
-            Self::Export(error) => Some(error),
+            Self::Monitor(error) => error.source(),
+            Self::Export(error) => error.source(),
             _ => None,
         }
     }

@@ -26,7 +26,9 @@ pub struct RootProcess {
 }
 
 impl Place {
-    pub(crate) const fn new(directory: PathBuf, root: Option<RootProcess>) -> Self {
+    /// Returns a place.
+    #[must_use]
+    pub const fn new(directory: PathBuf, root: Option<RootProcess>) -> Self {
         Self { directory, root }
     }
 }

@@ -241,7 +241,7 @@ pub fn used_by_all(resource: Resource) -> u64 {
 }
 
 /// A refusal: a charge would exceed a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OverLimit {
     /// The resource.
@@ -259,6 +259,8 @@ impl OverLimit {
         Self { resource, limit, of }
     }
 }
+
+crate::debug_as_chain!(OverLimit);
 
 impl fmt::Display for OverLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -97,7 +97,7 @@ impl<B: 'static> Bind<B> {
     pub fn wait(self) -> Result<B, BindError> {
         let waitset = self.waitset.clone();
         let result = waitset.block_on(self.into_future());
-        result.unwrap_or_else(|error| Err(BindError::Dispatch(error.to_string())))
+        result.unwrap_or_else(|error| Err(error.into()))
     }
 
     fn start(self, done: Done) {
@@ -355,7 +355,7 @@ pub enum Side {
 }
 
 /// Why there is no binding. [`is_retryable`](Self::is_retryable) tells what may be mended by trying again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindError {
     /// There is no such service (any more). `MON_ERR_INVALID_IREF`
@@ -399,8 +399,8 @@ pub enum BindError {
     Busy,
     /// The broker failed.
     Broker(String),
-    /// A callback failed while the bind was waited for.
-    Dispatch(String),
+    /// The waitset failed, or a callback of it did, while the bind was waited for.
+    Dispatch(Interrupted),
 }
 
 /// The process that has no file descriptor to spare.
@@ -434,6 +434,34 @@ impl BindError {
         }
     }
 }
+
+/// The error that ended the wait for a bind. Equal to its clones only, as such errors cannot be compared.
+#[derive(Clone)]
+pub struct Interrupted(Arc<DispatchError>);
+
+impl Interrupted {
+    /// The error of the waitset.
+    #[must_use]
+    pub fn error(&self) -> &DispatchError {
+        &self.0
+    }
+}
+
+impl PartialEq for Interrupted {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Interrupted {}
+
+impl fmt::Debug for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+crate::debug_as_chain!(BindError);
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -479,16 +507,23 @@ impl fmt::Display for BindError {
             ),
             Self::Busy => f.write_str("the root monitor has too much to do; try again"),
             Self::Broker(why) => write!(f, "the monitor failed: {why}"),
-            Self::Dispatch(why) => write!(f, "interrupted: {why}"),
+            Self::Dispatch(_) => f.write_str("the wait for the service was interrupted"),
         }
     }
 }
 
-impl std::error::Error for BindError {}
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Dispatch(interrupted) => Some(interrupted.error()),
+            _ => None,
+        }
+    }
+}
 
 impl From<DispatchError> for BindError {
     fn from(error: DispatchError) -> Self {
-        Self::Dispatch(error.to_string())
+        Self::Dispatch(Interrupted(Arc::new(error)))
     }
 }
 

@@ -217,7 +217,7 @@ pub trait Channel {
 }
 
 /// Why a channel has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelError {
     /// The peer closed its end.
@@ -233,6 +233,8 @@ pub enum ChannelError {
     Os(i32),
 }
 
+crate::debug_as_chain!(ChannelError);
+
 impl fmt::Display for ChannelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -240,7 +242,9 @@ impl fmt::Display for ChannelError {
             Self::PeerDied => f.write_str("the peer died"),
             Self::Protocol(_) => f.write_str("the peer broke the protocol"),
             Self::Caps(_) => f.write_str("capabilities were refused"),
-            Self::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
+            Self::Os(errno) => {
+                write!(f, "a system call failed: {}", io::Error::from_raw_os_error(*errno))
+            }
         }
     }
 }
@@ -374,7 +378,7 @@ pub trait Link: Send + Sync {
 }
 
 /// Why a driver made no channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The driver does not reach that far (or that near).
@@ -409,12 +413,16 @@ impl ConnectError {
     }
 }
 
+crate::debug_as_chain!(ConnectError);
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reach => f.write_str("the driver does not reach there"),
             Self::Refused(what) => f.write_str(what),
-            Self::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
+            Self::Os(errno) => {
+                write!(f, "a system call failed: {}", io::Error::from_raw_os_error(*errno))
+            }
             Self::OverLimit(limit) => fmt::Display::fmt(limit, f),
         }
     }

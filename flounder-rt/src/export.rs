@@ -197,7 +197,7 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutcome for Resul
 }
 
 /// A service's "no" to a client. The client gets both parts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// A number between the two.
     pub code: u64,
@@ -213,6 +213,8 @@ impl Refusal {
     }
 }
 
+crate::debug_as_chain!(Refusal);
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the service refused: {} (code {})", self.reason, self.code)
@@ -222,7 +224,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// Why a service was not exported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportError {
     /// The kernel gave no random bits; the number is the system's.
@@ -232,6 +234,8 @@ pub enum ExportError {
     /// The monitor could not be reached.
     Monitor(String),
 }
+
+crate::debug_as_chain!(ExportError);
 
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,6 +14,7 @@ pub mod binding;
 mod broker;
 pub mod cap;
 pub mod channel;
+pub mod error;
 pub mod escape;
 pub mod export;
 pub mod interface;

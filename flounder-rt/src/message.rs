@@ -194,7 +194,7 @@ pub fn same<M: MessageValue>(one: &M, other: &M) -> bool {
 }
 
 /// Why a message could not be put into words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// A string or array is longer than the interface allows.
@@ -220,6 +220,8 @@ impl EncodeError {
         }
     }
 }
+
+crate::debug_as_chain!(EncodeError);
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,7 @@ use flounder::{
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::crowd::Crowd;
+use super::kind::Kind;
 use super::party::Party;
 use super::stranger::{Stranger, connect_in};
 use super::{ACTOR, DAEMON, EVENT, MARK, OUTER, PATIENCE};
@@ -138,7 +139,7 @@ fn be_daemon(allowed: &str) -> ! {
             daemon.serve()
         }
         Err(error) => {
-            tell(&format!("refused {error:?}"));
+            tell(&format!("refused {}", error.kind()));
             std::process::exit(1)
         }
     }
@@ -387,7 +388,7 @@ impl Stage {
                 let bind = echo::bind(iref, &me.waitset, Client).driver(driver.as_str());
                 let binding = match bind.await {
                     Ok(binding) => binding,
-                    Err(error) => return say(&format!("error in round {round}: {error:?}")),
+                    Err(error) => return say(&format!("error in round {round}: {}", error.kind())),
                 };
                 let sum = echo::RpcClient::new(&binding).add_async(2, 3).await;
                 if sum.as_ref().ok() != Some(&5) {
@@ -416,7 +417,7 @@ impl Stage {
         match self.binding().tx_say(number, &text) {
             // The error handler tells.
             Ok(_) | Err(TxError::Closed) => {}
-            Err(error) => say(&format!("error: {error:?}")),
+            Err(error) => say(&format!("error: {}", error.kind())),
         }
     }
 
@@ -439,7 +440,7 @@ impl Stage {
         for _ in 0..count {
             match connect_in(&runtime_dir()) {
                 Ok(socket) => open.push(socket),
-                Err(error) => return say(&format!("error {error:?}")),
+                Err(error) => return say(&format!("error {}", error.kind())),
             }
         }
         let wait = |socket: &OwnedFd, patience: Duration| {
@@ -474,7 +475,7 @@ struct Service;
 impl echo::Rx for Service {
     fn say(&mut self, binding: &echo::Binding, number: u32, text: &str) {
         if let Err(error) = binding.tx_said(number, text) {
-            tell(&format!("cannot answer: {error:?}"));
+            tell(&format!("cannot answer: {}", error.kind()));
         }
     }
 
@@ -482,7 +483,7 @@ impl echo::Rx for Service {
 
     fn give(&mut self, binding: &echo::Binding, number: u32, cap: Cap) {
         if let Err(error) = binding.tx_got(number, inode(cap)) {
-            tell(&format!("cannot answer: {error:?}"));
+            tell(&format!("cannot answer: {}", error.kind()));
         }
     }
 
@@ -491,7 +492,7 @@ impl echo::Rx for Service {
     fn want(&mut self, binding: &echo::Binding, number: u32) {
         let cap = Cap::from(File::open("/").expect("there is a root"));
         if let Err(error) = binding.tx_given(number, &cap) {
-            tell(&format!("refused {error:?}"));
+            tell(&format!("refused {}", error.kind()));
         }
     }
 
@@ -502,7 +503,7 @@ impl echo::Rx for Service {
     }
 
     fn error(&mut self, _: &echo::Binding, error: BindingError) {
-        tell(&format!("service {error:?}"));
+        tell(&format!("service {}", error.kind()));
     }
 }
 
@@ -531,7 +532,7 @@ impl echo::Rx for Client {
     fn add(&mut self, _: &echo::Binding, _: u32, _: u32, _: echo::AddReply) {}
 
     fn error(&mut self, _: &echo::Binding, error: BindingError) {
-        tell(&format!("client {error:?}"));
+        tell(&format!("client {}", error.kind()));
     }
 }
 
@@ -583,10 +584,10 @@ fn descriptors() -> String {
     targets.join(" ")
 }
 
-pub(super) fn answer<T: Debug, E: Debug>(result: &Result<T, E>) {
+pub(super) fn answer<T: Debug, E: Kind>(result: &Result<T, E>) {
     match result {
         Ok(value) => say(&format!("{value:?}")),
-        Err(error) => say(&format!("error {error:?}")),
+        Err(error) => say(&format!("error {}", error.kind())),
     }
 }
 

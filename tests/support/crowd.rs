@@ -70,7 +70,7 @@ impl Crowd {
     pub fn obey(&self, words: &[&str]) {
         match self.result_of(words) {
             Ok(answer) => say(&answer),
-            Err(error) => say(&format!("error {error:?}")),
+            Err(error) => say(&format!("error {error}")),
         }
     }
 

@@ -9,6 +9,7 @@
 pub mod account;
 pub mod actor;
 pub mod crowd;
+pub mod kind;
 pub mod parcel;
 pub mod party;
 pub mod stranger;

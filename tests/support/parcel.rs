@@ -26,6 +26,7 @@ use rustix::io::{FdFlags, fcntl_getfd};
 
 use super::PATIENCE;
 use super::actor::{answer, say, tell};
+use super::kind::Kind;
 
 flounder::flounder! {
     interface parcel "Capabilities in every place" {
@@ -122,7 +123,7 @@ fn flood(binding: &parcel::Binding, number: u32) {
     let again = binding.clone();
     match binding.tx_moved(number, pipe().1) {
         Ok(sent) => sent.then(move || flood(&again, number + 1)),
-        Err(rejected) => tell(&format!("flood: {:?}", rejected.error)),
+        Err(rejected) => tell(&format!("flood: {}", rejected.error.kind())),
     }
 }
 
@@ -258,7 +259,7 @@ pub fn lose(driver: &dyn Connector) -> Result<(), Fault> {
     let script = Script::new(&waitset, &client);
     let block_on = |call| waitset.block_on(call).expect("no callback fails");
     for refusal in [CapRefusal::SenderLimit, CapRefusal::ReceiverLimit] {
-        let told = format!("CapsRefused({refusal:?})");
+        let told = format!("CapsRefused({})", refusal.kind());
         here.refuse_next(refusal);
         let (reader, cap) = pipe();
         client.tx_moved(0, cap).map_err(|rejected| fault("moved", rejected.error))?;
@@ -681,9 +682,9 @@ impl parcel::Rx for Keeper {
 
     fn error(&mut self, _: &parcel::Binding, error: BindingError) {
         if self.aloud {
-            tell(&format!("service {error:?}"));
+            tell(&format!("service {}", error.kind()));
         }
-        self.faults.push_back(format!("{error:?}"));
+        self.faults.push_back(error.kind());
     }
 }
 
@@ -730,7 +731,7 @@ impl parcel::Rx for Sender {
 
     fn error(&mut self, _: &parcel::Binding, error: BindingError) {
         if self.aloud {
-            tell(&format!("client {error:?}"));
+            tell(&format!("client {}", error.kind()));
         }
         self.errors.borrow_mut().push(error);
     }

@@ -10,6 +10,7 @@ use flounder::drivers::lmp;
 use flounder::{Cap, Iref, Waitset};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use super::kind::Kind;
 use super::{Cast, PATIENCE};
 
 pub mod protocol {
@@ -81,7 +82,7 @@ impl Stranger {
                 theirs.borrow_mut().push(format!("refused {connection} {why:?} {code}"));
             })),
             error: Some(Box::new(move |_, error| {
-                end.borrow_mut().push(format!("{error:?}"));
+                end.borrow_mut().push(error.kind());
             })),
             ..Default::default()
         };

@@ -1,7 +1,6 @@
 //! What an actor does that waits, in every way that there is, for a peer that ends meanwhile.
 
 use std::cell::RefCell;
-use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -13,6 +12,7 @@ use flounder::{BindingError, Cap, Exported, Iref, Peer, Waitset, nameservice};
 use futures_core::Stream;
 
 use super::actor::{answer, iref, say, tell};
+use super::kind::Kind;
 
 flounder::flounder! {
     interface vigil "To be waited for" {
@@ -51,7 +51,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
             say("ok");
         }
         // Says what the error handlers were told.
-        ["forget"] => say(&format!("{:?}", forget())),
+        ["forget"] => say(&forget().kind()),
         // Waits, and tells what came of it.
         ["wait", way] => wait(waitset, way),
         ["wait-lookup", name] => report(waitset, "lookup", nameservice::lookup_async(name)),
@@ -78,7 +78,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
                 for n in 0_u32.. {
                     match binding.tx_note(n) {
                         Ok(sent) if sent.await.is_ok() => tell(&format!("sent {n}")),
-                        end => return tell(&format!("note {n}: {:?}", end.map(drop))),
+                        end => return tell(&format!("note {n}: {}", end.map(drop).kind())),
                     }
                 }
             };
@@ -91,7 +91,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
                 for expected in 0_u32.. {
                     match binding.recv_note().await {
                         Ok(n) if n == expected => {}
-                        other => return say(&format!("{expected} notes, {other:?}")),
+                        other => return say(&format!("{expected} notes, {}", other.kind())),
                     }
                 }
             };
@@ -273,7 +273,7 @@ fn wait(waitset: &Waitset, way: &str) {
                 fill(&binding);
             }
             say("ok");
-            tell(&format!("{way}: {:?}", rpc.timeout(Duration::MAX).hold(1)));
+            tell(&format!("{way}: {}", rpc.timeout(Duration::MAX).hold(1).kind()));
         }
         "recv" => report(waitset, way, async move { binding.recv().await.map(drop) }),
         "recv-note" => report(waitset, way, async move { binding.recv_note().await }),
@@ -347,7 +347,7 @@ fn started(call: Call<vigil::HoldReply>) -> Pin<Box<Call<vigil::HoldReply>>> {
 }
 
 /// Tells what comes of a future; says so when it waits.
-fn report<T: Debug + 'static>(
+fn report<T: Kind + 'static>(
     waitset: &Waitset,
     way: &str,
     future: impl Future<Output = T> + 'static,
@@ -364,14 +364,14 @@ fn report<T: Debug + 'static>(
             polled
         });
         let value = value.await;
-        tell(&format!("{way}: {value:?}"));
+        tell(&format!("{way}: {}", value.kind()));
     };
     waitset.spawn_local(task).detach();
 }
 
 /// Tells what comes of something that blocks its thread.
-fn in_thread<T: Debug>(way: &str, run: impl FnOnce() -> T + Send + 'static) {
+fn in_thread<T: Kind>(way: &str, run: impl FnOnce() -> T + Send + 'static) {
     let way = way.to_owned();
     say("ok");
-    thread::spawn(move || tell(&format!("{way}: {:?}", run())));
+    thread::spawn(move || tell(&format!("{way}: {}", run().kind())));
 }

@@ -532,7 +532,7 @@ fn clause_11_quick_ways_leave_the_rest(suite: &Suite<'_>) {
                 "the quick way does not leave what the interface lacks"
             );
             let Said(error) = test.end();
-            assert!(error.starts_with("Protocol("), "{error}");
+            assert!(error.starts_with("the peer broke the protocol: "), "{error}");
         }
     }
 }

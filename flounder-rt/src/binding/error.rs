@@ -9,8 +9,10 @@ use crate::interface::Interface;
 use crate::wire::args::Refused;
 use crate::wire::{DecodeError, TooLong};
 
+crate::debug_as_chain!(TxError, BindingError, RpcError, ControlError);
+
 /// Why a message was not accepted. The binding is as it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TxError {
     /// A message is going out already; try again from its continuation or from `register_send`.
@@ -78,7 +80,6 @@ impl fmt::Display for TxError {
 impl Error for TxError {}
 
 /// A message was not accepted; the capabilities it would have given away are back.
-#[derive(Debug)]
 pub struct Rejected<T> {
     /// Why.
     pub error: TxError,
@@ -92,14 +93,21 @@ impl<T> fmt::Display for Rejected<T> {
     }
 }
 
-impl<T: fmt::Debug> Error for Rejected<T> {
+impl<T> fmt::Debug for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, f)
+    }
+}
+
+/// Shown as its error is.
+impl<T> Error for Rejected<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
+        self.error.source()
     }
 }
 
 /// What a binding tells its error handler.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindingError {
     /// The peer tore the binding down.
@@ -178,7 +186,7 @@ impl Error for BindingError {
 }
 
 /// Why a call gave no result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RpcError {
     /// The call was not accepted.
@@ -226,7 +234,8 @@ impl fmt::Display for RpcError {
 impl Error for RpcError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Tx(error) => Some(error),
+            // Shown as that error.
+            Self::Tx(error) => error.source(),
             Self::Closed(error) => Some(error),
             Self::Decode(error) => Some(error),
             _ => None,
@@ -235,7 +244,7 @@ impl Error for RpcError {
 }
 
 /// Why an operation on a binding failed. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControlError {
     /// The binding has ended.

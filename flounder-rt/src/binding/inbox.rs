@@ -269,7 +269,7 @@ impl<M> fmt::Debug for Messages<'_, M> {
 }
 
 /// Why there is no message to receive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
     /// The binding has ended, and everything that came before was received.
@@ -279,6 +279,8 @@ pub enum RecvError {
     /// The binding was made with handlers, not with an inbox.
     NoInbox,
 }
+
+crate::debug_as_chain!(RecvError);
 
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,7 +70,7 @@ impl CapInbox {
 }
 
 /// Why capabilities did not travel. `MON_ERR_CAP_SEND`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CapRefusal {
     /// A rule of the sender's domain says no.
@@ -111,6 +111,8 @@ impl CapRefusal {
         })
     }
 }
+
+crate::debug_as_chain!(CapRefusal);
 
 impl fmt::Display for CapRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

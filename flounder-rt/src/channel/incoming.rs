@@ -203,7 +203,7 @@ impl Incoming {
 }
 
 /// What no correct peer does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// A message number that the interface does not have. `FLOUNDER_ERR_RX_INVALID_MSGNUM`
@@ -250,6 +250,8 @@ pub enum ProtocolError {
         max: u64,
     },
 }
+
+crate::debug_as_chain!(ProtocolError);
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,7 +21,7 @@ pub enum ChannelState {
 }
 
 /// Why an operation on an event channel failed. Nothing was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventError {
     /// `LIB_ERR_CHAN_ALREADY_REGISTERED`
@@ -29,6 +29,8 @@ pub enum EventError {
     /// `LIB_ERR_CHAN_NOT_REGISTERED`
     NotRegistered,
 }
+
+crate::debug_as_chain!(EventError);
 
 impl fmt::Display for EventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use crate::barrier::arm_then_barrier;
 use crate::binding::Patience;
+use crate::error::Chain;
 
 mod children;
 mod crew;
@@ -141,7 +142,6 @@ struct Inner {
 }
 
 /// What `dispatch` reports.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum DispatchError {
     /// A callback gave an error back. It was the only thing that was lost.
@@ -151,6 +151,8 @@ pub enum DispatchError {
     /// A blocking wait ended without what it waited for.
     Deadline,
 }
+
+crate::debug_as_chain!(DispatchError);
 
 impl fmt::Display for DispatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,7 +167,7 @@ impl fmt::Display for DispatchError {
 impl std::error::Error for DispatchError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Callback(error) => error.0.source(),
+            Self::Callback(error) => Some(&*error.0),
             Self::Os(error) => Some(error),
             Self::Deadline => None,
         }
@@ -197,7 +199,7 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for CallbackErro
 
 impl fmt::Debug for CallbackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Display::fmt(&Chain(&*self.0), f)
     }
 }
 

@@ -228,7 +228,7 @@ impl<'a> Source<'a> {
 }
 
 /// Words that no sender of this interface writes. `FLOUNDER_ERR_DEMARSHALLING`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The message ends too early (in words).
@@ -274,6 +274,8 @@ pub enum DecodeError {
     /// The interface has no message of this number, or it is not the one that was expected.
     Number(u16),
 }
+
+crate::debug_as_chain!(DecodeError);
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

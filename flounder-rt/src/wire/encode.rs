@@ -74,7 +74,7 @@ pub trait Encode: Shape {
 }
 
 /// A string or sequence longer than its type allows. `FLOUNDER_ERR_TX_MSG_SIZE`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TooLong {
     /// Its length, in bytes for strings and in elements for sequences.
     pub len: usize,
@@ -92,6 +92,8 @@ impl TooLong {
         if len > max as usize { Err(Self { len, max }) } else { Ok(()) }
     }
 }
+
+crate::debug_as_chain!(TooLong);
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,42 @@
+//! How every error of the library is shown.
+//!
+//! `Display` is the text of the error alone; [`Error::source`] has the rest, and no text repeats that of its source. `Debug`
+//! is all of it on one line, since `main` prints the `Debug` of the error that it returns.
+
+use core::error::Error;
+use core::fmt;
+
+/// An error with its sources: `the binding ended before the reply came: the peer died`.
+#[derive(Clone, Copy)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Implements `Debug` for error types: the text, then the texts of the sources.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! debug_as_chain {
+    ($($error:ty),+ $(,)?) => {$(
+        impl ::core::fmt::Debug for $error {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Display::fmt(&$crate::error::Chain(self), f)
+            }
+        }
+    )+};
+}

@@ -1,0 +1,120 @@
+//! Which error it is, for tests that compare it as text: the variant and what it holds. Its `Debug` is for people.
+
+use flounder::bind::Interrupted;
+use flounder::channel::{CapRefusal, ConnectError};
+use flounder::monitor::MonitorError;
+use flounder::monitor::census::CensusError;
+use flounder::monitor::daemon::DaemonError;
+use flounder::nameservice::{InvalidName, NameError};
+use flounder::wire::{DecodeError, TooLong};
+use flounder::{
+    BindError, BindingError, ControlError, DispatchError, ExportError, Iref, RecvError, Refusal,
+    RpcError, TxError,
+};
+
+/// Values that may hold errors.
+pub trait Kind {
+    /// The value, as a derived `Debug` would write it; without the fields that name the place.
+    fn kind(&self) -> String;
+}
+
+macro_rules! by_debug {
+    ($($type:ty),* $(,)?) => {$(
+        impl Kind for $type {
+            fn kind(&self) -> String {
+                format!("{self:?}")
+            }
+        }
+    )*};
+}
+
+by_debug! {
+    (), bool, u8, u32, u64, i32, usize, str, String, &str, Iref, flounder::nameservice::Found, InvalidName, DecodeError, TooLong, DispatchError,
+    std::io::Error, flounder::bind::Side, flounder::bind::Lacking, flounder::account::OverLimit, Interrupted, flounder::channel::ProtocolError, std::path::PathBuf, flounder::monitor::DirProblem
+}
+
+macro_rules! kinds {
+    ($($error:ty { $($variant:ident $(($inner:ident))? $({ $($field:ident),* })?),* $(,)? })*) => {$(
+        impl Kind for $error {
+            fn kind(&self) -> String {
+                match self {
+                    $(Self::$variant $(($inner))? $({ $($field,)* .. })? => {
+                        let text = String::from(stringify!($variant));
+                        $(let text = format!("{text}({})", $inner.kind());)?
+                        $(
+                            let fields: &[String] = &[$(format!(concat!(stringify!($field), ": {}"), $field.kind())),*];
+                            let text = format!("{text} {{ {} }}", fields.join(", "));
+                        )?
+                        text
+                    })*
+                    other => other.to_string(),
+                }
+            }
+        }
+    )*};
+}
+
+kinds! {
+    TxError { Busy, Closed, CapCopy(errno), CapsRefused(refusal), TooLong { arg, length } }
+    BindingError {
+        Closed, PeerDied, Protocol(error), Os(errno), CapsRefused(refusal), Reply(error),
+        NoHandler { message }, Decode { message, error },
+    }
+    RpcError {
+        Tx(error), Closed(why), NoReply, CapsRefused(refusal), Decode(error), WouldDeadlock,
+        Deadline, Os(errno),
+    }
+    RecvError { Ended(why), Full, NoInbox }
+    BindError {
+        NoService, Refused(refusal), Drivers(errors), UnknownDriver(name), Deadline, Broker(why),
+        Dispatch(error), Version { interface, message }, OverLimit { at, limit }, NoDescriptor(side),
+        LinkLost, Busy, Interface { expected, found },
+    }
+    ConnectError { Reach, Refused(what), Os(errno), OverLimit(limit) }
+    CapRefusal { Sender, Receiver, SenderLimit, ReceiverLimit, LinkLost }
+    ControlError { Closed, AlreadyRegistered, Os(errno) }
+    ExportError { Random(errno), Full, Monitor(why) }
+    NameError {
+        Unknown, Invalid(why), Quota, NotOwner, NoService, Deadline, Monitor(error), Export(error),
+        Taken { pid },
+    }
+    MonitorError {
+        Forked, OwnThread, Busy, Ended, UntrustedRoot { uid }, TurnedAway { owner },
+        OverLimit(limit), RuntimeDir { path, why }, Version {}, NoRoot {},
+    }
+    DaemonError { Running { pid }, NotOwner { directory }, Monitor(error) }
+    CensusError { Monitor(error) }
+}
+
+impl Kind for Refusal {
+    fn kind(&self) -> String {
+        format!("Refusal {{ code: {}, reason: {:?} }}", self.code, self.reason)
+    }
+}
+
+impl<T: Kind, E: Kind> Kind for Result<T, E> {
+    fn kind(&self) -> String {
+        match self {
+            Ok(value) => format!("Ok({})", value.kind()),
+            Err(error) => format!("Err({})", error.kind()),
+        }
+    }
+}
+
+impl<T: Kind> Kind for Option<T> {
+    fn kind(&self) -> String {
+        self.as_ref().map_or("None".into(), |value| format!("Some({})", value.kind()))
+    }
+}
+
+impl<T: Kind> Kind for Vec<T> {
+    fn kind(&self) -> String {
+        format!("[{}]", self.iter().map(Kind::kind).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl<T: Kind, U: Kind> Kind for (T, U) {
+    fn kind(&self) -> String {
+        format!("({}, {})", self.0.kind(), self.1.kind())
+    }
+}
