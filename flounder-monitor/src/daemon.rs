@@ -20,18 +20,22 @@ use flounder_rt::{Peer, Waitset};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::domain;
-use crate::election::{self, Door};
+use crate::election::{self, Door, Knock, VACANCY};
 use crate::error::MonitorError;
 use crate::protocol::monitor::Verdict;
 use crate::root::{Policy, Root};
 use crate::runtime_dir::RuntimeDir;
 use crate::visitor::Visitor;
+use crate::wait::sleep;
 
 /// Between two attempts to lock the directory.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How long one root, that has let go of its office, or does not listen, is waited for before the next is asked.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Between two looks at whether this process is still the root.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// After this long without the office, those who started the daemon are told.
 const NOTICE: Duration = Duration::from_secs(1);
@@ -54,6 +58,7 @@ pub struct Options {
 pub struct Daemon {
     waitset: Waitset,
     directory: PathBuf,
+    allowed: BTreeSet<u32>,
 }
 
 impl Daemon {
@@ -64,25 +69,36 @@ impl Daemon {
     /// [`DaemonError::Running`] if another daemon is the root; [`DaemonError::Monitor`].
     pub fn start(options: Options, waiting: impl FnOnce(&Peer)) -> Result<Self, DaemonError> {
         let path = options.directory.unwrap_or_else(RuntimeDir::chosen);
-        let mut directory = RuntimeDir::at(path)?;
+        let directory = RuntimeDir::at(path)?;
         if !directory.is_ours() {
             return Err(DaemonError::NotOwner { directory: directory.path().to_owned() });
         }
-        take_lock(&directory, waiting)?;
         raise_limit();
-        let shared = !options.allowed.is_empty();
-        // Where nobody was before, nobody has to be waited for; where others were let in before, it is written down.
-        let first_come = shared && !directory.is_shared() && !directory.was_made();
-        let pause = if first_come { FIRST_COME } else { Duration::ZERO };
-        directory.share(shared).map_err(MonitorError::os("set who may enter the directory"))?;
         let path = directory.path().to_owned();
         let waitset = Waitset::new();
         waitset.set_spin(Duration::ZERO);
         domain::prepare(&waitset)?;
-        let office =
+        let daemon = Self { waitset, directory: path, allowed: options.allowed };
+        daemon.take_office(directory, waiting)?;
+        Ok(daemon)
+    }
+
+    /// Becomes the root.
+    fn take_office(
+        &self,
+        mut directory: RuntimeDir,
+        waiting: impl FnOnce(&Peer),
+    ) -> Result<(), DaemonError> {
+        clear_place(&directory, waiting)?;
+        let shared = !self.allowed.is_empty();
+        // Where nobody was before, nobody has to be waited for; where others were let in before, it is written down.
+        let first_come = shared && !directory.is_shared() && !directory.was_made();
+        let pause = if first_come { FIRST_COME } else { Duration::ZERO };
+        directory.share(shared).map_err(MonitorError::os("set who may enter the directory"))?;
+        let elected =
             election::take_office(directory, if shared { Door::Open } else { Door::Private })?;
-        Root::start(&waitset, office, Policy::daemon(options.allowed, pause));
-        Ok(Self { waitset, directory: path })
+        Root::start(&self.waitset, elected, Policy::daemon(self.allowed.clone(), pause));
+        Ok(())
     }
 
     /// The directory.
@@ -91,9 +107,26 @@ impl Daemon {
         &self.directory
     }
 
-    /// Serves until the process ends. A normal end (`std::process::exit`, on any thread) removes the socket.
+    /// Serves until the process ends. A normal end (`std::process::exit`, on any thread) removes the socket. If this process
+    /// was stopped, and another has become the root meanwhile, takes the office back.
     pub fn serve(self) -> ! {
-        domain::serve(&self.waitset)
+        let waitset = self.waitset.clone();
+        waitset.spawn_local(self.keep_office()).detach();
+        domain::serve(&waitset)
+    }
+
+    async fn keep_office(self) {
+        loop {
+            sleep(&self.waitset, LOOK).await;
+            if Root::check_office() {
+                continue;
+            }
+            let directory = RuntimeDir::at(self.directory.clone()).map_err(DaemonError::from);
+            match directory.and_then(|directory| self.take_office(directory, |_| {})) {
+                Ok(()) => tracing::info!("this process is the root monitor again"),
+                Err(error) => tracing::error!(%error, "the office of the root monitor is lost"),
+            }
+        }
     }
 }
 
@@ -103,41 +136,60 @@ impl fmt::Debug for Daemon {
     }
 }
 
-/// Takes the lock of the root, and asks whoever has it to let go.
-pub(crate) fn take_lock(
-    directory: &RuntimeDir,
-    waiting: impl FnOnce(&Peer),
-) -> Result<(), DaemonError> {
+/// Asks whoever is the root to let go, until nobody is. Returns with the lock, or with a root in place that is stuck.
+fn clear_place(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<(), DaemonError> {
     let (began, mut waiting) = (Instant::now(), Some(waiting));
-    while !directory.lock()? {
-        relieve(directory)?;
-        if began.elapsed() >= NOTICE
-            && let Some(socket) = election::connect_in(directory)?
-            && let Some((root, _)) = election::root_of(&socket, directory)?
-            && let Some(waiting) = waiting.take()
-        {
-            waiting(&root);
+    let mut vacant_since = None;
+    loop {
+        let locked = directory.lock()?;
+        let office = directory.spot().office();
+        match (election::knock(directory)?, locked) {
+            (Knock::NobodyThere, true) => return Ok(()),
+            (Knock::NobodyThere, false) => {
+                // The lock may be that of a root that was deposed and is still stopped.
+                if vacant_since.get_or_insert_with(Instant::now).elapsed() >= VACANCY {
+                    return Ok(());
+                }
+            }
+            (Knock::Connected(socket), _) => {
+                vacant_since = None;
+                let answered = relieve(directory)?;
+                if began.elapsed() >= NOTICE
+                    && let Some((root, _)) = election::root_of(&socket, directory)?
+                    && let Some(waiting) = waiting.take()
+                {
+                    waiting(&root);
+                }
+                if !answered && directory.spot().office() == office {
+                    return Ok(());
+                }
+            }
+            (Knock::Busy | Knock::Closed, _) if began.elapsed() >= NOTICE => return Ok(()),
+            (Knock::Busy | Knock::Closed, _) => {}
         }
         let until = Instant::now() + PATIENCE;
+        thread::sleep(PAUSE);
         while Instant::now() < until && !directory.lock()? {
             thread::sleep(PAUSE);
         }
     }
-    Ok(())
 }
 
-/// Asks the root of the moment to hand over, if it listens.
-fn relieve(directory: &RuntimeDir) -> Result<(), DaemonError> {
+/// Asks the root of the moment to hand over. False if it does not answer.
+fn relieve(directory: &RuntimeDir) -> Result<bool, DaemonError> {
     let visitor = match Visitor::join(directory) {
         Ok(Some(visitor)) => visitor,
-        // It is about to listen or to die, or it is stopped.
-        Ok(None) | Err(MonitorError::NoRoot { .. } | MonitorError::Busy) => return Ok(()),
+        // It is about to die, or has too much to do.
+        Ok(None) | Err(MonitorError::Busy) => return Ok(true),
+        // It is stopped.
+        Err(MonitorError::NoRoot { .. }) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let pid = visitor.root.pid();
     match visitor.ask(|root| root.relieve_async()) {
         Ok(Verdict::Stays) => Err(DaemonError::Running { pid }),
-        Ok(_) | Err(_) => Ok(()),
+        Err(MonitorError::NoRoot { .. }) => Ok(false),
+        Ok(_) | Err(_) => Ok(true),
     }
 }
 

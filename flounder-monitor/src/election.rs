@@ -1,14 +1,19 @@
-//! Who is the root: whoever has the lock on the runtime directory.
+//! Who is the root: the process whose socket is in the runtime directory.
 //!
 //! ```text
-//!   flock(directory) --got--> unlink the socket of a dead root, bind, listen          root, until its process ends
-//!        '----------taken--> connect --no socket, or nobody listens--> try again      a domain
+//!   connect --accepted----------> a domain of the root that listens
+//!      '--refused, or no socket-> lock the directory --got--> put a socket of its own in that place: root
+//!                                        '--taken--> somebody else is about to be the root: try again
+//!   a root does not answer -----> put a socket of its own in that place: root, and the other is deposed
 //! ```
-//! The lock is on the directory itself, so there is no file for it, and the kernel lets go of it when the root dies. Only
-//! the holder of the lock ever removes or makes the socket. Between its lock and its `listen` a connect may fail; the
-//! caller tries the whole again. Who has hardly a descriptor left does not stand: it could accept nobody. Processes of
-//! users who were let in by a daemon cannot stand.
+//! A socket is made under another name, listens, and is then renamed to `root.sock`. So the change from one root to the next
+//! is one step, a socket in that place that refuses is that of a dead root, and every process can tell at any moment which
+//! root there is ([`Spot::office`](crate::runtime_dir::Spot::office)). The lock only keeps two processes from standing at once; the kernel lets go of it when
+//! the root dies. It is not what makes a root, because a root that is stopped keeps it:
+//! docs/design/0011-a-root-that-is-stuck.md. Processes with hardly a descriptor left do not stand: they could accept nobody.
+//! Processes of users who were let in by a daemon cannot stand.
 
+use core::time::Duration;
 use std::os::fd::{AsFd, OwnedFd};
 
 use flounder_rt::Peer;
@@ -16,9 +21,9 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
 use crate::error::MonitorError;
-use crate::process::{is_dead, process_of};
+use crate::process::{is_dead, process_of, random_number};
 use crate::root::{Register, Standing};
-use crate::runtime_dir::RuntimeDir;
+use crate::runtime_dir::{Office, RuntimeDir};
 use crate::sys;
 
 /// Descriptors that a process must have to spare when it becomes root: its own membership, a few domains, a reserve.
@@ -27,13 +32,28 @@ const HEADROOM: usize = 16;
 /// Domains that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// What a root has to begin with. The lock is kept by [`sys::hold`].
+/// How long nobody may listen while another process has the lock, before others stand all the same: the lock may be that of a
+/// root that was deposed and is still stopped.
+pub(crate) const VACANCY: Duration = Duration::from_millis(200);
+
+/// What a root has to begin with. The directory is kept by [`sys::hold`].
 #[derive(Debug)]
-pub(crate) struct Office {
+pub(crate) struct Elected {
     /// Where domains come.
     pub(crate) standing: Standing,
-    /// Where its names are written down, and those of the last root: only where there are several users.
-    pub(crate) register: Option<Register>,
+    /// Where its names are written down, and those of the last root.
+    pub(crate) register: Register,
+    /// Whether nobody has been in the directory before.
+    pub(crate) is_first: bool,
+}
+
+/// When to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stand {
+    /// If there is no root that listens, and nobody else stands.
+    IfFree,
+    /// In the place of this root, which does not answer, or is dead and another process keeps its lock.
+    InPlaceOf(Option<Office>),
 }
 
 /// Whom the socket lets through; the root asks the kernel who it is.
@@ -46,69 +66,94 @@ pub(crate) enum Door {
 }
 
 /// Tries to become the root; `None` if there is a root, or this process cannot be one.
-pub(crate) fn stand() -> Result<Option<Office>, MonitorError> {
-    let directory = RuntimeDir::open()?;
-    match directory.is_ours() && directory.lock()? {
-        true => take_office(directory, Door::Private).map(Some),
-        false => Ok(None),
+pub(crate) fn stand(directory: RuntimeDir, when: Stand) -> Result<Option<Elected>, MonitorError> {
+    if !directory.is_ours() {
+        return Ok(None);
     }
-}
-
-/// Becomes the root, with the lock in hand.
-pub(crate) fn take_office(directory: RuntimeDir, door: Door) -> Result<Office, MonitorError> {
-    let office = open_office(&directory, door)?;
-    // A second descriptor of the same directory would not do: the lock belongs to this one.
-    sys::hold(directory.into_fd());
-    Ok(office)
-}
-
-/// Becomes the root in another directory, with its lock in hand. The one before is let go of when that has succeeded.
-pub(crate) fn take_office_anew(directory: RuntimeDir, door: Door) -> Result<Office, MonitorError> {
-    let office = open_office(&directory, door)?;
-    sys::release();
-    sys::hold(directory.into_fd());
-    Ok(office)
-}
-
-/// Dropped after an error, the directory takes the lock along, and somebody better off may have it.
-fn open_office(directory: &RuntimeDir, door: Door) -> Result<Office, MonitorError> {
-    check_headroom(directory.fd()).map_err(MonitorError::os("find room for domains"))?;
-    directory.remove_socket()?;
-    let register = match directory.is_shared() {
-        true => Register::open(directory.fd()).map(Some),
-        false => Register::discard(directory.fd()).map(|()| None),
+    let locked = directory.lock()?;
+    let may = match when {
+        // A root that took the office from one that was stopped may have no lock.
+        Stand::IfFree => locked && matches!(knock(&directory)?, Knock::NobodyThere),
+        Stand::InPlaceOf(office) => directory.spot().office() == office,
     };
-    let register = register.map_err(MonitorError::os("open the register of names"))?;
+    if may { take_office(directory, Door::Private).map(Some) } else { Ok(None) }
+}
+
+/// Becomes the root.
+pub(crate) fn take_office(directory: RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
+    let elected = open_office(&directory, door)?;
+    // A second descriptor of the same directory would not do: the lock belongs to this one.
+    sys::hold(directory.into_fd(), elected.standing.office().inode());
+    Ok(elected)
+}
+
+/// Becomes the root in another directory. The one before is let go of when that has succeeded.
+pub(crate) fn take_office_anew(directory: RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
+    let elected = open_office(&directory, door)?;
+    sys::release();
+    sys::hold(directory.into_fd(), elected.standing.office().inode());
+    Ok(elected)
+}
+
+/// Puts a socket in its place. Dropped after an error, the directory takes the lock along, and somebody better off may have
+/// it.
+pub(crate) fn open_office(directory: &RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
+    check_headroom(directory.fd()).map_err(MonitorError::os("find room for domains"))?;
     let failed = MonitorError::os("listen for domains");
+    let name = format!("root.{:016x}", random_number().map_err(&failed)?);
     let listener = new_socket().map_err(&failed)?;
-    bind(&listener, &directory.root_address()?).map_err(&failed)?;
-    directory.open_socket_to(door == Door::Open).map_err(&failed)?;
-    listen(&listener, BACKLOG).map_err(&failed)?;
-    let socket = directory.spot().socket().map_err(&failed)?;
-    let standing = Standing::new(listener, directory.spot().clone(), socket, door);
-    Ok(Office { standing, register })
+    bind(&listener, &directory.address(&name)?).map_err(&failed)?;
+    let placed = (|| {
+        directory.open_socket_to(&name, door == Door::Open)?;
+        listen(&listener, BACKLOG)?;
+        directory.replace_socket(&name)
+    })();
+    let office = placed.map_err(|errno| {
+        directory.remove_socket(&name);
+        failed(errno)
+    })?;
+    // Read after the last root's answers have become void: see `Monitor::ask`.
+    let register =
+        Register::open(directory.fd()).map_err(MonitorError::os("open the register of names"))?;
+    let standing = Standing::new(listener, directory.spot().clone(), office, door);
+    Ok(Elected { standing, register, is_first: directory.was_made() })
 }
 
-/// A socket connected to the root; `None` if there is none that listens, yet.
-pub(crate) fn join() -> Result<Option<(OwnedFd, RuntimeDir)>, MonitorError> {
-    let directory = RuntimeDir::open()?;
-    Ok(connect_in(&directory)?.map(|socket| (socket, directory)))
+/// What came of an attempt to connect to the root.
+#[derive(Debug)]
+pub(crate) enum Knock {
+    /// It listens; it may still not answer.
+    Connected(OwnedFd),
+    /// There is no socket, or its root is dead.
+    NobodyThere,
+    /// There is a root, and too many wait at its door.
+    Busy,
+    /// There is a root for the moment that lets other users in no more; a daemon will.
+    Closed,
 }
 
-/// As [`join`], in this directory.
-pub(crate) fn connect_in(directory: &RuntimeDir) -> Result<Option<OwnedFd>, MonitorError> {
+/// Connects to the root of a directory.
+pub(crate) fn knock(directory: &RuntimeDir) -> Result<Knock, MonitorError> {
     let socket = new_socket().map_err(MonitorError::os("make a socket"))?;
     let address = directory.root_address()?;
     match rustix::io::retry_on_intr(|| connect(&socket, &address)) {
-        Ok(()) => Ok(Some(socket)),
-        Err(Errno::NOENT | Errno::CONNREFUSED | Errno::AGAIN) => Ok(None),
-        // The root of the moment lets nobody else in; a daemon will.
-        Err(Errno::ACCESS) if directory.is_shared() => Ok(None),
+        Ok(()) => Ok(Knock::Connected(socket)),
+        Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(Knock::NobodyThere),
+        Err(Errno::AGAIN) => Ok(Knock::Busy),
+        Err(Errno::ACCESS) if directory.is_shared() => Ok(Knock::Closed),
         Err(Errno::ACCESS) => Err(MonitorError::TurnedAway {
             directory: directory.path().to_owned(),
             owner: directory.owner(),
         }),
         Err(errno) => Err(MonitorError::os("connect to the root monitor")(errno)),
+    }
+}
+
+/// A socket connected to the root of a directory; `None` if there is none that listens, yet.
+pub(crate) fn connect_in(directory: &RuntimeDir) -> Result<Option<OwnedFd>, MonitorError> {
+    match knock(directory)? {
+        Knock::Connected(socket) => Ok(Some(socket)),
+        Knock::NobodyThere | Knock::Busy | Knock::Closed => Ok(None),
     }
 }
 

@@ -25,8 +25,8 @@
 //! | private | 0700 | any domain | the owner, and user 0 |
 //! | shared | 0711, the socket 0666 | a daemon that lets others in | everybody; the daemon asks the kernel who it is |
 //!
-//! The lock that makes a root needs a descriptor that can read. So only the owner's processes ever hold it: a user who is
-//! let in can neither become root, nor keep others from it.
+//! Whoever can write to the directory can be the root, and the lock needs a descriptor that can read. So only the owner's
+//! processes ever are: a user who is let in can neither become root, nor keep others from it.
 
 use core::time::Duration;
 use std::env;
@@ -39,11 +39,12 @@ use std::thread;
 use parking_lot::Mutex;
 use rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, Stat, chmod, chmodat, fchmod, flock, fstat, lstat,
-    mkdirat, openat, stat, statat, unlinkat,
+    mkdirat, openat, renameat, stat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
 
+use crate::election::{self, Knock};
 use crate::error::{DirProblem, MonitorError};
 use crate::process::is_nobody_known;
 use crate::sys::{self, ROOT_SOCKET};
@@ -157,31 +158,16 @@ impl RuntimeDir {
         }
     }
 
-    /// Whether there is a root. The socket of a dead one, which nobody has succeeded, is removed.
+    /// Whether there is a root, or one has just died and a domain takes its place.
     fn has_root(path: PathBuf) -> bool {
         let Ok(directory) = Self::existing(path) else { return false };
-        let has_socket = || statat(&directory.fd, ROOT_SOCKET, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        if !directory.is_ours() {
-            return has_socket();
-        }
-        if !has_socket() {
+        let listens = || !matches!(election::knock(&directory), Ok(Knock::NobodyThere));
+        if directory.spot.office().is_none() {
             return false;
         }
-        let is_held = || {
-            let held = directory.lock().is_ok_and(|free| !free);
-            let _ = flock(&directory.fd, FlockOperation::Unlock);
-            held
-        };
-        if is_held() {
-            return true;
-        }
-        thread::sleep(SUCCESSION);
-        match directory.lock() {
-            Ok(true) => {
-                let _ = directory.remove_socket();
-                false
-            }
-            result => result.is_ok(),
+        listens() || {
+            thread::sleep(SUCCESSION);
+            listens()
         }
     }
 
@@ -233,10 +219,17 @@ impl RuntimeDir {
         Ok(())
     }
 
-    /// Sets who may connect to the socket, whatever the umask of this process took away.
-    pub(crate) fn open_socket_to(&self, others: bool) -> rustix::io::Result<()> {
+    /// Sets who may connect to the socket of this name, whatever the umask of this process took away.
+    pub(crate) fn open_socket_to(&self, name: &str, others: bool) -> rustix::io::Result<()> {
         let mode = if others { 0o666 } else { 0o600 };
-        chmodat(&self.fd, ROOT_SOCKET, Mode::from_raw_mode(mode), AtFlags::empty())
+        chmodat(&self.fd, name, Mode::from_raw_mode(mode), AtFlags::empty())
+    }
+
+    /// Puts a socket that listens in the place of the root's, in one step. Its process is the root from then on.
+    pub(crate) fn replace_socket(&self, name: &str) -> rustix::io::Result<Office> {
+        let status = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        renameat(&self.fd, name, &self.fd, ROOT_SOCKET)?;
+        Ok(Office::new(&status))
     }
 
     /// Takes the lock of the root; false if another has it.
@@ -249,21 +242,42 @@ impl RuntimeDir {
         }
     }
 
-    /// Removes the socket, if there is one.
-    pub(crate) fn remove_socket(&self) -> Result<(), MonitorError> {
-        match unlinkat(&self.fd, ROOT_SOCKET, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(MonitorError::os("remove the socket of a dead root")(errno)),
-        }
+    /// Removes a socket of this name.
+    pub(crate) fn remove_socket(&self, name: &str) {
+        // What stays is in nobody's way.
+        let _ = unlinkat(&self.fd, name, AtFlags::empty());
     }
 
-    /// Where the root listens. A path that is too long for a socket goes by way of the descriptor.
+    /// Address of the root's socket.
     pub(crate) fn root_address(&self) -> Result<SocketAddrUnix, MonitorError> {
-        let name = ROOT_SOCKET.to_str().expect("the name is ASCII");
+        self.address(ROOT_SOCKET.to_str().expect("the name is ASCII"))
+    }
+
+    /// Address of a socket in the directory. A path that is too long for a socket goes by way of the descriptor.
+    pub(crate) fn address(&self, name: &str) -> Result<SocketAddrUnix, MonitorError> {
         let address = SocketAddrUnix::new(self.path().join(name)).or_else(|_| {
             SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", self.fd.as_raw_fd()))
         });
         address.map_err(MonitorError::os("name the root's socket"))
+    }
+}
+
+/// Which root a directory has: the file of its socket. A root keeps its socket open, so no other file has these numbers
+/// while it is the root or could be taken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Office {
+    device: u64,
+    inode: u64,
+}
+
+impl Office {
+    fn new(status: &Stat) -> Self {
+        Self { device: status.st_dev, inode: status.st_ino }
+    }
+
+    /// The file's number, for [`sys::hold`].
+    pub(crate) const fn inode(&self) -> u64 {
+        self.inode
     }
 }
 
@@ -283,10 +297,10 @@ impl Spot {
             .is_ok_and(|status| (status.st_dev, status.st_ino) == (self.device, self.inode))
     }
 
-    /// Number of the root's socket, as the path leads to it.
-    pub(crate) fn socket(&self) -> rustix::io::Result<u64> {
+    /// Returns which root there is, as the path leads to it; `None` if there is none, or the directory is gone.
+    pub(crate) fn office(&self) -> Option<Office> {
         let name = ROOT_SOCKET.to_str().expect("the name is ASCII");
-        Ok(lstat(self.path.join(name))?.st_ino)
+        Some(Office::new(&lstat(self.path.join(name)).ok()?))
     }
 }
 
@@ -543,16 +557,16 @@ mod tests {
     }
 
     #[test]
-    fn a_root_is_known_by_its_lock_and_the_socket_of_a_dead_one_is_removed() {
+    fn a_root_is_known_by_its_socket_and_a_dead_one_is_none() {
         let parent = tempfile::tempdir().expect("a directory");
         let path = parent.path().join("run");
         assert!(!RuntimeDir::has_root(path.clone()) && !path.exists());
         let dir = RuntimeDir::at(path.clone()).expect("it can be made");
         assert!(!RuntimeDir::has_root(path.clone()));
-        fs::write(path.join("root.sock"), "").expect("write");
-        assert!(dir.lock().expect("it is ours") && RuntimeDir::has_root(path.clone()));
-        drop(dir);
-        assert!(!RuntimeDir::has_root(path.clone()) && !path.join("root.sock").exists());
+        let elected = election::open_office(&dir, election::Door::Private).expect("it is ours");
+        assert!(RuntimeDir::has_root(path.clone()));
+        drop(elected);
+        assert!(!RuntimeDir::has_root(path.clone()) && path.join("root.sock").exists());
     }
 
     #[test]

@@ -3,14 +3,14 @@
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns one descriptor while this process is the root: that of the runtime directory whose lock makes it so
+//! This module owns one descriptor while this process is the root: that of the runtime directory, with its lock
 //! ([`hold`], [`release`]). Its number is in [`HELD`], or -1 there; whoever swaps it out owns it. The handlers that it
-//! registers with libc are static functions that make one system call each, so they are safe in a forked child of a
-//! process with threads and after `main`.
+//! registers with libc are static functions that only make system calls, so they are safe in a forked child of a process
+//! with threads and after `main`.
 
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Once;
@@ -21,8 +21,17 @@ const SO_PEERPIDFD: libc::c_int = 77;
 /// Name of the root's socket in the runtime directory.
 pub(crate) const ROOT_SOCKET: &std::ffi::CStr = c"root.sock";
 
-/// The locked directory, or -1.
+/// Name of the file, in the runtime directory, that says whose the names are.
+pub(crate) const NAMES: &std::ffi::CStr = c"names";
+
+/// The directory of which this process is the root, or -1.
 static HELD: AtomicI32 = AtomicI32::new(-1);
+
+/// Inode of this process's socket there.
+static SOCKET: AtomicU64 = AtomicU64::new(0);
+
+/// Whether processes besides this one have names: the next root needs to know.
+static OTHERS_HAVE_NAMES: AtomicBool = AtomicBool::new(false);
 
 /// A descriptor of the process at the other end of a socket that connected, or that listened (`SO_PEERPIDFD`).
 ///
@@ -97,10 +106,11 @@ pub(crate) fn is_secure() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Keeps the locked runtime directory until it is [`release`]d or the process ends; at a normal end, the root's socket is unlinked first.
+/// Keeps the runtime directory until it is [`release`]d or the process ends. At a normal end the root's socket, of this
+/// inode, is unlinked first, and the names if nobody else has one.
 ///
 /// A forked child gives its copy up at once: the lock would otherwise outlive the root.
-pub(crate) fn hold(directory: OwnedFd) {
+pub(crate) fn hold(directory: OwnedFd, socket: u64) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
         // SAFETY:
@@ -112,9 +122,27 @@ pub(crate) fn hold(directory: OwnedFd) {
         // A failure leaves the lock with children that are forked and never run a program.
         let _ = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
     });
-    // SYNC held: the number is all that is published; it is swapped out by one thread only.
+    SOCKET.store(socket, Ordering::Relaxed);
+    // SYNC held: pairs with the swaps in `release` and `leave`, which read the number above.
     let before = HELD.swap(directory.into_raw_fd(), Ordering::AcqRel);
     debug_assert_eq!(before, -1, "a process that is root is not elected");
+}
+
+/// Takes the lock on what [`hold`] keeps, unless another process has it. A root that took the office over from one that is
+/// stopped has no lock until that one lets go.
+pub(crate) fn lock_held() {
+    let held = HELD.load(Ordering::Acquire);
+    if held >= 0 {
+        // SAFETY:
+        // * The descriptor is owned by this module; only the thread of the root, which calls this, releases it before the
+        //   end of the process.
+        let _ = unsafe { libc::flock(held, libc::LOCK_EX | libc::LOCK_NB) };
+    }
+}
+
+/// Says whether processes besides this one have names.
+pub(crate) fn set_others_have_names(have: bool) {
+    OTHERS_HAVE_NAMES.store(have, Ordering::Relaxed);
 }
 
 /// Gives up what [`hold`] keeps: removes the root's socket, then lets go of the lock.
@@ -124,9 +152,37 @@ pub(crate) fn release() {
         // SAFETY:
         // * The descriptor was owned by this module, and its number has just been taken out of `HELD`.
         let directory = unsafe { OwnedFd::from_raw_fd(held) };
-        // A socket that stays is removed by the next root.
-        let _ = rustix::fs::unlinkat(&directory, ROOT_SOCKET, rustix::fs::AtFlags::empty());
+        remove_socket(directory.as_raw_fd());
     }
+}
+
+/// Removes the root's socket if it is still this process's. One that stays is replaced by the next root. False if another
+/// process is the root.
+fn remove_socket(directory: RawFd) -> bool {
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY:
+    // * `directory` is open, the path is a constant C string, and `status` is memory of the right type and size.
+    let found = unsafe {
+        libc::fstatat(
+            directory,
+            ROOT_SOCKET.as_ptr(),
+            status.as_mut_ptr(),
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    };
+    if found != 0 {
+        return true;
+    }
+    // SAFETY:
+    // * The call has succeeded, so it has filled `status`.
+    let inode = unsafe { status.assume_init_ref() }.st_ino;
+    if inode != SOCKET.load(Ordering::Relaxed) {
+        return false;
+    }
+    // SAFETY:
+    // * `directory` is open, and the path is a constant C string.
+    let _ = unsafe { libc::unlinkat(directory, ROOT_SOCKET.as_ptr(), 0) };
+    true
 }
 
 /// Blocks all signals in the calling thread: those of the process go to threads of the program, which expects them there.
@@ -143,11 +199,12 @@ pub(crate) fn block_signals() {
 }
 
 extern "C" fn leave() {
+    // The directory is closed by the end of the process, and the lock with it.
     let held = HELD.swap(-1, Ordering::AcqRel);
-    if held >= 0 {
+    if held >= 0 && remove_socket(held) && !OTHERS_HAVE_NAMES.load(Ordering::Relaxed) {
         // SAFETY:
         // * `held` is a directory that this module owns and never closes here; the path is a constant C string.
-        let _ = unsafe { libc::unlinkat(held, ROOT_SOCKET.as_ptr(), 0) };
+        let _ = unsafe { libc::unlinkat(held, NAMES.as_ptr(), 0) };
     }
 }
 

@@ -6,6 +6,7 @@ use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
 use std::rc::Rc;
+use std::time::Instant;
 
 use flounder_rt::Waitset;
 
@@ -54,6 +55,27 @@ pub(crate) async fn within<F: Future>(
 /// Waits for this long.
 pub(crate) async fn sleep(waitset: &Waitset, delay: Duration) {
     within(waitset, delay, core::future::pending::<()>()).await;
+}
+
+/// How long a process may say nothing before it counts as stuck.
+pub(crate) const SILENCE: Duration = Duration::from_secs(1);
+
+/// Parts of that time; each must pass on time.
+const PARTS: u32 = 4;
+
+/// `future`'s value, unless it takes longer than [`SILENCE`]. Time in which this process did not run itself does not count:
+/// it may have been stopped, or the machine have too much to do.
+pub(crate) async fn unless_silent<F: Future>(waitset: &Waitset, future: F) -> Option<F::Output> {
+    let (mut future, part) = (pin!(future), SILENCE / PARTS);
+    let mut passed = 0;
+    while passed < PARTS {
+        let began = Instant::now();
+        if let Some(value) = within(waitset, part, future.as_mut()).await {
+            return Some(value);
+        }
+        passed = if began.elapsed() < part * 2 { passed + 1 } else { 0 };
+    }
+    None
 }
 
 /// `future`'s value, unless `end` completes before.

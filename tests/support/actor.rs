@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flounder::monitor::census;
 use flounder::monitor::daemon::{Daemon, Options};
@@ -227,6 +227,28 @@ impl Stage {
             ["await-async", name] => {
                 let found = self.waitset.block_on(nameservice::blocking_lookup_async(name));
                 answer(&found.expect("no callback fails").map(|found| found.iref.to_bits()));
+            }
+            // Looks a name up again and again: how often, and how often it was not found.
+            ["look", name, millis] => {
+                let (mut looked, mut missed) = (0, Vec::new());
+                let end = Instant::now() + Duration::from_millis(millis.parse().expect("a number"));
+                tell("looking");
+                while Instant::now() < end {
+                    looked += 1;
+                    missed.extend(nameservice::lookup(name).err());
+                }
+                say(&format!("{looked} {} {:?}", missed.len(), missed.first()));
+            }
+            // Tries again and again to get a name: how often, and how often it did.
+            ["take", name, millis] => {
+                let (mut tried, mut taken) = (0, 0);
+                let end = Instant::now() + Duration::from_millis(millis.parse().expect("a number"));
+                let iref = self.export(None).expect("it can be exported");
+                while Instant::now() < end {
+                    tried += 1;
+                    taken += u32::from(nameservice::register(name, iref).is_ok());
+                }
+                say(&format!("{tried} {taken}"));
             }
             ["list"] => answer(&nameservice::list().map(|entries| {
                 let names = entries

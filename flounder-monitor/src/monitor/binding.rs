@@ -103,7 +103,7 @@ impl Monitor {
         drivers: &[&'static dyn Connector],
     ) -> Result<Made, BindError> {
         for _ in 0..MAX_LINKS {
-            let link = self.link_for(iref).await?;
+            let Some(link) = self.link_for(iref).await? else { continue };
             match try_drivers(&link, iref, interface, buffer, drivers).await {
                 Attempt::Made(made) => return Ok(made),
                 Attempt::Failed(error) => {
@@ -118,24 +118,28 @@ impl Monitor {
         Err(BindError::LinkLost)
     }
 
-    /// The link to the domain of a service; introduced if there is none.
-    async fn link_for(&self, iref: Iref) -> Result<Rc<PeerLink>, BindError> {
+    /// The link to the domain of a service; introduced if there is none. `None` if that domain has left the root since the
+    /// root was asked for it.
+    async fn link_for(&self, iref: Iref) -> Result<Option<Rc<PeerLink>>, BindError> {
         let located = self.located.borrow().get(&iref).copied();
         if let Some(link) = located.and_then(|domain| self.link_to(domain)) {
-            return Ok(link);
+            return Ok(Some(link));
         }
         let (verdict, domain) =
             self.ask(|root| root.find_async(iref)).await.map_err(broker_error)?;
         if verdict != Verdict::Ok {
             return Err(BindError::NoService);
         }
-        let link = self.linked(domain).await?;
+        let link = match self.linked(domain).await {
+            Err(BindError::NoService) => return Ok(None),
+            link => link?,
+        };
         let mut located = self.located.borrow_mut();
         if located.len() >= MAX_LOCATED {
             located.clear();
         }
         located.insert(iref, domain);
-        Ok(link)
+        Ok(Some(link))
     }
 
     /// The link to a domain.

@@ -1,25 +1,27 @@
-//! Belonging to a host: standing for root, joining the root that there is, and starting over when it is gone.
+//! Belonging to a host: standing for root, joining the root that there is, and starting over when it is gone or stuck.
 //!
 //! ```text
-//!   Joining --lock got--> serve as root --.
-//!      ^  '---------------connect, hello, publish and register again--> Member --the root is gone--> Joining
-//!      |                                        |
-//!      '------- somebody asks ------- Failed <--'  (nothing that trying again would mend)
+//!   Joining --nobody there--> serve as root --.
+//!      ^  '-------------------connect, hello, publish and register again--> Member --the root is gone, or stuck--> Joining
+//!      |                                              |
+//!      '------- somebody asks ------- Failed <--------'  (nothing that trying again would mend)
 //! ```
+//! A root that does not answer for [`SILENCE`] is stuck: one of its domains takes its place. It may go on later and answer
+//! what it was asked, so an answer counts only if the root is still in its place after it came.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::time::Duration;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Instant;
 
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
-use rustix::fs::fstat;
 
 use crate::death::DeathWatch;
-use crate::election;
+use crate::election::{self, Knock, Stand, VACANCY};
 use crate::error::{DirProblem, MonitorError};
 use crate::link::Introduction;
 use crate::monitor::Monitor;
@@ -28,8 +30,8 @@ use crate::place::{Place, RootProcess};
 use crate::process::{id_from_wire, pid_from_wire, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{Policy, Root};
-use crate::runtime_dir::{RuntimeDir, Spot};
-use crate::wait::{sleep, within};
+use crate::runtime_dir::{Office, RuntimeDir, Spot};
+use crate::wait::{first, sleep, unless_silent, within};
 
 /// Between two attempts to join, at first; each is twice as long as the one before, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -38,11 +40,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// Between two attempts that only a change of the system can make succeed, for the sake of what is published.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Between two comparisons of where the root was found with where its path leads: as seldom as nobody notices.
-const COMPARE: Duration = Duration::from_secs(5);
+/// A call that has not been answered by then is followed by another, which every root answers at once.
+const DOUBT: Duration = Duration::from_millis(250);
 
-/// A root that takes longer than this to answer the first call is not one.
-const HELLO_DEADLINE: Duration = Duration::from_secs(2);
+/// Between two looks at whether the root is still in its place. A root that is stuck does not say that it has been replaced.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How this domain stands.
 pub(super) enum Status {
@@ -60,11 +62,11 @@ pub(super) struct Membership {
     pub(super) client: monitor::RpcClient,
     pub(super) notices: Rc<Outbox<Notice>>,
     ended: Rc<Cell<bool>>,
-    death: DeathWatch,
-    /// The root.
+    /// Which root it is, where its socket is, and its process.
+    office: Office,
+    spot: Spot,
     root: Peer,
-    /// Where it was found, and found to be still.
-    spot: RefCell<Spot>,
+    _death: DeathWatch,
 }
 
 /// What the root is told without being asked for an answer.
@@ -92,10 +94,23 @@ impl Message for Notice {
     }
 }
 
+/// When a root answers a call.
+#[derive(Debug, Clone, Copy)]
+enum Answers {
+    /// In a moment: it is asked again and again whether it is alive.
+    Soon,
+    /// When something happens: it is asked once whether it has heard the call.
+    Sometime,
+}
+
 /// Why an attempt to join failed.
 enum Setback {
     /// The next may succeed.
     Again,
+    /// There is no root that listens, and another process has the lock.
+    Vacant(Option<Office>),
+    /// This root does not answer, or takes nobody in.
+    Silent(Option<Office>),
     /// Not before something is changed.
     Final(MonitorError),
 }
@@ -121,20 +136,35 @@ impl Monitor {
         let me = Rc::clone(self);
         async move {
             let mut pause = FIRST_PAUSE;
+            let mut vacant: Option<(Option<Office>, Instant)> = None;
             loop {
-                match me.join().await {
+                let joined = me.join(Stand::IfFree).await;
+                let joined = match joined {
+                    Err(Setback::Silent(office)) => me.join(Stand::InPlaceOf(office)).await,
+                    Err(Setback::Vacant(office)) => {
+                        let since = vacant.filter(|(before, _)| *before == office);
+                        let (_, since) = *vacant.insert(since.unwrap_or((office, Instant::now())));
+                        match since.elapsed() < VACANCY {
+                            true => Err(Setback::Again),
+                            false => me.join(Stand::InPlaceOf(office)).await,
+                        }
+                    }
+                    joined => joined,
+                };
+                match joined {
                     // Dead already, and its socket kept by a child of it.
                     Ok(membership) if me.root_number.get() != membership.number => {}
                     Ok(membership) => {
                         pause = FIRST_PAUSE;
                         let ended = Rc::clone(&membership.ended);
+                        vacant = None;
                         me.set_status(Status::Member(membership));
                         me.tell_late();
-                        me.until_ended(&ended).await;
+                        me.changed.until(|| ended.get().then_some(())).await;
                         tracing::debug!("the root is gone");
                         me.set_status(Status::Joining);
                     }
-                    Err(Setback::Again) => {
+                    Err(Setback::Again | Setback::Vacant(_) | Setback::Silent(_)) => {
                         // Those who gave up meanwhile are forgotten.
                         me.changed.raise();
                         sleep(&me.waitset, pause).await;
@@ -150,20 +180,17 @@ impl Monitor {
         }
     }
 
-    /// Waits until the membership ends. Ends it if the root is no longer where its path leads.
-    async fn until_ended(&self, ended: &Cell<bool>) {
-        let over = || ended.get().then_some(());
-        // The root looks for itself, and may be about to make its place anew.
-        let mut misses = 0;
-        while within(&self.waitset, COMPARE, self.changed.until(over)).await.is_none() {
-            let member = match &*self.status.borrow() {
-                Status::Member(membership) => Rc::clone(membership),
-                _ => continue,
-            };
-            misses = if member.is_in_place() || Root::serves_here() { 0 } else { misses + 1 };
-            if misses > 1 {
-                tracing::warn!(place = %member.place(), "the path leads to another root monitor now");
-                member.end(self);
+    /// Looks now and then whether the root is still in its place.
+    pub(super) fn watch_place(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
+        let me = Rc::clone(self);
+        async move {
+            loop {
+                sleep(&me.waitset, LOOK).await;
+                Root::check_office();
+                let member = me.member();
+                if let Some(membership) = member.filter(|membership| !membership.is_in_place()) {
+                    membership.end(&me);
+                }
             }
         }
     }
@@ -173,6 +200,14 @@ impl Monitor {
         match &*self.status.borrow() {
             Status::Member(membership) => membership.place(),
             _ => Place::new(RuntimeDir::chosen(), None),
+        }
+    }
+
+    /// The connection to the root, if there is one.
+    pub(super) fn member(&self) -> Option<Rc<Membership>> {
+        match &*self.status.borrow() {
+            Status::Member(membership) => Some(Rc::clone(membership)),
+            _ => None,
         }
     }
 
@@ -201,7 +236,11 @@ impl Monitor {
         self.changed.until(found).await
     }
 
-    /// Calls the root; if it goes meanwhile, calls the next one.
+    /// Calls the root; if it goes or is stuck meanwhile, calls the next one.
+    ///
+    /// A root that was stopped, and deposed, does not know it when it goes on. What it says then is void: it is asked for
+    /// after the answer whether it was still the root, and whoever takes its place reads what it has written down after
+    /// that. So a name that is granted here is known to every root to come.
     pub(super) async fn ask<T, F>(
         &self,
         call: impl Fn(&monitor::RpcClient) -> F,
@@ -209,16 +248,66 @@ impl Monitor {
     where
         F: Future<Output = Result<T, RpcError>>,
     {
+        self.ask_within(Answers::Soon, call).await
+    }
+
+    /// As [`ask`](Self::ask), where the answer may come much later.
+    pub(super) async fn ask_and_wait<T, F>(
+        &self,
+        call: impl Fn(&monitor::RpcClient) -> F,
+    ) -> Result<T, MonitorError>
+    where
+        F: Future<Output = Result<T, RpcError>>,
+    {
+        self.ask_within(Answers::Sometime, call).await
+    }
+
+    async fn ask_within<T, F>(
+        &self,
+        answers: Answers,
+        call: impl Fn(&monitor::RpcClient) -> F,
+    ) -> Result<T, MonitorError>
+    where
+        F: Future<Output = Result<T, RpcError>>,
+    {
         loop {
             let membership = self.membership().await?;
-            match call(&membership.client).await {
-                Ok(value) => return Ok(value),
-                Err(RpcError::NoReply) => return Err(MonitorError::Busy),
-                Err(error) => {
-                    tracing::debug!(%error, "a call to the root failed");
-                    membership.end(self);
-                }
+            let silence = self.silence(&membership, answers);
+            let answer = first(call(&membership.client), silence).await;
+            match answer {
+                Some(Ok(value)) if membership.is_in_place() => return Ok(value),
+                Some(Err(RpcError::NoReply)) => return Err(MonitorError::Busy),
+                Some(Ok(_)) => tracing::debug!("an answer came from a root that is deposed"),
+                Some(Err(error)) => tracing::debug!(%error, "a call to the root failed"),
+                None => self.depose(&membership).await,
             }
+            membership.end(self);
+        }
+    }
+
+    /// Completes when the root is stuck.
+    async fn silence(&self, membership: &Membership, answers: Answers) {
+        sleep(&self.waitset, DOUBT).await;
+        while unless_silent(&self.waitset, membership.client.alive_async()).await.is_some() {
+            match answers {
+                Answers::Soon => sleep(&self.waitset, LOOK).await,
+                // The root has heard of it. If it gets stuck, those who have something to tell it notice.
+                Answers::Sometime => core::future::pending().await,
+            }
+        }
+    }
+
+    /// Takes the place of a root that is stuck, if this process can.
+    async fn depose(&self, membership: &Membership) {
+        if membership.ended.get() || Root::serves_here() {
+            return;
+        }
+        tracing::warn!(
+            place = %membership.place(),
+            "the root monitor does not answer: another process takes its place"
+        );
+        if let Err(Setback::Final(error)) = self.stand(Stand::InPlaceOf(Some(membership.office))) {
+            tracing::warn!(%error, "this process cannot be the root monitor");
         }
     }
 
@@ -229,24 +318,74 @@ impl Monitor {
     }
 
     /// One attempt.
-    async fn join(&self) -> Result<Rc<Membership>, Setback> {
-        if !Root::serves_here()
-            && let Some(office) = election::stand()?
-        {
-            tracing::info!("this process is the root monitor");
-            Root::start(&self.waitset, office, Policy::embedded());
+    async fn join(&self, stand: Stand) -> Result<Rc<Membership>, Setback> {
+        if stand != Stand::IfFree {
+            self.stand(stand)?;
         }
-        let (socket, directory) = election::join()?.ok_or(Setback::Again)?;
-        let membership = self.connect(socket, &directory)?;
-        let introduced = self.introduce_to_root(&membership, &directory);
-        match within(&self.waitset, HELLO_DEADLINE, introduced).await {
-            Some(Ok(())) => Ok(membership),
-            Some(Err(setback)) => Err(setback),
-            None => Err(Setback::Again),
+        let mut directory = RuntimeDir::open()?;
+        let mut office = directory.spot().office();
+        let mut knock = election::knock(&directory)?;
+        if let Knock::NobodyThere = knock {
+            // A root of this process whose socket was removed is none.
+            if Root::check_office() {
+                return Err(Setback::Again);
+            }
+            if !self.stand_in(directory, Stand::IfFree)? {
+                return Err(Setback::Vacant(office));
+            }
+            directory = RuntimeDir::open()?;
+            office = directory.spot().office();
+            knock = election::knock(&directory)?;
+        }
+        let (socket, office) = match (knock, office) {
+            (Knock::Connected(socket), Some(office)) => (socket, office),
+            (Knock::Busy, office) => {
+                let waiting = self.until_not_busy(&directory);
+                return match unless_silent(&self.waitset, waiting).await {
+                    None if directory.spot().office() == office => Err(Setback::Silent(office)),
+                    Some(Err(error)) => Err(error.into()),
+                    _ => Err(Setback::Again),
+                };
+            }
+            _ => return Err(Setback::Again),
+        };
+        let membership = self.connect(socket, office, &directory)?;
+        match self.introduce_to_root(&membership, &directory).await {
+            Ok(()) if membership.is_in_place() => Ok(membership),
+            Ok(()) => Err(Setback::Again),
+            Err(setback) => Err(setback),
         }
     }
 
-    fn connect(&self, socket: OwnedFd, directory: &RuntimeDir) -> Result<Rc<Membership>, Setback> {
+    /// Waits until the root takes somebody in, or is gone.
+    async fn until_not_busy(&self, directory: &RuntimeDir) -> Result<(), MonitorError> {
+        while let Knock::Busy = election::knock(directory)? {
+            sleep(&self.waitset, LONGEST_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Becomes the root if there is none. False if another process is, or is about to be.
+    fn stand(&self, when: Stand) -> Result<bool, Setback> {
+        self.stand_in(RuntimeDir::open()?, when)
+    }
+
+    fn stand_in(&self, directory: RuntimeDir, when: Stand) -> Result<bool, Setback> {
+        if Root::serves_here() {
+            return Ok(false);
+        }
+        let Some(elected) = election::stand(directory, when)? else { return Ok(false) };
+        tracing::info!("this process is the root monitor");
+        Root::start(&self.waitset, elected, Policy::embedded());
+        Ok(true)
+    }
+
+    fn connect(
+        &self,
+        socket: OwnedFd,
+        office: Office,
+        directory: &RuntimeDir,
+    ) -> Result<Rc<Membership>, Setback> {
         let (root, process) = election::root_of(&socket, directory)?.ok_or(Setback::Again)?;
         let channel = lmp::over(socket).map_err(|_| Setback::Again)?;
         let ended = Rc::new(Cell::new(false));
@@ -271,9 +410,10 @@ impl Monitor {
             client: monitor::RpcClient::new(&binding),
             notices: Outbox::new(&self.waitset, binding),
             ended,
-            death,
+            office,
+            spot: directory.spot().clone(),
             root,
-            spot: RefCell::new(directory.spot().clone()),
+            _death: death,
         }))
     }
 
@@ -283,12 +423,12 @@ impl Monitor {
         membership: &Membership,
         directory: &RuntimeDir,
     ) -> Result<(), Setback> {
-        let again = |_| Setback::Again;
         let domain = match self.domain.get() {
             0 => random_number().map_err(MonitorError::os("get random bits"))?,
             domain => domain,
         };
-        let verdict = membership.client.hello_async(VERSION, domain).await.map_err(again)?;
+        let verdict =
+            self.heard(membership, membership.client.hello_async(VERSION, domain)).await?;
         match verdict {
             monitor::Verdict::Ok => self.domain.set(domain),
             monitor::Verdict::Version => {
@@ -309,12 +449,12 @@ impl Monitor {
         }
         let published: Vec<_> = self.published.borrow().iter().copied().collect();
         for iref in published {
-            self.publish_over(&membership.client, iref).await.map_err(again)?;
+            self.heard(membership, self.publish_over(&membership.client, iref)).await?;
         }
         let names = self.names.borrow().clone();
         for (name, iref) in names {
             let (verdict, pid) =
-                membership.client.register_async(&name, iref).await.map_err(again)?;
+                self.heard(membership, membership.client.register_async(&name, iref)).await?;
             if verdict != monitor::Verdict::Ok {
                 tracing::warn!(name = %Escaped(&name), pid, "the name was lost to another process with the root");
                 self.names.borrow_mut().remove(&name);
@@ -324,17 +464,26 @@ impl Monitor {
         membership.client.binding().tx_settled().map(drop).map_err(|_| Setback::Again)
     }
 
+    /// What a root that is joined answers.
+    async fn heard<T>(
+        &self,
+        membership: &Membership,
+        call: impl Future<Output = Result<T, RpcError>>,
+    ) -> Result<T, Setback> {
+        match unless_silent(&self.waitset, call).await {
+            Some(answer) => answer.map_err(|_| Setback::Again),
+            None if membership.is_in_place() => Err(Setback::Silent(Some(membership.office))),
+            None => Err(Setback::Again),
+        }
+    }
+
     /// The root of connection `number` is dead.
     fn root_died(&self, number: u64) {
         if self.root_number.get() != number {
             return;
         }
         self.root_number.set(0);
-        let member = match &*self.status.borrow() {
-            Status::Member(membership) => Some(Rc::clone(membership)),
-            _ => None,
-        };
-        if let Some(membership) = member {
+        if let Some(membership) = self.member() {
             membership.end(self);
         }
     }
@@ -343,30 +492,12 @@ impl Monitor {
 impl Membership {
     /// Where the root was found, and who that is.
     pub(super) fn place(&self) -> Place {
-        let directory = self.spot.borrow().path().to_owned();
-        Place::new(directory, Some(RootProcess::new(&self.root)))
+        Place::new(self.spot.path().to_owned(), Some(RootProcess::new(&self.root)))
     }
 
-    /// Whether who looks for the root where this one was found finds it, or nobody.
+    /// Whether no other root has taken the place of this one. If nobody is in that place, no other has yet.
     fn is_in_place(&self) -> bool {
-        if self.spot.borrow().is_there() {
-            return true;
-        }
-        let path = self.spot.borrow().path().to_owned();
-        let Ok(directory) = RuntimeDir::existing(path) else { return true };
-        let found = election::connect_in(&directory).ok().flatten();
-        let found = found.and_then(|socket| election::root_of(&socket, &directory).ok().flatten());
-        let inode = |process: &OwnedFd| fstat(process).map(|status| status.st_ino);
-        match found {
-            Some((root, process)) if root == self.root => {
-                let same = inode(&process) == inode(self.death.process());
-                if same {
-                    self.spot.replace(directory.spot().clone());
-                }
-                same
-            }
-            _ => false,
-        }
+        self.spot.office().is_none_or(|office| office == self.office)
     }
 
     /// Ends it: the main task starts over.
@@ -470,6 +601,8 @@ impl monitor::Rx for FromRoot {
     fn find(&mut self, _: &monitor::Binding, _: Iref, _: monitor::FindReply) {}
 
     fn introduce(&mut self, _: &monitor::Binding, _: u64, _: monitor::IntroduceReply) {}
+
+    fn alive(&mut self, _: &monitor::Binding, _: monitor::AliveReply) {}
 }
 
 /// Whether an error passes by itself.

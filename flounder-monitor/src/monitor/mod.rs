@@ -92,6 +92,7 @@ impl Monitor {
         });
         HERE.with(|here| here.replace(Some(Rc::clone(&monitor))));
         waitset.spawn_local(monitor.keep_membership()).detach();
+        waitset.spawn_local(monitor.watch_place()).detach();
     }
 
     /// The monitor of this thread, if it is the monitor's.

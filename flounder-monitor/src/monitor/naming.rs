@@ -7,7 +7,7 @@ use flounder_rt::{Call, Iref, RpcError};
 
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
-use crate::monitor::membership::{Membership, Notice, Status};
+use crate::monitor::membership::{Membership, Notice};
 use crate::nameservice::{Entry, Found, InvalidName, NameError};
 use crate::place::Place;
 use crate::process::{id_from_wire, pid_from_wire};
@@ -110,7 +110,7 @@ impl Monitor {
         check(name)?;
         let ticket = self.number();
         let waiting = Waiting { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
-        let answer = self.ask(|root| root.await_name_async(ticket, name)).await;
+        let answer = self.ask_and_wait(|root| root.await_name_async(ticket, name)).await;
         waiting.answered.set(true);
         found(answer?)
     }
@@ -133,11 +133,7 @@ impl Monitor {
 
     /// Tells the root something, if there is one.
     pub(super) fn notify_root(&self, notice: Notice) {
-        let member = match &*self.status.borrow() {
-            Status::Member(membership) => Some(Rc::clone(membership)),
-            _ => None,
-        };
-        match (member, notice) {
+        match (self.member(), notice) {
             (Some(membership), notice) => membership.tell(self, notice),
             // It may be among what the next root is being told.
             (None, Notice::Withdraw(iref)) => self.withdrawn_late.borrow_mut().push(iref),

@@ -1,9 +1,9 @@
 //! The root monitor: holds the names of a host, and introduces its domains to each other.
 //!
 //! It runs on the waitset of the monitor that was elected; that monitor is one of its domains like the others, connected
-//! through the socket. Or it is a daemon of its own. It keeps nothing that a successor would need but, where there are
-//! several users, whose the names are; when it dies, domains tell the next root what they have published and named. It
-//! carries no messages between domains, so bindings never notice.
+//! through the socket. Or it is a daemon of its own. It keeps nothing that a successor would need but whose the names are;
+//! when it dies, domains tell the next root what they have published and named. It carries no messages between domains, so
+//! bindings never notice.
 //!
 //! | module | does |
 //! |---|---|
@@ -13,8 +13,9 @@
 //! | `waiters` | lookups that wait for a name |
 //! | `users` | who may come in, and how much one user may have |
 //! | `place` | keeps it where its path leads |
-//! | `register` | whose the names are, on disk, where there are several users |
+//! | `register` | whose the names are, on disk |
 //! | `absent` | keeps names for their owners |
+//! | `held` | requests that wait for owners to come back |
 //! | `reports` | asks domains for their bindings |
 
 use core::cell::{Cell, RefCell};
@@ -33,14 +34,14 @@ use rustix::net::{
 };
 
 use crate::death::DeathWatch;
-use crate::election::Office;
+use crate::election::Elected;
 use crate::outbox::{Message, Outbox, Sending};
 use crate::process::{process_of, to_wire};
 use crate::protocol::monitor::{self, Verdict};
-use crate::runtime_dir::RuntimeDir;
 use crate::sys::{self, Credentials};
 
 mod absent;
+mod held;
 mod names;
 mod place;
 mod register;
@@ -50,11 +51,12 @@ mod users;
 mod waiters;
 
 use absent::Absent;
+use held::Held;
 use names::Names;
 pub(crate) use names::{MAX_NAME, is_name};
 pub(crate) use place::Standing;
+use register::Identity;
 pub(crate) use register::Register;
-use register::{Identity, Record};
 use reports::Reports;
 use service::FromDomain;
 pub(crate) use users::Policy;
@@ -73,6 +75,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Who has connected and not said hello by then is hung up on.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long owners of names and services have to come back to a new root before it says that there is no such thing.
+const COME_BACK: Duration = Duration::from_millis(500);
+
 /// Between letting go of the office and hanging up on the domains, so that whoever asked for it is the first to stand.
 const HANDOVER: Duration = Duration::from_millis(50);
 
@@ -89,8 +94,6 @@ pub(crate) struct Root {
     /// It has let go of its office, and hangs up on whoever asks for something.
     resigned: Cell<bool>,
     standing: RefCell<Standing>,
-    /// It waits for the lock of another directory.
-    moving: Cell<bool>,
     domains: RefCell<HashMap<u64, Rc<Domain>>>,
     /// Domains by the numbers that they chose.
     ids: RefCell<BTreeMap<u64, u64>>,
@@ -98,9 +101,10 @@ pub(crate) struct Root {
     names: RefCell<Names>,
     waiters: RefCell<Waiters<monitor::AwaitNameReply>>,
     users: RefCell<Users>,
-    /// Where there are several users.
+    /// Whose the names are; `None` once it has resigned.
     register: RefCell<Option<Register>>,
     absent: RefCell<HashMap<u64, Absent>>,
+    held: RefCell<Held>,
     reports: RefCell<Reports>,
     /// Given up for a moment to refuse a domain when no other descriptor is left.
     reserve: RefCell<Option<OwnedFd>>,
@@ -186,26 +190,27 @@ impl Introduced {
 
 impl Root {
     /// Begins to serve, until the process ends or a daemon takes over.
-    pub(crate) fn start(waitset: &Waitset, office: Office, policy: Policy) {
-        let listener = Rc::clone(&office.standing.listener);
+    pub(crate) fn start(waitset: &Waitset, elected: Elected, policy: Policy) {
+        let listener = Rc::clone(&elected.standing.listener);
         let root = Rc::new(Self {
             waitset: waitset.clone(),
             resigned: Cell::new(false),
-            standing: RefCell::new(office.standing),
-            moving: Cell::new(false),
+            standing: RefCell::new(elected.standing),
             domains: RefCell::default(),
             ids: RefCell::default(),
             services: RefCell::default(),
             names: RefCell::default(),
             waiters: RefCell::new(Waiters::new()),
             users: RefCell::new(Users::new(policy)),
-            register: RefCell::new(office.register),
+            register: RefCell::new(Some(elected.register)),
             absent: RefCell::default(),
+            held: RefCell::new(Held::new(elected.is_first)),
             reports: RefCell::default(),
             reserve: RefCell::new(None),
         });
         HERE.with(|here| here.replace(Some(Rc::clone(&root))));
         root.keep_names_found();
+        root.look_again_later();
         root.refill(&listener);
         Rc::clone(&root).listen(listener);
         root.keep_place();
@@ -221,21 +226,22 @@ impl Root {
         Self::here().is_some_and(|root| !root.resigned.get())
     }
 
-    /// Lets go of the office for a daemon that has asked for it.
+    /// Lets go of the office for a daemon that has asked for it. Domains are hung up on a little later, and find the daemon
+    /// then.
     fn hand_over(self: &Rc<Self>) {
         tracing::info!("this process hands the office of the root monitor over to a daemon");
-        self.leave_register();
-        self.resign();
+        self.resign(HANDOVER);
     }
 
-    /// Lets go of the office. Domains are hung up on a little later, and find the next root then.
-    fn resign(self: &Rc<Self>) {
+    /// Stops serving. Domains are hung up on after a while.
+    fn resign(self: &Rc<Self>, hang_up_after: Duration) {
         self.resigned.set(true);
+        self.register.take();
         // Wakes the watch of the door, which sees that it is over.
         let _ = shutdown(&self.standing.borrow().listener, Shutdown::Both);
         sys::release();
         let me = Rc::clone(self);
-        self.waitset.after(HANDOVER, move |waitset| {
+        self.waitset.after(hang_up_after, move |waitset| {
             let numbers: Vec<_> = me.domains.borrow().keys().copied().collect();
             numbers.into_iter().for_each(|number| me.remove(number));
             HERE.with(|here| {
@@ -250,26 +256,6 @@ impl Root {
             });
             Ok(())
         });
-    }
-
-    /// Has the next root find whose the names are: it may let other users in.
-    fn leave_register(&self) {
-        // One that was kept all the time is complete.
-        if self.register.borrow_mut().take().is_some() {
-            return;
-        }
-        let names = self.names.borrow();
-        let domains = self.domains.borrow();
-        let records = names.after("").filter_map(|(name, owned)| {
-            let owner = domains.get(&owned.owner)?.identity;
-            Some(Record { name: name.to_owned(), iref: owned.iref, owner })
-        });
-        let path = self.standing.borrow().spot().path().to_owned();
-        let directory = RuntimeDir::existing(path).map_err(std::io::Error::other);
-        let left = directory.and_then(|directory| Register::leave(directory.fd(), records));
-        if let Err(error) = left {
-            tracing::warn!(%error, "the names could not be written down for the next root");
-        }
     }
 
     /// Accepts domains whenever there are some.
@@ -406,6 +392,7 @@ impl Root {
                 if let Some(root) = Self::here() {
                     root.remove(number);
                     root.forget_absent(number);
+                    root.look_again();
                 }
                 Ok(())
             });
@@ -423,7 +410,7 @@ impl Root {
     }
 
     /// A domain is gone, or is to go: what it had here goes with it.
-    fn remove(&self, number: u64) {
+    fn remove(self: &Rc<Self>, number: u64) {
         let Some(domain) = self.domains.borrow_mut().remove(&number) else { return };
         tracing::debug!(peer = %domain.peer, "a domain has left");
         if let Some(id) = domain.id.get() {
@@ -498,7 +485,7 @@ impl Root {
         }
     }
 
-    fn ended(&self, number: u64, error: &BindingError) {
+    fn ended(self: &Rc<Self>, number: u64, error: &BindingError) {
         tracing::debug!(%error, "the connection of a domain has ended");
         self.remove(number);
     }

@@ -1,4 +1,4 @@
-//! Keeping the root where its path leads.
+//! Keeping the root where its path leads, and noticing that another has taken its place.
 //!
 //! The runtime directory or its socket can be removed, renamed or replaced while the root lives: by a cleaner of /tmp, a
 //! logout, `rm -r`. A newcomer would find nothing and become a second root. So the root compares what it has with what
@@ -8,27 +8,26 @@
 //!
 //! ```text
 //!   compare --same--> go on
-//!      '----other, or nothing--> make the directory --> lock --got--> listen there; domains stay connected
-//!                                     |                   '--taken--> a root for the moment resigns: its domains join the
-//!                                     |                               other one. A daemon asks that one to hand over
-//!                                     '--failed--> go on as before, and compare again later
+//!      |----another root listens there--> resign: its domains join that one. A daemon asks it to hand over
+//!      '----nobody--> make the directory --> lock --got--> listen there; domains connect anew
+//!                          |                   '--taken--> resign
+//!                          '--failed--> go on as before, and compare again later
 //! ```
+//! Another root is there because somebody made it while the directory was gone, or because this one was stopped and did not
+//! answer: docs/design/0011-a-root-that-is-stuck.md.
 
 use core::time::Duration;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::thread;
 
 use flounder_rt::waitset::Interest;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::net::{Shutdown, shutdown};
 
-use crate::daemon;
-use crate::election::{self, Office};
+use crate::election::{self, Elected, Knock};
 use crate::error::MonitorError;
 use crate::root::Root;
-use crate::root::register::Record;
-use crate::runtime_dir::{RuntimeDir, Spot};
+use crate::runtime_dir::{Office, RuntimeDir, Spot};
 use crate::sys;
 
 /// Between two comparisons if the kernel tells of nothing.
@@ -45,22 +44,21 @@ const SETTLE: Duration = Duration::from_millis(100);
 pub(crate) struct Standing {
     pub(super) listener: Rc<OwnedFd>,
     spot: Spot,
-    /// Number of the socket's inode.
-    socket: u64,
+    office: Office,
     door: election::Door,
 }
 
 impl Standing {
-    pub(crate) fn new(listener: OwnedFd, spot: Spot, socket: u64, door: election::Door) -> Self {
-        Self { listener: Rc::new(listener), spot, socket, door }
+    pub(crate) fn new(listener: OwnedFd, spot: Spot, office: Office, door: election::Door) -> Self {
+        Self { listener: Rc::new(listener), spot, office, door }
     }
 
     fn is_in_place(&self) -> bool {
-        self.spot.is_there() && self.spot.socket() == Ok(self.socket)
+        self.spot.is_there() && self.spot.office() == Some(self.office)
     }
 
-    pub(super) const fn spot(&self) -> &Spot {
-        &self.spot
+    pub(crate) const fn office(&self) -> Office {
+        self.office
     }
 }
 
@@ -129,11 +127,25 @@ impl Root {
         Rc::ptr_eq(&self.standing.borrow().listener, listener)
     }
 
+    /// Compares at once. True if this thread has a root that has not resigned.
+    pub(crate) fn check_office() -> bool {
+        let Some(root) = Self::here().filter(|root| !root.resigned.get()) else { return false };
+        root.compare();
+        !root.resigned.get()
+    }
+
     fn compare(self: &Rc<Self>) {
-        if self.standing.borrow().is_in_place() || self.moving.get() {
-            return;
+        if self.standing.borrow().is_in_place() {
+            // A root that was stopped when this one took its place may have let go of the lock.
+            sys::lock_held();
+            return self.check_register();
         }
         let path = self.standing.borrow().spot.path().to_owned();
+        let other = RuntimeDir::existing(path.clone()).and_then(|there| election::knock(&there));
+        if let Ok(Knock::Connected(_) | Knock::Busy | Knock::Closed) = other {
+            tracing::warn!(path = %path.display(), "another process has become the root monitor");
+            return self.resign(Duration::ZERO);
+        }
         tracing::warn!(path = %path.display(), "the runtime directory or its socket is gone; they are made anew");
         let is_daemon = self.users.borrow().policy().is_daemon();
         let directory = if is_daemon { RuntimeDir::at(path) } else { RuntimeDir::open() };
@@ -145,94 +157,37 @@ impl Root {
 
     /// Takes the office in a directory, in place of the one that is gone.
     fn move_to(self: &Rc<Self>, directory: RuntimeDir) -> Result<(), MonitorError> {
-        let same = directory.spot() == self.standing.borrow().spot();
-        if same {
+        if *directory.spot() == self.standing.borrow().spot {
             // Only the socket is gone. The lock is on another descriptor of the same directory.
             sys::release();
         }
         if directory.is_ours() && directory.lock()? {
             return self.settle_in(directory);
         }
-        if !self.users.borrow().policy().is_daemon() {
-            tracing::info!("another process has become the root monitor meanwhile");
-            self.resign();
-            return Ok(());
-        }
-        // Asking for the office waits.
-        self.moving.set(true);
-        let remote = self.waitset.remote();
-        let asking = move || {
-            let taken = daemon::take_lock(&directory, |_| {}).map(|()| directory);
-            remote.post(move |_| {
-                if let Some(root) = Self::here() {
-                    root.moving.set(false);
-                    root.lock_taken(taken);
-                }
-                Ok(())
-            });
-        };
-        let thread = thread::Builder::new().name("flounder-move".into()).spawn(asking);
-        if let Err(error) = thread {
-            self.moving.set(false);
-            return Err(MonitorError::io("start a thread")(error));
-        }
+        tracing::info!("another process is about to be the root monitor");
+        self.resign(Duration::ZERO);
         Ok(())
     }
 
-    fn lock_taken(self: &Rc<Self>, taken: Result<RuntimeDir, daemon::DaemonError>) {
-        match taken {
-            Ok(directory) => {
-                if let Err(error) = self.settle_in(directory) {
-                    tracing::warn!(%error, "the root monitor has no place where others find it");
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "this daemon is the root monitor no longer");
-                self.resign();
-            }
-        }
-    }
-
-    /// Serves in a directory whose lock it has. Those who are connected already stay so.
+    /// Serves in a directory whose lock it has.
     fn settle_in(self: &Rc<Self>, mut directory: RuntimeDir) -> Result<(), MonitorError> {
         let door = self.standing.borrow().door;
         directory
             .share(door == election::Door::Open)
             .map_err(MonitorError::os("set who may enter the directory"))?;
-        let office = election::take_office_anew(directory, door)?;
-        let Office { standing, register } = office;
+        let Elected { standing, mut register, .. } = election::take_office_anew(directory, door)?;
         let old = self.standing.replace(standing);
         // Wakes its watch, which sees that it is over.
         let _ = shutdown(&old.listener, Shutdown::Both);
-        if register.is_some() {
-            *self.register.borrow_mut() = register;
-            self.fill_register();
-        }
+        // What this root knows is newer.
+        let _ = register.take_found();
+        *self.register.borrow_mut() = Some(register);
+        self.write_register();
         let listener = Rc::clone(&self.standing.borrow().listener);
         Rc::clone(self).listen(listener);
         if let Err(errno) = self.watch_place() {
             tracing::debug!(%errno, "the runtime directory cannot be watched");
         }
         Ok(())
-    }
-
-    /// Writes down whose all names are.
-    fn fill_register(&self) {
-        let (names, domains, absent) =
-            (self.names.borrow(), self.domains.borrow(), self.absent.borrow());
-        let identity = |owner: u64| {
-            let domain = domains.get(&owner).map(|domain| domain.identity);
-            domain.or_else(|| absent.get(&owner).map(|absent| absent.identity))
-        };
-        let mut register = self.register.borrow_mut();
-        let Some(register) = &mut *register else { return };
-        let _ = register.take_found();
-        for (name, owned) in names.after("") {
-            let Some(owner) = identity(owned.owner) else { continue };
-            let record = Record { name: name.to_owned(), iref: owned.iref, owner };
-            if let Err(error) = register.enter(&record) {
-                tracing::warn!(%error, "a name could not be written down");
-            }
-        }
     }
 }

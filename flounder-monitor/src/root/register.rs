@@ -1,37 +1,39 @@
-//! The names of a host with several users, written down where only the root's user can read and write.
+//! The names of a host, written down where only the root's user can read and write.
 //!
-//! Domains tell a new root which names they have. Where all are of one user the first to speak may be believed; where they
-//! are not, a name must go to nobody but its owner for as long as that one lives, also while there is no root, and also if
-//! it is slow to come back. So the root keeps a file beside its socket, which says for each name whose it is. It is there
-//! while it has something to say.
+//! Domains tell a new root which names they have, but not all at once, and one that is stopped not at all. A name must go to
+//! nobody but its owner for as long as that one lives, also while there is no root, and a lookup must not be told that there
+//! is no such name. So the root keeps a file beside its socket, which says for each name whose it is. It is there while it
+//! has something to say.
 //!
 //! ```text
-//!   byte 0        8        16       20       24       26                       512
-//!        | process |  iref  |  pid   |  user  | length |  name, then zeros ..  |     one record; all zeros: free
+//!   byte 0        8        16       20       24       32       34                       512
+//!        | process |  iref  |  pid   |  user  | space  | length |  name, then zeros ..  |   one record; all zeros: free
 //! ```
-//! The process is the number of its pidfd's inode, which on Linux 6.9 and later no other process ever has. A record never
-//! crosses a page and is written by one call, so a root that is killed leaves each whole or not there.
+//! The process is the number of its pidfd's inode, which on Linux 6.9 and later no other process ever has. The space is the
+//! PID namespace of the root that wrote the record: in another one the pid says nothing. A record never
+//! crosses a page and is written by one call, so a root that is killed leaves each whole or not there. A new root writes a
+//! file of its own and puts it in the place of the last one's: what a root that was deposed still writes is read by nobody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use flounder_rt::Iref;
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+use crate::process::random_number;
 use crate::root::names::{MAX_NAME, is_name};
-
-/// The file, in the runtime directory.
-const FILE: &str = "names";
+use crate::sys::{self, NAMES};
 
 /// Bytes of a record.
 const RECORD: usize = 512;
 
-/// Where the name begins.
-const NAME: usize = 26;
+/// Where the length of the name is, and the name.
+const LENGTH: usize = 32;
+const NAME: usize = 34;
 
 const _: () = assert!(NAME + MAX_NAME <= RECORD && 4096 % RECORD == 0);
 
@@ -54,6 +56,17 @@ impl Identity {
     pub(crate) fn pid(&self) -> Option<u32> {
         (self.pid != 0).then_some(self.pid)
     }
+
+    /// Whether both are the same process. The roots that saw it may not both have known its number.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same_pid = self.pid == other.pid || self.pid == 0 || other.pid == 0;
+        same_pid && (self.inode, self.uid) == (other.inode, other.uid)
+    }
+
+    /// Whether it is this process.
+    fn is_own(&self) -> bool {
+        self.pid == std::process::id()
+    }
 }
 
 /// What is known of a name.
@@ -72,8 +85,12 @@ pub(crate) struct Register {
     file: Option<File>,
     /// Where each name is.
     places: HashMap<String, u64>,
+    /// Names of other processes.
+    others: HashSet<String>,
     free: Vec<u64>,
     records: u64,
+    /// The last attempt to write all failed; the file in place may be the last root's.
+    failed: bool,
     /// What the last root has left.
     found: Vec<Record>,
 }
@@ -83,38 +100,65 @@ impl Register {
     pub(crate) fn open(directory: &OwnedFd) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat(directory, ".", flags, Mode::empty())?;
-        let file = match openat(&directory, FILE, open_flags(), Mode::empty()) {
+        let file = match openat(&directory, NAMES, open_flags(), Mode::empty()) {
             Ok(file) => Some(File::from(file)),
             Err(Errno::NOENT) => None,
-            Err(errno) => return Err(errno),
+            Err(error) => {
+                // It is replaced by the first that is written.
+                tracing::warn!(%error, "the names of the last root cannot be read");
+                None
+            }
         };
-        let mut register = Self {
-            directory,
-            file,
-            places: HashMap::new(),
-            free: Vec::new(),
-            records: 0,
-            found: Vec::new(),
-        };
-        register.read();
+        let mut register = Self::empty(directory);
+        if let Some(file) = file {
+            register.read(&file);
+        }
         Ok(register)
     }
 
-    /// Writes one for the next root, by a root that has kept none.
-    pub(crate) fn leave(
-        directory: &OwnedFd,
-        mut records: impl Iterator<Item = Record>,
-    ) -> io::Result<()> {
-        Self::discard(directory)?;
-        let mut register = Self::open(directory)?;
-        records.try_for_each(|record| register.enter(&record))
+    fn empty(directory: OwnedFd) -> Self {
+        sys::set_others_have_names(false);
+        Self {
+            directory,
+            file: None,
+            places: HashMap::new(),
+            others: HashSet::new(),
+            free: Vec::new(),
+            records: 0,
+            failed: false,
+            found: Vec::new(),
+        }
     }
 
-    /// Removes that of a directory with one user.
-    pub(crate) fn discard(directory: &OwnedFd) -> rustix::io::Result<()> {
-        match unlinkat(directory, FILE, AtFlags::empty()) {
-            Err(errno) if errno != Errno::NOENT => Err(errno),
-            _ => Ok(()),
+    /// Writes a file with these records, and no others, and puts it in the place of the one that there is.
+    pub(crate) fn replace(&mut self, records: &[Record]) -> io::Result<()> {
+        let directory = self.directory.try_clone()?;
+        *self = Self::empty(directory);
+        if records.is_empty() {
+            return Self::remove(&self.directory);
+        }
+        let name = format!("names.{:016x}", random_number()?);
+        let written = create(&self.directory, &name).and_then(|file| {
+            self.file = Some(file);
+            records.iter().try_for_each(|record| self.enter(record))?;
+            Ok(renameat(&self.directory, &name, &self.directory, NAMES)?)
+        });
+        if written.is_err() {
+            // What stays is in nobody's way.
+            let _ = unlinkat(&self.directory, &name, AtFlags::empty());
+            let directory = self.directory.try_clone()?;
+            *self = Self { failed: true, ..Self::empty(directory) };
+        }
+        written
+    }
+
+    /// Whether the file is still the one that the next root will read.
+    pub(crate) fn is_in_place(&self) -> bool {
+        let Some(file) = &self.file else { return !self.failed };
+        let there = statat(&self.directory, NAMES, AtFlags::SYMLINK_NOFOLLOW);
+        match (file.metadata(), there) {
+            (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.st_dev, there.st_ino),
+            _ => false,
         }
     }
 
@@ -136,12 +180,19 @@ impl Register {
             }
             self.places.insert(record.name.clone(), place);
         }
+        match record.owner.is_own() {
+            true => self.others.remove(&record.name),
+            false => self.others.insert(record.name.clone()),
+        };
+        sys::set_others_have_names(!self.others.is_empty());
         Ok(())
     }
 
     /// A name is nobody's any more.
     pub(crate) fn strike(&mut self, name: &str) {
         let Some(place) = self.places.remove(name) else { return };
+        self.others.remove(name);
+        sys::set_others_have_names(!self.others.is_empty());
         let struck = match &self.file {
             Some(_) if self.places.is_empty() => {
                 self.file = None;
@@ -161,36 +212,42 @@ impl Register {
     }
 
     fn remove(directory: &OwnedFd) -> io::Result<()> {
-        Ok(unlinkat(directory, FILE, AtFlags::empty())?)
+        match unlinkat(directory, NAMES, AtFlags::empty()) {
+            Err(errno) if errno != Errno::NOENT => Err(errno.into()),
+            _ => Ok(()),
+        }
     }
 
     /// The file; made if it is not there.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
-            let flags = open_flags() | OFlags::CREATE;
-            let mode = Mode::RUSR | Mode::WUSR;
-            let file = openat(&self.directory, FILE, flags, mode)?;
-            // The umask may have taken from the owner, too, and the next root opens it anew.
-            fchmod(&file, mode)?;
-            self.file = Some(File::from(file));
+            self.file = Some(create(&self.directory, NAMES)?);
         }
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn read(&mut self) {
-        let Some(file) = &self.file else { return };
-        let mut bytes = [0; RECORD];
-        while file.read_exact_at(&mut bytes, self.records * RECORD as u64).is_ok() {
-            match decode(&bytes) {
-                Some(record) if !self.places.contains_key(&record.name) => {
-                    self.places.insert(record.name.clone(), self.records);
-                    self.found.push(record);
-                }
-                _ => self.free.push(self.records),
+    fn read(&mut self, file: &File) {
+        let (mut bytes, mut at) = ([0; RECORD], 0);
+        let mut names = HashSet::new();
+        while file.read_exact_at(&mut bytes, at).is_ok() {
+            if let Some(record) = decode(&bytes)
+                && names.insert(record.name.clone())
+            {
+                self.found.push(record);
             }
-            self.records += 1;
+            at += RECORD as u64;
         }
     }
+}
+
+/// A new file; one of this name is another root's.
+fn create(directory: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<File> {
+    let flags = open_flags() | OFlags::CREATE | OFlags::EXCL;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = openat(directory, name, flags, mode)?;
+    // The umask may have taken from the owner, too, and the next root opens it anew.
+    fchmod(&file, mode)?;
+    Ok(File::from(file))
 }
 
 fn open_flags() -> OFlags {
@@ -209,7 +266,8 @@ fn encode(record: &Record) -> [u8; RECORD] {
     bytes[8..16].copy_from_slice(&iref.to_bits().to_ne_bytes());
     bytes[16..20].copy_from_slice(&owner.pid.to_ne_bytes());
     bytes[20..24].copy_from_slice(&owner.uid.to_ne_bytes());
-    bytes[24..NAME].copy_from_slice(&length.to_ne_bytes());
+    bytes[24..LENGTH].copy_from_slice(&pid_namespace().to_ne_bytes());
+    bytes[LENGTH..NAME].copy_from_slice(&length.to_ne_bytes());
     bytes[NAME..NAME + name.len()].copy_from_slice(name.as_bytes());
     bytes
 }
@@ -218,17 +276,26 @@ fn encode(record: &Record) -> [u8; RECORD] {
 fn decode(bytes: &[u8; RECORD]) -> Option<Record> {
     let number = |at: usize| u64::from_ne_bytes(*bytes[at..].first_chunk().expect("8 bytes"));
     let half = |at: usize| u32::from_ne_bytes(*bytes[at..].first_chunk().expect("4 bytes"));
-    let length = u16::from_ne_bytes(*bytes[24..].first_chunk().expect("2 bytes"));
+    let length = u16::from_ne_bytes(*bytes[LENGTH..].first_chunk().expect("2 bytes"));
     let name = bytes[NAME..].get(..usize::from(length))?;
     let name = core::str::from_utf8(name).ok().filter(|name| is_name(name))?;
     let inode = Some(number(0)).filter(|inode| *inode != 0)?;
-    let owner = Identity { pid: half(16), uid: half(20), inode };
+    let pid = if number(24) == pid_namespace() { half(16) } else { 0 };
+    let owner = Identity { pid, uid: half(20), inode };
     Some(Record { name: name.to_owned(), iref: Iref::from_bits(number(8))?, owner })
+}
+
+/// Which PID namespace this process is in; 0 if the system does not tell.
+fn pid_namespace() -> u64 {
+    static FOUND: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *FOUND.get_or_init(|| rustix::fs::stat("/proc/self/ns/pid").map_or(0, |status| status.st_ino))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FILE: &str = "names";
 
     fn directory() -> (tempfile::TempDir, OwnedFd) {
         let dir = tempfile::tempdir().expect("a directory");
@@ -283,13 +350,13 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_passed_over_and_its_place_used() {
+    fn nonsense_is_passed_over_and_not_written_again() {
         let (dir, fd) = directory();
         let mut bytes = Vec::new();
         let mut control = encode(&record("a", 1));
         control[NAME] = 7;
         let mut long = encode(&record("a", 1));
-        long[24..NAME].copy_from_slice(&600_u16.to_ne_bytes());
+        long[LENGTH..NAME].copy_from_slice(&600_u16.to_ne_bytes());
         let twice = encode(&record("b", 2));
         for record in [&control, &long, &[0xff; RECORD], &[0; RECORD], &twice, &twice] {
             bytes.extend_from_slice(record);
@@ -298,6 +365,8 @@ mod tests {
         std::fs::write(dir.path().join(FILE), &bytes).expect("it is ours");
         assert_eq!(found(&fd), [record("b", 2)]);
         let mut register = Register::open(&fd).expect("it can be opened");
+        let records = register.take_found();
+        register.replace(&records).expect("room");
         (0..5).for_each(|i| register.enter(&record(&format!("n{i}"), 3)).expect("room"));
         assert_eq!(register.records, 6);
         assert_eq!(found(&fd).len(), 6);
@@ -307,8 +376,36 @@ mod tests {
     fn a_link_is_not_followed() {
         let (dir, fd) = directory();
         std::os::unix::fs::symlink("/dev/null", dir.path().join(FILE)).expect("symlink");
-        assert_eq!(Register::open(&fd).expect_err("a link"), Errno::LOOP);
-        Register::discard(&fd).expect("it can go");
-        Register::open(&fd).expect("nothing is there");
+        let mut register = Register::open(&fd).expect("it is passed over");
+        assert_eq!(register.take_found(), []);
+        register.enter(&record("a", 1)).expect_err("the link is in the way");
+        register.replace(&[record("a", 1)]).expect("it takes the place of the link");
+        assert_eq!(found(&fd), [record("a", 1)]);
+    }
+
+    #[test]
+    fn what_a_deposed_root_writes_is_read_by_nobody() {
+        let (_dir, fd) = directory();
+        let mut deposed = Register::open(&fd).expect("it can be opened");
+        deposed.enter(&record("a", 1)).expect("room");
+        let mut next = Register::open(&fd).expect("it can be opened");
+        let records = next.take_found();
+        next.replace(&records).expect("room");
+        assert!(next.is_in_place() && !deposed.is_in_place());
+        deposed.enter(&record("b", 1)).expect("room");
+        assert_eq!(found(&fd), [record("a", 1)]);
+        // It puts its file there at last.
+        deposed.replace(&[record("b", 1)]).expect("room");
+        assert!(!next.is_in_place());
+    }
+
+    #[test]
+    fn a_pid_of_another_namespace_is_unknown() {
+        let mut bytes = encode(&record("a", 1));
+        bytes[24..LENGTH].copy_from_slice(&(pid_namespace() + 1).to_ne_bytes());
+        let owner = decode(&bytes).expect("a record").owner;
+        assert_eq!(owner.pid, 0);
+        assert!(owner.is_same(&record("a", 1).owner));
+        assert!(!owner.is_same(&record("a", 2).owner), "its inode is another");
     }
 }

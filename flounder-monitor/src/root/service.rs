@@ -85,7 +85,9 @@ impl monitor::Rx for FromDomain {
                 Verdict::Ok
             }
         };
+        drop(services);
         reply.send(verdict);
+        root.look_again();
     }
 
     fn withdraw(&mut self, _: &Binding, iref: Iref) {
@@ -146,8 +148,7 @@ impl monitor::Rx for FromDomain {
 
     fn lookup(&mut self, _: &Binding, name: &str, reply: monitor::LookupReply) {
         let Some((root, _)) = self.known() else { return };
-        let (verdict, iref, pid, uid) = root.describe(root.find_name(name));
-        reply.send(verdict, iref, pid, uid);
+        root.look_up(name.to_owned(), reply);
     }
 
     fn await_name(&mut self, _: &Binding, ticket: u64, name: &str, reply: monitor::AwaitNameReply) {
@@ -173,11 +174,7 @@ impl monitor::Rx for FromDomain {
 
     fn list(&mut self, _: &Binding, after: &str, reply: monitor::ListReply) {
         let Some((root, _)) = self.known() else { return };
-        let names = root.names.borrow();
-        let entries = names.after(after).filter_map(|(name, owned)| root.entry(name, owned));
-        let entries: Vec<_> = entries.take(PAGE).collect();
-        drop(names);
-        reply.send(&entries);
+        root.list(after.to_owned(), reply);
     }
 
     fn members(&mut self, _: &Binding, after: u64, reply: monitor::MembersReply) {
@@ -232,23 +229,17 @@ impl monitor::Rx for FromDomain {
 
     fn find(&mut self, _: &Binding, iref: Iref, reply: monitor::FindReply) {
         let Some((root, _)) = self.known() else { return };
-        let owner = root.services.borrow().get(&iref).map(|service| service.owner);
-        let domain = owner.and_then(|owner| root.domain(owner)?.id.get());
-        match domain {
-            Some(domain) => reply.send(Verdict::Ok, domain),
-            None => reply.send(Verdict::Unknown, 0),
-        }
+        root.find(iref, reply);
     }
 
     fn introduce(&mut self, _: &Binding, domain: u64, reply: monitor::IntroduceReply) {
-        let Some((root, caller)) = self.known() else { return };
-        let verdict = match root.domain_of(domain) {
-            Some(callee) if !Rc::ptr_eq(&callee, &caller) => {
-                root.introduce(&caller, &callee).map_or_else(|verdict| verdict, |()| Verdict::Ok)
-            }
-            _ => Verdict::Unknown,
-        };
-        reply.send(verdict);
+        let Some((root, _)) = self.known() else { return };
+        root.introduce_to(self.number, domain, reply);
+    }
+
+    fn alive(&mut self, _: &Binding, reply: monitor::AliveReply) {
+        let Some(_) = self.known() else { return };
+        reply.send();
     }
 
     /// Only a root introduces: this one is a liar, and what it sent is closed.
@@ -275,29 +266,92 @@ impl monitor::Rx for FromDomain {
 }
 
 impl Root {
+    /// Answers a lookup. One for a name of an owner that may come back soon waits.
+    fn look_up(self: &Rc<Self>, name: String, reply: monitor::LookupReply) {
+        let found = self.names.borrow().lookup(&name);
+        match found {
+            Ok(owned) if self.is_expected(owned.owner) => {
+                self.hold(move |root| root.look_up(name, reply));
+            }
+            found => {
+                let (verdict, iref, pid, uid) = self.describe(found);
+                reply.send(verdict, iref, pid, uid);
+            }
+        }
+    }
+
+    /// Answers with a page of names, once no owner is waited for.
+    fn list(self: &Rc<Self>, after: String, reply: monitor::ListReply) {
+        if self.expects_owners() {
+            return self.hold(move |root| root.list(after, reply));
+        }
+        let names = self.names.borrow();
+        let entries = names.after(&after).filter_map(|(name, owned)| self.entry(name, owned));
+        let entries: Vec<_> = entries.take(PAGE).collect();
+        drop(names);
+        reply.send(&entries);
+    }
+
+    /// Tells whose a service is. While it may be published again, the answer waits.
+    fn find(self: &Rc<Self>, iref: Iref, reply: monitor::FindReply) {
+        let owner = self.services.borrow().get(&iref).map(|service| service.owner);
+        let domain = owner.and_then(|owner| self.domain(owner)?.id.get());
+        match domain {
+            Some(domain) => reply.send(Verdict::Ok, domain),
+            None if self.expects_services() || self.expects_service(iref) => {
+                self.hold(move |root| root.find(iref, reply));
+            }
+            None => reply.send(Verdict::Unknown, 0),
+        }
+    }
+
+    /// Introduces a domain to another. While that may come back, the answer waits.
+    fn introduce_to(self: &Rc<Self>, caller: u64, domain: u64, reply: monitor::IntroduceReply) {
+        let Some(caller) = self.domain(caller) else { return };
+        let verdict = match self.domain_of(domain) {
+            Some(callee) if !Rc::ptr_eq(&callee, &caller) => {
+                self.introduce(&caller, &callee).map_or_else(|verdict| verdict, |()| Verdict::Ok)
+            }
+            None if self.expects_services() => {
+                let number = caller.number;
+                return self.hold(move |root| root.introduce_to(number, domain, reply));
+            }
+            _ => Verdict::Unknown,
+        };
+        reply.send(verdict);
+    }
+
     /// What a lookup found, with the owner.
     fn describe(&self, found: Result<Owned, Refused>) -> (Verdict, u64, u32, u32) {
         match found {
-            Ok(owned) => match self.domain(owned.owner) {
-                Some(owner) => {
-                    let (pid, uid, _) = to_wire(&owner.peer);
-                    (Verdict::Ok, owned.iref.to_bits(), pid, uid)
-                }
+            Ok(owned) => match self.owner(owned.owner) {
+                Some((pid, uid)) => (Verdict::Ok, owned.iref.to_bits(), pid, uid),
                 None => (Verdict::Unknown, 0, 0, 0),
             },
             Err(refused) => (verdict(refused), 0, 0, 0),
         }
     }
 
-    /// Who owns a name. A name whose owner is not connected is found by nobody.
+    /// Who owns a name, for a lookup that waits until the owner is connected.
     fn find_name(&self, name: &str) -> Result<Owned, Refused> {
         let owned = self.names.borrow().lookup(name)?;
         let is_here = self.domains.borrow().contains_key(&owned.owner);
         if is_here { Ok(owned) } else { Err(Refused::Unknown) }
     }
 
+    /// Process and user of an owner of names.
+    fn owner(&self, owner: u64) -> Option<(u32, u32)> {
+        let here = self.domain(owner).map(|domain| to_wire(&domain.peer));
+        let absent = || {
+            let absent = self.absent.borrow();
+            let identity = absent.get(&owner)?.identity;
+            Some((identity.pid().unwrap_or(0), identity.uid))
+        };
+        here.map(|(pid, uid, _)| (pid, uid)).or_else(absent)
+    }
+
     fn entry(&self, name: &str, owned: Owned) -> Option<monitor::Entry> {
-        let (pid, uid, _) = to_wire(&self.domain(owned.owner)?.peer);
+        let (pid, uid) = self.owner(owned.owner)?;
         let services = self.services.borrow();
         let service = services.get(&owned.iref);
         let (iface, digest) =
@@ -316,9 +370,7 @@ impl Root {
 
     /// The process of an owner of names.
     fn pid_of(&self, owner: u64) -> u32 {
-        let absent = || self.absent.borrow().get(&owner).map(|absent| absent.identity);
-        let identity = self.domain(owner).map(|domain| domain.identity).or_else(absent);
-        identity.and_then(|identity| identity.pid()).unwrap_or(0)
+        self.owner(owner).map_or(0, |(pid, _)| pid)
     }
 
     /// Whether a service is that of another process, which is not connected.
@@ -326,7 +378,7 @@ impl Root {
         let absent = self.absent.borrow();
         absent
             .values()
-            .any(|absent| absent.has_published(iref) && absent.identity != domain.identity)
+            .any(|absent| absent.has_published(iref) && !absent.identity.is_same(&domain.identity))
     }
 
     /// Writes down whose a name is, where that is done.

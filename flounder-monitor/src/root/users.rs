@@ -81,6 +81,11 @@ impl Policy {
         self.is_daemon
     }
 
+    /// Whether it lets other users in.
+    pub(super) fn has_others(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+
     /// Whether `uid` is the root's user, or user 0.
     pub(super) const fn is_own(&self, uid: u32) -> bool {
         uid == self.own || uid == 0

@@ -1,0 +1,55 @@
+//! Requests that wait for owners to come back.
+//!
+//! A root that has just taken over has not heard from every domain of the last one. Until it has, it does not say that there
+//! is no such thing: what it cannot answer yet is put here, and looked at again when a domain has told everything, when an
+//! owner is dead, and when the time is over.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{COME_BACK, Root};
+
+/// Those requests.
+pub(super) struct Held {
+    requests: Vec<Box<dyn FnOnce(&Rc<Root>)>>,
+    /// Until then domains may come back of which nothing is written down.
+    until: Instant,
+}
+
+impl Held {
+    /// For a root that begins now. Where nobody was before, nobody comes back.
+    pub(super) fn new(is_first: bool) -> Self {
+        let now = Instant::now();
+        Self { requests: Vec::new(), until: if is_first { now } else { now + COME_BACK } }
+    }
+}
+
+impl Root {
+    /// Whether services may be published again of which nothing is written down.
+    pub(super) fn expects_services(&self) -> bool {
+        Instant::now() < self.held.borrow().until
+    }
+
+    /// Has a request wait. `again` looks at it anew, and may hold it again.
+    pub(super) fn hold(&self, again: impl FnOnce(&Rc<Self>) + 'static) {
+        self.held.borrow_mut().requests.push(Box::new(again));
+    }
+
+    /// Looks at all of them again.
+    pub(super) fn look_again(self: &Rc<Self>) {
+        let requests = core::mem::take(&mut self.held.borrow_mut().requests);
+        requests.into_iter().for_each(|again| again(self));
+    }
+
+    /// Looks at all of them again when owners have had their time to come back.
+    pub(super) fn look_again_later(self: &Rc<Self>) {
+        let me = Rc::downgrade(self);
+        self.waitset.after(COME_BACK, move |_| {
+            if let Some(root) = me.upgrade() {
+                root.give_up_absent();
+                root.look_again();
+            }
+            Ok(())
+        });
+    }
+}

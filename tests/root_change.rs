@@ -1,0 +1,249 @@
+//! What names, lookups and binds come to while the root monitor changes: it dies, it ends, it is stopped and goes on.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use flounder::monitor::census;
+use support::{Actor, Cast, PATIENCE};
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+/// How often a root dies: `FLOUNDER_ROOTS` chooses.
+fn roots(default: u32) -> u32 {
+    std::env::var("FLOUNDER_ROOTS").map_or(default, |set| set.parse().expect("a number"))
+}
+
+/// Waits until this process is the root, or another than that.
+fn until_root(cast: &Cast, what: &str, is_it: impl Fn(u32) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match census::take(Some(&cast.dir())) {
+            Ok(census) if census.root.pid.is_some_and(&is_it) => return,
+            other => assert!(Instant::now() < deadline, "{what}: {other:?}"),
+        }
+    }
+}
+
+fn numbers(answer: &str) -> Vec<u64> {
+    answer.split(' ').map_while(|word| word.parse().ok()).collect()
+}
+
+#[test]
+fn a_living_owner_keeps_its_name_when_the_root_dies() {
+    let (mut looked, mut tried) = (0, 0);
+    for round in 0..roots(4) {
+        let cast = Cast::new();
+        let mut root = cast.actor();
+        root.must("list");
+        let [mut owner, mut looker, mut taker] = [cast.actor(), cast.actor(), cast.actor()];
+        let iref = owner.must("export svc");
+        looker.must("list");
+        taker.must("list");
+        looker.tell("look svc 900");
+        taker.tell("take svc 900");
+        looker.event("looking");
+        // It is not the beginning that is tried.
+        std::thread::sleep(Duration::from_millis(100));
+        root.kill();
+        let (lookups, attempts) = (looker.answer("look"), taker.answer("take"));
+        let (lookups_made, attempts_made) = (numbers(&lookups), numbers(&attempts));
+        assert_eq!(lookups_made[1], 0, "round {round}: {lookups}");
+        assert_eq!(attempts_made[1], 0, "round {round}: the name went to another process");
+        assert_eq!(owner.must("lookup svc"), iref);
+        looked += lookups_made[0];
+        tried += attempts_made[0];
+    }
+    println!("{looked} lookups, each found the name; {tried} attempts to take it, all refused");
+}
+
+#[test]
+fn an_owner_that_is_slow_to_come_back_keeps_its_name() {
+    let cast = Cast::new();
+    let mut root = cast.actor();
+    root.must("list");
+    let [mut owner, mut other] = [cast.actor(), cast.actor()];
+    let iref = owner.must("export svc");
+    other.must("list");
+    owner.stop();
+    root.kill();
+    assert_eq!(other.ask("export svc"), format!("error Taken {{ pid: Some({}) }}", owner.pid()));
+    assert_eq!(other.ask("unregister svc"), "error NotOwner");
+    assert_eq!(other.must("lookup svc"), iref, "the owner lives");
+    assert!(other.must("list").contains("svc"), "the owner lives");
+    owner.go_on();
+    assert_eq!(other.must("await svc 5000"), iref);
+    other.must("bind ump svc");
+    owner.kill();
+    // The root hears of the end of a connection before that of its process.
+    let deadline = Instant::now() + PATIENCE;
+    while other.ask("export svc").starts_with("error") {
+        assert!(Instant::now() < deadline, "the name of a dead process is free");
+    }
+}
+
+#[test]
+fn binds_to_a_living_service_succeed_when_the_root_dies() {
+    let mut binds = 0;
+    for _ in 0..roots(3) {
+        let cast = Cast::new();
+        let mut root = cast.actor();
+        root.must("list");
+        let mut server = cast.actor();
+        let iref = server.must("export");
+        server.must(&format!("publish {iref}"));
+        let mut clients: Vec<_> = (0..9).map(|_| cast.actor()).collect();
+        clients.iter_mut().for_each(|client| drop(client.must("list")));
+        root.kill();
+        // The reference has no name: nobody has written down whose it is.
+        clients.iter_mut().for_each(|client| client.tell(&format!("bind-iref ump {iref}")));
+        for client in &mut clients {
+            let answer = client.answer("bind-iref");
+            assert!(!answer.starts_with("error"), "{answer}");
+            binds += 1;
+        }
+    }
+    println!("{binds} binds to a reference without a name, each after the death of the root");
+}
+
+#[test]
+fn a_reference_that_is_nobodys_is_refused_under_the_next_root() {
+    let cast = Cast::new();
+    let [mut root, mut client] = [cast.actor(), cast.actor()];
+    root.must("list");
+    client.must("list");
+    root.kill();
+    assert_eq!(client.ask("bind-iref ump 4711"), "error NoService");
+}
+
+/// A stopped root that has a name, a service, and a client that has joined.
+fn stopped_root(cast: &Cast) -> (Actor, Actor, Actor) {
+    let mut root = cast.actor();
+    root.must("export mine");
+    let [mut service, mut client] = [cast.actor(), cast.actor()];
+    service.must("export svc");
+    client.must("list");
+    root.stop();
+    (root, service, client)
+}
+
+#[test]
+fn a_stopped_root_stops_nobody() {
+    let cast = Cast::new();
+    let (mut root, mut service, mut client) = stopped_root(&cast);
+    let began = Instant::now();
+    let iref = client.must("lookup svc");
+    client.must("bind ump svc");
+    assert_eq!(client.ask("talk 10"), "ok");
+    service.must("export another");
+    client.must("lookup another");
+    println!("{:?} after the root was stopped", began.elapsed());
+    // Its own name stays its own.
+    let taken = format!("error Taken {{ pid: Some({}) }}", root.pid());
+    assert_eq!(client.ask("export mine"), taken);
+    root.go_on();
+    until_root(&cast, "there is one root", |pid| pid != root.pid());
+    assert_eq!(root.must("lookup svc"), iref);
+    assert_eq!(client.ask("export mine"), taken);
+    client.must("bind ump mine");
+    assert_eq!(client.ask("talk 10"), "ok");
+    root.must("export late");
+    client.must("lookup late");
+}
+
+#[test]
+fn a_newcomer_replaces_a_root_that_is_stopped() {
+    let cast = Cast::new();
+    let mut root = cast.actor();
+    root.must("list");
+    root.stop();
+    // Nobody here has ever been let in.
+    let mut service = cast.actor();
+    service.must("export svc");
+    let mut client = cast.actor();
+    client.must("bind ump svc");
+    root.go_on();
+    assert_eq!(root.must("lookup svc"), client.must("lookup svc"));
+    root.must("bind ump svc");
+}
+
+#[test]
+fn the_root_dies_that_replaced_one_which_is_stopped() {
+    let cast = Cast::new();
+    let mut first = cast.actor();
+    first.must("list");
+    first.stop();
+    let mut second = cast.actor();
+    second.must("list");
+    let mut service = cast.actor();
+    let iref = service.must("export svc");
+    // The lock on the directory is still that of the first.
+    second.kill();
+    let mut third = cast.actor();
+    assert_eq!(third.must("lookup svc"), iref);
+    first.go_on();
+    assert_eq!(first.must("lookup svc"), iref);
+    assert_eq!(third.must("lookup svc"), iref);
+}
+
+#[test]
+fn a_daemon_that_was_stopped_takes_its_office_back() {
+    let cast = Cast::new();
+    let daemon = cast.daemon(&[]);
+    let mut service = cast.actor();
+    let iref = service.must("export svc");
+    daemon.stop();
+    let mut client = cast.actor();
+    assert_eq!(client.must("lookup svc"), iref);
+    until_root(&cast, "a domain takes its place", |pid| pid != daemon.pid());
+    daemon.go_on();
+    until_root(&cast, "it is there again", |pid| pid == daemon.pid());
+    assert_eq!(client.must("lookup svc"), iref);
+    assert!(client.ask("export svc").starts_with("error Taken"));
+}
+
+/// The root is stopped at a moment that differs from round to round while others register, and goes on later.
+#[test]
+fn each_name_has_one_owner_when_a_root_is_stopped_amid_registrations() {
+    for round in 0..roots(3) {
+        let cast = Cast::new();
+        let root = {
+            let mut root = cast.actor();
+            root.must("list");
+            root
+        };
+        let mut actors: Vec<_> = (0..3).map(|_| cast.actor()).collect();
+        actors.iter_mut().for_each(|actor| drop(actor.must("list")));
+        for name in 0..20 {
+            actors.iter_mut().for_each(|actor| actor.tell(&format!("export name{name}")));
+        }
+        std::thread::sleep(Duration::from_micros(u64::from(round) * 700));
+        root.stop();
+        let mut granted = vec![Vec::new(); 20];
+        for name in 0..20 {
+            for actor in &mut actors {
+                let answer = actor.answer("export");
+                if !answer.starts_with("error") {
+                    granted[name].push((actor.pid(), answer));
+                } else {
+                    assert!(answer.starts_with("error Taken"), "{answer}");
+                }
+            }
+            // Just before the others are asked for, it goes on, deposed or not.
+            if name == 10 {
+                root.go_on();
+            }
+        }
+        let listed = actors[0].must("list");
+        for (name, owners) in granted.iter().enumerate() {
+            let [(pid, iref)] = &owners[..] else { panic!("name{name}: {owners:?}") };
+            assert!(listed.contains(&format!("(\"name{name}\", \"echo\", {pid})")), "{listed}");
+            for actor in &mut actors {
+                assert_eq!(actor.must(&format!("lookup name{name}")), *iref);
+            }
+        }
+    }
+}
