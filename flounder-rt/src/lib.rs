@@ -16,6 +16,7 @@ pub mod cap;
 pub mod channel;
 pub mod error;
 pub mod escape;
+mod exit;
 pub mod export;
 pub mod interface;
 pub mod iref;
@@ -35,12 +36,16 @@ pub mod __private;
 
 pub use bind::BindError;
 pub use binding::{
-    BindingError, Call, ControlError, RecvError, Rejected, Reply, RpcError, Sent, SharedCall,
-    SharedSend, TxError,
+    BindingError, Call, Closing, ControlError, RecvError, Rejected, Reply, RpcError, Sent,
+    SharedCall, SharedSend, SharedSent, TxError,
 };
 pub use cap::Cap;
 pub use channel::Control;
+<<<<<<< HEAD
 pub use escape::Escaped;
+=======
+pub use exit::{EXIT_TIMEOUT, set_exit_timeout};
+>>>>>>> 4667d70 (binding: send what was accepted after the last handle is gone)
 pub use export::{ExportError, Exported, Refusal};
 pub use interface::Interface;
 pub use iref::{Errval, Iref};

@@ -38,19 +38,25 @@ impl Notifier {
 
     /// Points it at `wake`; a notification that came before goes there now.
     pub fn retarget(&self, wake: Arc<dyn Wake>, token: u64) {
-        let mut target = self.0.lock();
-        if core::mem::take(&mut target.missed) {
+        let (missed, died, old) = {
+            let mut target = self.0.lock();
+            let missed = core::mem::take(&mut target.missed);
+            (missed, target.died, target.wake.replace((Arc::clone(&wake), token)))
+        };
+        // What is woken, or dropped, may be foreign code: not under the lock.
+        drop(old);
+        if missed {
             wake.wake(token);
         }
-        if target.died {
+        if died {
             wake.peer_died(token);
         }
-        target.wake = Some((wake, token));
     }
 
     /// Points it at nothing; notifications are dropped from here on, and its waitset may go.
     pub fn detach(&self) {
-        *self.0.lock() = Target::default();
+        let old = core::mem::take(&mut *self.0.lock());
+        drop(old);
     }
 
     /// Tells the waitset that the process at the other end is dead, now and whenever the waitset changes.

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use lane::{Lane, Put, Tell};
+use lane::{Lane, Put, Taken, Tell};
 use loom::thread;
 use loom_support::{Bell, model};
 use slot::Slot;
@@ -85,7 +85,8 @@ impl Way {
         let (mut items, mut remarks) = (VecDeque::new(), Vec::new());
         let (mut taken, mut remarked) = (Vec::new(), Vec::new());
         loop {
-            let used = self.lane.take(&mut items, &mut remarks);
+            let Taken { used, next } = self.lane.take(&mut items, &mut remarks);
+            next.into_iter().for_each(Waker::wake);
             assert!(items.len() <= self.capacity);
             let idle = items.is_empty() && remarks.is_empty();
             taken.extend(items.drain(..));

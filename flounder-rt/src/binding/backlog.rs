@@ -32,11 +32,12 @@
 //! says.
 
 use core::fmt;
-use core::task::Waker;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::binding::notice::Notice;
-use crate::binding::{Core, Io, MAX_OWED_REPLIES, Owned};
+use crate::binding::shared::SentSlot;
+use crate::binding::{Core, Io, MAX_OWED_REPLIES, Owned, wake_all};
 
 /// Words of answers that may wait for room at the end of a service.
 pub(super) const MAX_WAITING_WORDS: usize = 1 << 17;
@@ -59,6 +60,8 @@ pub(super) enum Waiting {
     /// The reply to a call of the peer's.
     Reply(u32, Owned),
     Notice(Notice),
+    /// A message that another thread has handed to a binding that is closing now; the slot is told when it is sent.
+    Message(Owned, Option<Arc<SentSlot>>),
 }
 
 impl Waiting {
@@ -67,14 +70,15 @@ impl Waiting {
         match self {
             Self::Reply(call, _) => Some(*call),
             Self::Notice(Notice::NoReply(call) | Notice::CapsRefused(_, Some(call))) => Some(*call),
-            Self::Notice(Notice::Cancelled(_) | Notice::CapsRefused(_, None)) => None,
+            Self::Notice(Notice::Cancelled(_) | Notice::CapsRefused(_, None))
+            | Self::Message(..) => None,
         }
     }
 
     const fn words(&self) -> usize {
         match self {
             Self::Reply(_, message) => message.words.len(),
-            Self::Notice(_) => 0,
+            Self::Notice(_) | Self::Message(..) => 0,
         }
     }
 }
@@ -101,12 +105,13 @@ impl Backlog {
         self.queue.push_back(waiting);
     }
 
-    /// Takes the first out, as a message.
-    pub(super) fn pop(&mut self) -> Option<Owned> {
+    /// Takes the first out, as a message, with who waits for it to be sent.
+    pub(super) fn pop(&mut self) -> Option<(Owned, Option<Arc<SentSlot>>)> {
         let waiting = self.queue.pop_front()?;
         self.discount(&waiting);
         match waiting {
-            Waiting::Reply(_, message) => Some(message),
+            Waiting::Reply(_, message) => Some((message, None)),
+            Waiting::Message(message, report) => Some((message, report)),
             Waiting::Notice(notice) => {
                 if let Notice::CapsRefused(refusal, None) = notice {
                     let times = &mut self.losses[refusal.code() as usize];
@@ -115,9 +120,26 @@ impl Backlog {
                         self.queue.push_back(waiting);
                     }
                 }
-                Some(notice.into_owned())
+                Some((notice.into_owned(), None))
             }
         }
+    }
+
+    /// Words of everything that waits.
+    pub(super) fn all_words(&self) -> usize {
+        let words = self.queue.iter().map(|waiting| match waiting {
+            Waiting::Message(message, _) => message.words.len(),
+            waiting => waiting.words(),
+        });
+        words.sum()
+    }
+
+    /// Takes out who waits for messages to be sent.
+    pub(super) fn reports(&mut self) -> impl Iterator<Item = Arc<SentSlot>> {
+        self.queue.iter_mut().filter_map(|waiting| match waiting {
+            Waiting::Message(_, report) => report.take(),
+            Waiting::Reply(..) | Waiting::Notice(_) => None,
+        })
     }
 
     /// Nobody waits for the answer to `call`. What comes back has capabilities to be closed.
@@ -174,7 +196,7 @@ impl Core {
     pub(super) fn cancelled(&self, call: u32) {
         let (woken, answer) = (self.debts.cancel(call), self.io.borrow_mut().backlog.cancel(call));
         drop(answer);
-        woken.into_iter().for_each(Waker::wake);
+        wake_all(woken);
     }
 }
 
@@ -198,7 +220,7 @@ mod tests {
         }
         assert_eq!(backlog.queue.len(), refusals.len());
         let mut told = vec![0; LOSSES];
-        while let Some(message) = backlog.pop() {
+        while let Some((message, _)) = backlog.pop() {
             assert_eq!(message.number, RUNTIME_MESSAGE);
             match Notice::parse(&message.words) {
                 Some(Notice::CapsRefused(refusal, None)) => told[refusal.code() as usize] += 1,
@@ -224,8 +246,8 @@ mod tests {
         }
         assert!(backlog.cancel(10).is_none());
         assert_eq!((backlog.answers, backlog.words), (1, 3));
-        assert!(backlog.pop().is_some_and(|message| message.words.len() == 3));
-        let notice = backlog.pop().map(|message| Notice::parse(&message.words));
+        assert!(backlog.pop().is_some_and(|(message, _)| message.words.len() == 3));
+        let notice = backlog.pop().map(|(message, _)| Notice::parse(&message.words));
         assert_eq!(notice, Some(Some(Notice::Cancelled(10))));
         assert_eq!((backlog.answers, backlog.words, backlog.is_empty()), (0, 0, true));
     }

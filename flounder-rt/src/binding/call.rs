@@ -15,7 +15,7 @@ use crate::binding::notice::Notice;
 use crate::binding::patience::Patience;
 use crate::binding::{Core, Endpoint, Received, RpcError, TxError, TxState};
 use crate::cap::Cap;
-use crate::waitset::{DispatchError, Source, Waitset};
+use crate::waitset::{DispatchError, Source, Timer, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 /// A remote procedure, as it is on the wire.
@@ -213,6 +213,9 @@ impl Core {
                     }
                     let free = || self.io.borrow().state != TxState::Sending;
                     self.wait_until(way, &mut || self.turn(), &free)?;
+                    if way.patience.is_over() {
+                        return Err(RpcError::Deadline);
+                    }
                 }
                 // The binding is about to end, and knows why only then.
                 Err(TxError::Closed) => {
@@ -244,7 +247,7 @@ impl Core {
     }
 
     /// Both ends are here: whatever the service needs for its answer is dispatched too.
-    fn wait_with_twin(
+    pub(super) fn wait_with_twin(
         &self,
         twin: &Rc<Self>,
         patience: Patience,
@@ -395,7 +398,13 @@ impl<R> Call<R> {
     }
 
     fn limited(self, limit: Option<Instant>) -> Self {
-        self.endpoint.0.calls.waits(self.id, |waits| waits.end = limit);
+        let set = |waits: &mut Waits| {
+            waits.end = limit;
+            waits.timer.take()
+        };
+        if let Some(old) = self.endpoint.0.calls.waits(self.id, set).flatten() {
+            old.cancel();
+        }
         self
     }
 }
@@ -434,6 +443,10 @@ impl Core {
     fn poll_slowly(&self, id: u32, waker: &Waker) -> Poll<()> {
         let mut waits = self.calls.waits(id, core::mem::take).unwrap_or_default();
         let window = &self.calls.window;
+        // A call whose time is over before it is sent is not sent.
+        if waits.end.is_some_and(|end| Instant::now() >= end) && self.calls.is_waiting(id) {
+            self.calls.fail(id, RpcError::Deadline);
+        }
         if self.may_send(&waits)
             && let Some(mut request) = self.calls.take_request(id)
         {
@@ -454,26 +467,39 @@ impl Core {
         if !self.calls.is_waiting(id) {
             self.stop_waiting(&mut waits);
         } else if window.is_open(&waits.place) {
-            self.io.borrow_mut().turns.wait(&mut waits.ticket, waker);
+            self.wait_for_turn(&mut waits.ticket, waker);
         } else {
             self.leave(&mut waits.ticket);
             window.wait(&mut waits.place, waker, &self.myself);
         }
-        if let (Some(end), Some(waitset)) = (waits.end.take(), self.waitset()) {
-            let core = Weak::clone(&self.myself);
-            let left = end.saturating_duration_since(Instant::now());
-            let timer = waitset.after(left, move |_| {
-                if let Some(core) = core.upgrade() {
-                    core.expire(id);
-                }
-                Ok(())
-            });
-            if let Some(old) = waits.timer.replace(timer) {
-                old.cancel();
-            }
+        if let (Some(end), None, Some(waitset)) = (waits.end, &waits.timer, self.waitset()) {
+            waits.timer = Some(self.watch_the_clock(id, end, &waitset));
         }
         self.calls.waits(id, |places| *places = waits);
         Poll::Pending
+    }
+
+    /// Ends a call at this time.
+    fn watch_the_clock(&self, id: u32, end: Instant, waitset: &Waitset) -> Timer {
+        let core = Weak::clone(&self.myself);
+        let left = end.saturating_duration_since(Instant::now());
+        waitset.after(left, move |_| {
+            if let Some(core) = core.upgrade() {
+                core.expire(id);
+            }
+            Ok(())
+        })
+    }
+
+    /// The binding has another waitset, which watches the clock from here on.
+    pub(super) fn calls_moved(&self, waitset: &Waitset) {
+        for (id, end) in self.calls.timed() {
+            let timer = self.watch_the_clock(id, end, waitset);
+            let old = self.calls.waits(id, |waits| waits.timer.replace(timer)).flatten();
+            if let Some(old) = old {
+                old.cancel();
+            }
+        }
     }
 
     /// Whether a call has its place and its turn.

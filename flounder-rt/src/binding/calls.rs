@@ -75,7 +75,7 @@ pub(super) struct Waits {
     pub(super) place: Ticket,
     /// For the slot of the binding.
     pub(super) ticket: Ticket,
-    /// When it has to be done, until `timer` is set.
+    /// When it has to be done, and what watches that.
     pub(super) end: Option<Instant>,
     pub(super) timer: Option<Timer>,
 }
@@ -186,6 +186,13 @@ impl Calls {
         self.table.borrow_mut().find(id).map(|slot| change(&mut slot.waits))
     }
 
+    /// The calls with timers, and when they have to be done.
+    pub(super) fn timed(&self) -> Vec<(u32, Instant)> {
+        let table = self.table.borrow();
+        let timed = table.slots.iter().filter(|slot| slot.is_open() && slot.waits.timer.is_some());
+        timed.filter_map(|slot| Some((slot.id, slot.waits.end?))).collect()
+    }
+
     /// The call is accepted.
     #[inline]
     pub(super) fn accepted(&self, id: u32) {
@@ -234,7 +241,7 @@ impl Calls {
         let Some(slot) = Table::find_in(slots, id).filter(|slot| slot.is_open()) else {
             return Polled::Done;
         };
-        if slot.stage == Stage::Waiting {
+        if slot.stage == Stage::Waiting && slot.waits.end.is_none() {
             let number = slot.message.number;
             let (words, caps) = slot.message.parts();
             if caps.is_empty() && send(&slot.waits, number, words) {
@@ -260,9 +267,16 @@ impl Calls {
     #[cold]
     fn watch(&self, id: u32, waker: Waker) {
         let mut table = self.table.borrow_mut();
-        let old = table.find(id).and_then(|slot| slot.waker.replace(waker));
+        let Some(slot) = table.find(id) else { return };
+        let old = if slot.is_open() { slot.waker.replace(waker) } else { Some(waker) };
+        let is_settled = !slot.is_open();
         drop(table);
-        drop(old);
+        // It may have been settled while the waker was copied.
+        if let Some(old) = old
+            && is_settled
+        {
+            old.wake();
+        }
     }
 
     /// Whether there is a result to be taken, or no such call.
@@ -434,7 +448,9 @@ impl Waits {
     /// Whether there is nothing to be done about it.
     #[inline]
     fn is_quiet(&self) -> bool {
-        self.place.is_none() && self.ticket.is_none() && self.end.is_none()
+        self.place.is_none()
+            && self.ticket.is_none()
+            && (self.end.is_none() || self.timer.is_some())
     }
 }
 

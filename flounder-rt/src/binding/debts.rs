@@ -70,7 +70,9 @@ impl Debts {
 
     /// Has `waker` woken when the reply at `at` is cancelled.
     pub(super) fn watch(&self, at: u32, waker: &Waker) {
-        let old = self.slots.borrow_mut().debts[at as usize].waker.replace(waker.clone());
+        // To copy or to drop a waker is user code: nothing is borrowed.
+        let waker = waker.clone();
+        let old = self.slots.borrow_mut().debts[at as usize].waker.replace(waker);
         drop(old);
     }
 }
@@ -100,6 +102,7 @@ impl Core {
         let mut slots = self.debts.slots.borrow_mut();
         let debt = core::mem::take(&mut slots.debts[at as usize]);
         slots.free.push(at);
+        drop(slots);
         debt.state == State::Cancelled
     }
 

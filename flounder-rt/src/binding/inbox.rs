@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 use futures_core::Stream;
 
-use crate::binding::{BindingError, Core, Deliver, Endpoint, Received};
+use crate::binding::{BindingError, Core, Deliver, Endpoint, Received, wake_all};
 use crate::interface::MessageKind;
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
@@ -92,16 +92,22 @@ impl Mail {
         kept.remove(at)
     }
 
+    fn has(&self, number: Option<u16>) -> bool {
+        let kept = self.kept.borrow();
+        kept.iter().any(|message| number.is_none_or(|number| message.number == number))
+    }
+
     fn wait(&self, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|known| known.will_wake(waker)) {
-            waiting.push(waker.clone());
+        if !self.waiting.borrow().iter().any(|known| known.will_wake(waker)) {
+            // To copy a waker is user code: nothing is borrowed.
+            let waker = waker.clone();
+            self.waiting.borrow_mut().push(waker);
         }
     }
 
     fn wake(&self) {
         let waiting = core::mem::take(&mut *self.waiting.borrow_mut());
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
     }
 }
 
@@ -135,12 +141,12 @@ impl Deliver for Keep {
     fn attached(&mut self, endpoint: &Endpoint) {
         // A binding is attached once.
         let _ = endpoint.0.mail.set(Rc::clone(&self.mail));
-        if let (Some(on_bound), Some(waitset)) = (self.on_bound.take(), endpoint.waitset()) {
-            let endpoint = endpoint.clone();
-            waitset.post(move |_| {
-                on_bound(endpoint);
+        if let Some(on_bound) = self.on_bound.take() {
+            let binding = endpoint.clone();
+            endpoint.0.run_from_waitset(Box::new(move |_| {
+                on_bound(binding);
                 Ok(())
-            });
+            }));
         }
     }
 }
@@ -179,6 +185,10 @@ impl Core {
             return Poll::Ready(Err(RecvError::Full));
         }
         mail.wait(cx.waker());
+        // Something may have come meanwhile.
+        if mail.has(what.number) || self.has_ended() {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 

@@ -5,7 +5,8 @@
 //!   reply -> [ backlog ] -----------'                            Free --send--> Free      (the channel took it all)
 //!                                                                Free --send--> Sending   (it took a part)
 //!   handler <-- decode <-- [ Incoming ] <-- Channel::recv        Sending --ready--> Free  (continuation is posted)
-//!                                                                any --error, teardown--> Closed
+//!                                                                any --teardown, last handle--> Closing --all sent--> Closed
+//!                                                                any --error--> Closed
 //! ```
 //! A binding belongs to the thread of its waitset and costs no lock and no atomic operation. User code is called from
 //! `Core::turn` only, which runs from a waitset, with nothing borrowed: the receiver (handler and message) is taken
@@ -19,6 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use crate::account::Charge;
 use crate::cap::Cap;
@@ -26,6 +28,7 @@ use crate::channel::{
     CapRefusal, Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE,
     Readiness, Recv, RecvNow,
 };
+use crate::exit::Unsent;
 use crate::interface::{Interface, MessageKind};
 use crate::notify::Notifier;
 use crate::peer::Peer;
@@ -35,6 +38,7 @@ use crate::wire::{DecodeError, Gather, LINE};
 mod backlog;
 mod call;
 mod calls;
+mod closing;
 mod debts;
 mod error;
 mod form;
@@ -53,17 +57,21 @@ mod window;
 use backlog::{Backlog, Waiting};
 pub use call::{Call, Procedure, Reply};
 use calls::Calls;
+pub use closing::Closing;
+use closing::{Due, Rest, run_all, wake_all};
+pub(crate) use closing::{deadline as exit_deadline, leave};
 use debts::Debts;
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 pub use form::Form;
 pub use inbox::{Inbox, Messages, Receiving, RecvError};
 use notice::Notice;
 pub use patience::{BLOCKING_TIMEOUT, Patience};
+use refusal::Part;
 pub use reply::{Cancelled, ReplyToken};
 pub use sending::Sending;
 pub use sent::Sent;
 pub use serve::Handler;
-pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend};
+pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend, SharedSent};
 use turns::Turns;
 pub use window::CALL_WINDOW;
 
@@ -109,8 +117,8 @@ impl Received<'_> {
 
 /// A handle to a binding: what every generated `Binding` is underneath, and derefs to.
 ///
-/// Clones are handles to the same binding. When the last handle of a client is dropped the binding is torn down; the
-/// bindings of a service are kept by its export until they end.
+/// Clones are handles to the same binding. When the last handle of a client is dropped the binding is [torn
+/// down](Endpoint::teardown), which sends what was accepted; the bindings of a service are kept by its export until they end.
 pub struct Endpoint(Rc<Core>);
 
 /// On lines of its own, and the neighbours that are fetched with them: memory that another thread has freed may lie beside
@@ -193,21 +201,34 @@ struct Io {
     sent: u64,
     /// Serial of the last message that was lost from the slot.
     lost: u64,
-    /// What follows the message in the slot, and the futures that wait for it to be sent.
-    continuations: Vec<sent::Continuation>,
+    /// What follows the message in the slot, the futures that wait for it to be sent, and the thread that asked.
+    continuations: Vec<SendCallback>,
     watchers: Vec<Waker>,
+    report: Option<Arc<shared::SentSlot>>,
+    /// Callbacks whose time has come: for each, a task that runs the first is posted to the waitset.
+    finished: VecDeque<SendCallback>,
     /// Futures that wait for the slot.
     turns: Turns,
-    /// Wakers that are due as soon as nothing is borrowed.
-    due: Vec<Waker>,
-    register_send: Option<(Waitset, SendCallback)>,
+    /// What is due as soon as nothing is borrowed.
+    due: Vec<Due>,
+    register_send: Option<(WeakWaitset, SendCallback)>,
     backlog: Backlog,
+    /// There while the slot or the backlog has something, unless the binding is exempt.
+    unsent: Option<Unsent>,
+    /// Where what comes in goes while the binding is closing.
+    discarded: Option<Box<Incoming>>,
+    /// Whether the binding is closing and what it has not sent is lost.
+    is_cut: bool,
+    /// Whether everything that was accepted was sent; known when the binding is closed.
+    all_sent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TxState {
     Free,
     Sending,
+    /// Nothing more is accepted; what was is sent.
+    Closing,
     Closed,
 }
 
@@ -279,10 +300,16 @@ impl Endpoint {
                 lost: 0,
                 continuations: Vec::new(),
                 watchers: Vec::new(),
+                report: None,
+                finished: VecDeque::new(),
                 turns: Turns::default(),
                 due: Vec::new(),
                 register_send: None,
                 backlog: Backlog::default(),
+                unsent: None,
+                discarded: None,
+                is_cut: false,
+                all_sent: false,
             }),
             calm: Cell::new(false),
             receiver: Cell::new(None),
@@ -330,7 +357,8 @@ impl Endpoint {
     }
 
     /// Runs `callback` once from `waitset` when a message is likely to be accepted: at once if one would be now, or when
-    /// the message in the slot is sent or fails. Nothing is reserved: the callback may find the binding busy again.
+    /// the message in the slot is sent or fails. Nothing is reserved: the callback may find the binding busy again. It does not
+    /// keep the waitset, and is dropped unrun if that is gone by then.
     ///
     /// # Errors
     /// [`ControlError::AlreadyRegistered`] if another waits; [`ControlError::Closed`].
@@ -341,10 +369,10 @@ impl Endpoint {
     ) -> Result<(), ControlError> {
         let io = &mut *self.0.io.borrow_mut();
         match io.state {
-            TxState::Closed => return Err(ControlError::Closed),
+            TxState::Closing | TxState::Closed => return Err(ControlError::Closed),
             _ if io.register_send.is_some() => return Err(ControlError::AlreadyRegistered),
             TxState::Free => waitset.post(callback),
-            TxState::Sending => io.register_send = Some((waitset.clone(), Box::new(callback))),
+            TxState::Sending => io.register_send = Some((waitset.downgrade(), Box::new(callback))),
         }
         Ok(())
     }
@@ -356,7 +384,7 @@ impl Endpoint {
     pub fn change_waitset(&self, waitset: &Waitset) -> Result<(), ControlError> {
         let core = &self.0;
         let old = core.waitset();
-        if core.io.borrow().state == TxState::Closed {
+        if core.has_ended() {
             return Err(ControlError::Closed);
         }
         if old.as_ref().is_some_and(|old| old.same(waitset)) {
@@ -376,6 +404,10 @@ impl Endpoint {
         }
         core.io.borrow_mut().turns.moved();
         core.calls.window.moved();
+        core.calls_moved(waitset);
+        // The tasks that were to run these are in the queue of the old waitset.
+        let finished = core.io.borrow().finished.len();
+        (0..finished).for_each(|_| core.post_finished(waitset));
         core.pass_on();
         Ok(())
     }
@@ -385,23 +417,24 @@ impl Endpoint {
     /// # Errors
     /// [`ControlError::Closed`].
     pub fn control(&self, control: Control) -> Result<(), ControlError> {
-        let mut io = self.0.io.borrow_mut();
-        if io.state == TxState::Closed {
+        if self.0.has_ended() {
             return Err(ControlError::Closed);
         }
         if control == Control::Teardown {
-            drop(io);
             self.teardown();
             return Ok(());
         }
+        let mut io = self.0.io.borrow_mut();
         io.channel.control(control).map_err(|_| ControlError::Closed)
     }
 
-    /// Tears the binding down. The peer gets what was sent before and then [`BindingError::Closed`]; a message that is
-    /// still in the slot is dropped with its continuation; calls that wait end with an error. The own error handler is
-    /// not called. Does nothing the second time. `IDC_CONTROL_TEARDOWN`
+    /// Tears the binding down, without waiting. From here on nothing is accepted, no handler runs, and what comes in is
+    /// discarded; calls that wait end with an error. The own error handler is not called. The peer gets every message and
+    /// every reply that was accepted before, and then [`BindingError::Closed`]: what the channel has not taken yet is sent
+    /// from the waitset, and continuations run as ever. [`close`](Endpoint::close) tells when that is done. Does nothing
+    /// the second time. `IDC_CONTROL_TEARDOWN`
     pub fn teardown(&self) {
-        self.0.end(BindingError::Closed, false);
+        self.0.end(BindingError::Closed, false, Rest::IsSent);
     }
 
     /// Why the binding ended, if it has.
@@ -647,7 +680,7 @@ impl Core {
             }
             Ok(Progress::Partial(taken)) => {
                 let serial = io.stash(number, body, caps, cap_count, taken);
-                self.calm.set(false);
+                self.has_unsent(&mut io);
                 // The waitset looks at the channel when poked.
                 drop(io);
                 self.poke();
@@ -687,6 +720,15 @@ impl Core {
         TxError::Closed
     }
 
+    /// The slot or the backlog has something.
+    #[cold]
+    fn has_unsent(&self, io: &mut Io) {
+        self.calm.set(false);
+        if io.unsent.is_none() && !self.exempt.get() {
+            io.unsent = Some(Unsent::new());
+        }
+    }
+
     fn poke(&self) {
         if let Some(waitset) = self.waitset() {
             waitset.poke(self.token.get());
@@ -699,7 +741,7 @@ impl Core {
         let moved = self.pump_slot();
         let mut due = core::mem::take(&mut self.io.borrow_mut().due);
         if !due.is_empty() {
-            due.drain(..).for_each(Waker::wake);
+            run_all(due.drain(..));
             // The memory is kept for the next ones.
             let io = &mut *self.io.borrow_mut();
             due.append(&mut io.due);
@@ -713,14 +755,19 @@ impl Core {
         let mut moved = false;
         loop {
             let io = &mut *self.io.borrow_mut();
-            match io.state {
-                TxState::Closed => return moved,
-                TxState::Free => {
-                    let Some(next) = io.backlog.pop() else { return moved };
-                    (io.slot, io.taken, io.state) = (next, 0, TxState::Sending);
-                    io.accepted += 1;
+            if io.state == TxState::Closed {
+                return moved;
+            }
+            if !io.is_slot_full() {
+                let Some((next, report)) = io.backlog.pop() else {
+                    io.unsent = None;
+                    return moved;
+                };
+                (io.slot, io.report, io.taken) = (next, report, 0);
+                io.accepted += 1;
+                if io.state == TxState::Free {
+                    io.state = TxState::Sending;
                 }
-                TxState::Sending => {}
             }
             let slot = &mut io.slot;
             let mut message = Outgoing {
@@ -741,20 +788,28 @@ impl Core {
                 }
                 // As in `send_failed`. Replies would hold back what is still to be received.
                 Err(ChannelError::Closed | ChannelError::PeerDied) => {
+                    let reports = io.backlog.reports();
+                    io.due.extend(reports.map(|report| Due::Report(report, Err(TxError::Closed))));
                     io.backlog = Backlog::default();
+                    io.is_cut = io.state == TxState::Closing;
                     return moved;
                 }
                 Err(ChannelError::Caps(refusal)) => {
                     let word = |at| slot.words.get(at).copied();
-                    let notice = self.lost_out(slot.number, word, refusal);
-                    self.slot_lost(io);
-                    if let Some(notice) = notice {
+                    let part = self.part(slot.number, word);
+                    self.slot_lost(io, refusal);
+                    if let Some(notice) = self.lost_notice(part, refusal) {
                         io.backlog.push(Waiting::Notice(notice));
+                    }
+                    if let Part::Call(call) = part {
+                        // This wakes who waits for the call.
+                        io.due.push(Due::Fail(Weak::clone(&self.myself), call, refusal));
                     }
                     self.note(BindingError::CapsRefused(refusal));
                     moved = true;
                 }
                 Err(error) => {
+                    io.is_cut = io.state == TxState::Closing;
                     self.note(error.into());
                     return true;
                 }
@@ -764,37 +819,55 @@ impl Core {
 
     /// The message in the slot is sent: its continuation first, then the callback that waits for room.
     fn slot_sent(&self, io: &mut Io) {
-        io.state = TxState::Free;
-        io.slot.caps.clear();
+        self.slot_free(io, Ok(()));
         io.sent = io.accepted;
-        io.due.append(&mut io.watchers);
         if !io.continuations.is_empty()
             && let Some(waitset) = self.waitset()
         {
-            io.continuations.drain(..).for_each(|continuation| waitset.post(continuation));
+            for continuation in io.continuations.drain(..) {
+                io.finished.push_back(continuation);
+                self.post_finished(&waitset);
+            }
         }
-        if let Some((waitset, callback)) = io.register_send.take() {
-            waitset.post(callback);
-        }
+        io.due.extend(io.register_send.take().map(|(waitset, task)| Due::Post(waitset, task)));
     }
 
     /// The message in the slot is lost: its continuation is dropped unrun.
-    fn slot_lost(&self, io: &mut Io) {
-        io.state = TxState::Free;
-        io.slot.caps.clear();
+    fn slot_lost(&self, io: &mut Io, refusal: CapRefusal) {
+        self.slot_free(io, Err(TxError::CapsRefused(refusal)));
         io.lost = io.accepted;
-        io.due.append(&mut io.watchers);
-        let continuations = core::mem::take(&mut io.continuations);
-        if let Some((waitset, callback)) = io.register_send.take() {
-            waitset.post(callback);
+        io.due.extend(io.continuations.drain(..).map(Due::Drop));
+        io.due.extend(io.register_send.take().map(|(waitset, task)| Due::Post(waitset, task)));
+    }
+
+    fn slot_free(&self, io: &mut Io, result: Result<(), TxError>) {
+        if io.state == TxState::Sending {
+            io.state = TxState::Free;
         }
-        if let Some(waitset) = self.waitset() {
-            // Dropping what a user captured is user code.
-            waitset.post(move |_| {
-                drop(continuations);
-                Ok(())
-            });
+        io.slot.caps.clear();
+        io.due.extend(io.report.take().map(|report| Due::Report(report, result)));
+        io.due.extend(io.watchers.drain(..).map(Due::Wake));
+    }
+
+    /// Has `callback` run from the waitset that the binding has when its turn comes.
+    fn run_from_waitset(&self, callback: SendCallback) {
+        let waitset = self.waitset();
+        if let Some(waitset) = waitset {
+            self.io.borrow_mut().finished.push_back(callback);
+            self.post_finished(&waitset);
         }
+    }
+
+    fn post_finished(&self, waitset: &Waitset) {
+        let core = self.myself.upgrade().expect("a core is used through an Rc of it");
+        waitset.post(move |waitset| {
+            // The binding may have moved on, and another task with it.
+            if !core.waitset().is_some_and(|own| own.same(waitset)) {
+                return Ok(());
+            }
+            let callback = core.io.borrow_mut().finished.pop_front();
+            callback.map_or(Ok(()), |callback| callback(waitset))
+        });
     }
 
     /// A turn; a message that `taken` takes is not delivered. It is asked only about those that come the quick way.
@@ -824,6 +897,9 @@ impl Core {
     /// A turn in which more may have to be done than to receive.
     #[inline(never)]
     fn turn_slowly(&self) -> bool {
+        if self.is_closing() {
+            return self.turn_closing();
+        }
         let io = self.io.borrow();
         let blocked = io.state != TxState::Free || !io.backlog.is_empty();
         drop(io);
@@ -938,7 +1014,7 @@ impl Core {
             message,
             "a handler panicked; its binding is closed"
         );
-        self.end(BindingError::Closed, false);
+        self.end(BindingError::Closed, false, Rest::IsSent);
     }
 
     /// Puts the receiver back, or drops it if the binding has ended meanwhile.
@@ -960,7 +1036,7 @@ impl Core {
             };
             let fatal = error.is_fatal();
             if fatal {
-                self.end(error.clone(), true);
+                self.end(error.clone(), true, Rest::IsLost);
             }
             let Receiver { handler, endpoint, .. } = &mut *receiver;
             if catch_unwind(AssertUnwindSafe(|| handler.error(endpoint, error))).is_err() {
@@ -970,49 +1046,6 @@ impl Core {
             if fatal {
                 return;
             }
-        }
-    }
-
-    /// Ends the binding: the one transition to `Closed`.
-    fn end(&self, why: BindingError, told: bool) {
-        if self.has_ended() {
-            return;
-        }
-        *self.ended.borrow_mut() = Some(why.clone());
-        let (continuations, callback, mut waiting) = {
-            let io = &mut *self.io.borrow_mut();
-            self.calm.set(false);
-            io.state = TxState::Closed;
-            io.channel.close();
-            io.slot = Owned::default();
-            io.backlog = Backlog::default();
-            let mut waiting = core::mem::take(&mut io.due);
-            waiting.append(&mut io.watchers);
-            waiting.extend(io.turns.end());
-            (core::mem::take(&mut io.continuations), io.register_send.take(), waiting)
-        };
-        self.notifier.detach();
-        if let Some((waitset, callback)) = callback {
-            waitset.post(callback);
-        }
-        waiting.append(&mut self.calls.window.close());
-        self.calls.fail_all(&why, &mut waiting);
-        self.debts.wake_all(&mut waiting);
-        let receiver = if told { None } else { self.receiver.take() };
-        if let Some(waitset) = self.waitset() {
-            self.unregister(&waitset, self.token.get());
-            // The channel goes now; handles of the user may stay for long.
-            let channel = core::mem::replace(&mut self.io.borrow_mut().channel, Box::new(Ended));
-            drop(channel);
-            // Dropping what a user captured is user code: not here, perhaps inside a send.
-            waitset.post(move |_| {
-                drop((continuations, receiver));
-                waiting.into_iter().for_each(Waker::wake);
-                Ok(())
-            });
-        } else {
-            // The waitset is gone; tasks of others may wait all the same.
-            waiting.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -1070,6 +1103,9 @@ impl Source for Core {
 
     fn ready(&self) -> bool {
         let io = &mut *self.io.borrow_mut();
+        if io.state == TxState::Closing {
+            return self.peer_dead.get() || io.channel.ready() || io.channel.can_resume();
+        }
         if self.is_delivering() {
             // A handler that dispatches in turn would wait for itself, if it did not sleep.
             self.denied.set(true);
@@ -1112,6 +1148,6 @@ impl Source for Core {
     }
 
     fn abandoned(&self) {
-        self.end(BindingError::Closed, false);
+        self.waitset_ends();
     }
 }

@@ -25,7 +25,7 @@ use crate::wire::Gather;
 
 /// What a message is, with the number of its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Message,
     Call(u32),
     Response(u32),
@@ -50,7 +50,7 @@ impl Endpoint {
                 TxError::cap_copy(error)
             }
             TxState::Sending => TxError::Busy,
-            TxState::Closed => TxError::Closed,
+            TxState::Closing | TxState::Closed => TxError::Closed,
         }
     }
 }
@@ -63,11 +63,16 @@ impl Core {
         body: Gather<'_>,
         caps: &[Cap],
     ) -> Result<(), TxError> {
-        if self.exempt.get() || policy::allows(Direction::Send, &self.peer, caps) {
+        if self.exempt.get() || self.may_leave(caps) {
             return Ok(());
         }
         self.refused_out(number, body, CapRefusal::Sender);
         Err(TxError::CapsRefused(CapRefusal::Sender))
+    }
+
+    /// Whether the capabilities of a message may leave this domain.
+    pub(super) fn may_leave(&self, caps: &[Cap]) -> bool {
+        policy::allows(Direction::Send, &self.peer, caps)
     }
 
     /// Whether the capabilities of a message may enter this domain.
@@ -81,26 +86,18 @@ impl Core {
             let mut word = [0];
             (body.reader(at).read(&mut word) == 1).then_some(word[0])
         };
-        if let Some(notice) = self.lost_out(number, word, refusal) {
+        let part = self.part(number, word);
+        if let Part::Call(call) = part {
+            self.calls.fail(call, RpcError::CapsRefused(refusal));
+        }
+        if let Some(notice) = self.lost_notice(part, refusal) {
             self.tell_peer(notice);
         }
     }
 
-    /// A message of ours is lost with its capabilities: a call of ours fails. Gives what the peer is to be told.
-    pub(super) fn lost_out(
-        &self,
-        number: u16,
-        word: impl FnOnce(usize) -> Option<u64>,
-        refusal: CapRefusal,
-    ) -> Option<Notice> {
-        let call = match self.part(number, word) {
-            Part::Message => None,
-            Part::Call(call) => {
-                self.calls.fail(call, RpcError::CapsRefused(refusal));
-                None
-            }
-            Part::Response(call) => Some(call),
-        };
+    /// What the peer is told of a message of ours that is lost with its capabilities.
+    pub(super) fn lost_notice(&self, part: Part, refusal: CapRefusal) -> Option<Notice> {
+        let call = if let Part::Response(call) = part { Some(call) } else { None };
         (!self.exempt.get()).then_some(Notice::CapsRefused(refusal, call))
     }
 
@@ -134,7 +131,8 @@ impl Core {
         }
     }
 
-    fn part(&self, number: u16, word: impl FnOnce(usize) -> Option<u64>) -> Part {
+    /// Which part of a call a message is, by its words.
+    pub(super) fn part(&self, number: u16, word: impl FnOnce(usize) -> Option<u64>) -> Part {
         let number_at = |at: usize| Some((word(at / 8)? >> (at % 8 * 8)) as u32);
         let part = match self.interface.message(number).map(|message| message.kind) {
             Some(MessageKind::RpcCall { at }) => number_at(at).map(Part::Call),

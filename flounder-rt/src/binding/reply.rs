@@ -85,7 +85,7 @@ impl ReplyToken {
             return Poll::Ready(());
         }
         self.core.debts.watch(self.note.debt(), cx.waker());
-        Poll::Pending
+        if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// What the call is called.
@@ -208,8 +208,8 @@ impl Core {
             }
         }
         let io = &mut *self.io.borrow_mut();
-        if io.state != TxState::Closed {
-            self.calm.set(false);
+        if matches!(io.state, TxState::Free | TxState::Sending) {
+            self.has_unsent(io);
             io.backlog.push(waiting(body, caps));
         }
     }

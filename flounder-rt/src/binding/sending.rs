@@ -41,7 +41,7 @@ impl<F: Sendable> Future for Sending<'_, F> {
                 }
             }
         }
-        this.endpoint.0.io.borrow_mut().turns.wait(&mut this.ticket, cx.waker());
+        this.endpoint.0.wait_for_turn(&mut this.ticket, cx.waker());
         Poll::Pending
     }
 }
@@ -68,7 +68,7 @@ impl super::Core {
         match io.state {
             TxState::Free => !io.turns.must_wait(ticket),
             TxState::Sending => false,
-            TxState::Closed => true,
+            TxState::Closing | TxState::Closed => true,
         }
     }
 

@@ -3,22 +3,22 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 
-use crate::binding::{Endpoint, TxError};
+use crate::binding::{Core, Endpoint, Patience, TxError};
 use crate::waitset::{Outcome, Waitset};
 
 /// A message that was accepted. Dropping it asks for nothing more (`NOP_CONT`).
 ///
-/// "Sent" means that the channel has taken the whole message, not that the peer has received it.
+/// "Sent" means that the channel has taken the whole message, not that the peer has received it. An accepted message is sent
+/// even if the last handle to the binding is dropped before; only a peer that is gone, or the
+/// [end of the process](crate::set_exit_timeout), prevents that.
 #[derive(Clone, Copy)]
 pub struct Sent<'a> {
     endpoint: &'a Endpoint,
     serial: u64,
 }
-
-/// What runs when the message in the slot is sent.
-pub(super) type Continuation = Box<dyn FnOnce(&Waitset) -> Outcome>;
 
 impl<'a> Sent<'a> {
     #[inline]
@@ -27,7 +27,7 @@ impl<'a> Sent<'a> {
     }
 
     /// Runs `continuation` from the binding's waitset once the message is sent (`MKCONT`); it is dropped unrun if the
-    /// binding fails before.
+    /// binding fails before. If the binding changes its waitset, it runs from the new one.
     pub fn then(self, continuation: impl FnOnce() + 'static) {
         self.and_then(|_| {
             continuation();
@@ -37,13 +37,12 @@ impl<'a> Sent<'a> {
 
     /// As [`then`](Sent::then), for a continuation that uses the waitset or may fail.
     pub fn and_then(self, continuation: impl FnOnce(&Waitset) -> Outcome + 'static) {
-        let io = &mut *self.endpoint.0.io.borrow_mut();
-        if io.is_sent(self.serial) {
-            if let Some(waitset) = self.endpoint.waitset() {
-                waitset.post(continuation);
-            }
-        } else if io.lost < self.serial && self.endpoint.ended().is_none() {
-            io.continuations.push(Box::new(continuation));
+        let core = &self.endpoint.0;
+        let outcome = core.io.borrow().outcome(self.serial);
+        match outcome {
+            Some(Ok(())) => core.run_from_waitset(Box::new(continuation)),
+            Some(Err(_)) => {}
+            None => core.io.borrow_mut().continuations.push(Box::new(continuation)),
         }
     }
 
@@ -52,6 +51,24 @@ impl<'a> Sent<'a> {
     pub fn is_sent(&self) -> bool {
         self.endpoint.0.io.borrow().is_sent(self.serial)
     }
+
+    /// Blocks until the message is sent, at most for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT).
+    ///
+    /// # Errors
+    /// As [`wait_timeout`](Self::wait_timeout).
+    pub fn wait(self) -> Result<(), TxError> {
+        self.endpoint.0.wait_sent(self.serial, Patience::Usual)
+    }
+
+    /// Blocks until the message is sent, at most for `timeout`. Only this binding is served meanwhile: its handlers run, unless
+    /// one of them is what waits here.
+    ///
+    /// # Errors
+    /// [`TxError::Closed`] if the message is lost; [`TxError::Busy`] if it is not sent by then: it is still accepted, and must
+    /// not be sent again.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
+        self.endpoint.0.wait_sent(self.serial, Patience::For(timeout))
+    }
 }
 
 /// Completes when the message is sent. Dropping the future changes nothing: the message was accepted.
@@ -59,17 +76,28 @@ impl Future for Sent<'_> {
     type Output = Result<(), TxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let io = &mut *self.endpoint.0.io.borrow_mut();
-        if io.is_sent(self.serial) {
-            Poll::Ready(Ok(()))
-        } else if io.lost >= self.serial || self.endpoint.ended().is_some() {
-            Poll::Ready(Err(TxError::Closed))
-        } else {
-            // One message may be awaited in several places.
-            if !io.watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                io.watchers.push(cx.waker().clone());
+        let core = &self.endpoint.0;
+        let outcome = core.io.borrow().outcome(self.serial);
+        match outcome {
+            Some(result) => Poll::Ready(result),
+            None => {
+                core.watch_slot(cx.waker());
+                let outcome = core.io.borrow().outcome(self.serial);
+                outcome.map_or(Poll::Pending, Poll::Ready)
             }
-            Poll::Pending
+        }
+    }
+}
+
+impl Core {
+    /// Has `waker` woken when the message in the slot is sent or lost.
+    pub(super) fn watch_slot(&self, waker: &Waker) {
+        let is_known = |watchers: &[Waker]| watchers.iter().any(|watcher| watcher.will_wake(waker));
+        // One message may be awaited in several places.
+        if !is_known(&self.io.borrow().watchers) {
+            // To copy a waker is user code: nothing is borrowed.
+            let waker = waker.clone();
+            self.io.borrow_mut().watchers.push(waker);
         }
     }
 }

@@ -6,7 +6,7 @@ use core::task::Poll;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use crate::binding::{BindingError, Core, Endpoint, ReplyToken};
+use crate::binding::{BindingError, Core, Endpoint, ReplyToken, Rest};
 use crate::waitset::CallbackError;
 
 /// How a handler ended.
@@ -108,7 +108,7 @@ impl Endpoint {
                     interface = work.0.interface.name,
                     "a handler panicked; its binding is closed"
                 );
-                work.0.end(BindingError::Closed, false);
+                work.0.end(BindingError::Closed, false, Rest::IsSent);
             }
         });
     }

@@ -28,6 +28,7 @@ use crate::binding::calls::Message;
 use crate::binding::patience::Patience;
 use crate::binding::{BindingError, Endpoint, Reply, RpcError, TxError};
 use crate::cap::Cap;
+use crate::exit::Queue;
 use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
@@ -45,6 +46,9 @@ use lane::{Lane, Put, Tell};
 
 /// Where the result of a call goes.
 type Slot = slot::Slot<Result<Message, RpcError>>;
+
+/// Where it is told what became of a message.
+pub(super) type SentSlot = slot::Slot<Result<(), TxError>>;
 
 /// Messages and calls that other threads may have handed to a binding, and that its thread has not begun to send; as many
 /// again may be in its hands.
@@ -74,7 +78,8 @@ struct Link {
 
 /// Something for the thread of the binding to do.
 enum Job {
-    Message(Message),
+    /// The slot is told when the message is sent.
+    Message(Message, Option<Arc<SentSlot>>),
     Call(Message, Arc<Slot>),
     /// A capability of a message could not be copied: the peer is to learn that it missed one.
     Missed,
@@ -121,6 +126,12 @@ impl Link {
     }
 }
 
+impl Queue for Link {
+    fn is_busy(&self) -> bool {
+        self.lane.is_busy()
+    }
+}
+
 impl Endpoint {
     /// A handle for other threads.
     #[must_use]
@@ -157,7 +168,7 @@ impl SharedEndpoint {
     /// A message to be sent. Used by generated code.
     #[doc(hidden)]
     pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) -> SharedSend {
-        let job = Job::Message(Message::new(number, Gather { fixed, tails }, caps));
+        let job = Job::Message(Message::new(number, Gather { fixed, tails }, caps), None);
         SharedSend(Sending::Entering(Entry::new(self, job)))
     }
 
@@ -246,8 +257,9 @@ impl Drop for Entry {
 /// awaited, [waited for](Self::wait), or [tried](Self::try_now).
 ///
 /// Dropped before it has ended, it sends nothing, and capabilities that it would give away are closed. Afterwards the message
-/// goes out, behind all that were taken before, unless the binding ends; that its capabilities may not leave is then told to
-/// the error handler of the binding.
+/// goes out, behind all that were taken before, also if the last handle is dropped or the thread of the binding ends; only a
+/// peer that is gone, or the [end of the process](crate::set_exit_timeout), prevents that. That its capabilities may not leave
+/// is then told to the error handler of the binding. [`sent`](Self::sent) waits until it is sent.
 #[must_use = "nothing is sent before `.await`, `wait` or `try_now`"]
 pub struct SharedSend(Sending);
 
@@ -286,6 +298,16 @@ impl SharedSend {
         }
     }
 
+    /// As the message itself, and completes when the channel has taken all of it: what happens to this process does not
+    /// matter to the message from then on.
+    pub fn sent(mut self) -> SharedSent {
+        let slot = Arc::new(SentSlot::default());
+        if let Sending::Entering(Entry { job: Some(Job::Message(_, report)), .. }) = &mut self.0 {
+            *report = Some(Arc::clone(&slot));
+        }
+        SharedSent { entering: Some(self), slot }
+    }
+
     fn is_home(&self) -> bool {
         matches!(&self.0, Sending::Entering(entry) if entry.handle.link().is_home())
     }
@@ -318,6 +340,65 @@ impl Future for SharedSend {
 impl fmt::Debug for SharedSend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedSend").finish_non_exhaustive()
+    }
+}
+
+/// A message for a shared binding and what becomes of it: a future, `Send`, that ends when the channel has taken the whole
+/// message. Made by [`SharedSend::sent`]. Dropped before the binding has taken the message, it sends nothing; dropped later, it
+/// changes nothing.
+#[must_use = "nothing is sent before `.await` or `wait`"]
+pub struct SharedSent {
+    /// Until the binding has taken the message.
+    entering: Option<SharedSend>,
+    slot: Arc<SentSlot>,
+}
+
+impl SharedSent {
+    /// Blocks the thread until the message is sent, at most for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT).
+    ///
+    /// # Errors
+    /// As [`wait_timeout`](Self::wait_timeout).
+    pub fn wait(self) -> Result<(), TxError> {
+        self.wait_timeout(super::BLOCKING_TIMEOUT)
+    }
+
+    /// Blocks the thread until the message is sent, at most for `timeout`.
+    ///
+    /// # Errors
+    /// [`TxError`]; [`TxError::Busy`] if the message is not sent by then, and in the thread that would have to send it, that
+    /// of the binding's waitset. A message that the binding has taken by then is sent all the same.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
+        if self.entering.as_ref().is_some_and(SharedSend::is_home) {
+            return Err(TxError::Busy);
+        }
+        park::block_on(self, Patience::For(timeout).end()).unwrap_or(Err(TxError::Busy))
+    }
+}
+
+impl Future for SharedSent {
+    type Output = Result<(), TxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(entering) = &mut self.entering {
+            match Pin::new(entering).poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => self.entering = None,
+                Poll::Ready(error) => {
+                    self.entering = None;
+                    return Poll::Ready(error);
+                }
+            }
+        }
+        if !self.slot.listen(cx.waker()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.slot.take().unwrap_or(Err(TxError::Closed)))
+    }
+}
+
+impl fmt::Debug for SharedSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSent").finish_non_exhaustive()
     }
 }
 

@@ -50,18 +50,22 @@ impl Turns {
         self.queue.iter().take_while(before).any(|waiter| waiter.sleeping.is_some())
     }
 
-    /// Waits, at the end of the queue or where it stood before.
-    pub(super) fn wait(&mut self, ticket: &mut Ticket, waker: &Waker) {
+    /// Whether `ticket` waits already, and wakes the task of `waker`.
+    pub(super) fn is_waiting(&self, ticket: &Ticket, waker: &Waker) -> bool {
+        let sleeping = self.find(ticket).and_then(|at| self.queue[at].sleeping.as_ref());
+        sleeping.is_some_and(|sleeping| sleeping.will_wake(waker))
+    }
+
+    /// Waits, at the end of the queue or where it stood before. What comes back may run user code when it is dropped.
+    #[must_use]
+    pub(super) fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> Option<Waker> {
         if let Some(at) = self.find(ticket) {
-            match &mut self.queue[at].sleeping {
-                Some(old) => old.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-            return;
+            return self.queue[at].sleeping.replace(waker);
         }
         ticket.0 = Some(self.next);
-        self.queue.push_back(Waiter { ticket: self.next, sleeping: Some(waker.clone()) });
+        self.queue.push_back(Waiter { ticket: self.next, sleeping: Some(waker) });
         self.next += 1;
+        None
     }
 
     /// Waits no more. What comes back may run user code when it is dropped.
@@ -129,6 +133,21 @@ impl Next {
 }
 
 impl Core {
+    /// Has `waker` woken when it is the turn of `ticket`.
+    pub(super) fn wait_for_turn(&self, ticket: &mut Ticket, waker: &Waker) {
+        if self.io.borrow().turns.is_waiting(ticket, waker) {
+            return;
+        }
+        // To copy or to drop a waker is user code: nothing is borrowed.
+        let copy = waker.clone();
+        let old = self.io.borrow_mut().turns.wait(ticket, copy);
+        drop(old);
+        // Its turn may have come meanwhile.
+        if self.is_turn_of(ticket) {
+            waker.wake_by_ref();
+        }
+    }
+
     /// The slot may be free: wakes the first who waits for it, and sees to it that the others get their turn, and those who
     /// wait for a place in the window.
     pub(super) fn pass_on(&self) {

@@ -58,8 +58,18 @@ impl Window {
     #[cold]
     pub(super) fn wait(&self, ticket: &mut Ticket, waker: &Waker, core: &Weak<Core>) {
         self.core.borrow_mut().clone_from(core);
+        if self.turns.borrow().is_waiting(ticket, waker) {
+            return;
+        }
+        // To copy or to drop a waker is user code: nothing is borrowed.
+        let copy = waker.clone();
         self.is_waited_for.set(true);
-        self.turns.borrow_mut().wait(ticket, waker);
+        let old = self.turns.borrow_mut().wait(ticket, copy);
+        drop(old);
+        // There may be a place meanwhile.
+        if self.is_open(ticket) {
+            waker.wake_by_ref();
+        }
     }
 
     /// Waits no more.

@@ -385,6 +385,16 @@ impl Waitset {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Another waitset of this thread, for what one that is gone has left to do; there is none if the thread ends.
+    pub(crate) fn heir() -> Option<Self> {
+        let first = |local: &RefCell<Vec<WeakWaitset>>| {
+            local.borrow().iter().find_map(WeakWaitset::upgrade)
+        };
+        let current = CURRENT.try_with(|current| current.borrow().clone()).ok()?;
+        let other = LOCAL.try_with(first).ok()?;
+        Some(current.or(other).unwrap_or_else(Self::current))
+    }
+
     pub(crate) fn downgrade(&self) -> WeakWaitset {
         WeakWaitset(Rc::downgrade(&self.0))
     }
@@ -952,6 +962,7 @@ impl Drop for Inner {
         self.remote.close();
         let sources = self.queues.get_mut().sources();
         sources.iter().for_each(|source| source.abandoned());
+        crate::binding::leave(|waitset| waitset.0.as_ptr() == core::ptr::from_ref(self));
     }
 }
 

@@ -12,8 +12,9 @@ use std::time::Instant;
 use crate::binding::calls::Message;
 use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
-use crate::binding::{BindingError, Core, Endpoint, RpcError, TxError, TxState};
+use crate::binding::{BindingError, Core, Endpoint, Rest, RpcError, TxError, TxState, wake_all};
 use crate::channel::CapRefusal;
+use crate::exit;
 use crate::interface::MessageKind;
 use crate::notify::Notifier;
 use crate::waitset::{Source, Timer, Waitset};
@@ -21,7 +22,7 @@ use crate::wire::Gather;
 
 use super::alarm::Alarms;
 use super::lane::Lane;
-use super::{Job, Link, Remark, SHARED_QUEUE, Slot};
+use super::{Job, Link, Remark, SHARED_QUEUE, SentSlot, Slot};
 
 /// Jobs carried out in one turn, so that a busy queue does not hold up what else the waitset serves.
 const JOBS: usize = 16;
@@ -108,6 +109,8 @@ impl Home {
         if let Some(waitset) = core.waitset() {
             home.settle_in(&waitset);
         }
+        let link = Arc::downgrade(&home.link);
+        exit::wait_for(link);
         Residents::add(core);
         home
     }
@@ -179,29 +182,45 @@ impl Home {
         if let Some(waitset) = self.core.upgrade().and_then(|core| core.waitset()) {
             self.move_out(&waitset);
         }
-        let held = self.held.take();
-        for job in held.into_iter().chain(self.link.lane.close()) {
-            if let Job::Call(_, slot) = job {
-                slot.settle(Err(RpcError::Closed(why.clone())));
-            }
-        }
-        for slot in self.calls.take().into_values() {
+        let held = self.held.take().into_iter().chain(self.link.lane.close());
+        let left =
+            held.filter_map(|job| if let Job::Call(_, slot) = job { Some(slot) } else { None });
+        for slot in left.chain(self.calls.take().into_values()) {
             slot.settle(Err(RpcError::Closed(why.clone())));
         }
         drop(self.endpoint.take());
     }
 
+    /// The binding ends: takes the messages that other threads know to be accepted, and accepts nothing more.
+    pub(in crate::binding) fn take_messages(&self) -> Vec<(Message, Option<Arc<SentSlot>>)> {
+        let (mut messages, mut others) = (Vec::new(), VecDeque::new());
+        for job in self.held.take().into_iter().chain(self.link.lane.close()) {
+            match job {
+                Job::Message(message, report) => messages.push((message, report)),
+                job => others.push_back(job),
+            }
+        }
+        self.held.replace(others);
+        messages
+    }
+
     fn carry_out(&self, core: &Core, job: &mut Job) -> Result<(), Wait> {
         match job {
-            Job::Message(message) => match self.try_send(core, message) {
-                Err(TxError::Busy) => return Err(Wait::Slot),
-                Err(TxError::CapsRefused(refusal)) => {
-                    core.note(BindingError::CapsRefused(refusal));
-                    core.poke();
+            Job::Message(message, report) => {
+                let sent = self.try_send(core, message);
+                match sent {
+                    Err(TxError::Busy) => return Err(Wait::Slot),
+                    Err(TxError::CapsRefused(refusal)) => {
+                        core.note(BindingError::CapsRefused(refusal));
+                        core.poke();
+                    }
+                    // A binding that is closed says so by itself.
+                    Ok(_) | Err(_) => {}
                 }
-                // A binding that is closed says so by itself.
-                Ok(()) | Err(_) => {}
-            },
+                if let Some(report) = report.take() {
+                    core.report(sent, report);
+                }
+            }
             Job::Call(request, slot) => return self.call(core, request, slot),
             Job::Missed => {
                 // It waits its turn as the message would have, or trying again would pile up notices.
@@ -233,7 +252,7 @@ impl Home {
         self.calls.borrow_mut().insert(id, Arc::clone(slot));
         window.begin();
         match self.try_send(core, request) {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(TxError::Busy) => {
                 self.forget(id);
                 return Err(Wait::Slot);
@@ -247,20 +266,20 @@ impl Home {
     }
 
     /// Sends, if those who waited for the slot before had theirs.
-    fn try_send(&self, core: &Core, message: &mut Message) -> Result<(), TxError> {
-        let ticket = &mut self.ticket.borrow_mut();
-        if !core.is_turn_of(ticket) {
+    fn try_send(&self, core: &Core, message: &mut Message) -> Result<u64, TxError> {
+        if !core.is_turn_of(&self.ticket.borrow()) {
             return Err(TxError::Busy);
         }
         let number = message.number;
         let (words, caps) = message.parts();
-        if caps.is_empty() && core.accept_now(number, words).is_some() {
-            core.leave(ticket);
-            return Ok(());
-        }
-        let result = core.accept(number, Gather::words_only(words), caps).map(drop);
+        // Nothing is borrowed meanwhile: a call that fails at once wakes who waits for it.
+        let now = if caps.is_empty() { core.accept_now(number, words) } else { None };
+        let result = match now {
+            Some(serial) => Ok(serial),
+            None => core.accept(number, Gather::words_only(words), caps),
+        };
         if result != Err(TxError::Busy) {
-            core.leave(ticket);
+            core.leave(&mut self.ticket.borrow_mut());
         }
         result
     }
@@ -281,7 +300,7 @@ impl Home {
     }
 
     fn wait_for_slot(&self, core: &Core) {
-        core.io.borrow_mut().turns.wait(&mut self.ticket.borrow_mut(), &self.waker);
+        core.wait_for_turn(&mut self.ticket.borrow_mut(), &self.waker);
     }
 }
 
@@ -294,7 +313,9 @@ impl Source for Home {
             home.look_at_the_clock(&waitset);
         }
         let mut remarks = self.remarks.take();
-        let used = self.link.lane.take(&mut self.held.borrow_mut(), &mut remarks);
+        let taken = self.link.lane.take(&mut self.held.borrow_mut(), &mut remarks);
+        wake_all(taken.next);
+        let used = taken.used;
         for remark in remarks.drain(..) {
             match remark {
                 Remark::GivenUp(id) if self.forget(id).is_some() => {
@@ -379,7 +400,7 @@ impl Residents {
 impl Drop for Residents {
     fn drop(&mut self) {
         for core in self.0.take().iter().filter_map(Weak::upgrade) {
-            core.end(BindingError::Closed, false);
+            core.end(BindingError::Closed, false, Rest::IsSent);
         }
     }
 }

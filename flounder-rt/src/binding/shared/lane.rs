@@ -32,6 +32,8 @@ struct State<T, R> {
     /// Tickets that a place is kept for.
     kept: BTreeSet<u64>,
     next_ticket: u64,
+    /// Whether the server has taken items and has not come back for more.
+    serving: bool,
     /// Handles in other threads.
     users: usize,
     /// The server was told of the queue, and has not taken it since.
@@ -57,6 +59,15 @@ pub(crate) enum Tell {
     No,
 }
 
+/// What the server learns when it takes the queue.
+#[must_use]
+pub(crate) struct Taken {
+    /// Whether there is a user left.
+    pub(crate) used: bool,
+    /// Those for whom there is room now. They are foreign code: the server wakes them when it holds nothing.
+    pub(crate) next: Vec<Waker>,
+}
+
 impl<T, R> Lane<T, R> {
     /// One with room for so many items, and no user.
     pub(crate) fn new(capacity: usize) -> Self {
@@ -68,6 +79,7 @@ impl<T, R> Lane<T, R> {
                 waiting: BTreeMap::new(),
                 kept: BTreeSet::new(),
                 next_ticket: 0,
+                serving: false,
                 users: 0,
                 told: false,
                 closed: false,
@@ -151,21 +163,24 @@ impl<T, R> Lane<T, R> {
         if state.users == 0 && !state.closed { Tell::Yes } else { Tell::No }
     }
 
-    /// For the server: takes the remarks, and the queue if `items` is empty. Says whether there is a user left.
-    pub(crate) fn take(&self, items: &mut VecDeque<T>, remarks: &mut Vec<R>) -> bool {
-        let (used, next) = {
-            let mut state = self.state.lock();
-            remarks.append(&mut state.remarks);
-            let mut next = Vec::new();
-            if items.is_empty() {
-                state.told = false;
-                core::mem::swap(&mut state.queue, items);
-                next = state.keep(self.capacity);
-            }
-            (state.users > 0 || !state.queue.is_empty(), next)
-        };
-        next.into_iter().for_each(Waker::wake);
-        used
+    /// For the server: takes the remarks, and the queue if `items` is empty.
+    pub(crate) fn take(&self, items: &mut VecDeque<T>, remarks: &mut Vec<R>) -> Taken {
+        let mut state = self.state.lock();
+        remarks.append(&mut state.remarks);
+        let mut next = Vec::new();
+        if items.is_empty() {
+            state.told = false;
+            core::mem::swap(&mut state.queue, items);
+            state.serving = !items.is_empty();
+            next = state.keep(self.capacity);
+        }
+        Taken { used: state.users > 0 || !state.queue.is_empty(), next }
+    }
+
+    /// Whether there is an item that the server has not taken, or is not done with.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.state.lock();
+        state.serving || !state.queue.is_empty()
     }
 
     /// For the server, which goes: nothing more is taken, and whoever waits learns it. What is left is given back.
@@ -173,6 +188,7 @@ impl<T, R> Lane<T, R> {
         let (left, waiting, remarks) = {
             let mut state = self.state.lock();
             state.closed = true;
+            state.serving = false;
             state.kept.clear();
             (
                 core::mem::take(&mut state.queue),
