@@ -101,6 +101,7 @@ impl<B: 'static> Bind<B> {
     }
 
     fn start(self, done: Done) {
+        crate::exit::flush(self.broker);
         let waitset = self.waitset;
         let ticket = waitset.binds().next.get();
         waitset.binds().next.set(ticket + 1);

@@ -18,6 +18,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::export::Broker;
+
 /// How long a thread or a process that ends waits for messages that are accepted and not sent, by default.
 pub const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -32,7 +34,10 @@ static UNSENT: AtomicUsize = AtomicUsize::new(0);
 /// Forks between the first process and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// With the generation that made each.
+/// To be flushed when the process ends.
+static BROKERS: Mutex<Vec<&'static dyn Broker>> = Mutex::new(Vec::new());
+
+/// Queues to threads of this process, with the generation that made each.
 static QUEUES: Mutex<Vec<(u32, Weak<dyn Queue>)>> = Mutex::new(Vec::new());
 
 /// Sets how long a thread that ends, and a process that ends by a return from `main` or by `exit`, waits at most until the
@@ -64,6 +69,15 @@ pub(crate) fn wait_for(queue: Weak<dyn Queue>) {
     let mut queues = QUEUES.lock();
     queues.retain(|(_, queue)| queue.strong_count() > 0);
     queues.push((generation(), queue));
+}
+
+/// Has the end of the process wait until `broker` has sent what it was given.
+pub(crate) fn flush(broker: &'static dyn Broker) {
+    register();
+    let mut brokers = BROKERS.lock();
+    if !brokers.iter().any(|known| core::ptr::addr_eq(*known, broker)) {
+        brokers.push(broker);
+    }
 }
 
 /// What a binding holds while it has something unsent.
@@ -119,6 +133,11 @@ extern "C" fn exiting() {
     let _ = catch_unwind(|| {
         while !is_done() && Instant::now() < crate::binding::exit_deadline() {
             thread::sleep(LOOK);
+        }
+        // Behind the messages: their capabilities travel by the brokers.
+        let brokers = BROKERS.try_lock_for(LOOK).map(|brokers| brokers.clone());
+        for broker in brokers.unwrap_or_default() {
+            broker.flush(crate::binding::exit_deadline());
         }
     });
 }

@@ -112,6 +112,7 @@ impl Export {
     /// # Errors
     /// [`ExportError`].
     pub fn start(self) -> Result<Exported, ExportError> {
+        crate::exit::flush(self.broker);
         let iref = fresh_iref()?;
         let service = Service {
             interface: self.interface,

@@ -41,11 +41,8 @@ pub use binding::{
 };
 pub use cap::Cap;
 pub use channel::Control;
-<<<<<<< HEAD
 pub use escape::Escaped;
-=======
 pub use exit::{EXIT_TIMEOUT, set_exit_timeout};
->>>>>>> 4667d70 (binding: send what was accepted after the last handle is gone)
 pub use export::{ExportError, Exported, Refusal};
 pub use interface::Interface;
 pub use iref::{Errval, Iref};

@@ -128,6 +128,29 @@ fn whoever_waits_for_room_gets_it() {
 }
 
 #[test]
+fn lane_is_busy_until_the_server_comes_back() {
+    model(Some(3), || {
+        let way = Way::new(2);
+        let sender = {
+            let way = Arc::clone(&way);
+            thread::spawn(move || assert!(way.put(0)))
+        };
+        let (mut items, mut remarks) = (VecDeque::new(), Vec::new());
+        while items.is_empty() {
+            drop(way.lane.take(&mut items, &mut remarks));
+            if items.is_empty() {
+                way.server.wait();
+            }
+        }
+        assert!(way.lane.is_busy(), "the server has an item in its hands");
+        items.clear();
+        drop(way.lane.take(&mut items, &mut remarks));
+        assert!(!way.lane.is_busy());
+        sender.join().expect("it does not panic");
+    });
+}
+
+#[test]
 fn one_who_gives_up_passes_the_place_on() {
     model(Some(3), || {
         let way = Way::new(1);

@@ -212,13 +212,12 @@ impl Core {
             let io = self.io.borrow();
             if io.is_cut || !io.has_unsent() { None } else { Some(io.unsent_words()) }
         };
-        match (words, self.waitset()) {
-            (Some(words), Some(_)) => {
+        match words {
+            Some(words) => {
                 self.poke();
-                Left::add(&self.myself, words);
+                Left::add(self.strong(), words);
             }
-            (Some(words), None) => Left::add(&self.myself, words),
-            (None, _) => self.close_channel(due),
+            None => self.close_channel(due),
         }
     }
 
@@ -282,13 +281,14 @@ impl Core {
             (core::mem::take(&mut io.slot), core::mem::take(&mut io.backlog))
         };
         drop(lost);
+        let left = Left::remove(self);
         self.notifier.detach();
         if let Some(waitset) = self.waitset() {
             self.unregister(&waitset, self.token.get());
         }
         // The channel goes now; handles of the user may stay for long.
         let channel = core::mem::replace(&mut self.io.borrow_mut().channel, Box::new(Ended));
-        drop(channel);
+        drop((channel, left));
     }
 
     /// The waitset goes. What is not sent is left to the thread.
@@ -461,8 +461,7 @@ impl fmt::Debug for Closing {
 
 /// A binding that is closing, and the words that it held when it began to.
 struct Left {
-    core: Weak<Core>,
-    /// Until it is closed: a binding without a waitset has nobody else.
+    core: Rc<Core>,
     words: usize,
 }
 
@@ -471,22 +470,23 @@ thread_local! {
     /// destructor; the last use leaves it empty.
     static LEFT: ManuallyDrop<RefCell<VecDeque<Left>>> =
         const { ManuallyDrop::new(RefCell::new(VecDeque::new())) };
+    /// Whether waitsets are ending that are waited for together.
+    static TOGETHER: Cell<bool> = const { Cell::new(false) };
     /// Until when this thread waits, once it has begun to end.
     static END: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 impl Left {
-    fn add(core: &Weak<Core>, words: usize) {
+    fn add(core: Rc<Core>, words: usize) {
         let mut cut = Vec::new();
         LEFT.with(|left| {
             let left = &mut *left.borrow_mut();
-            left.retain(|left| left.core.upgrade().is_some_and(|core| core.is_closing()));
-            left.push_back(Self { core: Weak::clone(core), words });
+            left.push_back(Self { core, words });
             let mut total: usize = left.iter().map(|left| left.words).sum();
             while left.len() > 1 && (left.len() > MAX_CLOSING || total > MAX_CLOSING_WORDS) {
                 let Some(oldest) = left.pop_front() else { break };
                 total -= oldest.words;
-                cut.extend(oldest.core.upgrade());
+                cut.push(oldest.core);
             }
         });
         for core in cut {
@@ -499,8 +499,17 @@ impl Left {
         }
     }
 
+    /// Takes a binding out that is closed.
+    fn remove(core: &Core) -> Option<Self> {
+        LEFT.with(|left| {
+            let left = &mut *left.borrow_mut();
+            let at = left.iter().position(|left| core::ptr::eq(&raw const *left.core, core))?;
+            left.remove(at)
+        })
+    }
+
     fn all() -> Vec<Rc<Core>> {
-        LEFT.with(|left| left.borrow().iter().filter_map(|left| left.core.upgrade()).collect())
+        LEFT.with(|left| left.borrow().iter().map(|left| Rc::clone(&left.core)).collect())
     }
 }
 
@@ -508,8 +517,8 @@ impl Left {
 /// thread ends as well, this waits for them.
 pub(crate) fn leave(is_gone: impl Fn(&WeakWaitset) -> bool) {
     let mut left = Left::all();
-    left.retain(|core| core.is_closing() && is_gone(&core.place.borrow().waitset));
-    if left.is_empty() {
+    left.retain(|core| is_gone(&core.place.borrow().waitset));
+    if left.is_empty() || TOGETHER.get() {
         return;
     }
     let Some(heir) = Waitset::heir() else { return send_now(&left) };
@@ -521,8 +530,20 @@ pub(crate) fn leave(is_gone: impl Fn(&WeakWaitset) -> bool) {
     }
 }
 
+/// Runs `end`, which ends the waitsets of a thread, and blocks until their bindings have sent what they accepted, at most until
+/// the exit timeout of the thread.
+pub(crate) fn end_together(end: impl FnOnce()) {
+    TOGETHER.set(true);
+    end();
+    TOGETHER.set(false);
+    send_now(&Left::all());
+}
+
 /// Blocks until these have sent what they accepted, at most until the exit timeout of the thread.
 fn send_now(left: &[Rc<Core>]) {
+    if left.is_empty() {
+        return;
+    }
     let deadline = deadline();
     let waitset = Waitset::new();
     for core in left {

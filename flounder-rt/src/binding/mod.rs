@@ -59,7 +59,7 @@ pub use call::{Call, Procedure, Reply};
 use calls::Calls;
 pub use closing::Closing;
 use closing::{Due, Rest, run_all, wake_all};
-pub(crate) use closing::{deadline as exit_deadline, leave};
+pub(crate) use closing::{deadline as exit_deadline, end_together, leave};
 use debts::Debts;
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 pub use form::Form;
@@ -246,7 +246,8 @@ struct Owned {
 impl Endpoint {
     /// Puts a binding on a channel that is connected.
     ///
-    /// The binding lives as long as its handles; [`Endpoint::keep`] lets it live until it ends by itself.
+    /// The binding lives as long as its handles; [`Endpoint::keep`] lets it live until it ends by itself. Its
+    /// [`peer`](Endpoint::peer) is unknown: nobody but whoever made the channel can say who has the other end.
     ///
     /// # Errors
     /// If the waitset cannot watch the channel.
@@ -257,8 +258,7 @@ impl Endpoint {
         handler: Box<dyn Deliver>,
     ) -> io::Result<Self> {
         let notifier = channel.notifier().unwrap_or_default();
-        let peer = Peer::this_process();
-        Self::attach_from(channel, waitset, interface, handler, notifier, peer, None)
+        Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
     }
 
     /// As [`attach`](Endpoint::attach), for a channel that was made with `notifier` and leads to `peer`, whose account
@@ -603,12 +603,16 @@ impl Core {
         self.ended.borrow().is_some()
     }
 
+    fn strong(&self) -> Rc<Self> {
+        self.myself.upgrade().expect("a core is used through an Rc of it")
+    }
+
     fn waitset(&self) -> Option<Waitset> {
         self.place.borrow().waitset.upgrade()
     }
 
     fn register(&self, waitset: &Waitset) -> io::Result<()> {
-        let me = self.myself.upgrade().expect("a core is used through an Rc of it");
+        let me = self.strong();
         let io = self.io.borrow();
         let token = match io.channel.readiness() {
             Readiness::Polled => waitset.insert_polled(me),
@@ -859,7 +863,7 @@ impl Core {
     }
 
     fn post_finished(&self, waitset: &Waitset) {
-        let core = self.myself.upgrade().expect("a core is used through an Rc of it");
+        let core = self.strong();
         waitset.post(move |waitset| {
             // The binding may have moved on, and another task with it.
             if !core.waitset().is_some_and(|own| own.same(waitset)) {

@@ -212,7 +212,22 @@ impl fmt::Display for CallbackError {
 thread_local! {
     static CURRENT: RefCell<Option<Waitset>> = const { RefCell::new(None) };
     /// The waitsets of this thread.
-    static LOCAL: RefCell<Vec<WeakWaitset>> = const { RefCell::new(Vec::new()) };
+    static LOCAL: Local = const { Local(RefCell::new(Vec::new())) };
+}
+
+/// The waitsets of a thread, which end with it.
+struct Local(RefCell<Vec<WeakWaitset>>);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let all = self.0.take();
+        crate::binding::end_together(|| {
+            for waitset in all.iter().filter_map(WeakWaitset::upgrade) {
+                let sources = waitset.0.queues.borrow().sources();
+                sources.iter().for_each(|source| source.abandoned());
+            }
+        });
+    }
 }
 
 impl Waitset {
@@ -236,7 +251,7 @@ impl Waitset {
         }));
         // A thread that ends has no list any more; its waitsets are reached through their remotes.
         let _ = LOCAL.try_with(|local| {
-            let mut local = local.borrow_mut();
+            let mut local = local.0.borrow_mut();
             local.retain(WeakWaitset::is_alive);
             local.push(waitset.downgrade());
         });
@@ -247,7 +262,7 @@ impl Waitset {
     #[must_use]
     pub fn local(remote: &Arc<Remote>) -> Option<Self> {
         let found = LOCAL.try_with(|local| {
-            let local = local.borrow();
+            let local = local.0.borrow();
             let mut alive = local.iter().filter_map(WeakWaitset::upgrade);
             alive.find(|waitset| Arc::ptr_eq(&waitset.0.remote, remote))
         });
@@ -387,9 +402,7 @@ impl Waitset {
 
     /// Another waitset of this thread, for what one that is gone has left to do; there is none if the thread ends.
     pub(crate) fn heir() -> Option<Self> {
-        let first = |local: &RefCell<Vec<WeakWaitset>>| {
-            local.borrow().iter().find_map(WeakWaitset::upgrade)
-        };
+        let first = |local: &Local| local.0.borrow().iter().find_map(WeakWaitset::upgrade);
         let current = CURRENT.try_with(|current| current.borrow().clone()).ok()?;
         let other = LOCAL.try_with(first).ok()?;
         Some(current.or(other).unwrap_or_else(Self::current))
