@@ -1,0 +1,544 @@
+//! Messages that were accepted arrive, however their sender ends: over every driver that reaches another process.
+//!
+//! This program has a `main` of its own: what a return from `main` does can be seen only where there is one. It starts itself
+//! again as the process that sends (or serves); the first process receives.
+
+use std::cell::RefCell;
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flounder::{BindingError, Cap, Iref, Peer, TxError, Waitset, flounder};
+
+flounder! {
+    interface words "Says things and ends" {
+        message note(uint32 n);
+        message bytes(uint8 data[len, 16777216]);
+        message give(uint32 n, cap c);
+        rpc fetch(in uint32 size, out uint8 data[len, 16777216]);
+    };
+}
+
+const ROLE: &str = "FLOUNDER_LAST_WORDS";
+const DRIVERS: [&str; 4] = ["ump", "lmp", "scc", "beehive"];
+const PATIENCE: Duration = Duration::from_secs(40);
+const NOTES: u32 = 1023;
+const SHARED: u32 = 15;
+const LARGE: usize = 8 << 20;
+const STUCK: u32 = u32::MAX;
+
+/// The message that beehive carries in the time that a loaded machine gives it.
+fn large(driver: &str) -> usize {
+    if driver == "beehive" { LARGE / 16 } else { LARGE }
+}
+
+fn main() {
+    if let Ok(role) = env::var(ROLE) {
+        let args: Vec<String> = env::args().skip(1).collect();
+        return play(&role, &args);
+    }
+    if env::var_os("FLOUNDER_RUNTIME_DIR").is_none() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let status = Command::new(env::current_exe().expect("this program has a path"))
+            .args(env::args_os().skip(1))
+            .env("FLOUNDER_RUNTIME_DIR", dir.path().join("run"))
+            .status()
+            .expect("this program can be started");
+        drop(dir);
+        std::process::exit(status.code().unwrap_or(1));
+    }
+    let filter = env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let tests: [(&str, fn()); 8] = [
+        ("awaited_sends_arrive_however_the_sender_ends", awaited_sends),
+        ("large_message_arrives_after_its_handle_is_dropped", large_message),
+        ("capabilities_arrive_when_the_sender_exits", capabilities),
+        ("shared_sends_arrive_when_the_process_exits", shared_sends),
+        ("shared_message_that_is_sent_survives_the_process", shared_sent),
+        ("reply_before_a_teardown_arrives", reply_then_teardown),
+        ("exit_waits_no_longer_than_its_timeout", stuck_peer),
+        ("peer_that_does_not_read_delays_no_other_binding", stuck_and_other),
+    ];
+    for (name, test) in tests {
+        if name.contains(&filter) {
+            test();
+            println!("test {name} ... ok");
+        }
+    }
+}
+
+/// What the first process has received.
+#[derive(Default)]
+struct Log {
+    notes: Vec<u32>,
+    bytes: Vec<usize>,
+    caps: Vec<String>,
+    ended: bool,
+}
+
+struct Listener(Rc<RefCell<Log>>);
+
+impl words::Rx for Listener {
+    fn note(&mut self, _: &words::Binding, n: u32) {
+        while n == STUCK {
+            thread::park();
+        }
+        self.0.borrow_mut().notes.push(n);
+    }
+
+    fn bytes(&mut self, _: &words::Binding, data: &[u8]) {
+        assert!(data.iter().all(|byte| *byte == 7), "nothing is torn");
+        self.0.borrow_mut().bytes.push(data.len());
+    }
+
+    fn give(&mut self, _: &words::Binding, _: u32, cap: Cap) {
+        let mut text = String::new();
+        std::fs::File::from(cap).read_to_string(&mut text).expect("it can be read");
+        self.0.borrow_mut().caps.push(text);
+    }
+
+    fn fetch(&mut self, binding: &words::Binding, size: u32, reply: words::FetchReply) {
+        reply.send(&vec![7; size as usize]);
+        binding.teardown();
+    }
+
+    fn error(&mut self, _: &words::Binding, _: BindingError) {
+        self.0.borrow_mut().ended = true;
+    }
+}
+
+/// The receiving service.
+struct Service {
+    waitset: Waitset,
+    log: Rc<RefCell<Log>>,
+    iref: Iref,
+}
+
+impl Service {
+    fn new() -> Self {
+        let (waitset, log) = (Waitset::current(), Rc::<RefCell<Log>>::default());
+        let theirs = Rc::clone(&log);
+        let service =
+            words::export(&waitset, move |_: &Peer| Ok(Listener(Rc::clone(&theirs)))).start();
+        let iref = service.expect("it is exported").iref();
+        flounder::monitor::publish(iref).expect("there is a monitor");
+        Self { waitset, log, iref }
+    }
+
+    fn sender(&self, driver: &str, how: &str) -> Sender {
+        *self.log.borrow_mut() = Log::default();
+        Sender::start("send", &[driver, how, &self.iref.to_bits().to_string()])
+    }
+
+    /// Dispatches until `done`, at most for a while; says whether it was.
+    fn until(&self, mut done: impl FnMut(&Log) -> bool) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        let done = || done(&self.log.borrow());
+        self.waitset.dispatch_until(Some(deadline), done).expect("no callback fails")
+    }
+}
+
+/// Another process; it is killed with this.
+struct Sender(Child);
+
+impl Sender {
+    fn start(role: &str, args: &[&str]) -> Self {
+        let child = Command::new(env::current_exe().expect("this program has a path"))
+            .args(args)
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        Self(child.expect("this program can be started"))
+    }
+
+    /// Waits for a line, and returns it.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let stdout = self.0.stdout.as_mut().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it can be read");
+        line.trim().to_owned()
+    }
+
+    /// Waits until it has ended by itself.
+    fn end(&mut self) -> ExitStatus {
+        drop(self.0.stdin.take());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.0.try_wait().expect("it is a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the process does not end");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn awaited_sends() {
+    let service = Service::new();
+    for driver in DRIVERS {
+        for how in ["return", "exit", "exit in a handler", "leak", "thread", "drop", "close"] {
+            let mut sender = service.sender(driver, how);
+            let ended = service.until(|log| log.ended);
+            let got = service.log.borrow().notes.len();
+            assert!(ended, "{driver}, {how}: no end; {got} came");
+            assert!(
+                service.log.borrow().notes.iter().copied().eq(0..NOTES),
+                "{driver}, {how}: {got} of {NOTES} came"
+            );
+            // The one that closes its binding kills itself then.
+            assert!(sender.end().success() || how == "close", "{driver}, {how}");
+        }
+    }
+}
+
+fn large_message() {
+    let service = Service::new();
+    for driver in DRIVERS {
+        for how in ["large drop", "large return", "large exit", "large thread", "large close"] {
+            let mut sender = service.sender(driver, how);
+            let ended = service.until(|log| log.ended);
+            assert!(ended, "{driver}, {how}: no end");
+            assert_eq!(service.log.borrow().bytes, [large(driver)], "{driver}, {how}");
+            assert!(sender.end().success() || how == "large close", "{driver}, {how}");
+        }
+    }
+}
+
+fn capabilities() {
+    let service = Service::new();
+    for driver in DRIVERS {
+        for how in ["caps return", "caps exit"] {
+            let mut sender = service.sender(driver, how);
+            assert!(service.until(|log| log.ended), "{driver}, {how}: no end");
+            assert_eq!(service.log.borrow().caps, vec!["hello"; 5], "{driver}, {how}");
+            assert_eq!(service.log.borrow().notes, [9], "{driver}, {how}");
+            assert!(sender.end().success(), "{driver}, {how}");
+        }
+    }
+}
+
+fn shared_sends() {
+    let service = Service::new();
+    for driver in DRIVERS {
+        for how in ["shared exit", "shared return", "shared thread ends"] {
+            let mut sender = service.sender(driver, how);
+            if how == "shared thread ends" {
+                assert_eq!(sender.line(), "queued");
+                drop(sender.0.stdin.take());
+            }
+            assert!(service.until(|log| log.ended), "{driver}, {how}: no end");
+            assert!(service.log.borrow().notes.iter().copied().eq(0..SHARED), "{driver}, {how}");
+            assert!(sender.end().success(), "{driver}, {how}");
+        }
+    }
+}
+
+fn shared_sent() {
+    let service = Service::new();
+    for driver in DRIVERS {
+        let mut sender = service.sender(driver, "shared sent");
+        assert!(service.until(|log| log.ended), "{driver}: no end");
+        assert!(service.log.borrow().notes.iter().copied().eq(0..SHARED), "{driver}");
+        sender.end();
+    }
+}
+
+fn reply_then_teardown() {
+    let waitset = Waitset::current();
+    for driver in DRIVERS {
+        let mut server = Sender::start("serve", &[]);
+        let iref = Iref::from_bits(server.line().parse().expect("a number")).expect("not 0");
+        let bind = words::bind(iref, &waitset, words::RxVtbl::default()).driver(driver);
+        let binding = bind.wait().expect("it is there");
+        let size = large(driver) / 2;
+        let call = words::RpcClient::new(&binding).timeout(PATIENCE).fetch_async(size as u32);
+        let data = waitset.block_on(call).expect("no callback fails");
+        assert_eq!(data.map(|data| data.len()), Ok(size), "{driver}");
+        let ended = waitset.dispatch_until(Some(Instant::now() + PATIENCE), || {
+            binding.ended() == Some(BindingError::Closed)
+        });
+        assert!(ended.expect("no callback fails"), "{driver}");
+        assert!(server.end().success(), "{driver}");
+    }
+}
+
+fn stuck_peer() {
+    for driver in DRIVERS {
+        for (how, limit) in [("stuck return", 300), ("stuck exit", 300), ("stuck thread", 300)] {
+            let mut stuck = Sender::start("stuck", &[]);
+            let iref = stuck.line();
+            let mut sender = Sender::start("send", &[driver, how, &iref]);
+            assert_eq!(sender.line(), "ends");
+            let begun = Instant::now();
+            assert!(sender.end().success(), "{driver}, {how}");
+            let took = begun.elapsed();
+            assert!(took >= Duration::from_millis(limit * 9 / 10), "{driver}, {how}: {took:?}");
+            assert!(took < Duration::from_secs(10), "{driver}, {how}: {took:?}");
+        }
+    }
+}
+
+fn stuck_and_other() {
+    let service = Service::new();
+    for driver in DRIVERS {
+        let mut stuck = Sender::start("stuck", &[]);
+        let iref = stuck.line();
+        *service.log.borrow_mut() = Log::default();
+        let own = service.iref.to_bits().to_string();
+        let mut sender = Sender::start("send", &[driver, "stuck and other", &iref, &own]);
+        assert!(service.until(|log| log.ended), "{driver}: no end");
+        assert_eq!(service.log.borrow().bytes, [large(driver)], "{driver}");
+        assert!(sender.end().success(), "{driver}");
+    }
+}
+
+fn play(role: &str, args: &[String]) {
+    match role {
+        "serve" => {
+            let service = Service::new();
+            println!("{}", service.iref.to_bits());
+            let served = service.waitset.dispatch_until(None, {
+                let (sender, closed) = std::sync::mpsc::channel::<()>();
+                let remote = service.waitset.remote();
+                thread::spawn(move || {
+                    wait_for_stdin();
+                    drop(sender);
+                    remote.post(|_| Ok(()));
+                });
+                move || closed.try_recv() == Err(std::sync::mpsc::TryRecvError::Disconnected)
+            });
+            assert!(served.expect("no callback fails"));
+        }
+        // After the note `STUCK` it reads nothing.
+        "stuck" => {
+            let service = Service::new();
+            println!("{}", service.iref.to_bits());
+            loop {
+                service.waitset.dispatch().expect("no callback fails");
+            }
+        }
+        "send" => send(&args[0], &args[1], &args[2..]),
+        other => panic!("role {other}"),
+    }
+}
+
+/// Ends this process with whatever it still has in memory.
+fn die() -> ! {
+    let own = rustix::process::getpid();
+    rustix::process::kill_process(own, rustix::process::Signal::KILL).expect("it is this process");
+    unreachable!("SIGKILL ends a process");
+}
+
+fn wait_for_stdin() {
+    let mut nothing = Vec::new();
+    let _ = std::io::stdin().read_to_end(&mut nothing);
+}
+
+fn bound(iref: &str, driver: &str) -> words::Binding {
+    let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not 0");
+    let bind = words::bind(iref, &Waitset::current(), words::RxVtbl::default()).driver(driver);
+    bind.deadline(PATIENCE).wait().expect("the service is there")
+}
+
+fn notes(binding: &words::Binding) {
+    let all = async {
+        for n in 0..NOTES {
+            binding.send_note(n).await.expect("the binding is there");
+        }
+    };
+    Waitset::current().block_on(all).expect("no callback fails");
+}
+
+fn stick(binding: &words::Binding) {
+    let sent = Waitset::current().block_on(binding.send_note(STUCK)).expect("no callback fails");
+    sent.expect("the binding is there");
+}
+
+fn accept_large(binding: &words::Binding, driver: &str) {
+    let sent = binding.tx_bytes(&vec![7; large(driver)]).expect("the slot is free");
+    assert!(!sent.is_sent(), "it is larger than what a channel takes at once");
+}
+
+fn give(binding: &words::Binding) {
+    let all = async {
+        for n in 0..5 {
+            let (read, mut write) = std::io::pipe().expect("a pipe");
+            std::io::Write::write_all(&mut write, b"hello").expect("it fits");
+            binding.send_give(n, &Cap::from(read)).await.expect("the binding is there");
+        }
+        binding.send_note(9).await.expect("the binding is there");
+    };
+    Waitset::current().block_on(all).expect("no callback fails");
+}
+
+/// A binding in a thread that dispatches it for ever, or until `stop`.
+fn shared(iref: &str, driver: &str, stop: bool) -> (words::SharedBinding, thread::JoinHandle<()>) {
+    let (iref, driver) = (iref.to_owned(), driver.to_owned());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let owner = thread::spawn(move || {
+        let binding = bound(&iref, &driver);
+        sender.send(binding.shared()).expect("main waits");
+        if stop {
+            // The queue is full of messages when the thread ends; nobody has looked at it.
+            wait_for_stdin();
+            return;
+        }
+        loop {
+            Waitset::current().dispatch().expect("no callback fails");
+        }
+    });
+    (receiver.recv().expect("the thread binds"), owner)
+}
+
+fn send(driver: &str, how: &str, irefs: &[String]) {
+    let iref = &irefs[0];
+    if !how.starts_with("stuck") {
+        // What is tested is that everything arrives, and the machine may be slow.
+        flounder::set_exit_timeout(PATIENCE);
+    }
+    match how {
+        "return" => notes(&bound(iref, driver)),
+        "exit" => {
+            let binding = bound(iref, driver);
+            notes(&binding);
+            std::process::exit(0);
+        }
+        "exit in a handler" => {
+            let binding = bound(iref, driver);
+            let waitset = Waitset::current();
+            waitset.post(move |_| {
+                notes(&binding);
+                std::process::exit(0);
+            });
+            waitset.dispatch().expect("it does not return");
+        }
+        "leak" => {
+            let binding = bound(iref, driver);
+            std::mem::forget((Waitset::current(), binding.clone()));
+            notes(&binding);
+        }
+        "thread" => {
+            let (iref, driver) = (iref.clone(), driver.to_owned());
+            let thread = thread::spawn(move || notes(&bound(&iref, &driver)));
+            thread.join().expect("it does not panic");
+            wait_for_stdin();
+        }
+        "drop" | "large drop" => {
+            let binding = bound(iref, driver);
+            if how == "drop" {
+                notes(&binding)
+            } else {
+                accept_large(&binding, driver)
+            }
+            drop(binding);
+            let remote = Waitset::current().remote();
+            let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let theirs = std::sync::Arc::clone(&over);
+            thread::spawn(move || {
+                wait_for_stdin();
+                theirs.store(true, std::sync::atomic::Ordering::Relaxed);
+                remote.post(|_| Ok(()));
+            });
+            let done = || over.load(std::sync::atomic::Ordering::Relaxed);
+            Waitset::current().dispatch_until(None, done).expect("no callback fails");
+        }
+        "close" | "large close" => {
+            let binding = bound(iref, driver);
+            if how == "close" {
+                notes(&binding)
+            } else {
+                accept_large(&binding, driver)
+            }
+            let closed = Waitset::current().block_on(binding.close());
+            assert_eq!(closed.expect("no callback fails"), Ok(()));
+            die();
+        }
+        "large return" => accept_large(&bound(iref, driver), driver),
+        "large exit" => {
+            let binding = bound(iref, driver);
+            accept_large(&binding, driver);
+            std::process::exit(0);
+        }
+        "large thread" => {
+            let (iref, driver) = (iref.clone(), driver.to_owned());
+            let thread = thread::spawn(move || accept_large(&bound(&iref, &driver), &driver));
+            thread.join().expect("it does not panic");
+            wait_for_stdin();
+        }
+        "caps return" => give(&bound(iref, driver)),
+        "caps exit" => {
+            let binding = bound(iref, driver);
+            give(&binding);
+            std::process::exit(0);
+        }
+        "shared exit" | "shared return" => {
+            let (shared, _owner) = shared(iref, driver, false);
+            for n in 0..SHARED {
+                shared.send_note(n).wait().expect("the binding is there");
+            }
+            if how == "shared exit" {
+                std::process::exit(0);
+            }
+        }
+        "shared thread ends" => {
+            let (shared, owner) = shared(iref, driver, true);
+            for n in 0..SHARED {
+                shared.send_note(n).wait().expect("the binding is there");
+            }
+            println!("queued");
+            owner.join().expect("it does not panic");
+        }
+        "shared sent" => {
+            let (shared, _owner) = shared(iref, driver, false);
+            for n in 0..SHARED {
+                shared.send_note(n).sent().wait().expect("the binding is there");
+            }
+            die();
+        }
+        "stuck return" | "stuck exit" | "stuck thread" => {
+            flounder::set_exit_timeout(Duration::from_millis(300));
+            let (iref, driver) = (iref.clone(), driver.to_owned());
+            let fill = move || {
+                let binding = bound(&iref, &driver);
+                stick(&binding);
+                accept_large(&binding, &driver);
+                binding
+            };
+            if how == "stuck thread" {
+                let thread = thread::spawn(move || {
+                    let binding = fill();
+                    println!("ends");
+                    drop(binding);
+                });
+                thread.join().expect("it does not panic");
+                return;
+            }
+            let binding = fill();
+            println!("ends");
+            if how == "stuck exit" {
+                std::process::exit(0);
+            }
+            drop(binding);
+        }
+        "stuck and other" => {
+            flounder::set_exit_timeout(Duration::from_secs(5));
+            let (stuck, other) = (bound(iref, driver), bound(&irefs[1], driver));
+            stick(&stuck);
+            accept_large(&stuck, driver);
+            accept_large(&other, driver);
+            assert_eq!(stuck.tx_note(1).map(drop), Err(TxError::Busy));
+            std::process::exit(0);
+        }
+        other => panic!("how: {other}"),
+    }
+}
