@@ -154,6 +154,17 @@ thread_local! {
     static FRAME: RefCell<Box<[u64]>> = RefCell::new(vec![0; MAX_WORDS].into_boxed_slice());
 }
 
+/// Runs `f` with the buffer of this thread, or with another one where the thread has ended so far that it has none.
+fn with_frame<T>(f: impl FnOnce(&mut [u64]) -> T) -> T {
+    let mut f = Some(f);
+    let run = FRAME.try_with(|frame| f.take().map(|f| f(&mut frame.borrow_mut())));
+    match (run, f) {
+        (Ok(Some(value)), _) => value,
+        (_, Some(f)) => f(&mut vec![0; MAX_WORDS]),
+        (_, None) => unreachable!("it has run, and its value was returned"),
+    }
+}
+
 impl LmpChannel {
     fn new(socket: OwnedFd) -> Self {
         Self {
@@ -378,7 +389,7 @@ impl Channel for LmpChannel {
         if let Some(error) = &self.ended {
             return Err(error.clone());
         }
-        FRAME.with_borrow_mut(|buffer| {
+        with_frame(|buffer| {
             for _ in 0..BURST {
                 match self.recv_frame(incoming, buffer) {
                     Ok(Some(Recv::More)) => {}

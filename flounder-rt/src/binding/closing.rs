@@ -43,6 +43,9 @@ const MAX_CLOSING: usize = 1024;
 /// Words of messages that the closing bindings of one thread may hold, unless one of them alone holds more.
 const MAX_CLOSING_WORDS: usize = (64 << 20) / 8;
 
+/// Wakers that may panic while a thread ends, until it waits no more.
+const MAX_PANICS: usize = 1000;
+
 /// Messages that a closing binding discards in one turn.
 const DISCARDS: usize = 16;
 
@@ -200,9 +203,8 @@ impl Core {
         };
         io.discarded = Some(Box::new(incoming));
         io.state = TxState::Closing;
-        if rest == Rest::IsLost || self.exempt.get() || self.is_peer_gone(io) {
-            io.is_cut = true;
-        }
+        let is_lost = rest == Rest::IsLost || self.exempt.get();
+        io.is_cut = is_lost || (io.has_unsent() && self.is_peer_gone(io));
         receiver
     }
 
@@ -554,7 +556,8 @@ fn send_now(left: &[Rc<Core>]) {
         }
     }
     let is_done = || left.iter().all(|core| !core.is_closing());
-    while !is_done() && Instant::now() < deadline {
+    let mut panics = 0;
+    while !is_done() && Instant::now() < deadline && panics < MAX_PANICS {
         // What the bindings wake on their way is user code.
         let run = AssertUnwindSafe(|| waitset.dispatch_until(Some(deadline), is_done));
         match catch_unwind(run) {
@@ -564,7 +567,10 @@ fn send_now(left: &[Rc<Core>]) {
                 break;
             }
             Ok(Err(error)) => tracing::error!(%error, "a callback failed while a thread ended"),
-            Err(_) => tracing::error!("a waker panicked while a thread ended"),
+            Err(_) => {
+                panics += 1;
+                tracing::error!("a waker panicked while a thread ended");
+            }
         }
     }
     let late: Vec<_> = left.iter().filter(|core| core.is_closing()).collect();

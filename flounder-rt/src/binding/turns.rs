@@ -17,6 +17,8 @@ pub(super) struct Turns {
     next: u64,
     /// In order of their tickets.
     queue: VecDeque<Waiter>,
+    /// Changes in whose turn it is, since the beginning.
+    changes: u64,
     /// Whether the task that passes the slot on is posted. While the slot is free and someone sleeps, it is.
     passing: bool,
 }
@@ -50,6 +52,10 @@ impl Turns {
         self.queue.iter().take_while(before).any(|waiter| waiter.sleeping.is_some())
     }
 
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Whether `ticket` waits already, and wakes the task of `waker`.
     pub(super) fn is_waiting(&self, ticket: &Ticket, waker: &Waker) -> bool {
         let sleeping = self.find(ticket).and_then(|at| self.queue[at].sleeping.as_ref());
@@ -70,6 +76,7 @@ impl Turns {
 
     /// Waits no more. What comes back may run user code when it is dropped.
     pub(super) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+        self.changes += 1;
         let at = self.find(ticket);
         ticket.0 = None;
         self.queue.remove(at?)?.sleeping
@@ -77,6 +84,7 @@ impl Turns {
 
     /// Those who sleep, when nobody will ever get a turn again.
     pub(super) fn end(&mut self) -> impl Iterator<Item = Waker> {
+        self.changes += 1;
         self.queue.drain(..).filter_map(|waiter| waiter.sleeping)
     }
 
@@ -91,6 +99,7 @@ impl Turns {
 
     /// The first who sleeps is to be woken; and, with `others`, those behind it, unless there is a task for that.
     pub(super) fn next(&mut self, others: bool) -> Option<Next> {
+        self.changes += 1;
         let waker = self.queue.iter_mut().find_map(|waiter| waiter.sleeping.take())?;
         let others = others && self.queue.iter().any(|waiter| waiter.sleeping.is_some());
         let post = others && !core::mem::replace(&mut self.passing, true);
@@ -135,15 +144,22 @@ impl Next {
 impl Core {
     /// Has `waker` woken when it is the turn of `ticket`.
     pub(super) fn wait_for_turn(&self, ticket: &mut Ticket, waker: &Waker) {
-        if self.io.borrow().turns.is_waiting(ticket, waker) {
-            return;
-        }
+        let before = {
+            let turns = &self.io.borrow().turns;
+            if turns.is_waiting(ticket, waker) {
+                return;
+            }
+            turns.changes()
+        };
         // To copy or to drop a waker is user code: nothing is borrowed.
         let copy = waker.clone();
-        let old = self.io.borrow_mut().turns.wait(ticket, copy);
+        let (old, changes) = {
+            let turns = &mut self.io.borrow_mut().turns;
+            (turns.wait(ticket, copy), turns.changes())
+        };
         drop(old);
-        // Its turn may have come meanwhile.
-        if self.is_turn_of(ticket) {
+        if changes != before {
+            // Its turn may have come meanwhile.
             waker.wake_by_ref();
         }
     }

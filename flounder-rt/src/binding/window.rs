@@ -62,12 +62,13 @@ impl Window {
             return;
         }
         // To copy or to drop a waker is user code: nothing is borrowed.
-        let copy = waker.clone();
         self.is_waited_for.set(true);
+        let before = self.turns.borrow().changes();
+        let copy = waker.clone();
         let old = self.turns.borrow_mut().wait(ticket, copy);
         drop(old);
-        // There may be a place meanwhile.
-        if self.is_open(ticket) {
+        if self.turns.borrow().changes() != before {
+            // There may be a place meanwhile.
             waker.wake_by_ref();
         }
     }
