@@ -360,6 +360,12 @@ impl Stage {
             }
             // Connects to the root more often than it may, and says how many of these connections are not hung up on.
             ["knock", count] => self.knock(count.parse().expect("a number")),
+            ["peer"] => say(&self.binding().peer().to_string()),
+            ["chdir", path] => answer(&std::env::set_current_dir(path).map_err(|_| "chdir")),
+            ["export-why", name] => match self.export_as(name, None) {
+                Ok(iref) => say(&format!("{iref}")),
+                Err(error) => say(&format!("{error}")),
+            },
             ["count"] => say(&count()),
             ["descriptors"] => say(&descriptors()),
             ["exit"] => self.over.set(true),

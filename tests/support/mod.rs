@@ -103,6 +103,23 @@ impl Cast {
         (server, client, before)
     }
 
+    /// Starts an actor from a command that is changed first.
+    pub fn actor_with(&self, change: impl FnOnce(&mut Command)) -> Actor {
+        let mut command = self.command();
+        change(&mut command);
+        self.start(&mut command).expect("this program can be started")
+    }
+
+    /// Starts an actor as the child of another program, which gets these arguments first.
+    pub fn actor_under(&self, program: &str, args: &[&str]) -> Actor {
+        let own = self.command();
+        let mut command = Command::new(program);
+        command.args(args).arg(own.get_program()).args(own.get_args());
+        command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        self.start(&mut command).expect("the program can be started")
+    }
+
     /// Starts an actor of another user. Who is not user 0 cannot; the reason is printed and `None` returned.
     pub fn actor_of(&self, uid: u32) -> Option<Actor> {
         self.start_of(uid, &mut self.command())

@@ -1,0 +1,329 @@
+//! Processes meet, whatever happens to the place where they do, and wherever they come from.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use flounder::monitor::census;
+use support::{Actor, Cast, PATIENCE};
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+/// A user without files or processes.
+const USER: u32 = 61_234;
+
+/// Checks that a newcomer finds and calls the service that was there before.
+#[track_caller]
+fn is_found(cast: &Cast, iref: &str, name: &str) -> Actor {
+    let mut newcomer = cast.actor();
+    assert_eq!(newcomer.must(&format!("await {name} 15000")), iref);
+    newcomer.must(&format!("bind ump {name}"));
+    assert_eq!(newcomer.ask("talk 10"), "ok");
+    newcomer
+}
+
+#[test]
+fn a_removed_directory_is_made_anew() {
+    let cast = Cast::new();
+    let (mut root, mut member) = (cast.actor(), cast.actor());
+    let (first, second) = (root.must("export first"), member.must("export second"));
+    for _ in 0..3 {
+        fs::remove_dir_all(cast.dir()).expect("it is there");
+        is_found(&cast, &first, "first");
+        is_found(&cast, &second, "second");
+    }
+    root.kill();
+    is_found(&cast, &second, "second");
+}
+
+#[test]
+fn a_renamed_directory_is_made_anew() {
+    let cast = Cast::new();
+    let mut root = cast.actor();
+    let iref = root.must("export echo");
+    let old = cast.dir().with_file_name("old");
+    fs::rename(cast.dir(), &old).expect("it is there");
+    is_found(&cast, &iref, "echo");
+    assert!(!old.join("root.sock").exists(), "nobody is led astray");
+}
+
+#[test]
+fn a_directory_whose_parent_was_renamed_is_made_anew() {
+    let cast = Cast::new();
+    let above = cast.dir().with_file_name("above");
+    let in_above = |command: &mut Command| {
+        command.env("FLOUNDER_RUNTIME_DIR", above.join("run"));
+    };
+    fs::create_dir(&above).expect("mkdir");
+    let mut root = cast.actor_with(in_above);
+    let iref = root.must("export echo");
+    // The kernel does not tell of this one.
+    fs::rename(&above, cast.dir().with_file_name("old")).expect("it is there");
+    fs::create_dir(&above).expect("mkdir");
+    let mut newcomer = cast.actor_with(in_above);
+    assert_eq!(newcomer.must("await echo 15000"), iref);
+}
+
+#[test]
+fn a_removed_socket_is_made_anew() {
+    let cast = Cast::new();
+    let (mut root, mut member) = (cast.actor(), cast.actor());
+    let (first, second) = (root.must("export first"), member.must("export second"));
+    fs::remove_file(cast.dir().join("root.sock")).expect("it is there");
+    is_found(&cast, &first, "first");
+    is_found(&cast, &second, "second");
+}
+
+#[test]
+fn the_last_root_joins_one_that_came_first_to_the_new_directory() {
+    let cast = Cast::new();
+    let mut old = cast.actor();
+    let iref = old.must("export old");
+    old.stop();
+    fs::remove_dir_all(cast.dir()).expect("it is there");
+    let mut new = cast.actor();
+    let other = new.must("export new");
+    old.go_on();
+    is_found(&cast, &iref, "old");
+    assert_eq!(old.must("await new 15000"), other);
+}
+
+#[test]
+fn a_daemon_takes_its_office_back_in_a_new_directory() {
+    let cast = Cast::new();
+    let daemon = cast.daemon(&[]);
+    let mut server = cast.actor();
+    let iref = server.must("export echo");
+    fs::remove_dir_all(cast.dir()).expect("it is there");
+    is_found(&cast, &iref, "echo");
+    // One of its domains, or a newcomer, is the root there first.
+    daemon.stop();
+    fs::remove_dir_all(cast.dir()).expect("it is there");
+    let mut usurper = cast.actor();
+    usurper.must("export other");
+    daemon.go_on();
+    is_found(&cast, &iref, "echo");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let root = census::take(Some(&cast.dir())).ok().and_then(|census| census.root.pid);
+        if root == Some(daemon.pid()) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the daemon is not the root, but {root:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_working_directory_that_changes_moves_nothing() {
+    let cast = Cast::new();
+    let home = cast.dir().parent().expect("it has one").to_owned();
+    let elsewhere = home.join("elsewhere");
+    fs::create_dir(&elsewhere).expect("mkdir");
+    let relative = |command: &mut Command| {
+        command.current_dir(&home).env("FLOUNDER_RUNTIME_DIR", "run");
+    };
+    let (mut root, mut daemon) = (cast.actor_with(relative), cast.actor_with(relative));
+    root.must("list");
+    let iref = daemon.must("export echo");
+    daemon.must(&format!("chdir {}", elsewhere.display()));
+    root.kill();
+    is_found(&cast, &iref, "echo");
+    assert!(!elsewhere.join("run").exists());
+}
+
+#[test]
+fn processes_of_other_pid_namespaces_meet_and_pass_capabilities() {
+    let inside = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    if !Command::new("unshare").args(inside).arg("true").status().is_ok_and(|done| done.success()) {
+        return println!("skipped: this user cannot make a PID namespace");
+    }
+    for (service_inside, client_inside) in [(true, false), (false, true), (true, true)] {
+        let cast = Cast::new();
+        let start = |is_inside: bool| match is_inside {
+            true => cast.actor_under("unshare", &inside),
+            false => cast.actor(),
+        };
+        let (mut server, mut client) = (start(service_inside), start(client_inside));
+        let iref = server.must("export echo");
+        assert_eq!(client.must("await echo 15000"), iref);
+        for driver in support::DRIVERS {
+            client.must(&format!("bind {driver} echo"));
+            assert_eq!(client.ask("talk 10"), "ok", "{driver}");
+            client.must("give 1 /dev/null");
+            assert!(client.event("got").starts_with("got 1 "), "{driver}");
+            client.must("want 2");
+            assert!(client.event("given").starts_with("given 2 "), "{driver}");
+        }
+        // Who is inside sees nobody; who is outside sees the other one by its number there.
+        let peer = client.must("peer");
+        assert_eq!(peer.starts_with("unknown process of user"), client_inside, "{peer}");
+        if service_inside {
+            let refused = client.ask("export-why echo");
+            assert!(!refused.contains("process 1 "), "{refused}");
+        }
+        server.kill();
+    }
+}
+
+#[test]
+fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
+    let cast = Cast::new();
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only user 0 can act for others");
+    }
+    let xdg = cast.dir().with_file_name("xdg");
+    fs::create_dir(&xdg).expect("mkdir");
+    fs::set_permissions(&xdg, fs::Permissions::from_mode(0o700)).expect("chmod");
+    chown(&xdg, Some(USER), Some(USER)).expect("user 0 may");
+    let with_xdg = |command: &mut Command| {
+        command.env_remove("FLOUNDER_RUNTIME_DIR").env("XDG_RUNTIME_DIR", &xdg);
+    };
+    // The default directory of user 0 may be that of this machine.
+    let mut of_root = cast.actor_with(with_xdg);
+    of_root.must("list");
+    of_root.end();
+    assert_eq!(fs::read_dir(&xdg).expect("it is there").count(), 0);
+    let named = xdg.join("run");
+    let mut of_root = cast.actor_with(|command| {
+        command.env("FLOUNDER_RUNTIME_DIR", &named);
+    });
+    let refused = of_root.ask("export-why echo");
+    assert!(refused.contains("FLOUNDER_RUNTIME_DIR") && !named.exists(), "{refused}");
+    let enter = fs::Permissions::from_mode(0o711);
+    fs::set_permissions(cast.dir().parent().expect("it has one"), enter).expect("chmod");
+    let of_user = |command: &mut Command| {
+        with_xdg(command);
+        command.uid(USER).gid(USER);
+    };
+    let (mut server, mut client) = (cast.actor_with(of_user), cast.actor_with(of_user));
+    let iref = server.must("export echo");
+    assert_eq!(client.must("await echo 15000"), iref);
+    assert!(xdg.join("flounder").exists());
+}
+
+/// Removes the default directory of [`USER`], and that of its logins.
+struct Logins;
+
+impl Logins {
+    fn by_login() -> String {
+        format!("/run/user/{USER}")
+    }
+
+    fn temporary() -> String {
+        format!("/tmp/flounder-{USER}")
+    }
+}
+
+impl Drop for Logins {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(Self::by_login());
+        let _ = fs::remove_dir_all(Self::temporary());
+    }
+}
+
+#[test]
+fn processes_of_a_user_meet_whatever_their_environments() {
+    let cast = Cast::new();
+    if !rustix::process::geteuid().is_root() || !Path::new("/run").is_dir() {
+        return println!("skipped: only user 0 can act for a user that logs in");
+    }
+    let logins = Logins;
+    drop(Logins);
+    let enter = fs::Permissions::from_mode(0o711);
+    let home = cast.dir().parent().expect("it has one").to_owned();
+    fs::set_permissions(&home, enter).expect("chmod");
+    let bare = |command: &mut Command| {
+        command.env_remove("FLOUNDER_RUNTIME_DIR").env_remove("XDG_RUNTIME_DIR");
+        command.env_remove("TMPDIR").uid(USER).gid(USER);
+    };
+    let login = |command: &mut Command| {
+        bare(command);
+        command.env("XDG_RUNTIME_DIR", Logins::by_login()).env("TMPDIR", &home);
+    };
+    // Cron, before anybody has logged in.
+    let mut early = cast.actor_with(bare);
+    let iref = early.must("export early");
+    fs::create_dir_all(Logins::by_login()).expect("user 0 may");
+    chown(Logins::by_login(), Some(USER), Some(USER)).expect("user 0 may");
+    let mut shell = cast.actor_with(login);
+    assert_eq!(shell.must("await early 15000"), iref);
+    // All have ended: whoever comes begins with the directory of the login, with or without the variable.
+    early.kill();
+    shell.kill();
+    drop(fs::remove_dir_all(Logins::temporary()));
+    let mut by_sudo = cast.actor_with(bare);
+    let iref = by_sudo.must("export late");
+    assert!(!Path::new(&Logins::temporary()).exists());
+    let mut shell = cast.actor_with(login);
+    assert_eq!(shell.must("await late 15000"), iref);
+    // The user logs out, and both go on.
+    fs::remove_dir_all(Logins::by_login()).expect("it is there");
+    let mut cron = cast.actor_with(bare);
+    assert_eq!(cron.must("await late 15000"), iref);
+    drop(logins);
+}
+
+#[test]
+fn a_umask_keeps_nobody_of_the_same_user_out() {
+    let cast = Cast::new();
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: user 0 reads everything, and only it can act for others");
+    }
+    let home = cast.dir().parent().expect("it has one").to_owned();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).expect("chmod");
+    let masked = "umask 0777; exec setpriv --reuid 61235 --regid 61235 --clear-groups \"$@\"";
+    let start = || cast.actor_under("sh", &["-c", masked, "sh"]);
+    let (mut server, mut client) = (start(), start());
+    let iref = server.must("export echo");
+    assert_eq!(client.must("await echo 15000"), iref);
+}
+
+#[test]
+fn a_set_user_id_program_reads_no_environment() {
+    let cast = Cast::new();
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only user 0 can make such a program");
+    }
+    let home = cast.dir().parent().expect("it has one").to_owned();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).expect("chmod");
+    // What the caller names is a service of the caller's.
+    let of_caller = |command: &mut Command| {
+        command.uid(USER + 2).gid(USER + 2);
+    };
+    let mut caller = cast.actor_with(of_caller);
+    caller.must("export trap");
+    let program = home.join("program");
+    fs::copy(std::env::current_exe().expect("it has a path"), &program).expect("there is room");
+    chown(&program, Some(USER + 3), Some(USER + 3)).expect("user 0 may");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).expect("chmod");
+    let as_caller = format!("--reuid {0} --regid {0} --clear-groups", USER + 2);
+    let shell = format!(
+        "shift; exec setpriv {as_caller} env FLOUNDER_TRUST_UID={} {} \"$@\"",
+        USER + 2,
+        program.display()
+    );
+    let mut raised = cast.actor_under("sh", &["-c", &shell, "sh"]);
+    let found = raised.ask("lookup trap");
+    let directory = format!("/tmp/flounder-{}", USER + 3);
+    let is_own = Path::new(&directory).exists();
+    drop(raised);
+    let _ = fs::remove_dir_all(&directory);
+    if !is_own && found.parse::<u64>().is_ok() && is_nosuid(&home) {
+        return println!("skipped: programs here gain no user by being started (nosuid)");
+    }
+    assert!(found.starts_with("error") && is_own, "{found}");
+}
+
+fn is_nosuid(path: &Path) -> bool {
+    let status = rustix::fs::statvfs(path).expect("it is there");
+    status.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID)
+}
