@@ -1,15 +1,17 @@
 //! What there is in a runtime directory, as tables for people and as JSON for programs.
 
 use std::error::Error;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
+use flounder::Escaped;
 use flounder::monitor::census::{self, Binding, Census, Party};
 use flounder::nameservice::Entry;
 use serde::Serialize;
+
+use crate::output;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -27,13 +29,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>>
     let census = census::take(options.runtime_dir.as_deref())?;
     let report = Report::new(&census);
     let text = match options.json {
-        true => serde_json::to_string_pretty(&report)? + "\n",
+        true => ascii(&serde_json::to_string_pretty(&report)?) + "\n",
         false => report.tables(SystemTime::now()),
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(output::print(&text)?)
 }
 
 #[derive(Serialize)]
@@ -179,11 +178,27 @@ fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]
 
 /// What a terminal would obey is shown instead: these words are other processes'.
 fn printable(text: &str) -> String {
-    let shown = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(shown).collect()
+    Escaped(text).to_string()
+}
+
+/// The same JSON without characters that a terminal would obey, or not show: they stand in strings only.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{20}'..='\u{7e}' | '\n' => text.push(c),
+            c if printable(c.encode_utf8(&mut [0; 4])).starts_with(c) => text.push(c),
+            c => {
+                let units = c
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}"))
+                    .collect::<String>();
+                text.push_str(&units);
+            }
+        }
+    }
+    text
 }
 
 /// A process or user, which may have no number here.
@@ -208,6 +223,15 @@ mod tests {
     #[test]
     fn a_terminal_obeys_nothing_of_it() {
         assert_eq!(printable("a\u{1b}[2Jb\n\u{9b}é"), "a\\u{1b}[2Jb\\n\\u{9b}é");
+        assert_eq!(printable("\u{202e}a\u{200b}\u{feff}"), "\\u{202e}a\\u{200b}\\u{feff}");
+    }
+
+    #[test]
+    fn json_says_the_same_in_printable_characters() {
+        let name = "a\u{9b}\u{202e}\u{7f}\u{e0001}\"\\é\n";
+        let json = ascii(&serde_json::to_string(name).expect("a string"));
+        assert_eq!(json, r#""a\u009b\u202e\u007f\udb40\udc01\"\\é\n""#);
+        assert_eq!(serde_json::from_str::<String>(&json).expect("it is JSON"), name);
     }
 
     #[test]

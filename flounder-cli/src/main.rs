@@ -7,6 +7,7 @@ mod bench;
 mod expand;
 mod ls;
 mod monitor;
+mod output;
 mod report;
 
 use std::io::{self, Write};
@@ -91,16 +92,16 @@ fn main() -> ExitCode {
     match stop {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Wrong(failure)) => {
-            eprint!("{}", report::render(&failure.diagnostics));
+            output::tell(report::render(&failure.diagnostics).trim_end_matches('\n'));
             failure.diagnostics.discard();
             ExitCode::FAILURE
         }
         Err(Stop::File(path, error)) => {
-            eprintln!("flounder: {}: {error}", path.display());
+            output::tell(format_args!("flounder: {}: {error}", path.display()));
             ExitCode::FAILURE
         }
         Err(Stop::Failed(command, error)) => {
-            eprintln!("flounder: {command}: {error}");
+            output::tell(format_args!("flounder: {command}: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -126,12 +127,7 @@ fn open(path: &Path) -> Result<SourceFile, Stop> {
 /// Writes the whole text or leaves the file as it was.
 fn write(output: Option<&Path>, text: &str) -> Result<(), Stop> {
     let Some(path) = output else {
-        return match io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Stop::File("standard output".into(), error))
-            }
-            _ => Ok(()),
-        };
+        return output::print(text).map_err(|error| Stop::File("standard output".into(), error));
     };
     let failed = |error| Stop::File(path.to_owned(), error);
     let folder =

@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use std::thread;
 
 use clap::Args;
+use flounder::Escaped;
 use flounder::monitor::daemon::{self, Daemon};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::output::tell;
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// The directory where processes meet; otherwise the one that they use by default: $FLOUNDER_RUNTIME_DIR,
-    /// $XDG_RUNTIME_DIR/flounder, or flounder-UID in the directory for temporary files.
+    /// $XDG_RUNTIME_DIR/flounder, /run/user/UID/flounder or /tmp/flounder-UID.
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
     /// Let processes of these users in, by number; may be given several times. They set FLOUNDER_RUNTIME_DIR to the
@@ -42,12 +45,12 @@ pub(crate) fn run(options: Options) -> Result<Infallible, Box<dyn Error + Send +
         }
     };
     let daemon = Daemon::start(wanted, |root| {
-        eprintln!("flounder: monitor: waiting for {root}, the root monitor of now");
+        tell(format_args!("flounder: monitor: waiting for {root}, the root monitor of now"));
     })?;
-    eprintln!(
+    tell(format_args!(
         "flounder: monitor: process {} is the root monitor in {}, for {who}",
         std::process::id(),
-        daemon.directory().display()
-    );
+        Escaped(daemon.directory().display())
+    ));
     daemon.serve()
 }

@@ -106,3 +106,18 @@ fn a_missing_file_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("none.if"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_full_disk_is_an_error_and_no_panic() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let folder = folder(&[("good.if", GOOD), ("bad.if", BAD)]);
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flounder"));
+        command.current_dir(folder.path()).args(args).stdout(full()).stderr(full());
+        command.status().expect("the command runs").code()
+    };
+    assert_eq!(run(&["expand", "good.if"]), Some(1));
+    assert_eq!(run(&["check", "bad.if"]), Some(1));
+    assert_eq!(run(&["check", "none.if"]), Some(1));
+    assert_eq!(run(&["check", "good.if"]), Some(0));
+}

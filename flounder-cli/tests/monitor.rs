@@ -76,6 +76,11 @@ fn ls(dir: &Path, args: &[&str]) -> Output {
     command(dir, "ls").args(args).output().expect("the command runs")
 }
 
+/// A device on which nothing can be written.
+fn full() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there").into()
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("the command writes UTF-8")
 }
@@ -270,4 +275,48 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
     // The same code as in other processes.
     let another = daemon::Daemon::start(daemon::Options::default(), |_| ()).map(drop);
     assert_eq!(another, Err(daemon::DaemonError::Running { pid: Some(daemon.pid()) }));
+}
+
+#[test]
+fn a_daemon_whose_log_is_full_goes_on() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let dir = parent.path().join("run");
+    let start = || command(&dir, "monitor").stdout(full()).stderr(full()).spawn();
+    let first = start().expect("the command runs");
+    let mut daemon = Daemon { child: first, said: BufReader::new(nothing()) };
+    let deadline = Instant::now() + PATIENCE;
+    while !ls(&dir, &[]).status.success() {
+        assert_eq!(daemon.child.try_wait().expect("it is ours"), None, "it ended");
+        assert!(Instant::now() < deadline, "it does not serve");
+    }
+    // The second has an error to tell, and fails as it would if somebody heard it.
+    let refused = start().expect("the command runs").wait().expect("it ends");
+    assert_eq!(refused.code(), Some(1));
+    assert!(daemon.signal(Signal::TERM).success());
+}
+
+/// The standard error of a process that says nothing.
+fn nothing() -> ChildStderr {
+    let mut child = Command::new("true").stderr(Stdio::piped()).spawn().expect("it runs");
+    child.wait().expect("it ends");
+    child.stderr.take().expect("it is piped")
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let dir = parent.path().join("run");
+    let (_daemon, _) = Daemon::start(&dir, &[]);
+    for args in [&[][..], &["--json"]] {
+        let output = command(&dir, "ls").args(args).stdout(full()).output().expect("it runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("flounder: ls: ") && said.contains("space"), "{said}");
+        let silent = command(&dir, "ls").args(args).stdout(full()).stderr(full()).status();
+        assert_eq!(silent.expect("it runs").code(), Some(1));
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = command(&dir, "ls").args(args).stdout(writer).output().expect("it runs");
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
 }

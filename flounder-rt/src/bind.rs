@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::account::{Charge, OverLimit};
 use crate::binding::{Deliver, Endpoint};
 use crate::channel::{Channel, ConnectError, Connector, End};
+use crate::escape::Escaped;
 use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
 use crate::interface::Interface;
 use crate::iref::Iref;
@@ -482,14 +483,20 @@ impl fmt::Display for BindError {
                 )
             }
             Self::Interface { expected, found, messages_agree } => {
-                write!(f, "the service's interface is `{found}`, the client's is `{expected}`")?;
+                write!(
+                    f,
+                    "the service's interface is `{}`, the client's is `{expected}`",
+                    Escaped(found)
+                )?;
                 if *messages_agree { f.write_str("; their messages agree") } else { Ok(()) }
             }
             Self::Drivers(errors) => {
                 f.write_str("no driver could connect")?;
-                errors.iter().try_for_each(|(driver, error)| write!(f, "; {driver}: {error}"))
+                errors
+                    .iter()
+                    .try_for_each(|(driver, error)| write!(f, "; {}: {error}", Escaped(driver)))
             }
-            Self::UnknownDriver(name) => write!(f, "there is no driver called {name}"),
+            Self::UnknownDriver(name) => write!(f, "there is no driver called {}", Escaped(name)),
             Self::OverLimit { at: Side::Client, limit } => {
                 write!(f, "this process holds too much for the service: {limit}")
             }

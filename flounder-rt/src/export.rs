@@ -13,6 +13,7 @@ use crate::account::{Account, Resource};
 use crate::bind::{BindRefusal, BindRequest};
 use crate::binding::{Deliver, Endpoint};
 use crate::channel::{Channel, End};
+use crate::escape::Escaped;
 use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
@@ -218,7 +219,7 @@ crate::debug_as_chain!(Refusal);
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the service refused: {} (code {})", self.reason, self.code)
+        write!(f, "the service refused: {} (code {})", Escaped(&self.reason), self.code)
     }
 }
 

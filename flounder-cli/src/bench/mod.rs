@@ -35,6 +35,7 @@ mod ring;
 mod sample;
 mod work;
 
+use crate::output::tell;
 use machine::{Cores, Machine, pin};
 use over::{Client, Service};
 use plan::{Plan, Subject};
@@ -92,8 +93,8 @@ pub(crate) struct Options {
 /// Measures, and prints what it found.
 pub(crate) fn run(options: &Options) -> Result {
     if cfg!(debug_assertions) {
-        eprintln!(
-            "flounder: bench: THIS IS A DEBUG BUILD: its figures mean nothing (build with --release)"
+        tell(
+            "flounder: bench: THIS IS A DEBUG BUILD: its figures mean nothing (build with --release)",
         );
     }
     let plan = Plan::new(&drivers(&options.driver)?, &options.only);
@@ -346,7 +347,9 @@ impl Watchdog {
                     Ok(next) => last = next,
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
-                        eprintln!("flounder: bench: {last}: nothing has moved for {PATIENCE:?}");
+                        tell(format_args!(
+                            "flounder: bench: {last}: nothing has moved for {PATIENCE:?}"
+                        ));
                         std::process::exit(1);
                     }
                 }

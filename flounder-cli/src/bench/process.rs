@@ -14,6 +14,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use super::Result;
 use super::machine::{Core, pin};
 use super::over;
+use crate::output::tell;
 
 /// How long a process waits for another's name.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -54,7 +55,7 @@ impl ServiceThread {
             let served =
                 service.map_or(Ok(()), |service| service.run(|| theirs.load(Ordering::Relaxed)));
             if let Err(error) = served {
-                eprintln!("flounder: bench: a service has failed: {error}");
+                tell(format_args!("flounder: bench: a service has failed: {error}"));
             }
         });
         let (iref, remote) = receiver.recv()?;
@@ -114,7 +115,7 @@ impl Process {
             let said = Arc::clone(&said);
             thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    eprintln!("{line}");
+                    tell(&line);
                     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                     if said.len() < MUCH {
                         said.push_str(&line);

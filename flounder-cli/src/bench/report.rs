@@ -1,6 +1,5 @@
 //! What was found, as tables for people and as JSON for programs.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
@@ -13,6 +12,7 @@ use super::memory::{Held, PerBinding};
 use super::plan::{MemorySubject, Subject};
 use super::sample::{Baseline, Figure, Series};
 use super::work::{Between, Size, Work};
+use crate::output::{print, tell};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,16 +226,13 @@ impl Report {
     /// Writes it to standard output, and what its readers are warned of to standard error as well.
     pub(super) fn print(&self, form: Form) -> Result {
         for warning in self.warnings() {
-            eprintln!("flounder: bench: {warning}");
+            tell(format_args!("flounder: bench: {warning}"));
         }
         let text = match form {
             Form::Json => serde_json::to_string_pretty(self)?,
             Form::Tables => self.tables(),
         };
-        match writeln!(io::stdout().lock(), "{text}") {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(print(&format!("{text}\n"))?)
     }
 
     /// The machine, in a line.

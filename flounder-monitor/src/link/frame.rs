@@ -5,7 +5,7 @@ use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapRefusal, ConnectError, Terms};
 use flounder_rt::export::Refusal;
-use flounder_rt::{Iref, Rejected, TxError};
+use flounder_rt::{Escaped, Iref, Rejected, TxError};
 
 use crate::outbox::{Message, Sending};
 use crate::protocol::intermon;
@@ -172,7 +172,7 @@ pub(super) fn refusal_of(
         }
         Why::Reach => BindRefusal::Driver(ConnectError::Reach),
         Why::Unsound => {
-            tracing::debug!(text, "the service's side of a driver refused the offer");
+            tracing::debug!(text = %Escaped(text), "the service's side of a driver refused the offer");
             BindRefusal::Driver(ConnectError::Refused("the service's side found the offer unsound"))
         }
         Why::System => {

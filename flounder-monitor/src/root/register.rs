@@ -20,7 +20,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use flounder_rt::Iref;
+use flounder_rt::{Escaped, Iref};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -207,7 +207,7 @@ impl Register {
         };
         if let Err(error) = struck {
             // The next root keeps it for a process that will say that it has no such name.
-            tracing::warn!(%error, name, "a name could not be struck out of the register");
+            tracing::warn!(%error, name = %Escaped(name), "a name could not be struck out of the register");
         }
     }
 

@@ -4,7 +4,7 @@ use core::ops::Bound;
 use std::rc::Rc;
 
 use flounder_rt::cap::Cap;
-use flounder_rt::{BindingError, Iref};
+use flounder_rt::{BindingError, Escaped, Iref};
 
 use crate::process::to_wire;
 use crate::protocol::VERSION;
@@ -116,7 +116,7 @@ impl monitor::Rx for FromDomain {
             Err(refused) => return reply.send(verdict(refused), 0),
         }
         if let Err(error) = root.enter(&domain, name, iref) {
-            tracing::warn!(%error, name, "a name could not be written down");
+            tracing::warn!(%error, name = %Escaped(name), "a name could not be written down");
             let taken_back = root.names.borrow_mut().unregister(asker, name);
             debug_assert_eq!(taken_back, Ok(()));
             root.strike(name);
