@@ -21,7 +21,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
 use crate::error::MonitorError;
-use crate::process::{is_dead, process_of, random_number};
+use crate::process::{is_dead, process_of, random_number, understand};
 use crate::root::{Register, Standing};
 use crate::runtime_dir::{Office, RuntimeDir};
 use crate::sys;
@@ -170,6 +170,7 @@ pub(crate) fn root_of(
     }
     // Whoever listened may be dead, and a child of it keep the socket.
     let Ok(process) = process_of(socket.as_fd(), root) else { return Ok(None) };
+    understand(process.as_fd());
     Ok((!is_dead(process.as_fd())).then(|| (root.peer(), process)))
 }
 

@@ -1,6 +1,8 @@
 //! Processes as the kernel knows them.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use core::cell::Cell;
+use core::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::{fs, io};
 
 use flounder_rt::Peer;
@@ -35,14 +37,56 @@ pub(crate) fn to_wire(peer: &Peer) -> (u32, u32, u32) {
     (peer.pid().unwrap_or(NO_PID), id(peer.uid()), id(peer.gid()))
 }
 
-/// The number of a process in a message.
-pub(crate) fn pid_from_wire(pid: u32) -> Option<u32> {
-    (pid != NO_PID).then_some(pid)
+thread_local! {
+    /// Which numbers in messages of the root mean the same to this thread's process.
+    static UNDERSTOOD: Cell<Understood> = const { Cell::new(Understood { pids: true, ids: true }) };
 }
 
-/// The number of a user or group in a message.
+#[derive(Debug, Clone, Copy)]
+struct Understood {
+    /// Those of processes: the root is in the same PID namespace.
+    pids: bool,
+    /// Those of users and groups: the root is in the same user namespace.
+    ids: bool,
+}
+
+/// Finds out which numbers in messages of the root, from now on, mean the same to this process. A root that is not visible
+/// from here names processes that are not visible either; its user namespace cannot be told, and is taken to be the same.
+pub(crate) fn understand(root: BorrowedFd<'_>) {
+    let numbers = numbers_of(root);
+    let map = |pid: &dyn fmt::Display| fs::read_to_string(format!("/proc/{pid}/uid_map")).ok();
+    let ids = numbers.first().is_none_or(|pid| map(pid) == map(&"self"));
+    UNDERSTOOD.set(Understood { pids: numbers.len() == 1, ids });
+}
+
+/// The number of a process in a message of the root.
+pub(crate) fn pid_from_wire(pid: u32) -> Option<u32> {
+    (pid != NO_PID && UNDERSTOOD.get().pids).then_some(pid)
+}
+
+/// The number of a user or group in a message of the root.
 pub(crate) fn id_from_wire(id: u32) -> Option<u32> {
-    (id != NO_ID).then_some(id)
+    (id != NO_ID && UNDERSTOOD.get().ids).then_some(id)
+}
+
+/// Returns the number of the process of a pidfd in the PID namespace of this process.
+pub(crate) fn pid_of(process: BorrowedFd<'_>) -> Option<u32> {
+    numbers_of(process).first().copied()
+}
+
+/// Numbers of the process of a pidfd, in the PID namespace of this process and in those inside of it. None if the process
+/// is dead or not visible, or if /proc shows another namespace.
+fn numbers_of(process: BorrowedFd<'_>) -> Vec<u32> {
+    let own = fs::read_link("/proc/self");
+    if own.ok().and_then(|own| own.to_str()?.parse().ok()) != Some(std::process::id()) {
+        return Vec::new();
+    }
+    let about = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
+    let about = fs::read_to_string(about).unwrap_or_default();
+    let line = |name| about.lines().find_map(|line| line.strip_prefix(name));
+    let numbers = line("NSpid:").or_else(|| line("Pid:")).unwrap_or_default();
+    let numbers = numbers.split_ascii_whitespace().map_while(|number| number.parse().ok());
+    numbers.take_while(|number| *number != NO_PID).collect()
 }
 
 /// A user or group that the kernel has named; `None` if the number may be the one that it gives for those without one.
@@ -120,6 +164,27 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_process_of_this_namespace_has_its_number() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat runs");
+        let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("it lives");
+        assert_eq!(pid_of(process.as_fd()), Some(child.id()));
+        child.kill().and_then(|()| child.wait()).expect("it can be killed");
+        assert_eq!(pid_of(process.as_fd()), None);
+        understand(process.as_fd());
+        assert_eq!((pid_from_wire(7), id_from_wire(7)), (None, Some(7)));
+    }
+
+    #[test]
+    fn what_the_kernel_cannot_show_is_unknown() {
+        let none = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
+        assert_eq!(none.peer(), Peer::process(None, None, None));
+        assert_eq!(to_wire(&none.peer()), (0, u32::MAX, u32::MAX));
+        let nobody = Credentials { pid: 7, uid: OVERFLOW, gid: 7 };
+        let known = has_all("uid").then_some(OVERFLOW);
+        assert_eq!(nobody.peer().uid(), known);
+    }
 
     #[test]
     fn a_dead_process_is_known_before_it_is_reaped() {

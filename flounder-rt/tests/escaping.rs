@@ -13,7 +13,7 @@ fn text_of_a_peer_is_escaped_where_an_error_shows_it() {
     let errors = [
         refusal.to_string(),
         BindError::Refused(refusal).to_string(),
-        BindError::Interface { expected: "b", found, messages_agree: false }.to_string(),
+        BindError::Interface { expected: "b".to_owned(), found, messages_agree: false }.to_string(),
         BindError::UnknownDriver(TEXT.to_owned()).to_string(),
     ];
     for error in errors {

@@ -11,7 +11,7 @@
 
 use core::cell::Cell;
 use core::time::Duration;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ use crate::link::Introduction;
 use crate::monitor::Monitor;
 use crate::outbox::{Message, Outbox, Sending};
 use crate::place::{Place, RootProcess};
-use crate::process::{id_from_wire, pid_from_wire, random_number};
+use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{Policy, Root};
 use crate::runtime_dir::{Office, RuntimeDir, Spot};
@@ -526,8 +526,10 @@ impl monitor::Rx for FromRoot {
         socket: Cap,
         process: Cap,
     ) {
-        let peer = Peer::process(pid_from_wire(pid), id_from_wire(uid), id_from_wire(gid));
-        let (socket, process) = (socket.into(), process.into());
+        let (socket, process): (_, OwnedFd) = (socket.into(), process.into());
+        // The root's number of it is one of the root's namespace.
+        let pid = pid_of(process.as_fd()).or_else(|| pid_from_wire(pid));
+        let peer = Peer::process(pid, id_from_wire(uid), id_from_wire(gid));
         let introduction = Introduction { domain, peer, caller, socket, process };
         Monitor::here_do(|monitor| monitor.introduced(introduction));
     }
