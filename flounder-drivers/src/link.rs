@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use flounder_rt::account::{Account, Charge, Resource};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{ConnectError, End, Link, Terms};
 use flounder_rt::notify::Notifier;
@@ -16,7 +17,8 @@ use flounder_rt::notify::Notifier;
 use crate::bell::{Bell, Ear, Mouth, Slot, accept_log, new_log};
 use crate::caps::Caps;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{Size, accept_region, create_sealed};
+use crate::mem::seal::{PAGE, Size, accept_region, create_sealed};
+use crate::mem::{LINE_WORDS, LineMemory};
 
 /// Under which the link keeps this.
 const NAME: &str = "shared memory";
@@ -35,6 +37,7 @@ pub(crate) struct MyHalf {
     region: Region,
     slot: Slot,
     caps: Caps,
+    charges: [Charge; 2],
 }
 
 /// What a channel is made of when both halves are there.
@@ -56,13 +59,18 @@ impl MyHalf {
         inscribe: impl FnOnce(&MappedOwn),
     ) -> Result<(Self, Terms), ConnectError> {
         let shared = Shared::over(link)?;
+        let account = link.account();
+        let charges = [
+            account.charge(Resource::Mappings, 1)?,
+            account.charge(Resource::Bytes, (pages * PAGE) as u64)?,
+        ];
         let (lines, fd, inode) = create_sealed(pages)?;
         let region = shared.claim(inode)?;
         let slot = shared.enter(notifier);
         // The peer checks this before there is a ring on our side.
         inscribe(&lines);
         let terms = shared.terms(fd, &slot)?;
-        Ok((Self { shared, lines, region, slot, caps: Caps::over(link, end) }, terms))
+        Ok((Self { shared, lines, region, slot, caps: Caps::over(link, end), charges }, terms))
     }
 
     /// Takes the terms of the other half, as [`Shared::take`].
@@ -76,8 +84,13 @@ impl MyHalf {
 
     /// With the other half.
     pub(crate) fn join(self, theirs: Half) -> Joined {
-        let Half { theirs, region, bell } = theirs;
-        let held = Held { slot: self.slot, _regions: [self.region, region] };
+        let Half { theirs, region, bell, charge } = theirs;
+        let [mapping, bytes] = self.charges;
+        let held = Held {
+            slot: self.slot,
+            _regions: [self.region, region],
+            _charges: [mapping, bytes, charge],
+        };
         Joined { mine: self.lines, theirs, bell, caps: self.caps, held }
     }
 }
@@ -87,13 +100,31 @@ pub(crate) struct Half {
     theirs: MappedPeer,
     region: Region,
     bell: Bell,
+    /// Of the mapping.
+    charge: Charge,
+}
+
+impl Half {
+    /// Pages that the other half spends on its ring.
+    pub(crate) fn pages(&self) -> usize {
+        self.theirs.lines() * LINE_WORDS * 8 / PAGE
+    }
 }
 
 /// What the channels between this process and another one share.
 pub(crate) struct Shared {
     ear: Arc<Ear>,
     side: Mutex<Side>,
+    account: Account,
+    /// Of the descriptors that are kept, and of the logs.
+    _charges: [Charge; 2],
 }
+
+/// Descriptors that two processes keep for each other: the ear, and the mouth of the other one.
+const DESCRIPTORS: u64 = 2;
+
+/// Mappings likewise: a log for each.
+const LOGS: u64 = 2;
 
 struct Side {
     /// What the peer is rung with, once it has handed over its mouth.
@@ -110,11 +141,16 @@ impl Shared {
         kept(link, NAME, Self::new)
     }
 
-    fn new() -> io::Result<Self> {
+    fn new(account: &Account) -> io::Result<Self> {
+        let charges = [
+            account.charge(Resource::Descriptors, DESCRIPTORS)?,
+            account.charge(Resource::Mappings, LOGS)?,
+        ];
         let (lines, log, inode) = new_log()?;
         let ear = Arc::new(Ear::new([log])?);
         let side = Side { mouth: None, log: Some(lines), regions: HashSet::from([inode]) };
-        Ok(Self { ear, side: Mutex::new(side) })
+        let account = account.clone();
+        Ok(Self { ear, side: Mutex::new(side), account, _charges: charges })
     }
 
     /// A place for a new channel in this process's ear.
@@ -170,6 +206,7 @@ impl Shared {
                 ));
             }
         };
+        let charge = self.account.charge(Resource::Mappings, 1)?;
         let ring = accept_region(ring, Size::Any)?;
         check(&ring.lines).map_err(ConnectError::Refused)?;
         let region = self.claim(ring.inode)?;
@@ -183,7 +220,7 @@ impl Shared {
             // That is all that the peer can learn it from before its next bind. What it does not learn costs it descriptors.
             let _ = bell.ring();
         }
-        Ok(Half { theirs: ring.lines, region, bell })
+        Ok(Half { theirs: ring.lines, region, bell, charge })
     }
 
     /// Returns what the peer is rung with, and whether it has come just now.
@@ -219,9 +256,9 @@ pub(crate) fn claim(regions: &mut HashSet<u64>, inode: u64) -> Result<(), Connec
 pub(crate) fn kept<T: Any + Send + Sync>(
     link: &Arc<dyn Link>,
     name: &'static str,
-    make: fn() -> io::Result<T>,
+    make: fn(&Account) -> io::Result<T>,
 ) -> Result<Arc<T>, ConnectError> {
-    link.state(name, &mut || Ok(Arc::new(make()?) as Arc<dyn Any + Send + Sync>))?
+    link.state(name, &mut || Ok(Arc::new(make(link.account())?) as Arc<dyn Any + Send + Sync>))?
         .downcast()
         .map_err(|_| ConnectError::Refused("the link keeps something else under this name"))
 }
@@ -232,6 +269,8 @@ pub(crate) struct Held {
     pub(crate) slot: Slot,
     /// Its memory, and the peer's.
     pub(crate) _regions: [Region; 2],
+    /// Of both mappings, and of the bytes of its memory.
+    pub(crate) _charges: [Charge; 3],
 }
 
 /// A region in use by a channel; free again when dropped.

@@ -99,7 +99,7 @@ impl Resource {
             Self::Mappings => "mappings",
             Self::Bytes => "bytes",
             Self::Descriptors => "descriptors",
-            Self::Requests => "bind requests under way",
+            Self::Requests => "requests to bind",
             Self::Connections => "connections without hello",
             Self::Services => "services",
             Self::Names => "names",
@@ -175,8 +175,8 @@ pub const UNLIMITED: u64 = u64::MAX;
 /// | waiting lookups | 512 | unlimited; 65,536 of a user |
 /// | descriptors to close | 256 | 1,024 |
 ///
-/// Where the table names no limit for a user, the limit is that of all peers for user 0 and for the user of this process,
-/// and half of it for any other user.
+/// Where the table names no limit for a user, it is half of that of all peers. User 0 and the user of this process have no
+/// limit but that of all peers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     set: [[Option<u64>; 3]; RESOURCES],
@@ -215,7 +215,7 @@ impl Limits {
             (Scope::Process, Resource::Lookups) => 512,
             (Scope::User, Resource::Lookups) => 65_536,
             (Scope::Process, Resource::Closes) => 256,
-            (Scope::User, _) if is_own(uid) => all,
+            (Scope::User, _) if is_own(uid) => UNLIMITED,
             _ => half(all),
         }
     }
@@ -270,6 +270,12 @@ impl fmt::Display for OverLimit {
 }
 
 impl std::error::Error for OverLimit {}
+
+impl From<OverLimit> for std::io::Error {
+    fn from(limit: OverLimit) -> Self {
+        Self::new(std::io::ErrorKind::QuotaExceeded, limit)
+    }
+}
 
 /// A peer process, told from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -680,13 +686,22 @@ fn memory() -> u64 {
     control_group_limit().map_or(physical, |limit| limit.min(physical))
 }
 
-/// The least memory limit of the control groups (version 2) that this process is in.
+/// The least memory limit of the control groups that this process is in, of version 2 or 1.
 fn control_group_limit() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let path = std::path::Path::new("/sys/fs/cgroup").join(group);
-    let above = path.ancestors().take_while(|path| path.starts_with("/sys/fs/cgroup"));
-    above.filter_map(|group| read_number(group.join("memory.max"))).min()
+    let limits = groups.lines().flat_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, group) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        let (mount, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            "memory" => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            _ => return Vec::new(),
+        };
+        let path = std::path::Path::new(mount).join(group.trim_start_matches('/'));
+        let up = path.ancestors().take_while(|path| path.starts_with(mount));
+        up.filter_map(|group| read_number(group.join(file))).collect()
+    });
+    limits.min()
 }
 
 fn read_number(path: impl AsRef<std::path::Path>) -> Option<u64> {
@@ -806,7 +821,7 @@ mod tests {
         assert_eq!(all(Resource::Descriptors), descriptors / 2);
         assert_eq!(limits.get(Resource::Bindings, Scope::Process, None), 4096);
         let user = |uid| limits.get(Resource::Mappings, Scope::User, Some(uid));
-        assert_eq!(user(0), all(Resource::Mappings));
+        assert_eq!(user(0), UNLIMITED, "it could end the process anyway");
         assert_eq!(user(70_005), all(Resource::Mappings) / 2);
     }
 }

@@ -444,6 +444,9 @@ impl From<OverLimit> for ConnectError {
 
 impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {
+        if let Some(limit) = error.get_ref().and_then(|inner| inner.downcast_ref::<OverLimit>()) {
+            return Self::OverLimit(*limit);
+        }
         Self::Os(error.raw_os_error().unwrap_or(0))
     }
 }

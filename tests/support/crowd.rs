@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use flounder::account::{self, Limits, Resource, Scope};
-use flounder::{Iref, Peer, Waitset, nameservice};
+use flounder::{Iref, Peer, Refusal, Waitset, nameservice};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::actor::{say, tell};
@@ -19,6 +19,9 @@ flounder::flounder! {
 /// Before each wake-up: both ends are asleep by then.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// How long a connect callback dispatches.
+const CALLBACK: Duration = Duration::from_millis(100);
+
 /// A step between bindings that visits all of them, and neighbours never in a row.
 const STRIDE: usize = 7919;
 
@@ -30,6 +33,8 @@ pub struct Crowd {
     bindings: RefCell<Vec<crowd::Binding>>,
     next: Cell<usize>,
     ends: Rc<Cell<usize>>,
+    /// The processes that a connect callback was asked for.
+    order: Rc<RefCell<Vec<u32>>>,
 }
 
 /// Either end; counted.
@@ -63,6 +68,7 @@ impl Crowd {
             bindings: RefCell::default(),
             next: Cell::new(0),
             ends: Rc::default(),
+            order: Rc::default(),
         }
     }
 
@@ -82,6 +88,54 @@ impl Crowd {
                 let exported = crowd::export(&self.waitset, connect).start()?;
                 nameservice::register(name, exported.iref())?;
                 Ok(exported.iref().to_bits().to_string())
+            }
+            ["export", name, "refusing"] => {
+                let connect = |_: &Peer| Err::<End, _>(Refusal::new(7, "nobody"));
+                let exported = crowd::export(&self.waitset, connect).start()?;
+                nameservice::register(name, exported.iref())?;
+                Ok("ok".into())
+            }
+            // Its connect callback dispatches before it agrees.
+            ["export", name, "dispatching"] => {
+                let (ends, waitset) = (Rc::clone(&self.ends), self.waitset.clone());
+                let order = Rc::clone(&self.order);
+                let connect = move |peer: &Peer| {
+                    order.borrow_mut().push(peer.pid().unwrap_or(0));
+                    let end = Instant::now() + CALLBACK;
+                    waitset.dispatch_until(Some(end), || false).expect("no callback fails");
+                    Ok(End::new(&ends))
+                };
+                let exported = crowd::export(&self.waitset, connect).start()?;
+                nameservice::register(name, exported.iref())?;
+                Ok("ok".into())
+            }
+            ["order"] => {
+                Ok(self.order.borrow().iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
+            }
+            ["used", resource] => Ok(account::used_by_all(resource_of(resource)?).to_string()),
+            ["memory"] => Ok(memory()?.to_string()),
+            // Binds until that fails: says how many there are, and why there are no more.
+            ["fill", driver, name, count, buffer] => {
+                let (iref, buffer) = (nameservice::lookup(name)?, buffer.parse()?);
+                for made in 0..count.parse::<usize>()? {
+                    match self.bind(driver, iref, buffer) {
+                        Ok(binding) => self.bindings.borrow_mut().push(binding),
+                        Err(error) => {
+                            let again = if error.is_retryable() { "later" } else { "never" };
+                            return Ok(format!("{made} {again} {error}"));
+                        }
+                    }
+                }
+                Ok(format!("{count} all"))
+            }
+            // Binds so many times, whatever comes of it: says how many there are.
+            ["attempt", driver, name, count, buffer] => {
+                let (iref, buffer) = (nameservice::lookup(name)?, buffer.parse()?);
+                let made = (0..count.parse::<usize>()?).filter(|_| {
+                    let made = self.bind(driver, iref, buffer);
+                    made.map(|binding| self.bindings.borrow_mut().push(binding)).is_ok()
+                });
+                Ok(made.count().to_string())
             }
             ["cycle", driver, name, count] => {
                 self.cycle(driver, nameservice::lookup(name)?, count.parse()?)
@@ -160,19 +214,35 @@ impl Crowd {
     }
 }
 
+fn resource_of(name: &str) -> Result<Resource> {
+    let found = Resource::ALL.into_iter().find(|resource| resource.name().starts_with(name));
+    Ok(found.ok_or("no such resource")?)
+}
+
+/// Bytes of memory in use: of its own, and shared.
+fn memory() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+    };
+    let kilobytes = of("RssAnon:").zip(of("RssShmem:")).ok_or("the kernel does not say")?;
+    Ok((kilobytes.0 + kilobytes.1) * 1024)
+}
+
 /// Limits from words such as `bindings:process:7`; a number that is left out stands for no limit.
 fn limits_of(words: &[&str]) -> Result<Limits> {
     words.iter().try_fold(Limits::default(), |limits, word| {
         let mut parts = word.split(':');
         let (resource, scope, limit) = (parts.next(), parts.next(), parts.next());
-        let resource = Resource::ALL.into_iter().find(|of| Some(of.name()) == resource);
+        let resource = resource_of(resource.unwrap_or_default())?;
         let scope = match scope {
             Some("process") => Scope::Process,
             Some("user") => Scope::User,
             _ => Scope::All,
         };
         let limit = limit.map_or(Ok(account::UNLIMITED), str::parse)?;
-        Ok(limits.with(resource.ok_or("no such resource")?, scope, limit))
+        Ok(limits.with(resource, scope, limit))
     })
 }
 

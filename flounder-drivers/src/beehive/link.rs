@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use flounder_rt::account::{Account, Charge, Resource};
 use flounder_rt::channel::{ConnectError, Link, Terms};
 use flounder_rt::notify::Notifier;
 
@@ -37,7 +38,15 @@ pub(crate) struct Shared {
     /// Where the peer rings for the node.
     slot: Slot,
     side: Mutex<Side>,
+    /// Of the descriptors that are kept, of the logs and regions, and of the bytes of ours.
+    _charges: [Charge; 3],
 }
+
+/// Descriptors that two processes keep for each other: the ear, and the mouth of the other one.
+const DESCRIPTORS: u64 = 2;
+
+/// Mappings likewise: a log and a region for each.
+const MAPPINGS: u64 = 4;
 
 struct Side {
     /// Our region and the log of our bell, until the peer's have come.
@@ -58,7 +67,12 @@ impl Shared {
         kept(link, super::NAME, Self::new)
     }
 
-    fn new() -> io::Result<Self> {
+    fn new(account: &Account) -> io::Result<Self> {
+        let charges = [
+            account.charge(Resource::Descriptors, DESCRIPTORS)?,
+            account.charge(Resource::Mappings, MAPPINGS)?,
+            account.charge(Resource::Bytes, (PAGES * PAGE) as u64)?,
+        ];
         let (log_lines, log, log_inode) = new_log()?;
         let (lines, region, inode) = create_sealed(PAGES)?;
         let ear = Ear::new([log, region])?;
@@ -70,7 +84,7 @@ impl Shared {
         let slot = Arc::new(ear).enter(interrupts);
         let regions = HashSet::from([inode, log_inode]);
         let side = Side { own: Some((lines, log_lines)), regions };
-        Ok(Self { node, slot, side: Mutex::new(side) })
+        Ok(Self { node, slot, side: Mutex::new(side), _charges: charges })
     }
 
     pub(crate) const fn node(&self) -> &Arc<Node> {

@@ -27,6 +27,7 @@ use rustix::net::{
     AddressFamily, SendFlags, SocketFlags, SocketType, getpeername, send, socketpair,
 };
 
+use flounder_rt::account::{Charge, Resource};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link,
@@ -72,23 +73,25 @@ impl Connector for Lmp {
 
     fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
         let (client, service) = sockets()?;
-        Ok((Box::new(LmpChannel::new(client)), Box::new(LmpChannel::new(service))))
+        let end = |socket| Box::new(LmpChannel::new(socket, None));
+        Ok((end(client), end(service)))
     }
 
     fn offer(
         &self,
         _end: &End,
-        _link: &Arc<dyn Link>,
+        link: &Arc<dyn Link>,
     ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+        let charge = link.account().charge(Resource::Descriptors, 1)?;
         let (mine, theirs) = sockets()?;
         let terms = Terms { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
-        Ok((terms, Box::new(LmpOffered(mine))))
+        Ok((terms, Box::new(LmpOffered { mine, charge })))
     }
 
     fn accept(
         &self,
         _end: &End,
-        _link: &Arc<dyn Link>,
+        link: &Arc<dyn Link>,
         offer: Terms,
     ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
         check_version(&offer)?;
@@ -96,7 +99,11 @@ impl Connector for Lmp {
         let (Some(socket), None) = (caps.next(), caps.next()) else {
             return Err(ConnectError::Refused("the offer does not have one descriptor"));
         };
-        Ok((over(socket.into())?, Terms { words: vec![VERSION], caps: Vec::new() }))
+        let charge = link.account().charge(Resource::Descriptors, 1)?;
+        Ok((
+            checked(socket.into(), Some(charge))?,
+            Terms { words: vec![VERSION], caps: Vec::new() },
+        ))
     }
 }
 
@@ -106,13 +113,23 @@ impl Connector for Lmp {
 /// # Errors
 /// [`ConnectError::Refused`] if it is no such socket; [`ConnectError::Os`].
 pub fn over(socket: OwnedFd) -> Result<Box<dyn Channel + Send>, ConnectError> {
+    checked(socket, None)
+}
+
+fn checked(
+    socket: OwnedFd,
+    charge: Option<Charge>,
+) -> Result<Box<dyn Channel + Send>, ConnectError> {
     check_socket(socket.as_fd())?;
     // The default may be what it is on the other side: both sides set their own.
     set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
-    Ok(Box::new(LmpChannel::new(socket)))
+    Ok(Box::new(LmpChannel::new(socket, charge)))
 }
 
-struct LmpOffered(OwnedFd);
+struct LmpOffered {
+    mine: OwnedFd,
+    charge: Charge,
+}
 
 impl Offered for LmpOffered {
     fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
@@ -120,13 +137,15 @@ impl Offered for LmpOffered {
         if !answer.caps.is_empty() {
             return Err(ConnectError::Refused("the answer has a descriptor"));
         }
-        Ok(Box::new(LmpChannel::new(self.0)))
+        Ok(Box::new(LmpChannel::new(self.mine, Some(self.charge))))
     }
 }
 
 /// One end.
 struct LmpChannel {
     socket: OwnedFd,
+    /// Of the socket, if the other end is another process's.
+    _charge: Option<Charge>,
     rx: Receiving,
     /// Whether a send could not go on.
     blocked: bool,
@@ -166,9 +185,10 @@ fn with_frame<T>(f: impl FnOnce(&mut [u64]) -> T) -> T {
 }
 
 impl LmpChannel {
-    fn new(socket: OwnedFd) -> Self {
+    fn new(socket: OwnedFd, charge: Option<Charge>) -> Self {
         Self {
             socket,
+            _charge: charge,
             rx: Receiving::Idle,
             blocked: false,
             closed: false,

@@ -31,7 +31,7 @@ pub(super) fn offer(
     end: &End,
     link: &Arc<dyn Link>,
 ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-    let (half, terms) = SccHalf::new(end, link)?;
+    let (half, terms) = SccHalf::new(end, link, pages(end))?;
     Ok((terms, Box::new(half)))
 }
 
@@ -41,7 +41,7 @@ pub(super) fn accept(
     offer: Terms,
 ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
     let theirs = Shared::over(link)?.take(offer, |_| Ok(()))?;
-    let (mine, terms) = SccHalf::new(end, link)?;
+    let (mine, terms) = SccHalf::new(end, link, pages(end).min(theirs.pages()))?;
     Ok((mine.join(theirs), terms))
 }
 
@@ -53,11 +53,11 @@ struct SccHalf {
 }
 
 impl SccHalf {
-    fn new(end: &End, link: &Arc<dyn Link>) -> Result<(Self, Terms), ConnectError> {
+    fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Terms), ConnectError> {
         let caches = caches()?;
         let bell = Doorbell::new(end.notifier.clone());
         // Nothing tells a region of this driver: it is all zeroes.
-        let (half, terms) = MyHalf::new(end, link, bell.rope(), pages(end), |_| ())?;
+        let (half, terms) = MyHalf::new(end, link, bell.rope(), pages, |_| ())?;
         Ok((Self { caches, bell, half }, terms))
     }
 

@@ -63,7 +63,7 @@ impl Connector for Ump {
         end: &End,
         link: &Arc<dyn Link>,
     ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
-        let (half, terms) = UmpHalf::new(end, link)?;
+        let (half, terms) = UmpHalf::new(end, link, pages(end))?;
         Ok((terms, Box::new(half)))
     }
 
@@ -74,7 +74,7 @@ impl Connector for Ump {
         offer: Terms,
     ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
         let theirs = Shared::over(link)?.take(offer, check)?;
-        let (mine, terms) = UmpHalf::new(end, link)?;
+        let (mine, terms) = UmpHalf::new(end, link, pages(end).min(theirs.pages()))?;
         Ok((mine.join(theirs), terms))
     }
 }
@@ -125,10 +125,9 @@ struct UmpHalf {
 }
 
 impl UmpHalf {
-    fn new(end: &End, link: &Arc<dyn Link>) -> Result<(Self, Terms), ConnectError> {
+    fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Terms), ConnectError> {
         barrier::register();
-        let (half, terms) =
-            MyHalf::new(end, link, end.notifier.clone(), pages(end), ring::inscribe)?;
+        let (half, terms) = MyHalf::new(end, link, end.notifier.clone(), pages, ring::inscribe)?;
         Ok((Self { half, notifier: end.notifier.clone() }, terms))
     }
 

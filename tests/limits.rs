@@ -1,0 +1,185 @@
+//! What one process can make another one hold, and how it is refused more.
+
+mod support;
+
+use std::time::Instant;
+
+use support::{Actor, Cast};
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+/// A service with these limits, and a neighbour that is bound to it.
+fn service(cast: &Cast, limits: &str) -> (Actor, Actor) {
+    let (mut service, mut neighbour) = (cast.actor(), cast.actor());
+    service.must(&format!("crowd limit {limits}"));
+    service.must("crowd export crowd");
+    neighbour.must("crowd bind ump crowd 1 4096");
+    (service, neighbour)
+}
+
+/// What the peers of an actor make it hold.
+fn used(actor: &mut Actor, resource: &str) -> u64 {
+    actor.ask(&format!("crowd used {resource}")).parse().expect("a number")
+}
+
+/// Waits until a process has heard of what another one did.
+fn until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + support::PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "nothing changes");
+    }
+}
+
+/// A client that limits itself in nothing.
+fn greedy(cast: &Cast) -> Actor {
+    let mut greedy = cast.actor();
+    let all =
+        ["bindings", "mappings", "bytes", "descriptors"].map(|of| format!("{of}:process {of}:all"));
+    greedy.must(&format!("crowd limit {}", all.join(" ")));
+    greedy
+}
+
+/// The neighbour's binding works, and so does a new one of it, and one of a process that comes now.
+fn goes_on(cast: &Cast, neighbour: &mut Actor, driver: &str) {
+    neighbour.must("crowd talk");
+    neighbour.must(&format!("crowd bind {driver} crowd 1 4096"));
+    let mut newcomer = cast.actor();
+    newcomer.must(&format!("crowd bind {driver} crowd 1 4096"));
+    newcomer.must("crowd talk");
+}
+
+#[test]
+fn bindings_of_a_process_are_limited() {
+    for driver in support::DRIVERS {
+        let cast = Cast::new();
+        let (_service, mut neighbour) = service(&cast, "bindings:process:20");
+        let mut greedy = greedy(&cast);
+        let made = greedy.ask(&format!("crowd fill {driver} crowd 100 4096"));
+        assert!(made.starts_with("20 later "), "{driver}: {made}");
+        assert!(made.contains("the service's process holds too much"), "{driver}: {made}");
+        assert!(made.contains("limit of 20 bindings for one process"), "{driver}: {made}");
+        goes_on(&cast, &mut neighbour, driver);
+        greedy.must("crowd talk");
+        greedy.must("crowd close");
+        // The service has to hear of it first.
+        until(|| greedy.ask(&format!("crowd attempt {driver} crowd 1 4096")) == "1");
+        greedy.must("crowd close");
+    }
+}
+
+#[test]
+fn other_resources_of_a_process_are_limited() {
+    let cases = [
+        ("ump", "mappings:process:50", "50 mappings for one process"),
+        ("scc", "mappings:process:50", "50 mappings for one process"),
+        ("lmp", "descriptors:process:30", "30 descriptors for one process"),
+        ("ump", "bytes:process:200000", "200000 bytes for one process"),
+        ("ump", "bindings:user:30", "30 bindings for all processes of one user"),
+        (
+            "lmp",
+            "descriptors:process descriptors:all:40",
+            "40 descriptors for all other processes together",
+        ),
+    ];
+    for (driver, limit, refusal) in cases {
+        let cast = Cast::new();
+        let (mut service, mut neighbour) = service(&cast, limit);
+        let mut greedy = greedy(&cast);
+        let made = greedy.ask(&format!("crowd fill {driver} crowd 100 8192"));
+        let (count, why) = made.split_once(' ').expect("two parts");
+        let count: u32 = count.parse().expect("a number");
+        assert!((15..40).contains(&count) && why.contains(refusal), "{driver} {limit}: {made}");
+        if why.contains("one process;") {
+            goes_on(&cast, &mut neighbour, driver);
+        } else {
+            neighbour.must("crowd talk");
+        }
+        drop(greedy);
+        // All that it had is given back.
+        until(|| used(&mut service, "bindings") <= 3);
+    }
+}
+
+#[test]
+fn the_default_limits_hold_against_thousands_of_bindings() {
+    let cast = Cast::new();
+    let (mut service, mut neighbour) = service(&cast, "");
+    let mut greedy = greedy(&cast);
+    let made = greedy.ask("crowd fill ump crowd 32744 1");
+    assert!(made.starts_with("4096 later "), "{made}");
+    assert!(made.contains("4096 bindings for one process"), "{made}");
+    assert_eq!(used(&mut service, "bindings"), 4097);
+    goes_on(&cast, &mut neighbour, "ump");
+    drop(greedy);
+    until(|| used(&mut service, "mappings") <= 20);
+}
+
+#[test]
+fn a_client_has_limits_of_its_own() {
+    let cast = Cast::new();
+    let (mut service, mut client) = (cast.actor(), cast.actor());
+    service.must("crowd export crowd");
+    client.must("crowd limit bindings:process:5");
+    let made = client.ask("crowd fill ump crowd 10 4096");
+    assert!(made.starts_with("5 later this process holds too much for the service"), "{made}");
+}
+
+/// Bytes that the memory of a process may grow by in a test: less than one buffer that is refused.
+const SLACK: u64 = 8 << 20;
+
+#[test]
+fn a_large_buffer_costs_the_service_its_own_maximum() {
+    let cast = Cast::new();
+    let (mut service, _neighbour) = service(&cast, "");
+    let mut greedy = greedy(&cast);
+    let before = memory(&mut service);
+    for driver in ["ump", "scc"] {
+        assert_eq!(greedy.ask(&format!("crowd fill {driver} crowd 4 16777216")), "4 all");
+    }
+    greedy.must("crowd talk");
+    let grown = memory(&mut service).saturating_sub(before);
+    // Of each binding a ring of at most 1 MiB is written; the client's own rings are read where they are.
+    let used = used(&mut service, "bytes");
+    assert!(used <= 9 << 20, "{used} bytes are charged");
+    assert!(grown < SLACK + (9 << 20), "the service has grown by {grown} bytes");
+}
+
+#[test]
+fn a_refused_client_costs_nothing() {
+    let cast = Cast::new();
+    let mut service = cast.actor();
+    service.must("crowd export crowd refusing");
+    let mut greedy = greedy(&cast);
+    assert_eq!(greedy.ask("crowd attempt ump crowd 10 16777216"), "0");
+    let before = memory(&mut service);
+    assert_eq!(greedy.ask("crowd attempt ump crowd 1200 0"), "0");
+    assert_eq!(greedy.ask("crowd attempt ump crowd 4 16777216"), "0");
+    let grown = memory(&mut service).saturating_sub(before);
+    assert!(grown < SLACK, "the service has grown by {grown} bytes");
+    for resource in ["bindings", "bytes", "requests"] {
+        assert_eq!(used(&mut service, resource), 0, "{resource}");
+    }
+}
+
+fn memory(actor: &mut Actor) -> u64 {
+    actor.ask("crowd memory").parse().expect("a number")
+}
+
+#[test]
+fn clients_that_come_while_the_callback_runs_are_admitted_in_turn() {
+    let cast = Cast::new();
+    let mut service = cast.actor();
+    service.must("crowd export crowd dispatching");
+    let mut clients: Vec<_> = (0..6).map(|_| cast.actor()).collect();
+    for client in &mut clients {
+        client.tell("crowd fill ump crowd 2 4096");
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer("crowd fill"), "2 all");
+        client.must("crowd talk");
+    }
+    assert_eq!(service.ask("crowd order").split_whitespace().count(), 12);
+}
