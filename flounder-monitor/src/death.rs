@@ -1,25 +1,47 @@
 //! Learning that a process is dead, from its pidfd: a socket's end is not enough, since a forked child can keep it open.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use rustix::fs::{fstat, fstatfs};
 
 use flounder_rt::Waitset;
 use flounder_rt::waitset::{Remote, Watched};
 
+/// Magic number of the file system of pidfds, which gives each process an inode of its own (Linux 6.9).
+const PIDFS: i64 = 0x5049_4446;
+
+thread_local! {
+    /// The processes that this thread watches, by the inode of their pidfds.
+    static WATCHED: RefCell<HashMap<u64, Weak<Process>>> = RefCell::default();
+}
+
 /// Watches one process for as long as it is kept. When the process dies, a task is posted to the monitor's waitset, once.
+///
+/// All watches of one process on one waitset share a pidfd.
 pub(crate) struct DeathWatch {
     waitset: Waitset,
-    watched: Arc<dyn Watched>,
     process: Arc<Process>,
+    /// Among the watches of the process.
+    number: u64,
 }
 
 struct Process {
     fd: OwnedFd,
+    inode: Option<u64>,
     remote: Arc<Remote>,
-    told: AtomicBool,
-    tell: Box<Tell>,
+    watches: Mutex<Watches>,
+}
+
+#[derive(Default)]
+struct Watches {
+    next: u64,
+    /// What posts the task of each watch, until it has.
+    tells: HashMap<u64, Option<Arc<Tell>>>,
 }
 
 type Tell = dyn Fn(&Arc<Remote>) + Send + Sync;
@@ -31,11 +53,25 @@ impl DeathWatch {
         process: OwnedFd,
         tell: impl Fn(&Arc<Remote>) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let (remote, told) = (waitset.remote(), AtomicBool::new(false));
-        let process = Arc::new(Process { fd: process, remote, told, tell: Box::new(tell) });
-        let watched = Arc::clone(&process) as Arc<dyn Watched>;
-        waitset.watch(&watched)?;
-        Ok(Self { waitset: waitset.clone(), watched, process })
+        let inode = inode_of(&process);
+        let watched = inode.and_then(|inode| {
+            WATCHED.with_borrow(|watched| watched.get(&inode).and_then(Weak::upgrade))
+        });
+        let remote = waitset.remote();
+        let process = match watched {
+            Some(watched) if Arc::ptr_eq(&watched.remote, &remote) => watched,
+            _ => {
+                let process = Process { fd: process, inode, remote, watches: Mutex::default() };
+                let process = Arc::new(process);
+                waitset.watch(&process.as_watched())?;
+                if let Some(inode) = inode {
+                    WATCHED.with_borrow_mut(|all| all.insert(inode, Arc::downgrade(&process)));
+                }
+                process
+            }
+        };
+        let number = process.watches.lock().add(Arc::new(tell));
+        Ok(Self { waitset: waitset.clone(), process, number })
     }
 
     /// The pidfd.
@@ -45,9 +81,42 @@ impl DeathWatch {
 }
 
 impl Drop for DeathWatch {
-    /// Pidfds are passed on: the root has a copy, and the next link to the process may bring another one under this number.
     fn drop(&mut self) {
-        self.waitset.unwatch(&self.watched);
+        let mut watches = self.process.watches.lock();
+        let tell = watches.tells.remove(&self.number);
+        let is_last = watches.tells.is_empty();
+        drop(watches);
+        drop(tell);
+        if !is_last {
+            return;
+        }
+        // Pidfds are passed on: the next watch of the process may bring another one under this number.
+        self.waitset.unwatch(&self.process.as_watched());
+        if let Some(inode) = self.process.inode {
+            // When the thread ends, the table may have gone before.
+            let _ = WATCHED.try_with(|all| all.borrow_mut().remove(&inode));
+        }
+    }
+}
+
+/// Returns what identifies the process of a pidfd, if the kernel gives that.
+fn inode_of(process: &OwnedFd) -> Option<u64> {
+    let is_pidfs = fstatfs(process).is_ok_and(|file_system| file_system.f_type == PIDFS);
+    if is_pidfs { fstat(process).ok().map(|stat| stat.st_ino) } else { None }
+}
+
+impl Watches {
+    fn add(&mut self, tell: Arc<Tell>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.tells.insert(number, Some(tell));
+        number
+    }
+}
+
+impl Process {
+    fn as_watched(self: &Arc<Self>) -> Arc<dyn Watched> {
+        Arc::clone(self) as Arc<dyn Watched>
     }
 }
 
@@ -56,11 +125,64 @@ impl Watched for Process {
         self.fd.as_fd()
     }
 
-    /// The pidfd stays readable, so this is called until the watch is dropped, by what was posted.
+    /// The pidfd stays readable, so this is called until the watches are dropped, by what was posted.
     fn fired(&self) {
-        // SYNC told: called by the thread of the waitset alone; the flag is atomic because the trait wants it `Sync`.
-        if !self.told.swap(true, Ordering::Relaxed) {
-            (self.tell)(&self.remote);
+        let tells: Vec<_> =
+            self.watches.lock().tells.values_mut().filter_map(Option::take).collect();
+        for tell in tells {
+            tell(&self.remote);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+    use core::time::Duration;
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
+
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    use super::*;
+
+    thread_local! {
+        static TOLD: Cell<[u32; 2]> = const { Cell::new([0; 2]) };
+    }
+
+    fn watch(waitset: &Waitset, child: &Child, which: usize) -> DeathWatch {
+        let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("it lives");
+        DeathWatch::new(waitset, pidfd, move |remote| {
+            remote.post(move |_| {
+                let mut told = TOLD.get();
+                told[which] += 1;
+                TOLD.set(told);
+                Ok(())
+            });
+        })
+        .expect("it can be watched")
+    }
+
+    #[test]
+    fn each_watch_of_a_process_is_told_once() {
+        let waitset = Waitset::new();
+        let mut child =
+            Command::new("cat").stdin(Stdio::piped()).spawn().expect("there is such a program");
+        let first = watch(&waitset, &child, 0);
+        let second = watch(&waitset, &child, 1);
+        let is_shared = first.process.inode.is_some();
+        assert_eq!(Arc::ptr_eq(&first.process, &second.process), is_shared);
+        // One that goes leaves the other its pidfd.
+        drop(watch(&waitset, &child, 0));
+        child.kill().expect("it lives");
+        child.wait().expect("it has ended");
+        let deadline = Some(Instant::now() + Duration::from_secs(20));
+        let told = waitset.dispatch_until(deadline, || TOLD.get() == [1, 1]);
+        assert!(told.expect("no callback fails"), "{:?}", TOLD.get());
+        let deadline = Some(Instant::now() + Duration::from_millis(20));
+        waitset.dispatch_until(deadline, || false).expect("no callback fails");
+        assert_eq!(TOLD.get(), [1, 1]);
+        drop((first, second));
+        assert!(WATCHED.with_borrow(HashMap::is_empty));
     }
 }

@@ -1,0 +1,56 @@
+//! What a client process costs its service in descriptors.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use support::{Actor, Cast};
+
+const CLIENTS: u32 = 8;
+
+#[test]
+fn actor() {
+    support::actor::run();
+}
+
+/// Clients, each bound twice over `driver`; the second binding costs nothing where channels hold no descriptors.
+fn clients(cast: &Cast, driver: &str) -> Vec<Actor> {
+    (0..CLIENTS)
+        .map(|_| {
+            let mut client = cast.actor();
+            client.must(&format!("bind {driver} echo"));
+            assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+            client
+        })
+        .collect()
+}
+
+/// The link, the pidfd, the ear and the mouth.
+#[test]
+fn client_process_costs_its_service_four_descriptors() {
+    for driver in ["ump", "scc", "beehive"] {
+        let cast = Cast::new();
+        let mut root = cast.actor();
+        root.must("list");
+        let mut server = cast.actor();
+        server.must("export echo");
+        let before = server.descriptors();
+        let clients = clients(&cast, driver);
+        server.settle_at(before + 4 * CLIENTS);
+        println!("{driver}: {}", server.ask("descriptors"));
+        drop(clients);
+        server.settle_at(before);
+    }
+}
+
+/// And the connection to the root, whose pidfd is that of the link.
+#[test]
+fn client_process_costs_a_service_that_is_the_root_five() {
+    let cast = Cast::new();
+    let mut server = cast.actor();
+    server.must("export echo");
+    let before = server.descriptors();
+    let clients = clients(&cast, "ump");
+    server.settle_at(before + 5 * CLIENTS);
+    drop(clients);
+    server.settle_at(before);
+}
