@@ -185,6 +185,37 @@ fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
     }
 }
 
+/// As a forked child does that keeps what its parent had: the sockets show no end.
+#[test]
+fn death_is_reported_though_another_process_holds_the_sockets() {
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+    for driver in ["ump", "scc", "beehive"] {
+        let cast = Cast::new();
+        let (mut server, mut client) = (cast.actor(), cast.actor());
+        server.must("export echo");
+        client.must(&format!("bind {driver} echo"));
+        assert_eq!(client.ask("talk 10"), "ok");
+        let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a process id"));
+        let process = pidfd_open(pid.expect("not 0"), PidfdFlags::empty()).expect("it lives");
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("it lives");
+        let mut held = Vec::new();
+        for fd in fds.flatten() {
+            let is_socket = std::fs::read_link(fd.path())
+                .is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
+            if is_socket {
+                let number = fd.file_name().to_string_lossy().parse().expect("a number");
+                match pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) {
+                    Ok(copy) => held.push(copy),
+                    Err(error) => return println!("skipped: no copy of a descriptor: {error}"),
+                }
+            }
+        }
+        assert!(held.len() >= 2, "the link and the doorbell are sockets");
+        server.kill();
+        client.event("client PeerDied");
+    }
+}
+
 #[test]
 fn a_reply_that_is_late_goes_nowhere_and_one_that_never_comes_is_said() {
     for driver in DRIVERS {

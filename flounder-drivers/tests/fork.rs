@@ -26,6 +26,12 @@ fn is_refused(mut channel: Box<dyn Channel>) -> bool {
     refused && send(&mut *channel, 8) == Err(GONE)
 }
 
+/// Whether this process maps regions of channels.
+fn maps_memory() -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.contains("/memfd:flounder")
+}
+
 #[test]
 fn a_child_gets_an_error_and_its_parent_none() {
     // A model, which scc runs over elsewhere, is for one process.
@@ -47,11 +53,14 @@ fn a_child_gets_an_error_and_its_parent_none() {
         }
         full.push(words);
     }
+    assert!(maps_memory(), "regions are mapped");
     // SAFETY:
     // * The child calls only what works in the child of a process with threads: it takes no lock that another thread can
     //   hold (the C library has put its allocator in order), and ends without running anything of the parent's.
     let child = unsafe { libc::fork() };
     if child == 0 {
+        // The memory of the channels was not copied.
+        let copied = maps_memory();
         // Every end is asked, each also after others were dropped.
         let refused = pairs.into_iter().fold(true, |all, (client, service)| {
             let (client, service) = (is_refused(client), is_refused(service));
@@ -59,7 +68,7 @@ fn a_child_gets_an_error_and_its_parent_none() {
         });
         // SAFETY:
         // * `_exit` takes a number and does not return.
-        unsafe { libc::_exit(if refused { 0 } else { 1 }) }
+        unsafe { libc::_exit(i32::from(!refused) + 2 * i32::from(copied)) }
     }
     assert!(child > 0, "fork failed");
     let pid = rustix::process::Pid::from_raw(child).unwrap();
