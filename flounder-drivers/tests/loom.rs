@@ -168,6 +168,33 @@ fn sleep_again() {
     });
 }
 
+/// A reader whose barrier was refused, and whose peer does not fence by itself, sleeps without a limit only when its peer
+/// fences.
+#[test]
+fn sleep_after_a_refused_barrier() {
+    loom::model(|| {
+        let (writer_own, writer_peer) = allocate(DATA + 1);
+        let (reader_own, reader_peer) = allocate(DATA + 1);
+        let mut writer = Ring::starting_at(writer_own, reader_peer, false, 0);
+        let mut reader = Ring::starting_at(reader_own, writer_peer, false, 0);
+        let thread = thread::spawn(move || {
+            // It sleeps as well, and wakes.
+            writer.arm(false);
+            fence(Ordering::SeqCst);
+            writer.disarm();
+            send(&mut writer, 1);
+            writer.look().is_some_and(|state| writer.must_ring(state, Cause::Line))
+        });
+        assert!(reader.ask_for_fences());
+        let is_sure = !reader.is_unsure();
+        reader.arm(false);
+        fence(Ordering::SeqCst);
+        let sleeps = is_sure && !reader.has_line();
+        let rung = thread.join().unwrap();
+        assert!(rung || !sleeps, "asleep for good, with a line in the ring, and nobody rings");
+    });
+}
+
 /// Whoever sees that the peer has closed sees all that it sent before.
 #[test]
 fn close_and_last_message() {

@@ -208,7 +208,9 @@ impl<T> Crew<T> {
                 let result = kernel.poll(wait, &mut found);
                 state = self.state.lock();
                 state.polling = false;
-                state.rung = false;
+                if !cfg!(flounder_bug = "crew_stays_rung") {
+                    state.rung = false;
+                }
                 state.pending.extend(found.drain(..));
                 if let Err(error) = result {
                     state.leave();

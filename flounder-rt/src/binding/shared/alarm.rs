@@ -53,7 +53,11 @@ impl<T: Copy + Ord> Alarms<T> {
             };
             alarm.0 = Some(key);
             let old = (before, state.set.insert(key, waker));
-            let too_late = state.look.is_none_or(|look| at < look);
+            let too_late = if cfg!(flounder_bug = "alarm_of_no_use") {
+                state.look.is_none()
+            } else {
+                state.look.is_none_or(|look| at < look)
+            };
             if too_late {
                 state.look = Some(at);
                 // SYNC alarm-told: pairs with the swap in `is_told`. Whoever sees this finds the alarm under the lock.

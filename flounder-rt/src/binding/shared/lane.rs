@@ -131,8 +131,9 @@ impl<T, R> Lane<T, R> {
         let (own, next) = {
             let mut state = self.state.lock();
             let own = state.waiting.remove(&ticket);
-            let next =
-                if state.kept.remove(&ticket) { state.keep(self.capacity) } else { Vec::new() };
+            let was_kept = state.kept.remove(&ticket);
+            let passes_on = was_kept && !cfg!(flounder_bug = "lane_keeps_place");
+            let next = if passes_on { state.keep(self.capacity) } else { Vec::new() };
             (own, next)
         };
         drop(own);
