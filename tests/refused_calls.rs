@@ -136,9 +136,11 @@ fn child() {
                 ws.try_dispatch().expect("no callback fails");
                 assert!(Instant::now() < deadline, "the service does not answer");
             }
-            for _ in 0..200_000 {
+            let mut events = 0;
+            while !barrier::senders_fence() && events < 2_000_000 {
                 ws.post(|_| Ok(()));
                 ws.dispatch().expect("there is an event");
+                events += 1;
             }
         }
         "full" => {
