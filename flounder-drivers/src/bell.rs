@@ -40,6 +40,7 @@ use rustix::net::{
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::ConnectError;
+use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watched;
 
@@ -165,7 +166,7 @@ pub(crate) fn retry_time(since: Instant) -> Duration {
 pub(crate) struct Mouth {
     log: Mutex<LogWriter>,
     /// The peer's socket; what it does to it harms only its own waking.
-    socket: OwnedFd,
+    socket: Cap,
     born: Born,
 }
 
@@ -177,7 +178,7 @@ struct LogWriter {
 
 impl Mouth {
     /// Rings at this socket, which was checked, with this log.
-    pub(crate) fn new(socket: OwnedFd, log: MappedOwn) -> Self {
+    pub(crate) fn new(socket: Cap, log: MappedOwn) -> Self {
         Self { log: Mutex::new(LogWriter { lines: log, next: 0 }), socket, born: Born::now() }
     }
 
@@ -237,7 +238,7 @@ impl Mouth {
 
 /// Where the peer process rings for the channels of this one.
 pub(crate) struct Ear {
-    socket: OwnedFd,
+    socket: Cap,
     inner: Mutex<Slots>,
     born: Born,
 }
@@ -245,7 +246,7 @@ pub(crate) struct Ear {
 struct Slots {
     log: Option<MappedPeer>,
     /// What the peer needs to ring here, until it is known to have that.
-    gift: Vec<OwnedFd>,
+    gift: Vec<Cap>,
     /// Entries read.
     next: u64,
     taken: Vec<Option<Notifier>>,
@@ -254,10 +255,16 @@ struct Slots {
 
 impl Ear {
     /// An ear. Its mouth, and what else the peer needs that is in `gift`, is for the peer.
-    pub(crate) fn new(gift: impl IntoIterator<Item = OwnedFd>) -> io::Result<Self> {
+    pub(crate) fn new(
+        gift: impl IntoIterator<Item = OwnedFd>,
+        origin: &Origin,
+    ) -> io::Result<Self> {
         let (socket, mouth) =
             socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-        let gift = [mouth].into_iter().chain(gift).collect();
+        // The peer can put descriptors into the queue of the one, and gets a copy of the others.
+        let shared = |fd| Cap::from_peer(fd, origin.clone());
+        let (socket, gift) =
+            (shared(socket), [mouth].into_iter().chain(gift).map(shared).collect());
         let inner = Slots { log: None, gift, next: 0, taken: Vec::new(), free: Vec::new() };
         Ok(Self { socket, inner: Mutex::new(inner), born: Born::now() })
     }
@@ -265,7 +272,7 @@ impl Ear {
     /// Returns copies of the mouth and of what goes with it; none if the peer is known to have them.
     pub(crate) fn gift(&self) -> io::Result<Vec<Cap>> {
         let inner = self.inner.lock();
-        inner.gift.iter().map(|fd| fd.try_clone().map(Cap::from)).collect()
+        inner.gift.iter().map(Cap::try_clone).collect()
     }
 
     /// The peer has the mouth, and what goes with it.
@@ -409,7 +416,7 @@ pub(crate) fn new_log() -> Result<(MappedOwn, OwnedFd, u64), Errno> {
 ///
 /// # Errors
 /// As [`accept_region`].
-pub(crate) fn accept_log(fd: OwnedFd) -> Result<Accepted, ConnectError> {
+pub(crate) fn accept_log(fd: Cap) -> Result<Accepted, ConnectError> {
     accept_region(fd, Size::Pages(LOG_PAGES, "the log is not one page"))
 }
 
@@ -449,10 +456,10 @@ mod tests {
     }
 
     fn connected() -> (Arc<Ear>, Mouth) {
-        let ear = Ear::new([]).unwrap();
-        let socket = OwnedFd::from(ear.gift().unwrap().pop().unwrap());
+        let ear = Ear::new([], &Origin::LOCAL).unwrap();
+        let socket = ear.gift().unwrap().pop().unwrap();
         let (lines, log, _) = new_log().unwrap();
-        ear.listen_to(accept_log(log).unwrap());
+        ear.listen_to(accept_log(log.into()).unwrap());
         Mouth::check(socket.as_fd()).unwrap();
         (Arc::new(ear), Mouth::new(socket, lines))
     }
@@ -547,7 +554,7 @@ mod tests {
             let flags = SocketFlags::CLOEXEC;
             socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).unwrap()
         });
-        for socket in [&ear.socket, &deaf, &other] {
+        for socket in [ear.socket.as_fd(), deaf.as_fd(), other.as_fd()] {
             bind(socket, &SocketAddrUnix::new_unnamed()).unwrap();
         }
         connect(&mouth.socket, &getsockname(&deaf).unwrap()).unwrap();

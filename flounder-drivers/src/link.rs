@@ -141,13 +141,14 @@ impl Shared {
         kept(link, NAME, Self::new)
     }
 
-    fn new(account: &Account) -> io::Result<Self> {
+    fn new(link: &dyn Link) -> io::Result<Self> {
+        let (account, origin) = (link.account(), link.origin());
         let charges = [
             account.charge(Resource::Descriptors, DESCRIPTORS)?,
             account.charge(Resource::Mappings, LOGS)?,
         ];
         let (lines, log, inode) = new_log()?;
-        let ear = Arc::new(Ear::new([log])?);
+        let ear = Arc::new(Ear::new([log], origin)?);
         let side = Side { mouth: None, log: Some(lines), regions: HashSet::from([inode]) };
         let account = account.clone();
         Ok(Self { ear, side: Mutex::new(side), account, _charges: charges })
@@ -194,7 +195,7 @@ impl Shared {
         if flags & !(BELL_ENCLOSED | BELL_HELD) != 0 {
             return Err(ConnectError::Refused("the terms have unknown flags"));
         }
-        let mut caps = terms.caps.into_iter().map(OwnedFd::from);
+        let mut caps = terms.caps.into_iter();
         let (ring, bell) = match (caps.next(), caps.next(), caps.next(), caps.next()) {
             (Some(ring), None, None, None) if flags & BELL_ENCLOSED == 0 => (ring, None),
             (Some(ring), Some(mouth), Some(log), None) if flags & BELL_ENCLOSED != 0 => {
@@ -224,7 +225,7 @@ impl Shared {
     }
 
     /// Returns what the peer is rung with, and whether it has come just now.
-    fn mouth(&self, bell: Option<(OwnedFd, OwnedFd)>) -> Result<(Arc<Mouth>, bool), ConnectError> {
+    fn mouth(&self, bell: Option<(Cap, Cap)>) -> Result<(Arc<Mouth>, bool), ConnectError> {
         let mut side = self.side.lock();
         if let Some(mouth) = &side.mouth {
             return Ok((Arc::clone(mouth), false));
@@ -256,9 +257,9 @@ pub(crate) fn claim(regions: &mut HashSet<u64>, inode: u64) -> Result<(), Connec
 pub(crate) fn kept<T: Any + Send + Sync>(
     link: &Arc<dyn Link>,
     name: &'static str,
-    make: fn(&Account) -> io::Result<T>,
+    make: fn(&dyn Link) -> io::Result<T>,
 ) -> Result<Arc<T>, ConnectError> {
-    link.state(name, &mut || Ok(Arc::new(make(link.account())?) as Arc<dyn Any + Send + Sync>))?
+    link.state(name, &mut || Ok(Arc::new(make(&**link)?) as Arc<dyn Any + Send + Sync>))?
         .downcast()
         .map_err(|_| ConnectError::Refused("the link keeps something else under this name"))
 }

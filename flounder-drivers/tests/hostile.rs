@@ -666,6 +666,10 @@ impl Link for Shut {
         self.0.account()
     }
 
+    fn origin(&self) -> &flounder_rt::closer::Origin {
+        self.0.origin()
+    }
+
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         self.0.refuse_next(CapRefusal::Sender);
         self.0.send_caps(connection, sequence, caps)?;

@@ -3,13 +3,14 @@
 use core::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rustix::fs::{fstat, fstatfs};
 
 use flounder_rt::Waitset;
+use flounder_rt::cap::Cap;
 use flounder_rt::waitset::{Remote, Watched};
 
 /// Magic number of the file system of pidfds, which gives each process an inode of its own (Linux 6.9).
@@ -31,7 +32,7 @@ pub(crate) struct DeathWatch {
 }
 
 struct Process {
-    fd: OwnedFd,
+    fd: Cap,
     inode: Option<u64>,
     remote: Arc<Remote>,
     watches: Mutex<Watches>,
@@ -50,9 +51,10 @@ impl DeathWatch {
     /// Begins to watch. `tell` posts the task.
     pub(crate) fn new(
         waitset: &Waitset,
-        process: OwnedFd,
+        process: impl Into<Cap>,
         tell: impl Fn(&Arc<Remote>) + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        let process = process.into();
         let inode = inode_of(&process);
         let watched = inode.and_then(|inode| {
             WATCHED.with_borrow(|watched| watched.get(&inode).and_then(Weak::upgrade))
@@ -75,7 +77,7 @@ impl DeathWatch {
     }
 
     /// The pidfd.
-    pub(crate) fn process(&self) -> &OwnedFd {
+    pub(crate) fn process(&self) -> &Cap {
         &self.process.fd
     }
 }
@@ -100,7 +102,7 @@ impl Drop for DeathWatch {
 }
 
 /// Returns what identifies the process of a pidfd, if the kernel gives that.
-fn inode_of(process: &OwnedFd) -> Option<u64> {
+fn inode_of(process: &Cap) -> Option<u64> {
     let is_pidfs = fstatfs(process).is_ok_and(|file_system| file_system.f_type == PIDFS);
     if is_pidfs { fstat(process).ok().map(|stat| stat.st_ino) } else { None }
 }

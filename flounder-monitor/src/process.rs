@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::{fs, io};
 
 use flounder_rt::Peer;
@@ -134,7 +134,7 @@ fn open(socket: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
 }
 
 /// The account of the process of a pidfd.
-pub(crate) fn account_of(process: &OwnedFd, peer: &Peer) -> rustix::io::Result<Account> {
+pub(crate) fn account_of(process: impl AsFd, peer: &Peer) -> rustix::io::Result<Account> {
     let inode = fstat(process)?.st_ino;
     Ok(Account::of(ProcessId { pid: peer.pid(), uid: peer.uid(), inode }))
 }
@@ -160,7 +160,6 @@ pub(crate) fn random_number() -> Result<u64, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
     use std::process::{Command, Stdio};
 
     use super::*;

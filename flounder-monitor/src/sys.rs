@@ -18,6 +18,9 @@ use std::sync::Once;
 /// `SO_PEERPIDFD`, which libc does not name everywhere.
 const SO_PEERPIDFD: libc::c_int = 77;
 
+/// `SO_PASSRIGHTS`, which libc does not name everywhere.
+const SO_PASSRIGHTS: libc::c_int = 83;
+
 /// Name of the root's socket in the runtime directory.
 pub(crate) const ROOT_SOCKET: &std::ffi::CStr = c"root.sock";
 
@@ -104,6 +107,27 @@ pub(crate) fn is_secure() -> bool {
     // SAFETY:
     // * The call takes a number and reads memory of libc's; it has no further requirements.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Has the kernel refuse messages with descriptors to this socket, and to those that it accepts (`SO_PASSRIGHTS`).
+///
+/// # Errors
+/// `ENOPROTOOPT` where the kernel has no such option (before Linux 6.16).
+pub(crate) fn refuse_descriptors(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let no: libc::c_int = 0;
+    let length = libc::socklen_t::try_from(size_of_val(&no)).expect("4 fits");
+    // SAFETY:
+    // * `no` is live and of the type that the option takes; `length` is its size. The call keeps no pointer to it.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const no).cast(),
+            length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Keeps the runtime directory until it is [`release`]d or the process ends. At a normal end the root's socket, of this

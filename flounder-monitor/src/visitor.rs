@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use flounder_drivers::lmp;
+use flounder_rt::closer::Origin;
 use flounder_rt::{Peer, RpcError, Waitset};
 
 use crate::election;
@@ -39,7 +40,8 @@ impl Visitor {
         let failed = |error: std::io::Error| {
             system(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PROTO))
         };
-        let channel = lmp::over(socket).map_err(|error| failed(std::io::Error::other(error)))?;
+        let channel = lmp::over(socket, Origin::LOCAL)
+            .map_err(|error| failed(std::io::Error::other(error)))?;
         let waitset = Waitset::new();
         waitset.set_spin(Duration::ZERO);
         let binding = Binding::attach(channel as _, &waitset, RxVtbl::default()).map_err(failed)?;

@@ -338,6 +338,18 @@ impl Account {
         Self(Arc::new(Process { id: None, domain, used, user: None }))
     }
 
+    /// Whether this is the same account as `other`.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns the process, unless this is an account outside of the books.
+    #[must_use]
+    pub fn process(&self) -> Option<ProcessId> {
+        self.0.id
+    }
+
     /// Notes the number that the root monitor knows the process by.
     pub fn set_domain(&self, domain: u64) {
         // SYNC domain: a number for reports; nothing else depends on it.

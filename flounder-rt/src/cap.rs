@@ -3,7 +3,14 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use crate::closer::{self, Origin};
+
 /// A capability: an owned file descriptor that can travel in a message.
+///
+/// A capability that came from a peer, or went to one, is closed by a thread of the runtime when it is dropped, because
+/// such a close can block (see [`closer`]): the descriptor may be open for a moment after the drop. A capability that is
+/// taken apart (`OwnedFd::from(cap)`, `File::from(cap)`) is the program's own: where the program closes it, the program
+/// waits for as long as the peer makes it wait. [`Cap::from_peer`] turns such a descriptor into a capability again.
 ///
 /// ```
 /// use flounder_rt::Cap;
@@ -16,15 +23,47 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Cap(OwnedFd);
+pub struct Cap {
+    /// Absent in a capability that is being taken apart.
+    fd: Option<OwnedFd>,
+    /// Who else has, or had, access to the file; `None` if nobody that this process knows of.
+    origin: Option<Origin>,
+}
 
 impl Cap {
+    /// Returns a capability for a file that `origin` has, or had, access to.
+    #[must_use]
+    pub const fn from_peer(fd: OwnedFd, origin: Origin) -> Self {
+        Self { fd: Some(fd), origin: Some(origin) }
+    }
+
     /// A second capability for the same object (`fcntl(F_DUPFD_CLOEXEC)`).
     ///
     /// # Errors
     /// `EMFILE` when the process is at its descriptor limit.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
+        let fd = self.as_fd().try_clone_to_owned()?;
+        Ok(Self { fd: Some(fd), origin: self.origin.clone() })
+    }
+
+    /// Notes that `origin` has access to the file from now on, unless another process has.
+    pub fn share(&mut self, origin: &Origin) {
+        if self.origin.as_ref().is_none_or(Origin::is_local) {
+            self.origin = Some(origin.clone());
+        }
+    }
+
+    fn into_fd(mut self) -> OwnedFd {
+        self.fd.take().expect("only this function takes it, and consumes the capability")
+    }
+}
+
+impl Drop for Cap {
+    #[inline]
+    fn drop(&mut self) {
+        if let (Some(fd), Some(origin)) = (self.fd.take(), self.origin.take()) {
+            closer::close(fd, origin);
+        }
     }
 }
 
@@ -32,7 +71,7 @@ macro_rules! from {
     ($($fd:ty),* $(,)?) => {$(
         impl From<$fd> for Cap {
             fn from(fd: $fd) -> Self {
-                Self(fd.into())
+                Self { fd: Some(fd.into()), origin: None }
             }
         }
     )*};
@@ -53,24 +92,24 @@ from! {
 
 impl From<Cap> for OwnedFd {
     fn from(cap: Cap) -> Self {
-        cap.0
+        cap.into_fd()
     }
 }
 
 impl From<Cap> for std::fs::File {
     fn from(cap: Cap) -> Self {
-        cap.0.into()
+        cap.into_fd().into()
     }
 }
 
 impl AsFd for Cap {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_ref().expect("a capability that can be borrowed has its descriptor").as_fd()
     }
 }
 
 impl AsRawFd for Cap {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.as_fd().as_raw_fd()
     }
 }

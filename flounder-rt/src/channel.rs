@@ -48,6 +48,7 @@ use std::sync::Arc;
 
 use crate::account::{Account, OverLimit};
 use crate::cap::Cap;
+use crate::closer::Origin;
 use crate::notify::Notifier;
 use crate::waitset::Waitset;
 use crate::wire::Gather;
@@ -357,6 +358,9 @@ pub trait Link: Send + Sync {
     /// The account of the process at the other end. Drivers charge it for what they make or keep for that process:
     /// mappings, the bytes of their own rings, descriptors.
     fn account(&self) -> &Account;
+
+    /// The process at the other end, for descriptors that it sends or gets.
+    fn origin(&self) -> &Origin;
 
     /// Has the brokers carry capabilities to the end of `connection` in the other process, as number `sequence`. A driver
     /// does so for [`CAPS_AHEAD`] messages at most of which the other end has not said that it has begun to read them;

@@ -14,6 +14,7 @@ pub mod binding;
 mod broker;
 pub mod cap;
 pub mod channel;
+pub mod closer;
 pub mod error;
 pub mod escape;
 mod exit;

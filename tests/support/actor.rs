@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{BufRead, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use flounder::{
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::sockopt::set_socket_linger;
 
 use super::crowd::Crowd;
 use super::kind::Kind;
@@ -164,6 +166,8 @@ struct Stage {
     over: Cell<bool>,
     hoard: RefCell<Vec<File>>,
     knocked: RefCell<Vec<OwnedFd>>,
+    /// Of connections whose other ends are stuck.
+    unread: RefCell<Vec<TcpStream>>,
 }
 
 impl Stage {
@@ -180,6 +184,7 @@ impl Stage {
             over: Cell::new(false),
             hoard: RefCell::default(),
             knocked: RefCell::default(),
+            unread: RefCell::default(),
         }
     }
 
@@ -324,6 +329,8 @@ impl Stage {
             ["want", number] => {
                 answer(&self.binding().tx_want(number.parse().expect("a number")).map(drop));
             }
+            // Capabilities of which the last close blocks, until this process ends.
+            ["stick", count] => self.stick(count.parse().expect("a number")),
             ["policy", "none"] => {
                 policy::clear_cap_policy();
                 say("ok");
@@ -485,6 +492,22 @@ impl Stage {
         self.knocked.borrow_mut().extend(open);
     }
 
+    /// Gives away sockets that linger with unsent data, and has them dropped when no copy is left here.
+    fn stick(self: &Rc<Self>, count: u32) {
+        let (me, binding) = (Rc::clone(self), self.binding());
+        let task = async move {
+            for number in 0..count {
+                let (socket, reader) = stuck();
+                me.unread.borrow_mut().push(reader);
+                if let Err(error) = binding.send_give(KEPT + number, &socket).await {
+                    return say(&format!("error {error:?}"));
+                }
+            }
+            answer(&binding.send_say(KEPT, "").await);
+        };
+        self.waitset.spawn_local(task).detach();
+    }
+
     /// Uses up descriptors until only `spare` can be opened.
     fn hoard(&self, spare: usize) {
         let mut hoard = self.hoard.borrow_mut();
@@ -497,11 +520,34 @@ impl Stage {
     }
 }
 
+/// Capabilities with this number or a larger one are kept by the service, until there is a message with this number.
+const KEPT: u32 = 1_000_000;
+
+thread_local! {
+    static KEPT_CAPS: RefCell<Vec<Cap>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A socket whose last close takes a minute, unless the other end closes before.
+pub fn stuck() -> (Cap, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
+    let address = listener.local_addr().expect("it is bound");
+    let mut writer = TcpStream::connect(address).expect("somebody listens");
+    let (reader, _) = listener.accept().expect("somebody connects");
+    set_socket_linger(&writer, Some(Duration::from_secs(60))).expect("the option is known");
+    writer.set_nonblocking(true).expect("the flag is known");
+    while writer.write(&[0; 65536]).is_ok() {}
+    (Cap::from(writer), reader)
+}
+
 /// The service's end.
 struct Service;
 
 impl echo::Rx for Service {
     fn say(&mut self, binding: &echo::Binding, number: u32, text: &str) {
+        if number == KEPT {
+            KEPT_CAPS.with_borrow_mut(Vec::clear);
+            return tell("dropped");
+        }
         if let Err(error) = binding.tx_said(number, text) {
             tell(&format!("cannot answer: {}", error.kind()));
         }
@@ -510,6 +556,9 @@ impl echo::Rx for Service {
     fn said(&mut self, _: &echo::Binding, _: u32, _: &str) {}
 
     fn give(&mut self, binding: &echo::Binding, number: u32, cap: Cap) {
+        if number >= KEPT {
+            return KEPT_CAPS.with_borrow_mut(|kept| kept.push(cap));
+        }
         if let Err(error) = binding.tx_got(number, inode(cap)) {
             tell(&format!("cannot answer: {}", error.kind()));
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
+use flounder::closer::Origin;
 use flounder::drivers::lmp;
 use flounder::{Cap, Iref, Waitset};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -56,7 +57,7 @@ impl Stranger {
             })),
             ..Default::default()
         };
-        let channel = lmp::over(socket).expect("it is a socket");
+        let channel = lmp::over(socket, Origin::LOCAL).expect("it is a socket");
         let root = monitor::Binding::attach(channel, &waitset, rx).expect("it can be watched");
         let root = monitor::RpcClient::new(&root);
         assert_eq!(root.hello(2, number).expect("the root answers"), monitor::Verdict::Ok);
@@ -86,7 +87,7 @@ impl Stranger {
             })),
             ..Default::default()
         };
-        let channel = lmp::over(socket).expect("it is a socket");
+        let channel = lmp::over(socket, Origin::LOCAL).expect("it is a socket");
         let binding =
             intermon::Binding::attach(channel, &self.waitset, rx).expect("it can be watched");
         Link { waitset: self.waitset.clone(), binding, heard, ended }

@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use flounder_rt::account::{Account, Charge, Resource};
+use flounder_rt::account::{Charge, Resource};
+use flounder_rt::cap::Cap;
 use flounder_rt::channel::{ConnectError, Link, Terms};
 use flounder_rt::notify::Notifier;
 
@@ -67,7 +68,8 @@ impl Shared {
         kept(link, super::NAME, Self::new)
     }
 
-    fn new(account: &Account) -> io::Result<Self> {
+    fn new(link: &dyn Link) -> io::Result<Self> {
+        let (account, origin) = (link.account(), link.origin());
         let charges = [
             account.charge(Resource::Descriptors, DESCRIPTORS)?,
             account.charge(Resource::Mappings, MAPPINGS)?,
@@ -75,7 +77,7 @@ impl Shared {
         ];
         let (log_lines, log, log_inode) = new_log()?;
         let (lines, region, inode) = create_sealed(PAGES)?;
-        let ear = Ear::new([log, region])?;
+        let ear = Ear::new([log, region], origin)?;
         // The peer checks this before there is a machine on our side.
         wire::inscribe(&lines);
         let node = Node::there();
@@ -126,7 +128,7 @@ impl Shared {
             .ok()
             .filter(|window| (MIN_WINDOW..=MAX_WINDOW).contains(window))
             .ok_or(ConnectError::Refused("the window is too small, or too large"))?;
-        let mut caps = terms.caps.into_iter().map(OwnedFd::from);
+        let mut caps = terms.caps.into_iter();
         let enclosed = match (caps.next(), caps.next(), caps.next(), caps.next()) {
             (None, ..) if flags & ENCLOSED == 0 => None,
             (Some(mouth), Some(log), Some(region), None) if flags & ENCLOSED != 0 => {
@@ -150,11 +152,7 @@ impl Shared {
     }
 
     /// Connects this process's core to the machine, when the peer's part of it comes for the first time: returns true then.
-    fn plug(
-        &self,
-        enclosed: Option<(OwnedFd, OwnedFd, OwnedFd)>,
-        slot: u32,
-    ) -> Result<bool, ConnectError> {
+    fn plug(&self, enclosed: Option<(Cap, Cap, Cap)>, slot: u32) -> Result<bool, ConnectError> {
         let mut side = self.side.lock();
         if side.own.is_none() {
             return Ok(false);

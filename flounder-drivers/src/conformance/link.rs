@@ -12,6 +12,7 @@ use flounder_rt::channel::{
     CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Link,
     Outgoing, Pair, Progress, Readiness, Recv, RecvNow,
 };
+use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Waitset;
 
@@ -103,6 +104,10 @@ impl TestLink {
 impl Link for TestLink {
     fn account(&self) -> &Account {
         self.kept.account()
+    }
+
+    fn origin(&self) -> &Origin {
+        &Origin::LOCAL
     }
 
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {

@@ -16,6 +16,8 @@ use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Terms};
 
+use flounder_rt::closer::Origin;
+
 use super::kept::Kept;
 
 /// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end: what two brokers do, and
@@ -67,6 +69,10 @@ impl SocketLink {
 impl Link for SocketLink {
     fn account(&self) -> &Account {
         self.kept.account()
+    }
+
+    fn origin(&self) -> &Origin {
+        &Origin::LOCAL
     }
 
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {

@@ -10,6 +10,8 @@
 //!   says so once ([`CapRefusal::ReceiverLimit`]); the channel goes on.
 //! * The end of a socket looks the same whether the peer closed or died. So a frame says that an end is closed, and a
 //!   socket that ends without it was the socket of one who died.
+//! * The last close of a socket closes what is in its queue as well, and the peer can make that block. So sockets and
+//!   whatever came over them are closed by [`flounder_rt::closer`].
 //! * A socket full of messages has no room for that frame. So messages may fill little more than half of what the socket
 //!   can hold; the limit is lifted for the last frame.
 
@@ -33,6 +35,7 @@ use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link,
     Offered, Outgoing, Progress, ProtocolError, Readiness, Recv, SendPair, Terms,
 };
+use flounder_rt::closer::Origin;
 use flounder_rt::wire::Gather;
 
 use crate::fork::Born;
@@ -73,7 +76,7 @@ impl Connector for Lmp {
 
     fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
         let (client, service) = sockets()?;
-        let end = |socket| Box::new(LmpChannel::new(socket, None));
+        let end = |socket| Box::new(LmpChannel::new(socket, Origin::LOCAL, None));
         Ok((end(client), end(service)))
     }
 
@@ -85,7 +88,8 @@ impl Connector for Lmp {
         let charge = link.account().charge(Resource::Descriptors, 1)?;
         let (mine, theirs) = sockets()?;
         let terms = Terms { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
-        Ok((terms, Box::new(LmpOffered { mine, charge })))
+        let channel = LmpChannel::new(mine, link.origin().clone(), Some(charge));
+        Ok((terms, Box::new(LmpOffered(channel))))
     }
 
     fn accept(
@@ -101,35 +105,37 @@ impl Connector for Lmp {
         };
         let charge = link.account().charge(Resource::Descriptors, 1)?;
         Ok((
-            checked(socket.into(), Some(charge))?,
+            checked(socket, link.origin().clone(), Some(charge))?,
             Terms { words: vec![VERSION], caps: Vec::new() },
         ))
     }
 }
 
-/// An end over a connected `SOCK_SEQPACKET` socket, of which a channel has the other end. For brokers: the link between
-/// them comes before there can be an offer.
+/// An end over a connected `SOCK_SEQPACKET` socket, of which a channel of `origin` has the other end. For brokers: the link
+/// between them comes before there can be an offer.
 ///
 /// # Errors
 /// [`ConnectError::Refused`] if it is no such socket; [`ConnectError::Os`].
-pub fn over(socket: OwnedFd) -> Result<Box<dyn Channel + Send>, ConnectError> {
-    checked(socket, None)
+pub fn over(
+    socket: impl Into<Cap>,
+    origin: Origin,
+) -> Result<Box<dyn Channel + Send>, ConnectError> {
+    checked(socket.into(), origin, None)
 }
 
 fn checked(
-    socket: OwnedFd,
+    mut socket: Cap,
+    origin: Origin,
     charge: Option<Charge>,
 ) -> Result<Box<dyn Channel + Send>, ConnectError> {
+    socket.share(&origin);
     check_socket(socket.as_fd())?;
     // The default may be what it is on the other side: both sides set their own.
     set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
-    Ok(Box::new(LmpChannel::new(socket, charge)))
+    Ok(Box::new(LmpChannel::new(socket, origin, charge)))
 }
 
-struct LmpOffered {
-    mine: OwnedFd,
-    charge: Charge,
-}
+struct LmpOffered(LmpChannel);
 
 impl Offered for LmpOffered {
     fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
@@ -137,13 +143,15 @@ impl Offered for LmpOffered {
         if !answer.caps.is_empty() {
             return Err(ConnectError::Refused("the answer has a descriptor"));
         }
-        Ok(Box::new(LmpChannel::new(self.mine, Some(self.charge))))
+        Ok(Box::new(self.0))
     }
 }
 
 /// One end.
 struct LmpChannel {
-    socket: OwnedFd,
+    socket: Cap,
+    /// The process at the other end.
+    origin: Origin,
     /// Of the socket, if the other end is another process's.
     _charge: Option<Charge>,
     rx: Receiving,
@@ -185,9 +193,12 @@ fn with_frame<T>(f: impl FnOnce(&mut [u64]) -> T) -> T {
 }
 
 impl LmpChannel {
-    fn new(socket: OwnedFd, charge: Option<Charge>) -> Self {
+    fn new(socket: impl Into<Cap>, origin: Origin, charge: Option<Charge>) -> Self {
+        let mut socket = socket.into();
+        socket.share(&origin);
         Self {
             socket,
+            origin,
             _charge: charge,
             rx: Receiving::Idle,
             blocked: false,
@@ -242,10 +253,10 @@ impl LmpChannel {
         incoming: &mut Incoming,
         buffer: &mut [u64],
     ) -> Result<Option<Recv>, ChannelError> {
-        let mut received = sys::receive(self.socket.as_fd(), buffer);
+        let mut received = sys::receive(self.socket.as_fd(), buffer, &self.origin);
         if received.as_ref().is_err_and(|errno| *errno == Errno::CONNRESET) {
             // Said once, ahead of the datagrams that are still there.
-            received = sys::receive(self.socket.as_fd(), buffer);
+            received = sys::receive(self.socket.as_fd(), buffer, &self.origin);
         }
         let received = match received {
             Ok(received) => received,
@@ -257,6 +268,11 @@ impl LmpChannel {
             // No frame is empty: the socket has ended, and no frame has said that it would.
             return Err(ChannelError::PeerDied);
         }
+        if !received.caps.is_empty() && self.origin.is_cut_off() {
+            return Err(ChannelError::Protocol(ProtocolError::Frame(
+                "too many descriptors of the peer wait to be closed",
+            )));
+        }
         if received.bytes > size_of_val(buffer) || !received.bytes.is_multiple_of(8) {
             return Err(ChannelError::Protocol(ProtocolError::Frame(
                 "a frame is too long, or not whole words",
@@ -264,8 +280,7 @@ impl LmpChannel {
         }
         let (frame, payload) =
             Frame::parse(&buffer[..received.bytes / 8]).map_err(ChannelError::Protocol)?;
-        let caps = received.fds.into_iter().map(Cap::from).collect();
-        self.take_frame(incoming, frame, payload, caps, received.fds_lost)
+        self.take_frame(incoming, frame, payload, received.caps, received.caps_lost)
     }
 
     fn take_frame(
@@ -366,7 +381,8 @@ impl Channel for LmpChannel {
             match self.send_frame(message, sent, total) {
                 Ok(words) => {
                     if sent == 0 {
-                        message.caps.clear();
+                        // Our copy may be the last one open by now.
+                        message.caps.drain(..).for_each(|mut cap| cap.share(&self.origin));
                     }
                     sent += words;
                 }

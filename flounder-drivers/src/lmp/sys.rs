@@ -15,7 +15,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use flounder_rt::cap::Cap;
 use flounder_rt::channel::MAX_CAPS;
+use flounder_rt::closer::Origin;
 
 /// Room for the control messages of one datagram: 64 descriptors and what else there may be.
 const CONTROL_WORDS: usize = 64;
@@ -35,13 +37,17 @@ pub(super) struct Received {
     /// Its length; more than the buffer has if it was cut.
     pub(super) bytes: usize,
     /// Its descriptors.
-    pub(super) fds: Vec<OwnedFd>,
+    pub(super) caps: Vec<Cap>,
     /// Whether there were more descriptors than could be installed.
-    pub(super) fds_lost: bool,
+    pub(super) caps_lost: bool,
 }
 
-/// Receives one datagram into `buffer`, never blocking, whatever the flags of the descriptor.
-pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u64]) -> Result<Received, Errno> {
+/// Receives one datagram of `origin` into `buffer`, never blocking, whatever the flags of the descriptor.
+pub(super) fn receive(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u64],
+    origin: &Origin,
+) -> Result<Received, Errno> {
     let mut control = [0_u64; CONTROL_WORDS];
     let mut iov =
         libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: mem::size_of_val(buffer) };
@@ -70,13 +76,13 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u64]) -> Result<Rece
         }
     };
     let filled = (header.msg_controllen as usize).min(mem::size_of_val(&control));
-    let fds = take_descriptors(&bytemuck::cast_slice(&control)[..filled]);
-    Ok(Received { bytes, fds, fds_lost: header.msg_flags & libc::MSG_CTRUNC != 0 })
+    let caps = take_descriptors(&bytemuck::cast_slice(&control)[..filled], origin);
+    Ok(Received { bytes, caps, caps_lost: header.msg_flags & libc::MSG_CTRUNC != 0 })
 }
 
 /// Takes the descriptors out of control messages that the kernel has just written.
-fn take_descriptors(mut control: &[u8]) -> Vec<OwnedFd> {
-    let mut fds = Vec::new();
+fn take_descriptors(mut control: &[u8], origin: &Origin) -> Vec<Cap> {
+    let mut caps = Vec::new();
     while let Some((header, _)) = control.split_first_chunk::<CMSG_HEADER>() {
         let [l0, l1, l2, l3, l4, l5, l6, l7, v0, v1, v2, v3, t0, t1, t2, t3] = *header;
         let length = usize::from_ne_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
@@ -85,11 +91,12 @@ fn take_descriptors(mut control: &[u8]) -> Vec<OwnedFd> {
         let Some(data) = control.get(CMSG_HEADER..length) else { break };
         if level == libc::SOL_SOCKET && (kind == libc::SCM_RIGHTS || kind == SCM_PIDFD) {
             let (numbers, _) = data.as_chunks::<4>();
-            fds.extend(numbers.iter().map(|number| own(RawFd::from_ne_bytes(*number))));
+            let fds = numbers.iter().map(|number| own(RawFd::from_ne_bytes(*number)));
+            caps.extend(fds.map(|fd| Cap::from_peer(fd, origin.clone())));
         }
         control = control.get(length.next_multiple_of(size_of::<usize>())..).unwrap_or_default();
     }
-    fds
+    caps
 }
 
 fn own(fd: RawFd) -> OwnedFd {

@@ -18,6 +18,7 @@ use rustix::fs::{
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Resource, getrlimit};
 
+use flounder_rt::cap::Cap;
 use flounder_rt::channel::ConnectError;
 
 use crate::mem::mapped::{MappedOwn, MappedPeer};
@@ -88,7 +89,7 @@ fn create_memory() -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// [`ConnectError::Refused`] says which check failed.
-pub(crate) fn accept_region(fd: OwnedFd, size: Size) -> Result<Accepted, ConnectError> {
+pub(crate) fn accept_region(fd: Cap, size: Size) -> Result<Accepted, ConnectError> {
     // Only files in memory have seals at all: anything else fails here.
     let seals = fcntl_get_seals(&fd)
         .map_err(|_| ConnectError::Refused("the region is not sealable memory"))?;

@@ -82,5 +82,5 @@ fn caches() -> Result<Caches, ConnectError> {
 /// A region of this process, for its writer and its reader.
 fn region(end: &End) -> Result<(MappedOwn, MappedPeer), ConnectError> {
     let (own, fd, _) = create_sealed(pages(end))?;
-    Ok((own, accept_region(fd, Size::Any)?.lines))
+    Ok((own, accept_region(fd.into(), Size::Any)?.lines))
 }

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use flounder_rt::account::{Account, Charge};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
+use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Remote;
 use flounder_rt::{Iref, Peer};
@@ -26,6 +27,8 @@ pub(crate) struct Line {
     number: u64,
     peer: Peer,
     account: Account,
+    /// The process at the other end, as the owner of descriptors.
+    origin: Origin,
     remote: Arc<Remote>,
     state: Mutex<State>,
 }
@@ -60,7 +63,15 @@ pub(crate) struct About {
 impl Line {
     pub(crate) fn new(number: u64, peer: Peer, account: Account, remote: Arc<Remote>) -> Arc<Self> {
         let state = State { sweep_at: FEW, ..State::default() };
-        Arc::new(Self { number, peer, account, remote, state: Mutex::new(state) })
+        let monitor = Arc::clone(&remote);
+        let origin = Origin::new(account.clone(), move || {
+            monitor.post(move |_| {
+                let why = "too many of its descriptors wait to be closed";
+                Monitor::here_do(|monitor| monitor.link_ended(number, why));
+                Ok(())
+            });
+        });
+        Arc::new(Self { number, peer, account, origin, remote, state: Mutex::new(state) })
     }
 
     pub(crate) const fn peer(&self) -> &Peer {
@@ -164,6 +175,10 @@ impl Line {
 impl Link for Line {
     fn account(&self) -> &Account {
         &self.account
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {

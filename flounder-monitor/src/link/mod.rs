@@ -14,7 +14,6 @@
 
 use core::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -85,8 +84,8 @@ pub(crate) struct Introduction {
     pub(crate) domain: u64,
     pub(crate) peer: Peer,
     pub(crate) caller: bool,
-    pub(crate) socket: OwnedFd,
-    pub(crate) process: OwnedFd,
+    pub(crate) socket: Cap,
+    pub(crate) process: Cap,
 }
 
 impl PeerLink {
@@ -97,16 +96,18 @@ impl PeerLink {
         introduction: Introduction,
     ) -> Result<Rc<Self>, MonitorError> {
         let failed = |what: &'static str, errno: i32| MonitorError::Os { what, errno };
-        let Introduction { domain, peer, caller, socket, process } = introduction;
+        let Introduction { domain, peer, caller, socket, mut process } = introduction;
         let account =
             account_of(&process, &peer).map_err(MonitorError::os("identify a process"))?;
         account.set_domain(domain);
         let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
-        let channel: Box<dyn Channel> = lmp::over(socket).map_err(|error| match error {
+        let line = Line::new(number, peer, account, waitset.remote());
+        process.share(line.origin());
+        let channel = lmp::over(socket, line.origin().clone()).map_err(|error| match error {
             ConnectError::Os(errno) => failed("take up a link", errno),
             _ => failed("take up a link", libc::EPROTO),
         })?;
-        let binding = intermon::Binding::attach(channel, waitset, LinkRx { number })
+        let binding = intermon::Binding::attach(channel as _, waitset, LinkRx { number })
             .map_err(|error| failed("watch a link", error.raw_os_error().unwrap_or(0)))?;
         binding.exempt();
         let death = DeathWatch::new(waitset, process, move |remote| {
@@ -119,7 +120,7 @@ impl PeerLink {
         Ok(Rc::new(Self {
             number,
             domain,
-            line: Line::new(number, peer, account, waitset.remote()),
+            line,
             outbox: Outbox::new(waitset, binding),
             caller,
             begun: Cell::new(0),

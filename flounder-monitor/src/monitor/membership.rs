@@ -18,6 +18,7 @@ use std::time::Instant;
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
+use flounder_rt::closer::Origin;
 use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
 
 use crate::death::DeathWatch;
@@ -387,7 +388,7 @@ impl Monitor {
         directory: &RuntimeDir,
     ) -> Result<Rc<Membership>, Setback> {
         let (root, process) = election::root_of(&socket, directory)?.ok_or(Setback::Again)?;
-        let channel = lmp::over(socket).map_err(|_| Setback::Again)?;
+        let channel = lmp::over(socket, Origin::LOCAL).map_err(|_| Setback::Again)?;
         let ended = Rc::new(Cell::new(false));
         let rx = FromRoot { ended: Rc::clone(&ended) };
         let failed = |error: std::io::Error| MonitorError::Os {
@@ -526,7 +527,6 @@ impl monitor::Rx for FromRoot {
         socket: Cap,
         process: Cap,
     ) {
-        let (socket, process): (_, OwnedFd) = (socket.into(), process.into());
         // The root's number of it is one of the root's namespace.
         let pid = pid_of(process.as_fd()).or_else(|| pid_from_wire(pid));
         let peer = Peer::process(pid, id_from_wire(uid), id_from_wire(gid));

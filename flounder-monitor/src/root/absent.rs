@@ -14,12 +14,13 @@
 //! [`settled`]: super::Root::settled
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use std::time::Instant;
 
 use flounder_rt::Iref;
+use flounder_rt::cap::Cap;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::death::DeathWatch;
@@ -121,14 +122,14 @@ impl Root {
         let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
         let found = Identity::new(&process, identity.pid(), identity.uid).ok()?;
         let same = found.is_same(&identity);
-        (same && self.add_absent(number, identity, Some(process), true)).then_some(number)
+        (same && self.add_absent(number, identity, Some(process.into()), true)).then_some(number)
     }
 
     fn add_absent(
         &self,
         number: u64,
         identity: Identity,
-        process: Option<OwnedFd>,
+        process: Option<Cap>,
         for_life: bool,
     ) -> bool {
         if process.as_ref().is_some_and(|process| is_dead(process.as_fd())) {

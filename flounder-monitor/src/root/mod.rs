@@ -26,6 +26,7 @@ use std::rc::Rc;
 
 use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
+use flounder_rt::closer::Origin;
 use flounder_rt::waitset::{Interest, Timer};
 use flounder_rt::{BindingError, Iref, Peer, Rejected, TxError, Waitset};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
@@ -36,7 +37,7 @@ use rustix::net::{
 use crate::death::DeathWatch;
 use crate::election::Elected;
 use crate::outbox::{Message, Outbox, Sending};
-use crate::process::{process_of, to_wire};
+use crate::process::{account_of, process_of, to_wire};
 use crate::protocol::monitor::{self, Verdict};
 use crate::sys::{self, Credentials};
 
@@ -192,6 +193,11 @@ impl Root {
     /// Begins to serve, until the process ends or a daemon takes over.
     pub(crate) fn start(waitset: &Waitset, elected: Elected, policy: Policy) {
         let listener = Rc::clone(&elected.standing.listener);
+        // No message to the root has descriptors. On a kernel without the option those that come are closed when their
+        // frame is refused.
+        if let Err(error) = sys::refuse_descriptors(listener.as_fd()) {
+            tracing::debug!(%error, "the root monitor cannot have the kernel refuse descriptors");
+        }
         let root = Rc::new(Self {
             waitset: waitset.clone(),
             resigned: Cell::new(false),
@@ -294,7 +300,7 @@ impl Root {
     fn accept_some(self: &Rc<Self>, listener: &OwnedFd) -> bool {
         for _ in 0..BURST {
             match accept_with(listener, SocketFlags::CLOEXEC) {
-                Ok(socket) => self.admit(socket),
+                Ok(socket) => self.admit(unknown(socket)),
                 Err(Errno::AGAIN) => return true,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(errno) => {
@@ -315,7 +321,7 @@ impl Root {
             return false;
         }
         drop(reserve);
-        let refused = accept_with(listener, SocketFlags::CLOEXEC);
+        let refused = accept_with(listener, SocketFlags::CLOEXEC).map(unknown);
         let done = refused.is_ok();
         drop(refused);
         self.refill(listener);
@@ -330,7 +336,7 @@ impl Root {
     }
 
     /// Takes a domain in. One that is turned away sees its connection end.
-    fn admit(&self, socket: OwnedFd) {
+    fn admit(&self, socket: Cap) {
         let credentials = match sys::peer_credentials(socket.as_fd()) {
             Ok(credentials) => credentials,
             Err(error) => return tracing::warn!(%error, "a process could not be asked who it is"),
@@ -354,15 +360,25 @@ impl Root {
     fn connect(
         &self,
         number: u64,
-        socket: OwnedFd,
+        mut socket: Cap,
         credentials: Credentials,
         forbidden: bool,
     ) -> std::io::Result<Domain> {
         let process = process_of(socket.as_fd(), credentials)?;
         let peer = credentials.peer();
         let identity = Identity::new(&process, peer.pid(), credentials.uid)?;
-        let death = self.watch(number, process)?;
-        let channel = lmp::over(socket).map_err(std::io::Error::other)?;
+        let remote = self.waitset.remote();
+        let origin = Origin::new(account_of(&process, &peer)?, move || {
+            remote.post(move |_| {
+                if let Some(root) = Self::here() {
+                    root.remove(number);
+                }
+                Ok(())
+            });
+        });
+        socket.share(&origin);
+        let death = self.watch(number, Cap::from_peer(process, origin.clone()))?;
+        let channel = lmp::over(socket, origin).map_err(std::io::Error::other)?;
         let binding = monitor::Binding::attach(channel as _, &self.waitset, FromDomain { number })?;
         binding.exempt();
         let patience = self.waitset.after(HELLO_DEADLINE, move |_| {
@@ -386,7 +402,7 @@ impl Root {
     }
 
     /// Forgets a connection, or an absent process, when its process is dead.
-    fn watch(&self, number: u64, process: OwnedFd) -> std::io::Result<DeathWatch> {
+    fn watch(&self, number: u64, process: impl Into<Cap>) -> std::io::Result<DeathWatch> {
         DeathWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {
                 if let Some(root) = Self::here() {
@@ -466,14 +482,14 @@ impl Root {
             peer: callee.peer.clone(),
             caller: true,
             socket: ours.into(),
-            process: callee_process.into(),
+            process: callee_process,
         };
         let to_callee = Introduced {
             domain: caller_id,
             peer: caller.peer.clone(),
             caller: false,
             socket: theirs.into(),
-            process: caller_process.into(),
+            process: caller_process,
         };
         // If either is too far behind to be told, the other's end of the link ends at once.
         if callee.outbox.push(ToDomain::Introduced(to_callee))
@@ -489,6 +505,11 @@ impl Root {
         tracing::debug!(%error, "the connection of a domain has ended");
         self.remove(number);
     }
+}
+
+/// A socket of a process that has connected, and that may have sent descriptors already.
+fn unknown(socket: OwnedFd) -> Cap {
+    Cap::from_peer(socket, Origin::LOCAL)
 }
 
 /// A number that nothing else here has.

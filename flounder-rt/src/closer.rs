@@ -1,0 +1,453 @@
+//! Closing descriptors of files that a peer had access to.
+//!
+//! `close(2)` of the last descriptor of a file runs code of that file in the calling thread, and a peer that has had another
+//! descriptor of the same file can make that code wait for as long as the peer likes:
+//!
+//! | file | why its last close can block |
+//! |---|---|
+//! | TCP socket | `SO_LINGER` with unsent data: until the time is over |
+//! | file of a FUSE server, NFS | `FLUSH`: until the server answers |
+//! | pipe | takes the lock of the pipe, which a writer holds while it reads memory of its own that a FUSE file backs |
+//! | eventfd, pidfd, device, any socket: whatever can be polled | leaves the epoll sets that it is in, and takes their locks: the peer holds one by a wait that stores its events into such memory |
+//! | Unix socket | all of that, and closes the descriptors in its queue, which may be any of these; on older kernels it also collects garbage of other processes |
+//!
+//! The rows of pipes, eventfds and Unix sockets were tried: a close took until the peer was killed. So there is one rule, and
+//! it applies to all kinds of files but one. *A file in memory* (memfd, tmpfs, hugetlbfs) cannot be polled, has no code of its
+//! own to run at a close, and its last close has it to itself: closing it costs the time to free its pages. `F_GET_SEALS`
+//! tells such a file from all others without a call into the file: `fstat(2)` of a FUSE file can block as well. A file in
+//! memory of up to [`MAX_INLINE`] bytes is closed at once by the calling thread.
+//!
+//! Everything else goes to a thread that may hang. There are at most [`MAX_THREADS`]; they are started when there is work
+//! and end when there is none for a while. One thread does all, and another takes over if a close takes longer than
+//! 5 ms. The files of one peer are closed by one thread at a time, and those of the peers of one user by all but one, so
+//! that a user leaves a thread for the others.
+//!
+//! A peer *hangs* if none of its files has been closed for [`HANG`]. From then on, what waits counts as
+//! [`Resource::Closes`](crate::account::Resource::Closes) of the account of the peer, and a peer over its limit is cut off.
+//! Before that, a caller waits, for [`HANG`] at most, if [`MAX_WAITING`] files of the peer are in the queue: a peer cannot use
+//! up descriptors faster than they are closed.
+//!
+//! A forked child has a queue and threads of its own.
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use rustix::fs::{fcntl_get_seals, fstat};
+
+use crate::account::{Account, Charge, Resource};
+
+mod signals;
+
+/// Threads that close, at most.
+pub const MAX_THREADS: usize = 4;
+
+/// Largest file in memory that is closed by the calling thread, in bytes.
+pub const MAX_INLINE: u64 = 1 << 20;
+
+/// A close that takes longer than this no longer keeps the other threads from work.
+const SLOW: Duration = Duration::from_millis(5);
+
+/// A peer hangs if none of its files was closed for this long.
+pub const HANG: Duration = Duration::from_millis(250);
+
+/// Files of one peer that wait before a caller waits as well.
+pub const MAX_WAITING: usize = 128;
+
+/// A thread without work ends after this long.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// Stack of a thread, in bytes: it makes one system call.
+const STACK: usize = 128 << 10;
+
+/// The peer that has, or had, access to a file.
+///
+/// Clones are the same peer.
+#[derive(Clone, Default)]
+pub struct Origin(Option<Arc<OriginPeer>>);
+
+struct OriginPeer {
+    account: Account,
+    is_cut_off: AtomicBool,
+    cut_off: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Origin {
+    /// An origin within this process: it has no account and is never cut off.
+    pub const LOCAL: Self = Self(None);
+
+    /// Returns the origin for a peer with this account. `cut_off` is called once, when more files of the peer wait to be
+    /// closed than the account allows, by a thread that closes a file of the peer; it must not block.
+    #[must_use]
+    pub fn new(account: Account, cut_off: impl Fn() + Send + Sync + 'static) -> Self {
+        let (is_cut_off, cut_off) = (AtomicBool::new(false), Box::new(cut_off));
+        Self(Some(Arc::new(OriginPeer { account, is_cut_off, cut_off })))
+    }
+
+    /// Whether the peer has been cut off: nothing is to be taken from it any more.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        // SYNC cut-off: a flag that never goes back; nothing is published with it.
+        self.0.as_ref().is_some_and(|peer| peer.is_cut_off.load(Ordering::Relaxed))
+    }
+
+    /// Whether this is a source within this process.
+    pub(crate) const fn is_local(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn account(&self) -> Option<&Account> {
+        self.0.as_ref().map(|peer| &peer.account)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self.account(), other.account()) {
+            (Some(a), Some(b)) => a.is_same(b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    fn is_of_same_user(&self, other: &Self) -> bool {
+        let user = |origin: &Self| origin.account().and_then(Account::process).map(|id| id.uid);
+        match (user(self), user(other)) {
+            (Some(a), Some(b)) => a == b,
+            _ => self.is_same(other),
+        }
+    }
+
+    fn cut_off(&self) {
+        let Some(peer) = &self.0 else { return };
+        if !peer.is_cut_off.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                account = ?peer.account,
+                "a peer is cut off: closing the descriptors that it sent blocks, and too many of them wait"
+            );
+            (peer.cut_off)();
+        }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Origin").field(&self.account()).finish()
+    }
+}
+
+/// Closes a descriptor of a file that `origin` has, or had, access to. Never blocks for longer than [`HANG`].
+pub fn close(fd: OwnedFd, origin: Origin) {
+    if closes_at_once(fd.as_fd()) {
+        drop(fd);
+    } else {
+        Queue::here().push(fd, origin);
+    }
+}
+
+/// Waits until every descriptor that was given to [`close`] is closed, or until `deadline`. Returns whether that is so.
+#[must_use]
+pub fn wait_until_closed(deadline: Instant) -> bool {
+    let queue = Queue::here();
+    let mut state = queue.lock();
+    while !state.peers.is_empty() {
+        let now = Instant::now();
+        if now >= deadline {
+            return false;
+        }
+        state.waiting += 1;
+        state = wait(&queue.closed, state, deadline - now);
+        state.waiting -= 1;
+    }
+    true
+}
+
+/// Whether `fd` is a file in memory of moderate size. Makes no call into a file of another kind.
+fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
+    fcntl_get_seals(fd).is_ok()
+        && fstat(fd).is_ok_and(|stat| stat.st_blocks.unsigned_abs() <= MAX_INLINE / 512)
+}
+
+/// What waits to be closed in one process.
+struct Queue {
+    state: Mutex<State>,
+    /// There is work for a thread.
+    work: Condvar,
+    /// A file was closed.
+    closed: Condvar,
+}
+
+struct State {
+    /// The process that the threads are in.
+    process: u32,
+    threads: usize,
+    /// Threads that wait for work.
+    idle: usize,
+    /// Threads that were started or woken, and have not looked for work yet.
+    coming: usize,
+    /// Whether a thread waits for a close to become slow.
+    is_watched: bool,
+    /// Callers that wait for a file to be closed.
+    waiting: usize,
+    /// The peers of which files are in the queue or being closed. The first has waited longest for its turn.
+    peers: Vec<PeerFiles>,
+}
+
+/// What there is to do for a thread.
+enum Next {
+    /// A file of the peer in this place can be closed.
+    Now(usize),
+    /// The same, if the close that runs takes longer than this.
+    Later(Duration),
+    Nothing,
+}
+
+/// The files of one peer.
+struct PeerFiles {
+    origin: Origin,
+    waiting: VecDeque<OwnedFd>,
+    /// Since when one is being closed.
+    closing: Option<Instant>,
+    /// When the last file was closed, or the first came.
+    progress: Instant,
+    /// For those that wait, while the peer hangs.
+    charge: Option<Charge>,
+}
+
+/// A queue for each generation of a process and its forked children: a lock that was held by another thread at the fork is
+/// held for ever in the child. A number comes around again after so many forks in each other.
+static QUEUES: [Queue; 16] = [const { Queue::new() }; 16];
+
+/// The number of the queue in use, and above it the process that uses it.
+static CURRENT: AtomicU64 = AtomicU64::new(0);
+
+impl Queue {
+    const fn new() -> Self {
+        Self { state: Mutex::new(State::new()), work: Condvar::new(), closed: Condvar::new() }
+    }
+
+    /// The queue of this process.
+    fn here() -> &'static Self {
+        let process = std::process::id();
+        // SYNC generation: the number stands for itself; what a queue holds is under its lock.
+        let mut current = CURRENT.load(Ordering::Relaxed);
+        while (current >> 32) as u32 != process {
+            let next = u64::from(process) << 32 | (current + 1) % QUEUES.len() as u64;
+            let swapped =
+                CURRENT.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
+            match swapped {
+                Ok(_) => current = next,
+                Err(other) => current = other,
+            }
+        }
+        &QUEUES[current as u32 as usize % QUEUES.len()]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = std::process::id();
+        if state.process != process {
+            // The threads are those of another process, which this one is a child of.
+            let peers = core::mem::take(&mut state.peers);
+            *state = State { process, ..State::new() };
+            state.peers = peers;
+            state.peers.iter_mut().for_each(|peer| peer.closing = None);
+        }
+        state
+    }
+
+    fn push(&'static self, fd: OwnedFd, origin: Origin) {
+        let mut state = self.lock();
+        while let Some(time) = state.peer(&origin).and_then(|peer| peer.time_to_wait()) {
+            state.waiting += 1;
+            state = wait(&self.closed, state, time);
+            state.waiting -= 1;
+        }
+        let exceeds = state.add(fd, &origin);
+        self.have_it_closed(&mut state);
+        drop(state);
+        if exceeds {
+            origin.cut_off();
+        }
+    }
+
+    /// Wakes or starts a thread, if there is something that one could do.
+    fn have_it_closed(&'static self, state: &mut State) {
+        match state.next() {
+            Next::Now(_) => {}
+            Next::Later(_) if !state.is_watched => {}
+            Next::Later(_) | Next::Nothing => return,
+        }
+        if state.coming > 0 {
+            // It sees to the rest when it has found work.
+            return;
+        }
+        if state.idle > 0 {
+            state.coming += 1;
+            self.work.notify_one();
+        } else if state.threads < MAX_THREADS {
+            let builder = thread::Builder::new().name("flounder-close".into()).stack_size(STACK);
+            // The thread takes over the mask of this one: no signal of the process is ever delivered to it.
+            match signals::while_blocked(|| builder.spawn(|| self.work())) {
+                Ok(_) => {
+                    state.threads += 1;
+                    state.coming += 1;
+                }
+                // The next descriptor that is to be closed tries again.
+                Err(error) => {
+                    tracing::warn!(%error, "no thread could be started to close descriptors")
+                }
+            }
+        }
+    }
+
+    /// What a thread does.
+    fn work(&'static self) {
+        let mut state = self.lock();
+        state.coming = state.coming.saturating_sub(1);
+        loop {
+            let time = match state.next() {
+                Next::Now(at) => {
+                    let (fd, origin) = state.begin(at);
+                    // Another peer's file must not wait for this one for long.
+                    self.have_it_closed(&mut state);
+                    drop(state);
+                    // May hang.
+                    drop(fd);
+                    state = self.lock();
+                    state.end(&origin);
+                    if state.waiting > 0 {
+                        self.closed.notify_all();
+                    }
+                    continue;
+                }
+                Next::Later(time) if !state.is_watched => Some(time),
+                Next::Later(_) | Next::Nothing => None,
+            };
+            state.idle += 1;
+            state.is_watched |= time.is_some();
+            let waited = self.work.wait_timeout(state, time.unwrap_or(IDLE));
+            let (next, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = next;
+            state.is_watched &= time.is_none();
+            state.idle -= 1;
+            state.coming = state.coming.saturating_sub(1);
+            if time.is_none() && waited.timed_out() && matches!(state.next(), Next::Nothing) {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            process: 0,
+            threads: 0,
+            idle: 0,
+            coming: 0,
+            is_watched: false,
+            waiting: 0,
+            peers: Vec::new(),
+        }
+    }
+
+    fn peer(&self, origin: &Origin) -> Option<&PeerFiles> {
+        self.peers.iter().find(|peer| peer.origin.is_same(origin))
+    }
+
+    /// Adds a file; returns whether more of this peer wait now than may.
+    fn add(&mut self, fd: OwnedFd, origin: &Origin) -> bool {
+        let found = self.peers.iter().position(|peer| peer.origin.is_same(origin));
+        let at = found.unwrap_or_else(|| {
+            self.peers.push(PeerFiles {
+                origin: origin.clone(),
+                waiting: VecDeque::new(),
+                closing: None,
+                progress: Instant::now(),
+                charge: None,
+            });
+            self.peers.len() - 1
+        });
+        let peer = &mut self.peers[at];
+        peer.waiting.push_back(fd);
+        peer.hangs() && !peer.charge()
+    }
+
+    /// Returns what there is to do for a thread.
+    fn next(&self) -> Next {
+        let eligible = self.peers.iter().position(|peer| {
+            let of_user = self.peers.iter().filter(|other| {
+                other.closing.is_some() && other.origin.is_of_same_user(&peer.origin)
+            });
+            peer.closing.is_none() && !peer.waiting.is_empty() && of_user.count() < MAX_THREADS - 1
+        });
+        let Some(at) = eligible else { return Next::Nothing };
+        match self.peers.iter().filter_map(|peer| peer.closing).max() {
+            Some(last) if last.elapsed() < SLOW => Next::Later(SLOW - last.elapsed().min(SLOW)),
+            _ => Next::Now(at),
+        }
+    }
+
+    /// Takes a file out to close it.
+    fn begin(&mut self, at: usize) -> (OwnedFd, Origin) {
+        // Its next turn is after that of the others.
+        let mut peer = self.peers.remove(at);
+        let fd = peer.waiting.pop_front().expect("`next` finds peers with files that wait");
+        peer.closing = Some(Instant::now());
+        let origin = peer.origin.clone();
+        self.peers.push(peer);
+        (fd, origin)
+    }
+
+    /// A file of this peer was closed.
+    fn end(&mut self, origin: &Origin) {
+        let Some(at) = self.peers.iter().position(|peer| peer.origin.is_same(origin)) else {
+            return;
+        };
+        let peer = &mut self.peers[at];
+        (peer.closing, peer.progress, peer.charge) = (None, Instant::now(), None);
+        if peer.waiting.is_empty() {
+            self.peers.remove(at);
+        }
+    }
+}
+
+impl PeerFiles {
+    fn hangs(&self) -> bool {
+        self.progress.elapsed() >= HANG
+    }
+
+    /// How long a caller that adds a file waits for one to be closed before.
+    fn time_to_wait(&self) -> Option<Duration> {
+        if self.waiting.len() < MAX_WAITING {
+            return None;
+        }
+        HANG.checked_sub(self.progress.elapsed()).filter(|time| !time.is_zero())
+    }
+
+    /// Charges the peer for what waits; returns whether it may have so much.
+    fn charge(&mut self) -> bool {
+        let Some(account) = self.origin.account() else { return true };
+        let amount = self.waiting.len() as u64;
+        let charged = match &mut self.charge {
+            Some(charge) => charge.resize(amount),
+            None => account.charge(Resource::Closes, amount).map(|charge| {
+                self.charge = Some(charge);
+            }),
+        };
+        charged.is_ok()
+    }
+}
+
+fn wait<'a>(
+    condvar: &Condvar,
+    state: MutexGuard<'a, State>,
+    time: Duration,
+) -> MutexGuard<'a, State> {
+    condvar.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+}
