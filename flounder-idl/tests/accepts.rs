@@ -405,6 +405,52 @@ fn files_of_the_command_line_come_first_and_see_each_other() {
     assert_eq!(canonical(&unit.interfaces[0]), ["message m(r:{base:uint64,who:iref},p:uint64)"]);
 }
 
+fn with_imports(imports: &[SourceFile], main: &str) -> Unit {
+    compile_text(SourceFile::new("t.if", main), imports, &MemorySources::new())
+        .unwrap_or_else(|failure| panic!("\n{}", render::plain(&failure.diagnostics)))
+}
+
+fn module_names(unit: &Unit) -> Vec<&str> {
+    unit.modules.iter().map(|module| module.name.idl.as_str()).collect()
+}
+
+#[test]
+fn files_of_aliases_may_have_one_stem() {
+    let platform = SourceFile::new("platform/x86_64.if", "alias genpaddr uint64;");
+    let arch = SourceFile::new("arch/x86_64.if", "alias genvaddr uint64; alias genpaddr uint64;");
+    let main = "interface t { message m(genpaddr p, genvaddr v); };";
+    let unit = with_imports(&[platform.clone(), arch.clone()], main);
+    assert_eq!(module_names(&unit), ["x86_64"]);
+    assert_eq!(canonical(&unit.interfaces[0]), ["message m(p:uint64,v:uint64)"]);
+    let sources = MemorySources::new()
+        .with("platform/x86_64.if", platform.text())
+        .with("arch/x86_64.if", arch.text());
+    let imports = "import \"platform/x86_64.if\"; import \"arch/x86_64.if\";";
+    let unit = compile_with(&format!("{imports} {main}"), &sources);
+    assert_eq!(module_names(&unit), ["x86_64"]);
+}
+
+#[test]
+fn the_module_of_a_stem_is_the_file_with_types() {
+    let aliases = SourceFile::new("platform/x86_64.if", "alias genpaddr uint64;");
+    let types = SourceFile::new("arch/x86_64.if", "typedef struct { genpaddr base; } region;");
+    let main = "interface t { message m(region r, genpaddr p); };";
+    let unit = with_imports(&[aliases.clone(), types], main);
+    assert_eq!(module_names(&unit), ["x86_64"]);
+    assert!(unit.modules[0].types.iter().any(|def| def.name.idl == "region"));
+    // An interface may have the name of such a file, too.
+    let unit = with_imports(&[aliases], "interface x86_64 { message m(genpaddr p); };");
+    assert_eq!((unit.modules.len(), unit.interfaces.len()), (0, 1));
+}
+
+#[test]
+fn an_interface_may_repeat_an_imported_alias() {
+    let imports = [SourceFile::new("base.if", "alias coreid uint8; alias id int;")];
+    let main = "interface t { alias coreid uint8; alias id int32; message m(coreid c, id i); };";
+    let unit = with_imports(&imports, main);
+    assert_eq!(canonical(&unit.interfaces[0]), ["message m(c:uint8,i:int32)"]);
+}
+
 #[test]
 fn groups_without_delimiters_are_transparent() {
     use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};

@@ -20,6 +20,7 @@ fn sources() -> MemorySources {
         .with("bad.if", "typedef uint8 fine;\nmessage m();\n")
         .with("other/types.if", "typedef uint64 big;\n")
         .with("self.if", "typedef uint64 big;\n")
+        .with("aliases.if", "alias word uint32;\n")
         .with("huge.if", " ".repeat(MAX_FILE_BYTES + 1))
 }
 
@@ -688,6 +689,42 @@ note: first declared here
   |                --
   = help: rename one of them
 "#,
+    ),
+    (
+        "duplicate-type",
+        r#"import "aliases.if"; interface t { alias word uint64; message m(word y); };"#,
+        r#"
+error[duplicate-type]: the type `word` is declared twice
+  --> t.if:1:42
+  |
+1 | import "aliases.if"; interface t { alias word uint64; message m(word y); };
+  |                                          ^^^^ declared again
+note: first declared here
+  --> aliases.if:1:7
+  |
+1 | alias word uint32;
+  |       ----
+  = note: an alias may be repeated if it stands for the same type
+  = help: rename one of them
+"#,
+    ),
+    (
+        "duplicate-type",
+        r"interface t { alias x uint8; alias x uint8; message m(x y); };",
+        r"
+error[duplicate-type]: the type `x` is declared twice
+  --> t.if:1:36
+  |
+1 | interface t { alias x uint8; alias x uint8; message m(x y); };
+  |                                    ^ declared again
+note: first declared here
+  --> t.if:1:21
+  |
+1 | interface t { alias x uint8; alias x uint8; message m(x y); };
+  |                     -
+  = note: an alias may be repeated where an import has declared it, not in one place
+  = help: rename one of them
+",
     ),
     (
         "duplicate-type",

@@ -128,7 +128,9 @@ impl<'a> Resolver<'a> {
             }
         }
         let modules = std::mem::take(&mut self.generated);
-        let modules = modules.into_iter().map(|(id, place)| self.finish(id, place)).collect();
+        let mut modules =
+            modules.into_iter().map(|(id, place)| self.finish(id, place)).collect::<Vec<_>>();
+        drop_empty_duplicates(&mut modules, &interfaces);
         (Resolved { modules, interfaces }, self.files)
     }
 
@@ -357,6 +359,20 @@ impl<'a> Resolver<'a> {
             TypeModule { name: loaded.name.clone(), visibility: loaded.visibility.clone(), types };
         Module { model, place }
     }
+}
+
+/// Removes the modules without types of their own whose name another module or interface has: nothing refers to them, and
+/// files of one stem in several folders often declare aliases only.
+fn drop_empty_duplicates(modules: &mut Vec<Module>, interfaces: &[Interface<'_>]) {
+    let is_empty =
+        |module: &Module| module.model.types.iter().all(|def| matches!(def.home, Home::Module(_)));
+    let mut taken: HashSet<String> = interfaces
+        .iter()
+        .map(|interface| names::value_text(&interface.ast.name, &interface.ast.attrs).to_owned())
+        .collect();
+    let with_types = modules.iter().filter(|module| !is_empty(module));
+    taken.extend(with_types.map(|module| plain(&module.model.name)));
+    modules.retain(|module| !is_empty(module) || taken.insert(plain(&module.model.name)));
 }
 
 /// The name of a module without `r#`.

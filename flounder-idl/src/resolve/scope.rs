@@ -32,6 +32,15 @@ pub(crate) struct Entry {
     pub(crate) module: ModuleId,
 }
 
+impl Entry {
+    /// Whether both are aliases of one type, from different places.
+    pub(crate) fn is_agreed_alias(&self, other: &Self) -> bool {
+        matches!(self.meaning, Meaning::Alias(_))
+            && self.meaning == other.meaning
+            && self.module != other.module
+    }
+}
+
 /// Sizes of a type that bound what can be built from it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
@@ -65,7 +74,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Declares `name`, unless it is taken.
+    /// Declares `name`, unless it is taken. An alias of a builtin type may come from several places that agree on the type.
     pub(crate) fn declare(
         &mut self,
         name: &str,
@@ -73,16 +82,24 @@ impl Scope {
         diagnostics: &mut Diagnostics,
     ) -> bool {
         if let Some(first) = self.entries.get(name) {
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::DuplicateType,
-                    entry.place,
-                    format!("the type `{name}` is declared twice"),
-                )
-                .label("declared again")
-                .also(first.place, "first declared here")
-                .help("rename one of them"),
-            );
+            if first.is_agreed_alias(&entry) {
+                return true;
+            }
+            let mut diagnostic = Diagnostic::new(
+                Code::DuplicateType,
+                entry.place,
+                format!("the type `{name}` is declared twice"),
+            )
+            .label("declared again")
+            .also(first.place, "first declared here");
+            if let (Meaning::Alias(_), Meaning::Alias(_)) = (first.meaning, entry.meaning) {
+                diagnostic = diagnostic.note(if first.module == entry.module {
+                    "an alias may be repeated where an import has declared it, not in one place"
+                } else {
+                    "an alias may be repeated if it stands for the same type"
+                });
+            }
+            diagnostics.push(diagnostic.help("rename one of them"));
             return false;
         }
         self.entries.insert(name.to_owned(), entry);

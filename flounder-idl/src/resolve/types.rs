@@ -174,8 +174,11 @@ impl Resolver<'_> {
         }
         if scope.entries.contains_key(&decl.name.text) {
             // Its body is still looked at: it may hold mistakes of its own.
-            let _ = self.kind(scope, decl, later);
-            scope.declare(&decl.name.text, entry(Meaning::Broken), self.diagnostics);
+            let meaning = match self.kind(scope, decl, later) {
+                Some(Declared::Alias(ty)) => Meaning::Alias(ty),
+                _ => Meaning::Broken,
+            };
+            scope.declare(&decl.name.text, entry(meaning), self.diagnostics);
             return;
         }
         let meaning = match self.kind(scope, decl, later) {
