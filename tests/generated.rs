@@ -324,7 +324,7 @@ fn values_of_every_type_go_through() {
     let (d, e, f) = ([named("a"), named("bc")], [pose("x"), pose("y")], [[1, 2, 3]; 5]);
     ends.expect(tx.tx_items(&a, &b, &c, &d, &e, &f), (a, b, c, &d, &e, f));
     let empty = ([(); 0], [(); 0], [(); 0], [(); 0], [(); 0], [(); 0]);
-    ends.expect(tx.tx_items(&[], &[], &[], &[], &[], &[]), empty);
+    ends.expect(tx.tx_items(&[], &[], &[""; 0], &[], &[], &[]), empty);
     ends.expect(tx.tx_none(), "none");
     ends.expect(tx.tx_type(7), 7);
     assert_eq!(ends.client_side.log.take(), [format!("{:?}", "ok")]);
@@ -441,9 +441,9 @@ fn values_over_their_maximum_are_not_sent() {
     refused(tx.tx_plain(&[0; 9], &[], &[]), "a", 9, 8);
     refused(tx.tx_plain(&[], &vec![0; 65_537], &[]), "b", 65_537, 65_536);
     refused(tx.tx_plain(&[], &[], &[0.0; 4]), "c", 4, 3);
-    refused(tx.tx_items(&[true; 5], &[], &[], &[], &[], &[]), "a", 5, 4);
+    refused(tx.tx_items(&[true; 5], &[], &[""; 0], &[], &[], &[]), "a", 5, 4);
     refused(tx.tx_items(&[], &[], &[""; 5], &[], &[], &[]), "c", 5, 4);
-    refused(tx.tx_items(&[], &[], &[], &[named("nine byte")], &[], &[]), "d", 9, 8);
+    refused(tx.tx_items(&[], &[], &[""; 0], &[named("nine byte")], &[], &[]), "d", 9, 8);
     refused(tx.tx_answer("five!"), "s", 5, 4);
     assert!(ends.there.borrow().messages.is_empty(), "nothing was sent");
     ends.expect(

@@ -78,12 +78,13 @@ impl<'a> Value<'a> {
 
     /// That, with a lifetime for what is borrowed.
     pub(crate) fn sent_for(&self, lifetime: &TokenStream) -> TokenStream {
-        let owned = self.owned();
+        let (rt, owned) = (self.rt, self.owned());
         match self.pass {
             Pass::Copied | Pass::Given | Pass::Moved => owned,
             Pass::Lent => quote!(&#lifetime #owned),
             Pass::Text(_) => quote!(&#lifetime str),
-            Pass::Items(_) if self.is_text() => quote!(&#lifetime [&#lifetime str]),
+            // What a handler gets can be passed on, lent or owned.
+            Pass::Items(_) if self.is_text() => quote!(&#lifetime [impl #rt::TextItem]),
             Pass::Plain(_) | Pass::Items(_) => quote!(&#lifetime [#owned]),
         }
     }
@@ -92,15 +93,15 @@ impl<'a> Value<'a> {
     pub(crate) fn received(&self) -> TokenStream {
         match self.pass {
             Pass::Lent => self.owned(),
+            Pass::Items(_) if self.is_text() => quote!(&[&str]),
             _ => self.sent(),
         }
     }
 
     /// An owned value, as the sender passes it.
     pub(crate) fn lent_owned(&self) -> TokenStream {
-        let (rt, name) = (self.rt, self.name());
+        let name = self.name();
         match self.pass {
-            Pass::Items(_) if self.is_text() => quote!(&#rt::texts(&#name)),
             Pass::Copied | Pass::Given | Pass::Moved => quote!(#name),
             _ => quote!(&#name),
         }
@@ -154,6 +155,7 @@ impl<'a> Value<'a> {
         match self.pass {
             Pass::Given => quote!(&#name),
             Pass::Moved => quote!(#rt::Giving::Gift(&#name)),
+            Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
             _ => quote!(#name),
         }
     }
@@ -170,7 +172,7 @@ impl<'a> Value<'a> {
         match self.pass {
             Pass::Copied => quote!(*#name),
             Pass::Moved => quote!(#rt::Giving::Copy(#name)),
-            Pass::Items(_) if self.is_text() => quote!(&#rt::texts(#name)),
+            Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
             _ => quote!(#name),
         }
     }

@@ -24,19 +24,15 @@ pub use crate::iref::{Errval, Iref};
 pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Untold, same, show};
 pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Waitset};
-pub use crate::wire::args::{Args, Copied, Gift, Given, Giving, Items, Lent, Slice, Text, Texts};
+pub use crate::wire::args::{
+    Args, Copied, Gift, Given, Giving, Items, Lent, Slice, Strings, Text, TextItem, Texts,
+};
 pub use crate::wire::{
     Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong,
     digest, fingerprint, largest, nest, record, total,
 };
 pub use core::time::Duration;
 pub use std::time::Instant;
-
-/// Strings, as they are lent.
-#[must_use]
-pub fn texts(strings: &[String]) -> Vec<&str> {
-    strings.iter().map(String::as_str).collect()
-}
 
 /// The default of an error handler: writes to the log.
 #[cold]
@@ -46,7 +42,7 @@ pub fn unhandled_error(interface: &Interface, error: &BindingError) {
             tracing::debug!(interface = interface.name, "binding closed by the peer")
         }
         error => {
-            tracing::error!(interface = interface.name, %error, "binding error without a handler")
+            tracing::error!(interface = interface.name, ?error, "binding error without a handler")
         }
     }
 }

@@ -803,7 +803,7 @@ pub mod rpcs {
                             (e, key),
                             <__R as AsyncRx>::many,
                             |__reply, (found, data, names)| {
-                                ManyReply(__reply).send(&found, &data, &__rt::texts(&names))
+                                ManyReply(__reply).send(&found, &data, &names)
                             },
                         );
                 }
@@ -966,8 +966,11 @@ pub mod rpcs {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
-        pub fn send(self, found: &[Entry], data: &[u8], names: &[&str]) {
-            __ManyResponseForm::reply((self.0.id(), found, data, names), self.0);
+        pub fn send(self, found: &[Entry], data: &[u8], names: &[impl __rt::TextItem]) {
+            __ManyResponseForm::reply(
+                (self.0.id(), found, data, __rt::TextItem::strings(names)),
+                self.0,
+            );
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
@@ -1321,7 +1324,7 @@ pub mod rpcs {
                 Self::ManyResponse { id: __id, found, data, names } => {
                     __ManyResponseForm::encode(
                         INTERFACE,
-                        (*__id, found, data, &__rt::texts(names)),
+                        (*__id, found, data, __rt::TextItem::strings(names)),
                     )
                 }
                 Self::Ask { token } => __AskForm::encode(INTERFACE, (*token,)),

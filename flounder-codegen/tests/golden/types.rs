@@ -777,12 +777,12 @@ pub mod types {
             &self,
             a: &[u8],
             b: &[bool],
-            c: &[&str],
+            c: &[impl __rt::TextItem],
             d: &[Item],
             e: &[Pose],
             f: &[Row],
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __ArraysForm::send(&self.0, (a, b, c, d, e, f))
+            __ArraysForm::send(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`, after waiting while the binding is busy.
         ///
@@ -795,12 +795,12 @@ pub mod types {
             &'__a self,
             a: &'__a [u8],
             b: &'__a [bool],
-            c: &'__a [&'__a str],
+            c: &'__a [impl __rt::TextItem],
             d: &'__a [Item],
             e: &'__a [Pose],
             f: &'__a [Row],
         ) -> __rt::Sending<'__a, __ArraysForm> {
-            __ArraysForm::sending(&self.0, (a, b, c, d, e, f))
+            __ArraysForm::sending(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`.
         ///
@@ -1652,12 +1652,15 @@ pub mod types {
             &self,
             a: &[u8],
             b: &[bool],
-            c: &[&str],
+            c: &[impl __rt::TextItem],
             d: &[Item],
             e: &[Pose],
             f: &[Row],
         ) -> __rt::SharedSend {
-            __ArraysForm::send_shared(&self.0, (a, b, c, d, e, f))
+            __ArraysForm::send_shared(
+                &self.0,
+                (a, b, __rt::TextItem::strings(c), d, e, f),
+            )
         }
         /// Sends `annotated(uint8 buf[len, 65536])`.
         #[inline]
@@ -1857,7 +1860,10 @@ pub mod types {
                     __ValuesForm::encode(INTERFACE, (*c, i, *p, r, q, o, s, t))
                 }
                 Self::Arrays { a, b, c, d, e, f } => {
-                    __ArraysForm::encode(INTERFACE, (a, b, &__rt::texts(c), d, e, f))
+                    __ArraysForm::encode(
+                        INTERFACE,
+                        (a, b, __rt::TextItem::strings(c), d, e, f),
+                    )
                 }
                 Self::Annotated { buf } => __AnnotatedForm::encode(INTERFACE, (buf,)),
                 Self::Type { r#fn } => __TypeForm::encode(INTERFACE, (r#fn,)),

@@ -274,7 +274,7 @@ impl Core {
                 Ok(false) => return Err(DispatchError::Deadline),
                 // It is somebody else's, and lost like any that the program does not look at.
                 Err(DispatchError::Callback(error)) => {
-                    tracing::error!(%error, "a callback failed during a blocking call");
+                    tracing::error!(?error, "a callback failed during a blocking call");
                 }
                 Err(error) => return Err(error),
             }

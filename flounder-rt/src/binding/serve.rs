@@ -125,7 +125,11 @@ impl Endpoint {
             match end {
                 End::Value(Ok(value)) => send(reply, value),
                 End::Value(Err(error)) => {
-                    tracing::warn!(call, %error, "a handler gave an error: its caller gets no reply");
+                    tracing::warn!(
+                        call,
+                        ?error,
+                        "a handler gave an error: its caller gets no reply"
+                    );
                 }
                 End::Panicked => {
                     tracing::error!(call, "a handler panicked: its caller gets no reply");

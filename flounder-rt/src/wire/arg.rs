@@ -75,6 +75,39 @@ pub trait Value: Encode + for<'a> Decode<'a> + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Encode + for<'a> Decode<'a> + 'static> Value for T {}
 
+/// A string of an array that is sent: `&str` or `String`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a string that an array of a message can hold",
+    note = "pass `&[&str]`, `&[String]` or `&Vec<String>`; an empty array is `&[\"\"; 0]`"
+)]
+pub trait TextItem: Sized {
+    /// Strings of this kind.
+    fn strings(list: &[Self]) -> Strings<'_>;
+}
+
+impl TextItem for &str {
+    #[inline]
+    fn strings(list: &[Self]) -> Strings<'_> {
+        Strings::Lent(list)
+    }
+}
+
+impl TextItem for String {
+    #[inline]
+    fn strings(list: &[Self]) -> Strings<'_> {
+        Strings::Owned(list)
+    }
+}
+
+/// An array of strings that is sent, as the sender has it.
+#[derive(Debug, Clone, Copy)]
+pub enum Strings<'a> {
+    /// Strings that somebody else owns.
+    Lent(&'a [&'a str]),
+    /// Strings that were received to be kept, or made.
+    Owned(&'a [String]),
+}
+
 /// A value that is copied: a number, an enumeration, a small struct.
 #[derive(Debug)]
 pub struct Copied<T>(PhantomData<T>);
@@ -330,7 +363,7 @@ impl<T: Value, const MAX: u32> Arg for Items<T, MAX> {
 }
 
 impl<const MAX: u32> Arg for Texts<MAX> {
-    type Sent<'a> = &'a [&'a str];
+    type Sent<'a> = Strings<'a>;
     type Taken<'a> = Vec<&'a str>;
     type Owned = Vec<String>;
 
@@ -339,18 +372,27 @@ impl<const MAX: u32> Arg for Texts<MAX> {
     const MAX_CAPS: usize = 0;
 
     #[inline]
-    fn check(value: &[&str]) -> Result<(), TooLong> {
-        Bounded::<MAX>::check_bound(value)
+    fn check(value: Strings<'_>) -> Result<(), TooLong> {
+        match value {
+            Strings::Lent(list) => Bounded::<MAX>::check_bound(list),
+            Strings::Owned(list) => Bounded::<MAX>::check_bound(list),
+        }
     }
 
     #[inline]
-    fn put(value: &[&str], words: &mut [u64], at: usize) {
-        value.put(words, at);
+    fn put(value: Strings<'_>, words: &mut [u64], at: usize) {
+        match value {
+            Strings::Lent(list) => list.put(words, at),
+            Strings::Owned(list) => list.put(words, at),
+        }
     }
 
     #[inline]
-    fn tail<'a: 'b, 'b>(value: &'a [&'a str], built: &'b mut Vec<u64>) -> &'b [u8] {
-        value.put_tail(built);
+    fn tail<'a: 'b, 'b>(value: Strings<'a>, built: &'b mut Vec<u64>) -> &'b [u8] {
+        match value {
+            Strings::Lent(list) => list.put_tail(built),
+            Strings::Owned(list) => list.put_tail(built),
+        }
         bytemuck::cast_slice(built)
     }
 

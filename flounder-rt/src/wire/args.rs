@@ -10,7 +10,8 @@ use crate::cap::Cap;
 use crate::wire::{DecodeError, TooLong};
 
 pub use crate::wire::arg::{
-    Arg, Copied, Gift, Given, Giving, Items, Lent, Load, Slice, Text, Texts, Value,
+    Arg, Copied, Gift, Given, Giving, Items, Lent, Load, Slice, Strings, Text, TextItem, Texts,
+    Value,
 };
 
 /// Why arguments are refused before anything is sent.

@@ -1,0 +1,222 @@
+//! What a handler or a caller has received is passed on as it is: every type of argument, in both directions.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use flounder::{CallbackError, Cap, FlounderMessage, Peer, Waitset};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A type from Rust.
+#[derive(Debug, Clone, PartialEq, FlounderMessage)]
+pub struct Note {
+    names: Vec<String>,
+    extra: Option<u32>,
+}
+
+flounder::flounder! {
+    interface words "Every type of argument" {
+        use crate::Note as note;
+        typedef enum { RED, GREEN } color;
+        typedef struct { uint32 a; color b; } plain;
+        typedef struct { string s[9]; uint32 n; } item;
+        typedef struct { uint32 n; give_away_cap c; } gift;
+        typedef uint16 row[3];
+        typedef string lines[2];
+        message put(uint32 n, color c, plain p, item i, row r, lines l, note o, string s, string few[8], string all[count],
+                    uint8 d[length], bool flags[amount], plain ps[number], item items[total], note notes[sum]);
+        message give(cap kept, give_away_cap moved, gift g);
+        rpc turn(in string all[n], in item i, in uint8 d[m], in string s, out string all[n], out item i, out uint8 d[m], out string s);
+        rpc swap(in cap kept, in give_away_cap moved, out cap kept, out give_away_cap moved);
+    };
+}
+
+/// Passes everything on, with handlers that are futures.
+struct Proxy(words::Binding);
+
+impl words::AsyncRx for Proxy {
+    async fn put(
+        &self,
+        _: &words::Binding,
+        n: u32,
+        c: words::Color,
+        p: words::Plain,
+        i: words::Item,
+        r: words::Row,
+        l: words::Lines,
+        o: Note,
+        s: String,
+        few: String,
+        all: Vec<String>,
+        d: Vec<u8>,
+        flags: Vec<bool>,
+        ps: Vec<words::Plain>,
+        items: Vec<words::Item>,
+        notes: Vec<Note>,
+    ) {
+        let sent = self
+            .0
+            .send_put(n, c, p, &i, &r, &l, &o, &s, &few, &all, &d, &flags, &ps, &items, &notes);
+        sent.await.expect("the next one lives");
+    }
+
+    async fn give(&self, _: &words::Binding, kept: Cap, moved: Cap, g: words::Gift) {
+        self.0.send_give(&kept, moved, g).await.expect("the next one lives");
+    }
+
+    async fn turn(
+        &self,
+        _: &words::Binding,
+        all: Vec<String>,
+        i: words::Item,
+        d: Vec<u8>,
+        s: String,
+    ) -> Result<(Vec<String>, words::Item, Vec<u8>, String), CallbackError> {
+        Ok(words::RpcClient::new(&self.0).turn_async(&all, &i, &d, &s).await?)
+    }
+
+    async fn swap(
+        &self,
+        _: &words::Binding,
+        kept: Cap,
+        moved: Cap,
+    ) -> Result<(Cap, Cap), CallbackError> {
+        Ok(words::RpcClient::new(&self.0).swap_async(&kept, moved).await?)
+    }
+}
+
+/// Sends back what it gets, with plain handlers.
+#[derive(Default)]
+struct Echo {
+    heard: Rc<RefCell<Vec<String>>>,
+}
+
+impl words::Rx for Echo {
+    fn put(
+        &mut self,
+        binding: &words::Binding,
+        n: u32,
+        c: words::Color,
+        p: words::Plain,
+        i: words::Item,
+        r: words::Row,
+        l: words::Lines,
+        o: Note,
+        s: &str,
+        few: &str,
+        all: &[&str],
+        d: &[u8],
+        flags: &[bool],
+        ps: &[words::Plain],
+        items: &[words::Item],
+        notes: &[Note],
+    ) {
+        self.heard.borrow_mut().push(format!(
+            "{n} {c:?} {p:?} {i:?} {r:?} {l:?} {o:?} {s} {few} {all:?} {d:?} {flags:?} {ps:?} {items:?} {notes:?}"
+        ));
+        let sent = binding.tx_put(n, c, p, &i, &r, &l, &o, s, few, all, d, flags, ps, items, notes);
+        sent.expect("there is room");
+    }
+
+    fn give(&mut self, binding: &words::Binding, kept: Cap, moved: Cap, g: words::Gift) {
+        self.heard.borrow_mut().push(format!("gift {}", g.n));
+        binding.tx_give(&kept, moved, g).expect("there is room");
+    }
+
+    fn turn(
+        &mut self,
+        _: &words::Binding,
+        all: &[&str],
+        i: words::Item,
+        d: &[u8],
+        s: &str,
+        reply: words::TurnReply,
+    ) {
+        reply.send(all, &i, d, s);
+    }
+
+    fn swap(&mut self, _: &words::Binding, kept: Cap, moved: Cap, reply: words::SwapReply) {
+        reply.send(&kept, moved);
+    }
+}
+
+fn cap() -> Cap {
+    Cap::from(std::fs::File::open("/dev/null").expect("null"))
+}
+
+#[test]
+fn every_argument_can_be_passed_on() {
+    let ws = Waitset::new();
+    let echo = Echo::default();
+    let heard = Rc::clone(&echo.heard);
+    let (echo, ends) = (RefCell::new(Some(echo)), Echo::default());
+    let back = Rc::clone(&ends.heard);
+    let last = words::export(&ws, move |_: &Peer| Ok(echo.take().expect("one client")));
+    let last = last.start().expect("it can be exported");
+    // What the echo sends back ends with the proxy's own handler, which writes it down.
+    let behind = words::bind(last.iref(), &ws, ends).wait().expect("it is in this thread");
+    let proxy = RefCell::new(Some(behind));
+    let middle = words::export(&ws, move |_: &Peer| {
+        Ok(words::Async(Proxy(proxy.take().expect("one client"))))
+    });
+    let middle = middle.start().expect("it can be exported");
+    let binding = words::bind(middle.iref(), &ws, words::RxVtbl::default()).wait();
+    let binding = binding.expect("it is in this thread");
+
+    let item = |s: &str| words::Item { s: s.into(), n: 7 };
+    let plain = words::Plain { a: 1, b: words::Color::Green };
+    let note = Note { names: vec!["x".into(), String::new()], extra: Some(9) };
+    let sent = binding.tx_put(
+        5,
+        words::Color::Red,
+        plain,
+        &item("one"),
+        &[1, 2, 3],
+        &["a".into(), "b".into()],
+        &note,
+        "text",
+        "few",
+        &["lent", ""],
+        &[1, 2],
+        &[true],
+        &[plain],
+        &[item("two")],
+        std::slice::from_ref(&note),
+    );
+    sent.expect("there is room");
+    binding.tx_give(&cap(), cap(), words::Gift { n: 3, c: cap() }).expect("there is room");
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let came = ws.dispatch_until(Some(deadline), || back.borrow().len() == 2);
+    assert!(came.expect("no callback fails"), "only {:?} came back", back.borrow());
+    assert_eq!(*heard.borrow(), *back.borrow());
+    assert!(heard.borrow()[0].contains(r#"["lent", ""]"#), "{:?}", heard.borrow());
+
+    let client = words::RpcClient::new(&binding).timeout(PATIENCE);
+    let first = client.turn(&["a", "b"], &item("x"), &[1], "s").expect("it is answered");
+    let (all, i, d, s) = &first;
+    // What an rpc returned goes into the next call.
+    assert_eq!(client.turn(all, i, d, s).expect("it is answered"), first);
+    let call = client.turn_async(all, i, d, s);
+    assert_eq!(ws.block_on(call).expect("no callback fails").expect("it is answered"), first);
+    let (kept, moved) = client.swap(&cap(), cap()).expect("it is answered");
+    client.swap(&kept, moved).expect("it is answered");
+    let message =
+        words::Message::TurnCall { id: 1, all: first.0, i: first.1, d: first.2, s: first.3 };
+    let encoded = message.encode().expect("nothing is too long");
+    let decoded = words::Message::decode(encoded.number, &encoded.words, Vec::new());
+    assert_eq!(decoded.expect("it was encoded"), message);
+}
+
+#[test]
+fn an_array_of_owned_strings_keeps_its_maximum() {
+    let ws = Waitset::new();
+    let exported = words::export(&ws, |_: &Peer| Ok(words::RxVtbl::default())).start();
+    let iref = exported.as_ref().expect("it can be exported").iref();
+    let binding = words::bind(iref, &ws, words::RxVtbl::default()).wait().expect("it is here");
+    let client = words::RpcClient::new(&binding);
+    let long = vec![String::new(); 65_537];
+    let item = words::Item { s: String::new(), n: 0 };
+    let error = client.turn(&long, &item, &[], "").expect_err("it is too long");
+    assert_eq!(error.to_string(), "argument all: length 65537 is over the maximum of 65536");
+}
