@@ -175,6 +175,50 @@ fn processes_of_other_pid_namespaces_meet_and_pass_capabilities() {
 }
 
 #[test]
+fn a_root_without_inotify_compares_by_the_clock() {
+    let none = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
+    let inside = ["-r", "sh", "-c", none, "sh"];
+    if !Command::new("unshare").args(inside).arg("true").status().is_ok_and(|done| done.success()) {
+        return println!("skipped: this user cannot make a user namespace with limits of its own");
+    }
+    let cast = Cast::new();
+    let mut root = cast.actor_under("unshare", &inside);
+    let iref = root.must("export echo");
+    fs::remove_file(cast.dir().join("root.sock")).expect("it is there");
+    is_found(&cast, &iref, "echo");
+}
+
+#[test]
+fn a_user_without_a_number_is_not_taken_for_another() {
+    if !rustix::process::geteuid().is_root()
+        || !Command::new("unshare").args(["-U", "true"]).status().is_ok_and(|done| done.success())
+    {
+        return println!(
+            "skipped: only user 0 can act for others, if it can make a user namespace"
+        );
+    }
+    let cast = Cast::new();
+    let mut server = cast.actor();
+    let iref = server.must("export echo");
+    // Its own directory, though the number of its owner is that of everybody.
+    let mut inside = cast.actor_under("unshare", &["-U"]);
+    assert_eq!(inside.must("await echo 15000"), iref);
+    inside.must("bind ump echo");
+    let peer = inside.must("peer");
+    assert!(peer.ends_with("of unknown user"), "{peer}");
+    // And one that is another user's.
+    let other = Cast::new();
+    fs::create_dir(other.dir()).expect("mkdir");
+    fs::set_permissions(other.dir(), fs::Permissions::from_mode(0o711)).expect("chmod");
+    chown(other.dir(), Some(USER), Some(USER)).expect("user 0 may");
+    let enter = fs::Permissions::from_mode(0o711);
+    fs::set_permissions(other.dir().parent().expect("it has one"), enter).expect("chmod");
+    let refused = other.actor_under("unshare", &["-U"]).ask("export-why echo");
+    assert!(refused.contains("not known in this user namespace"), "{refused}");
+    assert!(!refused.contains("TRUST"), "{refused}");
+}
+
+#[test]
 fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
     let cast = Cast::new();
     if !rustix::process::geteuid().is_root() {

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use flounder_rt::{Iref, Peer};
+use flounder_rt::{Escaped, Iref, Peer};
 
 use crate::error::{DirProblem, MonitorError};
 use crate::nameservice::Entry;
@@ -246,7 +246,7 @@ impl fmt::Display for CensusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMonitor { directory } => {
-                write!(f, "no monitor is running in {}", directory.display())
+                write!(f, "no monitor is running in {}", Escaped(directory.display()))
             }
             Self::Monitor(error) => fmt::Display::fmt(error, f),
         }

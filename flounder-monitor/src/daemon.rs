@@ -16,15 +16,16 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use flounder_rt::{Peer, Waitset};
+use flounder_rt::{Escaped, Peer, Waitset};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::domain;
 use crate::election::{self, Door, Knock, VACANCY};
 use crate::error::MonitorError;
+use crate::process::is_nobody_known;
 use crate::protocol::monitor::Verdict;
 use crate::root::{Policy, Root};
-use crate::runtime_dir::RuntimeDir;
+use crate::runtime_dir::{RuntimeDir, own_uid};
 use crate::visitor::Visitor;
 use crate::wait::sleep;
 
@@ -72,6 +73,10 @@ impl Daemon {
         let directory = RuntimeDir::at(path)?;
         if !directory.is_ours() {
             return Err(DaemonError::NotOwner { directory: directory.path().to_owned() });
+        }
+        let mut users = options.allowed.iter().copied().chain([own_uid()]);
+        if let Some(uid) = users.find(|uid| !options.allowed.is_empty() && is_nobody_known(*uid)) {
+            return Err(DaemonError::UnknownUser { uid });
         }
         raise_limit();
         let path = directory.path().to_owned();
@@ -216,6 +221,12 @@ pub enum DaemonError {
         /// The directory.
         directory: PathBuf,
     },
+    /// It was to let other users in, and one of them, or its own, cannot be told from users without a number in this user
+    /// namespace.
+    UnknownUser {
+        /// The number that stands for all of these.
+        uid: u32,
+    },
     /// The directory or the system does not let it.
     Monitor(MonitorError),
 }
@@ -239,8 +250,13 @@ impl fmt::Display for DaemonError {
                 }
             }
             Self::NotOwner { directory } => {
-                write!(f, "the directory {} belongs to another user", directory.display())
+                write!(f, "the directory {} belongs to another user", Escaped(directory.display()))
             }
+            Self::UnknownUser { uid } => write!(
+                f,
+                "user {uid} stands for every user without a number in this user namespace and cannot \
+                 be let in, nor let others in; run the daemon where all users have numbers"
+            ),
             Self::Monitor(error) => fmt::Display::fmt(error, f),
         }
     }

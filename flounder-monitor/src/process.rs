@@ -12,6 +12,7 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::runtime_dir::own_uid;
 use crate::sys::{self, Credentials};
 
 /// What stands for users and groups without a number, unless the system is set otherwise.
@@ -28,6 +29,15 @@ impl Credentials {
     pub(crate) fn peer(self) -> Peer {
         let pid = u32::try_from(self.pid).ok().filter(|pid| *pid != NO_PID);
         Peer::process(pid, known_id(self.uid, "uid"), known_id(self.gid, "gid"))
+    }
+}
+
+impl Credentials {
+    /// Returns the same with a user that nobody has, if it cannot be told which user it is: what a process has is counted
+    /// for its user, and who may come in is decided by it.
+    pub(crate) fn or_nobody(self) -> Self {
+        let is_known = self.uid == own_uid() || !is_nobody_known(self.uid);
+        Self { uid: if is_known { self.uid } else { NO_ID }, ..self }
     }
 }
 

@@ -338,7 +338,7 @@ impl Root {
     /// Takes a domain in. One that is turned away sees its connection end.
     fn admit(&self, socket: Cap) {
         let credentials = match sys::peer_credentials(socket.as_fd()) {
-            Ok(credentials) => credentials,
+            Ok(credentials) => credentials.or_nobody(),
             Err(error) => return tracing::warn!(%error, "a process could not be asked who it is"),
         };
         let uid = credentials.uid;
