@@ -57,6 +57,7 @@ mod caps;
 mod incoming;
 
 pub use caps::{CAPS_AHEAD, CapEvent, CapInbox, CapRefusal};
+pub(crate) use incoming::KEPT_WORDS;
 pub use incoming::{Incoming, Limits, MessageLimit, ProtocolError};
 
 /// Number of the messages of the runtime itself (a reply that will never come); interfaces number theirs from 1.

@@ -104,7 +104,8 @@ impl Drop for Unsent {
     }
 }
 
-fn generation() -> u32 {
+/// Number of forks between the first process and this one.
+pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 

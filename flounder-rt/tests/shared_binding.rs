@@ -374,7 +374,9 @@ fn a_binding_ends_with_its_thread_although_its_waitset_is_leaked() {
     let shared = shared.recv().expect("the thread sends it");
     let result = double(&shared, 1).wait_timeout(Duration::from_secs(10));
     thread.join().expect("it does not panic");
-    assert_eq!(result, Err(RpcError::Closed(BindingError::Closed)));
+    assert!(matches!(result, Err(RpcError::ThreadEnded { .. })), "{result:?}");
+    let late = double(&shared, 1).wait_timeout(Duration::from_secs(10));
+    assert!(matches!(late, Err(RpcError::ThreadEnded { .. })), "{late:?}");
 }
 
 #[test]
@@ -639,4 +641,52 @@ fn what_is_dropped_with_a_message_may_use_the_binding() {
     pair.settle();
     assert!(executor.0.lock().is_none());
     assert_eq!(pair.fill(), SHARED_QUEUE as u64, "its place is free");
+}
+
+/// Polls on a thread that has no waitset, and so no clock of its own.
+fn wait_elsewhere<F: Future + Send + 'static>(future: F) -> F::Output
+where
+    F::Output: Send,
+{
+    let waker = Arc::new(Unpark(thread::current()));
+    let (mut future, waker) = (Box::pin(future), Waker::from(waker));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "nobody wakes it");
+        thread::park_timeout(Duration::from_secs(10));
+    }
+}
+
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn deadline_ends_a_call_though_nobody_dispatches() {
+    let (sender, shared) = std::sync::mpsc::channel();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let owner = thread::Builder::new().name("idle owner".into());
+    let owner = owner.spawn(move || {
+        let pair = pair(100);
+        sender.send(pair.shared.clone()).expect("the test waits");
+        // It does not dispatch.
+        let _ = stopped.recv();
+    });
+    let shared = shared.recv().expect("the thread sends it");
+    let soon = double(&shared, 1).timeout(Duration::from_millis(20));
+    assert_eq!(wait_elsewhere(soon), Err(RpcError::Deadline));
+    let late = double(&shared, 1).timeout(Duration::from_secs(3));
+    let thread = "\"idle owner\"".to_owned();
+    assert_eq!(wait_elsewhere(late), Err(RpcError::NotServed { thread: thread.clone() }));
+    let blocked = double(&shared, 1).wait_timeout(Duration::from_millis(1));
+    assert_eq!(blocked, Err(RpcError::NotServed { thread }));
+    drop(stop);
+    owner.expect("it starts").join().expect("it does not panic");
 }

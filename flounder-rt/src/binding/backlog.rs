@@ -42,6 +42,9 @@ use crate::binding::{Core, Io, MAX_OWED_REPLIES, Owned, wake_all};
 /// Words of answers that may wait for room at the end of a service.
 pub(super) const MAX_WAITING_WORDS: usize = 1 << 17;
 
+/// Places of an empty queue that are kept.
+const KEPT: usize = 256;
+
 /// More than the highest number of a refusal.
 const LOSSES: usize = 6;
 
@@ -122,6 +125,13 @@ impl Backlog {
                 }
                 Some((notice.into_owned(), None))
             }
+        }
+    }
+
+    /// Gives back what many answers at a time took.
+    pub(super) fn give_back(&mut self) {
+        if self.queue.is_empty() && self.queue.capacity() > KEPT {
+            self.queue = VecDeque::new();
         }
     }
 

@@ -10,9 +10,9 @@ use core::time::Duration;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use crate::binding::calls::{GivenUp, Left, NONE, Polled, Waits};
+use crate::binding::calls::{GivenUp, Left, Limit, NONE, Polled, TICKS, Waits};
 use crate::binding::notice::Notice;
-use crate::binding::patience::Patience;
+use crate::binding::patience::{BLOCKING_TIMEOUT, Patience};
 use crate::binding::{Core, Endpoint, Received, RpcError, TxError, TxState};
 use crate::cap::Cap;
 use crate::waitset::{DispatchError, Source, Timer, Waitset};
@@ -118,7 +118,14 @@ impl Endpoint {
         caps: Vec<Cap>,
         patience: Patience,
     ) -> Call<R> {
-        self.0.calls.begin_with(id, number, Gather { fixed, tails }, caps, patience.end());
+        let limit = match patience {
+            Patience::Usual if !self.0.exempt.get() => Limit::Usual,
+            limited => Limit::At(limited.end()),
+        };
+        self.0.calls.begin_with(id, number, Gather { fixed, tails }, caps, limit);
+        if self.0.calls.must_tick() {
+            self.0.start_ticking();
+        }
         Call { endpoint: self.clone(), id, reply: PhantomData }
     }
 
@@ -398,11 +405,7 @@ impl<R> Call<R> {
     }
 
     fn limited(self, limit: Option<Instant>) -> Self {
-        let set = |waits: &mut Waits| {
-            waits.end = limit;
-            waits.timer.take()
-        };
-        if let Some(old) = self.endpoint.0.calls.waits(self.id, set).flatten() {
+        if let Some(old) = self.endpoint.0.calls.limit(self.id, limit) {
             old.cancel();
         }
         self
@@ -491,8 +494,38 @@ impl Core {
         })
     }
 
+    /// Counts ticks while there are calls that have the usual time.
+    #[cold]
+    fn start_ticking(&self) {
+        if let Some(waitset) = self.waitset()
+            && !self.has_ended()
+        {
+            self.tick_from(&waitset);
+        }
+    }
+
+    fn tick_from(&self, waitset: &Waitset) {
+        let core = Weak::clone(&self.myself);
+        let timer = waitset.after(BLOCKING_TIMEOUT / TICKS, move |waitset| {
+            if let Some(core) = core.upgrade() {
+                let (late, others) = core.calls.tick();
+                late.into_iter().for_each(|id| core.expire(id));
+                if others && !core.has_ended() {
+                    core.tick_from(waitset);
+                } else {
+                    core.calls.tick_by(None);
+                }
+            }
+            Ok(())
+        });
+        self.calls.tick_by(Some(timer));
+    }
+
     /// The binding has another waitset, which watches the clock from here on.
     pub(super) fn calls_moved(&self, waitset: &Waitset) {
+        if !self.calls.must_tick() {
+            self.tick_from(waitset);
+        }
         for (id, end) in self.calls.timed() {
             let timer = self.watch_the_clock(id, end, waitset);
             let old = self.calls.waits(id, |waits| waits.timer.replace(timer)).flatten();

@@ -29,6 +29,15 @@ use crate::wire::{Gather, LINE, copy_line};
 /// Slots of an end that makes its first call.
 const FIRST_SLOTS: usize = 8;
 
+/// What counts no ticks.
+const NO_LIMIT: u32 = u32::MAX;
+
+/// Ticks in the usual time of a call.
+pub(super) const TICKS: u32 = 16;
+
+/// Slots that an end keeps that has made many calls at a time.
+const KEPT_SLOTS: usize = 256;
+
 /// The id that no call has.
 pub(super) const NONE: u32 = 0;
 
@@ -36,6 +45,11 @@ pub(super) const NONE: u32 = 0;
 #[derive(Default)]
 pub(super) struct Calls {
     last: Cell<u32>,
+    /// Counts sixteenths of the usual time of a call, while there are any.
+    ticks: Cell<u32>,
+    /// What counts them, and whether it is there.
+    ticker: Cell<Option<Timer>>,
+    is_ticking: Cell<bool>,
     table: RefCell<Table>,
     /// Has the calls of other threads, which have no slot.
     pub(super) home: OnceCell<Rc<Home>>,
@@ -60,6 +74,8 @@ struct Table {
 struct Slot {
     id: u32,
     stage: Stage,
+    /// The tick after which a call began that has the usual time; `NO_LIMIT` if it has another, or none.
+    began: u32,
     waker: Option<Waker>,
     /// The call that waits, or the reply that has come.
     message: Message,
@@ -119,6 +135,14 @@ pub(super) struct Line {
     pub(super) len: usize,
 }
 
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Limit {
+    Usual,
+    /// Until then, or for ever.
+    At(Option<Instant>),
+}
+
 /// Who knows of a call that is given up, besides this end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
@@ -162,11 +186,14 @@ impl Calls {
         number: u16,
         body: Gather<'_>,
         caps: Vec<Cap>,
-        end: Option<Instant>,
+        limit: Limit,
     ) {
         let mut table = self.table.borrow_mut();
         let slot = table.begin(id, Stage::Waiting);
-        slot.waits.end = end;
+        (slot.began, slot.waits.end) = match limit {
+            Limit::Usual => (self.ticks.get(), None),
+            Limit::At(end) => (NO_LIMIT, end),
+        };
         let message = &mut slot.message;
         message.put_together(number, body);
         // A free slot has none. To move an empty vector by words of another size than it was made of stalls the processor.
@@ -184,6 +211,43 @@ impl Calls {
     /// Changes what the call waits for; gives `None` if it is no more.
     pub(super) fn waits<T>(&self, id: u32, change: impl FnOnce(&mut Waits) -> T) -> Option<T> {
         self.table.borrow_mut().find(id).map(|slot| change(&mut slot.waits))
+    }
+
+    /// A call begins that has the usual time: says whether ticks have to be counted from now on.
+    #[inline]
+    pub(super) fn must_tick(&self) -> bool {
+        !self.is_ticking.get()
+    }
+
+    /// Ticks are counted by this.
+    pub(super) fn tick_by(&self, timer: Option<Timer>) {
+        self.is_ticking.set(timer.is_some());
+        if let Some(old) = self.ticker.replace(timer) {
+            old.cancel();
+        }
+    }
+
+    /// Counts a tick. Gives the calls whose usual time is over, and whether there are others.
+    pub(super) fn tick(&self) -> (Vec<u32>, bool) {
+        // Never `NO_LIMIT`: that takes 250 years.
+        let now = self.ticks.get() + 1;
+        self.ticks.set(now);
+        let mut table = self.table.borrow_mut();
+        if table.taken == 0 && table.slots.len() > KEPT_SLOTS {
+            table.slots = Vec::new();
+        }
+        let usual = table.slots.iter().filter(|slot| slot.is_open() && slot.began != NO_LIMIT);
+        let (late, others): (Vec<_>, Vec<_>) = usual.partition(|slot| now - slot.began > TICKS);
+        (late.iter().map(|slot| slot.id).collect(), !others.is_empty())
+    }
+
+    /// The call has another limit than the usual time.
+    pub(super) fn limit(&self, id: u32, end: Option<Instant>) -> Option<Timer> {
+        let mut table = self.table.borrow_mut();
+        let slot = table.find(id)?;
+        slot.began = NO_LIMIT;
+        slot.waits.end = end;
+        slot.waits.timer.take()
     }
 
     /// The calls with timers, and when they have to be done.
@@ -493,7 +557,7 @@ impl Table {
         }
         self.taken += 1;
         let slot = self.at(id);
-        (slot.id, slot.stage) = (id, stage);
+        (slot.id, slot.stage, slot.began) = (id, stage, NO_LIMIT);
         slot
     }
 

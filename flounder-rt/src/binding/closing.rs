@@ -127,6 +127,7 @@ impl Core {
             due.extend(io.register_send.take().map(|(waitset, task)| Due::Post(waitset, task)));
             due
         };
+        self.calls.tick_by(None);
         let mut woken = self.calls.window.close();
         self.calls.fail_all(&why, &mut woken);
         self.debts.wake_all(&mut woken);
@@ -237,7 +238,10 @@ impl Core {
             let io = &mut *self.io.borrow_mut();
             let Some(incoming) = &mut io.discarded else { break };
             match io.channel.recv(incoming) {
-                Ok(Recv::Message) => drop(incoming.take_caps()),
+                Ok(Recv::Message) => {
+                    drop(incoming.take_caps());
+                    incoming.done();
+                }
                 Ok(Recv::More) => {}
                 Ok(Recv::Empty) => {
                     io.is_cut |= self.peer_dead.get() && !moved;
@@ -474,6 +478,8 @@ thread_local! {
         const { ManuallyDrop::new(RefCell::new(VecDeque::new())) };
     /// Whether waitsets are ending that are waited for together.
     static TOGETHER: Cell<bool> = const { Cell::new(false) };
+    /// Whether the thread ends.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
     /// Until when this thread waits, once it has begun to end.
     static END: Cell<Option<Instant>> = const { Cell::new(None) };
 }
@@ -535,10 +541,21 @@ pub(crate) fn leave(is_gone: impl Fn(&WeakWaitset) -> bool) {
 /// Runs `end`, which ends the waitsets of a thread, and blocks until their bindings have sent what they accepted, at most until
 /// the exit timeout of the thread.
 pub(crate) fn end_together(end: impl FnOnce()) {
+    ENDS.set(true);
     TOGETHER.set(true);
     end();
     TOGETHER.set(false);
     send_now(&Left::all());
+}
+
+/// Whether the calling thread ends: it dispatches no more.
+pub(super) fn thread_ends() -> bool {
+    ENDS.get()
+}
+
+/// The calling thread ends.
+pub(super) fn thread_ends_now() {
+    ENDS.set(true);
 }
 
 /// Blocks until these have sent what they accepted, at most until the exit timeout of the thread.

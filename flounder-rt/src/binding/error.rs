@@ -204,6 +204,16 @@ pub enum RpcError {
     WouldDeadlock,
     /// The deadline passed; a reply that comes later is discarded.
     Deadline,
+    /// The deadline passed, and the thread that serves the shared binding has not looked at its queue for a second or more.
+    NotServed {
+        /// Name or number of the thread. It has to dispatch its waitset.
+        thread: String,
+    },
+    /// The thread that served the shared binding has ended, and the binding with it.
+    ThreadEnded {
+        /// Name or number of the thread.
+        thread: String,
+    },
     /// The waitset cannot block; the number is the system's.
     Os(i32),
 }
@@ -226,6 +236,14 @@ impl fmt::Display for RpcError {
                 "a blocking call would wait for a handler that is running below it, or for a full inbox; use the asynchronous form",
             ),
             Self::Deadline => f.write_str("the deadline passed"),
+            Self::NotServed { thread } => write!(
+                f,
+                "the deadline passed; thread {thread}, which serves the shared binding, has to dispatch its waitset and does not"
+            ),
+            Self::ThreadEnded { thread } => write!(
+                f,
+                "thread {thread}, which served the shared binding, has ended; bind in a thread that dispatches its waitset"
+            ),
             Self::Os(errno) => write!(f, "the waitset cannot block: {}", io::Error::from_raw_os_error(*errno)),
         }
     }

@@ -25,8 +25,8 @@ use std::sync::Arc;
 use crate::account::Charge;
 use crate::cap::Cap;
 use crate::channel::{
-    CapRefusal, Channel, ChannelError, Control, Incoming, Outgoing, Progress, RUNTIME_MESSAGE,
-    Readiness, Recv, RecvNow,
+    CapRefusal, Channel, ChannelError, Control, Incoming, KEPT_WORDS, Outgoing, Progress,
+    RUNTIME_MESSAGE, Readiness, Recv, RecvNow,
 };
 use crate::exit::Unsent;
 use crate::interface::{Interface, MessageKind};
@@ -765,6 +765,7 @@ impl Core {
             if !io.is_slot_full() {
                 let Some((next, report)) = io.backlog.pop() else {
                     io.unsent = None;
+                    io.backlog.give_back();
                     return moved;
                 };
                 (io.slot, io.report, io.taken) = (next, report, 0);
@@ -849,6 +850,9 @@ impl Core {
             io.state = TxState::Free;
         }
         io.slot.caps.clear();
+        if io.slot.words.capacity() > KEPT_WORDS {
+            io.slot.words = Vec::new();
+        }
         io.due.extend(io.report.take().map(|report| Due::Report(report, result)));
         io.due.extend(io.watchers.drain(..).map(Due::Wake));
     }
@@ -989,6 +993,7 @@ impl Core {
         } else {
             self.refused_in(&mut receiver.incoming, CapRefusal::Receiver);
         }
+        receiver.incoming.done();
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ pub const BLOCKING_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Patience {
-    /// A blocking call: [`BLOCKING_TIMEOUT`]. An asynchronous one, which blocks nobody: for ever.
+    /// [`BLOCKING_TIMEOUT`]. An asynchronous call of the thread of its binding may take a sixteenth longer.
     #[default]
     Usual,
     /// So long from when it is made. A time beyond the end of the clock is for ever.
@@ -35,6 +35,14 @@ impl Patience {
             Self::Usual => None,
             Self::For(time) => Instant::now().checked_add(time),
             Self::Until(at) => Some(at),
+        }
+    }
+
+    /// The same for a call that is awaited from now on.
+    pub(super) fn limited_now(self) -> Self {
+        match self {
+            Self::Usual => Self::For(BLOCKING_TIMEOUT).beginning_now(),
+            limited => limited,
         }
     }
 

@@ -20,9 +20,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use crate::binding::calls::Message;
 use crate::binding::patience::Patience;
@@ -35,6 +38,7 @@ use crate::peer::Peer;
 use crate::wire::{DecodeError, Gather};
 
 mod alarm;
+mod clock;
 mod home;
 mod lane;
 mod park;
@@ -70,10 +74,25 @@ struct Link {
     /// Wakes the home.
     home: Notifier,
     thread: ThreadId,
+    thread_name: String,
+    /// Whether the binding ended because its thread did.
+    thread_ended: AtomicBool,
+    /// Whether the clock looks after this link.
+    is_watched: AtomicBool,
+    /// What the clock saw last.
+    watch: Mutex<Watch>,
     ended: OnceLock<BindingError>,
     interface: &'static Interface,
     driver: &'static str,
     peer: Peer,
+}
+
+/// What the clock has seen of a queue.
+#[derive(Default)]
+struct Watch {
+    looks: u64,
+    /// Ticks without a look of the thread, while something waited.
+    ticks: u32,
 }
 
 /// Something for the thread of the binding to do.
@@ -116,19 +135,75 @@ impl Link {
         }
     }
 
+    /// Something waits for the thread of the binding.
+    #[inline]
+    fn is_waited_for(self: &Arc<Self>) {
+        if !self.is_watched.load(Ordering::Acquire)
+            && !self.is_watched.swap(true, Ordering::AcqRel)
+            && !clock::watch(self)
+        {
+            self.is_watched.store(false, Ordering::Release);
+        }
+    }
+
+    /// A tick of the clock; says whether anything waits.
+    fn tick(&self, now: Instant) -> bool {
+        let (looks, waits) = self.lane.looks();
+        let is_stalled = {
+            let mut watch = self.watch.lock();
+            let stands = waits && watch.looks == looks && self.ended.get().is_none();
+            watch.ticks = if stands { watch.ticks.saturating_add(1) } else { 0 };
+            watch.looks = looks;
+            watch.ticks == clock::STALLED
+        };
+        if is_stalled {
+            tracing::warn!(
+                interface = self.interface.name,
+                thread = self.thread_name,
+                "the thread that serves a shared binding has not looked at its queue for a second: it has to dispatch its \
+                 waitset"
+            );
+        }
+        self.waits(now)
+    }
+
+    /// Wakes calls whose time is over; says whether anything else waits.
+    fn waits(&self, now: Instant) -> bool {
+        let has_alarms = self.alarms.look(now).is_some();
+        self.ended.get().is_none() && (has_alarms || self.lane.looks().1)
+    }
+
+    /// The error of a call whose time is over.
+    fn too_late(&self) -> RpcError {
+        if self.watch.lock().ticks >= clock::STALLED {
+            RpcError::NotServed { thread: self.thread_name.clone() }
+        } else {
+            RpcError::Deadline
+        }
+    }
+
+    /// The error of calls when the binding has ended for this reason.
+    fn end_error(&self, why: &BindingError) -> RpcError {
+        if self.thread_ended.load(Ordering::Acquire) {
+            RpcError::ThreadEnded { thread: self.thread_name.clone() }
+        } else {
+            RpcError::Closed(why.clone())
+        }
+    }
+
     fn is_home(&self) -> bool {
         std::thread::current().id() == self.thread
     }
 
     /// Why nothing can be called any more.
     fn call_error(&self) -> RpcError {
-        self.ended.get().cloned().map_or(RpcError::Tx(TxError::Closed), RpcError::Closed)
+        self.ended.get().map_or(RpcError::Tx(TxError::Closed), |why| self.end_error(why))
     }
 }
 
 impl Queue for Link {
     fn is_busy(&self) -> bool {
-        self.lane.is_busy()
+        self.lane.looks().1
     }
 }
 
@@ -237,9 +312,13 @@ impl Entry {
         match link.lane.put(&mut self.job, &mut self.ticket, waker) {
             Put::Done(tell) => {
                 link.tell(tell);
+                link.is_waited_for();
                 Ok(())
             }
-            Put::Full => Err(TxError::Busy),
+            Put::Full => {
+                link.is_waited_for();
+                Err(TxError::Busy)
+            }
             Put::Closed => Err(TxError::Closed),
         }
     }
@@ -406,7 +485,9 @@ impl fmt::Debug for SharedSent {
 ///
 /// It waits for room behind the others, and then for the reply. Dropped before it has room, it sends nothing; dropped later,
 /// it is not sent if the binding has not begun to, and else its reply is discarded. A call whose [time](Self::timeout) is over
-/// ends as if it were dropped; where it is awaited, the thread of the binding's waitset watches the clock.
+/// ends as if it were dropped. One without a time of its own ends after [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT). A call
+/// ends at its time also if the thread of the binding's waitset does not dispatch: with [`RpcError::NotServed`], which names
+/// that thread, and up to a quarter of a second late.
 #[must_use = "a call does nothing before `.await` or `wait`"]
 pub struct SharedCall<R> {
     stage: Stage,
@@ -479,20 +560,33 @@ impl<R: Reply> SharedCall<R> {
             return Err(RpcError::Deadline);
         }
         // This thread watches the clock itself.
-        self.patience = Patience::Usual;
-        park::block_on(self, end).unwrap_or(Err(RpcError::Deadline))
+        self.patience = Patience::For(Duration::MAX);
+        let link = self.link();
+        park::block_on(self, end)
+            .unwrap_or_else(|| Err(link.map_or(RpcError::Deadline, |link| link.too_late())))
     }
 
-    /// What is to be done while there is no result: [`RpcError::Deadline`] if the time is over.
+    fn link(&self) -> Option<Arc<Link>> {
+        match &self.stage {
+            Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) => {
+                Some(Arc::clone(handle.link()))
+            }
+            Stage::Failed(_) | Stage::Over => None,
+        }
+    }
+
+    /// What is to be done while there is no result: the error if the time is over.
     fn watch_the_clock(&mut self, waker: &Waker) -> Poll<RpcError> {
         let Some(end) = self.patience.end() else { return Poll::Pending };
         if Instant::now() >= end {
+            let error = self.link().map_or(RpcError::Deadline, |link| link.too_late());
             self.give_up();
-            return Poll::Ready(RpcError::Deadline);
+            return Poll::Ready(error);
         }
         if let Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) = &self.stage {
             let link = handle.link();
             link.tell(link.alarms.set(&mut self.alarm, end, waker));
+            link.is_waited_for();
         }
         Poll::Pending
     }
@@ -513,6 +607,7 @@ impl<R: Reply> Future for SharedCall<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        this.patience = this.patience.limited_now();
         if let Stage::Entering(entry, slot) = &mut this.stage
             && !this.patience.is_over()
         {

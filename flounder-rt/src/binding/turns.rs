@@ -11,6 +11,9 @@ use core::task::Waker;
 
 use crate::binding::{Core, TxState};
 
+/// Places of an empty queue that are kept.
+const KEPT: usize = 256;
+
 /// Those who wait.
 #[derive(Default)]
 pub(super) struct Turns {
@@ -79,7 +82,11 @@ impl Turns {
         self.changes += 1;
         let at = self.find(ticket);
         ticket.0 = None;
-        self.queue.remove(at?)?.sleeping
+        let left = self.queue.remove(at?)?;
+        if self.queue.is_empty() && self.queue.capacity() > KEPT {
+            self.queue = VecDeque::new();
+        }
+        left.sleeping
     }
 
     /// Those who sleep, when nobody will ever get a turn again.

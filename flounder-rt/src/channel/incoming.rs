@@ -7,6 +7,9 @@ use crate::cap::Cap;
 use crate::channel::{MAX_CAPS, RUNTIME_MESSAGE};
 use crate::wire::LINE;
 
+/// Words of a buffer that is kept for the next message: 64 KiB. A larger one goes when its message is done.
+pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
+
 /// The most words a message of the runtime has.
 const RUNTIME_WORDS: usize = LINE;
 
@@ -192,6 +195,14 @@ impl Incoming {
     pub(crate) fn lend(&mut self) -> Received<'_> {
         let words = if self.total <= LINE { &self.inline[..self.have] } else { &self.large[..] };
         Received { number: self.number, words, caps: &mut self.caps }
+    }
+
+    /// Gives back what a large message took; the message is forgotten.
+    #[inline]
+    pub(crate) fn done(&mut self) {
+        if self.large.capacity() > KEPT_WORDS {
+            (self.total, self.have, self.large) = (0, 0, Vec::new());
+        }
     }
 
     /// Takes the capabilities out.

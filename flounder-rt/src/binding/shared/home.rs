@@ -5,11 +5,15 @@ use core::cell::{Cell, RefCell};
 use core::task::Waker;
 use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Wake;
 use std::time::Instant;
 
+use parking_lot::Mutex;
+
 use crate::binding::calls::Message;
+use crate::binding::closing;
 use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
 use crate::binding::{BindingError, Core, Endpoint, Rest, RpcError, TxError, TxState, wake_all};
@@ -83,11 +87,18 @@ impl Home {
 
     fn new(core: &Rc<Core>) -> Rc<Self> {
         let notifier = Notifier::new();
+        let thread = std::thread::current();
+        let number = || format!("{:?}", thread.id());
+        let thread_name = thread.name().map_or_else(number, |name| format!("\"{name}\""));
         let link = Arc::new(Link {
             lane: Lane::new(SHARED_QUEUE),
             alarms: Alarms::new(),
             home: notifier.clone(),
-            thread: std::thread::current().id(),
+            thread: thread.id(),
+            thread_name,
+            thread_ended: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
+            watch: Mutex::default(),
             ended: OnceLock::new(),
             interface: core.interface,
             driver: core.driver,
@@ -176,6 +187,9 @@ impl Home {
 
     /// The binding has ended: everything that waits learns why.
     pub(in crate::binding) fn end(&self, why: &BindingError) {
+        if closing::thread_ends() {
+            self.link.thread_ended.store(true, Ordering::Release);
+        }
         // A second end changes nothing: nothing was taken in since.
         let _ = self.link.ended.set(why.clone());
         self.link.home.detach();
@@ -186,7 +200,7 @@ impl Home {
         let left =
             held.filter_map(|job| if let Job::Call(_, slot) = job { Some(slot) } else { None });
         for slot in left.chain(self.calls.take().into_values()) {
-            slot.settle(Err(RpcError::Closed(why.clone())));
+            slot.settle(Err(self.link.end_error(why)));
         }
         drop(self.endpoint.take());
     }
@@ -399,6 +413,7 @@ impl Residents {
 
 impl Drop for Residents {
     fn drop(&mut self) {
+        closing::thread_ends_now();
         for core in self.0.take().iter().filter_map(Weak::upgrade) {
             core.end(BindingError::Closed, false, Rest::IsSent);
         }

@@ -32,6 +32,8 @@ struct State<T, R> {
     /// Tickets that a place is kept for.
     kept: BTreeSet<u64>,
     next_ticket: u64,
+    /// How often the server has looked.
+    looks: u64,
     /// Whether the server has taken items and has not come back for more.
     serving: bool,
     /// Handles in other threads.
@@ -79,6 +81,7 @@ impl<T, R> Lane<T, R> {
                 waiting: BTreeMap::new(),
                 kept: BTreeSet::new(),
                 next_ticket: 0,
+                looks: 0,
                 serving: false,
                 users: 0,
                 told: false,
@@ -167,6 +170,7 @@ impl<T, R> Lane<T, R> {
     /// For the server: takes the remarks, and the queue if `items` is empty.
     pub(crate) fn take(&self, items: &mut VecDeque<T>, remarks: &mut Vec<R>) -> Taken {
         let mut state = self.state.lock();
+        state.looks += 1;
         remarks.append(&mut state.remarks);
         let mut next = Vec::new();
         if items.is_empty() {
@@ -178,10 +182,10 @@ impl<T, R> Lane<T, R> {
         Taken { used: state.users > 0 || !state.queue.is_empty(), next }
     }
 
-    /// Whether there is an item that the server has not taken, or is not done with.
-    pub(crate) fn is_busy(&self) -> bool {
+    /// How often the server has looked, and whether there is an item that it has not taken or is not done with.
+    pub(crate) fn looks(&self) -> (u64, bool) {
         let state = self.state.lock();
-        state.serving || !state.queue.is_empty()
+        (state.looks, state.serving || !state.queue.is_empty())
     }
 
     /// For the server, which goes: nothing more is taken, and whoever waits learns it. What is left is given back.

@@ -1,0 +1,84 @@
+//! Watches the queues of shared bindings whose threads do not: a thread that does not dispatch cannot tell that it does not.
+//!
+//! ```text
+//!   put, call ---> [ links ] <--- every TICK --- the clock: a thread that runs while a queue or a deadline waits
+//! ```
+//! The clock wakes calls whose deadline has passed, and logs a warning when a queue has not been looked at for a second. It
+//! ends when nothing has waited for a while.
+
+use core::time::Duration;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::Link;
+use crate::exit::generation;
+
+/// Time between two looks.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A queue that was not looked at for so many ticks, all of a second, is not served.
+pub(super) const STALLED: u32 = 4;
+
+/// Ticks without anything that waits, after which the clock ends.
+const IDLE: u32 = 4;
+
+static CLOCK: Mutex<Clock> = Mutex::new(Clock { runs_in: None, links: Vec::new() });
+
+struct Clock {
+    /// The process that its thread runs in, if it does: a forked child has no copy of the thread.
+    runs_in: Option<u32>,
+    links: Vec<Weak<Link>>,
+}
+
+/// Has the clock look after `link`; says whether it does.
+#[cold]
+pub(super) fn watch(link: &Arc<Link>) -> bool {
+    // Another thread may hold the lock, in a forked child for ever: then the next one that puts something in comes here.
+    let Some(mut clock) = CLOCK.try_lock() else { return false };
+    clock.links.push(Arc::downgrade(link));
+    if clock.runs_in != Some(generation()) {
+        let run = || thread::Builder::new().name("flounder-clock".into()).spawn(run);
+        if let Err(error) = run() {
+            tracing::warn!(%error, "no thread for the deadlines of shared bindings");
+            clock.links.clear();
+            return false;
+        }
+        clock.runs_in = Some(generation());
+    }
+    true
+}
+
+fn run() {
+    let mut idle = 0;
+    loop {
+        thread::sleep(TICK);
+        let links: Vec<_> = CLOCK.lock().links.iter().filter_map(Weak::upgrade).collect();
+        let now = Instant::now();
+        let waits = links.iter().fold(false, |waits, link| link.tick(now) | waits);
+        drop(links);
+        idle = if waits { 0 } else { idle + 1 };
+        if idle >= IDLE {
+            let mut clock = CLOCK.lock();
+            let links = core::mem::take(&mut clock.links);
+            for link in links.iter().filter_map(Weak::upgrade) {
+                link.is_watched.store(false, core::sync::atomic::Ordering::Release);
+            }
+            // What was put in meanwhile has seen that it was watched.
+            let waits =
+                links.iter().filter_map(Weak::upgrade).any(|link| link.waits(Instant::now()));
+            if !waits {
+                clock.runs_in = None;
+                drop(clock);
+                return;
+            }
+            for link in links.iter().filter_map(Weak::upgrade) {
+                link.is_watched.store(true, core::sync::atomic::Ordering::Release);
+            }
+            clock.links = links;
+            idle = 0;
+        }
+    }
+}
