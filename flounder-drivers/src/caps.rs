@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, End, Link, ProtocolError};
+use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, End, Link, PairId, ProtocolError};
 
 /// As a number of messages.
 pub(crate) const CAPS_AHEAD: u64 = flounder_rt::channel::CAPS_AHEAD as u64;
@@ -25,6 +25,7 @@ enum Route {
 pub(crate) struct Caps {
     route: Route,
     inbox: Arc<CapInbox>,
+    pair: Option<PairId>,
     /// Messages with capabilities sent (at least their first line).
     sent: u64,
     /// Messages with capabilities of which the first line has come.
@@ -45,18 +46,24 @@ impl Caps {
         let [at_client, at_service] = [client, service].map(inbox_of);
         let to_service = Route::Here(Arc::clone(&at_service));
         let to_client = Route::Here(Arc::clone(&at_client));
-        [Self::new(to_service, at_client), Self::new(to_client, at_service)]
+        let pair = Some(PairId::fresh());
+        [Self::new(to_service, at_client, pair), Self::new(to_client, at_service, pair)]
     }
 
     /// Those of an end whose peer is in another process. They are expected from now on.
     pub(crate) fn over(link: &Arc<dyn Link>, end: &End) -> Self {
         let inbox = inbox_of(end);
         link.expect_caps(end.connection, &inbox);
-        Self::new(Route::There { link: Arc::clone(link), connection: end.connection }, inbox)
+        Self::new(Route::There { link: Arc::clone(link), connection: end.connection }, inbox, None)
     }
 
-    const fn new(route: Route, inbox: Arc<CapInbox>) -> Self {
-        Self { route, inbox, sent: 0, seen: 0 }
+    const fn new(route: Route, inbox: Arc<CapInbox>, pair: Option<PairId>) -> Self {
+        Self { route, inbox, pair, sent: 0, seen: 0 }
+    }
+
+    /// What the two ends have in common, within a process.
+    pub(crate) const fn pair(&self) -> Option<PairId> {
+        self.pair
     }
 
     /// Counts a message with capabilities that is about to be sent. Within a process, they go ahead of it.

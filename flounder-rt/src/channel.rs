@@ -40,6 +40,7 @@
 //!     only where `recv` would say so. A driver without them is complete.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::any::Any;
 use std::io;
@@ -198,6 +199,12 @@ pub trait Channel {
         None
     }
 
+    /// Returns what both ends of a channel within a process have in common, if the driver knows it: a blocking call through an
+    /// end also serves the other one, if that is in the same thread.
+    fn pair(&self) -> Option<PairId> {
+        None
+    }
+
     /// Called when the channel comes under a waitset, at first and after each change.
     ///
     /// # Errors
@@ -216,6 +223,19 @@ pub trait Channel {
 
     /// Ends the channel from this side. Idempotent; never waits for the peer.
     fn close(&mut self);
+}
+
+/// A channel within a process: its two ends have it in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PairId(u64);
+
+impl PairId {
+    /// Returns one that no other channel of this process has.
+    #[must_use]
+    pub fn fresh() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Why a channel has ended.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, Outgoing, Progress, ProtocolError, Readiness, Recv,
+    Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
 };
 use flounder_rt::waitset::{Waitset, Watched};
 
@@ -121,6 +121,10 @@ impl Source for Endpoint {
 impl Channel for BeehiveChannel {
     fn driver(&self) -> &'static str {
         super::NAME
+    }
+
+    fn pair(&self) -> Option<PairId> {
+        self.transit.pair()
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {

@@ -33,7 +33,7 @@ use flounder_rt::account::{Charge, Resource};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link,
-    Offered, Outgoing, Progress, ProtocolError, Readiness, Recv, SendPair, Terms,
+    Offered, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv, SendPair, Terms,
 };
 use flounder_rt::closer::Origin;
 use flounder_rt::wire::Gather;
@@ -76,7 +76,12 @@ impl Connector for Lmp {
 
     fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
         let (client, service) = sockets()?;
-        let end = |socket| Box::new(LmpChannel::new(socket, Origin::LOCAL, None));
+        let pair = Some(PairId::fresh());
+        let end = |socket| {
+            let mut end = LmpChannel::new(socket, Origin::LOCAL, None);
+            end.pair = pair;
+            Box::new(end)
+        };
         Ok((end(client), end(service)))
     }
 
@@ -164,6 +169,8 @@ struct LmpChannel {
     /// The end of the channel, once it was told.
     ended: Option<ChannelError>,
     born: Born,
+    /// Where the other end is in this process.
+    pair: Option<PairId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,6 +213,7 @@ impl LmpChannel {
             sync: false,
             ended: None,
             born: Born::now(),
+            pair: None,
         }
     }
 
@@ -366,6 +374,10 @@ impl LmpChannel {
 }
 
 impl Channel for LmpChannel {
+    fn pair(&self) -> Option<PairId> {
+        self.pair
+    }
+
     fn driver(&self) -> &'static str {
         NAME
     }

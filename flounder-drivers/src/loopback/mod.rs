@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    Channel, ChannelError, ConnectError, Connector, End, Incoming, Outgoing, Pair, Progress,
-    Readiness, Recv, RecvNow,
+    Channel, ChannelError, ConnectError, Connector, End, Incoming, Outgoing, Pair, PairId,
+    Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
 use flounder_rt::wire::{LINE, copy_line};
@@ -37,8 +37,9 @@ impl Connector for Loopback {
 
     fn pair_local(&self, client: &End, service: &End) -> Result<Pair, ConnectError> {
         let (to_service, to_client) = (Rc::new(Queue::new(service)), Rc::new(Queue::new(client)));
-        let client = LoopbackChannel::new(Rc::clone(&to_service), Rc::clone(&to_client));
-        Ok((Box::new(client), Box::new(LoopbackChannel::new(to_client, to_service))))
+        let pair = PairId::fresh();
+        let client = LoopbackChannel::new(Rc::clone(&to_service), Rc::clone(&to_client), pair);
+        Ok((Box::new(client), Box::new(LoopbackChannel::new(to_client, to_service, pair))))
     }
 }
 
@@ -46,6 +47,7 @@ impl Connector for Loopback {
 struct LoopbackChannel {
     out: Rc<Queue>,
     into: Rc<Queue>,
+    pair: PairId,
     /// The words of a message that there was no room for; then the reader of `out` wakes this end.
     blocked: Option<usize>,
 }
@@ -92,14 +94,18 @@ enum Sleep {
 }
 
 impl LoopbackChannel {
-    const fn new(out: Rc<Queue>, into: Rc<Queue>) -> Self {
-        Self { out, into, blocked: None }
+    const fn new(out: Rc<Queue>, into: Rc<Queue>, pair: PairId) -> Self {
+        Self { out, into, pair, blocked: None }
     }
 }
 
 impl Channel for LoopbackChannel {
     fn driver(&self) -> &'static str {
         NAME
+    }
+
+    fn pair(&self) -> Option<PairId> {
+        Some(self.pair)
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::io;
 
 use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, Outgoing, Progress, ProtocolError, Readiness, Recv,
+    Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
 };
 use flounder_rt::waitset::Waitset;
 
@@ -126,6 +126,10 @@ impl<H: Hardware> Source for Lane<H> {
 impl<H: Hardware> Channel for SccChannel<H> {
     fn driver(&self) -> &'static str {
         super::NAME
+    }
+
+    fn pair(&self) -> Option<PairId> {
+        self.transit.pair()
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {

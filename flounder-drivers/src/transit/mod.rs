@@ -17,7 +17,9 @@
 //! * Capabilities go to the brokers when all words of their message are out and the other end expects them; a message is
 //!   complete when its own have come. The lines behind it wait for that.
 
-use flounder_rt::channel::{ChannelError, Incoming, Outgoing, Progress, ProtocolError, Recv};
+use flounder_rt::channel::{
+    ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Recv,
+};
 
 use crate::caps::{Caps, Delivery};
 use crate::fork::Born;
@@ -177,6 +179,11 @@ impl Transit {
             caps,
             ended: None,
         }
+    }
+
+    /// [`Channel::pair`](flounder_rt::channel::Channel::pair).
+    pub(crate) const fn pair(&self) -> Option<PairId> {
+        self.caps.pair()
     }
 
     /// Whether this is the process of the channel.

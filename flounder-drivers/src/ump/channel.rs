@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, Outgoing, Progress, Readiness, Recv, RecvNow,
+    Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::{Waitset, Watched};
@@ -98,6 +98,10 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
 impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     fn driver(&self) -> &'static str {
         super::NAME
+    }
+
+    fn pair(&self) -> Option<PairId> {
+        self.transit.pair()
     }
 
     #[inline]

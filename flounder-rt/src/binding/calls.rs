@@ -733,6 +733,26 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_the_usual_time_end_after_sixteen_ticks() {
+        let calls = Calls::default();
+        let begin = |limit| {
+            let id = calls.next();
+            calls.begin_with(id, 1, Gather::words_only(&[]), Vec::new(), limit);
+            id
+        };
+        let (usual, unlimited) = (begin(Limit::Usual), begin(Limit::At(None)));
+        let other = begin(Limit::Usual);
+        assert!(calls.limit(other, None).is_none());
+        for _ in 0..TICKS {
+            assert_eq!(calls.tick(), (vec![], true));
+        }
+        assert_eq!(calls.tick(), (vec![usual], false));
+        calls.fail(usual, RpcError::Deadline);
+        assert_eq!(calls.tick(), (vec![], false));
+        assert!(!calls.is_done(unlimited) && !calls.is_done(other));
+    }
+
+    #[test]
     fn a_call_is_settled_once() {
         let calls = Calls::default();
         let id = begin(&calls);

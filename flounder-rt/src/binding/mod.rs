@@ -52,6 +52,7 @@ mod sent;
 mod serve;
 mod shared;
 mod turns;
+mod twins;
 mod window;
 
 use backlog::{Backlog, Waiting};
@@ -277,6 +278,7 @@ impl Endpoint {
     ) -> io::Result<Self> {
         channel.attached(waitset)?;
         let polled = matches!(channel.readiness(), Readiness::Polled);
+        let pair = channel.pair();
         let core = Rc::new_cyclic(|myself| Core {
             myself: myself.clone(),
             interface,
@@ -327,6 +329,9 @@ impl Endpoint {
         core.register(waitset)?;
         let endpoint = Self(Rc::clone(&core));
         handler.attached(&endpoint);
+        if let Some(pair) = pair {
+            twins::attached(pair, &core);
+        }
         // Last, because from here on the binding holds itself until it ends.
         core.receiver.set(Some(Box::new(Receiver {
             incoming: Incoming::new(interface.limits),
@@ -518,8 +523,7 @@ impl Endpoint {
     }
 
     pub(crate) fn pair_with(&self, other: &Self) {
-        *self.0.twin.borrow_mut() = Rc::downgrade(&other.0);
-        *other.0.twin.borrow_mut() = Rc::downgrade(&self.0);
+        twins::pair(&self.0, &other.0);
     }
 
     /// What identifies the binding to [`Wake::peer_died`](crate::notify::Wake::peer_died).

@@ -56,14 +56,17 @@ impl Waitset {
         let fd = Rc::new(fd);
         let theirs = Rc::clone(&fd);
         let token = self.0.queues.borrow_mut().insert_once(Box::new(move |waitset| {
+            // What tells the descriptor is code of the program: nothing is borrowed.
+            let number = theirs.as_fd();
             if let Some(sleeper) = &*waitset.0.sleeper.borrow() {
-                sleeper.epoll.remove(theirs.as_fd());
+                sleeper.epoll.remove(number);
             }
             let fd = Rc::into_inner(theirs).expect("`when` has dropped its copy");
             task(waitset, fd)
         }));
-        let added = self
-            .with_sleeper(|sleeper| sleeper.epoll.add_once(fd.as_fd(), token, interest.flags()));
+        let number = fd.as_fd();
+        let added =
+            self.with_sleeper(|sleeper| sleeper.epoll.add_once(number, token, interest.flags()));
         drop(fd);
         if added.is_err() {
             self.remove(token, None);

@@ -107,10 +107,12 @@ impl SharedWaitset {
         task: impl FnOnce(&Self, F) -> Outcome + Send + 'static,
     ) -> io::Result<()> {
         let ends = self.0.host.ends()?;
+        // What tells the descriptor is code of the program: no lock is held.
+        let number = fd.as_fd();
         // The lock is held until the task is in its place: the descriptor may fire at once.
         let mut waiting = self.0.host.waiting.lock();
         let token = waiting.next;
-        if let Err(error) = ends.epoll.add_once(fd.as_fd(), token, interest.flags()) {
+        if let Err(error) = ends.epoll.add_once(number, token, interest.flags()) {
             // Closing a descriptor may be anything but quick.
             drop(waiting);
             return Err(error);
