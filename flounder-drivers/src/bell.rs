@@ -310,14 +310,16 @@ impl Ear {
 impl Ear {
     /// Takes datagrams, so many at most and within what is `left`; gives whether there were any.
     fn drain(&self, datagrams: usize, left: &mut usize) -> bool {
-        let most = datagrams.min(*left);
-        for taken in 0..most {
+        let mut found = false;
+        for _ in 0..datagrams.min(*left) {
             match recv(&self.socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => *left -= 1,
-                Err(_) => return taken > 0,
+                Ok(_) => found = true,
+                Err(Errno::INTR) => {}
+                Err(_) => break,
             }
+            *left -= 1;
         }
-        most > 0
+        found
     }
 }
 

@@ -420,6 +420,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     ///
     /// [`is_unsure`]: Self::is_unsure
     #[cold]
+    #[must_use]
     pub fn ask_for_fences(&mut self) -> bool {
         if self.state & State::FENCE != 0 {
             return false;
@@ -435,6 +436,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
     /// Returns true as long as the peer may send a line without a fence that it was asked for. Before a barrier only: the
     /// look that follows it finds the lines that were sent that way.
+    #[must_use]
     pub fn is_unsure(&mut self) -> bool {
         let Some(epoch) = self.unsure else { return false };
         if cfg!(flounder_bug = "sure_at_once") {

@@ -12,6 +12,7 @@ use crate::protocol::monitor::{self, Binding, Verdict};
 use crate::root::names::{Asker, MAX_NAME, Owned, Refused};
 use crate::root::register::Record;
 use crate::root::{Domain, MAX_SERVICES, Root, Service};
+use crate::runtime_dir::own_uid;
 
 /// Entries in one page of a list.
 const PAGE: usize = 64;
@@ -115,8 +116,13 @@ impl monitor::Rx for FromDomain {
             }
             Err(refused) => return reply.send(verdict(refused), 0),
         }
-        if let Err(error) = root.enter(&domain, name, iref) {
+        let written = root.enter(&domain, name, iref);
+        if let Err(error) = &written {
             tracing::warn!(%error, name = %Escaped(name), "a name could not be written down");
+        }
+        // Nobody but the root's user can be the next root, and owners of that user register again by themselves. A name of
+        // another user that is not written down could go to a third one meanwhile.
+        if written.is_err() && domain.uid != own_uid() {
             let taken_back = root.names.borrow_mut().unregister(asker, name);
             debug_assert_eq!(taken_back, Ok(()));
             root.strike(name);
