@@ -280,7 +280,8 @@ fn processes_of_a_user_meet_whatever_their_environments() {
     if !rustix::process::geteuid().is_root() || !Path::new("/run").is_dir() {
         return println!("skipped: only user 0 can act for a user that logs in");
     }
-    let logins = Logins;
+    // Dropped after the processes, which make again what is removed.
+    let _logins = Logins;
     drop(Logins);
     let enter = fs::Permissions::from_mode(0o711);
     let home = cast.dir().parent().expect("it has one").to_owned();
@@ -313,7 +314,6 @@ fn processes_of_a_user_meet_whatever_their_environments() {
     fs::remove_dir_all(Logins::by_login()).expect("it is there");
     let mut cron = cast.actor_with(bare);
     assert_eq!(cron.must("await late 15000"), iref);
-    drop(logins);
 }
 
 #[test]
