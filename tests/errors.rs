@@ -10,7 +10,7 @@ use flounder::drivers::registry::NameTaken;
 use flounder::monitor::census::CensusError;
 use flounder::monitor::daemon::DaemonError;
 use flounder::monitor::{DirProblem, MonitorError, Place};
-use flounder::nameservice::{InvalidName, NameError};
+use flounder::nameservice::{Asked, InvalidName, NameError};
 use flounder::waitset::EventError;
 use flounder::wire::{DecodeError, TooLong};
 use flounder::{
@@ -130,7 +130,7 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
         check(error);
     }
     for error in monitors() {
-        check(NameError::Monitor(error.clone()));
+        check(NameError::Monitor { error: error.clone(), asked: asked() });
         check(CensusError::Monitor(error.clone()));
         check(DaemonError::Monitor(error.clone()));
         check(error);
@@ -268,17 +268,29 @@ fn monitors() -> Vec<MonitorError> {
 
 fn names() -> Vec<NameError> {
     vec![
-        NameError::Taken { pid: Some(7) },
-        NameError::Taken { pid: None },
-        NameError::Unknown,
-        NameError::Invalid(InvalidName::Empty),
-        NameError::Invalid(InvalidName::TooLong { length: 256 }),
-        NameError::Invalid(InvalidName::Control),
-        NameError::Quota,
-        NameError::NotOwner,
-        NameError::NoService,
-        NameError::Deadline,
+        NameError::Taken { pid: Some(7), asked: asked() },
+        NameError::Taken { pid: None, asked: asked() },
+        NameError::Unknown { asked: asked() },
+        NameError::Invalid { why: InvalidName::Empty, asked: asked() },
+        NameError::Invalid { why: InvalidName::TooLong { length: 256 }, asked: asked() },
+        NameError::Invalid { why: InvalidName::Control, asked: asked() },
+        NameError::Quota { asked: asked() },
+        NameError::NotOwner { asked: asked() },
+        NameError::NoService { asked: asked() },
+        NameError::Deadline { asked: asked() },
     ]
+}
+
+fn asked() -> Box<Asked> {
+    Box::new(Asked::new(Some("clock".into()), Some(Place::new("/run".into(), None))))
+}
+
+#[test]
+fn errors_of_the_name_service_name_the_name_and_the_place() {
+    for error in names() {
+        let text = error.to_string();
+        assert!(text.contains("\"clock\"") && text.contains("/run"), "{text}");
+    }
 }
 
 /// What a callback says is not lost on the way through a waitset or a bind.

@@ -155,6 +155,42 @@ fn a_stopped_root_stops_nobody() {
 }
 
 #[test]
+fn a_root_that_does_not_answer_is_named() {
+    let cast = Cast::new();
+    let [mut root, mut client] = [cast.actor(), cast.actor()];
+    root.must("list");
+    client.must("list");
+    root.stop();
+    let why = client.ask("why nobody 300");
+    let pid = format!("process {} ", root.pid());
+    let directory = cast.dir().display().to_string();
+    for part in ["the deadline passed", "\"nobody\"", &pid, "(root_change", &directory] {
+        assert!(why.contains(part), "{part} is not in: {why}");
+    }
+    let mut newcomer = cast.actor();
+    let why = newcomer.ask("why nobody 300");
+    assert!(why.contains(&pid) && why.contains(&directory), "{why}");
+}
+
+#[test]
+fn a_program_is_told_when_it_loses_a_name() {
+    let cast = Cast::new();
+    let [mut root, mut owner] = [cast.actor(), cast.actor()];
+    root.must("list");
+    owner.must("export svc");
+    assert_eq!(owner.ask("lost another"), "error NotOwner");
+    owner.tell("lost svc");
+    owner.stop();
+    root.kill();
+    // Nobody is left who knows whose the name is.
+    std::fs::remove_file(cast.dir().join("names")).expect("it is there");
+    let mut other = cast.actor();
+    other.must("export svc");
+    owner.go_on();
+    assert_eq!(owner.answer("lost"), other.pid().to_string());
+}
+
+#[test]
 fn a_newcomer_replaces_a_root_that_is_stopped() {
     let cast = Cast::new();
     let mut root = cast.actor();

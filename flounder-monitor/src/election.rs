@@ -137,7 +137,11 @@ pub(crate) fn knock(directory: &RuntimeDir) -> Result<Knock, MonitorError> {
     let socket = new_socket().map_err(MonitorError::os("make a socket"))?;
     let address = directory.root_address()?;
     match rustix::io::retry_on_intr(|| connect(&socket, &address)) {
-        Ok(()) => Ok(Knock::Connected(socket)),
+        // A forked child of a dead root may keep its socket.
+        Ok(()) => Ok(match root_of(&socket, directory)? {
+            Some(_) => Knock::Connected(socket),
+            None => Knock::NobodyThere,
+        }),
         Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(Knock::NobodyThere),
         Err(Errno::AGAIN) => Ok(Knock::Busy),
         Err(Errno::ACCESS) if directory.is_shared() => Ok(Knock::Closed),

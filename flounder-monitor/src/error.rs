@@ -94,6 +94,18 @@ pub enum DirProblem {
 }
 
 impl MonitorError {
+    /// Whether its text says where.
+    pub(crate) const fn names_place(&self) -> bool {
+        matches!(
+            self,
+            Self::RuntimeDir { .. }
+                | Self::UntrustedRoot { .. }
+                | Self::Version { .. }
+                | Self::TurnedAway { .. }
+                | Self::NoRoot { .. }
+        )
+    }
+
     pub(crate) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> Self {
         move |errno| Self::Os { what, errno: errno.raw_os_error() }
     }

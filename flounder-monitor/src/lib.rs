@@ -68,5 +68,5 @@ pub fn publish(iref: Iref) -> Result<(), NameError> {
 
 /// As [`publish`].
 pub fn publish_async(iref: Iref) -> Answer<()> {
-    nameservice::start(async move |monitor| monitor.publish(iref).await)
+    nameservice::start(None, async move |monitor| monitor.publish(iref).await)
 }

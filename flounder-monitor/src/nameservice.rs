@@ -26,19 +26,23 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::rc::Rc;
-use std::time::Instant;
 
-use flounder_rt::{ExportError, Iref};
+use flounder_rt::{Escaped, ExportError, Iref};
 
 use crate::domain;
 use crate::error::MonitorError;
 use crate::link::digest;
 use crate::monitor::Monitor;
+use crate::place::Place;
 use crate::process::{id_from_wire, pid_from_wire};
-use crate::promise::{Missed, Pending, promise};
+use crate::promise::{Pending, promise};
 use crate::protocol::monitor;
 use crate::root::MAX_NAME;
-use crate::wait::{first, within};
+use crate::runtime_dir::RuntimeDir;
+use crate::wait::{first, sleep, within};
+
+/// A request that has not been answered by then is logged.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the functions without a deadline of their own wait for a root monitor.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -96,7 +100,7 @@ pub fn register(name: &str, iref: Iref) -> Result<(), NameError> {
 /// As [`register`].
 pub fn register_async(name: &str, iref: Iref) -> Answer<()> {
     let name = name.to_owned();
-    start(async move |monitor| monitor.register(&name, iref).await)
+    start(Some(name.clone()), async move |monitor| monitor.register(&name, iref).await)
 }
 
 /// Takes a name back.
@@ -110,7 +114,7 @@ pub fn unregister(name: &str) -> Result<(), NameError> {
 /// As [`unregister`].
 pub fn unregister_async(name: &str) -> Answer<()> {
     let name = name.to_owned();
-    start(async move |monitor| monitor.unregister(&name).await)
+    start(Some(name.clone()), async move |monitor| monitor.unregister(&name).await)
 }
 
 /// The service of this name, if there is one now.
@@ -132,7 +136,7 @@ pub fn lookup_with_owner(name: &str) -> Result<Found, NameError> {
 /// As [`lookup_with_owner`].
 pub fn lookup_async(name: &str) -> Answer<Found> {
     let name = name.to_owned();
-    start(async move |monitor| monitor.lookup(&name).await)
+    start(Some(name.clone()), async move |monitor| monitor.lookup(&name).await)
 }
 
 /// The service of this name, as soon as there is one. It may wait for ever, for a name or for a root monitor; a service of
@@ -141,11 +145,7 @@ pub fn lookup_async(name: &str) -> Answer<Found> {
 /// # Errors
 /// Not [`NameError::Unknown`].
 pub fn blocking_lookup(name: &str) -> Result<Iref, NameError> {
-    let pending = waiting_lookup(name).0;
-    match pending.wait(None) {
-        Ok(found) => Ok(found?.iref),
-        Err(missed) => Err(missed.into()),
-    }
+    Ok(waiting_lookup(name, None).wait()?.iref)
 }
 
 /// As [`blocking_lookup`], for so long at most.
@@ -153,16 +153,12 @@ pub fn blocking_lookup(name: &str) -> Result<Iref, NameError> {
 /// # Errors
 /// [`NameError::Deadline`].
 pub fn blocking_lookup_deadline(name: &str, deadline: Duration) -> Result<Iref, NameError> {
-    let at = Instant::now().checked_add(deadline);
-    match waiting_lookup(name).0.wait(at) {
-        Ok(found) => Ok(found?.iref),
-        Err(missed) => Err(missed.into()),
-    }
+    Ok(waiting_lookup(name, Some(deadline)).wait()?.iref)
 }
 
 /// As [`blocking_lookup`]; dropped, it no longer waits.
 pub fn blocking_lookup_async(name: &str) -> Answer<Found> {
-    waiting_lookup(name)
+    waiting_lookup(name, None)
 }
 
 /// All names of the host, in order.
@@ -175,30 +171,74 @@ pub fn list() -> Result<Vec<Entry>, NameError> {
 
 /// As [`list`].
 pub fn list_async() -> Answer<Vec<Entry>> {
-    start(async move |monitor| monitor.list().await)
+    start(None, async move |monitor| monitor.list().await)
 }
 
-fn waiting_lookup(name: &str) -> Answer<Found> {
+/// Completes once another process has a name that was this process's: the root died, and what was written down of the name
+/// was lost, too. As long as this process lives and the runtime directory is whole, that does not happen; a service that
+/// must not believe that it has its name when it has not waits for it.
+///
+/// ```no_run
+/// # async fn watch() -> Result<(), flounder_monitor::nameservice::NameError> {
+/// use flounder_monitor::nameservice;
+/// let lost = nameservice::lost("clock").await?;
+/// eprintln!("{} belongs to {:?} now", lost.name, lost.pid);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`NameError::NotOwner`] if this process has not registered the name, or takes it back.
+pub fn lost(name: &str) -> Answer<Lost> {
     let name = name.to_owned();
-    submit(None, async move |monitor| monitor.await_name(&name).await)
+    submit(Some(name.clone()), None, Notice::Quiet, async move |monitor| monitor.lost(&name).await)
 }
 
-/// Has the monitor's thread run `task`, with the default deadline.
+/// A name that this process had, and another has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lost {
+    /// The name.
+    pub name: String,
+    /// The process that has it, if it is visible from here.
+    pub pid: Option<u32>,
+}
+
+fn waiting_lookup(name: &str, deadline: Option<Duration>) -> Answer<Found> {
+    let name = name.to_owned();
+    let task = {
+        let name = name.clone();
+        async move |monitor: Rc<Monitor>| monitor.await_name(&name).await
+    };
+    submit(Some(name), deadline, Notice::Logged, task)
+}
+
+/// Has the monitor's thread run `task`, about this name, with the default deadline.
 pub(crate) fn start<T: Send + 'static>(
-    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, NameError> + Send + 'static,
+    name: Option<String>,
+    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, Failure> + Send + 'static,
 ) -> Answer<T> {
-    submit(Some(DEFAULT_DEADLINE), task)
+    submit(name, Some(DEFAULT_DEADLINE), Notice::Logged, task)
+}
+
+/// Whether a request that waits is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notice {
+    Logged,
+    Quiet,
 }
 
 fn submit<T: Send + 'static>(
+    name: Option<String>,
     deadline: Option<Duration>,
-    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, NameError> + Send + 'static,
+    notice: Notice,
+    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, Failure> + Send + 'static,
 ) -> Answer<T> {
     let (promise, pending) = promise();
     let remote = match domain::remote() {
         Ok(remote) => remote,
         Err(error) => {
-            promise.keep(Err(error.into()));
+            promise.keep(Err(Failure::Monitor(error).of(Asked::unanswered(name))));
             return Answer(pending);
         }
     };
@@ -206,17 +246,26 @@ fn submit<T: Send + 'static>(
         let Some(monitor) = Monitor::here() else { return Ok(()) };
         let work = async move {
             let waitset = monitor.waitset().clone();
-            let work = task(monitor);
+            let asked = |name| Asked { name, place: Some(monitor.place()) };
+            let say_where = async {
+                sleep(&waitset, PATIENCE).await;
+                if notice == Notice::Logged {
+                    tracing::warn!(asked = %asked(name.clone()), "a request to the name service waits");
+                }
+                core::future::pending::<()>().await;
+            };
+            let work = first(task(Rc::clone(&monitor)), say_where);
+            let work = async { work.await.unwrap_or(Err(Failure::Monitor(MonitorError::Ended))) };
             let result = match deadline {
                 None => first(work, promise.abandoned()).await,
                 Some(deadline) => {
                     let work = within(&waitset, deadline, work);
-                    let work = async { work.await.unwrap_or(Err(NameError::Deadline)) };
+                    let work = async { work.await.unwrap_or(Err(Failure::Deadline)) };
                     first(work, promise.abandoned()).await
                 }
             };
             if let Some(result) = result {
-                promise.keep(result);
+                promise.keep(result.map_err(|failure| failure.of(asked(name))));
             }
         };
         waitset.spawn_local(work).detach();
@@ -238,7 +287,7 @@ impl<T> Answer<T> {
     pub fn wait(self) -> Result<T, NameError> {
         match self.0.wait(None) {
             Ok(result) => result,
-            Err(missed) => Err(missed.into()),
+            Err(_) => Err(Failure::Monitor(MonitorError::Ended).of(Asked::unanswered(None))),
         }
     }
 }
@@ -247,9 +296,8 @@ impl<T> Future for Answer<T> {
     type Output = Result<T, NameError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|kept| kept.unwrap_or(Err(NameError::Monitor(MonitorError::Ended))))
+        let ended = || Err(Failure::Monitor(MonitorError::Ended).of(Asked::unanswered(None)));
+        Pin::new(&mut self.0).poll(cx).map(|kept| kept.unwrap_or_else(ended))
     }
 }
 
@@ -261,23 +309,108 @@ pub enum NameError {
     Taken {
         /// That process, if it is visible from here.
         pid: Option<u32>,
+        /// What was asked, and where.
+        asked: Box<Asked>,
     },
     /// There is no such name. `LIB_ERR_NAMESERVICE_UNKNOWN_NAME`
-    Unknown,
+    Unknown {
+        /// What was asked, and where.
+        asked: Box<Asked>,
+    },
     /// This cannot be a name. `LIB_ERR_NAMESERVICE_INVALID_NAME`
-    Invalid(InvalidName),
+    Invalid {
+        /// What is wrong with it.
+        why: InvalidName,
+        /// What was asked, and where.
+        asked: Box<Asked>,
+    },
     /// This process has too many names, services or waiting lookups.
-    Quota,
+    Quota {
+        /// What was asked, and where.
+        asked: Box<Asked>,
+    },
     /// The name belongs to another process.
-    NotOwner,
+    NotOwner {
+        /// What was asked, and where.
+        asked: Box<Asked>,
+    },
     /// This process exports no service of that reference.
-    NoService,
+    NoService {
+        /// What was asked, and where.
+        asked: Box<Asked>,
+    },
     /// The deadline passed.
-    Deadline,
+    Deadline {
+        /// What was asked, and where: the root monitor that did not answer, if there is one.
+        asked: Box<Asked>,
+    },
     /// The monitor cannot serve. `LIB_ERR_NAMESERVICE_NOT_BOUND`
-    Monitor(MonitorError),
+    Monitor {
+        /// Why.
+        error: MonitorError,
+        /// What was asked, and where.
+        asked: Box<Asked>,
+    },
     /// There is no service to name: its export failed.
     Export(ExportError),
+}
+
+/// A request to the name service: which name it was about, and where it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Asked {
+    /// The name; `None` for requests about all names, or a reference.
+    pub name: Option<String>,
+    /// The runtime directory and the root monitor there; `None` if no directory was chosen.
+    pub place: Option<Place>,
+}
+
+impl Asked {
+    /// A request about this name, or about none, in this place.
+    #[must_use]
+    pub const fn new(name: Option<String>, place: Option<Place>) -> Self {
+        Self { name, place }
+    }
+
+    /// A request that did not reach the monitor of this process.
+    fn unanswered(name: Option<String>) -> Self {
+        Self { name, place: RuntimeDir::known().map(|directory| Place::new(directory, None)) }
+    }
+}
+
+/// Why a request failed, for [`NameError`] to say of which.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Taken { pid: Option<u32> },
+    Unknown,
+    Invalid(InvalidName),
+    Quota,
+    NotOwner,
+    NoService,
+    Deadline,
+    Monitor(MonitorError),
+}
+
+impl From<MonitorError> for Failure {
+    fn from(error: MonitorError) -> Self {
+        Self::Monitor(error)
+    }
+}
+
+impl Failure {
+    fn of(self, asked: Asked) -> NameError {
+        let asked = Box::new(asked);
+        match self {
+            Self::Taken { pid } => NameError::Taken { pid, asked },
+            Self::Unknown => NameError::Unknown { asked },
+            Self::Invalid(why) => NameError::Invalid { why, asked },
+            Self::Quota => NameError::Quota { asked },
+            Self::NotOwner => NameError::NotOwner { asked },
+            Self::NoService => NameError::NoService { asked },
+            Self::Deadline => NameError::Deadline { asked },
+            Self::Monitor(error) => NameError::Monitor { error, asked },
+        }
+    }
 }
 
 impl From<ExportError> for NameError {
@@ -306,20 +439,48 @@ flounder_rt::debug_as_chain!(NameError);
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Taken { pid: Some(pid) } => write!(f, "process {pid} has that name"),
-            Self::Taken { pid: None } => {
-                f.write_str("a process that is not visible from here has that name")
+            Self::Taken { pid: Some(pid), asked } => write!(f, "process {pid} has {asked}"),
+            Self::Taken { pid: None, asked } => {
+                write!(f, "a process that is not visible from here has {asked}")
             }
-            Self::Unknown => f.write_str("there is no such name"),
-            Self::Invalid(why) => write!(f, "this cannot be a name: {why}"),
-            Self::Quota => {
-                f.write_str("this process has too many names, services or waiting lookups")
+            Self::Unknown { asked } => write!(f, "no service has {asked}"),
+            Self::Invalid { why, asked } => write!(f, "{why}: {asked}"),
+            Self::Quota { asked } => write!(
+                f,
+                "this process has too many names, services or waiting lookups for {asked}"
+            ),
+            Self::NotOwner { asked } => write!(f, "this process does not own {asked}"),
+            Self::NoService { asked } => {
+                write!(f, "this process exports no such service, for {asked}")
             }
-            Self::NotOwner => f.write_str("the name belongs to another process"),
-            Self::NoService => f.write_str("this process exports no such service"),
-            Self::Deadline => f.write_str("the deadline passed"),
-            Self::Monitor(error) => fmt::Display::fmt(error, f),
+            Self::Deadline { asked } => write!(f, "the deadline passed for {asked}"),
+            Self::Monitor { error, asked } => {
+                write!(f, "{error}, for ")?;
+                match error.names_place() {
+                    true => asked.write_name(f),
+                    false => fmt::Display::fmt(asked, f),
+                }
+            }
             Self::Export(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl Asked {
+    fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "the name \"{}\"", Escaped(name)),
+            None => f.write_str("a request without a name"),
+        }
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_name(f)?;
+        match &self.place {
+            Some(place) => write!(f, " {place}"),
+            None => Ok(()),
         }
     }
 }
@@ -327,7 +488,7 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Monitor(error) => error.source(),
+            Self::Monitor { error, .. } => error.source(),
             Self::Export(error) => error.source(),
             _ => None,
         }
@@ -342,21 +503,6 @@ impl fmt::Display for InvalidName {
                 write!(f, "it has {length} bytes, more than {MAX_NAME}")
             }
             Self::Control => f.write_str("it has control characters"),
-        }
-    }
-}
-
-impl From<MonitorError> for NameError {
-    fn from(error: MonitorError) -> Self {
-        Self::Monitor(error)
-    }
-}
-
-impl From<Missed> for NameError {
-    fn from(missed: Missed) -> Self {
-        match missed {
-            Missed::Deadline => Self::Deadline,
-            Missed::Broken => Self::Monitor(MonitorError::Ended),
         }
     }
 }

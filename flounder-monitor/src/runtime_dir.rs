@@ -158,6 +158,12 @@ impl RuntimeDir {
         }
     }
 
+    /// Returns the path that was chosen, if one was. It takes no lock: a thread that does not exist in a forked child may hold it.
+    pub(crate) fn known() -> Option<PathBuf> {
+        let named = SETTINGS.get().and_then(|settings| settings.named.clone());
+        named.or_else(|| CHOSEN.try_lock()?.clone())
+    }
+
     /// Whether there is a root, or one has just died and a domain takes its place.
     fn has_root(path: PathBuf) -> bool {
         let Ok(directory) = Self::existing(path) else { return false };

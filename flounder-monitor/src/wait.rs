@@ -2,7 +2,6 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
-use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
 use std::rc::Rc;
@@ -35,21 +34,25 @@ impl Signal {
 }
 
 /// `future`'s value, unless `delay` passes before.
-pub(crate) async fn within<F: Future>(
+pub(crate) fn within<F: Future>(
     waitset: &Waitset,
     delay: Duration,
     future: F,
-) -> Option<F::Output> {
-    let passed = Rc::new(Cell::new(false));
-    let signal = Rc::new(Signal::default());
-    let (theirs, ring) = (Rc::clone(&passed), Rc::clone(&signal));
-    let timer = waitset.after(delay, move |_| {
-        theirs.set(true);
-        ring.raise();
-        Ok(())
-    });
-    let _cancel = Cancel(Some(timer));
-    first(future, signal.until(|| passed.get().then_some(()))).await
+) -> impl Future<Output = Option<F::Output>> {
+    // An `async fn` would hold its arguments twice, and nested ones double with each level: the thread's stack is small.
+    let future = Box::pin(future);
+    async move {
+        let passed = Rc::new(Cell::new(false));
+        let signal = Rc::new(Signal::default());
+        let (theirs, ring) = (Rc::clone(&passed), Rc::clone(&signal));
+        let timer = waitset.after(delay, move |_| {
+            theirs.set(true);
+            ring.raise();
+            Ok(())
+        });
+        let _cancel = Cancel(Some(timer));
+        first(future, signal.until(|| passed.get().then_some(()))).await
+    }
 }
 
 /// Waits for this long.
@@ -65,32 +68,37 @@ const PARTS: u32 = 4;
 
 /// `future`'s value, unless it takes longer than [`SILENCE`]. Time in which this process did not run itself does not count:
 /// it may have been stopped, or the machine have too much to do.
-pub(crate) async fn unless_silent<F: Future>(waitset: &Waitset, future: F) -> Option<F::Output> {
-    let (mut future, part) = (pin!(future), SILENCE / PARTS);
-    let mut passed = 0;
-    while passed < PARTS {
-        let began = Instant::now();
-        if let Some(value) = within(waitset, part, future.as_mut()).await {
-            return Some(value);
+pub(crate) fn unless_silent<F: Future>(
+    waitset: &Waitset,
+    future: F,
+) -> impl Future<Output = Option<F::Output>> {
+    let mut future = Box::pin(future);
+    async move {
+        let part = SILENCE / PARTS;
+        let mut passed = 0;
+        while passed < PARTS {
+            let began = Instant::now();
+            if let Some(value) = within(waitset, part, future.as_mut()).await {
+                return Some(value);
+            }
+            passed = if began.elapsed() < part * 2 { passed + 1 } else { 0 };
         }
-        passed = if began.elapsed() < part * 2 { passed + 1 } else { 0 };
+        None
     }
-    None
 }
 
 /// `future`'s value, unless `end` completes before.
-pub(crate) async fn first<F: Future>(
+pub(crate) fn first<F: Future>(
     future: F,
     end: impl Future<Output = ()>,
-) -> Option<F::Output> {
-    let (mut future, mut end) = (pin!(future), pin!(end));
-    poll_fn(|cx| {
+) -> impl Future<Output = Option<F::Output>> {
+    let (mut future, mut end) = (Box::pin(future), Box::pin(end));
+    poll_fn(move |cx| {
         if let Poll::Ready(value) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(value));
         }
         end.as_mut().poll(cx).map(|()| None)
     })
-    .await
 }
 
 /// Cancels a timer when the wait ends, however it ends.

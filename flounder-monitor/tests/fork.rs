@@ -36,9 +36,10 @@ fn forking_root() {
     let child = unsafe { libc::fork() };
     if child == 0 {
         let iref = Iref::from_bits(1).expect("not zero");
-        let forked = Err(NameError::Monitor(MonitorError::Forked));
-        let refused = nameservice::lookup("x") == forked
-            && publish(iref) == Err(NameError::Monitor(MonitorError::Forked));
+        let is_forked =
+            |error| matches!(error, NameError::Monitor { error: MonitorError::Forked, .. });
+        let refused =
+            nameservice::lookup("x").is_err_and(is_forked) && publish(iref).is_err_and(is_forked);
         println!("@ child {}", if refused { "refused" } else { "served" });
         wait_for_end_of_input();
         // SAFETY:

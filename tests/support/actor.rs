@@ -233,6 +233,14 @@ impl Stage {
                 let found = self.waitset.block_on(nameservice::blocking_lookup_async(name));
                 answer(&found.expect("no callback fails").map(|found| found.iref.to_bits()));
             }
+            // What an error says of a lookup that ends at its deadline.
+            ["why", name, millis] => {
+                let deadline = Duration::from_millis(millis.parse().expect("a number"));
+                let found = nameservice::blocking_lookup_deadline(name, deadline);
+                say(&found.map_or_else(|error| error.to_string(), |iref| iref.to_string()));
+            }
+            // Waits until a name of this process is another's.
+            ["lost", name] => answer(&nameservice::lost(name).wait().map(|lost| shown(lost.pid))),
             // Looks a name up again and again: how often, and how often it was not found.
             ["look", name, millis] => {
                 let (mut looked, mut missed) = (0, Vec::new());

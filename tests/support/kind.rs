@@ -74,16 +74,29 @@ kinds! {
     CapRefusal { Sender, Receiver, SenderLimit, ReceiverLimit, LinkLost }
     ControlError { Closed, AlreadyRegistered, Os(errno) }
     ExportError { Random(errno), Full, Monitor(why) }
-    NameError {
-        Unknown, Invalid(why), Quota, NotOwner, NoService, Deadline, Monitor(error), Export(error),
-        Taken { pid },
-    }
     MonitorError {
         Forked, OwnThread, Busy, Ended, UntrustedRoot { uid }, TurnedAway { owner },
         OverLimit(limit), RuntimeDir { path, why }, Version {}, NoRoot {},
     }
     DaemonError { Running { pid }, NotOwner { directory }, Monitor(error) }
     CensusError { Monitor(error) }
+}
+
+impl Kind for NameError {
+    fn kind(&self) -> String {
+        match self {
+            Self::Taken { pid, .. } => format!("Taken {{ pid: {} }}", pid.kind()),
+            Self::Unknown { .. } => "Unknown".into(),
+            Self::Invalid { why, .. } => format!("Invalid({})", why.kind()),
+            Self::Quota { .. } => "Quota".into(),
+            Self::NotOwner { .. } => "NotOwner".into(),
+            Self::NoService { .. } => "NoService".into(),
+            Self::Deadline { .. } => "Deadline".into(),
+            Self::Monitor { error, .. } => format!("Monitor({})", error.kind()),
+            Self::Export(error) => format!("Export({})", error.kind()),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl Kind for Refusal {

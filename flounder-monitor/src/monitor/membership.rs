@@ -26,6 +26,7 @@ use crate::election::{self, Knock, Stand, VACANCY};
 use crate::error::{DirProblem, MonitorError};
 use crate::link::Introduction;
 use crate::monitor::Monitor;
+use crate::nameservice::Lost;
 use crate::outbox::{Message, Outbox, Sending};
 use crate::place::{Place, RootProcess};
 use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
@@ -200,7 +201,10 @@ impl Monitor {
     pub(crate) fn place(&self) -> Place {
         match &*self.status.borrow() {
             Status::Member(membership) => membership.place(),
-            _ => Place::new(RuntimeDir::chosen(), None),
+            _ => {
+                let root = self.root_seen.borrow().as_ref().map(RootProcess::new);
+                Place::new(RuntimeDir::chosen(), root)
+            }
         }
     }
 
@@ -327,6 +331,7 @@ impl Monitor {
         let mut office = directory.spot().office();
         let mut knock = election::knock(&directory)?;
         if let Knock::NobodyThere = knock {
+            self.root_seen.take();
             // A root of this process whose socket was removed is none.
             if Root::check_office() {
                 return Err(Setback::Again);
@@ -388,6 +393,7 @@ impl Monitor {
         directory: &RuntimeDir,
     ) -> Result<Rc<Membership>, Setback> {
         let (root, process) = election::root_of(&socket, directory)?.ok_or(Setback::Again)?;
+        self.root_seen.replace(Some(root.clone()));
         let channel = lmp::over(socket, Origin::LOCAL).map_err(|_| Setback::Again)?;
         let ended = Rc::new(Cell::new(false));
         let rx = FromRoot { ended: Rc::clone(&ended) };
@@ -457,8 +463,15 @@ impl Monitor {
             let (verdict, pid) =
                 self.heard(membership, membership.client.register_async(&name, iref)).await?;
             if verdict != monitor::Verdict::Ok {
-                tracing::warn!(name = %Escaped(&name), pid, "the name was lost to another process with the root");
+                tracing::warn!(
+                    name = %Escaped(&name),
+                    pid,
+                    "the name was lost to another process with the root"
+                );
                 self.names.borrow_mut().remove(&name);
+                let lost = Lost { name: name.clone(), pid: pid_from_wire(pid) };
+                self.lost.borrow_mut().insert(name, lost);
+                self.changed.raise();
             }
         }
         // Before anything that is asked of this root from now on.
@@ -484,6 +497,7 @@ impl Monitor {
             return;
         }
         self.root_number.set(0);
+        self.root_seen.take();
         if let Some(membership) = self.member() {
             membership.end(self);
         }

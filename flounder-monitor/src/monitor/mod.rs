@@ -16,9 +16,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use flounder_rt::{Iref, Waitset};
+use flounder_rt::{Iref, Peer, Waitset};
 
 use crate::link::{Introduction, PeerLink};
+use crate::nameservice::Lost;
 use crate::outbox::Unsent;
 use crate::promise::Promise;
 use crate::wait::{Signal, sleep};
@@ -61,6 +62,10 @@ pub(crate) struct Monitor {
     published: RefCell<HashSet<Iref>>,
     /// Names likewise.
     names: RefCell<BTreeMap<String, Iref>>,
+    /// Names that this process had and lost.
+    lost: RefCell<HashMap<String, Lost>>,
+    /// The root that was joined, or tried, last, and is not known to be dead.
+    root_seen: RefCell<Option<Peer>>,
     /// Services that were withdrawn while there was no root.
     withdrawn_late: RefCell<Vec<Iref>>,
     /// Binds under way.
@@ -87,6 +92,8 @@ impl Monitor {
             published: RefCell::default(),
             withdrawn_late: RefCell::default(),
             names: RefCell::default(),
+            lost: RefCell::default(),
+            root_seen: RefCell::new(None),
             binds: Cell::new(0),
             binds_waiting: RefCell::default(),
         });

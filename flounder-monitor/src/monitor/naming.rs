@@ -8,7 +8,7 @@ use flounder_rt::{Call, Iref, RpcError};
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, Notice};
-use crate::nameservice::{Entry, Found, InvalidName, NameError};
+use crate::nameservice::{Entry, Failure, Found, InvalidName, Lost};
 use crate::place::Place;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
@@ -18,9 +18,9 @@ use crate::services;
 
 impl Monitor {
     /// Makes a service reachable from other domains, now and under roots to come.
-    pub(crate) async fn publish(&self, iref: Iref) -> Result<(), NameError> {
+    pub(crate) async fn publish(&self, iref: Iref) -> Result<(), Failure> {
         if services::find(iref).is_none() {
-            return Err(NameError::NoService);
+            return Err(Failure::NoService);
         }
         if self.published.borrow().contains(&iref) {
             return Ok(());
@@ -30,7 +30,7 @@ impl Monitor {
                 self.published.borrow_mut().insert(iref);
                 Ok(())
             }
-            Verdict::Quota => Err(NameError::Quota),
+            Verdict::Quota => Err(Failure::Quota),
             verdict => Err(unexpected(verdict)),
         }
     }
@@ -55,29 +55,31 @@ impl Monitor {
             return;
         }
         self.names.borrow_mut().retain(|_, named| *named != iref);
+        self.changed.raise();
         self.notify_root(Notice::Withdraw(iref));
     }
 
     /// Gives a name to a service of this process.
-    pub(crate) async fn register(&self, name: &str, iref: Iref) -> Result<(), NameError> {
+    pub(crate) async fn register(&self, name: &str, iref: Iref) -> Result<(), Failure> {
         check(name)?;
         self.publish(iref).await?;
         let (verdict, pid) = self.ask(|root| root.register_async(name, iref)).await?;
         match verdict {
             Verdict::Ok => {
+                self.lost.borrow_mut().remove(name);
                 self.names.borrow_mut().insert(name.to_owned(), iref);
                 Ok(())
             }
-            Verdict::Taken => Err(NameError::Taken { pid: pid_from_wire(pid) }),
-            Verdict::Quota => Err(NameError::Quota),
-            Verdict::Unknown => Err(NameError::NoService),
+            Verdict::Taken => Err(Failure::Taken { pid: pid_from_wire(pid) }),
+            Verdict::Quota => Err(Failure::Quota),
+            Verdict::Unknown => Err(Failure::NoService),
             Verdict::Exhausted => Err(MonitorError::Busy.into()),
             verdict => Err(unexpected(verdict)),
         }
     }
 
     /// Takes a name back.
-    pub(crate) async fn unregister(&self, name: &str) -> Result<(), NameError> {
+    pub(crate) async fn unregister(&self, name: &str) -> Result<(), Failure> {
         check(name)?;
         // First of all here: if the root goes meanwhile, the next one is not told of the name.
         let had = self.names.borrow_mut().remove(name);
@@ -90,23 +92,36 @@ impl Monitor {
                 return Err(error.into());
             }
         };
+        self.lost.borrow_mut().remove(name);
+        self.changed.raise();
         match verdict {
             Verdict::Ok => Ok(()),
             Verdict::Unknown if had.is_some() => Ok(()),
-            Verdict::Unknown => Err(NameError::Unknown),
-            Verdict::NotOwner => Err(NameError::NotOwner),
+            Verdict::Unknown => Err(Failure::Unknown),
+            Verdict::NotOwner => Err(Failure::NotOwner),
             verdict => Err(unexpected(verdict)),
         }
     }
 
+    /// Waits until a name of this process is another's.
+    pub(crate) async fn lost(&self, name: &str) -> Result<Lost, Failure> {
+        check(name)?;
+        let look = || match self.lost.borrow().get(name) {
+            Some(lost) => Some(Ok(lost.clone())),
+            None if self.names.borrow().contains_key(name) => None,
+            None => Some(Err(Failure::NotOwner)),
+        };
+        self.changed.until(look).await
+    }
+
     /// What a name stands for.
-    pub(crate) async fn lookup(&self, name: &str) -> Result<Found, NameError> {
+    pub(crate) async fn lookup(&self, name: &str) -> Result<Found, Failure> {
         check(name)?;
         found(self.ask(|root| root.lookup_async(name)).await?)
     }
 
     /// What a name stands for, once it does. Dropped, the root forgets that somebody waits.
-    pub(crate) async fn await_name(self: &Rc<Self>, name: &str) -> Result<Found, NameError> {
+    pub(crate) async fn await_name(self: &Rc<Self>, name: &str) -> Result<Found, Failure> {
         check(name)?;
         let ticket = self.number();
         let waiting = Waiting { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
@@ -116,7 +131,7 @@ impl Monitor {
     }
 
     /// All names, in order.
-    pub(crate) async fn list(&self) -> Result<Vec<Entry>, NameError> {
+    pub(crate) async fn list(&self) -> Result<Vec<Entry>, Failure> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let last = entries.last().map_or("", |entry| entry.name.as_str());
@@ -180,24 +195,24 @@ fn publish_call(root: &RpcClient, iref: Iref) -> Call<PublishReply> {
     root.publish_async(iref, name, (digest >> 64) as u64, digest as u64)
 }
 
-fn check(name: &str) -> Result<(), NameError> {
+fn check(name: &str) -> Result<(), Failure> {
     if is_name(name) {
         return Ok(());
     }
-    Err(NameError::Invalid(match name.len() {
+    Err(Failure::Invalid(match name.len() {
         0 => InvalidName::Empty,
         1..=MAX_NAME => InvalidName::Control,
         length => InvalidName::TooLong { length },
     }))
 }
 
-fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, NameError> {
+fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, Failure> {
     match (verdict, Iref::from_bits(iref)) {
         (Verdict::Ok, Some(iref)) => {
             Ok(Found { iref, pid: pid_from_wire(pid), uid: id_from_wire(uid) })
         }
-        (Verdict::Unknown, _) => Err(NameError::Unknown),
-        (Verdict::Quota, _) => Err(NameError::Quota),
+        (Verdict::Unknown, _) => Err(Failure::Unknown),
+        (Verdict::Quota, _) => Err(Failure::Quota),
         (Verdict::Exhausted, _) => Err(MonitorError::Busy.into()),
         (verdict, _) => Err(unexpected(verdict)),
     }
@@ -210,7 +225,7 @@ fn place_of_thread() -> Place {
 }
 
 /// A root of this version does not answer so.
-fn unexpected(verdict: Verdict) -> NameError {
+fn unexpected(verdict: Verdict) -> Failure {
     tracing::warn!(?verdict, "the root monitor gave an answer that does not fit the question");
-    NameError::Monitor(MonitorError::Version { place: place_of_thread() })
+    Failure::Monitor(MonitorError::Version { place: place_of_thread() })
 }
