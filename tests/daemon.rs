@@ -483,12 +483,15 @@ fn one_user_cannot_use_up_the_root() {
     let Some(mut ann) = cast.actor_of(ANN) else { return };
     let Some(mut bob) = cast.actor_of(BOB) else { return };
     // Neither of them says hello.
-    assert_eq!(ann.ask("knock 600"), "256");
+    assert_eq!(ann.ask("knock 600"), "16");
     assert_eq!(bob.ask("knock 100"), "8");
     let mut own = [cast.actor(), cast.actor()];
     own[0].must("export echo");
     own[1].must("bind ump echo");
     assert_eq!(own[1].ask("talk 100"), "ok");
+    // Nor does it keep out other processes of the same user.
+    let mut other = cast.actor_of(ANN).expect("there was one before");
+    other.must("bind ump echo");
     // It is not for ever.
     assert_eq!(ann.ask("release"), "ok");
     ann.must("bind ump echo");

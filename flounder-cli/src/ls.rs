@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 use flounder::Escaped;
+use flounder::account::UNLIMITED;
 use flounder::monitor::census::{self, Binding, Census, Party};
 use flounder::nameservice::Entry;
 use serde::Serialize;
@@ -18,7 +19,8 @@ pub(crate) struct Options {
     /// The directory where processes meet; otherwise the one that they use by default (see `flounder monitor --help`).
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
-    /// Print one JSON object: `runtime_dir`, `root`, `names`, `domains`, `bindings` and `silent`, the processes that did
+    /// Print one JSON object: `runtime_dir`, `root`, `names`, `domains`, `bindings`, `accounts` (what a process, the `holder`,
+    /// holds for another one, the `peer`, and its limits: `null` is none) and `silent`, the processes that did
     /// not tell of their bindings. References and fingerprints are hexadecimal; `since` is in seconds after 1970 began.
     #[arg(long)]
     json: bool,
@@ -42,7 +44,26 @@ struct Report {
     names: Vec<Name>,
     domains: Vec<Process>,
     bindings: Vec<Bound>,
+    accounts: Vec<Account>,
     silent: Vec<Process>,
+}
+
+#[derive(Serialize)]
+struct Account {
+    holder: Process,
+    peer: Process,
+    used: Amounts,
+    limit: Amounts,
+    limit_of_all: Amounts,
+}
+
+/// `None` is a limit that there is not.
+#[derive(Serialize, Clone, Copy)]
+struct Amounts {
+    bindings: Option<u64>,
+    mappings: Option<u64>,
+    bytes: Option<u64>,
+    descriptors: Option<u64>,
 }
 
 #[derive(Serialize, Clone, Copy)]
@@ -80,6 +101,7 @@ impl Report {
             names: census.names.iter().map(Name::new).collect(),
             domains: census.domains.iter().copied().map(Process::new).collect(),
             bindings: census.bindings.iter().map(Bound::new).collect(),
+            accounts: census.accounts.iter().map(Account::new).collect(),
             silent: census.silent.iter().copied().map(Process::new).collect(),
         }
     }
@@ -116,12 +138,53 @@ impl Report {
         });
         let head = ["client", "service", "iref", "interface", "driver", "for"];
         text.push_str(&table(head, bindings));
+        let accounts = self.accounts.iter().map(|account| {
+            let of = |amount: fn(&Amounts) -> Option<u64>| {
+                let (used, limit) = (amount(&account.used), amount(&account.limit));
+                let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+                format!("{} of {limit}", used.unwrap_or_default())
+            };
+            [
+                account.holder.to_string(),
+                account.peer.to_string(),
+                of(|amounts| amounts.bindings),
+                of(|amounts| amounts.mappings),
+                of(|amounts| amounts.bytes),
+                of(|amounts| amounts.descriptors),
+            ]
+        });
+        let head = ["holder", "peer", "bindings", "mappings", "bytes", "descriptors"];
+        text.push_str(&table(head, accounts));
         if !self.silent.is_empty() {
             let silent: Vec<_> = self.silent.iter().map(|process| number(process.pid)).collect();
             let silent = silent.join(", ");
             text.push_str(&format!("\nnot told of their bindings: processes {silent}\n"));
         }
         text
+    }
+}
+
+impl Account {
+    fn new(account: &census::Account) -> Self {
+        Self {
+            holder: Process::new(account.holder),
+            peer: Process::new(account.peer),
+            used: Amounts::new(account.used),
+            limit: Amounts::new(account.limit),
+            limit_of_all: Amounts::new(account.limit_of_all),
+        }
+    }
+}
+
+impl Amounts {
+    fn new(amounts: census::Amounts) -> Self {
+        let some = |amount: u64| Some(amount).filter(|amount| *amount != UNLIMITED);
+        Self {
+            bindings: some(amounts.bindings),
+            mappings: some(amounts.mappings),
+            bytes: some(amounts.bytes),
+            descriptors: some(amounts.descriptors),
+        }
     }
 }
 

@@ -251,8 +251,24 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
         "iref": iref.to_string(), "interface": "clock", "driver": "lmp", "since": since,
     });
     assert_eq!(*binding, expected);
+    let accounts = json["accounts"].as_array().expect("an array");
+    let held = |holder: u32, peer: u32| {
+        let is_it = |account: &&serde_json::Value| {
+            account["holder"]["pid"] == holder && account["peer"]["pid"] == peer
+        };
+        accounts.iter().find(is_it).unwrap_or_else(|| panic!("{json}"))
+    };
+    for (holder, peer) in [(me, client.id()), (client.id(), me)] {
+        let account = held(holder, peer);
+        assert_eq!(account["used"]["bindings"], 1, "{account}");
+        assert_eq!(account["limit"]["bindings"], 4096, "{account}");
+        assert!(account["limit_of_all"]["bindings"].is_null(), "{account}");
+        assert!(account["used"]["descriptors"].as_u64().is_some_and(|n| n >= 3), "{account}");
+    }
+    assert!(held(daemon.pid(), me)["used"]["descriptors"].as_u64() >= Some(2), "{json}");
 
     let printed = text(&ls(&dir, &[]).stdout);
+    assert!(printed.contains("1 of 4096"), "{printed}");
     let lines: Vec<_> = printed.lines().collect();
     assert_eq!(lines[1], "processes: 2, names: 1, bindings: 1");
     let at = |head: &str, column: &str| head.find(column).expect("it is a column");
@@ -269,7 +285,10 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
     assert!(row[at(head, "client")..].starts_with(&of(client.id())), "{printed}");
     assert!(row[at(head, "service")..].starts_with(&of(me)), "{printed}");
     assert!(row[at(head, "driver")..].starts_with("lmp "), "{printed}");
-    assert_eq!(lines.len(), 8, "{printed}");
+    let columns = ["holder", "peer", "bindings", "mappings", "bytes", "descriptors"];
+    assert_eq!(lines[9].split_whitespace().collect::<Vec<_>>(), columns);
+    // The daemon holds something for the two others, and they for each other.
+    assert_eq!(lines.len(), 10 + 4, "{printed}");
     drop(client.stdin.take());
     client.wait().expect("it ends");
     // The same code as in other processes.

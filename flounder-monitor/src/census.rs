@@ -53,6 +53,8 @@ pub struct Census {
     pub domains: Vec<Party>,
     /// Bindings between these domains and others.
     pub bindings: Vec<Binding>,
+    /// What these domains make each other hold.
+    pub accounts: Vec<Account>,
     /// Domains that did not tell of their bindings.
     pub silent: Vec<Party>,
 }
@@ -85,6 +87,36 @@ pub struct Binding {
     pub since: SystemTime,
 }
 
+/// What a process holds for a peer process, and its limits on that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// The process that holds it, and reports it.
+    pub holder: Party,
+    /// The process that it is held for.
+    pub peer: Party,
+    /// Amounts that are held for the peer.
+    pub used: Amounts,
+    /// What the holder would hold for one process.
+    pub limit: Amounts,
+    /// What the holder would hold for all peers together.
+    pub limit_of_all: Amounts,
+}
+
+/// An amount of each resource that is reported. [`UNLIMITED`](flounder_rt::account::UNLIMITED) as a limit is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Amounts {
+    /// Bindings.
+    pub bindings: u64,
+    /// Memory mappings.
+    pub mappings: u64,
+    /// Bytes of memory.
+    pub bytes: u64,
+    /// File descriptors.
+    pub descriptors: u64,
+}
+
 /// Asks the root of a directory, or of the one that the environment names. Never becomes the root.
 ///
 /// # Errors
@@ -115,18 +147,37 @@ fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Census, Mo
         names,
         domains: Vec::new(),
         bindings: Vec::new(),
+        accounts: Vec::new(),
         silent: Vec::new(),
     };
-    for crowd in members(visitor)?.chunks(AT_ONCE) {
+    let members = members(visitor)?;
+    if !members.iter().any(|(_, domain)| *domain == census.root) {
+        // A daemon is the root of domains, and none of them.
+        let own = accounts(Rc::clone(visitor), 0, census.root);
+        match visitor.waitset.block_on(own).unwrap_or(Err(MonitorError::Ended)) {
+            Ok(own) => census.accounts.extend(own),
+            Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    for crowd in members.chunks(AT_ONCE) {
         let ask = |(number, domain): &(u64, Party)| {
-            let answer = bindings(Rc::clone(visitor), *number, *domain);
-            (*domain, visitor.waitset.spawn_local(answer))
+            let (number, domain, visitor) = (*number, *domain, Rc::clone(visitor));
+            let waitset = visitor.waitset.clone();
+            let answer = async move {
+                let bindings = bindings(Rc::clone(&visitor), number, domain).await?;
+                Ok((bindings, accounts(visitor, number, domain).await?))
+            };
+            (domain, waitset.spawn_local(answer))
         };
         let asked: Vec<_> = crowd.iter().map(ask).collect();
         for (domain, answer) in asked {
             census.domains.push(domain);
             match visitor.waitset.block_on(answer).unwrap_or(Err(MonitorError::Ended)) {
-                Ok(bindings) => census.bindings.extend(bindings),
+                Ok((bindings, accounts)) => {
+                    census.bindings.extend(bindings);
+                    census.accounts.extend(accounts);
+                }
                 // It has left, or does not answer.
                 Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => census.silent.push(domain),
                 Err(error) => return Err(error),
@@ -135,6 +186,7 @@ fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Census, Mo
     }
     census.domains.sort_unstable();
     census.silent.sort_unstable();
+    census.accounts.sort_by_key(|account| (account.holder, account.peer));
     census.bindings.sort_by_key(|binding| (binding.client, binding.since));
     Ok(census)
 }
@@ -192,6 +244,44 @@ async fn bindings(
         bindings.extend(next.into_iter().filter_map(|told| Binding::from_wire(told, client)));
     }
     Ok(bindings)
+}
+
+/// The accounts that a domain keeps, or the root itself for number 0.
+async fn accounts(
+    visitor: Rc<Visitor>,
+    number: u64,
+    holder: Party,
+) -> Result<Vec<Account>, MonitorError> {
+    let (mut accounts, mut last) = (Vec::new(), 0);
+    while accounts.len() < MAX_BINDINGS {
+        let (verdict, page, limits) =
+            visitor.call(|root| root.accounts_async(number, last)).await?;
+        match verdict {
+            Verdict::Ok => {}
+            Verdict::Unknown | Verdict::Forbidden => break,
+            _ => return Err(MonitorError::Busy),
+        }
+        let (limit, limit_of_all) = limits.split_at(limits.len() / 2);
+        let (limit, limit_of_all) = (Amounts::from_wire(limit), Amounts::from_wire(limit_of_all));
+        let next: Vec<_> = page.into_iter().filter(|spent| spent.domain > last).collect();
+        let Some(end) = next.last() else { break };
+        last = end.domain;
+        let others = next.into_iter().filter(|spent| spent.domain != visitor.number);
+        accounts.extend(others.map(|spent| {
+            let used = [spent.bindings, spent.mappings, spent.bytes, spent.descriptors];
+            let peer = Party::from_wire(spent.pid, spent.uid);
+            Account { holder, peer, used: Amounts::from_wire(&used), limit, limit_of_all }
+        }));
+    }
+    Ok(accounts)
+}
+
+impl Amounts {
+    /// Those of a list that is too short are 0.
+    fn from_wire(amounts: &[u64]) -> Self {
+        let at = |index: usize| amounts.get(index).copied().unwrap_or(0);
+        Self { bindings: at(0), mappings: at(1), bytes: at(2), descriptors: at(3) }
+    }
 }
 
 impl Binding {

@@ -28,6 +28,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -53,8 +54,6 @@ pub enum Resource {
     Connections,
     /// Services published at the root monitor.
     Services,
-    /// Names registered at the root monitor.
-    Names,
     /// Lookups at the root monitor that wait for a name.
     Lookups,
     /// Received descriptors that wait to be closed.
@@ -62,7 +61,7 @@ pub enum Resource {
 }
 
 /// Number of resources.
-const RESOURCES: usize = 10;
+const RESOURCES: usize = 9;
 
 impl Resource {
     /// All resources, in the order in which they are reported.
@@ -74,7 +73,6 @@ impl Resource {
         Self::Requests,
         Self::Connections,
         Self::Services,
-        Self::Names,
         Self::Lookups,
         Self::Closes,
     ];
@@ -102,7 +100,6 @@ impl Resource {
             Self::Requests => "requests to bind",
             Self::Connections => "connections without hello",
             Self::Services => "services",
-            Self::Names => "names",
             Self::Lookups => "waiting lookups",
             Self::Closes => "descriptors to close",
         }
@@ -171,7 +168,6 @@ pub const UNLIMITED: u64 = u64::MAX;
 /// | bind requests under way | 1,024 | 16,384 |
 /// | connections without hello | 16 | 1,024; 256 of a user |
 /// | services | 65,536 | unlimited; 131,072 of a user |
-/// | names | 4,096 | unlimited; 65,536 of a user |
 /// | waiting lookups | 512 | unlimited; 65,536 of a user |
 /// | descriptors to close | 256 | 1,024 |
 ///
@@ -210,8 +206,6 @@ impl Limits {
             (Scope::User, Resource::Connections) => 256,
             (Scope::Process, Resource::Services) => 65_536,
             (Scope::User, Resource::Services) => 131_072,
-            (Scope::Process, Resource::Names) => 4096,
-            (Scope::User, Resource::Names) => 65_536,
             (Scope::Process, Resource::Lookups) => 512,
             (Scope::User, Resource::Lookups) => 65_536,
             (Scope::Process, Resource::Closes) => 256,
@@ -238,6 +232,26 @@ pub fn limits() -> Limits {
 #[must_use]
 pub fn used_by_all(resource: Resource) -> u64 {
     ALL.get(resource)
+}
+
+/// Warns, at most once a second, if this process is near its limit of descriptors. `newest` is a descriptor that it has
+/// just been given: the kernel gives out the lowest free number, so that many are in use.
+pub fn watch_descriptors(newest: BorrowedFd<'_>) {
+    let Some(limit) = getrlimit(Rlimit::Nofile).current else { return };
+    let open = u64::from(newest.as_raw_fd().unsigned_abs()) + 1;
+    if open <= limit / 8 * 7 {
+        return;
+    }
+    if let Some(held_back) = NEAR.pass() {
+        let for_peers = used_by_all(Resource::Descriptors);
+        tracing::warn!(
+            open,
+            limit,
+            for_peers,
+            held_back,
+            "this process is near its limit of descriptors, and will refuse clients: raise RLIMIT_NOFILE (ulimit -n)"
+        );
+    }
 }
 
 /// A refusal: a charge would exceed a limit.

@@ -14,11 +14,12 @@
 
 use core::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use flounder_drivers::{lmp, registry};
-use flounder_rt::account::{Charge, Resource};
+use flounder_rt::account::{Charge, Resource, watch_descriptors};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Terms};
@@ -100,6 +101,7 @@ impl PeerLink {
         let account =
             account_of(&process, &peer).map_err(MonitorError::os("identify a process"))?;
         account.set_domain(domain);
+        watch_descriptors(process.as_fd());
         let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
         let line = Line::new(number, peer, account, waitset.remote());
         process.share(line.origin());

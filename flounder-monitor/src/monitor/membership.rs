@@ -76,6 +76,7 @@ pub(super) enum Notice {
     Withdraw(Iref),
     Forget(u64),
     Reported { ticket: u64, bindings: Vec<monitor::Held> },
+    ReportedAccounts { ticket: u64, accounts: Vec<monitor::Spent>, limits: Vec<u64> },
 }
 
 impl Message for Notice {
@@ -87,6 +88,9 @@ impl Message for Notice {
             Self::Withdraw(iref) => binding.tx_withdraw(*iref),
             Self::Forget(ticket) => binding.tx_forget(*ticket),
             Self::Reported { ticket, bindings } => binding.tx_reported(*ticket, bindings),
+            Self::ReportedAccounts { ticket, accounts, limits } => {
+                binding.tx_reported_accounts(*ticket, accounts, limits)
+            }
         };
         match sent {
             Ok(_) => Sending::Sent,
@@ -552,6 +556,10 @@ impl monitor::Rx for FromRoot {
         Monitor::here_do(|monitor| monitor.report(ticket, (link, connection)));
     }
 
+    fn report_accounts(&mut self, _: &monitor::Binding, ticket: u64, after: u64) {
+        Monitor::here_do(|monitor| monitor.report_accounts(ticket, after));
+    }
+
     fn error(&mut self, _: &monitor::Binding, error: BindingError) {
         match error {
             BindingError::CapsRefused(CapRefusal::ReceiverLimit) => Monitor::here_do(|monitor| {
@@ -609,6 +617,11 @@ impl monitor::Rx for FromRoot {
     }
 
     fn reported(&mut self, _: &monitor::Binding, _: u64, _: &[monitor::Held]) {}
+
+    fn accounts(&mut self, _: &monitor::Binding, _: u64, _: u64, _: monitor::AccountsReply) {}
+
+    fn reported_accounts(&mut self, _: &monitor::Binding, _: u64, _: &[monitor::Spent], _: &[u64]) {
+    }
 
     fn settled(&mut self, _: &monitor::Binding) {}
 

@@ -27,7 +27,7 @@ use crate::wait::{Signal, sleep};
 mod binding;
 mod membership;
 mod naming;
-mod report;
+pub(crate) mod report;
 
 use membership::Status;
 

@@ -152,7 +152,10 @@ impl Monitor {
             (Some(membership), notice) => membership.tell(self, notice),
             // It may be among what the next root is being told.
             (None, Notice::Withdraw(iref)) => self.withdrawn_late.borrow_mut().push(iref),
-            (None, Notice::Forget(_) | Notice::Reported { .. }) => {}
+            (
+                None,
+                Notice::Forget(_) | Notice::Reported { .. } | Notice::ReportedAccounts { .. },
+            ) => {}
         }
     }
 

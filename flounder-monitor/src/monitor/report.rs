@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
+use flounder_rt::account::{self, Resource, Scope};
+
 use crate::monitor::Monitor;
 use crate::monitor::membership::Notice;
-use crate::protocol::monitor::Held;
+use crate::protocol::monitor::{Held, Spent};
 
 /// Bindings in one answer.
 const PAGE: usize = 64;
@@ -38,6 +40,36 @@ impl Monitor {
         self.notify_root(Notice::Reported { ticket, bindings });
     }
 }
+
+impl Monitor {
+    /// Answers the root: the accounts of peers of this process, after this domain.
+    pub(super) fn report_accounts(&self, ticket: u64, after: u64) {
+        let (accounts, limits) = page_of_accounts(after);
+        self.notify_root(Notice::ReportedAccounts { ticket, accounts, limits });
+    }
+}
+
+/// Accounts of this process after `after`, in the order of their domains, and its limits.
+pub(crate) fn page_of_accounts(after: u64) -> (Vec<Spent>, Vec<u64>) {
+    let mut accounts: Vec<_> =
+        account::usage().into_iter().filter(|usage| usage.domain > after).collect();
+    accounts.sort_unstable_by_key(|usage| usage.domain);
+    accounts.truncate(PAGE);
+    let spent = |usage: account::Usage| {
+        let [bindings, mappings, bytes, descriptors] =
+            REPORTED.map(|resource| usage.used(resource));
+        let (domain, pid, uid) = (usage.domain, 0, 0);
+        Spent { domain, pid, uid, bindings, mappings, bytes, descriptors }
+    };
+    let limits = account::limits();
+    let limit = |scope| REPORTED.map(|resource| limits.get(resource, scope, None));
+    let limits = [limit(Scope::Process), limit(Scope::All)].concat();
+    (accounts.into_iter().map(spent).collect(), limits)
+}
+
+/// Resources that are reported, in order.
+const REPORTED: [Resource; 4] =
+    [Resource::Bindings, Resource::Mappings, Resource::Bytes, Resource::Descriptors];
 
 /// After 1970 began.
 fn milliseconds(time: SystemTime) -> u64 {

@@ -25,6 +25,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use flounder_drivers::lmp;
+use flounder_rt::account::{Account, Charge, Resource, watch_descriptors};
 use flounder_rt::cap::Cap;
 use flounder_rt::closer::Origin;
 use flounder_rt::waitset::{Interest, Timer};
@@ -64,8 +65,8 @@ pub(crate) use users::Policy;
 use users::{Entrance, MAX_INTRODUCTIONS, Users};
 use waiters::Waiters;
 
-/// Services that one domain may publish.
-const MAX_SERVICES: usize = 65_536;
+/// Descriptors of a connection: the socket, and a pidfd.
+const DESCRIPTORS: u64 = 2;
 
 /// Domains accepted in a row, so that a storm of them does not keep the others waiting.
 const BURST: usize = 16;
@@ -100,7 +101,7 @@ pub(crate) struct Root {
     ids: RefCell<BTreeMap<u64, u64>>,
     services: RefCell<HashMap<Iref, Service>>,
     names: RefCell<Names>,
-    waiters: RefCell<Waiters<monitor::AwaitNameReply>>,
+    waiters: RefCell<Waiters<(monitor::AwaitNameReply, Charge)>>,
     users: RefCell<Users>,
     /// Whose the names are; `None` once it has resigned.
     register: RefCell<Option<Register>>,
@@ -127,6 +128,11 @@ struct Domain {
     outbox: Rc<Outbox<ToDomain>>,
     services: RefCell<HashSet<Iref>>,
     death: DeathWatch,
+    account: Account,
+    /// Of the connection, until it has said hello.
+    guest: Cell<Option<Charge>>,
+    /// Of its descriptors.
+    _charge: Charge,
 }
 
 struct Service {
@@ -134,12 +140,14 @@ struct Service {
     interface: String,
     /// The halves of the interface's digest.
     digest: (u64, u64),
+    _charge: Charge,
 }
 
 /// What a domain is told without having asked, or before the answer.
 enum ToDomain {
     Introduced(Introduced),
     Report { ticket: u64, link: u64, connection: u64 },
+    ReportAccounts { ticket: u64, after: u64 },
 }
 
 /// A link for a domain.
@@ -159,12 +167,21 @@ impl Message for ToDomain {
         match self {
             Self::Introduced(introduced) => introduced.send(binding),
             Self::Report { ticket, link, connection } => {
-                match binding.tx_report(ticket, link, connection) {
-                    Ok(_) => Sending::Sent,
-                    Err(TxError::Busy) => Sending::Later(self),
-                    Err(_) => Sending::Ended,
-                }
+                self.or_later(binding.tx_report(ticket, link, connection))
             }
+            Self::ReportAccounts { ticket, after } => {
+                self.or_later(binding.tx_report_accounts(ticket, after))
+            }
+        }
+    }
+}
+
+impl ToDomain {
+    fn or_later<T>(self, sent: Result<T, TxError>) -> Sending<Self> {
+        match sent {
+            Ok(_) => Sending::Sent,
+            Err(TxError::Busy) => Sending::Later(self),
+            Err(_) => Sending::Ended,
         }
     }
 }
@@ -365,10 +382,14 @@ impl Root {
         forbidden: bool,
     ) -> std::io::Result<Domain> {
         let process = process_of(socket.as_fd(), credentials)?;
+        watch_descriptors(process.as_fd());
         let peer = credentials.peer();
         let identity = Identity::new(&process, peer.pid(), credentials.uid)?;
+        let account = account_of(&process, &peer)?;
+        let guest = account.charge(Resource::Connections, 1)?;
+        let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
         let remote = self.waitset.remote();
-        let origin = Origin::new(account_of(&process, &peer)?, move || {
+        let origin = Origin::new(account.clone(), move || {
             remote.post(move |_| {
                 if let Some(root) = Self::here() {
                     root.remove(number);
@@ -398,6 +419,9 @@ impl Root {
             outbox: Outbox::new(&self.waitset, binding),
             services: RefCell::default(),
             death,
+            account,
+            guest: Cell::new(Some(guest)),
+            _charge: charge,
         })
     }
 
@@ -441,7 +465,6 @@ impl Root {
         });
         drop(services);
         let mut users = self.users.borrow_mut();
-        users.remove_services(domain.uid, domain.services.borrow().len());
         users.left(domain.uid, domain.id.get().is_some());
         drop(users);
         let waited = self.waiters.borrow_mut().forget_all(number);

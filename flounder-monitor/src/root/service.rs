@@ -3,6 +3,7 @@
 use core::ops::Bound;
 use std::rc::Rc;
 
+use flounder_rt::account::Resource;
 use flounder_rt::cap::Cap;
 use flounder_rt::{BindingError, Escaped, Iref};
 
@@ -11,7 +12,8 @@ use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
 use crate::root::names::{Asker, MAX_NAME, Owned, Refused};
 use crate::root::register::Record;
-use crate::root::{Domain, MAX_SERVICES, Root, Service};
+use crate::root::reports::Asked;
+use crate::root::{Domain, Root, Service, ToDomain};
 use crate::runtime_dir::own_uid;
 
 /// Entries in one page of a list.
@@ -57,6 +59,8 @@ impl monitor::Rx for FromDomain {
             patience.cancel();
         }
         root.users.borrow_mut().greeted(this.uid);
+        drop(this.guest.take());
+        this.account.set_domain(domain);
         tracing::debug!(peer = %this.peer, "a domain has joined");
         reply.send(Verdict::Ok);
     }
@@ -77,14 +81,16 @@ impl monitor::Rx for FromDomain {
             // A reference is a random number that is used once: this is a lie.
             Some(_) => Verdict::Duplicate,
             None if root.is_kept_from(&domain, iref) => Verdict::Duplicate,
-            None if domain.services.borrow().len() >= MAX_SERVICES => Verdict::Quota,
-            None if !root.users.borrow_mut().add_service(domain.uid) => Verdict::Quota,
-            None => {
-                let (interface, digest) = (interface.to_owned(), (digest_high, digest_low));
-                services.insert(iref, Service { owner: self.number, interface, digest });
-                domain.services.borrow_mut().insert(iref);
-                Verdict::Ok
-            }
+            None => match domain.account.charge(Resource::Services, 1) {
+                Ok(charge) => {
+                    let (interface, digest) = (interface.to_owned(), (digest_high, digest_low));
+                    let (owner, _charge) = (self.number, charge);
+                    services.insert(iref, Service { owner, interface, digest, _charge });
+                    domain.services.borrow_mut().insert(iref);
+                    Verdict::Ok
+                }
+                Err(_) => Verdict::Quota,
+            },
         };
         drop(services);
         reply.send(verdict);
@@ -95,7 +101,6 @@ impl monitor::Rx for FromDomain {
         let Some((root, domain)) = self.known() else { return };
         if domain.services.borrow_mut().remove(&iref) {
             root.services.borrow_mut().remove(&iref);
-            root.users.borrow_mut().remove_services(domain.uid, 1);
             let freed = root.names.borrow_mut().remove_service(self.number, iref);
             freed.iter().for_each(|name| root.strike(name));
         }
@@ -130,7 +135,7 @@ impl monitor::Rx for FromDomain {
         }
         reply.send(Verdict::Ok, 0);
         let waited = root.waiters.borrow_mut().take(name);
-        for waiting in waited {
+        for (waiting, _) in waited {
             let (pid, uid, _) = to_wire(&domain.peer);
             waiting.send(Verdict::Ok, iref.to_bits(), pid, uid);
         }
@@ -162,8 +167,12 @@ impl monitor::Rx for FromDomain {
         let found = root.find_name(name);
         if found == Err(Refused::Unknown) {
             let ticket = (self.number, ticket);
-            let kept = root.waiters.borrow_mut().wait(domain.uid, ticket, name, reply);
-            if let Err(reply) = kept {
+            let Ok(charge) = domain.account.charge(Resource::Lookups, 1) else {
+                return reply.send(Verdict::Quota, 0, 0, 0);
+            };
+            let waiting = (reply, charge);
+            let kept = root.waiters.borrow_mut().wait(domain.uid, ticket, name, waiting);
+            if let Err((reply, _)) = kept {
                 reply.send(Verdict::Quota, 0, 0, 0);
             }
             return;
@@ -208,9 +217,35 @@ impl monitor::Rx for FromDomain {
     ) {
         let Some((root, asker)) = self.known() else { return };
         match root.domain_of(domain) {
-            Some(asked) => root.ask_for_report(&asker, &asked, (link, connection), reply),
+            Some(asked) => {
+                let question = |ticket| ToDomain::Report { ticket, link, connection };
+                root.ask_for_report(&asker, &asked, Asked::Bindings(reply), question);
+            }
             None => reply.send(Verdict::Unknown, &[]),
         }
+    }
+
+    fn accounts(&mut self, _: &Binding, domain: u64, after: u64, reply: monitor::AccountsReply) {
+        let Some((root, asker)) = self.known() else { return };
+        match root.domain_of(domain) {
+            Some(asked) => {
+                let question = |ticket| ToDomain::ReportAccounts { ticket, after };
+                root.ask_for_report(&asker, &asked, Asked::Accounts(reply), question);
+            }
+            None if domain == 0 => root.own_accounts(&asker, after, reply),
+            None => reply.send(Verdict::Unknown, &[], &[]),
+        }
+    }
+
+    fn reported_accounts(
+        &mut self,
+        _: &Binding,
+        ticket: u64,
+        accounts: &[monitor::Spent],
+        limits: &[u64],
+    ) {
+        let Some((root, domain)) = self.known() else { return };
+        root.report_accounts(&domain, ticket, accounts, limits);
     }
 
     fn reported(&mut self, _: &Binding, ticket: u64, held: &[monitor::Held]) {
@@ -257,6 +292,13 @@ impl monitor::Rx for FromDomain {
 
     /// As above.
     fn report(&mut self, _: &Binding, _: u64, _: u64, _: u64) {
+        if let Some(root) = Root::here() {
+            root.remove(self.number);
+        }
+    }
+
+    /// As above.
+    fn report_accounts(&mut self, _: &Binding, _: u64, _: u64) {
         if let Some(root) = Root::here() {
             root.remove(self.number);
         }

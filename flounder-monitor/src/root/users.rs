@@ -17,9 +17,6 @@ const MAX_GUESTS: usize = 256;
 const MAX_REFUSED: usize = 8;
 const MAX_REFUSED_IN_ALL: usize = 64;
 
-/// Services of one user.
-const MAX_SERVICES: usize = 131_072;
-
 /// Introductions that may wait in the root for a domain of another user to read them.
 pub(super) const MAX_INTRODUCTIONS: usize = 4;
 
@@ -102,7 +99,6 @@ struct User {
     connections: usize,
     /// Those of them that have not said hello.
     guests: usize,
-    services: usize,
 }
 
 /// What all users have.
@@ -173,23 +169,8 @@ impl Users {
         self.users.entry(uid).or_default().connections += 1;
     }
 
-    /// Counts a service; false if the user has too many.
-    pub(super) fn add_service(&mut self, uid: u32) -> bool {
-        let user = self.users.entry(uid).or_default();
-        let room = user.services < MAX_SERVICES;
-        user.services += usize::from(room);
-        room
-    }
-
-    pub(super) fn remove_services(&mut self, uid: u32, count: usize) {
-        if let Some(user) = self.users.get_mut(&uid) {
-            user.services -= count;
-        }
-        self.forget_idle(uid);
-    }
-
     fn forget_idle(&mut self, uid: u32) {
-        if self.users.get(&uid).is_some_and(|user| user.connections == 0 && user.services == 0) {
+        if self.users.get(&uid).is_some_and(|user| user.connections == 0) {
             self.users.remove(&uid);
         }
     }
@@ -271,9 +252,7 @@ mod tests {
         let mut users = daemon(Duration::ZERO);
         assert_eq!(users.enter(other()), Entrance::Welcome);
         users.greeted(other());
-        assert!(users.add_service(other()));
         users.left(other(), true);
-        users.remove_services(other(), 1);
         assert_eq!(users.enter(nobody()), Entrance::Forbidden);
         users.left(nobody(), false);
         assert!(users.users.is_empty() && users.refused == 0);
