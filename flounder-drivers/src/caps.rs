@@ -99,6 +99,11 @@ impl Caps {
         }
     }
 
+    /// Whether the kernel has the capabilities of the last message with some that were handed over.
+    pub(crate) fn are_sent(&self) -> bool {
+        self.inbox.is_sent(self.sent)
+    }
+
     /// Counts a message with capabilities of which the first line has come, and gives its number.
     pub(crate) const fn see(&mut self) -> u64 {
         self.seen += 1;

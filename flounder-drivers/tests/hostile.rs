@@ -759,6 +759,25 @@ fn capabilities_go_one_message_ahead_and_no_further() {
 }
 
 #[test]
+fn message_is_sent_when_the_kernel_has_its_capabilities() {
+    let _alone = alone();
+    for driver in BESIDE {
+        let mut ends = Linked::over(*driver);
+        let (name, mut caps) = (driver.name(), vec![pipe()]);
+        ends.here.stall();
+        assert_eq!(ends.send(&[7], 0, 1, &mut caps), Ok(Progress::Partial(1)), "{name}");
+        assert!(caps.is_empty(), "{name}: they are handed over");
+        assert!(!ends.client.can_resume(), "{name}: the broker has not sent them");
+        assert_eq!(ends.send(&[7], 1, 1, &mut caps), Ok(Progress::Partial(1)), "{name}");
+        assert_eq!(ends.recv(), Ok(Recv::Empty), "{name}");
+        ends.here.resume();
+        assert!(ends.client.can_resume() && ends.client.ready(), "{name}");
+        assert_eq!(ends.send(&[7], 1, 1, &mut caps), Ok(Progress::Done), "{name}");
+        assert_eq!(ends.recv(), Ok(Recv::Message), "{name}");
+    }
+}
+
+#[test]
 fn capabilities_that_are_late_come_after_the_close_of_their_sender() {
     let _alone = alone();
     for driver in BESIDE {

@@ -387,6 +387,9 @@ pub trait Link: Send + Sync {
     /// does so for [`CAPS_AHEAD`] messages at most of which the other end has not said that it has begun to read them;
     /// the brokers take more for an attack.
     ///
+    /// When the kernel has them, the brokers call [`CapInbox::note_sent`] on the inbox of this end: then the message is sent,
+    /// and arrives even if this process ends. Until then the driver says [`Progress::Partial`].
+    ///
     /// # Errors
     /// If the link has ended; the capabilities are dropped.
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal>;

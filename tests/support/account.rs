@@ -33,7 +33,7 @@ impl Account {
             Some(format!("{} {}", fields.nth(1)?, fields.nth(3)?))
         };
         let mappings = sorted(maps.lines().filter_map(mapping));
-        let threads = fs::read_dir(process.join("task")).expect("the actor lives").count();
+        let threads = threads(&process);
         Self {
             descriptors: sorted(descriptors),
             anonymous: maps.lines().count() - mappings.len(),
@@ -88,6 +88,13 @@ impl fmt::Display for Account {
         let (descriptors, mappings) = (descriptors.len(), mappings.len() + anonymous);
         write!(f, "{descriptors} descriptors, {mappings} mappings, {threads} threads")
     }
+}
+
+/// Threads of a process, without those that close descriptors, which come and go.
+pub fn threads(process: &Path) -> usize {
+    let tasks = fs::read_dir(process.join("task")).expect("the process lives").flatten();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() != "flounder-close").count()
 }
 
 /// Bytes of an actor's memory that are resident.

@@ -7,7 +7,7 @@ use std::io::{BufRead, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -330,9 +330,7 @@ impl Stage {
             // Capabilities.
             ["give", number, path] => {
                 let cap = Cap::from(File::open(path).expect("it can be opened"));
-                let sent =
-                    self.binding().tx_give(number.parse().expect("a number"), &cap).map(drop);
-                answer(&sent);
+                self.give(number.parse().expect("a number"), cap);
             }
             ["want", number] => {
                 answer(&self.binding().tx_want(number.parse().expect("a number")).map(drop));
@@ -500,6 +498,20 @@ impl Stage {
         self.knocked.borrow_mut().extend(open);
     }
 
+    /// Gives a capability away as soon as the binding takes it.
+    fn give(self: &Rc<Self>, number: u32, cap: Cap) {
+        let given = self.binding().tx_give(number, &cap).map(drop);
+        if given != Err(TxError::Busy) {
+            return answer(&given);
+        }
+        let me = Rc::clone(self);
+        let again = move |_: &Waitset| {
+            me.give(number, cap);
+            Ok(())
+        };
+        self.binding().register_send(&self.waitset, again).expect("nobody else waits");
+    }
+
     /// Gives away sockets that linger with unsent data, and has them dropped when no copy is left here.
     fn stick(self: &Rc<Self>, count: u32) {
         let (me, binding) = (Rc::clone(self), self.binding());
@@ -639,6 +651,8 @@ fn forbid(direction: Direction) {
 
 /// Descriptors, mappings and threads of this process.
 fn count() -> String {
+    // What has been dropped does not count, though it may be open for a moment yet.
+    let _ = flounder::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
     let entries = |path: &str| std::fs::read_dir(path).expect("it is there").count();
     let maps = std::fs::read_to_string("/proc/self/maps").expect("it is there");
     // Those that the allocator and threads make and keep as they like have no name.
@@ -652,7 +666,7 @@ fn count() -> String {
     format!(
         "fds {} shared {shared} sockets {sockets} threads {}",
         entries("/proc/self/fd"),
-        entries("/proc/self/task")
+        super::account::threads(Path::new("/proc/self"))
     )
 }
 

@@ -26,6 +26,8 @@ pub struct TestLink {
     peer: Mutex<Weak<TestLink>>,
     kept: Kept,
     refusal: Mutex<Option<CapRefusal>>,
+    /// Capabilities that wait with the broker of this end, while it is stalled.
+    stalled: Mutex<Option<Vec<(u64, u64, Vec<Cap>)>>>,
     /// What was sent at this end and is held up, while anything is.
     held: Mutex<Option<Vec<(u64, CapEvent)>>>,
 }
@@ -43,6 +45,37 @@ impl TestLink {
     /// Loses the capabilities that are sent next at this end, for this reason.
     pub fn refuse_next(&self, refusal: CapRefusal) {
         *self.refusal.lock() = Some(refusal);
+    }
+
+    /// Keeps the capabilities that are handed over at this end with the broker from now on: they are not sent.
+    pub fn stall(&self) {
+        self.stalled.lock().get_or_insert_default();
+    }
+
+    /// Sends what was kept.
+    ///
+    /// # Panics
+    /// If the other end is gone.
+    pub fn resume(&self) {
+        for (connection, sequence, caps) in self.stalled.lock().take().unwrap_or_default() {
+            self.send(connection, sequence, caps).expect("the other end is there");
+        }
+    }
+
+    fn send(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        let peer = self.peer.lock().upgrade().ok_or(CapRefusal::LinkLost)?;
+        let event = match self.refusal.lock().take() {
+            None => CapEvent::Arrived(sequence, caps),
+            Some(refusal) => CapEvent::Lost(sequence, refusal),
+        };
+        match &mut *self.held.lock() {
+            Some(held) => held.push((connection, event)),
+            None => peer.deliver(connection, event),
+        }
+        if let Some(inbox) = self.kept.inbox(connection) {
+            inbox.note_sent(sequence);
+        }
+        Ok(())
     }
 
     /// Holds up the capabilities that are sent at this end from now on.
@@ -111,16 +144,11 @@ impl Link for TestLink {
     }
 
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        let peer = self.peer.lock().upgrade().ok_or(CapRefusal::LinkLost)?;
-        let event = match self.refusal.lock().take() {
-            None => CapEvent::Arrived(sequence, caps),
-            Some(refusal) => CapEvent::Lost(sequence, refusal),
-        };
-        match &mut *self.held.lock() {
-            Some(held) => held.push((connection, event)),
-            None => peer.deliver(connection, event),
+        if let Some(stalled) = &mut *self.stalled.lock() {
+            stalled.push((connection, sequence, caps));
+            return Ok(());
         }
-        Ok(())
+        self.send(connection, sequence, caps)
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {

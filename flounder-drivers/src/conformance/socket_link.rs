@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use rustix::net::{
@@ -26,13 +27,33 @@ use super::kept::Kept;
 pub struct SocketLink {
     socket: OwnedFd,
     kept: Kept,
+    /// To the thread that sends capabilities.
+    outgoing: Sender<(u64, u64, Vec<Cap>)>,
 }
 
 impl SocketLink {
     /// This process's end.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Arc<Self> {
-        Arc::new(Self { socket, kept: Kept::default() })
+        let (outgoing, capabilities) = channel();
+        let link = Arc::new(Self { socket, kept: Kept::default(), outgoing });
+        let sender = Arc::downgrade(&link);
+        // As the monitors do, in a thread of its own: what a driver has handed over is not sent yet.
+        thread::spawn(move || {
+            for (connection, sequence, caps) in capabilities {
+                let Some(link) = sender.upgrade() else { return };
+                link.transmit(connection, sequence, &caps);
+            }
+        });
+        link
+    }
+
+    fn transmit(&self, connection: u64, sequence: u64, caps: &[Cap]) {
+        let words = [connection, sequence];
+        let sent = transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), caps);
+        if let (Ok(()), Some(inbox)) = (sent, self.kept.inbox(connection)) {
+            inbox.note_sent(sequence);
+        }
     }
 
     /// Sends words and capabilities.
@@ -76,9 +97,7 @@ impl Link for SocketLink {
     }
 
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        let words = [connection, sequence];
-        transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), &caps)
-            .map_err(|_| CapRefusal::LinkLost)
+        self.outgoing.send((connection, sequence, caps)).map_err(|_| CapRefusal::LinkLost)
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {

@@ -2,7 +2,7 @@
 //! messages in lines (or frames) and have the brokers carry capabilities beside them.
 //!
 //! ```text
-//! out   Idle --> Blocked --> Parts(n) --> Caps --> Idle     each step may be skipped; from each of them --> Ended
+//! out   Idle --> Blocked --> Parts(n) --> Caps --> HandedOver --> Idle     each step may be skipped; from each of them --> Ended
 //! in    Idle -------------> Words ------> Caps --> Idle     likewise
 //! ```
 //!
@@ -14,7 +14,8 @@
 //!   receives until it has been told that no more comes.
 //! * What a message that comes in announces is compared with the interface before anything is taken of it
 //!   ([`Incoming::begin`]), and a line is taken only where one like it may come.
-//! * Capabilities go to the brokers when all words of their message are out and the other end expects them; a message is
+//! * Capabilities go to the brokers when all words of their message are out and the other end expects them; the message is
+//!   sent when the brokers have passed them to the kernel. A message that comes in is
 //!   complete when its own have come. The lines behind it wait for that.
 
 use flounder_rt::channel::{
@@ -137,6 +138,8 @@ enum Sending {
     Parts(usize),
     /// All words of one are published, and the peer does not expect its capabilities yet.
     Caps,
+    /// Its capabilities are with the brokers, and the kernel does not have them yet.
+    HandedOver,
     /// The channel takes no more.
     Ended,
 }
@@ -206,7 +209,10 @@ impl Transit {
 
     /// Whether a send could not go on.
     pub(crate) const fn is_blocked(&self) -> bool {
-        matches!(self.tx, Sending::Blocked | Sending::Parts(_) | Sending::Caps)
+        matches!(
+            self.tx,
+            Sending::Blocked | Sending::Parts(_) | Sending::Caps | Sending::HandedOver
+        )
     }
 
     /// Whether this end is closed.
@@ -248,7 +254,7 @@ impl Transit {
         sink: &mut S,
     ) -> Result<Progress, ChannelError> {
         let total = S::PARTS * message.body.len();
-        if self.tx != Sending::Caps {
+        if !matches!(self.tx, Sending::Caps | Sending::HandedOver) {
             let begun = if let Sending::Parts(sent) = self.tx {
                 sent
             } else {
@@ -270,7 +276,7 @@ impl Transit {
     pub(crate) fn begun(&self, message: &Outgoing<'_>) -> Option<usize> {
         match self.tx {
             Sending::Parts(sent) => Some(sent),
-            Sending::Caps => Some(message.body.len()),
+            Sending::Caps | Sending::HandedOver => Some(message.body.len()),
             Sending::Idle | Sending::Blocked | Sending::Ended => None,
         }
     }
@@ -289,6 +295,7 @@ impl Transit {
         self.tx = match words {
             None => Sending::Blocked,
             Some(sent) if sent < message.body.len() => Sending::Parts(sent),
+            Some(_) if self.tx == Sending::HandedOver => Sending::HandedOver,
             Some(_) => Sending::Caps,
         };
         self.progress(message, 1, peer)
@@ -322,8 +329,8 @@ impl Transit {
         Ok(Progress::Partial(taken.max(1)))
     }
 
-    /// Hands over the capabilities of the message in hand, if it has any and the peer expects them; gives whether that is
-    /// done with.
+    /// Hands over the capabilities of the message in hand, if it has any and the peer expects them; returns whether the
+    /// kernel has them.
     fn hand_over(
         &mut self,
         message: &mut Outgoing<'_>,
@@ -332,15 +339,19 @@ impl Transit {
         if message.cap_count == 0 || self.caps.come_by_themselves() {
             return Ok(true);
         }
-        if !peer.caps_expected(self.caps.sent()).map_err(|error| self.protocol(error))? {
-            return Ok(false);
+        if self.tx != Sending::HandedOver {
+            if !peer.caps_expected(self.caps.sent()).map_err(|error| self.protocol(error))? {
+                return Ok(false);
+            }
+            let handed = self.caps.hand_over(message.caps);
+            peer.handed_over(self.caps.sent());
+            self.tx = Sending::HandedOver;
+            handed.map_err(|refusal| {
+                self.tx = Sending::Idle;
+                ChannelError::Caps(refusal)
+            })?;
         }
-        let handed = self.caps.hand_over(message.caps);
-        peer.handed_over(self.caps.sent());
-        handed.map(|()| true).map_err(|refusal| {
-            self.tx = Sending::Idle;
-            ChannelError::Caps(refusal)
-        })
+        Ok(self.caps.are_sent())
     }
 
     // ---- receiving ------------------------------------------------------------------------------------------------------
@@ -519,6 +530,7 @@ impl Transit {
         let waits = match self.tx {
             Sending::Idle => return false,
             Sending::Caps => peer.caps_expected(self.caps.sent()),
+            Sending::HandedOver => Ok(self.caps.are_sent()),
             Sending::Blocked | Sending::Parts(_) => peer.room(),
             Sending::Ended => return self.ended.is_some(),
         };

@@ -1,9 +1,11 @@
 //! What can be said on a link, and how it goes into messages of `intermon`.
 
 use flounder_rt::account::{OverLimit, Resource, Scope};
+use std::sync::Weak;
+
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapRefusal, ConnectError, Terms};
+use flounder_rt::channel::{CapInbox, CapRefusal, ConnectError, Terms};
 use flounder_rt::export::Refusal;
 use flounder_rt::{Escaped, Iref, Rejected, TxError};
 
@@ -36,11 +38,29 @@ pub(crate) struct Request {
 /// A thing to say, with all that belongs to it.
 #[derive(Debug)]
 pub(crate) enum Frame {
-    Request { connection: u64, request: Request, terms: Terms },
-    Bound { connection: u64, terms: Terms },
-    Refused { connection: u64, why: BindRefusal },
-    Closed { connection: u64 },
-    Caps { connection: u64, sequence: u64, caps: Vec<Cap> },
+    Request {
+        connection: u64,
+        request: Request,
+        terms: Terms,
+    },
+    Bound {
+        connection: u64,
+        terms: Terms,
+    },
+    Refused {
+        connection: u64,
+        why: BindRefusal,
+    },
+    Closed {
+        connection: u64,
+    },
+    /// `inbox` is that of the end here, which learns when the kernel has the capabilities.
+    Caps {
+        connection: u64,
+        sequence: u64,
+        caps: Vec<Cap>,
+        inbox: Weak<CapInbox>,
+    },
 }
 
 impl Frame {
@@ -48,7 +68,7 @@ impl Frame {
         Self::Refused { connection, why: BindRefusal::NoService }
     }
 
-    /// As messages: a head, and the capabilities that follow it.
+    /// As messages: a head, the capabilities that follow it, and for [`Caps`](Self::Caps) the note that they are sent.
     pub(super) fn into_items(mut self) -> impl Iterator<Item = Item> {
         let caps = match &mut self {
             Self::Request { terms, .. } | Self::Bound { terms, .. } => {
@@ -57,8 +77,15 @@ impl Frame {
             Self::Caps { caps, .. } => core::mem::take(caps),
             _ => Vec::new(),
         };
+        let sent = match &mut self {
+            Self::Caps { sequence, inbox, .. } => {
+                Some(Item::CapsSent(core::mem::take(inbox), *sequence))
+            }
+            _ => None,
+        };
         let count = u32::try_from(caps.len()).expect("a message has at most 64 capabilities");
-        core::iter::once(Item::Head(self, count)).chain(caps.into_iter().map(Item::Cap))
+        let head = core::iter::once(Item::Head(self, count));
+        head.chain(caps.into_iter().map(Item::Cap)).chain(sent)
     }
 }
 
@@ -69,6 +96,8 @@ pub(super) enum Item {
     Head(Frame, u32),
     Cap(Cap),
     NoCap(CapRefusal),
+    /// Nothing to say: what comes before it is with the kernel when its turn has come and the slot is free.
+    CapsSent(Weak<CapInbox>, u64),
 }
 
 impl Message for Item {
@@ -91,6 +120,14 @@ impl Message for Item {
                 Err(TxError::Busy) => Sending::Later(Self::NoCap(refusal)),
                 Err(_) => Sending::Ended,
             },
+            Self::CapsSent(inbox, sequence) if binding.can_send() => {
+                if let Some(inbox) = inbox.upgrade() {
+                    inbox.note_sent(sequence);
+                }
+                Sending::Sent
+            }
+            Self::CapsSent(..) if binding.ended().is_some() => Sending::Ended,
+            Self::CapsSent(..) => Sending::Later(self),
             Self::Head(frame, caps) => match send_head(&frame, caps, binding) {
                 Ok(()) => Sending::Sent,
                 Err(TxError::Busy) => Sending::Later(Self::Head(frame, caps)),
@@ -223,11 +260,16 @@ mod tests {
     #[test]
     fn a_frame_is_followed_by_its_capabilities() {
         let cap = || Cap::from(std::fs::File::open("/dev/null").expect("null"));
-        let frame = Frame::Caps { connection: 1, sequence: 2, caps: vec![cap(), cap()] };
+        let frame = Frame::Caps {
+            connection: 1,
+            sequence: 2,
+            caps: vec![cap(), cap()],
+            inbox: Weak::new(),
+        };
         let items: Vec<_> = frame.into_items().collect();
         assert!(matches!(
             &items[..],
-            [Item::Head(Frame::Caps { .. }, 2), Item::Cap(_), Item::Cap(_)]
+            [Item::Head(Frame::Caps { .. }, 2), Item::Cap(_), Item::Cap(_), Item::CapsSent(_, 2)]
         ));
         assert_eq!(Frame::Closed { connection: 1 }.into_items().count(), 1);
     }

@@ -182,10 +182,14 @@ impl Link for Line {
     }
 
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        if self.state.lock().ended {
-            return Err(CapRefusal::LinkLost);
-        }
-        self.send(Frame::Caps { connection, sequence, caps });
+        let inbox = {
+            let state = self.state.lock();
+            if state.ended {
+                return Err(CapRefusal::LinkLost);
+            }
+            state.inboxes.get(&connection).cloned().unwrap_or_default()
+        };
+        self.send(Frame::Caps { connection, sequence, caps, inbox });
         Ok(())
     }
 

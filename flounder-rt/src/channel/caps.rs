@@ -1,6 +1,7 @@
 //! Capabilities that travel beside a channel, by way of the brokers.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
@@ -17,6 +18,8 @@ pub const CAPS_AHEAD: usize = 1;
 #[derive(Debug)]
 pub struct CapInbox {
     events: Mutex<VecDeque<CapEvent>>,
+    /// Number of the last message of this end whose capabilities the kernel has.
+    sent: AtomicU64,
     notifier: Notifier,
 }
 
@@ -33,7 +36,22 @@ impl CapInbox {
     /// An empty inbox whose news wake `notifier`.
     #[must_use]
     pub const fn new(notifier: Notifier) -> Self {
-        Self { events: Mutex::new(VecDeque::new()), notifier }
+        Self { events: Mutex::new(VecDeque::new()), sent: AtomicU64::new(0), notifier }
+    }
+
+    /// Notes that the kernel has the capabilities of message number `sequence` of this end, which a driver gave to
+    /// [`Link::send_caps`](crate::channel::Link::send_caps), and wakes the end.
+    pub fn note_sent(&self, sequence: u64) {
+        // SYNC caps-sent: Release, pairs with the Acquire in `is_sent`. The notifier comes after it.
+        self.sent.fetch_max(sequence, Ordering::Release);
+        self.notifier.notify();
+    }
+
+    /// Whether the kernel has the capabilities of message number `sequence` of this end.
+    #[must_use]
+    pub fn is_sent(&self, sequence: u64) -> bool {
+        // SYNC caps-sent: Acquire, pairs with the Release in `note_sent`.
+        self.sent.load(Ordering::Acquire) >= sequence
     }
 
     /// Puts news in and wakes the end.
