@@ -259,7 +259,6 @@ fn monitors() -> Vec<MonitorError> {
         MonitorError::TurnedAway { directory: "/run".into(), owner: 7 },
         MonitorError::NoRoot { place: place() },
         MonitorError::OverLimit(limit()),
-        MonitorError::Forked,
         MonitorError::OwnThread,
         MonitorError::Busy,
         MonitorError::Ended,

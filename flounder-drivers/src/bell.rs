@@ -44,11 +44,11 @@ use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watched;
 
-use crate::fork::Born;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{Accepted, Size, accept_region, create_sealed};
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
 use crate::sync::{Ordering, fence};
+use flounder_rt::fork::{Born, Mark};
 
 /// Pages of a log.
 const LOG_PAGES: usize = 1;
@@ -166,6 +166,8 @@ pub(crate) fn retry_time(since: Instant) -> Duration {
 pub(crate) struct Mouth {
     log: Mutex<LogWriter>,
     /// The peer's socket; what it does to it harms only its own waking.
+    // Dropped first: a number that is free may be another file's.
+    _mark: Mark,
     socket: Cap,
     born: Born,
 }
@@ -179,7 +181,13 @@ struct LogWriter {
 impl Mouth {
     /// Rings at this socket, which was checked, with this log.
     pub(crate) fn new(socket: Cap, log: MappedOwn) -> Self {
-        Self { log: Mutex::new(LogWriter { lines: log, next: 0 }), socket, born: Born::now() }
+        let _mark = Mark::new(socket.as_fd());
+        Self {
+            _mark,
+            log: Mutex::new(LogWriter { lines: log, next: 0 }),
+            socket,
+            born: Born::now(),
+        }
     }
 
     /// Whether a socket that the peer has handed over will do.
@@ -238,6 +246,8 @@ impl Mouth {
 
 /// Where the peer process rings for the channels of this one.
 pub(crate) struct Ear {
+    // Dropped first: a number that is free may be another file's.
+    _mark: Mark,
     socket: Cap,
     inner: Mutex<Slots>,
     born: Born,
@@ -266,7 +276,8 @@ impl Ear {
         let (socket, gift) =
             (shared(socket), [mouth].into_iter().chain(gift).map(shared).collect());
         let inner = Slots { log: None, gift, next: 0, taken: Vec::new(), free: Vec::new() };
-        Ok(Self { socket, inner: Mutex::new(inner), born: Born::now() })
+        let _mark = Mark::new(socket.as_fd());
+        Ok(Self { _mark, socket, inner: Mutex::new(inner), born: Born::now() })
     }
 
     /// Returns copies of the mouth and of what goes with it; none if the peer is known to have them.

@@ -38,7 +38,6 @@ pub mod ump;
 
 mod bell;
 mod caps;
-mod fork;
 mod link;
 mod sync;
 mod transit;

@@ -6,13 +6,18 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use flounder_rt::channel::Connector;
+use flounder_rt::fork::PerProcess;
 
 use crate::{beehive, lmp, loopback, scc, ump};
 
 static BUILT_IN: [&dyn Connector; 5] =
     [&loopback::Loopback, &ump::Ump, &lmp::Lmp, &scc::Scc, &beehive::Beehive];
 
-static ADDED: RwLock<Vec<&'static dyn Connector>> = RwLock::new(Vec::new());
+/// A forked child has those of its parent, unless another thread was about to add one.
+static ADDED: PerProcess<RwLock<Vec<&'static dyn Connector>>> = PerProcess::new(|parents| {
+    let added = parents.and_then(RwLock::try_read).map(|added| added.clone());
+    RwLock::new(added.unwrap_or_default())
+});
 
 /// The driver of this name.
 ///
@@ -23,7 +28,7 @@ static ADDED: RwLock<Vec<&'static dyn Connector>> = RwLock::new(Vec::new());
 #[must_use]
 pub fn find(name: &str) -> Option<&'static dyn Connector> {
     BUILT_IN.into_iter().find(|driver| driver.name() == name).or_else(|| {
-        let added = ADDED.read();
+        let added = ADDED.here().read();
         added.iter().copied().find(|driver| driver.name() == name)
     })
 }
@@ -31,7 +36,7 @@ pub fn find(name: &str) -> Option<&'static dyn Connector> {
 /// Names of all drivers, built-in ones first.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
-    let added = ADDED.read();
+    let added = ADDED.here().read();
     BUILT_IN.iter().chain(added.iter()).map(|driver| driver.name()).collect()
 }
 
@@ -40,7 +45,7 @@ pub fn names() -> Vec<&'static str> {
 /// # Errors
 /// [`NameTaken`] if there is a driver of this name.
 pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
-    let mut added = ADDED.write();
+    let mut added = ADDED.here().write();
     let name = driver.name();
     if BUILT_IN.iter().chain(added.iter()).any(|other| other.name() == name) {
         return Err(NameTaken(name));

@@ -1,11 +1,11 @@
 //! The monitor's thread: started when something first leaves the process, and never before.
 
-use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
+use flounder_rt::fork::PerProcess;
 use flounder_rt::waitset::Remote;
 use flounder_rt::{DispatchError, Waitset, barrier};
 use parking_lot::Mutex;
@@ -18,10 +18,8 @@ use crate::sys;
 /// Its stack: it runs handlers of ours, and policies.
 const STACK: usize = 512 << 10;
 
-static STARTED: Mutex<Option<Started>> = Mutex::new(None);
-
-/// The process that the monitor runs in, or 0. A forked child sees its parent's.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// A forked child has a monitor of its own, if it needs one.
+static STARTED: PerProcess<Mutex<Option<Started>>> = PerProcess::new(|_| Mutex::default());
 
 struct Started {
     remote: Arc<Remote>,
@@ -31,15 +29,9 @@ struct Started {
 /// Where work for the monitor goes; starts it if there is none.
 ///
 /// # Errors
-/// If it cannot start, or is in another process, or the caller is the monitor.
+/// If it cannot start, or the caller is the monitor.
 pub(crate) fn remote() -> Result<Arc<Remote>, MonitorError> {
-    // SYNC process: written once, under the lock below, by the process that it names; a child has it from its memory. It
-    // is asked before the lock, which a thread that does not exist in the child may have held.
-    let process = PROCESS.load(Ordering::Relaxed);
-    if process != 0 && process != std::process::id() {
-        return Err(MonitorError::Forked);
-    }
-    let mut started = STARTED.lock();
+    let mut started = STARTED.here().lock();
     if let Some(Started { remote, thread }) = &*started {
         if *thread == thread::current().id() {
             return Err(MonitorError::OwnThread);
@@ -49,7 +41,6 @@ pub(crate) fn remote() -> Result<Arc<Remote>, MonitorError> {
         }
     }
     let new = start()?;
-    PROCESS.store(std::process::id(), Ordering::Relaxed);
     let remote = Arc::clone(&new.remote);
     *started = Some(new);
     Ok(remote)
@@ -57,18 +48,12 @@ pub(crate) fn remote() -> Result<Arc<Remote>, MonitorError> {
 
 /// Where work for the monitor goes, if it was started in this process.
 pub(crate) fn started() -> Option<Arc<Remote>> {
-    if PROCESS.load(Ordering::Relaxed) != std::process::id() {
-        return None;
-    }
-    STARTED.lock().as_ref().map(|started| Arc::clone(&started.remote))
+    STARTED.here().lock().as_ref().map(|started| Arc::clone(&started.remote))
 }
 
 /// The same, unless the calling thread is the monitor's.
 pub(crate) fn started_elsewhere() -> Option<Arc<Remote>> {
-    if PROCESS.load(Ordering::Relaxed) != std::process::id() {
-        return None;
-    }
-    let started = STARTED.lock();
+    let started = STARTED.here().lock();
     let started = started.as_ref().filter(|started| started.thread != thread::current().id());
     started.map(|started| Arc::clone(&started.remote))
 }

@@ -54,8 +54,6 @@ pub enum MonitorError {
         /// Where.
         place: Place,
     },
-    /// This process was forked from the one whose monitor this was. It must run a program first.
-    Forked,
     /// The monitor's own thread cannot wait for itself (a capability policy called a blocking function).
     OwnThread,
     /// This process holds as much for a peer as its limits allow.
@@ -153,9 +151,6 @@ impl fmt::Display for MonitorError {
             ),
             Self::NoRoot { place } => {
                 write!(f, "no root monitor answered before the deadline {place}")
-            }
-            Self::Forked => {
-                f.write_str("the monitor stayed in the process that this one was forked from")
             }
             Self::OwnThread => f.write_str("the monitor's own thread cannot wait for itself"),
             Self::OverLimit(limit) => fmt::Display::fmt(limit, f),

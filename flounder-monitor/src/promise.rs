@@ -4,20 +4,30 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use flounder_rt::fork::Born;
 
 /// A promise, and where its value will be.
 pub(crate) fn promise<T>() -> (Promise<T>, Pending<T>) {
-    let shared = Arc::new(Shared { slot: Mutex::default(), changed: Condvar::new() });
+    let (slot, changed) = (Mutex::default(), Condvar::new());
+    let shared = Arc::new(Shared { born: Born::now(), slot, changed });
     (Promise(Arc::clone(&shared)), Pending(shared))
 }
 
 struct Shared<T> {
+    /// In a forked child nobody keeps the promises of the parent's monitor, and its locks may be held for ever.
+    born: Born,
     slot: Mutex<Slot<T>>,
     changed: Condvar,
+}
+
+impl<T> Shared<T> {
+    /// `None` in a forked child.
+    fn lock(&self) -> Option<MutexGuard<'_, Slot<T>>> {
+        self.born.is_here().then(|| self.slot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 struct Slot<T> {
@@ -58,7 +68,7 @@ impl<T> Promise<T> {
     }
 
     fn settle(&self, state: State<T>) {
-        let mut slot = self.0.slot.lock();
+        let Some(mut slot) = self.0.lock() else { return };
         let (old, waiting) = match slot.state {
             State::Open => (core::mem::replace(&mut slot.state, state), slot.waiting.take()),
             _ => (state, None),
@@ -85,7 +95,7 @@ impl<T> Future for Abandoned<'_, T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut slot = self.0.0.slot.lock();
+        let Some(mut slot) = self.0.0.lock() else { return Poll::Ready(()) };
         if matches!(slot.state, State::Abandoned) {
             return Poll::Ready(());
         }
@@ -109,18 +119,22 @@ pub(crate) enum Missed {
 impl<T> Pending<T> {
     /// Blocks the thread until the value is there.
     pub(crate) fn wait(self, deadline: Option<Instant>) -> Result<T, Missed> {
-        let mut slot = self.0.slot.lock();
+        let mut slot = self.0.lock().ok_or(Missed::Broken)?;
         loop {
             if let Some(result) = slot.take() {
                 return result.ok_or(Missed::Broken);
             }
-            match deadline {
-                None => self.0.changed.wait(&mut slot),
-                Some(deadline) if Instant::now() >= deadline => return Err(Missed::Deadline),
+            let changed = &self.0.changed;
+            slot = match deadline {
+                None => changed.wait(slot).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
-                    let _ = self.0.changed.wait_until(&mut slot, deadline);
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(Missed::Deadline);
+                    }
+                    changed.wait_timeout(slot, left).unwrap_or_else(PoisonError::into_inner).0
                 }
-            }
+            };
         }
     }
 }
@@ -142,7 +156,7 @@ impl<T> Future for Pending<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut slot = self.0.slot.lock();
+        let Some(mut slot) = self.0.lock() else { return Poll::Ready(None) };
         match slot.take() {
             Some(value) => Poll::Ready(value),
             None => {
@@ -155,7 +169,7 @@ impl<T> Future for Pending<T> {
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
-        let mut slot = self.0.slot.lock();
+        let Some(mut slot) = self.0.lock() else { return };
         let old = core::mem::replace(&mut slot.state, State::Abandoned);
         let watching = slot.watching.take();
         drop(slot);

@@ -4,56 +4,36 @@ use std::collections::HashMap;
 
 use flounder_rt::Iref;
 use flounder_rt::export::{ExportError, ServiceEntry};
+use flounder_rt::fork::PerProcess;
 use parking_lot::Mutex;
 
 /// Services of one process.
 const MAX_SERVICES: usize = 65_536;
 
-/// Before the first sweep.
-const FEW: usize = 64;
-
-static TABLE: Mutex<Option<Table>> = Mutex::new(None);
-
-struct Table {
-    services: HashMap<Iref, ServiceEntry>,
-    /// At this many, those whose waitset is gone are thrown out.
-    sweep_at: usize,
-}
-
-fn with<T>(f: impl FnOnce(&mut Table) -> T) -> T {
-    let mut table = TABLE.lock();
-    f(table.get_or_insert_with(|| Table { services: HashMap::new(), sweep_at: FEW }))
-}
+/// Those that are exported: a waitset withdraws its services when it ends. A forked child has none of its parent's.
+static TABLE: PerProcess<Mutex<HashMap<Iref, ServiceEntry>>> =
+    PerProcess::new(|_| Mutex::default());
 
 /// Adds a service.
 pub(crate) fn insert(service: ServiceEntry) -> Result<(), ExportError> {
-    with(|table| {
-        if table.services.len() >= table.sweep_at {
-            table.services.retain(|_, service| !service.remote.is_closed());
-            table.sweep_at = (table.services.len() * 2).max(FEW);
-        }
-        if table.services.len() >= MAX_SERVICES {
-            return Err(ExportError::Full);
-        }
-        table.services.insert(service.iref, service);
-        Ok(())
-    })
+    let mut table = TABLE.here().lock();
+    if table.len() >= MAX_SERVICES {
+        return Err(ExportError::Full);
+    }
+    table.insert(service.iref, service);
+    Ok(())
 }
 
 /// Removes one.
 pub(crate) fn remove(iref: Iref) {
-    let removed = with(|table| table.services.remove(&iref));
+    let removed = TABLE.here().lock().remove(&iref);
     drop(removed);
 }
 
 /// The service of this reference, if it is one of this process and its waitset is still there.
 pub(crate) fn find(iref: Iref) -> Option<ServiceEntry> {
-    let found = with(|table| table.services.get(&iref).cloned())?;
-    if found.remote.is_closed() {
-        remove(iref);
-        return None;
-    }
-    Some(found)
+    let found = TABLE.here().lock().get(&iref).cloned()?;
+    (!found.remote.is_closed()).then_some(found)
 }
 
 #[cfg(test)]

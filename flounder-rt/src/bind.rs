@@ -260,6 +260,14 @@ pub(crate) struct Pending {
     table: RefCell<HashMap<u64, PendingBind>>,
 }
 
+impl Pending {
+    /// The waitset is closed: nobody waits for a result any more.
+    pub(crate) fn clear(&self) {
+        let pending = self.table.try_borrow_mut().map(|mut table| core::mem::take(&mut *table));
+        drop(pending);
+    }
+}
+
 struct PendingBind {
     interface: &'static Interface,
     handler: Box<dyn Deliver>,

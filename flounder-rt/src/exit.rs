@@ -9,16 +9,16 @@
 //! This module owns no memory. Its unsafe operations register handlers: static functions that use atomics, locks of this
 //! module, and safe code of this crate.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::panic::catch_unwind;
-use std::sync::{Once, Weak};
+use std::sync::Weak;
 use std::thread;
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use crate::export::Broker;
+use crate::fork::PerProcess;
+use crate::sync::Mutex;
 
 /// How long a thread or a process that ends waits for messages that are accepted and not sent, by default.
 pub const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,16 +29,16 @@ const LOOK: Duration = Duration::from_millis(1);
 static TIMEOUT_NS: AtomicU64 = AtomicU64::new(EXIT_TIMEOUT.as_nanos() as u64);
 
 /// Bindings of this process that have accepted a message which their channel has not taken.
-static UNSENT: AtomicUsize = AtomicUsize::new(0);
-
-/// Forks between the first process and this one.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
+static UNSENT: PerProcess<AtomicUsize> = PerProcess::new(|_| AtomicUsize::new(0));
 
 /// To be flushed when the process ends.
-static BROKERS: Mutex<Vec<&'static dyn Broker>> = Mutex::new(Vec::new());
+static BROKERS: PerProcess<Mutex<Vec<&'static dyn Broker>>> = PerProcess::new(|_| Mutex::default());
 
-/// Queues to threads of this process, with the generation that made each.
-static QUEUES: Mutex<Vec<(u32, Weak<dyn Queue>)>> = Mutex::new(Vec::new());
+/// Queues to threads of this process.
+static QUEUES: PerProcess<Mutex<Vec<Weak<dyn Queue>>>> = PerProcess::new(|_| Mutex::default());
+
+/// The handler is registered.
+static REGISTERED: AtomicBool = AtomicBool::new(false);
 
 /// Sets how long a thread that ends, and a process that ends by a return from `main` or by `exit`, waits at most until the
 /// messages that its bindings have accepted are sent. [`EXIT_TIMEOUT`] by default; zero waits for nothing. Where everything is
@@ -66,15 +66,15 @@ pub(crate) trait Queue: Send + Sync {
 /// Has the end of the process wait for what is in `queue`.
 pub(crate) fn wait_for(queue: Weak<dyn Queue>) {
     register();
-    let mut queues = QUEUES.lock();
-    queues.retain(|(_, queue)| queue.strong_count() > 0);
-    queues.push((generation(), queue));
+    let mut queues = QUEUES.here().lock();
+    queues.retain(|queue| queue.strong_count() > 0);
+    queues.push(queue);
 }
 
 /// Has the end of the process wait until `broker` has sent what it was given.
 pub(crate) fn flush(broker: &'static dyn Broker) {
     register();
-    let mut brokers = BROKERS.lock();
+    let mut brokers = BROKERS.here().lock();
     if !brokers.iter().any(|known| core::ptr::addr_eq(*known, broker)) {
         brokers.push(broker);
     }
@@ -83,50 +83,38 @@ pub(crate) fn flush(broker: &'static dyn Broker) {
 /// What a binding holds while it has something unsent.
 #[derive(Debug)]
 pub(crate) struct Unsent {
-    generation: u32,
+    /// Where it is counted: a forked child has copies of its parent's, and a count of its own.
+    count: &'static AtomicUsize,
 }
 
 impl Unsent {
     pub(crate) fn new() -> Self {
         register();
-        UNSENT.fetch_add(1, Ordering::Relaxed);
-        Self { generation: generation() }
+        let count = UNSENT.here();
+        count.fetch_add(1, Ordering::Relaxed);
+        Self { count }
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        // A forked child has copies of its parent's, which it did not count.
-        if self.generation == generation() {
-            // SYNC unsent: pairs with the Acquire in `is_done`. What the binding did before is done.
-            UNSENT.fetch_sub(1, Ordering::Release);
-        }
+        // SYNC unsent: pairs with the Acquire in `is_done`. What the binding did before is done.
+        self.count.fetch_sub(1, Ordering::Release);
     }
 }
 
-/// Number of forks between the first process and this one.
-pub(crate) fn generation() -> u32 {
-    GENERATION.load(Ordering::Relaxed)
-}
-
+/// Two threads that come at once may both register the handler, which then waits twice, until the same time. A lock would be
+/// one more that a forked child may find held.
 fn register() {
-    static REGISTERED: Once = Once::new();
-    REGISTERED.call_once(|| {
-        // SAFETY:
-        // * `pthread_atfork` keeps the pointer for the life of the process; `forked` is a static function.
-        // * `forked` is async-signal-safe, as a handler in the child of a threaded process has to be: two atomic operations.
-        // A failure (no memory for the entry) lets a child that exits wait for its parent's messages, until the timeout.
-        let _ = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-        // SAFETY: `atexit` keeps the pointer until the process ends or this library is unloaded, when it is called for the
-        // last time; `exiting` is a static function that does not unwind.
-        // A failure (no memory for the entry) means that an exit does not wait for other threads.
-        let _ = unsafe { libc::atexit(exiting) };
-    });
-}
-
-extern "C" fn forked() {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
-    UNSENT.store(0, Ordering::Relaxed);
+    // SYNC registered: set after the registration; whoever sees it set has it before him.
+    if REGISTERED.load(Ordering::Acquire) {
+        return;
+    }
+    // SAFETY: `atexit` keeps the pointer until the process ends or this library is unloaded, when it is called for the
+    // last time; `exiting` is a static function that does not unwind.
+    // A failure (no memory for the entry) means that an exit does not wait for other threads.
+    let _ = unsafe { libc::atexit(exiting) };
+    REGISTERED.store(true, Ordering::Release);
 }
 
 extern "C" fn exiting() {
@@ -136,8 +124,8 @@ extern "C" fn exiting() {
             thread::sleep(LOOK);
         }
         // Behind the messages: their capabilities travel by the brokers.
-        let brokers = BROKERS.try_lock_for(LOOK).map(|brokers| brokers.clone());
-        for broker in brokers.unwrap_or_default() {
+        let brokers = BROKERS.here().lock().clone();
+        for broker in brokers {
             broker.flush(crate::binding::exit_deadline());
         }
     });
@@ -145,10 +133,9 @@ extern "C" fn exiting() {
 
 fn is_done() -> bool {
     // SYNC unsent: pairs with the Release in `Unsent::drop`.
-    UNSENT.load(Ordering::Acquire) == 0
-        // A lock that a thread held at a fork is held for ever in the child: there, nothing is waited for.
-        && QUEUES.try_lock_for(LOOK).is_none_or(|queues| {
-            let own = queues.iter().filter(|(generation, _)| *generation == self::generation());
-            own.filter_map(|(_, queue)| queue.upgrade()).all(|queue| !queue.is_busy())
-        })
+    if UNSENT.here().load(Ordering::Acquire) > 0 {
+        return false;
+    }
+    let queues: Vec<_> = QUEUES.here().lock().iter().filter_map(Weak::upgrade).collect();
+    queues.iter().all(|queue| !queue.is_busy())
 }

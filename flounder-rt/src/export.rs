@@ -113,11 +113,14 @@ impl Export {
     /// # Errors
     /// [`ExportError`].
     pub fn start(self) -> Result<Exported, ExportError> {
+        self.waitset.usable().map_err(|_| ExportError::Ended)?;
         crate::exit::flush(self.broker);
         let iref = fresh_iref()?;
         let service = Service {
             interface: self.interface,
             max_buffer: self.max_buffer,
+            broker: self.broker,
+            iref,
             connect: Cell::new(Connecting::Idle(self.connect)),
             waiting: RefCell::default(),
         };
@@ -235,6 +238,8 @@ pub enum ExportError {
     Full,
     /// The monitor could not be reached.
     Monitor(String),
+    /// The waitset is closed, because its thread is ending, or it is that of the parent of this forked process.
+    Ended,
 }
 
 crate::debug_as_chain!(ExportError);
@@ -247,6 +252,9 @@ impl fmt::Display for ExportError {
             }
             Self::Full => f.write_str("the broker cannot take more services"),
             Self::Monitor(why) => write!(f, "the monitor could not be reached: {why}"),
+            Self::Ended => f.write_str(
+                "the waitset is closed, because its thread is ending, or is the parent's; make a new one",
+            ),
         }
     }
 }
@@ -263,6 +271,8 @@ pub(crate) struct Services {
 struct Service {
     interface: &'static Interface,
     max_buffer: usize,
+    broker: &'static dyn Broker,
+    iref: Iref,
     connect: Cell<Connecting>,
     /// Clients that came while the connect callback ran or others waited, in order. Each is charged to the account of its
     /// process by its broker.
@@ -290,6 +300,14 @@ impl Services {
 
     fn find(&self, key: u64) -> Option<Rc<Service>> {
         self.table.borrow().get(&key).map(Rc::clone)
+    }
+
+    /// The waitset is closed: its services are withdrawn.
+    pub(crate) fn withdraw_all(&self) {
+        let services = self.table.try_borrow_mut().map(|mut table| core::mem::take(&mut *table));
+        for service in services.unwrap_or_default().into_values() {
+            service.broker.withdraw(service.iref);
+        }
     }
 }
 

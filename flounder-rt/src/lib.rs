@@ -19,6 +19,7 @@ pub mod error;
 pub mod escape;
 mod exit;
 pub mod export;
+pub mod fork;
 pub mod interface;
 pub mod iref;
 pub mod message;

@@ -3,7 +3,9 @@
 use core::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::{Mutex, MutexGuard};
+
+use crate::fork::Born;
 
 /// What a [`Notifier`] wakes. A waitset, in practice; anything, in tests.
 pub trait Wake: Send + Sync {
@@ -19,8 +21,21 @@ pub trait Wake: Send + Sync {
 /// Wakes whatever waitset serves one end of a channel.
 ///
 /// Cheap to clone, usable from any thread. The waitset behind it may change; before there is one, a notification is kept.
+/// In a forked child, one of the parent's does nothing.
 #[derive(Clone, Default)]
-pub struct Notifier(Arc<Mutex<Target>>);
+pub struct Notifier(Arc<Inner>);
+
+struct Inner {
+    /// Asked before the lock is taken: in a forked child nobody may be there to let go of it.
+    born: Born,
+    target: Mutex<Target>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self { born: Born::now(), target: Mutex::default() }
+    }
+}
 
 #[derive(Default)]
 struct Target {
@@ -39,7 +54,7 @@ impl Notifier {
     /// Points it at `wake`; a notification that came before goes there now.
     pub fn retarget(&self, wake: Arc<dyn Wake>, token: u64) {
         let (missed, died, old) = {
-            let mut target = self.0.lock();
+            let Some(mut target) = self.target() else { return };
             let missed = core::mem::take(&mut target.missed);
             (missed, target.died, target.wake.replace((Arc::clone(&wake), token)))
         };
@@ -55,19 +70,29 @@ impl Notifier {
 
     /// Points it at nothing; notifications are dropped from here on, and its waitset may go.
     pub fn detach(&self) {
-        let old = core::mem::take(&mut *self.0.lock());
+        let old = self.target().map(|mut target| core::mem::take(&mut *target));
         drop(old);
     }
 
     /// Tells the waitset that the process at the other end is dead, now and whenever the waitset changes.
     pub fn peer_died(&self) {
-        let mut target = self.0.lock();
+        let Some(mut target) = self.target() else { return };
         target.died = true;
         if let Some((wake, token)) = &target.wake {
             let (wake, token) = (Arc::clone(wake), *token);
             drop(target);
             wake.peer_died(token);
         }
+    }
+
+    /// Returns whether it was made in this process, and not in a parent that forked.
+    #[must_use]
+    pub(crate) fn is_here(&self) -> bool {
+        self.0.born.is_here()
+    }
+
+    fn target(&self) -> Option<MutexGuard<'_, Target>> {
+        self.is_here().then(|| self.0.target.lock())
     }
 
     /// Whether nobody else holds this notifier any more.
@@ -78,7 +103,7 @@ impl Notifier {
 
     /// Wakes the waitset.
     pub fn notify(&self) {
-        let mut target = self.0.lock();
+        let Some(mut target) = self.target() else { return };
         match &target.wake {
             Some((wake, token)) => {
                 let (wake, token) = (Arc::clone(wake), *token);
@@ -92,6 +117,8 @@ impl Notifier {
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notifier").field("attached", &self.0.lock().wake.is_some()).finish()
+        f.debug_struct("Notifier")
+            .field("attached", &self.target().is_some_and(|target| target.wake.is_some()))
+            .finish()
     }
 }

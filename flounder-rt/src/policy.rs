@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::cap::Cap;
+use crate::fork::PerProcess;
 use crate::peer::Peer;
 
 /// Which way a capability is going.
@@ -36,7 +37,15 @@ pub struct CapTransfer<'a> {
 
 type Policy = dyn Fn(&CapTransfer<'_>) -> bool + Send + Sync;
 
-static POLICY: RwLock<Option<Arc<Policy>>> = RwLock::new(None);
+/// The rule of the parent is that of a forked child. If another thread of the parent was about to change it, nothing passes
+/// until the child sets its own.
+static POLICY: PerProcess<RwLock<Option<Arc<Policy>>>> = PerProcess::new(|parents| {
+    let policy = parents.and_then(|parents| match parents.try_read() {
+        Some(policy) => policy.clone(),
+        None => Some(Arc::new(|_: &CapTransfer<'_>| false) as Arc<Policy>),
+    });
+    RwLock::new(policy)
+});
 
 /// Sets the rule for this domain: `policy` is asked about each capability and says whether it may pass. Without one, all
 /// may. A message goes with all of its capabilities or not at all, and both ends learn of a refusal:
@@ -60,19 +69,19 @@ static POLICY: RwLock<Option<Arc<Policy>>> = RwLock::new(None);
 /// # policy::clear_cap_policy();
 /// ```
 pub fn set_cap_policy(policy: impl Fn(&CapTransfer<'_>) -> bool + Send + Sync + 'static) {
-    let old = POLICY.write().replace(Arc::new(policy));
+    let old = POLICY.here().write().replace(Arc::new(policy));
     drop(old);
 }
 
 /// Lets everything pass again.
 pub fn clear_cap_policy() {
-    let old = POLICY.write().take();
+    let old = POLICY.here().write().take();
     drop(old);
 }
 
 /// Whether all of these may pass. A rule that panics lets nothing pass.
 pub(crate) fn allows(direction: Direction, peer: &Peer, caps: &[Cap]) -> bool {
-    let Some(policy) = POLICY.read().clone() else { return true };
+    let Some(policy) = POLICY.here().read().clone() else { return true };
     let ask = || caps.iter().all(|cap| policy(&CapTransfer { direction, peer, cap: cap.as_fd() }));
     catch_unwind(AssertUnwindSafe(ask)).unwrap_or(false)
 }

@@ -1,24 +1,65 @@
 //! Atomics and locks of the protocols between threads: the models in `tests/` compile the same protocols against loom's.
+//!
+//! The locks are those of std, without poison. Not those of `parking_lot`: all its locks share one table, and a forked child
+//! that waits for any lock may find a part of that table held by a thread that it does not have.
 
+use core::ops::{Deref, DerefMut};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 pub(crate) use core::sync::atomic::{AtomicBool, Ordering, fence};
-pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::thread_local;
+
+/// A lock whose holders do not leave anything half done when they panic.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+/// The right to what a [`Mutex`] protects. `None` only while a [`Condvar`] waits.
+pub(crate) struct MutexGuard<'a, T>(Option<std::sync::MutexGuard<'a, T>>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("nobody waits with it")
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("nobody waits with it")
+    }
+}
 
 /// A condition variable whose wait may have an end.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(parking_lot::Condvar);
+pub(crate) struct Condvar(std::sync::Condvar);
 
 impl Condvar {
     /// Waits for a notification, at most until `deadline`.
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Option<Instant>) {
-        match deadline {
+        let Some(held) = guard.0.take() else { return };
+        let held = match deadline {
             Some(deadline) => {
-                self.0.wait_until(guard, deadline);
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.0.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0
             }
-            None => self.0.wait(guard),
-        }
+            None => self.0.wait(held).unwrap_or_else(PoisonError::into_inner),
+        };
+        guard.0 = Some(held);
     }
 
     /// Wakes one waiter.

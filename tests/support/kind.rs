@@ -75,7 +75,7 @@ kinds! {
     ControlError { Closed, AlreadyRegistered, Os(errno) }
     ExportError { Random(errno), Full, Monitor(why) }
     MonitorError {
-        Forked, OwnThread, Busy, Ended, UntrustedRoot { uid }, TurnedAway { owner },
+        OwnThread, Busy, Ended, UntrustedRoot { uid }, TurnedAway { owner },
         OverLimit(limit), RuntimeDir { path, why }, Version {}, NoRoot {},
     }
     DaemonError { Running { pid }, NotOwner { directory }, Monitor(error) }

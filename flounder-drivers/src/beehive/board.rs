@@ -17,7 +17,7 @@ use crate::beehive::kernel::Kernel;
 use crate::beehive::node::Node;
 use crate::beehive::window_of;
 use crate::caps::Caps;
-use crate::fork::Born;
+use flounder_rt::fork::Born;
 
 /// A fabric with the kernels of its cores.
 pub struct Board {

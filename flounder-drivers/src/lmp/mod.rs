@@ -38,7 +38,7 @@ use flounder_rt::channel::{
 use flounder_rt::closer::Origin;
 use flounder_rt::wire::Gather;
 
-use crate::fork::Born;
+use flounder_rt::fork::{Born, Mark};
 
 mod frame;
 mod sys;
@@ -154,6 +154,8 @@ impl Offered for LmpOffered {
 
 /// One end.
 struct LmpChannel {
+    // Dropped first: a number that is free may be another file's.
+    _mark: Mark,
     socket: Cap,
     /// The process at the other end.
     origin: Origin,
@@ -204,6 +206,7 @@ impl LmpChannel {
         let mut socket = socket.into();
         socket.share(&origin);
         Self {
+            _mark: Mark::new(socket.as_fd()),
             socket,
             origin,
             _charge: charge,

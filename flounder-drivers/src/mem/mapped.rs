@@ -24,9 +24,9 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
-use crate::fork::Born;
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::Ordering;
+use flounder_rt::fork::Born;
 
 /// The maker's mapping.
 #[derive(Debug)]

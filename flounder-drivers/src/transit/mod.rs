@@ -23,7 +23,7 @@ use flounder_rt::channel::{
 };
 
 use crate::caps::{Caps, Delivery};
-use crate::fork::Born;
+use flounder_rt::fork::Born;
 
 pub(crate) mod line;
 

@@ -28,6 +28,7 @@ use flounder_drivers::lmp;
 use flounder_rt::account::{Account, Charge, Resource, watch_descriptors};
 use flounder_rt::cap::Cap;
 use flounder_rt::closer::Origin;
+use flounder_rt::fork::ProcessFd;
 use flounder_rt::waitset::{Interest, Timer};
 use flounder_rt::{BindingError, Iref, Peer, Rejected, TxError, Waitset};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
@@ -109,7 +110,7 @@ pub(crate) struct Root {
     held: RefCell<Held>,
     reports: RefCell<Reports>,
     /// Given up for a moment to refuse a domain when no other descriptor is left.
-    reserve: RefCell<Option<OwnedFd>>,
+    reserve: RefCell<Option<ProcessFd>>,
 }
 
 /// A domain that is connected.
@@ -282,7 +283,7 @@ impl Root {
     }
 
     /// Accepts domains whenever there are some.
-    fn listen(self: Rc<Self>, listener: Rc<OwnedFd>) {
+    fn listen(self: Rc<Self>, listener: Rc<ProcessFd>) {
         let waitset = self.waitset.clone();
         let (root, door) = (Rc::clone(&self), Rc::clone(&listener));
         let watched = waitset.when(door, Interest::Readable, move |_, door| {
@@ -301,7 +302,7 @@ impl Root {
         }
     }
 
-    fn listen_later(self: Rc<Self>, listener: Rc<OwnedFd>) {
+    fn listen_later(self: Rc<Self>, listener: Rc<ProcessFd>) {
         let waitset = self.waitset.clone();
         waitset.after(PAUSE, move |_| {
             if self.resigned.get() || !self.is_door(&listener) {
@@ -314,7 +315,7 @@ impl Root {
     }
 
     /// Accepts those that wait. False if that should be left for a while.
-    fn accept_some(self: &Rc<Self>, listener: &OwnedFd) -> bool {
+    fn accept_some(self: &Rc<Self>, listener: &ProcessFd) -> bool {
         for _ in 0..BURST {
             match accept_with(listener, SocketFlags::CLOEXEC) {
                 Ok(socket) => self.admit(unknown(socket)),
@@ -332,7 +333,7 @@ impl Root {
     }
 
     /// Makes room with the reserve to refuse the first that waits: it learns, and does not wait for its deadline.
-    fn turn_away(&self, listener: &OwnedFd) -> bool {
+    fn turn_away(&self, listener: &ProcessFd) -> bool {
         let reserve = self.reserve.borrow_mut().take();
         if reserve.is_none() {
             return false;
@@ -345,10 +346,10 @@ impl Root {
         done
     }
 
-    fn refill(&self, listener: &OwnedFd) {
+    fn refill(&self, listener: &ProcessFd) {
         let mut reserve = self.reserve.borrow_mut();
         if reserve.is_none() {
-            *reserve = fcntl_dupfd_cloexec(listener, 0).ok();
+            *reserve = fcntl_dupfd_cloexec(listener, 0).ok().map(ProcessFd::new);
         }
     }
 

@@ -20,6 +20,7 @@ use core::time::Duration;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use flounder_rt::fork::ProcessFd;
 use flounder_rt::waitset::Interest;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::net::{Shutdown, shutdown};
@@ -42,7 +43,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// What the root has, and where it is.
 #[derive(Debug)]
 pub(crate) struct Standing {
-    pub(super) listener: Rc<OwnedFd>,
+    pub(super) listener: Rc<ProcessFd>,
     spot: Spot,
     office: Office,
     door: election::Door,
@@ -50,7 +51,7 @@ pub(crate) struct Standing {
 
 impl Standing {
     pub(crate) fn new(listener: OwnedFd, spot: Spot, office: Office, door: election::Door) -> Self {
-        Self { listener: Rc::new(listener), spot, office, door }
+        Self { listener: Rc::new(listener.into()), spot, office, door }
     }
 
     fn is_in_place(&self) -> bool {
@@ -123,7 +124,7 @@ impl Root {
     }
 
     /// Whether domains come through this listener, still.
-    pub(super) fn is_door(&self, listener: &Rc<OwnedFd>) -> bool {
+    pub(super) fn is_door(&self, listener: &Rc<ProcessFd>) -> bool {
         Rc::ptr_eq(&self.standing.borrow().listener, listener)
     }
 

@@ -517,7 +517,11 @@ impl Left {
     }
 
     fn all() -> Vec<Rc<Core>> {
-        LEFT.with(|left| left.borrow().iter().map(|left| Rc::clone(&left.core)).collect())
+        // Those of the parent, in a forked child, are the parent's to send.
+        let is_here = |left: &&Self| left.core.notifier.is_here();
+        LEFT.with(|all| {
+            all.borrow().iter().filter(is_here).map(|left| Rc::clone(&left.core)).collect()
+        })
     }
 }
 
@@ -551,11 +555,6 @@ pub(crate) fn end_together(end: impl FnOnce()) {
 /// Whether the calling thread ends: it dispatches no more.
 pub(super) fn thread_ends() -> bool {
     ENDS.get()
-}
-
-/// The calling thread ends.
-pub(super) fn thread_ends_now() {
-    ENDS.set(true);
 }
 
 /// Blocks until these have sent what they accepted, at most until the exit timeout of the thread.

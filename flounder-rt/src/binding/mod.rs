@@ -389,7 +389,7 @@ impl Endpoint {
     pub fn change_waitset(&self, waitset: &Waitset) -> Result<(), ControlError> {
         let core = &self.0;
         let old = core.waitset();
-        if core.has_ended() {
+        if core.has_ended() || !core.notifier.is_here() {
             return Err(ControlError::Closed);
         }
         if old.as_ref().is_some_and(|old| old.same(waitset)) {
@@ -619,7 +619,7 @@ impl Core {
         let me = self.strong();
         let io = self.io.borrow();
         let token = match io.channel.readiness() {
-            Readiness::Polled => waitset.insert_polled(me),
+            Readiness::Polled => waitset.insert_polled(me)?,
             Readiness::Fd(fd) => waitset.insert(me, fd)?,
         };
         self.token.set(token);

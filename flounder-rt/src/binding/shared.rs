@@ -32,6 +32,7 @@ use crate::binding::patience::Patience;
 use crate::binding::{BindingError, Endpoint, Reply, RpcError, TxError};
 use crate::cap::Cap;
 use crate::exit::Queue;
+use crate::fork::Born;
 use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
@@ -66,8 +67,9 @@ pub const SHARED_QUEUE: usize = 64;
 #[derive(Clone)]
 pub struct SharedEndpoint(Arc<Handle>);
 
-/// What the handles have of the binding.
+/// What the handles have of the binding. In a forked child its locks are not taken: a thread that is not there may hold them.
 struct Link {
+    born: Born,
     lane: Lane<Job, Remark>,
     /// The deadlines of calls that are awaited.
     alarms: Alarms<Instant>,
@@ -117,14 +119,18 @@ struct Handle(Arc<Link>);
 
 impl Handle {
     fn new(link: &Arc<Link>) -> Arc<Self> {
-        link.lane.enter();
+        if link.born.is_here() {
+            link.lane.enter();
+        }
         Arc::new(Self(Arc::clone(link)))
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.tell(self.0.lane.leave());
+        if self.0.born.is_here() {
+            self.0.tell(self.0.lane.leave());
+        }
     }
 }
 
@@ -309,6 +315,9 @@ impl Entry {
     /// [`TxError::Busy`] if there is no room; with a waker it waits in the line.
     fn put(&mut self, waker: Option<&Waker>) -> Result<(), TxError> {
         let link = self.handle.link();
+        if !link.born.is_here() {
+            return Err(TxError::Closed);
+        }
         match link.lane.put(&mut self.job, &mut self.ticket, waker) {
             Put::Done(tell) => {
                 link.tell(tell);
@@ -326,7 +335,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
+        if let Some(ticket) = self.ticket
+            && self.handle.link().born.is_here()
+        {
             self.handle.link().lane.give_up(ticket);
         }
     }
@@ -608,6 +619,11 @@ impl<R: Reply> Future for SharedCall<R> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.patience = this.patience.limited_now();
+        if let Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) = &this.stage
+            && !handle.link().born.is_here()
+        {
+            this.stage = Stage::Failed(handle.link().call_error());
+        }
         if let Stage::Entering(entry, slot) = &mut this.stage
             && !this.patience.is_over()
         {
@@ -652,6 +668,9 @@ impl<R> SharedCall<R> {
             return;
         };
         let link = handle.link();
+        if !link.born.is_here() {
+            return;
+        }
         link.alarms.clear(&mut self.alarm);
         if let Stage::Waiting(_, slot) = &stage
             && let Some(id) = slot.give_up()

@@ -12,7 +12,7 @@
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::event::epoll;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,7 +29,7 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// Those of `epoll_wait(2)`, `EINTR` included.
 pub(super) fn wait(
-    epoll: &OwnedFd,
+    epoll: BorrowedFd<'_>,
     timeout: Option<&Timespec>,
     mut found: impl FnMut(u64),
 ) -> Result<(), Errno> {
@@ -47,13 +47,13 @@ pub(super) fn wait(
         }
     }
     if timeout.is_none_or(|timeout| timeout.tv_sec != 0 || timeout.tv_nsec != 0) {
-        poll(&mut [PollFd::new(epoll, PollFlags::IN)], timeout)?;
+        poll(&mut [PollFd::new(&epoll, PollFlags::IN)], timeout)?;
     }
     take_ready(epoll, found)
 }
 
 /// Passes on what is ready now.
-fn take_ready(epoll: &OwnedFd, mut found: impl FnMut(u64)) -> Result<(), Errno> {
+fn take_ready(epoll: BorrowedFd<'_>, mut found: impl FnMut(u64)) -> Result<(), Errno> {
     let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
     let length = libc::c_int::try_from(EVENTS).expect("64 fits");
     // SAFETY:

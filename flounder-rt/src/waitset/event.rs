@@ -28,6 +28,8 @@ pub enum EventError {
     AlreadyRegistered,
     /// `LIB_ERR_CHAN_NOT_REGISTERED`
     NotRegistered,
+    /// The waitset is closed, because its thread is ending, or is the parent's of this forked process.
+    Closed,
 }
 
 crate::debug_as_chain!(EventError);
@@ -37,6 +39,7 @@ impl fmt::Display for EventError {
         f.write_str(match self {
             Self::AlreadyRegistered => "the event channel is registered already",
             Self::NotRegistered => "the event channel is not registered",
+            Self::Closed => "the waitset is closed, or is that of the parent process",
         })
     }
 }
@@ -102,7 +105,7 @@ impl EventChannel {
     /// Registers `task` for one event that is [triggered](EventChannel::trigger): unregistered to idle.
     ///
     /// # Errors
-    /// [`EventError::AlreadyRegistered`].
+    /// [`EventError::AlreadyRegistered`]; [`EventError::Closed`].
     pub fn register(
         &self,
         waitset: &Waitset,
@@ -115,7 +118,7 @@ impl EventChannel {
     /// the waitset; a waitset with a polled channel never sleeps.
     ///
     /// # Errors
-    /// [`EventError::AlreadyRegistered`].
+    /// [`EventError::AlreadyRegistered`]; [`EventError::Closed`].
     pub fn register_polled(
         &self,
         waitset: &Waitset,
@@ -198,6 +201,7 @@ impl EventChannel {
         state: ChannelState,
         poll: Option<PollFn>,
     ) -> Result<(), EventError> {
+        waitset.usable().map_err(|_| EventError::Closed)?;
         let before = {
             let mut registration = self.0.registration.borrow_mut();
             if registration.as_ref().is_some_and(|before| before.waitset.is_alive()) {
@@ -224,7 +228,8 @@ impl EventChannel {
         let Some(registration) = registration.as_mut() else { return };
         let Some(poll) = registration.poll.clone() else { return };
         let poller = Poller { channel: self.clone(), serial: self.0.serial.get(), poll };
-        registration.poller = Some(waitset.insert_polled(Rc::new(poller)));
+        // The registration was made, so the waitset is usable.
+        registration.poller = waitset.insert_polled(Rc::new(poller)).ok();
     }
 
     fn is_at(&self, serial: u64, state: ChannelState) -> bool {

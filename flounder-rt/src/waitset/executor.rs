@@ -1,16 +1,20 @@
 //! Futures on a waitset. The tasks are those of the crate `async-task`; the waitset is their run queue.
 
+use core::cell::RefCell;
 use core::future::Future;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Wake;
 use std::thread;
 
 use crate::waitset::queues::Item;
-use crate::waitset::{DispatchError, Remote, Visit, Waitset};
+use crate::waitset::{DispatchError, Inner, Remote, Visit, Waitset};
+
+/// Bytes of a future that is not moved about.
+const LARGE: usize = 1024;
 
 /// Wakes a blocked `block_on`.
 pub(super) struct Flag {
@@ -116,6 +120,82 @@ impl Drop for Runner<'_> {
     }
 }
 
+/// The wakers of all futures that were spawned on a waitset and are not over: whoever else could wake one may be in another
+/// thread, and keep it for ever.
+#[derive(Default)]
+pub(super) struct Tasks(RefCell<Slots>);
+
+#[derive(Default)]
+struct Slots {
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+/// The place of a future, which it gives up when it is dropped.
+struct TaskEntry {
+    waitset: Weak<Inner>,
+    id: usize,
+}
+
+pin_project_lite::pin_project! {
+    /// A future with its place among the tasks.
+    struct Tracked<F> {
+        #[pin]
+        future: F,
+        _entry: TaskEntry,
+    }
+}
+
+impl<F: Future> Future for Tracked<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
+    }
+}
+
+impl Tasks {
+    fn reserve(&self, waitset: &Waitset) -> TaskEntry {
+        let slots = &mut *self.0.borrow_mut();
+        let id = slots.free.pop().unwrap_or_else(|| {
+            slots.wakers.push(None);
+            slots.wakers.len() - 1
+        });
+        TaskEntry { waitset: Rc::downgrade(&waitset.0), id }
+    }
+
+    fn fill(&self, id: usize, waker: Waker) {
+        self.0.borrow_mut().wakers[id] = Some(waker);
+    }
+
+    fn release(&self, id: usize) {
+        let waker = {
+            let slots = &mut *self.0.borrow_mut();
+            slots.free.push(id);
+            slots.wakers[id].take()
+        };
+        drop(waker);
+    }
+
+    /// Drops the futures: the waitset is closed, so that each that is woken is refused, and dropped here.
+    pub(super) fn cancel_all(&self) {
+        let wakers: Vec<_> = match self.0.try_borrow_mut() {
+            Ok(mut slots) => slots.wakers.iter_mut().filter_map(Option::take).collect(),
+            Err(_) => return,
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for TaskEntry {
+    fn drop(&mut self) {
+        if let Some(inner) = self.waitset.upgrade() {
+            inner.tasks.release(self.id);
+        }
+    }
+}
+
 impl Waitset {
     /// Dispatches until `future` is ready, and gives its value.
     ///
@@ -136,8 +216,7 @@ impl Waitset {
 
     /// Runs `future` from the waitset's dispatch. Dropping the task cancels it; `detach` lets it go on alone.
     ///
-    /// A future that is woken from another thread after its waitset is gone is leaked: it may be dropped on this thread
-    /// only, and nothing runs here any more.
+    /// The future is dropped on this thread: when it is ready, when it is cancelled, or with the waitset.
     pub fn spawn_local<F>(&self, future: F) -> async_task::Task<F::Output>
     where
         F: Future + 'static,
@@ -161,7 +240,16 @@ impl Waitset {
                 core::mem::forget(task);
             }
         };
-        let (runnable, task) = async_task::spawn_local(future, schedule);
+        let entry = self.0.tasks.reserve(self);
+        let id = entry.id;
+        // A large future is moved once, into memory of its own: this may be a thread with a small stack.
+        let (runnable, task) = if size_of::<F>() > LARGE {
+            let future = Tracked { future: Box::pin(future), _entry: entry };
+            async_task::spawn_local(future, schedule)
+        } else {
+            async_task::spawn_local(Tracked { future, _entry: entry }, schedule)
+        };
+        self.0.tasks.fill(id, runnable.waker());
         runnable.schedule();
         task
     }

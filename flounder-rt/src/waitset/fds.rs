@@ -53,6 +53,19 @@ impl Waitset {
         interest: Interest,
         task: impl FnOnce(&Self, F) -> Outcome + 'static,
     ) -> io::Result<()> {
+        self.try_when(fd, interest, task).map_err(|(error, _)| error)
+    }
+
+    /// As [`when`](Self::when), but gives the descriptor back if it cannot be watched.
+    pub(crate) fn try_when<F: AsFd + 'static>(
+        &self,
+        fd: F,
+        interest: Interest,
+        task: impl FnOnce(&Self, F) -> Outcome + 'static,
+    ) -> Result<(), (io::Error, F)> {
+        if let Err(error) = self.usable() {
+            return Err((error.into(), fd));
+        }
         let fd = Rc::new(fd);
         let theirs = Rc::clone(&fd);
         let token = self.0.queues.borrow_mut().insert_once(Box::new(move |waitset| {
@@ -61,16 +74,14 @@ impl Waitset {
             if let Some(sleeper) = &*waitset.0.sleeper.borrow() {
                 sleeper.epoll.remove(number);
             }
-            let fd = Rc::into_inner(theirs).expect("`when` has dropped its copy");
+            let fd = Rc::into_inner(theirs).expect("`try_when` has dropped its copy");
             task(waitset, fd)
         }));
         let number = fd.as_fd();
         let added =
             self.with_sleeper(|sleeper| sleeper.epoll.add_once(number, token, interest.flags()));
-        drop(fd);
-        if added.is_err() {
-            self.remove(token, None);
-        }
-        added
+        let Err(error) = added else { return Ok(()) };
+        self.remove(token, None);
+        Err((error, Rc::into_inner(fd).expect("the task and its copy are dropped")))
     }
 }

@@ -15,6 +15,7 @@ use core::fmt;
 use core::time::Duration;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,6 +23,7 @@ use std::time::Instant;
 use crate::barrier::arm_then_barrier;
 use crate::binding::Patience;
 use crate::error::Chain;
+use crate::fork::Born;
 
 mod children;
 mod crew;
@@ -36,6 +38,7 @@ mod remote;
 mod shared;
 mod signals;
 mod sleeper;
+mod thread_end;
 mod timers;
 
 pub use event::{ChannelState, EventChannel, EventError};
@@ -69,6 +72,9 @@ const VISITS: usize = 8;
 
 /// What a look at a source with a descriptor costs, in looks at polled ones: it is a system call.
 const WARM_VISIT: usize = 16;
+
+/// The token of nothing.
+const NO_TOKEN: u64 = u64::MAX;
 
 /// What a callback gives back.
 pub type Outcome = Result<(), CallbackError>;
@@ -119,6 +125,8 @@ pub struct Waitset(Rc<Inner>);
 /// On lines of its own, as a [`Core`](crate::binding::Core).
 #[repr(align(128))]
 struct Inner {
+    /// [`Born::NOWHERE`] once it is closed.
+    born: Cell<Born>,
     queues: RefCell<Queues>,
     timers: RefCell<Timers<Task>>,
     sleeper: RefCell<Option<Sleeper>>,
@@ -131,10 +139,12 @@ struct Inner {
     /// Where the polled sources are collected that are about to rest; empty otherwise.
     resting: Cell<Vec<Registered>>,
     /// The source with a descriptor that had work last: before it blocks the waitset looks at it too, as at those that
-    /// are polled. `u64::MAX` is no token.
+    /// are polled.
     warm: Cell<u64>,
     services: crate::export::Services,
     binds: crate::bind::Pending,
+    /// The futures that were spawned and are not over.
+    tasks: executor::Tasks,
     /// For the next `block_on`, while none runs.
     kit: Cell<Option<Rc<executor::Kit>>>,
     /// For a loop that this waitset is part of, if there is one.
@@ -150,6 +160,10 @@ pub enum DispatchError {
     Os(io::Error),
     /// A blocking wait ended without what it waited for.
     Deadline,
+    /// The thread of the waitset is ending, and has closed it.
+    Closed,
+    /// The waitset is the parent's, and this is a forked child. What is made anew here works.
+    Forked,
 }
 
 crate::debug_as_chain!(DispatchError);
@@ -160,6 +174,10 @@ impl fmt::Display for DispatchError {
             Self::Callback(_) => f.write_str("a callback failed"),
             Self::Os(_) => f.write_str("the waitset cannot block"),
             Self::Deadline => f.write_str("the deadline passed"),
+            Self::Closed => f.write_str("the waitset is closed, because its thread is ending"),
+            Self::Forked => f.write_str(
+                "the waitset belongs to the parent of this forked process; make a new one here",
+            ),
         }
     }
 }
@@ -169,7 +187,19 @@ impl std::error::Error for DispatchError {
         match self {
             Self::Callback(error) => Some(&*error.0),
             Self::Os(error) => Some(error),
-            Self::Deadline => None,
+            Self::Deadline | Self::Closed | Self::Forked => None,
+        }
+    }
+}
+
+/// As calls say it whose errors are the system's.
+impl From<DispatchError> for io::Error {
+    fn from(error: DispatchError) -> Self {
+        match error {
+            DispatchError::Os(error) => error,
+            error @ DispatchError::Closed => Self::new(io::ErrorKind::NotConnected, error),
+            error @ DispatchError::Forked => Self::new(io::ErrorKind::PermissionDenied, error),
+            error => Self::other(error),
         }
     }
 }
@@ -211,30 +241,20 @@ impl fmt::Display for CallbackError {
 
 thread_local! {
     static CURRENT: RefCell<Option<Waitset>> = const { RefCell::new(None) };
-    /// The waitsets of this thread.
-    static LOCAL: Local = const { Local(RefCell::new(Vec::new())) };
-}
-
-/// The waitsets of a thread, which end with it.
-struct Local(RefCell<Vec<WeakWaitset>>);
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        let all = self.0.take();
-        crate::binding::end_together(|| {
-            for waitset in all.iter().filter_map(WeakWaitset::upgrade) {
-                let sources = waitset.0.queues.borrow().sources();
-                sources.iter().for_each(|source| source.abandoned());
-            }
-        });
-    }
 }
 
 impl Waitset {
     /// A new one, for this thread. Costs no descriptor before it first blocks.
+    ///
+    /// It ends with its last clone, or with its thread, whichever comes first: a handler, a task or a timer may own a clone.
+    /// At its end its bindings are torn down, its services are withdrawn, and what it has not run is dropped.
+    ///
+    /// In a forked child the waitsets of the parent give [`DispatchError::Forked`], and nothing done to them reaches the
+    /// parent.
     #[must_use]
     pub fn new() -> Self {
         let waitset = Self(Rc::new(Inner {
+            born: Cell::new(Born::now()),
             queues: RefCell::default(),
             timers: RefCell::default(),
             sleeper: RefCell::new(None),
@@ -243,37 +263,34 @@ impl Waitset {
             eased: Cell::new(0),
             streak: Cell::new(0),
             resting: Cell::default(),
-            warm: Cell::new(u64::MAX),
+            warm: Cell::new(NO_TOKEN),
             services: crate::export::Services::default(),
             binds: crate::bind::Pending::default(),
+            tasks: executor::Tasks::default(),
             kit: Cell::default(),
             outer: OnceCell::new(),
         }));
-        // A thread that ends has no list any more; its waitsets are reached through their remotes.
-        let _ = LOCAL.try_with(|local| {
-            let mut local = local.0.borrow_mut();
-            local.retain(WeakWaitset::is_alive);
-            local.push(waitset.downgrade());
-        });
+        thread_end::add(&waitset);
         waitset
     }
 
     /// The waitset of this thread that `remote` leads to, if it is one of this thread.
     #[must_use]
     pub fn local(remote: &Arc<Remote>) -> Option<Self> {
-        let found = LOCAL.try_with(|local| {
-            let local = local.0.borrow();
-            let mut alive = local.iter().filter_map(WeakWaitset::upgrade);
-            alive.find(|waitset| Arc::ptr_eq(&waitset.0.remote, remote))
-        });
-        found.ok().flatten()
+        thread_end::find(remote)
     }
 
     /// The dispatcher's default waitset: one for each thread. `get_default_waitset`
     #[must_use]
     pub fn current() -> Self {
-        let current =
-            CURRENT.try_with(|current| current.borrow_mut().get_or_insert_with(Self::new).clone());
+        let current = CURRENT.try_with(|current| {
+            let mut current = current.borrow_mut();
+            if current.as_ref().is_some_and(|current| !current.is_usable()) {
+                // That of the parent, in a forked child, or a closed one; both are left to the end of the thread.
+                core::mem::forget(current.take());
+            }
+            current.get_or_insert_with(Self::new).clone()
+        });
         // What is dropped while the thread ends may still ask.
         current.unwrap_or_else(|_| Self::new())
     }
@@ -291,15 +308,23 @@ impl Waitset {
     }
 
     /// Runs `task` from a later dispatch, behind what is pending now.
+    ///
+    /// It is dropped if the waitset is closed or the parent's.
     pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + 'static) {
-        self.0.queues.borrow_mut().pending.push_back(Item::Task(Box::new(task)));
-        self.stir();
+        if self.is_usable() {
+            self.0.queues.borrow_mut().pending.push_back(Item::Task(Box::new(task)));
+            self.stir();
+        }
     }
 
     /// Waits for the next event and runs it. `event_dispatch`
     ///
     /// # Errors
-    /// What the event's callback returned, or [`DispatchError::Os`]. The waitset is as usable as before.
+    /// What the event's callback returned, or [`DispatchError::Os`]: the waitset is as usable as before.
+    /// [`DispatchError::Closed`] and [`DispatchError::Forked`]: it cannot be used here any more.
+    ///
+    /// # Panics
+    /// If the event's callback panics, unless it is a handler of a binding. The waitset is as usable as before.
     #[inline]
     pub fn dispatch(&self) -> Result<(), DispatchError> {
         while !self.step()? && !self.block(None, Visit::Run)? {}
@@ -402,10 +427,23 @@ impl Waitset {
 
     /// Another waitset of this thread, for what one that is gone has left to do; there is none if the thread ends.
     pub(crate) fn heir() -> Option<Self> {
-        let first = |local: &Local| local.0.borrow().iter().find_map(WeakWaitset::upgrade);
+        if thread_end::is_ending() {
+            return None;
+        }
         let current = CURRENT.try_with(|current| current.borrow().clone()).ok()?;
-        let other = LOCAL.try_with(first).ok()?;
-        Some(current.or(other).unwrap_or_else(Self::current))
+        let current = current.filter(Self::is_usable).or_else(thread_end::first);
+        Some(current.unwrap_or_else(Self::current))
+    }
+
+    /// Returns whether this is its process, and its thread is not ending.
+    #[inline]
+    fn is_usable(&self) -> bool {
+        self.0.born.get().is_here()
+    }
+
+    #[inline]
+    pub(crate) fn usable(&self) -> Result<(), DispatchError> {
+        if self.is_usable() { Ok(()) } else { Err(self.0.why_not_usable()) }
     }
 
     pub(crate) fn downgrade(&self) -> WeakWaitset {
@@ -422,6 +460,7 @@ impl Waitset {
 
     /// Registers a source with its descriptor. It is visited once soon.
     pub(crate) fn insert(&self, source: Rc<dyn Source>, fd: BorrowedFd<'_>) -> io::Result<u64> {
+        self.usable()?;
         let token = self.0.queues.borrow_mut().insert(source);
         if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token)) {
             self.remove(token, None);
@@ -434,17 +473,21 @@ impl Waitset {
 
     /// Registers a source that is looked at in every round. Its first visit comes in its turn: one service may be bound to
     /// again and again, and those whose bindings have ended meanwhile wait to be visited as well.
-    pub(crate) fn insert_polled(&self, source: Rc<dyn Source>) -> u64 {
+    pub(crate) fn insert_polled(&self, source: Rc<dyn Source>) -> io::Result<u64> {
+        self.usable()?;
         let mut queues = self.0.queues.borrow_mut();
         let token = queues.insert(source);
         queues.make_polled(token);
         drop(queues);
         self.stir();
-        token
+        Ok(token)
     }
 
-    /// Registers a source that is visited when it is poked.
+    /// Registers a source that is visited when it is poked. A waitset that is not usable never visits it.
     pub(crate) fn insert_idle(&self, source: Rc<dyn Source>) -> u64 {
+        if !self.is_usable() {
+            return NO_TOKEN;
+        }
         self.0.queues.borrow_mut().insert(source)
     }
 
@@ -472,6 +515,7 @@ impl Waitset {
     /// Runs one event that needs no system call to be found.
     #[inline]
     fn step(&self) -> Result<bool, DispatchError> {
+        self.usable()?;
         self.step_quickly().map_or_else(|| self.step_slowly(), Ok)
     }
 
@@ -538,6 +582,7 @@ impl Waitset {
     /// Takes the next event. Polled sources are asked by `probe`.
     #[inline]
     fn next(&self, probe: impl Fn(&dyn Source) -> bool) -> Result<Option<Next>, DispatchError> {
+        self.usable()?;
         let streak = self.0.streak.get();
         if streak >= LOOK_AROUND {
             self.look_around()?;
@@ -690,7 +735,7 @@ impl Waitset {
     fn block(&self, deadline: Option<Instant>, visit: Visit) -> Result<bool, DispatchError> {
         self.stir();
         let polled = self.polled_len();
-        let warm = self.0.warm.replace(u64::MAX);
+        let warm = self.0.warm.replace(NO_TOKEN);
         let source = self.0.queues.borrow().source(warm).cloned();
         let spun = if let Some(source) = source {
             self.spin(polled + WARM_VISIT, || match self.look(visit) {
@@ -950,9 +995,10 @@ impl Waitset {
     }
 
     fn with_sleeper<T>(&self, f: impl FnOnce(&mut Sleeper) -> io::Result<T>) -> io::Result<T> {
+        self.usable()?;
         let mut sleeper = self.0.sleeper.borrow_mut();
         if sleeper.is_none() {
-            *sleeper = Some(Sleeper::new(self.0.remote.bell()?)?);
+            *sleeper = Some(self.0.remote.with_bell(Sleeper::new)?);
         }
         f(sleeper.as_mut().expect("it was just made"))
     }
@@ -970,11 +1016,58 @@ impl fmt::Debug for Waitset {
     }
 }
 
+impl Inner {
+    #[cold]
+    fn why_not_usable(&self) -> DispatchError {
+        if self.born.get() == Born::NOWHERE { DispatchError::Closed } else { DispatchError::Forked }
+    }
+
+    /// Ends the waitset: tears its bindings down, withdraws its services, drops what it has not run, and closes its
+    /// descriptors, but for those of an outer loop, which [`AsFd`](std::os::fd::AsFd) lends for as long as there is a clone.
+    /// Nothing happens the second time.
+    ///
+    /// What is dropped is code of the program, which may panic: the rest is done all the same, and then the panic goes on.
+    fn close(&self) {
+        if self.born.replace(Born::NOWHERE) == Born::NOWHERE {
+            return;
+        }
+        let mut panic = None;
+        let mut guarded = |part: &mut dyn FnMut()| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(part)) {
+                panic.get_or_insert(payload);
+            }
+        };
+        // Before others find nobody: a future that is woken meanwhile comes back through the remote, and is dropped here.
+        guarded(&mut || self.tasks.cancel_all());
+        guarded(&mut || self.remote.close());
+        guarded(&mut || self.services.withdraw_all());
+        // A process that exits from within a callback may hold a borrow; what it holds ends with the process.
+        let sources = self.queues.try_borrow().map(|queues| queues.sources()).unwrap_or_default();
+        for source in sources {
+            guarded(&mut || source.abandoned());
+        }
+        let queues = self.queues.try_borrow_mut().map(|mut queues| core::mem::take(&mut *queues));
+        for owned in queues.map(Queues::into_owned).unwrap_or_default() {
+            let mut owned = Some(owned);
+            guarded(&mut || drop(owned.take()));
+        }
+        let timers = self.timers.try_borrow_mut().map(|mut timers| core::mem::take(&mut *timers));
+        let mut timers = timers.ok();
+        guarded(&mut || drop(timers.take()));
+        guarded(&mut || self.binds.clear());
+        let mut sleeper = self.sleeper.try_borrow_mut().ok().and_then(|mut sleeper| sleeper.take());
+        guarded(&mut || drop(sleeper.take()));
+        if let Some(payload) = panic
+            && !std::thread::panicking()
+        {
+            resume_unwind(payload);
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.remote.close();
-        let sources = self.queues.get_mut().sources();
-        sources.iter().for_each(|source| source.abandoned());
+        self.close();
         crate::binding::leave(|waitset| waitset.0.as_ptr() == core::ptr::from_ref(self));
     }
 }
@@ -1059,12 +1152,26 @@ impl fmt::Debug for WeakWaitset {
 }
 
 impl WeakWaitset {
+    /// Returns whether the waitset can be used: it has clones, its thread is not ending, and this is its process.
     pub(crate) fn is_alive(&self) -> bool {
+        self.upgrade().is_some()
+    }
+
+    /// The waitset, if it can be used.
+    pub(crate) fn upgrade(&self) -> Option<Waitset> {
+        self.0.upgrade().map(Waitset).filter(Waitset::is_usable)
+    }
+
+    /// Returns whether the waitset has clones.
+    fn is_there(&self) -> bool {
         self.0.strong_count() > 0
     }
 
-    pub(crate) fn upgrade(&self) -> Option<Waitset> {
-        self.0.upgrade().map(Waitset)
+    /// Closes the waitset, if it is one of this process.
+    fn close(&self) {
+        if let Some(waitset) = self.upgrade() {
+            waitset.0.close();
+        }
     }
 }
 

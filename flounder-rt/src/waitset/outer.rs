@@ -20,7 +20,7 @@
 use core::cell::Cell;
 use core::time::Duration;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -30,14 +30,15 @@ use rustix::time::{
     timerfd_settime,
 };
 
+use crate::fork::ProcessFd;
 use crate::waitset::sleeper::timespec;
 use crate::waitset::{Rest, Waitset};
 
 /// What an outer loop sees of a waitset.
 pub(crate) struct Outer {
-    epoll: OwnedFd,
-    flag: OwnedFd,
-    timer: OwnedFd,
+    epoll: ProcessFd,
+    flag: ProcessFd,
+    timer: ProcessFd,
     /// What the timer is set to.
     set: Cell<Option<Instant>>,
     /// The flag is down.
@@ -47,12 +48,13 @@ pub(crate) struct Outer {
 impl Outer {
     fn new(own: BorrowedFd<'_>) -> io::Result<Self> {
         let outer = Self {
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            flag: eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?.into(),
+            flag: eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?.into(),
             timer: timerfd_create(
                 TimerfdClockId::Monotonic,
                 TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-            )?,
+            )?
+            .into(),
             set: Cell::new(None),
             at_rest: Cell::new(false),
         };
@@ -134,8 +136,10 @@ impl Waitset {
     /// [`EventChannel`](crate::waitset::EventChannel) with a poll function never rests: the answer is always `false`.
     ///
     /// # Errors
-    /// If the kernel has no descriptors or memory for it. The descriptor, if there is one, is readable then.
+    /// If the kernel has no descriptors or memory for it; the descriptor, if there is one, is readable then. If the waitset is
+    /// closed or the parent's, see [`DispatchError`](crate::DispatchError).
     pub fn prepare_wait(&self) -> io::Result<bool> {
+        self.usable()?;
         let outer = self.outer()?;
         let timer = self.0.timers.borrow_mut().next();
         let is_due = timer.is_some_and(|at| at <= Instant::now());

@@ -44,13 +44,21 @@ struct Slot {
     entry: Option<Entry>,
 }
 
-enum Entry {
+pub(crate) enum Entry {
     Source(Place),
     /// A task that waits for its descriptor.
     Once(Task),
 }
 
-struct Place {
+/// Something of [`Queues`], to be dropped.
+#[expect(dead_code, reason = "it is there to be dropped")]
+pub(crate) enum Owned {
+    Entry(Entry),
+    Item(Item),
+    Polled(Rc<dyn Source>),
+}
+
+pub(crate) struct Place {
     source: Rc<dyn Source>,
     standing: Standing,
     /// While polled: where in `Queues::polled`.
@@ -315,6 +323,13 @@ impl Queues {
     fn polled_where(&self, into: &mut Vec<Registered>, wanted: impl Fn(&Polled) -> bool) {
         let wanted = self.polled.iter().filter(|polled| wanted(polled));
         into.extend(wanted.map(|polled| (polled.token, Rc::clone(&polled.source))));
+    }
+
+    /// All that it owns, for the end of the waitset; what it drops may be user code.
+    pub(crate) fn into_owned(self) -> Vec<Owned> {
+        let entries = self.slots.into_iter().filter_map(|slot| slot.entry).map(Owned::Entry);
+        let polled = self.polled.into_iter().map(|polled| Owned::Polled(polled.source));
+        entries.chain(self.pending.into_iter().map(Owned::Item)).chain(polled).collect()
     }
 
     /// Every source, for the end of the waitset.

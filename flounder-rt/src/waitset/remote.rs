@@ -1,10 +1,10 @@
 //! The side of a waitset that other threads see.
 
 use std::io;
-use std::sync::OnceLock;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
+use crate::fork::Born;
 use crate::notify::Wake;
 use crate::waitset::gate::Gate;
 use crate::waitset::sleeper::Bell;
@@ -15,12 +15,14 @@ pub(crate) type SendTask = Box<dyn FnOnce(&Waitset) -> Outcome + Send>;
 
 /// A handle to a waitset for other threads: posts work to it and wakes its sources.
 ///
-/// After the waitset is gone, what is posted is dropped.
+/// After the waitset is gone, what is posted is dropped; so it is in a forked child, if the waitset is the parent's.
 pub struct Remote {
+    /// Asked before a lock is taken: in a child nobody may be there to let go of it.
+    born: Born,
     gate: Gate,
     queue: Mutex<Queue>,
-    /// Made before the waitset first sleeps.
-    bell: OnceLock<Bell>,
+    /// Made before the waitset first sleeps; gone when it is closed.
+    bell: Mutex<Option<Bell>>,
 }
 
 /// What others have put in.
@@ -49,7 +51,7 @@ impl Remote {
     /// Whether the waitset is gone. It may go at any time after a "no".
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.queue.lock().closed
+        !self.born.is_here() || self.queue.lock().closed
     }
 
     /// As [`post`](Self::post), but gives the task back if the waitset is gone.
@@ -58,6 +60,9 @@ impl Remote {
     }
 
     fn push<T>(&self, what: T, put: impl FnOnce(&mut Queue, T)) -> Result<(), T> {
+        if !self.born.is_here() {
+            return Err(what);
+        }
         {
             let mut queue = self.queue.lock();
             if queue.closed {
@@ -66,7 +71,7 @@ impl Remote {
             put(&mut queue, what);
         }
         if self.gate.announce()
-            && let Some(bell) = self.bell.get()
+            && let Some(bell) = &*self.bell.lock()
         {
             bell.ring();
         }
@@ -105,29 +110,36 @@ impl Remote {
         self.gate.awake();
     }
 
-    /// What rings when the sleeping waitset must wake.
-    pub(crate) fn bell(&self) -> io::Result<&Bell> {
-        if let Some(bell) = self.bell.get() {
-            return Ok(bell);
-        }
-        let made = Bell::new()?;
-        Ok(self.bell.get_or_init(|| made))
+    /// Does something with what rings when the sleeping waitset must wake; makes it if there is none.
+    pub(crate) fn with_bell<T>(&self, f: impl FnOnce(&Bell) -> io::Result<T>) -> io::Result<T> {
+        let mut bell = self.bell.lock();
+        let made = match bell.take() {
+            Some(bell) => bell,
+            None => Bell::new()?,
+        };
+        f(bell.insert(made))
     }
 
-    /// The waitset is gone: nothing more is taken.
+    /// The waitset is gone: nothing more is taken, and nothing rings.
     pub(crate) fn close(&self) {
+        if !self.born.is_here() {
+            return;
+        }
         let left = {
             let mut queue = self.queue.lock();
             queue.closed = true;
             (core::mem::take(&mut queue.tasks), core::mem::take(&mut queue.signals))
         };
+        let bell = self.bell.lock().take();
+        drop(bell);
         drop(left);
     }
 }
 
 impl Default for Remote {
     fn default() -> Self {
-        Self { gate: Gate::new(), queue: Mutex::default(), bell: OnceLock::new() }
+        let (queue, bell) = (Mutex::default(), Mutex::default());
+        Self { born: Born::now(), gate: Gate::new(), queue, bell }
     }
 }
 

@@ -8,8 +8,9 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
+use crate::fork::Born;
 use crate::waitset::crew::{Crew, Kernel, Wait};
 use crate::waitset::sleeper::{Bell, Epoll, Found, Ready};
 use crate::waitset::timers::Timers;
@@ -53,6 +54,8 @@ type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 pub struct SharedWaitset(Arc<Inner>);
 
 struct Inner {
+    /// Asked before a lock is taken: in a forked child nobody may be there to let go of it.
+    born: Born,
     crew: Crew<Item>,
     host: Host,
 }
@@ -77,11 +80,17 @@ impl SharedWaitset {
     /// A new one. Costs no descriptor before a thread first blocks.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Inner { crew: Crew::new(LOOK_AROUND), host: Host::default() }))
+        let (crew, host) = (Crew::new(LOOK_AROUND), Host::default());
+        Self(Arc::new(Inner { born: Born::now(), crew, host }))
     }
 
     /// Runs `task` on one of the threads that dispatch.
+    ///
+    /// It is dropped in a forked child, if the waitset is the parent's.
     pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + Send + 'static) {
+        if self.usable().is_err() {
+            return;
+        }
         self.0.crew.give(&self.0.host, Item::Task(Box::new(task)));
     }
 
@@ -91,6 +100,10 @@ impl SharedWaitset {
         delay: Duration,
         task: impl FnOnce(&Self) -> Outcome + Send + 'static,
     ) -> SharedTimer {
+        if self.usable().is_err() {
+            // No timer has this number.
+            return SharedTimer { waitset: Weak::new(), id: u64::MAX };
+        }
         let id = self.0.host.add_timer(delay, Box::new(task));
         SharedTimer { waitset: Arc::downgrade(&self.0), id }
     }
@@ -106,6 +119,7 @@ impl SharedWaitset {
         interest: Interest,
         task: impl FnOnce(&Self, F) -> Outcome + Send + 'static,
     ) -> io::Result<()> {
+        self.usable()?;
         let ends = self.0.host.ends()?;
         // What tells the descriptor is code of the program: no lock is held.
         let number = fd.as_fd();
@@ -131,9 +145,13 @@ impl SharedWaitset {
     /// Waits for an event and runs it. `event_dispatch`
     ///
     /// # Errors
-    /// What the event's callback returned, or [`DispatchError::Os`]. The waitset is as usable as before.
+    /// What the event's callback returned, or [`DispatchError::Os`]: the waitset is as usable as before.
+    /// [`DispatchError::Forked`] in a forked child.
+    ///
+    /// # Panics
+    /// If the event's callback panics. The waitset is as usable as before.
     pub fn dispatch(&self) -> Result<(), DispatchError> {
-        while !self.step(Wait::Until(None), self.0.crew.round())? {}
+        while !self.step(Wait::Until(None), self.round()?)? {}
         Ok(())
     }
 
@@ -142,7 +160,7 @@ impl SharedWaitset {
     /// # Errors
     /// As [`dispatch`](Self::dispatch).
     pub fn try_dispatch(&self) -> Result<bool, DispatchError> {
-        self.step(Wait::Not, self.0.crew.round())
+        self.step(Wait::Not, self.round()?)
     }
 
     /// Dispatches on this thread until `done` says so or `deadline` passes; returns whether it was done.
@@ -159,7 +177,7 @@ impl SharedWaitset {
     ) -> Result<bool, DispatchError> {
         loop {
             // Before `done` is asked: a call that comes after is not missed.
-            let round = self.0.crew.round();
+            let round = self.round()?;
             if done() {
                 return Ok(true);
             }
@@ -172,13 +190,23 @@ impl SharedWaitset {
 
     /// Has every thread in [`dispatch_until`](Self::dispatch_until) ask whether it is done.
     pub fn wake_all(&self) {
-        self.0.crew.call(&self.0.host);
+        if self.usable().is_ok() {
+            self.0.crew.call(&self.0.host);
+        }
     }
 
     /// Whether the two are the same waitset.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn usable(&self) -> Result<(), DispatchError> {
+        if self.0.born.is_here() { Ok(()) } else { Err(DispatchError::Forked) }
+    }
+
+    fn round(&self) -> Result<u64, DispatchError> {
+        self.usable().map(|()| self.0.crew.round())
     }
 
     /// Runs one event and says whether there was one.
@@ -214,7 +242,8 @@ pub struct SharedTimer {
 impl SharedTimer {
     /// Cancels it; returns whether it had not fired.
     pub fn cancel(self) -> bool {
-        let Some(waitset) = self.waitset.upgrade() else { return false };
+        let waitset = self.waitset.upgrade().filter(|waitset| waitset.born.is_here());
+        let Some(waitset) = waitset else { return false };
         let task = waitset.host.timers.lock().remove(self.id);
         task.is_some()
     }
@@ -333,7 +362,18 @@ impl Kernel<Item> for Host {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct SharedEvent(Arc<Mutex<EventInner>>);
+pub struct SharedEvent(Arc<EventCell>);
+
+struct EventCell {
+    born: Born,
+    inner: Mutex<EventInner>,
+}
+
+impl Default for EventCell {
+    fn default() -> Self {
+        Self { born: Born::now(), inner: Mutex::default() }
+    }
+}
 
 #[derive(Default)]
 struct EventInner {
@@ -362,10 +402,16 @@ impl SharedEvent {
         Self::default()
     }
 
+    /// `None` in a forked child, if it is the parent's: a thread that is not there may hold the lock.
+    fn lock(&self) -> Option<MutexGuard<'_, EventInner>> {
+        self.0.born.is_here().then(|| self.0.inner.lock())
+    }
+
     /// Where it stands, for the moment: never [`ChannelState::Polled`].
     #[must_use]
     pub fn state(&self) -> ChannelState {
-        match &self.0.lock().registration {
+        let Some(event) = self.lock() else { return ChannelState::Unregistered };
+        match &event.registration {
             Some(registration) if !registration.is_alive() => ChannelState::Unregistered,
             Some(registration) if registration.pending => ChannelState::Pending,
             Some(_) => ChannelState::Idle,
@@ -383,7 +429,8 @@ impl SharedEvent {
         task: impl FnOnce(&SharedWaitset) -> Outcome + Send + 'static,
     ) -> Result<(), EventError> {
         let before = {
-            let mut event = self.0.lock();
+            waitset.usable().map_err(|_| EventError::Closed)?;
+            let mut event = self.lock().ok_or(EventError::Closed)?;
             if event.registration.as_ref().is_some_and(Registration::is_alive) {
                 return Err(EventError::AlreadyRegistered);
             }
@@ -401,7 +448,7 @@ impl SharedEvent {
     /// [`EventError::NotRegistered`].
     pub fn trigger(&self) -> Result<(), EventError> {
         let (waitset, serial) = {
-            let mut event = self.0.lock();
+            let mut event = self.lock().ok_or(EventError::Closed)?;
             let serial = event.serial;
             let registration = event.registration.as_mut().ok_or(EventError::NotRegistered)?;
             let waitset = registration.waitset.upgrade().ok_or(EventError::NotRegistered)?;
@@ -421,7 +468,7 @@ impl SharedEvent {
     /// # Errors
     /// [`EventError::NotRegistered`].
     pub fn deregister(&self) -> Result<(), EventError> {
-        let registration = self.0.lock().registration.take();
+        let registration = self.lock().ok_or(EventError::Closed)?.registration.take();
         match registration {
             Some(registration) if registration.is_alive() => Ok(()),
             _ => Err(EventError::NotRegistered),
@@ -444,7 +491,7 @@ struct Due {
 impl Due {
     /// Unregisters the channel and gives what is to be run, if the registration is still there.
     fn take(self) -> Option<Task> {
-        let mut event = self.event.0.lock();
+        let mut event = self.event.lock()?;
         let registration =
             if event.serial == self.serial { event.registration.take() } else { None };
         drop(event);

@@ -4,9 +4,10 @@
 //! `signalfd`: it needs the signal blocked in every thread, also in those that libraries make, and the programs that this
 //! one starts inherit that.
 
-use core::cell::Cell;
+use core::cell::RefCell;
 use core::ffi::c_int;
-use std::io::{self, Read};
+use core::time::Duration;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::{Rc, Weak};
@@ -15,7 +16,11 @@ use signal_hook::SigId;
 use signal_hook::consts::signal;
 use signal_hook::low_level::{pipe, unregister};
 
+use crate::fork::{Mark, ProcessFd};
 use crate::waitset::{Interest, Outcome, Waitset};
+
+/// Time after which the kernel is asked again to watch for a signal.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// A signal that a program may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,19 +82,27 @@ impl SignalWatch {
 
 /// With `signal-hook`. At its end the socket that the handler has is closed, which the waitset hears.
 #[derive(Debug)]
-struct Registration(Cell<Option<SigId>>);
+struct Registration(RefCell<Option<Registered>>);
+
+/// Signals of a forked child, which inherits the handler, are not the parent's: the child has no copy of the socket.
+#[derive(Debug)]
+struct Registered {
+    // Dropped before the handler, which closes the socket.
+    mark: Mark,
+    id: SigId,
+}
 
 impl Registration {
     fn end(&self) {
-        if let Some(id) = self.0.take() {
+        let registered = self.0.take();
+        if let Some(Registered { mark, id }) = registered {
+            drop(mark);
             unregister(id);
         }
     }
 
     fn is_over(&self) -> bool {
-        let id = self.0.take();
-        self.0.set(id);
-        id.is_none()
+        self.0.borrow().is_none()
     }
 }
 
@@ -102,7 +115,7 @@ impl Drop for Registration {
 /// Where a signal is heard, and what is to be done then.
 struct Ear<F> {
     registration: Rc<Registration>,
-    socket: UnixStream,
+    socket: ProcessFd,
     task: F,
 }
 
@@ -113,10 +126,11 @@ impl<F> AsFd for Ear<F> {
 }
 
 impl<F: FnMut(&Waitset) -> Outcome + 'static> Ear<F> {
-    fn listen(self, waitset: &Waitset) -> io::Result<()> {
-        waitset.when(self, Interest::Readable, |waitset, ear| {
+    /// Waits for the next signal.
+    fn listen(self, waitset: &Waitset) -> Result<(), (io::Error, Self)> {
+        waitset.try_when(self, Interest::Readable, |waitset, ear| {
             // Before the task runs: a signal that comes during it is an event of its own.
-            while (&ear.socket).read(&mut [0; 64]).is_ok_and(|bytes| bytes > 0) {}
+            while rustix::io::read(&ear.socket, &mut [0; 64]).is_ok_and(|bytes| bytes > 0) {}
             if ear.registration.is_over() {
                 return Ok(());
             }
@@ -134,10 +148,26 @@ struct Turn<'a, F: FnMut(&Waitset) -> Outcome + 'static> {
     ear: Option<Ear<F>>,
 }
 
+/// Waits for the next signal; if the kernel refuses for the moment, after a while, and the error is reported each time.
+fn listen_on<F: FnMut(&Waitset) -> Outcome + 'static>(
+    ear: Ear<F>,
+    waitset: &Waitset,
+) -> io::Result<()> {
+    ear.listen(waitset).map_err(|(error, ear)| {
+        waitset.after(RETRY, move |waitset| {
+            if ear.registration.is_over() {
+                return Ok(());
+            }
+            Ok(listen_on(ear, waitset)?)
+        });
+        error
+    })
+}
+
 impl<F: FnMut(&Waitset) -> Outcome + 'static> Turn<'_, F> {
     fn end(&mut self) -> io::Result<()> {
         match self.ear.take() {
-            Some(ear) if !ear.registration.is_over() => ear.listen(self.waitset),
+            Some(ear) if !ear.registration.is_over() => listen_on(ear, self.waitset),
             _ => Ok(()),
         }
     }
@@ -146,7 +176,7 @@ impl<F: FnMut(&Waitset) -> Outcome + 'static> Turn<'_, F> {
 impl<F: FnMut(&Waitset) -> Outcome + 'static> Drop for Turn<'_, F> {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            tracing::error!(%error, "a signal is not waited for any more");
+            tracing::error!(%error, "a signal cannot be waited for now; that is tried again");
         }
     }
 }
@@ -179,10 +209,12 @@ impl Waitset {
     ) -> io::Result<SignalWatch> {
         let (socket, handlers) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
+        let mark = Mark::new(handlers.as_fd());
         let id = pipe::register(signal.number(), handlers)?;
-        let registration = Rc::new(Registration(Cell::new(Some(id))));
+        let registration = Rc::new(Registration(RefCell::new(Some(Registered { mark, id }))));
         let watch = SignalWatch(Rc::downgrade(&registration));
-        Ear { registration, socket, task }.listen(self)?;
+        let socket = ProcessFd::new(socket.into());
+        Ear { registration, socket, task }.listen(self).map_err(|(error, _)| error)?;
         Ok(watch)
     }
 }

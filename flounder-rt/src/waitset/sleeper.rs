@@ -3,12 +3,13 @@
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 
+use crate::fork::ProcessFd;
 use crate::waitset::epoll_wait;
 
 /// A descriptor that a driver wants watched, for as long as it keeps the object alive.
@@ -46,11 +47,11 @@ pub(crate) fn timespec(time: Duration) -> Timespec {
 
 /// What wakes a thread that blocks in the kernel. Each ring is an edge in the [`Epoll`]: nobody has to silence it.
 #[derive(Debug)]
-pub(crate) struct Bell(OwnedFd);
+pub(crate) struct Bell(ProcessFd);
 
 impl Bell {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?.into()))
     }
 
     /// Rings.
@@ -61,7 +62,7 @@ impl Bell {
 }
 
 /// A set of descriptors to wait for.
-pub(crate) struct Epoll(OwnedFd);
+pub(crate) struct Epoll(ProcessFd);
 
 /// What a wait has found and nobody has taken yet.
 #[derive(Default)]
@@ -72,7 +73,7 @@ pub(crate) struct Found {
 
 impl Epoll {
     pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
-        let epoll = Self(epoll::create(epoll::CreateFlags::CLOEXEC)?);
+        let epoll = Self(epoll::create(epoll::CreateFlags::CLOEXEC)?.into());
         epoll.add(bell.0.as_fd(), BELL, EventFlags::IN | EventFlags::ET)?;
         Ok(epoll)
     }
@@ -108,7 +109,8 @@ impl Epoll {
         found.taken = 0;
         found.ready.clear();
         let ready = &mut found.ready;
-        match epoll_wait::wait(&self.0, timeout.as_ref(), |data| ready.push(Ready::of(data))) {
+        match epoll_wait::wait(self.0.as_fd(), timeout.as_ref(), |data| ready.push(Ready::of(data)))
+        {
             Ok(()) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -193,20 +195,34 @@ impl Sleeper {
     }
 
     /// Waits for events, at most for `timeout`; says whether there are any. [`next`](Self::next) gives them.
+    ///
+    /// # Errors
+    /// Those of the wait. If a descriptor that has fired cannot be watched on, that is tried again in each wait; the error is
+    /// reported when there is nothing else.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        while let Some(id) = self.fired.pop() {
-            if let Some(watched) = self.watched.get(&id).and_then(Weak::upgrade) {
-                let flags = EventFlags::IN | EventFlags::ONESHOT;
-                epoll::modify(
-                    &self.epoll.0,
-                    watched.fd(),
-                    EventData::new_u64(WATCHED | id),
-                    flags,
-                )?;
-            }
-        }
+        let watched = self.watch_on();
+        let timeout = if watched.is_err() { Some(Duration::ZERO) } else { timeout };
         self.epoll.wait(timeout, &mut self.found)?;
+        if self.found.ready.is_empty() {
+            watched?;
+        }
         Ok(!self.found.ready.is_empty())
+    }
+
+    /// Watches those on that have fired; those for which it fails are left.
+    fn watch_on(&mut self) -> io::Result<()> {
+        let mut failed = Ok(());
+        self.fired.retain(|id| {
+            let Some(watched) = self.watched.get(id).and_then(Weak::upgrade) else { return false };
+            let (data, flags) =
+                (EventData::new_u64(WATCHED | id), EventFlags::IN | EventFlags::ONESHOT);
+            let modified = epoll::modify(&self.epoll.0, watched.fd(), data, flags);
+            if let Err(error) = modified {
+                failed = Err(error.into());
+            }
+            modified.is_err()
+        });
+        failed
     }
 
     pub(crate) fn next(&mut self) -> Option<Ready> {

@@ -87,7 +87,7 @@ impl Timer {
 }
 
 impl Waitset {
-    /// Runs `task` once, `delay` from now.
+    /// Runs `task` once, `delay` from now. It is dropped if the waitset is closed or the parent's.
     ///
     /// ```
     /// use std::time::Duration;
@@ -97,6 +97,10 @@ impl Waitset {
     /// # Ok::<(), flounder_rt::DispatchError>(())
     /// ```
     pub fn after(&self, delay: Duration, task: impl FnOnce(&Self) -> Outcome + 'static) -> Timer {
+        if !self.is_usable() {
+            // No timer has this number.
+            return Timer { waitset: self.downgrade(), id: u64::MAX };
+        }
         let id = self.0.timers.borrow_mut().insert(delay, Box::new(task));
         self.stir();
         Timer { waitset: self.downgrade(), id }

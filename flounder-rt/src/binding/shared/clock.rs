@@ -14,7 +14,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::Link;
-use crate::exit::generation;
+use crate::fork::Born;
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -29,7 +29,7 @@ static CLOCK: Mutex<Clock> = Mutex::new(Clock { runs_in: None, links: Vec::new()
 
 struct Clock {
     /// The process that its thread runs in, if it does: a forked child has no copy of the thread.
-    runs_in: Option<u32>,
+    runs_in: Option<Born>,
     links: Vec<Weak<Link>>,
 }
 
@@ -39,14 +39,14 @@ pub(super) fn watch(link: &Arc<Link>) -> bool {
     // Another thread may hold the lock, in a forked child for ever: then the next one that puts something in comes here.
     let Some(mut clock) = CLOCK.try_lock() else { return false };
     clock.links.push(Arc::downgrade(link));
-    if clock.runs_in != Some(generation()) {
+    if clock.runs_in != Some(Born::now()) {
         let run = || thread::Builder::new().name("flounder-clock".into()).spawn(run);
         if let Err(error) = run() {
             tracing::warn!(%error, "no thread for the deadlines of shared bindings");
             clock.links.clear();
             return false;
         }
-        clock.runs_in = Some(generation());
+        clock.runs_in = Some(Born::now());
     }
     true
 }

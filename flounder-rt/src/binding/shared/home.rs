@@ -14,11 +14,13 @@ use parking_lot::Mutex;
 
 use crate::binding::calls::Message;
 use crate::binding::closing;
+
 use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
-use crate::binding::{BindingError, Core, Endpoint, Rest, RpcError, TxError, TxState, wake_all};
+use crate::binding::{BindingError, Core, Endpoint, RpcError, TxError, TxState, wake_all};
 use crate::channel::CapRefusal;
 use crate::exit;
+use crate::fork::Born;
 use crate::interface::MessageKind;
 use crate::notify::Notifier;
 use crate::waitset::{Source, Timer, Waitset};
@@ -91,6 +93,7 @@ impl Home {
         let number = || format!("{:?}", thread.id());
         let thread_name = thread.name().map_or_else(number, |name| format!("\"{name}\""));
         let link = Arc::new(Link {
+            born: Born::now(),
             lane: Lane::new(SHARED_QUEUE),
             alarms: Alarms::new(),
             home: notifier.clone(),
@@ -122,7 +125,6 @@ impl Home {
         }
         let link = Arc::downgrade(&home.link);
         exit::wait_for(link);
-        Residents::add(core);
         home
     }
 
@@ -196,6 +198,10 @@ impl Home {
         if let Some(waitset) = self.core.upgrade().and_then(|core| core.waitset()) {
             self.move_out(&waitset);
         }
+        if !self.link.born.is_here() {
+            drop(self.endpoint.take());
+            return;
+        }
         let held = self.held.take().into_iter().chain(self.link.lane.close());
         let left =
             held.filter_map(|job| if let Job::Call(_, slot) = job { Some(slot) } else { None });
@@ -208,6 +214,9 @@ impl Home {
     /// The binding ends: takes the messages that other threads know to be accepted, and accepts nothing more.
     pub(in crate::binding) fn take_messages(&self) -> Vec<(Message, Option<Arc<SentSlot>>)> {
         let (mut messages, mut others) = (Vec::new(), VecDeque::new());
+        if !self.link.born.is_here() {
+            return messages;
+        }
         for job in self.held.take().into_iter().chain(self.link.lane.close()) {
             match job {
                 Job::Message(message, report) => messages.push((message, report)),
@@ -389,33 +398,5 @@ fn set_id(core: &Core, request: &mut Message, id: u32) {
     {
         let shift = at % 8 * 8;
         *word = *word & !(u64::from(u32::MAX) << shift) | u64::from(id) << shift;
-    }
-}
-
-/// The shared bindings of a thread: they end with it, also if somebody keeps their waitset from being dropped, so that nobody
-/// waits in another thread for ever.
-struct Residents(RefCell<Vec<Weak<Core>>>);
-
-thread_local! {
-    static RESIDENTS: Residents = const { Residents(RefCell::new(Vec::new())) };
-}
-
-impl Residents {
-    fn add(core: &Rc<Core>) {
-        // A thread that is ending already drops its waitsets.
-        let _ = RESIDENTS.try_with(|residents| {
-            let mut residents = residents.0.borrow_mut();
-            residents.retain(|resident| resident.strong_count() > 0);
-            residents.push(Rc::downgrade(core));
-        });
-    }
-}
-
-impl Drop for Residents {
-    fn drop(&mut self) {
-        closing::thread_ends_now();
-        for core in self.0.take().iter().filter_map(Weak::upgrade) {
-            core.end(BindingError::Closed, false, Rest::IsSent);
-        }
     }
 }
