@@ -120,7 +120,19 @@ impl Received<'_> {
 ///
 /// Clones are handles to the same binding. When the last handle of a client is dropped the binding is [torn
 /// down](Endpoint::teardown), which sends what was accepted; the bindings of a service are kept by its export until they end.
-pub struct Endpoint(Rc<Core>);
+pub struct Endpoint(BelongsToOneThreadUseShared);
+
+/// The core of a handle. rustc names the type, and shows its line, where a binding is sent to another thread.
+struct BelongsToOneThreadUseShared(Rc<Core>); // `binding.shared()` is for any thread
+
+impl core::ops::Deref for BelongsToOneThreadUseShared {
+    type Target = Rc<Core>;
+
+    #[inline]
+    fn deref(&self) -> &Rc<Core> {
+        &self.0
+    }
+}
 
 /// On lines of its own, and the neighbours that are fetched with them: memory that another thread has freed may lie beside
 /// what it still uses, and each message writes here.
@@ -245,6 +257,12 @@ struct Owned {
 }
 
 impl Endpoint {
+    /// A handle to `core`.
+    #[inline]
+    const fn of(core: Rc<Core>) -> Self {
+        Self(BelongsToOneThreadUseShared(core))
+    }
+
     /// Puts a binding on a channel that is connected.
     ///
     /// The binding lives as long as its handles; [`Endpoint::keep`] lets it live until it ends by itself. Its
@@ -327,7 +345,7 @@ impl Endpoint {
             ended: RefCell::new(None),
         });
         core.register(waitset)?;
-        let endpoint = Self(Rc::clone(&core));
+        let endpoint = Self::of(Rc::clone(&core));
         handler.attached(&endpoint);
         if let Some(pair) = pair {
             twins::attached(pair, &core);
@@ -336,7 +354,7 @@ impl Endpoint {
         core.receiver.set(Some(Box::new(Receiver {
             incoming: Incoming::new(interface.limits),
             handler,
-            endpoint: Self(Rc::clone(&core)),
+            endpoint: Self::of(Rc::clone(&core)),
         })));
         Ok(endpoint)
     }
@@ -537,7 +555,7 @@ impl Clone for Endpoint {
     #[inline]
     fn clone(&self) -> Self {
         self.0.handles.set(self.0.handles.get() + 1);
-        Self(Rc::clone(&self.0))
+        Self::of(Rc::clone(&self.0))
     }
 }
 
