@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
 use flounder_drivers::{beehive::Beehive, lmp::Lmp, scc::Scc, ump::Ump};
@@ -15,6 +16,7 @@ use flounder_rt::channel::{
     CapInbox, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
     Outgoing, Progress, ProtocolError, Recv, Terms,
 };
+use flounder_rt::closer::wait_until_closed;
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 use rustix::fs::{
@@ -37,7 +39,10 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Those that wait for a thread that closes them are not counted.
 fn open_descriptors() -> usize {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    assert!(wait_until_closed(deadline), "descriptors are closed");
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
