@@ -178,7 +178,7 @@ fn a_failed_bind_lists_every_driver_and_its_reason_in_order() {
         assert_eq!(error, why(&[poor.clone(), near, tired.clone()]));
         assert_eq!(
             error.to_string(),
-            "no driver could connect; poor: Cannot allocate memory (os error 12); \
+            "no driver could connect; poor: a system call failed: Cannot allocate memory (os error 12); \
              loopback: the driver does not reach there; tired: it has walked enough"
         );
         assert_eq!(bound(iref, ws, &["poor", "tired", "lmp"]), Ok("lmp"));
