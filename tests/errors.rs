@@ -98,6 +98,8 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
     for error in [RpcError::NoReply, RpcError::WouldDeadlock, RpcError::Deadline] {
         check(error);
     }
+    check(RpcError::NotServed { thread: "worker".into() });
+    check(RpcError::ThreadEnded { thread: "worker".into() });
     check(RpcError::Os(EMFILE));
     for error in [ControlError::Closed, ControlError::AlreadyRegistered, ControlError::Os(EMFILE)] {
         check(error);
@@ -108,6 +110,7 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
     check(EncodeError::CapCopy(EMFILE));
     check(EventError::AlreadyRegistered);
     check(EventError::NotRegistered);
+    check(EventError::Closed);
     check(Refusal::new(7, "not today"));
     for error in connections() {
         check(BindError::Drivers(vec![
@@ -125,6 +128,8 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
     check(DispatchError::Callback("as told".into()));
     check(DispatchError::Os(io()));
     check(DispatchError::Deadline);
+    check(DispatchError::Closed);
+    check(DispatchError::Forked);
     for error in exports() {
         check(NameError::Export(error.clone()));
         check(error);
@@ -138,6 +143,7 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
     check(CensusError::NoMonitor { directory: "/run".into() });
     check(DaemonError::Running { pid: Some(7) });
     check(DaemonError::Running { pid: None });
+    check(DaemonError::UnknownUser { uid: 65534 });
     check(DaemonError::NotOwner { directory: "/run".into() });
     for error in names() {
         check(error);
@@ -238,6 +244,7 @@ fn exports() -> Vec<ExportError> {
     vec![
         ExportError::Random(EMFILE),
         ExportError::Full,
+        ExportError::Ended,
         ExportError::Monitor("no descriptor to spare".into()),
     ]
 }
