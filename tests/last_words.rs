@@ -233,7 +233,17 @@ fn shared_sends() {
         for how in ["shared exit", "shared return", "shared thread ends"] {
             let mut sender = service.sender(driver, how);
             if how == "shared thread ends" {
-                assert_eq!(sender.line(), "queued");
+                // Its bind is served meanwhile.
+                let remote = service.waitset.remote();
+                let waits = thread::spawn(move || {
+                    let line = sender.line();
+                    remote.post(|_| Ok(()));
+                    (line, sender)
+                });
+                assert!(service.until(|_| waits.is_finished()), "{driver}, {how}: not queued");
+                let line;
+                (line, sender) = waits.join().expect("it does not panic");
+                assert_eq!(line, "queued", "{driver}, {how}");
                 drop(sender.0.stdin.take());
             }
             assert!(service.until(|log| log.ended), "{driver}, {how}: no end");
