@@ -235,14 +235,20 @@ fn shared_sends() {
             if how == "shared thread ends" {
                 // Its bind is served meanwhile.
                 let remote = service.waitset.remote();
-                let waits = thread::spawn(move || {
+                let (told, waits) = std::sync::mpsc::channel();
+                thread::spawn(move || {
                     let line = sender.line();
+                    told.send((line, sender)).expect("the test waits");
                     remote.post(|_| Ok(()));
-                    (line, sender)
                 });
-                assert!(service.until(|_| waits.is_finished()), "{driver}, {how}: not queued");
+                let mut found = None;
+                let queued = service.until(|_| {
+                    found = found.take().or_else(|| waits.try_recv().ok());
+                    found.is_some()
+                });
+                assert!(queued, "{driver}, {how}: not queued");
                 let line;
-                (line, sender) = waits.join().expect("it does not panic");
+                (line, sender) = found.expect("it was queued");
                 assert_eq!(line, "queued", "{driver}, {how}");
                 drop(sender.0.stdin.take());
             }
