@@ -11,6 +11,8 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+
 use flounder::{BindingError, Cap, Iref, Peer, TxError, Waitset, flounder};
 
 flounder! {
@@ -51,10 +53,11 @@ fn main() {
         std::process::exit(status.code().unwrap_or(1));
     }
     let filter = env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
         ("awaited_sends_arrive_however_the_sender_ends", awaited_sends),
         ("large_message_arrives_after_its_handle_is_dropped", large_message),
         ("capabilities_arrive_when_the_sender_exits", capabilities),
+        ("capabilities_arrive_before_news_of_the_death", capabilities_then_death),
         ("shared_sends_arrive_when_the_process_exits", shared_sends),
         ("shared_message_that_is_sent_survives_the_process", shared_sent),
         ("reply_before_a_teardown_arrives", reply_then_teardown),
@@ -227,6 +230,23 @@ fn capabilities() {
     }
 }
 
+/// The receiver is stopped until the sender is dead: it finds what was sent and the death at the same time.
+fn capabilities_then_death() {
+    for driver in DRIVERS {
+        let mut receiver = Sender::start("listen", &[]);
+        let iref = receiver.line();
+        let mut sender = Sender::start("send", &[driver, "caps killed", &iref]);
+        assert_eq!(sender.line(), "bound");
+        let pid = Pid::from_child(&receiver.0);
+        kill_process(pid, Signal::STOP).expect("it lives");
+        let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).expect("it is a child");
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "{driver}");
+        assert!(!sender.end().success(), "{driver}: it kills itself");
+        kill_process(pid, Signal::CONT).expect("it lives");
+        assert_eq!(receiver.line(), r#"["hello"] Some(9) true"#, "{driver}");
+    }
+}
+
 fn shared_sends() {
     let service = Service::new();
     for driver in DRIVERS {
@@ -335,6 +355,14 @@ fn play(role: &str, args: &[String]) {
             });
             assert!(served.expect("no callback fails"));
         }
+        // It tells what has come when the sender has ended.
+        "listen" => {
+            let service = Service::new();
+            println!("{}", service.iref.to_bits());
+            let ended = service.until(|log| log.ended);
+            let log = service.log.borrow();
+            println!("{:?} {:?} {ended}", log.caps, log.notes.last());
+        }
         // After the note `STUCK` it reads nothing.
         "stuck" => {
             let service = Service::new();
@@ -350,8 +378,7 @@ fn play(role: &str, args: &[String]) {
 
 /// Ends this process with whatever it still has in memory.
 fn die() -> ! {
-    let own = rustix::process::getpid();
-    rustix::process::kill_process(own, rustix::process::Signal::KILL).expect("it is this process");
+    kill_process(getpid(), Signal::KILL).expect("it is this process");
     unreachable!("SIGKILL ends a process");
 }
 
@@ -385,9 +412,9 @@ fn accept_large(binding: &words::Binding, driver: &str) {
     assert!(!sent.is_sent(), "it is larger than what a channel takes at once");
 }
 
-fn give(binding: &words::Binding) {
+fn give(binding: &words::Binding, count: u32) {
     let all = async {
-        for n in 0..5 {
+        for n in 0..count {
             let (read, mut write) = std::io::pipe().expect("a pipe");
             std::io::Write::write_all(&mut write, b"hello").expect("it fits");
             binding.send_give(n, &Cap::from(read)).await.expect("the binding is there");
@@ -395,6 +422,17 @@ fn give(binding: &words::Binding) {
         binding.send_note(9).await.expect("the binding is there");
     };
     Waitset::current().block_on(all).expect("no callback fails");
+}
+
+/// Sends the note 9 until one was not only accepted, but sent.
+async fn all_sent(binding: &words::Binding) {
+    loop {
+        match binding.tx_note(9) {
+            Ok(sent) => return sent.await.expect("the binding is there"),
+            Err(error) => assert_eq!(error, TxError::Busy),
+        }
+        binding.send_note(9).await.expect("the binding is there");
+    }
 }
 
 /// A binding in a thread that dispatches it for ever, or until `stop`.
@@ -491,11 +529,19 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
             thread.join().expect("it does not panic");
             wait_for_stdin();
         }
-        "caps return" => give(&bound(iref, driver)),
+        "caps return" => give(&bound(iref, driver), 5),
         "caps exit" => {
             let binding = bound(iref, driver);
-            give(&binding);
+            give(&binding, 5);
             std::process::exit(0);
+        }
+        "caps killed" => {
+            let binding = bound(iref, driver);
+            println!("bound");
+            wait_for_stdin();
+            give(&binding, 1);
+            Waitset::current().block_on(all_sent(&binding)).expect("no callback fails");
+            die();
         }
         "shared exit" | "shared return" => {
             let (shared, _owner) = shared(iref, driver, false);

@@ -24,6 +24,7 @@ use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Terms};
 use flounder_rt::export::Client;
+use flounder_rt::notify::Wake as _;
 use flounder_rt::{BindingError, Iref, Peer, Waitset};
 
 use crate::death::DeathWatch;
@@ -64,9 +65,15 @@ pub(crate) struct PeerLink {
     assembly: RefCell<Assembly<Head>>,
     /// Until the link ends.
     death: Cell<Option<DeathWatch>>,
+    /// Once the process is dead: how many more messages are taken from the socket.
+    left: Cell<Option<u32>>,
     /// Of the socket and the pidfd.
     _charge: Charge,
 }
+
+/// Messages that are taken from the socket of a dead process: more than the kernel keeps for it. Another process that has a
+/// copy of the socket could send for ever.
+const MAX_LEFT: u32 = 1024;
 
 /// Descriptors of a link by itself.
 const DESCRIPTORS: u64 = 2;
@@ -114,7 +121,9 @@ impl PeerLink {
         binding.exempt();
         let death = DeathWatch::new(waitset, process, move |remote| {
             remote.post(move |_| {
-                Monitor::here_do(|monitor| monitor.link_ended(number, "the process is dead"));
+                if let Some(link) = Monitor::here().and_then(|monitor| monitor.link(number)) {
+                    link.process_died();
+                }
                 Ok(())
             });
         })
@@ -129,6 +138,7 @@ impl PeerLink {
             waiting: RefCell::default(),
             assembly: RefCell::new(Assembly::Idle),
             death: Cell::new(Some(death)),
+            left: Cell::new(None),
             _charge: charge,
         }))
     }
@@ -189,6 +199,22 @@ impl PeerLink {
     /// Returns what has been said and is not with the kernel, if there is something.
     pub(crate) fn unsent(&self) -> Option<Unsent> {
         self.outbox.unsent()
+    }
+
+    /// The process at the other end is dead. What it had sent is received first; then the binding says that it has ended.
+    fn process_died(&self) {
+        self.left.set(Some(MAX_LEFT));
+        let binding = self.outbox.binding();
+        if let Some(waitset) = binding.waitset() {
+            waitset.remote().peer_died(binding.token());
+        }
+    }
+
+    /// Counts a message that was received. False if the process is dead and no more of its messages are taken.
+    fn may_go_on(&self) -> bool {
+        let Some(left) = self.left.get() else { return true };
+        self.left.set(Some(left.saturating_sub(1)));
+        left > 0
     }
 
     /// The link is no more.
@@ -360,8 +386,12 @@ struct LinkRx {
 
 impl LinkRx {
     fn with(&self, f: impl FnOnce(&PeerLink)) {
-        if let Some(link) = Monitor::here().and_then(|monitor| monitor.link(self.number)) {
+        let Some(monitor) = Monitor::here() else { return };
+        let Some(link) = monitor.link(self.number) else { return };
+        if link.may_go_on() {
             f(&link);
+        } else {
+            monitor.link_ended(self.number, "the process is dead, and another one uses its socket");
         }
     }
 
