@@ -51,17 +51,18 @@ fn say(line: &str) {
 }
 
 fn handlers(over: &Rc<Cell<bool>>) -> forked::RxVtbl {
-    let mut rx = forked::RxVtbl::default();
-    rx.say = Some(Box::new(|_, n, reply| reply.send(n)));
-    rx.read = Some(Box::new(|_, file, reply| {
-        let mut text = String::new();
-        let mut file = std::fs::File::from(OwnedFd::from(file));
-        file.read_to_string(&mut text).expect("it can be read");
-        reply.send(&text)
-    }));
     let over = Rc::clone(over);
-    rx.stop = Some(Box::new(move |_| over.set(true)));
-    rx
+    forked::RxVtbl {
+        say: Some(Box::new(|_, n, reply| reply.send(n))),
+        read: Some(Box::new(|_, file, reply| {
+            let mut text = String::new();
+            let mut file = std::fs::File::from(OwnedFd::from(file));
+            file.read_to_string(&mut text).expect("it can be read");
+            reply.send(&text)
+        })),
+        stop: Some(Box::new(move |_| over.set(true))),
+        ..Default::default()
+    }
 }
 
 fn export(ws: &Waitset) -> (Iref, Rc<Cell<bool>>) {

@@ -85,8 +85,10 @@ struct Listener(Rc<RefCell<Log>>);
 
 impl words::Rx for Listener {
     fn note(&mut self, _: &words::Binding, n: u32) {
-        while n == STUCK {
-            thread::park();
+        if n == STUCK {
+            loop {
+                thread::park();
+            }
         }
         self.0.borrow_mut().notes.push(n);
     }

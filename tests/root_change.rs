@@ -259,11 +259,11 @@ fn each_name_has_one_owner_when_a_root_is_stopped_amid_registrations() {
         std::thread::sleep(Duration::from_micros(u64::from(round) * 700));
         root.stop();
         let mut granted = vec![Vec::new(); 20];
-        for name in 0..20 {
+        for (name, granted) in granted.iter_mut().enumerate() {
             for actor in &mut actors {
                 let answer = actor.answer("export");
                 if !answer.starts_with("error") {
-                    granted[name].push((actor.pid(), answer));
+                    granted.push((actor.pid(), answer));
                 } else {
                     assert!(answer.starts_with("error Taken"), "{answer}");
                 }

@@ -235,7 +235,7 @@ impl Queue {
         // SYNC generation: the number stands for itself; what a queue holds is under its lock.
         let mut current = CURRENT.load(Ordering::Relaxed);
         while (current >> 32) as u32 != process {
-            let next = u64::from(process) << 32 | (current + 1) % QUEUES.len() as u64;
+            let next = (u64::from(process) << 32) | ((current + 1) % QUEUES.len() as u64);
             let swapped =
                 CURRENT.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
             match swapped {

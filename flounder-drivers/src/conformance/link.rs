@@ -18,6 +18,9 @@ use flounder_rt::waitset::Waitset;
 
 use super::kept::Kept;
 
+/// A connection, the number of a message on it, and the capabilities of that message.
+type Stalled = (u64, u64, Vec<Cap>);
+
 /// A link from a process to itself, as two ends: for the half-by-half way of connecting.
 ///
 /// What is sent at one end arrives at the other at once, unless it is [held up](Self::hold); a refusal can be planned.
@@ -27,7 +30,7 @@ pub struct TestLink {
     kept: Kept,
     refusal: Mutex<Option<CapRefusal>>,
     /// Capabilities that wait with the broker of this end, while it is stalled.
-    stalled: Mutex<Option<Vec<(u64, u64, Vec<Cap>)>>>,
+    stalled: Mutex<Option<Vec<Stalled>>>,
     /// What was sent at this end and is held up, while anything is.
     held: Mutex<Option<Vec<(u64, CapEvent)>>>,
 }

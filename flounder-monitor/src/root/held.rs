@@ -9,9 +9,12 @@ use std::time::Instant;
 
 use super::{COME_BACK, Root};
 
+/// Looks at a request again.
+type Request = Box<dyn FnOnce(&Rc<Root>)>;
+
 /// Those requests.
 pub(super) struct Held {
-    requests: Vec<Box<dyn FnOnce(&Rc<Root>)>>,
+    requests: Vec<Request>,
     /// Until then domains may come back of which nothing is written down.
     until: Instant,
 }

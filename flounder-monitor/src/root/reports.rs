@@ -139,7 +139,7 @@ impl Root {
         let owner = |spent: &Spent| {
             let peer = self.domain_of(spent.domain).map(|domain| domain.peer.clone());
             let (pid, uid, _) = to_wire(&peer.unwrap_or_else(Peer::unknown));
-            Spent { pid, uid, ..spent.clone() }
+            Spent { pid, uid, ..*spent }
         };
         accounts.iter().map(owner).collect()
     }
