@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use flounder::binding::{CALL_WINDOW, Call};
+use flounder::closer::wait_until_closed;
 use flounder::{BindingError, Cap, Iref, Peer, Waitset};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -227,6 +228,8 @@ fn pipe() -> (PipeReader, Cap) {
 }
 
 fn is_let_go(reader: &PipeReader) -> bool {
+    // A descriptor that was received may be closed by another thread.
+    assert!(wait_until_closed(Instant::now() + PATIENCE), "everything gets closed");
     let mut fds = [PollFd::new(reader, PollFlags::empty())];
     let ready = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("it can be asked");
     ready == 1 && fds[0].revents().contains(PollFlags::HUP)

@@ -23,7 +23,7 @@
 //! that a user leaves a thread for the others.
 //!
 //! A peer *hangs* if none of its files has been closed for [`HANG`]. From then on, what waits counts as
-//! [`Resource::Closes`](crate::account::Resource::Closes) of the account of the peer, and a peer over its limit is cut off.
+//! [`Resource::Closes`] of the account of the peer, and a peer over its limit is cut off.
 //! Before that, a caller waits, for [`HANG`] at most, if [`MAX_WAITING`] files of the peer are in the queue: a peer cannot use
 //! up descriptors faster than they are closed.
 //!
