@@ -71,7 +71,7 @@ fn whatever_waits_ends_with_the_peer() {
         // It is the root, so that an election does not blur its account.
         let mut waiting = cast.actor();
         waiting.must("list");
-        let account = Account::of(&waiting);
+        let account = Account::of(&mut waiting);
         for (way, outcome) in WAYS {
             for end in ENDS {
                 let mut peer = bind(&cast, &mut waiting, driver, way);
@@ -117,7 +117,7 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
         let cast = Cast::new();
         let mut waiting = cast.actor();
         waiting.must("list");
-        let account = Account::of(&waiting);
+        let account = Account::of(&mut waiting);
         // It is asked over a new link, or over one that is there, or not even introduced.
         for moment in ["new", "bound"].into_iter().chain(["soon"; 10]) {
             let mut service = cast.actor();
@@ -161,7 +161,7 @@ fn a_lookup_is_answered_by_the_next_root_when_the_root_dies() {
 fn served(cast: &Cast, driver: &str) -> (Actor, Account, Actor) {
     let mut service = cast.actor();
     service.must("vigil export vigil");
-    let account = Account::of(&service);
+    let account = Account::of(&mut service);
     let mut client = cast.actor();
     client.must(&format!("vigil bind {driver} vigil"));
     (service, account, client)

@@ -100,7 +100,7 @@ fn ten_thousand_bindings_are_opened_used_idle_woken_and_closed() {
 
         let opened = many.bind(driver, MANY, buffer);
         few.bind(driver, FEW, buffer);
-        let held = Account::of(&many.client);
+        let held = Account::of(&mut many.client);
         let talked = many.talk();
         few.talk();
 

@@ -20,8 +20,10 @@ pub struct Account {
 }
 
 impl Account {
-    /// What an actor holds now.
-    pub fn of(actor: &Actor) -> Self {
+    /// What an actor holds now, once what it has let go is closed.
+    pub fn of(actor: &mut Actor) -> Self {
+        // It waits for that before it answers.
+        actor.must("count");
         let process = Path::new("/proc").join(actor.pid().to_string());
         let links = fs::read_dir(process.join("fd")).expect("the actor lives");
         let targets = links.flatten().filter_map(|link| fs::read_link(link.path()).ok());
@@ -55,8 +57,6 @@ impl Account {
                 return;
             }
             assert!(Instant::now() < deadline, "{}", self.difference(&now));
-            // What is on its way has come when it answers.
-            actor.must("count");
         }
     }
 
