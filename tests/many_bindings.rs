@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::account::Account;
-use support::{Actor, Cast};
+use support::{Actor, Cast, PATIENCE};
 
 /// Bindings between the two processes of the crowd.
 const MANY: usize = 10_000;
@@ -16,6 +16,9 @@ const FEW: usize = 10;
 
 /// Descriptors that a process may have.
 const DESCRIPTORS: u64 = 20_000;
+
+/// How long two processes must have slept that have gone to rest.
+const REST: Duration = Duration::from_millis(200);
 
 /// How long the crowd is watched doing nothing.
 const WINDOW: Duration = Duration::from_secs(2);
@@ -71,6 +74,20 @@ impl Pair {
     }
 
     /// Processor time of both.
+    /// Waits until both have gone to sleep after what they did last.
+    fn rest(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let before = self.processor();
+            std::thread::sleep(REST);
+            let after = self.processor();
+            if after.into_iter().zip(before).all(|(after, before)| after - before < REST / 20) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "they do not go to sleep");
+        }
+    }
+
     fn processor(&mut self) -> [Duration; 2] {
         [&mut self.service, &mut self.client]
             .map(|actor| nanoseconds(&actor.must("crowd processor")))
@@ -104,6 +121,7 @@ fn ten_thousand_bindings_are_opened_used_idle_woken_and_closed() {
         let talked = many.talk();
         few.talk();
 
+        many.rest();
         let processor = many.processor();
         std::thread::sleep(WINDOW);
         let used = many.processor();

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use flounder::closer::wait_until_closed;
 use flounder::waitset::UnixSignal;
 use flounder::{BindError, BindingError, Iref, Peer, RpcError, Waitset, flounder};
 
@@ -87,6 +88,8 @@ impl Drop for Late {
 }
 
 fn open_descriptors() -> usize {
+    // The process of a peer, or a socket, may be closed by another thread.
+    assert!(wait_until_closed(Instant::now() + Duration::from_secs(20)), "everything gets closed");
     std::fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
 }
 

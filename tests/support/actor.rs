@@ -333,7 +333,9 @@ impl Stage {
                 self.give(number.parse().expect("a number"), cap);
             }
             ["want", number] => {
-                answer(&self.binding().tx_want(number.parse().expect("a number")).map(drop));
+                let (number, binding) = (number.parse().expect("a number"), self.binding());
+                let sent = self.waitset.block_on(async move { binding.send_want(number).await });
+                answer(&sent.expect("no callback fails"));
             }
             // Capabilities of which the last close blocks, until this process ends.
             ["stick", count] => self.stick(count.parse().expect("a number")),
@@ -676,6 +678,7 @@ fn runtime_dir() -> PathBuf {
 
 /// What each descriptor of this process is.
 fn descriptors() -> String {
+    let _ = flounder::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
     let entries = std::fs::read_dir("/proc/self/fd").expect("it is there").flatten();
     let targets = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
     let mut targets: Vec<_> = targets.map(|target| target.display().to_string()).collect();
