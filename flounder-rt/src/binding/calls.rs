@@ -332,14 +332,14 @@ impl Calls {
     fn watch(&self, id: u32, waker: Waker) {
         let mut table = self.table.borrow_mut();
         let Some(slot) = table.find(id) else { return };
-        let old = if slot.is_open() { slot.waker.replace(waker) } else { Some(waker) };
-        let is_settled = !slot.is_open();
-        drop(table);
-        // It may have been settled while the waker was copied.
-        if let Some(old) = old
-            && is_settled
-        {
-            old.wake();
+        if slot.is_open() {
+            let old = slot.waker.replace(waker);
+            drop(table);
+            drop(old);
+        } else {
+            // It was settled while the waker was copied.
+            drop(table);
+            waker.wake();
         }
     }
 

@@ -159,6 +159,8 @@ pub(crate) struct Core {
     /// are owed than may be, nobody said that the peer is dead, and the error handler has been told everything. Whoever changes one of these clears it; a turn
     /// that finds it cleared looks at all of them.
     calm: Cell<bool>,
+    /// Whether the waitset knows that this binding has memory to give back.
+    untrimmed: Cell<bool>,
     io: RefCell<Io>,
     /// Handler and incoming message; absent while a handler runs, and at the end.
     receiver: Cell<Option<Box<Receiver>>>,
@@ -332,6 +334,7 @@ impl Endpoint {
                 all_sent: false,
             }),
             calm: Cell::new(false),
+            untrimmed: Cell::new(false),
             receiver: Cell::new(None),
             twin: RefCell::new(Weak::new()),
             calls: Calls::default(),
@@ -427,6 +430,7 @@ impl Endpoint {
         }
         core.io.borrow_mut().turns.moved();
         core.calls.window.moved();
+        core.untrimmed.set(false);
         core.calls_moved(waitset);
         // The tasks that were to run these are in the queue of the old waitset.
         let finished = core.io.borrow().finished.len();
@@ -873,7 +877,7 @@ impl Core {
         }
         io.slot.caps.clear();
         if io.slot.words.capacity() > KEPT_WORDS {
-            io.slot.words = Vec::new();
+            self.trim_before_sleep();
         }
         io.due.extend(io.report.take().map(|report| Due::Report(report, result)));
         io.due.extend(io.watchers.drain(..).map(Due::Wake));
@@ -1015,7 +1019,19 @@ impl Core {
         } else {
             self.refused_in(&mut receiver.incoming, CapRefusal::Receiver);
         }
-        receiver.incoming.done();
+        if receiver.incoming.is_large() {
+            self.trim_before_sleep();
+        }
+    }
+
+    /// A large message is done. Its memory is given back when no other follows.
+    #[cold]
+    fn trim_before_sleep(&self) {
+        if !self.untrimmed.replace(true)
+            && let Some(waitset) = self.waitset()
+        {
+            waitset.trim_before_sleep(Weak::clone(&self.myself) as Weak<dyn Source>);
+        }
     }
 
     #[inline(always)]
@@ -1167,6 +1183,22 @@ impl Source for Core {
 
     fn sleep_limit(&self) -> Option<Duration> {
         self.io.borrow_mut().channel.sleep_limit()
+    }
+
+    fn trim(&self) {
+        self.untrimmed.set(false);
+        if let Some(mut receiver) = self.receiver.take() {
+            if !self.parked.get() && !receiver.incoming.is_partial() {
+                receiver.incoming.done();
+            } else if receiver.incoming.is_large() {
+                self.trim_before_sleep();
+            }
+            self.put_back(receiver);
+        }
+        let io = &mut *self.io.borrow_mut();
+        if !io.is_slot_full() && io.slot.words.capacity() > KEPT_WORDS {
+            io.slot.words = Vec::new();
+        }
     }
 
     fn is_polled(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::cap::Cap;
 use crate::channel::{MAX_CAPS, RUNTIME_MESSAGE};
 use crate::wire::LINE;
 
-/// Words of a buffer that is kept for the next message: 64 KiB. A larger one goes when its message is done.
+/// Words of a buffer that is kept for the next message: 64 KiB. A larger one goes before the waitset sleeps.
 pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
 
 /// The most words a message of the runtime has.
@@ -197,10 +197,20 @@ impl Incoming {
         Received { number: self.number, words, caps: &mut self.caps }
     }
 
-    /// Gives back what a large message took; the message is forgotten.
+    /// Whether the message holds more memory than is kept.
     #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        self.large.capacity() > KEPT_WORDS
+    }
+
+    /// Whether a message has begun and has not come in full.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.have < self.total
+    }
+
+    /// Gives back what a large message took; the message is forgotten.
     pub(crate) fn done(&mut self) {
-        if self.large.capacity() > KEPT_WORDS {
+        if self.is_large() {
             (self.total, self.have, self.large) = (0, 0, Vec::new());
         }
     }

@@ -100,6 +100,10 @@ pub trait Source {
         None
     }
 
+    /// Gives back the memory that large messages took. Called before the waitset sleeps, once for each
+    /// [`trim_before_sleep`](Waitset::trim_before_sleep).
+    fn trim(&self) {}
+
     /// Whether it must be looked at to learn of events (otherwise its descriptor or its driver tells).
     fn is_polled(&self) -> bool;
 
@@ -134,6 +138,8 @@ struct Inner {
     spin: Cell<Duration>,
     /// How often the spin time is halved at present.
     eased: Cell<u32>,
+    /// Sources that hold more memory than they need while the waitset sleeps.
+    untrimmed: RefCell<Vec<Weak<dyn Source>>>,
     /// Events since the last look at descriptors and other threads.
     streak: Cell<u32>,
     /// Where the polled sources are collected that are about to rest; empty otherwise.
@@ -261,6 +267,7 @@ impl Waitset {
             remote: Arc::default(),
             spin: Cell::new(DEFAULT_SPIN),
             eased: Cell::new(0),
+            untrimmed: RefCell::default(),
             streak: Cell::new(0),
             resting: Cell::default(),
             warm: Cell::new(NO_TOKEN),
@@ -880,6 +887,7 @@ impl Waitset {
     ///
     /// The caller has armed what it waits for.
     fn sleep(&self, deadline: Option<Instant>, timers: bool) -> Result<(), DispatchError> {
+        self.trim_sources();
         self.with_sleeper(|_| Ok(()))?;
         if self.0.remote.sleep() {
             let timer = if timers { self.0.timers.borrow_mut().next() } else { None };
@@ -892,6 +900,20 @@ impl Waitset {
         self.0.streak.set(0);
         self.run_timers();
         Ok(())
+    }
+
+    /// Has `source` give memory back before this waitset sleeps next: not sooner, since the next large message may follow.
+    pub(crate) fn trim_before_sleep(&self, source: Weak<dyn Source>) {
+        self.0.untrimmed.borrow_mut().push(source);
+    }
+
+    fn trim_sources(&self) {
+        let untrimmed = core::mem::take(&mut *self.0.untrimmed.borrow_mut());
+        for source in untrimmed {
+            if let Some(source) = source.upgrade() {
+                source.trim();
+            }
+        }
     }
 
     /// Gives the collection back; what is dropped with it may run user code.

@@ -149,6 +149,7 @@ impl Waitset {
             self.0.remote.awake();
             return Ok(false);
         };
+        self.trim_sources();
         let timer = [timer, limit].into_iter().flatten().min();
         // Events that came before are fetched here, so that each after is one that a loop waits for; and what drivers have
         // had watched is watched again.
