@@ -10,6 +10,7 @@ use flounder_hostile_peer::PATIENCE;
 use flounder_hostile_peer::attack::Stuck;
 use flounder_hostile_peer::monitor::{Domain, Request};
 use flounder_hostile_peer::value::Value;
+use rustix::net::sockopt::set_socket_linger;
 use support::{Client, Host, VICTIM};
 
 /// Longest time that a call or a bind of the honest client may take beside the attack. A close that blocks takes a minute.
@@ -31,11 +32,17 @@ impl Attack {
     }
 
     /// Sends a descriptor whose close blocks while the service stands still, and closes the own copy: so the last close is
-    /// the service's.
-    fn send<R>(&mut self, send: impl FnOnce(BorrowedFd<'_>) -> R) -> R {
+    /// the service's. If it is not sent, the own close does not block.
+    fn send<R>(
+        &mut self,
+        send: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<R>,
+    ) -> rustix::io::Result<R> {
         let Stuck { socket, unread } = Stuck::new();
         self.host.service.stop();
         let result = send(socket.as_fd());
+        if result.is_err() {
+            set_socket_linger(&socket, None).expect("an option");
+        }
         drop(socket);
         self.host.service.resume();
         self.unread.push(unread);
@@ -71,8 +78,7 @@ fn stuck_descriptor_in_a_queue_at_its_end_stops_nobody() {
         // The first frame ends the connection; the descriptors lie behind it.
         let _ = attack.send(|fd| {
             let _ = socket.send_bytes(&[0; 3], &[]);
-            let sent = (0..20).map(|_| socket.send(1, &[0, 0], &[fd]));
-            sent.filter(Result::is_ok).count()
+            (0..20).try_for_each(|_| socket.send(1, &[0, 0], &[fd]))
         });
         attack.others_go_on("a bad frame before it");
     }
@@ -126,12 +132,11 @@ fn stuck_descriptor_in_half_an_assembly_stops_nobody() {
     let digest = VICTIM.digest();
     let request = Request { iref, digest, buffer: 0, driver: "ump", words: vec![1, 1, 0] };
     // Three are announced, two come, then the link ends.
-    attack.send(|fd| {
-        link.announce(&request, 3).expect("the link is up");
-        for _ in 0..2 {
-            link.monitor.send("cap", &[Value::Cap], &[fd]).expect("the link is up");
-        }
+    let sent = attack.send(|fd| {
+        link.announce(&request, 3)?;
+        (0..2).try_for_each(|_| link.monitor.send("cap", &[Value::Cap], &[fd]))
     });
+    sent.expect("the link is up");
     drop(link);
     drop(domain);
     attack.others_go_on("half an assembly");
@@ -144,13 +149,14 @@ fn peer_with_many_stuck_descriptors_is_cut_off() {
     let (_domain, mut link, iref) = attack.host.attack();
     let socket = link.bind_lmp(iref, VICTIM.digest()).expect("the service takes it");
     let give = VICTIM.message("give").number;
-    let mut sent = 0;
-    while sent < 400 && attack.send(|fd| socket.send(give, &[], &[fd])).is_ok() {
-        sent += 1;
+    for _ in 0..400 {
+        if attack.send(|fd| socket.send(give, &[], &[fd])).is_err() {
+            break;
+        }
     }
+    assert!(socket.ends_within(PATIENCE), "nobody cuts the attacker off");
     attack.others_go_on("many that block");
     let after = attack.client.round();
-    assert!(sent < 400, "nobody cuts the attacker off");
     let kept = after.descriptors.saturating_sub(before.descriptors);
     assert!(kept <= 300, "the service keeps {kept} descriptors");
 }
