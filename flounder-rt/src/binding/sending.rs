@@ -63,6 +63,7 @@ impl<F: Sendable> fmt::Debug for Sending<'_, F> {
 
 impl super::Core {
     /// Whether it is worth trying to send.
+    #[inline(always)]
     pub(super) fn is_turn_of(&self, ticket: &Ticket) -> bool {
         let io = self.io.borrow();
         match io.state {

@@ -101,7 +101,7 @@ pub trait Source {
     }
 
     /// Gives back the memory that large messages took. Called before the waitset sleeps, once for each
-    /// [`trim_before_sleep`](Waitset::trim_before_sleep).
+    /// `Waitset::trim_before_sleep`.
     fn trim(&self) {}
 
     /// Whether it must be looked at to learn of events (otherwise its descriptor or its driver tells).

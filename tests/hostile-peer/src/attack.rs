@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 
 /// A TCP connection whose last close blocks for a minute: it lingers, and has data that its other end does not read.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ impl Stuck {
     #[must_use]
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        // Far less than the sender's buffer: with more, it would take all in, and the close would be over at once.
+        set_socket_recv_buffer_size(&listener, 4096).expect("an option");
         let address = listener.local_addr().expect("an address");
         let mut socket = TcpStream::connect(address).expect("connect");
         let (unread, _) = listener.accept().expect("accept");

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use flounder_hostile_peer::PATIENCE;
 use flounder_hostile_peer::attack::Stuck;
-use flounder_hostile_peer::monitor::{Domain, Request};
+use flounder_hostile_peer::lmp::Socket;
+use flounder_hostile_peer::monitor::{Answer, Domain, Request};
 use flounder_hostile_peer::value::Value;
 use rustix::net::sockopt::set_socket_linger;
 use support::{Client, Host, VICTIM};
@@ -149,12 +150,24 @@ fn peer_with_many_stuck_descriptors_is_cut_off() {
     let (_domain, mut link, iref) = attack.host.attack();
     let socket = link.bind_lmp(iref, VICTIM.digest()).expect("the service takes it");
     let give = VICTIM.message("give").number;
-    for _ in 0..400 {
-        if attack.send(|fd| socket.send(give, &[], &[fd])).is_err() {
-            break;
+    // To stop the service interrupts a close that blocks: so few stops, and many descriptors for each.
+    for _ in 0..2 {
+        let stuck: Vec<_> = (0..200).map(|_| Stuck::new()).collect();
+        attack.host.service.stop();
+        for Stuck { socket: fd, unread } in stuck {
+            socket.send(give, &[], &[fd.as_fd()]).expect("the channel is up");
+            attack.unread.push(unread);
         }
+        attack.host.service.resume();
+        attack.others_go_on("some that block");
     }
-    assert!(socket.ends_within(PATIENCE), "nobody cuts the attacker off");
+    // The sockets of the attacker wait behind its descriptors, so that it sees no end of them: but nobody answers any more.
+    let (_ours, theirs) = Socket::pair().expect("a socket pair");
+    let digest = VICTIM.digest();
+    let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![1] };
+    let _ = link.request(&request, &[theirs.as_fd()]);
+    let answer = link.answer(Duration::from_secs(3));
+    assert!(matches!(answer, Answer::Nothing), "nobody cuts the attacker off: {answer:?}");
     attack.others_go_on("many that block");
     let after = attack.client.round();
     let kept = after.descriptors.saturating_sub(before.descriptors);
