@@ -241,6 +241,7 @@ impl Core {
                 Ok(Recv::Message) => {
                     drop(incoming.take_caps());
                     incoming.done();
+                    let _ = incoming.trim();
                 }
                 Ok(Recv::More) => {}
                 Ok(Recv::Empty) => {

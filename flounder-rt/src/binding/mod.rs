@@ -1020,6 +1020,7 @@ impl Core {
             self.refused_in(&mut receiver.incoming, CapRefusal::Receiver);
         }
         if receiver.incoming.is_large() {
+            receiver.incoming.done();
             self.trim_before_sleep();
         }
     }
@@ -1188,9 +1189,8 @@ impl Source for Core {
     fn trim(&self) {
         self.untrimmed.set(false);
         if let Some(mut receiver) = self.receiver.take() {
-            if !self.parked.get() && !receiver.incoming.is_partial() {
-                receiver.incoming.done();
-            } else if receiver.incoming.is_large() {
+            // The memory may hold words of a message that has not come in full, or waits for its capabilities.
+            if !receiver.incoming.trim() {
                 self.trim_before_sleep();
             }
             self.put_back(receiver);

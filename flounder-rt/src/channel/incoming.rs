@@ -203,16 +203,18 @@ impl Incoming {
         self.large.capacity() > KEPT_WORDS
     }
 
-    /// Whether a message has begun and has not come in full.
-    pub(crate) fn is_partial(&self) -> bool {
-        self.have < self.total
+    /// Forgets the words of a message that was delivered, and keeps their memory.
+    pub(crate) fn done(&mut self) {
+        (self.total, self.have) = (0, 0);
+        self.large.clear();
     }
 
-    /// Gives back what a large message took; the message is forgotten.
-    pub(crate) fn done(&mut self) {
-        if self.is_large() {
-            (self.total, self.have, self.large) = (0, 0, Vec::new());
+    /// Gives back the memory of long messages, unless it holds words of one. Returns whether it is given back.
+    pub(crate) fn trim(&mut self) -> bool {
+        if self.large.is_empty() {
+            self.large = Vec::new();
         }
+        !self.is_large()
     }
 
     /// Takes the capabilities out.
