@@ -71,6 +71,8 @@ fn whatever_waits_ends_with_the_peer() {
         // It is the root, so that an election does not blur its account.
         let mut waiting = cast.actor();
         waiting.must("list");
+        // A root keeps a file of names, once there is one.
+        waiting.must("export echo");
         let account = Account::of(&mut waiting);
         for (way, outcome) in WAYS {
             for end in ENDS {
@@ -117,6 +119,8 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
         let cast = Cast::new();
         let mut waiting = cast.actor();
         waiting.must("list");
+        // A root keeps a file of names, once there is one.
+        waiting.must("export echo");
         let account = Account::of(&mut waiting);
         // It is asked over a new link, or over one that is there, or not even introduced.
         for moment in ["new", "bound"].into_iter().chain(["soon"; 10]) {

@@ -924,6 +924,8 @@ impl Waitset {
 
     /// Arms polled sources that have been quiet for long, so that ten thousand of them cost a busy one nothing.
     fn rest_quiet(&self) {
+        // One that never sleeps gives memory back, too.
+        self.trim_sources();
         let mut quiet = self.0.resting.take();
         self.0.queues.borrow_mut().quiet(&mut quiet);
         if !quiet.is_empty() {
