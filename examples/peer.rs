@@ -182,10 +182,13 @@ impl peer::Rx for Service {
 
     fn file(&mut self, b: &peer::Binding, seq: u64, inode: u64, c: Cap) {
         self.count(seq == self.received && self::inode(&c) == inode);
-        sent(
-            &self.counters,
-            b.tx_filed(seq, inode, c).map(drop).map_err(|rejected| rejected.error),
-        );
+        // The file before may still be on its way to the kernel: this one waits for its turn.
+        let (binding, counters) = (b.clone(), Rc::clone(&self.counters));
+        let answer = async move {
+            let result = binding.send_filed(seq, inode, c).await;
+            sent(&counters, result.map(drop).map_err(|rejected| rejected.error));
+        };
+        Waitset::current().spawn_local(answer).detach();
     }
 
     fn filed(&mut self, _b: &peer::Binding, _seq: u64, _inode: u64, _c: Cap) {
