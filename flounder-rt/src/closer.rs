@@ -30,7 +30,7 @@
 //! A forked child has a queue and threads of its own.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,6 +41,7 @@ use std::time::Instant;
 use rustix::fs::{fcntl_get_seals, fstat};
 
 use crate::account::{Account, Charge, Resource};
+use crate::fork::PerProcess;
 
 mod signals;
 
@@ -144,14 +145,14 @@ pub fn close(fd: OwnedFd, origin: Origin) {
     if closes_at_once(fd.as_fd()) {
         drop(fd);
     } else {
-        Queue::here().push(fd, origin);
+        QUEUE.here().push(fd, origin);
     }
 }
 
 /// Waits until every descriptor that was given to [`close`] is closed, or until `deadline`. Returns whether that is so.
 #[must_use]
 pub fn wait_until_closed(deadline: Instant) -> bool {
-    let queue = Queue::here();
+    let queue = QUEUE.here();
     let mut state = queue.lock();
     while !state.peers.is_empty() {
         let now = Instant::now();
@@ -172,6 +173,7 @@ fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
 }
 
 /// What waits to be closed in one process.
+#[derive(Default)]
 struct Queue {
     state: Mutex<State>,
     /// There is work for a thread.
@@ -180,9 +182,8 @@ struct Queue {
     closed: Condvar,
 }
 
+#[derive(Default)]
 struct State {
-    /// The process that the threads are in.
-    process: u32,
     threads: usize,
     /// Threads that wait for work.
     idle: usize,
@@ -217,46 +218,12 @@ struct PeerFiles {
     charge: Option<Charge>,
 }
 
-/// A queue for each generation of a process and its forked children: a lock that was held by another thread at the fork is
-/// held for ever in the child. A number comes around again after so many forks in each other.
-static QUEUES: [Queue; 16] = [const { Queue::new() }; 16];
-
-/// The number of the queue in use, and above it the process that uses it.
-static CURRENT: AtomicU64 = AtomicU64::new(0);
+/// A child has a queue of its own: the lock of its parent's may be held for ever, and the threads are the parent's.
+static QUEUE: PerProcess<Queue> = PerProcess::new(|_| Queue::default());
 
 impl Queue {
-    const fn new() -> Self {
-        Self { state: Mutex::new(State::new()), work: Condvar::new(), closed: Condvar::new() }
-    }
-
-    /// The queue of this process.
-    fn here() -> &'static Self {
-        let process = std::process::id();
-        // SYNC generation: the number stands for itself; what a queue holds is under its lock.
-        let mut current = CURRENT.load(Ordering::Relaxed);
-        while (current >> 32) as u32 != process {
-            let next = (u64::from(process) << 32) | ((current + 1) % QUEUES.len() as u64);
-            let swapped =
-                CURRENT.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
-            match swapped {
-                Ok(_) => current = next,
-                Err(other) => current = other,
-            }
-        }
-        &QUEUES[current as u32 as usize % QUEUES.len()]
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = std::process::id();
-        if state.process != process {
-            // The threads are those of another process, which this one is a child of.
-            let peers = core::mem::take(&mut state.peers);
-            *state = State { process, ..State::new() };
-            state.peers = peers;
-            state.peers.iter_mut().for_each(|peer| peer.closing = None);
-        }
-        state
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&'static self, fd: OwnedFd, origin: Origin) {
@@ -344,18 +311,6 @@ impl Queue {
 }
 
 impl State {
-    const fn new() -> Self {
-        Self {
-            process: 0,
-            threads: 0,
-            idle: 0,
-            coming: 0,
-            is_watched: false,
-            waiting: 0,
-            peers: Vec::new(),
-        }
-    }
-
     fn peer(&self, origin: &Origin) -> Option<&PeerFiles> {
         self.peers.iter().find(|peer| peer.origin.is_same(origin))
     }
