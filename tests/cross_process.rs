@@ -128,7 +128,7 @@ fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
 }
 
 #[test]
-fn an_interface_of_another_name_is_refused_though_its_messages_agree() {
+fn interface_of_another_name_is_refused() {
     for driver in DRIVERS {
         let cast = Cast::new();
         let (mut server, mut client) = (cast.actor(), cast.actor());

@@ -174,7 +174,7 @@ fn memory(actor: &mut Actor) -> u64 {
 }
 
 #[test]
-fn clients_that_come_while_the_callback_runs_are_admitted_in_turn() {
+fn clients_wait_while_the_connect_callback_runs() {
     let cast = Cast::new();
     let mut service = cast.actor();
     service.must("crowd export crowd dispatching");

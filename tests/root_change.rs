@@ -243,7 +243,7 @@ fn a_daemon_that_was_stopped_takes_its_office_back() {
 
 /// The root is stopped at a moment that differs from round to round while others register, and goes on later.
 #[test]
-fn each_name_has_one_owner_when_a_root_is_stopped_amid_registrations() {
+fn names_have_one_owner_when_a_root_stops_amid_registrations() {
     for round in 0..roots(3) {
         let cast = Cast::new();
         let root = {

@@ -309,7 +309,7 @@ fn a_daemon_whose_log_is_full_goes_on() {
         assert_eq!(daemon.child.try_wait().expect("it is ours"), None, "it ended");
         assert!(Instant::now() < deadline, "it does not serve");
     }
-    // The second has an error to tell, and fails as it would if somebody heard it.
+    // The second command fails: its exit status is that of the failure, although its message cannot be written.
     let refused = start().expect("the command runs").wait().expect("it ends");
     assert_eq!(refused.code(), Some(1));
     assert!(daemon.signal(Signal::TERM).success());

@@ -139,7 +139,7 @@ impl Bell {
         self.owed.map(|owed| retry_time(owed.since))
     }
 
-    /// Rings if that is owed, trying some times, because nobody may be left to try again later.
+    /// Rings an owed doorbell, with up to [`LAST_TRIES`] attempts: nobody may be left to try again later.
     pub(crate) fn settle_at_last(&mut self) {
         for _ in 0..LAST_TRIES {
             if self.owed.is_none() || self.ring() {
@@ -205,7 +205,7 @@ impl Mouth {
     /// # Errors
     /// If the kernel did not take the datagram, and the peer has no other to read.
     fn ring(&self, slot: u32) -> Result<(), Errno> {
-        // A child has no log, and nobody to wake.
+        // A forked child has no mapping of the log, and no peer.
         if !self.born.is_here() {
             return Ok(());
         }
@@ -428,7 +428,7 @@ pub(crate) fn new_log() -> Result<(MappedOwn, OwnedFd, u64), Errno> {
 /// Checks a log that the peer has made.
 ///
 /// # Errors
-/// As [`accept_region`].
+/// [`ConnectError::Refused`] if it is not one page, or not sealed as a region has to be; `Os` if a system call fails.
 pub(crate) fn accept_log(fd: Cap) -> Result<Accepted, ConnectError> {
     accept_region(fd, Size::Pages(LOG_PAGES, "the log is not one page"))
 }

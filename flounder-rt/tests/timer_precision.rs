@@ -25,13 +25,19 @@ fn by_ppoll() {
     poll(&mut [], Some(&delay)).expect("it can wait");
 }
 
-fn by_timer(ws: &Waitset) {
+/// Sets a timer; returns whether it has fired.
+fn set_timer(ws: &Waitset) -> Rc<Cell<bool>> {
     let fired = Rc::new(Cell::new(false));
     let theirs = Rc::clone(&fired);
     ws.after(DELAY, move |_| {
         theirs.set(true);
         Ok(())
     });
+    fired
+}
+
+fn by_timer(ws: &Waitset) {
+    let fired = set_timer(ws);
     while !fired.get() {
         ws.dispatch().expect("no callback fails");
     }
@@ -43,12 +49,7 @@ fn by_deadline(ws: &Waitset) {
 }
 
 fn by_outer_loop(ws: &Waitset) {
-    let fired = Rc::new(Cell::new(false));
-    let theirs = Rc::clone(&fired);
-    ws.after(DELAY, move |_| {
-        theirs.set(true);
-        Ok(())
-    });
+    let fired = set_timer(ws);
     while !fired.get() {
         if ws.prepare_wait().expect("there are descriptors") {
             poll(&mut [PollFd::new(ws, PollFlags::IN)], None).expect("it can be polled");

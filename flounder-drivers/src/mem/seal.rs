@@ -52,7 +52,7 @@ pub(crate) struct Accepted {
 pub(crate) enum Size {
     /// Whole pages, [`MAX_REGION`] at most.
     Any,
-    /// So many pages; the text says what is wrong otherwise.
+    /// Exactly this number of pages. The text is the error for any other size.
     Pages(usize, &'static str),
 }
 
