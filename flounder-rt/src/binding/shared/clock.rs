@@ -14,7 +14,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::Link;
-use crate::fork::Born;
+use crate::fork::PerProcess;
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_millis(250);
@@ -25,28 +25,30 @@ pub(super) const STALLED: u32 = 4;
 /// Ticks without anything that waits, after which the clock ends.
 const IDLE: u32 = 4;
 
-static CLOCK: Mutex<Clock> = Mutex::new(Clock { runs_in: None, links: Vec::new() });
+/// A forked child has no copy of the thread, and a clock of its own.
+static CLOCK: PerProcess<Mutex<Clock>> = PerProcess::new(|_| Mutex::default());
 
+#[derive(Default)]
 struct Clock {
-    /// The process that its thread runs in, if it does: a forked child has no copy of the thread.
-    runs_in: Option<Born>,
+    /// Whether its thread runs.
+    runs: bool,
     links: Vec<Weak<Link>>,
 }
 
 /// Has the clock look after `link`; says whether it does.
 #[cold]
 pub(super) fn watch(link: &Arc<Link>) -> bool {
-    // Another thread may hold the lock, in a forked child for ever: then the next one that puts something in comes here.
-    let Some(mut clock) = CLOCK.try_lock() else { return false };
+    // Where another thread holds the lock, the next one that puts something in comes here.
+    let Some(mut clock) = CLOCK.here().try_lock() else { return false };
     clock.links.push(Arc::downgrade(link));
-    if clock.runs_in != Some(Born::now()) {
+    if !clock.runs {
         let run = || thread::Builder::new().name("flounder-clock".into()).spawn(run);
         if let Err(error) = run() {
             tracing::warn!(%error, "no thread for the deadlines of shared bindings");
             clock.links.clear();
             return false;
         }
-        clock.runs_in = Some(Born::now());
+        clock.runs = true;
     }
     true
 }
@@ -55,13 +57,13 @@ fn run() {
     let mut idle = 0;
     loop {
         thread::sleep(TICK);
-        let links: Vec<_> = CLOCK.lock().links.iter().filter_map(Weak::upgrade).collect();
+        let links: Vec<_> = CLOCK.here().lock().links.iter().filter_map(Weak::upgrade).collect();
         let now = Instant::now();
         let waits = links.iter().fold(false, |waits, link| link.tick(now) | waits);
         drop(links);
         idle = if waits { 0 } else { idle + 1 };
         if idle >= IDLE {
-            let mut clock = CLOCK.lock();
+            let mut clock = CLOCK.here().lock();
             let links = core::mem::take(&mut clock.links);
             for link in links.iter().filter_map(Weak::upgrade) {
                 link.is_watched.store(false, core::sync::atomic::Ordering::Release);
@@ -70,7 +72,7 @@ fn run() {
             let waits =
                 links.iter().filter_map(Weak::upgrade).any(|link| link.waits(Instant::now()));
             if !waits {
-                clock.runs_in = None;
+                clock.runs = false;
                 drop(clock);
                 return;
             }
