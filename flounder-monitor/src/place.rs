@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use flounder_rt::{Escaped, Peer};
 
+use crate::process::is_proc_ours;
+
 /// A runtime directory, and the root monitor there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,10 +38,8 @@ impl Place {
 impl RootProcess {
     /// Finds out what the process is called.
     pub(crate) fn new(peer: &Peer) -> Self {
-        let command = peer.pid().and_then(|pid| {
-            // A /proc of another PID namespace has other processes under these numbers.
-            let own = std::fs::read_link("/proc/self").ok()?;
-            own.to_str().filter(|own| own.parse() == Ok(std::process::id()))?;
+        let pid = peer.pid().filter(|_| is_proc_ours());
+        let command = pid.and_then(|pid| {
             let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
             Some(text.trim_end_matches('\n').to_owned())
         });

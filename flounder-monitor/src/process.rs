@@ -87,8 +87,7 @@ pub(crate) fn pid_of(process: BorrowedFd<'_>) -> Option<u32> {
 /// Numbers of the process of a pidfd, in the PID namespace of this process and in those inside of it. None if the process
 /// is dead or not visible, or if /proc shows another namespace.
 fn numbers_of(process: BorrowedFd<'_>) -> Vec<u32> {
-    let own = fs::read_link("/proc/self");
-    if own.ok().and_then(|own| own.to_str()?.parse().ok()) != Some(std::process::id()) {
+    if !is_proc_ours() {
         return Vec::new();
     }
     let about = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
@@ -97,6 +96,13 @@ fn numbers_of(process: BorrowedFd<'_>) -> Vec<u32> {
     let numbers = line("NSpid:").or_else(|| line("Pid:")).unwrap_or_default();
     let numbers = numbers.split_ascii_whitespace().map_while(|number| number.parse().ok());
     numbers.take_while(|number| *number != NO_PID).collect()
+}
+
+/// Returns whether /proc shows the PID namespace of this process. One of another namespace has other processes under the same
+/// numbers.
+pub(crate) fn is_proc_ours() -> bool {
+    let own = fs::read_link("/proc/self");
+    own.ok().and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())
 }
 
 /// A user or group that the kernel has named; `None` if the number may be the one that it gives for those without one.
