@@ -74,7 +74,6 @@ pub(super) struct Membership {
 /// What the root is told without being asked for an answer.
 pub(super) enum Notice {
     Withdraw(Iref),
-    Forget(u64),
     Reported { ticket: u64, bindings: Vec<monitor::Held> },
     ReportedAccounts { ticket: u64, accounts: Vec<monitor::Spent>, limits: Vec<u64> },
 }
@@ -86,7 +85,6 @@ impl Message for Notice {
     fn send(self, binding: &monitor::Binding) -> Sending<Self> {
         let sent = match &self {
             Self::Withdraw(iref) => binding.tx_withdraw(*iref),
-            Self::Forget(ticket) => binding.tx_forget(*ticket),
             Self::Reported { ticket, bindings } => binding.tx_reported(*ticket, bindings),
             Self::ReportedAccounts { ticket, accounts, limits } => {
                 binding.tx_reported_accounts(*ticket, accounts, limits)
@@ -600,7 +598,7 @@ impl monitor::Rx for FromRoot {
 
     fn await_name(&mut self, _: &monitor::Binding, _: u64, _: &str, _: monitor::AwaitNameReply) {}
 
-    fn forget(&mut self, _: &monitor::Binding, _: u64) {}
+    fn forget(&mut self, _: &monitor::Binding, _: u64, _: monitor::ForgetReply) {}
 
     fn list(&mut self, _: &monitor::Binding, _: &str, _: monitor::ListReply) {}
 

@@ -152,10 +152,7 @@ impl Monitor {
             (Some(membership), notice) => membership.tell(self, notice),
             // It may be among what the next root is being told.
             (None, Notice::Withdraw(iref)) => self.withdrawn_late.borrow_mut().push(iref),
-            (
-                None,
-                Notice::Forget(_) | Notice::Reported { .. } | Notice::ReportedAccounts { .. },
-            ) => {}
+            (None, Notice::Reported { .. } | Notice::ReportedAccounts { .. }) => {}
         }
     }
 
@@ -185,8 +182,13 @@ struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if !self.answered.get() {
-            self.monitor.notify_root(Notice::Forget(self.ticket));
+        if !self.answered.get()
+            && let Some(membership) = self.monitor.member()
+        {
+            let forget = membership.client.forget_async(self.ticket);
+            // Without an answer the membership has ended, and the root has forgotten it all.
+            let forget = async move { drop(forget.await) };
+            self.monitor.waitset.spawn_local(forget).detach();
         }
     }
 }

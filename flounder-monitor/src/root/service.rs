@@ -181,10 +181,11 @@ impl monitor::Rx for FromDomain {
         reply.send(verdict, iref, pid, uid);
     }
 
-    fn forget(&mut self, _: &Binding, ticket: u64) {
+    fn forget(&mut self, _: &Binding, ticket: u64, reply: monitor::ForgetReply) {
         let Some((root, _)) = self.known() else { return };
         let forgotten = root.waiters.borrow_mut().forget((self.number, ticket));
         drop(forgotten);
+        reply.send();
     }
 
     fn list(&mut self, _: &Binding, after: &str, reply: monitor::ListReply) {
