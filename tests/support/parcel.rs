@@ -178,10 +178,11 @@ fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), F
     desert(waitset, bind(Sender::default())?)
 }
 
-/// Gives away as much as the channel takes, and tears the binding down: what was sent arrives or does not, and is gone.
+/// Gives away as much as the channel takes, within reason, and tears the binding down: what was sent arrives or does not, and
+/// is gone.
 fn abandon(waitset: &Waitset, binding: parcel::Binding) -> Result<(), Fault> {
     let mut given = Vec::new();
-    while give(&binding, &mut given)? == Given::Taken {}
+    while given.len() < 1000 && give(&binding, &mut given)? == Given::Taken {}
     binding.teardown();
     drop(binding);
     expect_ends(waitset, given)
@@ -434,7 +435,11 @@ impl<'a> Script<'a> {
         if back != text || [note(0, 0, &c), note(0, 0, &d)] != notes {
             return Err(format!("swap {number} gave something else back"));
         }
-        Ok(())
+        // Its capabilities have arrived: they hold up nothing more, though the waitset has not heard of that.
+        let sent = self.binding.tx_plain(self.next()).map(drop);
+        sent.map_err(|error| {
+            fault("a message behind the answer to a call with capabilities", error)
+        })
     }
 
     /// The rule says no at each place where it is asked. Both ends are in this process.

@@ -685,7 +685,33 @@ impl Core {
         if !caps.is_empty() && self.io.borrow().state == TxState::Free {
             self.ask_out(number, body, caps)?;
         }
-        self.accept_allowed(number, body, caps)
+        match self.accept_allowed(number, body, caps) {
+            Err(TxError::Busy) => self.accept_behind_caps(number, body, caps),
+            accepted => accepted,
+        }
+    }
+
+    /// Accepts a message if the one in the slot has waited for nothing but its capabilities, and these are sent: its answer
+    /// may have come before the waitset has heard of that. Who waits for room goes first.
+    #[cold]
+    fn accept_behind_caps(
+        &self,
+        number: u16,
+        body: Gather<'_>,
+        caps: &mut Vec<Cap>,
+    ) -> Result<u64, TxError> {
+        let io = self.io.borrow();
+        if io.slot.cap_count == 0 || io.register_send.is_some() {
+            return Err(TxError::Busy);
+        }
+        drop(io);
+        self.pump_slot();
+        // Whom that concerns hears of it in the next turn.
+        self.poke();
+        if self.io.borrow().state != TxState::Free {
+            return Err(TxError::Busy);
+        }
+        self.accept(number, body, caps)
     }
 
     /// Takes a message for sending: onto the channel as far as it goes, the rest into the slot.
@@ -935,7 +961,7 @@ impl Core {
             return self.turn_closing();
         }
         let io = self.io.borrow();
-        let blocked = io.state != TxState::Free || !io.backlog.is_empty();
+        let blocked = io.state != TxState::Free || !io.backlog.is_empty() || !io.due.is_empty();
         drop(io);
         let mut worked = blocked && self.pump();
         let (holds_back, takes_news) = {
@@ -969,6 +995,7 @@ impl Core {
         }
         let io = &mut *self.io.borrow_mut();
         let calm = io.state == TxState::Free
+            && io.due.is_empty()
             && !self.denied.get()
             && io.backlog.is_empty()
             && !self.has_much(io)
