@@ -23,6 +23,8 @@ fn pair(cast: &Cast, driver: &str) -> (Actor, Actor) {
     let (mut server, mut client) = (cast.actor(), cast.actor());
     server.must(&format!("export {driver}"));
     client.must(&format!("bind {driver} {driver}"));
+    // Once both have heard of the other, they have closed what only binding needs.
+    assert_eq!(client.ask("talk 10"), "ok");
     (server, client)
 }
 

@@ -530,11 +530,19 @@ impl Stage {
         self.waitset.spawn_local(task).detach();
     }
 
-    /// Uses up descriptors until only `spare` can be opened.
+    /// Uses up descriptors until only `spare` can be opened. Those that are being closed are waited for, so that none comes
+    /// free afterwards.
     fn hoard(&self, spare: usize) {
         let mut hoard = self.hoard.borrow_mut();
-        while let Ok(file) = File::open("/dev/null") {
-            hoard.push(file);
+        loop {
+            while self.waitset.try_dispatch().expect("no callback fails") {}
+            let is_quiet = flounder::closer::wait_until_closed(Instant::now() + PATIENCE);
+            assert!(is_quiet, "descriptors are not closed");
+            let before = hoard.len();
+            hoard.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+            if hoard.len() == before {
+                break;
+            }
         }
         let left = hoard.len() - spare;
         hoard.truncate(left);
