@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use flounder_drivers::conformance::{self, CLAUSES, Suite};
+use flounder_drivers::conformance::{self, CLAUSES, Suite, TestLink};
 use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{
     Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offered,
@@ -69,12 +69,13 @@ enum Fault {
     TakesQuicklyWhatIsNotForIt,
     HidesQuicklyWhatIsNotForIt,
     SendsQuicklyAfterTheEnd,
+    TellsTooEarly,
 }
 
 use Fault::*;
 
 /// Each fault, over a driver that can have it, and the test that finds it.
-const FAULTS: [(Fault, &dyn Connector, &str); 42] = [
+const FAULTS: [(Fault, &dyn Connector, &str); 43] = [
     (DropsAMessage, &Loopback, "clause_1_prefix"),
     (SendsAMessageTwice, &Loopback, "clause_1_prefix"),
     (SwapsTwoMessages, &Loopback, "clause_1_prefix"),
@@ -117,6 +118,7 @@ const FAULTS: [(Fault, &dyn Connector, &str); 42] = [
     (TakesQuicklyWhatIsNotForIt, &Loopback, "clause_11_quick_ways_leave_the_rest"),
     (HidesQuicklyWhatIsNotForIt, &Loopback, "clause_11_quick_ways_leave_the_rest"),
     (SendsQuicklyAfterTheEnd, &Loopback, "clause_11_quick_ways_at_the_end"),
+    (TellsTooEarly, &Ump, "clause_12_done_is_sent"),
 ];
 
 /// The test that kills a process.
@@ -176,7 +178,12 @@ fn broken(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -> 
     let relays = [client, service].map(Relay::new);
     let [near, far] = [(client, &relays[0]), (service, &relays[1])]
         .map(|(end, relay)| End { notifier: relay.notifier(), ..end.clone() });
-    let (near, far) = driver.pair_local(&near, &far).expect("the driver reaches its own thread");
+    let (near, far) = if fault == TellsTooEarly {
+        // Within a process there is no broker that sends later.
+        TestLink::connect(driver, &near, &far)
+    } else {
+        driver.pair_local(&near, &far).expect("the driver reaches its own thread")
+    };
     let is_closed = Rc::new(Cell::new(false));
     let [one, other] = relays;
     let end = |channel, own: &Arc<Relay>, peer: &Arc<Relay>| Broken {
@@ -328,6 +335,11 @@ impl Broken {
         match (self.fault, &sent) {
             (KeepsACapability, Ok(Progress::Done)) => message.caps.extend(copy),
             (TakesCapabilitiesAndNothingElse, Ok(Progress::Partial(0))) => message.caps.clear(),
+            (TellsTooEarly, Ok(Progress::Partial(1..)))
+                if message.cap_count > message.caps.len() =>
+            {
+                return Ok(Progress::Done);
+            }
             (TakesWordsAndSaysNone, Ok(Progress::Partial(0))) if is_plain => {
                 self.hide(number, &words);
             }

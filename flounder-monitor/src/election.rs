@@ -24,7 +24,7 @@ use crate::error::MonitorError;
 use crate::process::{is_dead, process_of, random_number, understand};
 use crate::root::{Register, Standing};
 use crate::runtime_dir::{Office, RuntimeDir};
-use crate::sys;
+use crate::{office, sys};
 
 /// Descriptors that a process must have to spare when it becomes root: its own membership, a few domains, a reserve.
 const HEADROOM: usize = 16;
@@ -36,7 +36,7 @@ const BACKLOG: i32 = 1024;
 /// root that was deposed and is still stopped.
 pub(crate) const VACANCY: Duration = Duration::from_millis(200);
 
-/// What a root has to begin with. The directory is kept by [`sys::hold`].
+/// What a root has to begin with. The directory is kept by [`office::hold`].
 #[derive(Debug)]
 pub(crate) struct Elected {
     /// Where domains come.
@@ -83,15 +83,15 @@ pub(crate) fn stand(directory: RuntimeDir, when: Stand) -> Result<Option<Elected
 pub(crate) fn take_office(directory: RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
     let elected = open_office(&directory, door)?;
     // A second descriptor of the same directory would not do: the lock belongs to this one.
-    sys::hold(directory.into_fd(), elected.standing.office().inode());
+    office::hold(directory.into_fd(), elected.standing.office().inode());
     Ok(elected)
 }
 
 /// Becomes the root in another directory. The one before is let go of when that has succeeded.
 pub(crate) fn take_office_anew(directory: RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
     let elected = open_office(&directory, door)?;
-    sys::release();
-    sys::hold(directory.into_fd(), elected.standing.office().inode());
+    office::release();
+    office::hold(directory.into_fd(), elected.standing.office().inode());
     Ok(elected)
 }
 

@@ -37,6 +37,7 @@ mod election;
 mod error;
 mod link;
 mod monitor;
+mod office;
 mod outbox;
 mod place;
 mod process;

@@ -46,8 +46,9 @@ use rustix::net::SocketAddrUnix;
 
 use crate::election::{self, Knock};
 use crate::error::{DirProblem, MonitorError};
+use crate::office::ROOT_SOCKET;
 use crate::process::is_nobody_known;
-use crate::sys::{self, ROOT_SOCKET};
+use crate::sys;
 
 /// Others may enter, and nothing else: they reach the socket.
 const SHARED: Mode = Mode::from_raw_mode(0o711);
@@ -256,7 +257,7 @@ impl RuntimeDir {
 
     /// Address of the root's socket.
     pub(crate) fn root_address(&self) -> Result<SocketAddrUnix, MonitorError> {
-        self.address(ROOT_SOCKET.to_str().expect("the name is ASCII"))
+        self.address(ROOT_SOCKET)
     }
 
     /// Address of a socket in the directory. A path that is too long for a socket goes by way of the descriptor.
@@ -281,7 +282,7 @@ impl Office {
         Self { device: status.st_dev, inode: status.st_ino }
     }
 
-    /// The file's number, for [`sys::hold`].
+    /// The file's number, for [`office::hold`](crate::office::hold).
     pub(crate) const fn inode(&self) -> u64 {
         self.inode
     }
@@ -305,8 +306,7 @@ impl Spot {
 
     /// Returns which root there is, as the path leads to it; `None` if there is none, or the directory is gone.
     pub(crate) fn office(&self) -> Option<Office> {
-        let name = ROOT_SOCKET.to_str().expect("the name is ASCII");
-        Some(Office::new(&lstat(self.path.join(name)).ok()?))
+        Some(Office::new(&lstat(self.path.join(ROOT_SOCKET)).ok()?))
     }
 }
 

@@ -1,40 +1,20 @@
-//! System calls that no safe crate has: the pidfd of a socket's peer, the signals of a thread, and what happens at the end
-//! of the process.
+//! Calls of the system that no safe crate has: the pidfd of a socket's peer, the signals of a thread, and what happens at
+//! the end of the process.
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns one descriptor while this process is the root: that of the runtime directory, with its lock
-//! ([`hold`], [`release`]). Its number is in [`HELD`], or -1 there; whoever swaps it out owns it. The handlers that it
-//! registers with libc are static functions that only make system calls, so they are safe in a forked child of a process
-//! with threads and after `main`.
+//! Each function makes one system call with memory of its own, and keeps nothing.
 
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Once;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// `SO_PEERPIDFD`, which libc does not name everywhere.
 const SO_PEERPIDFD: libc::c_int = 77;
 
 /// `SO_PASSRIGHTS`, which libc does not name everywhere.
 const SO_PASSRIGHTS: libc::c_int = 83;
-
-/// Name of the root's socket in the runtime directory.
-pub(crate) const ROOT_SOCKET: &std::ffi::CStr = c"root.sock";
-
-/// Name of the file, in the runtime directory, that says whose the names are.
-pub(crate) const NAMES: &std::ffi::CStr = c"names";
-
-/// The directory of which this process is the root, or -1.
-static HELD: AtomicI32 = AtomicI32::new(-1);
-
-/// Inode of this process's socket there.
-static SOCKET: AtomicU64 = AtomicU64::new(0);
-
-/// Whether processes besides this one have names: the next root needs to know.
-static OTHERS_HAVE_NAMES: AtomicBool = AtomicBool::new(false);
 
 /// A descriptor of the process at the other end of a socket that connected, or that listened (`SO_PEERPIDFD`).
 ///
@@ -130,83 +110,12 @@ pub(crate) fn refuse_descriptors(socket: BorrowedFd<'_>) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Keeps the runtime directory until it is [`release`]d or the process ends. At a normal end the root's socket, of this
-/// inode, is unlinked first, and the names if nobody else has one.
-///
-/// A forked child gives its copy up at once: the lock would otherwise outlive the root.
-pub(crate) fn hold(directory: OwnedFd, socket: u64) {
-    static REGISTERED: Once = Once::new();
-    REGISTERED.call_once(|| {
-        // SAFETY:
-        // * libc keeps the pointer for the life of the process; `leave` is a static function.
-        // A failure leaves a socket behind, which the next root removes.
-        let _ = unsafe { libc::atexit(leave) };
-        // SAFETY:
-        // * libc keeps the pointer for the life of the process; `forked` is a static function that makes one system call.
-        // A failure leaves the lock with children that are forked and never run a program.
-        let _ = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-    });
-    SOCKET.store(socket, Ordering::Relaxed);
-    // SYNC held: pairs with the swaps in `release` and `leave`, which read the number above.
-    let before = HELD.swap(directory.into_raw_fd(), Ordering::AcqRel);
-    debug_assert_eq!(before, -1, "a process that is root is not elected");
-}
-
-/// Takes the lock on what [`hold`] keeps, unless another process has it. A root that took the office over from one that is
-/// stopped has no lock until that one lets go.
-pub(crate) fn lock_held() {
-    let held = HELD.load(Ordering::Acquire);
-    if held >= 0 {
-        // SAFETY:
-        // * The descriptor is owned by this module; only the thread of the root, which calls this, releases it before the
-        //   end of the process.
-        let _ = unsafe { libc::flock(held, libc::LOCK_EX | libc::LOCK_NB) };
-    }
-}
-
-/// Says whether processes besides this one have names.
-pub(crate) fn set_others_have_names(have: bool) {
-    OTHERS_HAVE_NAMES.store(have, Ordering::Relaxed);
-}
-
-/// Gives up what [`hold`] keeps: removes the root's socket, then lets go of the lock.
-pub(crate) fn release() {
-    let held = HELD.swap(-1, Ordering::AcqRel);
-    if held >= 0 {
-        // SAFETY:
-        // * The descriptor was owned by this module, and its number has just been taken out of `HELD`.
-        let directory = unsafe { OwnedFd::from_raw_fd(held) };
-        remove_socket(directory.as_raw_fd());
-    }
-}
-
-/// Removes the root's socket if it is still this process's. One that stays is replaced by the next root. False if another
-/// process is the root.
-fn remove_socket(directory: RawFd) -> bool {
-    let mut status = MaybeUninit::<libc::stat>::uninit();
+/// Has `handler` run when the process ends normally: at a return from `main`, or by `exit`.
+pub(crate) fn at_exit(handler: extern "C" fn()) {
     // SAFETY:
-    // * `directory` is open, the path is a constant C string, and `status` is memory of the right type and size.
-    let found = unsafe {
-        libc::fstatat(
-            directory,
-            ROOT_SOCKET.as_ptr(),
-            status.as_mut_ptr(),
-            libc::AT_SYMLINK_NOFOLLOW,
-        )
-    };
-    if found != 0 {
-        return true;
-    }
-    // SAFETY:
-    // * The call has succeeded, so it has filled `status`.
-    let inode = unsafe { status.assume_init_ref() }.st_ino;
-    if inode != SOCKET.load(Ordering::Relaxed) {
-        return false;
-    }
-    // SAFETY:
-    // * `directory` is open, and the path is a constant C string.
-    let _ = unsafe { libc::unlinkat(directory, ROOT_SOCKET.as_ptr(), 0) };
-    true
+    // * libc keeps the pointer for the life of the process; a function lives as long.
+    // * A failure (no memory for the entry) leaves `handler` uncalled, as an end by a signal does.
+    let _ = unsafe { libc::atexit(handler) };
 }
 
 /// Blocks all signals in the calling thread: those of the process go to threads of the program, which expects them there.
@@ -220,25 +129,6 @@ pub(crate) fn block_signals() {
     // SAFETY:
     // * The set was filled by the call above; where the old mask would go is null, which means nowhere.
     let _ = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), ptr::null_mut()) };
-}
-
-extern "C" fn leave() {
-    // The directory is closed by the end of the process, and the lock with it.
-    let held = HELD.swap(-1, Ordering::AcqRel);
-    if held >= 0 && remove_socket(held) && !OTHERS_HAVE_NAMES.load(Ordering::Relaxed) {
-        // SAFETY:
-        // * `held` is a directory that this module owns and never closes here; the path is a constant C string.
-        let _ = unsafe { libc::unlinkat(held, NAMES.as_ptr(), 0) };
-    }
-}
-
-extern "C" fn forked() {
-    let held = HELD.swap(-1, Ordering::AcqRel);
-    if held >= 0 {
-        // SAFETY:
-        // * The child's copy of the descriptor was owned by this module, and its number has just been taken out of `HELD`.
-        let _ = unsafe { libc::close(held) };
-    }
 }
 
 #[cfg(test)]

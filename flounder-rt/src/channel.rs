@@ -38,6 +38,8 @@
 //!     `recv` says why. What only `recv` can judge (a message that the interface lacks, one of the runtime, one with
 //!     capabilities, one that has come in part) `recv_now` leaves to it; it says that nothing is there
 //!     only where `recv` would say so. A driver without them is complete.
+//! 12. *Done is sent.* A message for which `send` gives [`Progress::Done`] needs nothing more from this end or its broker:
+//!     its words are published, and the kernel has its capabilities. It arrives if this process ends at once.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};

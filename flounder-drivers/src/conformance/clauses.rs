@@ -42,6 +42,7 @@ all! {
     clause_11_quick_ways_leave_the_rest,
     clause_11_quick_ways_when_full,
     clause_11_quick_ways_at_the_end,
+    clause_12_done_is_sent,
 }
 
 /// Messages arrive once and in order, whatever their sizes.
@@ -573,4 +574,26 @@ fn clause_11_quick_ways_at_the_end(suite: &Suite<'_>) {
     test.client.close();
     assert!(!test.client.send_now(WORDS, &[1]), "a closed end sends");
     assert_eq!(test.end(), ChannelError::Closed);
+}
+
+/// A message that is done arrives with its capabilities, though its sender goes at once and takes its broker along.
+fn clause_12_done_is_sent(suite: &Suite<'_>) {
+    let mut test = Test::new(suite);
+    let mut held = caps(2);
+    let inodes: Vec<_> = held.iter().map(inode).collect();
+    let deadline = Instant::now() + suite.patience;
+    let mut from = 0;
+    while let Progress::Partial(taken) = test
+        .client
+        .send(CAPS, &Gather::words_only(&[12]), &mut held, 2, from)
+        .expect("the channel is sound")
+    {
+        from = taken;
+        assert!(Instant::now() < deadline, "the message is not sent");
+    }
+    test.client.drop_end();
+    let message = test.receive().expect("a message that is sent arrives");
+    assert_eq!((message.number, &message.words[..]), (CAPS, &[12][..]));
+    let arrived: Vec<_> = message.caps.iter().map(inode).collect();
+    assert_eq!(arrived, inodes, "other capabilities arrive than were sent");
 }

@@ -2,7 +2,10 @@
 
 use std::any::Any;
 use std::io;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -19,18 +22,24 @@ use flounder_rt::waitset::Waitset;
 use super::kept::Kept;
 
 /// A connection, the number of a message on it, and the capabilities of that message.
-type Stalled = (u64, u64, Vec<Cap>);
+type Unsent = (u64, u64, Vec<Cap>);
+
+/// How long a thread that sends capabilities waits first.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// A link from a process to itself, as two ends: for the half-by-half way of connecting.
 ///
-/// What is sent at one end arrives at the other at once, unless it is [held up](Self::hold); a refusal can be planned.
+/// What is sent at one end arrives at the other at once, unless it is [held up](Self::hold) or goes
+/// [by a thread](Self::send_by_thread); a refusal can be planned.
 #[derive(Default)]
 pub struct TestLink {
     peer: Mutex<Weak<TestLink>>,
+    /// To the thread that sends capabilities, if there is one.
+    thread: Mutex<Option<Sender<Unsent>>>,
     kept: Kept,
     refusal: Mutex<Option<CapRefusal>>,
     /// Capabilities that wait with the broker of this end, while it is stalled.
-    stalled: Mutex<Option<Vec<Stalled>>>,
+    stalled: Mutex<Option<Vec<Unsent>>>,
     /// What was sent at this end and is held up, while anything is.
     held: Mutex<Option<Vec<(u64, CapEvent)>>>,
 }
@@ -43,6 +52,22 @@ impl TestLink {
         *a.peer.lock() = Arc::downgrade(&b);
         *b.peer.lock() = Arc::downgrade(&a);
         (a, b)
+    }
+
+    /// Has a thread send the capabilities of this end from now on, as monitors do: a moment after they were handed over, if
+    /// the end is there by then.
+    pub fn send_by_thread(self: &Arc<Self>) {
+        let (thread, unsent) = channel::<Unsent>();
+        *self.thread.lock() = Some(thread);
+        let link = Arc::downgrade(self);
+        thread::spawn(move || {
+            for (connection, sequence, caps) in unsent {
+                thread::sleep(MOMENT);
+                let Some(link) = link.upgrade() else { return };
+                // Without the other end, nobody misses them.
+                let _ = link.send(connection, sequence, caps);
+            }
+        });
     }
 
     /// Loses the capabilities that are sent next at this end, for this reason.
@@ -97,13 +122,15 @@ impl TestLink {
         }
     }
 
-    /// Connects two ends over a new link, half by half, as two processes do.
+    /// Connects two ends over a new link, half by half, as two processes do. Threads send the capabilities.
     ///
     /// # Panics
     /// If the driver does not.
     #[must_use]
     pub fn connect(driver: &dyn Connector, client: &End, service: &End) -> Pair {
         let (here, there) = Self::pair();
+        here.send_by_thread();
+        there.send_by_thread();
         let (client, service) = Self::connect_over(driver, client, service, &here, &there);
         (
             Box::new(Linked { channel: client, _link: here }),
@@ -150,6 +177,10 @@ impl Link for TestLink {
         if let Some(stalled) = &mut *self.stalled.lock() {
             stalled.push((connection, sequence, caps));
             return Ok(());
+        }
+        if let Some(thread) = &*self.thread.lock() {
+            let unsent = (connection, sequence, caps);
+            return thread.send(unsent).map_err(|_| CapRefusal::LinkLost);
         }
         self.send(connection, sequence, caps)
     }

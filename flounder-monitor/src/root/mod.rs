@@ -38,6 +38,7 @@ use rustix::net::{
 
 use crate::death::DeathWatch;
 use crate::election::Elected;
+use crate::office;
 use crate::outbox::{Message, Outbox, Sending};
 use crate::process::{account_of, process_of, to_wire};
 use crate::protocol::monitor::{self, Verdict};
@@ -263,7 +264,7 @@ impl Root {
         self.register.take();
         // Wakes the watch of the door, which sees that it is over.
         let _ = shutdown(&self.standing.borrow().listener, Shutdown::Both);
-        sys::release();
+        office::release();
         let me = Rc::clone(self);
         self.waitset.after(hang_up_after, move |waitset| {
             let numbers: Vec<_> = me.domains.borrow().keys().copied().collect();

@@ -27,9 +27,9 @@ use rustix::net::{Shutdown, shutdown};
 
 use crate::election::{self, Elected, Knock};
 use crate::error::MonitorError;
+use crate::office;
 use crate::root::Root;
 use crate::runtime_dir::{Office, RuntimeDir, Spot};
-use crate::sys;
 
 /// Between two comparisons if the kernel tells of nothing.
 const SELDOM: Duration = Duration::from_secs(5);
@@ -138,7 +138,7 @@ impl Root {
     fn compare(self: &Rc<Self>) {
         if self.standing.borrow().is_in_place() {
             // A root that was stopped when this one took its place may have let go of the lock.
-            sys::lock_held();
+            office::lock_held();
             return self.check_register();
         }
         let path = self.standing.borrow().spot.path().to_owned();
@@ -160,7 +160,7 @@ impl Root {
     fn move_to(self: &Rc<Self>, directory: RuntimeDir) -> Result<(), MonitorError> {
         if *directory.spot() == self.standing.borrow().spot {
             // Only the socket is gone. The lock is on another descriptor of the same directory.
-            sys::release();
+            office::release();
         }
         if directory.is_ours() && directory.lock()? {
             return self.settle_in(directory);

@@ -24,9 +24,9 @@ use flounder_rt::{Escaped, Iref};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+use crate::office::{self, NAMES};
 use crate::process::random_number;
 use crate::root::names::{MAX_NAME, is_name};
-use crate::sys::{self, NAMES};
 
 /// Bytes of a record.
 const RECORD: usize = 512;
@@ -117,7 +117,7 @@ impl Register {
     }
 
     fn empty(directory: OwnedFd) -> Self {
-        sys::set_others_have_names(false);
+        office::set_others_have_names(false);
         Self {
             directory,
             file: None,
@@ -184,7 +184,7 @@ impl Register {
             true => self.others.remove(&record.name),
             false => self.others.insert(record.name.clone()),
         };
-        sys::set_others_have_names(!self.others.is_empty());
+        office::set_others_have_names(!self.others.is_empty());
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl Register {
     pub(crate) fn strike(&mut self, name: &str) {
         let Some(place) = self.places.remove(name) else { return };
         self.others.remove(name);
-        sys::set_others_have_names(!self.others.is_empty());
+        office::set_others_have_names(!self.others.is_empty());
         let struck = match &self.file {
             Some(_) if self.places.is_empty() => {
                 self.file = None;
