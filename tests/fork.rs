@@ -274,7 +274,9 @@ fn anew(driver: &str) {
     assert_eq!(binding.peer().pid(), u32::try_from(child.as_raw_nonzero().get()).ok());
     asks(&binding, 5);
     passes_capabilities(&binding);
-    binding.tx_stop().expect("it is free");
+    let stopping = binding.clone();
+    let stopped = ws.block_on(async move { stopping.send_stop().await });
+    stopped.expect("no callback fails").expect("it lives");
     ends_well(child, driver);
     let gone = || binding.ended().is_some();
     let learnt = ws.dispatch_until(Some(Instant::now() + PATIENCE), gone);

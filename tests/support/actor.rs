@@ -311,6 +311,11 @@ impl Stage {
                 let rounds = rounds.parse().expect("a number");
                 self.rounds.set(rounds);
                 self.rounds_in_all.set(rounds);
+                // Behind a message of which the capabilities are on their way.
+                let (binding, deadline) = (self.binding(), Instant::now() + PATIENCE);
+                let has_room = || binding.can_send() || binding.ended().is_some();
+                let waited = self.waitset.dispatch_until(Some(deadline), has_room);
+                let _ = waited.expect("no callback fails");
                 self.next_round();
             }
             // A conversation that goes on, of which the end tells how many messages were answered.
