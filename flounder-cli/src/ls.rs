@@ -1,5 +1,6 @@
 //! What there is in a runtime directory, as tables for people and as JSON for programs.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -7,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 use flounder::Escaped;
-use flounder::account::UNLIMITED;
+use flounder::account::{Resource, UNLIMITED};
 use flounder::monitor::census::{self, Binding, Census, Party};
 use flounder::nameservice::Entry;
 use serde::Serialize;
@@ -57,14 +58,8 @@ struct Account {
     limit_of_all: Amounts,
 }
 
-/// `None` is a limit that there is not.
-#[derive(Serialize, Clone, Copy)]
-struct Amounts {
-    bindings: Option<u64>,
-    mappings: Option<u64>,
-    bytes: Option<u64>,
-    descriptors: Option<u64>,
-}
+/// By the name of the resource. `None` is a limit that there is not.
+type Amounts = BTreeMap<String, Option<u64>>;
 
 #[derive(Serialize, Clone, Copy)]
 struct Process {
@@ -138,22 +133,17 @@ impl Report {
         });
         let head = ["client", "service", "iref", "interface", "driver", "for"];
         text.push_str(&table(head, bindings));
-        let accounts = self.accounts.iter().map(|account| {
-            let of = |amount: fn(&Amounts) -> Option<u64>| {
-                let (used, limit) = (amount(&account.used), amount(&account.limit));
-                let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
-                format!("{} of {limit}", used.unwrap_or_default())
-            };
-            [
-                account.holder.to_string(),
-                account.peer.to_string(),
-                of(|amounts| amounts.bindings),
-                of(|amounts| amounts.mappings),
-                of(|amounts| amounts.bytes),
-                of(|amounts| amounts.descriptors),
-            ]
+        let accounts = self.accounts.iter().flat_map(|account| {
+            let Account { holder, peer, used, limit, .. } = account;
+            let held = used.iter().filter(|(_, amount)| **amount != Some(0));
+            held.map(move |(resource, amount)| {
+                let limit = limit.get(resource).copied().flatten();
+                let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+                let amount = amount.unwrap_or_default().to_string();
+                [holder.to_string(), peer.to_string(), resource.replace('_', " "), amount, limit]
+            })
         });
-        let head = ["holder", "peer", "bindings", "mappings", "bytes", "descriptors"];
+        let head = ["holder", "peer", "holds", "amount", "limit"];
         text.push_str(&table(head, accounts));
         if !self.silent.is_empty() {
             let silent: Vec<_> = self.silent.iter().map(|process| number(process.pid)).collect();
@@ -169,23 +159,19 @@ impl Account {
         Self {
             holder: Process::new(account.holder),
             peer: Process::new(account.peer),
-            used: Amounts::new(account.used),
-            limit: Amounts::new(account.limit),
-            limit_of_all: Amounts::new(account.limit_of_all),
+            used: amounts(account.used),
+            limit: amounts(account.limit),
+            limit_of_all: amounts(account.limit_of_all),
         }
     }
 }
 
-impl Amounts {
-    fn new(amounts: census::Amounts) -> Self {
-        let some = |amount: u64| Some(amount).filter(|amount| *amount != UNLIMITED);
-        Self {
-            bindings: some(amounts.bindings),
-            mappings: some(amounts.mappings),
-            bytes: some(amounts.bytes),
-            descriptors: some(amounts.descriptors),
-        }
-    }
+fn amounts(amounts: census::Amounts) -> Amounts {
+    let of = |resource: Resource| {
+        let amount = Some(amounts.get(resource)).filter(|amount| *amount != UNLIMITED);
+        (resource.name().replace(' ', "_"), amount)
+    };
+    Resource::ALL.into_iter().map(of).collect()
 }
 
 impl Process {

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use flounder_rt::account::Resource;
 use flounder_rt::{Escaped, Iref, Peer};
 
 use crate::error::{DirProblem, MonitorError};
@@ -103,18 +104,16 @@ pub struct Account {
     pub limit_of_all: Amounts,
 }
 
-/// An amount of each resource that is reported. [`UNLIMITED`](flounder_rt::account::UNLIMITED) as a limit is none.
+/// An amount of each resource.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Amounts {
-    /// Bindings.
-    pub bindings: u64,
-    /// Memory mappings.
-    pub mappings: u64,
-    /// Bytes of memory.
-    pub bytes: u64,
-    /// File descriptors.
-    pub descriptors: u64,
+pub struct Amounts([u64; Resource::ALL.len()]);
+
+impl Amounts {
+    /// Returns the amount of `resource`. [`UNLIMITED`](flounder_rt::account::UNLIMITED) as a limit is none.
+    #[must_use]
+    pub const fn get(&self, resource: Resource) -> u64 {
+        self.0[resource.number() as usize]
+    }
 }
 
 /// Asks the root of a directory, or of the one that the environment names. Never becomes the root.
@@ -268,9 +267,20 @@ async fn accounts(
         last = end.domain;
         let others = next.into_iter().filter(|spent| spent.domain != visitor.number);
         accounts.extend(others.map(|spent| {
-            let used = [spent.bindings, spent.mappings, spent.bytes, spent.descriptors];
             let peer = Party::from_wire(spent.pid, spent.uid);
-            Account { holder, peer, used: Amounts::from_wire(&used), limit, limit_of_all }
+            let used = spent.used;
+            let used = Amounts([
+                used.bindings,
+                used.mappings,
+                used.bytes,
+                used.descriptors,
+                used.requests,
+                used.connections,
+                used.services,
+                used.lookups,
+                used.closes,
+            ]);
+            Account { holder, peer, used, limit, limit_of_all }
         }));
     }
     Ok(accounts)
@@ -279,8 +289,7 @@ async fn accounts(
 impl Amounts {
     /// Those of a list that is too short are 0.
     fn from_wire(amounts: &[u64]) -> Self {
-        let at = |index: usize| amounts.get(index).copied().unwrap_or(0);
-        Self { bindings: at(0), mappings: at(1), bytes: at(2), descriptors: at(3) }
+        Self(core::array::from_fn(|at| amounts.get(at).copied().unwrap_or_default()))
     }
 }
 

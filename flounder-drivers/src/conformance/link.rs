@@ -159,7 +159,7 @@ impl TestLink {
 
     fn deliver(&self, connection: u64, event: CapEvent) {
         if let Some(inbox) = self.kept.inbox(connection) {
-            assert!(inbox.offer(event), "capabilities were handed over too far ahead");
+            assert!(inbox.offer(event, None), "capabilities were handed over too far ahead");
         }
     }
 }

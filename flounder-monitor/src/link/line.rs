@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
-use flounder_rt::account::{Account, Charge};
+use flounder_rt::account::{Account, Charge, Resource};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
 use flounder_rt::closer::Origin;
@@ -126,9 +126,21 @@ impl Line {
     }
 
     /// Puts news into the inbox of an end, if it is still there. `false` if the peer has handed over more than it may.
+    ///
+    /// Capabilities are the peer's to account for until the end takes them; those for which it has no room left are lost.
     pub(crate) fn put(&self, connection: u64, news: CapEvent) -> bool {
         let inbox = self.state.lock().inboxes.get(&connection).and_then(Weak::upgrade);
-        inbox.is_none_or(|inbox| inbox.offer(news))
+        let Some(inbox) = inbox else { return true };
+        let (news, charge) = match news {
+            CapEvent::Arrived(sequence, caps) => {
+                match self.account.charge(Resource::Descriptors, caps.len() as u64) {
+                    Ok(charge) => (CapEvent::Arrived(sequence, caps), Some(charge)),
+                    Err(_) => (CapEvent::Lost(sequence, CapRefusal::ReceiverLimit), None),
+                }
+            }
+            lost @ CapEvent::Lost(..) => (lost, None),
+        };
+        inbox.offer(news, charge)
     }
 
     /// The link has ended: every end made over it learns that its peer is gone, once.

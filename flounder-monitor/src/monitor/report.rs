@@ -6,7 +6,7 @@ use flounder_rt::account::{self, Resource, Scope};
 
 use crate::monitor::Monitor;
 use crate::monitor::membership::Notice;
-use crate::protocol::monitor::{Held, Spent};
+use crate::protocol::monitor::{Amounts, Held, Spent};
 
 /// Bindings in one answer.
 const PAGE: usize = 64;
@@ -56,20 +56,30 @@ pub(crate) fn page_of_accounts(after: u64) -> (Vec<Spent>, Vec<u64>) {
     accounts.sort_unstable_by_key(|usage| usage.domain);
     accounts.truncate(PAGE);
     let spent = |usage: account::Usage| {
-        let [bindings, mappings, bytes, descriptors] =
-            REPORTED.map(|resource| usage.used(resource));
-        let (domain, pid, uid) = (usage.domain, 0, 0);
-        Spent { domain, pid, uid, bindings, mappings, bytes, descriptors }
+        let used = amounts(Resource::ALL.map(|resource| usage.used(resource)));
+        Spent { domain: usage.domain, pid: 0, uid: 0, used }
     };
     let limits = account::limits();
-    let limit = |scope| REPORTED.map(|resource| limits.get(resource, scope, None));
+    let limit = |scope| Resource::ALL.map(|resource| limits.get(resource, scope, None));
     let limits = [limit(Scope::Process), limit(Scope::All)].concat();
     (accounts.into_iter().map(spent).collect(), limits)
 }
 
-/// Resources that are reported, in order.
-const REPORTED: [Resource; 4] =
-    [Resource::Bindings, Resource::Mappings, Resource::Bytes, Resource::Descriptors];
+const fn amounts(of: [u64; Resource::ALL.len()]) -> Amounts {
+    let [bindings, mappings, bytes, descriptors, requests, connections, services, lookups, closes] =
+        of;
+    Amounts {
+        bindings,
+        mappings,
+        bytes,
+        descriptors,
+        requests,
+        connections,
+        services,
+        lookups,
+        closes,
+    }
+}
 
 /// After 1970 began.
 fn milliseconds(time: SystemTime) -> u64 {

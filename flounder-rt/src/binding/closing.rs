@@ -197,10 +197,12 @@ impl Core {
     ) -> Option<Box<Receiver>> {
         let io = &mut *self.io.borrow_mut();
         // A message that has come in part goes on where it stopped.
-        let fresh = Incoming::new(self.interface.limits);
         let incoming = match &mut receiver {
-            Some(receiver) => core::mem::replace(&mut receiver.incoming, fresh),
-            None => fresh,
+            Some(receiver) => {
+                let fresh = receiver.incoming.another();
+                core::mem::replace(&mut receiver.incoming, fresh)
+            }
+            None => Incoming::new(self.interface.limits),
         };
         io.discarded = Some(Box::new(incoming));
         io.state = TxState::Closing;

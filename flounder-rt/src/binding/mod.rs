@@ -299,6 +299,7 @@ impl Endpoint {
         channel.attached(waitset)?;
         let polled = matches!(channel.readiness(), Readiness::Polled);
         let pair = channel.pair();
+        let account = charge.as_ref().map(|charge| charge.account().clone());
         let core = Rc::new_cyclic(|myself| Core {
             myself: myself.clone(),
             interface,
@@ -355,7 +356,7 @@ impl Endpoint {
         }
         // Last, because from here on the binding holds itself until it ends.
         core.receiver.set(Some(Box::new(Receiver {
-            incoming: Incoming::new(interface.limits),
+            incoming: Incoming::charged(interface.limits, account),
             handler,
             endpoint: Self::of(Rc::clone(&core)),
         })));

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
+use crate::account::Charge;
 use crate::cap::Cap;
 use crate::notify::Notifier;
 
@@ -17,7 +18,7 @@ pub const CAPS_AHEAD: usize = 1;
 /// Where the broker puts what concerns the capabilities of one end of a channel, until the channel fetches it.
 #[derive(Debug)]
 pub struct CapInbox {
-    events: Mutex<VecDeque<CapEvent>>,
+    events: Mutex<VecDeque<(CapEvent, Option<Charge>)>>,
     /// Number of the last message of this end whose capabilities the kernel has.
     sent: AtomicU64,
     notifier: Notifier,
@@ -56,18 +57,18 @@ impl CapInbox {
 
     /// Puts news in and wakes the end.
     pub fn put(&self, event: CapEvent) {
-        self.events.lock().push_back(event);
+        self.events.lock().push_back((event, None));
         self.notifier.notify();
     }
 
     /// Puts news in and wakes the end, unless there is news of [`CAPS_AHEAD`] messages and one already, which no sender
-    /// that keeps to its driver's rules lets happen. Says whether it did.
+    /// that keeps to its driver's rules lets happen. Says whether it did. What lies in here is charged to the peer.
     #[must_use]
-    pub fn offer(&self, event: CapEvent) -> bool {
+    pub fn offer(&self, event: CapEvent, charge: Option<Charge>) -> bool {
         let mut events = self.events.lock();
         let has_room = events.len() <= CAPS_AHEAD;
         if has_room {
-            events.push_back(event);
+            events.push_back((event, charge));
             drop(events);
             self.notifier.notify();
         }
@@ -77,7 +78,7 @@ impl CapInbox {
     /// Takes the oldest news.
     #[must_use]
     pub fn take(&self) -> Option<CapEvent> {
-        self.events.lock().pop_front()
+        self.events.lock().pop_front().map(|(event, _)| event)
     }
 
     /// Whether there is none.

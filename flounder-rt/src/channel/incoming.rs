@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::binding::Received;
 use crate::cap::Cap;
 use crate::channel::{MAX_CAPS, RUNTIME_MESSAGE};
@@ -12,6 +13,9 @@ pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
 
 /// The most words a message of the runtime has.
 const RUNTIME_WORDS: usize = LINE;
+
+/// Words of a message are charged to its sender in steps of at least so many: 4 KiB.
+const STEP: usize = (4 << 10) / 8;
 
 /// What an interface allows of one of its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +29,18 @@ pub struct MessageLimit {
 /// What an interface allows: entry `i` is for the message numbered `i + 1`.
 pub type Limits = &'static [MessageLimit];
 
-/// A message coming in, in private memory.
+/// A message coming in, in private memory. What is long is charged to the account of its sender.
 #[derive(Debug)]
 pub struct Incoming {
     limits: Limits,
+    /// Words of the longest message that is paid for.
+    paid: usize,
+    /// The sender's, if there is one.
+    account: Option<Account>,
+    /// For `large`.
+    memory: Option<Charge>,
+    /// For the capabilities of a message of which words are missing.
+    held: Option<Charge>,
     number: u16,
     total: usize,
     have: usize,
@@ -44,6 +56,10 @@ impl Incoming {
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
+            paid: usize::MAX,
+            account: None,
+            memory: None,
+            held: None,
             number: 0,
             total: 0,
             have: 0,
@@ -54,10 +70,23 @@ impl Incoming {
         }
     }
 
+    /// The same, for messages of a peer that has an account.
+    #[must_use]
+    pub fn charged(limits: Limits, account: Option<Account>) -> Self {
+        let paid = if account.is_some() { LINE } else { usize::MAX };
+        Self { paid, account, ..Self::new(limits) }
+    }
+
+    /// An empty one for the same messages of the same peer.
+    pub(crate) fn another(&self) -> Self {
+        Self::charged(self.limits, self.account.clone())
+    }
+
     /// Starts a message of `words` words and `caps` capabilities, forgetting the one before.
     ///
     /// # Errors
-    /// If the interface has no such message, or not so large a one. `FLOUNDER_ERR_RX_INVALID_MSGNUM`
+    /// If the interface has no such message, or not so large a one (`FLOUNDER_ERR_RX_INVALID_MSGNUM`), or its sender has
+    /// this process hold too much memory.
     #[inline]
     pub fn begin(&mut self, number: u16, words: usize, caps: usize) -> Result<(), ProtocolError> {
         let limit = if number == RUNTIME_MESSAGE {
@@ -71,9 +100,26 @@ impl Incoming {
         if caps > limit.caps || caps > MAX_CAPS {
             return Err(ProtocolError::CapCount { number, caps, max: limit.caps });
         }
+        if words > self.paid {
+            self.pay(words).map_err(ProtocolError::OverLimit)?;
+        }
         (self.number, self.total, self.have, self.cap_count) = (number, words, 0, caps);
         self.large.clear();
         self.caps.clear();
+        Ok(())
+    }
+
+    /// Charges the memory of a message of so many words.
+    #[cold]
+    fn pay(&mut self, words: usize) -> Result<(), OverLimit> {
+        let Some(account) = &self.account else { return Ok(()) };
+        let words = words.next_power_of_two().max(STEP);
+        let bytes = 8 * words as u64;
+        match &mut self.memory {
+            Some(memory) => memory.resize(bytes)?,
+            None => self.memory = Some(account.charge(Resource::Bytes, bytes)?),
+        }
+        self.paid = words;
         Ok(())
     }
 
@@ -146,10 +192,10 @@ impl Incoming {
         Ok(())
     }
 
-    /// Puts the capabilities of the message in place.
+    /// Puts the capabilities of the message in place. While words of it are missing, they are charged to its sender.
     ///
     /// # Errors
-    /// If there are not as many as were announced.
+    /// If there are not as many as were announced, or the sender has this process hold too many descriptors.
     pub fn put_caps(&mut self, caps: Vec<Cap>) -> Result<(), ProtocolError> {
         if caps.len() != self.cap_count {
             return Err(ProtocolError::CapsMissing {
@@ -157,6 +203,12 @@ impl Incoming {
                 need: self.cap_count,
                 have: caps.len(),
             });
+        }
+        if self.missing() > 0
+            && let Some(account) = &self.account
+        {
+            let held = account.charge(Resource::Descriptors, caps.len() as u64);
+            self.held = Some(held.map_err(ProtocolError::OverLimit)?);
         }
         self.caps = caps;
         Ok(())
@@ -207,12 +259,16 @@ impl Incoming {
     pub(crate) fn done(&mut self) {
         (self.total, self.have) = (0, 0);
         self.large.clear();
+        self.held = None;
     }
 
     /// Gives back the memory of long messages, unless it holds words of one. Returns whether it is given back.
     pub(crate) fn trim(&mut self) -> bool {
         if self.large.is_empty() {
             self.large = Vec::new();
+            if self.memory.take().is_some() {
+                self.paid = LINE;
+            }
         }
         !self.is_large()
     }
@@ -221,6 +277,7 @@ impl Incoming {
     #[inline]
     #[must_use]
     pub fn take_caps(&mut self) -> Vec<Cap> {
+        self.held = None;
         core::mem::take(&mut self.caps)
     }
 }
@@ -272,6 +329,8 @@ pub enum ProtocolError {
         /// The largest claim that would be true.
         max: u64,
     },
+    /// A message for which this process would hold more on behalf of the peer than it may.
+    OverLimit(OverLimit),
 }
 
 crate::debug_as_chain!(ProtocolError);
@@ -297,8 +356,16 @@ impl fmt::Display for ProtocolError {
             Self::Position { claim, max } => {
                 write!(f, "position {claim} is claimed where at most {max} is true")
             }
+            Self::OverLimit(_) => f.write_str("a message of it does not fit"),
         }
     }
 }
 
-impl std::error::Error for ProtocolError {}
+impl std::error::Error for ProtocolError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::OverLimit(limit) => Some(limit),
+            _ => None,
+        }
+    }
+}

@@ -1,12 +1,14 @@
 //! The program that is attacked, and its honest clients: `victim serve NAME` and `victim call NAME`.
 //!
-//! `serve` prints `ready` and dispatches until it is killed. `call` binds, prints `bound`, and reads lines: for each it binds
+//! `serve` prints `ready` and dispatches until it is killed. `refuse` does the same and lets nobody in; `spare` holds 64 MiB
+//! at most for one peer. `call` binds, prints `bound`, and reads lines: for each it binds
 //! anew and makes a hundred calls over the old binding, and prints how long the slowest of all that took, in microseconds.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
+use flounder::account::{Limits, Resource, Scope, set_limits};
 use flounder::{Cap, Refusal, Waitset, flounder, nameservice};
 
 flounder! { file = "src/victim.if"; }
@@ -30,6 +32,8 @@ impl victim::Rx for Server {
         let fds = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         reply.send(fds as u64, lines("/proc/self/maps").lines().count() as u64, rss);
     }
+
+    fn load(&mut self, _: &victim::Binding, _: &[u8]) {}
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,9 +41,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<_> = std::env::args().skip(1).collect();
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", name] => serve(name, false),
+        ["spare", name] => {
+            set_limits(Limits::default().with(Resource::Bytes, Scope::Process, 64 << 20));
+            serve(name, false)
+        }
         ["refuse", name] => serve(name, true),
         ["call", name] => call(name),
-        _ => Err("usage: victim serve|refuse|call NAME".into()),
+        _ => Err("usage: victim serve|refuse|spare|call NAME".into()),
     }
 }
 

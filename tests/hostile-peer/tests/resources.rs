@@ -3,7 +3,7 @@
 mod support;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flounder_hostile_peer::PATIENCE;
 use flounder_hostile_peer::lmp::Socket;
@@ -138,4 +138,36 @@ fn silent_connections_of_one_process_keep_nobody_out() {
     others_go_on(&mut client);
     drop(silent);
     let _late = host.client();
+}
+
+#[test]
+fn messages_that_never_end_are_charged() {
+    /// Words of a message of `MIB` MiB: length and bytes.
+    const MIB: u64 = 15;
+    let host = Host::with("spare", |_| {});
+    let mut client = host.client();
+    let (_domain, mut link, iref) = host.attack();
+    let begin = |socket: &Socket| {
+        let load = VICTIM.message("load").number;
+        socket.send_frame(1, load, 1 + MIB * (1 << 17), &[MIB << 20; 64], &[]).expect("room");
+    };
+    let mut bind = || link.bind_lmp(iref, VICTIM.digest()).expect("a binding costs little");
+    // 16 MiB of memory for each.
+    let full: [_; 4] = std::array::from_fn(|_| bind());
+    full.iter().for_each(begin);
+    let over = bind();
+    begin(&over);
+    assert!(over.ends_within(PATIENCE), "a fifth message is begun within 64 MiB");
+    others_go_on(&mut client);
+    // What is given back is free again.
+    drop(full);
+    let mut free = || {
+        let again = bind();
+        begin(&again);
+        !again.ends_within(Duration::from_millis(100))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !free() {
+        assert!(Instant::now() < deadline, "what ended bindings held is not given back");
+    }
 }
