@@ -14,6 +14,11 @@
 //!   whatever came over them are closed by [`flounder_rt::closer`].
 //! * A socket full of messages has no room for that frame. So messages may fill little more than half of what the socket
 //!   can hold; the limit is lifted for the last frame.
+//!
+//! # What a peer can still do
+//! The client makes the pair, and a client with bad intentions keeps a copy of the service's half. While it receives on that
+//! into memory whose page never comes (userfaultfd, a FUSE file), it has the lock that receiving takes, and `recvmsg` of the
+//! service waits for it, whatever its flags say: until the client is killed. Ump, scc and beehive share no such lock.
 
 use std::cell::RefCell;
 use std::io::IoSlice;
