@@ -5,6 +5,7 @@ mod support;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use flounder::account::Resource;
 use flounder::monitor::census;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use support::{Actor, Cast};
@@ -240,12 +241,19 @@ fn the_census_tells_what_each_process_holds_for_another() {
         found.next().expect("it is told").clone()
     };
     let held = of(&service, &neighbour);
-    assert_eq!(held.used.bindings, 4);
-    assert_eq!(held.used.mappings, 3 * 2 + 2, "two rings of each binding, and two logs");
-    assert_eq!(held.used.bytes, 3 * 4096);
+    assert_eq!(held.used.get(Resource::Bindings), 4);
+    assert_eq!(
+        held.used.get(Resource::Mappings),
+        3 * 2 + 2,
+        "two rings of each binding, and two logs"
+    );
+    assert_eq!(held.used.get(Resource::Bytes), 3 * 4096);
     // A connection to the root, a link, the bells, and the socket of the binding over lmp.
-    assert_eq!(held.used.descriptors, 2 + 2 + 2 + 1);
-    assert_eq!((held.limit.bindings, held.limit_of_all.descriptors), (7, 90));
+    assert_eq!(held.used.get(Resource::Descriptors), 2 + 2 + 2 + 1);
+    assert_eq!(
+        (held.limit.get(Resource::Bindings), held.limit_of_all.get(Resource::Descriptors)),
+        (7, 90)
+    );
     let held = of(&neighbour, &service);
-    assert_eq!((held.used.bindings, held.limit.bindings), (4, 4096));
+    assert_eq!((held.used.get(Resource::Bindings), held.limit.get(Resource::Bindings)), (4, 4096));
 }
