@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::thread;
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 use flounder::{BindingError, Cap, Iref, Peer, TxError, Waitset, flounder};
+
+#[path = "support/seccomp.rs"]
+mod seccomp;
 
 flounder! {
     interface words "Says things and ends" {
@@ -29,6 +32,8 @@ const DRIVERS: [&str; 4] = ["ump", "lmp", "scc", "beehive"];
 const PATIENCE: Duration = Duration::from_secs(40);
 const NOTES: u32 = 1023;
 const SHARED: u32 = 15;
+/// Notes that use up the credit of beehive, so that there is none for a last frame; and room in the other drivers for all.
+const FEW: u32 = 12;
 const LARGE: usize = 8 << 20;
 const STUCK: u32 = u32::MAX;
 
@@ -53,8 +58,10 @@ fn main() {
         std::process::exit(status.code().unwrap_or(1));
     }
     let filter = env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 11] = [
         ("awaited_sends_arrive_however_the_sender_ends", awaited_sends),
+        ("close_of_a_thread_arrives_at_a_peer_that_reads_later", thread_close),
+        ("close_arrives_at_a_peer_whose_doorbell_fails", close_without_doorbell),
         ("large_message_arrives_after_its_handle_is_dropped", large_message),
         ("capabilities_arrive_when_the_sender_exits", capabilities),
         ("capabilities_arrive_before_news_of_the_death", capabilities_then_death),
@@ -78,7 +85,7 @@ struct Log {
     notes: Vec<u32>,
     bytes: Vec<usize>,
     caps: Vec<String>,
-    ended: bool,
+    ended: Option<BindingError>,
 }
 
 struct Listener(Rc<RefCell<Log>>);
@@ -109,8 +116,8 @@ impl words::Rx for Listener {
         binding.teardown();
     }
 
-    fn error(&mut self, _: &words::Binding, _: BindingError) {
-        self.0.borrow_mut().ended = true;
+    fn error(&mut self, _: &words::Binding, error: BindingError) {
+        self.0.borrow_mut().ended = Some(error);
     }
 }
 
@@ -167,6 +174,44 @@ impl Sender {
         line.trim().to_owned()
     }
 
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("it lives");
+    }
+
+    fn stop(&self) {
+        self.signal(Signal::STOP);
+        let pid = Some(Pid::from_child(&self.0));
+        let stopped = waitpid(pid, WaitOptions::UNTRACED).expect("it is a child");
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()));
+    }
+
+    /// Lets it go on that waits for a line.
+    fn go_on(&mut self) {
+        writeln!(self.0.stdin.as_ref().expect("it is piped")).expect("it reads");
+    }
+
+    /// Waits until each of its threads has slept for a while.
+    fn wait_until_it_sleeps(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let switches = || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("it lives");
+            let stat = |task: std::fs::DirEntry| {
+                std::fs::read_to_string(task.path().join("status")).unwrap_or_default()
+            };
+            tasks.filter_map(Result::ok).map(stat).collect::<Vec<_>>()
+        };
+        let mut before = switches();
+        loop {
+            thread::sleep(Duration::from_millis(50));
+            let now = switches();
+            if now == before && !now.iter().any(|status| status.contains("State:\tR")) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it does not sleep");
+            before = now;
+        }
+    }
+
     /// Waits until it has ended by itself.
     fn end(&mut self) -> ExitStatus {
         drop(self.0.stdin.take());
@@ -192,12 +237,8 @@ fn awaited_sends() {
     let service = Service::new();
     for driver in DRIVERS {
         for how in ["return", "exit", "exit in a handler", "leak", "thread", "drop", "close"] {
-            // Under beehive the last frame of a thread that has ended may wait for credit that nobody takes in.
-            if (driver, how) == ("beehive", "thread") {
-                continue;
-            }
             let mut sender = service.sender(driver, how);
-            let ended = service.until(|log| log.ended);
+            let ended = service.until(|log| log.ended.is_some());
             let got = service.log.borrow().notes.len();
             assert!(ended, "{driver}, {how}: no end; {got} came");
             assert!(
@@ -210,12 +251,41 @@ fn awaited_sends() {
     }
 }
 
+/// The receiver is stopped until the thread of the sender has ended. All is sent then, and the sender lives on.
+fn thread_close() {
+    for driver in DRIVERS {
+        let mut receiver = Sender::start("count", &[]);
+        let iref = receiver.line();
+        let mut sender = Sender::start("send", &[driver, "few from a thread", &iref]);
+        assert_eq!(sender.line(), "bound");
+        receiver.stop();
+        sender.go_on();
+        assert_eq!(sender.line(), "ended");
+        receiver.signal(Signal::CONT);
+        assert_eq!(receiver.line(), format!("{FEW}: {}", BindingError::Closed), "{driver}");
+    }
+}
+
+/// The kernel takes no doorbell of the sender's thread any more. The receiver sleeps then, and is woken all the same.
+fn close_without_doorbell() {
+    for driver in DRIVERS {
+        let mut receiver = Sender::start("count", &[]);
+        let iref = receiver.line();
+        let mut sender = Sender::start("send", &[driver, "few without a doorbell", &iref]);
+        assert_eq!(sender.line(), "bound");
+        receiver.wait_until_it_sleeps();
+        sender.go_on();
+        assert_eq!(sender.line(), "ended");
+        assert_eq!(receiver.line(), format!("1: {}", BindingError::Closed), "{driver}");
+    }
+}
+
 fn large_message() {
     let service = Service::new();
     for driver in DRIVERS {
         for how in ["large drop", "large return", "large exit", "large thread", "large close"] {
             let mut sender = service.sender(driver, how);
-            let ended = service.until(|log| log.ended);
+            let ended = service.until(|log| log.ended.is_some());
             assert!(ended, "{driver}, {how}: no end");
             assert_eq!(service.log.borrow().bytes, [large(driver)], "{driver}, {how}");
             assert!(sender.end().success() || how == "large close", "{driver}, {how}");
@@ -228,7 +298,7 @@ fn capabilities() {
     for driver in DRIVERS {
         for how in ["caps return", "caps exit"] {
             let mut sender = service.sender(driver, how);
-            assert!(service.until(|log| log.ended), "{driver}, {how}: no end");
+            assert!(service.until(|log| log.ended.is_some()), "{driver}, {how}: no end");
             assert_eq!(service.log.borrow().caps, vec!["hello"; 5], "{driver}, {how}");
             assert_eq!(service.log.borrow().notes, [9], "{driver}, {how}");
             assert!(sender.end().success(), "{driver}, {how}");
@@ -243,12 +313,9 @@ fn capabilities_then_death() {
         let iref = receiver.line();
         let mut sender = Sender::start("send", &[driver, "caps killed", &iref]);
         assert_eq!(sender.line(), "bound");
-        let pid = Pid::from_child(&receiver.0);
-        kill_process(pid, Signal::STOP).expect("it lives");
-        let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).expect("it is a child");
-        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "{driver}");
+        receiver.stop();
         assert!(!sender.end().success(), "{driver}: it kills itself");
-        kill_process(pid, Signal::CONT).expect("it lives");
+        receiver.signal(Signal::CONT);
         assert_eq!(receiver.line(), r#"["hello"] Some(9) true"#, "{driver}");
     }
 }
@@ -278,7 +345,7 @@ fn shared_sends() {
                 assert_eq!(line, "queued", "{driver}, {how}");
                 drop(sender.0.stdin.take());
             }
-            assert!(service.until(|log| log.ended), "{driver}, {how}: no end");
+            assert!(service.until(|log| log.ended.is_some()), "{driver}, {how}: no end");
             assert!(service.log.borrow().notes.iter().copied().eq(0..SHARED), "{driver}, {how}");
             assert!(sender.end().success(), "{driver}, {how}");
         }
@@ -289,7 +356,7 @@ fn shared_sent() {
     let service = Service::new();
     for driver in DRIVERS {
         let mut sender = service.sender(driver, "shared sent");
-        assert!(service.until(|log| log.ended), "{driver}: no end");
+        assert!(service.until(|log| log.ended.is_some()), "{driver}: no end");
         assert!(service.log.borrow().notes.iter().copied().eq(0..SHARED), "{driver}");
         sender.end();
     }
@@ -338,7 +405,7 @@ fn stuck_and_other() {
         *service.log.borrow_mut() = Log::default();
         let own = service.iref.to_bits().to_string();
         let mut sender = Sender::start("send", &[driver, "stuck and other", &iref, &own]);
-        assert!(service.until(|log| log.ended), "{driver}: no end");
+        assert!(service.until(|log| log.ended.is_some()), "{driver}: no end");
         assert_eq!(service.log.borrow().bytes, [large(driver)], "{driver}");
         assert!(sender.end().success(), "{driver}");
     }
@@ -365,9 +432,18 @@ fn play(role: &str, args: &[String]) {
         "listen" => {
             let service = Service::new();
             println!("{}", service.iref.to_bits());
-            let ended = service.until(|log| log.ended);
+            let ended = service.until(|log| log.ended.is_some());
             let log = service.log.borrow();
             println!("{:?} {:?} {ended}", log.caps, log.notes.last());
+        }
+        // It tells how many notes have come, and how it has ended.
+        "count" => {
+            let service = Service::new();
+            println!("{}", service.iref.to_bits());
+            service.until(|log| log.ended.is_some());
+            let log = service.log.borrow();
+            let how = log.ended.as_ref().map_or("no end".to_owned(), ToString::to_string);
+            println!("{}: {how}", log.notes.len());
         }
         // After the note `STUCK` it reads nothing.
         "stuck" => {
@@ -391,6 +467,10 @@ fn die() -> ! {
 fn wait_for_stdin() {
     let mut nothing = Vec::new();
     let _ = std::io::stdin().read_to_end(&mut nothing);
+}
+
+fn wait_for_a_line() {
+    std::io::stdin().read_line(&mut String::new()).expect("it can be read");
 }
 
 fn bound(iref: &str, driver: &str) -> words::Binding {
@@ -491,6 +571,25 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
             let (iref, driver) = (iref.clone(), driver.to_owned());
             let thread = thread::spawn(move || notes(&bound(&iref, &driver)));
             thread.join().expect("it does not panic");
+            wait_for_stdin();
+        }
+        "few from a thread" | "few without a doorbell" => {
+            let (iref, driver) = (iref.clone(), driver.to_owned());
+            let is_mute = how == "few without a doorbell";
+            let thread = thread::spawn(move || {
+                let binding = bound(&iref, &driver);
+                println!("bound");
+                wait_for_a_line();
+                if is_mute && driver != "lmp" {
+                    seccomp::refuse(&[libc::SYS_sendto], libc::ENOBUFS);
+                }
+                for n in 0..if is_mute { 1 } else { FEW } {
+                    let sent = binding.tx_note(n).expect("there is room");
+                    assert!(sent.is_sent(), "{driver}: note {n}");
+                }
+            });
+            thread.join().expect("it does not panic");
+            println!("ended");
             wait_for_stdin();
         }
         "drop" | "large drop" => {

@@ -344,7 +344,7 @@ fn the_root_turns_liars_away() {
     let bits = server.must("export other");
     let iref = Iref::from_bits(bits.parse().expect("a number")).expect("not zero");
     let (one, other) = (Stranger::join(&cast, 77), Stranger::join(&cast, 78));
-    let verdict = other.root().hello(2, 77).expect("the root answers");
+    let verdict = other.root().hello(3, 77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the number is another's");
     let verdict = one.root().publish(iref, "echo", 0, 0).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the service is another's");

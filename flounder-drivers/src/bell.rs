@@ -139,20 +139,17 @@ impl Bell {
         self.owed.map(|owed| retry_time(owed.since))
     }
 
-    /// Rings an owed doorbell, with up to [`LAST_TRIES`] attempts: nobody may be left to try again later.
-    pub(crate) fn settle_at_last(&mut self) {
+    /// Rings an owed doorbell, with up to [`LAST_TRIES`] attempts: nobody may be left to try again later. Returns whether
+    /// nothing is owed any more; if something is, the brokers have to tell the peer what it would have looked for.
+    #[must_use = "a peer that cannot be woken has to be told by the brokers"]
+    pub(crate) fn settle_at_last(&mut self) -> bool {
         for _ in 0..LAST_TRIES {
             if self.owed.is_none() || self.ring() {
-                return;
+                return true;
             }
             std::thread::yield_now();
         }
-    }
-}
-
-impl Drop for Bell {
-    fn drop(&mut self) {
-        self.settle_at_last();
+        false
     }
 }
 

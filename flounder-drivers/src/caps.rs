@@ -99,6 +99,13 @@ impl Caps {
         }
     }
 
+    /// Has the brokers tell the other end that this one is closed, because the channel cannot. Within a process it can.
+    pub(crate) fn tell_closed(&self) {
+        if let Route::There { link, connection } = &self.route {
+            link.closed(*connection);
+        }
+    }
+
     /// Whether the kernel has the capabilities of the last message with some that were handed over.
     pub(crate) fn are_sent(&self) -> bool {
         self.inbox.is_sent(self.sent)

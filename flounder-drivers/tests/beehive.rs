@@ -427,6 +427,30 @@ fn an_end_without_credit_closes_all_the_same() {
 }
 
 /// An interrupt for one sleeper leaves the others asleep, and the next one finds them.
+/// Nobody may be left who takes in the credit for the last frame: then the brokers tell.
+#[test]
+fn a_close_without_credit_is_told_by_the_brokers() {
+    let (here, there) = TestLink::pair();
+    let end = End { connection: 7, ..end(8 << 10) };
+    let mut incoming = Incoming::new(LIMITS);
+    // 3 words and 2 headers each: of 64 words of credit 4 are left, or 9.
+    for (count, told) in [(12, vec![7]), (11, vec![])] {
+        let (mut client, mut service) = TestLink::connect_over(&Beehive, &end, &end, &here, &there);
+        for word in 0..count {
+            assert_eq!(send(&mut *client, &[word], 0), Ok(Progress::Done));
+        }
+        drop(client);
+        assert_eq!((here.take_closed(), there.take_closed()), (told, vec![]), "{count} messages");
+        for word in 0..count {
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+            assert_eq!(incoming.words(), [word]);
+        }
+        drop(service);
+        let (mut client, _service) = TestLink::connect_over(&Beehive, &end, &end, &here, &there);
+        assert_eq!(client.recv(&mut incoming), Ok(Recv::Empty), "it has its credit back");
+    }
+}
+
 #[test]
 fn sleepers_are_woken_one_by_one() {
     let (here, there) = TestLink::pair();

@@ -685,6 +685,10 @@ impl Link for Shut {
         self.0.expect_caps(connection, inbox);
     }
 
+    fn closed(&self, connection: u64) {
+        self.0.closed(connection);
+    }
+
     fn state(
         &self,
         name: &'static str,

@@ -13,4 +13,4 @@ flounder! {
 }
 
 /// Version of both protocols.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;

@@ -21,10 +21,11 @@
 //!    allocated only within [`Incoming::begin`]'s limits and as words arrive.
 //! 7. *End.* After [`Channel::close`], or after the peer's, messages already sent are still received; then `recv` gives
 //!    [`ChannelError::Closed`]. An end that is dropped is closed. Where the channel is full, the close may get through only
-//!    while a waitset runs to which this end was [attached](Channel::attached). Death of the peer without a close gives
-//!    [`ChannelError::PeerDied`] at that point, if the driver can tell; the binding is told by the broker otherwise. At the
-//!    latest when `recv` has told of the end, `send` fails. [`Channel::is_over`] may tell of the peer's end while messages are left;
-//!    it does so for good.
+//!    while a waitset runs to which this end was [attached](Channel::attached); when the end is dropped, nobody may be left
+//!    to try again, and [the brokers tell](Link::closed) what the channel has not. So it is with a doorbell that fails.
+//!    Death of the peer without a close gives [`ChannelError::PeerDied`] at that point, if the driver can tell; the binding
+//!    is told by the broker otherwise. At the latest when `recv` has told of the end, `send` fails. [`Channel::is_over`]
+//!    may tell of the peer's end while messages are left; it does so for good.
 //! 8. *Sleep.* After [`Channel::arm`] and a full barrier between the two processes
 //!    ([`arm_then_barrier`](crate::barrier::arm_then_barrier)), either [`Channel::ready`] is true or the driver wakes the
 //!    [`Notifier`] of this end when a message arrives, space for a blocked send appears, or the channel ends. Until
@@ -398,6 +399,11 @@ pub trait Link: Send + Sync {
 
     /// Where capabilities for this end of `connection` are put when they arrive. Forgotten when the inbox is dropped.
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>);
+
+    /// Has the brokers tell the other end of `connection` that this one is closed. For a driver that cannot tell it by the
+    /// channel: because the peer has to make room first, or its doorbell fails. All that was sent before is published, or
+    /// with the brokers; the other end receives it, and then is closed. Costs a message; a close that the channel tells needs none.
+    fn closed(&self, connection: u64);
 
     /// What the driver `name` keeps for this pair of processes, made on first use.
     fn state(

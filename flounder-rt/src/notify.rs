@@ -16,6 +16,29 @@ pub trait Wake: Send + Sync {
     fn peer_died(&self, token: u64) {
         self.wake(token);
     }
+
+    /// The other end of the channel that the target knows as `token` is closed, and the channel itself may not tell so.
+    fn peer_closed(&self, token: u64) {
+        self.wake(token);
+    }
+}
+
+/// What the broker knows of the other end of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// Its process is dead.
+    Died,
+    /// It is closed.
+    Closed,
+}
+
+impl Gone {
+    fn tell(self, wake: &dyn Wake, token: u64) {
+        match self {
+            Self::Died => wake.peer_died(token),
+            Self::Closed => wake.peer_closed(token),
+        }
+    }
 }
 
 /// Wakes whatever waitset serves one end of a channel.
@@ -41,7 +64,7 @@ impl Default for Inner {
 struct Target {
     wake: Option<(Arc<dyn Wake>, u64)>,
     missed: bool,
-    died: bool,
+    gone: Option<Gone>,
 }
 
 impl Notifier {
@@ -53,18 +76,18 @@ impl Notifier {
 
     /// Points it at `wake`; a notification that came before goes there now.
     pub fn retarget(&self, wake: Arc<dyn Wake>, token: u64) {
-        let (missed, died, old) = {
+        let (missed, gone, old) = {
             let Some(mut target) = self.target() else { return };
             let missed = core::mem::take(&mut target.missed);
-            (missed, target.died, target.wake.replace((Arc::clone(&wake), token)))
+            (missed, target.gone, target.wake.replace((Arc::clone(&wake), token)))
         };
         // What is woken, or dropped, may be foreign code: not under the lock.
         drop(old);
         if missed {
             wake.wake(token);
         }
-        if died {
-            wake.peer_died(token);
+        if let Some(gone) = gone {
+            gone.tell(&*wake, token);
         }
     }
 
@@ -76,12 +99,22 @@ impl Notifier {
 
     /// Tells the waitset that the process at the other end is dead, now and whenever the waitset changes.
     pub fn peer_died(&self) {
+        self.peer_is(Gone::Died);
+    }
+
+    /// The same for an end that is closed: for a broker that was [told](crate::channel::Link::closed).
+    pub fn peer_closed(&self) {
+        self.peer_is(Gone::Closed);
+    }
+
+    /// What comes first counts: who has closed may die.
+    fn peer_is(&self, gone: Gone) {
         let Some(mut target) = self.target() else { return };
-        target.died = true;
+        let gone = *target.gone.get_or_insert(gone);
         if let Some((wake, token)) = &target.wake {
             let (wake, token) = (Arc::clone(wake), *token);
             drop(target);
-            wake.peer_died(token);
+            gone.tell(&*wake, token);
         }
     }
 

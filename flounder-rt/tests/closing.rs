@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{CALL_WINDOW, Endpoint};
 use flounder_rt::channel::ChannelError;
+use flounder_rt::notify::Wake;
 use flounder_rt::{BindingError, RpcError, TxError, Waitset};
 use support::{Handler, INTERFACE, Log, NOTE, Pair, Seen, double_async};
 
@@ -138,6 +139,24 @@ fn accepted_messages_survive_their_waitset() {
     // They go on from another waitset of the thread: here, the only one.
     dispatch(&other, || closed(&seen));
     assert_eq!(*seen.borrow(), [Seen::Note(1), Seen::Error(BindingError::Closed)]);
+}
+
+#[test]
+fn close_that_the_broker_tells_comes_behind_what_was_sent() {
+    for died in [false, true] {
+        let pair = Pair::new(10);
+        for n in 0..3 {
+            pair.client.send(NOTE, &[n], &[]).expect("there is room");
+        }
+        let (remote, token) = (pair.ws.remote(), pair.service.token());
+        remote.peer_closed(token);
+        if died {
+            remote.peer_died(token);
+        }
+        dispatch(&pair.ws, || closed(&pair.seen));
+        let notes = (0..3).map(Seen::Note).chain([Seen::Error(BindingError::Closed)]);
+        assert!(pair.seen.borrow().iter().cloned().eq(notes), "{:?}", pair.seen.borrow());
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Stranger {
         let channel = lmp::over(socket, Origin::LOCAL).expect("it is a socket");
         let root = monitor::Binding::attach(channel, &waitset, rx).expect("it can be watched");
         let root = monitor::RpcClient::new(&root);
-        assert_eq!(root.hello(2, number).expect("the root answers"), monitor::Verdict::Ok);
+        assert_eq!(root.hello(3, number).expect("the root answers"), monitor::Verdict::Ok);
         Self { waitset, root, introduced }
     }
 

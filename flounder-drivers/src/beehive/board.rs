@@ -85,7 +85,9 @@ impl Board {
         }
         let (a, b) = (self.node(client_core), self.node(service_core));
         let to_client = a.open(&client.notifier)?;
-        let to_service = b.open(&service.notifier).inspect_err(|_| a.abandon(to_client))?;
+        let to_service = b.open(&service.notifier).inspect_err(|_| {
+            a.abandon(to_client);
+        })?;
         let (there, back) = (window_of(client), window_of(service));
         a.connect(to_client, Peer { core: service_core, association: to_service }, there, back);
         b.connect(to_service, Peer { core: client_core, association: to_client }, back, there);

@@ -223,8 +223,8 @@ impl Channel for BeehiveChannel {
 
 impl Drop for BeehiveChannel {
     fn drop(&mut self) {
-        if self.transit.is_here() {
-            self.node.abandon(self.association);
+        if self.transit.is_here() && !self.node.abandon(self.association) {
+            self.transit.tell_closed();
         }
     }
 }

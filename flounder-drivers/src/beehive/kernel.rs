@@ -124,6 +124,11 @@ impl Kernel {
         place.endpoint.as_mut().filter(|_| is_same)
     }
 
+    /// Whether the other end of one that was abandoned could be told so, after [`settle`](Self::settle).
+    pub(crate) fn has_told_close(&mut self, association: u16) -> bool {
+        self.failure.is_none() && self.lookup(association).is_none_or(|end| end.control().is_none())
+    }
+
     /// What is wrong with the whole core.
     pub(crate) const fn failure(&self) -> Option<&ProtocolError> {
         self.failure.as_ref()

@@ -76,10 +76,15 @@ impl Node {
         self.enter(|kernel| kernel.endpoint(association).connect(peer, out, into));
     }
 
-    /// Gives one up. Nobody may be left here to try again to ring for it.
-    pub(crate) fn abandon(&self, association: u16) {
-        self.enter(|kernel| kernel.endpoint(association).abandon());
-        self.with_bell(Bell::settle_at_last);
+    /// Gives one up. Nobody may be left here to take in credit for its last frame, or to try again to ring for it: returns
+    /// false if the other end may not hear that it is closed.
+    pub(crate) fn abandon(&self, association: u16) -> bool {
+        self.enter(|kernel| {
+            kernel.poll();
+            kernel.endpoint(association).abandon();
+        });
+        let is_told = self.enter(|kernel| kernel.has_told_close(association));
+        self.with_bell(Bell::settle_at_last).unwrap_or(true) && is_told
     }
 
     /// Rings the bell of the other process, for nothing.

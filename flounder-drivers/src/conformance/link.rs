@@ -40,6 +40,8 @@ pub struct TestLink {
     refusal: Mutex<Option<CapRefusal>>,
     /// Capabilities that wait with the broker of this end, while it is stalled.
     stalled: Mutex<Option<Vec<Unsent>>>,
+    /// Connections of which the other end is to be told that this one is closed.
+    closed: Mutex<Vec<u64>>,
     /// What was sent at this end and is held up, while anything is.
     held: Mutex<Option<Vec<(u64, CapEvent)>>>,
 }
@@ -104,6 +106,12 @@ impl TestLink {
             inbox.note_sent(sequence);
         }
         Ok(())
+    }
+
+    /// Takes the connections of which brokers would tell the other end that this one is closed. Here nobody does.
+    #[must_use]
+    pub fn take_closed(&self) -> Vec<u64> {
+        core::mem::take(&mut self.closed.lock())
     }
 
     /// Holds up the capabilities that are sent at this end from now on.
@@ -187,6 +195,10 @@ impl Link for TestLink {
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
         self.kept.expect_caps(connection, inbox);
+    }
+
+    fn closed(&self, connection: u64) {
+        self.closed.lock().push(connection);
     }
 
     fn state(

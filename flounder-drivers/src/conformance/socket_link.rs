@@ -104,6 +104,9 @@ impl Link for SocketLink {
         self.kept.expect_caps(connection, inbox);
     }
 
+    /// Nobody is told: there are no bindings.
+    fn closed(&self, _connection: u64) {}
+
     fn state(
         &self,
         name: &'static str,

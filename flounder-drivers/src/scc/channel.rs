@@ -197,7 +197,9 @@ impl<H: Hardware> Channel for SccChannel<H> {
 impl<H: Hardware> Drop for SccChannel<H> {
     fn drop(&mut self) {
         self.close();
-        // Nobody tries again after this. If the peer's doorbells are full for good, the brokers have to tell it.
-        let _ = self.transit.is_here() && (0..LAST_TRIES).any(|_| self.lane.ring.settle());
+        // Nobody tries again after this. That the peer was rung stands in the log, also if it was not woken.
+        if self.transit.is_here() && !(0..LAST_TRIES).any(|_| self.lane.ring.settle()) {
+            self.transit.tell_closed();
+        }
     }
 }

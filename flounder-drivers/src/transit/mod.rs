@@ -231,6 +231,11 @@ impl Transit {
         true
     }
 
+    /// Has the brokers tell the peer of the close, if the channel cannot.
+    pub(crate) fn tell_closed(&self) {
+        self.caps.tell_closed();
+    }
+
     /// Takes no more to send, because the peer has closed.
     pub(crate) const fn stop_sending(&mut self) {
         self.tx = Sending::Ended;

@@ -214,5 +214,9 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 impl<W: OwnMemory, R: LineMemory> Drop for UmpChannel<W, R> {
     fn drop(&mut self) {
         self.close();
+        // Nobody tries again after this.
+        if self.transit.is_here() && !self.lane.settle_at_last() {
+            self.transit.tell_closed();
+        }
     }
 }

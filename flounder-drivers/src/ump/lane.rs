@@ -56,6 +56,12 @@ impl<W: OwnMemory, R: LineMemory> Lane<W, R> {
         self.notifier.notify();
     }
 
+    /// Rings an owed doorbell, when nobody is left to try again later; returns whether nothing is owed any more.
+    #[must_use = "a peer that cannot be woken has to be told by the brokers"]
+    pub(super) fn settle_at_last(&mut self) -> bool {
+        self.bell.settle_at_last()
+    }
+
     fn ring_bell(&mut self) {
         if !self.bell.ring() {
             self.look_again();

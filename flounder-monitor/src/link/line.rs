@@ -90,8 +90,8 @@ impl Line {
         }
     }
 
-    /// The other end of a connection is not there, or no more: ours is told.
-    pub(crate) fn closed(&self, connection: u64) {
+    /// The other end of a connection is closed: ours is told.
+    pub(crate) fn peer_closed(&self, connection: u64) {
         let mut state = self.state.lock();
         if let Some(wanted) = state.admissions.get_mut(&connection) {
             *wanted = false;
@@ -99,7 +99,7 @@ impl Line {
         let end = state.ends.remove(&connection);
         drop(state);
         if let Some(end) = end {
-            end.notifier.peer_died();
+            end.notifier.peer_closed();
         }
     }
 
@@ -212,6 +212,10 @@ impl Link for Line {
         }
     }
 
+    fn closed(&self, connection: u64) {
+        self.send(Frame::Closed { connection });
+    }
+
     fn state(
         &self,
         name: &'static str,
@@ -270,7 +274,7 @@ impl Admission {
         if let Some(end) = end {
             match wanted {
                 true => self.line.adopt(self.connection, end, None),
-                false => end.peer_died(),
+                false => end.peer_closed(),
             }
         }
         if wanted {
@@ -309,13 +313,27 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Deaths(AtomicUsize);
+    struct Ends {
+        died: AtomicUsize,
+        closed: AtomicUsize,
+    }
 
-    impl Wake for Deaths {
+    impl Ends {
+        /// How many have been told of a death, and of a close.
+        fn told(&self) -> (usize, usize) {
+            (self.died.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
+        }
+    }
+
+    impl Wake for Ends {
         fn wake(&self, _token: u64) {}
 
         fn peer_died(&self, _token: u64) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.died.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn peer_closed(&self, _token: u64) {
+            self.closed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -323,25 +341,28 @@ mod tests {
         Line::new(1, Peer::this_process(), Account::unlimited(), Waitset::new().remote())
     }
 
-    fn end(deaths: &Arc<Deaths>) -> Notifier {
+    fn end(told: &Arc<Ends>) -> Notifier {
         let end = Notifier::new();
-        end.retarget(Arc::clone(deaths) as Arc<dyn Wake>, 0);
+        end.retarget(Arc::clone(told) as Arc<dyn Wake>, 0);
         end
     }
 
     #[test]
-    fn each_end_learns_once_of_the_death() {
-        let (line, deaths) = (line(), Arc::new(Deaths::default()));
-        let ends: Vec<_> = (0..10).map(|_| end(&deaths)).collect();
+    fn each_end_learns_once_of_the_death_or_of_the_close() {
+        let (line, told) = (line(), Arc::new(Ends::default()));
+        let ends: Vec<_> = (0..10).map(|_| end(&told)).collect();
         for (i, end) in ends.iter().enumerate() {
             line.adopt(i as u64, end.clone(), None);
         }
-        line.closed(3);
+        for _ in 0..2 {
+            line.peer_closed(3);
+            assert_eq!(told.told(), (0, 1));
+        }
         line.end();
         line.end();
-        assert_eq!(deaths.0.load(Ordering::Relaxed), 10);
-        line.adopt(10, end(&deaths), None);
-        assert_eq!(deaths.0.load(Ordering::Relaxed), 11, "who comes too late is told at once");
+        assert_eq!(told.told(), (9, 1));
+        line.adopt(10, end(&told), None);
+        assert_eq!(told.told(), (10, 1), "who comes too late is told at once");
     }
 
     #[test]
@@ -401,11 +422,11 @@ mod tests {
 
     #[test]
     fn a_client_that_gave_up_is_not_served() {
-        let (line, deaths) = (line(), Arc::new(Deaths::default()));
+        let (line, told) = (line(), Arc::new(Ends::default()));
         let admission = line.admission(4, []);
-        line.closed(4);
-        admission.decide(Frame::no_service(4), Some(end(&deaths)));
-        assert_eq!(deaths.0.load(Ordering::Relaxed), 1, "the service's end is ended");
+        line.peer_closed(4);
+        admission.decide(Frame::no_service(4), Some(end(&told)));
+        assert_eq!(told.told(), (0, 1), "the service's end is ended");
         assert!(!line.has(4));
     }
 }

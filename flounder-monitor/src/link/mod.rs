@@ -447,13 +447,7 @@ impl intermon::Rx for LinkRx {
     }
 
     fn closed(&mut self, _: &intermon::Binding, connection: u64) {
-        self.alone(|link| {
-            if link.is_ours(connection) {
-                link.violated("it closed a connection that is not its own");
-            } else {
-                link.line.closed(connection);
-            }
-        });
+        self.alone(|link| link.line.peer_closed(connection));
     }
 
     fn cap_send(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, caps: u32) {

@@ -275,6 +275,8 @@ async fn try_driver(
         words: Vec::new(),
     };
     let attempt = Unfinished { link: Some(link), connection };
+    // The service may close its end before the answer is taken up here.
+    link.line().adopt(connection, end.notifier.clone(), None);
     let answer = link.request(connection, request, terms).await?;
     let made = match answer {
         Ok(terms) => offered.complete(terms).map_err(Refused::Here),

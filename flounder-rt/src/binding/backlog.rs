@@ -199,7 +199,12 @@ impl Core {
     }
 
     pub(super) fn is_peer_gone(&self, io: &mut Io) -> bool {
-        self.peer_dead.get() || io.channel.is_over()
+        self.is_told_gone() || io.channel.is_over()
+    }
+
+    /// Whether the broker has told so.
+    pub(super) fn is_told_gone(&self) -> bool {
+        self.peer_gone.get().is_some()
     }
 
     /// The peer tells that nobody waits for the answer to a call of its any more.

@@ -247,7 +247,7 @@ impl Core {
                 }
                 Ok(Recv::More) => {}
                 Ok(Recv::Empty) => {
-                    io.is_cut |= self.peer_dead.get() && !moved;
+                    io.is_cut |= self.is_told_gone() && !moved;
                     break;
                 }
                 Err(ChannelError::Caps(_)) => drop(incoming.take_caps()),

@@ -6,6 +6,7 @@ use std::io;
 
 use crate::channel::{CapRefusal, ChannelError, ProtocolError};
 use crate::interface::Interface;
+use crate::notify::Gone;
 use crate::wire::args::Refused;
 use crate::wire::{DecodeError, TooLong};
 
@@ -152,6 +153,15 @@ impl From<ChannelError> for BindingError {
             ChannelError::Protocol(error) => Self::Protocol(error),
             ChannelError::Caps(refusal) => Self::CapsRefused(refusal),
             ChannelError::Os(errno) => Self::Os(errno),
+        }
+    }
+}
+
+impl From<Gone> for BindingError {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Died => Self::PeerDied,
+            Gone::Closed => Self::Closed,
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::channel::{
 };
 use crate::exit::Unsent;
 use crate::interface::{Interface, MessageKind};
-use crate::notify::Notifier;
+use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
 use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
 use crate::wire::{DecodeError, Gather, LINE};
@@ -175,7 +175,8 @@ pub(crate) struct Core {
     parked: Cell<bool>,
     /// Whether it was asked for events while its handler ran: it said that there is nothing, and may rest now.
     denied: Cell<bool>,
-    peer_dead: Cell<bool>,
+    /// What the broker has told of the other end.
+    peer_gone: Cell<Option<Gone>>,
     /// Whether it is a binding of a broker: see [`Endpoint::exempt`].
     exempt: Cell<bool>,
     /// Why the binding ended, until the error handler has been told.
@@ -343,7 +344,7 @@ impl Endpoint {
             mail: OnceCell::new(),
             parked: Cell::new(false),
             denied: Cell::new(false),
-            peer_dead: Cell::new(false),
+            peer_gone: Cell::new(None),
             exempt: Cell::new(false),
             untold: RefCell::default(),
             ended: RefCell::new(None),
@@ -1002,7 +1003,7 @@ impl Core {
             && !self.has_much(io)
             && !self.is_mail_full()
             && !self.parked.get()
-            && !self.peer_dead.get()
+            && self.peer_gone.get().is_none()
             && self.untold.borrow().is_empty();
         self.calm.set(calm);
     }
@@ -1011,8 +1012,8 @@ impl Core {
     fn receive(&self, receiver: &mut Receiver, holds_back: bool) -> bool {
         if self.debts.count() >= 2 * MAX_OWED_REPLIES {
             // The peer is gone, and what it left does not end.
-            let dead = self.peer_dead.get();
-            self.note(if dead { BindingError::PeerDied } else { BindingError::Closed });
+            let gone = self.peer_gone.get();
+            self.note(gone.map_or(BindingError::Closed, BindingError::from));
             return true;
         }
         let result = self.io.borrow_mut().channel.recv(&mut receiver.incoming);
@@ -1025,8 +1026,10 @@ impl Core {
             }
             Ok(Recv::Message) => self.hand_out(receiver),
             Ok(Recv::More) => {}
-            Ok(Recv::Empty) if self.peer_dead.get() => self.note(BindingError::PeerDied),
-            Ok(Recv::Empty) => return false,
+            Ok(Recv::Empty) => match self.peer_gone.get() {
+                Some(gone) => self.note(gone.into()),
+                None => return false,
+            },
             Err(ChannelError::Caps(refusal)) => self.refused_in(&mut receiver.incoming, refusal),
             Err(error) => self.note(error.into()),
         }
@@ -1180,7 +1183,7 @@ impl Source for Core {
     fn ready(&self) -> bool {
         let io = &mut *self.io.borrow_mut();
         if io.state == TxState::Closing {
-            return self.peer_dead.get() || io.channel.ready() || io.channel.can_resume();
+            return self.is_told_gone() || io.channel.ready() || io.channel.can_resume();
         }
         if self.is_delivering() {
             // A handler that dispatches in turn would wait for itself, if it did not sleep.
@@ -1197,7 +1200,7 @@ impl Source for Core {
             !self.is_peer_gone(io) && io.channel.can_resume()
         };
         something
-            || (self.peer_dead.get() && !self.is_mail_full())
+            || (self.is_told_gone() && !self.is_mail_full())
             || !self.untold.borrow().is_empty()
     }
 
@@ -1233,8 +1236,8 @@ impl Source for Core {
         self.polled
     }
 
-    fn peer_died(&self) {
-        self.peer_dead.set(true);
+    fn peer_gone(&self, gone: Gone) {
+        self.peer_gone.set(self.peer_gone.get().or(Some(gone)));
         self.calm.set(false);
     }
 

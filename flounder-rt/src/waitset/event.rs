@@ -4,6 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::rc::Rc;
 
+use crate::notify::Gone;
 use crate::waitset::queues::Item;
 use crate::waitset::{Outcome, Source, Task, Waitset, WeakWaitset};
 
@@ -300,7 +301,7 @@ impl Source for Poller {
         true
     }
 
-    fn peer_died(&self) {}
+    fn peer_gone(&self, _gone: Gone) {}
     fn abandoned(&self) {}
 }
 

@@ -24,6 +24,7 @@ use crate::barrier::arm_then_barrier;
 use crate::binding::Patience;
 use crate::error::Chain;
 use crate::fork::Born;
+use crate::notify::Gone;
 
 mod children;
 mod crew;
@@ -107,8 +108,8 @@ pub trait Source {
     /// Whether it must be looked at to learn of events (otherwise its descriptor or its driver tells).
     fn is_polled(&self) -> bool;
 
-    /// The process at the other end is dead.
-    fn peer_died(&self);
+    /// There is nobody at the other end any more.
+    fn peer_gone(&self, gone: Gone);
 
     /// The waitset is going; the source will not be visited again.
     fn abandoned(&self);
@@ -680,10 +681,10 @@ impl Waitset {
         for (token, signal) in queue.signals {
             match signal {
                 Signal::Wake => self.poke(token),
-                Signal::PeerDied => {
+                Signal::PeerGone(gone) => {
                     let source = self.0.queues.borrow().source(token).cloned();
                     if let Some(source) = source {
-                        source.peer_died();
+                        source.peer_gone(gone);
                         self.poke(token);
                     }
                 }

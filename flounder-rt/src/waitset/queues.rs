@@ -389,6 +389,7 @@ pub(crate) struct Removed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify::Gone;
 
     struct Still;
 
@@ -406,7 +407,7 @@ mod tests {
         fn is_polled(&self) -> bool {
             true
         }
-        fn peer_died(&self) {}
+        fn peer_gone(&self, _gone: Gone) {}
         fn abandoned(&self) {}
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use crate::sync::Mutex;
 
 use crate::fork::Born;
-use crate::notify::Wake;
+use crate::notify::{Gone, Wake};
 use crate::waitset::gate::Gate;
 use crate::waitset::sleeper::Bell;
 use crate::waitset::{Outcome, Waitset};
@@ -38,8 +38,8 @@ pub(crate) struct Queue {
 pub(crate) enum Signal {
     /// It is worth a visit.
     Wake,
-    /// The process at its other end is dead.
-    PeerDied,
+    /// There is nobody at its other end any more.
+    PeerGone(Gone),
 }
 
 impl Remote {
@@ -149,7 +149,11 @@ impl Wake for Remote {
     }
 
     fn peer_died(&self, token: u64) {
-        self.signal(token, Signal::PeerDied);
+        self.signal(token, Signal::PeerGone(Gone::Died));
+    }
+
+    fn peer_closed(&self, token: u64) {
+        self.signal(token, Signal::PeerGone(Gone::Closed));
     }
 }
 

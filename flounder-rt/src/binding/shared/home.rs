@@ -22,7 +22,7 @@ use crate::channel::CapRefusal;
 use crate::exit;
 use crate::fork::Born;
 use crate::interface::MessageKind;
-use crate::notify::Notifier;
+use crate::notify::{Gone, Notifier};
 use crate::waitset::{Source, Timer, Waitset};
 use crate::wire::Gather;
 
@@ -383,7 +383,7 @@ impl Source for Home {
         false
     }
 
-    fn peer_died(&self) {}
+    fn peer_gone(&self, _gone: Gone) {}
 
     fn abandoned(&self) {
         // As the binding itself, which is a source of the same waitset.
