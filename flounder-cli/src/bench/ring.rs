@@ -7,6 +7,8 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use crossbeam_utils::CachePadded;
+
 /// Words of a line.
 const WORDS: usize = 8;
 /// Words of payload in a line; the last word is the header.
@@ -49,14 +51,10 @@ impl Wait {
     }
 }
 
-/// A cache line, and the neighbour that is fetched with it.
-#[repr(align(128))]
-struct Apart(AtomicU64);
-
-/// Two lines, written by one thread each.
+/// Two words, written by one thread each, on lines of their own.
 pub(super) struct PingPong {
-    ping: Apart,
-    pong: Apart,
+    ping: CachePadded<AtomicU64>,
+    pong: CachePadded<AtomicU64>,
 }
 
 /// Ends [`PingPong::answer`].
@@ -64,7 +62,10 @@ const STOP: u64 = u64::MAX;
 
 impl PingPong {
     pub(super) const fn new() -> Self {
-        Self { ping: Apart(AtomicU64::new(0)), pong: Apart(AtomicU64::new(0)) }
+        Self {
+            ping: CachePadded::new(AtomicU64::new(0)),
+            pong: CachePadded::new(AtomicU64::new(0)),
+        }
     }
 
     /// Answers round trips until [`stop`](Self::stop).
@@ -72,14 +73,14 @@ impl PingPong {
         let (mut last, mut wait) = (0, Wait::default());
         while last != STOP {
             // SYNC ping: pairs with the Release in `round_trip` and `stop`.
-            let now = self.ping.0.load(Ordering::Acquire);
+            let now = self.ping.load(Ordering::Acquire);
             if now == last {
                 wait.pause();
                 continue;
             }
             (last, wait) = (now, Wait::default());
             // SYNC pong: pairs with the Acquire in `round_trip`.
-            self.pong.0.store(now, Ordering::Release);
+            self.pong.store(now, Ordering::Release);
         }
     }
 
@@ -87,16 +88,16 @@ impl PingPong {
     /// one.
     #[inline(always)]
     pub(super) fn round_trip(&self, number: u64) -> bool {
-        self.ping.0.store(number, Ordering::Release);
+        self.ping.store(number, Ordering::Release);
         let mut wait = Wait::default();
-        while self.pong.0.load(Ordering::Acquire) != number {
+        while self.pong.load(Ordering::Acquire) != number {
             wait.pause();
         }
         wait.was_long()
     }
 
     pub(super) fn stop(&self) {
-        self.ping.0.store(STOP, Ordering::Release);
+        self.ping.store(STOP, Ordering::Release);
     }
 }
 
@@ -106,7 +107,7 @@ struct Line([AtomicU64; WORDS]);
 /// One direction. The sender's and the receiver's positions are theirs; what they share is the lines and the ack.
 pub(super) struct Ring {
     lines: Box<[Line]>,
-    acked: Apart,
+    acked: CachePadded<AtomicU64>,
 }
 
 impl Ring {
@@ -119,7 +120,7 @@ impl Ring {
         let line = || Line(std::array::from_fn(|_| AtomicU64::new(0)));
         Self {
             lines: std::iter::repeat_with(line).take(lines).collect(),
-            acked: Apart(AtomicU64::new(0)),
+            acked: CachePadded::new(AtomicU64::new(0)),
         }
     }
 }
@@ -142,7 +143,7 @@ impl<'a> Sender<'a> {
         let (size, mut wait) = (self.ring.lines.len() as u64, Wait::default());
         while self.next - self.acked == size {
             // SYNC ack: pairs with the Release in `receive`; the lines are free.
-            self.acked = self.ring.acked.0.load(Ordering::Acquire);
+            self.acked = self.ring.acked.load(Ordering::Acquire);
             if self.next - self.acked == size {
                 wait.pause();
             }
@@ -226,7 +227,7 @@ impl<'a> Receiver<'a> {
         let payload = std::array::from_fn(|i| words[i].load(Ordering::Relaxed));
         if self.next & (self.ring.lines.len() as u64 / 4 - 1) == 0 {
             // SYNC ack: pairs with the Acquire in `send`; what was loaded above stays above.
-            self.ring.acked.0.store(self.next, Ordering::Release);
+            self.ring.acked.store(self.next, Ordering::Release);
         }
         payload
     }
@@ -337,6 +338,6 @@ mod tests {
             (1..100).for_each(|number| _ = lines.round_trip(number));
             lines.stop();
         });
-        assert_eq!(lines.pong.0.load(Ordering::Acquire), STOP);
+        assert_eq!(lines.pong.load(Ordering::Acquire), STOP);
     }
 }
