@@ -523,25 +523,24 @@ impl Waitset {
     /// Runs one event that needs no system call to be found.
     #[inline]
     fn step(&self) -> Result<bool, DispatchError> {
-        self.usable()?;
         self.step_quickly().map_or_else(|| self.step_slowly(), Ok)
     }
 
     /// What most steps are: nothing is pending, and the polled source whose turn it is has something to do. As
-    /// [`step`](Self::step), but `None` if there is more to look at than polled sources.
+    /// [`step`](Self::step), but `None` if there is more to look at than polled sources, or the waitset is not usable.
     #[inline(never)]
     fn step_quickly(&self) -> Option<bool> {
         let inner = &*self.0;
         let streak = inner.streak.get();
-        if streak >= LOOK_AROUND || inner.remote.is_pending() {
+        if streak >= LOOK_AROUND || !self.is_usable() || inner.remote.is_pending() {
             return None;
         }
         let mut queues = inner.queues.borrow_mut();
         if !queues.pending.is_empty() {
             return None;
         }
-        let at = queues.advance()?;
-        let source = queues.polled_at(at);
+        let (at, source) = queues.next_polled()?;
+        let source = Rc::clone(source);
         drop(queues);
         inner.streak.set(streak + 1);
         if source.turn() { Some(true) } else { self.missed(at, source) }
@@ -645,7 +644,10 @@ impl Waitset {
     ) -> Option<Rc<dyn Source>> {
         let pending = self.0.queues.borrow().pending.len();
         while left > 0 {
-            let (at, source) = self.0.queues.borrow_mut().next_polled()?;
+            let mut queues = self.0.queues.borrow_mut();
+            let (at, source) = queues.next_polled()?;
+            let source = Rc::clone(source);
+            drop(queues);
             if probe(&*source) {
                 return Some(source);
             }
@@ -856,6 +858,7 @@ impl Waitset {
                 return Found::Nothing;
             }
             let Some((at, source)) = queues.next_polled() else { return Found::Nothing };
+            let source = Rc::clone(source);
             drop(queues);
             match visit {
                 Visit::Run if (0..times).any(|_| source.turn()) => return Found::Event,

@@ -245,32 +245,19 @@ impl Queues {
         self.polled.len()
     }
 
-    /// The polled source behind the last one visited, and where it is.
+    /// The polled source behind the last one visited, and where it is; it is taken for visited.
     #[inline]
-    pub(crate) fn next_polled(&mut self) -> Option<(usize, Rc<dyn Source>)> {
-        let at = self.advance()?;
-        Some((at, self.polled_at(at)))
-    }
-
-    /// Where the polled source behind the last one visited is; it is taken for visited.
-    #[inline]
-    pub(crate) fn advance(&mut self) -> Option<usize> {
-        let mut at = self.cursor;
-        if at >= self.polled.len() {
-            if self.polled.is_empty() {
-                return None;
-            }
-            at = 0;
+    pub(crate) fn next_polled(&mut self) -> Option<(usize, &Rc<dyn Source>)> {
+        let at = self.cursor;
+        let (at, polled) = if let Some(polled) = self.polled.get(at) {
+            (at, polled)
+        } else {
+            let first = self.polled.first()?;
             self.round = self.round.wrapping_add(1);
-        }
+            (0, first)
+        };
         self.cursor = at + 1;
-        Some(at)
-    }
-
-    /// The polled source at `at`, which [`advance`](Self::advance) has just given.
-    #[inline]
-    pub(crate) fn polled_at(&self, at: usize) -> Rc<dyn Source> {
-        Rc::clone(&self.polled[at].source)
+        Some((at, &polled.source))
     }
 
     /// A polled source had nothing to do when it was visited.

@@ -58,9 +58,14 @@ impl<T> Timers<T> {
 
     /// Takes the earliest, if it is due.
     pub(crate) fn due(&mut self, now: Instant) -> Option<T> {
-        self.next().filter(|at| *at <= now)?;
-        let Reverse((_, id)) = self.heap.pop()?;
-        self.tasks.remove(&id)
+        // The time first: whether a timer was cancelled is a look-up.
+        while self.heap.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Reverse((_, id)) = self.heap.pop()?;
+            if let Some(task) = self.tasks.remove(&id) {
+                return Some(task);
+            }
+        }
+        None
     }
 }
 
@@ -120,6 +125,20 @@ mod tests {
         }
         assert!(timers.heap.len() < 1000, "{} entries", timers.heap.len());
         assert!(timers.next().is_none());
+    }
+
+    #[test]
+    fn a_cancelled_timer_is_never_due() {
+        let mut timers = Timers::default();
+        let first = timers.insert(Duration::ZERO, 1);
+        timers.insert(Duration::ZERO, 2);
+        let late = timers.insert(Duration::from_secs(3600), 3);
+        timers.remove(first);
+        let now = Instant::now();
+        assert_eq!(timers.due(now), Some(2));
+        assert_eq!(timers.due(now), None);
+        timers.remove(late);
+        assert_eq!(timers.due(now + Duration::from_secs(7200)), None);
     }
 
     #[test]
