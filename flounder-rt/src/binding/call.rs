@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
@@ -119,13 +120,15 @@ impl Endpoint {
         patience: Patience,
     ) -> Call<R> {
         let limit = match patience {
-            Patience::Usual if !self.0.exempt.get() => Limit::Usual,
+            Patience::Usual => {
+                if self.0.calls.must_tick() {
+                    self.0.start_ticking();
+                }
+                Limit::Usual
+            }
             limited => Limit::At(limited.end()),
         };
         self.0.calls.begin_with(id, number, Gather { fixed, tails }, caps, limit);
-        if self.0.calls.must_tick() {
-            self.0.start_ticking();
-        }
         Call { endpoint: self.clone(), id, reply: PhantomData }
     }
 
@@ -314,12 +317,12 @@ impl Core {
         // Not under a borrow: types of the user are made of it.
         let (decoded, number) = if let Some(line) = self.calls.take_line(id) {
             let (number, words) = (line.number, &line.words[..line.len]);
-            (decode(Received { number, words, caps: &mut Vec::new() }), number)
+            // Readers take out and put nothing in, so that there is nothing to be dropped: the compiler does not know.
+            let mut caps = ManuallyDrop::new(Vec::new());
+            (decode(Received { number, words, caps: &mut caps }), number)
         } else {
-            if let Some(waits) = self.calls.waits(id, core::mem::take)
-                && waits.is_some()
-            {
-                self.wait_no_more(waits);
+            if let Some(waits) = self.calls.take_waits(id) {
+                self.wait_no_more(*waits);
             }
             match self.calls.take(id) {
                 Some(Ok(mut reply)) => (decode(reply.lend()), reply.number),
@@ -346,8 +349,8 @@ impl Core {
     #[inline]
     fn give_up(&self, id: u32) {
         let GivenUp { left, waits } = self.calls.forget(id);
-        if waits.is_some() {
-            self.wait_no_more(waits);
+        if let Some(waits) = waits {
+            self.wait_no_more(*waits);
         }
         if left == Left::Accepted {
             self.tell_peer(Notice::Cancelled(id));
@@ -431,9 +434,8 @@ impl Core {
     /// Gets on with an asynchronous call, until its result can be taken.
     #[inline]
     fn poll_call(&self, id: u32, waker: &Waker) -> Poll<()> {
-        let send = |waits: &Waits, number, words: &[u64]| {
-            self.may_send(waits) && self.accept_now(number, words).is_some()
-        };
+        let send =
+            |number, words: &[u64]| self.calls.window.is_free() && self.accept_first(number, words);
         match self.calls.poll(id, waker, send) {
             Polled::Done => Poll::Ready(()),
             Polled::Accepted => Poll::Pending,
@@ -444,7 +446,7 @@ impl Core {
     /// Where there is more to be done than to send what fits at once, or to wait.
     #[inline(never)]
     fn poll_slowly(&self, id: u32, waker: &Waker) -> Poll<()> {
-        let mut waits = self.calls.waits(id, core::mem::take).unwrap_or_default();
+        let mut waits = self.calls.take_waits(id).map_or_else(Waits::default, |waits| *waits);
         let window = &self.calls.window;
         // A call whose time is over before it is sent is not sent.
         if waits.end.is_some_and(|end| Instant::now() >= end) && self.calls.is_waiting(id) {
@@ -478,7 +480,7 @@ impl Core {
         if let (Some(end), None, Some(waitset)) = (waits.end, &waits.timer, self.waitset()) {
             waits.timer = Some(self.watch_the_clock(id, end, &waitset));
         }
-        self.calls.waits(id, |places| *places = waits);
+        self.calls.put_waits(id, waits);
         Poll::Pending
     }
 
@@ -509,34 +511,33 @@ impl Core {
         let timer = waitset.after(BLOCKING_TIMEOUT / TICKS, move |waitset| {
             if let Some(core) = core.upgrade() {
                 let (late, others) = core.calls.tick();
-                late.into_iter().for_each(|id| core.expire(id));
                 if others && !core.has_ended() {
                     core.tick_from(waitset);
                 } else {
-                    core.calls.tick_by(None);
+                    core.calls.stop_ticking();
                 }
+                // Last, because who is woken may make a call, which needs ticks again.
+                late.into_iter().for_each(|id| core.expire(id));
             }
             Ok(())
         });
-        self.calls.tick_by(Some(timer));
+        self.calls.tick_by(timer);
     }
 
     /// The binding has another waitset, which watches the clock from here on.
     pub(super) fn calls_moved(&self, waitset: &Waitset) {
-        if !self.calls.must_tick() {
+        if self.calls.is_ticking() {
             self.tick_from(waitset);
         }
         for (id, end) in self.calls.timed() {
             let timer = self.watch_the_clock(id, end, waitset);
-            let old = self.calls.waits(id, |waits| waits.timer.replace(timer)).flatten();
-            if let Some(old) = old {
+            if let Some(old) = self.calls.watch_by(id, timer) {
                 old.cancel();
             }
         }
     }
 
     /// Whether a call has its place and its turn.
-    #[inline]
     fn may_send(&self, waits: &Waits) -> bool {
         self.calls.window.is_open(&waits.place) && self.is_turn_of(&waits.ticket)
     }

@@ -29,8 +29,11 @@ use crate::wire::{Gather, LINE, copy_line};
 /// Slots of an end that makes its first call.
 const FIRST_SLOTS: usize = 8;
 
-/// What counts no ticks.
+/// The tick of what has no usual time: a call with a limit of its own, every call of a binding of a broker.
 const NO_LIMIT: u32 = u32::MAX;
+
+/// The tick while nothing counts them.
+const STOPPED: u32 = 0;
 
 /// Ticks in the usual time of a call.
 pub(super) const TICKS: u32 = 16;
@@ -45,11 +48,11 @@ pub(super) const NONE: u32 = 0;
 #[derive(Default)]
 pub(super) struct Calls {
     last: Cell<u32>,
-    /// Counts sixteenths of the usual time of a call, while there are any.
+    /// Counts sixteenths of the usual time of a call, while there are such calls; else [`STOPPED`], or [`NO_LIMIT`] if there
+    /// never are. One load gives what a call notes and whether a timer is to be set.
     ticks: Cell<u32>,
-    /// What counts them, and whether it is there.
+    /// What counts them.
     ticker: Cell<Option<Timer>>,
-    is_ticking: Cell<bool>,
     table: RefCell<Table>,
     /// Has the calls of other threads, which have no slot.
     pub(super) home: OnceCell<Rc<Home>>,
@@ -81,10 +84,11 @@ struct Slot {
     message: Message,
     /// Why there is none.
     error: Option<RpcError>,
-    waits: Waits,
+    /// Absent for most calls, which are sent at once and have the usual time.
+    waits: Option<Box<Waits>>,
 }
 
-/// What a call waits for besides its reply: mostly nothing.
+/// What a call waits for besides its reply.
 #[derive(Default)]
 pub(super) struct Waits {
     /// For a place in the window.
@@ -125,7 +129,7 @@ pub(super) enum Polled {
 /// What a call that is given up leaves to be done.
 pub(super) struct GivenUp {
     pub(super) left: Left,
-    pub(super) waits: Waits,
+    pub(super) waits: Option<Box<Waits>>,
 }
 
 /// A reply of few words.
@@ -172,7 +176,7 @@ impl Calls {
     #[inline]
     pub(super) fn begin(&self, id: u32, accepted: bool) {
         let stage = if accepted { Stage::Accepted } else { Stage::Waiting };
-        self.table.borrow_mut().begin(id, stage);
+        self.table.borrow_mut().begin(id, stage, NO_LIMIT);
         if accepted {
             self.window.begin();
         }
@@ -189,11 +193,14 @@ impl Calls {
         limit: Limit,
     ) {
         let mut table = self.table.borrow_mut();
-        let slot = table.begin(id, Stage::Waiting);
-        (slot.began, slot.waits.end) = match limit {
+        let (began, end) = match limit {
             Limit::Usual => (self.ticks.get(), None),
             Limit::At(end) => (NO_LIMIT, end),
         };
+        let slot = table.begin(id, Stage::Waiting, began);
+        if end.is_some() {
+            slot.set_end(end);
+        }
         let message = &mut slot.message;
         message.put_together(number, body);
         // A free slot has none. To move an empty vector by words of another size than it was made of stalls the processor.
@@ -205,32 +212,67 @@ impl Calls {
     /// A call of an id from [`next`](Self::next) fails before it begins.
     #[cold]
     pub(super) fn fail_at_once(&self, id: u32, error: RpcError) {
-        self.table.borrow_mut().begin(id, Stage::Failed).error = Some(error);
+        self.table.borrow_mut().begin(id, Stage::Failed, NO_LIMIT).error = Some(error);
     }
 
-    /// Changes what the call waits for; gives `None` if it is no more.
-    pub(super) fn waits<T>(&self, id: u32, change: impl FnOnce(&mut Waits) -> T) -> Option<T> {
-        self.table.borrow_mut().find(id).map(|slot| change(&mut slot.waits))
+    /// Takes what the call waits for, if there is anything.
+    pub(super) fn take_waits(&self, id: u32) -> Option<Box<Waits>> {
+        self.table.borrow_mut().find(id)?.waits.take()
+    }
+
+    /// Notes what the call waits for, if it is still there.
+    pub(super) fn put_waits(&self, id: u32, waits: Waits) {
+        if let Some(slot) = self.table.borrow_mut().find(id)
+            && waits.is_some()
+        {
+            slot.waits = Some(Box::new(waits));
+        }
+    }
+
+    /// Another timer watches the end of the call. Gives the one before.
+    pub(super) fn watch_by(&self, id: u32, timer: Timer) -> Option<Timer> {
+        self.table.borrow_mut().find(id)?.waits.as_mut()?.timer.replace(timer)
     }
 
     /// A call begins that has the usual time: says whether ticks have to be counted from now on.
     #[inline]
     pub(super) fn must_tick(&self) -> bool {
-        !self.is_ticking.get()
+        self.ticks.get() == STOPPED
     }
 
-    /// Ticks are counted by this.
-    pub(super) fn tick_by(&self, timer: Option<Timer>) {
-        self.is_ticking.set(timer.is_some());
-        if let Some(old) = self.ticker.replace(timer) {
+    /// Whether ticks are counted.
+    pub(super) fn is_ticking(&self) -> bool {
+        !matches!(self.ticks.get(), STOPPED | NO_LIMIT)
+    }
+
+    /// Ticks are counted by this from now on.
+    pub(super) fn tick_by(&self, timer: Timer) {
+        self.ticks.set(self.ticks.get().max(STOPPED + 1));
+        if let Some(old) = self.ticker.replace(Some(timer)) {
             old.cancel();
         }
     }
 
+    /// There are no calls of the usual time, or nothing ends them any more.
+    pub(super) fn stop_ticking(&self) {
+        if self.is_ticking() {
+            self.ticks.set(STOPPED);
+        }
+        if let Some(old) = self.ticker.take() {
+            old.cancel();
+        }
+    }
+
+    /// Calls have no usual time from now on.
+    pub(super) fn never_tick(&self) {
+        self.stop_ticking();
+        self.ticks.set(NO_LIMIT);
+    }
+
     /// Counts a tick. Gives the calls whose usual time is over, and whether there are others.
     pub(super) fn tick(&self) -> (Vec<u32>, bool) {
-        // Never `NO_LIMIT`: that takes 250 years.
-        let now = self.ticks.get() + 1;
+        // Not `NO_LIMIT` by counting: that takes 250 years. A tick that was due when ticks were given up leaves it as it is.
+        let now = self.ticks.get().saturating_add(1);
         self.ticks.set(now);
         let mut table = self.table.borrow_mut();
         if table.taken == 0 && table.slots.len() > KEPT_SLOTS {
@@ -246,15 +288,17 @@ impl Calls {
         let mut table = self.table.borrow_mut();
         let slot = table.find(id)?;
         slot.began = NO_LIMIT;
-        slot.waits.end = end;
-        slot.waits.timer.take()
+        slot.set_end(end)
     }
 
     /// The calls with timers, and when they have to be done.
     pub(super) fn timed(&self) -> Vec<(u32, Instant)> {
         let table = self.table.borrow();
-        let timed = table.slots.iter().filter(|slot| slot.is_open() && slot.waits.timer.is_some());
-        timed.filter_map(|slot| Some((slot.id, slot.waits.end?))).collect()
+        let timed = table.slots.iter().filter(|slot| slot.is_open()).filter_map(|slot| {
+            let waits = slot.waits.as_ref().filter(|waits| waits.timer.is_some())?;
+            Some((slot.id, waits.end?))
+        });
+        timed.collect()
     }
 
     /// The call is accepted.
@@ -291,29 +335,30 @@ impl Calls {
         }
     }
 
-    /// How far a call is. One that waits is offered to `send`, if its words are all there is to it; one that is not done has
-    /// `waker` woken when it is.
+    /// How far a call is. One that waits is offered to `send`, if its words are all there is to it and it has not waited
+    /// before; one that is not done has `new` woken when it is.
     #[inline]
     pub(super) fn poll(
         &self,
         id: u32,
         new: &Waker,
-        send: impl FnOnce(&Waits, u16, &[u64]) -> bool,
+        send: impl FnOnce(u16, &[u64]) -> bool,
     ) -> Polled {
         let mut table = self.table.borrow_mut();
         let Table { slots, spare, .. } = &mut *table;
         let Some(slot) = Table::find_in(slots, id).filter(|slot| slot.is_open()) else {
             return Polled::Done;
         };
-        if slot.stage == Stage::Waiting && slot.waits.end.is_none() {
+        let is_quiet = slot.waits.as_ref().is_none_or(|waits| waits.is_quiet());
+        if slot.stage == Stage::Waiting && slot.waits.is_none() {
             let number = slot.message.number;
             let (words, caps) = slot.message.parts();
-            if caps.is_empty() && send(&slot.waits, number, words) {
+            if caps.is_empty() && send(number, words) {
                 slot.stage = Stage::Accepted;
                 self.window.begin();
             }
         }
-        let accepted = slot.stage != Stage::Waiting && slot.waits.is_quiet();
+        let accepted = slot.stage != Stage::Waiting && is_quiet;
         match &slot.waker {
             Some(old) if old.will_wake(new) => {}
             None if spare.as_ref().is_some_and(|spare| spare.will_wake(new)) => {
@@ -440,8 +485,8 @@ impl Calls {
         woken.extend(table.spare.take());
     }
 
-    /// Forgets a call that is done, and gives its result; `None` if there is no such call. What it waited for is left behind:
-    /// see [`waits`](Self::waits).
+    /// Forgets a call that is done, and gives its result; `None` if there is no such call. What it waited for must have been
+    /// [taken](Self::take_waits).
     pub(super) fn take(&self, id: u32) -> Option<Result<Message, RpcError>> {
         let mut table = self.table.borrow_mut();
         let slot = table.find(id)?;
@@ -485,11 +530,10 @@ impl Calls {
     pub(super) fn forget(&self, id: u32) -> GivenUp {
         let mut table = self.table.borrow_mut();
         let Some(slot) = table.find(id) else {
-            return GivenUp { left: Left::Nothing, waits: Waits::default() };
+            return GivenUp { left: Left::Nothing, waits: None };
         };
         let left = slot.left();
-        let waits =
-            if slot.waits.is_some() { core::mem::take(&mut slot.waits) } else { Waits::default() };
+        let waits = slot.waits.take();
         // A waker may run user code when it is dropped.
         let waker = slot.waker.take();
         if slot.message.has_more() {
@@ -504,13 +548,12 @@ impl Calls {
 }
 
 impl Waits {
-    #[inline]
-    pub(super) fn is_some(&self) -> bool {
+    fn is_some(&self) -> bool {
         !self.is_quiet() || self.timer.is_some()
     }
 
     /// Whether there is nothing to be done about it.
-    #[inline]
+    #[cold]
     fn is_quiet(&self) -> bool {
         self.place.is_none()
             && self.ticket.is_none()
@@ -550,14 +593,14 @@ impl Table {
     }
 
     #[inline]
-    fn begin(&mut self, id: u32, stage: Stage) -> &mut Slot {
+    fn begin(&mut self, id: u32, stage: Stage, began: u32) -> &mut Slot {
         while self.at(id).stage != Stage::Free {
             // Calls that were begun since the id was given.
             self.grow();
         }
         self.taken += 1;
         let slot = self.at(id);
-        (slot.id, slot.stage, slot.began) = (id, stage, NO_LIMIT);
+        (slot.id, slot.stage, slot.began) = (id, stage, began);
         slot
     }
 
@@ -581,6 +624,16 @@ impl Slot {
     #[inline]
     const fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Waiting | Stage::Accepted | Stage::Doomed)
+    }
+
+    /// Has the call end at this time, or at none. Gives what has watched the time before.
+    #[cold]
+    fn set_end(&mut self, end: Option<Instant>) -> Option<Timer> {
+        let mut waits = self.waits.take().unwrap_or_default();
+        waits.end = end;
+        let timer = waits.timer.take();
+        self.waits = waits.is_some().then_some(waits);
+        timer
     }
 
     #[inline]
@@ -750,6 +803,53 @@ mod tests {
         calls.fail(usual, RpcError::Deadline);
         assert_eq!(calls.tick(), (vec![], false));
         assert!(!calls.is_done(unlimited) && !calls.is_done(other));
+    }
+
+    #[test]
+    fn ticks_are_counted_while_calls_have_the_usual_time() {
+        let waitset = crate::waitset::Waitset::new();
+        let timer = || waitset.after(core::time::Duration::from_secs(3600), |_| Ok(()));
+        let calls = Calls::default();
+        let begin = || {
+            let id = calls.next();
+            calls.begin_with(id, 1, Gather::words_only(&[]), Vec::new(), Limit::Usual);
+            id
+        };
+        assert!(calls.must_tick() && !calls.is_ticking());
+        calls.tick_by(timer());
+        let first = begin();
+        assert!(!calls.must_tick() && calls.is_ticking());
+        assert_eq!(calls.tick(), (vec![], true));
+        calls.tick_by(timer());
+        for _ in 1..TICKS {
+            assert_eq!(calls.tick(), (vec![], true));
+        }
+        assert_eq!(calls.tick(), (vec![first], false));
+        calls.stop_ticking();
+        assert!(calls.must_tick() && !calls.is_ticking());
+        calls.never_tick();
+        let other = begin();
+        assert!(!calls.must_tick() && !calls.is_ticking());
+        calls.fail(first, RpcError::Deadline);
+        for _ in 0..=TICKS {
+            assert_eq!(calls.tick(), (vec![], false));
+        }
+        calls.stop_ticking();
+        assert!(!calls.must_tick() && !calls.is_done(other));
+    }
+
+    #[test]
+    fn a_call_that_waits_for_nothing_has_no_memory_for_it() {
+        let calls = Calls::default();
+        let id = calls.next();
+        let end = Instant::now();
+        calls.begin_with(id, 1, Gather::words_only(&[]), Vec::new(), Limit::At(Some(end)));
+        assert!(calls.take_waits(id).is_some_and(|waits| waits.end == Some(end)));
+        calls.put_waits(id, Waits::default());
+        assert!(calls.take_waits(id).is_none());
+        calls.limit(id, Some(end));
+        calls.limit(id, None);
+        assert!(calls.take_waits(id).is_none());
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Core {
             due.extend(io.register_send.take().map(|(waitset, task)| Due::Post(waitset, task)));
             due
         };
-        self.calls.tick_by(None);
+        self.calls.stop_ticking();
         let mut woken = self.calls.window.close();
         self.calls.fail_all(&why, &mut woken);
         self.debts.wake_all(&mut woken);

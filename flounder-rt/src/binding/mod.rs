@@ -664,9 +664,25 @@ impl Core {
     /// Takes a small message for sending, if the channel takes it at once and whole; otherwise does nothing.
     #[inline]
     fn accept_now(&self, number: u16, words: &[u64]) -> Option<u64> {
+        self.accept_now_if(number, words, |_| true)
+    }
+
+    /// As [`accept_now`](Self::accept_now), if no future waits for the slot.
+    #[inline]
+    fn accept_first(&self, number: u16, words: &[u64]) -> bool {
+        self.accept_now_if(number, words, |io| io.turns.is_empty()).is_some()
+    }
+
+    #[inline(always)]
+    fn accept_now_if(
+        &self,
+        number: u16,
+        words: &[u64],
+        may: impl FnOnce(&Io) -> bool,
+    ) -> Option<u64> {
         // Borrowed only by a bug in here, which the general way reports.
         let io = &mut *self.io.try_borrow_mut().ok()?;
-        if io.state != TxState::Free || !io.channel.send_now(number, words) {
+        if io.state != TxState::Free || !may(io) || !io.channel.send_now(number, words) {
             return None;
         }
         io.accepted += 1;
@@ -940,7 +956,11 @@ impl Core {
         }
         let Some(mut receiver) = self.receiver.take() else { return false };
         let received = self.io.borrow_mut().channel.recv_now(&mut receiver.incoming);
-        if received == RecvNow::Message && !taken(receiver.incoming.lend()) {
+        if received != RecvNow::Message {
+            self.put_back_calm(receiver);
+            return received == RecvNow::Unsure && self.turn_slowly();
+        }
+        if !taken(receiver.incoming.lend()) {
             self.deliver(&mut receiver);
             if !self.calm.get() {
                 self.put_back(receiver);
@@ -948,12 +968,8 @@ impl Core {
                 return true;
             }
         }
-        self.receiver.set(Some(receiver));
-        match received {
-            RecvNow::Message => true,
-            RecvNow::Empty => false,
-            RecvNow::Unsure => self.turn_slowly(),
-        }
+        self.put_back_calm(receiver);
+        true
     }
 
     /// A turn in which more may have to be done than to receive.
@@ -1102,6 +1118,15 @@ impl Core {
         if !self.has_ended() {
             self.receiver.set(Some(receiver));
         }
+    }
+
+    /// Puts the receiver back into a binding that is calm, and so has not ended.
+    #[inline(always)]
+    fn put_back_calm(&self, receiver: Box<Receiver>) {
+        let none = self.receiver.replace(Some(receiver));
+        debug_assert!(none.is_none(), "there is one receiver");
+        // Nothing is to be dropped: the compiler does not know.
+        core::mem::forget(none);
     }
 
     /// Tells the error handler what it has not been told.

@@ -36,6 +36,7 @@ impl Endpoint {
     /// lost. For the bindings of brokers, which carry what others were asked about, and keep count themselves.
     pub fn exempt(&self) {
         self.0.exempt.set(true);
+        self.0.calls.never_tick();
     }
 
     /// A capability of a message could not be copied. Used by generated code.

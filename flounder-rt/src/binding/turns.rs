@@ -100,6 +100,7 @@ impl Turns {
         self.passing = false;
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -48,7 +48,13 @@ impl Window {
         }
     }
 
-    /// Whether there is a place for a call.
+    /// Whether there is a place for a call, and nobody waits for one.
+    #[inline]
+    pub(super) fn is_free(&self) -> bool {
+        self.has_room() && !self.is_waited_for.get()
+    }
+
+    /// Whether there is a place for the call of this ticket.
     #[inline]
     pub(super) fn is_open(&self, ticket: &Ticket) -> bool {
         self.has_room() && !(self.is_waited_for.get() && self.turns.borrow().must_wait(ticket))
