@@ -118,7 +118,7 @@ impl Core {
         }
         *self.ended.borrow_mut() = Some(why.clone());
         // What other threads were told is accepted counts as accepted.
-        let left = self.calls.home.get().map(|home| home.take_messages()).unwrap_or_default();
+        let left = self.calls.home.get().map(|home| home.take_messages(&why)).unwrap_or_default();
         let mut due = {
             let io = &mut *self.io.borrow_mut();
             self.calm.set(false);

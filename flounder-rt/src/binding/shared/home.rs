@@ -189,11 +189,7 @@ impl Home {
 
     /// The binding has ended: everything that waits learns why.
     pub(in crate::binding) fn end(&self, why: &BindingError) {
-        if closing::thread_ends() {
-            self.link.thread_ended.store(true, Ordering::Release);
-        }
-        // A second end changes nothing: nothing was taken in since.
-        let _ = self.link.ended.set(why.clone());
+        self.note_end(why);
         self.link.home.detach();
         if let Some(waitset) = self.core.upgrade().and_then(|core| core.waitset()) {
             self.move_out(&waitset);
@@ -211,12 +207,25 @@ impl Home {
         drop(self.endpoint.take());
     }
 
+    /// Says why the binding ends, before the queue is closed: whoever finds it closed tells the reason.
+    fn note_end(&self, why: &BindingError) {
+        if closing::thread_ends() {
+            self.link.thread_ended.store(true, Ordering::Release);
+        }
+        // A second end changes nothing: nothing was taken in since.
+        let _ = self.link.ended.set(why.clone());
+    }
+
     /// The binding ends: takes the messages that other threads know to be accepted, and accepts nothing more.
-    pub(in crate::binding) fn take_messages(&self) -> Vec<(Message, Option<Arc<SentSlot>>)> {
+    pub(in crate::binding) fn take_messages(
+        &self,
+        why: &BindingError,
+    ) -> Vec<(Message, Option<Arc<SentSlot>>)> {
         let (mut messages, mut others) = (Vec::new(), VecDeque::new());
         if !self.link.born.is_here() {
             return messages;
         }
+        self.note_end(why);
         for job in self.held.take().into_iter().chain(self.link.lane.close()) {
             match job {
                 Job::Message(message, report) => messages.push((message, report)),
