@@ -23,8 +23,15 @@ use crate::wait::within;
 /// Binds of this domain that may be under way.
 const MAX_BINDS: usize = 1024;
 
-/// Attempts to bind over a link that ends meanwhile.
-const MAX_LINKS: usize = 3;
+/// Pauses before each attempt to bind over a link that ends meanwhile: the root may hear later than this domain that a process
+/// has died.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(1),
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+];
 
 /// Domains of services that are remembered.
 const MAX_LOCATED: usize = 4096;
@@ -102,7 +109,8 @@ impl Monitor {
         buffer: usize,
         drivers: &[&'static dyn Connector],
     ) -> Result<Made, BindError> {
-        for _ in 0..MAX_LINKS {
+        for pause in PAUSES {
+            self.rest(pause).await;
             let Some(link) = self.link_for(iref).await? else { continue };
             match try_drivers(&link, iref, interface, buffer, drivers).await {
                 Attempt::Made(made) => return Ok(made),
@@ -144,12 +152,19 @@ impl Monitor {
 
     /// The link to a domain.
     async fn linked(&self, domain: u64) -> Result<Rc<PeerLink>, BindError> {
-        for _ in 0..MAX_LINKS {
+        for pause in PAUSES {
+            self.rest(pause).await;
             if let Some(link) = self.introduced_to(domain).await? {
                 return Ok(link);
             }
         }
         Err(BindError::LinkLost)
+    }
+
+    async fn rest(&self, pause: Duration) {
+        if !pause.is_zero() {
+            let _ = within(&self.waitset, pause, core::future::pending::<()>()).await;
+        }
     }
 
     /// The link to a domain. `None` if it has ended by the time that it is looked for.

@@ -1,13 +1,14 @@
 //! What the root does for its domains.
 
 use core::ops::Bound;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use flounder_rt::account::Resource;
 use flounder_rt::cap::Cap;
 use flounder_rt::{BindingError, Escaped, Iref};
 
-use crate::process::to_wire;
+use crate::process::{is_dead, to_wire};
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
 use crate::root::names::{Asker, MAX_NAME, Owned, Refused};
@@ -358,6 +359,11 @@ impl Root {
     fn introduce_to(self: &Rc<Self>, caller: u64, domain: u64, reply: monitor::IntroduceReply) {
         let Some(caller) = self.domain(caller) else { return };
         let verdict = match self.domain_of(domain) {
+            Some(callee) if is_dead(callee.death.process().as_fd()) => {
+                // The end of its connection has not been heard yet.
+                self.remove(callee.number);
+                Verdict::Unknown
+            }
             Some(callee) if !Rc::ptr_eq(&callee, &caller) => {
                 self.introduce(&caller, &callee).map_or_else(|verdict| verdict, |()| Verdict::Ok)
             }
