@@ -203,6 +203,7 @@ fn protocols() -> Vec<ProtocolError> {
         ProtocolError::CapsMissing { number: 1, need: 2, have: 1 },
         ProtocolError::Frame("a frame has no header"),
         ProtocolError::Position { claim: 9, max: 8 },
+        ProtocolError::OverLimit(OverLimit::new(Resource::Bytes, 9, Scope::Process)),
     ]
 }
 
