@@ -274,7 +274,7 @@ fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() 
     let stranger = Stranger::join(&cast, 77);
     let null = || Cap::from(File::open("/dev/null").expect("null"));
     let send = "it can be sent";
-    let breaches: [&dyn Fn(&intermon::Binding); 8] = [
+    let breaches: [&dyn Fn(&intermon::Binding); 7] = [
         // A capability that nothing announced, and the news of one.
         &|link| _ = link.tx_cap(null()).expect(send),
         &|link| _ = link.tx_no_cap(4).expect(send),
@@ -287,7 +287,6 @@ fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() 
         },
         // Connections of the other's half.
         &|link| _ = link.tx_bind_request(1, iref, 0, 0, 0, "lmp", &[], 0).expect(send),
-        &|link| _ = link.tx_closed(1).expect(send),
         &|link| _ = link.tx_bound(0, &[], 0).expect(send),
         &|link| _ = link.tx_refused(2, intermon::Refusal::NoService, 0, "", &[]).expect(send),
     ];
@@ -296,6 +295,15 @@ fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() 
         breach(&link.binding);
         assert_eq!(link.end(), "Closed", "breach {number}");
     }
+    // Either side may say of any connection that its end is closed.
+    let link = stranger.link(iref);
+    for connection in 0..4 {
+        link.binding.tx_closed(connection).expect(send);
+    }
+    let sent = link.binding.tx_bind_request(4, iref, 0, 0, 0, "pigeon", &[], 0);
+    sent.expect(send);
+    assert_eq!(link.hear(), "refused 4 Reach 0");
+    drop(link);
     assert_eq!(client.ask("talk 100"), "ok");
     drop(stranger);
     server.settle_at(before);
