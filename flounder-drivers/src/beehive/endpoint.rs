@@ -254,8 +254,10 @@ impl Endpoint {
         }
     }
 
+    /// To an end that is closed nothing goes out: whoever sleeps beside it is not woken for room again and again.
     fn can_resume(&self, credit: Share) -> bool {
-        self.blocked.is_some_and(|wanted| self.fits(wanted, credit).is_some())
+        let fits = |wanted| self.fits(wanted, credit).is_some();
+        !self.theirs.closed && self.blocked.is_some_and(fits)
     }
 
     pub(crate) const fn arm(&mut self) {

@@ -79,12 +79,8 @@ impl Node {
     /// Gives one up. Nobody may be left here to take in credit for its last frame, or to try again to ring for it: returns
     /// false if the other end may not hear that it is closed.
     pub(crate) fn abandon(&self, association: u16) -> bool {
-        let is_far = matches!(self.others, Others::There(_));
         self.enter(|kernel| {
-            // Within the process the other core's threads take in credit for this one.
-            if is_far {
-                kernel.poll();
-            }
+            kernel.poll();
             kernel.endpoint(association).abandon();
         });
         let is_told = self.enter(|kernel| kernel.has_told_close(association));
