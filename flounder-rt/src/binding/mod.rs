@@ -719,7 +719,8 @@ impl Core {
         caps: &mut Vec<Cap>,
     ) -> Result<u64, TxError> {
         let io = self.io.borrow();
-        if io.slot.cap_count == 0 || io.register_send.is_some() {
+        let is_waited_for = io.register_send.is_some() || !io.turns.is_empty();
+        if io.slot.cap_count == 0 || is_waited_for || !self.calls.window.is_free() {
             return Err(TxError::Busy);
         }
         drop(io);
