@@ -435,11 +435,15 @@ impl<'a> Script<'a> {
         if back != text || [note(0, 0, &c), note(0, 0, &d)] != notes {
             return Err(format!("swap {number} gave something else back"));
         }
-        // Its capabilities have arrived: they hold up nothing more, though the waitset has not heard of that.
-        let sent = self.binding.tx_plain(self.next()).map(drop);
-        sent.map_err(|error| {
-            fault("a message behind the answer to a call with capabilities", error)
-        })
+        // Its capabilities have arrived: they hold up nothing more, though the waitset does not run. The sender's monitor may
+        // note a moment later that they are sent.
+        let (number, deadline) = (self.next(), Instant::now() + PATIENCE);
+        loop {
+            match self.binding.tx_plain(number).map(drop) {
+                Err(TxError::Busy) if Instant::now() < deadline => thread::yield_now(),
+                sent => return sent.map_err(|error| fault("plain behind swap", error)),
+            }
+        }
     }
 
     /// The rule says no at each place where it is asked. Both ends are in this process.
