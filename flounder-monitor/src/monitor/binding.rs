@@ -110,7 +110,9 @@ impl Monitor {
         drivers: &[&'static dyn Connector],
     ) -> Result<Made, BindError> {
         for pause in PAUSES {
-            self.rest(pause).await;
+            if !pause.is_zero() {
+                let _ = within(&self.waitset, pause, core::future::pending::<()>()).await;
+            }
             let Some(link) = self.link_for(iref).await? else { continue };
             match try_drivers(&link, iref, interface, buffer, drivers).await {
                 Attempt::Made(made) => return Ok(made),
@@ -127,7 +129,7 @@ impl Monitor {
     }
 
     /// The link to the domain of a service; introduced if there is none. `None` if that domain has left the root since the
-    /// root was asked for it.
+    /// root was asked for it, or the link has ended by the time that it is looked for.
     async fn link_for(&self, iref: Iref) -> Result<Option<Rc<PeerLink>>, BindError> {
         let located = self.located.borrow().get(&iref).copied();
         if let Some(link) = located.and_then(|domain| self.link_to(domain)) {
@@ -138,9 +140,10 @@ impl Monitor {
         if verdict != Verdict::Ok {
             return Err(BindError::NoService);
         }
-        let link = match self.linked(domain).await {
-            Err(BindError::NoService) => return Ok(None),
-            link => link?,
+        let link = match self.introduced_to(domain).await {
+            Ok(Some(link)) => link,
+            Ok(None) | Err(BindError::NoService) => return Ok(None),
+            Err(error) => return Err(error),
         };
         let mut located = self.located.borrow_mut();
         if located.len() >= MAX_LOCATED {
@@ -148,23 +151,6 @@ impl Monitor {
         }
         located.insert(iref, domain);
         Ok(Some(link))
-    }
-
-    /// The link to a domain.
-    async fn linked(&self, domain: u64) -> Result<Rc<PeerLink>, BindError> {
-        for pause in PAUSES {
-            self.rest(pause).await;
-            if let Some(link) = self.introduced_to(domain).await? {
-                return Ok(link);
-            }
-        }
-        Err(BindError::LinkLost)
-    }
-
-    async fn rest(&self, pause: Duration) {
-        if !pause.is_zero() {
-            let _ = within(&self.waitset, pause, core::future::pending::<()>()).await;
-        }
     }
 
     /// The link to a domain. `None` if it has ended by the time that it is looked for.
