@@ -12,13 +12,8 @@ pub trait Wake: Send + Sync {
     /// Something happened to the channel that the target knows as `token`.
     fn wake(&self, token: u64);
 
-    /// The process at the other end of the channel that the target knows as `token` is dead.
-    fn peer_died(&self, token: u64) {
-        self.wake(token);
-    }
-
-    /// The other end of the channel that the target knows as `token` is closed, and the channel itself may not tell so.
-    fn peer_closed(&self, token: u64) {
+    /// There is nobody at the other end of the channel that the target knows as `token`, and the channel itself may not tell.
+    fn peer_gone(&self, token: u64, _gone: Gone) {
         self.wake(token);
     }
 }
@@ -30,15 +25,6 @@ pub enum Gone {
     Died,
     /// It is closed.
     Closed,
-}
-
-impl Gone {
-    fn tell(self, wake: &dyn Wake, token: u64) {
-        match self {
-            Self::Died => wake.peer_died(token),
-            Self::Closed => wake.peer_closed(token),
-        }
-    }
 }
 
 /// Wakes whatever waitset serves one end of a channel.
@@ -87,7 +73,7 @@ impl Notifier {
             wake.wake(token);
         }
         if let Some(gone) = gone {
-            gone.tell(&*wake, token);
+            wake.peer_gone(token, gone);
         }
     }
 
@@ -97,24 +83,15 @@ impl Notifier {
         drop(old);
     }
 
-    /// Tells the waitset that the process at the other end is dead, now and whenever the waitset changes.
-    pub fn peer_died(&self) {
-        self.peer_is(Gone::Died);
-    }
-
-    /// The same for an end that is closed: for a broker that was [told](crate::channel::Link::closed).
-    pub fn peer_closed(&self) {
-        self.peer_is(Gone::Closed);
-    }
-
-    /// What comes first counts: who has closed may die.
-    fn peer_is(&self, gone: Gone) {
+    /// Tells the waitset that there is nobody at the other end, now and whenever the waitset changes: for a broker that has
+    /// seen the process die, or was [told](crate::channel::Link::closed) of the close. What comes first counts.
+    pub fn peer_gone(&self, gone: Gone) {
         let Some(mut target) = self.target() else { return };
         let gone = *target.gone.get_or_insert(gone);
         if let Some((wake, token)) = &target.wake {
             let (wake, token) = (Arc::clone(wake), *token);
             drop(target);
-            gone.tell(&*wake, token);
+            wake.peer_gone(token, gone);
         }
     }
 

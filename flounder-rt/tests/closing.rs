@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{CALL_WINDOW, Endpoint};
 use flounder_rt::channel::ChannelError;
-use flounder_rt::notify::Wake;
+use flounder_rt::notify::{Gone, Wake};
 use flounder_rt::{BindingError, RpcError, TxError, Waitset};
 use support::{Handler, INTERFACE, Log, NOTE, Pair, Seen, double_async};
 
@@ -149,9 +149,9 @@ fn close_that_the_broker_tells_comes_behind_what_was_sent() {
             pair.client.send(NOTE, &[n], &[]).expect("there is room");
         }
         let (remote, token) = (pair.ws.remote(), pair.service.token());
-        remote.peer_closed(token);
+        remote.peer_gone(token, Gone::Closed);
         if died {
-            remote.peer_died(token);
+            remote.peer_gone(token, Gone::Died);
         }
         dispatch(&pair.ws, || closed(&pair.seen));
         let notes = (0..3).map(Seen::Note).chain([Seen::Error(BindingError::Closed)]);

@@ -11,7 +11,7 @@ use flounder_rt::account::{Account, Charge, Resource};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
 use flounder_rt::closer::Origin;
-use flounder_rt::notify::Notifier;
+use flounder_rt::notify::{Gone, Notifier};
 use flounder_rt::waitset::Remote;
 use flounder_rt::{Iref, Peer};
 use parking_lot::Mutex;
@@ -84,7 +84,7 @@ impl Line {
         state.sweep();
         if state.ended {
             drop(state);
-            notifier.peer_died();
+            notifier.peer_gone(Gone::Died);
         } else {
             state.ends.insert(connection, EndHere { notifier, about });
         }
@@ -99,7 +99,7 @@ impl Line {
         let end = state.ends.remove(&connection);
         drop(state);
         if let Some(end) = end {
-            end.notifier.peer_closed();
+            end.notifier.peer_gone(Gone::Closed);
         }
     }
 
@@ -153,7 +153,7 @@ impl Line {
         };
         drop(drivers);
         for end in ends.into_values().filter(|end| !end.notifier.is_last()) {
-            end.notifier.peer_died();
+            end.notifier.peer_gone(Gone::Died);
         }
     }
 
@@ -274,7 +274,7 @@ impl Admission {
         if let Some(end) = end {
             match wanted {
                 true => self.line.adopt(self.connection, end, None),
-                false => end.peer_closed(),
+                false => end.peer_gone(Gone::Closed),
             }
         }
         if wanted {
@@ -328,12 +328,12 @@ mod tests {
     impl Wake for Ends {
         fn wake(&self, _token: u64) {}
 
-        fn peer_died(&self, _token: u64) {
-            self.died.fetch_add(1, Ordering::Relaxed);
-        }
-
-        fn peer_closed(&self, _token: u64) {
-            self.closed.fetch_add(1, Ordering::Relaxed);
+        fn peer_gone(&self, _token: u64, gone: Gone) {
+            let told = match gone {
+                Gone::Died => &self.died,
+                Gone::Closed => &self.closed,
+            };
+            told.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -24,7 +24,7 @@ use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Terms};
 use flounder_rt::export::Client;
-use flounder_rt::notify::Wake as _;
+use flounder_rt::notify::{Gone, Wake as _};
 use flounder_rt::{BindingError, Iref, Peer, Waitset};
 
 use crate::death::DeathWatch;
@@ -206,7 +206,7 @@ impl PeerLink {
         self.left.set(Some(MAX_LEFT));
         let binding = self.outbox.binding();
         if let Some(waitset) = binding.waitset() {
-            waitset.remote().peer_died(binding.token());
+            waitset.remote().peer_gone(binding.token(), Gone::Died);
         }
     }
 

@@ -148,12 +148,8 @@ impl Wake for Remote {
         self.signal(token, Signal::Wake);
     }
 
-    fn peer_died(&self, token: u64) {
-        self.signal(token, Signal::PeerGone(Gone::Died));
-    }
-
-    fn peer_closed(&self, token: u64) {
-        self.signal(token, Signal::PeerGone(Gone::Closed));
+    fn peer_gone(&self, token: u64, gone: Gone) {
+        self.signal(token, Signal::PeerGone(gone));
     }
 }
 
