@@ -139,8 +139,8 @@ impl Bell {
         self.owed.map(|owed| retry_time(owed.since))
     }
 
-    /// Rings an owed doorbell, with up to [`LAST_TRIES`] attempts: nobody may be left to try again later. Returns whether
-    /// nothing is owed any more; if something is, the brokers have to tell the peer what it would have looked for.
+    /// Rings an owed doorbell, in up to [`LAST_TRIES`] attempts, because no thread may be left to try again later. Returns
+    /// false if it is still owed: then the monitors have to report the close to the peer.
     #[must_use = "a peer that cannot be woken has to be told by the brokers"]
     pub(crate) fn settle_at_last(&mut self) -> bool {
         for _ in 0..LAST_TRIES {

@@ -66,7 +66,7 @@ impl TestLink {
             for (connection, sequence, caps) in unsent {
                 thread::sleep(MOMENT);
                 let Some(link) = link.upgrade() else { return };
-                // Without the other end, nobody misses them.
+                // An error means that the other end is gone, and with it whoever would receive them.
                 let _ = link.send(connection, sequence, caps);
             }
         });
@@ -108,7 +108,7 @@ impl TestLink {
         Ok(())
     }
 
-    /// Takes the connections of which brokers would tell the other end that this one is closed. Here nobody does.
+    /// Returns the connections that drivers have reported as closed since the last call. The other end is not told.
     #[must_use]
     pub fn take_closed(&self) -> Vec<u64> {
         core::mem::take(&mut self.closed.lock())

@@ -104,7 +104,7 @@ impl Link for SocketLink {
         self.kept.expect_caps(connection, inbox);
     }
 
-    /// Nobody is told: there are no bindings.
+    /// Does nothing: no binding here waits for the report.
     fn closed(&self, _connection: u64) {}
 
     fn state(
