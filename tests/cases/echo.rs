@@ -58,6 +58,15 @@ pub fn serve(name: &str) -> ! {
     dispatch_for_ever(&ws)
 }
 
+/// Joins first and so becomes the root monitor, says "ready", and does nothing until it is killed.
+pub fn be_root() -> ! {
+    let _ = nameservice::list();
+    say("ready");
+    loop {
+        thread::sleep(Duration::from_secs(1))
+    }
+}
+
 /// Exports the service in a thread of its own, which dispatches for ever.
 pub fn serve_in_thread() -> Iref {
     let (sender, receiver) = channel();

@@ -8,11 +8,7 @@ use cases::*;
 
 fn main() {
     if role() == "root" {
-        let _ = flounder::nameservice::list();
-        say("ready");
-        loop {
-            thread::sleep(Duration::from_secs(1))
-        }
+        be_root()
     }
     if role() == "daemon" {
         thread::spawn(|| {

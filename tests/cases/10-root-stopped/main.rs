@@ -1,18 +1,13 @@
 //! The process that happens to be the root is stopped (Ctrl-Z, a debugger). Others register, look up, bind.
 //! Expected: they can, after a moment; at least those that know each other already can bind again.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cases::*;
 
 fn main() {
     if role() == "root" {
-        let _ = flounder::nameservice::list();
-        say("ready");
-        loop {
-            thread::sleep(Duration::from_secs(1))
-        }
+        be_root()
     }
     if role() == "serve" {
         serve("svc")

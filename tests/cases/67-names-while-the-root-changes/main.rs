@@ -10,11 +10,7 @@ use flounder::*;
 
 fn main() {
     if role() == "root" {
-        let _ = nameservice::list();
-        say("ready");
-        loop {
-            thread::sleep(Duration::from_secs(1))
-        }
+        be_root()
     }
     if role() == "serve" {
         serve("svc")
