@@ -2,4 +2,4 @@
 # Every bench builds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo bench --workspace --no-run --quiet
+cargo bench --workspace --bench '*' --no-run --quiet

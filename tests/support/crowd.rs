@@ -22,8 +22,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How long a connect callback dispatches.
 const CALLBACK: Duration = Duration::from_millis(100);
 
-/// A step between bindings that visits all of them, and neighbours never in a row.
-const STRIDE: usize = 7919;
+/// Number of bindings that `wake` calls over, spread over all there are. The memory of a binding that has been quiet for long
+/// is in no cache; a wake-up among few and one among many are compared with as many that are in use.
+const WOKEN: usize = 10;
 
 type Result<T = String, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -31,7 +32,6 @@ type Result<T = String, E = Box<dyn std::error::Error>> = std::result::Result<T,
 pub struct Crowd {
     waitset: Waitset,
     bindings: RefCell<Vec<crowd::Binding>>,
-    next: Cell<usize>,
     ends: Rc<Cell<usize>>,
     /// The processes that a connect callback was asked for.
     order: Rc<RefCell<Vec<u32>>>,
@@ -66,7 +66,6 @@ impl Crowd {
         Self {
             waitset: waitset.clone(),
             bindings: RefCell::default(),
-            next: Cell::new(0),
             ends: Rc::default(),
             order: Rc::default(),
         }
@@ -200,11 +199,11 @@ impl Crowd {
         Ok(format!("{bind} {teardown}"))
     }
 
-    /// The median time of a call over one of the bindings, after a pause in which both ends fall asleep.
+    /// Returns the median time of a call over one of [`WOKEN`] bindings, after a pause in which both ends fall asleep.
     fn wake(&self, count: usize) -> Result<Duration> {
         let bindings = self.bindings.borrow();
-        let times = (0..count).map(|_| {
-            let at = self.next.replace(self.next.get() + STRIDE) % bindings.len();
+        let times = (0..count).map(|round| {
+            let at = round % WOKEN * bindings.len() / WOKEN;
             self.waitset.dispatch_until(Some(Instant::now() + PAUSE), || false)?;
             let before = Instant::now();
             call(&bindings[at], at as u64)?;

@@ -2,8 +2,8 @@
 # What an interface costs its users when they compile: interfaces of 1, 100 and 1,000 messages of every shape (half of them
 # halves of rpcs), each a crate with a client that hears all of them.
 #
-#   ci/compile-time.sh [MESSAGES..]    other numbers of messages
-#   ci/compile-time.sh --passes [..]   also where rustc spends the time of a release build, in seconds by the clock
+#   benches/compile-time.sh [MESSAGES..]    other numbers of messages
+#   benches/compile-time.sh --passes [..]   also where rustc spends the time of a release build, in seconds by the clock
 #
 # Macros are compiled without optimisation, as Cargo does it for all: so is the time of their expansion.
 set -euo pipefail
