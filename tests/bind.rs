@@ -8,7 +8,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
+use flounder::channel::{
+    Channel, ConnectError, Connector, End, Link, Offer, PendingOffer, SendPair,
+};
 use flounder::drivers::registry;
 use flounder::{BindError, BindingError, Iref, Peer, Refusal, Waitset};
 
@@ -120,7 +122,11 @@ impl Connector for Sorry {
         Err(self.1.clone())
     }
 
-    fn offer(&self, _: &End, _: &Arc<dyn Link>) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+    fn offer(
+        &self,
+        _: &End,
+        _: &Arc<dyn Link>,
+    ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
         Err(self.1.clone())
     }
 
@@ -128,8 +134,8 @@ impl Connector for Sorry {
         &self,
         _: &End,
         _: &Arc<dyn Link>,
-        _: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        _: Offer,
+    ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
         Err(self.1.clone())
     }
 }

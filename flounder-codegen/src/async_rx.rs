@@ -16,7 +16,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         "What one end of `{name}` does with the messages that it receives, as futures."
     ));
     let methods = handled(messages).map(|wire| method(wire, messages));
-    let lent = quote!(__endpoint: &#rt::Endpoint);
+    let lent = quote!(__endpoint: &#rt::RawBinding);
     let functions =
         handled(messages).map(|wire| deliver(wire, "take_owned", &lent, &handle(wire, messages)));
     let error = quote! {
@@ -51,7 +51,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 
         #[automatically_derived]
         impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Deliver> {
+            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
                 #rt::Box::new(__AsyncDispatch(#rt::Rc::new(self.0)))
             }
         }

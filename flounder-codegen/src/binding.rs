@@ -39,7 +39,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
         ///
         /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
-        pub struct Binding(#rt::Endpoint);
+        pub struct Binding(#rt::RawBinding);
 
         impl Binding {
             /// Makes a binding over one end of a channel; `rx` handles what arrives.
@@ -51,7 +51,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
                 waitset: &#rt::Waitset,
                 rx: impl Handlers,
             ) -> #rt::io::Result<Self> {
-                #rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+                #rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
             }
 
             #values
@@ -61,9 +61,9 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
 
         #[automatically_derived]
         impl #rt::core::ops::Deref for Binding {
-            type Target = #rt::Endpoint;
+            type Target = #rt::RawBinding;
 
-            fn deref(&self) -> &#rt::Endpoint {
+            fn deref(&self) -> &#rt::RawBinding {
                 &self.0
             }
         }
@@ -274,7 +274,7 @@ fn dispatch(messages: &Messages<'_>) -> TokenStream {
     }
 }
 
-/// `impl Deliver for` a dispatcher with functions called [`deliver_name`], which get `lent`.
+/// `impl Dispatch for` a dispatcher with functions called [`deliver_name`], which get `lent`.
 pub(crate) fn deliver_impl(
     messages: &Messages<'_>,
     dispatcher: &TokenStream,
@@ -304,10 +304,10 @@ pub(crate) fn deliver_impl(
     });
     quote! {
         #[automatically_derived]
-        impl<__R: #bound> #rt::Deliver for #dispatcher<__R> {
+        impl<__R: #bound> #rt::Dispatch for #dispatcher<__R> {
             fn deliver(
                 &mut self,
-                __endpoint: &#rt::Endpoint,
+                __endpoint: &#rt::RawBinding,
                 __message: #rt::Received<'_>,
             ) -> #rt::core::result::Result<(), #rt::DecodeError> {
                 #responses
@@ -318,7 +318,7 @@ pub(crate) fn deliver_impl(
                 }
             }
 
-            fn error(&mut self, __endpoint: &#rt::Endpoint, __error: #rt::BindingError) {
+            fn error(&mut self, __endpoint: &#rt::RawBinding, __error: #rt::BindingError) {
                 #error
             }
         }
@@ -336,12 +336,12 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
         #doc
         pub trait Handlers: 'static {
             #[doc(hidden)]
-            fn __deliver(self) -> #rt::Box<dyn #rt::Deliver>;
+            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch>;
         }
 
         #[automatically_derived]
         impl<__R: Rx + 'static> Handlers for __R {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Deliver> {
+            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
                 #rt::Box::new(__Dispatch(self))
             }
         }

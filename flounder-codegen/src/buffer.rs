@@ -264,7 +264,7 @@ fn inbox(messages: &Messages<'_>) -> TokenStream {
 
         #[automatically_derived]
         impl Handlers for Inbox {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Deliver> {
+            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
                 self.0.into_deliver()
             }
         }

@@ -37,7 +37,7 @@ const MOST: usize = 16;
 impl<'a> Wire<'a> {
     fn new(message: &'a Message, types: &'a Types<'a>, rt: &'a Rt) -> Self {
         let values = message.args.iter().map(|arg| Value::new(arg, types, rt)).collect();
-        Self { message, values, form: format_ident!("__{}Form", message.camel), rt }
+        Self { message, values, form: format_ident!("__{}MessageType", message.camel), rt }
     }
 
     pub(crate) fn rt(&self) -> &'a Rt {
@@ -59,7 +59,7 @@ impl<'a> Wire<'a> {
         self.values.len() + usize::from(self.has_id()) > MOST
     }
 
-    /// `type __StrForm = ..;`
+    /// `type __StrType = ..;`
     pub(crate) fn declaration(&self) -> TokenStream {
         let (rt, form) = (self.rt, &self.form);
         let number = Literal::u16_unsuffixed(self.message.number);
@@ -76,16 +76,16 @@ impl<'a> Wire<'a> {
             return quote! {
                 struct #args;
                 #rt::__args! { [] #args, #count: #(#list)* }
-                type #form = #rt::Form<#number, { <#args as #rt::Args>::WORDS }, #args>;
+                type #form = #rt::MessageType<#number, { <#args as #rt::Args>::WORDS }, #args>;
             };
         }
         match self.words() {
-            Some(words) => quote!(type #form = #rt::Form<#number, #words, (#(#schemas,)*)>;),
+            Some(words) => quote!(type #form = #rt::MessageType<#number, #words, (#(#schemas,)*)>;),
             None => {
                 let args = format_ident!("__{}Args", self.message.camel);
                 quote! {
                     type #args = (#(#schemas,)*);
-                    type #form = #rt::Form<#number, { <#args as #rt::Args>::WORDS }, #args>;
+                    type #form = #rt::MessageType<#number, { <#args as #rt::Args>::WORDS }, #args>;
                 }
             }
         }
@@ -103,11 +103,11 @@ impl<'a> Wire<'a> {
         self.values.iter().filter(|value| matches!(value.pass, Pass::Given | Pass::Moved)).collect()
     }
 
-    /// `let cap = Gift::new(cap);`, for those whose parameters are to be moved.
+    /// `let cap = CapToMove::new(cap);`, for those whose parameters are to be moved.
     pub(crate) fn gifts(&self) -> TokenStream {
         let (rt, moved) = (self.rt, |value: &&Value<'_>| value.pass == Pass::Moved);
         let names = self.values.iter().filter(moved).map(Value::name);
-        quote!(#(let #names = #rt::Gift::new(#names);)*)
+        quote!(#(let #names = #rt::CapToMove::new(#names);)*)
     }
 
     /// `(arg, s,)`: the parameters as the runtime takes them, after [`gifts`](Self::gifts); behind the number of a call.

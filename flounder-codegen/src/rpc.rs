@@ -163,25 +163,25 @@ pub(crate) fn client_type(
         /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
         /// time of its own ends after 30 seconds.
         #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
-        pub struct #client(#binding, #rt::Patience);
+        pub struct #client(#binding, #rt::Timeout);
 
         impl #client {
             /// A client over a binding.
             pub fn new(binding: &#binding) -> Self {
-                Self(#rt::core::clone::Clone::clone(binding), #rt::Patience::Usual)
+                Self(#rt::core::clone::Clone::clone(binding), #rt::Timeout::Default)
             }
 
             /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
             /// there is means for ever.
             #[must_use]
             pub fn timeout(&self, timeout: #rt::Duration) -> Self {
-                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::For(timeout))
+                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Timeout::For(timeout))
             }
 
             /// A client whose calls, blocking or not, end with an error if they are not done by then.
             #[must_use]
             pub fn deadline(&self, deadline: #rt::Instant) -> Self {
-                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Patience::Until(deadline))
+                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Timeout::Until(deadline))
             }
 
             /// The binding.

@@ -127,7 +127,7 @@ impl<'a> Value<'a> {
         let schema = match self.pass {
             Pass::Copied => quote!(#rt::Copied<#owned>),
             Pass::Lent | Pass::Given => quote!(#rt::Lent<#owned>),
-            Pass::Moved => quote!(#rt::Given),
+            Pass::Moved => quote!(#rt::Moved),
             Pass::Text(max) => bounded(&quote!(#rt::Text), None, max),
             Pass::Plain(max) => bounded(&quote!(#rt::Slice), Some(&owned), max),
             Pass::Items(max) if self.is_text() => bounded(&quote!(#rt::Texts), None, max),
@@ -154,7 +154,7 @@ impl<'a> Value<'a> {
         let (rt, name) = (self.rt, self.name());
         match self.pass {
             Pass::Given => quote!(&#name),
-            Pass::Moved => quote!(#rt::Giving::Gift(&#name)),
+            Pass::Moved => quote!(#rt::Giving::CapToMove(&#name)),
             Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
             _ => quote!(#name),
         }
@@ -181,7 +181,7 @@ impl<'a> Value<'a> {
     pub(crate) fn shown(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
         // A type from Rust need not have `Debug`.
-        if self.types.has_debug(self.arg.ty) { quote!(#name) } else { quote!(&#rt::Untold) }
+        if self.types.has_debug(self.arg.ty) { quote!(#name) } else { quote!(&#rt::Opaque) }
     }
 
     pub(crate) fn handed_over(&self) -> TokenStream {

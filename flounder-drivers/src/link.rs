@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use flounder_rt::account::{Account, Charge, Resource};
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{ConnectError, End, Link, Terms};
+use flounder_rt::channel::{ConnectError, End, Link, Offer};
 use flounder_rt::notify::Notifier;
 
 use crate::bell::{Bell, Ear, Mouth, Slot, accept_log, new_log};
@@ -57,7 +57,7 @@ impl MyHalf {
         notifier: Notifier,
         pages: usize,
         inscribe: impl FnOnce(&MappedOwn),
-    ) -> Result<(Self, Terms), ConnectError> {
+    ) -> Result<(Self, Offer), ConnectError> {
         let shared = Shared::over(link)?;
         let account = link.account();
         let charges = [
@@ -76,7 +76,7 @@ impl MyHalf {
     /// Takes the terms of the other half, as [`Shared::take`].
     pub(crate) fn take(
         &self,
-        terms: Terms,
+        terms: Offer,
         check: impl FnOnce(&MappedPeer) -> Result<(), &'static str>,
     ) -> Result<Half, ConnectError> {
         self.shared.take(terms, check)
@@ -166,7 +166,7 @@ impl Shared {
     }
 
     /// The terms of a half with this ring, woken at this slot.
-    pub(crate) fn terms(&self, ring: OwnedFd, slot: &Slot) -> Result<Terms, ConnectError> {
+    pub(crate) fn terms(&self, ring: OwnedFd, slot: &Slot) -> Result<Offer, ConnectError> {
         let mut flags = 0;
         let mut caps = vec![Cap::from(ring)];
         let gift = self.ear.gift()?;
@@ -177,14 +177,14 @@ impl Shared {
         if self.side.lock().mouth.is_some() {
             flags |= BELL_HELD;
         }
-        Ok(Terms { words: vec![VERSION, flags, u64::from(slot.number())], caps })
+        Ok(Offer { words: vec![VERSION, flags, u64::from(slot.number())], caps })
     }
 
     /// Takes the terms of the other half, if its region passes this check of what is in it. Whatever is wrong with them,
     /// every descriptor in them is closed or kept.
     pub(crate) fn take(
         self: &Arc<Self>,
-        terms: Terms,
+        terms: Offer,
         check: impl FnOnce(&MappedPeer) -> Result<(), &'static str>,
     ) -> Result<Half, ConnectError> {
         let [VERSION, flags, slot] = terms.words[..] else {

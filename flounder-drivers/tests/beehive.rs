@@ -16,8 +16,8 @@ use flounder_drivers::conformance::{LIMITS, PATIENCE, TestLink, Wakes};
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Outgoing, Progress,
-    ProtocolError, Recv, SendPair, Terms,
+    Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offer, Outgoing, Progress,
+    ProtocolError, Recv, SendPair,
 };
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
@@ -649,7 +649,7 @@ fn a_stall_is_an_error() {
 }
 
 /// What the service says to an offer with these changes.
-fn refusal_of(change: impl FnOnce(&mut Terms)) -> &'static str {
+fn refusal_of(change: impl FnOnce(&mut Offer)) -> &'static str {
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
     let (mut offer, _offered) = Beehive.offer(&end(0), &here).unwrap();

@@ -12,8 +12,8 @@ use std::time::Duration;
 use flounder_drivers::conformance::{self, CLAUSES, Suite, TestLink};
 use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{
-    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offered,
-    Outgoing, Pair, Progress, Readiness, Recv, RecvNow, Terms,
+    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offer, Outgoing,
+    Pair, PendingOffer, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
@@ -518,7 +518,7 @@ impl Connector for TakesDeathForClose {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+    ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
         let (terms, offered) = Lmp.offer(end, link)?;
         Ok((terms, Box::new(Half(offered))))
     }
@@ -527,17 +527,17 @@ impl Connector for TakesDeathForClose {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-        offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        offer: Offer,
+    ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
         let (channel, answer) = Lmp.accept(end, link, offer)?;
         Ok((Box::new(Mistaken(channel)), answer))
     }
 }
 
-struct Half(Box<dyn Offered>);
+struct Half(Box<dyn PendingOffer>);
 
-impl Offered for Half {
-    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+impl PendingOffer for Half {
+    fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
         Ok(Box::new(Mistaken(self.0.complete(answer)?)))
     }
 }

@@ -14,7 +14,7 @@ use flounder_drivers::{beehive::Beehive, lmp::Lmp, scc::Scc, ump::Ump};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapInbox, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
-    Outgoing, Progress, ProtocolError, Recv, Terms,
+    Offer, Outgoing, Progress, ProtocolError, Recv,
 };
 use flounder_rt::closer::wait_until_closed;
 use flounder_rt::waitset::Waitset;
@@ -75,7 +75,7 @@ fn ring(spoil: impl FnOnce(&File)) -> OwnedFd {
 }
 
 /// What the service says to an offer with these changes.
-fn accept(change: impl FnOnce(&mut Terms)) -> Result<Box<dyn Channel + Send>, ConnectError> {
+fn accept(change: impl FnOnce(&mut Offer)) -> Result<Box<dyn Channel + Send>, ConnectError> {
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
     let (mut offer, _offered) = Ump.offer(&Wakes::new().1, &here).unwrap();
@@ -258,7 +258,7 @@ fn ones_own_region_does_not_come_back() {
 fn unsound_terms_are_refused() {
     let _alone = alone();
     let before = open_descriptors();
-    type Change = fn(&mut Terms);
+    type Change = fn(&mut Offer);
     let changes: [Change; 11] = [
         |terms| terms.words.clear(),
         |terms| terms.words.push(0),
@@ -901,7 +901,7 @@ impl Socket {
 
 fn accept_socket(socket: OwnedFd) -> Result<Box<dyn Channel + Send>, ConnectError> {
     let link: Arc<dyn Link> = TestLink::pair().0;
-    let offer = Terms { words: vec![1], caps: vec![Cap::from(socket)] };
+    let offer = Offer { words: vec![1], caps: vec![Cap::from(socket)] };
     Lmp.accept(&Wakes::new().1, &link, offer).map(|(channel, _)| channel)
 }
 

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use flounder_rt::Waitset;
-use flounder_rt::binding::Endpoint;
+use flounder_rt::binding::RawBinding;
 
 /// What a queue is made of.
 pub(crate) trait Message: Sized + 'static {
     /// The binding that it goes over.
-    type Binding: core::ops::Deref<Target = Endpoint> + 'static;
+    type Binding: core::ops::Deref<Target = RawBinding> + 'static;
 
     /// How many may wait: a peer that reads nothing and still has us answer costs no more than that.
     const MAX_WAITING: usize;

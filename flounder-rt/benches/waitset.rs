@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder_rt::binding::{Deliver, Endpoint, Received};
+use flounder_rt::binding::{Dispatch, RawBinding, Received};
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, SharedWaitset, Waitset};
 
@@ -216,19 +216,19 @@ impl Feeds for Feed {
 
 struct Count(Rc<Cell<u32>>);
 
-impl Deliver for Count {
-    fn deliver(&mut self, _: &Endpoint, message: Received<'_>) -> Result<(), DecodeError> {
+impl Dispatch for Count {
+    fn deliver(&mut self, _: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
         black_box(message.words);
         self.0.set(self.0.get() + 1);
         Ok(())
     }
 
-    fn error(&mut self, _: &Endpoint, _: BindingError) {}
+    fn error(&mut self, _: &RawBinding, _: BindingError) {}
 }
 
-fn bind(ws: &Waitset, hits: &Rc<Cell<u32>>) -> (Feed, Endpoint) {
+fn bind(ws: &Waitset, hits: &Rc<Cell<u32>>) -> (Feed, RawBinding) {
     let feed = Feed::default();
     let handler = Box::new(Count(Rc::clone(hits)));
-    let endpoint = Endpoint::attach(Box::new(Fed(feed.clone())), ws, INTERFACE, handler);
-    (feed, endpoint.expect("a polled channel needs no descriptor"))
+    let raw = RawBinding::attach(Box::new(Fed(feed.clone())), ws, INTERFACE, handler);
+    (feed, raw.expect("a polled channel needs no descriptor"))
 }

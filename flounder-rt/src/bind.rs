@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::account::{Charge, OverLimit};
-use crate::binding::{Deliver, Endpoint};
+use crate::binding::{Dispatch, RawBinding};
 use crate::channel::{Channel, ConnectError, Connector, End};
 use crate::escape::Escaped;
 use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
@@ -31,8 +31,8 @@ pub struct Bind<B> {
     waitset: Waitset,
     interface: &'static Interface,
     broker: &'static dyn Broker,
-    handler: Box<dyn Deliver>,
-    wrap: fn(Endpoint) -> B,
+    handler: Box<dyn Dispatch>,
+    wrap: fn(RawBinding) -> B,
     drivers: Vec<String>,
     deadline: Duration,
     buffer: usize,
@@ -46,8 +46,8 @@ impl<B: 'static> Bind<B> {
         waitset: &Waitset,
         interface: &'static Interface,
         broker: &'static dyn Broker,
-        handler: Box<dyn Deliver>,
-        wrap: fn(Endpoint) -> B,
+        handler: Box<dyn Dispatch>,
+        wrap: fn(RawBinding) -> B,
     ) -> Self {
         let waitset = waitset.clone();
         let (drivers, deadline, buffer) = (Vec::new(), DEFAULT_DEADLINE, 0);
@@ -241,7 +241,7 @@ impl Drop for BindReply {
     }
 }
 
-type Done = Box<dyn FnOnce(Result<Endpoint, BindError>) -> Outcome>;
+type Done = Box<dyn FnOnce(Result<RawBinding, BindError>) -> Outcome>;
 
 /// The client's end of a channel.
 struct Made {
@@ -250,7 +250,7 @@ struct Made {
     peer: Peer,
     charge: Option<Charge>,
     /// The service's binding, if it is in the same thread.
-    twin: Option<Endpoint>,
+    twin: Option<RawBinding>,
 }
 
 /// The binds of one waitset that wait for their result.
@@ -270,7 +270,7 @@ impl Pending {
 
 struct PendingBind {
     interface: &'static Interface,
-    handler: Box<dyn Deliver>,
+    handler: Box<dyn Dispatch>,
     done: Done,
     timer: Timer,
 }
@@ -289,13 +289,13 @@ impl Waitset {
         timer.cancel();
         done(result.and_then(|made| {
             let Made { channel, notifier, peer, charge, twin } = made;
-            let endpoint =
-                Endpoint::attach_from(channel, self, interface, handler, notifier, peer, charge)
+            let raw =
+                RawBinding::attach_from(channel, self, interface, handler, notifier, peer, charge)
                     .map_err(|error| BindError::Drivers(vec![("attach".into(), error.into())]))?;
             if let Some(twin) = twin {
-                endpoint.pair_with(&twin);
+                raw.pair_with(&twin);
             }
-            Ok(endpoint)
+            Ok(raw)
         }))
     }
 }
@@ -618,7 +618,7 @@ impl Admission {
         waitset: &Waitset,
         pair: impl Fn(&dyn Connector, &End, &End) -> Result<(C, Box<dyn Channel>), ConnectError>
         + 'static,
-        bound: impl FnOnce(Endpoint, C, End, BindReply) + 'static,
+        bound: impl FnOnce(RawBinding, C, End, BindReply) + 'static,
     ) {
         let Self { key, near, connectors, request } = self;
         let BindRequest { interface, buffer, reply, .. } = request;

@@ -129,7 +129,7 @@ pub enum Readiness<'a> {
 /// Control operations of a binding. `IDC_CONTROL_*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// End the binding, as [`teardown`](crate::binding::Endpoint::teardown) does. Never reaches a channel.
+    /// End the binding, as [`teardown`](crate::binding::RawBinding::teardown) does. Never reaches a channel.
     Teardown,
     /// Prefer the receiver: yield the processor with each message, where messages go through the kernel (lmp).
     SetSync,
@@ -324,7 +324,7 @@ pub trait Connector: Send + Sync {
         &self,
         _end: &End,
         _link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+    ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
         Err(ConnectError::Reach)
     }
 
@@ -337,8 +337,8 @@ pub trait Connector: Send + Sync {
         &self,
         _end: &End,
         _link: &Arc<dyn Link>,
-        _offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        _offer: Offer,
+    ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
         Err(ConnectError::Reach)
     }
 }
@@ -349,17 +349,17 @@ pub type Pair = (Box<dyn Channel>, Box<dyn Channel>);
 pub type SendPair = (Box<dyn Channel + Send>, Box<dyn Channel + Send>);
 
 /// A client's half that waits for the answer.
-pub trait Offered: Send {
+pub trait PendingOffer: Send {
     /// Takes the service's answer.
     ///
     /// # Errors
     /// If the answer is not sound.
-    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError>;
+    fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError>;
 }
 
 /// What the two halves of a driver tell each other through the brokers.
 #[derive(Debug, Default)]
-pub struct Terms {
+pub struct Offer {
     /// Numbers, as the driver documents them in `docs/wire.md`.
     pub words: Vec<u64>,
     /// Descriptors.

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::account::{Account, Resource};
 use crate::bind::{BindRefusal, BindRequest};
-use crate::binding::{Deliver, Endpoint};
+use crate::binding::{Dispatch, RawBinding};
 use crate::channel::{Channel, End};
 use crate::escape::Escaped;
 use crate::interface::Interface;
@@ -71,7 +71,7 @@ pub const DEFAULT_MAX_BUFFER: usize = 1 << 20;
 /// No driver has a larger default.
 const LARGEST_DEFAULT: usize = 64 << 10;
 
-type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn Deliver>, Refusal>>;
+type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal>>;
 
 impl Export {
     /// Used by generated code.
@@ -80,7 +80,7 @@ impl Export {
         waitset: &Waitset,
         interface: &'static Interface,
         broker: &'static dyn Broker,
-        connect: impl FnMut(&Peer) -> Result<Box<dyn Deliver>, Refusal> + 'static,
+        connect: impl FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal> + 'static,
     ) -> Self {
         let (waitset, connect) = (waitset.clone(), Box::new(connect));
         Self { waitset, interface, broker, connect, max_buffer: DEFAULT_MAX_BUFFER }
@@ -327,7 +327,7 @@ pub struct Client {
 }
 
 /// What came of admitting a client: the service's binding, what was made beside the channel, and the notifier.
-pub type Admitted<T> = Result<(Endpoint, T, Notifier), BindRefusal>;
+pub type Admitted<T> = Result<(RawBinding, T, Notifier), BindRefusal>;
 
 impl Waitset {
     /// Admits a client to the service `key` of this waitset: compares the interfaces, charges a binding to the account of
@@ -438,7 +438,7 @@ impl Service {
         let end = End { notifier, connection, buffer: self.buffer(client.buffer) };
         let (channel, extra) = make(&end)?;
         let notifier = end.notifier;
-        let endpoint = Endpoint::attach_from(
+        let raw = RawBinding::attach_from(
             channel,
             waitset,
             self.interface,
@@ -447,9 +447,9 @@ impl Service {
             client.peer,
             charge,
         );
-        let endpoint = endpoint.map_err(|error| BindRefusal::Driver(error.into()))?;
-        endpoint.serve();
-        Ok((endpoint, extra, notifier))
+        let raw = raw.map_err(|error| BindRefusal::Driver(error.into()))?;
+        raw.serve();
+        Ok((raw, extra, notifier))
     }
 
     /// Bytes of buffer for a client that wants so many; 0 for the driver's default.
@@ -462,7 +462,7 @@ impl Service {
     }
 
     /// Runs the connect callback.
-    fn ask(&self, peer: &Peer) -> Result<Box<dyn Deliver>, BindRefusal> {
+    fn ask(&self, peer: &Peer) -> Result<Box<dyn Dispatch>, BindRefusal> {
         let failed = || BindRefusal::Service(Refusal::new(0, "the service has failed"));
         let mut connect = match self.connect.replace(Connecting::Running) {
             Connecting::Idle(connect) => connect,

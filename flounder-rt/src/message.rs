@@ -16,7 +16,7 @@ use core::fmt;
 use std::error::Error;
 use std::io;
 
-use crate::binding::{Endpoint, Received, Sent, TxError};
+use crate::binding::{RawBinding, Received, Sent, TxError};
 use crate::cap::Cap;
 use crate::interface::Interface;
 use crate::wire::args::Refused;
@@ -44,9 +44,9 @@ pub trait MessageValue: Sized {
 }
 
 /// In place of a value whose type has no `Debug`.
-pub struct Untold;
+pub struct Opaque;
 
-impl fmt::Debug for Untold {
+impl fmt::Debug for Opaque {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("..")
     }
@@ -163,7 +163,7 @@ impl MessageBuffer {
     }
 }
 
-impl Endpoint {
+impl RawBinding {
     /// Sends a message that is a value. Used by generated code.
     ///
     /// # Errors

@@ -10,9 +10,9 @@ pub use std::vec::Vec;
 pub use crate::__args;
 pub use crate::bind::Bind;
 pub use crate::binding::{
-    BindingError, Call, Cancelled, Deliver, Endpoint, Form, Inbox, Messages, Patience, Received,
+    BindingError, Call, Cancelled, Dispatch, Inbox, MessageType, Messages, RawBinding, Received,
     Receiving, Rejected, Reply, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
-    SharedSend, TxError,
+    SharedSend, Timeout, TxError,
 };
 pub use crate::cap::Cap;
 pub use crate::channel::Channel;
@@ -21,11 +21,11 @@ pub use crate::interface::{
     AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
 };
 pub use crate::iref::{Errval, Iref};
-pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Untold, same, show};
+pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Opaque, same, show};
 pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Waitset};
 pub use crate::wire::args::{
-    Args, Copied, Gift, Given, Giving, Items, Lent, Slice, Strings, Text, TextItem, Texts,
+    Args, CapToMove, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem, Texts,
 };
 pub use crate::wire::{
     Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong,
@@ -68,6 +68,6 @@ pub mod args {
     pub use std::vec::Vec;
 
     pub use crate::cap::Cap;
-    pub use crate::wire::args::{Arg, Args, Load, Refused, Results};
+    pub use crate::wire::args::{Arg, Args, CapsToSend, Refused, Results};
     pub use crate::wire::{DecodeError, Source, first_at, record, total};
 }

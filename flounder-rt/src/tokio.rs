@@ -72,9 +72,9 @@ impl Driver {
         let readable = Interest::READABLE;
         // SAFETY:
         // * The descriptor is open: `prepare_wait` has just made it, if it was not there.
-        // * It stays open and the same while the `AsyncFd` has this `Waitset`, which shares the ownership of `Outer` with its
-        //   clones, and `Outer` is made once and neither replaced nor changed (`OnceCell` in `waitset::Inner`).
-        // * `as_raw_fd` gives that of `Outer`, each time.
+        // * It stays open and the same while the `AsyncFd` has this `Waitset`, which shares the ownership of `HostLoop` with its
+        //   clones, and `HostLoop` is made once and neither replaced nor changed (`OnceCell` in `waitset::Inner`).
+        // * `as_raw_fd` gives that of `HostLoop`, each time.
         let registered = unsafe { AsyncFd::register_with_interest(waitset.clone(), readable) };
         let waitset = registered?;
         Ok(Self { waitset, is_awake: Cell::new(true) })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use flounder_rt::binding::{CALL_WINDOW, Call, Endpoint, MAX_OWED_REPLIES, Patience, ReplyToken};
+use flounder_rt::binding::{CALL_WINDOW, Call, MAX_OWED_REPLIES, RawBinding, ReplyToken, Timeout};
 use flounder_rt::{BindingError, RpcError, Waitset};
 use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pair, Seen, WORDS};
 
@@ -22,7 +22,7 @@ fn pair(there: usize, back: usize) -> Pair {
     hooked(there, back, |_, _| {})
 }
 
-fn hooked(there: usize, back: usize, hook: impl FnMut(&Endpoint, u64) + 'static) -> Pair {
+fn hooked(there: usize, back: usize, hook: impl FnMut(&RawBinding, u64) + 'static) -> Pair {
     let pair = Pair::hooked(there, hook);
     pair.to_client.room.set(back);
     pair
@@ -101,8 +101,8 @@ fn the_replies_that_wait_come_in_order_and_later_calls_are_answered() {
 #[test]
 fn a_service_lets_a_megabyte_of_replies_wait_and_no_more() {
     // Each note has a reply of 64 kilobytes, for the sake of the test.
-    let reply = |endpoint: &Endpoint, value: u64| {
-        ReplyToken::new(endpoint, value as u32, WORDS).send(&[], &[&[0; 1 << 16]]);
+    let reply = |raw: &RawBinding, value: u64| {
+        ReplyToken::new(raw, value as u32, WORDS).send(&[], &[&[0; 1 << 16]]);
     };
     for (is_service, taken) in [(true, 17), (false, 100)] {
         let pair = hooked(PLENTY, 0, reply);
@@ -143,7 +143,8 @@ fn calls_beyond_the_window_wait_and_those_that_are_given_up_make_room() {
     let ws = Waitset::new();
     let (near, _far, to_service, _) = support::pair(PLENTY);
     let handler = Handler::logging(&Log::default());
-    let client = Endpoint::attach(Box::new(near), &ws, INTERFACE, handler).expect("no descriptor");
+    let client =
+        RawBinding::attach(Box::new(near), &ws, INTERFACE, handler).expect("no descriptor");
     let pair = Pair { ws, client, to_service, ..pair };
     let mut calls = pair.doubles(0..3 * CALL_WINDOW as u64);
     pair.settle();
@@ -223,8 +224,9 @@ fn waiting_for_a_place_ends_with_the_deadline_or_the_binding() {
 fn calls_of_this_thread_and_of_others_have_one_window() {
     let pair = pair(PLENTY, 0);
     let shared = pair.client.share();
-    let call =
-        || Box::pin(shared.call::<Doubled>(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual));
+    let call = || {
+        Box::pin(shared.call::<Doubled>(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Timeout::Default))
+    };
     let mut theirs: Vec<_> = (0..40).map(|_| call()).collect();
     theirs.iter_mut().for_each(|call| assert!(poll(call).is_pending()));
     pair.settle();

@@ -115,10 +115,10 @@ fn teardown_delivers_what_was_sent_before() {
 fn a_handler_may_send_tear_down_and_dispatch() {
     let nested = Rc::new(Cell::new(0));
     let count = Rc::clone(&nested);
-    let pair = Pair::hooked(10, move |endpoint, value| match value {
-        1 => endpoint.send(NOTE, &[10], &[]).map(drop).expect("room"),
+    let pair = Pair::hooked(10, move |raw, value| match value {
+        1 => raw.send(NOTE, &[10], &[]).map(drop).expect("room"),
         2 => {
-            let ws = endpoint.waitset().expect("it is running");
+            let ws = raw.waitset().expect("it is running");
             let count = Rc::clone(&count);
             ws.post(move |_| {
                 count.set(count.get() + 1);
@@ -126,7 +126,7 @@ fn a_handler_may_send_tear_down_and_dispatch() {
             });
             while ws.try_dispatch().expect("no callback fails") {}
         }
-        _ => endpoint.teardown(),
+        _ => raw.teardown(),
     });
     for value in 1..=4 {
         note(&pair, value).expect("room");
@@ -279,8 +279,8 @@ fn control_tears_down_and_then_says_so() {
 fn a_blocking_call_in_a_handler_of_its_binding_is_refused_and_sends_nothing() {
     let result = Rc::new(RefCell::new(None));
     let told = Rc::clone(&result);
-    let pair = Pair::hooked(10, move |endpoint, value| {
-        *told.borrow_mut() = Some(support::double(endpoint, value));
+    let pair = Pair::hooked(10, move |raw, value| {
+        *told.borrow_mut() = Some(support::double(raw, value));
     });
     note(&pair, 7).expect("there is room");
     pair.settle();

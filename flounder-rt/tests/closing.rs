@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder_rt::binding::{CALL_WINDOW, Endpoint};
+use flounder_rt::binding::{CALL_WINDOW, RawBinding};
 use flounder_rt::channel::ChannelError;
 use flounder_rt::notify::{Gone, Wake};
 use flounder_rt::{BindingError, RpcError, TxError, Waitset};
@@ -179,7 +179,7 @@ fn closing_bindings_of_a_thread_are_bounded() {
         let (near, far, to_service, _) = support::pair(0);
         let seen = Log::default();
         let attach = |channel, handler| {
-            Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
+            RawBinding::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
         };
         let client = attach(near, Handler::logging(&Log::default()));
         services.push((attach(far, Handler::logging(&seen)), seen));

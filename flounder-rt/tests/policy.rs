@@ -6,7 +6,7 @@ mod waitset_support;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use flounder_rt::binding::{Endpoint, Patience, Procedure};
+use flounder_rt::binding::{Procedure, RawBinding, Timeout};
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::policy::{self, Direction};
 use flounder_rt::wire::DecodeError;
@@ -126,7 +126,7 @@ fn a_rule_that_panics_lets_nothing_pass() {
 #[test]
 fn a_rule_may_use_the_binding_that_it_is_asked_about() {
     thread_local! {
-        static BINDING: std::cell::RefCell<Option<Endpoint>> = const { std::cell::RefCell::new(None) };
+        static BINDING: std::cell::RefCell<Option<RawBinding>> = const { std::cell::RefCell::new(None) };
     }
     let pair = Ruled::new(1);
     BINDING.set(Some(pair.client.clone()));
@@ -154,7 +154,7 @@ fn a_rule_may_use_the_binding_that_it_is_asked_about() {
 fn call(pair: &Pair, value: u64, caps: Vec<Cap>) -> Call<Doubled> {
     let id = pair.client.next_call();
     let words = [u64::from(id), value];
-    pair.client.call_async(id, DOUBLE_CALL, &words, &[], caps, Patience::default())
+    pair.client.call_async(id, DOUBLE_CALL, &words, &[], caps, Timeout::default())
 }
 
 fn result(pair: &Pair, call: Call<Doubled>) -> Result<u64, RpcError> {
@@ -184,8 +184,8 @@ fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
         let id = pair.client.next_call();
         let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
         let words = [u64::from(id), 4];
-        let (caps, patience) = (vec![null()], Patience::default());
-        let result = pair.client.call::<Doubled>(id, double, &words, &[], caps, patience);
+        let (caps, timeout) = (vec![null()], Timeout::default());
+        let result = pair.client.call::<Doubled>(id, double, &words, &[], caps, timeout);
         assert_eq!(result, Err(RpcError::CapsRefused(CapRefusal::Sender)));
     });
 }

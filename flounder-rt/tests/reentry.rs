@@ -10,7 +10,7 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
 use flounder_rt::Waitset;
-use flounder_rt::binding::{CALL_WINDOW, Endpoint, Inbox, ReplyToken, SHARED_QUEUE};
+use flounder_rt::binding::{CALL_WINDOW, Inbox, RawBinding, ReplyToken, SHARED_QUEUE};
 use flounder_rt::channel::ChannelError;
 use support::{DOUBLE_RESPONSE, Handler, INTERFACE, Log, NOTE, Pipe, double_async};
 
@@ -43,8 +43,8 @@ const PLANNED: &str = "as the test wants";
 struct Scene {
     ws: Waitset,
     act: Act,
-    client: Cell<Option<Endpoint>>,
-    service: Cell<Option<Endpoint>>,
+    client: Cell<Option<RawBinding>>,
+    service: Cell<Option<RawBinding>>,
     to_service: Rc<Pipe>,
     to_client: Rc<Pipe>,
     ran: Cell<u32>,
@@ -70,13 +70,13 @@ fn act() {
 }
 
 impl Scene {
-    fn client(&self) -> Option<Endpoint> {
+    fn client(&self) -> Option<RawBinding> {
         let client = self.client.take();
         self.client.set(client.clone());
         client
     }
 
-    fn service(&self) -> Endpoint {
+    fn service(&self) -> RawBinding {
         let service = self.service.take();
         self.service.set(service.clone());
         service.expect("it is there")
@@ -152,7 +152,7 @@ fn everywhere(room: usize, place: impl Fn(&Scene)) {
         let ws = Waitset::new();
         let (near, far, to_service, to_client) = support::pair(room);
         let attach = |channel, handler| {
-            Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
+            RawBinding::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
         };
         let client = attach(near, Handler::logging(&Log::default()));
         let service = attach(far, Handler::logging(&Log::default()));
@@ -288,7 +288,7 @@ fn handlers_may_do_anything_when_they_are_dropped() {
         let handler = Handler::hooked(&Log::default(), move |_, _| {
             let _ = &value;
         });
-        let own = Endpoint::attach(Box::new(near), &scene.ws, INTERFACE, handler);
+        let own = RawBinding::attach(Box::new(near), &scene.ws, INTERFACE, handler);
         drop(own.expect("no descriptor"));
     });
 }
@@ -299,9 +299,10 @@ fn wakers_of_an_inbox_may_do_anything() {
         let (near, far, ..) = support::pair(10);
         let inbox = Inbox::new(2, Handler::logging(&Log::default())).into_deliver();
         let ws = &scene.ws;
-        let own = Endpoint::attach(Box::new(near), ws, INTERFACE, inbox).expect("no descriptor");
+        let own = RawBinding::attach(Box::new(near), ws, INTERFACE, inbox).expect("no descriptor");
         let logging = Handler::logging(&Log::default());
-        let peer = Endpoint::attach(Box::new(far), ws, INTERFACE, logging).expect("no descriptor");
+        let peer =
+            RawBinding::attach(Box::new(far), ws, INTERFACE, logging).expect("no descriptor");
         let mut recv = pin!(own.recv::<Note>());
         _ = poll(recv.as_mut());
         _ = poll(recv.as_mut());
@@ -363,6 +364,6 @@ fn wakers_of_shared_bindings_may_do_anything() {
 fn support_double(
     shared: &flounder_rt::binding::SharedEndpoint,
 ) -> flounder_rt::SharedCall<support::Doubled> {
-    let patience = flounder_rt::binding::Patience::Usual;
-    shared.call(support::DOUBLE_CALL, &[0, 1], &[], Vec::new(), patience)
+    let timeout = flounder_rt::binding::Timeout::Default;
+    shared.call(support::DOUBLE_CALL, &[0, 1], &[], Vec::new(), timeout)
 }

@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{
-    CALL_WINDOW, Endpoint, Patience, Received, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
+    CALL_WINDOW, RawBinding, Received, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
+    Timeout,
 };
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Reply, RpcError, TxError, Waitset};
@@ -30,8 +31,8 @@ const _: () = {
 
 struct Pair {
     ws: Waitset,
-    client: Endpoint,
-    service: Endpoint,
+    client: RawBinding,
+    service: RawBinding,
     shared: SharedEndpoint,
     seen: Log,
     client_seen: Log,
@@ -43,7 +44,7 @@ fn pair(room: usize) -> Pair {
     let (near, far, to_service, _) = support::pair(room);
     let (seen, client_seen) = (Log::default(), Log::default());
     let attach = |channel, handler| {
-        Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
+        RawBinding::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
     };
     let client = attach(near, Handler::logging(&client_seen));
     let service = attach(far, Handler::logging(&seen));
@@ -98,7 +99,7 @@ fn settle(ws: &Waitset) {
 
 fn double(shared: &SharedEndpoint, value: u64) -> SharedCall<Doubled> {
     // The number of the call is not for the caller to choose.
-    shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), Patience::Usual)
+    shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), Timeout::Default)
 }
 
 /// Counts how often it was woken.
@@ -296,7 +297,7 @@ fn calls_that_are_given_up_make_room_for_others() {
     let ws = Waitset::new();
     let (near, far, ..) = support::pair(usize::MAX >> 1);
     let client =
-        Endpoint::attach(Box::new(near), &ws, INTERFACE, Handler::logging(&Log::default()));
+        RawBinding::attach(Box::new(near), &ws, INTERFACE, Handler::logging(&Log::default()));
     let client = client.expect("no descriptor");
     // Nobody answers: the service is not attached. All that may be under way is, and the queues are full.
     let shared = client.share();
@@ -329,7 +330,7 @@ fn the_end_of_the_binding_ends_whatever_waits() {
         let (near, far, ..) = support::pair(1);
         let attach = |channel, ws: &Waitset| {
             let handler = Handler::logging(&Log::default());
-            Endpoint::attach(Box::new(channel), ws, INTERFACE, handler).expect("no descriptor")
+            RawBinding::attach(Box::new(channel), ws, INTERFACE, handler).expect("no descriptor")
         };
         let (client, service) = (attach(near, &ws), attach(far, &elsewhere));
         let shared = client.share();
@@ -399,11 +400,12 @@ fn a_deadline_ends_a_call_from_another_thread() {
 }
 
 /// A binding whose service never looks, and a handle to it.
-fn unanswered() -> (Waitset, Endpoint, SharedEndpoint, support::Fake) {
+fn unanswered() -> (Waitset, RawBinding, SharedEndpoint, support::Fake) {
     let ws = Waitset::new();
     let (near, far, ..) = support::pair(usize::MAX >> 1);
     let handler = Handler::logging(&Log::default());
-    let client = Endpoint::attach(Box::new(near), &ws, INTERFACE, handler).expect("no descriptor");
+    let client =
+        RawBinding::attach(Box::new(near), &ws, INTERFACE, handler).expect("no descriptor");
     let shared = client.share();
     (ws, client, shared, far)
 }
@@ -593,7 +595,7 @@ fn a_reply_that_cannot_be_read_ends_the_call_and_the_binding() {
     let count = Arc::new(Count::default());
     let short = DecodeError::Short { need: 9, have: 2 };
     let call: SharedCall<Garbled> =
-        pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Patience::Usual);
+        pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Timeout::Default);
     let mut call = pin!(call);
     assert!(poll(call.as_mut(), &count).is_pending());
     pair.settle();
@@ -611,7 +613,7 @@ fn capabilities_that_may_not_leave_are_told_to_the_error_handler_or_the_caller()
     let count = Arc::new(Count::default());
     let caps = vec![support::null()];
     let call: SharedCall<Doubled> =
-        pair.shared.call(DOUBLE_CALL, &[0, 1], &[], caps, Patience::Usual);
+        pair.shared.call(DOUBLE_CALL, &[0, 1], &[], caps, Timeout::Default);
     let mut call = pin!(call);
     assert!(poll(call.as_mut(), &count).is_pending());
     pair.shared.send(NOTE, &[1], &[], vec![support::null()]).try_now().expect("there is room");

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use feed::{Fed, Feeds, INTERFACE};
-use flounder_rt::binding::{Deliver, Endpoint, Received};
+use flounder_rt::binding::{Dispatch, RawBinding, Received};
 use flounder_rt::notify::Notifier;
 use flounder_rt::peer::Peer;
 use flounder_rt::waitset::{ChannelState, EventChannel, EventError, Interest, Watched};
@@ -96,20 +96,20 @@ impl Feeds for Feed {
 
 struct Handler<F>(F);
 
-impl<F: FnMut(u64)> Deliver for Handler<F> {
-    fn deliver(&mut self, _: &Endpoint, message: Received<'_>) -> Result<(), DecodeError> {
+impl<F: FnMut(u64)> Dispatch for Handler<F> {
+    fn deliver(&mut self, _: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
         (self.0)(message.words[0]);
         Ok(())
     }
 
-    fn error(&mut self, _: &Endpoint, _: BindingError) {}
+    fn error(&mut self, _: &RawBinding, _: BindingError) {}
 }
 
-fn bind(ws: &Waitset, handler: impl FnMut(u64) + 'static) -> (Feed, Endpoint) {
+fn bind(ws: &Waitset, handler: impl FnMut(u64) + 'static) -> (Feed, RawBinding) {
     let feed = Feed::default();
     let (notifier, handler) = (feed.1.clone(), Box::new(Handler(handler)));
     let channel = Box::new(Fed(feed.clone()));
-    let endpoint = Endpoint::attach_from(
+    let raw = RawBinding::attach_from(
         channel,
         ws,
         INTERFACE,
@@ -119,10 +119,10 @@ fn bind(ws: &Waitset, handler: impl FnMut(u64) + 'static) -> (Feed, Endpoint) {
         None,
     )
     .expect("a polled channel needs no descriptor");
-    (feed, endpoint)
+    (feed, raw)
 }
 
-fn logging(ws: &Waitset, log: &Log, base: u64) -> (Feed, Endpoint) {
+fn logging(ws: &Waitset, log: &Log, base: u64) -> (Feed, RawBinding) {
     let log = Rc::clone(log);
     bind(ws, move |value| log.borrow_mut().push(base + value))
 }

@@ -195,29 +195,33 @@ pub mod caps {
             }
         }
     };
-    type __CopiedForm = __rt::Form<1, 1, (__rt::Lent<__rt::Cap>, __rt::Lent<Holder>)>;
-    type __MovedForm = __rt::Form<2, 0, (__rt::Given,)>;
-    type __MixedForm = __rt::Form<
+    type __CopiedMessageType = __rt::MessageType<
+        1,
+        1,
+        (__rt::Lent<__rt::Cap>, __rt::Lent<Holder>),
+    >;
+    type __MovedMessageType = __rt::MessageType<2, 0, (__rt::Moved,)>;
+    type __MixedMessageType = __rt::MessageType<
         3,
         1,
         (
             __rt::Lent<__rt::Cap>,
-            __rt::Given,
+            __rt::Moved,
             __rt::Text<64>,
             __rt::Lent<Holder>,
-            __rt::Given,
+            __rt::Moved,
         ),
     >;
-    type __GivenForm = __rt::Form<4, 1, (__rt::Lent<Gift>,)>;
-    type __ExchangeCallForm = __rt::Form<
+    type __GivenMessageType = __rt::MessageType<4, 1, (__rt::Lent<Gift>,)>;
+    type __ExchangeCallMessageType = __rt::MessageType<
         5,
         1,
-        (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Given),
+        (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Moved),
     >;
-    type __ExchangeResponseForm = __rt::Form<
+    type __ExchangeResponseMessageType = __rt::MessageType<
         6,
         1,
-        (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Given),
+        (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Moved),
     >;
     const __DIGESTS: [u128; 6usize] = [
         93148367173606453637942647565913657939, 301268730769755768539114688268579275233,
@@ -305,7 +309,7 @@ pub mod caps {
                 number: 5u16,
                 name: "exchange_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __ExchangeCallForm::ID,
+                    at: __ExchangeCallMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -324,7 +328,7 @@ pub mod caps {
                 number: 6u16,
                 name: "exchange_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __ExchangeResponseForm::ID,
+                    at: __ExchangeResponseMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -341,12 +345,12 @@ pub mod caps {
             },
         ],
         limits: &[
-            __CopiedForm::LIMIT,
-            __MovedForm::LIMIT,
-            __MixedForm::LIMIT,
-            __GivenForm::LIMIT,
-            __ExchangeCallForm::LIMIT,
-            __ExchangeResponseForm::LIMIT,
+            __CopiedMessageType::LIMIT,
+            __MovedMessageType::LIMIT,
+            __MixedMessageType::LIMIT,
+            __GivenMessageType::LIMIT,
+            __ExchangeCallMessageType::LIMIT,
+            __ExchangeResponseMessageType::LIMIT,
         ],
         fingerprint: __rt::fingerprint(__rt::digest("caps"), &__DIGESTS),
     };
@@ -354,7 +358,7 @@ pub mod caps {
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct Binding(__rt::Endpoint);
+    pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
         ///
@@ -365,7 +369,8 @@ pub mod caps {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
+                .map(Self)
         }
         /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
         /// away.
@@ -393,12 +398,12 @@ pub mod caps {
         /// As `recv`, for the next `copied(cap a, holder b)`; others are kept.
         #[inline]
         pub fn recv_copied(&self) -> __rt::Receiving<'_, (__rt::Cap, Holder)> {
-            __CopiedForm::recv(&self.0)
+            __CopiedMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `moved(give_away_cap a)`; others are kept.
         #[inline]
         pub fn recv_moved(&self) -> __rt::Receiving<'_, __rt::Cap> {
-            __MovedForm::recv(&self.0)
+            __MovedMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`; others are kept.
         #[inline]
@@ -408,12 +413,12 @@ pub mod caps {
             '_,
             (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
         > {
-            __MixedForm::recv(&self.0)
+            __MixedMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `given(gift g)`; others are kept.
         #[inline]
         pub fn recv_given(&self) -> __rt::Receiving<'_, Gift> {
-            __GivenForm::recv(&self.0)
+            __GivenMessageType::recv(&self.0)
         }
         /// Sends `copied(cap a, holder b)`.
         ///
@@ -425,7 +430,7 @@ pub mod caps {
             a: &__rt::Cap,
             b: &Holder,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __CopiedForm::send(&self.0, (a, b))
+            __CopiedMessageType::send(&self.0, (a, b))
         }
         /// Sends `copied(cap a, holder b)`, after waiting while the binding is busy.
         ///
@@ -438,8 +443,8 @@ pub mod caps {
             &'__a self,
             a: &'__a __rt::Cap,
             b: &'__a Holder,
-        ) -> __rt::Sending<'__a, __CopiedForm> {
-            __CopiedForm::sending(&self.0, (a, b))
+        ) -> __rt::Sending<'__a, __CopiedMessageType> {
+            __CopiedMessageType::sending(&self.0, (a, b))
         }
         /// Sends `moved(give_away_cap a)`.
         ///
@@ -450,8 +455,8 @@ pub mod caps {
             &self,
             a: __rt::Cap,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<__rt::Cap>> {
-            let a = __rt::Gift::new(a);
-            __MovedForm::send(&self.0, (__rt::Giving::Gift(&a),))
+            let a = __rt::CapToMove::new(a);
+            __MovedMessageType::send(&self.0, (__rt::Giving::CapToMove(&a),))
                 .map_err(|__error| __rt::Rejected {
                     error: __error,
                     given: a.back(),
@@ -467,8 +472,11 @@ pub mod caps {
             &self,
             a: __rt::Cap,
         ) -> __rt::core::result::Result<(), __rt::Rejected<__rt::Cap>> {
-            let a = __rt::Gift::new(a);
-            let __result = __MovedForm::sending(&self.0, (__rt::Giving::Gift(&a),))
+            let a = __rt::CapToMove::new(a);
+            let __result = __MovedMessageType::sending(
+                    &self.0,
+                    (__rt::Giving::CapToMove(&a),),
+                )
                 .await;
             __result
                 .map_err(|__error| __rt::Rejected {
@@ -492,11 +500,11 @@ pub mod caps {
             __rt::Sent<'_>,
             __rt::Rejected<(__rt::Cap, __rt::Cap)>,
         > {
-            let b = __rt::Gift::new(b);
-            let d = __rt::Gift::new(d);
-            __MixedForm::send(
+            let b = __rt::CapToMove::new(b);
+            let d = __rt::CapToMove::new(d);
+            __MixedMessageType::send(
                     &self.0,
-                    (a, __rt::Giving::Gift(&b), why, c, __rt::Giving::Gift(&d)),
+                    (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
                 )
                 .map_err(|__error| __rt::Rejected {
                     error: __error,
@@ -517,11 +525,11 @@ pub mod caps {
             c: &Holder,
             d: __rt::Cap,
         ) -> __rt::core::result::Result<(), __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
-            let b = __rt::Gift::new(b);
-            let d = __rt::Gift::new(d);
-            let __result = __MixedForm::sending(
+            let b = __rt::CapToMove::new(b);
+            let d = __rt::CapToMove::new(d);
+            let __result = __MixedMessageType::sending(
                     &self.0,
-                    (a, __rt::Giving::Gift(&b), why, c, __rt::Giving::Gift(&d)),
+                    (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
                 )
                 .await;
             __result
@@ -539,7 +547,7 @@ pub mod caps {
             &self,
             g: Gift,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<Gift>> {
-            __GivenForm::send(&self.0, (&g,))
+            __GivenMessageType::send(&self.0, (&g,))
                 .map_err(|__error| __rt::Rejected {
                     error: __error,
                     given: g,
@@ -555,7 +563,7 @@ pub mod caps {
             &self,
             g: Gift,
         ) -> __rt::core::result::Result<(), __rt::Rejected<Gift>> {
-            let __result = __GivenForm::sending(&self.0, (&g,)).await;
+            let __result = __GivenMessageType::sending(&self.0, (&g,)).await;
             __result
                 .map_err(|__error| __rt::Rejected {
                     error: __error,
@@ -565,8 +573,8 @@ pub mod caps {
     }
     #[automatically_derived]
     impl __rt::core::ops::Deref for Binding {
-        type Target = __rt::Endpoint;
-        fn deref(&self) -> &__rt::Endpoint {
+        type Target = __rt::RawBinding;
+        fn deref(&self) -> &__rt::RawBinding {
             &self.0
         }
     }
@@ -612,7 +620,7 @@ pub mod caps {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CopiedForm::take(__message) {
+            match __CopiedMessageType::take(__message) {
                 __rt::core::result::Result::Ok((a, b)) => {
                     Rx::copied(&mut self.0, __binding, a, b);
                 }
@@ -628,7 +636,7 @@ pub mod caps {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MovedForm::take(__message) {
+            match __MovedMessageType::take(__message) {
                 __rt::core::result::Result::Ok((a,)) => {
                     Rx::moved(&mut self.0, __binding, a);
                 }
@@ -644,7 +652,7 @@ pub mod caps {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MixedForm::take(__message) {
+            match __MixedMessageType::take(__message) {
                 __rt::core::result::Result::Ok((a, b, why, c, d)) => {
                     Rx::mixed(&mut self.0, __binding, a, b, why, c, d);
                 }
@@ -660,7 +668,7 @@ pub mod caps {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __GivenForm::take(__message) {
+            match __GivenMessageType::take(__message) {
                 __rt::core::result::Result::Ok((g,)) => {
                     Rx::given(&mut self.0, __binding, g);
                 }
@@ -676,7 +684,7 @@ pub mod caps {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ExchangeCallForm::take(__message) {
+            match __ExchangeCallMessageType::take(__message) {
                 __rt::core::result::Result::Ok((__id, a, b)) => {
                     Rx::exchange(
                         &mut self.0,
@@ -694,14 +702,14 @@ pub mod caps {
         }
     }
     #[automatically_derived]
-    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                6 => return __ExchangeResponseForm::answer(__endpoint, __message),
+                6 => return __ExchangeResponseMessageType::answer(__endpoint, __message),
                 _ => {}
             }
             let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
@@ -716,7 +724,7 @@ pub mod caps {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             Rx::error(
                 &mut self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -862,11 +870,11 @@ pub mod caps {
     /// What can be put behind a binding of `caps`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__Dispatch(self))
         }
     }
@@ -910,7 +918,7 @@ pub mod caps {
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
         }
     }
@@ -919,10 +927,10 @@ pub mod caps {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CopiedForm::take_owned(__message) {
+            match __CopiedMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((a, b)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -937,10 +945,10 @@ pub mod caps {
         #[inline]
         fn __deliver_2(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MovedForm::take_owned(__message) {
+            match __MovedMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((a,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint.handle(&self.0, __binding, (a,), <__R as AsyncRx>::moved);
@@ -954,10 +962,10 @@ pub mod caps {
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MixedForm::take_owned(__message) {
+            match __MixedMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((a, b, why, c, d)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -977,10 +985,10 @@ pub mod caps {
         #[inline]
         fn __deliver_4(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __GivenForm::take_owned(__message) {
+            match __GivenMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((g,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint.handle(&self.0, __binding, (g,), <__R as AsyncRx>::given);
@@ -994,10 +1002,10 @@ pub mod caps {
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ExchangeCallForm::take_owned(__message) {
+            match __ExchangeCallMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((__id, a, b)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
@@ -1019,14 +1027,14 @@ pub mod caps {
         }
     }
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                6 => return __ExchangeResponseForm::answer(__endpoint, __message),
+                6 => return __ExchangeResponseMessageType::answer(__endpoint, __message),
                 _ => {}
             }
             let __lent = __endpoint;
@@ -1041,7 +1049,7 @@ pub mod caps {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             AsyncRx::error(
                 &*self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -1060,9 +1068,9 @@ pub mod caps {
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
-            let d = __rt::Gift::new(d);
-            __ExchangeResponseForm::reply(
-                (self.0.id(), c, __rt::Giving::Gift(&d)),
+            let d = __rt::CapToMove::new(d);
+            __ExchangeResponseMessageType::reply(
+                (self.0.id(), c, __rt::Giving::CapToMove(&d)),
                 self.0,
             );
         }
@@ -1084,7 +1092,7 @@ pub mod caps {
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
-            __ExchangeResponseForm::returned(__message)
+            __ExchangeResponseMessageType::returned(__message)
         }
     }
     /// Calls the remote procedures of `caps`.
@@ -1092,24 +1100,24 @@ pub mod caps {
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct RpcClient(Binding, __rt::Patience);
+    pub struct RpcClient(Binding, __rt::Timeout);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(
                 __rt::core::clone::Clone::clone(&self.0),
-                __rt::Patience::Until(deadline),
+                __rt::Timeout::Until(deadline),
             )
         }
         /// The binding.
@@ -1127,11 +1135,11 @@ pub mod caps {
             b: __rt::Cap,
         ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
             let __id = self.0.0.next_call();
-            let b = __rt::Gift::new(b);
-            __ExchangeCallForm::call::<
+            let b = __rt::CapToMove::new(b);
+            __ExchangeCallMessageType::call::<
                 ExchangeReply,
-                __ExchangeResponseForm,
-            >(&self.0.0, __id, (__id, a, __rt::Giving::Gift(&b)), self.1)
+                __ExchangeResponseMessageType,
+            >(&self.0.0, __id, (__id, a, __rt::Giving::CapToMove(&b)), self.1)
         }
         /// As `exchange`, without waiting: the result is a future.
         #[inline]
@@ -1141,11 +1149,11 @@ pub mod caps {
             b: __rt::Cap,
         ) -> __rt::Call<ExchangeReply> {
             let __id = self.0.0.next_call();
-            let b = __rt::Gift::new(b);
-            __ExchangeCallForm::call_async(
+            let b = __rt::CapToMove::new(b);
+            __ExchangeCallMessageType::call_async(
                 &self.0.0,
                 __id,
-                (__id, a, __rt::Giving::Gift(&b)),
+                (__id, a, __rt::Giving::CapToMove(&b)),
                 self.1,
             )
         }
@@ -1166,13 +1174,13 @@ pub mod caps {
         /// Sends `copied(cap a, holder b)`.
         #[inline]
         pub fn send_copied(&self, a: &__rt::Cap, b: &Holder) -> __rt::SharedSend {
-            __CopiedForm::send_shared(&self.0, (a, b))
+            __CopiedMessageType::send_shared(&self.0, (a, b))
         }
         /// Sends `moved(give_away_cap a)`.
         #[inline]
         pub fn send_moved(&self, a: __rt::Cap) -> __rt::SharedSend {
-            let a = __rt::Gift::new(a);
-            __MovedForm::send_shared(&self.0, (__rt::Giving::Gift(&a),))
+            let a = __rt::CapToMove::new(a);
+            __MovedMessageType::send_shared(&self.0, (__rt::Giving::CapToMove(&a),))
         }
         /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
         #[inline]
@@ -1184,17 +1192,17 @@ pub mod caps {
             c: &Holder,
             d: __rt::Cap,
         ) -> __rt::SharedSend {
-            let b = __rt::Gift::new(b);
-            let d = __rt::Gift::new(d);
-            __MixedForm::send_shared(
+            let b = __rt::CapToMove::new(b);
+            let d = __rt::CapToMove::new(d);
+            __MixedMessageType::send_shared(
                 &self.0,
-                (a, __rt::Giving::Gift(&b), why, c, __rt::Giving::Gift(&d)),
+                (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
             )
         }
         /// Sends `given(gift g)`.
         #[inline]
         pub fn send_given(&self, g: Gift) -> __rt::SharedSend {
-            __GivenForm::send_shared(&self.0, (&g,))
+            __GivenMessageType::send_shared(&self.0, (&g,))
         }
     }
     #[automatically_derived]
@@ -1209,24 +1217,24 @@ pub mod caps {
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding, __rt::Patience);
+    pub struct SharedClient(SharedBinding, __rt::Timeout);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(
                 __rt::core::clone::Clone::clone(&self.0),
-                __rt::Patience::Until(deadline),
+                __rt::Timeout::Until(deadline),
             )
         }
         /// The binding.
@@ -1252,10 +1260,10 @@ pub mod caps {
             a: &__rt::Cap,
             b: __rt::Cap,
         ) -> __rt::SharedCall<ExchangeReply> {
-            let b = __rt::Gift::new(b);
-            __ExchangeCallForm::call_shared(
+            let b = __rt::CapToMove::new(b);
+            __ExchangeCallMessageType::call_shared(
                 &self.0.0,
-                (0, a, __rt::Giving::Gift(&b)),
+                (0, a, __rt::Giving::CapToMove(&b)),
                 self.1,
             )
         }
@@ -1350,25 +1358,25 @@ pub mod caps {
             &self,
         ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Copied { a, b } => __CopiedForm::encode(INTERFACE, (a, b)),
+                Self::Copied { a, b } => __CopiedMessageType::encode(INTERFACE, (a, b)),
                 Self::Moved { a } => {
-                    __MovedForm::encode(INTERFACE, (__rt::Giving::Copy(a),))
+                    __MovedMessageType::encode(INTERFACE, (__rt::Giving::Copy(a),))
                 }
                 Self::Mixed { a, b, why, c, d } => {
-                    __MixedForm::encode(
+                    __MixedMessageType::encode(
                         INTERFACE,
                         (a, __rt::Giving::Copy(b), why, c, __rt::Giving::Copy(d)),
                     )
                 }
-                Self::Given { g } => __GivenForm::encode(INTERFACE, (g,)),
+                Self::Given { g } => __GivenMessageType::encode(INTERFACE, (g,)),
                 Self::ExchangeCall { id: __id, a, b } => {
-                    __ExchangeCallForm::encode(
+                    __ExchangeCallMessageType::encode(
                         INTERFACE,
                         (*__id, a, __rt::Giving::Copy(b)),
                     )
                 }
                 Self::ExchangeResponse { id: __id, c, d } => {
-                    __ExchangeResponseForm::encode(
+                    __ExchangeResponseMessageType::encode(
                         INTERFACE,
                         (*__id, c, __rt::Giving::Copy(d)),
                     )
@@ -1381,7 +1389,7 @@ pub mod caps {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    match __CopiedForm::take_owned(__message) {
+                    match __CopiedMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((a, b)) => {
                             __rt::core::result::Result::Ok(Self::Copied { a, b })
                         }
@@ -1391,7 +1399,7 @@ pub mod caps {
                     }
                 }
                 2 => {
-                    match __MovedForm::take_owned(__message) {
+                    match __MovedMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((a,)) => {
                             __rt::core::result::Result::Ok(Self::Moved { a })
                         }
@@ -1401,7 +1409,7 @@ pub mod caps {
                     }
                 }
                 3 => {
-                    match __MixedForm::take_owned(__message) {
+                    match __MixedMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((a, b, why, c, d)) => {
                             __rt::core::result::Result::Ok(Self::Mixed {
                                 a,
@@ -1417,7 +1425,7 @@ pub mod caps {
                     }
                 }
                 4 => {
-                    match __GivenForm::take_owned(__message) {
+                    match __GivenMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((g,)) => {
                             __rt::core::result::Result::Ok(Self::Given { g })
                         }
@@ -1427,7 +1435,7 @@ pub mod caps {
                     }
                 }
                 5 => {
-                    match __ExchangeCallForm::take_owned(__message) {
+                    match __ExchangeCallMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, a, b)) => {
                             __rt::core::result::Result::Ok(Self::ExchangeCall {
                                 id: __id,
@@ -1441,7 +1449,7 @@ pub mod caps {
                     }
                 }
                 6 => {
-                    match __ExchangeResponseForm::take_owned(__message) {
+                    match __ExchangeResponseMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, c, d)) => {
                             __rt::core::result::Result::Ok(Self::ExchangeResponse {
                                 id: __id,
@@ -1516,7 +1524,7 @@ pub mod caps {
     }
     #[automatically_derived]
     impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             self.0.into_deliver()
         }
     }

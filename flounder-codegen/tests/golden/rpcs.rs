@@ -115,20 +115,24 @@ pub mod rpcs {
             }
         }
     };
-    type __PingCallForm = __rt::Form<1, 1, (__rt::Copied<u32>,)>;
-    type __PingResponseForm = __rt::Form<2, 1, (__rt::Copied<u32>,)>;
-    type __OneCallForm = __rt::Form<
+    type __PingCallMessageType = __rt::MessageType<1, 1, (__rt::Copied<u32>,)>;
+    type __PingResponseMessageType = __rt::MessageType<2, 1, (__rt::Copied<u32>,)>;
+    type __OneCallMessageType = __rt::MessageType<
         3,
         2,
         (__rt::Copied<u32>, __rt::Copied<u32>, __rt::Text<65536>),
     >;
-    type __OneResponseForm = __rt::Form<4, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
-    type __ManyCallForm = __rt::Form<
+    type __OneResponseMessageType = __rt::MessageType<
+        4,
+        1,
+        (__rt::Copied<u32>, __rt::Text<65536>),
+    >;
+    type __ManyCallMessageType = __rt::MessageType<
         5,
         3,
         (__rt::Copied<u32>, __rt::Lent<Entry>, __rt::Slice<u8, 32>),
     >;
-    type __ManyResponseForm = __rt::Form<
+    type __ManyResponseMessageType = __rt::MessageType<
         6,
         2,
         (
@@ -138,8 +142,8 @@ pub mod rpcs {
             __rt::Texts<65536>,
         ),
     >;
-    type __AskForm = __rt::Form<7, 1, (__rt::Copied<u32>,)>;
-    type __AnswerForm = __rt::Form<
+    type __AskMessageType = __rt::MessageType<7, 1, (__rt::Copied<u32>,)>;
+    type __AnswerMessageType = __rt::MessageType<
         8,
         2,
         (__rt::Copied<u32>, __rt::Copied<__rt::Errval>),
@@ -159,7 +163,7 @@ pub mod rpcs {
                 number: 1u16,
                 name: "ping_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __PingCallForm::ID,
+                    at: __PingCallMessageType::ID,
                 },
                 args: &[],
                 annotations: &[],
@@ -169,7 +173,7 @@ pub mod rpcs {
                 number: 2u16,
                 name: "ping_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __PingResponseForm::ID,
+                    at: __PingResponseMessageType::ID,
                 },
                 args: &[],
                 annotations: &[],
@@ -179,7 +183,7 @@ pub mod rpcs {
                 number: 3u16,
                 name: "one_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __OneCallForm::ID,
+                    at: __OneCallMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -198,7 +202,7 @@ pub mod rpcs {
                 number: 4u16,
                 name: "one_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __OneResponseForm::ID,
+                    at: __OneResponseMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -213,7 +217,7 @@ pub mod rpcs {
                 number: 5u16,
                 name: "many_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __ManyCallForm::ID,
+                    at: __ManyCallMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -232,7 +236,7 @@ pub mod rpcs {
                 number: 6u16,
                 name: "many_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __ManyResponseForm::ID,
+                    at: __ManyResponseMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -283,14 +287,14 @@ pub mod rpcs {
             },
         ],
         limits: &[
-            __PingCallForm::LIMIT,
-            __PingResponseForm::LIMIT,
-            __OneCallForm::LIMIT,
-            __OneResponseForm::LIMIT,
-            __ManyCallForm::LIMIT,
-            __ManyResponseForm::LIMIT,
-            __AskForm::LIMIT,
-            __AnswerForm::LIMIT,
+            __PingCallMessageType::LIMIT,
+            __PingResponseMessageType::LIMIT,
+            __OneCallMessageType::LIMIT,
+            __OneResponseMessageType::LIMIT,
+            __ManyCallMessageType::LIMIT,
+            __ManyResponseMessageType::LIMIT,
+            __AskMessageType::LIMIT,
+            __AnswerMessageType::LIMIT,
         ],
         fingerprint: __rt::fingerprint(__rt::digest("rpcs"), &__DIGESTS),
     };
@@ -298,7 +302,7 @@ pub mod rpcs {
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct Binding(__rt::Endpoint);
+    pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
         ///
@@ -309,7 +313,8 @@ pub mod rpcs {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
+                .map(Self)
         }
         /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
         /// away.
@@ -337,12 +342,12 @@ pub mod rpcs {
         /// As `recv`, for the next `ask(uint32 token)`; others are kept.
         #[inline]
         pub fn recv_ask(&self) -> __rt::Receiving<'_, u32> {
-            __AskForm::recv(&self.0)
+            __AskMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `answer(uint32 token, errval err)`; others are kept.
         #[inline]
         pub fn recv_answer(&self) -> __rt::Receiving<'_, (u32, __rt::Errval)> {
-            __AnswerForm::recv(&self.0)
+            __AnswerMessageType::recv(&self.0)
         }
         /// Sends `ask(uint32 token)`.
         ///
@@ -353,7 +358,7 @@ pub mod rpcs {
             &self,
             token: u32,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __AskForm::send(&self.0, (token,))
+            __AskMessageType::send(&self.0, (token,))
         }
         /// Sends `ask(uint32 token)`, after waiting while the binding is busy.
         ///
@@ -362,8 +367,11 @@ pub mod rpcs {
         ///
         /// Dropped before it is done, the future has sent nothing.
         #[inline]
-        pub fn send_ask<'__a>(&'__a self, token: u32) -> __rt::Sending<'__a, __AskForm> {
-            __AskForm::sending(&self.0, (token,))
+        pub fn send_ask<'__a>(
+            &'__a self,
+            token: u32,
+        ) -> __rt::Sending<'__a, __AskMessageType> {
+            __AskMessageType::sending(&self.0, (token,))
         }
         /// Sends `answer(uint32 token, errval err)`.
         ///
@@ -375,7 +383,7 @@ pub mod rpcs {
             token: u32,
             err: __rt::Errval,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __AnswerForm::send(&self.0, (token, err))
+            __AnswerMessageType::send(&self.0, (token, err))
         }
         /// Sends `answer(uint32 token, errval err)`, after waiting while the binding is busy.
         ///
@@ -388,14 +396,14 @@ pub mod rpcs {
             &'__a self,
             token: u32,
             err: __rt::Errval,
-        ) -> __rt::Sending<'__a, __AnswerForm> {
-            __AnswerForm::sending(&self.0, (token, err))
+        ) -> __rt::Sending<'__a, __AnswerMessageType> {
+            __AnswerMessageType::sending(&self.0, (token, err))
         }
     }
     #[automatically_derived]
     impl __rt::core::ops::Deref for Binding {
-        type Target = __rt::Endpoint;
-        fn deref(&self) -> &__rt::Endpoint {
+        type Target = __rt::RawBinding;
+        fn deref(&self) -> &__rt::RawBinding {
             &self.0
         }
     }
@@ -433,7 +441,7 @@ pub mod rpcs {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __PingCallForm::take(__message) {
+            match __PingCallMessageType::take(__message) {
                 __rt::core::result::Result::Ok((__id,)) => {
                     Rx::ping(
                         &mut self.0,
@@ -453,7 +461,7 @@ pub mod rpcs {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __OneCallForm::take(__message) {
+            match __OneCallMessageType::take(__message) {
                 __rt::core::result::Result::Ok((__id, reply, binding)) => {
                     Rx::one(
                         &mut self.0,
@@ -475,7 +483,7 @@ pub mod rpcs {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ManyCallForm::take(__message) {
+            match __ManyCallMessageType::take(__message) {
                 __rt::core::result::Result::Ok((__id, e, key)) => {
                     Rx::many(
                         &mut self.0,
@@ -497,7 +505,7 @@ pub mod rpcs {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AskForm::take(__message) {
+            match __AskMessageType::take(__message) {
                 __rt::core::result::Result::Ok((token,)) => {
                     Rx::ask(&mut self.0, __binding, token);
                 }
@@ -513,7 +521,7 @@ pub mod rpcs {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnswerForm::take(__message) {
+            match __AnswerMessageType::take(__message) {
                 __rt::core::result::Result::Ok((token, err)) => {
                     Rx::answer(&mut self.0, __binding, token, err);
                 }
@@ -525,16 +533,16 @@ pub mod rpcs {
         }
     }
     #[automatically_derived]
-    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                2 => return __PingResponseForm::answer(__endpoint, __message),
-                4 => return __OneResponseForm::answer(__endpoint, __message),
-                6 => return __ManyResponseForm::answer(__endpoint, __message),
+                2 => return __PingResponseMessageType::answer(__endpoint, __message),
+                4 => return __OneResponseMessageType::answer(__endpoint, __message),
+                6 => return __ManyResponseMessageType::answer(__endpoint, __message),
                 _ => {}
             }
             let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
@@ -549,7 +557,7 @@ pub mod rpcs {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             Rx::error(
                 &mut self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -676,11 +684,11 @@ pub mod rpcs {
     /// What can be put behind a binding of `rpcs`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__Dispatch(self))
         }
     }
@@ -727,7 +735,7 @@ pub mod rpcs {
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
         }
     }
@@ -736,10 +744,10 @@ pub mod rpcs {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __PingCallForm::take_owned(__message) {
+            match __PingCallMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((__id,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     let __reply = __rt::ReplyToken::new(__endpoint, __id, 2);
@@ -762,10 +770,10 @@ pub mod rpcs {
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __OneCallForm::take_owned(__message) {
+            match __OneCallMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((__id, reply, binding)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     let __reply = __rt::ReplyToken::new(__endpoint, __id, 4);
@@ -788,10 +796,10 @@ pub mod rpcs {
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ManyCallForm::take_owned(__message) {
+            match __ManyCallMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((__id, e, key)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
@@ -816,10 +824,10 @@ pub mod rpcs {
         #[inline]
         fn __deliver_7(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AskForm::take_owned(__message) {
+            match __AskMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((token,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -834,10 +842,10 @@ pub mod rpcs {
         #[inline]
         fn __deliver_8(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnswerForm::take_owned(__message) {
+            match __AnswerMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((token, err)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -856,16 +864,16 @@ pub mod rpcs {
         }
     }
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                2 => return __PingResponseForm::answer(__endpoint, __message),
-                4 => return __OneResponseForm::answer(__endpoint, __message),
-                6 => return __ManyResponseForm::answer(__endpoint, __message),
+                2 => return __PingResponseMessageType::answer(__endpoint, __message),
+                4 => return __OneResponseMessageType::answer(__endpoint, __message),
+                6 => return __ManyResponseMessageType::answer(__endpoint, __message),
                 _ => {}
             }
             let __lent = __endpoint;
@@ -880,7 +888,7 @@ pub mod rpcs {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             AsyncRx::error(
                 &*self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -899,7 +907,7 @@ pub mod rpcs {
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self) {
-            __PingResponseForm::reply((self.0.id(),), self.0);
+            __PingResponseMessageType::reply((self.0.id(),), self.0);
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
@@ -919,7 +927,7 @@ pub mod rpcs {
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            __PingResponseForm::returned(__message)
+            __PingResponseMessageType::returned(__message)
         }
     }
     /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
@@ -933,7 +941,7 @@ pub mod rpcs {
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, s: &str) {
-            __OneResponseForm::reply((self.0.id(), s), self.0);
+            __OneResponseMessageType::reply((self.0.id(), s), self.0);
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
@@ -953,7 +961,7 @@ pub mod rpcs {
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
-            __OneResponseForm::returned(__message)
+            __OneResponseMessageType::returned(__message)
         }
     }
     /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
@@ -967,7 +975,7 @@ pub mod rpcs {
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, found: &[Entry], data: &[u8], names: &[impl __rt::TextItem]) {
-            __ManyResponseForm::reply(
+            __ManyResponseMessageType::reply(
                 (self.0.id(), found, data, __rt::TextItem::strings(names)),
                 self.0,
             );
@@ -993,7 +1001,7 @@ pub mod rpcs {
             (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
             __rt::DecodeError,
         > {
-            __ManyResponseForm::returned(__message)
+            __ManyResponseMessageType::returned(__message)
         }
     }
     /// Calls the remote procedures of `rpcs`.
@@ -1001,24 +1009,24 @@ pub mod rpcs {
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct RpcClient(Binding, __rt::Patience);
+    pub struct RpcClient(Binding, __rt::Timeout);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(
                 __rt::core::clone::Clone::clone(&self.0),
-                __rt::Patience::Until(deadline),
+                __rt::Timeout::Until(deadline),
             )
         }
         /// The binding.
@@ -1032,16 +1040,16 @@ pub mod rpcs {
         #[inline]
         pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __PingCallForm::call::<
+            __PingCallMessageType::call::<
                 PingReply,
-                __PingResponseForm,
+                __PingResponseMessageType,
             >(&self.0.0, __id, (__id,), self.1)
         }
         /// As `ping`, without waiting: the result is a future.
         #[inline]
         pub fn ping_async(&self) -> __rt::Call<PingReply> {
             let __id = self.0.0.next_call();
-            __PingCallForm::call_async(&self.0.0, __id, (__id,), self.1)
+            __PingCallMessageType::call_async(&self.0.0, __id, (__id,), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and waits for the reply.
         ///
@@ -1054,16 +1062,21 @@ pub mod rpcs {
             binding: &str,
         ) -> __rt::core::result::Result<__rt::String, __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __OneCallForm::call::<
+            __OneCallMessageType::call::<
                 OneReply,
-                __OneResponseForm,
+                __OneResponseMessageType,
             >(&self.0.0, __id, (__id, reply, binding), self.1)
         }
         /// As `one`, without waiting: the result is a future.
         #[inline]
         pub fn one_async(&self, reply: u32, binding: &str) -> __rt::Call<OneReply> {
             let __id = self.0.0.next_call();
-            __OneCallForm::call_async(&self.0.0, __id, (__id, reply, binding), self.1)
+            __OneCallMessageType::call_async(
+                &self.0.0,
+                __id,
+                (__id, reply, binding),
+                self.1,
+            )
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and waits for the reply.
         ///
@@ -1079,16 +1092,16 @@ pub mod rpcs {
             __rt::RpcError,
         > {
             let __id = self.0.0.next_call();
-            __ManyCallForm::call::<
+            __ManyCallMessageType::call::<
                 ManyReply,
-                __ManyResponseForm,
+                __ManyResponseMessageType,
             >(&self.0.0, __id, (__id, e, key), self.1)
         }
         /// As `many`, without waiting: the result is a future.
         #[inline]
         pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::Call<ManyReply> {
             let __id = self.0.0.next_call();
-            __ManyCallForm::call_async(&self.0.0, __id, (__id, e, key), self.1)
+            __ManyCallMessageType::call_async(&self.0.0, __id, (__id, e, key), self.1)
         }
     }
     /// One end of a connection that speaks `rpcs`, for any thread.
@@ -1107,12 +1120,12 @@ pub mod rpcs {
         /// Sends `ask(uint32 token)`.
         #[inline]
         pub fn send_ask(&self, token: u32) -> __rt::SharedSend {
-            __AskForm::send_shared(&self.0, (token,))
+            __AskMessageType::send_shared(&self.0, (token,))
         }
         /// Sends `answer(uint32 token, errval err)`.
         #[inline]
         pub fn send_answer(&self, token: u32, err: __rt::Errval) -> __rt::SharedSend {
-            __AnswerForm::send_shared(&self.0, (token, err))
+            __AnswerMessageType::send_shared(&self.0, (token, err))
         }
     }
     #[automatically_derived]
@@ -1127,24 +1140,24 @@ pub mod rpcs {
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding, __rt::Patience);
+    pub struct SharedClient(SharedBinding, __rt::Timeout);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(
                 __rt::core::clone::Clone::clone(&self.0),
-                __rt::Patience::Until(deadline),
+                __rt::Timeout::Until(deadline),
             )
         }
         /// The binding.
@@ -1162,7 +1175,7 @@ pub mod rpcs {
         /// As `ping`, without blocking: the result is a future, `Send`.
         #[inline]
         pub fn ping_async(&self) -> __rt::SharedCall<PingReply> {
-            __PingCallForm::call_shared(&self.0.0, (0,), self.1)
+            __PingCallMessageType::call_shared(&self.0.0, (0,), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and blocks the thread until the reply has come.
         ///
@@ -1183,7 +1196,7 @@ pub mod rpcs {
             reply: u32,
             binding: &str,
         ) -> __rt::SharedCall<OneReply> {
-            __OneCallForm::call_shared(&self.0.0, (0, reply, binding), self.1)
+            __OneCallMessageType::call_shared(&self.0.0, (0, reply, binding), self.1)
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and blocks the thread until the reply has come.
         ///
@@ -1203,7 +1216,7 @@ pub mod rpcs {
         /// As `many`, without blocking: the result is a future, `Send`.
         #[inline]
         pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::SharedCall<ManyReply> {
-            __ManyCallForm::call_shared(&self.0.0, (0, e, key), self.1)
+            __ManyCallMessageType::call_shared(&self.0.0, (0, e, key), self.1)
         }
     }
     /// Any message of `rpcs`, with all that it carries.
@@ -1307,29 +1320,29 @@ pub mod rpcs {
         ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::PingCall { id: __id } => {
-                    __PingCallForm::encode(INTERFACE, (*__id,))
+                    __PingCallMessageType::encode(INTERFACE, (*__id,))
                 }
                 Self::PingResponse { id: __id } => {
-                    __PingResponseForm::encode(INTERFACE, (*__id,))
+                    __PingResponseMessageType::encode(INTERFACE, (*__id,))
                 }
                 Self::OneCall { id: __id, reply, binding } => {
-                    __OneCallForm::encode(INTERFACE, (*__id, *reply, binding))
+                    __OneCallMessageType::encode(INTERFACE, (*__id, *reply, binding))
                 }
                 Self::OneResponse { id: __id, s } => {
-                    __OneResponseForm::encode(INTERFACE, (*__id, s))
+                    __OneResponseMessageType::encode(INTERFACE, (*__id, s))
                 }
                 Self::ManyCall { id: __id, e, key } => {
-                    __ManyCallForm::encode(INTERFACE, (*__id, e, key))
+                    __ManyCallMessageType::encode(INTERFACE, (*__id, e, key))
                 }
                 Self::ManyResponse { id: __id, found, data, names } => {
-                    __ManyResponseForm::encode(
+                    __ManyResponseMessageType::encode(
                         INTERFACE,
                         (*__id, found, data, __rt::TextItem::strings(names)),
                     )
                 }
-                Self::Ask { token } => __AskForm::encode(INTERFACE, (*token,)),
+                Self::Ask { token } => __AskMessageType::encode(INTERFACE, (*token,)),
                 Self::Answer { token, err } => {
-                    __AnswerForm::encode(INTERFACE, (*token, *err))
+                    __AnswerMessageType::encode(INTERFACE, (*token, *err))
                 }
             }
         }
@@ -1339,7 +1352,7 @@ pub mod rpcs {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    match __PingCallForm::take_owned(__message) {
+                    match __PingCallMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id,)) => {
                             __rt::core::result::Result::Ok(Self::PingCall { id: __id })
                         }
@@ -1349,7 +1362,7 @@ pub mod rpcs {
                     }
                 }
                 2 => {
-                    match __PingResponseForm::take_owned(__message) {
+                    match __PingResponseMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id,)) => {
                             __rt::core::result::Result::Ok(Self::PingResponse {
                                 id: __id,
@@ -1361,7 +1374,7 @@ pub mod rpcs {
                     }
                 }
                 3 => {
-                    match __OneCallForm::take_owned(__message) {
+                    match __OneCallMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, reply, binding)) => {
                             __rt::core::result::Result::Ok(Self::OneCall {
                                 id: __id,
@@ -1375,7 +1388,7 @@ pub mod rpcs {
                     }
                 }
                 4 => {
-                    match __OneResponseForm::take_owned(__message) {
+                    match __OneResponseMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, s)) => {
                             __rt::core::result::Result::Ok(Self::OneResponse {
                                 id: __id,
@@ -1388,7 +1401,7 @@ pub mod rpcs {
                     }
                 }
                 5 => {
-                    match __ManyCallForm::take_owned(__message) {
+                    match __ManyCallMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, e, key)) => {
                             __rt::core::result::Result::Ok(Self::ManyCall {
                                 id: __id,
@@ -1402,7 +1415,7 @@ pub mod rpcs {
                     }
                 }
                 6 => {
-                    match __ManyResponseForm::take_owned(__message) {
+                    match __ManyResponseMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, found, data, names)) => {
                             __rt::core::result::Result::Ok(Self::ManyResponse {
                                 id: __id,
@@ -1417,7 +1430,7 @@ pub mod rpcs {
                     }
                 }
                 7 => {
-                    match __AskForm::take_owned(__message) {
+                    match __AskMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((token,)) => {
                             __rt::core::result::Result::Ok(Self::Ask { token })
                         }
@@ -1427,7 +1440,7 @@ pub mod rpcs {
                     }
                 }
                 8 => {
-                    match __AnswerForm::take_owned(__message) {
+                    match __AnswerMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((token, err)) => {
                             __rt::core::result::Result::Ok(Self::Answer { token, err })
                         }
@@ -1514,7 +1527,7 @@ pub mod rpcs {
     }
     #[automatically_derived]
     impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             self.0.into_deliver()
         }
     }

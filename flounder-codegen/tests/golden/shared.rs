@@ -227,7 +227,11 @@ pub mod painter {
             }
         }
     };
-    type __DrawForm = __rt::Form<1, 5, (__rt::Copied<Line>, __rt::Copied<Colour>)>;
+    type __DrawMessageType = __rt::MessageType<
+        1,
+        5,
+        (__rt::Copied<Line>, __rt::Copied<Colour>),
+    >;
     const __DIGESTS: [u128; 1usize] = [91085111576766045342520900326579149650];
     /// Describes the interface `painter`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface {
@@ -252,14 +256,14 @@ pub mod painter {
                 fingerprint: __DIGESTS[0],
             },
         ],
-        limits: &[__DrawForm::LIMIT],
+        limits: &[__DrawMessageType::LIMIT],
         fingerprint: __rt::fingerprint(__rt::digest("painter"), &__DIGESTS),
     };
     /// One end of a connection that speaks `painter`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct Binding(__rt::Endpoint);
+    pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
         ///
@@ -270,7 +274,8 @@ pub mod painter {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
+                .map(Self)
         }
         /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
         /// away.
@@ -298,7 +303,7 @@ pub mod painter {
         /// As `recv`, for the next `draw(line l, colour c)`; others are kept.
         #[inline]
         pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour)> {
-            __DrawForm::recv(&self.0)
+            __DrawMessageType::recv(&self.0)
         }
         /// Sends `draw(line l, colour c)`.
         ///
@@ -310,7 +315,7 @@ pub mod painter {
             l: Line,
             c: Colour,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __DrawForm::send(&self.0, (l, c))
+            __DrawMessageType::send(&self.0, (l, c))
         }
         /// Sends `draw(line l, colour c)`, after waiting while the binding is busy.
         ///
@@ -323,14 +328,14 @@ pub mod painter {
             &'__a self,
             l: Line,
             c: Colour,
-        ) -> __rt::Sending<'__a, __DrawForm> {
-            __DrawForm::sending(&self.0, (l, c))
+        ) -> __rt::Sending<'__a, __DrawMessageType> {
+            __DrawMessageType::sending(&self.0, (l, c))
         }
     }
     #[automatically_derived]
     impl __rt::core::ops::Deref for Binding {
-        type Target = __rt::Endpoint;
-        fn deref(&self) -> &__rt::Endpoint {
+        type Target = __rt::RawBinding;
+        fn deref(&self) -> &__rt::RawBinding {
             &self.0
         }
     }
@@ -354,7 +359,7 @@ pub mod painter {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __DrawForm::take(__message) {
+            match __DrawMessageType::take(__message) {
                 __rt::core::result::Result::Ok((l, c)) => {
                     Rx::draw(&mut self.0, __binding, l, c);
                 }
@@ -366,10 +371,10 @@ pub mod painter {
         }
     }
     #[automatically_derived]
-    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
@@ -380,7 +385,7 @@ pub mod painter {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             Rx::error(
                 &mut self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -437,11 +442,11 @@ pub mod painter {
     /// What can be put behind a binding of `painter`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__Dispatch(self))
         }
     }
@@ -464,7 +469,7 @@ pub mod painter {
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
         }
     }
@@ -473,10 +478,10 @@ pub mod painter {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __DrawForm::take_owned(__message) {
+            match __DrawMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((l, c)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -490,10 +495,10 @@ pub mod painter {
         }
     }
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             let __lent = __endpoint;
@@ -504,7 +509,7 @@ pub mod painter {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             AsyncRx::error(
                 &*self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -528,7 +533,7 @@ pub mod painter {
         /// Sends `draw(line l, colour c)`.
         #[inline]
         pub fn send_draw(&self, l: Line, c: Colour) -> __rt::SharedSend {
-            __DrawForm::send_shared(&self.0, (l, c))
+            __DrawMessageType::send_shared(&self.0, (l, c))
         }
     }
     #[automatically_derived]
@@ -587,7 +592,7 @@ pub mod painter {
             &self,
         ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Draw { l, c } => __DrawForm::encode(INTERFACE, (*l, *c)),
+                Self::Draw { l, c } => __DrawMessageType::encode(INTERFACE, (*l, *c)),
             }
         }
         #[inline]
@@ -596,7 +601,7 @@ pub mod painter {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    match __DrawForm::take_owned(__message) {
+                    match __DrawMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((l, c)) => {
                             __rt::core::result::Result::Ok(Self::Draw { l, c })
                         }
@@ -656,7 +661,7 @@ pub mod painter {
     }
     #[automatically_derived]
     impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             self.0.into_deliver()
         }
     }
@@ -714,7 +719,7 @@ pub(crate) mod plotter {
     pub use super::geometry::Point;
     /// `typedef enum { .. } colour;`
     pub use super::geometry::Colour;
-    type __MoveToForm = __rt::Form<1, 2, (__rt::Copied<Point>,)>;
+    type __MoveToMessageType = __rt::MessageType<1, 2, (__rt::Copied<Point>,)>;
     const __DIGESTS: [u128; 1usize] = [143762168547181418061269750673224031079];
     /// Describes the interface `plotter`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface {
@@ -735,14 +740,14 @@ pub(crate) mod plotter {
                 fingerprint: __DIGESTS[0],
             },
         ],
-        limits: &[__MoveToForm::LIMIT],
+        limits: &[__MoveToMessageType::LIMIT],
         fingerprint: __rt::fingerprint(__rt::digest("plotter"), &__DIGESTS),
     };
     /// One end of a connection that speaks `plotter`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct Binding(__rt::Endpoint);
+    pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
         ///
@@ -753,7 +758,8 @@ pub(crate) mod plotter {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
+                .map(Self)
         }
         /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
         /// away.
@@ -781,7 +787,7 @@ pub(crate) mod plotter {
         /// As `recv`, for the next `move_to(point p)`; others are kept.
         #[inline]
         pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point> {
-            __MoveToForm::recv(&self.0)
+            __MoveToMessageType::recv(&self.0)
         }
         /// Sends `move_to(point p)`.
         ///
@@ -792,7 +798,7 @@ pub(crate) mod plotter {
             &self,
             p: Point,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __MoveToForm::send(&self.0, (p,))
+            __MoveToMessageType::send(&self.0, (p,))
         }
         /// Sends `move_to(point p)`, after waiting while the binding is busy.
         ///
@@ -804,14 +810,14 @@ pub(crate) mod plotter {
         pub fn send_move_to<'__a>(
             &'__a self,
             p: Point,
-        ) -> __rt::Sending<'__a, __MoveToForm> {
-            __MoveToForm::sending(&self.0, (p,))
+        ) -> __rt::Sending<'__a, __MoveToMessageType> {
+            __MoveToMessageType::sending(&self.0, (p,))
         }
     }
     #[automatically_derived]
     impl __rt::core::ops::Deref for Binding {
-        type Target = __rt::Endpoint;
-        fn deref(&self) -> &__rt::Endpoint {
+        type Target = __rt::RawBinding;
+        fn deref(&self) -> &__rt::RawBinding {
             &self.0
         }
     }
@@ -835,7 +841,7 @@ pub(crate) mod plotter {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MoveToForm::take(__message) {
+            match __MoveToMessageType::take(__message) {
                 __rt::core::result::Result::Ok((p,)) => {
                     Rx::move_to(&mut self.0, __binding, p);
                 }
@@ -847,10 +853,10 @@ pub(crate) mod plotter {
         }
     }
     #[automatically_derived]
-    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
@@ -861,7 +867,7 @@ pub(crate) mod plotter {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             Rx::error(
                 &mut self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -918,11 +924,11 @@ pub(crate) mod plotter {
     /// What can be put behind a binding of `plotter`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__Dispatch(self))
         }
     }
@@ -945,7 +951,7 @@ pub(crate) mod plotter {
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
         }
     }
@@ -954,10 +960,10 @@ pub(crate) mod plotter {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MoveToForm::take_owned(__message) {
+            match __MoveToMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((p,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -971,10 +977,10 @@ pub(crate) mod plotter {
         }
     }
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             let __lent = __endpoint;
@@ -985,7 +991,7 @@ pub(crate) mod plotter {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             AsyncRx::error(
                 &*self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -1009,7 +1015,7 @@ pub(crate) mod plotter {
         /// Sends `move_to(point p)`.
         #[inline]
         pub fn send_move_to(&self, p: Point) -> __rt::SharedSend {
-            __MoveToForm::send_shared(&self.0, (p,))
+            __MoveToMessageType::send_shared(&self.0, (p,))
         }
     }
     #[automatically_derived]
@@ -1066,7 +1072,7 @@ pub(crate) mod plotter {
             &self,
         ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::MoveTo { p } => __MoveToForm::encode(INTERFACE, (*p,)),
+                Self::MoveTo { p } => __MoveToMessageType::encode(INTERFACE, (*p,)),
             }
         }
         #[inline]
@@ -1075,7 +1081,7 @@ pub(crate) mod plotter {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    match __MoveToForm::take_owned(__message) {
+                    match __MoveToMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((p,)) => {
                             __rt::core::result::Result::Ok(Self::MoveTo { p })
                         }
@@ -1135,7 +1141,7 @@ pub(crate) mod plotter {
     }
     #[automatically_derived]
     impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             self.0.into_deliver()
         }
     }

@@ -146,16 +146,28 @@ pub mod test {
             }
         }
     };
-    type __BasicForm = __rt::Form<1, 1, (__rt::Copied<u32>, __rt::Copied<Myenum>)>;
-    type __StrForm = __rt::Form<2, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
-    type __CapsForm = __rt::Form<
+    type __BasicMessageType = __rt::MessageType<
+        1,
+        1,
+        (__rt::Copied<u32>, __rt::Copied<Myenum>),
+    >;
+    type __StrMessageType = __rt::MessageType<
+        2,
+        1,
+        (__rt::Copied<u32>, __rt::Text<65536>),
+    >;
+    type __CapsMessageType = __rt::MessageType<
         3,
         1,
         (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Lent<__rt::Cap>),
     >;
-    type __BuffyForm = __rt::Form<4, 1, (__rt::Slice<u8, 65536>,)>;
-    type __TestrpcCallForm = __rt::Form<5, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
-    type __TestrpcResponseForm = __rt::Form<
+    type __BuffyMessageType = __rt::MessageType<4, 1, (__rt::Slice<u8, 65536>,)>;
+    type __TestrpcCallMessageType = __rt::MessageType<
+        5,
+        1,
+        (__rt::Copied<u32>, __rt::Text<65536>),
+    >;
+    type __TestrpcResponseMessageType = __rt::MessageType<
         6,
         1,
         (__rt::Copied<u32>, __rt::Copied<u32>),
@@ -242,7 +254,7 @@ pub mod test {
                 number: 5u16,
                 name: "testrpc_call",
                 kind: __rt::MessageKind::RpcCall {
-                    at: __TestrpcCallForm::ID,
+                    at: __TestrpcCallMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -257,7 +269,7 @@ pub mod test {
                 number: 6u16,
                 name: "testrpc_response",
                 kind: __rt::MessageKind::RpcResponse {
-                    at: __TestrpcResponseForm::ID,
+                    at: __TestrpcResponseMessageType::ID,
                 },
                 args: &[
                     __rt::ArgInfo {
@@ -270,12 +282,12 @@ pub mod test {
             },
         ],
         limits: &[
-            __BasicForm::LIMIT,
-            __StrForm::LIMIT,
-            __CapsForm::LIMIT,
-            __BuffyForm::LIMIT,
-            __TestrpcCallForm::LIMIT,
-            __TestrpcResponseForm::LIMIT,
+            __BasicMessageType::LIMIT,
+            __StrMessageType::LIMIT,
+            __CapsMessageType::LIMIT,
+            __BuffyMessageType::LIMIT,
+            __TestrpcCallMessageType::LIMIT,
+            __TestrpcResponseMessageType::LIMIT,
         ],
         fingerprint: __rt::fingerprint(__rt::digest("test"), &__DIGESTS),
     };
@@ -283,7 +295,7 @@ pub mod test {
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct Binding(__rt::Endpoint);
+    pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
         ///
@@ -294,7 +306,8 @@ pub mod test {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
+                .map(Self)
         }
         /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
         /// away.
@@ -322,22 +335,22 @@ pub mod test {
         /// As `recv`, for the next `basic(uint32 arg, myenum e)`; others are kept.
         #[inline]
         pub fn recv_basic(&self) -> __rt::Receiving<'_, (u32, Myenum)> {
-            __BasicForm::recv(&self.0)
+            __BasicMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `str(uint32 arg, string s)`; others are kept.
         #[inline]
         pub fn recv_str(&self) -> __rt::Receiving<'_, (u32, __rt::String)> {
-            __StrForm::recv(&self.0)
+            __StrMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `caps(uint32 arg, cap cap1, cap cap2)`; others are kept.
         #[inline]
         pub fn recv_caps(&self) -> __rt::Receiving<'_, (u32, __rt::Cap, __rt::Cap)> {
-            __CapsForm::recv(&self.0)
+            __CapsMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `buffy(uint8 buf[buflen, 65536])`; others are kept.
         #[inline]
         pub fn recv_buffy(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
-            __BuffyForm::recv(&self.0)
+            __BuffyMessageType::recv(&self.0)
         }
         /// Sends basic values.
         ///
@@ -349,7 +362,7 @@ pub mod test {
             arg: u32,
             e: Myenum,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __BasicForm::send(&self.0, (arg, e))
+            __BasicMessageType::send(&self.0, (arg, e))
         }
         /// Sends `basic(uint32 arg, myenum e)`, after waiting while the binding is busy.
         ///
@@ -362,8 +375,8 @@ pub mod test {
             &'__a self,
             arg: u32,
             e: Myenum,
-        ) -> __rt::Sending<'__a, __BasicForm> {
-            __BasicForm::sending(&self.0, (arg, e))
+        ) -> __rt::Sending<'__a, __BasicMessageType> {
+            __BasicMessageType::sending(&self.0, (arg, e))
         }
         /// Sends `str(uint32 arg, string s)`.
         ///
@@ -375,7 +388,7 @@ pub mod test {
             arg: u32,
             s: &str,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __StrForm::send(&self.0, (arg, s))
+            __StrMessageType::send(&self.0, (arg, s))
         }
         /// Sends `str(uint32 arg, string s)`, after waiting while the binding is busy.
         ///
@@ -388,8 +401,8 @@ pub mod test {
             &'__a self,
             arg: u32,
             s: &'__a str,
-        ) -> __rt::Sending<'__a, __StrForm> {
-            __StrForm::sending(&self.0, (arg, s))
+        ) -> __rt::Sending<'__a, __StrMessageType> {
+            __StrMessageType::sending(&self.0, (arg, s))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
         ///
@@ -402,7 +415,7 @@ pub mod test {
             cap1: &__rt::Cap,
             cap2: &__rt::Cap,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __CapsForm::send(&self.0, (arg, cap1, cap2))
+            __CapsMessageType::send(&self.0, (arg, cap1, cap2))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`, after waiting while the binding is busy.
         ///
@@ -416,8 +429,8 @@ pub mod test {
             arg: u32,
             cap1: &'__a __rt::Cap,
             cap2: &'__a __rt::Cap,
-        ) -> __rt::Sending<'__a, __CapsForm> {
-            __CapsForm::sending(&self.0, (arg, cap1, cap2))
+        ) -> __rt::Sending<'__a, __CapsMessageType> {
+            __CapsMessageType::sending(&self.0, (arg, cap1, cap2))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`.
         ///
@@ -428,7 +441,7 @@ pub mod test {
             &self,
             buf: &[u8],
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __BuffyForm::send(&self.0, (buf,))
+            __BuffyMessageType::send(&self.0, (buf,))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`, after waiting while the binding is busy.
         ///
@@ -440,14 +453,14 @@ pub mod test {
         pub fn send_buffy<'__a>(
             &'__a self,
             buf: &'__a [u8],
-        ) -> __rt::Sending<'__a, __BuffyForm> {
-            __BuffyForm::sending(&self.0, (buf,))
+        ) -> __rt::Sending<'__a, __BuffyMessageType> {
+            __BuffyMessageType::sending(&self.0, (buf,))
         }
     }
     #[automatically_derived]
     impl __rt::core::ops::Deref for Binding {
-        type Target = __rt::Endpoint;
-        fn deref(&self) -> &__rt::Endpoint {
+        type Target = __rt::RawBinding;
+        fn deref(&self) -> &__rt::RawBinding {
             &self.0
         }
     }
@@ -485,7 +498,7 @@ pub mod test {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BasicForm::take(__message) {
+            match __BasicMessageType::take(__message) {
                 __rt::core::result::Result::Ok((arg, e)) => {
                     Rx::basic(&mut self.0, __binding, arg, e);
                 }
@@ -501,7 +514,7 @@ pub mod test {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __StrForm::take(__message) {
+            match __StrMessageType::take(__message) {
                 __rt::core::result::Result::Ok((arg, s)) => {
                     Rx::str(&mut self.0, __binding, arg, s);
                 }
@@ -517,7 +530,7 @@ pub mod test {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CapsForm::take(__message) {
+            match __CapsMessageType::take(__message) {
                 __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
                     Rx::caps(&mut self.0, __binding, arg, cap1, cap2);
                 }
@@ -533,7 +546,7 @@ pub mod test {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuffyForm::take(__message) {
+            match __BuffyMessageType::take(__message) {
                 __rt::core::result::Result::Ok((buf,)) => {
                     Rx::buffy(&mut self.0, __binding, buf);
                 }
@@ -549,7 +562,7 @@ pub mod test {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TestrpcCallForm::take(__message) {
+            match __TestrpcCallMessageType::take(__message) {
                 __rt::core::result::Result::Ok((__id, s)) => {
                     Rx::testrpc(
                         &mut self.0,
@@ -566,14 +579,14 @@ pub mod test {
         }
     }
     #[automatically_derived]
-    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                6 => return __TestrpcResponseForm::answer(__endpoint, __message),
+                6 => return __TestrpcResponseMessageType::answer(__endpoint, __message),
                 _ => {}
             }
             let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
@@ -588,7 +601,7 @@ pub mod test {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             Rx::error(
                 &mut self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -715,11 +728,11 @@ pub mod test {
     /// What can be put behind a binding of `test`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__Dispatch(self))
         }
     }
@@ -760,7 +773,7 @@ pub mod test {
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
         }
     }
@@ -769,10 +782,10 @@ pub mod test {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BasicForm::take_owned(__message) {
+            match __BasicMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((arg, e)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -787,10 +800,10 @@ pub mod test {
         #[inline]
         fn __deliver_2(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __StrForm::take_owned(__message) {
+            match __StrMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((arg, s)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -805,10 +818,10 @@ pub mod test {
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CapsForm::take_owned(__message) {
+            match __CapsMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -828,10 +841,10 @@ pub mod test {
         #[inline]
         fn __deliver_4(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuffyForm::take_owned(__message) {
+            match __BuffyMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((buf,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -846,10 +859,10 @@ pub mod test {
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TestrpcCallForm::take_owned(__message) {
+            match __TestrpcCallMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((__id, s)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
@@ -871,14 +884,14 @@ pub mod test {
         }
     }
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             match __message.number {
-                6 => return __TestrpcResponseForm::answer(__endpoint, __message),
+                6 => return __TestrpcResponseMessageType::answer(__endpoint, __message),
                 _ => {}
             }
             let __lent = __endpoint;
@@ -893,7 +906,7 @@ pub mod test {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             AsyncRx::error(
                 &*self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -912,7 +925,7 @@ pub mod test {
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, result: u32) {
-            __TestrpcResponseForm::reply((self.0.id(), result), self.0);
+            __TestrpcResponseMessageType::reply((self.0.id(), result), self.0);
         }
         /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
@@ -932,7 +945,7 @@ pub mod test {
         fn decode(
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
-            __TestrpcResponseForm::returned(__message)
+            __TestrpcResponseMessageType::returned(__message)
         }
     }
     /// Calls the remote procedures of `test`.
@@ -940,24 +953,24 @@ pub mod test {
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct RpcClient(Binding, __rt::Patience);
+    pub struct RpcClient(Binding, __rt::Timeout);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(
                 __rt::core::clone::Clone::clone(&self.0),
-                __rt::Patience::Until(deadline),
+                __rt::Timeout::Until(deadline),
             )
         }
         /// The binding.
@@ -974,16 +987,16 @@ pub mod test {
             s: &str,
         ) -> __rt::core::result::Result<u32, __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __TestrpcCallForm::call::<
+            __TestrpcCallMessageType::call::<
                 TestrpcReply,
-                __TestrpcResponseForm,
+                __TestrpcResponseMessageType,
             >(&self.0.0, __id, (__id, s), self.1)
         }
         /// As `testrpc`, without waiting: the result is a future.
         #[inline]
         pub fn testrpc_async(&self, s: &str) -> __rt::Call<TestrpcReply> {
             let __id = self.0.0.next_call();
-            __TestrpcCallForm::call_async(&self.0.0, __id, (__id, s), self.1)
+            __TestrpcCallMessageType::call_async(&self.0.0, __id, (__id, s), self.1)
         }
     }
     /// One end of a connection that speaks `test`, for any thread.
@@ -1002,12 +1015,12 @@ pub mod test {
         /// Sends basic values.
         #[inline]
         pub fn send_basic(&self, arg: u32, e: Myenum) -> __rt::SharedSend {
-            __BasicForm::send_shared(&self.0, (arg, e))
+            __BasicMessageType::send_shared(&self.0, (arg, e))
         }
         /// Sends `str(uint32 arg, string s)`.
         #[inline]
         pub fn send_str(&self, arg: u32, s: &str) -> __rt::SharedSend {
-            __StrForm::send_shared(&self.0, (arg, s))
+            __StrMessageType::send_shared(&self.0, (arg, s))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
         #[inline]
@@ -1017,12 +1030,12 @@ pub mod test {
             cap1: &__rt::Cap,
             cap2: &__rt::Cap,
         ) -> __rt::SharedSend {
-            __CapsForm::send_shared(&self.0, (arg, cap1, cap2))
+            __CapsMessageType::send_shared(&self.0, (arg, cap1, cap2))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`.
         #[inline]
         pub fn send_buffy(&self, buf: &[u8]) -> __rt::SharedSend {
-            __BuffyForm::send_shared(&self.0, (buf,))
+            __BuffyMessageType::send_shared(&self.0, (buf,))
         }
     }
     #[automatically_derived]
@@ -1037,24 +1050,24 @@ pub mod test {
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct SharedClient(SharedBinding, __rt::Patience);
+    pub struct SharedClient(SharedBinding, __rt::Timeout);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Patience::Usual)
+            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Patience::For(timeout))
+            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(
                 __rt::core::clone::Clone::clone(&self.0),
-                __rt::Patience::Until(deadline),
+                __rt::Timeout::Until(deadline),
             )
         }
         /// The binding.
@@ -1075,7 +1088,7 @@ pub mod test {
         /// As `testrpc`, without blocking: the result is a future, `Send`.
         #[inline]
         pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<TestrpcReply> {
-            __TestrpcCallForm::call_shared(&self.0.0, (0, s), self.1)
+            __TestrpcCallMessageType::call_shared(&self.0.0, (0, s), self.1)
         }
     }
     /// Any message of `test`, with all that it carries.
@@ -1162,17 +1175,19 @@ pub mod test {
             &self,
         ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Basic { arg, e } => __BasicForm::encode(INTERFACE, (*arg, *e)),
-                Self::Str { arg, s } => __StrForm::encode(INTERFACE, (*arg, s)),
-                Self::Caps { arg, cap1, cap2 } => {
-                    __CapsForm::encode(INTERFACE, (*arg, cap1, cap2))
+                Self::Basic { arg, e } => {
+                    __BasicMessageType::encode(INTERFACE, (*arg, *e))
                 }
-                Self::Buffy { buf } => __BuffyForm::encode(INTERFACE, (buf,)),
+                Self::Str { arg, s } => __StrMessageType::encode(INTERFACE, (*arg, s)),
+                Self::Caps { arg, cap1, cap2 } => {
+                    __CapsMessageType::encode(INTERFACE, (*arg, cap1, cap2))
+                }
+                Self::Buffy { buf } => __BuffyMessageType::encode(INTERFACE, (buf,)),
                 Self::TestrpcCall { id: __id, s } => {
-                    __TestrpcCallForm::encode(INTERFACE, (*__id, s))
+                    __TestrpcCallMessageType::encode(INTERFACE, (*__id, s))
                 }
                 Self::TestrpcResponse { id: __id, result } => {
-                    __TestrpcResponseForm::encode(INTERFACE, (*__id, *result))
+                    __TestrpcResponseMessageType::encode(INTERFACE, (*__id, *result))
                 }
             }
         }
@@ -1182,7 +1197,7 @@ pub mod test {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    match __BasicForm::take_owned(__message) {
+                    match __BasicMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((arg, e)) => {
                             __rt::core::result::Result::Ok(Self::Basic { arg, e })
                         }
@@ -1192,7 +1207,7 @@ pub mod test {
                     }
                 }
                 2 => {
-                    match __StrForm::take_owned(__message) {
+                    match __StrMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((arg, s)) => {
                             __rt::core::result::Result::Ok(Self::Str { arg, s })
                         }
@@ -1202,7 +1217,7 @@ pub mod test {
                     }
                 }
                 3 => {
-                    match __CapsForm::take_owned(__message) {
+                    match __CapsMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
                             __rt::core::result::Result::Ok(Self::Caps {
                                 arg,
@@ -1216,7 +1231,7 @@ pub mod test {
                     }
                 }
                 4 => {
-                    match __BuffyForm::take_owned(__message) {
+                    match __BuffyMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((buf,)) => {
                             __rt::core::result::Result::Ok(Self::Buffy { buf })
                         }
@@ -1226,7 +1241,7 @@ pub mod test {
                     }
                 }
                 5 => {
-                    match __TestrpcCallForm::take_owned(__message) {
+                    match __TestrpcCallMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, s)) => {
                             __rt::core::result::Result::Ok(Self::TestrpcCall {
                                 id: __id,
@@ -1239,7 +1254,7 @@ pub mod test {
                     }
                 }
                 6 => {
-                    match __TestrpcResponseForm::take_owned(__message) {
+                    match __TestrpcResponseMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((__id, result)) => {
                             __rt::core::result::Result::Ok(Self::TestrpcResponse {
                                 id: __id,
@@ -1315,7 +1330,7 @@ pub mod test {
     }
     #[automatically_derived]
     impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             self.0.into_deliver()
         }
     }

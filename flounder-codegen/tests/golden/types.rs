@@ -296,7 +296,7 @@ pub mod types {
         __rt::Errval >) value_15 built_15 15, (__rt::Copied < f32 >) value_16 built_16
         16, (__rt::Copied < f64 >) value_17 built_17 17,
     }
-    type __BuiltinsForm = __rt::Form<
+    type __BuiltinsMessageType = __rt::MessageType<
         1,
         { <__BuiltinsArgs as __rt::Args>::WORDS },
         __BuiltinsArgs,
@@ -311,12 +311,12 @@ pub mod types {
         __rt::Lent<Pose>,
         __rt::Lent<Thing>,
     );
-    type __ValuesForm = __rt::Form<
+    type __ValuesMessageType = __rt::MessageType<
         2,
         { <__ValuesArgs as __rt::Args>::WORDS },
         __ValuesArgs,
     >;
-    type __ArraysForm = __rt::Form<
+    type __ArraysMessageType = __rt::MessageType<
         3,
         3,
         (
@@ -328,9 +328,9 @@ pub mod types {
             __rt::Items<Row, 65536>,
         ),
     >;
-    type __AnnotatedForm = __rt::Form<4, 1, (__rt::Slice<u8, 65536>,)>;
-    type __TypeForm = __rt::Form<5, 1, (__rt::Text<65536>,)>;
-    type __NoneForm = __rt::Form<6, 0, ()>;
+    type __AnnotatedMessageType = __rt::MessageType<4, 1, (__rt::Slice<u8, 65536>,)>;
+    type __TypeMessageType = __rt::MessageType<5, 1, (__rt::Text<65536>,)>;
+    type __NoneMessageType = __rt::MessageType<6, 0, ()>;
     const __DIGESTS: [u128; 6usize] = [
         269899837218124726079304463074098772242,
         __rt::fingerprint(
@@ -549,12 +549,12 @@ pub mod types {
             },
         ],
         limits: &[
-            __BuiltinsForm::LIMIT,
-            __ValuesForm::LIMIT,
-            __ArraysForm::LIMIT,
-            __AnnotatedForm::LIMIT,
-            __TypeForm::LIMIT,
-            __NoneForm::LIMIT,
+            __BuiltinsMessageType::LIMIT,
+            __ValuesMessageType::LIMIT,
+            __ArraysMessageType::LIMIT,
+            __AnnotatedMessageType::LIMIT,
+            __TypeMessageType::LIMIT,
+            __NoneMessageType::LIMIT,
         ],
         fingerprint: __rt::fingerprint(__rt::digest("types"), &__DIGESTS),
     };
@@ -562,7 +562,7 @@ pub mod types {
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
-    pub struct Binding(__rt::Endpoint);
+    pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
         ///
@@ -573,7 +573,8 @@ pub mod types {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::Endpoint::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
+                .map(Self)
         }
         /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
         /// away.
@@ -625,14 +626,14 @@ pub mod types {
                 f64,
             ),
         > {
-            __BuiltinsForm::recv(&self.0)
+            __BuiltinsMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`; others are kept.
         #[inline]
         pub fn recv_values(
             &self,
         ) -> __rt::Receiving<'_, (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing)> {
-            __ValuesForm::recv(&self.0)
+            __ValuesMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`; others are kept.
         #[inline]
@@ -649,22 +650,22 @@ pub mod types {
                 __rt::Vec<Row>,
             ),
         > {
-            __ArraysForm::recv(&self.0)
+            __ArraysMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `annotated(uint8 buf[len, 65536])`; others are kept.
         #[inline]
         pub fn recv_annotated(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
-            __AnnotatedForm::recv(&self.0)
+            __AnnotatedMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `type(string fn)`; others are kept.
         #[inline]
         pub fn recv_type(&self) -> __rt::Receiving<'_, __rt::String> {
-            __TypeForm::recv(&self.0)
+            __TypeMessageType::recv(&self.0)
         }
         /// As `recv`, for the next `none()`; others are kept.
         #[inline]
         pub fn recv_none(&self) -> __rt::Receiving<'_, ()> {
-            __NoneForm::recv(&self.0)
+            __NoneMessageType::recv(&self.0)
         }
         /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         ///
@@ -692,7 +693,7 @@ pub mod types {
             q: f32,
             r: f64,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __BuiltinsForm::send(
+            __BuiltinsMessageType::send(
                 &self.0,
                 (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
             )
@@ -724,8 +725,8 @@ pub mod types {
             p: __rt::Errval,
             q: f32,
             r: f64,
-        ) -> __rt::Sending<'__a, __BuiltinsForm> {
-            __BuiltinsForm::sending(
+        ) -> __rt::Sending<'__a, __BuiltinsMessageType> {
+            __BuiltinsMessageType::sending(
                 &self.0,
                 (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
             )
@@ -746,7 +747,7 @@ pub mod types {
             s: &Pose,
             t: &Thing,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __ValuesForm::send(&self.0, (c, i, p, r, q, o, s, t))
+            __ValuesMessageType::send(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`, after waiting while the binding is busy.
         ///
@@ -765,8 +766,8 @@ pub mod types {
             o: &'__a OldItem,
             s: &'__a Pose,
             t: &'__a Thing,
-        ) -> __rt::Sending<'__a, __ValuesForm> {
-            __ValuesForm::sending(&self.0, (c, i, p, r, q, o, s, t))
+        ) -> __rt::Sending<'__a, __ValuesMessageType> {
+            __ValuesMessageType::sending(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         ///
@@ -782,7 +783,10 @@ pub mod types {
             e: &[Pose],
             f: &[Row],
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __ArraysForm::send(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
+            __ArraysMessageType::send(
+                &self.0,
+                (a, b, __rt::TextItem::strings(c), d, e, f),
+            )
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`, after waiting while the binding is busy.
         ///
@@ -799,8 +803,11 @@ pub mod types {
             d: &'__a [Item],
             e: &'__a [Pose],
             f: &'__a [Row],
-        ) -> __rt::Sending<'__a, __ArraysForm> {
-            __ArraysForm::sending(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
+        ) -> __rt::Sending<'__a, __ArraysMessageType> {
+            __ArraysMessageType::sending(
+                &self.0,
+                (a, b, __rt::TextItem::strings(c), d, e, f),
+            )
         }
         /// Sends `annotated(uint8 buf[len, 65536])`.
         ///
@@ -811,7 +818,7 @@ pub mod types {
             &self,
             buf: &[u8],
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __AnnotatedForm::send(&self.0, (buf,))
+            __AnnotatedMessageType::send(&self.0, (buf,))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`, after waiting while the binding is busy.
         ///
@@ -823,8 +830,8 @@ pub mod types {
         pub fn send_annotated<'__a>(
             &'__a self,
             buf: &'__a [u8],
-        ) -> __rt::Sending<'__a, __AnnotatedForm> {
-            __AnnotatedForm::sending(&self.0, (buf,))
+        ) -> __rt::Sending<'__a, __AnnotatedMessageType> {
+            __AnnotatedMessageType::sending(&self.0, (buf,))
         }
         /// Sends `type(string fn)`.
         ///
@@ -835,7 +842,7 @@ pub mod types {
             &self,
             r#fn: &str,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __TypeForm::send(&self.0, (r#fn,))
+            __TypeMessageType::send(&self.0, (r#fn,))
         }
         /// Sends `type(string fn)`, after waiting while the binding is busy.
         ///
@@ -847,8 +854,8 @@ pub mod types {
         pub fn send_type<'__a>(
             &'__a self,
             r#fn: &'__a str,
-        ) -> __rt::Sending<'__a, __TypeForm> {
-            __TypeForm::sending(&self.0, (r#fn,))
+        ) -> __rt::Sending<'__a, __TypeMessageType> {
+            __TypeMessageType::sending(&self.0, (r#fn,))
         }
         /// Sends `none()`.
         ///
@@ -858,7 +865,7 @@ pub mod types {
         pub fn tx_none(
             &self,
         ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __NoneForm::send(&self.0, ())
+            __NoneMessageType::send(&self.0, ())
         }
         /// Sends `none()`, after waiting while the binding is busy.
         ///
@@ -867,14 +874,14 @@ pub mod types {
         ///
         /// Dropped before it is done, the future has sent nothing.
         #[inline]
-        pub fn send_none<'__a>(&'__a self) -> __rt::Sending<'__a, __NoneForm> {
-            __NoneForm::sending(&self.0, ())
+        pub fn send_none<'__a>(&'__a self) -> __rt::Sending<'__a, __NoneMessageType> {
+            __NoneMessageType::sending(&self.0, ())
         }
     }
     #[automatically_derived]
     impl __rt::core::ops::Deref for Binding {
-        type Target = __rt::Endpoint;
-        fn deref(&self) -> &__rt::Endpoint {
+        type Target = __rt::RawBinding;
+        fn deref(&self) -> &__rt::RawBinding {
             &self.0
         }
     }
@@ -949,7 +956,7 @@ pub mod types {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuiltinsForm::take(__message) {
+            match __BuiltinsMessageType::take(__message) {
                 __rt::core::result::Result::Ok(
                     (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
                 ) => {
@@ -988,7 +995,7 @@ pub mod types {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ValuesForm::take(__message) {
+            match __ValuesMessageType::take(__message) {
                 __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
                     Rx::values(&mut self.0, __binding, c, i, p, r, q, o, s, t);
                 }
@@ -1004,7 +1011,7 @@ pub mod types {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ArraysForm::take(__message) {
+            match __ArraysMessageType::take(__message) {
                 __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
                     Rx::arrays(&mut self.0, __binding, a, &b, &c, &d, &e, &f);
                 }
@@ -1020,7 +1027,7 @@ pub mod types {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnnotatedForm::take(__message) {
+            match __AnnotatedMessageType::take(__message) {
                 __rt::core::result::Result::Ok((buf,)) => {
                     Rx::annotated(&mut self.0, __binding, buf);
                 }
@@ -1036,7 +1043,7 @@ pub mod types {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TypeForm::take(__message) {
+            match __TypeMessageType::take(__message) {
                 __rt::core::result::Result::Ok((r#fn,)) => {
                     Rx::r#type(&mut self.0, __binding, r#fn);
                 }
@@ -1052,7 +1059,7 @@ pub mod types {
             __binding: &Binding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __NoneForm::take(__message) {
+            match __NoneMessageType::take(__message) {
                 __rt::core::result::Result::Ok(()) => {
                     Rx::none(&mut self.0, __binding);
                 }
@@ -1064,10 +1071,10 @@ pub mod types {
         }
     }
     #[automatically_derived]
-    impl<__R: Rx> __rt::Deliver for __Dispatch<__R> {
+    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
@@ -1083,7 +1090,7 @@ pub mod types {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             Rx::error(
                 &mut self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -1325,11 +1332,11 @@ pub mod types {
     /// What can be put behind a binding of `types`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
     pub trait Handlers: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver>;
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__Dispatch(self))
         }
     }
@@ -1403,7 +1410,7 @@ pub mod types {
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
         }
     }
@@ -1412,10 +1419,10 @@ pub mod types {
         #[inline]
         fn __deliver_1(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuiltinsForm::take_owned(__message) {
+            match __BuiltinsMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok(
                     (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
                 ) => {
@@ -1465,10 +1472,10 @@ pub mod types {
         #[inline]
         fn __deliver_2(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ValuesForm::take_owned(__message) {
+            match __ValuesMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -1488,10 +1495,10 @@ pub mod types {
         #[inline]
         fn __deliver_3(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ArraysForm::take_owned(__message) {
+            match __ArraysMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -1511,10 +1518,10 @@ pub mod types {
         #[inline]
         fn __deliver_4(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnnotatedForm::take_owned(__message) {
+            match __AnnotatedMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((buf,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -1529,10 +1536,10 @@ pub mod types {
         #[inline]
         fn __deliver_5(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TypeForm::take_owned(__message) {
+            match __TypeMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok((r#fn,)) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint
@@ -1547,10 +1554,10 @@ pub mod types {
         #[inline]
         fn __deliver_6(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __NoneForm::take_owned(__message) {
+            match __NoneMessageType::take_owned(__message) {
                 __rt::core::result::Result::Ok(()) => {
                     let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
                     __endpoint.handle(&self.0, __binding, (), <__R as AsyncRx>::none);
@@ -1563,10 +1570,10 @@ pub mod types {
         }
     }
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Deliver for __AsyncDispatch<__R> {
+    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
         fn deliver(
             &mut self,
-            __endpoint: &__rt::Endpoint,
+            __endpoint: &__rt::RawBinding,
             __message: __rt::Received<'_>,
         ) -> __rt::core::result::Result<(), __rt::DecodeError> {
             let __lent = __endpoint;
@@ -1582,7 +1589,7 @@ pub mod types {
                 }
             }
         }
-        fn error(&mut self, __endpoint: &__rt::Endpoint, __error: __rt::BindingError) {
+        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
             AsyncRx::error(
                 &*self.0,
                 &Binding(__rt::core::clone::Clone::clone(__endpoint)),
@@ -1626,7 +1633,7 @@ pub mod types {
             q: f32,
             r: f64,
         ) -> __rt::SharedSend {
-            __BuiltinsForm::send_shared(
+            __BuiltinsMessageType::send_shared(
                 &self.0,
                 (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
             )
@@ -1644,7 +1651,7 @@ pub mod types {
             s: &Pose,
             t: &Thing,
         ) -> __rt::SharedSend {
-            __ValuesForm::send_shared(&self.0, (c, i, p, r, q, o, s, t))
+            __ValuesMessageType::send_shared(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         #[inline]
@@ -1657,7 +1664,7 @@ pub mod types {
             e: &[Pose],
             f: &[Row],
         ) -> __rt::SharedSend {
-            __ArraysForm::send_shared(
+            __ArraysMessageType::send_shared(
                 &self.0,
                 (a, b, __rt::TextItem::strings(c), d, e, f),
             )
@@ -1665,17 +1672,17 @@ pub mod types {
         /// Sends `annotated(uint8 buf[len, 65536])`.
         #[inline]
         pub fn send_annotated(&self, buf: &[u8]) -> __rt::SharedSend {
-            __AnnotatedForm::send_shared(&self.0, (buf,))
+            __AnnotatedMessageType::send_shared(&self.0, (buf,))
         }
         /// Sends `type(string fn)`.
         #[inline]
         pub fn send_type(&self, r#fn: &str) -> __rt::SharedSend {
-            __TypeForm::send_shared(&self.0, (r#fn,))
+            __TypeMessageType::send_shared(&self.0, (r#fn,))
         }
         /// Sends `none()`.
         #[inline]
         pub fn send_none(&self) -> __rt::SharedSend {
-            __NoneForm::send_shared(&self.0, ())
+            __NoneMessageType::send_shared(&self.0, ())
         }
     }
     #[automatically_derived]
@@ -1832,7 +1839,7 @@ pub mod types {
                     q,
                     r,
                 } => {
-                    __BuiltinsForm::encode(
+                    __BuiltinsMessageType::encode(
                         INTERFACE,
                         (
                             *a,
@@ -1857,17 +1864,19 @@ pub mod types {
                     )
                 }
                 Self::Values { c, i, p, r, q, o, s, t } => {
-                    __ValuesForm::encode(INTERFACE, (*c, i, *p, r, q, o, s, t))
+                    __ValuesMessageType::encode(INTERFACE, (*c, i, *p, r, q, o, s, t))
                 }
                 Self::Arrays { a, b, c, d, e, f } => {
-                    __ArraysForm::encode(
+                    __ArraysMessageType::encode(
                         INTERFACE,
                         (a, b, __rt::TextItem::strings(c), d, e, f),
                     )
                 }
-                Self::Annotated { buf } => __AnnotatedForm::encode(INTERFACE, (buf,)),
-                Self::Type { r#fn } => __TypeForm::encode(INTERFACE, (r#fn,)),
-                Self::None {} => __NoneForm::encode(INTERFACE, ()),
+                Self::Annotated { buf } => {
+                    __AnnotatedMessageType::encode(INTERFACE, (buf,))
+                }
+                Self::Type { r#fn } => __TypeMessageType::encode(INTERFACE, (r#fn,)),
+                Self::None {} => __NoneMessageType::encode(INTERFACE, ()),
             }
         }
         #[inline]
@@ -1876,7 +1885,7 @@ pub mod types {
         ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    match __BuiltinsForm::take_owned(__message) {
+                    match __BuiltinsMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok(
                             (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
                         ) => {
@@ -1907,7 +1916,7 @@ pub mod types {
                     }
                 }
                 2 => {
-                    match __ValuesForm::take_owned(__message) {
+                    match __ValuesMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
                             __rt::core::result::Result::Ok(Self::Values {
                                 c,
@@ -1926,7 +1935,7 @@ pub mod types {
                     }
                 }
                 3 => {
-                    match __ArraysForm::take_owned(__message) {
+                    match __ArraysMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
                             __rt::core::result::Result::Ok(Self::Arrays {
                                 a,
@@ -1943,7 +1952,7 @@ pub mod types {
                     }
                 }
                 4 => {
-                    match __AnnotatedForm::take_owned(__message) {
+                    match __AnnotatedMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((buf,)) => {
                             __rt::core::result::Result::Ok(Self::Annotated { buf })
                         }
@@ -1953,7 +1962,7 @@ pub mod types {
                     }
                 }
                 5 => {
-                    match __TypeForm::take_owned(__message) {
+                    match __TypeMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok((r#fn,)) => {
                             __rt::core::result::Result::Ok(Self::Type { r#fn })
                         }
@@ -1963,7 +1972,7 @@ pub mod types {
                     }
                 }
                 6 => {
-                    match __NoneForm::take_owned(__message) {
+                    match __NoneMessageType::take_owned(__message) {
                         __rt::core::result::Result::Ok(()) => {
                             __rt::core::result::Result::Ok(Self::None {})
                         }
@@ -2027,7 +2036,7 @@ pub mod types {
                         INTERFACE,
                         2,
                         "Values",
-                        &[c, i, p, r, q, o, &__rt::Untold, &__rt::Untold],
+                        &[c, i, p, r, q, o, &__rt::Opaque, &__rt::Opaque],
                     )
                 }
                 Self::Arrays { a, b, c, d, e, f } => {
@@ -2036,7 +2045,7 @@ pub mod types {
                         INTERFACE,
                         3,
                         "Arrays",
-                        &[a, b, c, d, &__rt::Untold, f],
+                        &[a, b, c, d, &__rt::Opaque, f],
                     )
                 }
                 Self::Annotated { buf } => {
@@ -2073,7 +2082,7 @@ pub mod types {
     }
     #[automatically_derived]
     impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Deliver> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             self.0.into_deliver()
         }
     }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use flounder_rt::account::{Charge, Resource};
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{ConnectError, Link, Terms};
+use flounder_rt::channel::{ConnectError, Link, Offer};
 use flounder_rt::notify::Notifier;
 
 use crate::beehive::node::{Interrupts, Node};
@@ -98,7 +98,7 @@ impl Shared {
     }
 
     /// The terms of a half: its association, and the window for what it sends.
-    pub(crate) fn terms(&self, association: u16, window: u16) -> Result<Terms, ConnectError> {
+    pub(crate) fn terms(&self, association: u16, window: u16) -> Result<Offer, ConnectError> {
         let mut flags = 0;
         let caps = self.ear().gift()?;
         if !caps.is_empty() {
@@ -109,11 +109,11 @@ impl Shared {
         }
         let slot = u64::from(self.slot.number());
         let words = vec![VERSION, flags, slot, u64::from(association), u64::from(window)];
-        Ok(Terms { words, caps })
+        Ok(Offer { words, caps })
     }
 
     /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is closed or kept.
-    pub(crate) fn take(&self, terms: Terms) -> Result<Half, ConnectError> {
+    pub(crate) fn take(&self, terms: Offer) -> Result<Half, ConnectError> {
         let [VERSION, flags, slot, association, window] = terms.words[..] else {
             return Err(ConnectError::Refused("the terms are of no known version"));
         };

@@ -21,7 +21,9 @@
 
 use std::sync::Arc;
 
-use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
+use flounder_rt::channel::{
+    Channel, ConnectError, Connector, End, Link, Offer, PendingOffer, SendPair,
+};
 
 #[doc(hidden)]
 pub mod board;
@@ -69,7 +71,7 @@ impl Connector for Beehive {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+    ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
         let (half, terms) = MyHalf::new(end, link, Shared::over(link)?)?;
         Ok((terms, Box::new(half)))
     }
@@ -78,8 +80,8 @@ impl Connector for Beehive {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-        offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        offer: Offer,
+    ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
         let shared = Shared::over(link)?;
         let theirs = shared.take(offer)?;
         let (mine, terms) = MyHalf::new(end, link, shared)?;
@@ -108,7 +110,7 @@ impl MyHalf {
         end: &End,
         link: &Arc<dyn Link>,
         shared: Arc<Shared>,
-    ) -> Result<(Self, Terms), ConnectError> {
+    ) -> Result<(Self, Offer), ConnectError> {
         let association = shared.node().open(&end.notifier)?;
         let place = Place { shared, association, taken: false };
         let window = window_of(end);
@@ -127,8 +129,8 @@ impl MyHalf {
     }
 }
 
-impl Offered for MyHalf {
-    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+impl PendingOffer for MyHalf {
+    fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
         let theirs = self.place.shared.take(answer)?;
         Ok(self.join(&theirs))
     }

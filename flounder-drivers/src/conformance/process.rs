@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{Connector, Link, Progress, Terms};
+use flounder_rt::channel::{Connector, Link, Offer, Progress};
 
 use super::party::{Answer, Ask, Got, Message, Party, Said, Sending, Side, end};
 use super::socket_link::{SocketLink, receive, transmit};
@@ -77,12 +77,12 @@ fn accept(
 ) -> Result<(Side, Packet), Packet> {
     let [connection, buffer] = packet.numbers;
     let end = end(connection, buffer as usize);
-    let offer = Terms { words: packet.words, caps: packet.caps };
+    let offer = Offer { words: packet.words, caps: packet.caps };
     let as_link = Arc::clone(link) as Arc<dyn Link>;
     match driver.accept(&end, &as_link, offer) {
         Ok((channel, answer)) => {
             let side = Side::new(channel, end.notifier);
-            let Terms { words, caps } = answer;
+            let Offer { words, caps } = answer;
             Ok((side, Packet { kind: CONNECT, words, caps, ..Packet::default() }))
         }
         Err(error) => {
@@ -125,7 +125,7 @@ impl Second {
         let as_link = Arc::clone(link) as Arc<dyn Link>;
         let (offer, offered) = driver.offer(&here, &as_link).expect("the driver offers");
         let numbers = [connection, buffers[1] as u64];
-        let Terms { words, caps } = offer;
+        let Offer { words, caps } = offer;
         let packet = Packet { kind: CONNECT, numbers, words, caps, ..Packet::default() };
         wire.put(&packet).expect("the second process lives");
         drop(packet);
@@ -136,7 +136,7 @@ impl Second {
             "the offer is refused: {}",
             String::from_utf8_lossy(&answer.bytes)
         );
-        let terms = Terms { words: answer.words, caps: answer.caps };
+        let terms = Offer { words: answer.words, caps: answer.caps };
         let channel = offered.complete(terms).expect("the answer is sound");
         (Side::new(channel, here.notifier), ProcessParty(self.clone()))
     }

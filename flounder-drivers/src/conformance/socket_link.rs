@@ -15,7 +15,7 @@ use rustix::net::{
 
 use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Terms};
+use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Offer};
 
 use flounder_rt::closer::Origin;
 
@@ -67,18 +67,18 @@ impl SocketLink {
 
     /// Receives what [`put`](Self::put) sent; `None` if the other process is gone. Not while [`serve`](Self::serve) does.
     #[must_use]
-    pub fn get(&self) -> Option<Terms> {
+    pub fn get(&self) -> Option<Offer> {
         let mut words = [0_u64; 32];
         let (read, caps) =
             receive(self.socket.as_fd(), bytemuck::cast_slice_mut(&mut words)).ok()?;
-        (read > 0).then(|| Terms { words: words[..read / 8].to_vec(), caps })
+        (read > 0).then(|| Offer { words: words[..read / 8].to_vec(), caps })
     }
 
     /// Delivers capabilities to their channels from now on, in a thread of its own, until the other process goes.
     pub fn serve(self: &Arc<Self>) {
         let link = Arc::clone(self);
         thread::spawn(move || {
-            while let Some(Terms { words, caps }) = link.get() {
+            while let Some(Offer { words, caps }) = link.get() {
                 if let Some(inbox) = link.kept.inbox(words[0]) {
                     inbox.put(CapEvent::Arrived(words[1], caps));
                 }

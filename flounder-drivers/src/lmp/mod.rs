@@ -38,7 +38,7 @@ use flounder_rt::account::{Charge, Resource};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link,
-    Offered, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv, SendPair, Terms,
+    Offer, Outgoing, PairId, PendingOffer, Progress, ProtocolError, Readiness, Recv, SendPair,
 };
 use flounder_rt::closer::Origin;
 use flounder_rt::wire::Gather;
@@ -94,10 +94,10 @@ impl Connector for Lmp {
         &self,
         _end: &End,
         link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+    ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
         let charge = link.account().charge(Resource::Descriptors, 1)?;
         let (mine, theirs) = sockets()?;
-        let terms = Terms { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
+        let terms = Offer { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
         let channel = LmpChannel::new(mine, link.origin().clone(), Some(charge));
         Ok((terms, Box::new(LmpOffered(channel))))
     }
@@ -106,8 +106,8 @@ impl Connector for Lmp {
         &self,
         _end: &End,
         link: &Arc<dyn Link>,
-        offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        offer: Offer,
+    ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
         check_version(&offer)?;
         let mut caps = offer.caps.into_iter();
         let (Some(socket), None) = (caps.next(), caps.next()) else {
@@ -116,7 +116,7 @@ impl Connector for Lmp {
         let charge = link.account().charge(Resource::Descriptors, 1)?;
         Ok((
             checked(socket, link.origin().clone(), Some(charge))?,
-            Terms { words: vec![VERSION], caps: Vec::new() },
+            Offer { words: vec![VERSION], caps: Vec::new() },
         ))
     }
 }
@@ -147,8 +147,8 @@ fn checked(
 
 struct LmpOffered(LmpChannel);
 
-impl Offered for LmpOffered {
-    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+impl PendingOffer for LmpOffered {
+    fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
         check_version(&answer)?;
         if !answer.caps.is_empty() {
             return Err(ConnectError::Refused("the answer has a descriptor"));
@@ -519,7 +519,7 @@ fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((a, b))
 }
 
-fn check_version(terms: &Terms) -> Result<(), ConnectError> {
+fn check_version(terms: &Offer) -> Result<(), ConnectError> {
     if terms.words == [VERSION] {
         Ok(())
     } else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flounder_rt::channel::{Channel, ConnectError, End, Link, Offered, SendPair, Terms};
+use flounder_rt::channel::{Channel, ConnectError, End, Link, Offer, PendingOffer, SendPair};
 
 use super::cache::Caches;
 use super::channel::SccChannel;
@@ -30,7 +30,7 @@ pub(super) fn pair(caches: Caches, client: &End, service: &End) -> Result<SendPa
 pub(super) fn offer(
     end: &End,
     link: &Arc<dyn Link>,
-) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
     let (half, terms) = SccHalf::new(end, link, pages(end))?;
     Ok((terms, Box::new(half)))
 }
@@ -38,8 +38,8 @@ pub(super) fn offer(
 pub(super) fn accept(
     end: &End,
     link: &Arc<dyn Link>,
-    offer: Terms,
-) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+    offer: Offer,
+) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
     let theirs = Shared::over(link)?.take(offer, |_| Ok(()))?;
     let (mine, terms) = SccHalf::new(end, link, pages(end).min(theirs.pages()))?;
     Ok((mine.join(theirs), terms))
@@ -53,7 +53,7 @@ struct SccHalf {
 }
 
 impl SccHalf {
-    fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Terms), ConnectError> {
+    fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Offer), ConnectError> {
         let caches = caches()?;
         let bell = Doorbell::new(end.notifier.clone());
         // Nothing tells a region of this driver: it is all zeroes.
@@ -68,8 +68,8 @@ impl SccHalf {
     }
 }
 
-impl Offered for SccHalf {
-    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+impl PendingOffer for SccHalf {
+    fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
         let theirs = self.half.take(answer, |_| Ok(()))?;
         Ok(self.join(theirs))
     }

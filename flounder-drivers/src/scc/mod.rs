@@ -19,7 +19,9 @@
 
 use std::sync::Arc;
 
-use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
+use flounder_rt::channel::{
+    Channel, ConnectError, Connector, End, Link, Offer, PendingOffer, SendPair,
+};
 
 use crate::caps::Caps;
 use crate::mem::seal::{MAX_REGION, PAGE};
@@ -88,7 +90,7 @@ impl Connector for Scc {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+    ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
         connect::offer(end, link)
     }
 
@@ -96,8 +98,8 @@ impl Connector for Scc {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-        offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        offer: Offer,
+    ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
         connect::accept(end, link, offer)
     }
 }

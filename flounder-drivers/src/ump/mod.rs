@@ -19,7 +19,9 @@
 use std::sync::Arc;
 
 use flounder_rt::barrier;
-use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link, Offered, SendPair, Terms};
+use flounder_rt::channel::{
+    Channel, ConnectError, Connector, End, Link, Offer, PendingOffer, SendPair,
+};
 use flounder_rt::notify::Notifier;
 
 use crate::bell::Bell;
@@ -62,7 +64,7 @@ impl Connector for Ump {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-    ) -> Result<(Terms, Box<dyn Offered>), ConnectError> {
+    ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
         let (half, terms) = UmpHalf::new(end, link, pages(end))?;
         Ok((terms, Box::new(half)))
     }
@@ -71,8 +73,8 @@ impl Connector for Ump {
         &self,
         end: &End,
         link: &Arc<dyn Link>,
-        offer: Terms,
-    ) -> Result<(Box<dyn Channel + Send>, Terms), ConnectError> {
+        offer: Offer,
+    ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
         let theirs = Shared::over(link)?.take(offer, check)?;
         let (mine, terms) = UmpHalf::new(end, link, pages(end).min(theirs.pages()))?;
         Ok((mine.join(theirs), terms))
@@ -125,7 +127,7 @@ struct UmpHalf {
 }
 
 impl UmpHalf {
-    fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Terms), ConnectError> {
+    fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Offer), ConnectError> {
         barrier::register();
         let (half, terms) = MyHalf::new(end, link, end.notifier.clone(), pages, ring::inscribe)?;
         Ok((Self { half, notifier: end.notifier.clone() }, terms))
@@ -138,8 +140,8 @@ impl UmpHalf {
     }
 }
 
-impl Offered for UmpHalf {
-    fn complete(self: Box<Self>, answer: Terms) -> Result<Box<dyn Channel + Send>, ConnectError> {
+impl PendingOffer for UmpHalf {
+    fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
         let theirs = self.half.take(answer, check)?;
         Ok(self.join(theirs))
     }

@@ -5,7 +5,7 @@ use std::sync::Weak;
 
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapInbox, CapRefusal, ConnectError, Terms};
+use flounder_rt::channel::{CapInbox, CapRefusal, ConnectError, Offer};
 use flounder_rt::export::Refusal;
 use flounder_rt::{Escaped, Iref, Rejected, TxError};
 
@@ -41,11 +41,11 @@ pub(crate) enum Frame {
     Request {
         connection: u64,
         request: Request,
-        terms: Terms,
+        terms: Offer,
     },
     Bound {
         connection: u64,
-        terms: Terms,
+        terms: Offer,
     },
     Refused {
         connection: u64,

@@ -22,7 +22,7 @@ use flounder_drivers::{lmp, registry};
 use flounder_rt::account::{Charge, Resource, watch_descriptors};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Terms};
+use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Offer};
 use flounder_rt::export::Client;
 use flounder_rt::notify::{Gone, Wake as _};
 use flounder_rt::{BindingError, Iref, Peer, Waitset};
@@ -48,7 +48,7 @@ use line::Admission;
 pub(crate) use line::{About, Line};
 
 /// What the service's side answers to a bind request.
-pub(crate) type Answer = Result<Terms, BindRefusal>;
+pub(crate) type Answer = Result<Offer, BindRefusal>;
 
 /// One end of a link.
 pub(crate) struct PeerLink {
@@ -174,7 +174,7 @@ impl PeerLink {
         &self,
         connection: u64,
         request: Request,
-        terms: Terms,
+        terms: Offer,
     ) -> Pending<Answer> {
         let (promise, pending) = promise();
         self.waiting.borrow_mut().insert(connection, promise);
@@ -268,7 +268,7 @@ impl PeerLink {
             Head::Request { connection, request } => self.asked(connection, request, caps),
             Head::Bound { connection, words } => {
                 let no_descriptor = BindRefusal::Driver(ConnectError::Os(libc::EMFILE));
-                let answer = caps.map(|caps| Terms { words, caps }).map_err(|_| no_descriptor);
+                let answer = caps.map(|caps| Offer { words, caps }).map_err(|_| no_descriptor);
                 self.answered(connection, answer);
             }
             Head::Caps { connection, sequence } => self.came(connection, sequence, caps),
@@ -304,7 +304,7 @@ impl PeerLink {
             account.charge(Resource::Descriptors, caps.len() as u64)?,
         ];
         let admission = self.line.admission(connection, charges);
-        let terms = Terms { words: request.words, caps };
+        let terms = Offer { words: request.words, caps };
         let client = Client {
             peer: self.peer().clone(),
             account: Some(account.clone()),
@@ -351,7 +351,7 @@ fn admit_here(
     key: u64,
     client: Client,
     connector: &'static dyn flounder_rt::channel::Connector,
-    offer: Terms,
+    offer: Offer,
     admission: Admission,
 ) {
     let connection = admission.connection();

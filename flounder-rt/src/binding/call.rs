@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use crate::binding::calls::{GivenUp, Left, Limit, NONE, Polled, TICKS, Waits};
 use crate::binding::notice::Notice;
-use crate::binding::patience::{BLOCKING_TIMEOUT, Patience};
-use crate::binding::{Core, Endpoint, Received, RpcError, TxError, TxState};
+use crate::binding::timeout::{DEFAULT_TIMEOUT, Timeout};
+use crate::binding::{Core, RawBinding, Received, RpcError, TxError, TxState};
 use crate::cap::Cap;
 use crate::waitset::{DispatchError, Source, Timer, Waitset};
 use crate::wire::{DecodeError, Gather};
@@ -35,7 +35,7 @@ struct Way {
     waitset: Waitset,
     /// The other end, if it is in this thread.
     twin: Option<Rc<Core>>,
-    patience: Patience,
+    timeout: Timeout,
 }
 
 /// What reads a reply, and keeps what is in it.
@@ -51,7 +51,7 @@ impl Drop for GiveUp<'_> {
     }
 }
 
-impl Endpoint {
+impl RawBinding {
     /// An id for the next call.
     #[doc(hidden)]
     #[inline]
@@ -96,11 +96,11 @@ impl Endpoint {
         fixed: &[u64],
         tails: &[&[u8]],
         caps: Vec<Cap>,
-        patience: Patience,
+        timeout: Timeout,
     ) -> Result<R::Values, RpcError> {
         let mut values = None;
         let body = Gather { fixed, tails };
-        self.0.call(id, procedure, body, caps, patience, &mut |reply| {
+        self.0.call(id, procedure, body, caps, timeout, &mut |reply| {
             values = Some(R::decode(reply)?);
             Ok(())
         })?;
@@ -117,10 +117,10 @@ impl Endpoint {
         fixed: &[u64],
         tails: &[&[u8]],
         caps: Vec<Cap>,
-        patience: Patience,
+        timeout: Timeout,
     ) -> Call<R> {
-        let limit = match patience {
-            Patience::Usual => {
+        let limit = match timeout {
+            Timeout::Default => {
                 if self.0.calls.must_tick() {
                     self.0.start_ticking();
                 }
@@ -129,7 +129,7 @@ impl Endpoint {
             limited => Limit::At(limited.end()),
         };
         self.0.calls.begin_with(id, number, Gather { fixed, tails }, caps, limit);
-        Call { endpoint: self.clone(), id, reply: PhantomData }
+        Call { raw: self.clone(), id, reply: PhantomData }
     }
 
     /// A call that cannot be made. Used by generated code.
@@ -137,22 +137,22 @@ impl Endpoint {
     #[cold]
     pub fn call_failed<R>(&self, id: u32, error: RpcError) -> Call<R> {
         self.0.calls.fail_at_once(id, error);
-        Call { endpoint: self.clone(), id, reply: PhantomData }
+        Call { raw: self.clone(), id, reply: PhantomData }
     }
 }
 
 impl Core {
-    /// As [`Endpoint::call`], with what reads the reply.
+    /// As [`RawBinding::call`], with what reads the reply.
     fn call(
         &self,
         id: u32,
         procedure: Procedure,
         body: Gather<'_>,
         mut caps: Vec<Cap>,
-        patience: Patience,
+        timeout: Timeout,
         read: Read<'_>,
     ) -> Result<(), RpcError> {
-        let mut way = self.way(patience)?;
+        let mut way = self.way(timeout)?;
         let Procedure { call, response, id: at } = procedure;
         let now =
             body.tails.is_empty() && caps.is_empty() && self.accept_now(call, body.fixed).is_some();
@@ -191,17 +191,17 @@ impl Core {
     }
 
     /// How a blocking call can wait, if it can.
-    fn way(&self, patience: Patience) -> Result<Way, RpcError> {
+    fn way(&self, timeout: Timeout) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
         let twin = self.twin.borrow().upgrade();
         let twin_delivers = twin.as_ref().is_some_and(|twin| twin.is_delivering());
         if self.is_delivering() || twin_delivers || self.is_mail_full() {
             return Err(RpcError::WouldDeadlock);
         }
-        if patience.is_over() {
+        if timeout.is_over() {
             return Err(RpcError::Deadline);
         }
-        Ok(Way { waitset, twin, patience })
+        Ok(Way { waitset, twin, timeout })
     }
 
     /// Sends a call, waiting for the slot if that is taken.
@@ -218,12 +218,12 @@ impl Core {
                 Ok(_) => return Ok(()),
                 Err(TxError::Busy) => {
                     // What is left of the time is for the reply.
-                    if let Some(end) = way.patience.end_of_blocking() {
-                        way.patience = Patience::Until(end);
+                    if let Some(end) = way.timeout.end_of_blocking() {
+                        way.timeout = Timeout::Until(end);
                     }
                     let free = || self.io.borrow().state != TxState::Sending;
                     self.wait_until(way, &mut || self.turn(), &free)?;
-                    if way.patience.is_over() {
+                    if way.timeout.is_over() {
                         return Err(RpcError::Deadline);
                     }
                 }
@@ -247,8 +247,8 @@ impl Core {
         done: &dyn Fn() -> bool,
     ) -> Result<(), RpcError> {
         let result = match &way.twin {
-            None => way.waitset.wait_for(self.token.get(), self, way.patience, turn, done),
-            Some(twin) => self.wait_with_twin(twin, way.patience, done),
+            None => way.waitset.wait_for(self.token.get(), self, way.timeout, turn, done),
+            Some(twin) => self.wait_with_twin(twin, way.timeout, done),
         };
         result.map_err(|error| match error {
             DispatchError::Os(error) => RpcError::Os(error.raw_os_error().unwrap_or(0)),
@@ -260,7 +260,7 @@ impl Core {
     pub(super) fn wait_with_twin(
         &self,
         twin: &Rc<Self>,
-        patience: Patience,
+        timeout: Timeout,
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
         let mut deadline = None;
@@ -271,7 +271,7 @@ impl Core {
             if worked && !turns.is_multiple_of(TURNS_PER_LOOK) {
                 continue;
             }
-            let deadline = *deadline.get_or_insert_with(|| patience.end_of_blocking());
+            let deadline = *deadline.get_or_insert_with(|| timeout.end_of_blocking());
             if worked {
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Err(DispatchError::Deadline);
@@ -390,7 +390,7 @@ pub trait Reply {
 // Two words, as a reply: see there.
 #[must_use = "a call does nothing unless awaited"]
 pub struct Call<R> {
-    endpoint: Endpoint,
+    raw: RawBinding,
     /// Where it stands in the table, which has the rest; `NONE` once it was ready.
     id: u32,
     reply: PhantomData<fn() -> R>,
@@ -408,7 +408,7 @@ impl<R> Call<R> {
     }
 
     fn limited(self, limit: Option<Instant>) -> Self {
-        if let Some(old) = self.endpoint.0.calls.limit(self.id, limit) {
+        if let Some(old) = self.raw.0.calls.limit(self.id, limit) {
             old.cancel();
         }
         self
@@ -421,12 +421,12 @@ impl<R: Reply> Future for Call<R> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Polled again after it was ready, it stays pending.
-        if self.id == NONE || self.endpoint.0.poll_call(self.id, cx.waker()).is_pending() {
+        if self.id == NONE || self.raw.0.poll_call(self.id, cx.waker()).is_pending() {
             return Poll::Pending;
         }
         let id = core::mem::replace(&mut self.id, NONE);
         // Nothing comes behind this, so that the values go where the caller wants them.
-        Poll::Ready(self.endpoint.0.take(id, R::decode))
+        Poll::Ready(self.raw.0.take(id, R::decode))
     }
 }
 
@@ -508,7 +508,7 @@ impl Core {
 
     fn tick_from(&self, waitset: &Waitset) {
         let core = Weak::clone(&self.myself);
-        let timer = waitset.after(BLOCKING_TIMEOUT / TICKS, move |waitset| {
+        let timer = waitset.after(DEFAULT_TIMEOUT / TICKS, move |waitset| {
             if let Some(core) = core.upgrade() {
                 let (late, others) = core.calls.tick();
                 if others && !core.has_ended() {
@@ -562,7 +562,7 @@ impl<R> Drop for Call<R> {
     #[inline]
     fn drop(&mut self) {
         if self.id != NONE {
-            self.endpoint.0.give_up(self.id);
+            self.raw.0.give_up(self.id);
         }
     }
 }

@@ -30,8 +30,8 @@ use crate::binding::calls::Message;
 use crate::binding::notice::Notice;
 use crate::binding::shared::SentSlot;
 use crate::binding::{
-    BindingError, Core, Ended, Endpoint, Incoming, Io, Owned, Patience, Receiver, Recv, RpcError,
-    SendCallback, TxError, TxState, Waiting,
+    BindingError, Core, Ended, Incoming, Io, Owned, RawBinding, Receiver, Recv, RpcError,
+    SendCallback, Timeout, TxError, TxState, Waiting,
 };
 use crate::channel::{CapRefusal, ChannelError};
 use crate::exit;
@@ -334,16 +334,16 @@ impl Core {
     }
 
     /// Blocks until `done`, serving this binding alone; says whether it was done by then.
-    fn wait_for_sent(&self, patience: Patience, done: &dyn Fn() -> bool) -> bool {
+    fn wait_for_sent(&self, timeout: Timeout, done: &dyn Fn() -> bool) -> bool {
         if done() {
             return true;
         }
         let twin = self.twin.borrow().upgrade().filter(|twin| !twin.is_delivering());
         let result = match (twin, self.waitset()) {
-            (Some(twin), _) => self.wait_with_twin(&twin, patience, done),
+            (Some(twin), _) => self.wait_with_twin(&twin, timeout, done),
             (None, Some(waitset)) => {
                 let mut turn = || crate::waitset::Source::turn(self);
-                waitset.wait_for(self.token.get(), self, patience, &mut turn, done)
+                waitset.wait_for(self.token.get(), self, timeout, &mut turn, done)
             }
             (None, None) => Ok(()),
         };
@@ -354,9 +354,9 @@ impl Core {
     }
 
     /// Blocks until message `serial` is sent or lost.
-    pub(super) fn wait_sent(&self, serial: u64, patience: Patience) -> Result<(), TxError> {
+    pub(super) fn wait_sent(&self, serial: u64, timeout: Timeout) -> Result<(), TxError> {
         let settled = || self.io.borrow().outcome(serial);
-        self.wait_for_sent(patience, &|| settled().is_some());
+        self.wait_for_sent(timeout, &|| settled().is_some());
         settled().unwrap_or(Err(TxError::Busy))
     }
 }
@@ -390,38 +390,38 @@ impl Io {
     }
 }
 
-impl Endpoint {
-    /// Tears the binding down, as [`teardown`](Endpoint::teardown), and gives a future that completes when everything that
+impl RawBinding {
+    /// Tears the binding down, as [`teardown`](RawBinding::teardown), and gives a future that completes when everything that
     /// was accepted is sent and the channel is closed.
     ///
     /// ```no_run
-    /// # async fn example(binding: flounder_rt::binding::Endpoint) -> Result<(), flounder_rt::TxError> {
+    /// # async fn example(binding: flounder_rt::binding::RawBinding) -> Result<(), flounder_rt::TxError> {
     /// binding.close().await?;
     /// # Ok(())
     /// # }
     /// ```
     pub fn close(&self) -> Closing {
         self.teardown();
-        Closing { endpoint: self.clone() }
+        Closing { raw: self.clone() }
     }
 }
 
-/// Completes when a binding that was [closed](Endpoint::close) has sent what it accepted. Dropping it changes nothing.
+/// Completes when a binding that was [closed](RawBinding::close) has sent what it accepted. Dropping it changes nothing.
 ///
 /// [`TxError::Closed`] if something that was accepted could not be sent: the peer is gone, or the binding ended before by
 /// an error.
 #[must_use = "the rest is sent all the same; to know when, use `.await` or `wait`"]
 pub struct Closing {
-    endpoint: Endpoint,
+    raw: RawBinding,
 }
 
 impl Closing {
-    /// Blocks until everything is sent, at most for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT).
+    /// Blocks until everything is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
     ///
     /// # Errors
     /// As [`wait_timeout`](Self::wait_timeout).
     pub fn wait(self) -> Result<(), TxError> {
-        self.wait_for(Patience::Usual)
+        self.wait_for(Timeout::Default)
     }
 
     /// Blocks until everything is sent, at most for `timeout`. Only this binding is served meanwhile.
@@ -429,12 +429,12 @@ impl Closing {
     /// # Errors
     /// [`TxError::Closed`] if something could not be sent; [`TxError::Busy`] if something is not sent by then: it goes on.
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        self.wait_for(Patience::For(timeout))
+        self.wait_for(Timeout::For(timeout))
     }
 
-    fn wait_for(self, patience: Patience) -> Result<(), TxError> {
-        let core = &self.endpoint.0;
-        core.wait_for_sent(patience, &|| !core.is_closing());
+    fn wait_for(self, timeout: Timeout) -> Result<(), TxError> {
+        let core = &self.raw.0;
+        core.wait_for_sent(timeout, &|| !core.is_closing());
         core.close_result().unwrap_or(Err(TxError::Busy))
     }
 }
@@ -451,7 +451,7 @@ impl Future for Closing {
     type Output = Result<(), TxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let core = &self.endpoint.0;
+        let core = &self.raw.0;
         match core.close_result() {
             Some(result) => Poll::Ready(result),
             None => {

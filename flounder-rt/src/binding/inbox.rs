@@ -23,38 +23,38 @@ use std::rc::Rc;
 
 use futures_core::Stream;
 
-use crate::binding::{BindingError, Core, Deliver, Endpoint, Received, wake_all};
+use crate::binding::{BindingError, Core, Dispatch, RawBinding, Received, wake_all};
 use crate::interface::MessageKind;
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
 
 /// Runs once the binding is there.
-type OnBound = Box<dyn FnOnce(Endpoint)>;
+type OnBound = Box<dyn FnOnce(RawBinding)>;
 
 /// What a generated `Inbox` is underneath: it receives the messages of one binding.
 pub struct Inbox {
     bound: usize,
-    handler: Box<dyn Deliver>,
+    handler: Box<dyn Dispatch>,
     on_bound: Option<OnBound>,
 }
 
 impl Inbox {
     /// Room for `bound` messages (at least one); `handler` gets the calls of rpcs, and is told of errors.
     #[must_use]
-    pub fn new(bound: usize, handler: Box<dyn Deliver>) -> Self {
+    pub fn new(bound: usize, handler: Box<dyn Dispatch>) -> Self {
         Self { bound: bound.max(1), handler, on_bound: None }
     }
 
     /// Has `callback` run from the waitset with the binding, once there is one.
     #[must_use]
-    pub fn on_bound(mut self, callback: impl FnOnce(Endpoint) + 'static) -> Self {
+    pub fn on_bound(mut self, callback: impl FnOnce(RawBinding) + 'static) -> Self {
         self.on_bound = Some(Box::new(callback));
         self
     }
 
     /// As a binding takes it.
     #[must_use]
-    pub fn into_deliver(self) -> Box<dyn Deliver> {
+    pub fn into_deliver(self) -> Box<dyn Dispatch> {
         let Self { bound, handler, on_bound } = self;
         let mail = Rc::new(Mail { bound, ..Mail::default() });
         Box::new(Keep { mail, handler, on_bound })
@@ -114,36 +114,36 @@ impl Mail {
 /// The receiver of a binding with an inbox.
 struct Keep {
     mail: Rc<Mail>,
-    handler: Box<dyn Deliver>,
+    handler: Box<dyn Dispatch>,
     on_bound: Option<OnBound>,
 }
 
-impl Deliver for Keep {
-    fn deliver(&mut self, endpoint: &Endpoint, message: Received<'_>) -> Result<(), DecodeError> {
-        let info = endpoint.0.interface.message(message.number);
+impl Dispatch for Keep {
+    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
+        let info = raw.0.interface.message(message.number);
         if info.is_none_or(|info| info.kind != MessageKind::Message) {
-            return self.handler.deliver(endpoint, message);
+            return self.handler.deliver(raw, message);
         }
         let Received { number, words, caps } = message;
         let kept = MessageBuffer { number, words: words.to_vec(), caps: core::mem::take(caps) };
         self.mail.kept.borrow_mut().push_back(kept);
         if self.mail.is_full() {
-            endpoint.0.calm.set(false);
+            raw.0.calm.set(false);
         }
         self.mail.wake();
         Ok(())
     }
 
-    fn error(&mut self, endpoint: &Endpoint, error: BindingError) {
-        self.handler.error(endpoint, error);
+    fn error(&mut self, raw: &RawBinding, error: BindingError) {
+        self.handler.error(raw, error);
     }
 
-    fn attached(&mut self, endpoint: &Endpoint) {
+    fn attached(&mut self, raw: &RawBinding) {
         // A binding is attached once.
-        let _ = endpoint.0.mail.set(Rc::clone(&self.mail));
+        let _ = raw.0.mail.set(Rc::clone(&self.mail));
         if let Some(on_bound) = self.on_bound.take() {
-            let binding = endpoint.clone();
-            endpoint.0.run_from_waitset(Box::new(move |_| {
+            let binding = raw.clone();
+            raw.0.run_from_waitset(Box::new(move |_| {
                 on_bound(binding);
                 Ok(())
             }));
@@ -207,11 +207,11 @@ impl Core {
     }
 }
 
-impl Endpoint {
+impl RawBinding {
     /// Waits for the next message of the inbox. Used by generated code.
     #[doc(hidden)]
     pub fn recv<M: MessageValue>(&self) -> Receiving<'_, M> {
-        Receiving { endpoint: self, what: What { number: None, decode: M::unmarshal } }
+        Receiving { raw: self, what: What { number: None, decode: M::unmarshal } }
     }
 
     /// Waits for the next message of the inbox that has this number.
@@ -220,20 +220,20 @@ impl Endpoint {
         number: u16,
         decode: fn(Received<'_>) -> Result<T, DecodeError>,
     ) -> Receiving<'_, T> {
-        Receiving { endpoint: self, what: What { number: Some(number), decode } }
+        Receiving { raw: self, what: What { number: Some(number), decode } }
     }
 
     /// The messages of the inbox. Used by generated code.
     #[doc(hidden)]
     pub fn messages<M: MessageValue>(&self) -> Messages<'_, M> {
-        Messages { endpoint: self, of: PhantomData }
+        Messages { raw: self, of: PhantomData }
     }
 }
 
 /// The next message of an [`Inbox`], or the next one of its kind. Dropped before it is ready, it has taken nothing.
 #[must_use = "nothing is received unless awaited"]
 pub struct Receiving<'a, T> {
-    endpoint: &'a Endpoint,
+    raw: &'a RawBinding,
     what: What<T>,
 }
 
@@ -247,7 +247,7 @@ impl<T> Future for Receiving<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.endpoint.0.take_mail(&self.what, cx)
+        self.raw.0.take_mail(&self.what, cx)
     }
 }
 
@@ -257,10 +257,10 @@ impl<T> fmt::Debug for Receiving<'_, T> {
     }
 }
 
-/// The messages of an [`Inbox`], one after the other, until its binding has ended; [`Endpoint::ended`] says why.
+/// The messages of an [`Inbox`], one after the other, until its binding has ended; [`RawBinding::ended`] says why.
 #[must_use = "nothing is received unless polled"]
 pub struct Messages<'a, M> {
-    endpoint: &'a Endpoint,
+    raw: &'a RawBinding,
     of: PhantomData<fn() -> M>,
 }
 
@@ -268,7 +268,7 @@ impl<M: MessageValue> Stream for Messages<'_, M> {
     type Item = M;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        self.endpoint.0.take_mail(&What { number: None, decode: M::unmarshal }, cx).map(Result::ok)
+        self.raw.0.take_mail(&What { number: None, decode: M::unmarshal }, cx).map(Result::ok)
     }
 }
 

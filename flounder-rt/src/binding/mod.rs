@@ -41,16 +41,16 @@ mod calls;
 mod closing;
 mod debts;
 mod error;
-mod form;
 mod inbox;
+mod message_type;
 mod notice;
-mod patience;
 mod refusal;
 mod reply;
 mod sending;
 mod sent;
 mod serve;
 mod shared;
+mod timeout;
 mod turns;
 mod twins;
 mod window;
@@ -63,16 +63,16 @@ use closing::{Due, Rest, run_all, wake_all};
 pub(crate) use closing::{deadline as exit_deadline, end_together, leave};
 use debts::Debts;
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
-pub use form::Form;
 pub use inbox::{Inbox, Messages, Receiving, RecvError};
+pub use message_type::MessageType;
 use notice::Notice;
-pub use patience::{BLOCKING_TIMEOUT, Patience};
 use refusal::Part;
 pub use reply::{Cancelled, ReplyToken};
 pub use sending::Sending;
 pub use sent::Sent;
 pub use serve::Handler;
 pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend, SharedSent};
+pub use timeout::{DEFAULT_TIMEOUT, Timeout};
 use turns::Turns;
 pub use window::CALL_WINDOW;
 
@@ -81,19 +81,19 @@ pub use window::CALL_WINDOW;
 pub const MAX_OWED_REPLIES: usize = 2 * CALL_WINDOW;
 
 /// What a generated module gives to its binding: the receive handlers behind the decoder.
-pub trait Deliver {
+pub trait Dispatch {
     /// Decodes `message` and runs its handler.
     ///
     /// # Errors
     /// If the words are not those of a message of the interface; the binding ends then.
-    fn deliver(&mut self, endpoint: &Endpoint, message: Received<'_>) -> Result<(), DecodeError>;
+    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError>;
 
     /// Runs the error handler.
-    fn error(&mut self, endpoint: &Endpoint, error: BindingError);
+    fn error(&mut self, raw: &RawBinding, error: BindingError);
 
     /// Learns of its binding, before anything is delivered.
-    fn attached(&mut self, endpoint: &Endpoint) {
-        let _ = endpoint;
+    fn attached(&mut self, raw: &RawBinding) {
+        let _ = raw;
     }
 }
 
@@ -119,8 +119,8 @@ impl Received<'_> {
 /// A handle to a binding: what every generated `Binding` is underneath, and derefs to.
 ///
 /// Clones are handles to the same binding. When the last handle of a client is dropped the binding is [torn
-/// down](Endpoint::teardown), which sends what was accepted; the bindings of a service are kept by its export until they end.
-pub struct Endpoint(BelongsToOneThreadUseShared);
+/// down](RawBinding::teardown), which sends what was accepted; the bindings of a service are kept by its export until they end.
+pub struct RawBinding(BelongsToOneThreadUseShared);
 
 /// The core of a handle. rustc names the type, and shows its line, where a binding is sent to another thread.
 struct BelongsToOneThreadUseShared(Rc<Core>); // `binding.shared()` is for any thread
@@ -177,10 +177,10 @@ pub(crate) struct Core {
     denied: Cell<bool>,
     /// What the broker has told of the other end.
     peer_gone: Cell<Option<Gone>>,
-    /// Whether it is a binding of a broker: see [`Endpoint::exempt`].
+    /// Whether it is a binding of a broker: see [`RawBinding::exempt`].
     exempt: Cell<bool>,
     /// Why the binding ended, until the error handler has been told.
-    untold: RefCell<VecDeque<BindingError>>,
+    unreported_errors: RefCell<VecDeque<BindingError>>,
     ended: RefCell<Option<BindingError>>,
 }
 
@@ -193,15 +193,15 @@ struct Place {
 #[repr(align(128))]
 struct Receiver {
     incoming: Incoming,
-    handler: Box<dyn Deliver>,
+    handler: Box<dyn Dispatch>,
     /// What is lent to the handler. It does not count as a handle; the binding always ends, which drops it.
-    endpoint: Endpoint,
+    raw: RawBinding,
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
         // The drop of the endpoint takes away what it never added.
-        let handles = &self.endpoint.0.handles;
+        let handles = &self.raw.0.handles;
         handles.set(handles.get() + 1);
     }
 }
@@ -259,7 +259,7 @@ struct Owned {
     cap_count: usize,
 }
 
-impl Endpoint {
+impl RawBinding {
     /// A handle to `core`.
     #[inline]
     const fn of(core: Rc<Core>) -> Self {
@@ -268,8 +268,8 @@ impl Endpoint {
 
     /// Puts a binding on a channel that is connected.
     ///
-    /// The binding lives as long as its handles; [`Endpoint::keep`] lets it live until it ends by itself. Its
-    /// [`peer`](Endpoint::peer) is unknown: nobody but whoever made the channel can say who has the other end.
+    /// The binding lives as long as its handles; [`RawBinding::keep`] lets it live until it ends by itself. Its
+    /// [`peer`](RawBinding::peer) is unknown: nobody but whoever made the channel can say who has the other end.
     ///
     /// # Errors
     /// If the waitset cannot watch the channel.
@@ -277,13 +277,13 @@ impl Endpoint {
         channel: Box<dyn Channel>,
         waitset: &Waitset,
         interface: &'static Interface,
-        handler: Box<dyn Deliver>,
+        handler: Box<dyn Dispatch>,
     ) -> io::Result<Self> {
         let notifier = channel.notifier().unwrap_or_default();
         Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
     }
 
-    /// As [`attach`](Endpoint::attach), for a channel that was made with `notifier` and leads to `peer`, whose account
+    /// As [`attach`](RawBinding::attach), for a channel that was made with `notifier` and leads to `peer`, whose account
     /// `charge` is given back to when the binding is gone.
     ///
     /// # Errors
@@ -292,7 +292,7 @@ impl Endpoint {
         mut channel: Box<dyn Channel>,
         waitset: &Waitset,
         interface: &'static Interface,
-        mut handler: Box<dyn Deliver>,
+        mut handler: Box<dyn Dispatch>,
         notifier: Notifier,
         peer: Peer,
         charge: Option<Charge>,
@@ -346,12 +346,12 @@ impl Endpoint {
             denied: Cell::new(false),
             peer_gone: Cell::new(None),
             exempt: Cell::new(false),
-            untold: RefCell::default(),
+            unreported_errors: RefCell::default(),
             ended: RefCell::new(None),
         });
         core.register(waitset)?;
-        let endpoint = Self::of(Rc::clone(&core));
-        handler.attached(&endpoint);
+        let raw = Self::of(Rc::clone(&core));
+        handler.attached(&raw);
         if let Some(pair) = pair {
             twins::attached(pair, &core);
         }
@@ -359,9 +359,9 @@ impl Endpoint {
         core.receiver.set(Some(Box::new(Receiver {
             incoming: Incoming::charged(interface.limits, account),
             handler,
-            endpoint: Self::of(Rc::clone(&core)),
+            raw: Self::of(Rc::clone(&core)),
         })));
-        Ok(endpoint)
+        Ok(raw)
     }
 
     /// Lets the binding live without handles, until either side tears it down.
@@ -460,7 +460,7 @@ impl Endpoint {
     /// Tears the binding down, without waiting. From here on nothing is accepted, no handler runs, and what comes in is
     /// discarded; calls that wait end with an error. The own error handler is not called. The peer gets every message and
     /// every reply that was accepted before, and then [`BindingError::Closed`]: what the channel has not taken yet is sent
-    /// from the waitset, and continuations run as ever. [`close`](Endpoint::close) tells when that is done. Does nothing
+    /// from the waitset, and continuations run as ever. [`close`](RawBinding::close) tells when that is done. Does nothing
     /// the second time. `IDC_CONTROL_TEARDOWN`
     pub fn teardown(&self) {
         self.0.end(BindingError::Closed, false, Rest::IsSent);
@@ -557,7 +557,7 @@ impl Endpoint {
     }
 }
 
-impl Clone for Endpoint {
+impl Clone for RawBinding {
     #[inline]
     fn clone(&self) -> Self {
         self.0.handles.set(self.0.handles.get() + 1);
@@ -565,7 +565,7 @@ impl Clone for Endpoint {
     }
 }
 
-impl Drop for Endpoint {
+impl Drop for RawBinding {
     #[inline]
     fn drop(&mut self) {
         let left = self.0.handles.get() - 1;
@@ -576,7 +576,7 @@ impl Drop for Endpoint {
     }
 }
 
-impl Endpoint {
+impl RawBinding {
     #[cold]
     fn last_dropped(&self) {
         if !self.0.kept.get() {
@@ -585,7 +585,7 @@ impl Endpoint {
     }
 }
 
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for RawBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Binding")
             .field("interface", &self.0.interface.name)
@@ -693,7 +693,7 @@ impl Core {
     /// Has the error handler told of this in the turn that runs, or in the next.
     fn note(&self, error: BindingError) {
         self.calm.set(false);
-        self.untold.borrow_mut().push_back(error);
+        self.unreported_errors.borrow_mut().push_back(error);
     }
 
     /// Takes a message for sending, if its capabilities may leave this domain.
@@ -1005,7 +1005,7 @@ impl Core {
     /// Ends a turn: tells the error handler, and finds out whether the next turn has only to receive.
     #[cold]
     fn settle(&self) {
-        if !self.untold.borrow().is_empty() {
+        if !self.unreported_errors.borrow().is_empty() {
             self.tell();
         }
         if self.denied.get() && !self.is_delivering() {
@@ -1021,7 +1021,7 @@ impl Core {
             && !self.is_mail_full()
             && !self.parked.get()
             && self.peer_gone.get().is_none()
-            && self.untold.borrow().is_empty();
+            && self.unreported_errors.borrow().is_empty();
         self.calm.set(calm);
     }
 
@@ -1085,10 +1085,10 @@ impl Core {
 
     #[inline(always)]
     fn deliver(&self, receiver: &mut Receiver) {
-        let Receiver { incoming, handler, endpoint } = &mut *receiver;
+        let Receiver { incoming, handler, raw } = &mut *receiver;
         let message = incoming.lend();
         // The one place where a panic of user code stops: the binding ends, everything else goes on.
-        let run = || handler.deliver(endpoint, message).err().map(Box::new);
+        let run = || handler.deliver(raw, message).err().map(Box::new);
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(None) => {}
             Ok(Some(error)) => self.undecodable(receiver.incoming.number(), *error),
@@ -1135,7 +1135,7 @@ impl Core {
     fn tell(&self) {
         loop {
             let Some(mut receiver) = self.receiver.take() else { return };
-            let Some(error) = self.untold.borrow_mut().pop_front() else {
+            let Some(error) = self.unreported_errors.borrow_mut().pop_front() else {
                 self.put_back(receiver);
                 return;
             };
@@ -1143,8 +1143,8 @@ impl Core {
             if fatal {
                 self.end(error.clone(), true, Rest::IsLost);
             }
-            let Receiver { handler, endpoint, .. } = &mut *receiver;
-            if catch_unwind(AssertUnwindSafe(|| handler.error(endpoint, error))).is_err() {
+            let Receiver { handler, raw, .. } = &mut *receiver;
+            if catch_unwind(AssertUnwindSafe(|| handler.error(raw, error))).is_err() {
                 self.panicked(RUNTIME_MESSAGE);
             }
             self.put_back(receiver);
@@ -1227,7 +1227,7 @@ impl Source for Core {
         };
         something
             || (self.is_told_gone() && !self.is_mail_full())
-            || !self.untold.borrow().is_empty()
+            || !self.unreported_errors.borrow().is_empty()
     }
 
     fn arm(&self) -> bool {

@@ -16,7 +16,7 @@
 use std::io;
 
 use crate::binding::notice::Notice;
-use crate::binding::{BindingError, Core, Endpoint, RpcError, TxError, TxState};
+use crate::binding::{BindingError, Core, RawBinding, RpcError, TxError, TxState};
 use crate::cap::Cap;
 use crate::channel::{CapRefusal, Incoming};
 use crate::interface::MessageKind;
@@ -31,7 +31,7 @@ pub(super) enum Part {
     Response(u32),
 }
 
-impl Endpoint {
+impl RawBinding {
     /// Takes this binding out of the rules about capabilities, and has it tell nothing to the peer about those that are
     /// lost. For the bindings of brokers, which carry what others were asked about, and keep count themselves.
     pub fn exempt(&self) {

@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use crate::binding::notice::Notice;
-use crate::binding::{Core, Endpoint, Owned, TxError, TxState, Waiting};
+use crate::binding::{Core, Owned, RawBinding, TxError, TxState, Waiting};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
 use crate::wire::Gather;
@@ -56,8 +56,8 @@ impl Note {
 impl ReplyToken {
     /// The reply to call `id`, as message `number`.
     #[inline]
-    pub fn new(endpoint: &Endpoint, id: u32, number: u16) -> Self {
-        let core = Rc::clone(&endpoint.0);
+    pub fn new(raw: &RawBinding, id: u32, number: u16) -> Self {
+        let core = Rc::clone(&raw.0);
         let note = Note::new(core.owe(id), number);
         Self { core, note }
     }

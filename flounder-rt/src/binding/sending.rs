@@ -5,22 +5,22 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::binding::form::Sendable;
+use crate::binding::message_type::Sendable;
 use crate::binding::turns::Ticket;
-use crate::binding::{Endpoint, TxError, TxState};
+use crate::binding::{RawBinding, TxError, TxState};
 
 /// A message that waits until the binding accepts it. Dropped before that, nothing is sent; after that, all of it.
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct Sending<'a, F: Sendable> {
-    endpoint: &'a Endpoint,
+    raw: &'a RawBinding,
     ticket: Ticket,
     /// Absent once the message is accepted.
     args: Option<F::Sent<'a>>,
 }
 
 impl<'a, F: Sendable> Sending<'a, F> {
-    pub(super) fn new(endpoint: &'a Endpoint, args: F::Sent<'a>) -> Self {
-        Self { endpoint, ticket: Ticket::default(), args: Some(args) }
+    pub(super) fn new(raw: &'a RawBinding, args: F::Sent<'a>) -> Self {
+        Self { raw, ticket: Ticket::default(), args: Some(args) }
     }
 }
 
@@ -31,17 +31,17 @@ impl<F: Sendable> Future for Sending<'_, F> {
         let this = &mut *self;
         // Polled again after it was done, it stays so.
         let Some(args) = this.args else { return Poll::Pending };
-        if this.endpoint.0.is_turn_of(&this.ticket) {
-            match F::try_send(this.endpoint, args) {
+        if this.raw.0.is_turn_of(&this.ticket) {
+            match F::try_send(this.raw, args) {
                 Err(TxError::Busy) => {}
                 done => {
                     this.args = None;
-                    this.endpoint.0.leave(&mut this.ticket);
+                    this.raw.0.leave(&mut this.ticket);
                     return Poll::Ready(done.map(drop));
                 }
             }
         }
-        this.endpoint.0.wait_for_turn(&mut this.ticket, cx.waker());
+        this.raw.0.wait_for_turn(&mut this.ticket, cx.waker());
         Poll::Pending
     }
 }
@@ -51,7 +51,7 @@ impl<F: Sendable> Unpin for Sending<'_, F> {}
 
 impl<F: Sendable> Drop for Sending<'_, F> {
     fn drop(&mut self) {
-        self.endpoint.0.leave(&mut self.ticket);
+        self.raw.0.leave(&mut self.ticket);
     }
 }
 

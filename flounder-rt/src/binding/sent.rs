@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
-use crate::binding::{Core, Endpoint, Patience, TxError};
+use crate::binding::{Core, RawBinding, Timeout, TxError};
 use crate::waitset::{Outcome, Waitset};
 
 /// A message that was accepted. Dropping it asks for nothing more (`NOP_CONT`).
@@ -16,14 +16,14 @@ use crate::waitset::{Outcome, Waitset};
 /// [end of the process](crate::set_exit_timeout), prevents that.
 #[derive(Clone, Copy)]
 pub struct Sent<'a> {
-    endpoint: &'a Endpoint,
+    raw: &'a RawBinding,
     serial: u64,
 }
 
 impl<'a> Sent<'a> {
     #[inline]
-    pub(super) const fn new(endpoint: &'a Endpoint, serial: u64) -> Self {
-        Self { endpoint, serial }
+    pub(super) const fn new(raw: &'a RawBinding, serial: u64) -> Self {
+        Self { raw, serial }
     }
 
     /// Runs `continuation` from the binding's waitset once the message is sent (`MKCONT`); it is dropped unrun if the
@@ -37,7 +37,7 @@ impl<'a> Sent<'a> {
 
     /// As [`then`](Sent::then), for a continuation that uses the waitset or may fail.
     pub fn and_then(self, continuation: impl FnOnce(&Waitset) -> Outcome + 'static) {
-        let core = &self.endpoint.0;
+        let core = &self.raw.0;
         let outcome = core.io.borrow().outcome(self.serial);
         match outcome {
             Some(Ok(())) => core.run_from_waitset(Box::new(continuation)),
@@ -49,15 +49,15 @@ impl<'a> Sent<'a> {
     /// Whether the message is sent already.
     #[must_use]
     pub fn is_sent(&self) -> bool {
-        self.endpoint.0.io.borrow().is_sent(self.serial)
+        self.raw.0.io.borrow().is_sent(self.serial)
     }
 
-    /// Blocks until the message is sent, at most for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT).
+    /// Blocks until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
     ///
     /// # Errors
     /// As [`wait_timeout`](Self::wait_timeout).
     pub fn wait(self) -> Result<(), TxError> {
-        self.endpoint.0.wait_sent(self.serial, Patience::Usual)
+        self.raw.0.wait_sent(self.serial, Timeout::Default)
     }
 
     /// Blocks until the message is sent, at most for `timeout`. Only this binding is served meanwhile: its handlers run, unless
@@ -67,7 +67,7 @@ impl<'a> Sent<'a> {
     /// [`TxError::Closed`] if the message is lost; [`TxError::Busy`] if it is not sent by then: it is still accepted, and must
     /// not be sent again.
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        self.endpoint.0.wait_sent(self.serial, Patience::For(timeout))
+        self.raw.0.wait_sent(self.serial, Timeout::For(timeout))
     }
 }
 
@@ -76,7 +76,7 @@ impl Future for Sent<'_> {
     type Output = Result<(), TxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let core = &self.endpoint.0;
+        let core = &self.raw.0;
         let outcome = core.io.borrow().outcome(self.serial);
         match outcome {
             Some(result) => Poll::Ready(result),

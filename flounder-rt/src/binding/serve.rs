@@ -6,7 +6,7 @@ use core::task::Poll;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use crate::binding::{BindingError, Core, Endpoint, ReplyToken, Rest};
+use crate::binding::{BindingError, Core, RawBinding, ReplyToken, Rest};
 use crate::waitset::CallbackError;
 
 /// How a handler ended.
@@ -71,7 +71,7 @@ handlers! {
     A0 a0, A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10, A11 a11, A12 a12, A13 a13, A14 a14, A15 a15;
 }
 
-impl Endpoint {
+impl RawBinding {
     /// Runs the handler of a message. One that panics ends the binding. Used by generated code.
     #[doc(hidden)]
     pub fn handle<S, B, A>(

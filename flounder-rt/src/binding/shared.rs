@@ -28,8 +28,8 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::binding::calls::Message;
-use crate::binding::patience::Patience;
-use crate::binding::{BindingError, Endpoint, Reply, RpcError, TxError};
+use crate::binding::timeout::Timeout;
+use crate::binding::{BindingError, RawBinding, Reply, RpcError, TxError};
 use crate::cap::Cap;
 use crate::exit::Queue;
 use crate::fork::Born;
@@ -213,7 +213,7 @@ impl Queue for Link {
     }
 }
 
-impl Endpoint {
+impl RawBinding {
     /// A handle for other threads.
     #[must_use]
     pub fn share(&self) -> SharedEndpoint {
@@ -261,14 +261,14 @@ impl SharedEndpoint {
         fixed: &[u64],
         tails: &[&[u8]],
         caps: Vec<Cap>,
-        patience: Patience,
+        timeout: Timeout,
     ) -> SharedCall<R> {
         let slot = Arc::new(Slot::default());
         let request = Message::new(number, Gather { fixed, tails }, caps);
         let job = Job::Call(request, Arc::clone(&slot));
         SharedCall {
             stage: Stage::Entering(Entry::new(self, job), slot),
-            patience: patience.beginning_now(),
+            timeout: timeout.beginning_now(),
             alarm: Alarm::default(),
             reply: PhantomData,
         }
@@ -444,12 +444,12 @@ pub struct SharedSent {
 }
 
 impl SharedSent {
-    /// Blocks the thread until the message is sent, at most for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT).
+    /// Blocks the thread until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
     ///
     /// # Errors
     /// As [`wait_timeout`](Self::wait_timeout).
     pub fn wait(self) -> Result<(), TxError> {
-        self.wait_timeout(super::BLOCKING_TIMEOUT)
+        self.wait_timeout(super::DEFAULT_TIMEOUT)
     }
 
     /// Blocks the thread until the message is sent, at most for `timeout`.
@@ -461,7 +461,7 @@ impl SharedSent {
         if self.entering.as_ref().is_some_and(SharedSend::is_home) {
             return Err(TxError::Busy);
         }
-        park::block_on(self, Patience::For(timeout).end()).unwrap_or(Err(TxError::Busy))
+        park::block_on(self, Timeout::For(timeout).end()).unwrap_or(Err(TxError::Busy))
     }
 }
 
@@ -496,13 +496,13 @@ impl fmt::Debug for SharedSent {
 ///
 /// It waits for room behind the others, and then for the reply. Dropped before it has room, it sends nothing; dropped later,
 /// it is not sent if the binding has not begun to, and else its reply is discarded. A call whose [time](Self::timeout) is over
-/// ends as if it were dropped. One without a time of its own ends after [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT). A call
+/// ends as if it were dropped. One without a time of its own ends after [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT). A call
 /// ends at its time also if the thread of the binding's waitset does not dispatch: with [`RpcError::NotServed`], which names
 /// that thread, and up to a quarter of a second late.
 #[must_use = "a call does nothing before `.await` or `wait`"]
 pub struct SharedCall<R> {
     stage: Stage,
-    patience: Patience,
+    timeout: Timeout,
     alarm: Alarm<Instant>,
     reply: PhantomData<fn() -> R>,
 }
@@ -520,7 +520,7 @@ impl<R: Reply> SharedCall<R> {
     pub fn failed(error: RpcError) -> Self {
         Self {
             stage: Stage::Failed(error),
-            patience: Patience::Usual,
+            timeout: Timeout::Default,
             alarm: Alarm::default(),
             reply: PhantomData,
         }
@@ -529,26 +529,26 @@ impl<R: Reply> SharedCall<R> {
     /// Ends the call with [`RpcError::Deadline`] if it is not done after this time, which begins now. A time beyond the end of
     /// the clock is for ever.
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.limited(Patience::For(timeout))
+        self.limited(Timeout::For(timeout))
     }
 
     /// Ends the call with [`RpcError::Deadline`] if it is not done at this time.
     pub fn deadline(self, deadline: Instant) -> Self {
-        self.limited(Patience::Until(deadline))
+        self.limited(Timeout::Until(deadline))
     }
 
-    fn limited(mut self, patience: Patience) -> Self {
-        self.patience = patience.beginning_now();
+    fn limited(mut self, timeout: Timeout) -> Self {
+        self.timeout = timeout.beginning_now();
         self
     }
 
-    /// Blocks the thread until the reply has come, for [`BLOCKING_TIMEOUT`](super::BLOCKING_TIMEOUT) at most, as any
+    /// Blocks the thread until the reply has come, for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most, as any
     /// blocking call without a time of its own.
     ///
     /// # Errors
     /// [`RpcError`]; [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would have to fetch the reply.
     pub fn wait(self) -> Result<R::Values, RpcError> {
-        let end = self.patience.end_of_blocking();
+        let end = self.timeout.end_of_blocking();
         self.wait_until(end)
     }
 
@@ -557,7 +557,7 @@ impl<R: Reply> SharedCall<R> {
     /// # Errors
     /// [`RpcError::Deadline`] then, and the call is given up.
     pub fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
-        let (own, end) = (self.patience.end(), Patience::For(timeout).end());
+        let (own, end) = (self.timeout.end(), Timeout::For(timeout).end());
         self.wait_until(own.into_iter().chain(end).min())
     }
 
@@ -567,11 +567,11 @@ impl<R: Reply> SharedCall<R> {
         {
             return Err(RpcError::WouldDeadlock);
         }
-        if self.patience.is_over() {
+        if self.timeout.is_over() {
             return Err(RpcError::Deadline);
         }
         // This thread watches the clock itself.
-        self.patience = Patience::For(Duration::MAX);
+        self.timeout = Timeout::For(Duration::MAX);
         let link = self.link();
         park::block_on(self, end)
             .unwrap_or_else(|| Err(link.map_or(RpcError::Deadline, |link| link.too_late())))
@@ -588,7 +588,7 @@ impl<R: Reply> SharedCall<R> {
 
     /// What is to be done while there is no result: the error if the time is over.
     fn watch_the_clock(&mut self, waker: &Waker) -> Poll<RpcError> {
-        let Some(end) = self.patience.end() else { return Poll::Pending };
+        let Some(end) = self.timeout.end() else { return Poll::Pending };
         if Instant::now() >= end {
             let error = self.link().map_or(RpcError::Deadline, |link| link.too_late());
             self.give_up();
@@ -618,14 +618,14 @@ impl<R: Reply> Future for SharedCall<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        this.patience = this.patience.limited_now();
+        this.timeout = this.timeout.limited_now();
         if let Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) = &this.stage
             && !handle.link().born.is_here()
         {
             this.stage = Stage::Failed(handle.link().call_error());
         }
         if let Stage::Entering(entry, slot) = &mut this.stage
-            && !this.patience.is_over()
+            && !this.timeout.is_over()
         {
             match entry.put(Some(cx.waker())) {
                 Ok(()) => this.stage = Stage::Waiting(entry.handle.clone(), Arc::clone(slot)),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::barrier::arm_then_barrier;
-use crate::binding::Patience;
+use crate::binding::Timeout;
 use crate::error::Chain;
 use crate::fork::Born;
 use crate::notify::Gone;
@@ -33,7 +33,7 @@ mod event;
 mod executor;
 mod fds;
 mod gate;
-mod outer;
+mod host_loop;
 mod queues;
 mod remote;
 mod shared;
@@ -44,7 +44,7 @@ mod timers;
 
 pub use event::{ChannelState, EventChannel, EventError};
 pub use fds::Interest;
-use outer::Outer;
+use host_loop::HostLoop;
 use queues::{Item, Queues, Registered, Standing};
 pub use remote::Remote;
 pub(crate) use remote::Signal;
@@ -155,7 +155,7 @@ struct Inner {
     /// For the next `block_on`, while none runs.
     kit: Cell<Option<Rc<executor::Kit>>>,
     /// For a loop that this waitset is part of, if there is one.
-    outer: OnceCell<Outer>,
+    host_loop: OnceCell<HostLoop>,
 }
 
 /// What `dispatch` reports.
@@ -276,7 +276,7 @@ impl Waitset {
             binds: crate::bind::Pending::default(),
             tasks: executor::Tasks::default(),
             kit: Cell::default(),
-            outer: OnceCell::new(),
+            host_loop: OnceCell::new(),
         }));
         thread_end::add(&waitset);
         waitset
@@ -960,7 +960,7 @@ impl Waitset {
         &self,
         token: u64,
         source: &dyn Source,
-        patience: Patience,
+        timeout: Timeout,
         turn: &mut dyn FnMut() -> bool,
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
@@ -976,7 +976,7 @@ impl Waitset {
                     continue;
                 }
             }
-            let deadline = *deadline.get_or_insert_with(|| patience.end_of_blocking());
+            let deadline = *deadline.get_or_insert_with(|| timeout.end_of_blocking());
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) && !done() {
                 return Err(DispatchError::Deadline);
             }

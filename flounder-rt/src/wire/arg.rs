@@ -47,7 +47,7 @@ pub trait Arg {
     /// # Errors
     /// `EMFILE` when a capability cannot be copied.
     #[inline]
-    fn put_caps<'a>(_value: Self::Sent<'a>, _load: &mut Load<'a>) -> io::Result<()> {
+    fn put_caps<'a>(_value: Self::Sent<'a>, _load: &mut CapsToSend<'a>) -> io::Result<()> {
         Ok(())
     }
 
@@ -134,12 +134,12 @@ pub struct Items<T, const MAX: u32>(PhantomData<T>);
 
 /// A capability that is given away.
 #[derive(Debug)]
-pub struct Given;
+pub struct Moved;
 
 /// A capability on its way to a peer, until it is sent.
-pub struct Gift(Cell<Option<Cap>>);
+pub struct CapToMove(Cell<Option<Cap>>);
 
-impl Gift {
+impl CapToMove {
     /// Gives `cap` away.
     #[must_use]
     pub const fn new(cap: Cap) -> Self {
@@ -156,17 +156,17 @@ impl Gift {
     }
 }
 
-impl core::fmt::Debug for Gift {
+impl core::fmt::Debug for CapToMove {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Gift").finish_non_exhaustive()
+        f.debug_struct("CapToMove").finish_non_exhaustive()
     }
 }
 
-/// What the sender of a [`Given`] passes.
+/// What the sender of a [`Moved`] passes.
 #[derive(Debug, Clone, Copy)]
 pub enum Giving<'a> {
     /// It gives the capability away.
-    Gift(&'a Gift),
+    CapToMove(&'a CapToMove),
     /// It keeps the capability, and sends a copy.
     Copy(&'a Cap),
 }
@@ -233,7 +233,7 @@ impl<T: Value> Arg for Lent<T> {
     }
 
     #[inline]
-    fn put_caps<'a>(value: &'a T, load: &mut Load<'a>) -> io::Result<()> {
+    fn put_caps<'a>(value: &'a T, load: &mut CapsToSend<'a>) -> io::Result<()> {
         value.put_caps(&mut load.caps)
     }
 
@@ -347,7 +347,7 @@ impl<T: Value, const MAX: u32> Arg for Items<T, MAX> {
     }
 
     #[inline]
-    fn put_caps<'a>(value: &'a [T], load: &mut Load<'a>) -> io::Result<()> {
+    fn put_caps<'a>(value: &'a [T], load: &mut CapsToSend<'a>) -> io::Result<()> {
         value.put_caps(&mut load.caps)
     }
 
@@ -407,7 +407,7 @@ impl<const MAX: u32> Arg for Texts<MAX> {
     }
 }
 
-impl Arg for Given {
+impl Arg for Moved {
     type Sent<'a> = Giving<'a>;
     type Taken<'a> = Cap;
     type Owned = Cap;
@@ -419,9 +419,9 @@ impl Arg for Given {
     #[inline]
     fn put(_value: Giving<'_>, _words: &mut [u64], _at: usize) {}
 
-    fn put_caps<'a>(value: Giving<'a>, load: &mut Load<'a>) -> io::Result<()> {
+    fn put_caps<'a>(value: Giving<'a>, load: &mut CapsToSend<'a>) -> io::Result<()> {
         match value {
-            Giving::Gift(gift) => load.gifts.push((load.caps.len() + load.gifts.len(), gift)),
+            Giving::CapToMove(gift) => load.gifts.push((load.caps.len() + load.gifts.len(), gift)),
             Giving::Copy(cap) => load.caps.push(cap.try_clone()?),
         }
         Ok(())
@@ -440,14 +440,14 @@ impl Arg for Given {
 
 /// The capabilities of a message that is being put together.
 #[derive(Debug)]
-pub struct Load<'a> {
+pub struct CapsToSend<'a> {
     /// Copies, and in the end all of them.
     caps: Vec<Cap>,
     /// Those that are moved, with their places among all.
-    gifts: Vec<(usize, &'a Gift)>,
+    gifts: Vec<(usize, &'a CapToMove)>,
 }
 
-impl Load<'_> {
+impl CapsToSend<'_> {
     /// None yet.
     #[inline]
     #[must_use]

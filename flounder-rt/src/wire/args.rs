@@ -10,8 +10,8 @@ use crate::cap::Cap;
 use crate::wire::{DecodeError, TooLong};
 
 pub use crate::wire::arg::{
-    Arg, Copied, Gift, Given, Giving, Items, Lent, Load, Slice, Strings, Text, TextItem, Texts,
-    Value,
+    Arg, CapToMove, CapsToSend, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem,
+    Texts, Value,
 };
 
 /// Why arguments are refused before anything is sent.
@@ -138,7 +138,7 @@ macro_rules! __args {
                     if const { <Self as __args::Args>::MAX_CAPS == 0 } {
                         return send(&words, tails, __args::None);
                     }
-                    let mut load = __args::Load::new();
+                    let mut load = __args::CapsToSend::new();
                     $(
                         if let __args::Err(error) = <$arg as __args::Arg>::put_caps($value, &mut load) {
                             return __args::Err(refuse(__args::Refused::Caps(error)));

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder_rt::binding::{Deliver, Endpoint, Patience, Procedure, Received};
+use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Timeout};
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError,
     Readiness, Recv,
@@ -154,7 +154,7 @@ pub enum Seen {
 }
 
 pub type Log = Rc<RefCell<Vec<Seen>>>;
-pub type Hook = Box<dyn FnMut(&Endpoint, u64)>;
+pub type Hook = Box<dyn FnMut(&RawBinding, u64)>;
 
 /// Logs what comes, answers calls, and runs a hook on notes.
 pub struct Handler {
@@ -167,41 +167,40 @@ impl Handler {
         Box::new(Self { log: Rc::clone(log), hook: None })
     }
 
-    pub fn hooked(log: &Log, hook: impl FnMut(&Endpoint, u64) + 'static) -> Box<Self> {
+    pub fn hooked(log: &Log, hook: impl FnMut(&RawBinding, u64) + 'static) -> Box<Self> {
         Box::new(Self { log: Rc::clone(log), hook: Some(Box::new(hook)) })
     }
 }
 
-impl Deliver for Handler {
-    fn deliver(&mut self, endpoint: &Endpoint, message: Received<'_>) -> Result<(), DecodeError> {
+impl Dispatch for Handler {
+    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
         let short = DecodeError::Short { need: 1, have: 0 };
         match message.number {
             NOTE => {
                 let value = *message.words.first().ok_or(short)?;
                 self.log.borrow_mut().push(Seen::Note(value));
                 if let Some(hook) = &mut self.hook {
-                    hook(endpoint, value);
+                    hook(raw, value);
                 }
             }
             WORDS => self.log.borrow_mut().push(Seen::Words(message.words.len())),
             DOUBLE_CALL => {
                 let [id, value] = *message.words else { return Err(short) };
                 self.log.borrow_mut().push(Seen::Call(value));
-                let reply =
-                    flounder_rt::binding::ReplyToken::new(endpoint, id as u32, DOUBLE_RESPONSE);
+                let reply = flounder_rt::binding::ReplyToken::new(raw, id as u32, DOUBLE_RESPONSE);
                 match value {
                     13 => drop(reply),
                     14 => reply.send_caps(&[id, value * 2], &[], vec![null()]),
                     _ => reply.send(&[id, value * 2], &[]),
                 }
             }
-            DOUBLE_RESPONSE => endpoint.answer(message, 0, 1)?,
+            DOUBLE_RESPONSE => raw.answer(message, 0, 1)?,
             other => panic!("message {other}"),
         }
         Ok(())
     }
 
-    fn error(&mut self, _endpoint: &Endpoint, error: BindingError) {
+    fn error(&mut self, _endpoint: &RawBinding, error: BindingError) {
         self.log.borrow_mut().push(Seen::Error(error));
     }
 }
@@ -209,8 +208,8 @@ impl Deliver for Handler {
 /// The bindings of both ends, on one waitset.
 pub struct Pair {
     pub ws: Waitset,
-    pub client: Endpoint,
-    pub service: Endpoint,
+    pub client: RawBinding,
+    pub service: RawBinding,
     /// What the service has seen.
     pub seen: Log,
     pub client_seen: Log,
@@ -224,12 +223,12 @@ impl Pair {
     }
 
     /// With a hook that the service runs on notes.
-    pub fn hooked(room: usize, hook: impl FnMut(&Endpoint, u64) + 'static) -> Self {
+    pub fn hooked(room: usize, hook: impl FnMut(&RawBinding, u64) + 'static) -> Self {
         let ws = Waitset::new();
         let (near, far, to_service, to_client) = pair(room);
         let (seen, client_seen) = (Log::default(), Log::default());
         let attach = |channel, handler| {
-            Endpoint::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
+            RawBinding::attach(Box::new(channel), &ws, INTERFACE, handler).expect("no descriptor")
         };
         let client = attach(near, Handler::logging(&client_seen));
         let service = attach(far, Handler::hooked(&seen, hook));
@@ -268,17 +267,17 @@ impl Reply for Doubled {
 }
 
 /// The blocking client of `double`.
-pub fn double(endpoint: &Endpoint, value: u64) -> Result<u64, flounder_rt::RpcError> {
-    let id = endpoint.next_call();
+pub fn double(raw: &RawBinding, value: u64) -> Result<u64, flounder_rt::RpcError> {
+    let id = raw.next_call();
     let words = [u64::from(id), value];
     let double = Procedure { call: DOUBLE_CALL, response: DOUBLE_RESPONSE, id: 0 };
-    let patience = Patience::default();
-    endpoint.call::<Doubled>(id, double, &words, &[], Vec::new(), patience)
+    let timeout = Timeout::default();
+    raw.call::<Doubled>(id, double, &words, &[], Vec::new(), timeout)
 }
 
 /// The asynchronous client of `double`.
-pub fn double_async(endpoint: &Endpoint, value: u64) -> Call<Doubled> {
-    let id = endpoint.next_call();
+pub fn double_async(raw: &RawBinding, value: u64) -> Call<Doubled> {
+    let id = raw.next_call();
     let words = [u64::from(id), value];
-    endpoint.call_async(id, DOUBLE_CALL, &words, &[], Vec::new(), Patience::default())
+    raw.call_async(id, DOUBLE_CALL, &words, &[], Vec::new(), Timeout::default())
 }

@@ -1,4 +1,4 @@
-//! Sealed regions of shared memory (`docs/wire.md`, "Terms of a bind").
+//! Sealed regions of shared memory (`docs/wire.md`, "Offer of a bind").
 
 #![allow(unsafe_code)]
 //! # Safety

@@ -17,7 +17,7 @@ use crate::binding::closing;
 
 use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
-use crate::binding::{BindingError, Core, Endpoint, RpcError, TxError, TxState, wake_all};
+use crate::binding::{BindingError, Core, RawBinding, RpcError, TxError, TxState, wake_all};
 use crate::channel::CapRefusal;
 use crate::exit;
 use crate::fork::Born;
@@ -38,7 +38,7 @@ pub(in crate::binding) struct Home {
     core: Weak<Core>,
     link: Arc<Link>,
     /// Keeps the binding while there are handles in other threads.
-    endpoint: Cell<Option<Endpoint>>,
+    raw: Cell<Option<RawBinding>>,
     /// What the waitset knows it by.
     token: Cell<u64>,
     /// Taken from the queue, to be carried out in order.
@@ -73,15 +73,15 @@ impl Wake for Nudge {
 
 impl Home {
     /// The home of a binding, made the first time it is asked for.
-    pub(super) fn of(endpoint: &Endpoint) -> Rc<Self> {
-        let core = &endpoint.0;
+    pub(super) fn of(raw: &RawBinding) -> Rc<Self> {
+        let core = &raw.0;
         let home = core.calls.home.get_or_init(|| Self::new(core));
         match core.ended.borrow().as_ref() {
             Some(why) => home.end(why),
             None => {
                 // Handles in other threads count as one of this.
-                let kept = home.endpoint.take().unwrap_or_else(|| endpoint.clone());
-                home.endpoint.set(Some(kept));
+                let kept = home.raw.take().unwrap_or_else(|| raw.clone());
+                home.raw.set(Some(kept));
             }
         }
         Rc::clone(home)
@@ -110,7 +110,7 @@ impl Home {
         let home = Rc::new(Self {
             core: Rc::downgrade(core),
             link,
-            endpoint: Cell::new(None),
+            raw: Cell::new(None),
             token: Cell::new(u64::MAX),
             held: RefCell::default(),
             remarks: Cell::default(),
@@ -195,7 +195,7 @@ impl Home {
             self.move_out(&waitset);
         }
         if !self.link.born.is_here() {
-            drop(self.endpoint.take());
+            drop(self.raw.take());
             return;
         }
         let held = self.held.take().into_iter().chain(self.link.lane.close());
@@ -204,7 +204,7 @@ impl Home {
         for slot in left.chain(self.calls.take().into_values()) {
             slot.settle(Err(self.link.end_error(why)));
         }
-        drop(self.endpoint.take());
+        drop(self.raw.take());
     }
 
     /// Says why the binding ends, before the queue is closed: whoever finds it closed tells the reason.
@@ -322,7 +322,7 @@ impl Home {
             self.wait_for_slot(core);
         } else {
             core.leave(&mut self.ticket.borrow_mut());
-            drop(self.endpoint.take());
+            drop(self.raw.take());
         }
     }
 

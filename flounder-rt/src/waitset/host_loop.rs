@@ -1,7 +1,7 @@
 //! A waitset inside of another event loop: one descriptor that is readable unless there is nothing to do.
 //!
 //! ```text
-//!   as_fd() ---> epoll of the outer loop's sight
+//!   as_fd() ---> epoll of the host loop's sight
 //!                  |-- the waitset's own epoll set      bell, descriptors, what drivers watch
 //!                  |-- flag (eventfd)                   up unless the waitset rests
 //!                  '-- timer (timerfd)                  the next timer, while it rests
@@ -13,7 +13,7 @@
 //! ```
 //! At rest, news can come from the kernel, from other threads, and from this thread. The first two arrive in the epoll set,
 //! since what is polled is armed and others see the waitset asleep. The third puts the flag up ([`Waitset::stir`]): between
-//! two waits of the outer loop its other tasks may post, send, or even dispatch.
+//! two waits of the host loop its other tasks may post, send, or even dispatch.
 //!
 //! The flag is not in the waitset's own set, so a waitset that blocks by itself never sees it.
 
@@ -34,8 +34,8 @@ use crate::fork::ProcessFd;
 use crate::waitset::sleeper::timespec;
 use crate::waitset::{Rest, Waitset};
 
-/// What an outer loop sees of a waitset.
-pub(crate) struct Outer {
+/// What a host loop sees of a waitset.
+pub(crate) struct HostLoop {
     epoll: ProcessFd,
     flag: ProcessFd,
     timer: ProcessFd,
@@ -45,9 +45,9 @@ pub(crate) struct Outer {
     at_rest: Cell<bool>,
 }
 
-impl Outer {
+impl HostLoop {
     fn new(own: BorrowedFd<'_>) -> io::Result<Self> {
-        let outer = Self {
+        let host_loop = Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?.into(),
             flag: eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?.into(),
             timer: timerfd_create(
@@ -58,10 +58,10 @@ impl Outer {
             set: Cell::new(None),
             at_rest: Cell::new(false),
         };
-        for fd in [own, outer.flag.as_fd(), outer.timer.as_fd()] {
-            epoll::add(&outer.epoll, fd, EventData::new_u64(0), EventFlags::IN)?;
+        for fd in [own, host_loop.flag.as_fd(), host_loop.timer.as_fd()] {
+            epoll::add(&host_loop.epoll, fd, EventData::new_u64(0), EventFlags::IN)?;
         }
-        Ok(outer)
+        Ok(host_loop)
     }
 
     /// Takes the flag down, and sets the timer.
@@ -103,7 +103,7 @@ impl Outer {
 }
 
 impl Waitset {
-    /// Prepares for a wait of an outer event loop; says whether the loop may wait now.
+    /// Prepares for a wait of a host event loop; says whether the loop may wait now.
     ///
     /// The waitset's descriptor ([`AsFd`]) is level-triggered: it is readable, except from a call of this that says `true`
     /// until the next thing that happens to the waitset, whether from the kernel, another thread or process, a timer, or
@@ -140,12 +140,12 @@ impl Waitset {
     /// closed or the parent's, see [`DispatchError`](crate::DispatchError).
     pub fn prepare_wait(&self) -> io::Result<bool> {
         self.usable()?;
-        let outer = self.outer()?;
+        let host_loop = self.host_loop()?;
         let timer = self.0.timers.borrow_mut().next();
         let is_due = timer.is_some_and(|at| at <= Instant::now());
         let rest = if is_due || !self.is_quiet() { Rest::News } else { self.rest() };
         let (Rest::Asleep(limit), true) = (rest, self.0.remote.sleep()) else {
-            outer.stir();
+            host_loop.stir();
             self.0.remote.awake();
             return Ok(false);
         };
@@ -153,47 +153,48 @@ impl Waitset {
         let timer = [timer, limit].into_iter().flatten().min();
         // Events that came before are fetched here, so that each after is one that a loop waits for; and what drivers have
         // had watched is watched again.
-        let looked = outer
+        let looked = host_loop
             .rest(timer)
             .and_then(|()| self.with_sleeper(|sleeper| sleeper.wait(Some(Duration::ZERO))));
         if let Ok(false) = looked {
             return Ok(true);
         }
-        outer.stir();
+        host_loop.stir();
         self.0.remote.awake();
         looked?;
         self.take_found()?;
         Ok(false)
     }
 
-    /// This thread has changed something, or looks for itself: an outer loop must not go on waiting.
+    /// This thread has changed something, or looks for itself: a host loop must not go on waiting.
     #[inline]
     pub(crate) fn stir(&self) {
-        if let Some(outer) = self.0.outer.get()
-            && outer.stir()
+        if let Some(host_loop) = self.0.host_loop.get()
+            && host_loop.stir()
         {
             self.0.remote.awake();
         }
     }
 
-    fn outer(&self) -> io::Result<&Outer> {
-        if let Some(outer) = self.0.outer.get() {
-            return Ok(outer);
+    fn host_loop(&self) -> io::Result<&HostLoop> {
+        if let Some(host_loop) = self.0.host_loop.get() {
+            return Ok(host_loop);
         }
-        let made = self.with_sleeper(|sleeper| Outer::new(sleeper.epoll.as_fd()))?;
-        Ok(self.0.outer.get_or_init(|| made))
+        let made = self.with_sleeper(|sleeper| HostLoop::new(sleeper.epoll.as_fd()))?;
+        Ok(self.0.host_loop.get_or_init(|| made))
     }
 }
 
-/// For an outer event loop: see [`prepare_wait`](Waitset::prepare_wait). It is the same descriptor for as long as the
+/// For a host event loop: see [`prepare_wait`](Waitset::prepare_wait). It is the same descriptor for as long as the
 /// waitset lives.
 ///
 /// # Panics
 /// If the kernel has no descriptors for it. After a `prepare_wait` that did not fail it is there.
 impl AsFd for Waitset {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let outer = self.outer().expect("there are descriptors left, or `prepare_wait` was called");
-        outer.epoll.as_fd()
+        let host_loop =
+            self.host_loop().expect("there are descriptors left, or `prepare_wait` was called");
+        host_loop.epoll.as_fd()
     }
 }
 

@@ -5,26 +5,26 @@ use std::time::Instant;
 
 /// How long a blocking call waits that was given no limit. Two services that call each other, each blocked and so unable to
 /// serve the other, get an error and not a hang.
-pub const BLOCKING_TIMEOUT: Duration = Duration::from_secs(30);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Patience {
-    /// [`BLOCKING_TIMEOUT`]. An asynchronous call of the thread of its binding may take a sixteenth longer.
+pub enum Timeout {
+    /// [`DEFAULT_TIMEOUT`]. An asynchronous call of the thread of its binding may take a sixteenth longer.
     #[default]
-    Usual,
+    Default,
     /// So long from when it is made. A time beyond the end of the clock is for ever.
     For(Duration),
     /// Until then.
     Until(Instant),
 }
 
-impl Patience {
+impl Timeout {
     /// When a blocking call that is made now has to end.
     pub(crate) fn end_of_blocking(self) -> Option<Instant> {
         match self {
-            Self::Usual => Instant::now().checked_add(BLOCKING_TIMEOUT),
+            Self::Default => Instant::now().checked_add(DEFAULT_TIMEOUT),
             limited => limited.end(),
         }
     }
@@ -32,7 +32,7 @@ impl Patience {
     /// When an asynchronous call that is made now has to end.
     pub(super) fn end(self) -> Option<Instant> {
         match self {
-            Self::Usual => None,
+            Self::Default => None,
             Self::For(time) => Instant::now().checked_add(time),
             Self::Until(at) => Some(at),
         }
@@ -41,7 +41,7 @@ impl Patience {
     /// The same for a call that is awaited from now on.
     pub(super) fn limited_now(self) -> Self {
         match self {
-            Self::Usual => Self::For(BLOCKING_TIMEOUT).beginning_now(),
+            Self::Default => Self::For(DEFAULT_TIMEOUT).beginning_now(),
             limited => limited,
         }
     }
@@ -67,18 +67,14 @@ mod tests {
     #[test]
     fn only_a_blocking_call_has_a_limit_that_nobody_set() {
         let now = Instant::now();
-        assert_eq!(Patience::Usual.end(), None);
-        assert!(Patience::Usual.end_of_blocking().is_some_and(|end| end >= now + BLOCKING_TIMEOUT));
-        assert_eq!(Patience::For(Duration::MAX).end_of_blocking(), None, "for ever");
-        assert_eq!(Patience::Until(now).end(), Some(now));
-        assert!(Patience::Until(now).is_over());
-        assert!(!Patience::For(Duration::ZERO).is_over(), "it is tried once");
-        assert_eq!(Patience::Usual.beginning_now(), Patience::Usual);
-        assert_eq!(
-            Patience::For(Duration::MAX).beginning_now().end_of_blocking(),
-            None,
-            "for ever"
-        );
-        assert!(Patience::For(Duration::ZERO).beginning_now().is_over());
+        assert_eq!(Timeout::Default.end(), None);
+        assert!(Timeout::Default.end_of_blocking().is_some_and(|end| end >= now + DEFAULT_TIMEOUT));
+        assert_eq!(Timeout::For(Duration::MAX).end_of_blocking(), None, "for ever");
+        assert_eq!(Timeout::Until(now).end(), Some(now));
+        assert!(Timeout::Until(now).is_over());
+        assert!(!Timeout::For(Duration::ZERO).is_over(), "it is tried once");
+        assert_eq!(Timeout::Default.beginning_now(), Timeout::Default);
+        assert_eq!(Timeout::For(Duration::MAX).beginning_now().end_of_blocking(), None, "for ever");
+        assert!(Timeout::For(Duration::ZERO).beginning_now().is_over());
     }
 }

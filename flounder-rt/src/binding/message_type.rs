@@ -6,8 +6,8 @@
 use core::marker::PhantomData;
 
 use crate::binding::{
-    Call, Endpoint, Patience, Procedure, Received, Receiving, Reply, ReplyToken, RpcError, Sending,
-    Sent, SharedCall, SharedEndpoint, SharedSend, TxError,
+    Call, Procedure, RawBinding, Received, Receiving, Reply, ReplyToken, RpcError, Sending, Sent,
+    SharedCall, SharedEndpoint, SharedSend, Timeout, TxError,
 };
 use crate::cap::Cap;
 use crate::channel::MessageLimit;
@@ -18,7 +18,7 @@ use crate::wire::{DecodeError, Gather};
 
 /// A message of an interface: its number, the words of its record, and its arguments.
 #[derive(Debug)]
-pub struct Form<const NUMBER: u16, const WORDS: usize, A>(PhantomData<A>);
+pub struct MessageType<const NUMBER: u16, const WORDS: usize, A>(PhantomData<A>);
 
 /// What can be sent with [`Sending`].
 pub trait Sendable {
@@ -29,7 +29,7 @@ pub trait Sendable {
     ///
     /// # Errors
     /// [`TxError`].
-    fn try_send<'a>(endpoint: &'a Endpoint, args: Self::Sent<'_>) -> Result<Sent<'a>, TxError>;
+    fn try_send<'a>(raw: &'a RawBinding, args: Self::Sent<'_>) -> Result<Sent<'a>, TxError>;
 }
 
 /// Where the response of an rpc is found.
@@ -40,7 +40,7 @@ pub trait Response {
     const ID: usize;
 }
 
-impl<const NUMBER: u16, const WORDS: usize, A: Args> Form<NUMBER, WORDS, A> {
+impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, A> {
     /// The most that such a message takes.
     pub const LIMIT: MessageLimit =
         MessageLimit { words: WORDS.saturating_add(A::MAX_TAIL), caps: A::MAX_CAPS };
@@ -53,26 +53,26 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> Form<NUMBER, WORDS, A> {
     /// # Errors
     /// [`TxError`].
     #[inline]
-    pub fn send<'a>(endpoint: &'a Endpoint, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
-        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+    pub fn send<'a>(raw: &'a RawBinding, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
+        let refuse = |refused| raw.refuse(NUMBER, refused);
         A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| match caps {
-            None => endpoint.send(NUMBER, words, tails),
-            Some(caps) => endpoint.send_caps(NUMBER, words, tails, caps),
+            None => raw.send(NUMBER, words, tails),
+            Some(caps) => raw.send_caps(NUMBER, words, tails, caps),
         })
     }
 
     /// Sends a message as soon as the binding accepts it.
     #[inline]
-    pub fn sending<'a>(endpoint: &'a Endpoint, args: A::Sent<'a>) -> Sending<'a, Self> {
-        Sending::new(endpoint, args)
+    pub fn sending<'a>(raw: &'a RawBinding, args: A::Sent<'a>) -> Sending<'a, Self> {
+        Sending::new(raw, args)
     }
 
     /// Sends a message from any thread.
     #[inline]
-    pub fn send_shared(endpoint: &SharedEndpoint, args: A::Sent<'_>) -> SharedSend {
-        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+    pub fn send_shared(raw: &SharedEndpoint, args: A::Sent<'_>) -> SharedSend {
+        let refuse = |refused| raw.refuse(NUMBER, refused);
         let send = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
-            Ok(endpoint.send(NUMBER, words, tails, taken(caps)))
+            Ok(raw.send(NUMBER, words, tails, taken(caps)))
         });
         send.unwrap_or_else(SharedSend::failed)
     }
@@ -83,43 +83,43 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> Form<NUMBER, WORDS, A> {
     /// [`RpcError`].
     #[inline]
     pub fn call<R: Reply, F: Response>(
-        endpoint: &Endpoint,
+        raw: &RawBinding,
         id: u32,
         args: A::Sent<'_>,
-        patience: Patience,
+        timeout: Timeout,
     ) -> Result<R::Values, RpcError> {
-        let refuse = |refused| RpcError::from(endpoint.refuse(NUMBER, refused));
+        let refuse = |refused| RpcError::from(raw.refuse(NUMBER, refused));
         A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
             let procedure = Procedure { call: NUMBER, response: F::NUMBER, id: F::ID };
-            endpoint.call::<R>(id, procedure, words, tails, taken(caps), patience)
+            raw.call::<R>(id, procedure, words, tails, taken(caps), timeout)
         })
     }
 
     /// As [`call`](Self::call), as a future.
     #[inline]
     pub fn call_async<R>(
-        endpoint: &Endpoint,
+        raw: &RawBinding,
         id: u32,
         args: A::Sent<'_>,
-        patience: Patience,
+        timeout: Timeout,
     ) -> Call<R> {
-        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+        let refuse = |refused| raw.refuse(NUMBER, refused);
         let call = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
-            Ok(endpoint.call_async(id, NUMBER, words, tails, taken(caps), patience))
+            Ok(raw.call_async(id, NUMBER, words, tails, taken(caps), timeout))
         });
-        call.unwrap_or_else(|error| endpoint.call_failed(id, error.into()))
+        call.unwrap_or_else(|error| raw.call_failed(id, error.into()))
     }
 
     /// Makes a call from any thread. The thread of the binding gives it its number.
     #[inline]
     pub fn call_shared<R: Reply>(
-        endpoint: &SharedEndpoint,
+        raw: &SharedEndpoint,
         args: A::Sent<'_>,
-        patience: Patience,
+        timeout: Timeout,
     ) -> SharedCall<R> {
-        let refuse = |refused| endpoint.refuse(NUMBER, refused);
+        let refuse = |refused| raw.refuse(NUMBER, refused);
         let call = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
-            Ok(endpoint.call(NUMBER, words, tails, taken(caps), patience))
+            Ok(raw.call(NUMBER, words, tails, taken(caps), timeout))
         });
         call.unwrap_or_else(|error| SharedCall::failed(error.into()))
     }
@@ -160,8 +160,8 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> Form<NUMBER, WORDS, A> {
 
     /// Waits for the next such message of the inbox.
     #[inline]
-    pub fn recv(endpoint: &Endpoint) -> Receiving<'_, A::Output> {
-        endpoint.recv_one(NUMBER, |message| Self::take_owned(message).map(A::output))
+    pub fn recv(raw: &RawBinding) -> Receiving<'_, A::Output> {
+        raw.recv_one(NUMBER, |message| Self::take_owned(message).map(A::output))
     }
 
     /// Hands a response to the call that waits for it, which reads the rest.
@@ -169,8 +169,8 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> Form<NUMBER, WORDS, A> {
     /// # Errors
     /// [`DecodeError::Short`].
     #[inline]
-    pub fn answer(endpoint: &Endpoint, message: Received<'_>) -> Result<(), DecodeError> {
-        endpoint.answer(message, Self::ID, WORDS)
+    pub fn answer(raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
+        raw.answer(message, Self::ID, WORDS)
     }
 
     /// Reads a message where it lies.
@@ -192,16 +192,16 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> Form<NUMBER, WORDS, A> {
     }
 }
 
-impl<const NUMBER: u16, const WORDS: usize, A: Args> Sendable for Form<NUMBER, WORDS, A> {
+impl<const NUMBER: u16, const WORDS: usize, A: Args> Sendable for MessageType<NUMBER, WORDS, A> {
     type Sent<'a> = A::Sent<'a>;
 
     #[inline]
-    fn try_send<'a>(endpoint: &'a Endpoint, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
-        Self::send(endpoint, args)
+    fn try_send<'a>(raw: &'a RawBinding, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
+        Self::send(raw, args)
     }
 }
 
-impl<const NUMBER: u16, const WORDS: usize, A: Results> Form<NUMBER, WORDS, A> {
+impl<const NUMBER: u16, const WORDS: usize, A: Results> MessageType<NUMBER, WORDS, A> {
     /// Reads a response. That it is the one to this call, and not to another, is for the peer to claim and for us to check.
     ///
     /// # Errors
@@ -215,7 +215,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results> Form<NUMBER, WORDS, A> {
     }
 }
 
-impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for Form<NUMBER, WORDS, A> {
+impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for MessageType<NUMBER, WORDS, A> {
     const NUMBER: u16 = NUMBER;
     const ID: usize = A::FIRST_AT;
 }
@@ -226,7 +226,7 @@ fn taken(caps: Option<&mut Vec<Cap>>) -> Vec<Cap> {
     caps.map(core::mem::take).unwrap_or_default()
 }
 
-impl Endpoint {
+impl RawBinding {
     /// The error of a message whose arguments are refused.
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
@@ -235,7 +235,7 @@ impl Endpoint {
 }
 
 impl SharedEndpoint {
-    /// As that of [`Endpoint`].
+    /// As that of [`RawBinding`].
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
         TxError::refused(refused, self.interface(), number, |error| self.cap_copy(error))
