@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-mod bench;
 mod expand;
 mod ls;
 mod monitor;
@@ -43,7 +42,8 @@ enum Command {
         output: Option<PathBuf>,
     },
     /// Measures what messages cost on this machine over every driver, and what they would cost at least.
-    Bench(bench::Options),
+    #[cfg(feature = "bench")]
+    Bench(flounder_bench::Options),
     /// Runs the root monitor as a daemon, in the foreground, until SIGINT or SIGTERM.
     ///
     /// Without it, one of the processes that use a runtime directory is its root monitor. That one hands over when a
@@ -52,8 +52,9 @@ enum Command {
     /// Lists the names, processes and bindings of a runtime directory; exit status 1 if no monitor is running there.
     Ls(ls::Options),
     /// One of the other processes of `bench`.
+    #[cfg(feature = "bench")]
     #[command(hide = true)]
-    BenchProcess(bench::process::Options),
+    BenchProcess(flounder_bench::process::Options),
 }
 
 #[derive(Args)]
@@ -82,8 +83,14 @@ fn main() -> ExitCode {
         Command::Expand { input, output } => {
             compile(&input).and_then(|unit| write(output.as_deref(), &expand::formatted(&unit)))
         }
-        Command::Bench(options) => bench::run(&options).map_err(failed("bench")),
-        Command::BenchProcess(options) => bench::process::run(options).map_err(failed("bench")),
+        #[cfg(feature = "bench")]
+        Command::Bench(options) => flounder_bench::run(&options)
+            .and_then(|report| Ok(output::print(&report)?))
+            .map_err(failed("bench")),
+        #[cfg(feature = "bench")]
+        Command::BenchProcess(options) => {
+            flounder_bench::process::run(options).map_err(failed("bench"))
+        }
         Command::Monitor(options) => {
             monitor::run(options).map_err(failed("monitor")).map(|never| match never {})
         }

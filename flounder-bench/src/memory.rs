@@ -9,25 +9,25 @@ use clap::Args;
 use flounder::{BindError, Waitset};
 use serde::{Deserialize, Serialize};
 
-use super::Result;
-use super::over::{Client, Service};
-use super::process::{Process, ServiceThread, find, fresh_name};
-use super::work::Between;
+use crate::error::Result;
+use crate::over::{Client, Service};
+use crate::process::{Process, ServiceThread, find, fresh_name};
+use crate::work::Between;
 
 /// What a process holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Bytes of private memory that are there, not only reserved.
-    pub(super) heap: u64,
+    pub(crate) heap: u64,
     /// Bytes of shared memory that are mapped.
-    pub(super) shared: u64,
+    pub(crate) shared: u64,
     /// Descriptors.
-    pub(super) descriptors: u64,
+    pub(crate) descriptors: u64,
 }
 
 impl Memory {
     /// What this process holds now.
-    pub(super) fn now() -> Result<Self> {
+    pub(crate) fn now() -> Result<Self> {
         Ok(Self {
             heap: anonymous(&fs::read_to_string("/proc/self/smaps_rollup")?),
             shared: shared(&fs::read_to_string("/proc/self/maps")?),
@@ -79,28 +79,28 @@ fn shared(maps: &str) -> u64 {
 
 /// What one binding holds in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// Bytes of private memory.
-    pub(super) private_bytes: f64,
+    pub(crate) private_bytes: f64,
     /// Bytes of shared memory. Both ends map the same.
-    pub(super) shared_bytes: f64,
+    pub(crate) shared_bytes: f64,
     /// Descriptors.
-    pub(super) descriptors: f64,
+    pub(crate) descriptors: f64,
 }
 
 /// What one binding holds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct PerBinding {
+pub(crate) struct PerBinding {
     /// In the client's process; in both ends' process, if that is one.
-    pub(super) client: Held,
+    pub(crate) client: Held,
     /// In the service's process, if that is another.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) service: Option<Held>,
+    pub(crate) service: Option<Held>,
 }
 
 /// What a process is to measure.
 #[derive(Args)]
-pub(super) struct Order {
+pub(crate) struct Order {
     #[arg(long)]
     driver: String,
     /// Bytes of buffer to ask for; 0 for the default.
@@ -119,7 +119,7 @@ pub(super) struct Order {
 
 impl Order {
     /// Does it; there is nothing to measure where the driver does not reach.
-    pub(super) fn carry_out(&self) -> Result<Option<PerBinding>> {
+    pub(crate) fn carry_out(&self) -> Result<Option<PerBinding>> {
         let driver = flounder::drivers::registry::find(&self.driver)
             .ok_or_else(|| format!("there is no driver called {}", self.driver))?
             .name();
@@ -155,7 +155,7 @@ impl Order {
 
 /// Measures it: `count` bindings of a driver with a buffer of this size (0 for the default). There is nothing to measure
 /// where the driver does not reach.
-pub(super) fn measure(
+pub(crate) fn measure(
     driver: &str,
     between: Between,
     buffer: usize,

@@ -6,8 +6,8 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::report::{Report, Row, time};
-use super::work::{Between, Size, Work};
+use crate::report::{Report, Row, time};
+use crate::work::{Between, Size, Work};
 
 /// Pixels.
 const WIDTH: u32 = 1200;
@@ -17,7 +17,7 @@ type Drawn<T = ()> = Result<T, Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws what was measured into a file.
-pub(super) fn draw(report: &Report, path: &Path) -> Drawn {
+pub(crate) fn draw(report: &Report, path: &Path) -> Drawn {
     let root = SVGBackend::new(path, (WIDTH, HEIGHT)).into_drawing_area();
     root.fill(&WHITE)?;
     let (head, body) = root.split_vertically(40);
@@ -179,7 +179,7 @@ mod tests {
     fn a_picture_has_drivers_and_limits() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("figures.svg");
-        draw(&super::super::report::tests::report(), &path).expect("it can be drawn");
+        draw(&crate::report::tests::report(), &path).expect("it can be drawn");
         let svg = std::fs::read_to_string(path).expect("it is there");
         for words in ["<svg", "ump, threads", "round trip", "raw line", "8 B"] {
             assert!(svg.contains(words), "{words} is not in the picture");

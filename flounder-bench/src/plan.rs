@@ -3,12 +3,12 @@
 use std::fmt;
 use std::mem::discriminant;
 
-use super::limits::Limit;
-use super::work::{Between, Work};
+use crate::limits::Limit;
+use crate::work::{Between, Work};
 
 /// One measurement in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// Of hardware or kernel.
     Limit(Limit),
     /// Of a driver.
@@ -17,22 +17,22 @@ pub(super) enum Subject {
 
 /// One measurement of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct MemorySubject {
-    pub(super) driver: &'static str,
-    pub(super) between: Between,
-    pub(super) buffer: Buffer,
+pub(crate) struct MemorySubject {
+    pub(crate) driver: &'static str,
+    pub(crate) between: Between,
+    pub(crate) buffer: Buffer,
 }
 
 /// The size of what a driver has one to choose of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Buffer {
+pub(crate) enum Buffer {
     Default,
     Smallest,
 }
 
 impl Buffer {
     /// As a bind wants it.
-    pub(super) const fn bytes(self) -> usize {
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::Default => 0,
             Self::Smallest => 1,
@@ -42,15 +42,15 @@ impl Buffer {
 
 /// Everything to be measured.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Limits first; no two alike.
-    pub(super) subjects: Vec<Subject>,
-    pub(super) memory: Vec<MemorySubject>,
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) memory: Vec<MemorySubject>,
 }
 
 impl Plan {
     /// All of `drivers` whose name has one of `only` in it, and the limits of that; everything if there is no `only`.
-    pub(super) fn new(drivers: &[&'static str], only: &[String]) -> Self {
+    pub(crate) fn new(drivers: &[&'static str], only: &[String]) -> Self {
         let wanted = |name: String| {
             let name = name.to_lowercase();
             only.is_empty() || only.iter().any(|part| name.contains(&part.to_lowercase()))
@@ -84,14 +84,14 @@ impl Plan {
         Self { subjects, memory: memory.filter(|subject| wanted(subject.to_string())).collect() }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.subjects.is_empty() && self.memory.is_empty()
     }
 }
 
 impl Subject {
     /// Bytes of a message, where there is a choice.
-    pub(super) const fn size(self) -> Option<usize> {
+    pub(crate) const fn size(self) -> Option<usize> {
         match self {
             Self::Limit(limit) => limit.size(),
             Self::Figure { work, .. } => work.size(),
@@ -99,7 +99,7 @@ impl Subject {
     }
 
     /// Whether it differs from the other in the size of its messages at most.
-    pub(super) fn is_like(self, other: Self) -> bool {
+    pub(crate) fn is_like(self, other: Self) -> bool {
         match (self, other) {
             (Self::Limit(one), Self::Limit(other)) => discriminant(&one) == discriminant(&other),
             (
@@ -114,7 +114,7 @@ impl Subject {
     }
 
     /// What bounds it.
-    pub(super) fn limit(self) -> Option<Limit> {
+    pub(crate) fn limit(self) -> Option<Limit> {
         match self {
             Self::Limit(_) => None,
             Self::Figure { work, driver, .. } => Limit::of(driver, work),

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A piece of work that a driver does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
+pub(crate) enum Work {
     /// So many bytes there and back.
     RoundTrip(usize),
     /// So many bytes one way, again and again.
@@ -27,7 +27,7 @@ pub(super) enum Work {
 
 impl Work {
     /// In the order of the report.
-    pub(super) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::RoundTrip(8),
         Self::RoundTrip(56),
         Self::RoundTrip(64),
@@ -50,7 +50,7 @@ impl Work {
     ];
 
     /// Whether a driver can be asked for it.
-    pub(super) fn is_for(self, driver: &str, between: Between) -> bool {
+    pub(crate) fn is_for(self, driver: &str, between: Between) -> bool {
         match self {
             // Nobody wakes itself.
             Self::Wake | Self::Paced => between != Between::Here,
@@ -63,7 +63,7 @@ impl Work {
     }
 
     /// What it is called without its size.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RoundTrip(_) => "round trip",
             Self::Stream(_) => "one way",
@@ -78,7 +78,7 @@ impl Work {
     }
 
     /// Bytes of a message, where there is a choice.
-    pub(super) const fn size(self) -> Option<usize> {
+    pub(crate) const fn size(self) -> Option<usize> {
         match self {
             Self::RoundTrip(size) | Self::Stream(size) => Some(size),
             _ => None,
@@ -95,7 +95,7 @@ impl fmt::Display for Work {
 
 /// Where the two ends are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Between {
+pub(crate) enum Between {
     /// In one thread.
     Here,
     /// In two threads of one process.
@@ -106,7 +106,7 @@ pub(super) enum Between {
 
 impl Between {
     /// Where a driver is measured: loopback reaches no other thread.
-    pub(super) fn of(driver: &str) -> &'static [Self] {
+    pub(crate) fn of(driver: &str) -> &'static [Self] {
         if driver == "loopback" { &[Self::Here] } else { &[Self::Threads, Self::Processes] }
     }
 }
@@ -123,7 +123,7 @@ impl fmt::Display for Between {
 
 /// A number of bytes, as people write it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Size(pub(super) usize);
+pub(crate) struct Size(pub(crate) usize);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

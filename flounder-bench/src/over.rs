@@ -12,14 +12,14 @@ use flounder::{BindError, BindingError, Cap, Iref, TxError, Waitset, flounder};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Result;
-use super::memory::Memory;
-use super::sample::{Amount, Cpu, Probe, Sample};
-use super::work::Work;
+use crate::error::Result;
+use crate::memory::Memory;
+use crate::sample::{Amount, Cpu, Probe, Sample};
+use crate::work::Work;
 
 flounder! {
     /// What `flounder bench` measures.
-    pub(super) interface bench "Measurements" {
+    pub(crate) interface bench "Measurements" {
         typedef uint64 words[7];
 
         /// To come back; so do all that are called so.
@@ -201,14 +201,14 @@ impl bench::Rx for Party {
 }
 
 /// The service: every client gets an end that answers.
-pub(super) struct Service {
+pub(crate) struct Service {
     ws: Waitset,
     iref: Iref,
 }
 
 impl Service {
     /// Exports it.
-    pub(super) fn export(ws: Waitset) -> Result<Self> {
+    pub(crate) fn export(ws: Waitset) -> Result<Self> {
         // Idle clients have no use for a pattern each.
         let pattern = pattern();
         let export =
@@ -217,12 +217,12 @@ impl Service {
         Ok(Self { ws, iref })
     }
 
-    pub(super) const fn iref(&self) -> Iref {
+    pub(crate) const fn iref(&self) -> Iref {
         self.iref
     }
 
     /// Serves until `done`, which is asked after each event.
-    pub(super) fn run(&self, done: impl Fn() -> bool) -> Result {
+    pub(crate) fn run(&self, done: impl Fn() -> bool) -> Result {
         while !done() {
             self.ws.dispatch()?;
         }
@@ -232,7 +232,7 @@ impl Service {
 
 /// A client with its waitset, and what its end of the binding has seen.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     ws: Waitset,
     iref: Iref,
     binding: bench::Binding,
@@ -243,7 +243,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Binds to a service. There is no client if the driver does not reach so far.
-    pub(super) fn bind(
+    pub(crate) fn bind(
         ws: Waitset,
         iref: Iref,
         driver: &'static str,
@@ -267,19 +267,19 @@ impl Client {
     }
 
     /// Binds once more, to hold and not to use.
-    pub(super) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding, BindError> {
+    pub(crate) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding, BindError> {
         let bind = bench::bind(self.iref, &self.ws, self.party());
         bind.driver(self.driver).buffer(buffer).wait()
     }
 
     /// What the service's process holds.
-    pub(super) fn memory_of_service(&self) -> Result<Memory> {
+    pub(crate) fn memory_of_service(&self) -> Result<Memory> {
         let (heap, shared, descriptors) = self.rpc().memory()?;
         Ok(Memory { heap, shared, descriptors })
     }
 
     /// How `work` is measured over this binding.
-    pub(super) fn probe(&self, work: Work) -> Probe {
+    pub(crate) fn probe(&self, work: Work) -> Probe {
         let client = self.clone();
         match work {
             Work::RoundTrip(8) => Box::new(move |amount| client.round_trip_number(amount)),
@@ -513,8 +513,8 @@ mod tests {
     use flounder::channel::Connector;
     use flounder::drivers::registry;
 
-    use super::super::work::Between;
     use super::*;
+    use crate::work::Between;
 
     /// A driver that reaches nobody.
     struct Hermit;

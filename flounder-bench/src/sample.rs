@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Result;
+use crate::error::Result;
 
 /// Ping-pongs of one state of the machine differ by less than this factor.
 const SPREAD: f64 = 1.5;
@@ -45,49 +45,49 @@ const MAX_BATCH: u64 = 1 << 16;
 const MAX_SINGLES: u64 = 200;
 
 /// What is measured: carries out so many operations and says how long they took.
-pub(super) type Probe = Box<dyn FnMut(Amount) -> Result<Sample>>;
+pub(crate) type Probe = Box<dyn FnMut(Amount) -> Result<Sample>>;
 
 /// How many operations a sample has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Amount {
+pub(crate) struct Amount {
     /// Before the clock runs.
-    pub(super) warm: u64,
+    pub(crate) warm: u64,
     /// Batches; at least 1.
-    pub(super) batches: u64,
+    pub(crate) batches: u64,
     /// Operations in a batch; at least 1.
-    pub(super) each: u64,
+    pub(crate) each: u64,
     /// Timed one by one.
-    pub(super) singles: u64,
+    pub(crate) singles: u64,
 }
 
 /// What a probe has found.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// Nanoseconds of an operation, in each batch.
-    pub(super) batches: Vec<f64>,
+    pub(crate) batches: Vec<f64>,
     /// Nanoseconds of single operations.
-    pub(super) singles: Vec<u64>,
+    pub(crate) singles: Vec<u64>,
     /// Processor time used, as a part of the time that passed.
-    pub(super) cpu: Option<Cpu>,
+    pub(crate) cpu: Option<Cpu>,
 }
 
 impl Sample {
     /// Nanoseconds of an operation in the middle batch.
-    pub(super) fn typical(&self) -> f64 {
+    pub(crate) fn typical(&self) -> f64 {
         quantile(&sorted(self.batches.iter().copied()), 0.5).unwrap_or(0.0)
     }
 }
 
 /// Processor time of the two sides, as parts of a core.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Cpu {
-    pub(super) client: f64,
-    pub(super) service: f64,
+pub(crate) struct Cpu {
+    pub(crate) client: f64,
+    pub(crate) service: f64,
 }
 
 impl Amount {
     /// As little as makes a sample.
-    pub(super) const LEAST: Self = Self { warm: 0, batches: 1, each: 1, singles: 0 };
+    pub(crate) const LEAST: Self = Self { warm: 0, batches: 1, each: 1, singles: 0 };
 
     /// Operations in all batches.
     const fn total(self) -> u64 {
@@ -96,7 +96,7 @@ impl Amount {
 
     /// Times an operation that is nothing but what is measured.
     #[inline]
-    pub(super) fn time(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
+    pub(crate) fn time(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
         for _ in 0..self.warm {
             once()?;
         }
@@ -122,7 +122,7 @@ impl Amount {
     }
 
     /// Times an operation that reads the clock itself, because not all that it does is measured; at most so many.
-    pub(super) fn time_parts(
+    pub(crate) fn time_parts(
         self,
         most: u64,
         mut once: impl FnMut() -> Result<Duration>,
@@ -138,7 +138,7 @@ impl Amount {
 
     /// Times an operation that is to find the other side asleep: before each, this side does nothing for a while, and
     /// stays awake over it.
-    pub(super) fn time_asleep(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
+    pub(crate) fn time_asleep(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
         self.time_parts(u64::MAX, || {
             let paused = Instant::now();
             while paused.elapsed() < FALLS_ASLEEP {
@@ -151,7 +151,7 @@ impl Amount {
     }
 
     /// Times many operations that make sense only together: `run` is called with the numbers of [`runs`](Self::runs).
-    pub(super) fn time_whole(self, mut run: impl FnMut(u64) -> Result<Duration>) -> Result<Sample> {
+    pub(crate) fn time_whole(self, mut run: impl FnMut(u64) -> Result<Duration>) -> Result<Sample> {
         let times = self.runs().map(|count| Ok(nanoseconds(run(count)?) / count as f64));
         let mut batches = times.collect::<Result<Vec<_>>>()?;
         // To warm up.
@@ -160,7 +160,7 @@ impl Amount {
     }
 
     /// How many operations are carried out at a time by [`time_whole`](Self::time_whole), in order.
-    pub(super) fn runs(self) -> impl Iterator<Item = u64> {
+    pub(crate) fn runs(self) -> impl Iterator<Item = u64> {
         let batches = self.batches.div_ceil(LONGER);
         let runs = iter::repeat_n(self.total() / batches, batches as usize);
         iter::once(self.warm.max(1)).chain(runs)
@@ -169,7 +169,7 @@ impl Amount {
 
 /// Finds out how many operations fill `time`, and how many nanoseconds one takes. A try that was disturbed must not make all batches too short: the fastest of
 /// several counts.
-pub(super) fn calibrate(probe: &mut Probe, time: Duration) -> Result<(Amount, f64)> {
+pub(crate) fn calibrate(probe: &mut Probe, time: Duration) -> Result<(Amount, f64)> {
     let (time, mut each) = (nanoseconds(time), 1);
     loop {
         let (mut fastest, started) = (f64::INFINITY, Instant::now());
@@ -197,7 +197,7 @@ fn amount(typical: f64, time: f64) -> Amount {
 
 /// What the raw ping-pong beside a sample found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Guard {
+pub(crate) enum Guard {
     /// Both threads had a core, and a round trip took so many nanoseconds.
     Free(f64),
     /// Other work held one.
@@ -206,7 +206,7 @@ pub(super) enum Guard {
 
 /// What the raw ping-pong took most of the time, in nanoseconds of a round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Baseline {
+pub(crate) struct Baseline {
     /// The least.
     low: f64,
     /// The most.
@@ -217,7 +217,7 @@ pub(super) struct Baseline {
 
 impl Baseline {
     /// The state that the machine was in most of the time; the faster of two that it was in equally often.
-    pub(super) fn of<'a>(series: impl IntoIterator<Item = &'a Series>) -> Self {
+    pub(crate) fn of<'a>(series: impl IntoIterator<Item = &'a Series>) -> Self {
         let taken = series.into_iter().flat_map(|series| &series.0);
         let guards: Vec<_> = taken.flat_map(|taken| taken.around).collect();
         let all = sorted(guards.iter().filter_map(|guard| match guard {
@@ -269,39 +269,39 @@ struct Taken {
 
 /// The samples of one measurement.
 #[derive(Debug, Default)]
-pub(super) struct Series(Vec<Taken>);
+pub(crate) struct Series(Vec<Taken>);
 
 /// What a series comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     /// Nanoseconds of an operation: the median over the batches of all samples.
-    pub(super) median: f64,
+    pub(crate) median: f64,
     /// Nanoseconds that 99 of 100 operations do not take longer than; over batches where operations are not timed one by
     /// one.
-    pub(super) p99: f64,
+    pub(crate) p99: f64,
     /// Nanoseconds of an operation in the fastest batch.
-    pub(super) best: f64,
+    pub(crate) best: f64,
     /// Samples behind the figure.
-    pub(super) samples: usize,
+    pub(crate) samples: usize,
     /// Samples that were left out.
-    pub(super) left_out: usize,
+    pub(crate) left_out: usize,
     /// Whether the left-out samples had to be taken, because there were hardly any others.
-    pub(super) noisy: bool,
+    pub(crate) noisy: bool,
     /// Processor time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cpu: Option<Cpu>,
+    pub(crate) cpu: Option<Cpu>,
     /// Nanoseconds of single operations: the shortest, the percentiles 1 to 99, and the longest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) distribution: Vec<f64>,
+    pub(crate) distribution: Vec<f64>,
 }
 
 impl Series {
     /// Adds a sample, and what a raw ping-pong found before and after it.
-    pub(super) fn add(&mut self, sample: Sample, around: [Guard; 2]) {
+    pub(crate) fn add(&mut self, sample: Sample, around: [Guard; 2]) {
         self.0.push(Taken { sample, around });
     }
 
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.0.len()
     }
 
@@ -311,12 +311,12 @@ impl Series {
     }
 
     /// Samples beside which other work held a core.
-    pub(super) fn busy(&self) -> usize {
+    pub(crate) fn busy(&self) -> usize {
         self.0.iter().filter(|taken| taken.around.contains(&Guard::Busy)).count()
     }
 
     /// Statistics of the samples that count, or of all if those are too few.
-    pub(super) fn figure(&self, baseline: &Baseline) -> Option<Figure> {
+    pub(crate) fn figure(&self, baseline: &Baseline) -> Option<Figure> {
         let good = self.len() - self.strange(baseline);
         let noisy = (good as f64) < ENOUGH * self.0.len() as f64;
         let used = || {

@@ -1,5 +1,7 @@
 //! `flounder bench`: what messages cost on this machine, and what they would cost at least.
 //!
+//! A library only for the command `flounder`, which shows its command line.
+//!
 //! | file | what |
 //! |---|---|
 //! | `work` | what is measured, and its names |
@@ -10,8 +12,9 @@
 //! | `machine` | cores |
 //! | `report`, `plot` | tables, JSON, pictures |
 
+#![forbid(unsafe_code)]
+
 use std::collections::HashMap;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -23,19 +26,22 @@ use flounder::waitset::DEFAULT_SPIN;
 use flounder::{Waitset, nameservice};
 use indicatif::{ProgressBar, ProgressStyle};
 
+mod error;
 mod limits;
+mod log;
 mod machine;
 mod memory;
 mod over;
 mod plan;
 mod plot;
-pub(crate) mod process;
+pub mod process;
 mod report;
 mod ring;
 mod sample;
 mod work;
 
-use crate::output::tell;
+pub use error::{Error, Result};
+use log::warn;
 use machine::{Cores, Machine, pin};
 use over::{Client, Service};
 use plan::{Plan, Subject};
@@ -43,9 +49,6 @@ use process::{Process, ServiceThread};
 use report::{Measured, MemoryRow, Report, Settings};
 use sample::{Amount, Probe, Series};
 use work::Between;
-
-/// Anything that ends a measurement.
-pub(crate) type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// When nothing has moved for so long, something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,7 +58,7 @@ const FOREVER: Duration = Duration::from_secs(1 << 32);
 
 /// The command line.
 #[derive(Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// Fewer and shorter samples: done in about a minute, and less exact. Without it: about nine minutes.
     #[arg(long)]
     quick: bool,
@@ -90,10 +93,13 @@ pub(crate) struct Options {
     bindings: Option<u64>,
 }
 
-/// Measures, and prints what it found.
-pub(crate) fn run(options: &Options) -> Result {
+/// Measures, and returns the report as text: tables, or one JSON document.
+///
+/// # Errors
+/// If nothing is left to measure, a core cannot be used, a measurement fails, or the picture cannot be written.
+pub fn run(options: &Options) -> Result<String> {
     if cfg!(debug_assertions) {
-        tell(
+        warn(
             "flounder: bench: THIS IS A DEBUG BUILD: its figures mean nothing (build with --release)",
         );
     }
@@ -125,7 +131,7 @@ pub(crate) fn run(options: &Options) -> Result {
     if let Some(path) = &options.plot {
         plot::draw(&report, path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    report.print(if options.json { report::Form::Json } else { report::Form::Tables })
+    report.render(if options.json { report::Form::Json } else { report::Form::Tables })
 }
 
 /// The drivers to measure: those that were named, or all there are.
@@ -302,7 +308,7 @@ impl Hosts {
     }
 
     /// What went wrong, and what the services said of it.
-    fn told(&self, subject: Subject, error: &(dyn Error + Send + Sync)) -> String {
+    fn told(&self, subject: Subject, error: &(dyn std::error::Error + Send + Sync)) -> String {
         let mut text = format!("{subject}: {error}");
         let mut source = error.source();
         while let Some(error) = source {
@@ -347,7 +353,7 @@ impl Watchdog {
                     Ok(next) => last = next,
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
-                        tell(format_args!(
+                        warn(format_args!(
                             "flounder: bench: {last}: nothing has moved for {PATIENCE:?}"
                         ));
                         std::process::exit(1);

@@ -28,14 +28,14 @@ const LOOKS: u32 = 4096;
 /// Waiting for the other thread: on a core of its own by looking again and again; if that takes too long other work may
 /// hold its core, and runs the sooner.
 #[derive(Default)]
-pub(super) struct Wait {
+pub(crate) struct Wait {
     looks: u32,
 }
 
 impl Wait {
     /// Between two looks.
     #[inline(always)]
-    pub(super) fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         if self.looks < LOOKS {
             self.looks += 1;
             spin_loop();
@@ -46,13 +46,13 @@ impl Wait {
 
     /// Whether the core was given up.
     #[inline(always)]
-    pub(super) const fn was_long(&self) -> bool {
+    pub(crate) const fn was_long(&self) -> bool {
         self.looks == LOOKS
     }
 }
 
 /// Two words, written by one thread each, on lines of their own.
-pub(super) struct PingPong {
+pub(crate) struct PingPong {
     ping: CachePadded<AtomicU64>,
     pong: CachePadded<AtomicU64>,
 }
@@ -61,7 +61,7 @@ pub(super) struct PingPong {
 const STOP: u64 = u64::MAX;
 
 impl PingPong {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             ping: CachePadded::new(AtomicU64::new(0)),
             pong: CachePadded::new(AtomicU64::new(0)),
@@ -69,7 +69,7 @@ impl PingPong {
     }
 
     /// Answers round trips until [`stop`](Self::stop).
-    pub(super) fn answer(&self) {
+    pub(crate) fn answer(&self) {
         let (mut last, mut wait) = (0, Wait::default());
         while last != STOP {
             // SYNC ping: pairs with the Release in `round_trip` and `stop`.
@@ -87,7 +87,7 @@ impl PingPong {
     /// There and back; gives whether that took so long that the core was given up. `number` is neither zero nor the last
     /// one.
     #[inline(always)]
-    pub(super) fn round_trip(&self, number: u64) -> bool {
+    pub(crate) fn round_trip(&self, number: u64) -> bool {
         self.ping.store(number, Ordering::Release);
         let mut wait = Wait::default();
         while self.pong.load(Ordering::Acquire) != number {
@@ -96,7 +96,7 @@ impl PingPong {
         wait.was_long()
     }
 
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.ping.store(STOP, Ordering::Release);
     }
 }
@@ -105,14 +105,14 @@ impl PingPong {
 struct Line([AtomicU64; WORDS]);
 
 /// One direction. The sender's and the receiver's positions are theirs; what they share is the lines and the ack.
-pub(super) struct Ring {
+pub(crate) struct Ring {
     lines: Box<[Line]>,
     acked: CachePadded<AtomicU64>,
 }
 
 impl Ring {
     /// A ring of so many lines, a power of two of at least 4.
-    pub(super) fn new(lines: usize) -> Self {
+    pub(crate) fn new(lines: usize) -> Self {
         assert!(
             lines.is_power_of_two() && lines >= 4,
             "positions are masked, acks come in quarters"
@@ -126,7 +126,7 @@ impl Ring {
 }
 
 /// The sending end of a ring.
-pub(super) struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     ring: &'a Ring,
     next: u64,
     acked: u64,
@@ -134,12 +134,12 @@ pub(super) struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     /// The only sender of a ring that is new.
-    pub(super) const fn new(ring: &'a Ring) -> Self {
+    pub(crate) const fn new(ring: &'a Ring) -> Self {
         Self { ring, next: 0, acked: 0 }
     }
 
     #[inline(always)]
-    pub(super) fn send(&mut self, payload: [u64; PAYLOAD]) {
+    pub(crate) fn send(&mut self, payload: [u64; PAYLOAD]) {
         let (size, mut wait) = (self.ring.lines.len() as u64, Wait::default());
         while self.next - self.acked == size {
             // SYNC ack: pairs with the Release in `receive`; the lines are free.
@@ -159,7 +159,7 @@ impl<'a> Sender<'a> {
 
     /// Sends bytes: their number and the first of them in one line, then lines of others.
     #[inline(always)]
-    pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         let (first, others) = bytes.split_at(bytes.len().min(FIRST));
         let [words @ .., _] = to_words(&padded(first));
         let [a, b, c, d, e, f] = words;
@@ -176,7 +176,7 @@ impl<'a> Sender<'a> {
 
 /// What a receiver expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expect {
+pub(crate) enum Expect {
     /// One message, as soon as it is there.
     One,
     /// Many in a row. After a look in vain the sender is left alone for so many pauses of the processor.
@@ -185,7 +185,7 @@ pub(super) enum Expect {
 
 impl Expect {
     /// What suits streams: no rest where cores are near each other, some where they are far apart.
-    pub(super) const STREAMS: [Self; 2] = [Self::Stream(1), Self::Stream(256)];
+    pub(crate) const STREAMS: [Self; 2] = [Self::Stream(1), Self::Stream(256)];
 
     const fn rest(self) -> usize {
         match self {
@@ -196,7 +196,7 @@ impl Expect {
 }
 
 /// The receiving end of a ring.
-pub(super) struct Receiver<'a> {
+pub(crate) struct Receiver<'a> {
     ring: &'a Ring,
     next: u64,
     expect: Expect,
@@ -204,13 +204,13 @@ pub(super) struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     /// The only receiver of a ring that is new.
-    pub(super) const fn new(ring: &'a Ring, expect: Expect) -> Self {
+    pub(crate) const fn new(ring: &'a Ring, expect: Expect) -> Self {
         Self { ring, next: 0, expect }
     }
 
     /// Receives a line.
     #[inline(always)]
-    pub(super) fn receive(&mut self) -> [u64; PAYLOAD] {
+    pub(crate) fn receive(&mut self) -> [u64; PAYLOAD] {
         self.receive_after(self.expect.rest())
     }
 
@@ -265,7 +265,7 @@ impl<'a> Receiver<'a> {
 
     /// Receives what [`Sender::send_bytes`] sends.
     #[inline(always)]
-    pub(super) fn receive_bytes(&mut self, into: &mut Vec<u8>) {
+    pub(crate) fn receive_bytes(&mut self, into: &mut Vec<u8>) {
         let [length, a, b, c, d, e, f] = self.receive();
         into.resize(length as usize, 0);
         let (first, others) = into.split_at_mut((length as usize).min(FIRST));

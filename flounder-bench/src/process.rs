@@ -11,10 +11,10 @@ use clap::{Args, Subcommand};
 use flounder::{Iref, Waitset, nameservice};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::Result;
-use super::machine::{Core, pin};
-use super::over;
-use crate::output::tell;
+use crate::error::Result;
+use crate::log::warn;
+use crate::machine::{Core, pin};
+use crate::over;
 
 /// How long a process waits for another's name.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -26,7 +26,7 @@ const MUCH: usize = 4 << 10;
 const READY: &str = "ready";
 
 /// A thread with a service.
-pub(super) struct ServiceThread {
+pub(crate) struct ServiceThread {
     iref: Iref,
     stop: Arc<AtomicBool>,
     wake: Box<dyn Fn()>,
@@ -35,7 +35,7 @@ pub(super) struct ServiceThread {
 
 impl ServiceThread {
     /// Starts it on a core, or on any.
-    pub(super) fn start(core: Option<Core>) -> Result<Self> {
+    pub(crate) fn start(core: Option<Core>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&stop);
@@ -55,7 +55,7 @@ impl ServiceThread {
             let served =
                 service.map_or(Ok(()), |service| service.run(|| theirs.load(Ordering::Relaxed)));
             if let Err(error) = served {
-                tell(format_args!("flounder: bench: a service has failed: {error}"));
+                warn(format_args!("flounder: bench: a service has failed: {error}"));
             }
         });
         let (iref, remote) = receiver.recv()?;
@@ -63,7 +63,7 @@ impl ServiceThread {
         Ok(Self { iref: iref?, stop, wake, thread: Some(thread) })
     }
 
-    pub(super) const fn iref(&self) -> Iref {
+    pub(crate) const fn iref(&self) -> Iref {
         self.iref
     }
 }
@@ -80,7 +80,7 @@ impl Drop for ServiceThread {
 }
 
 /// A process that ends with this one.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it has said to standard error: that it also appears there may be lost behind a progress bar.
     said: Arc<Mutex<String>>,
@@ -89,7 +89,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a process with a service of this name, and returns when the name is registered.
-    pub(super) fn serve(name: &str, core: Option<Core>) -> Result<Self> {
+    pub(crate) fn serve(name: &str, core: Option<Core>) -> Result<Self> {
         let mut command = this_program()?;
         command.args(["serve", name]);
         if let Some(core) = core {
@@ -104,7 +104,7 @@ impl Process {
     }
 
     /// Starts a process with these arguments and returns the line that it prints.
-    pub(super) fn ask(arguments: &[String]) -> Result<String> {
+    pub(crate) fn ask(arguments: &[String]) -> Result<String> {
         Self::start(this_program()?.args(arguments))?.line()
     }
 
@@ -115,7 +115,7 @@ impl Process {
             let said = Arc::clone(&said);
             thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    tell(&line);
+                    warn(&line);
                     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                     if said.len() < MUCH {
                         said.push_str(&line);
@@ -128,7 +128,7 @@ impl Process {
     }
 
     /// What it has said to standard error, if anything.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub(crate) fn last_words(&self) -> Option<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         Some(said.trim_end().to_owned()).filter(|said| !said.is_empty())
     }
@@ -169,7 +169,7 @@ fn this_program() -> Result<Command> {
 
 /// The command line of the other processes.
 #[derive(Args)]
-pub(crate) struct Options {
+pub struct Options {
     /// The process that this one ends with.
     #[arg(long)]
     parent: u32,
@@ -186,11 +186,11 @@ enum Role {
         core: Option<usize>,
     },
     /// Measures the memory of bindings and prints it as JSON.
-    Memory(super::memory::Order),
+    Memory(crate::memory::Order),
 }
 
 /// Is such a process.
-pub(crate) fn run(options: Options) -> Result {
+pub fn run(options: Options) -> Result {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     if parent != Some(options.parent) {
@@ -218,12 +218,12 @@ fn say(line: &str) -> Result {
 }
 
 /// The service of this name, in whatever process it is.
-pub(super) fn find(name: &str) -> Result<Iref> {
+pub(crate) fn find(name: &str) -> Result<Iref> {
     Ok(nameservice::blocking_lookup_deadline(name, PATIENCE)?)
 }
 
 /// A name that nobody has.
-pub(super) fn fresh_name() -> String {
+pub(crate) fn fresh_name() -> String {
     // SYNC none: each number is given once, in whatever order.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("flounder bench {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))

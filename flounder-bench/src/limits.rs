@@ -20,11 +20,11 @@ use rustix::net::{
 };
 use rustix::thread::futex;
 
-use super::Result;
-use super::machine::{Core, pin};
-use super::ring::{Expect, PingPong, Receiver, Ring, Sender, Wait};
-use super::sample::{Amount, Guard, Probe, Sample};
-use super::work::Work;
+use crate::error::Result;
+use crate::machine::{Core, pin};
+use crate::ring::{Expect, PingPong, Receiver, Ring, Sender, Wait};
+use crate::sample::{Amount, Guard, Probe, Sample};
+use crate::work::Work;
 
 /// Lines of a raw ring: as many as `ump` has by default.
 const LINES: usize = DEFAULT_BUFFER / 64;
@@ -40,7 +40,7 @@ const GUARD_TIME: Duration = Duration::from_millis(5);
 
 /// What bounds a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
+pub(crate) enum Limit {
     /// A cache line there and another back.
     Line,
     /// A message in each line of a ring, one way.
@@ -69,7 +69,7 @@ pub(super) enum Limit {
 
 impl Limit {
     /// Those that are measured even if no figure is compared with them.
-    pub(super) const OWN: [Self; 9] = [
+    pub(crate) const OWN: [Self; 9] = [
         Self::Line,
         Self::Ring,
         Self::Memcpy(64 << 10),
@@ -82,7 +82,7 @@ impl Limit {
     ];
 
     /// The limit of a driver at some work. A driver that is not known here is compared with what the hardware can do.
-    pub(super) fn of(driver: &str, work: Work) -> Option<Self> {
+    pub(crate) fn of(driver: &str, work: Work) -> Option<Self> {
         Some(match (driver, work) {
             (_, Work::Bind) | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return None,
             ("loopback", Work::RoundTrip(size) | Work::Stream(size)) => {
@@ -106,7 +106,7 @@ impl Limit {
     }
 
     /// Bytes of a message, where there is a choice.
-    pub(super) const fn size(self) -> Option<usize> {
+    pub(crate) const fn size(self) -> Option<usize> {
         match self {
             Self::Fragments(size)
             | Self::FragmentStream(size)
@@ -124,7 +124,7 @@ impl Limit {
     }
 
     /// How it is measured, with the other thread on `core`.
-    pub(super) fn probe(self, core: Core) -> Probe {
+    pub(crate) fn probe(self, core: Core) -> Probe {
         match self {
             Self::Line => Box::new(move |amount| line(core, amount)),
             Self::Ring => Box::new(move |amount| ring(core, amount)),
@@ -177,12 +177,12 @@ impl fmt::Display for Limit {
             Self::SeqpacketWake => "raw seqpacket, wake-up",
             Self::SeqpacketDescriptor => "raw seqpacket, descriptor",
         })?;
-        self.size().map_or(Ok(()), |size| write!(f, ", {}", super::work::Size(size)))
+        self.size().map_or(Ok(()), |size| write!(f, ", {}", crate::work::Size(size)))
     }
 }
 
 /// What a raw round trip takes now. Where other work holds the cores it gives up soon.
-pub(super) fn guard(core: Core) -> Result<Guard> {
+pub(crate) fn guard(core: Core) -> Result<Guard> {
     let (lines, mut number, started) = (PingPong::new(), 0, Instant::now());
     beside(
         core,

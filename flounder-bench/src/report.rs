@@ -5,25 +5,25 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 
-use super::Result;
-use super::limits::Limit;
-use super::machine::{Cores, Machine};
-use super::memory::{Held, PerBinding};
-use super::plan::{MemorySubject, Subject};
-use super::sample::{Baseline, Figure, Series};
-use super::work::{Between, Size, Work};
-use crate::output::{print, tell};
+use crate::error::Result;
+use crate::limits::Limit;
+use crate::log::warn;
+use crate::machine::{Cores, Machine};
+use crate::memory::{Held, PerBinding};
+use crate::plan::{MemorySubject, Subject};
+use crate::sample::{Baseline, Figure, Series};
+use crate::work::{Between, Size, Work};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Tables,
     Json,
 }
 
 /// What was measured, and what it has come to.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// Version of the program.
     version: &'static str,
     /// `release` or `debug`; figures of the latter mean nothing.
@@ -38,72 +38,72 @@ pub(super) struct Report {
     busy: usize,
     /// Measurements that there was no time for.
     not_measured: Vec<String>,
-    pub(super) limits: Vec<LimitRow>,
-    pub(super) figures: Vec<Row>,
+    pub(crate) limits: Vec<LimitRow>,
+    pub(crate) figures: Vec<Row>,
     memory: Vec<MemoryRow>,
 }
 
 /// The samples of all measurements.
 #[derive(Debug, Default)]
-pub(super) struct Measured {
+pub(crate) struct Measured {
     /// In the order of the plan.
-    pub(super) series: Vec<(Subject, Series)>,
+    pub(crate) series: Vec<(Subject, Series)>,
     /// What was not begun, because it would have taken too long.
-    pub(super) too_long: Vec<Subject>,
+    pub(crate) too_long: Vec<Subject>,
 }
 
 /// What was chosen, and the defaults of what was measured.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Settings {
-    pub(super) cores: Cores,
+pub(crate) struct Settings {
+    pub(crate) cores: Cores,
     /// Samples of each measurement, unless time runs out.
-    pub(super) rounds: u32,
+    pub(crate) rounds: u32,
     /// Time for everything; what has begun then is ended.
     #[serde(skip)]
-    pub(super) budget: Duration,
+    pub(crate) budget: Duration,
     /// What takes longer is not measured.
     #[serde(skip)]
-    pub(super) longest: Duration,
-    pub(super) sample_microseconds: u64,
+    pub(crate) longest: Duration,
+    pub(crate) sample_microseconds: u64,
     /// Bindings opened to see what one holds, at most.
-    pub(super) bindings: u64,
+    pub(crate) bindings: u64,
     /// How long a waitset polls before it blocks.
-    pub(super) spin_nanoseconds: u64,
+    pub(crate) spin_nanoseconds: u64,
     /// Bytes of a ring, raw ones included.
-    pub(super) ring_bytes: usize,
+    pub(crate) ring_bytes: usize,
     /// Bytes of buffer that bindings asked for instead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) buffer_bytes: Option<usize>,
+    pub(crate) buffer_bytes: Option<usize>,
 }
 
 /// What hardware or kernel need.
 #[derive(Debug, Serialize)]
-pub(super) struct LimitRow {
+pub(crate) struct LimitRow {
     #[serde(skip)]
     limit: Limit,
-    pub(super) name: String,
+    pub(crate) name: String,
     unit: &'static str,
     #[serde(flatten)]
-    pub(super) figure: Figure,
+    pub(crate) figure: Figure,
 }
 
 /// What a driver needs.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(crate) struct Row {
     name: String,
     #[serde(skip)]
-    pub(super) kind: Work,
+    pub(crate) kind: Work,
     work: &'static str,
     /// Bytes of a message.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<usize>,
-    pub(super) driver: &'static str,
+    pub(crate) driver: &'static str,
     between: String,
     #[serde(skip)]
-    pub(super) place: Between,
+    pub(crate) place: Between,
     unit: &'static str,
     #[serde(flatten)]
-    pub(super) figure: Figure,
+    pub(crate) figure: Figure,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_per_second: Option<f64>,
     /// Name of what bounds it.
@@ -111,7 +111,7 @@ pub(super) struct Row {
     limit: Option<String>,
     /// That one's median.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) limit_median: Option<f64>,
+    pub(crate) limit_median: Option<f64>,
     /// How many times its limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
@@ -119,7 +119,7 @@ pub(super) struct Row {
 
 /// What a binding holds.
 #[derive(Debug, Serialize)]
-pub(super) struct MemoryRow {
+pub(crate) struct MemoryRow {
     name: String,
     driver: &'static str,
     between: String,
@@ -129,7 +129,7 @@ pub(super) struct MemoryRow {
 }
 
 impl MemoryRow {
-    pub(super) fn new(subject: MemorySubject, held: PerBinding) -> Self {
+    pub(crate) fn new(subject: MemorySubject, held: PerBinding) -> Self {
         Self {
             name: subject.to_string(),
             driver: subject.driver,
@@ -141,7 +141,7 @@ impl MemoryRow {
 }
 
 impl Report {
-    pub(super) fn new(
+    pub(crate) fn new(
         machine: Machine,
         settings: Settings,
         Measured { series, too_long }: &Measured,
@@ -223,20 +223,20 @@ impl Report {
         warnings
     }
 
-    /// Writes it to standard output, and what its readers are warned of to standard error as well.
-    pub(super) fn print(&self, form: Form) -> Result {
+    /// Returns the report as text, and writes its warnings to standard error as well.
+    pub(crate) fn render(&self, form: Form) -> Result<String> {
         for warning in self.warnings() {
-            tell(format_args!("flounder: bench: {warning}"));
+            warn(format_args!("flounder: bench: {warning}"));
         }
         let text = match form {
             Form::Json => serde_json::to_string_pretty(self)?,
             Form::Tables => self.tables(),
         };
-        Ok(print(&format!("{text}\n"))?)
+        Ok(text + "\n")
     }
 
     /// The machine, in a line.
-    pub(super) fn headline(&self) -> String {
+    pub(crate) fn headline(&self) -> String {
         let Machine { cpu, processors, kernel, governor, virtual_machine, date } = &self.machine;
         let guest = if *virtual_machine { ", a virtual machine" } else { "" };
         let governor = governor.as_ref().map_or(String::new(), |name| format!(", governor {name}"));
@@ -410,7 +410,7 @@ fn samples(figure: &Figure) -> String {
 }
 
 /// Nanoseconds, with three figures.
-pub(super) fn time(nanoseconds: f64) -> String {
+pub(crate) fn time(nanoseconds: f64) -> String {
     let (value, unit) = match nanoseconds {
         ns if ns < 999.5 => (ns, "ns"),
         ns if ns < 999_500.0 => (ns / 1e3, "us"),
@@ -425,10 +425,10 @@ pub(super) fn time(nanoseconds: f64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::machine::Core;
-    use super::super::sample::{Guard, Sample};
+pub(crate) mod tests {
     use super::*;
+    use crate::machine::Core;
+    use crate::sample::{Guard, Sample};
 
     fn series(mean: f64) -> Series {
         let mut series = Series::default();

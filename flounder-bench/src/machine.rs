@@ -7,30 +7,30 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
-use super::Result;
+use crate::error::Result;
 
 /// A processor, by the kernel's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Core(pub(super) usize);
+pub(crate) struct Core(pub(crate) usize);
 
 /// The cores that the two sides run on.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Cores {
-    pub(super) client: Core,
-    pub(super) service: Core,
+pub(crate) struct Cores {
+    pub(crate) client: Core,
+    pub(crate) service: Core,
 }
 
 impl Core {
     /// One that this thread may run on.
     #[cfg(test)]
-    pub(super) fn any() -> Self {
+    pub(crate) fn any() -> Self {
         *allowed().expect("the kernel tells").last().expect("this runs somewhere")
     }
 }
 
 impl Cores {
     /// Two that this process may use, and that are not two faces of one.
-    pub(super) fn choose() -> Result<Self> {
+    pub(crate) fn choose() -> Result<Self> {
         let allowed = allowed()?;
         let Some(&client) = allowed.first() else {
             return Err("there is no core to run on".into());
@@ -44,7 +44,7 @@ impl Cores {
     }
 
     /// As written on the command line: `A,B`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let numbers =
             text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
         match numbers {
@@ -55,7 +55,7 @@ impl Cores {
 }
 
 /// Has this thread run on `core` only.
-pub(super) fn pin(core: Core) -> Result {
+pub(crate) fn pin(core: Core) -> Result {
     if core.0 >= CpuSet::MAX_CPU {
         return Err(format!("there is no core {}", core.0).into());
     }
@@ -88,24 +88,24 @@ fn parse_list(list: &str) -> BTreeSet<Core> {
 
 /// What a figure is worth nothing without.
 #[derive(Debug, Serialize)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// As the processor calls itself.
-    pub(super) cpu: String,
+    pub(crate) cpu: String,
     /// Processors of the machine.
-    pub(super) processors: usize,
+    pub(crate) processors: usize,
     /// Release of the kernel.
-    pub(super) kernel: String,
+    pub(crate) kernel: String,
     /// How the clock rate is chosen, where that can be known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) governor: Option<String>,
+    pub(crate) governor: Option<String>,
     /// Whether it is a guest.
-    pub(super) virtual_machine: bool,
+    pub(crate) virtual_machine: bool,
     /// When this was, in UTC.
-    pub(super) date: String,
+    pub(crate) date: String,
 }
 
 impl Machine {
-    pub(super) fn describe(cores: Cores) -> Self {
+    pub(crate) fn describe(cores: Cores) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
             let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
