@@ -7,7 +7,8 @@
 //! | `work` | what is measured, and its names |
 //! | `over` | through a generated interface and a waitset |
 //! | `limits`, `ring` | what hardware and kernel need for the same |
-//! | `process`, `memory` | services in other threads and processes; what bindings hold |
+//! | `process`, `worker` | services in other threads and processes; the command line of such a process |
+//! | `usage`, `memory` | what a process holds; what a binding holds |
 //! | `sample` | the clock, what is left out, statistics |
 //! | `machine` | cores |
 //! | `report`, `plot` | tables, JSON, pictures |
@@ -34,11 +35,13 @@ mod memory;
 mod over;
 mod plan;
 mod plot;
-pub mod process;
+mod process;
 mod report;
 mod ring;
 mod sample;
+mod usage;
 mod work;
+pub mod worker;
 
 pub use error::{Error, Result};
 use log::warn;

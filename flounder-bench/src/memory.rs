@@ -2,9 +2,6 @@
 //!
 //! It is measured in processes of its own, where no earlier measurement has left memory behind that can be used again.
 
-use std::fs;
-use std::ops::Sub;
-
 use clap::Args;
 use flounder::{BindError, Waitset};
 use serde::{Deserialize, Serialize};
@@ -12,70 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::over::{Client, Service};
 use crate::process::{Process, ServiceThread, find, fresh_name};
+use crate::usage::Usage;
 use crate::work::Between;
-
-/// What a process holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Memory {
-    /// Bytes of private memory that are there, not only reserved.
-    pub(crate) heap: u64,
-    /// Bytes of shared memory that are mapped.
-    pub(crate) shared: u64,
-    /// Descriptors.
-    pub(crate) descriptors: u64,
-}
-
-impl Memory {
-    /// What this process holds now.
-    pub(crate) fn now() -> Result<Self> {
-        Ok(Self {
-            heap: anonymous(&fs::read_to_string("/proc/self/smaps_rollup")?),
-            shared: shared(&fs::read_to_string("/proc/self/maps")?),
-            descriptors: fs::read_dir("/proc/self/fd")?.count() as u64,
-        })
-    }
-
-    fn per(self, count: u64) -> Held {
-        let part = |total: u64| total as f64 / count as f64;
-        Held {
-            private_bytes: part(self.heap),
-            shared_bytes: part(self.shared),
-            descriptors: part(self.descriptors),
-        }
-    }
-}
-
-impl Sub for Memory {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            heap: self.heap.saturating_sub(before.heap),
-            shared: self.shared.saturating_sub(before.shared),
-            descriptors: self.descriptors.saturating_sub(before.descriptors),
-        }
-    }
-}
-
-/// From `smaps_rollup`.
-fn anonymous(rollup: &str) -> u64 {
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
-}
-
-/// From `maps`: shared mappings of files that have no name in any file system.
-fn shared(maps: &str) -> u64 {
-    let of_line = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let permissions = fields.next()?;
-        let is_ours = permissions.ends_with('s') && line.contains("/memfd:");
-        let address = |text| u64::from_str_radix(text, 16).ok();
-        is_ours.then_some(address(end)? - address(start)?)
-    };
-    maps.lines().filter_map(of_line).sum()
-}
 
 /// What one binding holds in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -86,6 +21,18 @@ pub(crate) struct Held {
     pub(crate) shared_bytes: f64,
     /// Descriptors.
     pub(crate) descriptors: f64,
+}
+
+impl Held {
+    /// The share of one binding in what `count` bindings added.
+    fn share(added: Usage, count: u64) -> Self {
+        let part = |total: u64| total as f64 / count as f64;
+        Self {
+            private_bytes: part(added.heap),
+            shared_bytes: part(added.shared),
+            descriptors: part(added.descriptors),
+        }
+    }
 }
 
 /// What one binding holds.
@@ -133,7 +80,7 @@ impl Order {
         let Some(client) = Client::bind(ws, iref, driver, self.buffer)? else { return Ok(None) };
         // The first of its kind may make what all others use.
         let first = client.bind_idle(self.buffer)?;
-        let before = (Memory::now()?, client.memory_of_service()?);
+        let before = (Usage::now()?, client.memory_of_service()?);
         let mut bindings = Vec::new();
         for _ in 0..self.count {
             match client.bind_idle(self.buffer) {
@@ -144,11 +91,11 @@ impl Order {
             }
         }
         let count = bindings.len() as u64;
-        let after = (Memory::now()?, client.memory_of_service()?);
+        let after = (Usage::now()?, client.memory_of_service()?);
         drop((first, bindings));
         Ok(Some(PerBinding {
-            client: (after.0 - before.0).per(count),
-            service: self.name.is_some().then(|| (after.1 - before.1).per(count)),
+            client: Held::share(after.0 - before.0, count),
+            service: self.name.is_some().then(|| Held::share(after.1 - before.1, count)),
         }))
     }
 }
@@ -184,24 +131,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_s_tables_are_understood() {
-        assert_eq!(anonymous("Rss:    12 kB\nAnonymous:          8 kB\n"), 8192);
-        assert_eq!(anonymous(""), 0);
-        let maps = "\
-7f0000000000-7f0000010000 rw-s 00000000 00:01 5 /memfd:flounder (deleted)
-7f0000010000-7f0000020000 r--s 00000000 00:01 6 /memfd:flounder (deleted)
-7f0000020000-7f0000030000 rw-p 00000000 00:01 6 /memfd:private (deleted)
-7f0000030000-7f0000040000 r--s 00000000 08:01 6 /usr/share/fonts
-7f0000040000-7f0000050000 rw-p 00000000 00:00 0 
-";
-        assert_eq!(shared(maps), 0x20000);
-    }
-
-    #[test]
-    fn a_share_is_what_was_added_divided() {
-        let before = Memory { heap: 1000, shared: 10, descriptors: 9 };
-        let after = Memory { heap: 3000, shared: 10, descriptors: 8 };
-        let held = (after - before).per(4);
+    fn a_share_is_the_growth_divided_by_the_count() {
+        let before = Usage { heap: 1000, shared: 10, descriptors: 9 };
+        let after = Usage { heap: 3000, shared: 10, descriptors: 8 };
+        let held = Held::share(after - before, 4);
         assert_eq!((held.private_bytes, held.shared_bytes, held.descriptors), (500.0, 0.0, 0.0));
     }
 }

@@ -13,8 +13,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Result;
-use crate::memory::Memory;
 use crate::sample::{Amount, Cpu, Probe, Sample};
+use crate::usage::Usage;
 use crate::work::Work;
 
 flounder! {
@@ -189,7 +189,7 @@ impl bench::Rx for Party {
     }
 
     fn memory(&mut self, _b: &bench::Binding, reply: bench::MemoryReply) {
-        let Memory { heap, shared, descriptors } = Memory::now().unwrap_or_default();
+        let Usage { heap, shared, descriptors } = Usage::now().unwrap_or_default();
         reply.send(heap, shared, descriptors);
     }
 
@@ -273,9 +273,9 @@ impl Client {
     }
 
     /// What the service's process holds.
-    pub(crate) fn memory_of_service(&self) -> Result<Memory> {
+    pub(crate) fn memory_of_service(&self) -> Result<Usage> {
         let (heap, shared, descriptors) = self.rpc().memory()?;
-        Ok(Memory { heap, shared, descriptors })
+        Ok(Usage { heap, shared, descriptors })
     }
 
     /// How `work` is measured over this binding.

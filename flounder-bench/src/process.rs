@@ -1,15 +1,13 @@
 //! Services to measure: in another thread, or in another process, which is this program once more.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use clap::{Args, Subcommand};
 use flounder::{Iref, Waitset, nameservice};
-use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::error::Result;
 use crate::log::warn;
@@ -23,7 +21,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 const MUCH: usize = 4 << 10;
 
 /// What a service's process says once it can be bound to.
-const READY: &str = "ready";
+pub(crate) const READY: &str = "ready";
 
 /// A thread with a service.
 pub(crate) struct ServiceThread {
@@ -165,56 +163,6 @@ fn this_program() -> Result<Command> {
     command.arg("bench-process").arg("--parent").arg(std::process::id().to_string());
     command.stdin(Stdio::null());
     Ok(command)
-}
-
-/// The command line of the other processes.
-#[derive(Args)]
-pub struct Options {
-    /// The process that this one ends with.
-    #[arg(long)]
-    parent: u32,
-    #[command(subcommand)]
-    role: Role,
-}
-
-#[derive(Subcommand)]
-enum Role {
-    /// Exports a service under a name and serves until it is killed.
-    Serve {
-        name: String,
-        #[arg(long)]
-        core: Option<usize>,
-    },
-    /// Measures the memory of bindings and prints it as JSON.
-    Memory(crate::memory::Order),
-}
-
-/// Is such a process.
-pub fn run(options: Options) -> Result {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-    if parent != Some(options.parent) {
-        return Err("the process that started this one has ended".into());
-    }
-    match options.role {
-        Role::Serve { name, core } => serve(&name, core.map(Core)),
-        Role::Memory(order) => say(&serde_json::to_string(&order.carry_out()?)?),
-    }
-}
-
-fn serve(name: &str, core: Option<Core>) -> Result {
-    // The monitor's thread starts with the name, before this one is pinned: it runs where the kernel likes.
-    let service = over::Service::export(Waitset::current())?;
-    nameservice::register(name, service.iref())?;
-    core.map_or(Ok(()), pin)?;
-    say(READY)?;
-    service.run(|| false)
-}
-
-fn say(line: &str) -> Result {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    Ok(stdout.flush()?)
 }
 
 /// The service of this name, in whatever process it is.

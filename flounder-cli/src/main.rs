@@ -54,7 +54,7 @@ enum Command {
     /// One of the other processes of `bench`.
     #[cfg(feature = "bench")]
     #[command(hide = true)]
-    BenchProcess(flounder_bench::process::Options),
+    BenchProcess(flounder_bench::worker::Options),
 }
 
 #[derive(Args)]
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
             .map_err(failed("bench")),
         #[cfg(feature = "bench")]
         Command::BenchProcess(options) => {
-            flounder_bench::process::run(options).map_err(failed("bench"))
+            flounder_bench::worker::run(options).map_err(failed("bench"))
         }
         Command::Monitor(options) => {
             monitor::run(options).map_err(failed("monitor")).map(|never| match never {})
