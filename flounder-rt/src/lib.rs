@@ -7,34 +7,28 @@
 
 extern crate self as flounder_rt;
 
-pub mod account;
-pub mod barrier;
-pub mod bind;
 pub mod binding;
 mod broker;
-pub mod cap;
-pub mod channel;
-pub mod closer;
 pub mod error;
 pub mod escape;
-mod exit;
-pub mod export;
-pub mod fork;
 pub mod interface;
 pub mod iref;
 pub mod message;
-pub mod notify;
-pub mod peer;
-pub mod policy;
-mod sync;
-#[cfg(feature = "tokio")]
-pub mod tokio;
+mod process;
+mod transport;
 pub mod waitset;
 pub mod wire;
 
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+
+pub use broker::{bind, export};
+pub use process::{account, barrier, cap, closer, fork, peer};
+pub(crate) use process::{exit, sync};
+pub use transport::{channel, notify, policy};
+#[cfg(feature = "tokio")]
+pub use waitset::tokio;
 
 pub use bind::BindError;
 pub use binding::{

@@ -57,7 +57,7 @@ pub const fn unknown_message(number: u16) -> DecodeError {
 /// The broker of a program that has only the runtime: it knows no service.
 #[must_use]
 pub fn broker() -> &'static dyn Broker {
-    &crate::broker::NONE
+    &crate::broker::none::NONE
 }
 
 /// What the implementation of [`Args`] names.

@@ -41,6 +41,8 @@ mod signals;
 mod sleeper;
 mod thread_end;
 mod timers;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use event::{ChannelState, EventChannel, EventError};
 pub use fds::Interest;

@@ -1,0 +1,21 @@
+//! What a process has besides its waitsets: descriptors, and what its peers may make it hold.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`account`] | limits on what peers make this process hold |
+//! | [`barrier`] | memory barriers that one thread runs on all processors |
+//! | [`cap`] | capabilities: descriptors that travel in messages |
+//! | [`closer`] | threads that close descriptors to which a peer had access |
+//! | [`exit`] | the wait for unsent messages when the process ends |
+//! | [`fork`] | the parts of a process that a forked child must not share with its parent |
+//! | [`peer`] | the identity of the process at the other end |
+//! | [`sync`] | locks and atomics of protocols between threads, replaced by loom's in the models |
+
+pub mod account;
+pub mod barrier;
+pub mod cap;
+pub mod closer;
+pub(crate) mod exit;
+pub mod fork;
+pub mod peer;
+pub(crate) mod sync;
