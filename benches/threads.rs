@@ -2,14 +2,14 @@
 //!
 //! The service has a thread of its own, and so has the shared binding, except in the last row.
 
-#[path = "../tests/support/looped.rs"]
-mod looped;
+#[path = "../tests/support/waitset_thread.rs"]
+mod waitset_thread;
 
 use std::thread;
 use std::time::Instant;
 
 use flounder::{Iref, Peer, Waitset, flounder};
-use looped::Loop;
+use waitset_thread::WaitsetThread;
 
 flounder! {
     interface work "Work" {
@@ -55,8 +55,8 @@ impl work::Rx for Service {
     }
 }
 
-fn serve() -> (Loop, Iref) {
-    Loop::start(|ws| {
+fn serve() -> (WaitsetThread, Iref) {
+    WaitsetThread::start(|ws| {
         let exported = work::export(ws, |_: &Peer| Ok(Service)).start();
         exported.expect("it can be exported").iref()
     })
@@ -110,7 +110,7 @@ fn alone_in_flight() -> f64 {
 
 fn shared(threads: u64) -> f64 {
     let (_service, iref) = serve();
-    let (_client, binding) = Loop::start(move |ws| bind(ws, iref).shared());
+    let (_client, binding) = WaitsetThread::start(move |ws| bind(ws, iref).shared());
     let client = work::SharedClient::new(&binding);
     let started = Instant::now();
     thread::scope(|scope| {
@@ -127,7 +127,7 @@ fn shared(threads: u64) -> f64 {
 
 fn tasks() -> f64 {
     let (_service, iref) = serve();
-    let (_client, binding) = Loop::start(move |ws| bind(ws, iref).shared());
+    let (_client, binding) = WaitsetThread::start(move |ws| bind(ws, iref).shared());
     let client = work::SharedClient::new(&binding);
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let started = Instant::now();

@@ -6,8 +6,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::account::{Account, resident};
-use support::{Cast, DRIVERS};
+use support::resources::{Resources, resident};
+use support::{DRIVERS, TestSystem};
 
 /// How many cycles over each driver.
 const CYCLES: &str = "FLOUNDER_BIND_CYCLES";
@@ -22,18 +22,18 @@ const SLACK: u64 = 1 << 20;
 const STACKS: usize = 8;
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// A client that is killed: every other one while it is bound, the others wherever it happens to be between a bind and a
 /// teardown.
-fn kill_one(cast: &Cast, driver: &str, number: usize) {
-    let mut client = cast.actor();
+fn kill_one(system: &TestSystem, driver: &str, number: usize) {
+    let mut client = system.spawn();
     if number.is_multiple_of(2) {
-        client.must(&format!("crowd bind {driver} crowd 1 0"));
+        client.must(&format!("many bind {driver} many 1 0"));
     } else {
-        client.tell(&format!("crowd cycle {driver} crowd 1000000"));
+        client.tell(&format!("many cycle {driver} many 1000000"));
         client.event("cycling");
     }
     client.kill();
@@ -43,24 +43,24 @@ fn kill_one(cast: &Cast, driver: &str, number: usize) {
 fn bindings_leave_nothing_behind_even_if_one_client_in_ten_is_killed() {
     let cycles = std::env::var(CYCLES).map_or(1000, |text| text.parse().expect("a number"));
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut service, mut client) = (cast.actor(), cast.actor());
-        service.must("crowd export crowd");
+        let system = TestSystem::new();
+        let (mut service, mut client) = (system.spawn(), system.spawn());
+        service.must("many export many");
         // The first make what stays: the link, what the driver keeps for it, and what the allocator gets used to.
-        client.must(&format!("crowd cycle {driver} crowd 200"));
-        let accounts = [&mut service, &mut client].map(|actor| {
-            actor.settle_crowd();
-            Account::of(actor)
+        client.must(&format!("many cycle {driver} many 200"));
+        let accounts = [&mut service, &mut client].map(|process| {
+            process.settle_ends();
+            Resources::of(process)
         });
-        (0..10).for_each(|number| kill_one(&cast, driver, number));
+        (0..10).for_each(|number| kill_one(&system, driver, number));
         accounts[0].settle(&mut service, STACKS);
         let before = [&service, &client].map(resident);
 
         let (mut binds, mut teardowns, started) = (Vec::new(), Vec::new(), Instant::now());
         for number in 0..cycles / (PLAIN + 1) {
-            let cycle = format!("crowd cycle {driver} crowd {PLAIN}");
+            let cycle = format!("many cycle {driver} many {PLAIN}");
             client.tell(&cycle);
-            kill_one(&cast, driver, number);
+            kill_one(&system, driver, number);
             let times = client.answer(&cycle);
             let (bind, teardown) = times.split_once(' ').expect("two numbers");
             binds.push(nanoseconds(bind));
@@ -68,8 +68,8 @@ fn bindings_leave_nothing_behind_even_if_one_client_in_ten_is_killed() {
         }
         let took = started.elapsed();
 
-        for (actor, account) in [&mut service, &mut client].into_iter().zip(&accounts) {
-            account.settle(actor, STACKS);
+        for (process, account) in [&mut service, &mut client].into_iter().zip(&accounts) {
+            account.settle(process, STACKS);
         }
         let after = [&service, &client].map(resident);
         println!(

@@ -7,11 +7,11 @@ use std::os::unix::fs::MetadataExt;
 
 use flounder::channel::Connector;
 use flounder::drivers::{beehive::Beehive, scc::Scc, ump::Ump};
-use support::{Actor, Cast, DRIVERS};
+use support::{DRIVERS, TestProcess, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 fn inode(path: &str) -> u64 {
@@ -19,8 +19,8 @@ fn inode(path: &str) -> u64 {
 }
 
 /// A server and a client that is bound to it.
-fn pair(cast: &Cast, driver: &str) -> (Actor, Actor) {
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+fn pair(system: &TestSystem, driver: &str) -> (TestProcess, TestProcess) {
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     server.must(&format!("export {driver}"));
     client.must(&format!("bind {driver} {driver}"));
     // Once both have heard of the other, they have closed what only binding needs.
@@ -29,18 +29,18 @@ fn pair(cast: &Cast, driver: &str) -> (Actor, Actor) {
 }
 
 /// The same for the interface with capabilities in every place.
-fn parcel_pair(cast: &Cast, driver: &str) -> (Actor, Actor) {
-    let (mut server, mut client) = (cast.actor(), cast.actor());
-    server.must(&format!("parcel export {driver}"));
-    client.must(&format!("parcel bind {driver} {driver}"));
+fn cap_transfer_pair(system: &TestSystem, driver: &str) -> (TestProcess, TestProcess) {
+    let (mut server, mut client) = (system.spawn(), system.spawn());
+    server.must(&format!("cap_transfer export {driver}"));
+    client.must(&format!("cap_transfer bind {driver} {driver}"));
     (server, client)
 }
 
 #[test]
 fn capabilities_go_both_ways_over_each_driver() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (_server, mut client) = pair(&cast, driver);
+        let system = TestSystem::new();
+        let (_server, mut client) = pair(&system, driver);
         for (number, path) in ["/dev/null", "/", "/proc/self/status"].into_iter().enumerate() {
             client.must(&format!("give {number} {path}"));
             let got = client.event("got");
@@ -57,24 +57,24 @@ fn capabilities_go_both_ways_over_each_driver() {
 
 #[test]
 fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
-    let counted = |actor: &mut Actor, command: &str| {
-        let (first, before) = (actor.ask(command), actor.descriptors());
-        assert_eq!((first.as_str(), actor.ask(command).as_str()), ("()", "()"), "{command}");
-        actor.settle_at(before);
+    let counted = |process: &mut TestProcess, command: &str| {
+        let (first, before) = (process.ask(command), process.descriptors());
+        assert_eq!((first.as_str(), process.ask(command).as_str()), ("()", "()"), "{command}");
+        process.settle_at(before);
     };
-    let cast = Cast::new();
-    let mut alone = cast.actor();
+    let system = TestSystem::new();
+    let mut alone = system.spawn();
     for driver in ["loopback"].iter().chain(&DRIVERS) {
-        counted(&mut alone, &format!("parcel here {driver}"));
+        counted(&mut alone, &format!("cap_transfer here {driver}"));
     }
     for driver in DRIVERS {
-        counted(&mut alone, &format!("parcel threads {driver}"));
-        let (mut server, mut client) = parcel_pair(&cast, driver);
+        counted(&mut alone, &format!("cap_transfer threads {driver}"));
+        let (mut server, mut client) = cap_transfer_pair(&system, driver);
         let before = server.descriptors();
-        counted(&mut client, "parcel run");
-        assert_eq!(client.ask("parcel abandon"), "()", "{driver}");
-        client.must(&format!("parcel bind {driver} {driver}"));
-        assert_eq!(client.ask("parcel desert"), "()", "{driver}");
+        counted(&mut client, "cap_transfer run");
+        assert_eq!(client.ask("cap_transfer abandon"), "()", "{driver}");
+        client.must(&format!("cap_transfer bind {driver} {driver}"));
+        assert_eq!(client.ask("cap_transfer desert"), "()", "{driver}");
         server.settle_at(before);
     }
 }
@@ -82,9 +82,9 @@ fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
 #[test]
 fn a_hundred_capabilities_leave_no_descriptor() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = pair(&cast, driver);
-        let give = |client: &mut Actor, number: u32| {
+        let system = TestSystem::new();
+        let (mut server, mut client) = pair(&system, driver);
+        let give = |client: &mut TestProcess, number: u32| {
             client.must(&format!("give {number} /dev/null"));
             let got = client.event("got");
             assert_eq!(got, format!("got {number} {}", inode("/dev/null")), "{driver}");
@@ -102,8 +102,8 @@ fn a_hundred_capabilities_leave_no_descriptor() {
 #[test]
 fn a_rule_of_the_sender_reaches_both_ends() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = pair(&cast, driver);
+        let system = TestSystem::new();
+        let (mut server, mut client) = pair(&system, driver);
         let (server_before, client_before) = (server.descriptors(), client.descriptors());
         client.must("policy keep");
         for number in 0..20 {
@@ -124,8 +124,8 @@ fn a_rule_of_the_sender_reaches_both_ends() {
 #[test]
 fn a_rule_of_the_receiver_reaches_both_ends() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = pair(&cast, driver);
+        let system = TestSystem::new();
+        let (mut server, mut client) = pair(&system, driver);
         let (server_before, client_before) = (server.descriptors(), client.descriptors());
         server.must("policy shun");
         for number in 0..20 {
@@ -145,9 +145,9 @@ fn a_rule_of_the_receiver_reaches_both_ends() {
 #[test]
 fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = pair(&cast, driver);
-        server.must("hoard 0");
+        let system = TestSystem::new();
+        let (mut server, mut client) = pair(&system, driver);
+        server.must("exhaust 0");
         client.must("give 1 /dev/null");
         server.event("service CapsRefused(ReceiverLimit)");
         client.event("client CapsRefused(ReceiverLimit)");
@@ -161,10 +161,10 @@ fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
 #[test]
 fn a_sender_without_descriptors_is_told_at_once() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = pair(&cast, driver);
+        let system = TestSystem::new();
+        let (mut server, mut client) = pair(&system, driver);
         // One to open what is to be sent; none for its copy.
-        client.must("hoard 1");
+        client.must("exhaust 1");
         let errno = rustix::io::Errno::MFILE.raw_os_error();
         assert_eq!(client.ask("give 1 /dev/null"), format!("error CapCopy({errno})"), "{driver}");
         server.event("service CapsRefused(SenderLimit)");
@@ -177,7 +177,7 @@ fn a_sender_without_descriptors_is_told_at_once() {
 #[test]
 fn capabilities_that_monitors_lose_are_lost_for_both_ends() {
     for driver in [&Ump as &dyn Connector, &Scc, &Beehive] {
-        let result = support::parcel::lose(driver);
+        let result = support::cap_transfer::lose(driver);
         assert_eq!(result, Ok(()), "{}", driver.name());
     }
 }
@@ -185,9 +185,9 @@ fn capabilities_that_monitors_lose_are_lost_for_both_ends() {
 #[test]
 fn a_rule_knows_the_peer() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = pair(&cast, driver);
-        let mut other = cast.actor();
+        let system = TestSystem::new();
+        let (mut server, mut client) = pair(&system, driver);
+        let mut other = system.spawn();
         other.must(&format!("bind {driver} {driver}"));
         server.must(&format!("policy not {}", other.pid()));
         other.must("give 1 /dev/null");
@@ -203,9 +203,9 @@ fn a_rule_knows_the_peer() {
 #[test]
 fn a_refused_call_fails_at_its_caller() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = parcel_pair(&cast, driver);
-        assert_eq!(client.ask("parcel swap"), "\"swapped\"", "{driver}");
+        let system = TestSystem::new();
+        let (mut server, mut client) = cap_transfer_pair(&system, driver);
+        assert_eq!(client.ask("cap_transfer swap"), "\"swapped\"", "{driver}");
         let (server_before, client_before) = (server.descriptors(), client.descriptors());
         let limit = format!("Reply(CapCopy({}))", rustix::io::Errno::MFILE.raw_os_error());
         let (nobody, client_first) = (None::<&str>, "error Tx(CapsRefused(Sender))");
@@ -221,23 +221,31 @@ fn a_refused_call_fails_at_its_caller() {
             (Some("policy shun"), nobody, "error CapsRefused(Receiver)", "CapsRefused(Receiver)"),
             (
                 nobody,
-                Some("hoard 0"),
+                Some("exhaust 0"),
                 "error CapsRefused(ReceiverLimit)",
                 "CapsRefused(ReceiverLimit)",
             ),
             // Room for what comes, and none for the copy that goes back.
-            (nobody, Some("hoard 2"), "error CapsRefused(SenderLimit)", limit.as_str()),
+            (nobody, Some("exhaust 2"), "error CapsRefused(SenderLimit)", limit.as_str()),
         ];
         for (at_client, at_server, answer, told) in cases {
             at_client.map(|command| client.must(command));
             at_server.map(|command| server.must(command));
-            assert_eq!(client.ask("parcel swap"), answer, "{driver}: {at_client:?} {at_server:?}");
+            assert_eq!(
+                client.ask("cap_transfer swap"),
+                answer,
+                "{driver}: {at_client:?} {at_server:?}"
+            );
             server.event(&format!("service {told}"));
-            for actor in [&mut server, &mut client] {
-                actor.must("policy none");
-                actor.must("release");
+            for process in [&mut server, &mut client] {
+                process.must("policy none");
+                process.must("release");
             }
-            assert_eq!(client.ask("parcel swap"), "\"swapped\"", "{driver}: the binding goes on");
+            assert_eq!(
+                client.ask("cap_transfer swap"),
+                "\"swapped\"",
+                "{driver}: the binding goes on"
+            );
         }
         assert_eq!(client.heard("client"), 0, "{driver}: a call is told to its caller alone");
         server.settle_at(server_before);
@@ -248,14 +256,14 @@ fn a_refused_call_fails_at_its_caller() {
 #[test]
 fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = pair(&cast, driver);
-        client.must("hoard 0");
+        let system = TestSystem::new();
+        let (mut server, mut client) = pair(&system, driver);
+        client.must("exhaust 0");
         client.must("want 1");
         client.event("client CapsRefused(ReceiverLimit)");
         server.event("service CapsRefused(ReceiverLimit)");
         client.must("release");
-        server.must("hoard 1");
+        server.must("exhaust 1");
         client.must("want 2");
         let errno = rustix::io::Errno::MFILE.raw_os_error();
         server.event(&format!("refused CapCopy({errno})"));
@@ -269,8 +277,8 @@ fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
 #[test]
 fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client, before) = cast.counted_server(driver);
+        let system = TestSystem::new();
+        let (mut server, mut client, before) = system.counted_server(driver);
         // A receiver that stands still reads no payload. The capability of the first message is with the monitors, or in
         // the socket; that of the second is not handed over before the first is read, but over lmp.
         server.stop();
@@ -287,8 +295,8 @@ fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
 #[test]
 fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client, before) = cast.counted_client(driver);
+        let system = TestSystem::new();
+        let (mut server, mut client, before) = system.counted_client(driver);
         server.stop();
         client.must("give 1 /dev/null");
         client.must("give 2 /dev/null");
@@ -303,27 +311,27 @@ fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
 #[test]
 fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
     for driver in DRIVERS {
-        let cast = Cast::new();
+        let system = TestSystem::new();
         // The one that stays is the root.
-        let mut stays = cast.actor();
-        stays.must("parcel export here");
+        let mut stays = system.spawn();
+        stays.must("cap_transfer export here");
         let before = stays.ask("count");
         for round in 0..6 {
-            let mut dies = cast.actor();
+            let mut dies = system.spawn();
             // It takes, or it gives.
             let giver = if round % 2 == 0 {
-                dies.must("parcel export there");
-                stays.must(&format!("parcel bind {driver} there"));
+                dies.must("cap_transfer export there");
+                stays.must(&format!("cap_transfer bind {driver} there"));
                 &mut stays
             } else {
-                dies.must(&format!("parcel bind {driver} here"));
+                dies.must(&format!("cap_transfer bind {driver} here"));
                 &mut dies
             };
-            giver.must("parcel flood");
+            giver.must("cap_transfer flood");
             giver.event(&format!("flooded {}", round * 20 + 19));
             dies.kill();
             stays.event("PeerDied");
-            stays.must("parcel unbind");
+            stays.must("cap_transfer unbind");
             stays.settle(&before);
         }
     }
@@ -331,10 +339,10 @@ fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
 
 #[test]
 fn the_death_of_the_root_does_not_stop_capabilities() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
-    let mut bound: Vec<_> = DRIVERS.iter().map(|driver| (driver, pair(&cast, driver))).collect();
+    let mut bound: Vec<_> = DRIVERS.iter().map(|driver| (driver, pair(&system, driver))).collect();
     // Each has a capability to hand over when the root is gone.
     for (driver, (server, client)) in &mut bound {
         server.stop();

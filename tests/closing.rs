@@ -11,9 +11,9 @@ use std::time::Instant;
 use flounder::Iref;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use support::actor::stuck;
-use support::stranger::{Stranger, connect};
-use support::{Actor, Cast, DRIVERS, PATIENCE};
+use support::process::stuck;
+use support::raw_monitor::{RawMonitor, connect};
+use support::{DRIVERS, TIMEOUT, TestProcess, TestSystem};
 
 /// Sockets that one peer sends: more than there are threads that close.
 const MANY: u32 = 6;
@@ -22,23 +22,26 @@ const MANY: u32 = 6;
 const CLOSE: &str = if cfg!(target_arch = "x86_64") { "3" } else { "57" };
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
-/// Whether a thread of the actor is in `close(2)`.
-fn closes(actor: &Actor) -> bool {
-    let tasks = Path::new("/proc").join(actor.pid().to_string()).join("task");
-    let tasks = std::fs::read_dir(tasks).expect("the actor lives");
+/// Whether a thread of the process is in `close(2)`.
+fn closes(process: &TestProcess) -> bool {
+    let tasks = Path::new("/proc").join(process.pid().to_string()).join("task");
+    let tasks = std::fs::read_dir(tasks).expect("the process lives");
     let mut calls =
         tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("syscall")).ok());
     calls.any(|call| call.split(' ').next() == Some(CLOSE))
 }
 
-fn until_it_closes(actor: &Actor) {
-    let deadline = Instant::now() + PATIENCE;
-    while !closes(actor) {
-        assert!(Instant::now() < deadline, "no close of the actor blocks: the test tests nothing");
+fn until_it_closes(process: &TestProcess) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !closes(process) {
+        assert!(
+            Instant::now() < deadline,
+            "no close of the process blocks: the test tests nothing"
+        );
         std::thread::yield_now();
     }
 }
@@ -46,8 +49,9 @@ fn until_it_closes(actor: &Actor) {
 #[test]
 fn dropped_capabilities_that_block_hold_nobody_up() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client, mut hostile) = (cast.actor(), cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client, mut hostile) =
+            (system.spawn(), system.spawn(), system.spawn());
         server.must("export echo");
         client.must(&format!("bind {driver} echo"));
         let before = server.descriptors();
@@ -70,13 +74,13 @@ fn dropped_capabilities_that_block_hold_nobody_up() {
 
 #[test]
 fn capabilities_that_nothing_announced_hold_no_monitor_up() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     let bits = server.must("export echo");
     client.must("bind ump echo");
     let iref = Iref::from_bits(bits.parse().expect("a number")).expect("not zero");
-    let stranger = Stranger::join(&cast, 77);
-    let link = stranger.link(iref);
+    let raw_monitor = RawMonitor::join(&system, 77);
+    let link = raw_monitor.link(iref);
     let (socket, _reader) = stuck();
     link.binding.tx_cap(socket).expect("it can be sent");
     link.end();
@@ -87,10 +91,10 @@ fn capabilities_that_nothing_announced_hold_no_monitor_up() {
 
 #[test]
 fn root_takes_no_descriptors_before_hello_or_after() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
-    let socket = connect(&cast);
+    let socket = connect(&system);
     let (stuck, reader) = stuck();
     let fds = [stuck.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -105,6 +109,6 @@ fn root_takes_no_descriptors_before_hello_or_after() {
     // Without its other end it does not linger.
     drop(reader);
     drop((stuck, socket));
-    let mut other = cast.actor();
+    let mut other = system.spawn();
     other.must("list");
 }

@@ -5,18 +5,18 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Cast, DRIVERS, PATIENCE};
+use support::{DRIVERS, TIMEOUT, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 #[test]
 fn messages_and_calls_go_both_ways_over_each_driver() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo");
         let bound = client.must(&format!("bind {driver} echo"));
         assert_eq!(bound, format!("(\"{driver}\", {})", server.pid()));
@@ -27,16 +27,16 @@ fn messages_and_calls_go_both_ways_over_each_driver() {
 
 #[test]
 fn the_recommended_driver_between_processes_is_ump() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     server.must("export echo");
     assert_eq!(client.must("bind any echo"), format!("(\"ump\", {})", server.pid()));
 }
 
 #[test]
 fn drivers_are_tried_in_order_and_unknown_ones_are_said() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     server.must("export echo");
     assert_eq!(client.must("bind loopback,lmp echo"), format!("(\"lmp\", {})", server.pid()));
     let refused = client.ask("bind loopback echo");
@@ -47,30 +47,30 @@ fn drivers_are_tried_in_order_and_unknown_ones_are_said() {
 
 #[test]
 fn a_bind_that_fails_lists_what_each_driver_said() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     server.must("export echo");
     client.must("bind ump echo");
     // What this process cannot open, and then what the other one cannot.
     let errno = rustix::io::Errno::MFILE.raw_os_error();
-    for hoarder in [0, 1] {
-        let actor = if hoarder == 0 { &mut client } else { &mut server };
-        actor.must("hoard 0");
+    for exhausted in [0, 1] {
+        let process = if exhausted == 0 { &mut client } else { &mut server };
+        process.must("exhaust 0");
         let refused = client.ask("bind loopback,lmp,ump echo");
         let expected = format!(
             "error Drivers([(\"loopback\", Reach), (\"lmp\", Os({errno})), (\"ump\", Os({errno}))])"
         );
         assert_eq!(refused, expected);
-        let actor = if hoarder == 0 { &mut client } else { &mut server };
-        actor.must("release");
+        let process = if exhausted == 0 { &mut client } else { &mut server };
+        process.must("release");
     }
     client.must("bind loopback,lmp,ump echo");
 }
 
 #[test]
 fn a_service_is_found_by_its_reference_alone() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     let iref = server.must("export");
     assert_eq!(client.ask(&format!("bind-iref ump {iref}")), "error NoService");
     server.must(&format!("publish {iref}"));
@@ -85,8 +85,8 @@ fn a_service_is_found_by_its_reference_alone() {
 #[test]
 fn two_that_bind_to_each_other_at_once_have_one_link() {
     for _ in 0..10 {
-        let cast = Cast::new();
-        let (mut root, mut one, mut other) = (cast.actor(), cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut root, mut one, mut other) = (system.spawn(), system.spawn(), system.spawn());
         root.must("list");
         let first = one.must("export one");
         let second = other.must("export other");
@@ -107,8 +107,8 @@ fn two_that_bind_to_each_other_at_once_have_one_link() {
 #[test]
 fn the_code_of_a_refusal_reaches_the_client() {
     for driver in [DRIVERS.as_slice(), &["any"]].concat() {
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo refuse 77");
         let refused = client.ask(&format!("bind {driver} echo"));
         assert_eq!(
@@ -120,8 +120,8 @@ fn the_code_of_a_refusal_reaches_the_client() {
 
 #[test]
 fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     server.must("export echo");
     let refused = client.ask("bind-changed ump echo");
     assert_eq!(refused, "error Version { interface: \"echo\", message: \"said\" }");
@@ -130,8 +130,8 @@ fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
 #[test]
 fn interface_of_another_name_is_refused() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo");
         assert_eq!(
             client.ask(&format!("bind-renamed {driver} echo")),
@@ -143,8 +143,8 @@ fn interface_of_another_name_is_refused() {
 #[test]
 fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client, before) = cast.counted_client(driver);
+        let system = TestSystem::new();
+        let (mut server, mut client, before) = system.counted_client(driver);
         let killed = Instant::now();
         server.kill();
         client.event("client PeerDied");
@@ -159,8 +159,8 @@ fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
 #[test]
 fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client, before) = cast.counted_server(driver);
+        let system = TestSystem::new();
+        let (mut server, mut client, before) = system.counted_server(driver);
         let killed = Instant::now();
         client.kill();
         server.event("service PeerDied");
@@ -173,8 +173,8 @@ fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
 #[test]
 fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo");
         client.must(&format!("bind {driver} echo"));
         client.tell("talk 1000000");
@@ -190,8 +190,8 @@ fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
 fn death_is_reported_though_another_process_holds_the_sockets() {
     use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
     for driver in ["ump", "scc", "beehive"] {
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo");
         client.must(&format!("bind {driver} echo"));
         assert_eq!(client.ask("talk 10"), "ok");
@@ -219,35 +219,35 @@ fn death_is_reported_though_another_process_holds_the_sockets() {
 #[test]
 fn a_reply_that_is_late_goes_nowhere_and_one_that_never_comes_is_said() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
-        server.must("vigil export vigil");
-        client.must(&format!("vigil bind {driver} vigil"));
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
+        server.must("pending_calls export pending_calls");
+        client.must(&format!("pending_calls bind {driver} pending_calls"));
         // The service hears that nobody waits, and replies all the same.
-        assert_eq!(client.ask("vigil call-within 20"), "error Deadline");
+        assert_eq!(client.ask("pending_calls call-within 20"), "error Deadline");
         server.settle_held("(1, 1)");
-        server.must("vigil reply");
+        server.must("pending_calls reply");
         // The client is stopped when its time is over and the reply comes: whichever it sees first.
         for _ in 0..5 {
-            client.tell("vigil call-within 20");
+            client.tell("pending_calls call-within 20");
             server.settle_held("(1, ");
             client.stop();
-            server.must("vigil reply");
+            server.must("pending_calls reply");
             client.go_on();
             let end = client.answer("call-within");
             assert!(["0", "error Deadline"].contains(&&*end), "{driver}: {end}");
         }
-        let patience = format!("vigil call-within {}", PATIENCE.as_millis());
+        let patience = format!("pending_calls call-within {}", TIMEOUT.as_millis());
         client.tell(&patience);
         server.settle_held("(1, 0)");
-        server.must("vigil drop-reply");
+        server.must("pending_calls drop-reply");
         assert_eq!(client.answer(&patience), "error NoReply", "{driver}");
         client.tell(&patience);
         server.settle_held("(1, 0)");
-        server.must("vigil reply");
+        server.must("pending_calls reply");
         assert_eq!(client.answer(&patience), "0", "{driver}");
-        assert_eq!(client.must("vigil forget"), "[]", "{driver}");
-        assert_eq!(server.must("vigil held"), "(0, 0)", "{driver}");
+        assert_eq!(client.must("pending_calls forget"), "[]", "{driver}");
+        assert_eq!(server.must("pending_calls held"), "(0, 0)", "{driver}");
     }
 }
 
@@ -267,12 +267,12 @@ fn kept(driver: &str) -> &'static str {
 fn a_thousand_bindings_that_came_and_went_leave_nothing() {
     for driver in DRIVERS {
         let shared = kept(driver);
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo");
         // The first make what stays: the link, and what the driver keeps for it.
         assert_eq!(client.ask(&format!("cycle {driver} echo 10")), "ok");
-        let before = [&mut server, &mut client].map(|actor| actor.settle(shared));
+        let before = [&mut server, &mut client].map(|process| process.settle(shared));
         assert_eq!(client.ask(&format!("cycle {driver} echo 1000")), "ok");
         server.settle(&before[0]);
         client.settle(&before[1]);
@@ -282,12 +282,12 @@ fn a_thousand_bindings_that_came_and_went_leave_nothing() {
 #[test]
 fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo");
         assert_eq!(client.ask(&format!("cycle {driver} echo 10")), "ok");
         let shared = kept(driver);
-        let before = [&mut server, &mut client].map(|actor| actor.settle(shared));
+        let before = [&mut server, &mut client].map(|process| process.settle(shared));
         // Its thread is busy, whatever its monitor does.
         server.tell("busy 1000");
         server.event("busy");
@@ -302,11 +302,11 @@ fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
 
 #[test]
 fn a_process_at_its_descriptor_limit_recovers() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     server.must("export echo");
     client.must("bind ump echo");
-    client.must("hoard 0");
+    client.must("exhaust 0");
     let refused = client.ask("bind lmp echo");
     assert!(
         refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())),
@@ -316,7 +316,7 @@ fn a_process_at_its_descriptor_limit_recovers() {
     client.must("release");
     client.must("bind lmp echo");
     assert_eq!(client.ask("talk 10"), "ok");
-    server.must("hoard 0");
+    server.must("exhaust 0");
     let refused = client.ask("bind lmp echo");
     assert!(
         refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())),
@@ -329,20 +329,23 @@ fn a_process_at_its_descriptor_limit_recovers() {
 
 #[test]
 fn binding_within_a_process_starts_no_thread_and_opens_no_socket() {
-    let cast = Cast::new();
-    let mut actor = cast.actor();
-    let iref = actor.must("export");
-    let before = actor.ask("count");
+    let system = TestSystem::new();
+    let mut process = system.spawn();
+    let iref = process.must("export");
+    let before = process.ask("count");
     assert_eq!(
-        actor.must(&format!("bind-iref any {iref}")),
-        format!("(\"loopback\", {})", actor.pid())
+        process.must(&format!("bind-iref any {iref}")),
+        format!("(\"loopback\", {})", process.pid())
     );
-    assert_eq!(actor.ask("talk 100"), "ok");
-    actor.must("unbind");
-    assert_eq!(actor.ask("count"), before);
-    assert_eq!(actor.must(&format!("bind-iref ump {iref}")), format!("(\"ump\", {})", actor.pid()));
-    assert_eq!(actor.ask("talk 100"), "ok");
-    actor.must("unbind");
-    assert_eq!(actor.ask("count"), before);
-    assert!(cast.files().is_empty(), "there is no root: {:?}", cast.files());
+    assert_eq!(process.ask("talk 100"), "ok");
+    process.must("unbind");
+    assert_eq!(process.ask("count"), before);
+    assert_eq!(
+        process.must(&format!("bind-iref ump {iref}")),
+        format!("(\"ump\", {})", process.pid())
+    );
+    assert_eq!(process.ask("talk 100"), "ok");
+    process.must("unbind");
+    assert_eq!(process.ask("count"), before);
+    assert!(system.files().is_empty(), "there is no root: {:?}", system.files());
 }

@@ -13,27 +13,27 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use rustix::process::Uid;
 use rustix::thread::set_thread_res_uid;
-use support::stranger::protocol::monitor::Verdict;
-use support::stranger::{Stranger, connect};
-use support::{Cast, PATIENCE};
+use support::raw_monitor::protocol::monitor::Verdict;
+use support::raw_monitor::{RawMonitor, connect};
+use support::{TIMEOUT, TestSystem};
 
 /// Two users that nobody else has.
 const ANN: u32 = 54_321;
 const BOB: u32 = 54_322;
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
-fn take(cast: &Cast) -> Census {
-    census::take(Some(&cast.dir())).expect("there is a root")
+fn take(system: &TestSystem) -> Census {
+    census::take(Some(&system.dir())).expect("there is a root")
 }
 
 /// Waits until something is so.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}: it does not come about");
         std::thread::yield_now();
@@ -42,10 +42,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Waits until a census is as it should be.
 #[track_caller]
-fn settle(cast: &Cast, what: &str, is_so: impl Fn(&Census) -> bool) -> Census {
-    let deadline = Instant::now() + PATIENCE;
+fn settle(system: &TestSystem, what: &str, is_so: impl Fn(&Census) -> bool) -> Census {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        let last = census::take(Some(&cast.dir()));
+        let last = census::take(Some(&system.dir()));
         match last {
             Ok(census) if is_so(&census) => return census,
             last => assert!(Instant::now() < deadline, "{what}: {last:?}"),
@@ -55,22 +55,23 @@ fn settle(cast: &Cast, what: &str, is_so: impl Fn(&Census) -> bool) -> Census {
 
 #[test]
 fn a_daemon_takes_over_and_leaves_its_office_to_a_domain() {
-    let cast = Cast::new();
-    let mut server = cast.actor();
+    let system = TestSystem::new();
+    let mut server = system.spawn();
     let iref = server.must("export echo");
-    assert_eq!(take(&cast).root.pid, Some(server.pid()));
-    let (mut client, mut others) = (cast.actor(), [cast.actor(), cast.actor(), cast.actor()]);
+    assert_eq!(take(&system).root.pid, Some(server.pid()));
+    let (mut client, mut others) =
+        (system.spawn(), [system.spawn(), system.spawn(), system.spawn()]);
     client.must("bind ump echo");
     others.iter_mut().for_each(|other| drop(other.must("list")));
     for _ in 0..3 {
-        let mut daemon = cast.daemon(&[]);
-        assert_eq!(take(&cast).root.pid, Some(daemon.pid()));
+        let mut daemon = system.spawn_root(&[]);
+        assert_eq!(take(&system).root.pid, Some(daemon.pid()));
         assert_eq!(client.must("await echo 5000"), iref);
         client.must("bind lmp echo");
         daemon.kill();
         assert_eq!(client.must("await echo 5000"), iref);
-        assert_ne!(take(&cast).root.pid, Some(daemon.pid()));
-        let mut late = cast.actor();
+        assert_ne!(take(&system).root.pid, Some(daemon.pid()));
+        let mut late = system.spawn();
         late.must("await echo 5000");
         late.must("bind ump echo");
         assert_eq!(late.ask("talk 10"), "ok");
@@ -81,43 +82,43 @@ fn a_daemon_takes_over_and_leaves_its_office_to_a_domain() {
 
 #[test]
 fn a_second_daemon_is_refused_and_told_of_the_first() {
-    let cast = Cast::new();
-    let mut first = cast.daemon(&[]);
-    let mut second = cast.start_daemon(&[]);
+    let system = TestSystem::new();
+    let mut first = system.spawn_root(&[]);
+    let mut second = system.spawn_daemon(&[]);
     assert_eq!(
         second.event("refused"),
         format!("refused Running {{ pid: Some({}) }}", first.pid())
     );
-    assert_eq!(take(&cast).root.pid, Some(first.pid()));
+    assert_eq!(take(&system).root.pid, Some(first.pid()));
     first.kill();
-    cast.daemon(&[]);
+    system.spawn_root(&[]);
 }
 
 #[test]
 fn a_daemon_waits_for_a_root_that_does_not_answer_and_says_so() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
     root.stop();
-    let mut daemon = cast.start_daemon(&[]);
+    let mut daemon = system.spawn_daemon(&[]);
     assert_eq!(daemon.event("waits"), format!("waits for {}", root.pid()));
     root.kill();
     daemon.event("root");
-    assert_eq!(take(&cast).root.pid, Some(daemon.pid()));
+    assert_eq!(take(&system).root.pid, Some(daemon.pid()));
 }
 
 #[test]
 fn a_census_tells_of_names_domains_and_bindings() {
-    let cast = Cast::new();
-    let daemon = cast.daemon(&[]);
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let daemon = system.spawn_root(&[]);
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     let iref = server.must("export echo");
     client.must("bind ump echo");
     client.must("bind lmp echo");
     let uid = rustix::process::geteuid().as_raw();
-    let census = take(&cast);
+    let census = take(&system);
     assert_eq!((census.root.pid, census.root.uid), (Some(daemon.pid()), Some(uid)));
-    assert_eq!(census.directory, cast.dir());
+    assert_eq!(census.directory, system.dir());
     let [name] = &census.names[..] else { panic!("one name: {census:?}") };
     assert_eq!((&*name.name, &*name.interface), ("echo", "echo"));
     assert_eq!(name.iref.to_bits().to_string(), iref);
@@ -135,21 +136,21 @@ fn a_census_tells_of_names_domains_and_bindings() {
         let service = binding.service.expect("it is there");
         assert_eq!((binding.client.pid, service.pid), (Some(client.pid()), Some(server.pid())));
         assert_eq!((binding.iref, &*binding.interface), (name.iref, "echo"));
-        assert!(binding.since.elapsed().expect("it is past") < PATIENCE);
+        assert!(binding.since.elapsed().expect("it is past") < TIMEOUT);
     }
     drivers.sort_unstable();
     assert_eq!(drivers, ["lmp", "ump"]);
     assert_eq!(census.silent, []);
     client.must("unbind");
-    settle(&cast, "the bindings are gone", |census| census.bindings.is_empty());
+    settle(&system, "the bindings are gone", |census| census.bindings.is_empty());
 }
 
 #[test]
 fn a_census_has_all_bindings_of_a_domain_with_many() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[]);
-    let mut servers = [cast.actor(), cast.actor()];
-    let mut client = cast.actor();
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[]);
+    let mut servers = [system.spawn(), system.spawn()];
+    let mut client = system.spawn();
     for (i, server) in servers.iter_mut().enumerate() {
         server.must(&format!("export echo{i}"));
     }
@@ -157,7 +158,7 @@ fn a_census_has_all_bindings_of_a_domain_with_many() {
         client.must("bind ump echo0");
         client.must("bind lmp echo1");
     }
-    let bindings = take(&cast).bindings;
+    let bindings = take(&system).bindings;
     assert_eq!(bindings.len(), 200);
     for (server, driver) in servers.iter().zip(["ump", "lmp"]) {
         let with = bindings.iter().filter(|binding| {
@@ -170,17 +171,17 @@ fn a_census_has_all_bindings_of_a_domain_with_many() {
 
 #[test]
 fn a_census_does_not_wait_for_those_who_do_not_answer() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[]);
-    let mut server = cast.actor();
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[]);
+    let mut server = system.spawn();
     server.must("export echo");
-    let mut clients: Vec<_> = (0..6).map(|_| cast.actor()).collect();
+    let mut clients: Vec<_> = (0..6).map(|_| system.spawn()).collect();
     for client in &mut clients {
         client.must("bind ump echo");
         client.stop();
     }
     let began = Instant::now();
-    let census = take(&cast);
+    let census = take(&system);
     // Each of them is given two seconds, but all at once.
     assert!(began.elapsed() < Duration::from_secs(8), "it took {:?}", began.elapsed());
     assert_eq!(census.names.len(), 1);
@@ -188,41 +189,41 @@ fn a_census_does_not_wait_for_those_who_do_not_answer() {
     stopped.sort_unstable();
     assert_eq!(census.silent.iter().map(|of| of.pid).collect::<Vec<_>>(), stopped);
     clients.iter().for_each(|client| client.go_on());
-    settle(&cast, "they answer again", |census| census.bindings.len() == 6);
+    settle(&system, "they answer again", |census| census.bindings.len() == 6);
 }
 
 #[test]
 fn a_socket_without_a_root_is_no_monitor_and_a_census_makes_none() {
-    let cast = Cast::new();
-    let none = || Err(CensusError::NoMonitor { directory: cast.dir() });
-    assert_eq!(census::take(Some(&cast.dir())), none());
-    assert!(!cast.dir().exists(), "it was not made");
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let none = || Err(CensusError::NoMonitor { directory: system.dir() });
+    assert_eq!(census::take(Some(&system.dir())), none());
+    assert!(!system.dir().exists(), "it was not made");
+    let mut root = system.spawn();
     root.must("list");
     root.kill();
     drop(root);
-    assert_eq!(cast.files(), ["root.sock"]);
-    assert_eq!(census::take(Some(&cast.dir())), none());
-    assert_eq!(cast.files(), ["root.sock"]);
+    assert_eq!(system.files(), ["root.sock"]);
+    assert_eq!(census::take(Some(&system.dir())), none());
+    assert_eq!(system.files(), ["root.sock"]);
 }
 
 #[test]
 fn who_says_nothing_is_hung_up_on() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[]);
-    let silent = connect(&cast);
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[]);
+    let silent = connect(&system);
     let mut hung_up = [PollFd::new(&silent, PollFlags::RDHUP)];
-    let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+    let patience = Timespec { tv_sec: TIMEOUT.as_secs() as i64, tv_nsec: 0 };
     assert_eq!(poll(&mut hung_up, Some(&patience)), Ok(1), "the root waits for ever");
 }
 
 #[test]
 fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[ANN]);
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
-    let Some(mut bob) = cast.actor_of(BOB) else { return };
-    let mut own = cast.actor();
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[ANN]);
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
+    let Some(mut bob) = system.spawn_as(BOB) else { return };
+    let mut own = system.spawn();
     let iref = own.must("export echo");
     ann.must("export ann");
     assert_eq!(bob.ask("lookup echo"), "error Monitor(TurnedAway { owner: 0 })");
@@ -234,7 +235,7 @@ fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
         own.must(&format!("bind {driver} ann"));
         assert_eq!(own.ask("talk 100"), "ok", "{driver}");
     }
-    let census = take(&cast);
+    let census = take(&system);
     assert_eq!(census.domains.len(), 2);
     assert_eq!(census.bindings.len(), 4);
     assert_eq!(bob.ask("list"), "error Monitor(TurnedAway { owner: 0 })", "it is tried again");
@@ -242,10 +243,10 @@ fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
 
 #[test]
 fn users_who_are_let_in_learn_nothing_of_the_processes_of_others() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[ANN, BOB]);
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
-    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[ANN, BOB]);
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
+    let Some(mut bob) = system.spawn_as(BOB) else { return };
     let iref = ann.must("export clock");
     bob.must("bind ump clock");
     assert_eq!(bob.ask("census"), format!("([{}], 1)", bob.pid()));
@@ -254,18 +255,18 @@ fn users_who_are_let_in_learn_nothing_of_the_processes_of_others() {
     assert_eq!(ann.ask(&format!("pry {iref}")), "Ok Forbidden", "it is its own");
     // Those who pried have left.
     let all = |census: &Census| (census.domains.len(), census.bindings.len()) == (2, 1);
-    settle(&cast, "the root's user sees all", all);
+    settle(&system, "the root's user sees all", all);
 }
 
 #[test]
 fn a_domain_believes_in_a_stranger_only_if_it_is_told_to() {
-    let cast = Cast::new();
-    let Some(daemon) = cast.daemon_of(ANN, &[BOB]) else { return };
-    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let system = TestSystem::new();
+    let Some(daemon) = system.spawn_root_as(ANN, &[BOB]) else { return };
+    let Some(mut bob) = system.spawn_as(BOB) else { return };
     let refused = bob.ask("list");
     assert!(refused.contains(&format!("why: Owner {{ uid: {ANN} }}")), "{refused}");
-    let Some(mut bob) = cast.trusting_actor_of(BOB, ANN) else { return };
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut bob) = system.spawn_trusting_as(BOB, ANN) else { return };
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
     let iref = bob.must("export clock");
     assert_eq!(ann.must("lookup clock"), iref);
     ann.must("bind ump clock");
@@ -273,7 +274,7 @@ fn a_domain_believes_in_a_stranger_only_if_it_is_told_to() {
     // Nor can it be the root there.
     drop((daemon, ann));
     assert_eq!(bob.ask("await clock 300"), "error Deadline");
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
     ann.must("list");
     assert_eq!(bob.ask("await clock 300"), "error Deadline", "a domain lets no other users in");
 }
@@ -283,13 +284,13 @@ fn a_domain_believes_in_no_root_of_a_user_who_has_no_say_in_the_directory() {
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: only user 0 can listen in the name of another");
     }
-    let cast = Cast::new();
-    std::fs::create_dir(cast.dir()).expect("it is not there");
-    std::fs::set_permissions(cast.dir(), Permissions::from_mode(0o700)).expect("it is ours");
-    std::os::unix::fs::chown(cast.dir(), Some(ANN), Some(ANN)).expect("user 0 may");
-    let lock = File::open(cast.dir()).expect("user 0 may");
+    let system = TestSystem::new();
+    std::fs::create_dir(system.dir()).expect("it is not there");
+    std::fs::set_permissions(system.dir(), Permissions::from_mode(0o700)).expect("it is ours");
+    std::os::unix::fs::chown(system.dir(), Some(ANN), Some(ANN)).expect("user 0 may");
+    let lock = File::open(system.dir()).expect("user 0 may");
     flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("nobody has it");
-    let path = cast.dir().join("root.sock");
+    let path = system.dir().join("root.sock");
     let socket = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).expect("a socket");
     bind(&socket, &SocketAddrUnix::new(&path).expect("it is short")).expect("nobody has it");
     std::fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("it is ours");
@@ -299,28 +300,28 @@ fn a_domain_believes_in_no_root_of_a_user_who_has_no_say_in_the_directory() {
     let listens = listen(&socket, 1);
     set_thread_res_uid(root, root, root).expect("it was user 0");
     listens.expect("it is bound");
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
     assert_eq!(ann.ask("list"), format!("error Monitor(UntrustedRoot {{ uid: {BOB} }})"));
 }
 
 #[test]
 fn a_daemon_for_one_user_lets_nobody_else_near() {
-    let cast = Cast::new();
-    let daemon = cast.daemon(&[ANN]);
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let system = TestSystem::new();
+    let daemon = system.spawn_root(&[ANN]);
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
     ann.must("list");
     drop(daemon);
-    let _daemon = cast.daemon(&[]);
+    let _daemon = system.spawn_root(&[]);
     assert_eq!(ann.ask("list"), "error Monitor(TurnedAway { owner: 0 })");
-    assert_eq!(cast.files(), ["root.sock"]);
+    assert_eq!(system.files(), ["root.sock"]);
 }
 
 #[test]
 fn another_user_can_take_no_name_while_its_owner_lives() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[ANN, BOB]);
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
-    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[ANN, BOB]);
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
+    let Some(mut bob) = system.spawn_as(BOB) else { return };
     let iref = ann.must("export clock");
     let taken = format!("error Taken {{ pid: Some({}) }}", ann.pid());
     assert_eq!(bob.ask("export clock"), taken);
@@ -333,11 +334,11 @@ fn another_user_can_take_no_name_while_its_owner_lives() {
 
 #[test]
 fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
-    let cast = Cast::new();
-    let mut daemon = cast.daemon(&[ANN, BOB]);
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
-    let Some(mut bob) = cast.actor_of(BOB) else { return };
-    let mut own = cast.actor();
+    let system = TestSystem::new();
+    let mut daemon = system.spawn_root(&[ANN, BOB]);
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
+    let Some(mut bob) = system.spawn_as(BOB) else { return };
+    let mut own = system.spawn();
     let iref = ann.must("export clock");
     let bits = iref.parse().expect("a number");
     bob.must("list");
@@ -350,11 +351,11 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
             // A domain is the root for a moment, and hands over what it has found.
             own.must("list");
         }
-        daemon = cast.daemon(&[ANN, BOB]);
+        daemon = system.spawn_root(&[ANN, BOB]);
         assert_eq!(bob.ask("export clock"), taken);
         assert_eq!(bob.ask("unregister clock"), "error NotOwner");
         assert_eq!(bob.ask("lookup clock"), iref, "its owner lives");
-        let thief = Stranger::join(&cast, 77);
+        let thief = RawMonitor::join(&system, 77);
         let iref_of_ann = Iref::from_bits(bits).expect("not zero");
         let verdict = thief.root().publish(iref_of_ann, "echo", 0, 0).expect("the root answers");
         assert_eq!(verdict, Verdict::Duplicate, "its reference is kept, too");
@@ -367,7 +368,7 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
     // What the owner has taken back meanwhile is free once it is there.
     daemon.kill();
     ann.must("withdraw");
-    daemon = cast.daemon(&[ANN, BOB]);
+    daemon = system.spawn_root(&[ANN, BOB]);
     ann.must("list");
     let second = bob.must("export clock");
     // The owner dies while there is no root.
@@ -375,17 +376,17 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
     daemon.kill();
     bob.kill();
     drop(bob);
-    let _daemon = cast.daemon(&[ANN, BOB]);
+    let _daemon = system.spawn_root(&[ANN, BOB]);
     assert_ne!(ann.must("export clock"), second);
 }
 
 #[test]
 fn what_is_written_down_goes_with_the_names() {
-    let cast = Cast::new();
-    let mut daemon = cast.daemon(&[ANN]);
-    let (mut first, mut second) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let mut daemon = system.spawn_root(&[ANN]);
+    let (mut first, mut second) = (system.spawn(), system.spawn());
     let files = || {
-        let mut files = cast.files();
+        let mut files = system.files();
         files.sort();
         files
     };
@@ -405,34 +406,34 @@ fn what_is_written_down_goes_with_the_names() {
     daemon.kill();
     first.kill();
     drop(first);
-    let _daemon = cast.daemon(&[ANN]);
+    let _daemon = system.spawn_root(&[ANN]);
     assert_eq!(files(), ["root.sock"], "its owner is dead");
 }
 
 #[test]
 fn who_is_hung_up_on_and_lives_keeps_its_names() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[ANN]);
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[ANN]);
     let iref = Iref::from_bits(4711).expect("not zero");
-    let name = |of: &Stranger| {
+    let name = |of: &RawMonitor| {
         assert_eq!(of.root().publish(iref, "echo", 1, 2), Ok(Verdict::Ok));
         of.root().register("mine", iref).expect("the root answers").0
     };
-    let first = Stranger::join(&cast, 77);
+    let first = RawMonitor::join(&system, 77);
     assert_eq!(name(&first), Verdict::Ok);
     // Only a root says this.
     first.root().binding().tx_report(1, 2, 3).expect("it can be sent");
     first.root().lookup("mine").expect_err("who plays the root is hung up on");
-    let mut own = cast.actor();
+    let mut own = system.spawn();
     let me = std::process::id();
     assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: Some({me}) }}"));
     assert_eq!(own.ask("lookup mine"), "4711", "its owner lives");
-    let second = Stranger::join(&cast, 78);
+    let second = RawMonitor::join(&system, 78);
     assert_eq!(name(&second), Verdict::Ok, "it is the same process");
     assert_eq!(own.ask("lookup mine"), "4711");
     drop(second);
-    let third = Stranger::join(&cast, 79);
-    settle(&cast, "the name is kept", |census| {
+    let third = RawMonitor::join(&system, 79);
+    settle(&system, "the name is kept", |census| {
         census.names.iter().all(|name| name.interface.is_empty())
     });
     assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: Some({me}) }}"));
@@ -444,14 +445,14 @@ fn who_is_hung_up_on_and_lives_keeps_its_names() {
 
 #[test]
 fn names_of_before_are_kept_from_users_who_are_let_in_later() {
-    let cast = Cast::new();
-    let mut own = cast.actor();
+    let system = TestSystem::new();
+    let mut own = system.spawn();
     let iref = own.must("export clock");
     own.must("list");
     let mut root = own;
     // It hands over and is slow to join again.
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
-    let _daemon = cast.daemon(&[ANN]);
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
+    let _daemon = system.spawn_root(&[ANN]);
     root.stop();
     assert_eq!(ann.ask("export clock"), format!("error Taken {{ pid: Some({}) }}", root.pid()));
     root.go_on();
@@ -461,36 +462,36 @@ fn names_of_before_are_kept_from_users_who_are_let_in_later() {
 
 #[test]
 fn a_directory_that_was_private_is_its_own_users_first() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
     root.kill();
     drop(root);
     // Nobody has written down whose the names were. There may be some who come back and tell.
     let began = Instant::now();
-    let _daemon = cast.daemon(&[ANN]);
-    let mut own = cast.actor();
+    let _daemon = system.spawn_root(&[ANN]);
+    let mut own = system.spawn();
     own.must("export clock");
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
     assert_eq!(ann.ask("export clock"), format!("error Taken {{ pid: Some({}) }}", own.pid()));
     assert!(began.elapsed() >= Duration::from_secs(1), "it was let in after {:?}", began.elapsed());
 }
 
 #[test]
 fn one_user_cannot_use_up_the_root() {
-    let cast = Cast::new();
-    let _daemon = cast.daemon(&[ANN]);
-    let Some(mut ann) = cast.actor_of(ANN) else { return };
-    let Some(mut bob) = cast.actor_of(BOB) else { return };
+    let system = TestSystem::new();
+    let _daemon = system.spawn_root(&[ANN]);
+    let Some(mut ann) = system.spawn_as(ANN) else { return };
+    let Some(mut bob) = system.spawn_as(BOB) else { return };
     // Neither of them says hello.
-    assert_eq!(ann.ask("knock 600"), "16");
-    assert_eq!(bob.ask("knock 100"), "8");
-    let mut own = [cast.actor(), cast.actor()];
+    assert_eq!(ann.ask("overconnect 600"), "16");
+    assert_eq!(bob.ask("overconnect 100"), "8");
+    let mut own = [system.spawn(), system.spawn()];
     own[0].must("export echo");
     own[1].must("bind ump echo");
     assert_eq!(own[1].ask("talk 100"), "ok");
     // Nor does it keep out other processes of the same user.
-    let mut other = cast.actor_of(ANN).expect("there was one before");
+    let mut other = system.spawn_as(ANN).expect("there was one before");
     other.must("bind ump echo");
     // It is not for ever.
     assert_eq!(ann.ask("release"), "ok");
@@ -503,12 +504,12 @@ fn one_user_cannot_use_up_the_root() {
 fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
     let seconds = std::env::var("FLOUNDER_SECONDS").ok().map(|set| set.parse().expect("a number"));
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(6));
-    let cast = Cast::new();
-    let mut daemon = cast.daemon(&[ANN]);
-    let mut server = cast.actor();
+    let system = TestSystem::new();
+    let mut daemon = system.spawn_root(&[ANN]);
+    let mut server = system.spawn();
     server.must("export echo");
-    let own = ["ump", "lmp", "scc"].map(|driver| (driver, cast.actor()));
-    let other = cast.actor_of(ANN).map(|ann| ("ump", ann));
+    let own = ["ump", "lmp", "scc"].map(|driver| (driver, system.spawn()));
+    let other = system.spawn_as(ANN).map(|ann| ("ump", ann));
     let mut clients: Vec<_> = own.into_iter().chain(other).collect();
     for (driver, client) in &mut clients {
         client.must(&format!("bind {driver} echo"));
@@ -516,7 +517,7 @@ fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
     }
     let (mut kills, mut binds, mut worst) = (0, 0, Duration::ZERO);
     while Instant::now() < until {
-        let mut newcomer = cast.actor();
+        let mut newcomer = system.spawn();
         // Its start is not what is measured.
         newcomer.must("count");
         let killed = Instant::now();
@@ -531,7 +532,7 @@ fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
         // Over the link that there is, but for the name.
         clients[0].1.must("await echo 5000");
         binds += 1;
-        daemon = cast.daemon(&[ANN]);
+        daemon = system.spawn_root(&[ANN]);
         let rest = Duration::from_millis(500).saturating_sub(killed.elapsed());
         std::thread::sleep(rest);
     }

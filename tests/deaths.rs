@@ -6,12 +6,12 @@ mod support;
 use std::time::{Duration, Instant};
 
 use flounder::binding::MAX_OWED_REPLIES;
-use support::account::Account;
-use support::{Actor, Cast, DRIVERS, PATIENCE};
+use support::resources::Resources;
+use support::{DRIVERS, TIMEOUT, TestProcess, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// How a peer ends, and what that is called.
@@ -37,56 +37,60 @@ const WAYS: [(&str, &str); 16] = [
     ("cancelled", "true"),
 ];
 
-/// How long an actor is watched that has nothing to do, and how much of that it may use the processor.
+/// How long a test process is watched that has nothing to do, and how much of that it may use the processor.
 const IDLE: Duration = Duration::from_millis(200);
 const IDLE_WORK: Duration = Duration::from_millis(20);
 
 /// A service and its client; the first waits for the second if that is the client.
-fn bind(cast: &Cast, waiting: &mut Actor, driver: &str, way: &str) -> Actor {
-    let mut peer = cast.actor();
+fn bind(system: &TestSystem, waiting: &mut TestProcess, driver: &str, way: &str) -> TestProcess {
+    let mut peer = system.spawn();
     let name = format!("{way}{}", peer.pid());
     if way == "cancelled" {
-        waiting.must(&format!("vigil export {name}"));
-        peer.must(&format!("vigil bind {driver} {name}"));
-        peer.must("vigil calls 1");
+        waiting.must(&format!("pending_calls export {name}"));
+        peer.must(&format!("pending_calls bind {driver} {name}"));
+        peer.must("pending_calls calls 1");
         waiting.event("met");
         waiting.settle_held("(1, 0)");
         return peer;
     }
-    peer.must(&format!("vigil export {name}"));
+    peer.must(&format!("pending_calls export {name}"));
     if ["recv", "recv-note", "messages"].contains(&way) {
-        waiting.must(&format!("vigil bind-inbox {driver} {name} 4"));
+        waiting.must(&format!("pending_calls bind-inbox {driver} {name} 4"));
     } else {
-        waiting.must(&format!("vigil bind {driver} {name}"));
+        waiting.must(&format!("pending_calls bind {driver} {name}"));
     }
     peer.event("met");
-    peer.must("vigil mute");
+    peer.must("pending_calls mute");
     peer
 }
 
 #[test]
 fn whatever_waits_ends_with_the_peer() {
     for driver in DRIVERS {
-        let cast = Cast::new();
+        let system = TestSystem::new();
         // It is the root, so that an election does not blur its account.
-        let mut waiting = cast.actor();
+        let mut waiting = system.spawn();
         waiting.must("list");
         // A root keeps a file of names, once there is one.
         waiting.must("export echo");
-        let account = Account::of(&mut waiting);
+        let account = Resources::of(&mut waiting);
         for (way, outcome) in WAYS {
             for end in ENDS {
-                let mut peer = bind(&cast, &mut waiting, driver, way);
-                waiting.must(&format!("vigil wait {way}"));
+                let mut peer = bind(&system, &mut waiting, driver, way);
+                waiting.must(&format!("pending_calls wait {way}"));
                 if end == "PeerDied" {
                     peer.kill();
                 } else {
-                    peer.must("vigil close");
+                    peer.must("pending_calls close");
                 }
                 let told = waiting.event(&format!("{way}: "));
                 let what = format!("{driver}, {end}");
                 assert_eq!(told, format!("{way}: {}", outcome.replace('?', end)), "{what}");
-                assert_eq!(waiting.must("vigil forget"), format!("[{end}]"), "{what}, {way}");
+                assert_eq!(
+                    waiting.must("pending_calls forget"),
+                    format!("[{end}]"),
+                    "{what}, {way}"
+                );
                 drop(peer);
                 account.settle(&mut waiting, 16);
             }
@@ -94,14 +98,14 @@ fn whatever_waits_ends_with_the_peer() {
     }
 }
 
-/// Waits until an actor sleeps, and sees that it does so for a while.
+/// Waits until a test process sleeps, and sees that it does so for a while.
 #[track_caller]
-fn expect_sleep(actor: &mut Actor, what: &str) {
+fn expect_sleep(process: &mut TestProcess, what: &str) {
     let mut time = || {
-        let nanoseconds = actor.must("crowd processor").parse().expect("a number");
+        let nanoseconds = process.must("many processor").parse().expect("a number");
         Duration::from_nanos(nanoseconds)
     };
-    let end = Instant::now() + PATIENCE / 4;
+    let end = Instant::now() + TIMEOUT / 4;
     loop {
         let before = time();
         std::thread::sleep(IDLE);
@@ -116,20 +120,20 @@ fn expect_sleep(actor: &mut Actor, what: &str) {
 #[test]
 fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let mut waiting = cast.actor();
+        let system = TestSystem::new();
+        let mut waiting = system.spawn();
         waiting.must("list");
         // A root keeps a file of names, once there is one.
         waiting.must("export echo");
-        let account = Account::of(&mut waiting);
+        let account = Resources::of(&mut waiting);
         // It is asked over a new link, or over one that is there, or not even introduced.
         for moment in ["new", "bound"].into_iter().chain(["soon"; 10]) {
-            let mut service = cast.actor();
-            let iref = service.must("vigil export vigil");
+            let mut service = system.spawn();
+            let iref = service.must("pending_calls export pending_calls");
             if moment == "bound" {
-                waiting.must(&format!("vigil bind {driver} vigil"));
+                waiting.must(&format!("pending_calls bind {driver} pending_calls"));
             }
-            let bind = format!("vigil wait-bind {driver} {iref}");
+            let bind = format!("pending_calls wait-bind {driver} {iref}");
             if moment == "soon" {
                 waiting.tell(&bind);
                 service.kill();
@@ -142,7 +146,7 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
             let end = waiting.event("bind: ");
             let made = moment == "soon" && end == "bind: Ok(())";
             assert!(made || end == "bind: Err(NoService)", "{driver}, {moment}: {end}");
-            waiting.must("vigil forget");
+            waiting.must("pending_calls forget");
             account.settle(&mut waiting, 16);
         }
     }
@@ -150,40 +154,40 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
 
 #[test]
 fn a_lookup_is_answered_by_the_next_root_when_the_root_dies() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
-    let mut waiting = cast.actor();
+    let mut waiting = system.spawn();
     waiting.must("list");
     root.stop();
-    waiting.must("vigil wait-lookup nobody");
+    waiting.must("pending_calls wait-lookup nobody");
     root.kill();
     assert_eq!(waiting.event("lookup: "), "lookup: Err(Unknown)");
 }
 
 /// A service, what it holds before it is bound to, and a client of it.
-fn served(cast: &Cast, driver: &str) -> (Actor, Account, Actor) {
-    let mut service = cast.actor();
-    service.must("vigil export vigil");
-    let account = Account::of(&mut service);
-    let mut client = cast.actor();
-    client.must(&format!("vigil bind {driver} vigil"));
+fn served(system: &TestSystem, driver: &str) -> (TestProcess, Resources, TestProcess) {
+    let mut service = system.spawn();
+    service.must("pending_calls export pending_calls");
+    let account = Resources::of(&mut service);
+    let mut client = system.spawn();
+    client.must(&format!("pending_calls bind {driver} pending_calls"));
     (service, account, client)
 }
 
 #[test]
 fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut service, account, mut client) = served(&cast, driver);
-        client.must(&format!("vigil call-regardless {}", MAX_OWED_REPLIES + 6));
+        let system = TestSystem::new();
+        let (mut service, account, mut client) = served(&system, driver);
+        client.must(&format!("pending_calls call-regardless {}", MAX_OWED_REPLIES + 6));
         client.event("called");
         service.settle_held(&format!("({MAX_OWED_REPLIES}, 0)"));
         expect_sleep(&mut service, driver);
         client.kill();
         service.settle_held(&format!("({0}, {0})", MAX_OWED_REPLIES + 6));
         expect_sleep(&mut service, driver);
-        assert_eq!(service.must("vigil forget"), "[PeerDied]", "{driver}");
+        assert_eq!(service.must("pending_calls forget"), "[PeerDied]", "{driver}");
         account.settle(&mut service, 16);
     }
 }
@@ -191,18 +195,18 @@ fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
 #[test]
 fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut service, account, mut client) = served(&cast, driver);
-        client.must("vigil calls 2");
+        let system = TestSystem::new();
+        let (mut service, account, mut client) = served(&system, driver);
+        client.must("pending_calls calls 2");
         service.settle_held("(2, 0)");
-        client.must("vigil mute");
-        service.must("vigil fill");
-        service.must("vigil reply");
+        client.must("pending_calls mute");
+        service.must("pending_calls fill");
+        service.must("pending_calls reply");
         expect_sleep(&mut service, driver);
         client.kill();
         service.settle_held("(1, 1)");
         expect_sleep(&mut service, driver);
-        assert_eq!(service.must("vigil forget"), "[PeerDied]", "{driver}");
+        assert_eq!(service.must("pending_calls forget"), "[PeerDied]", "{driver}");
         account.settle(&mut service, 16);
     }
 }
@@ -211,14 +215,14 @@ fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
 fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_before_its_end() {
     for driver in DRIVERS {
         for end in ENDS {
-            let cast = Cast::new();
-            let mut reader = cast.actor();
+            let system = TestSystem::new();
+            let mut reader = system.spawn();
             reader.must("list");
-            let mut writer = cast.actor();
-            writer.must("vigil export vigil");
-            reader.must(&format!("vigil bind-inbox {driver} vigil 4"));
+            let mut writer = system.spawn();
+            writer.must("pending_calls export pending_calls");
+            reader.must(&format!("pending_calls bind-inbox {driver} pending_calls 4"));
             writer.event("met");
-            writer.must("vigil notes");
+            writer.must("pending_calls notes");
             writer.event("sent 9");
             // The writer comes to rest: so many are sent, in the inbox or in the channel.
             expect_sleep(&mut writer, driver);
@@ -229,7 +233,7 @@ fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_befo
             if end == "PeerDied" {
                 writer.kill();
             } else {
-                writer.must("vigil close");
+                writer.must("pending_calls close");
             }
             expect_sleep(&mut reader, driver);
             let (count, how) = drain(&mut reader);
@@ -242,8 +246,8 @@ fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_befo
 }
 
 /// How many notes a reader gets, and what comes then.
-fn drain(reader: &mut Actor) -> (usize, String) {
-    let drained = reader.must("vigil drain");
+fn drain(reader: &mut TestProcess) -> (usize, String) {
+    let drained = reader.must("pending_calls drain");
     let (count, how) = drained.split_once(" notes, ").expect("it is said so");
     (count.parse().expect("a number"), how.to_owned())
 }
@@ -251,15 +255,15 @@ fn drain(reader: &mut Actor) -> (usize, String) {
 #[test]
 fn an_inbox_that_is_emptied_lets_another_process_go_on() {
     for driver in ["ump", "lmp"] {
-        let cast = Cast::new();
-        let (mut writer, mut reader) = (cast.actor(), cast.actor());
-        writer.must("vigil export vigil");
-        reader.must(&format!("vigil bind-inbox {driver} vigil 1"));
+        let system = TestSystem::new();
+        let (mut writer, mut reader) = (system.spawn(), system.spawn());
+        writer.must("pending_calls export pending_calls");
+        reader.must(&format!("pending_calls bind-inbox {driver} pending_calls 1"));
         writer.event("met");
-        writer.must("vigil notes");
+        writer.must("pending_calls notes");
         writer.event("sent 9");
         expect_sleep(&mut writer, driver);
-        reader.tell("vigil drain");
+        reader.tell("pending_calls drain");
         // Far more than fit anywhere.
         writer.event("sent 19999");
         writer.kill();

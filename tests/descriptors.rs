@@ -3,20 +3,20 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use support::{Actor, Cast};
+use support::{TestProcess, TestSystem};
 
 const CLIENTS: u32 = 8;
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// Clients, each bound twice over `driver`; the second binding costs nothing where channels hold no descriptors.
-fn clients(cast: &Cast, driver: &str) -> Vec<Actor> {
+fn clients(system: &TestSystem, driver: &str) -> Vec<TestProcess> {
     (0..CLIENTS)
         .map(|_| {
-            let mut client = cast.actor();
+            let mut client = system.spawn();
             client.must(&format!("bind {driver} echo"));
             assert_eq!(client.ask("talk 100"), "ok", "{driver}");
             client
@@ -28,13 +28,13 @@ fn clients(cast: &Cast, driver: &str) -> Vec<Actor> {
 #[test]
 fn client_process_costs_its_service_four_descriptors() {
     for driver in ["ump", "scc", "beehive"] {
-        let cast = Cast::new();
-        let mut root = cast.actor();
+        let system = TestSystem::new();
+        let mut root = system.spawn();
         root.must("list");
-        let mut server = cast.actor();
+        let mut server = system.spawn();
         server.must("export echo");
         let before = server.descriptors();
-        let clients = clients(&cast, driver);
+        let clients = clients(&system, driver);
         server.settle_at(before + 4 * CLIENTS);
         println!("{driver}: {}", server.ask("descriptors"));
         drop(clients);
@@ -45,11 +45,11 @@ fn client_process_costs_its_service_four_descriptors() {
 /// And the connection to the root, whose pidfd is that of the link.
 #[test]
 fn client_process_costs_a_service_that_is_the_root_five() {
-    let cast = Cast::new();
-    let mut server = cast.actor();
+    let system = TestSystem::new();
+    let mut server = system.spawn();
     server.must("export echo");
     let before = server.descriptors();
-    let clients = clients(&cast, "ump");
+    let clients = clients(&system, "ump");
     server.settle_at(before + 5 * CLIENTS);
     drop(clients);
     server.settle_at(before);

@@ -16,7 +16,7 @@ use flounder::waitset::Remote;
 use flounder::{Iref, Peer, Waitset};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use support::{Cast, DRIVERS, PATIENCE};
+use support::{DRIVERS, TIMEOUT, TestSystem};
 
 flounder::flounder! {
     interface echo "To wait for" {
@@ -31,8 +31,8 @@ flounder::flounder! {
 const MOMENT: Duration = Duration::from_millis(50);
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// An event loop with a waitset in it.
@@ -78,7 +78,7 @@ impl Loop {
             if done() {
                 return;
             }
-            assert!(self.wait(PATIENCE), "nothing wakes the loop that waits for {what}");
+            assert!(self.wait(TIMEOUT), "nothing wakes the loop that waits for {what}");
         }
     }
 }
@@ -127,7 +127,7 @@ impl Elsewhere {
             sender.send((export(&ws), ws.remote())).expect("the test waits");
             Loop::new(&ws, trigger).run_until("the end", || theirs.load(Ordering::Acquire));
         });
-        let (iref, remote) = receiver.recv_timeout(PATIENCE).expect("it can be exported");
+        let (iref, remote) = receiver.recv_timeout(TIMEOUT).expect("it can be exported");
         Self { iref, remote, over, thread: Some(thread) }
     }
 }
@@ -150,7 +150,7 @@ fn bind(iref: Iref, ws: &Waitset, driver: &str, pongs: &Pongs) -> echo::Binding 
         pong: Some(Box::new(move |_: &echo::Binding, n| pongs.borrow_mut().push(n))),
         ..echo::RxVtbl::default()
     };
-    let bind = echo::bind(iref, ws, vtbl).deadline(PATIENCE).drivers([driver]);
+    let bind = echo::bind(iref, ws, vtbl).deadline(TIMEOUT).drivers([driver]);
     bind.wait().expect("the service is there")
 }
 
@@ -208,7 +208,7 @@ fn a_blocking_call_of_another_task_leaves_the_loop_awake() {
                 outer.come_to_rest();
                 assert_eq!(client.arrange(n), Ok(n), "over {driver}");
                 // As a loop that was waiting all the time: it does not know of the call.
-                assert!(outer.wait(PATIENCE), "over {driver}: the loop sleeps on");
+                assert!(outer.wait(TIMEOUT), "over {driver}: the loop sleeps on");
                 outer.run_until("a pong", || pongs.borrow().len() > n as usize);
             }
             pongs.borrow_mut().clear();
@@ -235,7 +235,7 @@ fn bindings_that_come_go_and_move_lose_nothing() {
             outer.come_to_rest();
             binding.tx_ping(n).expect("it has room for one");
             binding.change_waitset(&ws).expect("nothing is under way");
-            assert!(outer.wait(PATIENCE), "nobody hears of a binding that has come");
+            assert!(outer.wait(TIMEOUT), "nobody hears of a binding that has come");
         } else {
             outer.come_to_rest();
             binding.tx_ping(n).expect("it has room for one");
@@ -264,8 +264,8 @@ fn a_bind_goes_on_while_the_loop_waits() {
 #[test]
 fn processes_that_wait_in_outer_loops_talk_over_each_driver() {
     for driver in DRIVERS {
-        let cast = Cast::in_outer_loops();
-        let (mut server, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::in_outer_loops();
+        let (mut server, mut client) = (system.spawn(), system.spawn());
         server.must("export echo");
         client.must(&format!("bind {driver} echo"));
         assert_eq!(client.ask("talk 3000"), "ok", "over {driver}");

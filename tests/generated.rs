@@ -12,10 +12,10 @@ use flounder::{BindingError, Cap, Errval, Iref, RpcError, TxError, Waitset};
 use flounder_rt::wire::{DecodeError, TooLong};
 use proptest::prelude::*;
 
-#[path = "support/tap.rs"]
-mod tap;
+#[path = "support/fake_channel.rs"]
+mod fake_channel;
 
-use tap::{Message, Shared};
+use fake_channel::{Message, Shared};
 
 /// A type from Rust.
 #[derive(flounder::FlounderMessage, Debug, Clone, PartialEq)]
@@ -207,11 +207,11 @@ struct Ends {
 impl Ends {
     fn new() -> Self {
         let (server, client_side) = (Recorder::default(), Recorder::default());
-        let (waitset, (first, second, there, back)) = (Waitset::new(), tap::pair());
+        let (waitset, (first, second, there, back)) = (Waitset::new(), fake_channel::pair());
         let client = all::Binding::attach(first, &waitset, client_side.share())
-            .expect("a tap needs nothing watched");
+            .expect("a fake channel needs nothing watched");
         let _server = all::Binding::attach(second, &waitset, server.share())
-            .expect("a tap needs nothing watched");
+            .expect("a fake channel needs nothing watched");
         Self { waitset, client, _server, there, back, server, client_side }
     }
 
@@ -637,7 +637,7 @@ fn the_response_to_another_call_is_not_taken_for_this_one() {
 
 #[test]
 fn a_message_without_a_closure_is_reported() {
-    let (waitset, (first, second, ..)) = (Waitset::new(), tap::pair());
+    let (waitset, (first, second, ..)) = (Waitset::new(), fake_channel::pair());
     let (log, errors) = (Log::default(), Rc::new(RefCell::new(Vec::new())));
     let (texts, reported) = (Rc::clone(&log), Rc::clone(&errors));
     let handlers = all::RxVtbl {
@@ -646,9 +646,9 @@ fn a_message_without_a_closure_is_reported() {
         ..Default::default()
     };
     let client = all::Binding::attach(first, &waitset, all::RxVtbl::default())
-        .expect("a tap needs nothing watched");
-    let _server =
-        all::Binding::attach(second, &waitset, handlers).expect("a tap needs nothing watched");
+        .expect("a fake channel needs nothing watched");
+    let _server = all::Binding::attach(second, &waitset, handlers)
+        .expect("a fake channel needs nothing watched");
     client.tx_answer("yes").expect("the channel has room");
     client.tx_none().expect("the channel has room");
     let call = waitset.spawn_local(all::RpcClient::new(&client).length_async("x"));

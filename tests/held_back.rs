@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use flounder::binding::{CALL_WINDOW, Call, MAX_OWED_REPLIES};
 use flounder::{BindingError, Peer, RecvError, RpcError, Waitset};
 use rustix::time::{ClockId, clock_gettime};
-use support::PATIENCE;
+use support::TIMEOUT;
 
 flounder::flounder! {
     interface work "To be put off" {
@@ -138,14 +138,14 @@ fn fill(binding: &work::Binding) {
 
 #[track_caller]
 fn until(waitset: &Waitset, done: impl FnMut() -> bool) {
-    let done = waitset.dispatch_until(Some(Instant::now() + PATIENCE), done);
+    let done = waitset.dispatch_until(Some(Instant::now() + TIMEOUT), done);
     assert!(done.expect("no callback fails"), "too late");
 }
 
 /// What a future gives while a waitset runs, in time.
 #[track_caller]
 fn run<F: Future>(waitset: &Waitset, future: F) -> F::Output {
-    let patience = waitset.after(PATIENCE, |_| Err("it takes too long".into()));
+    let patience = waitset.after(TIMEOUT, |_| Err("it takes too long".into()));
     let value = waitset.block_on(future).expect("it comes in time");
     patience.cancel();
     value
@@ -154,7 +154,7 @@ fn run<F: Future>(waitset: &Waitset, future: F) -> F::Output {
 /// Dispatches until nothing happens any more.
 #[track_caller]
 fn settle(waitset: &Waitset) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     while waitset.try_dispatch().expect("no callback fails") {
         assert!(Instant::now() < end, "it never comes to rest");
     }
@@ -284,7 +284,7 @@ fn calls_that_are_cancelled_while_both_directions_are_full_stop_nobody() {
             };
             ends.here.spawn_local(task).detach();
         }
-        let (mut dropped, end) = (None, Instant::now() + PATIENCE);
+        let (mut dropped, end) = (None, Instant::now() + TIMEOUT);
         while answered.get() < last {
             assert!(Instant::now() < end, "{driver}: they wait for each other");
             settle(&ends.there);

@@ -29,7 +29,7 @@ flounder! {
 
 const ROLE: &str = "FLOUNDER_LAST_WORDS";
 const DRIVERS: [&str; 4] = ["ump", "lmp", "scc", "beehive"];
-const PATIENCE: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 const NOTES: u32 = 1023;
 const SHARED: u32 = 15;
 /// Notes that use up the credit of beehive, so that there is none for a last frame; and room in the other drivers for all.
@@ -146,7 +146,7 @@ impl Service {
 
     /// Dispatches until `done`, at most for a while; says whether it was.
     fn until(&self, mut done: impl FnMut(&Log) -> bool) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let done = || done(&self.log.borrow());
         self.waitset.dispatch_until(Some(deadline), done).expect("no callback fails")
     }
@@ -192,7 +192,7 @@ impl Sender {
 
     /// Waits until each of its threads has slept for a while.
     fn wait_until_it_sleeps(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let switches = || {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("it lives");
             let stat = |task: std::fs::DirEntry| {
@@ -215,7 +215,7 @@ impl Sender {
     /// Waits until it has ended by itself.
     fn end(&mut self) -> ExitStatus {
         drop(self.0.stdin.take());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.0.try_wait().expect("it is a child") {
                 return status;
@@ -370,10 +370,10 @@ fn reply_then_teardown() {
         let bind = words::bind(iref, &waitset, words::RxVtbl::default()).driver(driver);
         let binding = bind.wait().expect("it is there");
         let size = large(driver) / 2;
-        let call = words::RpcClient::new(&binding).timeout(PATIENCE).fetch_async(size as u32);
+        let call = words::RpcClient::new(&binding).timeout(TIMEOUT).fetch_async(size as u32);
         let data = waitset.block_on(call).expect("no callback fails");
         assert_eq!(data.map(|data| data.len()), Ok(size), "{driver}");
-        let ended = waitset.dispatch_until(Some(Instant::now() + PATIENCE), || {
+        let ended = waitset.dispatch_until(Some(Instant::now() + TIMEOUT), || {
             binding.ended() == Some(BindingError::Closed)
         });
         assert!(ended.expect("no callback fails"), "{driver}");
@@ -476,7 +476,7 @@ fn wait_for_a_line() {
 fn bound(iref: &str, driver: &str) -> words::Binding {
     let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not 0");
     let bind = words::bind(iref, &Waitset::current(), words::RxVtbl::default()).driver(driver);
-    bind.deadline(PATIENCE).wait().expect("the service is there")
+    bind.deadline(TIMEOUT).wait().expect("the service is there")
 }
 
 fn notes(binding: &words::Binding) {
@@ -544,7 +544,7 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
     let iref = &irefs[0];
     if !how.starts_with("stuck") {
         // What is tested is that everything arrives, and the machine may be slow.
-        flounder::set_exit_timeout(PATIENCE);
+        flounder::set_exit_timeout(TIMEOUT);
     }
     match how {
         "return" => notes(&bound(iref, driver)),

@@ -8,69 +8,69 @@ use std::time::Instant;
 use flounder::account::Resource;
 use flounder::monitor::census;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use support::{Actor, Cast};
+use support::{TestProcess, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// A service with these limits, and a neighbour that is bound to it.
-fn service(cast: &Cast, limits: &str) -> (Actor, Actor) {
-    let (mut service, mut neighbour) = (cast.actor(), cast.actor());
-    service.must(&format!("crowd limit {limits}"));
-    service.must("crowd export crowd");
-    neighbour.must("crowd bind ump crowd 1 4096");
+fn service(system: &TestSystem, limits: &str) -> (TestProcess, TestProcess) {
+    let (mut service, mut neighbour) = (system.spawn(), system.spawn());
+    service.must(&format!("many limit {limits}"));
+    service.must("many export many");
+    neighbour.must("many bind ump many 1 4096");
     (service, neighbour)
 }
 
-/// What the peers of an actor make it hold.
-fn used(actor: &mut Actor, resource: &str) -> u64 {
-    actor.ask(&format!("crowd used {resource}")).parse().expect("a number")
+/// What the peers of a test process make it hold.
+fn used(process: &mut TestProcess, resource: &str) -> u64 {
+    process.ask(&format!("many used {resource}")).parse().expect("a number")
 }
 
 /// Waits until a process has heard of what another one did.
 fn until(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + support::PATIENCE;
+    let deadline = Instant::now() + support::TIMEOUT;
     while !condition() {
         assert!(Instant::now() < deadline, "nothing changes");
     }
 }
 
 /// A client that limits itself in nothing.
-fn greedy(cast: &Cast) -> Actor {
-    let mut greedy = cast.actor();
+fn greedy(system: &TestSystem) -> TestProcess {
+    let mut greedy = system.spawn();
     let all =
         ["bindings", "mappings", "bytes", "descriptors"].map(|of| format!("{of}:process {of}:all"));
-    greedy.must(&format!("crowd limit {}", all.join(" ")));
+    greedy.must(&format!("many limit {}", all.join(" ")));
     greedy
 }
 
 /// The neighbour's binding works, and so does a new one of it, and one of a process that comes now.
-fn goes_on(cast: &Cast, neighbour: &mut Actor, driver: &str) {
-    neighbour.must("crowd talk");
-    neighbour.must(&format!("crowd bind {driver} crowd 1 4096"));
-    let mut newcomer = cast.actor();
-    newcomer.must(&format!("crowd bind {driver} crowd 1 4096"));
-    newcomer.must("crowd talk");
+fn goes_on(system: &TestSystem, neighbour: &mut TestProcess, driver: &str) {
+    neighbour.must("many talk");
+    neighbour.must(&format!("many bind {driver} many 1 4096"));
+    let mut newcomer = system.spawn();
+    newcomer.must(&format!("many bind {driver} many 1 4096"));
+    newcomer.must("many talk");
 }
 
 #[test]
 fn bindings_of_a_process_are_limited() {
     for driver in support::DRIVERS {
-        let cast = Cast::new();
-        let (_service, mut neighbour) = service(&cast, "bindings:process:20");
-        let mut greedy = greedy(&cast);
-        let made = greedy.ask(&format!("crowd fill {driver} crowd 100 4096"));
+        let system = TestSystem::new();
+        let (_service, mut neighbour) = service(&system, "bindings:process:20");
+        let mut greedy = greedy(&system);
+        let made = greedy.ask(&format!("many fill {driver} many 100 4096"));
         assert!(made.starts_with("20 later "), "{driver}: {made}");
         assert!(made.contains("the service's process holds too much"), "{driver}: {made}");
         assert!(made.contains("limit of 20 bindings for one process"), "{driver}: {made}");
-        goes_on(&cast, &mut neighbour, driver);
-        greedy.must("crowd talk");
-        greedy.must("crowd close");
+        goes_on(&system, &mut neighbour, driver);
+        greedy.must("many talk");
+        greedy.must("many close");
         // The service has to hear of it first.
-        until(|| greedy.ask(&format!("crowd attempt {driver} crowd 1 4096")) == "1");
-        greedy.must("crowd close");
+        until(|| greedy.ask(&format!("many attempt {driver} many 1 4096")) == "1");
+        greedy.must("many close");
     }
 }
 
@@ -89,17 +89,17 @@ fn other_resources_of_a_process_are_limited() {
         ),
     ];
     for (driver, limit, refusal) in cases {
-        let cast = Cast::new();
-        let (mut service, mut neighbour) = service(&cast, limit);
-        let mut greedy = greedy(&cast);
-        let made = greedy.ask(&format!("crowd fill {driver} crowd 100 8192"));
+        let system = TestSystem::new();
+        let (mut service, mut neighbour) = service(&system, limit);
+        let mut greedy = greedy(&system);
+        let made = greedy.ask(&format!("many fill {driver} many 100 8192"));
         let (count, why) = made.split_once(' ').expect("two parts");
         let count: u32 = count.parse().expect("a number");
         assert!((15..40).contains(&count) && why.contains(refusal), "{driver} {limit}: {made}");
         if why.contains("one process;") {
-            goes_on(&cast, &mut neighbour, driver);
+            goes_on(&system, &mut neighbour, driver);
         } else {
-            neighbour.must("crowd talk");
+            neighbour.must("many talk");
         }
         drop(greedy);
         // All that it had is given back.
@@ -109,25 +109,25 @@ fn other_resources_of_a_process_are_limited() {
 
 #[test]
 fn the_default_limits_hold_against_thousands_of_bindings() {
-    let cast = Cast::new();
-    let (mut service, mut neighbour) = service(&cast, "");
-    let mut greedy = greedy(&cast);
-    let made = greedy.ask("crowd fill ump crowd 32744 1");
+    let system = TestSystem::new();
+    let (mut service, mut neighbour) = service(&system, "");
+    let mut greedy = greedy(&system);
+    let made = greedy.ask("many fill ump many 32744 1");
     assert!(made.starts_with("4096 later "), "{made}");
     assert!(made.contains("4096 bindings for one process"), "{made}");
     assert_eq!(used(&mut service, "bindings"), 4097);
-    goes_on(&cast, &mut neighbour, "ump");
+    goes_on(&system, &mut neighbour, "ump");
     drop(greedy);
     until(|| used(&mut service, "mappings") <= 20);
 }
 
 #[test]
 fn a_client_has_limits_of_its_own() {
-    let cast = Cast::new();
-    let (mut service, mut client) = (cast.actor(), cast.actor());
-    service.must("crowd export crowd");
-    client.must("crowd limit bindings:process:5");
-    let made = client.ask("crowd fill ump crowd 10 4096");
+    let system = TestSystem::new();
+    let (mut service, mut client) = (system.spawn(), system.spawn());
+    service.must("many export many");
+    client.must("many limit bindings:process:5");
+    let made = client.ask("many fill ump many 10 4096");
     assert!(made.starts_with("5 later this process holds too much for the service"), "{made}");
 }
 
@@ -136,14 +136,14 @@ const SLACK: u64 = 8 << 20;
 
 #[test]
 fn a_large_buffer_costs_the_service_its_own_maximum() {
-    let cast = Cast::new();
-    let (mut service, _neighbour) = service(&cast, "");
-    let mut greedy = greedy(&cast);
+    let system = TestSystem::new();
+    let (mut service, _neighbour) = service(&system, "");
+    let mut greedy = greedy(&system);
     let before = memory(&mut service);
     for driver in ["ump", "scc"] {
-        assert_eq!(greedy.ask(&format!("crowd fill {driver} crowd 4 16777216")), "4 all");
+        assert_eq!(greedy.ask(&format!("many fill {driver} many 4 16777216")), "4 all");
     }
-    greedy.must("crowd talk");
+    greedy.must("many talk");
     let grown = memory(&mut service).saturating_sub(before);
     // The service has a ring of at most 1 MiB for each binding, and the client's rings, which the client pays for, are in
     // its page tables.
@@ -155,14 +155,14 @@ fn a_large_buffer_costs_the_service_its_own_maximum() {
 
 #[test]
 fn a_refused_client_costs_nothing() {
-    let cast = Cast::new();
-    let mut service = cast.actor();
-    service.must("crowd export crowd refusing");
-    let mut greedy = greedy(&cast);
-    assert_eq!(greedy.ask("crowd attempt ump crowd 10 16777216"), "0");
+    let system = TestSystem::new();
+    let mut service = system.spawn();
+    service.must("many export many refusing");
+    let mut greedy = greedy(&system);
+    assert_eq!(greedy.ask("many attempt ump many 10 16777216"), "0");
     let before = memory(&mut service);
-    assert_eq!(greedy.ask("crowd attempt ump crowd 1200 0"), "0");
-    assert_eq!(greedy.ask("crowd attempt ump crowd 4 16777216"), "0");
+    assert_eq!(greedy.ask("many attempt ump many 1200 0"), "0");
+    assert_eq!(greedy.ask("many attempt ump many 4 16777216"), "0");
     let grown = memory(&mut service).saturating_sub(before);
     assert!(grown < SLACK, "the service has grown by {grown} bytes");
     for resource in ["bindings", "bytes", "requests"] {
@@ -170,34 +170,34 @@ fn a_refused_client_costs_nothing() {
     }
 }
 
-fn memory(actor: &mut Actor) -> u64 {
-    actor.ask("crowd memory").parse().expect("a number")
+fn memory(process: &mut TestProcess) -> u64 {
+    process.ask("many memory").parse().expect("a number")
 }
 
 #[test]
 fn clients_wait_while_the_connect_callback_runs() {
-    let cast = Cast::new();
-    let mut service = cast.actor();
-    service.must("crowd export crowd dispatching");
-    let mut clients: Vec<_> = (0..6).map(|_| cast.actor()).collect();
+    let system = TestSystem::new();
+    let mut service = system.spawn();
+    service.must("many export many dispatching");
+    let mut clients: Vec<_> = (0..6).map(|_| system.spawn()).collect();
     for client in &mut clients {
-        client.tell("crowd fill ump crowd 2 4096");
+        client.tell("many fill ump many 2 4096");
     }
     for client in &mut clients {
-        assert_eq!(client.answer("crowd fill"), "2 all");
-        client.must("crowd talk");
+        assert_eq!(client.answer("many fill"), "2 all");
+        client.must("many talk");
     }
-    assert_eq!(service.ask("crowd order").split_whitespace().count(), 12);
+    assert_eq!(service.ask("many order").split_whitespace().count(), 12);
 }
 
 #[test]
 fn silent_connections_of_one_process_are_few() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
-    let silent: Vec<_> = (0..300).map(|_| support::stranger::connect(&cast)).collect();
-    let mut newcomer = cast.actor();
-    newcomer.must("crowd export crowd");
+    let silent: Vec<_> = (0..300).map(|_| support::raw_monitor::connect(&system)).collect();
+    let mut newcomer = system.spawn();
+    newcomer.must("many export many");
     let is_open = |socket: &OwnedFd| {
         let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -212,16 +212,16 @@ fn silent_connections_of_one_process_are_few() {
 
 #[test]
 fn services_of_a_process_are_limited_at_the_root() {
-    let cast = Cast::new();
-    let (mut root, mut greedy, mut other) = (cast.actor(), cast.actor(), cast.actor());
-    root.must("crowd limit services:process:3");
+    let system = TestSystem::new();
+    let (mut root, mut greedy, mut other) = (system.spawn(), system.spawn(), system.spawn());
+    root.must("many limit services:process:3");
     root.must("list");
     for name in ["a", "b", "c"] {
-        greedy.must(&format!("crowd export {name}"));
+        greedy.must(&format!("many export {name}"));
     }
-    let refused = greedy.ask("crowd export d");
+    let refused = greedy.ask("many export d");
     assert!(refused.starts_with("error"), "{refused}");
-    other.must("crowd export e");
+    other.must("many export e");
     assert_eq!(used(&mut root, "services"), 4);
     drop(greedy);
     until(|| used(&mut root, "services") == 1);
@@ -229,12 +229,12 @@ fn services_of_a_process_are_limited_at_the_root() {
 
 #[test]
 fn the_census_tells_what_each_process_holds_for_another() {
-    let cast = Cast::new();
-    let (service, mut neighbour) = service(&cast, "bindings:process:7 descriptors:all:90");
-    neighbour.must("crowd bind ump crowd 2 4096");
-    neighbour.must("crowd bind lmp crowd 1 4096");
-    let census = census::take(Some(&cast.dir())).expect("there is a root");
-    let of = |holder: &Actor, peer: &Actor| {
+    let system = TestSystem::new();
+    let (service, mut neighbour) = service(&system, "bindings:process:7 descriptors:all:90");
+    neighbour.must("many bind ump many 2 4096");
+    neighbour.must("many bind lmp many 1 4096");
+    let census = census::take(Some(&system.dir())).expect("there is a root");
+    let of = |holder: &TestProcess, peer: &TestProcess| {
         let mut found = census.accounts.iter().filter(|account| {
             account.holder.pid == Some(holder.pid()) && account.peer.pid == Some(peer.pid())
         });

@@ -5,10 +5,10 @@ mod support;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::account::Account;
-use support::{Actor, Cast, PATIENCE};
+use support::resources::Resources;
+use support::{TIMEOUT, TestProcess, TestSystem};
 
-/// Bindings between the two processes of the crowd.
+/// Bindings between the two processes with many.
 const MANY: usize = 10_000;
 
 /// Bindings between the two that it is compared with.
@@ -20,7 +20,7 @@ const DESCRIPTORS: u64 = 20_000;
 /// How long two processes must have slept that have gone to rest.
 const REST: Duration = Duration::from_millis(200);
 
-/// How long the crowd is watched doing nothing.
+/// How long the many bindings are watched doing nothing.
 const WINDOW: Duration = Duration::from_secs(2);
 
 /// How often each side may wake up meanwhile, beyond what a side of the few does.
@@ -38,48 +38,48 @@ const ROUNDS: usize = 15;
 const WAKE_UPS: usize = 40;
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// A service and its client.
 struct Pair {
-    _cast: Cast,
-    service: Actor,
-    client: Actor,
+    _cast: TestSystem,
+    service: TestProcess,
+    client: TestProcess,
 }
 
 impl Pair {
     fn new() -> Self {
-        let cast = Cast::new();
-        let (mut service, mut client) = (cast.actor(), cast.actor());
+        let system = TestSystem::new();
+        let (mut service, mut client) = (system.spawn(), system.spawn());
         // More than one process may have by default.
-        for actor in [&mut service, &mut client] {
-            actor.must(
-                "crowd limit bindings:process mappings:process mappings:all descriptors:process descriptors:all",
+        for process in [&mut service, &mut client] {
+            process.must(
+                "many limit bindings:process mappings:process mappings:all descriptors:process descriptors:all",
             );
         }
-        service.must("crowd export crowd");
-        Self { _cast: cast, service, client }
+        service.must("many export many");
+        Self { _cast: system, service, client }
     }
 
     fn bind(&mut self, driver: &str, count: usize, buffer: usize) -> Duration {
-        nanoseconds(&self.client.must(&format!("crowd bind {driver} crowd {count} {buffer}")))
+        nanoseconds(&self.client.must(&format!("many bind {driver} many {count} {buffer}")))
     }
 
     /// Calls over each binding once.
     fn talk(&mut self) -> Duration {
-        nanoseconds(&self.client.must("crowd talk"))
+        nanoseconds(&self.client.must("many talk"))
     }
 
     /// The median of some wake-ups of both ends.
     fn wake(&mut self) -> Duration {
-        nanoseconds(&self.client.must(&format!("crowd wake {WAKE_UPS}")))
+        nanoseconds(&self.client.must(&format!("many wake {WAKE_UPS}")))
     }
 
     /// Waits until both have gone to sleep after what they did last.
     fn rest(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let before = self.processor();
             std::thread::sleep(REST);
@@ -93,9 +93,9 @@ impl Pair {
 
     /// Returns how often a thread of the service, and of the client, has gone to sleep.
     fn switches(&self) -> [u64; 2] {
-        [&self.service, &self.client].map(|actor| {
-            let tasks =
-                std::fs::read_dir(format!("/proc/{}/task", actor.pid())).expect("the actor lives");
+        [&self.service, &self.client].map(|process| {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", process.pid()))
+                .expect("the process lives");
             let statuses = tasks
                 .flatten()
                 .flat_map(|task| std::fs::read_to_string(task.path().join("status")));
@@ -111,7 +111,7 @@ impl Pair {
     /// Returns the processor time of the service and of the client.
     fn processor(&mut self) -> [Duration; 2] {
         [&mut self.service, &mut self.client]
-            .map(|actor| nanoseconds(&actor.must("crowd processor")))
+            .map(|process| nanoseconds(&process.must("many processor")))
     }
 }
 
@@ -128,17 +128,17 @@ fn ten_thousand_bindings_are_opened_used_idle_woken_and_closed() {
     // lmp needs a descriptor for each at both ends, ump and scc memory: a page for each direction will do.
     for (driver, buffer) in [("lmp", 0), ("ump", 4096), ("scc", 4096)] {
         let (mut many, mut few) = (Pair::new(), Pair::new());
-        // The first crowd makes what stays: the link, and most of the room in tables.
+        // The first bindings make what stays: the link, and most of the room in tables.
         many.bind(driver, MANY, buffer);
-        many.client.must("crowd close");
-        let accounts = [&mut many.service, &mut many.client].map(|actor| {
-            actor.settle_crowd();
-            Account::of(actor)
+        many.client.must("many close");
+        let accounts = [&mut many.service, &mut many.client].map(|process| {
+            process.settle_ends();
+            Resources::of(process)
         });
 
         let opened = many.bind(driver, MANY, buffer);
         few.bind(driver, FEW, buffer);
-        let held = Account::of(&mut many.client);
+        let held = Resources::of(&mut many.client);
         let talked = many.talk();
         few.talk();
 
@@ -157,9 +157,9 @@ fn ten_thousand_bindings_are_opened_used_idle_woken_and_closed() {
         let of_many = median(wakes.iter().map(|round| round.0));
         let of_few = median(wakes.iter().map(|round| round.1));
 
-        many.client.must("crowd close");
-        for (actor, account) in [&mut many.service, &mut many.client].into_iter().zip(&accounts) {
-            account.settle(actor, TABLES);
+        many.client.must("many close");
+        for (process, account) in [&mut many.service, &mut many.client].into_iter().zip(&accounts) {
+            account.settle(process, TABLES);
         }
         println!(
             "{driver}: {MANY} bindings opened in {opened:?}, used in {talked:?}, idle at {:.2} % and {:.2} % of a processor \

@@ -10,11 +10,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use flounder::monitor::census;
-use support::{Actor, Cast, PATIENCE};
+use support::{TIMEOUT, TestProcess, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// A user without files or processes.
@@ -22,8 +22,8 @@ const USER: u32 = 61_234;
 
 /// Checks that a newcomer finds and calls the service that was there before.
 #[track_caller]
-fn is_found(cast: &Cast, iref: &str, name: &str) -> Actor {
-    let mut newcomer = cast.actor();
+fn is_found(system: &TestSystem, iref: &str, name: &str) -> TestProcess {
+    let mut newcomer = system.spawn();
     assert_eq!(newcomer.must(&format!("await {name} 15000")), iref);
     newcomer.must(&format!("bind ump {name}"));
     assert_eq!(newcomer.ask("talk 10"), "ok");
@@ -32,88 +32,88 @@ fn is_found(cast: &Cast, iref: &str, name: &str) -> Actor {
 
 #[test]
 fn a_removed_directory_is_made_anew() {
-    let cast = Cast::new();
-    let (mut root, mut member) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut root, mut member) = (system.spawn(), system.spawn());
     let (first, second) = (root.must("export first"), member.must("export second"));
     for _ in 0..3 {
-        fs::remove_dir_all(cast.dir()).expect("it is there");
-        is_found(&cast, &first, "first");
-        is_found(&cast, &second, "second");
+        fs::remove_dir_all(system.dir()).expect("it is there");
+        is_found(&system, &first, "first");
+        is_found(&system, &second, "second");
     }
     root.kill();
-    is_found(&cast, &second, "second");
+    is_found(&system, &second, "second");
 }
 
 #[test]
 fn a_renamed_directory_is_made_anew() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     let iref = root.must("export echo");
-    let old = cast.dir().with_file_name("old");
-    fs::rename(cast.dir(), &old).expect("it is there");
-    is_found(&cast, &iref, "echo");
+    let old = system.dir().with_file_name("old");
+    fs::rename(system.dir(), &old).expect("it is there");
+    is_found(&system, &iref, "echo");
     assert!(!old.join("root.sock").exists(), "nobody is led astray");
 }
 
 #[test]
 fn a_directory_whose_parent_was_renamed_is_made_anew() {
-    let cast = Cast::new();
-    let above = cast.dir().with_file_name("above");
+    let system = TestSystem::new();
+    let above = system.dir().with_file_name("above");
     let in_above = |command: &mut Command| {
         command.env("FLOUNDER_RUNTIME_DIR", above.join("run"));
     };
     fs::create_dir(&above).expect("mkdir");
-    let mut root = cast.actor_with(in_above);
+    let mut root = system.spawn_with(in_above);
     let iref = root.must("export echo");
     // The kernel does not tell of this one.
-    fs::rename(&above, cast.dir().with_file_name("old")).expect("it is there");
+    fs::rename(&above, system.dir().with_file_name("old")).expect("it is there");
     fs::create_dir(&above).expect("mkdir");
-    let mut newcomer = cast.actor_with(in_above);
+    let mut newcomer = system.spawn_with(in_above);
     assert_eq!(newcomer.must("await echo 15000"), iref);
 }
 
 #[test]
 fn a_removed_socket_is_made_anew() {
-    let cast = Cast::new();
-    let (mut root, mut member) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut root, mut member) = (system.spawn(), system.spawn());
     let (first, second) = (root.must("export first"), member.must("export second"));
-    fs::remove_file(cast.dir().join("root.sock")).expect("it is there");
-    is_found(&cast, &first, "first");
-    is_found(&cast, &second, "second");
+    fs::remove_file(system.dir().join("root.sock")).expect("it is there");
+    is_found(&system, &first, "first");
+    is_found(&system, &second, "second");
 }
 
 #[test]
 fn the_last_root_joins_one_that_came_first_to_the_new_directory() {
-    let cast = Cast::new();
-    let mut old = cast.actor();
+    let system = TestSystem::new();
+    let mut old = system.spawn();
     let iref = old.must("export old");
     old.stop();
-    fs::remove_dir_all(cast.dir()).expect("it is there");
-    let mut new = cast.actor();
+    fs::remove_dir_all(system.dir()).expect("it is there");
+    let mut new = system.spawn();
     let other = new.must("export new");
     old.go_on();
-    is_found(&cast, &iref, "old");
+    is_found(&system, &iref, "old");
     assert_eq!(old.must("await new 15000"), other);
 }
 
 #[test]
 fn a_daemon_takes_its_office_back_in_a_new_directory() {
-    let cast = Cast::new();
-    let daemon = cast.daemon(&[]);
-    let mut server = cast.actor();
+    let system = TestSystem::new();
+    let daemon = system.spawn_root(&[]);
+    let mut server = system.spawn();
     let iref = server.must("export echo");
-    fs::remove_dir_all(cast.dir()).expect("it is there");
-    is_found(&cast, &iref, "echo");
+    fs::remove_dir_all(system.dir()).expect("it is there");
+    is_found(&system, &iref, "echo");
     // One of its domains, or a newcomer, is the root there first.
     daemon.stop();
-    fs::remove_dir_all(cast.dir()).expect("it is there");
-    let mut usurper = cast.actor();
+    fs::remove_dir_all(system.dir()).expect("it is there");
+    let mut usurper = system.spawn();
     usurper.must("export other");
     daemon.go_on();
-    is_found(&cast, &iref, "echo");
-    let deadline = Instant::now() + PATIENCE;
+    is_found(&system, &iref, "echo");
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        let root = census::take(Some(&cast.dir())).ok().and_then(|census| census.root.pid);
+        let root = census::take(Some(&system.dir())).ok().and_then(|census| census.root.pid);
         if root == Some(daemon.pid()) {
             break;
         }
@@ -124,19 +124,19 @@ fn a_daemon_takes_its_office_back_in_a_new_directory() {
 
 #[test]
 fn a_working_directory_that_changes_moves_nothing() {
-    let cast = Cast::new();
-    let home = cast.dir().parent().expect("it has one").to_owned();
+    let system = TestSystem::new();
+    let home = system.dir().parent().expect("it has one").to_owned();
     let elsewhere = home.join("elsewhere");
     fs::create_dir(&elsewhere).expect("mkdir");
     let relative = |command: &mut Command| {
         command.current_dir(&home).env("FLOUNDER_RUNTIME_DIR", "run");
     };
-    let (mut root, mut daemon) = (cast.actor_with(relative), cast.actor_with(relative));
+    let (mut root, mut daemon) = (system.spawn_with(relative), system.spawn_with(relative));
     root.must("list");
     let iref = daemon.must("export echo");
     daemon.must(&format!("chdir {}", elsewhere.display()));
     root.kill();
-    is_found(&cast, &iref, "echo");
+    is_found(&system, &iref, "echo");
     assert!(!elsewhere.join("run").exists());
 }
 
@@ -147,10 +147,10 @@ fn processes_of_other_pid_namespaces_meet_and_pass_capabilities() {
         return println!("skipped: this user cannot make a PID namespace");
     }
     for (service_inside, client_inside) in [(true, false), (false, true), (true, true)] {
-        let cast = Cast::new();
+        let system = TestSystem::new();
         let start = |is_inside: bool| match is_inside {
-            true => cast.actor_under("unshare", &inside),
-            false => cast.actor(),
+            true => system.spawn_under("unshare", &inside),
+            false => system.spawn(),
         };
         let (mut server, mut client) = (start(service_inside), start(client_inside));
         let iref = server.must("export echo");
@@ -181,11 +181,11 @@ fn a_root_without_inotify_compares_by_the_clock() {
     if !Command::new("unshare").args(inside).arg("true").status().is_ok_and(|done| done.success()) {
         return println!("skipped: this user cannot make a user namespace with limits of its own");
     }
-    let cast = Cast::new();
-    let mut root = cast.actor_under("unshare", &inside);
+    let system = TestSystem::new();
+    let mut root = system.spawn_under("unshare", &inside);
     let iref = root.must("export echo");
-    fs::remove_file(cast.dir().join("root.sock")).expect("it is there");
-    is_found(&cast, &iref, "echo");
+    fs::remove_file(system.dir().join("root.sock")).expect("it is there");
+    is_found(&system, &iref, "echo");
 }
 
 #[test]
@@ -197,34 +197,34 @@ fn a_user_without_a_number_is_not_taken_for_another() {
             "skipped: only user 0 can act for others, if it can make a user namespace"
         );
     }
-    let cast = Cast::new();
-    let mut server = cast.actor();
+    let system = TestSystem::new();
+    let mut server = system.spawn();
     let iref = server.must("export echo");
     // Its own directory, though the number of its owner is that of everybody.
-    let mut inside = cast.actor_under("unshare", &["-U"]);
+    let mut inside = system.spawn_under("unshare", &["-U"]);
     assert_eq!(inside.must("await echo 15000"), iref);
     inside.must("bind ump echo");
     let peer = inside.must("peer");
     assert!(peer.ends_with("of unknown user"), "{peer}");
     // And one that is another user's.
-    let other = Cast::new();
+    let other = TestSystem::new();
     fs::create_dir(other.dir()).expect("mkdir");
     fs::set_permissions(other.dir(), fs::Permissions::from_mode(0o711)).expect("chmod");
     chown(other.dir(), Some(USER), Some(USER)).expect("user 0 may");
     let enter = fs::Permissions::from_mode(0o711);
     fs::set_permissions(other.dir().parent().expect("it has one"), enter).expect("chmod");
-    let refused = other.actor_under("unshare", &["-U"]).ask("export-why echo");
+    let refused = other.spawn_under("unshare", &["-U"]).ask("export-why echo");
     assert!(refused.contains("not known in this user namespace"), "{refused}");
     assert!(!refused.contains("TRUST"), "{refused}");
 }
 
 #[test]
 fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
-    let cast = Cast::new();
+    let system = TestSystem::new();
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: only user 0 can act for others");
     }
-    let xdg = cast.dir().with_file_name("xdg");
+    let xdg = system.dir().with_file_name("xdg");
     fs::create_dir(&xdg).expect("mkdir");
     fs::set_permissions(&xdg, fs::Permissions::from_mode(0o700)).expect("chmod");
     chown(&xdg, Some(USER), Some(USER)).expect("user 0 may");
@@ -232,23 +232,23 @@ fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
         command.env_remove("FLOUNDER_RUNTIME_DIR").env("XDG_RUNTIME_DIR", &xdg);
     };
     // The default directory of user 0 may be that of this machine.
-    let mut of_root = cast.actor_with(with_xdg);
+    let mut of_root = system.spawn_with(with_xdg);
     of_root.must("list");
     of_root.end();
     assert_eq!(fs::read_dir(&xdg).expect("it is there").count(), 0);
     let named = xdg.join("run");
-    let mut of_root = cast.actor_with(|command| {
+    let mut of_root = system.spawn_with(|command| {
         command.env("FLOUNDER_RUNTIME_DIR", &named);
     });
     let refused = of_root.ask("export-why echo");
     assert!(refused.contains("FLOUNDER_RUNTIME_DIR") && !named.exists(), "{refused}");
     let enter = fs::Permissions::from_mode(0o711);
-    fs::set_permissions(cast.dir().parent().expect("it has one"), enter).expect("chmod");
+    fs::set_permissions(system.dir().parent().expect("it has one"), enter).expect("chmod");
     let of_user = |command: &mut Command| {
         with_xdg(command);
         command.uid(USER).gid(USER);
     };
-    let (mut server, mut client) = (cast.actor_with(of_user), cast.actor_with(of_user));
+    let (mut server, mut client) = (system.spawn_with(of_user), system.spawn_with(of_user));
     let iref = server.must("export echo");
     assert_eq!(client.must("await echo 15000"), iref);
     assert!(xdg.join("flounder").exists());
@@ -276,7 +276,7 @@ impl Drop for Logins {
 
 #[test]
 fn processes_of_a_user_meet_whatever_their_environments() {
-    let cast = Cast::new();
+    let system = TestSystem::new();
     if !rustix::process::geteuid().is_root() || !Path::new("/run").is_dir() {
         return println!("skipped: only user 0 can act for a user that logs in");
     }
@@ -284,7 +284,7 @@ fn processes_of_a_user_meet_whatever_their_environments() {
     let _logins = Logins;
     drop(Logins);
     let enter = fs::Permissions::from_mode(0o711);
-    let home = cast.dir().parent().expect("it has one").to_owned();
+    let home = system.dir().parent().expect("it has one").to_owned();
     fs::set_permissions(&home, enter).expect("chmod");
     let bare = |command: &mut Command| {
         command.env_remove("FLOUNDER_RUNTIME_DIR").env_remove("XDG_RUNTIME_DIR");
@@ -295,37 +295,37 @@ fn processes_of_a_user_meet_whatever_their_environments() {
         command.env("XDG_RUNTIME_DIR", Logins::by_login()).env("TMPDIR", &home);
     };
     // Cron, before anybody has logged in.
-    let mut early = cast.actor_with(bare);
+    let mut early = system.spawn_with(bare);
     let iref = early.must("export early");
     fs::create_dir_all(Logins::by_login()).expect("user 0 may");
     chown(Logins::by_login(), Some(USER), Some(USER)).expect("user 0 may");
-    let mut shell = cast.actor_with(login);
+    let mut shell = system.spawn_with(login);
     assert_eq!(shell.must("await early 15000"), iref);
     // All have ended: whoever comes begins with the directory of the login, with or without the variable.
     early.kill();
     shell.kill();
     drop(fs::remove_dir_all(Logins::temporary()));
-    let mut by_sudo = cast.actor_with(bare);
+    let mut by_sudo = system.spawn_with(bare);
     let iref = by_sudo.must("export late");
     assert!(!Path::new(&Logins::temporary()).exists());
-    let mut shell = cast.actor_with(login);
+    let mut shell = system.spawn_with(login);
     assert_eq!(shell.must("await late 15000"), iref);
     // The user logs out, and both go on.
     fs::remove_dir_all(Logins::by_login()).expect("it is there");
-    let mut cron = cast.actor_with(bare);
+    let mut cron = system.spawn_with(bare);
     assert_eq!(cron.must("await late 15000"), iref);
 }
 
 #[test]
 fn a_umask_keeps_nobody_of_the_same_user_out() {
-    let cast = Cast::new();
+    let system = TestSystem::new();
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: user 0 reads everything, and only it can act for others");
     }
-    let home = cast.dir().parent().expect("it has one").to_owned();
+    let home = system.dir().parent().expect("it has one").to_owned();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).expect("chmod");
     let masked = "umask 0777; exec setpriv --reuid 61235 --regid 61235 --clear-groups \"$@\"";
-    let start = || cast.actor_under("sh", &["-c", masked, "sh"]);
+    let start = || system.spawn_under("sh", &["-c", masked, "sh"]);
     let (mut server, mut client) = (start(), start());
     let iref = server.must("export echo");
     assert_eq!(client.must("await echo 15000"), iref);
@@ -333,17 +333,17 @@ fn a_umask_keeps_nobody_of_the_same_user_out() {
 
 #[test]
 fn a_set_user_id_program_reads_no_environment() {
-    let cast = Cast::new();
+    let system = TestSystem::new();
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: only user 0 can make such a program");
     }
-    let home = cast.dir().parent().expect("it has one").to_owned();
+    let home = system.dir().parent().expect("it has one").to_owned();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).expect("chmod");
     // What the caller names is a service of the caller's.
     let of_caller = |command: &mut Command| {
         command.uid(USER + 2).gid(USER + 2);
     };
-    let mut caller = cast.actor_with(of_caller);
+    let mut caller = system.spawn_with(of_caller);
     caller.must("export trap");
     let program = home.join("program");
     fs::copy(std::env::current_exe().expect("it has a path"), &program).expect("there is room");
@@ -355,7 +355,7 @@ fn a_set_user_id_program_reads_no_environment() {
         USER + 2,
         program.display()
     );
-    let mut raised = cast.actor_under("sh", &["-c", &shell, "sh"]);
+    let mut raised = system.spawn_under("sh", &["-c", &shell, "sh"]);
     let found = raised.ask("lookup trap");
     let directory = format!("/tmp/flounder-{}", USER + 3);
     let is_own = Path::new(&directory).exists();

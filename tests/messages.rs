@@ -14,8 +14,8 @@ use flounder_rt::wire::{DecodeError, TooLong};
 use futures_core::Stream;
 use proptest::prelude::*;
 
-#[path = "support/tap.rs"]
-mod tap;
+#[path = "support/fake_channel.rs"]
+mod fake_channel;
 
 /// A type from Rust that cannot be shown.
 #[derive(flounder::FlounderMessage)]
@@ -42,20 +42,20 @@ flounder::flounder! {
 use post::Message;
 
 /// The longest that anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Both ends of a tap; what comes at the second goes into an inbox.
+/// Both ends of a fake channel; what comes at the second goes into an inbox.
 struct Ends {
     ws: Waitset,
     first: post::Binding,
     second: post::Binding,
-    there: tap::Shared,
+    there: fake_channel::Shared,
     errors: Rc<RefCell<Vec<BindingError>>>,
 }
 
 impl Ends {
     fn new(bound: usize) -> Self {
-        let (ws, (first, second, there, _)) = (Waitset::new(), tap::pair());
+        let (ws, (first, second, there, _)) = (Waitset::new(), fake_channel::pair());
         let first = post::Binding::attach(first, &ws, post::RxVtbl::default());
         let errors: Rc<RefCell<Vec<BindingError>>> = Rc::default();
         let told = Rc::clone(&errors);
@@ -95,7 +95,7 @@ impl Ends {
 
     /// The value of a future, which comes in time.
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        let patience = self.ws.after(PATIENCE, |_| Err("nothing came in time".into()));
+        let patience = self.ws.after(TIMEOUT, |_| Err("nothing came in time".into()));
         let value = self.ws.block_on(future).expect("it comes in time");
         assert!(patience.cancel());
         value
@@ -350,11 +350,11 @@ fn calls_go_to_the_handler_past_messages_that_wait() {
 
 #[test]
 fn an_inbox_alone_refuses_calls() {
-    let (ws, (first, second, ..)) = (Waitset::new(), tap::pair());
-    let first = post::Binding::attach(first, &ws, post::RxVtbl::default()).expect("a tap");
-    let _second = post::Binding::attach(second, &ws, post::Inbox::new(1)).expect("a tap");
+    let (ws, (first, second, ..)) = (Waitset::new(), fake_channel::pair());
+    let first = post::Binding::attach(first, &ws, post::RxVtbl::default()).expect("a fake channel");
+    let _second = post::Binding::attach(second, &ws, post::Inbox::new(1)).expect("a fake channel");
     let client = post::RpcClient::new(&first);
-    let call = client.ask_async(1, "x").timeout(PATIENCE);
+    let call = client.ask_async(1, "x").timeout(TIMEOUT);
     assert_eq!(ws.block_on(call).expect("no callback fails"), Err(RpcError::NoReply));
 }
 
@@ -411,7 +411,7 @@ fn a_task_that_waits_is_woken_by_the_end() {
 fn a_message_that_cannot_be_read_ends_the_binding() {
     let ends = Ends::new(4);
     ends.send([1]);
-    let forged = tap::Message { number: 7, words: vec![1 << 32], caps: Vec::new() };
+    let forged = fake_channel::Message { number: 7, words: vec![1 << 32], caps: Vec::new() };
     ends.there.borrow_mut().messages.push_back(forged);
     ends.send([2]);
     assert_eq!(ends.recv(), Ok(id(1)));
@@ -466,10 +466,10 @@ fn services_and_clients_talk_in_values() {
             }
         });
         let iref = export.start().expect("it can be exported").iref();
-        let bind = post::bind(iref, &ws, post::Inbox::new(2)).driver(driver).deadline(PATIENCE);
+        let bind = post::bind(iref, &ws, post::Inbox::new(2)).driver(driver).deadline(TIMEOUT);
         let binding = bind.wait().expect("the service is there");
         assert_eq!(binding.driver(), driver);
-        let patience = ws.after(PATIENCE, |_| Err("nothing came".into()));
+        let patience = ws.after(TIMEOUT, |_| Err("nothing came".into()));
         let talk = async {
             for n in 0..200 {
                 let message = Message::Text { s: n.to_string(), bytes: vec![1; n % 16] };

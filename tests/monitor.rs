@@ -9,65 +9,65 @@ use std::time::{Duration, Instant};
 use flounder::{Cap, Iref};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
-use support::stranger::protocol::{intermon, monitor};
-use support::stranger::{Stranger, connect};
-use support::{Actor, Cast, DRIVERS};
+use support::raw_monitor::protocol::{intermon, monitor};
+use support::raw_monitor::{RawMonitor, connect};
+use support::{DRIVERS, TestProcess, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 #[test]
 fn nothing_is_left_in_the_runtime_directory() {
-    let cast = Cast::new();
-    let (mut first, mut second) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut first, mut second) = (system.spawn(), system.spawn());
     first.must("list");
     second.must("list");
-    assert_eq!(cast.files(), ["root.sock"]);
+    assert_eq!(system.files(), ["root.sock"]);
     first.end();
     // The second is the root now; a call waits for that.
     second.must("list");
-    assert_eq!(cast.files(), ["root.sock"]);
+    assert_eq!(system.files(), ["root.sock"]);
     second.end();
-    assert_eq!(cast.files(), [""; 0]);
+    assert_eq!(system.files(), [""; 0]);
 }
 
 #[test]
 fn domains_that_start_at_once_agree_on_a_root() {
-    let cast = Cast::new();
-    let mut actors: Vec<_> = (0..12).map(|_| cast.actor()).collect();
-    for (i, actor) in actors.iter_mut().enumerate() {
-        actor.tell(&format!("export name{i}"));
+    let system = TestSystem::new();
+    let mut processes: Vec<_> = (0..12).map(|_| system.spawn()).collect();
+    for (i, process) in processes.iter_mut().enumerate() {
+        process.tell(&format!("export name{i}"));
     }
-    for actor in &mut actors {
-        let answer = actor.answer("export");
+    for process in &mut processes {
+        let answer = process.answer("export");
         assert!(!answer.starts_with("error"), "{answer}");
     }
-    for actor in &mut actors {
-        assert_eq!(actor.must("list").matches("\"echo\"").count(), 12);
+    for process in &mut processes {
+        assert_eq!(process.must("list").matches("\"echo\"").count(), 12);
     }
 }
 
 #[test]
 fn the_socket_of_a_dead_root_is_no_hindrance() {
-    let cast = Cast::new();
-    let mut first = cast.actor();
+    let system = TestSystem::new();
+    let mut first = system.spawn();
     first.must("list");
     first.kill();
     drop(first);
-    assert_eq!(cast.files(), ["root.sock"]);
-    let mut second = cast.actor();
+    assert_eq!(system.files(), ["root.sock"]);
+    let mut second = system.spawn();
     second.must("export clock");
     second.end();
-    assert_eq!(cast.files(), [""; 0]);
+    assert_eq!(system.files(), [""; 0]);
 }
 
 /// A root that is only that, a server and a client.
-fn trio(cast: &Cast) -> (Actor, Actor, Actor) {
-    let mut root = cast.actor();
+fn trio(system: &TestSystem) -> (TestProcess, TestProcess, TestProcess) {
+    let mut root = system.spawn();
     root.must("list");
-    let (mut server, client) = (cast.actor(), cast.actor());
+    let (mut server, client) = (system.spawn(), system.spawn());
     server.must("export echo");
     (root, server, client)
 }
@@ -75,8 +75,8 @@ fn trio(cast: &Cast) -> (Actor, Actor, Actor) {
 #[test]
 fn bindings_do_not_notice_that_the_root_is_killed() {
     for driver in DRIVERS {
-        let cast = Cast::new();
-        let (mut root, _server, mut client) = trio(&cast);
+        let system = TestSystem::new();
+        let (mut root, _server, mut client) = trio(&system);
         client.must(&format!("bind {driver} echo"));
         client.tell("talk 5000");
         client.event("round 99");
@@ -89,9 +89,9 @@ fn bindings_do_not_notice_that_the_root_is_killed() {
 
 #[test]
 fn a_bind_succeeds_within_a_second_of_the_death_of_the_root() {
-    let cast = Cast::new();
-    let (mut root, mut server, mut client) = trio(&cast);
-    let mut late = cast.actor();
+    let system = TestSystem::new();
+    let (mut root, mut server, mut client) = trio(&system);
+    let mut late = system.spawn();
     client.must("bind ump echo");
     let killed = Instant::now();
     root.kill();
@@ -110,14 +110,14 @@ fn a_bind_succeeds_within_a_second_of_the_death_of_the_root() {
 
 #[test]
 fn names_and_services_survive_root_after_root() {
-    let cast = Cast::new();
-    let mut server = cast.actor();
+    let system = TestSystem::new();
+    let mut server = system.spawn();
     // Roots come before it, so that it is never one.
-    let mut root = cast.actor();
+    let mut root = system.spawn();
     root.must("list");
     let iref = server.must("export clock");
     for _ in 0..5 {
-        let mut next = cast.actor();
+        let mut next = system.spawn();
         next.must("list");
         root.kill();
         assert_eq!(next.must("await clock 5000"), iref);
@@ -130,14 +130,14 @@ fn names_and_services_survive_root_after_root() {
 
 #[test]
 fn a_service_that_becomes_root_goes_on_serving() {
-    let cast = Cast::new();
-    let mut server = cast.actor();
-    let mut client = cast.actor();
+    let system = TestSystem::new();
+    let mut server = system.spawn();
+    let mut client = system.spawn();
     client.must("list");
     server.must("export echo");
     client.kill();
     drop(client);
-    let mut client = cast.actor();
+    let mut client = system.spawn();
     client.must("await echo 5000");
     client.must("bind ump echo");
     assert_eq!(client.ask("talk 100"), "ok");
@@ -145,10 +145,10 @@ fn a_service_that_becomes_root_goes_on_serving() {
 
 #[test]
 fn a_lookup_goes_on_waiting_under_the_next_root() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     // It is a domain when its lookup begins.
     client.must("list");
     client.tell("await clock");
@@ -159,8 +159,8 @@ fn a_lookup_goes_on_waiting_under_the_next_root() {
 
 #[test]
 fn two_who_lose_the_root_at_once_both_come_back() {
-    let cast = Cast::new();
-    let (mut root, mut server, mut client) = trio(&cast);
+    let system = TestSystem::new();
+    let (mut root, mut server, mut client) = trio(&system);
     let iref = client.must("export other");
     root.kill();
     assert_eq!(server.must("await other 5000"), iref);
@@ -173,12 +173,12 @@ fn two_who_lose_the_root_at_once_both_come_back() {
 
 #[test]
 fn nonsense_from_a_stranger_harms_nobody() {
-    let cast = Cast::new();
-    let (mut root, _server, mut client) = trio(&cast);
+    let system = TestSystem::new();
+    let (mut root, _server, mut client) = trio(&system);
     let before = root.descriptors();
     let mut silent: Vec<OwnedFd> = Vec::new();
     for round in 0..100_u64 {
-        let socket = connect(&cast);
+        let socket = connect(&system);
         let nonsense: Vec<u8> = (0..round * 8).map(|i| (i * round) as u8).collect();
         // The root may have hung up already.
         let _ = rustix::net::send(&socket, &nonsense, SendFlags::NOSIGNAL);
@@ -195,16 +195,16 @@ fn nonsense_from_a_stranger_harms_nobody() {
 
 #[test]
 fn a_root_without_descriptors_says_no_and_recovers() {
-    let cast = Cast::new();
-    let (mut root, _server, mut client) = trio(&cast);
+    let system = TestSystem::new();
+    let (mut root, _server, mut client) = trio(&system);
     client.must("bind ump echo");
-    root.must("hoard 0");
+    root.must("exhaust 0");
     // Whoever comes is hung up on, with the descriptor that the root had put aside.
-    let stranger = connect(&cast);
-    let mut hung_up = [PollFd::new(&stranger, PollFlags::IN)];
+    let raw_monitor = connect(&system);
+    let mut hung_up = [PollFd::new(&raw_monitor, PollFlags::IN)];
     let patience = Timespec { tv_sec: 5, tv_nsec: 0 };
     assert_eq!(poll(&mut hung_up, Some(&patience)), Ok(1), "the root left a domain waiting");
-    let mut late = cast.actor();
+    let mut late = system.spawn();
     let refused = late.ask("await echo 300");
     assert_eq!(refused, "error Deadline");
     assert_eq!(client.ask("talk 100"), "ok");
@@ -216,10 +216,10 @@ fn a_root_without_descriptors_says_no_and_recovers() {
 
 #[test]
 fn a_service_without_descriptors_comes_back_by_itself_after_the_root() {
-    let cast = Cast::new();
-    let (mut root, mut server, mut client) = trio(&cast);
+    let system = TestSystem::new();
+    let (mut root, mut server, mut client) = trio(&system);
     client.must("list");
-    server.must("hoard 0");
+    server.must("exhaust 0");
     root.kill();
     // The client is the root now.
     client.must("list");
@@ -232,15 +232,15 @@ fn a_service_without_descriptors_comes_back_by_itself_after_the_root() {
 #[test]
 fn a_service_comes_back_by_itself_when_the_directory_is_mended() {
     use std::os::unix::fs::PermissionsExt;
-    let cast = Cast::new();
-    let (mut root, _server, _client) = trio(&cast);
+    let system = TestSystem::new();
+    let (mut root, _server, _client) = trio(&system);
     let mode = |mode| {
         let mode = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(cast.dir(), mode).expect("chmod");
+        std::fs::set_permissions(system.dir(), mode).expect("chmod");
     };
     mode(0o777);
     root.kill();
-    let mut late = cast.actor();
+    let mut late = system.spawn();
     assert!(late.ask("list").contains("Mode"));
     mode(0o700);
     late.must("await echo 10000");
@@ -250,28 +250,28 @@ fn a_service_comes_back_by_itself_when_the_directory_is_mended() {
 #[test]
 fn a_directory_that_is_open_to_others_is_refused_with_advice() {
     use std::os::unix::fs::PermissionsExt;
-    let cast = Cast::new();
-    std::fs::create_dir(cast.dir()).expect("mkdir");
+    let system = TestSystem::new();
+    std::fs::create_dir(system.dir()).expect("mkdir");
     let mode = |mode| std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(cast.dir(), mode(0o755)).expect("chmod");
-    let mut actor = cast.actor();
-    let refused = actor.ask("list");
+    std::fs::set_permissions(system.dir(), mode(0o755)).expect("chmod");
+    let mut process = system.spawn();
+    let refused = process.ask("list");
     assert!(refused.contains("Mode { mode: 493 }"), "{refused}");
-    let iref = actor.must("export");
-    actor.must(&format!("bind-iref any {iref}"));
-    std::fs::set_permissions(cast.dir(), mode(0o700)).expect("chmod");
-    assert_eq!(actor.ask("list"), "[]", "it is tried again");
+    let iref = process.must("export");
+    process.must(&format!("bind-iref any {iref}"));
+    std::fs::set_permissions(system.dir(), mode(0o700)).expect("chmod");
+    assert_eq!(process.ask("list"), "[]", "it is tried again");
 }
 
 #[test]
 fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() {
-    let cast = Cast::new();
-    let (_root, mut server, mut client) = trio(&cast);
+    let system = TestSystem::new();
+    let (_root, mut server, mut client) = trio(&system);
     let iref = server.must("export other");
     client.must("bind ump echo");
     let before = server.descriptors();
     let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not zero");
-    let stranger = Stranger::join(&cast, 77);
+    let raw_monitor = RawMonitor::join(&system, 77);
     let null = || Cap::from(File::open("/dev/null").expect("null"));
     let send = "it can be sent";
     let breaches: [&dyn Fn(&intermon::Binding); 7] = [
@@ -291,12 +291,12 @@ fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() 
         &|link| _ = link.tx_refused(2, intermon::Refusal::NoService, 0, "", &[]).expect(send),
     ];
     for (number, breach) in breaches.iter().enumerate() {
-        let link = stranger.link(iref);
+        let link = raw_monitor.link(iref);
         breach(&link.binding);
         assert_eq!(link.end(), "Closed", "breach {number}");
     }
     // Either side may say of any connection that its end is closed.
-    let link = stranger.link(iref);
+    let link = raw_monitor.link(iref);
     for connection in 0..4 {
         link.binding.tx_closed(connection).expect(send);
     }
@@ -305,19 +305,19 @@ fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() 
     assert_eq!(link.hear(), "refused 4 Reach 0");
     drop(link);
     assert_eq!(client.ask("talk 100"), "ok");
-    drop(stranger);
+    drop(raw_monitor);
     server.settle_at(before);
 }
 
 #[test]
 fn bad_requests_are_refused_each_for_its_reason() {
-    let cast = Cast::new();
-    let (_root, mut server, _client) = trio(&cast);
+    let system = TestSystem::new();
+    let (_root, mut server, _client) = trio(&system);
     let iref = server.must("export other");
     let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not zero");
     let nobody = Iref::from_bits(1).expect("not zero");
-    let stranger = Stranger::join(&cast, 77);
-    let link = stranger.link(iref);
+    let raw_monitor = RawMonitor::join(&system, 77);
+    let link = raw_monitor.link(iref);
     let ask = |connection, iref, driver: &str, words: &[u64], caps: u32| {
         let sent = link.binding.tx_bind_request(connection, iref, 0, 0, 0, driver, words, caps);
         sent.expect("it can be sent");
@@ -347,11 +347,11 @@ fn bad_requests_are_refused_each_for_its_reason() {
 
 #[test]
 fn the_root_turns_liars_away() {
-    let cast = Cast::new();
-    let (_root, mut server, _client) = trio(&cast);
+    let system = TestSystem::new();
+    let (_root, mut server, _client) = trio(&system);
     let bits = server.must("export other");
     let iref = Iref::from_bits(bits.parse().expect("a number")).expect("not zero");
-    let (one, other) = (Stranger::join(&cast, 77), Stranger::join(&cast, 78));
+    let (one, other) = (RawMonitor::join(&system, 77), RawMonitor::join(&system, 78));
     let verdict = other.root().hello(3, 77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the number is another's");
     let verdict = one.root().publish(iref, "echo", 0, 0).expect("the root answers");

@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use flounder::waitset::Remote;
 use flounder::{Iref, Waitset};
-use support::party::{DEADLINE, Form, Party, WOULD_DEADLOCK, client, code, party};
-use support::{Actor, Cast, PATIENCE};
+use support::group::{DEADLINE, Form, GroupMember, WOULD_DEADLOCK, client, code, group};
+use support::{TIMEOUT, TestProcess, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 const DRIVERS: [&str; 3] = ["loopback", "ump", "lmp"];
@@ -28,7 +28,7 @@ fn within(test: impl FnOnce() + Send + 'static) {
         let _done = done;
         test();
     });
-    let end = finished.recv_timeout(2 * PATIENCE);
+    let end = finished.recv_timeout(2 * TIMEOUT);
     assert!(end != Err(std::sync::mpsc::RecvTimeoutError::Timeout), "the test hangs");
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
@@ -40,11 +40,11 @@ fn one_thread_nested_calls_get_an_answer_and_those_over_a_busy_binding_an_error(
     within(|| {
         for (there, back) in DRIVERS.iter().flat_map(|a| DRIVERS.map(|b| (*a, b))) {
             let ws = Waitset::new();
-            let (a, b) = (Party::default(), Party::default());
+            let (a, b) = (GroupMember::default(), GroupMember::default());
             let (to_a, to_b) = (a.export(&ws), b.export(&ws));
             a.other.replace(Some(a.bind(to_b, &ws, there)));
             b.other.replace(Some(b.bind(to_a, &ws, back)));
-            let own = Party::default().bind(to_a, &ws, there);
+            let own = GroupMember::default().bind(to_a, &ws, there);
             let rpc = client(&own);
             assert_eq!(rpc.answer(7), Ok(7));
             assert_eq!(rpc.nest(1), Ok(0), "A calls B");
@@ -60,14 +60,14 @@ fn one_thread_nested_calls_get_an_answer_and_those_over_a_busy_binding_an_error(
 /// What a thread is told to do.
 enum Order {
     Bind(Iref),
-    /// Call the other party, with this depth, and tell what came of it.
+    /// Call the other member, with this depth, and tell what came of it.
     Nest(u32),
-    /// Call the other party over the binding, which calls back over it.
+    /// Call the other member over the binding, which calls back over it.
     Back,
     End,
 }
 
-/// A party in a thread of its own, which serves until it is told something.
+/// A member in a thread of its own, which serves until it is told something.
 struct Thread {
     orders: Sender<Order>,
     answers: Receiver<u32>,
@@ -81,20 +81,20 @@ impl Thread {
         let ((orders, ordered), (answer, answers)) = (channel(), channel());
         let (tell, told) = channel();
         let thread = thread::spawn(move || {
-            let (ws, party) = (Waitset::new(), Party::default());
-            tell.send((party.export(&ws), ws.remote())).expect("someone waits");
+            let (ws, group) = (Waitset::new(), GroupMember::default());
+            tell.send((group.export(&ws), ws.remote())).expect("someone waits");
             loop {
-                let end = Some(Instant::now() + PATIENCE);
+                let end = Some(Instant::now() + TIMEOUT);
                 let mut order = None;
                 let found = ws.dispatch_until(end, || {
                     order = order.take().or_else(|| ordered.try_recv().ok());
                     order.is_some()
                 });
                 assert!(found.expect("no callback fails"), "nobody gives orders");
-                let other = || party.other.borrow().clone().expect("it is bound");
+                let other = || group.other.borrow().clone().expect("it is bound");
                 match order.expect("it was found") {
                     Order::Bind(iref) => {
-                        party.other.replace(Some(party.bind(iref, &ws, driver)));
+                        group.other.replace(Some(group.bind(iref, &ws, driver)));
                         answer.send(0).expect("someone waits");
                     }
                     Order::Nest(depth) => {
@@ -106,7 +106,7 @@ impl Thread {
                         answer.send(result).expect("someone waits");
                     }
                     Order::End => {
-                        party.other.take();
+                        group.other.take();
                         return;
                     }
                 }
@@ -122,7 +122,7 @@ impl Thread {
     }
 
     fn answer(&self) -> u32 {
-        self.answers.recv_timeout(PATIENCE).expect("it answers")
+        self.answers.recv_timeout(TIMEOUT).expect("it answers")
     }
 
     fn ask(&self, order: Order) -> u32 {
@@ -172,16 +172,16 @@ fn two_threads_that_call_each_other_over_one_binding_serve_each_other() {
         for driver in ["ump", "lmp"] {
             let (tell, told) = channel();
             let service = thread::spawn(move || {
-                let (ws, party) = (Waitset::new(), Party::default());
-                tell.send(party.export(&ws)).expect("someone waits");
-                let end = Some(Instant::now() + PATIENCE);
+                let (ws, group) = (Waitset::new(), GroupMember::default());
+                tell.send(group.export(&ws)).expect("someone waits");
+                let end = Some(Instant::now() + TIMEOUT);
                 // The client has it call: its handler may not, over this binding.
-                let asked = ws.dispatch_until(end, || !party.log.borrow().is_empty());
+                let asked = ws.dispatch_until(end, || !group.log.borrow().is_empty());
                 assert!(asked.expect("no callback fails"));
-                assert_eq!(*party.log.borrow(), [WOULD_DEADLOCK]);
+                assert_eq!(*group.log.borrow(), [WOULD_DEADLOCK]);
             });
-            let (ws, party) = (Waitset::new(), Party::default());
-            let binding = party.bind(told.recv().expect("it starts"), &ws, driver);
+            let (ws, group) = (Waitset::new(), GroupMember::default());
+            let binding = group.bind(told.recv().expect("it starts"), &ws, driver);
             binding.tx_call_me().expect("there is room");
             service.join().expect("it ends well");
         }
@@ -190,16 +190,16 @@ fn two_threads_that_call_each_other_over_one_binding_serve_each_other() {
             let theirs = Arc::clone(&done);
             let (tell, told) = channel();
             let service = thread::spawn(move || {
-                let (ws, party) = (Waitset::new(), Party::default());
-                tell.send(party.export(&ws)).expect("someone waits");
-                let end = Some(Instant::now() + PATIENCE);
-                let met = ws.dispatch_until(end, || party.met.borrow().is_some());
+                let (ws, group) = (Waitset::new(), GroupMember::default());
+                tell.send(group.export(&ws)).expect("someone waits");
+                let end = Some(Instant::now() + TIMEOUT);
+                let met = ws.dispatch_until(end, || group.met.borrow().is_some());
                 assert!(met.expect("no callback fails"));
-                let binding = party.met.take().expect("it was found");
+                let binding = group.met.take().expect("it was found");
                 call_and_serve(&ws, &binding, &theirs);
             });
-            let (ws, party) = (Waitset::new(), Party::default());
-            let binding = party.bind(told.recv().expect("it starts"), &ws, driver);
+            let (ws, group) = (Waitset::new(), GroupMember::default());
+            let binding = group.bind(told.recv().expect("it starts"), &ws, driver);
             binding.tx_meet().expect("there is room");
             call_and_serve(&ws, &binding, &done);
             drop(binding);
@@ -209,12 +209,12 @@ fn two_threads_that_call_each_other_over_one_binding_serve_each_other() {
 }
 
 /// Makes calls while the other end does, and then serves it until it is done as well.
-fn call_and_serve(ws: &Waitset, binding: &party::Binding, done: &Done) {
-    let rpc = party::RpcClient::new(binding).timeout(PATIENCE);
+fn call_and_serve(ws: &Waitset, binding: &group::Binding, done: &Done) {
+    let rpc = group::RpcClient::new(binding).timeout(TIMEOUT);
     for n in 0..1000 {
         assert_eq!(rpc.answer(n), Ok(n));
     }
-    let end = Some(Instant::now() + PATIENCE);
+    let end = Some(Instant::now() + TIMEOUT);
     done.tell(ws);
     assert!(ws.dispatch_until(end, || done.both()).expect("no callback fails"));
 }
@@ -242,31 +242,31 @@ impl Done {
 const FORMS: [Form; 2] = [Form::Blocking, Form::Async];
 
 /// Long enough for every call that is answered, on a machine with much else to do.
-fn patient(actors: &mut [&mut Actor]) {
-    let time = format!("party patience {}", PATIENCE.as_millis() / 2);
-    actors.iter_mut().for_each(|actor| _ = actor.must(&time));
+fn patient(processes: &mut [&mut TestProcess]) {
+    let time = format!("group patience {}", TIMEOUT.as_millis() / 2);
+    processes.iter_mut().for_each(|process| _ = process.must(&time));
 }
 
-fn impatient(actors: &mut [&mut Actor]) {
-    actors.iter_mut().for_each(|actor| _ = actor.must("party patience 300"));
+fn impatient(processes: &mut [&mut TestProcess]) {
+    processes.iter_mut().for_each(|process| _ = process.must("group patience 300"));
 }
 
 /// Has one call, and says what came of it.
-fn call(actor: &mut Actor, what: &str) -> u32 {
-    actor.must(&format!("party call {what}")).parse().expect("a code")
+fn call(process: &mut TestProcess, what: &str) -> u32 {
+    process.must(&format!("group call {what}")).parse().expect("a code")
 }
 
 /// Has both call at once.
-fn both(a: &mut Actor, b: &mut Actor) -> [u32; 2] {
-    for actor in [&mut *a, &mut *b] {
-        actor.tell("party call answer 7");
+fn both(a: &mut TestProcess, b: &mut TestProcess) -> [u32; 2] {
+    for process in [&mut *a, &mut *b] {
+        process.tell("group call answer 7");
     }
-    [a, b].map(|actor| actor.answer("answer").parse().expect("a code"))
+    [a, b].map(|process| process.answer("answer").parse().expect("a code"))
 }
 
-fn adopt(actor: &mut Actor) {
-    let end = Instant::now() + PATIENCE;
-    while actor.ask("party adopt") != "ok" {
+fn adopt(process: &mut TestProcess) {
+    let end = Instant::now() + TIMEOUT;
+    while process.ask("group adopt") != "ok" {
         assert!(Instant::now() < end, "nobody has come");
     }
 }
@@ -274,16 +274,16 @@ fn adopt(actor: &mut Actor) {
 #[test]
 fn two_processes_with_one_binding_serve_each_other_outside_of_handlers() {
     for driver in ["ump", "lmp"] {
-        let cast = Cast::new();
-        let (mut a, mut b) = (cast.actor(), cast.actor());
-        b.must("party export b");
-        a.must(&format!("party bind {driver} b"));
+        let system = TestSystem::new();
+        let (mut a, mut b) = (system.spawn(), system.spawn());
+        b.must("group export b");
+        a.must(&format!("group bind {driver} b"));
         adopt(&mut b);
         patient(&mut [&mut a, &mut b]);
         for (form, of_b) in FORMS.iter().flat_map(|a| FORMS.map(|b| (*a, b))) {
             let what = format!("{driver}, {form:?} and {of_b:?}");
-            a.must(&format!("party form {form:?}"));
-            b.must(&format!("party form {of_b:?}"));
+            a.must(&format!("group form {form:?}"));
+            b.must(&format!("group form {of_b:?}"));
             for _ in 0..20 {
                 assert_eq!(both(&mut a, &mut b), [7, 7], "{what}");
             }
@@ -299,16 +299,16 @@ fn two_processes_with_one_binding_serve_each_other_outside_of_handlers() {
 #[test]
 fn two_processes_with_two_bindings_get_an_answer_unless_the_first_blocks() {
     for (there, back) in ["ump", "lmp"].iter().flat_map(|a| ["ump", "lmp"].map(|b| (*a, b))) {
-        let cast = Cast::new();
-        let (mut a, mut b) = (cast.actor(), cast.actor());
-        a.must("party export a");
-        b.must("party export b");
-        a.must(&format!("party bind {there} b"));
-        b.must(&format!("party bind {back} a"));
+        let system = TestSystem::new();
+        let (mut a, mut b) = (system.spawn(), system.spawn());
+        a.must("group export a");
+        b.must("group export b");
+        a.must(&format!("group bind {there} b"));
+        b.must(&format!("group bind {back} a"));
         for (form, of_b) in FORMS.iter().flat_map(|a| FORMS.map(|b| (*a, b))) {
             let what = format!("{there} and {back}, {form:?} and {of_b:?}");
-            a.must(&format!("party form {form:?}"));
-            b.must(&format!("party form {of_b:?}"));
+            a.must(&format!("group form {form:?}"));
+            b.must(&format!("group form {of_b:?}"));
             if form == Form::Blocking {
                 // A serves only its own binding while it waits.
                 impatient(&mut [&mut a, &mut b]);
@@ -339,22 +339,22 @@ fn two_processes_with_two_bindings_get_an_answer_unless_the_first_blocks() {
 #[test]
 fn three_processes_in_a_ring_get_an_answer_unless_one_is_called_while_it_blocks() {
     for drivers in [["ump"; 3], ["lmp"; 3], ["ump", "lmp", "ump"]] {
-        let cast = Cast::new();
+        let system = TestSystem::new();
         let mut ring = ["a", "b", "c"].map(|name| {
-            let mut actor = cast.actor();
-            actor.must(&format!("party export {name}"));
-            actor
+            let mut process = system.spawn();
+            process.must(&format!("group export {name}"));
+            process
         });
-        for ((actor, next), driver) in ring.iter_mut().zip(["b", "c", "a"]).zip(drivers) {
-            actor.must(&format!("party bind {driver} {next}"));
+        for ((process, next), driver) in ring.iter_mut().zip(["b", "c", "a"]).zip(drivers) {
+            process.must(&format!("group bind {driver} {next}"));
         }
         for bits in 0..8 {
             let forms = [0, 1, 2].map(|at| FORMS[bits >> at & 1]);
             let [a, b, c] = &mut ring;
-            for (actor, form) in [&mut *a, &mut *b, &mut *c].into_iter().zip(forms) {
-                actor.must(&format!("party form {form:?}"));
+            for (process, form) in [&mut *a, &mut *b, &mut *c].into_iter().zip(forms) {
+                process.must(&format!("group form {form:?}"));
             }
-            let waits = |party: usize| forms[party] == Form::Blocking;
+            let waits = |group: usize| forms[group] == Form::Blocking;
             // A is called by C in the third call, and B by A in the fourth.
             for (depth, is_stuck) in [(2, false), (3, waits(0)), (4, waits(0) || waits(1))] {
                 let what = format!("{drivers:?}, {forms:?}, {depth} calls");

@@ -4,17 +4,17 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::Cast;
+use support::TestSystem;
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 #[test]
 fn a_name_is_found_with_its_owner() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     let iref = server.must("export clock");
     assert_eq!(client.ask("lookup clock"), iref);
     let uid = rustix::process::geteuid().as_raw();
@@ -25,8 +25,8 @@ fn a_name_is_found_with_its_owner() {
 
 #[test]
 fn a_taken_name_is_refused_to_another_process() {
-    let cast = Cast::new();
-    let (mut first, mut second) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut first, mut second) = (system.spawn(), system.spawn());
     let iref = first.must("export clock");
     let refused = second.ask("export clock");
     assert_eq!(refused, format!("error Taken {{ pid: Some({}) }}", first.pid()));
@@ -39,8 +39,8 @@ fn a_taken_name_is_refused_to_another_process() {
 
 #[test]
 fn the_owner_may_point_its_name_at_another_service() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     let first = server.must("export clock");
     let second = server.must("export clock");
     assert_ne!(first, second);
@@ -49,45 +49,45 @@ fn the_owner_may_point_its_name_at_another_service() {
 
 #[test]
 fn what_cannot_be_a_name_is_refused() {
-    let cast = Cast::new();
-    let mut actor = cast.actor();
-    let iref = actor.must("export");
-    assert_eq!(actor.ask(&format!("register-empty {iref}")), "error Invalid(Empty)");
-    assert_eq!(actor.ask(&format!("register a\tb {iref}")), "error Invalid(Control)");
+    let system = TestSystem::new();
+    let mut process = system.spawn();
+    let iref = process.must("export");
+    assert_eq!(process.ask(&format!("register-empty {iref}")), "error Invalid(Empty)");
+    assert_eq!(process.ask(&format!("register a\tb {iref}")), "error Invalid(Control)");
     let long = "x".repeat(256);
     assert_eq!(
-        actor.ask(&format!("register {long} {iref}")),
+        process.ask(&format!("register {long} {iref}")),
         "error Invalid(TooLong { length: 256 })"
     );
-    assert_eq!(actor.ask(&format!("register {} {iref}", &long[..255])), "()");
-    assert_eq!(actor.ask("lookup a\tb"), "error Invalid(Control)");
-    assert_eq!(actor.ask("register clock 12345"), "error NoService", "it is not of this process");
+    assert_eq!(process.ask(&format!("register {} {iref}", &long[..255])), "()");
+    assert_eq!(process.ask("lookup a\tb"), "error Invalid(Control)");
+    assert_eq!(process.ask("register clock 12345"), "error NoService", "it is not of this process");
 }
 
 #[test]
 fn unknown_names_are_unknown() {
-    let cast = Cast::new();
-    let mut actor = cast.actor();
-    assert_eq!(actor.ask("lookup clock"), "error Unknown");
-    assert_eq!(actor.ask("unregister clock"), "error Unknown");
-    assert_eq!(actor.ask("owner clock"), "error Unknown");
-    assert_eq!(actor.ask("list"), "[]");
+    let system = TestSystem::new();
+    let mut process = system.spawn();
+    assert_eq!(process.ask("lookup clock"), "error Unknown");
+    assert_eq!(process.ask("unregister clock"), "error Unknown");
+    assert_eq!(process.ask("owner clock"), "error Unknown");
+    assert_eq!(process.ask("list"), "[]");
 }
 
 #[test]
 fn a_lookup_with_a_deadline_ends_at_it() {
-    let cast = Cast::new();
-    let mut actor = cast.actor();
-    actor.must("list");
+    let system = TestSystem::new();
+    let mut process = system.spawn();
+    process.must("list");
     let started = Instant::now();
-    assert_eq!(actor.ask("await clock 200"), "error Deadline");
+    assert_eq!(process.ask("await clock 200"), "error Deadline");
     assert!(started.elapsed() >= Duration::from_millis(200));
 }
 
 #[test]
 fn lookups_that_ended_leave_nothing_at_the_root() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     for _ in 0..600 {
         assert_eq!(client.ask("await clock 0"), "error Deadline");
     }
@@ -99,15 +99,15 @@ fn lookups_that_ended_leave_nothing_at_the_root() {
 
 #[test]
 fn a_client_may_start_before_its_service() {
-    let cast = Cast::new();
-    let mut clients: Vec<_> = (0..4).map(|_| cast.actor()).collect();
+    let system = TestSystem::new();
+    let mut clients: Vec<_> = (0..4).map(|_| system.spawn()).collect();
     for client in &mut clients[..2] {
         client.tell("await clock");
     }
     for client in &mut clients[2..] {
         client.tell("await-async clock");
     }
-    let mut server = cast.actor();
+    let mut server = system.spawn();
     let iref = server.must("export clock");
     for client in &mut clients {
         assert_eq!(client.answer("await"), iref);
@@ -116,10 +116,10 @@ fn a_client_may_start_before_its_service() {
 
 #[test]
 fn the_names_of_a_dead_process_are_free() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
-    let (mut first, mut second) = (cast.actor(), cast.actor());
+    let (mut first, mut second) = (system.spawn(), system.spawn());
     first.must("export clock");
     first.must("export bell");
     second.tell("await clock 0");
@@ -135,8 +135,8 @@ fn the_names_of_a_dead_process_are_free() {
 
 #[test]
 fn names_go_with_their_service() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     server.must("export clock");
     server.must("withdraw");
     // A withdrawal is not answered; a call after it is.
@@ -146,8 +146,8 @@ fn names_go_with_their_service() {
 
 #[test]
 fn a_process_has_a_quota_of_names_and_lists_are_whole() {
-    let cast = Cast::new();
-    let (mut server, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut server, mut client) = (system.spawn(), system.spawn());
     let iref = server.must("export");
     assert_eq!(server.ask(&format!("register-many n 4096 {iref}")), "()");
     assert_eq!(server.ask(&format!("register more {iref}")), "error Quota");
@@ -159,14 +159,14 @@ fn a_process_has_a_quota_of_names_and_lists_are_whole() {
 
 #[test]
 fn lookups_that_are_dropped_leave_room_for_others() {
-    let cast = Cast::new();
-    let (mut root, mut client) = (cast.actor(), cast.actor());
+    let system = TestSystem::new();
+    let (mut root, mut client) = (system.spawn(), system.spawn());
     root.must("list");
     // Far more, one after the other, than a process may have wait at a time.
     for _ in 0..8 {
-        assert_eq!(client.ask("vigil lookups 300 clock"), "[]");
+        assert_eq!(client.ask("pending_calls lookups 300 clock"), "[]");
     }
-    assert!(client.ask("vigil lookups 600 clock").contains("Err"), "there is a bound");
+    assert!(client.ask("pending_calls lookups 600 clock").contains("Err"), "there is a bound");
     client.tell("await clock");
     let iref = root.must("export clock");
     assert_eq!(client.answer("await"), iref);

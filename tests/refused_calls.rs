@@ -14,7 +14,7 @@ use flounder::{Peer, Waitset, barrier, flounder, nameservice};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The longest that one step may take before its test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a process is, by the name of its part.
 const PART: &str = "FLOUNDER_TEST_PART";
@@ -79,7 +79,7 @@ fn child() {
     if part.starts_with("serve") {
         return serve(&ws, &part);
     }
-    let iref = nameservice::blocking_lookup_deadline("pulse", PATIENCE).expect("it is there");
+    let iref = nameservice::blocking_lookup_deadline("pulse", TIMEOUT).expect("it is there");
     let driver = std::env::var(DRIVER).expect("the test says which");
     let (sender, tocks) = channel();
     let vtbl = pulse::RxVtbl {
@@ -90,12 +90,12 @@ fn child() {
     };
     if part.ends_with("limited") {
         let binding = pulse::bind(iref, &ws, vtbl).wait().expect("it can be bound");
-        let client = pulse::RpcClient::new(&binding).timeout(PATIENCE);
+        let client = pulse::RpcClient::new(&binding).timeout(TIMEOUT);
         assert_eq!(client.double(1).expect("the service answers"), 2);
         return say(binding.driver());
     }
     let binding = pulse::bind(iref, &ws, vtbl).driver(&driver).wait().expect("it can be bound");
-    let client = pulse::RpcClient::new(&binding).timeout(PATIENCE);
+    let client = pulse::RpcClient::new(&binding).timeout(TIMEOUT);
     assert_eq!(client.double(1).expect("the service answers"), 2);
     // From here on the end of this binding is idle and armed.
     rest(&ws);
@@ -106,7 +106,7 @@ fn child() {
             for n in 0..rounds {
                 binding.tx_tick(n).expect("there is room");
                 let mut tock = None;
-                let deadline = Some(Instant::now() + PATIENCE);
+                let deadline = Some(Instant::now() + TIMEOUT);
                 let came = ws.dispatch_until(deadline, || {
                     tock = tocks.try_recv().ok();
                     tock.is_some()
@@ -119,7 +119,7 @@ fn child() {
             refuse_barriers();
             // The answer makes the binding one that is polled, which rests then.
             binding.tx_tick(0).expect("there is room");
-            let deadline = Some(Instant::now() + PATIENCE);
+            let deadline = Some(Instant::now() + TIMEOUT);
             ws.dispatch_until(deadline, || tocks.try_recv().is_ok()).expect("no callback fails");
             rest(&ws);
         }
@@ -131,7 +131,7 @@ fn child() {
             refuse_barriers();
             // The answer makes the binding one that is polled. Others have work all the time: this thread never blocks.
             binding.tx_tick(0).expect("there is room");
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + TIMEOUT;
             while tocks.try_recv().is_err() {
                 ws.try_dispatch().expect("no callback fails");
                 assert!(Instant::now() < deadline, "the service does not answer");
@@ -154,7 +154,7 @@ fn child() {
             seccomp::refuse(&[libc::SYS_sendto], errno.parse().expect("a number"));
             let began = Instant::now();
             let error = client.double(3).expect_err("nobody wakes the service");
-            let is_in_time = began.elapsed() < PATIENCE / 2;
+            let is_in_time = began.elapsed() < TIMEOUT / 2;
             return say(&format!("{is_in_time} {error:?}"));
         }
         other => panic!("no such part: {other}"),
@@ -239,7 +239,7 @@ impl Process {
 
     #[track_caller]
     fn says(&self) -> String {
-        self.lines.recv_timeout(2 * PATIENCE).expect("the process says something")
+        self.lines.recv_timeout(2 * TIMEOUT).expect("the process says something")
     }
 
     fn signal(&self, signal: rustix::process::Signal) {

@@ -5,11 +5,11 @@ mod support;
 use std::time::{Duration, Instant};
 
 use flounder::monitor::census;
-use support::{Actor, Cast, PATIENCE};
+use support::{TIMEOUT, TestProcess, TestSystem};
 
 #[test]
-fn actor() {
-    support::actor::run();
+fn test_process() {
+    support::process::run();
 }
 
 /// How often a root dies: `FLOUNDER_ROOTS` chooses.
@@ -18,10 +18,10 @@ fn roots(default: u32) -> u32 {
 }
 
 /// Waits until this process is the root, or another than that.
-fn until_root(cast: &Cast, what: &str, is_it: impl Fn(u32) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+fn until_root(system: &TestSystem, what: &str, is_it: impl Fn(u32) -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        match census::take(Some(&cast.dir())) {
+        match census::take(Some(&system.dir())) {
             Ok(census) if census.root.pid.is_some_and(&is_it) => return,
             other => assert!(Instant::now() < deadline, "{what}: {other:?}"),
         }
@@ -36,10 +36,10 @@ fn numbers(answer: &str) -> Vec<u64> {
 fn a_living_owner_keeps_its_name_when_the_root_dies() {
     let (mut looked, mut tried) = (0, 0);
     for round in 0..roots(4) {
-        let cast = Cast::new();
-        let mut root = cast.actor();
+        let system = TestSystem::new();
+        let mut root = system.spawn();
         root.must("list");
-        let [mut owner, mut looker, mut taker] = [cast.actor(), cast.actor(), cast.actor()];
+        let [mut owner, mut looker, mut taker] = [system.spawn(), system.spawn(), system.spawn()];
         let iref = owner.must("export svc");
         looker.must("list");
         taker.must("list");
@@ -62,10 +62,10 @@ fn a_living_owner_keeps_its_name_when_the_root_dies() {
 
 #[test]
 fn an_owner_that_is_slow_to_come_back_keeps_its_name() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
-    let [mut owner, mut other] = [cast.actor(), cast.actor()];
+    let [mut owner, mut other] = [system.spawn(), system.spawn()];
     let iref = owner.must("export svc");
     other.must("list");
     owner.stop();
@@ -79,7 +79,7 @@ fn an_owner_that_is_slow_to_come_back_keeps_its_name() {
     other.must("bind ump svc");
     owner.kill();
     // The root hears of the end of a connection before that of its process.
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while other.ask("export svc").starts_with("error") {
         assert!(Instant::now() < deadline, "the name of a dead process is free");
     }
@@ -89,13 +89,13 @@ fn an_owner_that_is_slow_to_come_back_keeps_its_name() {
 fn binds_to_a_living_service_succeed_when_the_root_dies() {
     let mut binds = 0;
     for _ in 0..roots(3) {
-        let cast = Cast::new();
-        let mut root = cast.actor();
+        let system = TestSystem::new();
+        let mut root = system.spawn();
         root.must("list");
-        let mut server = cast.actor();
+        let mut server = system.spawn();
         let iref = server.must("export");
         server.must(&format!("publish {iref}"));
-        let mut clients: Vec<_> = (0..9).map(|_| cast.actor()).collect();
+        let mut clients: Vec<_> = (0..9).map(|_| system.spawn()).collect();
         clients.iter_mut().for_each(|client| drop(client.must("list")));
         root.kill();
         // The reference has no name: nobody has written down whose it is.
@@ -111,8 +111,8 @@ fn binds_to_a_living_service_succeed_when_the_root_dies() {
 
 #[test]
 fn a_reference_that_is_nobodys_is_refused_under_the_next_root() {
-    let cast = Cast::new();
-    let [mut root, mut client] = [cast.actor(), cast.actor()];
+    let system = TestSystem::new();
+    let [mut root, mut client] = [system.spawn(), system.spawn()];
     root.must("list");
     client.must("list");
     root.kill();
@@ -120,10 +120,10 @@ fn a_reference_that_is_nobodys_is_refused_under_the_next_root() {
 }
 
 /// A stopped root that has a name, a service, and a client that has joined.
-fn stopped_root(cast: &Cast) -> (Actor, Actor, Actor) {
-    let mut root = cast.actor();
+fn stopped_root(system: &TestSystem) -> (TestProcess, TestProcess, TestProcess) {
+    let mut root = system.spawn();
     root.must("export mine");
-    let [mut service, mut client] = [cast.actor(), cast.actor()];
+    let [mut service, mut client] = [system.spawn(), system.spawn()];
     service.must("export svc");
     client.must("list");
     root.stop();
@@ -132,8 +132,8 @@ fn stopped_root(cast: &Cast) -> (Actor, Actor, Actor) {
 
 #[test]
 fn a_stopped_root_stops_nobody() {
-    let cast = Cast::new();
-    let (mut root, mut service, mut client) = stopped_root(&cast);
+    let system = TestSystem::new();
+    let (mut root, mut service, mut client) = stopped_root(&system);
     let began = Instant::now();
     let iref = client.must("lookup svc");
     client.must("bind ump svc");
@@ -145,7 +145,7 @@ fn a_stopped_root_stops_nobody() {
     let taken = format!("error Taken {{ pid: Some({}) }}", root.pid());
     assert_eq!(client.ask("export mine"), taken);
     root.go_on();
-    until_root(&cast, "there is one root", |pid| pid != root.pid());
+    until_root(&system, "there is one root", |pid| pid != root.pid());
     assert_eq!(root.must("lookup svc"), iref);
     assert_eq!(client.ask("export mine"), taken);
     client.must("bind ump mine");
@@ -156,26 +156,26 @@ fn a_stopped_root_stops_nobody() {
 
 #[test]
 fn a_root_that_does_not_answer_is_named() {
-    let cast = Cast::new();
-    let [mut root, mut client] = [cast.actor(), cast.actor()];
+    let system = TestSystem::new();
+    let [mut root, mut client] = [system.spawn(), system.spawn()];
     root.must("list");
     client.must("list");
     root.stop();
     let why = client.ask("why nobody 300");
     let pid = format!("process {} ", root.pid());
-    let directory = cast.dir().display().to_string();
+    let directory = system.dir().display().to_string();
     for part in ["the deadline passed", "\"nobody\"", &pid, "(root_change", &directory] {
         assert!(why.contains(part), "{part} is not in: {why}");
     }
-    let mut newcomer = cast.actor();
+    let mut newcomer = system.spawn();
     let why = newcomer.ask("why nobody 300");
     assert!(why.contains(&pid) && why.contains(&directory), "{why}");
 }
 
 #[test]
 fn a_program_is_told_when_it_loses_a_name() {
-    let cast = Cast::new();
-    let [mut root, mut owner] = [cast.actor(), cast.actor()];
+    let system = TestSystem::new();
+    let [mut root, mut owner] = [system.spawn(), system.spawn()];
     root.must("list");
     owner.must("export svc");
     assert_eq!(owner.ask("lost another"), "error NotOwner");
@@ -183,8 +183,8 @@ fn a_program_is_told_when_it_loses_a_name() {
     owner.stop();
     root.kill();
     // Nobody is left who knows whose the name is.
-    std::fs::remove_file(cast.dir().join("names")).expect("it is there");
-    let mut other = cast.actor();
+    std::fs::remove_file(system.dir().join("names")).expect("it is there");
+    let mut other = system.spawn();
     other.must("export svc");
     owner.go_on();
     assert_eq!(owner.answer("lost"), other.pid().to_string());
@@ -192,14 +192,14 @@ fn a_program_is_told_when_it_loses_a_name() {
 
 #[test]
 fn a_newcomer_replaces_a_root_that_is_stopped() {
-    let cast = Cast::new();
-    let mut root = cast.actor();
+    let system = TestSystem::new();
+    let mut root = system.spawn();
     root.must("list");
     root.stop();
     // Nobody here has ever been let in.
-    let mut service = cast.actor();
+    let mut service = system.spawn();
     service.must("export svc");
-    let mut client = cast.actor();
+    let mut client = system.spawn();
     client.must("bind ump svc");
     root.go_on();
     assert_eq!(root.must("lookup svc"), client.must("lookup svc"));
@@ -208,17 +208,17 @@ fn a_newcomer_replaces_a_root_that_is_stopped() {
 
 #[test]
 fn the_root_dies_that_replaced_one_which_is_stopped() {
-    let cast = Cast::new();
-    let mut first = cast.actor();
+    let system = TestSystem::new();
+    let mut first = system.spawn();
     first.must("list");
     first.stop();
-    let mut second = cast.actor();
+    let mut second = system.spawn();
     second.must("list");
-    let mut service = cast.actor();
+    let mut service = system.spawn();
     let iref = service.must("export svc");
     // The lock on the directory is still that of the first.
     second.kill();
-    let mut third = cast.actor();
+    let mut third = system.spawn();
     assert_eq!(third.must("lookup svc"), iref);
     first.go_on();
     assert_eq!(first.must("lookup svc"), iref);
@@ -227,16 +227,16 @@ fn the_root_dies_that_replaced_one_which_is_stopped() {
 
 #[test]
 fn a_daemon_that_was_stopped_takes_its_office_back() {
-    let cast = Cast::new();
-    let daemon = cast.daemon(&[]);
-    let mut service = cast.actor();
+    let system = TestSystem::new();
+    let daemon = system.spawn_root(&[]);
+    let mut service = system.spawn();
     let iref = service.must("export svc");
     daemon.stop();
-    let mut client = cast.actor();
+    let mut client = system.spawn();
     assert_eq!(client.must("lookup svc"), iref);
-    until_root(&cast, "a domain takes its place", |pid| pid != daemon.pid());
+    until_root(&system, "a domain takes its place", |pid| pid != daemon.pid());
     daemon.go_on();
-    until_root(&cast, "it is there again", |pid| pid == daemon.pid());
+    until_root(&system, "it is there again", |pid| pid == daemon.pid());
     assert_eq!(client.must("lookup svc"), iref);
     assert!(client.ask("export svc").starts_with("error Taken"));
 }
@@ -245,25 +245,25 @@ fn a_daemon_that_was_stopped_takes_its_office_back() {
 #[test]
 fn names_have_one_owner_when_a_root_stops_amid_registrations() {
     for round in 0..roots(3) {
-        let cast = Cast::new();
+        let system = TestSystem::new();
         let root = {
-            let mut root = cast.actor();
+            let mut root = system.spawn();
             root.must("list");
             root
         };
-        let mut actors: Vec<_> = (0..3).map(|_| cast.actor()).collect();
-        actors.iter_mut().for_each(|actor| drop(actor.must("list")));
+        let mut processes: Vec<_> = (0..3).map(|_| system.spawn()).collect();
+        processes.iter_mut().for_each(|process| drop(process.must("list")));
         for name in 0..20 {
-            actors.iter_mut().for_each(|actor| actor.tell(&format!("export name{name}")));
+            processes.iter_mut().for_each(|process| process.tell(&format!("export name{name}")));
         }
         std::thread::sleep(Duration::from_micros(u64::from(round) * 700));
         root.stop();
         let mut granted = vec![Vec::new(); 20];
         for (name, granted) in granted.iter_mut().enumerate() {
-            for actor in &mut actors {
-                let answer = actor.answer("export");
+            for process in &mut processes {
+                let answer = process.answer("export");
                 if !answer.starts_with("error") {
-                    granted.push((actor.pid(), answer));
+                    granted.push((process.pid(), answer));
                 } else {
                     assert!(answer.starts_with("error Taken"), "{answer}");
                 }
@@ -273,12 +273,12 @@ fn names_have_one_owner_when_a_root_stops_amid_registrations() {
                 root.go_on();
             }
         }
-        let listed = actors[0].must("list");
+        let listed = processes[0].must("list");
         for (name, owners) in granted.iter().enumerate() {
             let [(pid, iref)] = &owners[..] else { panic!("name{name}: {owners:?}") };
             assert!(listed.contains(&format!("(\"name{name}\", \"echo\", {pid})")), "{listed}");
-            for actor in &mut actors {
-                assert_eq!(actor.must(&format!("lookup name{name}")), *iref);
+            for process in &mut processes {
+                assert_eq!(process.must(&format!("lookup name{name}")), *iref);
             }
         }
     }

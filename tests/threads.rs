@@ -1,7 +1,7 @@
 //! Bindings that many threads use, over real drivers: right answers, whatever ends meanwhile.
 
-#[path = "support/looped.rs"]
-mod looped;
+#[path = "support/waitset_thread.rs"]
+mod waitset_thread;
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -13,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder::{BindingError, Cap, Iref, Peer, RpcError, TxError, Waitset, flounder, nameservice};
-use looped::Loop;
 use parking_lot::Mutex;
+use waitset_thread::WaitsetThread;
 
 /// The longest that anything may take before its test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 flounder! {
     interface work "Work for many" {
@@ -111,22 +111,22 @@ fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::SharedBinding {
 /// A service, and a binding to it that any thread may use.
 struct Site {
     binding: work::SharedBinding,
-    client: Loop,
+    client: WaitsetThread,
     /// None if the client's thread serves, too.
-    service: Option<Loop>,
+    service: Option<WaitsetThread>,
 }
 
 impl Site {
     fn over(driver: &'static str) -> Self {
         let (client, binding, service) = if driver == "loopback" {
-            let (both, binding) = Loop::start(move |ws| {
+            let (both, binding) = WaitsetThread::start(move |ws| {
                 let iref = serve(ws);
                 bind(ws, iref, driver)
             });
             (both, binding, None)
         } else {
-            let (service, iref) = Loop::start(serve);
-            let (client, binding) = Loop::start(move |ws| bind(ws, iref, driver));
+            let (service, iref) = WaitsetThread::start(serve);
+            let (client, binding) = WaitsetThread::start(move |ws| bind(ws, iref, driver));
             (client, binding, Some(service))
         };
         Self { binding, client, service }
@@ -154,7 +154,7 @@ fn in_threads(threads: u32, run: impl Fn(u32) + Sync) {
             });
         }
         drop(ended);
-        let deadline = Instant::now() + 3 * PATIENCE;
+        let deadline = Instant::now() + 3 * TIMEOUT;
         for _ in 0..threads {
             let left = deadline.saturating_duration_since(Instant::now());
             if endings.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -222,7 +222,7 @@ fn capabilities_go_there_and_back() {
 
 /// What a thread learns that calls until it cannot any more.
 fn call_until_the_end(client: &work::SharedClient, hold: bool) -> RpcError {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     for n in 0.. {
         let result = if hold { client.hold(n) } else { client.double(n) };
         match result {
@@ -254,7 +254,7 @@ fn interrupt(mut site: Site, driver: &str, end: impl FnOnce(&mut Site)) -> Optio
             })
         })
         .collect();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while calling.load(Ordering::Relaxed) < 6 {
         assert!(Instant::now() < deadline, "{driver}: the threads do not begin");
         thread::yield_now();
@@ -303,9 +303,9 @@ fn every_call_ends_when_the_process_of_the_service_is_killed() {
         Ok("client") => {
             for driver in FAR {
                 let mut service = part(driver).spawn().expect("it can be started");
-                let iref = nameservice::blocking_lookup_deadline(driver, PATIENCE);
+                let iref = nameservice::blocking_lookup_deadline(driver, TIMEOUT);
                 let iref = iref.expect("it is registered");
-                let (client, binding) = Loop::start(move |ws| bind(ws, iref, driver));
+                let (client, binding) = WaitsetThread::start(move |ws| bind(ws, iref, driver));
                 let site = Site { binding, client, service: None };
                 let why = interrupt(site, driver, |_| service.kill().expect("it lives"));
                 assert_eq!(why, Some(BindingError::PeerDied), "{driver}");
@@ -353,7 +353,7 @@ fn tasks_of_tokio_call_from_any_thread() {
                     assert_eq!(task.await.expect("it does not panic"), Ok(n.to_string()));
                 }
             };
-            tokio::time::timeout(PATIENCE, all).await.expect("all are answered");
+            tokio::time::timeout(TIMEOUT, all).await.expect("all are answered");
         });
     }
 }
@@ -394,7 +394,7 @@ fn futures_that_are_cancelled_disturb_nobody() {
                 }
             }
             let asked = site.client().double_async(4);
-            let answer = tokio::time::timeout(PATIENCE, asked).await.expect("it is answered");
+            let answer = tokio::time::timeout(TIMEOUT, asked).await.expect("it is answered");
             assert_eq!(answer, Ok(8), "{driver}");
         });
     }
@@ -440,7 +440,7 @@ fn groups_of_messages_are_whole_when_their_futures_take_turns() {
                 })
                 .collect();
             for task in tasks {
-                let end = tokio::time::timeout(PATIENCE, task).await;
+                let end = tokio::time::timeout(TIMEOUT, task).await;
                 end.expect("it goes on").expect("it does not panic");
             }
         });
@@ -460,7 +460,7 @@ fn calls_end_at_their_deadlines_in_any_thread_and_any_runtime() {
             assert_eq!(client.deadline(soon()).hold(1), Err(RpcError::Deadline), "{driver}");
             let held = client.hold_async(1).timeout(short).wait();
             assert_eq!(held, Err(RpcError::Deadline), "{driver}");
-            assert_eq!(client.timeout(PATIENCE).double(4), Ok(8), "{driver}");
+            assert_eq!(client.timeout(TIMEOUT).double(4), Ok(8), "{driver}");
         });
         runtime().block_on(async {
             let tasks: Vec<_> = (0..20)
@@ -474,12 +474,12 @@ fn calls_end_at_their_deadlines_in_any_thread_and_any_runtime() {
                             _ => client.hold_async(n).deadline(Instant::now() + short).await,
                         };
                         assert_eq!(held, Err(RpcError::Deadline));
-                        assert_eq!(client.timeout(PATIENCE).double_async(n).await, Ok(2 * n));
+                        assert_eq!(client.timeout(TIMEOUT).double_async(n).await, Ok(2 * n));
                     })
                 })
                 .collect();
             for task in tasks {
-                let end = tokio::time::timeout(PATIENCE, task).await;
+                let end = tokio::time::timeout(TIMEOUT, task).await;
                 end.expect("the clock is watched").expect("it does not panic");
             }
         });

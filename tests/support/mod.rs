@@ -1,19 +1,20 @@
-//! Processes for tests that need several: the test binary starts itself again, as *actors* that do what they are told.
+//! Processes for tests that need several: the test binary starts itself again as *test processes*, which run commands.
 //!
-//! A test file declares `#[test] fn actor()` that calls [`actor::run`]; [`Cast`] starts actors, each with the runtime
-//! directory of its test. A test talks to an actor in lines; an actor answers each, and tells of events in between.
+//! A test file declares `#[test] fn test_process()` that calls [`process::run`]; [`TestSystem`] starts test processes, each
+//! with the runtime directory of its test. A test sends commands as lines; a test process answers each, and reports events in
+//! between.
 
 // Each test file uses its part of this.
 #![allow(dead_code, unreachable_pub)]
 
-pub mod account;
-pub mod actor;
-pub mod crowd;
+pub mod cap_transfer;
+pub mod group;
 pub mod kind;
-pub mod parcel;
-pub mod party;
-pub mod stranger;
-pub mod vigil;
+pub mod many;
+pub mod pending_calls;
+pub mod process;
+pub mod raw_monitor;
+pub mod resources;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -28,35 +29,35 @@ use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 /// The longest that anything may take before its test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The drivers that reach other processes.
 pub const DRIVERS: [&str; 4] = ["lmp", "ump", "scc", "beehive"];
 
-/// Marks what an actor says, among what the test harness prints.
+/// Marks what a test process says, among what the test harness prints.
 const MARK: &str = "@ ";
 /// Marks what it was not asked.
 const EVENT: &str = "! ";
-/// Tells the test binary to be an actor.
-pub const ACTOR: &str = "FLOUNDER_TEST_ACTOR";
-/// Tells an actor to wait in an event loop of its own.
+/// Tells the test binary to be a test process.
+pub const TEST_PROCESS: &str = "FLOUNDER_TEST_PROCESS";
+/// Tells a test process to wait in an event loop of its own.
 const OUTER: &str = "FLOUNDER_TEST_OUTER";
-/// Tells an actor to be a daemon that lets these users in.
+/// Tells a test process to be a daemon that lets these users in.
 const DAEMON: &str = "FLOUNDER_TEST_DAEMON";
 
-/// The actors of one test, and where they meet.
-pub struct Cast {
+/// The processes of one test, and where they meet.
+pub struct TestSystem {
     dir: TempDir,
     in_outer_loops: bool,
 }
 
-impl Cast {
+impl TestSystem {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory can be made");
         Self { dir, in_outer_loops: false }
     }
 
-    /// Actors that wait in an event loop of their own, of which the waitset is a part.
+    /// Test processes that wait in an event loop of their own, of which the waitset is a part.
     pub fn in_outer_loops() -> Self {
         Self { in_outer_loops: true, ..Self::new() }
     }
@@ -74,17 +75,17 @@ impl Cast {
             .collect()
     }
 
-    /// Starts an actor.
-    pub fn actor(&self) -> Actor {
+    /// Starts a test process.
+    pub fn spawn(&self) -> TestProcess {
         self.start(&mut self.command()).expect("this program can be started")
     }
 
     /// A server, and a client that is bound to it over this driver; and what the server had before there was the client.
-    pub fn counted_server(&self, driver: &str) -> (Actor, Actor, String) {
-        let mut server = self.actor();
+    pub fn counted_server(&self, driver: &str) -> (TestProcess, TestProcess, String) {
+        let mut server = self.spawn();
         server.must("export echo");
         let before = server.ask("count");
-        let mut client = self.actor();
+        let mut client = self.spawn();
         client.must(&format!("bind {driver} echo"));
         assert_eq!(client.ask("talk 100"), "ok", "{driver}");
         (server, client, before)
@@ -92,26 +93,26 @@ impl Cast {
 
     /// The same two, and what the client had before there was the server. The client is the root, so that no election
     /// blurs its count.
-    pub fn counted_client(&self, driver: &str) -> (Actor, Actor, String) {
-        let mut client = self.actor();
+    pub fn counted_client(&self, driver: &str) -> (TestProcess, TestProcess, String) {
+        let mut client = self.spawn();
         client.must("list");
         let before = client.ask("count");
-        let mut server = self.actor();
+        let mut server = self.spawn();
         server.must("export echo");
         client.must(&format!("bind {driver} echo"));
         assert_eq!(client.ask("talk 100"), "ok", "{driver}");
         (server, client, before)
     }
 
-    /// Starts an actor from a command that is changed first.
-    pub fn actor_with(&self, change: impl FnOnce(&mut Command)) -> Actor {
+    /// Starts a test process from a command that is changed first.
+    pub fn spawn_with(&self, change: impl FnOnce(&mut Command)) -> TestProcess {
         let mut command = self.command();
         change(&mut command);
         self.start(&mut command).expect("this program can be started")
     }
 
-    /// Starts an actor as the child of another program, which gets these arguments first.
-    pub fn actor_under(&self, program: &str, args: &[&str]) -> Actor {
+    /// Starts a test process as the child of another program, which gets these arguments first.
+    pub fn spawn_under(&self, program: &str, args: &[&str]) -> TestProcess {
         let own = self.command();
         let mut command = Command::new(program);
         command.args(args).arg(own.get_program()).args(own.get_args());
@@ -120,18 +121,18 @@ impl Cast {
         self.start(&mut command).expect("the program can be started")
     }
 
-    /// Starts an actor of another user. Who is not user 0 cannot; the reason is printed and `None` returned.
-    pub fn actor_of(&self, uid: u32) -> Option<Actor> {
+    /// Starts a test process of another user. Who is not user 0 cannot; the reason is printed and `None` returned.
+    pub fn spawn_as(&self, uid: u32) -> Option<TestProcess> {
         self.start_of(uid, &mut self.command())
     }
 
-    /// As [`actor_of`](Self::actor_of); it believes in a directory of this user.
-    pub fn trusting_actor_of(&self, uid: u32, owner: u32) -> Option<Actor> {
+    /// As [`spawn_as`](Self::spawn_as); it believes in a directory of this user.
+    pub fn spawn_trusting_as(&self, uid: u32, owner: u32) -> Option<TestProcess> {
         self.start_of(uid, self.command().env("FLOUNDER_TRUST_UID", owner.to_string()))
     }
 
     /// Starts a daemon of another user in a directory of that user, and waits until it is the root.
-    pub fn daemon_of(&self, uid: u32, allowed: &[u32]) -> Option<Actor> {
+    pub fn spawn_root_as(&self, uid: u32, allowed: &[u32]) -> Option<TestProcess> {
         let mut command = self.daemon_command(allowed);
         std::fs::create_dir(self.dir()).expect("it is not there");
         let private = std::fs::Permissions::from_mode(0o700);
@@ -144,7 +145,7 @@ impl Cast {
         Some(daemon)
     }
 
-    fn start_of(&self, uid: u32, command: &mut Command) -> Option<Actor> {
+    fn start_of(&self, uid: u32, command: &mut Command) -> Option<TestProcess> {
         if !rustix::process::geteuid().is_root() {
             println!("skipped: only user 0 can start a process of another user");
             return None;
@@ -152,7 +153,7 @@ impl Cast {
         let enter = std::fs::Permissions::from_mode(0o711);
         std::fs::set_permissions(self.dir.path(), enter).expect("it is ours");
         match self.start(command.uid(uid).gid(uid)) {
-            Ok(actor) => Some(actor),
+            Ok(process) => Some(process),
             Err(error) => {
                 println!("skipped: user {uid} cannot start this program: {error}");
                 None
@@ -161,14 +162,14 @@ impl Cast {
     }
 
     /// Starts a daemon that lets these users in, and waits until it is the root.
-    pub fn daemon(&self, allowed: &[u32]) -> Actor {
-        let mut daemon = self.start_daemon(allowed);
+    pub fn spawn_root(&self, allowed: &[u32]) -> TestProcess {
+        let mut daemon = self.spawn_daemon(allowed);
         daemon.event("root");
         daemon
     }
 
     /// Starts one, which may have to wait.
-    pub fn start_daemon(&self, allowed: &[u32]) -> Actor {
+    pub fn spawn_daemon(&self, allowed: &[u32]) -> TestProcess {
         self.start(&mut self.daemon_command(allowed)).expect("this program can be started")
     }
 
@@ -182,8 +183,8 @@ impl Cast {
     fn command(&self) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
         command
-            .args(["actor", "--exact", "--nocapture", "--test-threads=1"])
-            .env(ACTOR, "1")
+            .args(["test_process", "--exact", "--nocapture", "--test-threads=1"])
+            .env(TEST_PROCESS, "1")
             .env("FLOUNDER_RUNTIME_DIR", self.dir())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
@@ -193,7 +194,7 @@ impl Cast {
         command
     }
 
-    fn start(&self, command: &mut Command) -> std::io::Result<Actor> {
+    fn start(&self, command: &mut Command) -> std::io::Result<TestProcess> {
         let mut child = command.spawn()?;
         let stdin = child.stdin.take().expect("it is piped");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -208,19 +209,19 @@ impl Cast {
                 }
             }
         });
-        Ok(Actor { child, stdin: Some(stdin), lines, events: Vec::new() })
+        Ok(TestProcess { child, stdin: Some(stdin), lines, events: Vec::new() })
     }
 }
 
 /// A process that does what it is told.
-pub struct Actor {
+pub struct TestProcess {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     events: Vec<String>,
 }
 
-impl Actor {
+impl TestProcess {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -242,19 +243,19 @@ impl Actor {
     /// Tells it something; the answer is fetched later.
     pub fn tell(&mut self, command: &str) {
         let stdin = self.stdin.as_mut().expect("it was not told to end");
-        writeln!(stdin, "{command}").expect("the actor lives");
+        writeln!(stdin, "{command}").expect("the process lives");
     }
 
     /// The answer to a command.
     #[track_caller]
     pub fn answer(&mut self, command: &str) -> String {
         loop {
-            match self.next(Instant::now() + PATIENCE) {
+            match self.next(Instant::now() + TIMEOUT) {
                 Some(line) => match line.strip_prefix(EVENT) {
                     Some(event) => self.events.push(event.to_owned()),
                     None => return line,
                 },
-                None => panic!("actor {} did not answer: {command}", self.pid()),
+                None => panic!("process {} did not answer: {command}", self.pid()),
             }
         }
     }
@@ -262,7 +263,7 @@ impl Actor {
     /// Waits for an event that contains `text`, and returns it; earlier ones are dropped.
     #[track_caller]
     pub fn event(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(at) = self.events.iter().position(|event| event.contains(text)) {
                 return self.events.drain(..=at).next_back().expect("it was found");
@@ -270,10 +271,10 @@ impl Actor {
             match self.next(deadline) {
                 Some(line) => match line.strip_prefix(EVENT) {
                     Some(event) => self.events.push(event.to_owned()),
-                    None => panic!("actor {} answered what it was not asked: {line}", self.pid()),
+                    None => panic!("process {} answered what it was not asked: {line}", self.pid()),
                 },
                 None => panic!(
-                    "actor {} did not tell of {text}; it told of {:?}",
+                    "process {} did not tell of {text}; it told of {:?}",
                     self.pid(),
                     self.events
                 ),
@@ -285,7 +286,7 @@ impl Actor {
     /// arrived.
     #[track_caller]
     pub fn settle(&mut self, expected: &str) -> String {
-        let deadline = Instant::now() + PATIENCE / 4;
+        let deadline = Instant::now() + TIMEOUT / 4;
         loop {
             let now = self.ask("count");
             if now.contains(expected) {
@@ -299,7 +300,7 @@ impl Actor {
     /// Waits until it has at most `descriptors`.
     #[track_caller]
     pub fn settle_at(&mut self, descriptors: u32) {
-        let deadline = Instant::now() + PATIENCE / 4;
+        let deadline = Instant::now() + TIMEOUT / 4;
         loop {
             let now = self.descriptors();
             if now <= descriptors {
@@ -310,12 +311,12 @@ impl Actor {
         }
     }
 
-    /// Waits until the bindings of its crowd, at either end, are gone.
+    /// Waits until the bindings of its `many` service, at either end, are gone.
     #[track_caller]
-    pub fn settle_crowd(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn settle_ends(&mut self) {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            let ends = self.must("crowd ends");
+            let ends = self.must("many ends");
             if ends == "0" {
                 return;
             }
@@ -323,12 +324,12 @@ impl Actor {
         }
     }
 
-    /// Waits until it owes so many replies, so many of them to nobody, as [`vigil`] says it.
+    /// Waits until it owes so many replies, so many of them to nobody, as [`pending_calls`] says it.
     #[track_caller]
     pub fn settle_held(&mut self, expected: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            let held = self.must("vigil held");
+            let held = self.must("pending_calls held");
             if held.starts_with(expected) {
                 return;
             }
@@ -362,9 +363,9 @@ impl Actor {
         self.signal(Signal::STOP);
         // The stop takes a moment, and is seen in the state of the process: T.
         let stat = format!("/proc/{}/stat", self.pid());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")) {
-            assert!(Instant::now() < deadline, "actor {} does not stop", self.pid());
+            assert!(Instant::now() < deadline, "process {} does not stop", self.pid());
             thread::yield_now();
         }
     }
@@ -383,16 +384,16 @@ impl Actor {
     pub fn end(mut self) {
         self.tell("exit");
         drop(self.stdin.take());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         // The pipe ends with the process.
         while self.next(deadline).is_some() {}
-        assert!(Instant::now() < deadline, "actor {} did not end", self.pid());
+        assert!(Instant::now() < deadline, "process {} did not end", self.pid());
         let status = self.child.wait().expect("it has ended");
-        assert!(status.success(), "actor {} ended with {status}", self.pid());
+        assert!(status.success(), "process {} ended with {status}", self.pid());
     }
 }
 
-impl Drop for Actor {
+impl Drop for TestProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,4 +1,4 @@
-//! What an actor can do. Its commands are the arms of [`Stage::obey`].
+//! What a test process can do. Its commands are the arms of [`ProcessState::run`].
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
@@ -21,11 +21,11 @@ use flounder::{
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::set_socket_linger;
 
-use super::crowd::Crowd;
+use super::group::GroupMember;
 use super::kind::Kind;
-use super::party::Party;
-use super::stranger::{Stranger, connect_in};
-use super::{ACTOR, DAEMON, EVENT, MARK, OUTER, PATIENCE};
+use super::many::ManyBindings;
+use super::raw_monitor::{RawMonitor, connect_in};
+use super::{DAEMON, EVENT, MARK, OUTER, TEST_PROCESS, TIMEOUT};
 
 flounder::flounder! {
     interface echo "For tests between processes" {
@@ -81,9 +81,9 @@ pub mod renamed {
     }
 }
 
-/// Runs as an actor if this process is one; does nothing in the process of the tests.
+/// Runs as a test process if this process is one; does nothing in the process of the tests.
 pub fn run() {
-    if std::env::var_os(ACTOR).is_none() {
+    if std::env::var_os(TEST_PROCESS).is_none() {
         return;
     }
     if let Ok(allowed) = std::env::var(DAEMON) {
@@ -96,24 +96,24 @@ pub fn run() {
     waitset.after(Duration::from_millis(1), |_| Ok(()));
     waitset.dispatch().expect("there is room for its descriptors");
     let remote = waitset.remote();
-    let stage = Rc::new(Stage::new(&waitset));
-    STAGE.with(|here| here.replace(Some(Rc::clone(&stage))));
+    let state = Rc::new(ProcessState::new(&waitset));
+    STATE.with(|here| here.replace(Some(Rc::clone(&state))));
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             remote.post(move |_| {
-                Stage::here().obey(&line);
+                ProcessState::here().run(&line);
                 Ok(())
             });
         }
         remote.post(|_| {
-            Stage::here().over.set(true);
+            ProcessState::here().over.set(true);
             Ok(())
         });
     });
     if std::env::var_os(OUTER).is_some() {
-        dispatch_from_outside(&waitset, &stage);
+        dispatch_from_outside(&waitset, &state);
     }
-    while !stage.over.get() {
+    while !state.over.get() {
         waitset.dispatch().expect("no callback fails");
     }
     // As the end of `main` does, and the harness does not for a test.
@@ -121,8 +121,8 @@ pub fn run() {
 }
 
 /// As an event loop does that has the waitset among other things.
-fn dispatch_from_outside(waitset: &Waitset, stage: &Stage) {
-    while !stage.over.get() {
+fn dispatch_from_outside(waitset: &Waitset, state: &ProcessState) {
+    while !state.over.get() {
         if waitset.prepare_wait().expect("there are descriptors") {
             poll(&mut [PollFd::new(waitset, PollFlags::IN)], None).expect("it can be waited for");
         }
@@ -148,14 +148,14 @@ fn be_daemon(allowed: &str) -> ! {
 }
 
 thread_local! {
-    static STAGE: RefCell<Option<Rc<Stage>>> = const { RefCell::new(None) };
+    static STATE: RefCell<Option<Rc<ProcessState>>> = const { RefCell::new(None) };
 }
 
-/// What an actor has.
-struct Stage {
+/// What a test process has.
+struct ProcessState {
     waitset: Waitset,
-    crowd: Crowd,
-    party: Party,
+    many: ManyBindings,
+    group: GroupMember,
     exported: RefCell<Vec<Exported>>,
     bindings: RefCell<Vec<echo::Binding>>,
     /// Rounds of a conversation that are left, and where it stands.
@@ -164,35 +164,35 @@ struct Stage {
     /// The conversation ends with this round.
     stopping: Cell<bool>,
     over: Cell<bool>,
-    hoard: RefCell<Vec<File>>,
-    knocked: RefCell<Vec<OwnedFd>>,
+    exhaust: RefCell<Vec<File>>,
+    extra_connections: RefCell<Vec<OwnedFd>>,
     /// Of connections whose other ends are stuck.
     unread: RefCell<Vec<TcpStream>>,
 }
 
-impl Stage {
+impl ProcessState {
     fn new(waitset: &Waitset) -> Self {
         Self {
             waitset: waitset.clone(),
-            crowd: Crowd::new(waitset),
-            party: Party::default(),
+            many: ManyBindings::new(waitset),
+            group: GroupMember::default(),
             exported: RefCell::default(),
             bindings: RefCell::default(),
             rounds: Cell::new(0),
             rounds_in_all: Cell::new(0),
             stopping: Cell::new(false),
             over: Cell::new(false),
-            hoard: RefCell::default(),
-            knocked: RefCell::default(),
+            exhaust: RefCell::default(),
+            extra_connections: RefCell::default(),
             unread: RefCell::default(),
         }
     }
 
     fn here() -> Rc<Self> {
-        STAGE.with(|here| here.borrow().clone()).expect("this is the actor's main thread")
+        STATE.with(|here| here.borrow().clone()).expect("this is the process's main thread")
     }
 
-    fn obey(self: &Rc<Self>, line: &str) {
+    fn run(self: &Rc<Self>, line: &str) {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             // Services and names.
@@ -227,7 +227,7 @@ impl Stage {
             }
             ["busy", millis] => {
                 tell("busy");
-                self.obey(&format!("await nobody {millis}"));
+                self.run(&format!("await nobody {millis}"));
             }
             ["await-async", name] => {
                 let found = self.waitset.block_on(nameservice::blocking_lookup_async(name));
@@ -306,13 +306,13 @@ impl Stage {
                 let count: u32 = count.parse().expect("a number");
                 self.cycle(driver.to_owned(), iref, count);
             }
-            ["crowd", ref words @ ..] => self.crowd.obey(words),
+            ["many", ref words @ ..] => self.many.run(words),
             ["talk", rounds] => {
                 let rounds = rounds.parse().expect("a number");
                 self.rounds.set(rounds);
                 self.rounds_in_all.set(rounds);
                 // Behind a message of which the capabilities are on their way.
-                let (binding, deadline) = (self.binding(), Instant::now() + PATIENCE);
+                let (binding, deadline) = (self.binding(), Instant::now() + TIMEOUT);
                 let has_room = || binding.can_send() || binding.ended().is_some();
                 let waited = self.waitset.dispatch_until(Some(deadline), has_room);
                 let _ = waited.expect("no callback fails");
@@ -355,15 +355,15 @@ impl Stage {
                 policy::set_cap_policy(move |transfer| transfer.peer.pid() != Some(pid));
                 say("ok");
             }
-            ["hoard", spare] => self.hoard(spare.parse().expect("a number")),
+            ["exhaust", spare] => self.exhaust(spare.parse().expect("a number")),
             ["release"] => {
-                self.hoard.borrow_mut().clear();
-                self.knocked.borrow_mut().clear();
+                self.exhaust.borrow_mut().clear();
+                self.extra_connections.borrow_mut().clear();
                 say("ok");
             }
-            ["parcel", ref words @ ..] => super::parcel::obey(&self.waitset, words),
-            ["party", ref words @ ..] => self.party.obey(&self.waitset, words),
-            ["vigil", ref words @ ..] => super::vigil::obey(&self.waitset, words),
+            ["cap_transfer", ref words @ ..] => super::cap_transfer::run(&self.waitset, words),
+            ["group", ref words @ ..] => self.group.run(&self.waitset, words),
+            ["pending_calls", ref words @ ..] => super::pending_calls::run(&self.waitset, words),
             // The process.
             // What a census finds: processes, and bindings.
             ["census"] => answer(&census::take(None).map(|census| {
@@ -373,13 +373,13 @@ impl Stage {
             // Asks the root for the bindings of another's process, and for its office.
             ["pry", bits] => {
                 let socket = connect_in(&runtime_dir()).expect("the root listens");
-                let me = Stranger::over(socket, u64::from(std::process::id()));
+                let me = RawMonitor::over(socket, u64::from(std::process::id()));
                 let (_, domain) = me.root().find(iref(bits)).expect("the root answers");
                 let (bindings, _) = me.root().bindings(domain, 0, 0).expect("the root answers");
                 say(&format!("{bindings:?} {:?}", me.root().relieve().expect("the root answers")));
             }
             // Connects to the root more often than it may, and says how many of these connections are not hung up on.
-            ["knock", count] => self.knock(count.parse().expect("a number")),
+            ["overconnect", count] => self.overconnect(count.parse().expect("a number")),
             ["peer"] => say(&self.binding().peer().to_string()),
             ["chdir", path] => answer(&std::env::set_current_dir(path).map_err(|_| "chdir")),
             ["export-why", name] => match self.export_as(name, None) {
@@ -483,7 +483,7 @@ impl Stage {
         self.next_round();
     }
 
-    fn knock(&self, count: usize) {
+    fn overconnect(&self, count: usize) {
         let mut open: Vec<OwnedFd> = Vec::new();
         for _ in 0..count {
             match connect_in(&runtime_dir()) {
@@ -497,12 +497,12 @@ impl Stage {
             poll(&mut fds, Some(&patience)).is_ok_and(|ready| ready > 0)
         };
         // They are let in in order: when the last is hung up on, the others have been dealt with.
-        if !open.last().is_some_and(|last| wait(last, PATIENCE)) {
+        if !open.last().is_some_and(|last| wait(last, TIMEOUT)) {
             return say("error: nobody is hung up on");
         }
         let kept = open.iter().filter(|socket| !wait(socket, Duration::ZERO)).count();
         say(&kept.to_string());
-        self.knocked.borrow_mut().extend(open);
+        self.extra_connections.borrow_mut().extend(open);
     }
 
     /// Gives a capability away as soon as the binding takes it.
@@ -537,20 +537,20 @@ impl Stage {
 
     /// Uses up descriptors until only `spare` can be opened. Those that are being closed are waited for, so that none comes
     /// free afterwards.
-    fn hoard(&self, spare: usize) {
-        let mut hoard = self.hoard.borrow_mut();
+    fn exhaust(&self, spare: usize) {
+        let mut exhaust = self.exhaust.borrow_mut();
         loop {
             while self.waitset.try_dispatch().expect("no callback fails") {}
-            let is_quiet = flounder::closer::wait_until_closed(Instant::now() + PATIENCE);
+            let is_quiet = flounder::closer::wait_until_closed(Instant::now() + TIMEOUT);
             assert!(is_quiet, "descriptors are not closed");
-            let before = hoard.len();
-            hoard.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
-            if hoard.len() == before {
+            let before = exhaust.len();
+            exhaust.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+            if exhaust.len() == before {
                 break;
             }
         }
-        let left = hoard.len() - spare;
-        hoard.truncate(left);
+        let left = exhaust.len() - spare;
+        exhaust.truncate(left);
         say("ok");
     }
 }
@@ -626,7 +626,7 @@ impl echo::Rx for Client {
     fn say(&mut self, _: &echo::Binding, _: u32, _: &str) {}
 
     fn said(&mut self, _: &echo::Binding, number: u32, text: &str) {
-        Stage::here().heard(number, text);
+        ProcessState::here().heard(number, text);
     }
 
     fn give(&mut self, _: &echo::Binding, _: u32, _: Cap) {}
@@ -681,7 +681,7 @@ fn count() -> String {
     format!(
         "fds {} shared {shared} sockets {sockets} threads {}",
         entries("/proc/self/fd"),
-        super::account::threads(Path::new("/proc/self"))
+        super::resources::threads(Path::new("/proc/self"))
     )
 }
 

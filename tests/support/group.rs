@@ -1,4 +1,4 @@
-//! An actor that calls others, and is called by them, as long as that may last.
+//! A test process that calls others, and is called by them, as long as that may last.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use flounder::{BindingError, Iref, RpcError, Waitset, nameservice};
 
-use super::actor::{answer, say};
+use super::process::{answer, say};
 
 flounder::flounder! {
-    interface party "Calls and is called" {
+    interface group "Calls and is called" {
         /// Has the receiver call the sender, over this binding, in its handler.
         message call_me();
         /// Has the receiver keep its end.
@@ -19,7 +19,7 @@ flounder::flounder! {
         rpc answer(in uint32 n, out uint32 n);
         /// Answers with what a call back over this binding gives.
         rpc back(in uint32 n, out uint32 code);
-        /// Answers with what a call of `depth - 1` gives over the receiver's own binding to the other party.
+        /// Answers with what a call of `depth - 1` gives over the receiver's own binding to the other member.
         rpc nest(in uint32 depth, out uint32 code);
     };
 }
@@ -41,7 +41,7 @@ pub fn code(result: Result<u32, RpcError>) -> u32 {
 pub const WOULD_DEADLOCK: u32 = 1001;
 pub const DEADLINE: u32 = 1002;
 
-/// How a party calls in its handlers.
+/// How a member calls in its handlers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
     #[default]
@@ -51,32 +51,32 @@ pub enum Form {
 
 /// A service, with the binding to the other one once there is one.
 #[derive(Clone, Default)]
-pub struct Party {
-    pub other: Rc<RefCell<Option<party::Binding>>>,
+pub struct GroupMember {
+    pub other: Rc<RefCell<Option<group::Binding>>>,
     pub log: Rc<RefCell<Vec<u32>>>,
-    pub met: Rc<RefCell<Option<party::Binding>>>,
+    pub met: Rc<RefCell<Option<group::Binding>>>,
     form: Rc<Cell<Form>>,
     patience: Rc<Cell<Option<Duration>>>,
 }
 
-pub fn client(binding: &party::Binding) -> party::RpcClient {
-    party::RpcClient::new(binding).timeout(TIME)
+pub fn client(binding: &group::Binding) -> group::RpcClient {
+    group::RpcClient::new(binding).timeout(TIME)
 }
 
-impl party::Rx for Party {
-    fn call_me(&mut self, b: &party::Binding) {
+impl group::Rx for GroupMember {
+    fn call_me(&mut self, b: &group::Binding) {
         self.log.borrow_mut().push(code(client(b).answer(1)));
     }
 
-    fn meet(&mut self, b: &party::Binding) {
+    fn meet(&mut self, b: &group::Binding) {
         self.met.replace(Some(b.clone()));
     }
 
-    fn answer(&mut self, _: &party::Binding, n: u32, reply: party::AnswerReply) {
+    fn answer(&mut self, _: &group::Binding, n: u32, reply: group::AnswerReply) {
         reply.send(n);
     }
 
-    fn back(&mut self, b: &party::Binding, n: u32, reply: party::BackReply) {
+    fn back(&mut self, b: &group::Binding, n: u32, reply: group::BackReply) {
         let rpc = self.client(b);
         match self.form.get() {
             Form::Blocking => reply.send(code(rpc.answer(n))),
@@ -84,7 +84,7 @@ impl party::Rx for Party {
         }
     }
 
-    fn nest(&mut self, b: &party::Binding, depth: u32, reply: party::NestReply) {
+    fn nest(&mut self, b: &group::Binding, depth: u32, reply: group::NestReply) {
         let other = self.other.borrow().clone();
         match (depth, other) {
             (0, _) | (_, None) => reply.send(0),
@@ -100,31 +100,31 @@ impl party::Rx for Party {
         }
     }
 
-    fn error(&mut self, _: &party::Binding, _: BindingError) {}
+    fn error(&mut self, _: &group::Binding, _: BindingError) {}
 }
 
-fn spawn(binding: &party::Binding, task: impl Future<Output = ()> + 'static) {
+fn spawn(binding: &group::Binding, task: impl Future<Output = ()> + 'static) {
     binding.waitset().expect("it runs from there").spawn_local(task).detach();
 }
 
-impl Party {
+impl GroupMember {
     pub fn export(&self, ws: &Waitset) -> Iref {
         let myself = self.clone();
-        let export = party::export(ws, move |_| Ok(myself.clone()));
+        let export = group::export(ws, move |_| Ok(myself.clone()));
         export.start().expect("it can be exported").iref()
     }
 
-    pub fn bind(&self, iref: Iref, ws: &Waitset, driver: &str) -> party::Binding {
-        let bind = party::bind(iref, ws, self.clone()).driver(driver);
+    pub fn bind(&self, iref: Iref, ws: &Waitset, driver: &str) -> group::Binding {
+        let bind = group::bind(iref, ws, self.clone()).driver(driver);
         bind.wait().expect("it can be bound to")
     }
 
-    fn client(&self, binding: &party::Binding) -> party::RpcClient {
-        party::RpcClient::new(binding).timeout(self.patience.get().unwrap_or(TIME))
+    fn client(&self, binding: &group::Binding) -> group::RpcClient {
+        group::RpcClient::new(binding).timeout(self.patience.get().unwrap_or(TIME))
     }
 
-    /// Runs a command of an actor.
-    pub fn obey(&self, waitset: &Waitset, words: &[&str]) {
+    /// Runs a command of a test process.
+    pub fn run(&self, waitset: &Waitset, words: &[&str]) {
         match *words {
             ["export", name] => answer(&nameservice::register(name, self.export(waitset))),
             ["form", form] => {
@@ -138,7 +138,7 @@ impl Party {
             }
             ["bind", driver, name] => {
                 let (iref, myself) = (nameservice::lookup(name), self.clone());
-                let bind = party::bind(iref.expect("it is registered"), waitset, self.clone());
+                let bind = group::bind(iref.expect("it is registered"), waitset, self.clone());
                 let started = bind.driver(driver).on_bound(move |bound| {
                     answer(&bound.map(|binding| {
                         binding.tx_meet().expect("there is room");

@@ -24,12 +24,12 @@ use flounder_drivers::conformance::TestLink;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_getfd};
 
-use super::PATIENCE;
-use super::actor::{answer, say, tell};
+use super::TIMEOUT;
 use super::kind::Kind;
+use super::process::{answer, say, tell};
 
 flounder::flounder! {
-    interface parcel "Capabilities in every place" {
+    interface cap_transfer "Capabilities in every place" {
         typedef struct { cap c; uint32 n; } holder;
         typedef struct { give_away_cap c; string label[40]; } gift;
         message plain(uint32 number);
@@ -52,8 +52,8 @@ const NOTE: usize = 4 + 4 + 8 + 8 + 1;
 /// The number of a plain message that has the receiver tear down its binding.
 const LEAVE: u32 = u32::MAX;
 
-/// Runs a command of an actor.
-pub fn obey(waitset: &Waitset, words: &[&str]) {
+/// Runs a command of a test process.
+pub fn run(waitset: &Waitset, words: &[&str]) {
     match *words {
         ["here", driver] => answer(&here(waitset, driver)),
         ["threads", driver] => answer(&threads(waitset, driver)),
@@ -65,8 +65,9 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         }
         ["bind", driver, name] => {
             let iref = nameservice::lookup(name).expect("it is registered");
-            let started =
-                parcel::bind(iref, waitset, Sender::aloud()).driver(driver).on_bound(|bound| {
+            let started = cap_transfer::bind(iref, waitset, Sender::aloud())
+                .driver(driver)
+                .on_bound(|bound| {
                     let bound = bound.map(|b| HERE.with_borrow_mut(|here| here.bound.push(b)));
                     answer(&bound);
                 });
@@ -78,10 +79,10 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         ["swap"] => {
             let (_a, one) = pipe();
             let (_b, other) = pipe();
-            let swapped = parcel::RpcClient::new(&binding()).swap(0, &one, other, "hello");
+            let swapped = cap_transfer::RpcClient::new(&binding()).swap(0, &one, other, "hello");
             answer(&swapped.map(|_| "swapped"));
         }
-        ["report"] => answer(&parcel::RpcClient::new(&binding()).report()),
+        ["report"] => answer(&cap_transfer::RpcClient::new(&binding()).report()),
         ["flood"] => {
             say("ok");
             flood(&binding(), 0);
@@ -94,29 +95,29 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
     }
 }
 
-/// What an actor has of this.
+/// What a test process has of this.
 #[derive(Default)]
 struct Here {
     exported: Vec<Exported>,
-    bound: Vec<parcel::Binding>,
+    bound: Vec<cap_transfer::Binding>,
 }
 
 thread_local! {
     static HERE: RefCell<Here> = RefCell::default();
 }
 
-fn binding() -> parcel::Binding {
+fn binding() -> cap_transfer::Binding {
     HERE.with_borrow(|here| here.bound.last().cloned()).expect("something is bound")
 }
 
 fn export(waitset: &Waitset, aloud: bool) -> Exported {
     let keeper = move |_: &Peer| Ok(Keeper { aloud, ..Keeper::default() });
-    let exported = parcel::export(waitset, keeper).start();
+    let exported = cap_transfer::export(waitset, keeper).start();
     exported.expect("it can be exported")
 }
 
 /// Gives away one capability after the other, until the binding ends.
-fn flood(binding: &parcel::Binding, number: u32) {
+fn flood(binding: &cap_transfer::Binding, number: u32) {
     if number % 20 == 19 {
         tell(&format!("flooded {number}"));
     }
@@ -149,7 +150,7 @@ fn threads(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
         }
         exported.withdraw();
     });
-    let (iref, remote) = told.recv_timeout(PATIENCE).expect("the service starts");
+    let (iref, remote) = told.recv_timeout(TIMEOUT).expect("the service starts");
     let result = within_a_process(waitset, driver, iref);
     over.store(true, Ordering::Release);
     remote.post(|_| Ok(()));
@@ -161,7 +162,7 @@ fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), F
     let sender = Sender::default();
     let errors = Rc::clone(&sender.errors);
     let bind = |sender| {
-        let bind = parcel::bind(iref, waitset, sender).driver(driver);
+        let bind = cap_transfer::bind(iref, waitset, sender).driver(driver);
         let bound = waitset.block_on(async { bind.await }).expect("no callback fails");
         bound.map_err(|error| fault("bind", error))
     };
@@ -180,7 +181,7 @@ fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), F
 
 /// Gives away as much as the channel takes, within reason, and tears the binding down: what was sent arrives or does not, and
 /// is gone.
-fn abandon(waitset: &Waitset, binding: parcel::Binding) -> Result<(), Fault> {
+fn abandon(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
     let mut given = Vec::new();
     while given.len() < 1000 && give(&binding, &mut given)? == Given::Taken {}
     binding.teardown();
@@ -189,10 +190,10 @@ fn abandon(waitset: &Waitset, binding: parcel::Binding) -> Result<(), Fault> {
 }
 
 /// Gives away capabilities while the receiver tears the binding down.
-fn desert(waitset: &Waitset, binding: parcel::Binding) -> Result<(), Fault> {
+fn desert(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
     let mut given = Vec::new();
     binding.tx_plain(LEAVE).map_err(|error| fault("plain", error))?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match give(&binding, &mut given)? {
             Given::Taken => {}
@@ -212,7 +213,7 @@ enum Given {
     Closed,
 }
 
-fn give(binding: &parcel::Binding, given: &mut Vec<PipeReader>) -> Result<Given, Fault> {
+fn give(binding: &cap_transfer::Binding, given: &mut Vec<PipeReader>) -> Result<Given, Fault> {
     let (reader, cap) = pipe();
     match binding.tx_moved(given.len() as u32, cap).map(drop) {
         Ok(()) => {
@@ -227,7 +228,7 @@ fn give(binding: &parcel::Binding, given: &mut Vec<PipeReader>) -> Result<Given,
 
 /// Waits until nobody has any of these.
 fn expect_ends(waitset: &Waitset, mut given: Vec<PipeReader>) -> Result<(), Fault> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while let Some(reader) = given.last() {
         if is(reader, PollFlags::empty(), Timespec::default()) {
             given.pop();
@@ -255,8 +256,8 @@ pub fn lose(driver: &dyn Connector) -> Result<(), Fault> {
     let (sender, keeper) = (Sender::default(), Keeper::default());
     let errors = Rc::clone(&sender.errors);
     let attached = "it needs no descriptor to be watched";
-    let client = parcel::Binding::attach(client, &waitset, sender).expect(attached);
-    let _service = parcel::Binding::attach(service, &waitset, keeper).expect(attached);
+    let client = cap_transfer::Binding::attach(client, &waitset, sender).expect(attached);
+    let _service = cap_transfer::Binding::attach(service, &waitset, keeper).expect(attached);
     let script = Script::new(&waitset, &client);
     let block_on = |call| waitset.block_on(call).expect("no callback fails");
     for refusal in [CapRefusal::SenderLimit, CapRefusal::ReceiverLimit] {
@@ -307,16 +308,16 @@ struct Tracked {
 /// What the sender does, and expects.
 struct Script<'a> {
     waitset: &'a Waitset,
-    binding: &'a parcel::Binding,
-    service: parcel::RpcClient,
+    binding: &'a cap_transfer::Binding,
+    service: cap_transfer::RpcClient,
     /// Messages sent.
     number: u32,
     tracked: Vec<Tracked>,
 }
 
 impl<'a> Script<'a> {
-    fn new(waitset: &'a Waitset, binding: &'a parcel::Binding) -> Self {
-        let service = parcel::RpcClient::new(binding);
+    fn new(waitset: &'a Waitset, binding: &'a cap_transfer::Binding) -> Self {
+        let service = cap_transfer::RpcClient::new(binding);
         Self { waitset, binding, service, number: 0, tracked: Vec::new() }
     }
 
@@ -349,7 +350,7 @@ impl<'a> Script<'a> {
     }
 
     fn room(&self) -> Result<(), Fault> {
-        let deadline = Some(Instant::now() + PATIENCE);
+        let deadline = Some(Instant::now() + TIMEOUT);
         match self.waitset.dispatch_until(deadline, || self.binding.can_send()) {
             Ok(true) => Ok(()),
             other => Err(fault("wait for room", other)),
@@ -397,13 +398,13 @@ impl<'a> Script<'a> {
         self.next();
 
         self.room()?;
-        let holder = parcel::Holder { c: self.track(0), n: 5 };
+        let holder = cap_transfer::Holder { c: self.track(0), n: 5 };
         self.binding.tx_held(self.number, &holder).map_err(|error| fault("held", error))?;
         self.keep(0, holder.c);
         self.next();
 
         self.room()?;
-        let gift = parcel::Gift { c: self.track(0), label: "with love".to_owned() };
+        let gift = cap_transfer::Gift { c: self.track(0), label: "with love".to_owned() };
         self.binding.tx_given(self.number, gift).map_err(|error| fault("given", error))?;
         self.next();
         Ok(())
@@ -412,8 +413,8 @@ impl<'a> Script<'a> {
     fn seven(&mut self, text: &str, words: &[u64]) -> Result<(), Fault> {
         self.room()?;
         let [a, b, c, d, e, f, g] = std::array::from_fn(|place| self.track(place as u32));
-        let holder = parcel::Holder { c, n: 3 };
-        let gift = parcel::Gift { c: g, label: String::new() };
+        let holder = cap_transfer::Holder { c, n: 3 };
+        let gift = cap_transfer::Gift { c: g, label: String::new() };
         let sent = self.binding.tx_seven(self.number, &a, b, text, &holder, words, d, &e, f, gift);
         sent.map_err(|rejected| fault("seven", rejected.error))?;
         self.keep(6, a);
@@ -437,7 +438,7 @@ impl<'a> Script<'a> {
         }
         // Its capabilities have arrived: they hold up nothing more, though the waitset does not run. The sender's monitor may
         // note a moment later that they are sent.
-        let (number, deadline) = (self.next(), Instant::now() + PATIENCE);
+        let (number, deadline) = (self.next(), Instant::now() + TIMEOUT);
         loop {
             match self.binding.tx_plain(number).map(drop) {
                 Err(TxError::Busy) if Instant::now() < deadline => thread::yield_now(),
@@ -511,10 +512,10 @@ impl<'a> Script<'a> {
         errors.take();
         let ((a, one), (b, other)) = (pipe(), pipe());
         self.room()?;
-        let hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        let exhaust: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         let copied = self.binding.tx_copied(7, &one).map(drop);
         let swapped = self.service.swap(7, &one, other, "");
-        drop(hoard);
+        drop(exhaust);
         let limit = TxError::CapCopy(rustix::io::Errno::MFILE.raw_os_error());
         expect("tx_copied", copied, Err(limit.clone()))?;
         expect("swap", swapped.map(drop), Err(RpcError::Tx(limit)))?;
@@ -560,7 +561,7 @@ fn expect_end(reader: &PipeReader) -> Result<(), Fault> {
     if is_over { Ok(()) } else { Err("somebody has the capability still".to_owned()) }
 }
 
-const A_WHILE: Timespec = Timespec { tv_sec: PATIENCE.as_secs() as i64 / 4, tv_nsec: 0 };
+const A_WHILE: Timespec = Timespec { tv_sec: TIMEOUT.as_secs() as i64 / 4, tv_nsec: 0 };
 
 /// Whether a pipe is this, or has no writing end any more, within some time.
 fn is(reader: &PipeReader, wanted: PollFlags, limit: Timespec) -> bool {
@@ -616,47 +617,47 @@ impl Keeper {
     }
 }
 
-impl parcel::Rx for Keeper {
-    fn plain(&mut self, binding: &parcel::Binding, number: u32) {
+impl cap_transfer::Rx for Keeper {
+    fn plain(&mut self, binding: &cap_transfer::Binding, number: u32) {
         if number == LEAVE {
             return binding.teardown();
         }
         self.take(number, []);
     }
 
-    fn bare(&mut self, _: &parcel::Binding, c: Cap) {
+    fn bare(&mut self, _: &cap_transfer::Binding, c: Cap) {
         self.take(self.due, [c]);
     }
 
-    fn copied(&mut self, _: &parcel::Binding, number: u32, c: Cap) {
+    fn copied(&mut self, _: &cap_transfer::Binding, number: u32, c: Cap) {
         self.take(number, [c]);
     }
 
-    fn moved(&mut self, _: &parcel::Binding, number: u32, c: Cap) {
+    fn moved(&mut self, _: &cap_transfer::Binding, number: u32, c: Cap) {
         self.take(number, [c]);
     }
 
-    fn held(&mut self, _: &parcel::Binding, number: u32, h: parcel::Holder) {
+    fn held(&mut self, _: &cap_transfer::Binding, number: u32, h: cap_transfer::Holder) {
         self.take(number, [h.c]);
     }
 
-    fn given(&mut self, _: &parcel::Binding, number: u32, g: parcel::Gift) {
+    fn given(&mut self, _: &cap_transfer::Binding, number: u32, g: cap_transfer::Gift) {
         self.take(number, [g.c]);
     }
 
     fn seven(
         &mut self,
-        _: &parcel::Binding,
+        _: &cap_transfer::Binding,
         number: u32,
         a: Cap,
         b: Cap,
         text: &str,
-        c: parcel::Holder,
+        c: cap_transfer::Holder,
         words: &[u64],
         d: Cap,
         e: Cap,
         f: Cap,
-        g: parcel::Gift,
+        g: cap_transfer::Gift,
     ) {
         let whole =
             text.chars().all(|c| c == 'é') && words.iter().copied().eq(0..words.len() as u64);
@@ -668,12 +669,12 @@ impl parcel::Rx for Keeper {
 
     fn swap(
         &mut self,
-        _: &parcel::Binding,
+        _: &cap_transfer::Binding,
         number: u32,
         a: Cap,
         b: Cap,
         text: &str,
-        reply: parcel::SwapReply,
+        reply: cap_transfer::SwapReply,
     ) {
         match (a.try_clone(), b.try_clone()) {
             (Ok(a), Ok(b)) => self.take(number, [a, b]),
@@ -682,14 +683,14 @@ impl parcel::Rx for Keeper {
         reply.send(&a, b, text);
     }
 
-    fn report(&mut self, _: &parcel::Binding, reply: parcel::ReportReply) {
+    fn report(&mut self, _: &cap_transfer::Binding, reply: cap_transfer::ReportReply) {
         let due = std::mem::take(&mut self.due);
         let mut log: Vec<_> = self.faults.drain(..).take(50).collect();
         log.push(format!("{due} messages"));
         reply.send(&log.join("; "));
     }
 
-    fn error(&mut self, _: &parcel::Binding, error: BindingError) {
+    fn error(&mut self, _: &cap_transfer::Binding, error: BindingError) {
         if self.aloud {
             tell(&format!("service {}", error.kind()));
         }
@@ -712,33 +713,41 @@ impl Sender {
     }
 }
 
-impl parcel::Rx for Sender {
-    fn plain(&mut self, _: &parcel::Binding, _: u32) {}
-    fn bare(&mut self, _: &parcel::Binding, _: Cap) {}
-    fn copied(&mut self, _: &parcel::Binding, _: u32, _: Cap) {}
-    fn moved(&mut self, _: &parcel::Binding, _: u32, _: Cap) {}
-    fn held(&mut self, _: &parcel::Binding, _: u32, _: parcel::Holder) {}
-    fn given(&mut self, _: &parcel::Binding, _: u32, _: parcel::Gift) {}
+impl cap_transfer::Rx for Sender {
+    fn plain(&mut self, _: &cap_transfer::Binding, _: u32) {}
+    fn bare(&mut self, _: &cap_transfer::Binding, _: Cap) {}
+    fn copied(&mut self, _: &cap_transfer::Binding, _: u32, _: Cap) {}
+    fn moved(&mut self, _: &cap_transfer::Binding, _: u32, _: Cap) {}
+    fn held(&mut self, _: &cap_transfer::Binding, _: u32, _: cap_transfer::Holder) {}
+    fn given(&mut self, _: &cap_transfer::Binding, _: u32, _: cap_transfer::Gift) {}
     fn seven(
         &mut self,
-        _: &parcel::Binding,
+        _: &cap_transfer::Binding,
         _: u32,
         _: Cap,
         _: Cap,
         _: &str,
-        _: parcel::Holder,
+        _: cap_transfer::Holder,
         _: &[u64],
         _: Cap,
         _: Cap,
         _: Cap,
-        _: parcel::Gift,
+        _: cap_transfer::Gift,
     ) {
     }
-    fn swap(&mut self, _: &parcel::Binding, _: u32, _: Cap, _: Cap, _: &str, _: parcel::SwapReply) {
+    fn swap(
+        &mut self,
+        _: &cap_transfer::Binding,
+        _: u32,
+        _: Cap,
+        _: Cap,
+        _: &str,
+        _: cap_transfer::SwapReply,
+    ) {
     }
-    fn report(&mut self, _: &parcel::Binding, _: parcel::ReportReply) {}
+    fn report(&mut self, _: &cap_transfer::Binding, _: cap_transfer::ReportReply) {}
 
-    fn error(&mut self, _: &parcel::Binding, error: BindingError) {
+    fn error(&mut self, _: &cap_transfer::Binding, error: BindingError) {
         if self.aloud {
             tell(&format!("client {}", error.kind()));
         }

@@ -12,7 +12,7 @@ use flounder::{Cap, Iref, Waitset};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::kind::Kind;
-use super::{Cast, PATIENCE};
+use super::{TIMEOUT, TestSystem};
 
 pub mod protocol {
     flounder::flounder! { file = "flounder-monitor/src/if/monitor.if"; }
@@ -22,8 +22,8 @@ pub mod protocol {
 use protocol::{intermon, monitor};
 
 /// A connection to the root, from somebody who has not said anything yet.
-pub fn connect(cast: &Cast) -> OwnedFd {
-    connect_in(&cast.dir()).expect("the root listens")
+pub fn connect(system: &TestSystem) -> OwnedFd {
+    connect_in(&system.dir()).expect("the root listens")
 }
 
 /// As [`connect`], in this directory.
@@ -36,15 +36,15 @@ pub fn connect_in(dir: &Path) -> rustix::io::Result<OwnedFd> {
 }
 
 /// A member of the host.
-pub struct Stranger {
+pub struct RawMonitor {
     waitset: Waitset,
     root: monitor::RpcClient,
     introduced: Rc<RefCell<Option<(OwnedFd, bool)>>>,
 }
 
-impl Stranger {
-    pub fn join(cast: &Cast, number: u64) -> Self {
-        Self::over(connect(cast), number)
+impl RawMonitor {
+    pub fn join(system: &TestSystem, number: u64) -> Self {
+        Self::over(connect(system), number)
     }
 
     /// Over a connection to the root.
@@ -116,7 +116,7 @@ impl Link {
     }
 
     fn wait_for(&self, heard: &Heard) -> String {
-        let deadline = Some(Instant::now() + PATIENCE);
+        let deadline = Some(Instant::now() + TIMEOUT);
         let heard_it = self.waitset.dispatch_until(deadline, || !heard.borrow().is_empty());
         assert!(heard_it.expect("no callback fails"), "nothing was heard");
         heard.borrow_mut().remove(0)

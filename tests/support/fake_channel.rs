@@ -27,7 +27,7 @@ pub(crate) struct Queue {
 pub(crate) type Shared = Rc<RefCell<Queue>>;
 
 /// One end.
-struct Tap {
+struct FakeChannel {
     out: Shared,
     into: Shared,
 }
@@ -35,14 +35,14 @@ struct Tap {
 /// Both ends, and the queue from the first to the second and the one back.
 pub(crate) fn pair() -> (Box<dyn Channel>, Box<dyn Channel>, Shared, Shared) {
     let (there, back) = (Shared::default(), Shared::default());
-    let first = Tap { out: Rc::clone(&there), into: Rc::clone(&back) };
-    let second = Tap { out: Rc::clone(&back), into: Rc::clone(&there) };
+    let first = FakeChannel { out: Rc::clone(&there), into: Rc::clone(&back) };
+    let second = FakeChannel { out: Rc::clone(&back), into: Rc::clone(&there) };
     (Box::new(first), Box::new(second), there, back)
 }
 
-impl Channel for Tap {
+impl Channel for FakeChannel {
     fn driver(&self) -> &'static str {
-        "tap"
+        "fake_channel"
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {

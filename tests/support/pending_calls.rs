@@ -1,4 +1,4 @@
-//! What an actor does that waits, in every way that there is, for a peer that ends meanwhile.
+//! What a test process does that waits, in every way that there is, for a peer that ends meanwhile.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -11,11 +11,11 @@ use flounder::binding::Call;
 use flounder::{BindingError, Cap, Exported, Iref, Peer, Waitset, nameservice};
 use futures_core::Stream;
 
-use super::actor::{answer, iref, say, tell};
 use super::kind::Kind;
+use super::process::{answer, iref, say, tell};
 
 flounder::flounder! {
-    interface vigil "To be waited for" {
+    interface pending_calls "To be waited for" {
         message note(uint32 n);
         message bulk(uint8 data[length, 1048576]);
         message give(uint32 n, give_away_cap c);
@@ -23,12 +23,12 @@ flounder::flounder! {
     };
 }
 
-/// Runs a command of an actor.
-pub fn obey(waitset: &Waitset, words: &[&str]) {
+/// Runs a command of a test process.
+pub fn run(waitset: &Waitset, words: &[&str]) {
     match *words {
         // A service, which keeps the replies that it owes, and its ends.
         ["export", name] => {
-            let exported = vigil::export(waitset, |_: &Peer| Ok(End)).start();
+            let exported = pending_calls::export(waitset, |_: &Peer| Ok(End)).start();
             let exported = exported.expect("it can be exported");
             let iref = exported.iref();
             with(|here| here.exported.push(exported));
@@ -36,7 +36,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         }
         ["bind", driver, name] => bind(waitset, driver, name, End),
         ["bind-inbox", driver, name, room] => {
-            let inbox = vigil::Inbox::beside(room.parse().expect("a number"), End);
+            let inbox = pending_calls::Inbox::beside(room.parse().expect("a number"), End);
             bind(waitset, driver, name, inbox);
         }
         // Serves its end no more, and leaves it as it is.
@@ -56,8 +56,8 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         ["wait", way] => wait(waitset, way),
         ["wait-lookup", name] => report(waitset, "lookup", nameservice::lookup_async(name)),
         ["wait-bind", driver, bits] => {
-            let bind = vigil::bind(iref(bits), waitset, End).driver(driver);
-            let bind = bind.deadline(super::PATIENCE);
+            let bind = pending_calls::bind(iref(bits), waitset, End).driver(driver);
+            let bind = bind.deadline(super::TIMEOUT);
             report(waitset, "bind", async move { bind.await.map(drop) });
         }
         // Waits for a name in many ways at once, and then in none; says what came of one that ended before.
@@ -103,7 +103,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
             say("ok");
             let calls = async move {
                 for n in 0..count {
-                    let call = vigil::Message::HoldCall { id: n, n };
+                    let call = pending_calls::Message::HoldCall { id: n, n };
                     binding.tx(&call).expect("the slot is free").await.expect("the service lives");
                 }
                 tell("called");
@@ -112,7 +112,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         }
         // Calls that are left to themselves.
         ["calls", count] => {
-            let rpc = vigil::RpcClient::new(&binding());
+            let rpc = pending_calls::RpcClient::new(&binding());
             for n in 0..count.parse().expect("a number") {
                 waitset.spawn_local(rpc.hold_async(n)).detach();
             }
@@ -125,7 +125,7 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
         // A call that may take so long; the answer is what comes of it.
         ["call-within", millis] => {
             let time = Duration::from_millis(millis.parse().expect("a number"));
-            let call = vigil::RpcClient::new(&binding()).hold_async(7).timeout(time);
+            let call = pending_calls::RpcClient::new(&binding()).hold_async(7).timeout(time);
             waitset.spawn_local(async move { answer(&call.await) }).detach();
         }
         // Gives no reply to one call.
@@ -152,13 +152,13 @@ pub fn obey(waitset: &Waitset, words: &[&str]) {
     }
 }
 
-/// What an actor has of this.
+/// What a test process has of this.
 #[derive(Default)]
 struct Here {
     exported: Vec<Exported>,
-    binding: Option<vigil::Binding>,
+    binding: Option<pending_calls::Binding>,
     asleep: Vec<Waitset>,
-    held: Vec<vigil::HoldReply>,
+    held: Vec<pending_calls::HoldReply>,
     errors: Vec<BindingError>,
 }
 
@@ -170,7 +170,7 @@ fn with<T>(change: impl FnOnce(&mut Here) -> T) -> T {
     HERE.with_borrow_mut(change)
 }
 
-fn binding() -> vigil::Binding {
+fn binding() -> pending_calls::Binding {
     with(|here| here.binding.clone()).expect("there is a binding")
 }
 
@@ -187,8 +187,8 @@ fn lookup(name: &str) -> Iref {
 }
 
 /// Binds, and has the service meet its end.
-fn bind(waitset: &Waitset, driver: &str, name: &str, rx: impl vigil::Handlers) {
-    let bind = vigil::bind(lookup(name), waitset, rx).driver(driver);
+fn bind(waitset: &Waitset, driver: &str, name: &str, rx: impl pending_calls::Handlers) {
+    let bind = pending_calls::bind(lookup(name), waitset, rx).driver(driver);
     let started = bind.on_bound(|bound| {
         let bound = bound.map(|binding| {
             binding.tx_note(0).expect("there is room");
@@ -202,28 +202,28 @@ fn bind(waitset: &Waitset, driver: &str, name: &str, rx: impl vigil::Handlers) {
 /// Either end.
 struct End;
 
-impl vigil::Rx for End {
-    fn note(&mut self, binding: &vigil::Binding, _: u32) {
+impl pending_calls::Rx for End {
+    fn note(&mut self, binding: &pending_calls::Binding, _: u32) {
         if with(|here| here.binding.replace(binding.clone())).is_none() {
             tell("met");
         }
     }
 
-    fn bulk(&mut self, _: &vigil::Binding, _: &[u8]) {}
+    fn bulk(&mut self, _: &pending_calls::Binding, _: &[u8]) {}
 
-    fn give(&mut self, _: &vigil::Binding, _: u32, _: Cap) {}
+    fn give(&mut self, _: &pending_calls::Binding, _: u32, _: Cap) {}
 
-    fn hold(&mut self, _: &vigil::Binding, _: u32, reply: vigil::HoldReply) {
+    fn hold(&mut self, _: &pending_calls::Binding, _: u32, reply: pending_calls::HoldReply) {
         with(|here| here.held.push(reply));
     }
 
-    fn error(&mut self, _: &vigil::Binding, error: BindingError) {
+    fn error(&mut self, _: &pending_calls::Binding, error: BindingError) {
         with(|here| here.errors.push(error));
     }
 }
 
 /// Fills the slot with a message that does not fit into the channel.
-fn fill(binding: &vigil::Binding) {
+fn fill(binding: &pending_calls::Binding) {
     while binding.can_send() {
         binding.tx_bulk(&[7; 1 << 20]).expect("the slot is free");
     }
@@ -232,7 +232,7 @@ fn fill(binding: &vigil::Binding) {
 /// Waits in one of the ways of `docs/async.md`. The peer does not look at what is sent.
 fn wait(waitset: &Waitset, way: &str) {
     let binding = binding();
-    let rpc = vigil::RpcClient::new(&binding);
+    let rpc = pending_calls::RpcClient::new(&binding);
     match way {
         "send" => {
             fill(&binding);
@@ -288,11 +288,11 @@ fn wait(waitset: &Waitset, way: &str) {
             report(waitset, way, task);
         }
         "shared-call" => {
-            let client = vigil::SharedClient::new(&binding.shared());
+            let client = pending_calls::SharedClient::new(&binding.shared());
             report(waitset, way, client.hold_async(1));
         }
         "shared-call-of-a-thread" => {
-            let client = vigil::SharedClient::new(&binding.shared());
+            let client = pending_calls::SharedClient::new(&binding.shared());
             in_thread(way, move || client.hold_async(1).wait_timeout(Duration::MAX));
         }
         "shared-send" | "shared-send-of-a-thread" => {
@@ -339,7 +339,7 @@ fn early<F: Future>(mut future: Pin<Box<F>>) -> Option<F::Output> {
 }
 
 /// A call that is under way.
-fn started(call: Call<vigil::HoldReply>) -> Pin<Box<Call<vigil::HoldReply>>> {
+fn started(call: Call<pending_calls::HoldReply>) -> Pin<Box<Call<pending_calls::HoldReply>>> {
     let mut call = Box::pin(call);
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert_eq!(polled, Poll::Pending);

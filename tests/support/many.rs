@@ -1,4 +1,4 @@
-//! Many bindings in one actor, one after the other or all at once, and what they cost.
+//! Many bindings in one process, one after the other or all at once, and what they cost.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,10 +8,10 @@ use flounder::account::{self, Limits, Resource, Scope};
 use flounder::{Iref, Peer, Refusal, Waitset, nameservice};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::actor::{say, tell};
+use super::process::{say, tell};
 
 flounder::flounder! {
-    interface crowd "For tests with many bindings" {
+    interface many "For tests with many bindings" {
         rpc add(in uint64 a, in uint64 b, out uint64 sum);
     };
 }
@@ -28,10 +28,10 @@ const WOKEN: usize = 10;
 
 type Result<T = String, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
-/// What an actor has of it.
-pub struct Crowd {
+/// What a test process has of it.
+pub struct ManyBindings {
     waitset: Waitset,
-    bindings: RefCell<Vec<crowd::Binding>>,
+    bindings: RefCell<Vec<many::Binding>>,
     ends: Rc<Cell<usize>>,
     /// The processes that a connect callback was asked for.
     order: Rc<RefCell<Vec<u32>>>,
@@ -53,15 +53,15 @@ impl Drop for End {
     }
 }
 
-impl crowd::Rx for End {
-    fn add(&mut self, _: &crowd::Binding, a: u64, b: u64, reply: crowd::AddReply) {
+impl many::Rx for End {
+    fn add(&mut self, _: &many::Binding, a: u64, b: u64, reply: many::AddReply) {
         reply.send(a.wrapping_add(b));
     }
 
-    fn error(&mut self, _: &crowd::Binding, _: flounder::BindingError) {}
+    fn error(&mut self, _: &many::Binding, _: flounder::BindingError) {}
 }
 
-impl Crowd {
+impl ManyBindings {
     pub fn new(waitset: &Waitset) -> Self {
         Self {
             waitset: waitset.clone(),
@@ -72,7 +72,7 @@ impl Crowd {
     }
 
     /// Does what a command says and answers.
-    pub fn obey(&self, words: &[&str]) {
+    pub fn run(&self, words: &[&str]) {
         match self.result_of(words) {
             Ok(answer) => say(&answer),
             Err(error) => say(&format!("error {error}")),
@@ -84,13 +84,13 @@ impl Crowd {
             ["export", name] => {
                 let ends = Rc::clone(&self.ends);
                 let connect = move |_: &Peer| Ok(End::new(&ends));
-                let exported = crowd::export(&self.waitset, connect).start()?;
+                let exported = many::export(&self.waitset, connect).start()?;
                 nameservice::register(name, exported.iref())?;
                 Ok(exported.iref().to_bits().to_string())
             }
             ["export", name, "refusing"] => {
                 let connect = |_: &Peer| Err::<End, _>(Refusal::new(7, "nobody"));
-                let exported = crowd::export(&self.waitset, connect).start()?;
+                let exported = many::export(&self.waitset, connect).start()?;
                 nameservice::register(name, exported.iref())?;
                 Ok("ok".into())
             }
@@ -104,7 +104,7 @@ impl Crowd {
                     waitset.dispatch_until(Some(end), || false).expect("no callback fails");
                     Ok(End::new(&ends))
                 };
-                let exported = crowd::export(&self.waitset, connect).start()?;
+                let exported = many::export(&self.waitset, connect).start()?;
                 nameservice::register(name, exported.iref())?;
                 Ok("ok".into())
             }
@@ -177,8 +177,8 @@ impl Crowd {
         driver: &str,
         iref: Iref,
         buffer: usize,
-    ) -> Result<crowd::Binding, flounder::BindError> {
-        crowd::bind(iref, &self.waitset, End::new(&self.ends)).driver(driver).buffer(buffer).wait()
+    ) -> Result<many::Binding, flounder::BindError> {
+        many::bind(iref, &self.waitset, End::new(&self.ends)).driver(driver).buffer(buffer).wait()
     }
 
     /// Binds, makes a call, tears down; and again. Says how many nanoseconds a bind and a teardown took.
@@ -245,8 +245,8 @@ fn limits_of(words: &[&str]) -> Result<Limits> {
     })
 }
 
-fn call(binding: &crowd::Binding, n: u64) -> Result<()> {
-    let sum = crowd::RpcClient::new(binding).add(n, 1)?;
+fn call(binding: &many::Binding, n: u64) -> Result<()> {
+    let sum = many::RpcClient::new(binding).add(n, 1)?;
     if sum == n + 1 { Ok(()) } else { Err(format!("{n} + 1 is not {sum}").into()) }
 }
 

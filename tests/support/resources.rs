@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{Actor, PATIENCE};
+use super::{TIMEOUT, TestProcess};
 
 /// What one process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub struct Resources {
     /// What each descriptor is, without its number.
     descriptors: Vec<String>,
     /// Rights and name of each mapping that has one.
@@ -19,17 +19,17 @@ pub struct Account {
     threads: usize,
 }
 
-impl Account {
-    /// What an actor holds now, once what it has let go is closed.
-    pub fn of(actor: &mut Actor) -> Self {
+impl Resources {
+    /// What a test process holds now, once what it has let go is closed.
+    pub fn of(process: &mut TestProcess) -> Self {
         // It waits for that before it answers.
-        actor.must("count");
-        let process = Path::new("/proc").join(actor.pid().to_string());
-        let links = fs::read_dir(process.join("fd")).expect("the actor lives");
+        process.must("count");
+        let process = Path::new("/proc").join(process.pid().to_string());
+        let links = fs::read_dir(process.join("fd")).expect("the process lives");
         let targets = links.flatten().filter_map(|link| fs::read_link(link.path()).ok());
         let kind = |target: &str| target.split(":[").next().map(str::to_owned);
         let descriptors = targets.filter_map(|target| kind(&target.to_string_lossy()));
-        let maps = fs::read_to_string(process.join("maps")).expect("the actor lives");
+        let maps = fs::read_to_string(process.join("maps")).expect("the process lives");
         let mapping = |line: &str| {
             let mut fields = line.split_ascii_whitespace();
             Some(format!("{} {}", fields.nth(1)?, fields.nth(3)?))
@@ -44,12 +44,12 @@ impl Account {
         }
     }
 
-    /// Waits until an actor holds this, and no more and no less. Its allocator may keep so many mappings more.
+    /// Waits until a test process holds this, and no more and no less. Its allocator may keep so many mappings more.
     #[track_caller]
-    pub fn settle(&self, actor: &mut Actor, room: usize) {
-        let deadline = Instant::now() + PATIENCE / 2;
+    pub fn settle(&self, process: &mut TestProcess, room: usize) {
+        let deadline = Instant::now() + TIMEOUT / 2;
         loop {
-            let now = Self::of(actor);
+            let now = Self::of(process);
             let anonymous = now.anonymous;
             if (Self { anonymous: self.anonymous, ..now.clone() }) == *self
                 && anonymous <= self.anonymous + room
@@ -82,7 +82,7 @@ impl Account {
     }
 }
 
-impl fmt::Display for Account {
+impl fmt::Display for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { descriptors, mappings, anonymous, threads } = self;
         let (descriptors, mappings) = (descriptors.len(), mappings.len() + anonymous);
@@ -97,10 +97,10 @@ pub fn threads(process: &Path) -> usize {
     names.filter(|name| name.trim() != "flounder-close").count()
 }
 
-/// Bytes of an actor's memory that are resident.
-pub fn resident(actor: &Actor) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", actor.pid()));
-    let status = status.expect("the actor lives");
+/// Bytes of a test process's memory that are resident.
+pub fn resident(process: &TestProcess) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid()));
+    let status = status.expect("the process lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kib.expect("the kernel tells") << 10

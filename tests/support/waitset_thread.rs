@@ -10,15 +10,15 @@ use flounder::Waitset;
 use flounder::waitset::Remote;
 
 /// How long its beginning may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(crate) struct Loop {
+pub(crate) struct WaitsetThread {
     remote: Arc<Remote>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Loop {
+impl WaitsetThread {
     /// Starts the thread, and gives what `begin` makes there.
     pub(crate) fn start<T: Send + 'static>(
         begin: impl FnOnce(&Waitset) -> T + Send + 'static,
@@ -32,7 +32,7 @@ impl Loop {
             sender.send((ws.remote(), made)).expect("it is waited for");
             ws.dispatch_until(None, || theirs.load(Ordering::Acquire)).expect("no callback fails");
         });
-        let (remote, made) = receiver.recv_timeout(PATIENCE).expect("the thread begins");
+        let (remote, made) = receiver.recv_timeout(TIMEOUT).expect("the thread begins");
         (Self { remote, stop, thread: Some(thread) }, made)
     }
 
@@ -46,7 +46,7 @@ impl Loop {
     }
 }
 
-impl Drop for Loop {
+impl Drop for WaitsetThread {
     fn drop(&mut self) {
         if !thread::panicking() {
             self.stop();
