@@ -6,9 +6,9 @@ use std::io;
 
 use flounder_drivers::registry::NameTaken;
 use flounder_monitor::MonitorError;
-use flounder_monitor::census::CensusError;
 use flounder_monitor::daemon::DaemonError;
 use flounder_monitor::nameservice::NameError;
+use flounder_monitor::snapshot::SnapshotError;
 use flounder_rt::account::OverLimit;
 use flounder_rt::channel::{CapRefusal, ChannelError, ConnectError, ProtocolError};
 use flounder_rt::waitset::EventError;
@@ -73,7 +73,7 @@ any_error! {
     /// Of capabilities that did not travel.
     Caps(CapRefusal),
     /// Of a look at what there is on a host.
-    Census(CensusError),
+    Snapshot(SnapshotError),
     /// Of a channel.
     Channel(ChannelError),
     /// Of a driver that made no channel.

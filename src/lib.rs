@@ -62,8 +62,8 @@ pub use flounder_rt::*;
 
 /// Publishing services: the monitor of this process. The root as a daemon, and what there is on a host.
 pub mod monitor {
-    pub use flounder_monitor::{DirProblem, MonitorError, Place, RootProcess};
-    pub use flounder_monitor::{census, daemon, publish, publish_async};
+    pub use flounder_monitor::{DirProblem, MonitorError, RootLocation, RootProcess};
+    pub use flounder_monitor::{daemon, publish, publish_async, snapshot};
 }
 
 /// The drivers, by name, and the order in which they are tried.

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use flounder::Iref;
-use flounder::monitor::census::{self, Census, CensusError};
+use flounder::monitor::snapshot::{self, Snapshot, SnapshotError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
@@ -26,8 +26,8 @@ fn test_process() {
     support::process::run();
 }
 
-fn take(system: &TestSystem) -> Census {
-    census::take(Some(&system.dir())).expect("there is a root")
+fn take(system: &TestSystem) -> Snapshot {
+    snapshot::take(Some(&system.dir())).expect("there is a root")
 }
 
 /// Waits until something is so.
@@ -40,14 +40,14 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until a census is as it should be.
+/// Waits until a snapshot is as it should be.
 #[track_caller]
-fn settle(system: &TestSystem, what: &str, is_so: impl Fn(&Census) -> bool) -> Census {
+fn settle(system: &TestSystem, what: &str, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
     let deadline = Instant::now() + TIMEOUT;
     loop {
-        let last = census::take(Some(&system.dir()));
+        let last = snapshot::take(Some(&system.dir()));
         match last {
-            Ok(census) if is_so(&census) => return census,
+            Ok(snapshot) if is_so(&snapshot) => return snapshot,
             last => assert!(Instant::now() < deadline, "{what}: {last:?}"),
         }
     }
@@ -116,22 +116,22 @@ fn a_census_tells_of_names_domains_and_bindings() {
     client.must("bind ump echo");
     client.must("bind lmp echo");
     let uid = rustix::process::geteuid().as_raw();
-    let census = take(&system);
-    assert_eq!((census.root.pid, census.root.uid), (Some(daemon.pid()), Some(uid)));
-    assert_eq!(census.directory, system.dir());
-    let [name] = &census.names[..] else { panic!("one name: {census:?}") };
+    let snapshot = take(&system);
+    assert_eq!((snapshot.root.pid, snapshot.root.uid), (Some(daemon.pid()), Some(uid)));
+    assert_eq!(snapshot.directory, system.dir());
+    let [name] = &snapshot.names[..] else { panic!("one name: {snapshot:?}") };
     assert_eq!((&*name.name, &*name.interface), ("echo", "echo"));
     assert_eq!(name.iref.to_bits().to_string(), iref);
     assert_eq!((name.pid, name.uid), (Some(server.pid()), Some(uid)));
     assert_ne!(name.fingerprint, 0);
     let mut pids: Vec<_> =
-        census.domains.iter().map(|domain| domain.pid.expect("it is visible")).collect();
+        snapshot.domains.iter().map(|domain| domain.pid.expect("it is visible")).collect();
     pids.sort_unstable();
     let mut expected = [server.pid(), client.pid()];
     expected.sort_unstable();
     assert_eq!(pids, expected);
     let mut drivers = Vec::new();
-    for binding in &census.bindings {
+    for binding in &snapshot.bindings {
         drivers.push(&*binding.driver);
         let service = binding.service.expect("it is there");
         assert_eq!((binding.client.pid, service.pid), (Some(client.pid()), Some(server.pid())));
@@ -140,9 +140,9 @@ fn a_census_tells_of_names_domains_and_bindings() {
     }
     drivers.sort_unstable();
     assert_eq!(drivers, ["lmp", "ump"]);
-    assert_eq!(census.silent, []);
+    assert_eq!(snapshot.unresponsive, []);
     client.must("unbind");
-    settle(&system, "the bindings are gone", |census| census.bindings.is_empty());
+    settle(&system, "the bindings are gone", |snapshot| snapshot.bindings.is_empty());
 }
 
 #[test]
@@ -181,29 +181,29 @@ fn a_census_does_not_wait_for_those_who_do_not_answer() {
         client.stop();
     }
     let began = Instant::now();
-    let census = take(&system);
+    let snapshot = take(&system);
     // Each of them is given two seconds, but all at once.
     assert!(began.elapsed() < Duration::from_secs(8), "it took {:?}", began.elapsed());
-    assert_eq!(census.names.len(), 1);
+    assert_eq!(snapshot.names.len(), 1);
     let mut stopped: Vec<_> = clients.iter().map(|client| Some(client.pid())).collect();
     stopped.sort_unstable();
-    assert_eq!(census.silent.iter().map(|of| of.pid).collect::<Vec<_>>(), stopped);
+    assert_eq!(snapshot.unresponsive.iter().map(|of| of.pid).collect::<Vec<_>>(), stopped);
     clients.iter().for_each(|client| client.go_on());
-    settle(&system, "they answer again", |census| census.bindings.len() == 6);
+    settle(&system, "they answer again", |snapshot| snapshot.bindings.len() == 6);
 }
 
 #[test]
 fn a_socket_without_a_root_is_no_monitor_and_a_census_makes_none() {
     let system = TestSystem::new();
-    let none = || Err(CensusError::NoMonitor { directory: system.dir() });
-    assert_eq!(census::take(Some(&system.dir())), none());
+    let none = || Err(SnapshotError::NoMonitor { directory: system.dir() });
+    assert_eq!(snapshot::take(Some(&system.dir())), none());
     assert!(!system.dir().exists(), "it was not made");
     let mut root = system.spawn();
     root.must("list");
     root.kill();
     drop(root);
     assert_eq!(system.files(), ["root.sock"]);
-    assert_eq!(census::take(Some(&system.dir())), none());
+    assert_eq!(snapshot::take(Some(&system.dir())), none());
     assert_eq!(system.files(), ["root.sock"]);
 }
 
@@ -226,7 +226,7 @@ fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
     let mut own = system.spawn();
     let iref = own.must("export echo");
     ann.must("export ann");
-    assert_eq!(bob.ask("lookup echo"), "error Monitor(TurnedAway { owner: 0 })");
+    assert_eq!(bob.ask("lookup echo"), "error Monitor(JoinDenied { owner: 0 })");
     assert_eq!(ann.must("lookup echo"), iref);
     assert_eq!(own.must("owner ann"), format!("({}, {ANN})", ann.pid()));
     for driver in ["ump", "lmp"] {
@@ -235,10 +235,10 @@ fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
         own.must(&format!("bind {driver} ann"));
         assert_eq!(own.ask("talk 100"), "ok", "{driver}");
     }
-    let census = take(&system);
-    assert_eq!(census.domains.len(), 2);
-    assert_eq!(census.bindings.len(), 4);
-    assert_eq!(bob.ask("list"), "error Monitor(TurnedAway { owner: 0 })", "it is tried again");
+    let snapshot = take(&system);
+    assert_eq!(snapshot.domains.len(), 2);
+    assert_eq!(snapshot.bindings.len(), 4);
+    assert_eq!(bob.ask("list"), "error Monitor(JoinDenied { owner: 0 })", "it is tried again");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn users_who_are_let_in_learn_nothing_of_the_processes_of_others() {
     assert_eq!(bob.ask(&format!("pry {iref}")), "Forbidden Forbidden");
     assert_eq!(ann.ask(&format!("pry {iref}")), "Ok Forbidden", "it is its own");
     // Those who pried have left.
-    let all = |census: &Census| (census.domains.len(), census.bindings.len()) == (2, 1);
+    let all = |snapshot: &Snapshot| (snapshot.domains.len(), snapshot.bindings.len()) == (2, 1);
     settle(&system, "the root's user sees all", all);
 }
 
@@ -312,7 +312,7 @@ fn a_daemon_for_one_user_lets_nobody_else_near() {
     ann.must("list");
     drop(daemon);
     let _daemon = system.spawn_root(&[]);
-    assert_eq!(ann.ask("list"), "error Monitor(TurnedAway { owner: 0 })");
+    assert_eq!(ann.ask("list"), "error Monitor(JoinDenied { owner: 0 })");
     assert_eq!(system.files(), ["root.sock"]);
 }
 
@@ -433,8 +433,8 @@ fn who_is_hung_up_on_and_lives_keeps_its_names() {
     assert_eq!(own.ask("lookup mine"), "4711");
     drop(second);
     let third = RawMonitor::join(&system, 79);
-    settle(&system, "the name is kept", |census| {
-        census.names.iter().all(|name| name.interface.is_empty())
+    settle(&system, "the name is kept", |snapshot| {
+        snapshot.names.iter().all(|name| name.interface.is_empty())
     });
     assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: Some({me}) }}"));
     third.root().binding().tx_settled().expect("it can be sent");

@@ -7,10 +7,10 @@ use flounder::account::{OverLimit, Resource, Scope};
 use flounder::bind::{Lacking, Side};
 use flounder::channel::{CapRefusal, ChannelError, ConnectError, ProtocolError};
 use flounder::drivers::registry::NameTaken;
-use flounder::monitor::census::CensusError;
 use flounder::monitor::daemon::DaemonError;
-use flounder::monitor::{DirProblem, MonitorError, Place};
-use flounder::nameservice::{Asked, InvalidName, NameError};
+use flounder::monitor::snapshot::SnapshotError;
+use flounder::monitor::{DirProblem, MonitorError, RootLocation};
+use flounder::nameservice::{InvalidName, NameError, NameRequest};
 use flounder::waitset::EventError;
 use flounder::wire::{DecodeError, TooLong};
 use flounder::{
@@ -135,12 +135,12 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
         check(error);
     }
     for error in monitors() {
-        check(NameError::Monitor { error: error.clone(), asked: asked() });
-        check(CensusError::Monitor(error.clone()));
+        check(NameError::Monitor { error: error.clone(), request: request() });
+        check(SnapshotError::Monitor(error.clone()));
         check(DaemonError::Monitor(error.clone()));
         check(error);
     }
-    check(CensusError::NoMonitor { directory: "/run".into() });
+    check(SnapshotError::NoMonitor { directory: "/run".into() });
     check(DaemonError::Running { pid: Some(7) });
     check(DaemonError::Running { pid: None });
     check(DaemonError::UnknownUser { uid: 65534 });
@@ -251,7 +251,7 @@ fn exports() -> Vec<ExportError> {
 }
 
 fn monitors() -> Vec<MonitorError> {
-    let place = || Place::new("/run".into(), None);
+    let location = || RootLocation::new("/run".into(), None);
     let directory = |why| MonitorError::RuntimeDir { path: "/run".into(), why };
     vec![
         directory(DirProblem::Os(EMFILE)),
@@ -263,9 +263,9 @@ fn monitors() -> Vec<MonitorError> {
         directory(DirProblem::UnknownOwner),
         directory(DirProblem::Parent { uid: 7 }),
         MonitorError::UntrustedRoot { directory: "/run".into(), uid: 7 },
-        MonitorError::Version { place: place() },
-        MonitorError::TurnedAway { directory: "/run".into(), owner: 7 },
-        MonitorError::NoRoot { place: place() },
+        MonitorError::Version { location: location() },
+        MonitorError::JoinDenied { directory: "/run".into(), owner: 7 },
+        MonitorError::NoRoot { location: location() },
         MonitorError::OverLimit(limit()),
         MonitorError::OwnThread,
         MonitorError::Busy,
@@ -275,21 +275,21 @@ fn monitors() -> Vec<MonitorError> {
 
 fn names() -> Vec<NameError> {
     vec![
-        NameError::Taken { pid: Some(7), asked: asked() },
-        NameError::Taken { pid: None, asked: asked() },
-        NameError::Unknown { asked: asked() },
-        NameError::Invalid { why: InvalidName::Empty, asked: asked() },
-        NameError::Invalid { why: InvalidName::TooLong { length: 256 }, asked: asked() },
-        NameError::Invalid { why: InvalidName::Control, asked: asked() },
-        NameError::Quota { asked: asked() },
-        NameError::NotOwner { asked: asked() },
-        NameError::NoService { asked: asked() },
-        NameError::Deadline { asked: asked() },
+        NameError::Taken { pid: Some(7), request: request() },
+        NameError::Taken { pid: None, request: request() },
+        NameError::Unknown { request: request() },
+        NameError::Invalid { why: InvalidName::Empty, request: request() },
+        NameError::Invalid { why: InvalidName::TooLong { length: 256 }, request: request() },
+        NameError::Invalid { why: InvalidName::Control, request: request() },
+        NameError::Quota { request: request() },
+        NameError::NotOwner { request: request() },
+        NameError::NoService { request: request() },
+        NameError::Deadline { request: request() },
     ]
 }
 
-fn asked() -> Box<Asked> {
-    Box::new(Asked::new(Some("clock".into()), Some(Place::new("/run".into(), None))))
+fn request() -> Box<NameRequest> {
+    Box::new(NameRequest::new(Some("clock".into()), Some(RootLocation::new("/run".into(), None))))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use flounder::account::Resource;
-use flounder::monitor::census;
+use flounder::monitor::snapshot;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use support::{TestProcess, TestSystem};
 
@@ -233,9 +233,9 @@ fn the_census_tells_what_each_process_holds_for_another() {
     let (service, mut neighbour) = service(&system, "bindings:process:7 descriptors:all:90");
     neighbour.must("many bind ump many 2 4096");
     neighbour.must("many bind lmp many 1 4096");
-    let census = census::take(Some(&system.dir())).expect("there is a root");
+    let snapshot = snapshot::take(Some(&system.dir())).expect("there is a root");
     let of = |holder: &TestProcess, peer: &TestProcess| {
-        let mut found = census.accounts.iter().filter(|account| {
+        let mut found = snapshot.accounts.iter().filter(|account| {
             account.holder.pid == Some(holder.pid()) && account.peer.pid == Some(peer.pid())
         });
         found.next().expect("it is told").clone()

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use flounder::monitor::census;
+use flounder::monitor::snapshot;
 use support::{TIMEOUT, TestProcess, TestSystem};
 
 #[test]
@@ -113,7 +113,7 @@ fn a_daemon_takes_its_office_back_in_a_new_directory() {
     is_found(&system, &iref, "echo");
     let deadline = Instant::now() + TIMEOUT;
     loop {
-        let root = census::take(Some(&system.dir())).ok().and_then(|census| census.root.pid);
+        let root = snapshot::take(Some(&system.dir())).ok().and_then(|snapshot| snapshot.root.pid);
         if root == Some(daemon.pid()) {
             break;
         }

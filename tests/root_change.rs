@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use flounder::monitor::census;
+use flounder::monitor::snapshot;
 use support::{TIMEOUT, TestProcess, TestSystem};
 
 #[test]
@@ -21,8 +21,8 @@ fn roots(default: u32) -> u32 {
 fn until_root(system: &TestSystem, what: &str, is_it: impl Fn(u32) -> bool) {
     let deadline = Instant::now() + TIMEOUT;
     loop {
-        match census::take(Some(&system.dir())) {
-            Ok(census) if census.root.pid.is_some_and(&is_it) => return,
+        match snapshot::take(Some(&system.dir())) {
+            Ok(snapshot) if snapshot.root.pid.is_some_and(&is_it) => return,
             other => assert!(Instant::now() < deadline, "{what}: {other:?}"),
         }
     }

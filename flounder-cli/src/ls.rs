@@ -9,7 +9,7 @@ use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 use flounder::Escaped;
 use flounder::account::{Resource, UNLIMITED};
-use flounder::monitor::census::{self, Binding, Census, Party};
+use flounder::monitor::snapshot::{self, Binding, Process, Snapshot};
 use flounder::nameservice::Entry;
 use serde::Serialize;
 
@@ -21,16 +21,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
     /// Print one JSON object: `runtime_dir`, `root`, `names`, `domains`, `bindings`, `accounts` (what a process, the `holder`,
-    /// holds for another one, the `peer`, and its limits: `null` is none) and `silent`, the processes that did
+    /// holds for another one, the `peer`, and its limits: `null` is none) and `unresponsive`, the processes that did
     /// not tell of their bindings. References and fingerprints are hexadecimal; `since` is in seconds after 1970 began.
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the census.
+/// Prints the snapshot.
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let census = census::take(options.runtime_dir.as_deref())?;
-    let report = Report::new(&census);
+    let snapshot = snapshot::take(options.runtime_dir.as_deref())?;
+    let report = Report::new(&snapshot);
     let text = match options.json {
         true => ascii(&serde_json::to_string_pretty(&report)?) + "\n",
         false => report.tables(SystemTime::now()),
@@ -41,18 +41,18 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>>
 #[derive(Serialize)]
 struct Report {
     runtime_dir: String,
-    root: Process,
+    root: ProcessRow,
     names: Vec<Name>,
-    domains: Vec<Process>,
+    domains: Vec<ProcessRow>,
     bindings: Vec<Bound>,
     accounts: Vec<Account>,
-    silent: Vec<Process>,
+    unresponsive: Vec<ProcessRow>,
 }
 
 #[derive(Serialize)]
 struct Account {
-    holder: Process,
-    peer: Process,
+    holder: ProcessRow,
+    peer: ProcessRow,
     used: Amounts,
     limit: Amounts,
     limit_of_all: Amounts,
@@ -62,7 +62,7 @@ struct Account {
 type Amounts = BTreeMap<String, Option<u64>>;
 
 #[derive(Serialize, Clone, Copy)]
-struct Process {
+struct ProcessRow {
     pid: Option<u32>,
     uid: Option<u32>,
 }
@@ -79,9 +79,9 @@ struct Name {
 
 #[derive(Serialize)]
 struct Bound {
-    client: Process,
+    client: ProcessRow,
     /// Absent if that process has left.
-    service: Option<Process>,
+    service: Option<ProcessRow>,
     iref: String,
     interface: String,
     driver: String,
@@ -89,15 +89,15 @@ struct Bound {
 }
 
 impl Report {
-    fn new(census: &Census) -> Self {
+    fn new(snapshot: &Snapshot) -> Self {
         Self {
-            runtime_dir: census.directory.display().to_string(),
-            root: Process::new(census.root),
-            names: census.names.iter().map(Name::new).collect(),
-            domains: census.domains.iter().copied().map(Process::new).collect(),
-            bindings: census.bindings.iter().map(Bound::new).collect(),
-            accounts: census.accounts.iter().map(Account::new).collect(),
-            silent: census.silent.iter().copied().map(Process::new).collect(),
+            runtime_dir: snapshot.directory.display().to_string(),
+            root: ProcessRow::new(snapshot.root),
+            names: snapshot.names.iter().map(Name::new).collect(),
+            domains: snapshot.domains.iter().copied().map(ProcessRow::new).collect(),
+            bindings: snapshot.bindings.iter().map(Bound::new).collect(),
+            accounts: snapshot.accounts.iter().map(Account::new).collect(),
+            unresponsive: snapshot.unresponsive.iter().copied().map(ProcessRow::new).collect(),
         }
     }
 
@@ -145,20 +145,21 @@ impl Report {
         });
         let head = ["holder", "peer", "holds", "amount", "limit"];
         text.push_str(&table(head, accounts));
-        if !self.silent.is_empty() {
-            let silent: Vec<_> = self.silent.iter().map(|process| number(process.pid)).collect();
-            let silent = silent.join(", ");
-            text.push_str(&format!("\nnot told of their bindings: processes {silent}\n"));
+        if !self.unresponsive.is_empty() {
+            let unresponsive: Vec<_> =
+                self.unresponsive.iter().map(|process| number(process.pid)).collect();
+            let unresponsive = unresponsive.join(", ");
+            text.push_str(&format!("\nnot told of their bindings: processes {unresponsive}\n"));
         }
         text
     }
 }
 
 impl Account {
-    fn new(account: &census::Account) -> Self {
+    fn new(account: &snapshot::Account) -> Self {
         Self {
-            holder: Process::new(account.holder),
-            peer: Process::new(account.peer),
+            holder: ProcessRow::new(account.holder),
+            peer: ProcessRow::new(account.peer),
             used: amounts(account.used),
             limit: amounts(account.limit),
             limit_of_all: amounts(account.limit_of_all),
@@ -166,7 +167,7 @@ impl Account {
     }
 }
 
-fn amounts(amounts: census::Amounts) -> Amounts {
+fn amounts(amounts: snapshot::Amounts) -> Amounts {
     let of = |resource: Resource| {
         let amount = Some(amounts.get(resource)).filter(|amount| *amount != UNLIMITED);
         (resource.name().replace(' ', "_"), amount)
@@ -174,13 +175,13 @@ fn amounts(amounts: census::Amounts) -> Amounts {
     Resource::ALL.into_iter().map(of).collect()
 }
 
-impl Process {
-    fn new(party: Party) -> Self {
-        Self { pid: party.pid, uid: party.uid }
+impl ProcessRow {
+    fn new(process: Process) -> Self {
+        Self { pid: process.pid, uid: process.uid }
     }
 }
 
-impl core::fmt::Display for Process {
+impl core::fmt::Display for ProcessRow {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} of user {}", number(self.pid), number(self.uid))
     }
@@ -203,8 +204,8 @@ impl Bound {
     fn new(binding: &Binding) -> Self {
         let since = binding.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
-            client: Process::new(binding.client),
-            service: binding.service.map(Process::new),
+            client: ProcessRow::new(binding.client),
+            service: binding.service.map(ProcessRow::new),
             iref: binding.iref.to_string(),
             interface: binding.interface.clone(),
             driver: binding.driver.clone(),

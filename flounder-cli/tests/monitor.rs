@@ -207,7 +207,7 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
     assert_eq!(json["root"]["pid"], daemon.pid());
     assert_eq!(json["domains"], serde_json::json!([{ "pid": me, "uid": uid }]));
     assert_eq!(
-        (&json["bindings"], &json["silent"]),
+        (&json["bindings"], &json["unresponsive"]),
         (&serde_json::json!([]), &serde_json::json!([]))
     );
     let [name] = &json["names"].as_array().expect("an array")[..] else { panic!("{json}") };

@@ -145,7 +145,7 @@ pub(crate) fn knock(directory: &RuntimeDir) -> Result<Knock, MonitorError> {
         Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(Knock::NobodyThere),
         Err(Errno::AGAIN) => Ok(Knock::Busy),
         Err(Errno::ACCESS) if directory.is_shared() => Ok(Knock::Closed),
-        Err(Errno::ACCESS) => Err(MonitorError::TurnedAway {
+        Err(Errno::ACCESS) => Err(MonitorError::JoinDenied {
             directory: directory.path().to_owned(),
             owner: directory.owner(),
         }),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use flounder_rt::Escaped;
 use flounder_rt::account::OverLimit;
 
-use crate::place::Place;
+use crate::root_location::RootLocation;
 
 /// Why the monitor of this process cannot serve.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,10 +40,10 @@ pub enum MonitorError {
     /// The root monitor speaks another version of the protocol.
     Version {
         /// Where.
-        place: Place,
+        location: RootLocation,
     },
     /// This process's user may not join the domains of this directory.
-    TurnedAway {
+    JoinDenied {
         /// The runtime directory.
         directory: PathBuf,
         /// The user whose directory it is.
@@ -52,7 +52,7 @@ pub enum MonitorError {
     /// No root monitor answered before the deadline.
     NoRoot {
         /// Where.
-        place: Place,
+        location: RootLocation,
     },
     /// The monitor's own thread cannot wait for itself (a capability policy called a blocking function).
     OwnThread,
@@ -93,13 +93,13 @@ pub enum DirProblem {
 
 impl MonitorError {
     /// Whether its text says where.
-    pub(crate) const fn names_place(&self) -> bool {
+    pub(crate) const fn names_location(&self) -> bool {
         matches!(
             self,
             Self::RuntimeDir { .. }
                 | Self::UntrustedRoot { .. }
                 | Self::Version { .. }
-                | Self::TurnedAway { .. }
+                | Self::JoinDenied { .. }
                 | Self::NoRoot { .. }
         )
     }
@@ -137,20 +137,20 @@ impl fmt::Display for MonitorError {
                  directory of your own",
                 Escaped(directory.display())
             ),
-            Self::Version { place } => write!(
+            Self::Version { location } => write!(
                 f,
-                "the root monitor speaks another version of the protocol, {place}; end that \
+                "the root monitor speaks another version of the protocol, {location}; end that \
                  process, or set FLOUNDER_RUNTIME_DIR to another directory"
             ),
-            Self::TurnedAway { directory, owner } => write!(
+            Self::JoinDenied { directory, owner } => write!(
                 f,
                 "the root monitor in {}, a directory of user {owner}, does not let this user in; \
                  set FLOUNDER_RUNTIME_DIR to a directory of your own, or have that user start \
                  `flounder monitor` with --allow-uid",
                 Escaped(directory.display())
             ),
-            Self::NoRoot { place } => {
-                write!(f, "no root monitor answered before the deadline {place}")
+            Self::NoRoot { location } => {
+                write!(f, "no root monitor answered before the deadline {location}")
             }
             Self::OwnThread => f.write_str("the monitor's own thread cannot wait for itself"),
             Self::OverLimit(limit) => fmt::Display::fmt(limit, f),

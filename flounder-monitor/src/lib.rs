@@ -3,7 +3,7 @@
 //! Every process embeds a *monitor*: a small thread, started when the first bind, name or published service leaves the
 //! process. One monitor of a user is the *root*: it holds the names and introduces processes to each other, which then
 //! talk directly. When the root dies another takes its place, and bindings never notice. A [`daemon`] can be the root
-//! instead, and let other users in; a [`census`] tells what there is.
+//! instead, and let other users in; a [`snapshot`] tells what there is.
 //!
 //! ```text
 //!   client            monitor A            root            monitor B           service
@@ -26,9 +26,9 @@
 
 #![deny(unsafe_code)]
 
-pub mod census;
 pub mod daemon;
 pub mod nameservice;
+pub mod snapshot;
 
 mod broker;
 mod death;
@@ -39,11 +39,11 @@ mod link;
 mod monitor;
 mod office;
 mod outbox;
-mod place;
 mod process;
 mod promise;
 mod protocol;
 mod root;
+mod root_location;
 mod runtime_dir;
 mod services;
 mod sys;
@@ -54,7 +54,7 @@ use flounder_rt::Iref;
 
 pub use broker::{MonitorBroker, broker};
 pub use error::{DirProblem, MonitorError};
-pub use place::{Place, RootProcess};
+pub use root_location::{RootLocation, RootProcess};
 
 use nameservice::{Answer, NameError};
 

@@ -33,11 +33,11 @@ use crate::domain;
 use crate::error::MonitorError;
 use crate::link::digest;
 use crate::monitor::Monitor;
-use crate::place::Place;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::promise::{Pending, promise};
 use crate::protocol::monitor;
 use crate::root::MAX_NAME;
+use crate::root_location::RootLocation;
 use crate::runtime_dir::RuntimeDir;
 use crate::wait::{first, sleep, within};
 
@@ -79,7 +79,7 @@ impl Entry {
 /// What a lookup finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Found {
+pub struct ResolvedName {
     /// The service.
     pub iref: Iref,
     /// The process that owns the name, if it is visible from here.
@@ -129,12 +129,12 @@ pub fn lookup(name: &str) -> Result<Iref, NameError> {
 ///
 /// # Errors
 /// [`NameError::Unknown`].
-pub fn lookup_with_owner(name: &str) -> Result<Found, NameError> {
+pub fn lookup_with_owner(name: &str) -> Result<ResolvedName, NameError> {
     lookup_async(name).wait()
 }
 
 /// As [`lookup_with_owner`].
-pub fn lookup_async(name: &str) -> Answer<Found> {
+pub fn lookup_async(name: &str) -> Answer<ResolvedName> {
     let name = name.to_owned();
     start(Some(name.clone()), async move |monitor| monitor.lookup(&name).await)
 }
@@ -157,7 +157,7 @@ pub fn blocking_lookup_deadline(name: &str, deadline: Duration) -> Result<Iref, 
 }
 
 /// As [`blocking_lookup`]; dropped, it no longer waits.
-pub fn blocking_lookup_async(name: &str) -> Answer<Found> {
+pub fn blocking_lookup_async(name: &str) -> Answer<ResolvedName> {
     waiting_lookup(name, None)
 }
 
@@ -189,7 +189,7 @@ pub fn list_async() -> Answer<Vec<Entry>> {
 ///
 /// # Errors
 /// [`NameError::NotOwner`] if this process has not registered the name, or takes it back.
-pub fn lost(name: &str) -> Answer<Lost> {
+pub fn lost(name: &str) -> Answer<LostName> {
     let name = name.to_owned();
     submit(Some(name.clone()), None, Notice::Quiet, async move |monitor| monitor.lost(&name).await)
 }
@@ -197,14 +197,14 @@ pub fn lost(name: &str) -> Answer<Lost> {
 /// A name that this process had, and another has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Lost {
+pub struct LostName {
     /// The name.
     pub name: String,
     /// The process that has it, if it is visible from here.
     pub pid: Option<u32>,
 }
 
-fn waiting_lookup(name: &str, deadline: Option<Duration>) -> Answer<Found> {
+fn waiting_lookup(name: &str, deadline: Option<Duration>) -> Answer<ResolvedName> {
     let name = name.to_owned();
     let task = {
         let name = name.clone();
@@ -238,7 +238,7 @@ fn submit<T: Send + 'static>(
     let remote = match domain::remote() {
         Ok(remote) => remote,
         Err(error) => {
-            promise.keep(Err(Failure::Monitor(error).of(Asked::unanswered(name))));
+            promise.keep(Err(Failure::Monitor(error).of(NameRequest::unanswered(name))));
             return Answer(pending);
         }
     };
@@ -246,15 +246,15 @@ fn submit<T: Send + 'static>(
         let Some(monitor) = Monitor::here() else { return Ok(()) };
         let work = async move {
             let waitset = monitor.waitset().clone();
-            let asked = |name| Asked { name, place: Some(monitor.place()) };
-            let say_where = async {
+            let request = |name| NameRequest { name, location: Some(monitor.location()) };
+            let log_if_slow = async {
                 sleep(&waitset, PATIENCE).await;
                 if notice == Notice::Logged {
-                    tracing::warn!(asked = %asked(name.clone()), "a request to the name service waits");
+                    tracing::warn!(request = %request(name.clone()), "a request to the name service waits");
                 }
                 core::future::pending::<()>().await;
             };
-            let work = first(task(Rc::clone(&monitor)), say_where);
+            let work = first(task(Rc::clone(&monitor)), log_if_slow);
             let work = async { work.await.unwrap_or(Err(Failure::Monitor(MonitorError::Ended))) };
             let result = match deadline {
                 None => first(work, promise.abandoned()).await,
@@ -265,7 +265,7 @@ fn submit<T: Send + 'static>(
                 }
             };
             if let Some(result) = result {
-                promise.keep(result.map_err(|failure| failure.of(asked(name))));
+                promise.keep(result.map_err(|failure| failure.of(request(name))));
             }
         };
         waitset.spawn_local(work).detach();
@@ -287,7 +287,7 @@ impl<T> Answer<T> {
     pub fn wait(self) -> Result<T, NameError> {
         match self.0.wait(None) {
             Ok(result) => result,
-            Err(_) => Err(Failure::Monitor(MonitorError::Ended).of(Asked::unanswered(None))),
+            Err(_) => Err(Failure::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None))),
         }
     }
 }
@@ -296,7 +296,7 @@ impl<T> Future for Answer<T> {
     type Output = Result<T, NameError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = || Err(Failure::Monitor(MonitorError::Ended).of(Asked::unanswered(None)));
+        let ended = || Err(Failure::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None)));
         Pin::new(&mut self.0).poll(cx).map(|kept| kept.unwrap_or_else(ended))
     }
 }
@@ -310,46 +310,46 @@ pub enum NameError {
         /// That process, if it is visible from here.
         pid: Option<u32>,
         /// What was asked, and where.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// There is no such name. `LIB_ERR_NAMESERVICE_UNKNOWN_NAME`
     Unknown {
         /// What was asked, and where.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// This cannot be a name. `LIB_ERR_NAMESERVICE_INVALID_NAME`
     Invalid {
         /// What is wrong with it.
         why: InvalidName,
         /// What was asked, and where.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// This process has too many names, services or waiting lookups.
     Quota {
         /// What was asked, and where.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// The name belongs to another process.
     NotOwner {
         /// What was asked, and where.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// This process exports no service of that reference.
     NoService {
         /// What was asked, and where.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// The deadline passed.
     Deadline {
         /// What was asked, and where: the root monitor that did not answer, if there is one.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// The monitor cannot serve. `LIB_ERR_NAMESERVICE_NOT_BOUND`
     Monitor {
         /// Why.
         error: MonitorError,
         /// What was asked, and where.
-        asked: Box<Asked>,
+        request: Box<NameRequest>,
     },
     /// There is no service to name: its export failed.
     Export(ExportError),
@@ -358,23 +358,26 @@ pub enum NameError {
 /// A request to the name service: which name it was about, and where it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Asked {
+pub struct NameRequest {
     /// The name; `None` for requests about all names, or a reference.
     pub name: Option<String>,
     /// The runtime directory and the root monitor there; `None` if no directory was chosen.
-    pub place: Option<Place>,
+    pub location: Option<RootLocation>,
 }
 
-impl Asked {
+impl NameRequest {
     /// A request about this name, or about none, in this place.
     #[must_use]
-    pub const fn new(name: Option<String>, place: Option<Place>) -> Self {
-        Self { name, place }
+    pub const fn new(name: Option<String>, location: Option<RootLocation>) -> Self {
+        Self { name, location }
     }
 
     /// A request that did not reach the monitor of this process.
     fn unanswered(name: Option<String>) -> Self {
-        Self { name, place: RuntimeDir::known().map(|directory| Place::new(directory, None)) }
+        Self {
+            name,
+            location: RuntimeDir::known().map(|directory| RootLocation::new(directory, None)),
+        }
     }
 }
 
@@ -398,17 +401,17 @@ impl From<MonitorError> for Failure {
 }
 
 impl Failure {
-    fn of(self, asked: Asked) -> NameError {
-        let asked = Box::new(asked);
+    fn of(self, request: NameRequest) -> NameError {
+        let request = Box::new(request);
         match self {
-            Self::Taken { pid } => NameError::Taken { pid, asked },
-            Self::Unknown => NameError::Unknown { asked },
-            Self::Invalid(why) => NameError::Invalid { why, asked },
-            Self::Quota => NameError::Quota { asked },
-            Self::NotOwner => NameError::NotOwner { asked },
-            Self::NoService => NameError::NoService { asked },
-            Self::Deadline => NameError::Deadline { asked },
-            Self::Monitor(error) => NameError::Monitor { error, asked },
+            Self::Taken { pid } => NameError::Taken { pid, request },
+            Self::Unknown => NameError::Unknown { request },
+            Self::Invalid(why) => NameError::Invalid { why, request },
+            Self::Quota => NameError::Quota { request },
+            Self::NotOwner => NameError::NotOwner { request },
+            Self::NoService => NameError::NoService { request },
+            Self::Deadline => NameError::Deadline { request },
+            Self::Monitor(error) => NameError::Monitor { error, request },
         }
     }
 }
@@ -439,26 +442,26 @@ flounder_rt::debug_as_chain!(NameError);
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Taken { pid: Some(pid), asked } => write!(f, "process {pid} has {asked}"),
-            Self::Taken { pid: None, asked } => {
-                write!(f, "a process that is not visible from here has {asked}")
+            Self::Taken { pid: Some(pid), request } => write!(f, "process {pid} has {request}"),
+            Self::Taken { pid: None, request } => {
+                write!(f, "a process that is not visible from here has {request}")
             }
-            Self::Unknown { asked } => write!(f, "no service has {asked}"),
-            Self::Invalid { why, asked } => write!(f, "{why}: {asked}"),
-            Self::Quota { asked } => write!(
+            Self::Unknown { request } => write!(f, "no service has {request}"),
+            Self::Invalid { why, request } => write!(f, "{why}: {request}"),
+            Self::Quota { request } => write!(
                 f,
-                "this process has too many names, services or waiting lookups for {asked}"
+                "this process has too many names, services or waiting lookups for {request}"
             ),
-            Self::NotOwner { asked } => write!(f, "this process does not own {asked}"),
-            Self::NoService { asked } => {
-                write!(f, "this process exports no such service, for {asked}")
+            Self::NotOwner { request } => write!(f, "this process does not own {request}"),
+            Self::NoService { request } => {
+                write!(f, "this process exports no such service, for {request}")
             }
-            Self::Deadline { asked } => write!(f, "the deadline passed for {asked}"),
-            Self::Monitor { error, asked } => {
+            Self::Deadline { request } => write!(f, "the deadline passed for {request}"),
+            Self::Monitor { error, request } => {
                 write!(f, "{error}, for ")?;
-                match error.names_place() {
-                    true => asked.write_name(f),
-                    false => fmt::Display::fmt(asked, f),
+                match error.names_location() {
+                    true => request.write_name(f),
+                    false => fmt::Display::fmt(request, f),
                 }
             }
             Self::Export(error) => fmt::Display::fmt(error, f),
@@ -466,7 +469,7 @@ impl fmt::Display for NameError {
     }
 }
 
-impl Asked {
+impl NameRequest {
     fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Some(name) => write!(f, "the name \"{}\"", Escaped(name)),
@@ -475,11 +478,11 @@ impl Asked {
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for NameRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_name(f)?;
-        match &self.place {
-            Some(place) => write!(f, " {place}"),
+        match &self.location {
+            Some(location) => write!(f, " {location}"),
             None => Ok(()),
         }
     }

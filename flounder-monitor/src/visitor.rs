@@ -10,10 +10,10 @@ use flounder_rt::{Peer, RpcError, Waitset};
 
 use crate::election;
 use crate::error::MonitorError;
-use crate::place::{Place, RootProcess};
 use crate::process::random_number;
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{Binding, RpcClient, RxVtbl, Verdict};
+use crate::root_location::{RootLocation, RootProcess};
 use crate::runtime_dir::RuntimeDir;
 use crate::wait::within;
 
@@ -50,18 +50,18 @@ impl Visitor {
         let me = Self { waitset, client, number, root, directory: directory.path().to_owned() };
         match me.ask(|root| root.hello_async(VERSION, number)) {
             Ok(Verdict::Ok) => Ok(Some(me)),
-            Ok(Verdict::Forbidden) => Err(MonitorError::TurnedAway {
+            Ok(Verdict::Forbidden) => Err(MonitorError::JoinDenied {
                 directory: directory.path().to_owned(),
                 owner: directory.owner(),
             }),
-            Ok(_) => Err(MonitorError::Version { place: me.place() }),
+            Ok(_) => Err(MonitorError::Version { location: me.location() }),
             Err(MonitorError::Ended) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn place(&self) -> Place {
-        Place::new(self.directory.clone(), Some(RootProcess::new(&self.root)))
+    fn location(&self) -> RootLocation {
+        RootLocation::new(self.directory.clone(), Some(RootProcess::new(&self.root)))
     }
 
     /// Calls the root. [`MonitorError::NoRoot`] if it does not answer, [`MonitorError::Ended`] if it hangs up.
@@ -82,7 +82,7 @@ impl Visitor {
     {
         match within(&self.waitset, DEADLINE, call(&self.client)).await {
             Some(Ok(value)) => Ok(value),
-            None => Err(MonitorError::NoRoot { place: self.place() }),
+            None => Err(MonitorError::NoRoot { location: self.location() }),
             Some(Err(RpcError::NoReply)) => Err(MonitorError::Busy),
             Some(Err(_)) => Err(MonitorError::Ended),
         }

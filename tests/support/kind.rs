@@ -3,8 +3,8 @@
 use flounder::bind::Interrupted;
 use flounder::channel::{CapRefusal, ConnectError};
 use flounder::monitor::MonitorError;
-use flounder::monitor::census::CensusError;
 use flounder::monitor::daemon::DaemonError;
+use flounder::monitor::snapshot::SnapshotError;
 use flounder::nameservice::{InvalidName, NameError};
 use flounder::wire::{DecodeError, TooLong};
 use flounder::{
@@ -29,7 +29,7 @@ macro_rules! by_debug {
 }
 
 by_debug! {
-    (), bool, u8, u32, u64, i32, usize, str, String, &str, Iref, flounder::nameservice::Found, InvalidName, DecodeError, TooLong, DispatchError,
+    (), bool, u8, u32, u64, i32, usize, str, String, &str, Iref, flounder::nameservice::ResolvedName, InvalidName, DecodeError, TooLong, DispatchError,
     std::io::Error, flounder::bind::Side, flounder::bind::Lacking, flounder::account::OverLimit, Interrupted, flounder::channel::ProtocolError, std::path::PathBuf, flounder::monitor::DirProblem
 }
 
@@ -75,11 +75,11 @@ kinds! {
     ControlError { Closed, AlreadyRegistered, Os(errno) }
     ExportError { Random(errno), Full, Monitor(why) }
     MonitorError {
-        OwnThread, Busy, Ended, UntrustedRoot { uid }, TurnedAway { owner },
+        OwnThread, Busy, Ended, UntrustedRoot { uid }, JoinDenied { owner },
         OverLimit(limit), RuntimeDir { path, why }, Version {}, NoRoot {},
     }
     DaemonError { Running { pid }, NotOwner { directory }, Monitor(error) }
-    CensusError { Monitor(error) }
+    SnapshotError { Monitor(error) }
 }
 
 impl Kind for NameError {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder::monitor::census;
 use flounder::monitor::daemon::{Daemon, Options};
+use flounder::monitor::snapshot;
 use flounder::policy::{self, Direction};
 use flounder::{
     BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
@@ -366,9 +366,10 @@ impl ProcessState {
             ["pending_calls", ref words @ ..] => super::pending_calls::run(&self.waitset, words),
             // The process.
             // What a census finds: processes, and bindings.
-            ["census"] => answer(&census::take(None).map(|census| {
-                let pids: Vec<_> = census.domains.iter().map(|domain| shown(domain.pid)).collect();
-                (pids, census.bindings.len())
+            ["census"] => answer(&snapshot::take(None).map(|snapshot| {
+                let pids: Vec<_> =
+                    snapshot.domains.iter().map(|domain| shown(domain.pid)).collect();
+                (pids, snapshot.bindings.len())
             })),
             // Asks the root for the bindings of another's process, and for its office.
             ["pry", bits] => {

@@ -26,12 +26,12 @@ use crate::election::{self, Knock, Stand, VACANCY};
 use crate::error::{DirProblem, MonitorError};
 use crate::link::Introduction;
 use crate::monitor::Monitor;
-use crate::nameservice::Lost;
+use crate::nameservice::LostName;
 use crate::outbox::{Message, Outbox, Sending};
-use crate::place::{Place, RootProcess};
 use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{Policy, Root};
+use crate::root_location::{RootLocation, RootProcess};
 use crate::runtime_dir::{Office, RuntimeDir, Spot};
 use crate::wait::{first, sleep, unless_silent, within};
 
@@ -200,12 +200,12 @@ impl Monitor {
     }
 
     /// Where this process meets others, and who is the root there.
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn location(&self) -> RootLocation {
         match &*self.status.borrow() {
-            Status::Member(membership) => membership.place(),
+            Status::Member(membership) => membership.location(),
             _ => {
                 let root = self.root_seen.borrow().as_ref().map(RootProcess::new);
-                Place::new(RuntimeDir::chosen(), root)
+                RootLocation::new(RuntimeDir::chosen(), root)
             }
         }
     }
@@ -310,7 +310,7 @@ impl Monitor {
             return;
         }
         tracing::warn!(
-            place = %membership.place(),
+            location = %membership.location(),
             "the root monitor does not answer: another process takes its place"
         );
         if let Err(Setback::Final(error)) = self.stand(Stand::InPlaceOf(Some(membership.office))) {
@@ -441,10 +441,12 @@ impl Monitor {
         match verdict {
             monitor::Verdict::Ok => self.domain.set(domain),
             monitor::Verdict::Version => {
-                return Err(Setback::Final(MonitorError::Version { place: membership.place() }));
+                return Err(Setback::Final(MonitorError::Version {
+                    location: membership.location(),
+                }));
             }
             monitor::Verdict::Forbidden => {
-                return Err(Setback::Final(MonitorError::TurnedAway {
+                return Err(Setback::Final(MonitorError::JoinDenied {
                     directory: directory.path().to_owned(),
                     owner: directory.owner(),
                 }));
@@ -471,7 +473,7 @@ impl Monitor {
                     "the name was lost to another process with the root"
                 );
                 self.names.borrow_mut().remove(&name);
-                let lost = Lost { name: name.clone(), pid: pid_from_wire(pid) };
+                let lost = LostName { name: name.clone(), pid: pid_from_wire(pid) };
                 self.lost.borrow_mut().insert(name, lost);
                 self.changed.raise();
             }
@@ -508,8 +510,8 @@ impl Monitor {
 
 impl Membership {
     /// Where the root was found, and who that is.
-    pub(super) fn place(&self) -> Place {
-        Place::new(self.spot.path().to_owned(), Some(RootProcess::new(&self.root)))
+    pub(super) fn location(&self) -> RootLocation {
+        RootLocation::new(self.spot.path().to_owned(), Some(RootProcess::new(&self.root)))
     }
 
     /// Whether no other root has taken the place of this one. If nobody is in that place, no other has yet.

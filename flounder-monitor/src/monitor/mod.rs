@@ -19,7 +19,7 @@ use std::rc::Rc;
 use flounder_rt::{Iref, Peer, Waitset};
 
 use crate::link::{Introduction, PeerLink};
-use crate::nameservice::Lost;
+use crate::nameservice::LostName;
 use crate::outbox::Unsent;
 use crate::promise::Promise;
 use crate::wait::{Signal, sleep};
@@ -63,7 +63,7 @@ pub(crate) struct Monitor {
     /// Names likewise.
     names: RefCell<BTreeMap<String, Iref>>,
     /// Names that this process had and lost.
-    lost: RefCell<HashMap<String, Lost>>,
+    lost: RefCell<HashMap<String, LostName>>,
     /// The root that was joined, or tried, last, and is not known to be dead.
     root_seen: RefCell<Option<Peer>>,
     /// Services that were withdrawn while there was no root.

@@ -8,11 +8,11 @@ use flounder_rt::{Call, Iref, RpcError};
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, Notice};
-use crate::nameservice::{Entry, Failure, Found, InvalidName, Lost};
-use crate::place::Place;
+use crate::nameservice::{Entry, Failure, InvalidName, LostName, ResolvedName};
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
 use crate::root::{MAX_NAME, is_name};
+use crate::root_location::RootLocation;
 use crate::runtime_dir::RuntimeDir;
 use crate::services;
 
@@ -104,7 +104,7 @@ impl Monitor {
     }
 
     /// Waits until a name of this process is another's.
-    pub(crate) async fn lost(&self, name: &str) -> Result<Lost, Failure> {
+    pub(crate) async fn lost(&self, name: &str) -> Result<LostName, Failure> {
         check(name)?;
         let look = || match self.lost.borrow().get(name) {
             Some(lost) => Some(Ok(lost.clone())),
@@ -115,13 +115,13 @@ impl Monitor {
     }
 
     /// What a name stands for.
-    pub(crate) async fn lookup(&self, name: &str) -> Result<Found, Failure> {
+    pub(crate) async fn lookup(&self, name: &str) -> Result<ResolvedName, Failure> {
         check(name)?;
         found(self.ask(|root| root.lookup_async(name)).await?)
     }
 
     /// What a name stands for, once it does. Dropped, the root forgets that somebody waits.
-    pub(crate) async fn await_name(self: &Rc<Self>, name: &str) -> Result<Found, Failure> {
+    pub(crate) async fn await_name(self: &Rc<Self>, name: &str) -> Result<ResolvedName, Failure> {
         check(name)?;
         let ticket = self.number();
         let waiting = Waiting { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
@@ -211,10 +211,10 @@ fn check(name: &str) -> Result<(), Failure> {
     }))
 }
 
-fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, Failure> {
+fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<ResolvedName, Failure> {
     match (verdict, Iref::from_bits(iref)) {
         (Verdict::Ok, Some(iref)) => {
-            Ok(Found { iref, pid: pid_from_wire(pid), uid: id_from_wire(uid) })
+            Ok(ResolvedName { iref, pid: pid_from_wire(pid), uid: id_from_wire(uid) })
         }
         (Verdict::Unknown, _) => Err(Failure::Unknown),
         (Verdict::Quota, _) => Err(Failure::Quota),
@@ -224,13 +224,13 @@ fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<Found, F
 }
 
 /// Where the monitor of this thread is.
-fn place_of_thread() -> Place {
-    let here = || Place::new(RuntimeDir::chosen(), None);
-    Monitor::here().map_or_else(here, |monitor| monitor.place())
+fn location_of_thread() -> RootLocation {
+    let here = || RootLocation::new(RuntimeDir::chosen(), None);
+    Monitor::here().map_or_else(here, |monitor| monitor.location())
 }
 
 /// A root of this version does not answer so.
 fn unexpected(verdict: Verdict) -> Failure {
     tracing::warn!(?verdict, "the root monitor gave an answer that does not fit the question");
-    Failure::Monitor(MonitorError::Version { place: place_of_thread() })
+    Failure::Monitor(MonitorError::Version { location: location_of_thread() })
 }

@@ -33,15 +33,15 @@ fn main() {
     fits::<monitor::MonitorError>();
     fits::<Rejected<Cap>>();
     let io = || std::io::Error::from_raw_os_error(libc::EMFILE);
-    let place = || monitor::Place::new("/run".into(), None);
+    let location = || monitor::RootLocation::new("/run".into(), None);
     let all: Vec<(&str, Box<dyn Error>)> = vec![
         ("RpcError::Tx", Box::new(RpcError::Tx(TxError::Closed))),
         ("RpcError::Closed", Box::new(RpcError::Closed(BindingError::PeerDied))),
         (
             "NameError::Monitor",
             Box::new(nameservice::NameError::Monitor {
-                error: monitor::MonitorError::NoRoot { place: place() },
-                asked: Box::new(nameservice::Asked::new(Some("svc".into()), Some(place()))),
+                error: monitor::MonitorError::NoRoot { location: location() },
+                request: Box::new(nameservice::NameRequest::new(Some("svc".into()), Some(location()))),
             }),
         ),
         ("NameError::Export", Box::new(nameservice::NameError::Export(ExportError::Full))),

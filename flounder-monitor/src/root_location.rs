@@ -10,7 +10,7 @@ use crate::process::is_proc_ours;
 /// A runtime directory, and the root monitor there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Place {
+pub struct RootLocation {
     /// The directory.
     pub directory: PathBuf,
     /// The root monitor; `None` while there is none.
@@ -27,7 +27,7 @@ pub struct RootProcess {
     pub command: Option<String>,
 }
 
-impl Place {
+impl RootLocation {
     /// Returns a place.
     #[must_use]
     pub const fn new(directory: PathBuf, root: Option<RootProcess>) -> Self {
@@ -47,7 +47,7 @@ impl RootProcess {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RootLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let directory = Escaped(self.directory.display());
         match &self.root {
@@ -74,11 +74,11 @@ mod tests {
     #[test]
     fn a_place_names_directory_process_and_command() {
         let directory = PathBuf::from("/run/a\u{202e}");
-        let none = Place::new(directory.clone(), None).to_string();
+        let none = RootLocation::new(directory.clone(), None).to_string();
         assert_eq!(none, "in /run/a\\u{202e}, where there is no root monitor");
         let root = RootProcess { peer: Peer::process(Some(7), Some(0), None), command: None };
         let root = RootProcess { command: Some("x\n".into()), ..root };
-        let some = Place::new(directory, Some(root)).to_string();
+        let some = RootLocation::new(directory, Some(root)).to_string();
         assert!(some.ends_with("the root monitor is process 7 of user 0 (x\\n)"), "{some}");
     }
 }

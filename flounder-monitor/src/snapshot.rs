@@ -43,27 +43,27 @@ const MAX_BINDINGS: usize = 65_536;
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Census {
+pub struct Snapshot {
     /// The directory where these domains meet.
     pub directory: PathBuf,
     /// The process that is the root.
-    pub root: Party,
+    pub root: Process,
     /// The names, in order.
     pub names: Vec<Entry>,
     /// The domains; of those of other users only the root's user and user 0 learn.
-    pub domains: Vec<Party>,
+    pub domains: Vec<Process>,
     /// Bindings between these domains and others.
     pub bindings: Vec<Binding>,
     /// What these domains make each other hold.
     pub accounts: Vec<Account>,
     /// Domains that did not tell of their bindings.
-    pub silent: Vec<Party>,
+    pub unresponsive: Vec<Process>,
 }
 
 /// A process, as the kernel vouches for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
-pub struct Party {
+pub struct Process {
     /// Its number, if it is visible from here.
     pub pid: Option<u32>,
     /// Its user, if it has a number here.
@@ -75,9 +75,9 @@ pub struct Party {
 #[non_exhaustive]
 pub struct Binding {
     /// The client's process, which told of it.
-    pub client: Party,
+    pub client: Process,
     /// The service's process; `None` if it has left the root since.
-    pub service: Option<Party>,
+    pub service: Option<Process>,
     /// The service.
     pub iref: Iref,
     /// Name of the service's interface; empty if the service is not published any more.
@@ -93,9 +93,9 @@ pub struct Binding {
 #[non_exhaustive]
 pub struct Account {
     /// The process that holds it, and reports it.
-    pub holder: Party,
+    pub holder: Process,
     /// The process that it is held for.
-    pub peer: Party,
+    pub peer: Process,
     /// Amounts that are held for the peer.
     pub used: Amounts,
     /// What the holder would hold for one process.
@@ -119,10 +119,10 @@ impl Amounts {
 /// Asks the root of a directory, or of the one that the environment names. Never becomes the root.
 ///
 /// # Errors
-/// [`CensusError::NoMonitor`] if there is no root; [`CensusError::Monitor`] if it cannot be asked.
-pub fn take(directory: Option<&Path>) -> Result<Census, CensusError> {
+/// [`SnapshotError::NoMonitor`] if there is no root; [`SnapshotError::Monitor`] if it cannot be asked.
+pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
     let path = directory.map_or_else(RuntimeDir::chosen, Path::to_owned);
-    let nobody = || CensusError::NoMonitor { directory: path.clone() };
+    let nobody = || SnapshotError::NoMonitor { directory: path.clone() };
     let directory = RuntimeDir::existing(path.clone()).map_err(|error| match error {
         MonitorError::RuntimeDir { why: DirProblem::Os(libc::ENOENT), .. } => nobody(),
         error => error.into(),
@@ -138,29 +138,29 @@ pub fn take(directory: Option<&Path>) -> Result<Census, CensusError> {
     Err(MonitorError::Ended.into())
 }
 
-fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Census, MonitorError> {
+fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Snapshot, MonitorError> {
     let names = names(visitor)?;
-    let mut census = Census {
+    let mut snapshot = Snapshot {
         directory: directory.path().to_owned(),
-        root: Party::new(&visitor.root),
+        root: Process::new(&visitor.root),
         names,
         domains: Vec::new(),
         bindings: Vec::new(),
         accounts: Vec::new(),
-        silent: Vec::new(),
+        unresponsive: Vec::new(),
     };
     let members = members(visitor)?;
-    if !members.iter().any(|(_, domain)| *domain == census.root) {
+    if !members.iter().any(|(_, domain)| *domain == snapshot.root) {
         // A daemon is the root of domains, and none of them.
-        let own = accounts(Rc::clone(visitor), 0, census.root);
+        let own = accounts(Rc::clone(visitor), 0, snapshot.root);
         match visitor.waitset.block_on(own).unwrap_or(Err(MonitorError::Ended)) {
-            Ok(own) => census.accounts.extend(own),
+            Ok(own) => snapshot.accounts.extend(own),
             Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    for crowd in members.chunks(AT_ONCE) {
-        let ask = |(number, domain): &(u64, Party)| {
+    for batch in members.chunks(AT_ONCE) {
+        let ask = |(number, domain): &(u64, Process)| {
             let (number, domain, visitor) = (*number, *domain, Rc::clone(visitor));
             let waitset = visitor.waitset.clone();
             let answer = async move {
@@ -169,25 +169,27 @@ fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Census, Mo
             };
             (domain, waitset.spawn_local(answer))
         };
-        let asked: Vec<_> = crowd.iter().map(ask).collect();
+        let asked: Vec<_> = batch.iter().map(ask).collect();
         for (domain, answer) in asked {
-            census.domains.push(domain);
+            snapshot.domains.push(domain);
             match visitor.waitset.block_on(answer).unwrap_or(Err(MonitorError::Ended)) {
                 Ok((bindings, accounts)) => {
-                    census.bindings.extend(bindings);
-                    census.accounts.extend(accounts);
+                    snapshot.bindings.extend(bindings);
+                    snapshot.accounts.extend(accounts);
                 }
                 // It has left, or does not answer.
-                Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => census.silent.push(domain),
+                Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => {
+                    snapshot.unresponsive.push(domain)
+                }
                 Err(error) => return Err(error),
             }
         }
     }
-    census.domains.sort_unstable();
-    census.silent.sort_unstable();
-    census.accounts.sort_by_key(|account| (account.holder, account.peer));
-    census.bindings.sort_by_key(|binding| (binding.client, binding.since));
-    Ok(census)
+    snapshot.domains.sort_unstable();
+    snapshot.unresponsive.sort_unstable();
+    snapshot.accounts.sort_by_key(|account| (account.holder, account.peer));
+    snapshot.bindings.sort_by_key(|binding| (binding.client, binding.since));
+    Ok(snapshot)
 }
 
 fn names(visitor: &Visitor) -> Result<Vec<Entry>, MonitorError> {
@@ -206,7 +208,7 @@ fn names(visitor: &Visitor) -> Result<Vec<Entry>, MonitorError> {
 }
 
 /// The domains, with their numbers at the root.
-fn members(visitor: &Visitor) -> Result<Vec<(u64, Party)>, MonitorError> {
+fn members(visitor: &Visitor) -> Result<Vec<(u64, Process)>, MonitorError> {
     let (mut members, mut last) = (Vec::new(), 0);
     loop {
         let page = visitor.ask(|root| root.members_async(last))?;
@@ -214,8 +216,9 @@ fn members(visitor: &Visitor) -> Result<Vec<(u64, Party)>, MonitorError> {
         let Some(end) = next.last() else { return Ok(members) };
         last = end.domain;
         let others = next.iter().filter(|member| member.domain != visitor.number);
-        members
-            .extend(others.map(|member| (member.domain, Party::from_wire(member.pid, member.uid))));
+        members.extend(
+            others.map(|member| (member.domain, Process::from_wire(member.pid, member.uid))),
+        );
     }
 }
 
@@ -223,7 +226,7 @@ fn members(visitor: &Visitor) -> Result<Vec<(u64, Party)>, MonitorError> {
 async fn bindings(
     visitor: Rc<Visitor>,
     number: u64,
-    client: Party,
+    client: Process,
 ) -> Result<Vec<Binding>, MonitorError> {
     let (mut bindings, mut last) = (Vec::new(), (0, 0));
     while bindings.len() < MAX_BINDINGS {
@@ -249,7 +252,7 @@ async fn bindings(
 async fn accounts(
     visitor: Rc<Visitor>,
     number: u64,
-    holder: Party,
+    holder: Process,
 ) -> Result<Vec<Account>, MonitorError> {
     let (mut accounts, mut last) = (Vec::new(), 0);
     while accounts.len() < MAX_BINDINGS {
@@ -267,7 +270,7 @@ async fn accounts(
         last = end.domain;
         let others = next.into_iter().filter(|spent| spent.domain != visitor.number);
         accounts.extend(others.map(|spent| {
-            let peer = Party::from_wire(spent.pid, spent.uid);
+            let peer = Process::from_wire(spent.pid, spent.uid);
             let used = spent.used;
             let used = Amounts([
                 used.bindings,
@@ -294,9 +297,10 @@ impl Amounts {
 }
 
 impl Binding {
-    fn from_wire(told: Told, client: Party) -> Option<Self> {
+    fn from_wire(told: Told, client: Process) -> Option<Self> {
         let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(told.since))?;
-        let service = Some(Party::from_wire(told.pid, told.uid)).filter(|of| *of != Party::UNKNOWN);
+        let service =
+            Some(Process::from_wire(told.pid, told.uid)).filter(|of| *of != Process::UNKNOWN);
         Some(Self {
             client,
             service,
@@ -308,7 +312,7 @@ impl Binding {
     }
 }
 
-impl Party {
+impl Process {
     const UNKNOWN: Self = Self { pid: None, uid: None };
 
     fn new(peer: &Peer) -> Self {
@@ -323,7 +327,7 @@ impl Party {
 /// Why there is no census.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CensusError {
+pub enum SnapshotError {
     /// Nobody is the root there.
     NoMonitor {
         /// The directory.
@@ -333,15 +337,15 @@ pub enum CensusError {
     Monitor(MonitorError),
 }
 
-impl From<MonitorError> for CensusError {
+impl From<MonitorError> for SnapshotError {
     fn from(error: MonitorError) -> Self {
         Self::Monitor(error)
     }
 }
 
-flounder_rt::debug_as_chain!(CensusError);
+flounder_rt::debug_as_chain!(SnapshotError);
 
-impl fmt::Display for CensusError {
+impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMonitor { directory } => {
@@ -352,7 +356,7 @@ impl fmt::Display for CensusError {
     }
 }
 
-impl Error for CensusError {
+impl Error for SnapshotError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NoMonitor { .. } => None,
