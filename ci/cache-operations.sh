@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Each cache operation of the driver scc is needed: without it the test that its reason names fails.
 #
-# The reasons, with their names and tests, are the variants of `Why`; each is given in one place of the driver, and each
+# The reasons, with their names and tests, are the variants of `CacheOpReason`; each is given in one place of the driver, and each
 # place has one. The model leaves out what is done for the reason in FLOUNDER_SCC_WITHOUT.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,7 +36,7 @@ killed=0
 total=0
 while read -r variant name test; do
     total=$((total + 1))
-    if [ "$(grep -c "Why::$variant)" $scc/ring.rs)" -ne 1 ]; then
+    if [ "$(grep -c "CacheOpReason::$variant)" $scc/ring.rs)" -ne 1 ]; then
         echo "$variant is not the reason for one operation" >&2
         continue
     fi

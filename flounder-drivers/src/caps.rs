@@ -11,9 +11,9 @@ pub(crate) const CAPS_AHEAD: u64 = flounder_rt::channel::CAPS_AHEAD as u64;
 /// Their way.
 enum Route {
     /// Into the inbox of the other end, in this process.
-    Here(Arc<CapInbox>),
+    Local(Arc<CapInbox>),
     /// By the brokers of the two processes.
-    There {
+    Remote {
         /// The way to the other process.
         link: Arc<dyn Link>,
         /// This connection on it.
@@ -44,8 +44,8 @@ impl Caps {
     /// Those of two ends in this process.
     pub(crate) fn between(client: &End, service: &End) -> [Self; 2] {
         let [at_client, at_service] = [client, service].map(inbox_of);
-        let to_service = Route::Here(Arc::clone(&at_service));
-        let to_client = Route::Here(Arc::clone(&at_client));
+        let to_service = Route::Local(Arc::clone(&at_service));
+        let to_client = Route::Local(Arc::clone(&at_client));
         let pair = Some(PairId::fresh());
         [Self::new(to_service, at_client, pair), Self::new(to_client, at_service, pair)]
     }
@@ -54,7 +54,7 @@ impl Caps {
     pub(crate) fn over(link: &Arc<dyn Link>, end: &End) -> Self {
         let inbox = inbox_of(end);
         link.expect_caps(end.connection, &inbox);
-        Self::new(Route::There { link: Arc::clone(link), connection: end.connection }, inbox, None)
+        Self::new(Route::Remote { link: Arc::clone(link), connection: end.connection }, inbox, None)
     }
 
     const fn new(route: Route, inbox: Arc<CapInbox>, pair: Option<PairId>) -> Self {
@@ -69,14 +69,14 @@ impl Caps {
     /// Counts a message with capabilities that is about to be sent. Within a process, they go ahead of it.
     pub(crate) fn start(&mut self, caps: &mut Vec<Cap>) {
         self.sent += 1;
-        if let Route::Here(peer) = &self.route {
+        if let Route::Local(peer) = &self.route {
             peer.put(CapEvent::Arrived(self.sent, core::mem::take(caps)));
         }
     }
 
     /// Whether capabilities come by themselves, within this process: then nobody waits for leave to hand them over.
-    pub(crate) const fn come_by_themselves(&self) -> bool {
-        matches!(self.route, Route::Here(_))
+    pub(crate) const fn are_local(&self) -> bool {
+        matches!(self.route, Route::Local(_))
     }
 
     /// Number of the last message with capabilities of which the first line has come.
@@ -92,16 +92,16 @@ impl Caps {
     /// Hands over those of the message in hand.
     pub(crate) fn hand_over(&self, caps: &mut Vec<Cap>) -> Result<(), CapRefusal> {
         match &self.route {
-            Route::Here(_) => Ok(()),
-            Route::There { link, connection } => {
+            Route::Local(_) => Ok(()),
+            Route::Remote { link, connection } => {
                 link.send_caps(*connection, self.sent, core::mem::take(caps))
             }
         }
     }
 
     /// Has the brokers tell the other end that this one is closed, because the channel cannot. Within a process it can.
-    pub(crate) fn tell_closed(&self) {
-        if let Route::There { link, connection } = &self.route {
+    pub(crate) fn report_closed(&self) {
+        if let Route::Remote { link, connection } = &self.route {
             link.closed(*connection);
         }
     }
@@ -112,13 +112,13 @@ impl Caps {
     }
 
     /// Counts a message with capabilities of which the first line has come, and gives its number.
-    pub(crate) const fn see(&mut self) -> u64 {
+    pub(crate) const fn count_seen(&mut self) -> u64 {
         self.seen += 1;
         self.seen
     }
 
     /// Whether there is news.
-    pub(crate) fn has_news(&self) -> bool {
+    pub(crate) fn has_event(&self) -> bool {
         !self.inbox.is_empty()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [`CLAUSES`] lists the tests; each is named after the clause of [`flounder_rt::channel`] that it holds a driver to. A
 //! [`Suite`] runs them over channels within one dispatcher, between two threads, or between two processes, in both
-//! directions, and by both ways of sending and receiving. The author of a driver writes into a file in `tests/`:
+//! directions, and by both paths of sending and receiving. The author of a driver writes into a file in `tests/`:
 //!
 //! ```no_run
 //! use flounder_drivers::{conformance_tests, ump::Ump};
@@ -22,13 +22,13 @@
 //! ```
 //!
 //! The tests panic where a driver breaks the contract. No wait in them is longer than the suite's
-//! [patience](Suite::patience). What they allow is what a binding can live with; a driver whose channel holds any number of
+//! [timeout](Suite::timeout). What they allow is what a binding can live with; a driver whose channel holds any number of
 //! messages is turned down (clause 3).
 
+mod broker_state;
 mod clauses;
-mod kept;
+mod end;
 mod link;
-mod party;
 mod process;
 mod socket_link;
 mod test;
@@ -43,16 +43,16 @@ use flounder_rt::channel::{Connector, End, Limits, MAX_CAPS, MessageLimit, Pair,
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
 
-use party::{Hand, Party, Side, end};
-use process::Second;
-use thread::ThreadParty;
+use end::{EndHandle, LocalEnd, TestEnd, end};
+use process::ChildProcess;
+use thread::ThreadEnd;
 
 pub use link::TestLink;
 pub use process::child;
 pub use socket_link::SocketLink;
 
 /// How long a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The messages that the tests send: 1 has up to 2^17 words, 2 has capabilities as well, 3 has none of either.
 pub const LIMITS: Limits = &[
@@ -72,14 +72,14 @@ pub struct Suite<'a> {
     connect: Box<Connect<'a>>,
     reach: Reach,
     buffers: [usize; 2],
-    patience: Duration,
-    ways: Ways,
+    timeout: Duration,
+    paths: Paths,
     /// Whether the end that lies elsewhere is the client's.
-    turned: bool,
+    swapped: bool,
 }
 
 /// Makes a channel with buffers of these sizes: the end here, and the one that may lie elsewhere.
-type Connect<'a> = dyn Fn([usize; 2]) -> [Box<dyn Party>; 2] + 'a;
+type Connect<'a> = dyn Fn([usize; 2]) -> [Box<dyn TestEnd>; 2] + 'a;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -88,18 +88,18 @@ enum Reach {
     Processes,
 }
 
-/// Whether a test uses the quick ways of clause 11.
+/// Whether a test uses the quick paths of clause 11.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ways {
+enum Paths {
     /// First, as a binding does.
-    Both,
+    FastFirst,
     /// Not at all.
-    Slow,
+    SlowOnly,
 }
 
 /// A test that a driver did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breach {
+pub struct Violation {
     /// Name of the test.
     pub clause: &'static str,
     /// What it found.
@@ -112,7 +112,8 @@ impl<'a> Suite<'a> {
         Self::new(Reach::Dispatcher, move |buffers| {
             let [client, service] = buffers.map(|buffer| end(0, buffer));
             let (near, far) = connect(&client, &service);
-            let (near, far) = (Side::new(near, client.notifier), Side::new(far, service.notifier));
+            let (near, far) =
+                (LocalEnd::new(near, client.notifier), LocalEnd::new(far, service.notifier));
             [Box::new(near), Box::new(far)]
         })
     }
@@ -122,29 +123,29 @@ impl<'a> Suite<'a> {
         Self::new(Reach::Threads, move |buffers| {
             let [client, service] = buffers.map(|buffer| end(0, buffer));
             let (near, far) = connect(&client, &service);
-            let far = ThreadParty::new(far, service.notifier);
-            [Box::new(Side::new(near, client.notifier)), Box::new(far)]
+            let far = ThreadEnd::new(far, service.notifier);
+            [Box::new(LocalEnd::new(near, client.notifier)), Box::new(far)]
         })
     }
 
     /// Over channels with one end here and one in another process: this test program, started again for its test `test`,
     /// which does nothing but call [`child`].
     pub fn between_processes(driver: &'a dyn Connector, test: &str) -> Self {
-        let second = Second::new(test);
+        let child = ChildProcess::new(test);
         Self::new(Reach::Processes, move |buffers| {
-            let (near, far) = second.connect(driver, buffers);
+            let (near, far) = child.connect(driver, buffers);
             [Box::new(near), Box::new(far)]
         })
     }
 
-    fn new(reach: Reach, connect: impl Fn([usize; 2]) -> [Box<dyn Party>; 2] + 'a) -> Self {
+    fn new(reach: Reach, connect: impl Fn([usize; 2]) -> [Box<dyn TestEnd>; 2] + 'a) -> Self {
         Self {
             connect: Box::new(connect),
             reach,
             buffers: [0; 2],
-            patience: PATIENCE,
-            ways: Ways::Both,
-            turned: false,
+            timeout: TIMEOUT,
+            paths: Paths::FastFirst,
+            swapped: false,
         }
     }
 
@@ -155,32 +156,34 @@ impl<'a> Suite<'a> {
         self
     }
 
-    /// Waits so long for what must happen, instead of [`PATIENCE`]: for drivers that are known to break the contract.
+    /// Waits so long for what must happen, instead of [`TIMEOUT`]: for drivers that are known to break the contract.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
-    /// Runs all tests: by both ways and by the slow ways alone, and in both directions where the ends lie apart.
+    /// Runs all tests: by both paths and by the slow paths alone, and in both directions where the ends lie apart.
     ///
     /// # Panics
     /// If the driver breaks the contract: says all tests that it did not pass.
     pub fn run(self) {
         let reach = self.reach;
-        let breaches = self.breaches();
-        if breaches.is_empty() {
+        let violations = self.violations();
+        if violations.is_empty() {
             return;
         }
-        let lines: Vec<_> =
-            breaches.iter().map(|breach| format!("{}: {}", breach.clause, breach.what)).collect();
+        let lines: Vec<_> = violations
+            .iter()
+            .map(|violation| format!("{}: {}", violation.clause, violation.what))
+            .collect();
         panic!("the driver breaks its contract ({reach:?}):\n  {}", lines.join("\n  "));
     }
 
     /// Runs all tests, and gives those that the driver did not pass.
     #[must_use]
-    pub fn breaches(mut self) -> Vec<Breach> {
-        CLAUSES.iter().filter_map(|(clause, _)| self.breach(clause)).collect()
+    pub fn violations(mut self) -> Vec<Violation> {
+        CLAUSES.iter().filter_map(|(clause, _)| self.violation(clause)).collect()
     }
 
     /// Runs the test `clause`, and gives what it found if the driver did not pass.
@@ -188,17 +191,17 @@ impl<'a> Suite<'a> {
     /// # Panics
     /// If there is no such test.
     #[must_use]
-    pub fn breach(&mut self, clause: &str) -> Option<Breach> {
+    pub fn violation(&mut self, clause: &str) -> Option<Violation> {
         let named = CLAUSES.iter().find(|(name, _)| *name == clause);
         let (clause, test) = *named.expect("the test is listed in `CLAUSES`");
-        for turned in [false, true] {
-            if turned && self.reach == Reach::Dispatcher {
+        for swapped in [false, true] {
+            if swapped && self.reach == Reach::Dispatcher {
                 continue;
             }
-            for ways in [Ways::Both, Ways::Slow] {
-                (self.turned, self.ways) = (turned, ways);
+            for paths in [Paths::FastFirst, Paths::SlowOnly] {
+                (self.swapped, self.paths) = (swapped, paths);
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(self))) {
-                    return Some(Breach { clause, what: text(&*panic) });
+                    return Some(Violation { clause, what: text(&*panic) });
                 }
             }
         }
@@ -206,10 +209,10 @@ impl<'a> Suite<'a> {
     }
 
     /// Makes a channel: the end that sends in most tests, and the one that receives.
-    fn connect(&self) -> (Hand, Hand) {
-        let hand = |party| Hand::new(party, self.ways, self.patience);
-        let [near, far] = (self.connect)(self.buffers).map(hand);
-        if self.turned { (far, near) } else { (near, far) }
+    fn connect(&self) -> (EndHandle, EndHandle) {
+        let handle = |end| EndHandle::new(end, self.paths, self.timeout);
+        let [near, far] = (self.connect)(self.buffers).map(handle);
+        if self.swapped { (far, near) } else { (near, far) }
     }
 }
 
@@ -260,7 +263,7 @@ macro_rules! conformance_tests {
             $crate::conformance::Suite::between_processes(&$driver, &test).run();
         }
 
-        /// Not a test by itself: what the second process does.
+        /// Not a test by itself: what the child process does.
         #[test]
         fn child() {
             $crate::conformance::child(&$driver);
@@ -285,9 +288,9 @@ pub mod __private {
 
 /// Counts the wake-ups of one end.
 #[derive(Debug, Default)]
-pub struct Wakes(AtomicUsize);
+pub struct WakeCounter(AtomicUsize);
 
-impl Wakes {
+impl WakeCounter {
     /// A counter, and an end that it counts for.
     #[must_use]
     pub fn new() -> (Arc<Self>, End) {
@@ -303,13 +306,13 @@ impl Wakes {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Whether there is one more than `before`, within [`PATIENCE`], while `waitset` runs.
+    /// Whether there is one more than `before`, within [`TIMEOUT`], while `waitset` runs.
     ///
     /// # Panics
     /// If the waitset fails.
     #[must_use]
     pub fn came_after(&self, before: usize, waitset: &Waitset) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.count() <= before {
             if Instant::now() > deadline {
                 return false;
@@ -320,7 +323,7 @@ impl Wakes {
     }
 }
 
-impl Wake for Wakes {
+impl Wake for WakeCounter {
     fn wake(&self, _token: u64) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }

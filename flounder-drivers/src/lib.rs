@@ -36,8 +36,8 @@ pub mod registry;
 pub mod scc;
 pub mod ump;
 
-mod bell;
+mod assembler;
 mod caps;
-mod link;
+mod doorbell;
+mod process_pair;
 mod sync;
-mod transit;

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use flounder_drivers::beehive::board::Board;
 use flounder_drivers::beehive::credit::START;
-use flounder_drivers::beehive::frame::{Head, Kind, kernel_header};
+use flounder_drivers::beehive::frame::{FrameHeader, FrameKind, kernel_header};
 use flounder_drivers::beehive::hardware::{CORES, Core, Hardware};
 use flounder_drivers::beehive::{ASSOCIATIONS, Beehive};
-use flounder_drivers::conformance::{LIMITS, PATIENCE, TestLink, Wakes};
+use flounder_drivers::conformance::{LIMITS, TIMEOUT, TestLink, WakeCounter};
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
@@ -27,7 +27,7 @@ const A: Core = Core(0);
 const B: Core = Core(1);
 
 fn end(buffer: usize) -> End {
-    End { buffer, ..Wakes::new().1 }
+    End { buffer, ..WakeCounter::new().1 }
 }
 
 fn connect(board: &Arc<Board>, client: Core, service: Core, buffer: usize) -> SendPair {
@@ -43,7 +43,7 @@ fn send(channel: &mut dyn Channel, words: &[u64], from: usize) -> Result<Progres
 /// The error with which a channel ends; it gives the same for ever.
 fn error_of(channel: &mut dyn Channel) -> ChannelError {
     let mut incoming = Incoming::new(LIMITS);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         assert!(Instant::now() < deadline, "the channel does not end");
         if let Err(error) = channel.recv(&mut incoming) {
@@ -123,7 +123,7 @@ impl Ends {
 /// Sends what is left of every message, and receives everything.
 #[track_caller]
 fn settle(channels: &mut [Ends], random: &mut Random, check: impl Fn()) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !channels.iter().all(Ends::is_quiet) {
         for ends in &mut *channels {
             for side in 0..2 {
@@ -223,7 +223,7 @@ fn a_long_message_gets_past_a_stream_of_short_ones() {
     let mut random = Random(0);
     let mut short: Vec<_> = (0..8).map(|_| Ends::new(connect(&board, A, B, 0))).collect();
     let mut long = Ends::new(connect(&board, A, B, 0));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     long.send(0, 2000, &mut random);
     while !long.is_quiet() {
         long.recv(1);
@@ -380,7 +380,7 @@ fn messages_for_nobody_are_dropped_and_their_credit_comes_back() {
     // A place never used, one that is used under another generation, and one beyond the places.
     for round in 0..300_u16 {
         let nobody = [1, 1 << 5, 31][usize::from(round) % 3];
-        assert!(board.inject(A, B, nobody, &[Head::new(Kind::Whole, 1, 0).raw(); 58]));
+        assert!(board.inject(A, B, nobody, &[FrameHeader::new(FrameKind::Whole, 1, 0).raw(); 58]));
         assert!(!service.ready() && !client.ready());
         assert_eq!(board.dropped(B), u64::from(round) + 1);
     }
@@ -400,7 +400,12 @@ fn late_messages_get_to_no_successor() {
         let before = board.dropped(B);
         let late = [generation.wrapping_sub(1) & 0x7ff, generation + 1];
         for other in late {
-            assert!(board.inject(A, B, other << 5, &[Head::new(Kind::Whole, 1, 0).raw()]));
+            assert!(board.inject(
+                A,
+                B,
+                other << 5,
+                &[FrameHeader::new(FrameKind::Whole, 1, 0).raw()]
+            ));
         }
         assert_eq!(service.recv(&mut Incoming::new(LIMITS)), Ok(Recv::Empty));
         assert_eq!(board.dropped(B), before + 2);
@@ -457,9 +462,9 @@ fn sleepers_are_woken_one_by_one() {
     let waitset = Waitset::new();
     let mut channels: Vec<_> = (0..ASSOCIATIONS as u64)
         .map(|connection| {
-            let (wakes, end) = Wakes::new();
+            let (wakes, end) = WakeCounter::new();
             let (client_end, service_end) =
-                (End { connection, ..Wakes::new().1 }, End { connection, ..end });
+                (End { connection, ..WakeCounter::new().1 }, End { connection, ..end });
             let (client, mut service) =
                 TestLink::connect_over(&Beehive, &client_end, &service_end, &here, &there);
             service.attached(&waitset).unwrap();
@@ -484,8 +489,8 @@ fn sleepers_are_woken_one_by_one() {
 /// Each frame that no end sends ends its own channel with an error, and no other.
 #[test]
 fn a_bad_frame_ends_its_channel_and_no_other() {
-    let head = |kind, number, ack| Head::new(kind, number, ack).raw();
-    let whole = head(Kind::Whole, 1, 0);
+    let head = |kind, number, ack| FrameHeader::new(kind, number, ack).raw();
+    let whole = head(FrameKind::Whole, 1, 0);
     let frames: &[&[&[u32]]] = &[
         // Too long for a frame, if not for the hardware.
         &[&[whole; 59]],
@@ -493,32 +498,32 @@ fn a_bad_frame_ends_its_channel_and_no_other() {
         // Half a word; capabilities that message 1 cannot have; none, but said so.
         &[&[whole, 1]],
         &[&[whole, 0, 1, 2]],
-        &[&[head(Kind::Whole, 0, 0), 1, 1, 2]],
+        &[&[head(FrameKind::Whole, 0, 0), 1, 1, 2]],
         // No such message; one that is too long; one that is longer than it says.
-        &[&[head(Kind::Whole, 9, 0)]],
-        &[&[head(Kind::Whole, 3, 0), 1, 2]],
-        &[&[head(Kind::First, 1, 0), u32::MAX, 1, 2]],
-        &[&[head(Kind::First, 1, 0), 2, 1, 2], &[head(Kind::Next, 1, 0), 1, 2, 3, 4]],
+        &[&[head(FrameKind::Whole, 9, 0)]],
+        &[&[head(FrameKind::Whole, 3, 0), 1, 2]],
+        &[&[head(FrameKind::First, 1, 0), u32::MAX, 1, 2]],
+        &[&[head(FrameKind::First, 1, 0), 2, 1, 2], &[head(FrameKind::Next, 1, 0), 1, 2, 3, 4]],
         // Frames that do not belong together.
-        &[&[head(Kind::First, 1, 0)]],
-        &[&[head(Kind::First, 1, 0), 1, 1, 2]],
-        &[&[head(Kind::Next, 1, 0), 1, 2]],
-        &[&[head(Kind::First, 1, 0), 5, 1, 2], &[whole]],
-        &[&[head(Kind::First, 1, 0), 5, 1, 2], &[head(Kind::Next, 2, 0), 1, 2]],
+        &[&[head(FrameKind::First, 1, 0)]],
+        &[&[head(FrameKind::First, 1, 0), 1, 1, 2]],
+        &[&[head(FrameKind::Next, 1, 0), 1, 2]],
+        &[&[head(FrameKind::First, 1, 0), 5, 1, 2], &[whole]],
+        &[&[head(FrameKind::First, 1, 0), 5, 1, 2], &[head(FrameKind::Next, 2, 0), 1, 2]],
         // Acknowledged before it was sent.
-        &[&[head(Kind::Whole, 1, 1)]],
-        &[&[head(Kind::Control, 0, u16::MAX)]],
+        &[&[head(FrameKind::Whole, 1, 1)]],
+        &[&[head(FrameKind::Control, 0, u16::MAX)]],
         // Control frames of no kind, and one more frame after the last.
-        &[&[head(Kind::Control, 2, 0)]],
-        &[&[head(Kind::Control, 0, 0), 1]],
-        &[&[head(Kind::Control, 0, 0), 1, 2, 3]],
-        &[&[head(Kind::Control, Head::CLOSED, 0)], &[head(Kind::Control, 0, 0)]],
+        &[&[head(FrameKind::Control, 2, 0)]],
+        &[&[head(FrameKind::Control, 0, 0), 1]],
+        &[&[head(FrameKind::Control, 0, 0), 1, 2, 3]],
+        &[&[head(FrameKind::Control, FrameHeader::CLOSED, 0)], &[head(FrameKind::Control, 0, 0)]],
     ];
     for (case, frames) in frames.iter().enumerate() {
         let board = Board::new();
         let (_client, mut service) = connect(&board, A, B, 0);
         let (mut other_client, mut other_service) = connect(&board, A, B, 0);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         for frame in *frames {
             while !board.inject(A, B, 0, frame) {
                 other_service.ready();
@@ -555,8 +560,10 @@ fn noise_gives_messages_or_an_error() {
             message[0] =
                 kernel_header([0, 0, 0, 1, 8][random.below(5)], [0, 0, 0, 1][random.below(4)]);
             if let Some(head) = message.get_mut(1) {
-                let kind = [Kind::Whole, Kind::First, Kind::Next, Kind::Control][random.below(4)];
-                *head = Head::new(kind, random.below(4) as u16, 0).raw();
+                let kind =
+                    [FrameKind::Whole, FrameKind::First, FrameKind::Next, FrameKind::Control]
+                        [random.below(4)];
+                *head = FrameHeader::new(kind, random.below(4) as u16, 0).raw();
             }
             if let Some(length) = message.get_mut(2) {
                 *length >>= [0, 20, 28][random.below(3)];
@@ -581,7 +588,7 @@ fn noise_gives_messages_or_an_error() {
 fn a_window_is_not_overrun() {
     let board = Board::new();
     let (mut client, mut service) = connect(&board, A, B, 1);
-    let frame = [Head::new(Kind::Whole, 1, 0).raw()];
+    let frame = [FrameHeader::new(FrameKind::Whole, 1, 0).raw()];
     for _ in 0..30 {
         assert!(board.inject(A, B, 0, &frame));
         service.ready();
@@ -615,7 +622,7 @@ fn false_credit_ends_the_channels_of_the_core() {
     for (messages, is_expected) in wrong {
         let board = Board::new();
         let (mut client, mut service) = connect(&board, A, B, 0);
-        let (wakes, sleeper) = Wakes::new();
+        let (wakes, sleeper) = WakeCounter::new();
         let (mut other, _other_service) = board.connect((B, &sleeper), (Core(2), &end(0))).unwrap();
         other.arm();
         let mut port = board.fabric().port(Core(7));

@@ -134,17 +134,17 @@ fn every_fault_is_caught_by_its_clause() {
 
     let mut caught = 0;
     for (fault, driver, clause) in FAULTS {
-        match suite(fault, driver).patience(PATIENCE).breach(clause) {
-            Some(breach) => {
-                println!("{fault:?}: {clause}: {}", breach.what);
+        match suite(fault, driver).timeout(PATIENCE).violation(clause) {
+            Some(violation) => {
+                println!("{fault:?}: {clause}: {}", violation.what);
                 caught += 1;
             }
             None => println!("{fault:?} is not caught by {clause}"),
         }
     }
-    match Suite::between_processes(&TakesDeathForClose, "child").breach(BY_DEATH) {
-        Some(breach) => {
-            println!("TakesDeathForClose: {BY_DEATH}: {}", breach.what);
+    match Suite::between_processes(&TakesDeathForClose, "child").violation(BY_DEATH) {
+        Some(violation) => {
+            println!("TakesDeathForClose: {BY_DEATH}: {}", violation.what);
             caught += 1;
         }
         None => println!("TakesDeathForClose is not caught by {BY_DEATH}"),

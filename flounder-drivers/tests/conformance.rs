@@ -1,9 +1,9 @@
 //! Every driver keeps the contract: in one dispatcher, between threads, between processes, and half by half in one process;
 //! with buffers of all sizes.
 
-use flounder_drivers::conformance::{LIMITS, Suite, TestLink, Wakes};
+use flounder_drivers::conformance::{LIMITS, Suite, TestLink, WakeCounter};
 use flounder_drivers::conformance_tests;
-use flounder_drivers::scc::model::Mood;
+use flounder_drivers::scc::model::FaultRates;
 use flounder_drivers::scc::{Model, Scc};
 use flounder_drivers::{beehive::Beehive, lmp::Lmp, loopback::Loopback, ump::StartingAt, ump::Ump};
 use flounder_rt::channel::{Connector, Incoming, Outgoing, Progress, Recv};
@@ -75,15 +75,15 @@ fn scc_half_by_half_with_the_smallest_rings() {
 
 #[test]
 fn scc_over_a_lazy_model() {
-    let scc = Scc::over(&Model::with_mood(1, Mood::LAZY));
+    let scc = Scc::over(&Model::with_faults(1, FaultRates::NONE));
     near(&scc).buffers(1, 1).run();
 }
 
 #[test]
 fn scc_over_a_restless_model() {
     // A doorbell that is refused is rung by the next call, and these tests wait for it without one.
-    let mood = Mood { refuses: 0, ..Mood::RESTLESS };
-    near(&Scc::over(&Model::with_mood(2, mood))).run();
+    let faults = FaultRates { refuses: 0, ..FaultRates::FREQUENT };
+    near(&Scc::over(&Model::with_faults(2, faults))).run();
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn ump_with_positions_near_their_wrap() {
 #[test]
 fn scc_with_positions_near_their_wrap() {
     for start in NEAR_THE_WRAP {
-        let scc = Scc::over(&Model::with_mood(3, Mood::LAZY)).starting_at(start);
+        let scc = Scc::over(&Model::with_faults(3, FaultRates::NONE)).starting_at(start);
         // A ring of thirty lines is gone round in each long message.
         near(&scc.with_lines(31)).run();
     }
@@ -122,7 +122,7 @@ fn a_long_message_is_taken_in_several_calls() {
     let drivers: [&dyn Connector; 2] = [&Ump, &Scc];
     for driver in drivers {
         let (mut client, mut service) =
-            driver.pair(&Wakes::new().1, &Wakes::new().1).expect("it is near");
+            driver.pair(&WakeCounter::new().1, &WakeCounter::new().1).expect("it is near");
         let words = [7; 3000];
         let body = Gather::words_only(&words);
         let mut message = Outgoing { number: 1, body, caps: &mut Vec::new(), cap_count: 0 };

@@ -1,6 +1,6 @@
 //! A forked child cannot use, or harm, the channels of its parent.
 
-use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
+use flounder_drivers::conformance::{LIMITS, TestLink, WakeCounter};
 use flounder_drivers::{beehive::Beehive, lmp::Lmp, scc::Scc, ump::Ump};
 use flounder_rt::channel::{Channel, ChannelError, Connector, Incoming, Outgoing, Progress, Recv};
 use flounder_rt::wire::Gather;
@@ -39,9 +39,11 @@ fn a_child_gets_an_error_and_its_parent_none() {
     let drivers: Vec<&dyn Connector> =
         [&Ump as &dyn Connector, &Lmp, &Beehive].into_iter().chain(scc).collect();
     let drivers = drivers.iter().copied();
-    let within =
-        drivers.clone().map(|driver| driver.pair_local(&Wakes::new().1, &Wakes::new().1).unwrap());
-    let across = drivers.map(|driver| TestLink::connect(driver, &Wakes::new().1, &Wakes::new().1));
+    let within = drivers
+        .clone()
+        .map(|driver| driver.pair_local(&WakeCounter::new().1, &WakeCounter::new().1).unwrap());
+    let across = drivers
+        .map(|driver| TestLink::connect(driver, &WakeCounter::new().1, &WakeCounter::new().1));
     let mut pairs: Vec<_> = within.chain(across).collect();
     let mut full = Vec::new();
     for (client, service) in &mut pairs {

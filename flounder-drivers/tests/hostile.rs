@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use flounder_drivers::conformance::{LIMITS, TestLink, Wakes};
+use flounder_drivers::conformance::{LIMITS, TestLink, WakeCounter};
 use flounder_drivers::{beehive::Beehive, lmp::Lmp, scc::Scc, ump::Ump};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
@@ -78,14 +78,14 @@ fn ring(spoil: impl FnOnce(&File)) -> OwnedFd {
 fn accept(change: impl FnOnce(&mut Offer)) -> Result<Box<dyn Channel + Send>, ConnectError> {
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
-    let (mut offer, _offered) = Ump.offer(&Wakes::new().1, &here).unwrap();
+    let (mut offer, _offered) = Ump.offer(&WakeCounter::new().1, &here).unwrap();
     change(&mut offer);
-    Ump.accept(&Wakes::new().1, &there, offer).map(|(channel, _)| channel)
+    Ump.accept(&WakeCounter::new().1, &there, offer).map(|(channel, _)| channel)
 }
 
 fn refusal_of(region: OwnedFd) -> &'static str {
     match accept(|offer| offer.caps[0] = Cap::from(region)) {
-        Err(ConnectError::Refused(why)) => why,
+        Err(ConnectError::Refused(reason)) => reason,
         Err(error) => panic!("it is refused for another reason: {error}"),
         Ok(_) => panic!("it is accepted"),
     }
@@ -119,8 +119,8 @@ fn each_unsound_region_is_refused_for_its_own_reason() {
         [tmp.ok(), Some(io::pipe().unwrap().0.into()), Some(memory(MemfdFlags::empty(), PAGE))]
     {
         let Some(fd) = other else { continue };
-        let why = refusal_of(fd);
-        assert!(why.contains("seal") || why.contains("shrink"), "{why}");
+        let reason = refusal_of(fd);
+        assert!(reason.contains("seal") || reason.contains("shrink"), "{reason}");
     }
     match memfd_create("huge", MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB) {
         Ok(huge) if ftruncate(&huge, 2 << 20).is_ok() => {
@@ -174,11 +174,11 @@ fn fifo_region_of_another_size_is_refused() {
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
     for pages in [2, 4, 4096] {
-        let (mut offer, _offered) = Beehive.offer(&Wakes::new().1, &here).unwrap();
+        let (mut offer, _offered) = Beehive.offer(&WakeCounter::new().1, &here).unwrap();
         offer.caps[2] = Cap::from(sealed(allocated(pages * PAGE), SEALS));
-        let refused = Beehive.accept(&Wakes::new().1, &there, offer).err();
-        let why = ConnectError::Refused("the region is not three pages");
-        assert_eq!(refused, Some(why), "{pages} pages");
+        let refused = Beehive.accept(&WakeCounter::new().1, &there, offer).err();
+        let reason = ConnectError::Refused("the region is not three pages");
+        assert_eq!(refused, Some(reason), "{pages} pages");
     }
 }
 
@@ -196,10 +196,11 @@ fn region_is_not_taken_a_second_time_as_a_log() {
     for connector in [&Ump as &dyn Connector, &Beehive] {
         let (here, there) = TestLink::pair();
         let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
-        let (offer, offered) = connector.offer(&Wakes::new().1, &here).unwrap();
+        let (offer, offered) = connector.offer(&WakeCounter::new().1, &here).unwrap();
         let log = if connector.name() == "ump" { 2 } else { 1 };
         let own_log = offer.caps[log].try_clone().unwrap();
-        let (_channel, mut answer) = connector.accept(&Wakes::new().1, &there, offer).unwrap();
+        let (_channel, mut answer) =
+            connector.accept(&WakeCounter::new().1, &there, offer).unwrap();
         answer.caps[log] = own_log;
         assert_eq!(offered.complete(answer).err(), in_use, "{}", connector.name());
     }
@@ -217,11 +218,16 @@ fn doorbell_costs_two_descriptors_once_it_has_rung() {
         waitset.after(core::time::Duration::ZERO, |_| Ok(()));
         waitset.dispatch().unwrap();
         let links = open_descriptors() - before;
-        let (client, mut service) =
-            TestLink::connect_over(connector, &Wakes::new().1, &Wakes::new().1, &here, &there);
+        let (client, mut service) = TestLink::connect_over(
+            connector,
+            &WakeCounter::new().1,
+            &WakeCounter::new().1,
+            &here,
+            &there,
+        );
         service.attached(&waitset).unwrap();
         while waitset.try_dispatch().unwrap() {}
-        // An ear and a mouth for each of both ends, which are in this process.
+        // A receiver and a sender for each of both ends, which are in this process.
         assert_eq!(open_descriptors() - before - links, 4, "{}", connector.name());
         drop((client, service, here, there));
     }
@@ -233,11 +239,12 @@ fn one_region_serves_one_channel() {
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
     let region = ring(|_| ());
-    let mut offers: Vec<_> = (0..2).map(|_| Ump.offer(&Wakes::new().1, &here).unwrap()).collect();
+    let mut offers: Vec<_> =
+        (0..2).map(|_| Ump.offer(&WakeCounter::new().1, &here).unwrap()).collect();
     let mut accept = |region: OwnedFd| {
         let (mut offer, _offered) = offers.pop().unwrap();
         offer.caps[0] = Cap::from(region);
-        Ump.accept(&Wakes::new().1, &there, offer)
+        Ump.accept(&WakeCounter::new().1, &there, offer)
     };
     let first = accept(region.try_clone().unwrap()).map(|(channel, _)| channel).ok().unwrap();
     assert_eq!(accept(region).err(), Some(ConnectError::Refused("the region is in use already")));
@@ -249,7 +256,7 @@ fn ones_own_region_does_not_come_back() {
     let _alone = alone();
     let (here, _there) = TestLink::pair();
     let here: Arc<dyn Link> = here;
-    let (offer, offered) = Ump.offer(&Wakes::new().1, &here).unwrap();
+    let (offer, offered) = Ump.offer(&WakeCounter::new().1, &here).unwrap();
     let error = offered.complete(offer).err();
     assert_eq!(error, Some(ConnectError::Refused("the region is in use already")));
 }
@@ -276,12 +283,12 @@ fn unsound_terms_are_refused() {
         let result = accept(change);
         assert!(matches!(result, Err(ConnectError::Refused(_))), "change {number} is not refused");
     }
-    // A second channel need not bring a bell, but the first must.
+    // A second channel need not bring a doorbell, but the first must.
     let result = accept(|terms| {
         terms.words[1] = 0;
         terms.caps.truncate(1);
     });
-    assert_eq!(result.err(), Some(ConnectError::Refused("the terms have no bell")));
+    assert_eq!(result.err(), Some(ConnectError::Refused("the terms have no doorbell")));
     assert_eq!(open_descriptors(), before, "a refusal keeps descriptors");
 }
 
@@ -307,7 +314,7 @@ impl Victim {
     fn new() -> Self {
         let (here, there) = TestLink::pair();
         let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
-        let small = flounder_rt::channel::End { buffer: PAGE, ..Wakes::new().1 };
+        let small = flounder_rt::channel::End { buffer: PAGE, ..WakeCounter::new().1 };
         let (offer, offered) = Ump.offer(&small, &here).unwrap();
         let inode = rustix::fs::fstat(&offer.caps[0]).unwrap().st_ino;
         let (channel, _answer) = Ump.accept(&small, &there, offer).unwrap();
@@ -568,7 +575,7 @@ impl flounder_drivers::mem::LineMemory for Fickle {
 #[test]
 fn each_word_of_a_line_is_read_once() {
     use flounder_drivers::mem::heap::allocate;
-    use flounder_drivers::ump::line::{Head, Kind};
+    use flounder_drivers::ump::line::{LineInfo, LineKind};
     use flounder_drivers::ump::ring::{DATA, Ring};
     let ((a_own, a_peer), (b_own, b_peer)) = (allocate(DATA + 3), allocate(DATA + 3));
     let loads = std::rc::Rc::new(std::cell::RefCell::new(vec![0; 5 * 8]));
@@ -577,7 +584,7 @@ fn each_word_of_a_line_is_read_once() {
     let mut reader = Ring::new(b_own, fickle, true);
     for value in 0..10 {
         assert!(writer.room().unwrap());
-        let head = Head::new(Kind::Whole, 1, 7, 0);
+        let head = LineInfo::new(LineKind::Whole, 1, 7, 0);
         writer.publish(&[value; 7], head);
         loads.borrow_mut().fill(0);
         assert_eq!(reader.take(), Some((head, [value; 7])));
@@ -612,7 +619,7 @@ impl Linked {
 
     fn with_buffers(driver: &dyn Connector, buffer: usize) -> Self {
         let (here, there) = TestLink::pair();
-        let end = || End { buffer, ..Wakes::new().1 };
+        let end = || End { buffer, ..WakeCounter::new().1 };
         let (client, service) = TestLink::connect_over(driver, &end(), &end(), &here, &there);
         Self { here, client, service, incoming: Incoming::new(LIMITS), _there: there }
     }
@@ -704,8 +711,8 @@ fn refused_capabilities_lose_their_message_and_nothing_else() {
     for driver in BESIDE {
         let (here, there) = TestLink::pair();
         let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (Arc::new(Shut(here)), there);
-        let (offer, offered) = driver.offer(&Wakes::new().1, &here).unwrap();
-        let (mut service, answer) = driver.accept(&Wakes::new().1, &there, offer).unwrap();
+        let (offer, offered) = driver.offer(&WakeCounter::new().1, &here).unwrap();
+        let (mut service, answer) = driver.accept(&WakeCounter::new().1, &there, offer).unwrap();
         let mut client = offered.complete(answer).unwrap();
         let mut incoming = Incoming::new(LIMITS);
         for word in [1, 2] {
@@ -902,7 +909,7 @@ impl Socket {
 fn accept_socket(socket: OwnedFd) -> Result<Box<dyn Channel + Send>, ConnectError> {
     let link: Arc<dyn Link> = TestLink::pair().0;
     let offer = Offer { words: vec![1], caps: vec![Cap::from(socket)] };
-    Lmp.accept(&Wakes::new().1, &link, offer).map(|(channel, _)| channel)
+    Lmp.accept(&WakeCounter::new().1, &link, offer).map(|(channel, _)| channel)
 }
 
 /// A header of lmp.
@@ -1032,7 +1039,7 @@ fn flags_set_by_the_peer_do_not_block_us() {
 #[test]
 fn at_the_descriptor_limit_a_message_is_lost_whole_and_once() {
     let _alone = alone();
-    let (mut client, mut service) = Lmp.pair(&Wakes::new().1, &Wakes::new().1).unwrap();
+    let (mut client, mut service) = Lmp.pair(&WakeCounter::new().1, &WakeCounter::new().1).unwrap();
     let mut incoming = Incoming::new(LIMITS);
     let (pipe, _writer) = io::pipe().unwrap();
     // More than a frame, so that there is a rest to get over.

@@ -6,8 +6,8 @@
 #![cfg(loom)]
 
 use flounder_drivers::mem::heap::{HeapOwn, HeapPeer, allocate};
-use flounder_drivers::ump::line::{Head, Kind};
-use flounder_drivers::ump::ring::{Cause, DATA, Ring};
+use flounder_drivers::ump::line::{LineInfo, LineKind};
+use flounder_drivers::ump::ring::{DATA, Ring, WakeCause};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use loom::thread;
@@ -21,8 +21,8 @@ fn ends(data_lines: usize, start: u64) -> (End, End) {
     (Ring::starting_at(a_own, b_peer, true, start), Ring::starting_at(b_own, a_peer, true, start))
 }
 
-fn head() -> Head {
-    Head::new(Kind::Whole, 1, 7, 0)
+fn head() -> LineInfo {
+    LineInfo::new(LineKind::Whole, 1, 7, 0)
 }
 
 fn send(end: &mut End, value: u64) {
@@ -41,7 +41,7 @@ fn receive(end: &mut End) -> u64 {
     };
     assert_eq!(taken, head());
     assert_eq!(payload, [payload[0]; 7], "a torn line");
-    if end.owes_ack() {
+    if end.ack_is_due() {
         end.acknowledge();
     }
     payload[0]
@@ -104,7 +104,7 @@ fn sleep_and_line() {
         let (mut writer, mut reader) = ends(1, 0);
         let thread = thread::spawn(move || {
             send(&mut writer, 1);
-            writer.look().is_some_and(|state| writer.must_ring(state, Cause::Line))
+            writer.look().is_some_and(|state| writer.must_ring(state, WakeCause::Line))
         });
         reader.arm(false);
         fence(Ordering::SeqCst);
@@ -122,9 +122,9 @@ fn sleep_and_room() {
         send(&mut writer, 1);
         let thread = thread::spawn(move || {
             assert!(reader.take().is_some());
-            assert!(reader.owes_ack());
+            assert!(reader.ack_is_due());
             reader.acknowledge();
-            reader.look().is_some_and(|state| reader.must_ring(state, Cause::Room))
+            reader.look().is_some_and(|state| reader.must_ring(state, WakeCause::Room))
         });
         writer.arm(true);
         fence(Ordering::SeqCst);
@@ -134,30 +134,30 @@ fn sleep_and_room() {
     });
 }
 
-/// A second sleep has a bell of its own: one that waits for it is not left waiting.
+/// A second sleep has a doorbell of its own: one that waits for it is not left waiting.
 #[test]
 fn sleep_again() {
     loom::model(|| {
         let (mut writer, mut reader) = ends(2, 0);
-        let bells = Arc::new(AtomicUsize::new(0));
-        let rung = Arc::clone(&bells);
+        let doorbells = Arc::new(AtomicUsize::new(0));
+        let rung = Arc::clone(&doorbells);
         let thread = thread::spawn(move || {
             for value in 1..=2 {
                 send(&mut writer, value);
                 if let Some(state) = writer.look()
-                    && writer.must_ring(state, Cause::Line)
+                    && writer.must_ring(state, WakeCause::Line)
                 {
-                    writer.has_rung(state);
+                    writer.note_rung(state);
                     rung.fetch_add(1, Ordering::SeqCst);
                 }
             }
         });
         for _ in 0..2 {
-            let before = bells.load(Ordering::SeqCst);
+            let before = doorbells.load(Ordering::SeqCst);
             reader.arm(false);
             fence(Ordering::SeqCst);
             if !reader.has_line() {
-                while bells.load(Ordering::SeqCst) == before {
+                while doorbells.load(Ordering::SeqCst) == before {
                     thread::yield_now();
                 }
             }
@@ -183,7 +183,7 @@ fn sleep_after_a_refused_barrier() {
             fence(Ordering::SeqCst);
             writer.disarm();
             send(&mut writer, 1);
-            writer.look().is_some_and(|state| writer.must_ring(state, Cause::Line))
+            writer.look().is_some_and(|state| writer.must_ring(state, WakeCause::Line))
         });
         assert!(reader.ask_for_fences());
         let is_sure = !reader.is_unsure();

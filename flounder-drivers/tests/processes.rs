@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder_drivers::conformance::{LIMITS, SocketLink, Wakes};
+use flounder_drivers::conformance::{LIMITS, SocketLink, WakeCounter};
 use flounder_drivers::registry;
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
@@ -30,13 +30,13 @@ const DRIVER: &str = "FLOUNDER_TEST_DRIVER";
 
 struct Side {
     channel: Box<dyn Channel + Send>,
-    wakes: Arc<Wakes>,
+    wakes: Arc<WakeCounter>,
     waitset: Waitset,
     incoming: Incoming,
 }
 
 impl Side {
-    fn new(mut channel: Box<dyn Channel + Send>, wakes: Arc<Wakes>) -> Self {
+    fn new(mut channel: Box<dyn Channel + Send>, wakes: Arc<WakeCounter>) -> Self {
         let waitset = Waitset::new();
         channel.attached(&waitset).unwrap();
         Self { channel, wakes, waitset, incoming: Incoming::new(LIMITS) }
@@ -103,7 +103,7 @@ fn with_child(role: &str, driver: &str) -> (Side, Child, Arc<SocketLink>) {
         .spawn()
         .unwrap();
     let link = SocketLink::new(mine);
-    let (wakes, end) = Wakes::new();
+    let (wakes, end) = WakeCounter::new();
     let end = End { connection: CONNECTION, buffer: 8192, ..end };
     let as_link: Arc<dyn Link> = Arc::clone(&link) as _;
     let (offer, offered) = registry::find(driver).unwrap().offer(&end, &as_link).unwrap();
@@ -119,7 +119,7 @@ fn with_child(role: &str, driver: &str) -> (Side, Child, Arc<SocketLink>) {
 fn child() {
     let (Ok(role), Ok(driver)) = (std::env::var(ROLE), std::env::var(DRIVER)) else { return };
     let link = SocketLink::new(io::stdin().as_fd().try_clone_to_owned().unwrap());
-    let (wakes, end) = Wakes::new();
+    let (wakes, end) = WakeCounter::new();
     let end = End { connection: CONNECTION, buffer: 16384, ..end };
     let as_link: Arc<dyn Link> = Arc::clone(&link) as _;
     let connector = registry::find(&driver).unwrap();
@@ -315,7 +315,7 @@ fn killed_in_the_middle_over_lmp() {
     killed_in_the_middle("lmp");
 }
 
-/// One bell serves all channels between two processes, and a ring finds its channel among thousands.
+/// One doorbell serves all channels between two processes, and a ring finds its channel among thousands.
 #[test]
 fn one_of_many_sleepers_is_woken() {
     use flounder_drivers::{conformance::TestLink, ump::Ump};
@@ -323,9 +323,9 @@ fn one_of_many_sleepers_is_woken() {
     let waitset = Waitset::new();
     let mut channels: Vec<_> = (0..1000)
         .map(|connection| {
-            let (wakes, end) = Wakes::new();
+            let (wakes, end) = WakeCounter::new();
             let service_end = End { connection, buffer: 4096, ..end };
-            let client_end = End { connection, buffer: 4096, ..Wakes::new().1 };
+            let client_end = End { connection, buffer: 4096, ..WakeCounter::new().1 };
             let (client, mut service) =
                 TestLink::connect_over(&Ump, &client_end, &service_end, &here, &there);
             service.attached(&waitset).unwrap();
@@ -356,7 +356,7 @@ fn one_of_many_sleepers_is_woken() {
 fn channels_of_ump_hold_no_descriptors() {
     use flounder_drivers::{conformance::TestLink, ump::Ump};
     let (here, there) = TestLink::pair();
-    let ends = || End { buffer: 4096, ..Wakes::new().1 };
+    let ends = || End { buffer: 4096, ..WakeCounter::new().1 };
     let link_descriptors = || {
         let names = std::fs::read_dir("/proc/self/fd").unwrap();
         let targets = names.filter_map(|name| std::fs::read_link(name.unwrap().path()).ok());

@@ -10,11 +10,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use flounder_drivers::conformance::{LIMITS, Wakes};
-use flounder_drivers::scc::line::{HALVES, Head, Kind, LAST, header, pack};
-use flounder_drivers::scc::model::{Core, DOORBELLS, ModelEnd, Mood};
+use flounder_drivers::conformance::{LIMITS, WakeCounter};
+use flounder_drivers::scc::line::{HALVES, LAST, LineInfo, LineKind, header, pack};
+use flounder_drivers::scc::model::{Core, DOORBELLS, FaultRates, ModelEnd};
 use flounder_drivers::scc::ring::{DATA, Ring};
-use flounder_drivers::scc::{Hardware, LINE_WORDS, Model, Scc, Why, ends};
+use flounder_drivers::scc::{CacheOpReason, Hardware, LINE_WORDS, Model, Scc, ends};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     Channel, ChannelError, Connector, Incoming, Outgoing, Progress, ProtocolError, Recv,
@@ -28,13 +28,13 @@ use support::{Bed, check, stream};
 /// Random programs, if the environment does not say how many.
 const PROGRAMS: u64 = 3000;
 
-fn machine(seed: u64, mood: Mood) -> Model {
-    let model = Model::with_mood(seed, mood);
+fn machine(seed: u64, faults: FaultRates) -> Model {
+    let model = Model::with_faults(seed, faults);
     match std::env::var("FLOUNDER_SCC_WITHOUT") {
         Err(_) => model,
         Ok(name) => {
-            let why = Why::ALL.iter().find(|why| why.name() == name);
-            model.without(*why.unwrap_or_else(|| panic!("there is no reason called {name}")))
+            let reason = CacheOpReason::ALL.iter().find(|reason| reason.name() == name);
+            model.without(*reason.unwrap_or_else(|| panic!("there is no reason called {name}")))
         }
     }
 }
@@ -44,7 +44,7 @@ fn machine(seed: u64, mood: Mood) -> Model {
 /// One end, and who woke it.
 struct Side {
     channel: Box<dyn Channel + Send>,
-    wakes: Arc<Wakes>,
+    wakes: Arc<WakeCounter>,
     incoming: Incoming,
 }
 
@@ -73,7 +73,8 @@ impl Side {
 }
 
 fn connect(model: &Model, lines: usize) -> (Side, Side) {
-    let [(client_wakes, client_end), (service_wakes, service_end)] = [Wakes::new(), Wakes::new()];
+    let [(client_wakes, client_end), (service_wakes, service_end)] =
+        [WakeCounter::new(), WakeCounter::new()];
     let scc = Scc::over(model).with_lines(lines);
     let (client, service) = scc.pair(&client_end, &service_end).unwrap();
     let side = |channel, wakes| Side { channel, wakes, incoming: Incoming::new(LIMITS) };
@@ -84,14 +85,14 @@ fn connect(model: &Model, lines: usize) -> (Side, Side) {
 
 #[test]
 fn a_message_reaches_the_memory() {
-    let (mut client, mut service) = connect(&machine(1, Mood::LAZY), 8);
+    let (mut client, mut service) = connect(&machine(1, FaultRates::NONE), 8);
     assert_eq!(client.put(&[7]), Progress::Done);
     service.expect(&[7]);
 }
 
 #[test]
 fn the_doorbell_does_not_overtake() {
-    let (mut client, mut service) = connect(&machine(1, Mood::LAZY), 32);
+    let (mut client, mut service) = connect(&machine(1, FaultRates::NONE), 32);
     for round in 0..5 {
         assert!(!service.channel.ready());
         let before = service.wakes.count();
@@ -107,7 +108,7 @@ fn the_doorbell_does_not_overtake() {
 #[test]
 fn a_stale_line_is_dropped() {
     // The reader has the lines of the lap before in its cache.
-    let (mut client, mut service) = connect(&machine(1, Mood::LAZY), DATA + 3);
+    let (mut client, mut service) = connect(&machine(1, FaultRates::NONE), DATA + 3);
     for number in 0..200 {
         assert_eq!(client.put(&[number]), Progress::Done);
         service.expect(&[number]);
@@ -117,8 +118,8 @@ fn a_stale_line_is_dropped() {
 #[test]
 fn a_stale_line_is_dropped_in_time() {
     // The reader has lines in its cache that it has never looked at.
-    let mood = Mood { prefetches: 1, ..Mood::LAZY };
-    let (mut client, mut service) = connect(&machine(1, mood), DATA + 7);
+    let faults = FaultRates { prefetches: 1, ..FaultRates::NONE };
+    let (mut client, mut service) = connect(&machine(1, faults), DATA + 7);
     for number in 0..200 {
         assert_eq!(client.put(&[number]), Progress::Done);
         service.expect(&[number]);
@@ -127,8 +128,8 @@ fn a_stale_line_is_dropped_in_time() {
 }
 
 /// Fills the ring, lets the other end read, and finds room, again and again.
-fn blocks_and_goes_on(mood: Mood, lines: usize) {
-    let (mut client, mut service) = connect(&machine(1, mood), DATA + lines);
+fn blocks_and_goes_on(faults: FaultRates, lines: usize) {
+    let (mut client, mut service) = connect(&machine(1, faults), DATA + lines);
     let (mut sent, mut received) = (0, 0);
     for _ in 0..20 {
         while client.put(&[sent]) == Progress::Done {
@@ -149,7 +150,7 @@ fn blocks_and_goes_on(mood: Mood, lines: usize) {
 
 #[test]
 fn an_ack_reaches_the_memory() {
-    let (mut client, mut service) = connect(&machine(1, Mood::LAZY), DATA + 1);
+    let (mut client, mut service) = connect(&machine(1, FaultRates::NONE), DATA + 1);
     assert_eq!(client.put(&[1]), Progress::Done);
     assert_eq!(client.put(&[2]), Progress::Partial(0));
     service.expect(&[1]);
@@ -158,26 +159,26 @@ fn an_ack_reaches_the_memory() {
 
 #[test]
 fn stale_claims_are_dropped() {
-    blocks_and_goes_on(Mood::LAZY, 4);
+    blocks_and_goes_on(FaultRates::NONE, 4);
 }
 
 #[test]
 fn stale_claims_are_dropped_in_time() {
     // An end that only sends looks at nothing but claims: no fence of another look comes to their help.
-    let (mut client, mut service) = connect(&machine(1, Mood::LAZY), DATA + 1);
+    let (mut client, mut service) = connect(&machine(1, FaultRates::NONE), DATA + 1);
     for number in 0..20 {
         assert_eq!(client.put(&[number]), Progress::Done);
         assert_eq!(client.put(&[number + 1]), Progress::Partial(0));
         service.expect(&[number]);
     }
-    blocks_and_goes_on(Mood { prefetches: 1, ..Mood::LAZY }, 11);
+    blocks_and_goes_on(FaultRates { prefetches: 1, ..FaultRates::NONE }, 11);
 }
 
 // ---- doorbells --------------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_full_doorbell_ring_is_tried_again() {
-    let model = machine(1, Mood::LAZY);
+    let model = machine(1, FaultRates::NONE);
     let (mut client, mut service) = connect(&model, 512);
     model.mask(Core::Service);
     let messages = DOORBELLS as u64 + 20;
@@ -210,7 +211,7 @@ fn doorbells_owed_are_rung_from_every_call() {
         |side| assert_eq!(side.put(&[2]), Progress::Done),
     ];
     for call in calls {
-        let model = machine(1, Mood::LAZY);
+        let model = machine(1, FaultRates::NONE);
         let (mut client, mut service) = connect(&model, 8);
         model.mask(Core::Service);
         while model.ring_for_nobody(Core::Service) {}
@@ -227,7 +228,7 @@ fn doorbells_owed_are_rung_from_every_call() {
 #[test]
 fn an_end_that_goes_while_doorbells_are_refused_is_missed() {
     for seed in 0..100 {
-        let (mut client, mut service) = connect(&machine(seed, Mood::RESTLESS), 64);
+        let (mut client, mut service) = connect(&machine(seed, FaultRates::FREQUENT), 64);
         assert_eq!(client.put(&[1]), Progress::Done);
         drop(client);
         assert!(service.wakes.count() > 0, "seed {seed}");
@@ -274,23 +275,23 @@ impl<F: FnMut(Op, u64) -> u64 + Send> Hardware for Spied<F> {
         (self.then)(Op::Load(line, word), value)
     }
 
-    fn write_back(&mut self, line: usize, why: Why) {
-        self.hardware.write_back(line, why);
+    fn write_back(&mut self, line: usize, reason: CacheOpReason) {
+        self.hardware.write_back(line, reason);
         (self.then)(Op::Other, 0);
     }
 
-    fn invalidate(&mut self, line: usize, why: Why) {
-        self.hardware.invalidate(line, why);
+    fn invalidate(&mut self, line: usize, reason: CacheOpReason) {
+        self.hardware.invalidate(line, reason);
         (self.then)(Op::Invalidate(line), 0);
     }
 
-    fn fence_writes(&mut self, why: Why) {
-        self.hardware.fence_writes(why);
+    fn fence_writes(&mut self, reason: CacheOpReason) {
+        self.hardware.fence_writes(reason);
         (self.then)(Op::Other, 0);
     }
 
-    fn fence_reads(&mut self, why: Why) {
-        self.hardware.fence_reads(why);
+    fn fence_reads(&mut self, reason: CacheOpReason) {
+        self.hardware.fence_reads(reason);
         (self.then)(Op::Other, 0);
     }
 
@@ -309,7 +310,8 @@ fn connect_spied(
     lines: usize,
     then: impl FnMut(Op, u64) -> u64 + Send + 'static,
 ) -> (Side, Side) {
-    let [(client_wakes, client_end), (service_wakes, service_end)] = [Wakes::new(), Wakes::new()];
+    let [(client_wakes, client_end), (service_wakes, service_end)] =
+        [WakeCounter::new(), WakeCounter::new()];
     let (a, b) = model.connect((lines, &client_end.notifier), (lines, &service_end.notifier));
     let (client, service) = ends((a, &client_end), (Spied { hardware: b, then }, &service_end));
     let side = |channel, wakes| Side { channel, wakes, incoming: Incoming::new(LIMITS) };
@@ -320,10 +322,11 @@ fn connect_spied(
 fn an_idle_end_leaves_the_memory_alone() {
     let touched = Arc::new(Mutex::new(0));
     let count = Arc::clone(&touched);
-    let (_client, mut service) = connect_spied(&machine(1, Mood::LAZY), 8, move |_, value| {
-        *count.lock().unwrap() += 1;
-        value
-    });
+    let (_client, mut service) =
+        connect_spied(&machine(1, FaultRates::NONE), 8, move |_, value| {
+            *count.lock().unwrap() += 1;
+            value
+        });
     for _ in 0..10 {
         assert!(!service.channel.ready());
         assert_eq!(service.channel.recv(&mut service.incoming), Ok(Recv::Empty));
@@ -343,7 +346,7 @@ fn no_word_is_fetched_twice() {
         }
         _ => value,
     };
-    let (mut client, mut service) = connect_spied(&machine(1, Mood::LAZY), 64, fickle);
+    let (mut client, mut service) = connect_spied(&machine(1, FaultRates::NONE), 64, fickle);
     for round in 0..300_u64 {
         let words: Vec<u64> = (0..round % 50).map(|word| round << 20 | word).collect();
         assert_eq!(client.put(&words), Progress::Done);
@@ -358,8 +361,8 @@ fn no_word_is_fetched_twice() {
 fn a_line_is_never_seen_in_part() {
     // Every store gets to memory at once, and the reader looks after each.
     let nobody = Notifier::new();
-    let mood = Mood { writes_back: 1, ..Mood::LAZY };
-    let (a, b) = machine(1, mood).connect((DATA + 4, &nobody), (DATA + 4, &nobody));
+    let faults = FaultRates { writes_back: 1, ..FaultRates::NONE };
+    let (a, b) = machine(1, faults).connect((DATA + 4, &nobody), (DATA + 4, &nobody));
     let mut reader = Ring::new(b);
     let seen = Arc::new(Mutex::new(0_u32));
     let number = Arc::clone(&seen);
@@ -377,7 +380,7 @@ fn a_line_is_never_seen_in_part() {
     let mut writer = Ring::new(Spied { hardware: a, then });
     for number in 1..100 {
         assert_eq!(writer.room(), Ok(true));
-        writer.publish(&[number; HALVES], Head::new(Kind::Whole, 1, HALVES, 0));
+        writer.publish(&[number; HALVES], LineInfo::new(LineKind::Whole, 1, HALVES, 0));
         writer.announce();
         assert_eq!(*seen.lock().unwrap(), number);
     }
@@ -385,7 +388,7 @@ fn a_line_is_never_seen_in_part() {
 
 #[test]
 fn the_last_line_is_found_when_nobody_rings_for_it() {
-    let model = machine(1, Mood::LAZY);
+    let model = machine(1, FaultRates::NONE);
     let slot: Arc<Mutex<Option<Side>>> = Arc::default();
     let (client, core) = (Arc::clone(&slot), model.clone());
     // As soon as the service has looked in vain the client sends, closes, and cannot ring.
@@ -411,11 +414,11 @@ fn the_last_line_is_found_when_nobody_rings_for_it() {
 /// A peer that rings all the time gets two looks for each thing that there is to know: a line, room, and the end, also of a send.
 #[test]
 fn a_storm_of_doorbells_is_endured() {
-    let model = machine(1, Mood::LAZY);
+    let model = machine(1, FaultRates::NONE);
     let looks = Arc::new(Mutex::new(0));
     let (count, storm) = (Arc::clone(&looks), Arc::new(Mutex::new(None::<ModelEnd>)));
     let ringer = Arc::clone(&storm);
-    let [(_, liar_end), (wakes, end)] = [Wakes::new(), Wakes::new()];
+    let [(_, liar_end), (wakes, end)] = [WakeCounter::new(), WakeCounter::new()];
     let (liar, honest) = model.connect((8, &liar_end.notifier), (8, &end.notifier));
     let then = move |op, value| {
         if let Op::Invalidate(_) = op {
@@ -550,7 +553,7 @@ impl Player {
 /// Plays one program: both ends send all they have, then close.
 fn play(seed: u64) {
     let mut rng = Pcg32::seed_from_u64(seed);
-    let model = machine(seed, Mood::of(seed));
+    let model = machine(seed, FaultRates::from_seed(seed));
     let lines = DATA + 1 + rng.next_u32() as usize % 20;
     let (client, service) = connect(&model, lines);
     let messages = 10 + u64::from(rng.next_u32() % 60);
@@ -618,12 +621,12 @@ fn random_programs_lose_nothing() {
 #[test]
 fn positions_and_tags_wrap() {
     for start in [0, 62, u64::from(u32::MAX) - 500, u64::MAX - 500] {
-        for mood in [Mood::LAZY, Mood::RESTLESS] {
+        for faults in [FaultRates::NONE, FaultRates::FREQUENT] {
             let nobody = Notifier::new();
-            let (a, b) = machine(start, mood).connect((DATA + 6, &nobody), (DATA + 6, &nobody));
+            let (a, b) = machine(start, faults).connect((DATA + 6, &nobody), (DATA + 6, &nobody));
             let mut writer = Ring::starting_at(a, start);
             let mut reader = Ring::starting_at(b, start);
-            let head = Head::new(Kind::Whole, 1, HALVES, 0);
+            let info = LineInfo::new(LineKind::Whole, 1, HALVES, 0);
             let (mut sent, mut received) = (0_u32, 0_u32);
             for round in 0.. {
                 if received == 5000 {
@@ -631,14 +634,14 @@ fn positions_and_tags_wrap() {
                 }
                 assert!(round < 50_000, "stuck after {received} lines");
                 while writer.room().unwrap() && sent < 5000.min(received + 7 * (received % 9) + 1) {
-                    writer.publish(&[sent; HALVES], head);
+                    writer.publish(&[sent; HALVES], info);
                     sent += 1;
                 }
                 writer.announce();
                 while let Some(line) = reader.take() {
-                    assert_eq!(line, (head, [received; HALVES]));
+                    assert_eq!(line, (info, [received; HALVES]));
                     received += 1;
-                    if reader.owes_ack() {
+                    if reader.ack_is_due() {
                         reader.acknowledge();
                     }
                 }
@@ -652,8 +655,8 @@ fn positions_and_tags_wrap() {
 
 /// A sound end, and the bare machine of its peer.
 fn beside_a_liar(seed: u64, lines: usize) -> (ModelEnd, Side) {
-    let model = machine(seed, Mood::LAZY);
-    let [(_, liar_end), (wakes, end)] = [Wakes::new(), Wakes::new()];
+    let model = machine(seed, FaultRates::NONE);
+    let [(_, liar_end), (wakes, end)] = [WakeCounter::new(), WakeCounter::new()];
     let (liar, honest) = model.connect((lines, &liar_end.notifier), (lines, &end.notifier));
     let other = model.connect((lines, &liar_end.notifier), (lines, &end.notifier)).0;
     let (_, channel) = ends((other, &liar_end), (honest, &end));
@@ -664,39 +667,39 @@ fn write(liar: &mut ModelEnd, line: usize, words: [u64; LINE_WORDS]) {
     for (word, value) in words.into_iter().enumerate() {
         liar.store(line, word, value);
     }
-    liar.write_back(line, Why::LineWritten);
-    liar.fence_writes(Why::BeforeRinging);
+    liar.write_back(line, CacheOpReason::LineWritten);
+    liar.fence_writes(CacheOpReason::BeforeRinging);
     assert!(liar.ring());
 }
 
 #[test]
 fn bad_lines_end_the_channel() {
-    let head = Head::new;
-    let first = pack(&[9, 1, 0, 2, 0, 3, 0], header(0, head(Kind::First, 1, 7, 0)));
+    let info = LineInfo::new;
+    let first = pack(&[9, 1, 0, 2, 0, 3, 0], header(0, info(LineKind::First, 1, 7, 0)));
     let frame = |error: &ProtocolError| matches!(error, ProtocolError::Frame(_));
     type Is = fn(&ProtocolError) -> bool;
     let bad: [(&[[u64; LINE_WORDS]], Is); 14] = [
         // Of no known kind; too many capabilities; half a word; something behind the end.
-        (&[pack(&[0; 7], header(0, head(Kind::Whole, 1, 0, 0)) | 3 << 10)], frame),
-        (&[pack(&[0; 7], header(0, head(Kind::Whole, 2, 0, 65)))], frame),
-        (&[pack(&[1; 7], header(0, head(Kind::Whole, 1, 7, 0)))], frame),
-        (&[pack(&[0, 0, 1, 0, 0, 0, 0], header(0, head(Kind::Whole, 1, 2, 0)))], frame),
-        (&[pack(&[0, 0, 0, 0, 0, 0, 1], header(0, head(Kind::Whole, 1, 6, 0)))], frame),
+        (&[pack(&[0; 7], header(0, info(LineKind::Whole, 1, 0, 0)) | 3 << 10)], frame),
+        (&[pack(&[0; 7], header(0, info(LineKind::Whole, 2, 0, 65)))], frame),
+        (&[pack(&[1; 7], header(0, info(LineKind::Whole, 1, 7, 0)))], frame),
+        (&[pack(&[0, 0, 1, 0, 0, 0, 0], header(0, info(LineKind::Whole, 1, 2, 0)))], frame),
+        (&[pack(&[0, 0, 0, 0, 0, 0, 1], header(0, info(LineKind::Whole, 1, 6, 0)))], frame),
         // A beginning that is not full, or of a message that is too short for one.
-        (&[pack(&[9, 0, 0, 0, 0, 0, 0], header(0, head(Kind::First, 1, 6, 0)))], frame),
-        (&[pack(&[3, 0, 0, 0, 0, 0, 0], header(0, head(Kind::First, 1, 7, 0)))], frame),
+        (&[pack(&[9, 0, 0, 0, 0, 0, 0], header(0, info(LineKind::First, 1, 6, 0)))], frame),
+        (&[pack(&[3, 0, 0, 0, 0, 0, 0], header(0, info(LineKind::First, 1, 7, 0)))], frame),
         // An end without a beginning; a beginning without an end; another message's end.
-        (&[pack(&[0; 7], header(0, head(Kind::Next, 1, 7, 0)))], frame),
+        (&[pack(&[0; 7], header(0, info(LineKind::Next, 1, 7, 0)))], frame),
         (&[first, first], frame),
-        (&[first, pack(&[0; 7], header(0, head(Kind::Next, 2, 7, 0)))], frame),
-        (&[first, pack(&[0; 7], header(0, head(Kind::Next, 1, 7, 1)))], frame),
+        (&[first, pack(&[0; 7], header(0, info(LineKind::Next, 2, 7, 0)))], frame),
+        (&[first, pack(&[0; 7], header(0, info(LineKind::Next, 1, 7, 1)))], frame),
         // One that is too short where it goes on.
-        (&[first, pack(&[0; 7], header(0, head(Kind::Next, 1, 6, 0)))], frame),
+        (&[first, pack(&[0; 7], header(0, info(LineKind::Next, 1, 6, 0)))], frame),
         // Against the interface.
-        (&[pack(&[0; 7], header(0, head(Kind::Whole, 9, 0, 0)))], |error| {
+        (&[pack(&[0; 7], header(0, info(LineKind::Whole, 9, 0, 0)))], |error| {
             matches!(error, ProtocolError::Number(9))
         }),
-        (&[pack(&[u32::MAX; 7], header(0, head(Kind::First, 1, 7, 0)))], |error| {
+        (&[pack(&[u32::MAX; 7], header(0, info(LineKind::First, 1, 7, 0)))], |error| {
             matches!(error, ProtocolError::Length { number: 1, .. })
         }),
     ];
@@ -749,10 +752,11 @@ fn scribbles_do_no_harm() {
                 core::array::from_fn(|_| rng.next_u64() >> (rng.next_u32() % 64));
             if rng.next_u32().is_multiple_of(2) {
                 // Nearly right.
-                let kind = [Kind::Whole, Kind::First, Kind::Next][rng.next_u32() as usize % 3];
+                let kind =
+                    [LineKind::Whole, LineKind::First, LineKind::Next][rng.next_u32() as usize % 3];
                 let used = [0, 2, 7, 7][rng.next_u32() as usize % 4];
                 let lap = u64::from(step / 4 % 3);
-                let header = header(lap, Head::new(kind, 1, used, 0));
+                let header = header(lap, LineInfo::new(kind, 1, used, 0));
                 words[0] = u64::from(rng.next_u32() % 40);
                 words[LAST] = words[LAST] as u32 as u64 | u64::from(header) << 32;
             }
@@ -799,8 +803,13 @@ fn stream_between_threads(scc: &dyn Connector, buffer: usize, messages: u64) {
 
 #[test]
 fn a_stream_between_threads_over_models() {
-    for (seed, mood) in [(1, Mood::LAZY), (2, Mood::RESTLESS), (3, Mood::of(3)), (4, Mood::of(4))] {
-        stream_between_threads(&Scc::over(&machine(seed, mood)).with_lines(20), 0, 3000);
+    for (seed, faults) in [
+        (1, FaultRates::NONE),
+        (2, FaultRates::FREQUENT),
+        (3, FaultRates::from_seed(3)),
+        (4, FaultRates::from_seed(4)),
+    ] {
+        stream_between_threads(&Scc::over(&machine(seed, faults)).with_lines(20), 0, 3000);
     }
 }
 
@@ -813,7 +822,7 @@ fn a_stream_between_threads_over_the_real_machine() {
 
 #[test]
 fn many_channels_share_the_doorbells_of_their_cores() {
-    let scc = Scc::over(&machine(5, Mood::of(5))).with_lines(8);
+    let scc = Scc::over(&machine(5, FaultRates::from_seed(5))).with_lines(8);
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| stream_between_threads(&scc, 0, 1000));

@@ -65,14 +65,14 @@ fn many_messages_over_lmp() {
 #[test]
 fn positions_wrap() {
     use flounder_drivers::mem::heap::allocate;
-    use flounder_drivers::ump::line::{Head, Kind};
+    use flounder_drivers::ump::line::{LineInfo, LineKind};
     use flounder_drivers::ump::ring::{DATA, Ring};
     for start in [u64::from(u32::MAX) - 500, u64::MAX - 500] {
         let (a_own, a_peer) = allocate(DATA + 62);
         let (b_own, b_peer) = allocate(DATA + 62);
         let mut writer = Ring::starting_at(a_own, b_peer, true, start);
         let mut reader = Ring::starting_at(b_own, a_peer, true, start);
-        let head = Head::new(Kind::Whole, 1, 7, 0);
+        let head = LineInfo::new(LineKind::Whole, 1, 7, 0);
         let (mut sent, mut received) = (0_u64, 0_u64);
         while received < 5000 {
             while writer.room().unwrap() && sent < received + 7 * (received % 9) + 1 {
@@ -82,7 +82,7 @@ fn positions_wrap() {
             while let Some((taken, payload)) = reader.take() {
                 assert_eq!((taken, payload), (head, [received; 7]));
                 received += 1;
-                if reader.owes_ack() {
+                if reader.ack_is_due() {
                     reader.acknowledge();
                 }
             }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 
 use flounder_rt::channel::{ConnectError, End, SendPair};
 
-use crate::beehive::channel::{BeehiveChannel, Machine};
-use crate::beehive::endpoint::Peer;
+use crate::beehive::channel::{BeehiveChannel, CoreOwner};
+use crate::beehive::endpoint::PeerAddress;
 use crate::beehive::fabric::Fabric;
 use crate::beehive::hardware::{CORES, Core};
 use crate::beehive::kernel::Kernel;
@@ -35,8 +35,8 @@ impl Board {
             let nodes = (0..CORES)
                 .map(|core| {
                     let mut kernel = Kernel::new();
-                    kernel.plug(Box::new(fabric.port(Core(core as u8))));
-                    Node::here(kernel, Weak::clone(board))
+                    kernel.attach_hardware(Box::new(fabric.port(Core(core as u8))));
+                    Node::on_board(kernel, Weak::clone(board))
                 })
                 .collect();
             Self { fabric, nodes, born: Born::now() }
@@ -89,10 +89,20 @@ impl Board {
             a.abandon(to_client);
         })?;
         let (there, back) = (window_of(client), window_of(service));
-        a.connect(to_client, Peer { core: service_core, association: to_service }, there, back);
-        b.connect(to_service, Peer { core: client_core, association: to_client }, back, there);
+        a.connect(
+            to_client,
+            PeerAddress { core: service_core, association: to_service },
+            there,
+            back,
+        );
+        b.connect(
+            to_service,
+            PeerAddress { core: client_core, association: to_client },
+            back,
+            there,
+        );
         let [a_caps, b_caps] = Caps::between(client, service);
-        let here = || Machine::Here(Arc::clone(self));
+        let here = || CoreOwner::Board(Arc::clone(self));
         Ok((
             Box::new(BeehiveChannel::new(Arc::clone(a), to_client, a_caps, here())),
             Box::new(BeehiveChannel::new(Arc::clone(b), to_service, b_caps, here())),

@@ -9,14 +9,16 @@ use flounder_rt::channel::{
 };
 use flounder_rt::waitset::{Waitset, Watched};
 
+use crate::assembler::{LineReader, MessageAssembler, PeerEnd};
 use crate::beehive::board::Board;
-use crate::beehive::endpoint::{Endpoint, View};
-use crate::beehive::frame::{Builder, Head, Kind, MAX_BODY, MAX_FRAME, Parts};
+use crate::beehive::core_pair::CorePair;
+use crate::beehive::endpoint::{Endpoint, EndpointView};
+use crate::beehive::frame::{
+    FrameBuilder, FrameHeader, FrameKind, FramePayload, MAX_BODY, MAX_FRAME,
+};
 use crate::beehive::kernel::Kernel;
-use crate::beehive::link::Shared;
 use crate::beehive::node::Node;
 use crate::caps::{CAPS_AHEAD, Caps};
-use crate::transit::{Peer, Source, Transit};
 
 /// Messages with capabilities that the peer has not begun when those of the last may not be handed over.
 const TOO_FAR: u32 = CAPS_AHEAD as u32 + 1;
@@ -25,32 +27,32 @@ const TOO_FAR: u32 = CAPS_AHEAD as u32 + 1;
 pub(crate) struct BeehiveChannel {
     node: Arc<Node>,
     association: u16,
-    transit: Transit,
-    machine: Machine,
+    assembler: MessageAssembler,
+    owner: CoreOwner,
 }
 
 /// What the core of a channel belongs to, held as long as the channel lives.
-pub(crate) enum Machine {
+pub(crate) enum CoreOwner {
     /// A board of this process.
-    Here(#[expect(dead_code, reason = "it is there to be held")] Arc<Board>),
+    Board(#[expect(dead_code, reason = "it is there to be held")] Arc<Board>),
     /// What this process shares with another one.
-    There(Arc<Shared>),
+    Process(Arc<CorePair>),
 }
 
 impl BeehiveChannel {
-    pub(crate) fn new(node: Arc<Node>, association: u16, caps: Caps, machine: Machine) -> Self {
-        Self { node, association, transit: Transit::new(caps), machine }
+    pub(crate) fn new(node: Arc<Node>, association: u16, caps: Caps, owner: CoreOwner) -> Self {
+        Self { node, association, assembler: MessageAssembler::new(caps), owner }
     }
 }
 
 /// The other end, as the kernel knew it a moment ago.
-struct Seen<'a> {
+struct PeerSnapshot<'a> {
     node: &'a Node,
     association: u16,
-    view: View,
+    view: EndpointView,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> PeerSnapshot<'a> {
     /// As the kernel knows it after it has taken in what has come.
     fn now(node: &'a Node, association: u16) -> Self {
         let view = node.enter(|kernel| {
@@ -61,7 +63,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-impl Peer for Seen<'_> {
+impl PeerEnd for PeerSnapshot<'_> {
     fn has_line(&mut self) -> bool {
         self.view.has_frame
     }
@@ -95,24 +97,24 @@ impl Peer for Seen<'_> {
 
     fn handed_over(&mut self, count: u64) {
         self.node.enter(|kernel| {
-            kernel.endpoint(self.association).tell(|claims| claims.handed = count as u32);
+            kernel.endpoint(self.association).update_claims(|claims| claims.handed = count as u32);
         });
     }
 }
 
-impl Source for Endpoint {
+impl LineReader for Endpoint {
     const BURST: usize = 64;
 
     fn take(
         &mut self,
-        transit: &mut Transit,
+        assembler: &mut MessageAssembler,
         incoming: &mut Incoming,
     ) -> Result<bool, ProtocolError> {
         let mut frame = [0; MAX_FRAME];
         let Some(length) = self.next_frame(&mut frame) else { return Ok(false) };
-        take_frame(transit, &frame[..length], incoming)?;
-        if let Some(seen) = transit.taken(incoming) {
-            self.tell(|claims| claims.expected = seen as u32);
+        take_frame(assembler, &frame[..length], incoming)?;
+        if let Some(seen) = assembler.taken(incoming) {
+            self.update_claims(|claims| claims.expected = seen as u32);
         }
         Ok(true)
     }
@@ -124,13 +126,13 @@ impl Channel for BeehiveChannel {
     }
 
     fn pair(&self) -> Option<PairId> {
-        self.transit.pair()
+        self.assembler.pair()
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {
-        self.transit.check_sender()?;
+        self.assembler.check_sender()?;
         let association = self.association;
-        let begun = self.transit.begun(message);
+        let begun = self.assembler.begun(message);
         let (sent, view) = self.node.enter(|kernel| {
             kernel.poll();
             let view = view(kernel, association);
@@ -146,46 +148,51 @@ impl Channel for BeehiveChannel {
         if view.theirs.closed {
             return Err(ChannelError::Closed);
         }
-        self.transit.sent(message, sent?, &mut Seen { node: &self.node, association, view })
+        self.assembler.sent(
+            message,
+            sent?,
+            &mut PeerSnapshot { node: &self.node, association, view },
+        )
     }
 
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        self.transit.check_process()?;
+        self.assembler.check_process()?;
         let association = self.association;
         let (step, view) = self.node.enter(|kernel| {
             kernel.poll();
-            let step = self.transit.take_lines(incoming, kernel.endpoint(association));
+            let step = self.assembler.take_lines(incoming, kernel.endpoint(association));
             (step, view(kernel, association))
         });
-        let mut peer = Seen { node: &self.node, association, view };
-        self.transit.received(step, incoming, &mut peer)
+        let mut peer = PeerSnapshot { node: &self.node, association, view };
+        self.assembler.received(step, incoming, &mut peer)
     }
 
     fn ready(&mut self) -> bool {
-        !self.transit.is_here() || self.transit.ready(&mut Seen::now(&self.node, self.association))
+        !self.assembler.is_here()
+            || self.assembler.ready(&mut PeerSnapshot::now(&self.node, self.association))
     }
 
     fn can_resume(&mut self) -> bool {
-        !self.transit.is_here()
-            || self.transit.can_resume(&mut Seen::now(&self.node, self.association))
+        !self.assembler.is_here()
+            || self.assembler.can_resume(&mut PeerSnapshot::now(&self.node, self.association))
     }
 
     fn is_over(&mut self) -> bool {
-        !self.transit.is_here()
-            || self.transit.is_over(&mut Seen::now(&self.node, self.association))
+        !self.assembler.is_here()
+            || self.assembler.is_over(&mut PeerSnapshot::now(&self.node, self.association))
     }
 
     fn arm(&mut self) {
-        if !self.transit.is_here() {
+        if !self.assembler.is_here() {
             return;
         }
         self.node.enter(|kernel| {
             kernel.endpoint(self.association).arm();
             kernel.ask_again();
         });
-        if let Err(errno) = self.node.settle() {
+        if let Err(errno) = self.node.retry_doorbell() {
             // From now on this end is ready to report it.
-            self.transit.end(errno.into());
+            self.assembler.end(errno.into());
         }
     }
 
@@ -194,7 +201,7 @@ impl Channel for BeehiveChannel {
     }
 
     fn disarm(&mut self) {
-        if self.transit.is_here() {
+        if self.assembler.is_here() {
             self.node.enter(|kernel| kernel.endpoint(self.association).disarm());
         }
     }
@@ -204,18 +211,18 @@ impl Channel for BeehiveChannel {
     }
 
     fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
-        match &self.machine {
-            Machine::Here(_) => Ok(()),
-            Machine::There(shared) => {
-                waitset.watch(&(Arc::clone(shared.ear()) as Arc<dyn Watched>))
+        match &self.owner {
+            CoreOwner::Board(_) => Ok(()),
+            CoreOwner::Process(pair) => {
+                waitset.watch(&(Arc::clone(pair.receiver()) as Arc<dyn Watched>))
             }
         }
     }
 
     fn close(&mut self) {
-        if self.transit.close() {
+        if self.assembler.close() {
             self.node.enter(|kernel| {
-                kernel.endpoint(self.association).tell(|claims| claims.closed = true);
+                kernel.endpoint(self.association).update_claims(|claims| claims.closed = true);
             });
         }
     }
@@ -223,13 +230,13 @@ impl Channel for BeehiveChannel {
 
 impl Drop for BeehiveChannel {
     fn drop(&mut self) {
-        if self.transit.is_here() && !self.node.abandon(self.association) {
-            self.transit.tell_closed();
+        if self.assembler.is_here() && !self.node.abandon(self.association) {
+            self.assembler.report_closed();
         }
     }
 }
 
-fn view(kernel: &mut Kernel, association: u16) -> View {
+fn view(kernel: &mut Kernel, association: u16) -> EndpointView {
     let share = kernel.share_of(association);
     let mut view = kernel.endpoint(association).view(share);
     if view.error.is_none() {
@@ -260,12 +267,12 @@ fn send_frames(
         let share = kernel.share_of(association);
         let Some(room) = kernel.endpoint(association).room(wanted, share) else { break };
         let (kind, used) = match sent {
-            None if room == wanted && rest <= MAX_BODY => (Kind::Whole, rest),
-            None => (Kind::First, ((room - 2 - extra) / 2).min(rest)),
-            Some(_) => (Kind::Next, ((room - 1) / 2).min(rest)),
+            None if room == wanted && rest <= MAX_BODY => (FrameKind::Whole, rest),
+            None => (FrameKind::First, ((room - 2 - extra) / 2).min(rest)),
+            Some(_) => (FrameKind::Next, ((room - 1) / 2).min(rest)),
         };
-        let mut frame = Builder::new(kind, message.number);
-        if kind == Kind::First {
+        let mut frame = FrameBuilder::new(kind, message.number);
+        if kind == FrameKind::First {
             frame.push(claimed);
         }
         if sent.is_none() && extra == 1 {
@@ -286,21 +293,21 @@ fn send_frames(
 
 /// Takes one frame into the message in hand, or begins one with it.
 fn take_frame(
-    transit: &Transit,
+    assembler: &MessageAssembler,
     frame: &[u32],
     incoming: &mut Incoming,
 ) -> Result<(), ProtocolError> {
     let &[head, ref payload @ ..] = frame else {
         return Err(ProtocolError::Frame("a frame has no head"));
     };
-    let head = Head::from_raw(head);
-    let parts = Parts::of(head.kind(), payload)?;
+    let head = FrameHeader::from_raw(head);
+    let parts = FramePayload::of(head.kind(), payload)?;
     let mut body = [0; MAX_BODY];
     let body = parts.body(&mut body);
-    if head.kind() == Kind::Next {
-        transit.check_next(incoming, head.number(), parts.caps)?;
+    if head.kind() == FrameKind::Next {
+        assembler.check_next(incoming, head.number(), parts.caps)?;
     } else {
-        transit.check_first()?;
+        assembler.check_first()?;
         let total = parts.total.map_or(body.len(), |total| total as usize);
         incoming.begin(head.number(), total, parts.caps)?;
     }

@@ -30,10 +30,11 @@ pub const HEADERS: u16 = 2;
 pub const RESERVE: u16 = 2;
 
 /// A debt that is not worth a message.
-const KEPT: u16 = 2;
+const MAX_UNRETURNED: u16 = 2;
 
 const _: () = assert!((CORES - 1) * START as usize <= FIFO_WORDS);
-const _: () = assert!(MAX_FRAME + (HEADERS + RESERVE) as usize <= (START - KEPT) as usize);
+const _: () =
+    assert!(MAX_FRAME + (HEADERS + RESERVE) as usize <= (START - MAX_UNRETURNED) as usize);
 
 /// The credit between this core and another one, in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +77,13 @@ impl Credit {
     pub const fn spend(&mut self, words: usize) -> u16 {
         assert!(words <= self.room(), "a message is sent only with credit for it");
         self.available -= words as u16 + HEADERS;
-        self.settle()
+        self.take_owed()
     }
 
     /// Whether a message of credit alone is due and possible.
     #[must_use]
     pub const fn is_return_due(&self) -> bool {
-        self.owed > KEPT && self.available >= HEADERS
+        self.owed > MAX_UNRETURNED && self.available >= HEADERS
     }
 
     /// Spends what a message of credit alone takes, and gives what it returns.
@@ -92,7 +93,7 @@ impl Credit {
     pub const fn spend_reserve(&mut self) -> u16 {
         assert!(self.is_return_due(), "credit is returned alone only when it is due");
         self.available -= HEADERS;
-        self.settle()
+        self.take_owed()
     }
 
     /// Counts a message taken out of the FIFO: so many words with both headers, and what it returns.
@@ -115,7 +116,7 @@ impl Credit {
         Ok(())
     }
 
-    const fn settle(&mut self) -> u16 {
+    const fn take_owed(&mut self) -> u16 {
         let returned = self.owed;
         self.owed = 0;
         returned

@@ -5,23 +5,23 @@ use std::collections::VecDeque;
 use flounder_rt::channel::ProtocolError;
 use flounder_rt::notify::Notifier;
 
-use crate::beehive::frame::{Builder, Head, Kind, MAX_FRAME};
+use crate::beehive::frame::{FrameBuilder, FrameHeader, FrameKind, MAX_FRAME};
 use crate::beehive::hardware::Core;
-use crate::beehive::window::{Inflow, MAX_WINDOW, Outflow};
+use crate::beehive::window::{MAX_WINDOW, ReceiveWindow, SendWindow};
 
 /// The shortest frame that an end makes of a longer one, because others have had the credit that it waits for.
 pub(crate) const SHORT: usize = 16;
 
 /// An end that was overtaken so often is let through.
-const PATIENCE: u32 = 8;
+const MAX_OVERTAKEN: u32 = 8;
 
 /// One end.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     notifier: Notifier,
-    peer: Option<Peer>,
-    pub(crate) out: Outflow,
-    pub(crate) into: Inflow,
+    peer: Option<PeerAddress>,
+    pub(crate) out: SendWindow,
+    pub(crate) into: ReceiveWindow,
     /// Frames of messages that have come, each behind its length.
     frames: VecDeque<u32>,
     /// Whether it is to be woken, once.
@@ -34,7 +34,7 @@ pub(crate) struct Endpoint {
     overtaken: u32,
     /// What the other end is to be told, and whether it was.
     mine: Claims,
-    told: bool,
+    claims_sent: bool,
     /// What the other end has told.
     theirs: Claims,
     error: Option<ProtocolError>,
@@ -44,7 +44,7 @@ pub(crate) struct Endpoint {
 
 /// Where the other end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Peer {
+pub(crate) struct PeerAddress {
     pub(crate) core: Core,
     pub(crate) association: u16,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Claims {
 
 /// The credit that an end may use.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Share {
+pub(crate) struct CreditShare {
     /// For a frame of so many words.
     pub(crate) words: usize,
     /// Whether some is kept for another end.
@@ -71,7 +71,7 @@ pub(crate) struct Share {
 
 /// What a channel asks its kernel after.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct EndpointView {
     /// Whether a frame has come.
     pub(crate) has_frame: bool,
     /// Whether a blocked frame would go out now.
@@ -88,15 +88,15 @@ impl Endpoint {
         Self {
             notifier,
             peer: None,
-            out: Outflow::starting_at(0, 0),
-            into: Inflow::starting_at(MAX_WINDOW, 0),
+            out: SendWindow::starting_at(0, 0),
+            into: ReceiveWindow::starting_at(MAX_WINDOW, 0),
             frames: VecDeque::new(),
             armed: false,
             news: false,
             blocked: None,
             overtaken: 0,
             mine: NOTHING,
-            told: true,
+            claims_sent: true,
             theirs: NOTHING,
             error: None,
             abandoned: false,
@@ -104,9 +104,9 @@ impl Endpoint {
     }
 
     /// Names the other end, and the windows of both directions.
-    pub(crate) const fn connect(&mut self, peer: Peer, out: u16, into: u16) {
+    pub(crate) const fn connect(&mut self, peer: PeerAddress, out: u16, into: u16) {
         self.peer = Some(peer);
-        self.out = Outflow::starting_at(out, 0);
+        self.out = SendWindow::starting_at(out, 0);
         self.into.set_length(into);
     }
 
@@ -114,7 +114,7 @@ impl Endpoint {
         self.notifier.clone()
     }
 
-    pub(crate) const fn peer(&self) -> Option<Peer> {
+    pub(crate) const fn peer(&self) -> Option<PeerAddress> {
         self.peer
     }
 
@@ -140,9 +140,9 @@ impl Endpoint {
         if self.theirs.closed {
             return Err(ProtocolError::Frame("a frame comes after the last one"));
         }
-        let head = Head::from_raw(head);
+        let head = FrameHeader::from_raw(head);
         self.out.acknowledge(head.ack())?;
-        if head.kind() == Kind::Control {
+        if head.kind() == FrameKind::Control {
             return self.take_claims(head.number(), payload);
         }
         self.into.arrive(frame.len())?;
@@ -152,7 +152,7 @@ impl Endpoint {
     }
 
     fn take_claims(&mut self, flags: u16, payload: &[u32]) -> Result<(), ProtocolError> {
-        if flags & !Head::CLOSED != 0 {
+        if flags & !FrameHeader::CLOSED != 0 {
             return Err(ProtocolError::Frame("a control frame has unknown flags"));
         }
         match *payload {
@@ -160,7 +160,7 @@ impl Endpoint {
             [expected, handed] => (self.theirs.expected, self.theirs.handed) = (expected, handed),
             _ => return Err(ProtocolError::Frame("a control frame is of no known length")),
         }
-        self.theirs.closed = flags & Head::CLOSED != 0;
+        self.theirs.closed = flags & FrameHeader::CLOSED != 0;
         Ok(())
     }
 
@@ -170,12 +170,12 @@ impl Endpoint {
         for (word, value) in into.iter_mut().zip(self.frames.drain(..length)) {
             *word = value;
         }
-        self.into.see(length);
+        self.into.consume(length);
         Some(length)
     }
 
     /// How long a frame may be that should have `wanted` words; `None` if it has to wait.
-    pub(crate) fn room(&mut self, wanted: usize, credit: Share) -> Option<usize> {
+    pub(crate) fn room(&mut self, wanted: usize, credit: CreditShare) -> Option<usize> {
         let room = self.fits(wanted, credit);
         if room.is_none() {
             self.blocked = Some(wanted);
@@ -183,7 +183,7 @@ impl Endpoint {
         room
     }
 
-    fn fits(&self, wanted: usize, credit: Share) -> Option<usize> {
+    fn fits(&self, wanted: usize, credit: CreditShare) -> Option<usize> {
         let room = self.out.room().min(credit.words);
         if room >= wanted {
             Some(wanted)
@@ -206,7 +206,7 @@ impl Endpoint {
         if self.blocked.is_some_and(|wanted| self.out.room() >= wanted) {
             self.overtaken = self.overtaken.saturating_add(1);
         }
-        self.overtaken >= PATIENCE
+        self.overtaken >= MAX_OVERTAKEN
     }
 
     /// Whether a frame of it did not go out.
@@ -215,24 +215,24 @@ impl Endpoint {
     }
 
     /// Changes what the other end is to be told, unless that this end is closed was the last of it.
-    pub(crate) fn tell(&mut self, change: impl FnOnce(&mut Claims)) {
+    pub(crate) fn update_claims(&mut self, change: impl FnOnce(&mut Claims)) {
         let before = self.mine;
         if before.closed {
             return;
         }
         change(&mut self.mine);
-        self.told &= self.mine == before;
+        self.claims_sent &= self.mine == before;
     }
 
     /// The control frame that is due, if one is. After the frame in which this end closes, none is.
-    pub(crate) fn control(&self) -> Option<Builder> {
+    pub(crate) fn control(&self) -> Option<FrameBuilder> {
         self.peer?;
         let is_ack_due = self.into.is_ack_due() && !self.mine.closed;
-        if (self.told && !is_ack_due) || self.theirs.closed && self.abandoned {
+        if (self.claims_sent && !is_ack_due) || self.theirs.closed && self.abandoned {
             return None;
         }
-        let flags = if self.mine.closed { Head::CLOSED } else { 0 };
-        let mut frame = Builder::new(Kind::Control, flags);
+        let flags = if self.mine.closed { FrameHeader::CLOSED } else { 0 };
+        let mut frame = FrameBuilder::new(FrameKind::Control, flags);
         if self.mine.expected > 0 || self.mine.handed > 0 {
             frame.push(self.mine.expected);
             frame.push(self.mine.handed);
@@ -241,12 +241,12 @@ impl Endpoint {
     }
 
     /// Notes that it was sent.
-    pub(crate) const fn has_told(&mut self) {
-        self.told = true;
+    pub(crate) const fn note_claims_sent(&mut self) {
+        self.claims_sent = true;
     }
 
-    pub(crate) fn view(&self, credit: Share) -> View {
-        View {
+    pub(crate) fn view(&self, credit: CreditShare) -> EndpointView {
+        EndpointView {
             has_frame: !self.frames.is_empty(),
             can_resume: self.can_resume(credit),
             theirs: self.theirs,
@@ -255,7 +255,7 @@ impl Endpoint {
     }
 
     /// To an end that is closed nothing goes out: whoever sleeps beside it is not woken for room again and again.
-    fn can_resume(&self, credit: Share) -> bool {
+    fn can_resume(&self, credit: CreditShare) -> bool {
         let fits = |wanted| self.fits(wanted, credit).is_some();
         !self.theirs.closed && self.blocked.is_some_and(fits)
     }
@@ -273,7 +273,7 @@ impl Endpoint {
     }
 
     /// Whom to wake, if this end sleeps and something has happened, or whatever has happened.
-    pub(crate) fn wake(&mut self, credit: Share, in_any_case: bool) -> Option<Notifier> {
+    pub(crate) fn wake(&mut self, credit: CreditShare, in_any_case: bool) -> Option<Notifier> {
         let wakes = self.armed && (in_any_case || self.news || self.can_resume(credit));
         self.armed &= !wakes;
         wakes.then(|| self.notifier.clone())
@@ -281,7 +281,7 @@ impl Endpoint {
 
     /// Closes this end for a channel that is gone.
     pub(crate) fn abandon(&mut self) {
-        self.tell(|claims| claims.closed = true);
+        self.update_claims(|claims| claims.closed = true);
         self.abandoned = true;
         self.armed = false;
         self.blocked = None;

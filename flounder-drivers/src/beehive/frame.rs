@@ -35,7 +35,7 @@ const _: () = assert!(MAX_NUMBER as u32 == (1 << (KIND_SHIFT - NUMBER_SHIFT)) - 
 
 /// What a frame is to its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// All of it.
     Whole,
     /// The first of several.
@@ -48,20 +48,20 @@ pub enum Kind {
 
 /// Word 0 of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head(u32);
+pub struct FrameHeader(u32);
 
-impl Head {
+impl FrameHeader {
     /// In `message` of a control frame: its sender sends no more.
     pub const CLOSED: u16 = 1;
 
     /// The head of a frame of the message with this number.
     #[must_use]
-    pub const fn new(kind: Kind, number: u16, ack: u16) -> Self {
+    pub const fn new(kind: FrameKind, number: u16, ack: u16) -> Self {
         let kind = match kind {
-            Kind::Whole => 0,
-            Kind::First => 1,
-            Kind::Next => 2,
-            Kind::Control => 3,
+            FrameKind::Whole => 0,
+            FrameKind::First => 1,
+            FrameKind::Next => 2,
+            FrameKind::Control => 3,
         };
         Self(kind << KIND_SHIFT | (number as u32) << NUMBER_SHIFT | ack as u32)
     }
@@ -80,12 +80,12 @@ impl Head {
 
     /// What the frame is.
     #[must_use]
-    pub const fn kind(self) -> Kind {
+    pub const fn kind(self) -> FrameKind {
         match self.0 >> KIND_SHIFT {
-            0 => Kind::Whole,
-            1 => Kind::First,
-            2 => Kind::Next,
-            _ => Kind::Control,
+            0 => FrameKind::Whole,
+            1 => FrameKind::First,
+            2 => FrameKind::Next,
+            _ => FrameKind::Control,
         }
     }
 
@@ -116,17 +116,17 @@ pub const fn parse_kernel_header(header: u32) -> (u16, u16) {
 
 /// A frame of a message, being put together.
 #[derive(Debug)]
-pub struct Builder {
+pub struct FrameBuilder {
     words: [u32; MAX_FRAME],
     used: usize,
 }
 
-impl Builder {
+impl FrameBuilder {
     /// One of this kind; its acknowledgement goes in when it is sent.
     #[must_use]
-    pub const fn new(kind: Kind, number: u16) -> Self {
+    pub const fn new(kind: FrameKind, number: u16) -> Self {
         let mut words = [0; MAX_FRAME];
-        words[0] = Head::new(kind, number, 0).raw();
+        words[0] = FrameHeader::new(kind, number, 0).raw();
         Self { words, used: 1 }
     }
 
@@ -155,7 +155,7 @@ impl Builder {
 
 /// The payload of a frame of a message, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Parts<'a> {
+pub struct FramePayload<'a> {
     /// Words of the whole body, in a frame of kind `First`.
     pub total: Option<u32>,
     /// Capabilities of the message.
@@ -164,15 +164,15 @@ pub struct Parts<'a> {
     pub halves: &'a [u32],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> FramePayload<'a> {
     /// Takes a payload apart.
     ///
     /// # Errors
     /// If a frame of this kind has no such payload.
-    pub fn of(kind: Kind, payload: &'a [u32]) -> Result<Self, ProtocolError> {
+    pub fn of(kind: FrameKind, payload: &'a [u32]) -> Result<Self, ProtocolError> {
         let (total, rest) = match (kind, payload) {
-            (Kind::First, [total, rest @ ..]) => (Some(*total), rest),
-            (Kind::First, []) => {
+            (FrameKind::First, [total, rest @ ..]) => (Some(*total), rest),
+            (FrameKind::First, []) => {
                 return Err(ProtocolError::Frame("the first frame of a message is empty"));
             }
             _ => (None, payload),
@@ -181,10 +181,10 @@ impl<'a> Parts<'a> {
             [caps, halves @ ..] if rest.len() % 2 == 1 => (*caps as usize, halves),
             _ => (0, rest),
         };
-        if rest.len() % 2 == 1 && (caps == 0 || kind == Kind::Next) {
+        if rest.len() % 2 == 1 && (caps == 0 || kind == FrameKind::Next) {
             return Err(ProtocolError::Frame("a frame has half a word"));
         }
-        if kind != Kind::Whole && halves.is_empty() {
+        if kind != FrameKind::Whole && halves.is_empty() {
             return Err(ProtocolError::Frame("a frame of several has no word of the body"));
         }
         if total.is_some_and(|total| total as usize <= halves.len() / 2) {
@@ -209,9 +209,9 @@ mod tests {
 
     #[test]
     fn a_head_gives_back_what_was_put_in() {
-        for kind in [Kind::Whole, Kind::First, Kind::Next, Kind::Control] {
+        for kind in [FrameKind::Whole, FrameKind::First, FrameKind::Next, FrameKind::Control] {
             for (number, ack) in [(0, 0), (1, u16::MAX), (MAX_NUMBER, 0x1234)] {
-                let head = Head::from_raw(Head::new(kind, number, ack).raw());
+                let head = FrameHeader::from_raw(FrameHeader::new(kind, number, ack).raw());
                 assert_eq!((head.kind(), head.number(), head.ack()), (kind, number, ack));
             }
         }
@@ -221,15 +221,15 @@ mod tests {
     fn parts_tell_a_body_from_what_is_said_of_it() {
         let payload: Vec<u32> = (100..157).collect();
         for (kind, length, total, caps, words) in [
-            (Kind::Whole, 0, None, 0, 0),
-            (Kind::Whole, 1, None, 100, 0),
-            (Kind::Whole, 56, None, 0, 28),
-            (Kind::Whole, 57, None, 100, 28),
-            (Kind::First, 57, Some(100), 0, 28),
-            (Kind::First, 56, Some(100), 101, 27),
-            (Kind::Next, 56, None, 0, 28),
+            (FrameKind::Whole, 0, None, 0, 0),
+            (FrameKind::Whole, 1, None, 100, 0),
+            (FrameKind::Whole, 56, None, 0, 28),
+            (FrameKind::Whole, 57, None, 100, 28),
+            (FrameKind::First, 57, Some(100), 0, 28),
+            (FrameKind::First, 56, Some(100), 101, 27),
+            (FrameKind::Next, 56, None, 0, 28),
         ] {
-            let parts = Parts::of(kind, &payload[..length]).unwrap();
+            let parts = FramePayload::of(kind, &payload[..length]).unwrap();
             assert_eq!((parts.total, parts.caps), (total, caps), "{kind:?} of {length}");
             assert_eq!(parts.body(&mut [0; MAX_BODY]).len(), words, "{kind:?} of {length}");
         }
@@ -238,22 +238,22 @@ mod tests {
     #[test]
     fn a_payload_that_no_frame_has_is_an_error() {
         for (kind, payload) in [
-            (Kind::Whole, &[0, 1, 2][..]),
-            (Kind::First, &[]),
-            (Kind::First, &[5]),
-            (Kind::First, &[5, 1]),
-            (Kind::First, &[1, 1, 2]),
-            (Kind::Next, &[]),
-            (Kind::Next, &[1, 2, 3]),
+            (FrameKind::Whole, &[0, 1, 2][..]),
+            (FrameKind::First, &[]),
+            (FrameKind::First, &[5]),
+            (FrameKind::First, &[5, 1]),
+            (FrameKind::First, &[1, 1, 2]),
+            (FrameKind::Next, &[]),
+            (FrameKind::Next, &[1, 2, 3]),
         ] {
-            assert!(Parts::of(kind, payload).is_err(), "{kind:?} of {payload:?}");
+            assert!(FramePayload::of(kind, payload).is_err(), "{kind:?} of {payload:?}");
         }
     }
 
     /// The example of `docs/wire.md`.
     #[test]
     fn the_documented_frame() {
-        let mut frame = Builder::new(Kind::Whole, 5);
+        let mut frame = FrameBuilder::new(FrameKind::Whole, 5);
         frame.push(1);
         frame.push_body(&[7, 0x9_0000_0008]);
         assert_eq!(frame.words(), [0x0005_0000, 1, 7, 0, 8, 9]);

@@ -16,7 +16,7 @@
 //! it makes one. Until it does they have less, but not nothing: nobody waits for an end that does not come.
 //!
 //! # Invariants
-//! * Whoever is done with the kernel calls [`Kernel::settle`]: what can be returned and told was, and whether this core
+//! * Whoever is done with the kernel calls [`Kernel::flush`]: what can be returned and told was, and whether this core
 //!   wants interrupts was published, before the kernel is left.
 //! * A core wants interrupts while an end sleeps, or a control frame waits for credit.
 
@@ -24,7 +24,7 @@ use flounder_rt::channel::ProtocolError;
 use flounder_rt::notify::Notifier;
 
 use crate::beehive::credit::{Credit, HEADERS};
-use crate::beehive::endpoint::{Endpoint, SHORT, Share};
+use crate::beehive::endpoint::{CreditShare, Endpoint, SHORT};
 use crate::beehive::frame::{MAX_FRAME, kernel_header, parse_kernel_header};
 use crate::beehive::hardware::{Core, FIFO_WORDS, Hardware, MAX_MESSAGE};
 
@@ -35,7 +35,7 @@ const INDEX_BITS: u32 = ASSOCIATIONS.ilog2();
 const INDEX: u16 = (1 << INDEX_BITS) - 1;
 
 /// Credit that is left to the first in line.
-const KEPT: usize = SHORT + HEADERS as usize;
+const RESERVED_FOR_FIRST: usize = SHORT + HEADERS as usize;
 
 /// What the kernel of a core keeps.
 pub(crate) struct Kernel {
@@ -44,7 +44,7 @@ pub(crate) struct Kernel {
     /// Toward each core.
     credits: Vec<Credit>,
     /// By index of their associations; grows up to [`ASSOCIATIONS`].
-    places: Vec<Place>,
+    associations: Vec<AssociationEntry>,
     /// The association for which others leave some credit, and toward which core; its end is blocked.
     first_in_line: Option<(u16, Core)>,
     /// What is wrong with the machine, or with a core that broke the rules of all.
@@ -52,20 +52,20 @@ pub(crate) struct Kernel {
     listens: bool,
     /// Whether interrupts must be asked for again.
     asks_again: bool,
-    calls: Calls,
+    wakeups: Wakeups,
     /// Messages for associations that are not in use.
     dropped: u64,
 }
 
 #[derive(Default)]
-struct Place {
+struct AssociationEntry {
     generation: u16,
     endpoint: Option<Endpoint>,
 }
 
 /// Whom to call when the kernel is left.
 #[derive(Default)]
-pub(crate) struct Calls {
+pub(crate) struct Wakeups {
     /// Ends of this core that sleep.
     pub(crate) wake: Vec<Notifier>,
     /// Cores that want an interrupt, a bit for each.
@@ -78,18 +78,18 @@ impl Kernel {
         Self {
             hardware: None,
             credits: Vec::new(),
-            places: Vec::new(),
+            associations: Vec::new(),
             first_in_line: None,
             failure: None,
             listens: false,
             asks_again: false,
-            calls: Calls::default(),
+            wakeups: Wakeups::default(),
             dropped: 0,
         }
     }
 
     /// Connects it to its machine.
-    pub(crate) fn plug(&mut self, hardware: Box<dyn Hardware>) {
+    pub(crate) fn attach_hardware(&mut self, hardware: Box<dyn Hardware>) {
         self.credits = vec![Credit::new(); hardware.cores()];
         self.hardware = Some(hardware);
         // What was asked for before went nowhere.
@@ -99,18 +99,18 @@ impl Kernel {
     /// An association for a new channel, if one is free.
     pub(crate) fn open(&mut self, notifier: Notifier) -> Option<u16> {
         self.poll();
-        self.settle();
-        let index = match self.places.iter().position(|place| place.endpoint.is_none()) {
+        self.flush();
+        let index = match self.associations.iter().position(|entry| entry.endpoint.is_none()) {
             Some(index) => index,
-            None if self.places.len() < ASSOCIATIONS => {
-                self.places.push(Place::default());
-                self.places.len() - 1
+            None if self.associations.len() < ASSOCIATIONS => {
+                self.associations.push(AssociationEntry::default());
+                self.associations.len() - 1
             }
             None => return None,
         };
-        let place = &mut self.places[index];
-        place.endpoint = Some(Endpoint::new(notifier));
-        Some(place.generation << INDEX_BITS | index as u16)
+        let entry = &mut self.associations[index];
+        entry.endpoint = Some(Endpoint::new(notifier));
+        Some(entry.generation << INDEX_BITS | index as u16)
     }
 
     /// The end with this association. It is there from `open` until `abandon`.
@@ -119,13 +119,13 @@ impl Kernel {
     }
 
     fn lookup(&mut self, association: u16) -> Option<&mut Endpoint> {
-        let place = self.places.get_mut(usize::from(association & INDEX))?;
-        let is_same = place.generation == association >> INDEX_BITS;
-        place.endpoint.as_mut().filter(|_| is_same)
+        let entry = self.associations.get_mut(usize::from(association & INDEX))?;
+        let is_same = entry.generation == association >> INDEX_BITS;
+        entry.endpoint.as_mut().filter(|_| is_same)
     }
 
-    /// Whether the other end of one that was abandoned could be told so, after [`settle`](Self::settle).
-    pub(crate) fn has_told_close(&mut self, association: u16) -> bool {
+    /// Whether the other end of one that was abandoned could be told so, after [`flush`](Self::flush).
+    pub(crate) fn close_is_reported(&mut self, association: u16) -> bool {
         self.failure.is_none() && self.lookup(association).is_none_or(|end| end.control().is_none())
     }
 
@@ -135,16 +135,16 @@ impl Kernel {
     }
 
     /// The credit that the end with this association may use.
-    pub(crate) fn share_of(&mut self, association: u16) -> Share {
+    pub(crate) fn share_of(&mut self, association: u16) -> CreditShare {
         let Some(peer) = self.endpoint(association).peer() else {
-            return Share { words: 0, is_reduced: false };
+            return CreditShare { words: 0, is_reduced: false };
         };
         let words = self.credits[peer.core.index()].room();
         match self.first_in_line {
             Some((first, core)) if first != association && core == peer.core => {
-                Share { words: words.saturating_sub(KEPT), is_reduced: true }
+                CreditShare { words: words.saturating_sub(RESERVED_FOR_FIRST), is_reduced: true }
             }
-            _ => Share { words, is_reduced: false },
+            _ => CreditShare { words, is_reduced: false },
         }
     }
 
@@ -207,10 +207,10 @@ impl Kernel {
     /// Sends a frame of a message, for which [`Endpoint::room`] has found room.
     pub(crate) fn send(&mut self, association: u16, frame: &[u32]) {
         self.put(association, frame, true);
-        for (index, place) in self.places.iter_mut().enumerate() {
-            let Some(endpoint) = &mut place.endpoint else { continue };
+        for (index, entry) in self.associations.iter_mut().enumerate() {
+            let Some(endpoint) = &mut entry.endpoint else { continue };
             if endpoint.overtake() && self.first_in_line.is_none() {
-                let association = place.generation << INDEX_BITS | index as u16;
+                let association = entry.generation << INDEX_BITS | index as u16;
                 self.first_in_line = endpoint.peer().map(|peer| (association, peer.core));
             }
         }
@@ -223,7 +223,7 @@ impl Kernel {
         if is_counted {
             endpoint.sent(frame.len());
         }
-        let ack = u32::from(endpoint.into.tell());
+        let ack = u32::from(endpoint.into.report());
         let mut message = [0; 1 + MAX_FRAME];
         let message = &mut message[..1 + frame.len()];
         let credit = self.credits[peer.core.index()].spend(frame.len());
@@ -236,7 +236,7 @@ impl Kernel {
     fn transmit(&mut self, to: Core, message: &[u32]) {
         let Some(hardware) = &mut self.hardware else { return };
         match hardware.send(to, message) {
-            Ok(()) if hardware.must_interrupt(to) => self.calls.interrupt |= 1 << to.index(),
+            Ok(()) if hardware.must_interrupt(to) => self.wakeups.interrupt |= 1 << to.index(),
             Ok(()) => {}
             Err(error) => self.fail(error),
         }
@@ -254,21 +254,21 @@ impl Kernel {
     }
 
     /// Returns credit, tells what is to be told, finds out who is to be woken, and publishes whether interrupts are wanted.
-    pub(crate) fn settle(&mut self) {
-        let waits = self.tell();
+    pub(crate) fn flush(&mut self) {
+        let waits = self.send_due_frames();
         if !self.listen(waits) {
             return;
         }
         // A message that came before that was known is here now; one that comes later is followed by an interrupt.
         self.poll();
-        self.tell();
+        self.send_due_frames();
     }
 
     /// Publishes whether interrupts are wanted, if that has changed; gives whether something may have been missed.
     fn listen(&mut self, waits: bool) -> bool {
         let Some(hardware) = &mut self.hardware else { return false };
-        let wanted =
-            waits || self.places.iter().flat_map(|place| &place.endpoint).any(Endpoint::is_armed);
+        let wanted = waits
+            || self.associations.iter().flat_map(|entry| &entry.endpoint).any(Endpoint::is_armed);
         let asks_again = core::mem::take(&mut self.asks_again);
         if wanted == self.listens && !(wanted && asks_again) {
             return false;
@@ -279,11 +279,11 @@ impl Kernel {
     }
 
     /// Returns credit, tells what is to be told and finds out who is to be woken; gives whether something waits for credit.
-    fn tell(&mut self) -> bool {
+    fn send_due_frames(&mut self) -> bool {
         if let Some((first, _)) = self.first_in_line {
             self.first_in_line.take_if(|_| {
-                let place = &self.places[usize::from(first & INDEX)];
-                !place.endpoint.as_ref().is_some_and(Endpoint::is_blocked)
+                let entry = &self.associations[usize::from(first & INDEX)];
+                !entry.endpoint.as_ref().is_some_and(Endpoint::is_blocked)
             });
         }
         for core in 0..self.credits.len() {
@@ -293,19 +293,19 @@ impl Kernel {
             }
         }
         let mut waits = false;
-        for index in 0..self.places.len() {
-            let place = &self.places[index];
-            let association = place.generation << INDEX_BITS | index as u16;
-            let Some(endpoint) = &place.endpoint else { continue };
+        for index in 0..self.associations.len() {
+            let entry = &self.associations[index];
+            let association = entry.generation << INDEX_BITS | index as u16;
+            let Some(endpoint) = &entry.endpoint else { continue };
             if let Some(frame) = endpoint.control() {
                 if self.has_credit(endpoint, frame.words().len()) && self.failure.is_none() {
-                    self.endpoint(association).has_told();
+                    self.endpoint(association).note_claims_sent();
                     self.put(association, frame.words(), false);
                 } else {
                     waits = self.failure.is_none();
                 }
             }
-            self.let_go(index);
+            self.free_if_over(index);
         }
         self.wake(false);
         waits
@@ -316,36 +316,36 @@ impl Kernel {
         endpoint.peer().is_some_and(|peer| self.credits[peer.core.index()].room() >= words)
     }
 
-    /// Frees a place that is no longer needed.
-    fn let_go(&mut self, index: usize) {
-        let place = &mut self.places[index];
+    /// Frees an entry that is no longer needed.
+    fn free_if_over(&mut self, index: usize) {
+        let entry = &mut self.associations[index];
         let has_failed = self.failure.is_some();
-        if place.endpoint.take_if(|endpoint| endpoint.is_over(has_failed)).is_some() {
-            place.generation = (place.generation + 1) & (u16::MAX >> INDEX_BITS);
+        if entry.endpoint.take_if(|endpoint| endpoint.is_over(has_failed)).is_some() {
+            entry.generation = (entry.generation + 1) & (u16::MAX >> INDEX_BITS);
         }
     }
 
     /// Has all woken that sleep and have something to do, or all that sleep.
     pub(crate) fn wake(&mut self, in_any_case: bool) {
-        for index in 0..self.places.len() {
-            let place = &self.places[index];
-            let association = place.generation << INDEX_BITS | index as u16;
-            if place.endpoint.as_ref().is_some_and(Endpoint::is_armed) {
+        for index in 0..self.associations.len() {
+            let entry = &self.associations[index];
+            let association = entry.generation << INDEX_BITS | index as u16;
+            if entry.endpoint.as_ref().is_some_and(Endpoint::is_armed) {
                 let share = self.share_of(association);
                 let woken = self.endpoint(association).wake(share, in_any_case);
-                self.calls.wake.extend(woken);
+                self.wakeups.wake.extend(woken);
             }
         }
     }
 
     /// Returns the notifiers of all ends.
     pub(crate) fn notifiers(&self) -> Vec<Notifier> {
-        self.places.iter().flat_map(|place| &place.endpoint).map(Endpoint::notifier).collect()
+        self.associations.iter().flat_map(|entry| &entry.endpoint).map(Endpoint::notifier).collect()
     }
 
     /// Whom to call, once the kernel is left.
-    pub(crate) fn take_calls(&mut self) -> Calls {
-        core::mem::take(&mut self.calls)
+    pub(crate) fn take_wakeups(&mut self) -> Wakeups {
+        core::mem::take(&mut self.wakeups)
     }
 }
 
@@ -358,11 +358,11 @@ mod tests {
 
     use super::*;
     use crate::beehive::credit::START;
-    use crate::beehive::endpoint::Peer;
-    use crate::beehive::frame::{Head, Kind};
+    use crate::beehive::endpoint::PeerAddress;
+    use crate::beehive::frame::{FrameHeader, FrameKind};
     use crate::beehive::hardware::{Message, STALLED};
 
-    const THERE: Core = Core(1);
+    const OTHER_CORE: Core = Core(1);
 
     /// A machine whose next messages come at the worst time: when it is asked for interrupts.
     #[derive(Clone, Default)]
@@ -394,7 +394,7 @@ mod tests {
         fn receive(&mut self, into: &mut Message) -> Result<Option<(Core, usize)>, ProtocolError> {
             Ok(self.0.lock().fifo.pop_front().map(|message| {
                 into[..message.len()].copy_from_slice(&message);
-                (THERE, message.len())
+                (OTHER_CORE, message.len())
             }))
         }
 
@@ -412,9 +412,9 @@ mod tests {
 
     fn kernel(machine: &Late) -> (Kernel, u16) {
         let mut kernel = Kernel::new();
-        kernel.plug(Box::new(machine.clone()));
+        kernel.attach_hardware(Box::new(machine.clone()));
         let association = kernel.open(Notifier::new()).unwrap();
-        let peer = Peer { core: THERE, association: 9 };
+        let peer = PeerAddress { core: OTHER_CORE, association: 9 };
         kernel.endpoint(association).connect(peer, 116, 116);
         (kernel, association)
     }
@@ -423,12 +423,12 @@ mod tests {
     fn a_message_that_comes_while_an_end_falls_asleep_wakes_it() {
         let machine = Late::default();
         let (mut kernel, association) = kernel(&machine);
-        let frame = Head::new(Kind::Whole, 1, 0).raw();
+        let frame = FrameHeader::new(FrameKind::Whole, 1, 0).raw();
         machine.0.lock().late.push(vec![kernel_header(0, association), frame]);
         kernel.endpoint(association).arm();
-        kernel.settle();
-        assert_eq!(kernel.take_calls().wake.len(), 1);
-        kernel.settle();
+        kernel.flush();
+        assert_eq!(kernel.take_wakeups().wake.len(), 1);
+        kernel.flush();
         assert!(!machine.0.lock().listens, "nobody sleeps any more");
     }
 
@@ -437,17 +437,17 @@ mod tests {
     fn returned_credit_is_not_returned_by_itself() {
         let machine = Late::default();
         let (mut kernel, association) = kernel(&machine);
-        let frame = Head::new(Kind::Whole, 1, 0).raw();
+        let frame = FrameHeader::new(FrameKind::Whole, 1, 0).raw();
         machine.0.lock().fifo.push_back(vec![kernel_header(0, association), frame]);
         kernel.poll();
-        kernel.settle();
+        kernel.flush();
         assert_eq!(machine.0.lock().sent, [[kernel_header(3, 0)]]);
-        assert_eq!(kernel.take_calls().interrupt, 1 << THERE.0);
+        assert_eq!(kernel.take_wakeups().interrupt, 1 << OTHER_CORE.0);
         machine.0.lock().fifo.push_back(vec![kernel_header(2, 0)]);
         kernel.poll();
-        kernel.settle();
+        kernel.flush();
         assert_eq!(machine.0.lock().sent.len(), 1);
-        assert_eq!(kernel.credit(THERE), (START, 2));
+        assert_eq!(kernel.credit(OTHER_CORE), (START, 2));
         // The debt goes with the next message.
         kernel.send(association, &[frame]);
         assert_eq!(machine.0.lock().sent[1], [kernel_header(2, 9), frame]);

@@ -1,20 +1,20 @@
 //! Messages over message hardware, as Beehive has it: thirteen cores on a ring, a receive FIFO for each, and no flow control.
 //!
 //! There is no such machine to run on any more. So the driver is written against what the hardware does ([`hardware`]), and
-//! models stand in for it: [`fabric`] between the threads of a process, [`wire`] in shared memory between two processes.
+//! models stand in for it: [`fabric`] between the threads of a process, [`memory_port`] in shared memory between two processes.
 //! A model finds out when a FIFO is full, which would hang the machine. The driver never lets that happen.
 //!
 //! ```text
 //!  channel      messages as frames of up to 58 words of 32 bits       window in words, per channel        channel, frame, window
 //!  kernel       frames to associations, 32 for each core              credit in words, per pair of cores  kernel, credit
-//!  hardware     messages of up to 63 words, FIFO of 1024              none                                fabric, wire
+//!  hardware     messages of up to 63 words, FIFO of 1024              none                                fabric, memory_port
 //! ```
 //!
 //! Two threads of a process get two cores of a board (a fabric); two processes have a machine of two cores between them, with
 //! 32 channels at most. Capabilities go by the brokers, as for ump.
 //!
 //! *Sleeping.* Beehive polls. Here a core whose ends all sleep asks for an interrupt: within a process the sender's thread
-//! then takes in the message in its place, between processes the bell of ump rings.
+//! then takes in the message in its place, between processes the doorbell of ump rings.
 //!
 //! *Errors.* A peer that breaks the format of frames ends its channel. One that breaks the rules between cores (credit, the
 //! FIFO) ends all channels of that pair. That a peer has *died* the broker tells. A call from a forked child gives `ECHILD`.
@@ -28,6 +28,7 @@ use flounder_rt::channel::{
 #[doc(hidden)]
 pub mod board;
 mod channel;
+mod core_pair;
 #[doc(hidden)]
 pub mod credit;
 mod endpoint;
@@ -37,19 +38,18 @@ pub mod fabric;
 pub mod frame;
 pub mod hardware;
 mod kernel;
-mod link;
+#[doc(hidden)]
+pub mod memory_port;
 mod node;
 #[doc(hidden)]
 pub mod window;
-#[doc(hidden)]
-pub mod wire;
 
 pub use kernel::ASSOCIATIONS;
 
 use crate::caps::Caps;
-use channel::{BeehiveChannel, Machine};
-use endpoint::Peer;
-use link::{Half, Shared};
+use channel::{BeehiveChannel, CoreOwner};
+use core_pair::{CorePair, PeerTerms};
+use endpoint::PeerAddress;
 use window::{DEFAULT_WINDOW, MAX_WINDOW, MIN_WINDOW};
 
 const NAME: &str = "beehive";
@@ -70,76 +70,76 @@ impl Connector for Beehive {
     fn offer(
         &self,
         end: &End,
-        link: &Arc<dyn Link>,
+        core_pair: &Arc<dyn Link>,
     ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
-        let (half, terms) = MyHalf::new(end, link, Shared::over(link)?)?;
+        let (half, terms) = LocalHalf::new(end, core_pair, CorePair::over(core_pair)?)?;
         Ok((terms, Box::new(half)))
     }
 
     fn accept(
         &self,
         end: &End,
-        link: &Arc<dyn Link>,
+        core_pair: &Arc<dyn Link>,
         offer: Offer,
     ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
-        let shared = Shared::over(link)?;
-        let theirs = shared.take(offer)?;
-        let (mine, terms) = MyHalf::new(end, link, shared)?;
+        let pair = CorePair::over(core_pair)?;
+        let theirs = pair.take(offer)?;
+        let (mine, terms) = LocalHalf::new(end, core_pair, pair)?;
         Ok((mine.join(&theirs), terms))
     }
 }
 
 /// The half of a channel to another process that this one has made.
-struct MyHalf {
+struct LocalHalf {
     /// For what this end sends.
     window: u16,
     caps: Caps,
-    place: Place,
+    open: OpenAssociation,
 }
 
 /// An association without a channel, given up when dropped.
-struct Place {
-    shared: Arc<Shared>,
+struct OpenAssociation {
+    pair: Arc<CorePair>,
     association: u16,
     /// Whether a channel has taken it over.
     taken: bool,
 }
 
-impl MyHalf {
+impl LocalHalf {
     fn new(
         end: &End,
-        link: &Arc<dyn Link>,
-        shared: Arc<Shared>,
+        core_pair: &Arc<dyn Link>,
+        pair: Arc<CorePair>,
     ) -> Result<(Self, Offer), ConnectError> {
-        let association = shared.node().open(&end.notifier)?;
-        let place = Place { shared, association, taken: false };
+        let association = pair.node().open(&end.notifier)?;
+        let open = OpenAssociation { pair, association, taken: false };
         let window = window_of(end);
-        let terms = place.shared.terms(association, window)?;
-        Ok((Self { window, caps: Caps::over(link, end), place }, terms))
+        let terms = open.pair.terms(association, window)?;
+        Ok((Self { window, caps: Caps::over(core_pair, end), open }, terms))
     }
 
-    fn join(mut self, theirs: &Half) -> Box<dyn Channel + Send> {
-        let Place { shared, association, taken } = &mut self.place;
+    fn join(mut self, theirs: &PeerTerms) -> Box<dyn Channel + Send> {
+        let OpenAssociation { pair, association, taken } = &mut self.open;
         *taken = true;
-        let peer = Peer { core: wire::THERE, association: theirs.association };
-        let node = Arc::clone(shared.node());
+        let peer = PeerAddress { core: memory_port::OTHER_CORE, association: theirs.association };
+        let node = Arc::clone(pair.node());
         node.connect(*association, peer, self.window, theirs.window);
-        let machine = Machine::There(Arc::clone(shared));
-        Box::new(BeehiveChannel::new(node, *association, self.caps, machine))
+        let owner = CoreOwner::Process(Arc::clone(pair));
+        Box::new(BeehiveChannel::new(node, *association, self.caps, owner))
     }
 }
 
-impl PendingOffer for MyHalf {
+impl PendingOffer for LocalHalf {
     fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        let theirs = self.place.shared.take(answer)?;
+        let theirs = self.open.pair.take(answer)?;
         Ok(self.join(&theirs))
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenAssociation {
     fn drop(&mut self) {
         if !self.taken {
-            self.shared.node().abandon(self.association);
+            self.pair.node().abandon(self.association);
         }
     }
 }

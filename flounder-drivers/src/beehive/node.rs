@@ -2,7 +2,7 @@
 //!
 //! The kernel of a core is entered by whichever thread uses a channel there, one at a time. On its way out, with no lock
 //! held, a thread wakes the ends that sleep and interrupts the cores that asked for it. Within a process an interrupt is a
-//! call into the other core's kernel, which takes in what has come; to another process it is the bell.
+//! call into the other core's kernel, which takes in what has come; to another process it is the doorbell.
 
 use core::time::Duration;
 use std::sync::{Arc, Weak};
@@ -14,10 +14,10 @@ use flounder_rt::channel::ConnectError;
 use flounder_rt::notify::{Notifier, Wake};
 
 use crate::beehive::board::Board;
-use crate::beehive::endpoint::Peer;
+use crate::beehive::endpoint::PeerAddress;
 use crate::beehive::hardware::{Core, Hardware};
 use crate::beehive::kernel::Kernel;
-use crate::bell::Bell;
+use crate::doorbell::Doorbell;
 
 /// Interrupts that follow from one call: of the credit that is returned for returned credit there is an end, but other
 /// threads may send meanwhile. Then the sleepers of the core are woken, to see for themselves.
@@ -26,38 +26,38 @@ const MAX_DEPTH: usize = 8;
 /// A core.
 pub(crate) struct Node {
     kernel: Mutex<Kernel>,
-    others: Others,
+    others: OtherCores,
 }
 
 /// The way to the other cores.
-enum Others {
+enum OtherCores {
     /// In this process.
-    Here(Weak<Board>),
-    /// One, in another process, once its bell has come.
-    There(Mutex<Option<Bell>>),
+    Board(Weak<Board>),
+    /// One, in another process, once its doorbell has come.
+    Process(Mutex<Option<Doorbell>>),
 }
 
 impl Node {
     /// A core of a board.
-    pub(crate) fn here(kernel: Kernel, board: Weak<Board>) -> Arc<Self> {
-        Arc::new(Self { kernel: Mutex::new(kernel), others: Others::Here(board) })
+    pub(crate) fn on_board(kernel: Kernel, board: Weak<Board>) -> Arc<Self> {
+        Arc::new(Self { kernel: Mutex::new(kernel), others: OtherCores::Board(board) })
     }
 
     /// The core that this process has toward another one, as yet without a machine.
-    pub(crate) fn there() -> Arc<Self> {
+    pub(crate) fn toward_process() -> Arc<Self> {
         Arc::new(Self {
             kernel: Mutex::new(Kernel::new()),
-            others: Others::There(Mutex::new(None)),
+            others: OtherCores::Process(Mutex::new(None)),
         })
     }
 
-    /// Connects the core to its machine, and to the bell of the process where the other core is.
-    pub(crate) fn plug(&self, hardware: Box<dyn Hardware>, bell: Bell) {
-        if let Others::There(slot) = &self.others {
-            // One core has one other, with one bell: a second is the same again.
-            slot.lock().get_or_insert(bell);
+    /// Connects the core to its machine, and to the doorbell of the process where the other core is.
+    pub(crate) fn attach_hardware(&self, hardware: Box<dyn Hardware>, doorbell: Doorbell) {
+        if let OtherCores::Process(slot) = &self.others {
+            // One core has one other, with one doorbell: a second is the same again.
+            slot.lock().get_or_insert(doorbell);
         }
-        self.kernel.lock().plug(hardware);
+        self.kernel.lock().attach_hardware(hardware);
     }
 
     /// Does something in the kernel, and then what follows from it.
@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// Connects one to the other end, with these windows.
-    pub(crate) fn connect(&self, association: u16, peer: Peer, out: u16, into: u16) {
+    pub(crate) fn connect(&self, association: u16, peer: PeerAddress, out: u16, into: u16) {
         self.enter(|kernel| kernel.endpoint(association).connect(peer, out, into));
     }
 
@@ -83,45 +83,45 @@ impl Node {
             kernel.poll();
             kernel.endpoint(association).abandon();
         });
-        let is_told = self.enter(|kernel| kernel.has_told_close(association));
-        self.with_bell(Bell::settle_at_last).unwrap_or(true) && is_told
+        let is_told = self.enter(|kernel| kernel.close_is_reported(association));
+        self.with_bell(Doorbell::retry_before_drop).unwrap_or(true) && is_told
     }
 
-    /// Rings the bell of the other process, for nothing.
+    /// Rings the doorbell of the other process, for nothing.
     pub(crate) fn ring(&self) {
-        let _ = self.with_bell(Bell::ring);
+        let _ = self.with_bell(Doorbell::ring);
     }
 
-    /// Rings the bell of the other process, if that is owed.
+    /// Rings the doorbell of the other process, if that is owed.
     ///
     /// # Errors
     /// If it has failed for too long.
-    pub(crate) fn settle(&self) -> Result<(), Errno> {
-        self.with_bell(Bell::settle).unwrap_or(Ok(true)).map(drop)
+    pub(crate) fn retry_doorbell(&self) -> Result<(), Errno> {
+        self.with_bell(Doorbell::retry).unwrap_or(Ok(true)).map(drop)
     }
 
-    /// How long those may sleep whose bell is owed.
+    /// How long those may sleep whose doorbell is owed.
     pub(crate) fn sleep_limit(&self) -> Option<Duration> {
-        self.with_bell(|bell| bell.sleep_limit()).flatten()
+        self.with_bell(|doorbell| doorbell.sleep_limit()).flatten()
     }
 
-    fn with_bell<T>(&self, f: impl FnOnce(&mut Bell) -> T) -> Option<T> {
+    fn with_bell<T>(&self, f: impl FnOnce(&mut Doorbell) -> T) -> Option<T> {
         match &self.others {
-            Others::Here(_) => None,
-            Others::There(bell) => bell.lock().as_mut().map(f),
+            OtherCores::Board(_) => None,
+            OtherCores::Process(doorbell) => doorbell.lock().as_mut().map(f),
         }
     }
 
     fn visit<T>(&self, depth: usize, what: impl FnOnce(&mut Kernel) -> T) -> T {
         let mut kernel = self.kernel.lock();
         let result = what(&mut kernel);
-        kernel.settle();
-        let calls = kernel.take_calls();
+        kernel.flush();
+        let wakeups = kernel.take_wakeups();
         drop(kernel);
-        for notifier in calls.wake {
+        for notifier in wakeups.wake {
             notifier.notify();
         }
-        for core in (0..16).filter(|core| calls.interrupt >> core & 1 != 0) {
+        for core in (0..16).filter(|core| wakeups.interrupt >> core & 1 != 0) {
             self.interrupt_other(Core(core), depth);
         }
         result
@@ -129,14 +129,14 @@ impl Node {
 
     fn interrupt_other(&self, core: Core, depth: usize) {
         match &self.others {
-            Others::Here(board) => {
+            OtherCores::Board(board) => {
                 // A board that is going has no channel that could miss it.
                 if let Some(board) = board.upgrade() {
                     board.node(core).interrupt(depth + 1);
                 }
             }
-            Others::There(_) => {
-                if self.with_bell(Bell::ring) == Some(false) {
+            OtherCores::Process(_) => {
+                if self.with_bell(Doorbell::ring) == Some(false) {
                     // Those that are asleep have to try again.
                     let notifiers = self.kernel.lock().notifiers();
                     notifiers.iter().for_each(Notifier::notify);
@@ -158,7 +158,7 @@ impl Node {
     }
 }
 
-/// What the bell of a process wakes: the kernel of a core.
+/// What the doorbell of a process wakes: the kernel of a core.
 pub(crate) struct Interrupts(pub(crate) Weak<Node>);
 
 impl Wake for Interrupts {

@@ -1,7 +1,7 @@
 //! The window of a channel: how many words of it may be under way, whatever the credit of its cores.
 //!
 //! Both ends count the words of the frames of one direction, and one more for each (its length, where it waits), modulo
-//! 2^16. The receiver tells how many it has seen in each frame that it sends, and by itself when the sender might run dry.
+//! 2^16. The receiver tells how many it has consumed in each frame that it sends, and by itself when the sender might run dry.
 
 use flounder_rt::channel::ProtocolError;
 
@@ -18,14 +18,14 @@ pub const MAX_WINDOW: u16 = 1 << 14;
 
 /// The sender's side.
 #[derive(Debug, Clone, Copy)]
-pub struct Outflow {
+pub struct SendWindow {
     sent: u16,
     /// The last checked claim: never ahead of `sent`.
     acked: u16,
     length: u16,
 }
 
-impl Outflow {
+impl SendWindow {
     /// Of a window of `length` words, with both counts at `start`.
     #[must_use]
     pub const fn starting_at(length: u16, start: u16) -> Self {
@@ -47,7 +47,7 @@ impl Outflow {
         self.sent = self.sent.wrapping_add(words as u16 + 1);
     }
 
-    /// Takes the receiver's claim of what it has seen.
+    /// Takes the receiver's claim of what it has consumed.
     ///
     /// # Errors
     /// If it was not sent, or is less than before.
@@ -62,20 +62,20 @@ impl Outflow {
 
 /// The receiver's side.
 #[derive(Debug, Clone, Copy)]
-pub struct Inflow {
+pub struct ReceiveWindow {
     arrived: u16,
     /// Never ahead of `arrived`.
-    seen: u16,
-    /// Never ahead of `seen`.
-    told: u16,
+    consumed: u16,
+    /// Never ahead of `consumed`.
+    reported: u16,
     length: u16,
 }
 
-impl Inflow {
+impl ReceiveWindow {
     /// Of a window of `length` words, with all counts at `start`.
     #[must_use]
     pub const fn starting_at(length: u16, start: u16) -> Self {
-        Self { arrived: start, seen: start, told: start, length }
+        Self { arrived: start, consumed: start, reported: start, length }
     }
 
     /// Sets the length, when the sender has named it.
@@ -88,7 +88,7 @@ impl Inflow {
     /// # Errors
     /// If it does not fit into the window, whatever of the acknowledgements has reached the sender.
     pub const fn arrive(&mut self, words: usize) -> Result<(), ProtocolError> {
-        let under_way = self.arrived.wrapping_sub(self.told) as usize;
+        let under_way = self.arrived.wrapping_sub(self.reported) as usize;
         if under_way + words > self.length as usize {
             return Err(ProtocolError::Frame("a frame does not fit into the window"));
         }
@@ -97,21 +97,21 @@ impl Inflow {
     }
 
     /// Counts a frame that its channel has taken.
-    pub const fn see(&mut self, words: usize) {
-        self.seen = self.seen.wrapping_add(words as u16 + 1);
+    pub const fn consume(&mut self, words: usize) {
+        self.consumed = self.consumed.wrapping_add(words as u16 + 1);
     }
 
     /// Whether the sender may wait for word from here.
     #[must_use]
     pub const fn is_ack_due(&self) -> bool {
-        self.seen != self.told
-            && self.seen.wrapping_sub(self.told) >= self.length.saturating_sub(MIN_WINDOW)
+        self.consumed != self.reported
+            && self.consumed.wrapping_sub(self.reported) >= self.length.saturating_sub(MIN_WINDOW)
     }
 
-    /// What to tell the sender, and notes that it was told.
-    pub const fn tell(&mut self) -> u16 {
-        self.told = self.seen;
-        self.seen
+    /// What to report to the sender, and notes that it was reported.
+    pub const fn report(&mut self) -> u16 {
+        self.reported = self.consumed;
+        self.consumed
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_fits_exactly_is_sent_and_one_word_more_is_not() {
-        let mut out = Outflow::starting_at(DEFAULT_WINDOW, 0);
+        let mut out = SendWindow::starting_at(DEFAULT_WINDOW, 0);
         out.send(58);
         assert_eq!(out.room(), 57);
         out.send(57);
@@ -135,30 +135,30 @@ mod tests {
     fn nobody_waits_for_ever_and_counts_wrap() {
         for length in [MIN_WINDOW, MIN_WINDOW + 1, DEFAULT_WINDOW, 1000, MAX_WINDOW] {
             let start = u16::MAX - 700;
-            let mut out = Outflow::starting_at(length, start);
-            let mut into = Inflow::starting_at(length, start);
+            let mut out = SendWindow::starting_at(length, start);
+            let mut into = ReceiveWindow::starting_at(length, start);
             for round in 0..20_000_usize {
                 let words = 1 + round * 31 % MAX_FRAME;
                 if out.room() < words {
                     assert!(into.is_ack_due(), "{words} words do not fit into {length}");
-                    assert_eq!(out.acknowledge(into.tell()), Ok(()));
+                    assert_eq!(out.acknowledge(into.report()), Ok(()));
                 }
                 out.send(words);
                 assert_eq!(into.arrive(words), Ok(()));
-                into.see(words);
+                into.consume(words);
             }
         }
     }
 
     #[test]
     fn false_claims_are_errors() {
-        let mut out = Outflow::starting_at(DEFAULT_WINDOW, u16::MAX);
+        let mut out = SendWindow::starting_at(DEFAULT_WINDOW, u16::MAX);
         out.send(5);
         assert!(out.acknowledge(u16::MAX - 1).is_err());
         assert!(out.acknowledge(6).is_err());
         assert_eq!(out.acknowledge(5), Ok(()));
         assert!(out.acknowledge(4).is_err());
-        let mut into = Inflow::starting_at(MIN_WINDOW, 0);
+        let mut into = ReceiveWindow::starting_at(MIN_WINDOW, 0);
         assert_eq!(into.arrive(58), Ok(()));
         assert!(into.arrive(1).is_err());
     }

@@ -5,9 +5,9 @@ use std::time::Instant;
 use flounder_rt::channel::{ChannelError, MAX_CAPS, Progress, ProtocolError, RUNTIME_MESSAGE};
 use flounder_rt::wire::Gather;
 
-use super::party::{Got, Hand, Said};
+use super::end::{EndHandle, ErrorText, Received};
 use super::test::{CAPS, LONGEST, NOTHING, TOO_MANY, Test, WORDS, caps, fall_asleep, inode};
-use super::{Clause, Reach, Suite, Ways};
+use super::{Clause, Paths, Reach, Suite};
 
 macro_rules! all {
     ($($name:ident,)+) => {
@@ -90,10 +90,10 @@ fn clause_2_whole(suite: &Suite<'_>) {
     sizes.extend(powers(1).chain(powers(7)));
     sizes.retain(|size| *size < LONGEST);
     // A long message crosses a short channel in many steps; each of them is a question to an end that lies elsewhere.
-    if suite.reach != Reach::Dispatcher || suite.ways == Ways::Slow {
+    if suite.reach != Reach::Dispatcher || suite.paths == Paths::SlowOnly {
         sizes.retain(|size| *size < 1 << 12);
     }
-    if suite.ways == Ways::Both && !suite.turned {
+    if suite.paths == Paths::FastFirst && !suite.swapped {
         sizes.extend([LONGEST - 1, LONGEST]);
     }
     sizes.sort_unstable();
@@ -153,16 +153,16 @@ fn clause_4_partial_sends(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let words: Vec<u64> = (0..test.long()).map(|word| word * 3 + 1).collect();
     let (begun, mut from) = test.fill_with(&words);
-    let mut deadline = Instant::now() + suite.patience;
+    let mut deadline = Instant::now() + suite.timeout;
     let (mut received, mut sent) = (0, false);
     while received <= begun {
         assert!(Instant::now() < deadline, "{received} of {begun} and one arrived");
         match test.service.recv().expect("the channel is sound") {
-            Got::Message(message) => {
+            Received::Message(message) => {
                 assert!(message.words == words, "message {received} is not what was sent");
                 received += 1;
             }
-            Got::More | Got::Empty | Got::Unsure => {}
+            Received::More | Received::Empty | Received::Unsure => {}
         }
         if !sent {
             let body = Gather::words_only(&words);
@@ -171,7 +171,7 @@ fn clause_4_partial_sends(suite: &Suite<'_>) {
                 Progress::Partial(taken) if taken == from => {}
                 Progress::Partial(taken) => {
                     from = taken;
-                    deadline = Instant::now() + suite.patience;
+                    deadline = Instant::now() + suite.timeout;
                 }
             }
         }
@@ -186,7 +186,7 @@ fn clause_4_partial_sends_with_capabilities(suite: &Suite<'_>) {
     let mut held = caps(3);
     let inodes: Vec<_> = held.iter().map(inode).collect();
     let (mut from, mut is_sent, mut received) = (0, false, 0);
-    let deadline = Instant::now() + suite.patience;
+    let deadline = Instant::now() + suite.timeout;
     while !is_sent || received <= sent {
         assert!(Instant::now() < deadline, "{received} of {sent} and one arrived");
         if !is_sent {
@@ -201,17 +201,17 @@ fn clause_4_partial_sends_with_capabilities(suite: &Suite<'_>) {
             }
         }
         match test.service.recv().expect("the channel is sound") {
-            Got::Message(message) if received == sent => {
+            Received::Message(message) if received == sent => {
                 assert_eq!((message.number, &message.words[..]), (CAPS, &[7; 30][..]));
                 let arrived: Vec<_> = message.caps.iter().map(inode).collect();
                 assert_eq!(arrived, inodes, "other capabilities arrive than were sent");
                 received += 1;
             }
-            Got::Message(message) => {
+            Received::Message(message) => {
                 assert_eq!(message.words, [received]);
                 received += 1;
             }
-            Got::More | Got::Empty | Got::Unsure => {}
+            Received::More | Received::Empty | Received::Unsure => {}
         }
     }
     test.expect_empty();
@@ -332,7 +332,7 @@ fn clause_7_end_by_drop(suite: &Suite<'_>) {
     let message = test.client.receive().expect("the channel is sound");
     assert_eq!(message.words, [2]);
     for _ in 0..2 {
-        assert_eq!(test.client.receive().map(drop), Err(Said::from(ChannelError::Closed)));
+        assert_eq!(test.client.receive().map(drop), Err(ErrorText::from(ChannelError::Closed)));
     }
 }
 
@@ -340,19 +340,19 @@ fn clause_7_end_by_drop(suite: &Suite<'_>) {
 fn clause_7_end_of_this_side(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     test.put(WORDS, &[5]);
-    assert!(test.service.soon(Hand::is_ready), "a message is there");
+    assert!(test.service.soon(EndHandle::is_ready), "a message is there");
     test.service.close();
     assert!(test.service.begin(WORDS, &[]).is_err(), "a closed end sends");
     test.expect(WORDS, &[5]);
     for _ in 0..3 {
         assert_eq!(test.end(), ChannelError::Closed);
     }
-    assert_eq!(test.client.receive().map(drop), Err(Said::from(ChannelError::Closed)));
+    assert_eq!(test.client.receive().map(drop), Err(ErrorText::from(ChannelError::Closed)));
 }
 
 /// What a process sent before it was killed arrives; then its end is known to be dead, or is silent and the broker tells.
 fn clause_7_end_by_death(suite: &Suite<'_>) {
-    if suite.reach != Reach::Processes || !suite.turned {
+    if suite.reach != Reach::Processes || !suite.swapped {
         return;
     }
     let mut test = Test::new(suite);
@@ -366,7 +366,7 @@ fn clause_7_end_by_death(suite: &Suite<'_>) {
     }
     for _ in 0..3 {
         match test.service.recv() {
-            Ok(Got::Empty) => {}
+            Ok(Received::Empty) => {}
             Err(error) => assert_eq!(error, ChannelError::PeerDied),
             Ok(other) => panic!("{other:?} after the last message"),
         }
@@ -400,9 +400,10 @@ fn clause_8_sleep_until_room(suite: &Suite<'_>) {
             test.fill(|number| vec![number]);
             fall_asleep(&mut test.client)
         };
-        while let Got::Message(_) | Got::More = test.service.recv().expect("it is open") {}
+        while let Received::Message(_) | Received::More = test.service.recv().expect("it is open") {
+        }
         assert!(test.client.is_woken_after(before), "room does not end a sleep");
-        assert!(test.client.soon(Hand::is_ready), "room does not make it ready");
+        assert!(test.client.soon(EndHandle::is_ready), "room does not make it ready");
         test.client.disarm();
         test.exchange(WORDS, &Gather::words_only(&[2]), vec![], &[2]);
     }
@@ -414,7 +415,7 @@ fn clause_8_sleep_until_the_end(suite: &Suite<'_>) {
     let before = fall_asleep(&mut test.service);
     test.client.close();
     assert!(test.service.is_woken_after(before), "the end does not end a sleep");
-    assert!(test.service.soon(Hand::is_ready), "the end does not make it ready");
+    assert!(test.service.soon(EndHandle::is_ready), "the end does not make it ready");
 }
 
 /// After a change of its waitset an end is woken through the new one.
@@ -445,15 +446,19 @@ fn clause_10_ready(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     for words in [&[][..], &[1], &[0; 400]] {
         test.expect_empty();
-        let quiet = |hand: &mut Hand| !hand.is_ready();
+        let quiet = |handle: &mut EndHandle| !handle.is_ready();
         assert!(test.service.soon(quiet) && test.client.soon(quiet), "nothing makes it ready");
         let progress = test.client.begin(WORDS, words).expect("it is open");
-        assert!(test.service.soon(Hand::is_ready), "a message of {} words does not", words.len());
+        assert!(
+            test.service.soon(EndHandle::is_ready),
+            "a message of {} words does not",
+            words.len()
+        );
         // A channel may hold less than the longest of them.
         test.finish(WORDS, &Gather::words_only(words), vec![], words, progress);
     }
     test.client.close();
-    assert!(test.service.soon(Hand::is_ready), "the end does not make it ready");
+    assert!(test.service.soon(EndHandle::is_ready), "the end does not make it ready");
 }
 
 /// Room for what could not be sent makes an end ready, and so does the end; messages that come in do not let it send.
@@ -461,15 +466,17 @@ fn clause_10_ready_for_room(suite: &Suite<'_>) {
     for ends in [false, true] {
         let mut test = Test::new(suite);
         test.fill(|number| vec![number]);
-        assert!(test.client.soon(|hand| !hand.is_ready()), "a full channel is ready");
-        assert!(test.client.soon(|hand| !hand.can_resume()), "a full channel has room");
+        assert!(test.client.soon(|handle| !handle.is_ready()), "a full channel is ready");
+        assert!(test.client.soon(|handle| !handle.can_resume()), "a full channel has room");
         if ends {
             test.service.close();
         } else {
-            while let Got::Message(_) | Got::More = test.service.recv().expect("it is open") {}
+            while let Received::Message(_) | Received::More =
+                test.service.recv().expect("it is open")
+            {}
         }
-        assert!(test.client.soon(Hand::is_ready), "room does not make it ready");
-        assert!(ends || test.client.soon(Hand::can_resume), "with room it cannot resume");
+        assert!(test.client.soon(EndHandle::is_ready), "room does not make it ready");
+        assert!(ends || test.client.soon(EndHandle::can_resume), "with room it cannot resume");
     }
 }
 
@@ -505,13 +512,16 @@ fn clause_11_quick_ways(suite: &Suite<'_>) {
     }
 }
 
-/// What is not for the quick ways is untouched by them: what `recv_now` did not take is there for `recv`, also to refuse it.
+/// What is not for the quick paths is untouched by them: what `recv_now` did not take is there for `recv`, also to refuse it.
 fn clause_11_quick_ways_leave_the_rest(suite: &Suite<'_>) {
-    if suite.ways == Ways::Slow {
+    if suite.paths == Paths::SlowOnly {
         return;
     }
     let mut test = Test::new(suite);
-    assert!(matches!(test.service.recv_now(), Got::Empty | Got::Unsure), "there is nothing");
+    assert!(
+        matches!(test.service.recv_now(), Received::Empty | Received::Unsure),
+        "there is nothing"
+    );
     // Long ones, also between their pieces.
     let long: Vec<u64> = (0..3000).collect();
     test.exchange(WORDS, &Gather::words_only(&long), vec![], &long);
@@ -519,20 +529,20 @@ fn clause_11_quick_ways_leave_the_rest(suite: &Suite<'_>) {
     test.exchange(CAPS, &Gather::words_only(&[4]), caps(1), &[4]);
     let sent = test.client.send(RUNTIME_MESSAGE, &Gather::words_only(&[1]), &mut vec![], 0, 0);
     assert_eq!(sent, Ok(Progress::Done));
-    match test.service.soon(Hand::is_ready).then(|| test.service.recv_now()) {
-        Some(Got::Unsure) => test.expect(RUNTIME_MESSAGE, &[1]),
+    match test.service.soon(EndHandle::is_ready).then(|| test.service.recv_now()) {
+        Some(Received::Unsure) => test.expect(RUNTIME_MESSAGE, &[1]),
         other => panic!("the quick way does not leave a message of the runtime: {other:?}"),
     }
     for (number, words) in [(NOTHING, &[1][..]), (NOTHING + 1, &[])] {
         let mut test = Test::new(suite);
         test.client.begin(number, words).expect("it is open");
-        assert!(test.service.soon(Hand::is_ready), "a message is there");
+        assert!(test.service.soon(EndHandle::is_ready), "a message is there");
         for _ in 0..2 {
             assert!(
-                matches!(test.service.recv_now(), Got::Unsure),
+                matches!(test.service.recv_now(), Received::Unsure),
                 "the quick way does not leave what the interface lacks"
             );
-            let Said(error) = test.end();
+            let ErrorText(error) = test.end();
             assert!(error.starts_with("the peer broke the protocol: "), "{error}");
         }
     }
@@ -557,16 +567,16 @@ fn clause_11_quick_ways_when_full(suite: &Suite<'_>) {
 fn clause_11_quick_ways_at_the_end(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     test.service.close();
-    assert!(test.client.soon(Hand::is_ready), "the end does not make it ready");
+    assert!(test.client.soon(EndHandle::is_ready), "the end does not make it ready");
     let most = 1 + u32::from(test.client.send_now(WORDS, &[1]));
     // Refused, or taken by a channel that has not heard of the end.
     let _ = test.client.send(WORDS, &Gather::words_only(&[1]), &mut vec![], 0, 0);
     let mut arrived = 0;
-    while let Ok(Got::Message(_)) = test.service.recv() {
+    while let Ok(Received::Message(_)) = test.service.recv() {
         arrived += 1;
     }
     assert!(arrived <= most, "one message arrives {arrived} times");
-    assert_eq!(test.client.receive().map(drop), Err(Said::from(ChannelError::Closed)));
+    assert_eq!(test.client.receive().map(drop), Err(ErrorText::from(ChannelError::Closed)));
     assert!(!test.client.send_now(WORDS, &[1]), "a message is sent to one who has left");
     assert!(test.client.begin(WORDS, &[1]).is_err(), "a message is sent to one who has left");
 
@@ -581,7 +591,7 @@ fn clause_12_done_is_sent(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let mut held = caps(2);
     let inodes: Vec<_> = held.iter().map(inode).collect();
-    let deadline = Instant::now() + suite.patience;
+    let deadline = Instant::now() + suite.timeout;
     let mut from = 0;
     while let Progress::Partial(taken) = test
         .client

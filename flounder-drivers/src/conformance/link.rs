@@ -19,7 +19,7 @@ use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Waitset;
 
-use super::kept::Kept;
+use super::broker_state::BrokerState;
 
 /// A connection, the number of a message on it, and the capabilities of that message.
 type Unsent = (u64, u64, Vec<Cap>);
@@ -36,7 +36,7 @@ pub struct TestLink {
     peer: Mutex<Weak<TestLink>>,
     /// To the thread that sends capabilities, if there is one.
     thread: Mutex<Option<Sender<Unsent>>>,
-    kept: Kept,
+    broker: BrokerState,
     refusal: Mutex<Option<CapRefusal>>,
     /// Capabilities that wait with the broker of this end, while it is stalled.
     stalled: Mutex<Option<Vec<Unsent>>>,
@@ -102,7 +102,7 @@ impl TestLink {
             Some(held) => held.push((connection, event)),
             None => peer.deliver(connection, event),
         }
-        if let Some(inbox) = self.kept.inbox(connection) {
+        if let Some(inbox) = self.broker.inbox(connection) {
             inbox.note_sent(sequence);
         }
         Ok(())
@@ -141,8 +141,8 @@ impl TestLink {
         there.send_by_thread();
         let (client, service) = Self::connect_over(driver, client, service, &here, &there);
         (
-            Box::new(Linked { channel: client, _link: here }),
-            Box::new(Linked { channel: service, _link: there }),
+            Box::new(HeldLink { channel: client, _link: here }),
+            Box::new(HeldLink { channel: service, _link: there }),
         )
     }
 
@@ -166,7 +166,7 @@ impl TestLink {
     }
 
     fn deliver(&self, connection: u64, event: CapEvent) {
-        if let Some(inbox) = self.kept.inbox(connection) {
+        if let Some(inbox) = self.broker.inbox(connection) {
             assert!(inbox.offer(event, None), "capabilities were handed over too far ahead");
         }
     }
@@ -174,7 +174,7 @@ impl TestLink {
 
 impl Link for TestLink {
     fn account(&self) -> &Account {
-        self.kept.account()
+        self.broker.account()
     }
 
     fn origin(&self) -> &Origin {
@@ -194,7 +194,7 @@ impl Link for TestLink {
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.kept.expect_caps(connection, inbox);
+        self.broker.expect_caps(connection, inbox);
     }
 
     fn closed(&self, connection: u64) {
@@ -206,17 +206,17 @@ impl Link for TestLink {
         name: &'static str,
         make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
     ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        self.kept.state(name, make)
+        self.broker.state(name, make)
     }
 }
 
 /// Keeps its end of a link, as a broker does.
-struct Linked {
+struct HeldLink {
     channel: Box<dyn Channel + Send>,
     _link: Arc<TestLink>,
 }
 
-impl Channel for Linked {
+impl Channel for HeldLink {
     fn driver(&self) -> &'static str {
         self.channel.driver()
     }

@@ -14,16 +14,18 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{Connector, Link, Offer, Progress};
 
-use super::party::{Answer, Ask, Got, Message, Party, Said, Sending, Side, end};
+use super::end::{
+    ErrorText, LocalEnd, Message, Operation, Received, Response, SendCall, TestEnd, end,
+};
 use super::socket_link::{SocketLink, receive, transmit};
 
-/// Tells a test program that it is the second process of a suite.
+/// Tells a test program that it is the child process of a suite.
 const CHILD: &str = "FLOUNDER_CONFORMANCE_CHILD";
 
 /// The most bytes of one packet: no message of the tests comes near.
 const MAX_PACKET: usize = 1 << 26;
 
-/// Is the second process, if this is one, until the first has no more use for it; returns at once otherwise.
+/// Is the child process, if this is one, until the first has no more use for it; returns at once otherwise.
 ///
 /// # Panics
 /// If the first process does not do its part.
@@ -33,19 +35,19 @@ pub fn child(driver: &dyn Connector) {
     }
     // A descriptor of our own: the standard input stays what it was.
     let input = io::stdin().as_fd().try_clone_to_owned().expect("it can be copied");
-    let mut wire = PacketWire::new(input);
+    let mut wire = PacketSocket::new(input);
     let socket = wire.get().and_then(|packet| packet.caps.into_iter().next());
     let link = SocketLink::new(socket.expect("the first process sends the link").into());
     link.serve();
-    let mut side = None;
+    let mut local = None;
     while let Some(packet) = wire.get() {
         let answer = match packet.kind {
             CONNECT => {
                 // The end before goes first, as it does in the other process.
-                drop(side.take());
+                drop(local.take());
                 match accept(driver, &link, packet) {
                     Ok((accepted, answer)) => {
-                        side = Some(accepted);
+                        local = Some(accepted);
                         answer
                     }
                     Err(refused) => refused,
@@ -58,8 +60,8 @@ pub fn child(driver: &dyn Connector) {
                 return;
             }
             _ => {
-                let side = side.as_mut().expect("the first process connects before it asks");
-                side.ask(packet.into_ask()).into_packet()
+                let local = local.as_mut().expect("the first process connects before it asks");
+                local.run(packet.into_operation()).into_packet()
             }
         };
         if wire.put(&answer).is_err() {
@@ -74,16 +76,16 @@ fn accept(
     driver: &dyn Connector,
     link: &Arc<SocketLink>,
     packet: Packet,
-) -> Result<(Side, Packet), Packet> {
+) -> Result<(LocalEnd, Packet), Packet> {
     let [connection, buffer] = packet.numbers;
     let end = end(connection, buffer as usize);
     let offer = Offer { words: packet.words, caps: packet.caps };
     let as_link = Arc::clone(link) as Arc<dyn Link>;
     match driver.accept(&end, &as_link, offer) {
         Ok((channel, answer)) => {
-            let side = Side::new(channel, end.notifier);
+            let local = LocalEnd::new(channel, end.notifier);
             let Offer { words, caps } = answer;
-            Ok((side, Packet { kind: CONNECT, words, caps, ..Packet::default() }))
+            Ok((local, Packet { kind: CONNECT, words, caps, ..Packet::default() }))
         }
         Err(error) => {
             Err(Packet { kind: REFUSED, bytes: error.to_string().into(), ..Packet::default() })
@@ -91,34 +93,35 @@ fn accept(
     }
 }
 
-/// The second process, as the first one sees it; started when it is first needed, and again after it was killed.
+/// The child process, as the first one sees it; started when it is first needed, and again after it was killed.
 #[derive(Clone)]
-pub(super) struct Second {
+pub(super) struct ChildProcess {
     /// The test that calls [`child`].
     test: Rc<str>,
-    running: Rc<RefCell<Option<Running>>>,
+    running: Rc<RefCell<Option<RunningChild>>>,
     connections: Rc<Cell<u64>>,
 }
 
-struct Running {
+struct RunningChild {
     process: Child,
-    wire: PacketWire,
+    wire: PacketSocket,
     link: Arc<SocketLink>,
 }
 
-impl Second {
+impl ChildProcess {
     pub(super) fn new(test: &str) -> Self {
         Self { test: test.into(), running: Rc::default(), connections: Rc::default() }
     }
 
-    /// Makes a channel between the processes: the end here, and the party for the one there.
+    /// Makes a channel between the processes: the end here, and the one there.
     pub(super) fn connect(
         &self,
         driver: &dyn Connector,
         buffers: [usize; 2],
-    ) -> (Side, ProcessParty) {
+    ) -> (LocalEnd, ProcessEnd) {
         let mut running = self.running.borrow_mut();
-        let Running { wire, link, .. } = running.get_or_insert_with(|| Running::start(&self.test));
+        let RunningChild { wire, link, .. } =
+            running.get_or_insert_with(|| RunningChild::start(&self.test));
         let connection = self.connections.get() + 1;
         self.connections.set(connection);
         let here = end(connection, buffers[0]);
@@ -127,9 +130,9 @@ impl Second {
         let numbers = [connection, buffers[1] as u64];
         let Offer { words, caps } = offer;
         let packet = Packet { kind: CONNECT, numbers, words, caps, ..Packet::default() };
-        wire.put(&packet).expect("the second process lives");
+        wire.put(&packet).expect("the child process lives");
         drop(packet);
-        let answer = wire.get().expect("the second process answers");
+        let answer = wire.get().expect("the child process answers");
         assert_eq!(
             answer.kind,
             CONNECT,
@@ -138,11 +141,11 @@ impl Second {
         );
         let terms = Offer { words: answer.words, caps: answer.caps };
         let channel = offered.complete(terms).expect("the answer is sound");
-        (Side::new(channel, here.notifier), ProcessParty(self.clone()))
+        (LocalEnd::new(channel, here.notifier), ProcessEnd(self.clone()))
     }
 }
 
-impl Running {
+impl RunningChild {
     fn start(test: &str) -> Self {
         let (control, theirs) = UnixStream::pair().expect("there are descriptors to spare");
         let program = std::env::current_exe().expect("this program has a path");
@@ -156,9 +159,9 @@ impl Running {
         let (ours, socket) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("there are descriptors to spare");
-        let mut wire = PacketWire::new(control.into());
+        let mut wire = PacketSocket::new(control.into());
         let hello = Packet { caps: vec![Cap::from(socket)], ..Packet::default() };
-        wire.put(&hello).expect("the second process lives");
+        wire.put(&hello).expect("the child process lives");
         let link = SocketLink::new(ours);
         link.serve();
         Self { process, wire, link }
@@ -169,7 +172,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningChild {
     fn drop(&mut self) {
         // It may have ended by itself, or hang where a driver is broken.
         let _ = self.process.kill();
@@ -178,22 +181,22 @@ impl Drop for Running {
 }
 
 /// Asks across to the other process, and waits for the answer.
-pub(super) struct ProcessParty(Second);
+pub(super) struct ProcessEnd(ChildProcess);
 
-impl Party for ProcessParty {
-    fn ask(&mut self, ask: Ask) -> Answer {
+impl TestEnd for ProcessEnd {
+    fn run(&mut self, operation: Operation) -> Response {
         let mut running = self.0.running.borrow_mut();
-        let second = running.as_mut().expect("the second process was not killed");
-        let packet = Packet::from(ask);
+        let child = running.as_mut().expect("the child process was not killed");
+        let packet = Packet::from(operation);
         let dies = packet.kind == DIE;
-        second.wire.put(&packet).expect("the second process lives");
+        child.wire.put(&packet).expect("the child process lives");
         if dies {
-            second.wait();
+            child.wait();
             *running = None;
-            return Answer::Done;
+            return Response::Done;
         }
-        let answer = second.wire.get();
-        Answer::from(answer.expect("the second process lives, unless the driver panicked there"))
+        let answer = child.wire.get();
+        Response::from(answer.expect("the child process lives, unless the driver panicked there"))
     }
 }
 
@@ -215,19 +218,19 @@ const DIE: u64 = 3;
 const SEND: u64 = 4;
 const SEND_NOW: u64 = 5;
 /// Questions without anything but themselves, from here on.
-const PLAIN: [(u64, fn() -> Ask); 12] = [
-    (10, || Ask::Recv),
-    (11, || Ask::RecvNow),
-    (12, || Ask::Ready),
-    (13, || Ask::CanResume),
-    (14, || Ask::Arm),
-    (15, || Ask::Disarm),
-    (16, || Ask::Close),
-    (17, || Ask::Drop),
-    (18, || Ask::Wakes),
-    (19, || Ask::Move),
-    (20, || Ask::Driver),
-    (21, || Ask::IsOver),
+const PLAIN: [(u64, fn() -> Operation); 12] = [
+    (10, || Operation::Recv),
+    (11, || Operation::RecvNow),
+    (12, || Operation::Ready),
+    (13, || Operation::CanResume),
+    (14, || Operation::Arm),
+    (15, || Operation::Disarm),
+    (16, || Operation::Close),
+    (17, || Operation::Drop),
+    (18, || Operation::Wakes),
+    (19, || Operation::Move),
+    (20, || Operation::Driver),
+    (21, || Operation::IsOver),
 ];
 
 const DONE: u64 = 30;
@@ -243,10 +246,10 @@ const NAME: u64 = 39;
 const SENT: u64 = 40;
 const UNSURE: u64 = 41;
 
-impl From<Ask> for Packet {
-    fn from(ask: Ask) -> Self {
-        match ask {
-            Ask::Send(Sending { number, fixed, tails, caps, cap_count, from }) => {
+impl From<Operation> for Packet {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::Send(SendCall { number, fixed, tails, caps, cap_count, from }) => {
                 // The shape of the body, then what is in it.
                 let mut words = vec![cap_count as u64, fixed.len() as u64];
                 words.extend(tails.iter().map(|tail| tail.len() as u64));
@@ -255,14 +258,15 @@ impl From<Ask> for Packet {
                 let numbers = [u64::from(number), from as u64];
                 Self { kind: SEND, numbers, words, bytes, caps }
             }
-            Ask::SendNow { number, words } => {
+            Operation::SendNow { number, words } => {
                 let numbers = [u64::from(number), 0];
                 Self { kind: SEND_NOW, numbers, words, ..Self::default() }
             }
-            Ask::Die => Self { kind: DIE, ..Self::default() },
+            Operation::Die => Self { kind: DIE, ..Self::default() },
             plain => {
-                let alike =
-                    |made: &Ask| core::mem::discriminant(made) == core::mem::discriminant(&plain);
+                let alike = |made: &Operation| {
+                    core::mem::discriminant(made) == core::mem::discriminant(&plain)
+                };
                 let kind = PLAIN.iter().find(|(_, make)| alike(&make())).map(|(kind, _)| *kind);
                 Self { kind: kind.expect("the rest is plain"), ..Self::default() }
             }
@@ -271,7 +275,7 @@ impl From<Ask> for Packet {
 }
 
 impl Packet {
-    fn into_ask(self) -> Ask {
+    fn into_operation(self) -> Operation {
         match self.kind {
             SEND => {
                 let (record, mut rest) = self.bytes.split_at(self.words[1] as usize * 8);
@@ -286,7 +290,7 @@ impl Packet {
                     (tail, rest) = rest.split_at(*length as usize);
                     tail.to_vec()
                 });
-                Ask::Send(Sending {
+                Operation::Send(SendCall {
                     number: self.numbers[0] as u16,
                     fixed,
                     tails: tails.collect(),
@@ -295,7 +299,7 @@ impl Packet {
                     from: self.numbers[1] as usize,
                 })
             }
-            SEND_NOW => Ask::SendNow { number: self.numbers[0] as u16, words: self.words },
+            SEND_NOW => Operation::SendNow { number: self.numbers[0] as u16, words: self.words },
             kind => {
                 let plain = PLAIN.iter().find(|(other, _)| *other == kind);
                 plain.expect("both processes run this program").1()
@@ -304,7 +308,7 @@ impl Packet {
     }
 }
 
-impl Answer {
+impl Response {
     fn into_packet(self) -> Packet {
         let of = |kind| Packet { kind, ..Packet::default() };
         match self {
@@ -312,16 +316,18 @@ impl Answer {
             Self::Sent(Ok(Progress::Partial(taken)), caps) => {
                 Packet { numbers: [taken as u64, 0], caps, ..of(PARTIAL) }
             }
-            Self::Sent(Err(Said(error)), caps) => {
+            Self::Sent(Err(ErrorText(error)), caps) => {
                 Packet { bytes: error.into(), caps, ..of(SEND_FAILED) }
             }
-            Self::Got(Ok(Got::Message(Message { number, words, caps }))) => {
+            Self::Received(Ok(Received::Message(Message { number, words, caps }))) => {
                 Packet { numbers: [u64::from(number), 0], words, caps, ..of(MESSAGE) }
             }
-            Self::Got(Ok(Got::More)) => of(MORE),
-            Self::Got(Ok(Got::Empty)) => of(EMPTY),
-            Self::Got(Ok(Got::Unsure)) => of(UNSURE),
-            Self::Got(Err(Said(error))) => Packet { bytes: error.into(), ..of(RECV_FAILED) },
+            Self::Received(Ok(Received::More)) => of(MORE),
+            Self::Received(Ok(Received::Empty)) => of(EMPTY),
+            Self::Received(Ok(Received::Unsure)) => of(UNSURE),
+            Self::Received(Err(ErrorText(error))) => {
+                Packet { bytes: error.into(), ..of(RECV_FAILED) }
+            }
             Self::Yes(yes) => Packet { numbers: [u64::from(yes), 0], ..of(YES) },
             Self::Count(count) => Packet { numbers: [count as u64, 0], ..of(COUNT) },
             Self::Name(name) => Packet { bytes: name.into(), ..of(NAME) },
@@ -330,19 +336,23 @@ impl Answer {
     }
 }
 
-impl From<Packet> for Answer {
+impl From<Packet> for Response {
     fn from(packet: Packet) -> Self {
         let Packet { kind, numbers: [number, _], words, bytes, caps } = packet;
         let text = || String::from_utf8_lossy(&bytes).into_owned();
         match kind {
             SENT => Self::Sent(Ok(Progress::Done), caps),
             PARTIAL => Self::Sent(Ok(Progress::Partial(number as usize)), caps),
-            SEND_FAILED => Self::Sent(Err(Said(text())), caps),
-            MESSAGE => Self::Got(Ok(Got::Message(Message { number: number as u16, words, caps }))),
-            MORE => Self::Got(Ok(Got::More)),
-            EMPTY => Self::Got(Ok(Got::Empty)),
-            UNSURE => Self::Got(Ok(Got::Unsure)),
-            RECV_FAILED => Self::Got(Err(Said(text()))),
+            SEND_FAILED => Self::Sent(Err(ErrorText(text())), caps),
+            MESSAGE => Self::Received(Ok(Received::Message(Message {
+                number: number as u16,
+                words,
+                caps,
+            }))),
+            MORE => Self::Received(Ok(Received::More)),
+            EMPTY => Self::Received(Ok(Received::Empty)),
+            UNSURE => Self::Received(Ok(Received::Unsure)),
+            RECV_FAILED => Self::Received(Err(ErrorText(text()))),
             YES => Self::Yes(number != 0),
             COUNT => Self::Count(number as usize),
             NAME => Self::Name(text()),
@@ -353,12 +363,12 @@ impl From<Packet> for Answer {
 }
 
 /// Packets over a socket: a head with the capabilities, then words, then bytes.
-struct PacketWire(UnixStream);
+struct PacketSocket(UnixStream);
 
-impl PacketWire {
+impl PacketSocket {
     fn new(socket: OwnedFd) -> Self {
         let stream = UnixStream::from(socket);
-        // Longer than any test waits: a peer that hangs ends the test, and a first process that is gone ends the second.
+        // Longer than any test waits: a peer that hangs ends the test, and a first process that is gone ends the child.
         stream.set_read_timeout(Some(Duration::from_secs(120))).expect("the time is not zero");
         Self(stream)
     }
@@ -380,12 +390,12 @@ impl PacketWire {
             return None;
         }
         assert_eq!(read, size_of_val(&head), "a head is one write");
-        let [kind, first, second, words, bytes, cap_count] = head;
+        let [kind, first, child, words, bytes, cap_count] = head;
         assert_eq!(caps.len() as u64, cap_count, "the capabilities come with the head");
         assert!(words * 8 + bytes <= MAX_PACKET as u64, "no packet is so long");
         let mut packet = Packet {
             kind,
-            numbers: [first, second],
+            numbers: [first, child],
             words: vec![0; words as usize],
             bytes: vec![0; bytes as usize],
             caps,

@@ -19,14 +19,14 @@ use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Offer
 
 use flounder_rt::closer::Origin;
 
-use super::kept::Kept;
+use super::broker_state::BrokerState;
 
 /// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end: what two brokers do, and
 /// no more.
 #[derive(Debug)]
 pub struct SocketLink {
     socket: OwnedFd,
-    kept: Kept,
+    broker: BrokerState,
     /// To the thread that sends capabilities.
     outgoing: Sender<(u64, u64, Vec<Cap>)>,
 }
@@ -36,7 +36,7 @@ impl SocketLink {
     #[must_use]
     pub fn new(socket: OwnedFd) -> Arc<Self> {
         let (outgoing, capabilities) = channel();
-        let link = Arc::new(Self { socket, kept: Kept::default(), outgoing });
+        let link = Arc::new(Self { socket, broker: BrokerState::default(), outgoing });
         let sender = Arc::downgrade(&link);
         // As the monitors do, in a thread of its own: what a driver has handed over is not sent yet.
         thread::spawn(move || {
@@ -51,7 +51,7 @@ impl SocketLink {
     fn transmit(&self, connection: u64, sequence: u64, caps: &[Cap]) {
         let words = [connection, sequence];
         let sent = transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), caps);
-        if let (Ok(()), Some(inbox)) = (sent, self.kept.inbox(connection)) {
+        if let (Ok(()), Some(inbox)) = (sent, self.broker.inbox(connection)) {
             inbox.note_sent(sequence);
         }
     }
@@ -79,7 +79,7 @@ impl SocketLink {
         let link = Arc::clone(self);
         thread::spawn(move || {
             while let Some(Offer { words, caps }) = link.get() {
-                if let Some(inbox) = link.kept.inbox(words[0]) {
+                if let Some(inbox) = link.broker.inbox(words[0]) {
                     inbox.put(CapEvent::Arrived(words[1], caps));
                 }
             }
@@ -89,7 +89,7 @@ impl SocketLink {
 
 impl Link for SocketLink {
     fn account(&self) -> &Account {
-        self.kept.account()
+        self.broker.account()
     }
 
     fn origin(&self) -> &Origin {
@@ -101,7 +101,7 @@ impl Link for SocketLink {
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.kept.expect_caps(connection, inbox);
+        self.broker.expect_caps(connection, inbox);
     }
 
     /// Does nothing: no binding here waits for the report.
@@ -112,7 +112,7 @@ impl Link for SocketLink {
         name: &'static str,
         make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
     ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        self.kept.state(name, make)
+        self.broker.state(name, make)
     }
 }
 

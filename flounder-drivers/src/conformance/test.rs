@@ -8,7 +8,7 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::Progress;
 use flounder_rt::wire::Gather;
 
-use super::party::{Got, Hand, Message, Said};
+use super::end::{EndHandle, ErrorText, Message, Received};
 use super::{LIMITS, Reach, Suite};
 
 /// The messages of [`LIMITS`], by what they may have.
@@ -26,9 +26,9 @@ pub(super) const TOO_MANY: u64 = 1 << 25;
 pub(super) struct Test<'a> {
     pub(super) suite: &'a Suite<'a>,
     /// The end that sends.
-    pub(super) client: Hand,
+    pub(super) client: EndHandle,
     /// The end that receives.
-    pub(super) service: Hand,
+    pub(super) service: EndHandle,
 }
 
 impl<'a> Test<'a> {
@@ -75,7 +75,7 @@ impl<'a> Test<'a> {
         progress: Progress,
     ) {
         let inodes: Vec<_> = caps.iter().map(inode).collect();
-        let mut deadline = Instant::now() + self.suite.patience;
+        let mut deadline = Instant::now() + self.suite.timeout;
         let (mut from, mut is_sent) = match progress {
             Progress::Done => (0, true),
             Progress::Partial(taken) => (taken, false),
@@ -90,12 +90,13 @@ impl<'a> Test<'a> {
                     Progress::Partial(taken) if taken == from => {}
                     Progress::Partial(taken) => {
                         from = taken;
-                        deadline = Instant::now() + self.suite.patience;
+                        deadline = Instant::now() + self.suite.timeout;
                     }
                 }
             }
             if received.is_none()
-                && let Got::Message(message) = self.service.recv().expect("the channel is sound")
+                && let Received::Message(message) =
+                    self.service.recv().expect("the channel is sound")
             {
                 received = Some(message);
             }
@@ -108,13 +109,13 @@ impl<'a> Test<'a> {
     }
 
     /// Receives one message, for which it waits, while the waitset of the other end runs, as clause 7 demands.
-    pub(super) fn receive(&mut self) -> Result<Message, Said> {
-        let deadline = Instant::now() + self.suite.patience;
+    pub(super) fn receive(&mut self) -> Result<Message, ErrorText> {
+        let deadline = Instant::now() + self.suite.timeout;
         loop {
             match self.service.recv()? {
-                Got::Message(message) => return Ok(message),
-                Got::More => {}
-                Got::Empty | Got::Unsure => {
+                Received::Message(message) => return Ok(message),
+                Received::More => {}
+                Received::Empty | Received::Unsure => {
                     self.client.wakes();
                 }
             }
@@ -152,21 +153,21 @@ impl<'a> Test<'a> {
 
     pub(super) fn expect_empty(&mut self) {
         let got = self.service.recv();
-        assert!(matches!(got, Ok(Got::Empty)), "{got:?}, and nothing was sent");
+        assert!(matches!(got, Ok(Received::Empty)), "{got:?}, and nothing was sent");
     }
 
     /// The error with which the service's end ends.
-    pub(super) fn end(&mut self) -> Said {
+    pub(super) fn end(&mut self) -> ErrorText {
         let ended = self.receive();
         ended.map(|message| message.number).expect_err("the channel has ended")
     }
 }
 
 /// Has an end sleep that has nothing to do; gives how often it was woken before.
-pub(super) fn fall_asleep(hand: &mut Hand) -> usize {
-    hand.arm();
-    assert!(hand.soon(|hand| !hand.is_ready()), "nothing makes it ready");
-    hand.wakes()
+pub(super) fn fall_asleep(handle: &mut EndHandle) -> usize {
+    handle.arm();
+    assert!(handle.soon(|handle| !handle.is_ready()), "nothing makes it ready");
+    handle.wakes()
 }
 
 /// Capabilities for files that can be told apart.

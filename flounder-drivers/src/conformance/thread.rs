@@ -6,35 +6,35 @@ use std::thread;
 use flounder_rt::channel::Channel;
 use flounder_rt::notify::Notifier;
 
-use super::party::{Answer, Ask, Party, Side};
+use super::end::{LocalEnd, Operation, Response, TestEnd};
 
 /// Asks across to the thread of the end, and waits for the answer.
-pub(super) struct ThreadParty {
-    asks: Sender<Ask>,
-    answers: Receiver<Answer>,
+pub(super) struct ThreadEnd {
+    operations: Sender<Operation>,
+    answers: Receiver<Response>,
 }
 
-impl ThreadParty {
-    /// Gives the end to a thread of its own, which ends with the party.
+impl ThreadEnd {
+    /// Gives the end to a thread of its own, which ends with this value.
     pub(super) fn new(channel: Box<dyn Channel + Send>, notifier: Notifier) -> Self {
-        let (asks, asked) = self::channel();
+        let (operations, asked) = self::channel();
         let (answer, answers) = self::channel();
         thread::spawn(move || {
-            let mut side = Side::new(channel, notifier);
-            for ask in asked {
-                if answer.send(side.ask(ask)).is_err() {
+            let mut local = LocalEnd::new(channel, notifier);
+            for operation in asked {
+                if answer.send(local.run(operation)).is_err() {
                     return;
                 }
             }
         });
-        Self { asks, answers }
+        Self { operations, answers }
     }
 }
 
-impl Party for ThreadParty {
-    fn ask(&mut self, ask: Ask) -> Answer {
+impl TestEnd for ThreadEnd {
+    fn run(&mut self, operation: Operation) -> Response {
         const GONE: &str = "the other thread goes on, unless the driver panicked there";
-        self.asks.send(ask).expect(GONE);
+        self.operations.send(operation).expect(GONE);
         self.answers.recv().expect(GONE)
     }
 }

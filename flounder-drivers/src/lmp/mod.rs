@@ -99,7 +99,7 @@ impl Connector for Lmp {
         let (mine, theirs) = sockets()?;
         let terms = Offer { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
         let channel = LmpChannel::new(mine, link.origin().clone(), Some(charge));
-        Ok((terms, Box::new(LmpOffered(channel))))
+        Ok((terms, Box::new(LmpOffer(channel))))
     }
 
     fn accept(
@@ -145,9 +145,9 @@ fn checked(
     Ok(Box::new(LmpChannel::new(socket, origin, charge)))
 }
 
-struct LmpOffered(LmpChannel);
+struct LmpOffer(LmpChannel);
 
-impl PendingOffer for LmpOffered {
+impl PendingOffer for LmpOffer {
     fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
         check_version(&answer)?;
         if !answer.caps.is_empty() {
@@ -166,7 +166,7 @@ struct LmpChannel {
     origin: Origin,
     /// Of the socket, if the other end is another process's.
     _charge: Option<Charge>,
-    rx: Receiving,
+    rx: ReceiveState,
     /// Whether a send could not go on.
     blocked: bool,
     /// Whether this end is closed.
@@ -181,7 +181,7 @@ struct LmpChannel {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receiving {
+enum ReceiveState {
     /// No message is in hand.
     Idle,
     /// Some words of one are there.
@@ -215,7 +215,7 @@ impl LmpChannel {
             socket,
             origin,
             _charge: charge,
-            rx: Receiving::Idle,
+            rx: ReceiveState::Idle,
             blocked: false,
             closed: false,
             sync: false,
@@ -318,7 +318,7 @@ impl LmpChannel {
         }
         match (self.rx, frame) {
             (_, Frame::Close) if caps.is_empty() => return Err(ChannelError::Closed),
-            (Receiving::Idle, Frame::First { number, caps: count, total }) => {
+            (ReceiveState::Idle, Frame::First { number, caps: count, total }) => {
                 incoming.begin(number, total, count).map_err(ChannelError::Protocol)?;
                 incoming.push(payload).map_err(ChannelError::Protocol)?;
                 if is_lost {
@@ -327,7 +327,7 @@ impl LmpChannel {
                 }
                 incoming.put_caps(caps).map_err(ChannelError::Protocol)?;
             }
-            (Receiving::Words, Frame::Next { number, from }) if caps.is_empty() => {
+            (ReceiveState::Words, Frame::Next { number, from }) if caps.is_empty() => {
                 if number != incoming.number()
                     || from != incoming.words().len()
                     || payload.is_empty()
@@ -336,7 +336,7 @@ impl LmpChannel {
                 }
                 incoming.push(payload).map_err(ChannelError::Protocol)?;
             }
-            (Receiving::Lost(expected, have, total), Frame::Next { number, from })
+            (ReceiveState::Lost(expected, have, total), Frame::Next { number, from })
                 if caps.is_empty() =>
             {
                 if number != expected
@@ -349,7 +349,7 @@ impl LmpChannel {
                 self.rx = lost(number, have + payload.len(), total);
                 return Ok(Some(Recv::More));
             }
-            (Receiving::Idle, Frame::Next { .. }) => {
+            (ReceiveState::Idle, Frame::Next { .. }) => {
                 return protocol("a message goes on that has not begun");
             }
             (_, Frame::First { .. }) => {
@@ -362,8 +362,8 @@ impl LmpChannel {
         if incoming.missing() > 0 && payload.is_empty() {
             return protocol("a frame has nothing of its message");
         }
-        self.rx = if incoming.missing() > 0 { Receiving::Words } else { Receiving::Idle };
-        Ok(Some(if self.rx == Receiving::Idle { Recv::Message } else { Recv::More }))
+        self.rx = if incoming.missing() > 0 { ReceiveState::Words } else { ReceiveState::Idle };
+        Ok(Some(if self.rx == ReceiveState::Idle { Recv::Message } else { Recv::More }))
     }
 
     /// Whether the socket is one of these, or has ended.
@@ -505,8 +505,8 @@ impl Drop for LmpChannel {
     }
 }
 
-const fn lost(number: u16, have: usize, total: usize) -> Receiving {
-    if have < total { Receiving::Lost(number, have, total) } else { Receiving::Idle }
+const fn lost(number: u16, have: usize, total: usize) -> ReceiveState {
+    if have < total { ReceiveState::Lost(number, have, total) } else { ReceiveState::Idle }
 }
 
 /// A connected pair, with room kept for a last frame.

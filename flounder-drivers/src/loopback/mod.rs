@@ -1,7 +1,7 @@
 //! Messages between two bindings of one dispatcher: a queue in each direction, in ordinary memory.
 //!
 //! Messages are encoded as for every driver, so that a program behaves the same over all of them. Sixty-four messages fit
-//! in a queue, in places that keep their buffers: a message of any size that was sent before costs no allocation.
+//! in a queue, in entries that keep their buffers: a message of any size that was sent before costs no allocation.
 //! Capabilities are moved. Neither end leaves its thread.
 
 use std::cell::{Cell, RefCell};
@@ -18,12 +18,12 @@ use flounder_rt::wire::{LINE, copy_line};
 const NAME: &str = "loopback";
 
 /// Messages in a queue.
-const PLACES: usize = 64;
+const MAX_MESSAGES: usize = 64;
 
 /// Words in a queue, unless one message alone has more.
 const MAX_WORDS: usize = (1 << 20) / 8;
 
-/// A buffer larger than this does not stay in its place.
+/// A buffer larger than this does not stay in its entry.
 const KEPT_WORDS: usize = 8 << 10;
 
 /// The driver.
@@ -56,14 +56,14 @@ struct LoopbackChannel {
 struct Queue {
     messages: RefCell<Messages>,
     /// Wakes the end that takes messages out.
-    reader: Sleeper,
+    reader: Reader,
     /// Whether one of the ends is closed.
     closed: Cell<bool>,
 }
 
 struct Messages {
-    /// A ring of places: messages are in `len` of them from `head` on; `head < PLACES` and `len <= PLACES`.
-    places: Box<[Message; PLACES]>,
+    /// A ring of entries: messages are in `len` of them from `head` on; `head < MAX_MESSAGES` and `len <= MAX_MESSAGES`.
+    entries: Box<[QueuedMessage; MAX_MESSAGES]>,
     head: usize,
     len: usize,
     /// Words of these messages.
@@ -71,7 +71,7 @@ struct Messages {
 }
 
 #[derive(Default)]
-struct Message {
+struct QueuedMessage {
     number: u16,
     words: usize,
     inline: [u64; LINE],
@@ -80,13 +80,13 @@ struct Message {
 }
 
 /// An end that may be asleep.
-struct Sleeper {
+struct Reader {
     notifier: Notifier,
-    state: Cell<Sleep>,
+    state: Cell<SleepState>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sleep {
+enum SleepState {
     Awake,
     ForMessages,
     /// Also for room.
@@ -116,13 +116,13 @@ impl Channel for LoopbackChannel {
         let words = message.body.len();
         if !self.out.messages.borrow_mut().put(message, words) {
             self.blocked = Some(words);
-            if self.into.reader.state.get() != Sleep::Awake {
-                self.into.reader.state.set(Sleep::ForRoom);
+            if self.into.reader.state.get() != SleepState::Awake {
+                self.into.reader.state.set(SleepState::ForRoom);
             }
             return Ok(Progress::Partial(0));
         }
         self.blocked = None;
-        self.out.reader.wake(Sleep::ForMessages);
+        self.out.reader.wake(SleepState::ForMessages);
         Ok(Progress::Done)
     }
 
@@ -132,7 +132,7 @@ impl Channel for LoopbackChannel {
             return false;
         }
         self.blocked = None;
-        self.out.reader.wake(Sleep::ForMessages);
+        self.out.reader.wake(SleepState::ForMessages);
         true
     }
 
@@ -143,7 +143,7 @@ impl Channel for LoopbackChannel {
             return if nothing { RecvNow::Empty } else { RecvNow::Unsure };
         }
         // The end that sends to us is the reader of what we send.
-        self.out.reader.wake(Sleep::ForRoom);
+        self.out.reader.wake(SleepState::ForRoom);
         RecvNow::Message
     }
 
@@ -157,7 +157,7 @@ impl Channel for LoopbackChannel {
             };
         }
         // The end that sends to us is the reader of what we send.
-        self.out.reader.wake(Sleep::ForRoom);
+        self.out.reader.wake(SleepState::ForRoom);
         Ok(Recv::Message)
     }
 
@@ -178,14 +178,14 @@ impl Channel for LoopbackChannel {
 
     fn arm(&mut self) {
         self.into.reader.state.set(if self.blocked.is_some() {
-            Sleep::ForRoom
+            SleepState::ForRoom
         } else {
-            Sleep::ForMessages
+            SleepState::ForMessages
         });
     }
 
     fn disarm(&mut self) {
-        self.into.reader.state.set(Sleep::Awake);
+        self.into.reader.state.set(SleepState::Awake);
     }
 
     fn readiness(&self) -> Readiness<'_> {
@@ -194,7 +194,7 @@ impl Channel for LoopbackChannel {
 
     fn close(&mut self) {
         if !self.out.closed.replace(true) | !self.into.closed.replace(true) {
-            self.out.reader.wake(Sleep::ForMessages);
+            self.out.reader.wake(SleepState::ForMessages);
         }
     }
 }
@@ -207,10 +207,13 @@ impl Drop for LoopbackChannel {
 
 impl Queue {
     fn new(reader: &End) -> Self {
-        let places = Box::new(core::array::from_fn(|_| Message::default()));
+        let entries = Box::new(core::array::from_fn(|_| QueuedMessage::default()));
         Self {
-            messages: RefCell::new(Messages { places, head: 0, len: 0, words: 0 }),
-            reader: Sleeper { notifier: reader.notifier.clone(), state: Cell::new(Sleep::Awake) },
+            messages: RefCell::new(Messages { entries, head: 0, len: 0, words: 0 }),
+            reader: Reader {
+                notifier: reader.notifier.clone(),
+                state: Cell::new(SleepState::Awake),
+            },
             closed: Cell::new(false),
         }
     }
@@ -219,7 +222,7 @@ impl Queue {
 impl Messages {
     #[inline]
     const fn has_room(&self, words: usize) -> bool {
-        self.len == 0 || self.len < PLACES && self.words + words <= MAX_WORDS
+        self.len == 0 || self.len < MAX_MESSAGES && self.words + words <= MAX_WORDS
     }
 
     /// Puts a message of so many words in; `false` if there is no room.
@@ -228,16 +231,16 @@ impl Messages {
         if !self.has_room(words) {
             return false;
         }
-        let place = &mut self.places[(self.head + self.len) % PLACES];
-        (place.number, place.words) = (message.number, words);
+        let entry = &mut self.entries[(self.head + self.len) % MAX_MESSAGES];
+        (entry.number, entry.words) = (message.number, words);
         if words > LINE {
-            place.large.resize(words, 0);
-            message.body.reader(0).read(&mut place.large);
+            entry.large.resize(words, 0);
+            message.body.reader(0).read(&mut entry.large);
         } else {
-            message.body.reader(0).read(&mut place.inline);
+            message.body.reader(0).read(&mut entry.inline);
         }
         if message.cap_count > 0 {
-            place.caps = core::mem::take(message.caps);
+            entry.caps = core::mem::take(message.caps);
         }
         self.len += 1;
         self.words += words;
@@ -250,9 +253,9 @@ impl Messages {
         if words.len() > LINE || !self.has_room(words.len()) {
             return false;
         }
-        let place = &mut self.places[(self.head + self.len) % PLACES];
-        (place.number, place.words) = (number, words.len());
-        copy_line(words, &mut place.inline);
+        let entry = &mut self.entries[(self.head + self.len) % MAX_MESSAGES];
+        (entry.number, entry.words) = (number, words.len());
+        copy_line(words, &mut entry.inline);
         self.len += 1;
         self.words += words.len();
         true
@@ -261,18 +264,18 @@ impl Messages {
     /// Takes the oldest message out, if it needs no buffer and has no capabilities; `false` otherwise.
     #[inline]
     fn take_small(&mut self, incoming: &mut Incoming) -> bool {
-        let place = &self.places[self.head % PLACES];
-        let words = place.words;
+        let entry = &self.entries[self.head % MAX_MESSAGES];
+        let words = entry.words;
         if self.len == 0
             || words > LINE
-            || !place.caps.is_empty()
-            || !incoming.may_be_whole(place.number, words)
+            || !entry.caps.is_empty()
+            || !incoming.may_be_whole(entry.number, words)
         {
             return false;
         }
-        *incoming.line() = place.inline;
-        incoming.put_whole(place.number, words);
-        self.head = (self.head + 1) % PLACES;
+        *incoming.line() = entry.inline;
+        incoming.put_whole(entry.number, words);
+        self.head = (self.head + 1) % MAX_MESSAGES;
         self.len -= 1;
         self.words -= words;
         true
@@ -284,30 +287,30 @@ impl Messages {
         if self.len == 0 {
             return Ok(false);
         }
-        let place = &mut self.places[self.head];
-        let words = if place.words <= LINE { &place.inline[..place.words] } else { &place.large };
+        let entry = &mut self.entries[self.head];
+        let words = if entry.words <= LINE { &entry.inline[..entry.words] } else { &entry.large };
         incoming
-            .begin(place.number, words.len(), place.caps.len())
+            .begin(entry.number, words.len(), entry.caps.len())
             .map_err(ChannelError::Protocol)?;
         incoming.push(words).map_err(ChannelError::Protocol)?;
-        incoming.put_caps(core::mem::take(&mut place.caps)).map_err(ChannelError::Protocol)?;
-        if place.large.capacity() > KEPT_WORDS {
-            place.large = Vec::new();
+        incoming.put_caps(core::mem::take(&mut entry.caps)).map_err(ChannelError::Protocol)?;
+        if entry.large.capacity() > KEPT_WORDS {
+            entry.large = Vec::new();
         }
-        self.head = (self.head + 1) % PLACES;
+        self.head = (self.head + 1) % MAX_MESSAGES;
         self.len -= 1;
-        self.words -= place.words;
+        self.words -= entry.words;
         Ok(true)
     }
 }
 
-impl Sleeper {
+impl Reader {
     /// Wakes the end if it sleeps for this, once.
     #[inline]
-    fn wake(&self, cause: Sleep) {
+    fn wake(&self, cause: SleepState) {
         let state = self.state.get();
-        if state == Sleep::ForRoom || state == cause {
-            self.state.set(Sleep::Awake);
+        if state == SleepState::ForRoom || state == cause {
+            self.state.set(SleepState::Awake);
             self.notifier.notify();
         }
     }

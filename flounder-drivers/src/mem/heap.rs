@@ -7,21 +7,21 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The writer's end of a memory.
 #[derive(Debug)]
-pub struct HeapOwn(Arc<[Line]>);
+pub struct HeapOwn(Arc<[HeapLine]>);
 
 /// A reader's end of a memory.
 #[derive(Debug, Clone)]
-pub struct HeapPeer(Arc<[Line]>);
+pub struct HeapPeer(Arc<[HeapLine]>);
 
 #[derive(Debug)]
 #[repr(align(64))]
-struct Line([AtomicU64; LINE_WORDS]);
+struct HeapLine([AtomicU64; LINE_WORDS]);
 
 /// A memory of `lines` lines of zeroes, for one writer and its readers.
 #[must_use]
 pub fn allocate(lines: usize) -> (HeapOwn, HeapPeer) {
-    let lines: Arc<[Line]> =
-        (0..lines).map(|_| Line(core::array::from_fn(|_| AtomicU64::new(0)))).collect();
+    let lines: Arc<[HeapLine]> =
+        (0..lines).map(|_| HeapLine(core::array::from_fn(|_| AtomicU64::new(0)))).collect();
     (HeapOwn(Arc::clone(&lines)), HeapPeer(lines))
 }
 

@@ -111,10 +111,10 @@ impl OwnMemory for MappedOwn {
 impl MappedOwn {
     /// Stores into a line of this mapping.
     #[inline]
-    fn store_in(&self, line: &Line<'_>, word: usize, value: u64, order: Ordering) {
+    fn store_in(&self, line: &MappedLine<'_>, word: usize, value: u64, order: Ordering) {
         let at = line.word(word);
         // SAFETY:
-        // * `at` is aligned and inside a live mapping (`Line::word`), which is writable: lines are only handed here from
+        // * `at` is aligned and inside a live mapping (`MappedLine::word`), which is writable: lines are only handed here from
         //   `self.0`, which `MappedOwn::new` has mapped for writing.
         // * All accesses to the word are atomic and of this size: ours by this module, the readers' by the wire format.
         // * The reference ends with the statement, before the mapping can.
@@ -124,13 +124,13 @@ impl MappedOwn {
 }
 
 /// A line of a mapping, which outlives it.
-struct Line<'a> {
+struct MappedLine<'a> {
     /// Its first word: aligned, inside the mapping, and with the others of the line behind it.
     start: *mut u64,
     _mapping: PhantomData<&'a Mapping>,
 }
 
-impl Line<'_> {
+impl MappedLine<'_> {
     /// Where a word is: aligned, and inside the mapping.
     #[inline]
     fn word(&self, word: usize) -> *mut u64 {
@@ -220,10 +220,10 @@ impl Mapping {
     }
 
     #[inline]
-    fn line(&self, line: usize) -> Line<'_> {
+    fn line(&self, line: usize) -> MappedLine<'_> {
         assert!(line < self.lines, "positions are private and wrap at the last line");
         let start = self.base.as_ptr().wrapping_add(line * LINE_WORDS);
-        Line { start, _mapping: PhantomData }
+        MappedLine { start, _mapping: PhantomData }
     }
 }
 

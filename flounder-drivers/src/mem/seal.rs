@@ -40,7 +40,7 @@ const HOLES: &str = "the region has holes";
 
 /// A region that a peer has made.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedRegion {
     /// The lines.
     pub(crate) lines: MappedPeer,
     /// Tells regions apart.
@@ -49,7 +49,7 @@ pub(crate) struct Accepted {
 
 /// How large a region has to be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Size {
+pub(crate) enum RegionSize {
     /// Whole pages, [`MAX_REGION`] at most.
     Any,
     /// Exactly this number of pages. The text is the error for any other size.
@@ -89,7 +89,7 @@ fn create_memory() -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// [`ConnectError::Refused`] says which check failed.
-pub(crate) fn accept_region(fd: Cap, size: Size) -> Result<Accepted, ConnectError> {
+pub(crate) fn accept_region(fd: Cap, size: RegionSize) -> Result<AcceptedRegion, ConnectError> {
     // Only files in memory have seals at all: anything else fails here.
     let seals = fcntl_get_seals(&fd)
         .map_err(|_| ConnectError::Refused("the region is not sealable memory"))?;
@@ -124,7 +124,7 @@ pub(crate) fn accept_region(fd: Cap, size: Size) -> Result<Accepted, ConnectErro
     if !bytes.is_multiple_of(PAGE) {
         return Err(ConnectError::Refused("the region is not whole pages"));
     }
-    if let Size::Pages(pages, otherwise) = size
+    if let RegionSize::Pages(pages, otherwise) = size
         && bytes != pages * PAGE
     {
         return Err(ConnectError::Refused(otherwise));
@@ -137,5 +137,5 @@ pub(crate) fn accept_region(fd: Cap, size: Size) -> Result<Accepted, ConnectErro
     if fstat(&fd)?.st_blocks > stat.st_blocks {
         return Err(ConnectError::Refused(HOLES));
     }
-    Ok(Accepted { lines, inode: stat.st_ino })
+    Ok(AcceptedRegion { lines, inode: stat.st_ino })
 }

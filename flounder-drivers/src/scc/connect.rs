@@ -6,24 +6,24 @@ use flounder_rt::channel::{Channel, ConnectError, End, Link, Offer, PendingOffer
 
 use super::cache::Caches;
 use super::channel::SccChannel;
-use super::hardware::Doorbell;
+use super::hardware::DoorbellFlag;
 use super::machine::Machine;
 use super::ring::Ring;
 use super::{ends, pages};
-use crate::bell::Bell;
-use crate::link::{Half, Joined, MyHalf, Shared};
+use crate::doorbell::Doorbell;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{Size, accept_region, create_sealed};
+use crate::mem::seal::{RegionSize, accept_region, create_sealed};
+use crate::process_pair::{JoinedHalves, LocalHalf, PeerHalf, ProcessPair};
 
 pub(super) fn pair(caches: Caches, client: &End, service: &End) -> Result<SendPair, ConnectError> {
     let (client_own, client_peer) = region(client)?;
     let (service_own, service_peer) = region(service)?;
-    let [client_bell, service_bell] =
-        [client, service].map(|end| Doorbell::new(end.notifier.clone()));
-    let ropes = [&client_bell, &service_bell].map(|bell| Bell::here(bell.rope()));
-    let [to_client, to_service] = ropes;
-    let a = Machine::new(caches, client_own, service_peer, to_service, client_bell, None);
-    let b = Machine::new(caches, service_own, client_peer, to_client, service_bell, None);
+    let [client_flag, service_flag] =
+        [client, service].map(|end| DoorbellFlag::new(end.notifier.clone()));
+    let ringers = [&client_flag, &service_flag].map(|flag| Doorbell::local(flag.ringer()));
+    let [to_client, to_service] = ringers;
+    let a = Machine::new(caches, client_own, service_peer, to_service, client_flag, None);
+    let b = Machine::new(caches, service_own, client_peer, to_client, service_flag, None);
     Ok(ends((a, client), (b, service)))
 }
 
@@ -40,7 +40,7 @@ pub(super) fn accept(
     link: &Arc<dyn Link>,
     offer: Offer,
 ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
-    let theirs = Shared::over(link)?.take(offer, |_| Ok(()))?;
+    let theirs = ProcessPair::over(link)?.take(offer, |_| Ok(()))?;
     let (mine, terms) = SccHalf::new(end, link, pages(end).min(theirs.pages()))?;
     Ok((mine.join(theirs), terms))
 }
@@ -48,22 +48,22 @@ pub(super) fn accept(
 /// The half of a channel that this process has made.
 struct SccHalf {
     caches: Caches,
-    bell: Arc<Doorbell>,
-    half: MyHalf,
+    flag: Arc<DoorbellFlag>,
+    half: LocalHalf,
 }
 
 impl SccHalf {
     fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Offer), ConnectError> {
         let caches = caches()?;
-        let bell = Doorbell::new(end.notifier.clone());
+        let flag = DoorbellFlag::new(end.notifier.clone());
         // Nothing tells a region of this driver: it is all zeroes.
-        let (half, terms) = MyHalf::new(end, link, bell.rope(), pages, |_| ())?;
-        Ok((Self { caches, bell, half }, terms))
+        let (half, terms) = LocalHalf::new(end, link, flag.ringer(), pages, |_| ())?;
+        Ok((Self { caches, flag, half }, terms))
     }
 
-    fn join(self, theirs: Half) -> Box<dyn Channel + Send> {
-        let Joined { mine, theirs, bell, caps, held } = self.half.join(theirs);
-        let machine = Machine::new(self.caches, mine, theirs, bell, self.bell, Some(held));
+    fn join(self, theirs: PeerHalf) -> Box<dyn Channel + Send> {
+        let JoinedHalves { mine, theirs, doorbell, caps, resources } = self.half.join(theirs);
+        let machine = Machine::new(self.caches, mine, theirs, doorbell, self.flag, Some(resources));
         Box::new(SccChannel::new(Ring::new(machine), caps))
     }
 }
@@ -82,5 +82,5 @@ fn caches() -> Result<Caches, ConnectError> {
 /// A region of this process, for its writer and its reader.
 fn region(end: &End) -> Result<(MappedOwn, MappedPeer), ConnectError> {
     let (own, fd, _) = create_sealed(pages(end))?;
-    Ok((own, accept_region(fd.into(), Size::Any)?.lines))
+    Ok((own, accept_region(fd.into(), RegionSize::Any)?.lines))
 }

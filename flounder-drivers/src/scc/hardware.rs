@@ -39,16 +39,16 @@ pub trait Hardware: Send {
     fn load(&mut self, line: usize, word: usize) -> u64;
 
     /// Begins to write a line of this end's region back to memory.
-    fn write_back(&mut self, line: usize, why: Why);
+    fn write_back(&mut self, line: usize, reason: CacheOpReason);
 
     /// Begins to forget what is cached of a line of the peer's region.
-    fn invalidate(&mut self, line: usize, why: Why);
+    fn invalidate(&mut self, line: usize, reason: CacheOpReason);
 
     /// Ends what `write_back` began, before anything that this end does later.
-    fn fence_writes(&mut self, why: Why);
+    fn fence_writes(&mut self, reason: CacheOpReason);
 
     /// Ends what `invalidate` began, before anything that this end does later.
-    fn fence_reads(&mut self, why: Why);
+    fn fence_reads(&mut self, reason: CacheOpReason);
 
     /// Rings the doorbell of the peer's end; `false` if that cannot be done now and has to be tried again.
     #[must_use = "a doorbell that was not rung has to be rung later"]
@@ -75,11 +75,11 @@ macro_rules! reasons {
         /// A machine takes no notice. A [`Model`](super::model::Model) can be told to leave out what is done for one
         /// reason; a test must then fail, or the operation is not needed. `ci/cache-operations.sh` tries them all.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Why {
+        pub enum CacheOpReason {
             $($(#[$doc])* $reason,)*
         }
 
-        impl Why {
+        impl CacheOpReason {
             /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$reason,)*];
 
@@ -111,7 +111,7 @@ reasons! {
     ClaimsDropped = "claims-dropped",
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for CacheOpReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -119,12 +119,12 @@ impl fmt::Display for Why {
 
 /// The doorbell of one end within this process: whether it was rung, and who wants to know.
 #[derive(Debug)]
-pub struct Doorbell {
+pub struct DoorbellFlag {
     rung: AtomicBool,
     owner: Notifier,
 }
 
-impl Doorbell {
+impl DoorbellFlag {
     /// One that has not been rung, and wakes `owner` when it is.
     #[must_use]
     pub fn new(owner: Notifier) -> Arc<Self> {
@@ -133,10 +133,10 @@ impl Doorbell {
 
     /// What rings it when notified.
     #[must_use]
-    pub fn rope(self: &Arc<Self>) -> Notifier {
-        let rope = Notifier::new();
-        rope.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
-        rope
+    pub fn ringer(self: &Arc<Self>) -> Notifier {
+        let ringer = Notifier::new();
+        ringer.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
+        ringer
     }
 
     /// Has the waitset of its owner look at the channel.
@@ -153,7 +153,7 @@ impl Doorbell {
     }
 }
 
-impl Wake for Doorbell {
+impl Wake for DoorbellFlag {
     fn wake(&self, _token: u64) {
         // SYNC doorbell: pairs with `take`. Who finds it rung leaves it at that: its owner was told, and looks after it takes.
         if !self.rung.swap(true, Ordering::AcqRel) {
@@ -168,15 +168,15 @@ mod tests {
 
     #[test]
     fn a_doorbell_rings_once_for_all_that_happened_since_it_was_looked_at() {
-        let bell = Doorbell::new(Notifier::new());
-        let rope = bell.rope();
-        assert!(!bell.take());
+        let flag = DoorbellFlag::new(Notifier::new());
+        let ringer = flag.ringer();
+        assert!(!flag.take());
         for _ in 0..3 {
-            rope.notify();
+            ringer.notify();
         }
-        assert!(bell.take());
-        assert!(!bell.take());
-        rope.notify();
-        assert!(bell.take());
+        assert!(flag.take());
+        assert!(!flag.take());
+        ringer.notify();
+        assert!(flag.take());
     }
 }

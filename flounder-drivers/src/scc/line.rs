@@ -14,9 +14,9 @@
 use flounder_rt::wire::{Gather, Reader};
 
 use super::hardware::LINE_WORDS;
-use crate::transit::line;
+use crate::assembler::line;
 
-pub use crate::transit::line::Kind;
+pub use crate::assembler::line::LineKind;
 
 /// Halves of payload in a line.
 pub const HALVES: usize = 2 * LINE_WORDS - 1;
@@ -30,7 +30,7 @@ pub const LAST: usize = LINE_WORDS - 1;
 const TAG_SHIFT: u32 = 26;
 
 /// What a header says about its message: all of it but the tag. Its payload counts in halves.
-pub type Head = line::Head<0>;
+pub type LineInfo = line::LineInfo<0>;
 
 const _: () = assert!(HALVES == line::PARTS);
 
@@ -45,8 +45,8 @@ pub const fn tag(lap: u64) -> u32 {
 
 /// The header of a line of this lap.
 #[must_use]
-pub const fn header(lap: u64, head: Head) -> u32 {
-    tag(lap) << TAG_SHIFT | head.raw()
+pub const fn header(lap: u64, info: LineInfo) -> u32 {
+    tag(lap) << TAG_SHIFT | info.raw()
 }
 
 /// Whether a header is of this lap.
@@ -71,13 +71,13 @@ pub const fn unpack(words: [u64; LINE_WORDS]) -> Payload {
 
 /// Takes a body apart into halves.
 #[derive(Debug)]
-pub struct Split<'a> {
+pub struct HalfSplitter<'a> {
     words: Reader<'a>,
     /// The upper half of a word of which the lower one was taken.
     upper: Option<u32>,
 }
 
-impl<'a> Split<'a> {
+impl<'a> HalfSplitter<'a> {
     /// From this half of the body on.
     #[must_use]
     pub fn at(body: &Gather<'a>, half: usize) -> Self {
@@ -118,18 +118,18 @@ impl<'a> Split<'a> {
 
 /// Puts halves together into words.
 #[derive(Debug, Default)]
-pub struct Join {
+pub struct HalfJoiner {
     /// The lower half of a word of which the upper one is yet to come.
     lower: Option<u32>,
 }
 
-impl Join {
+impl HalfJoiner {
     /// Takes halves, at most seven, and gives the words that they complete.
     ///
     /// # Panics
     /// If there are more.
-    pub fn push(&mut self, halves: &[u32]) -> Words {
-        let mut words = Words { words: [0; LINE_WORDS], count: 0 };
+    pub fn push(&mut self, halves: &[u32]) -> JoinedWords {
+        let mut words = JoinedWords { words: [0; LINE_WORDS], count: 0 };
         for half in halves {
             match self.lower.take() {
                 None => self.lower = Some(*half),
@@ -151,12 +151,12 @@ impl Join {
 
 /// At most four words.
 #[derive(Debug)]
-pub struct Words {
+pub struct JoinedWords {
     words: [u64; LINE_WORDS],
     count: usize,
 }
 
-impl Words {
+impl JoinedWords {
     /// As a slice.
     #[must_use]
     pub fn as_slice(&self) -> &[u64] {
@@ -170,10 +170,13 @@ mod tests {
 
     #[test]
     fn a_header_has_the_head_and_the_lap() {
-        for head in [Head::new(Kind::Whole, 0, 0, 0), Head::new(Kind::Next, u16::MAX >> 2, 7, 64)] {
+        for info in [
+            LineInfo::new(LineKind::Whole, 0, 0, 0),
+            LineInfo::new(LineKind::Next, u16::MAX >> 2, 7, 64),
+        ] {
             for lap in [0, 1, 62, 63, 64, u64::MAX] {
-                let header = header(lap, head);
-                assert_eq!(Head::from_raw(header), head);
+                let header = header(lap, info);
+                assert_eq!(LineInfo::from_raw(header), info);
                 assert!(is_of_lap(header, lap));
                 assert!(!is_of_lap(header, lap.wrapping_add(1)));
                 assert!(!is_of_lap(header, lap.wrapping_sub(1)));
@@ -185,8 +188,8 @@ mod tests {
     #[test]
     fn the_documented_line() {
         let mut payload = [0; HALVES];
-        let used = Split::at(&Gather::words_only(&[7, 9 << 32]), 0).fill(&mut payload);
-        let line = pack(&payload, header(2, Head::new(Kind::Whole, 5, used, 1)));
+        let used = HalfSplitter::at(&Gather::words_only(&[7, 9 << 32]), 0).fill(&mut payload);
+        let line = pack(&payload, header(2, LineInfo::new(LineKind::Whole, 5, used, 1)));
         assert_eq!(line, [7, 9 << 32, 0, 0x0c00_5201 << 32]);
     }
 
@@ -200,16 +203,16 @@ mod tests {
         let body: Vec<u64> = (1..=20).map(|word| word << 32 | (100 + word)).collect();
         let gather = Gather::words_only(&body);
         for start in 0..40 {
-            let mut join = Join::default();
+            let mut join = HalfJoiner::default();
             // The halves before the start, one line a half.
             let mut joined: Vec<u64> = Vec::new();
-            let mut before = Split::at(&gather, 0);
+            let mut before = HalfSplitter::at(&gather, 0);
             for _ in 0..start {
                 let mut half = [0];
                 assert_eq!(before.fill(&mut half), 1);
                 joined.extend(join.push(&half).as_slice());
             }
-            let mut rest = Split::at(&gather, start);
+            let mut rest = HalfSplitter::at(&gather, start);
             let mut line = [0; HALVES];
             loop {
                 let used = rest.fill(&mut line);

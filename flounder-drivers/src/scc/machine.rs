@@ -12,11 +12,11 @@ use flounder_rt::waitset::Watched;
 use rustix::io::Errno;
 
 use super::cache::Caches;
-use super::hardware::{Doorbell, Hardware, LINE_WORDS, Why};
-use crate::bell::Bell;
-use crate::link::Held;
+use super::hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
+use crate::doorbell::Doorbell;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::{self, LineMemory, OwnMemory};
+use crate::process_pair::ChannelResources;
 use crate::sync::Ordering;
 
 /// Lines of the driver in one of the memory's.
@@ -27,11 +27,11 @@ pub(crate) struct Machine {
     caches: Caches,
     mine: MappedOwn,
     theirs: MappedPeer,
-    /// What rings at the peer.
-    peer: Bell,
-    bell: Arc<Doorbell>,
+    /// The peer's doorbell.
+    peer_doorbell: Doorbell,
+    flag: Arc<DoorbellFlag>,
     /// Held by an end of a channel to another process until all of the above is gone.
-    held: Option<Held>,
+    resources: Option<ChannelResources>,
 }
 
 impl Machine {
@@ -39,17 +39,17 @@ impl Machine {
         caches: Caches,
         mine: MappedOwn,
         theirs: MappedPeer,
-        peer: Bell,
-        bell: Arc<Doorbell>,
-        held: Option<Held>,
+        peer_doorbell: Doorbell,
+        flag: Arc<DoorbellFlag>,
+        resources: Option<ChannelResources>,
     ) -> Self {
-        Self { caches, mine, theirs, peer, bell, held }
+        Self { caches, mine, theirs, peer_doorbell, flag, resources }
     }
 }
 
 /// Where a word of a line is.
 #[inline]
-const fn place(line: usize, word: usize) -> (usize, usize) {
+const fn locate(line: usize, word: usize) -> (usize, usize) {
     (line / PER_LINE, line % PER_LINE * LINE_WORDS + word)
 }
 
@@ -64,69 +64,69 @@ impl Hardware for Machine {
 
     #[inline]
     fn store(&mut self, line: usize, word: usize, value: u64) {
-        let (line, word) = place(line, word);
+        let (line, word) = locate(line, word);
         // SYNC scc-line: Release keeps the stores to one line in order, as the driver wants them; it pairs with `load`.
         self.mine.store(line, word, value, Ordering::Release);
     }
 
     #[inline]
     fn load(&mut self, line: usize, word: usize) -> u64 {
-        let (line, word) = place(line, word);
+        let (line, word) = locate(line, word);
         // SYNC scc-line: Acquire keeps the loads in order, and what is stored later behind them; it pairs with `store`.
         self.theirs.load(line, word, Ordering::Acquire)
     }
 
     #[inline]
-    fn write_back(&mut self, line: usize, _why: Why) {
-        let (line, word) = place(line, 0);
+    fn write_back(&mut self, line: usize, _reason: CacheOpReason) {
+        let (line, word) = locate(line, 0);
         self.caches.write_back(self.mine.address(line, word));
     }
 
     #[inline]
-    fn invalidate(&mut self, line: usize, _why: Why) {
-        let (line, word) = place(line, 0);
+    fn invalidate(&mut self, line: usize, _reason: CacheOpReason) {
+        let (line, word) = locate(line, 0);
         self.caches.drop_line(self.theirs.address(line, word));
     }
 
     #[inline]
-    fn fence_writes(&mut self, _why: Why) {
+    fn fence_writes(&mut self, _reason: CacheOpReason) {
         self.caches.fence_writes();
     }
 
     #[inline]
-    fn fence_reads(&mut self, _why: Why) {
+    fn fence_reads(&mut self, _reason: CacheOpReason) {
         self.caches.fence_reads();
     }
 
     fn ring(&mut self) -> bool {
-        let rung = self.peer.ring();
+        let rung = self.peer_doorbell.ring();
         if !rung {
             // This end may be asleep, and has to try again.
-            self.bell.wake_owner();
+            self.flag.wake_owner();
         }
         rung
     }
 
     fn ring_failure(&self) -> Option<i32> {
-        self.peer.failure().map(Errno::raw_os_error)
+        self.peer_doorbell.failure().map(Errno::raw_os_error)
     }
 
     #[inline]
     fn rung(&mut self) -> bool {
-        if self.bell.take() {
+        if self.flag.take() {
             return true;
         }
-        match &self.held {
+        match &self.resources {
             None => false,
-            Some(held) => {
-                held.slot.ear().look();
-                self.bell.take()
+            Some(resources) => {
+                resources.slot.receiver().poll_log();
+                self.flag.take()
             }
         }
     }
 
     fn watched(&self) -> Option<Arc<dyn Watched>> {
-        let held = self.held.as_ref()?;
-        Some(Arc::clone(held.slot.ear()) as Arc<dyn Watched>)
+        let resources = self.resources.as_ref()?;
+        Some(Arc::clone(resources.slot.receiver()) as Arc<dyn Watched>)
     }
 }

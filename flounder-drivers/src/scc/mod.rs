@@ -10,7 +10,7 @@
 //! * the real one, on x86-64: memory shared by two threads or processes, `clwb`, `clflushopt` or `clflush`, and fences. On a
 //!   host whose caches are coherent these cost time and change nothing; a pool of memory between hosts needs them;
 //! * the [`Model`], whose caches do the worst that they may. Tests run over it ([`Scc::over`]), and each cache operation
-//!   of the driver has a test that fails without it ([`Why`] lists them).
+//!   of the driver has a test that fails without it ([`CacheOpReason`] lists them).
 //!
 //! **Other processors:** the instructions are known for x86-64 only. Elsewhere [`Scc`] connects threads over a model, which
 //! is slow, and does not reach other processes.
@@ -37,12 +37,12 @@ pub mod model;
 #[doc(hidden)]
 pub mod ring;
 
-pub use hardware::{Doorbell, Hardware, LINE_WORDS, Why};
+pub use hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
 pub use model::Model;
 
 use cache::Caches;
 use channel::SccChannel;
-use model::Mood;
+use model::FaultRates;
 use ring::Ring;
 
 const NAME: &str = "scc";
@@ -82,7 +82,7 @@ impl Connector for Scc {
     fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
         match Caches::of_this_machine() {
             Some(caches) => connect::pair(caches, client, service),
-            None => Self::over(&Model::with_mood(0, Mood::LAZY)).pair(client, service),
+            None => Self::over(&Model::with_faults(0, FaultRates::NONE)).pair(client, service),
         }
     }
 

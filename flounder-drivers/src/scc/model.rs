@@ -17,9 +17,9 @@
 //! * A write-back or an invalidation is only *begun*. It ends with the next fence of its kind, or before, at any time.
 //! * A partly written line stays in the cache as it is; if it goes to memory, its dirty words go all at once.
 //! * A doorbell is an entry in a ring of [`DOORBELLS`] of the other core. A core that takes no interrupts leaves them there,
-//!   and a full ring takes no more. In some moods a ring is refused now and then as if it were full.
+//!   and a full ring takes no more. With some fault rates a ring is refused now and then as if it were full.
 //!
-//! How often such things happen depends on the [`Mood`], which is drawn too. Some machines write nothing back and drop
+//! How often such things happen depends on the [`FaultRates`], which is drawn too. Some machines write nothing back and drop
 //! nothing unless told; others do it all the time.
 //!
 //! All of the machine is behind one lock: a model is for tests, and for platforms on which there is nothing better.
@@ -33,7 +33,7 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use flounder_rt::notify::Notifier;
 
-use super::hardware::{Doorbell, Hardware, LINE_WORDS, Why};
+use super::hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
 
 /// Entries of the doorbell ring of a core.
 pub const DOORBELLS: usize = 255;
@@ -52,7 +52,7 @@ pub enum Core {
 
 /// How often the caches do what nobody asks for: once in so many occasions, never if 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Mood {
+pub struct FaultRates {
     /// A dirty line is written back after a store.
     pub writes_back: u32,
     /// A cached line is dropped before a load.
@@ -65,18 +65,18 @@ pub struct Mood {
     pub refuses: u32,
 }
 
-impl Mood {
+impl FaultRates {
     /// Nothing happens unasked: what is not written back never gets to memory, what is not dropped stays for ever.
-    pub const LAZY: Self =
+    pub const NONE: Self =
         Self { writes_back: 0, drops: 0, prefetches: 0, ends_early: 0, refuses: 0 };
 
     /// Everything happens all the time.
-    pub const RESTLESS: Self =
+    pub const FREQUENT: Self =
         Self { writes_back: 2, drops: 3, prefetches: 2, ends_early: 2, refuses: 4 };
 
-    /// The mood of the machine with this seed.
+    /// The rates of the machine with this seed.
     #[must_use]
-    pub fn of(seed: u64) -> Self {
+    pub fn from_seed(seed: u64) -> Self {
         let mut rng = Pcg32::seed_from_u64(seed ^ 0x6d6f_6f64);
         let mut draw = |choices: [u32; 4]| choices[rng.next_u32() as usize % choices.len()];
         Self {
@@ -91,32 +91,32 @@ impl Mood {
 
 /// The machine. Clones are the same one.
 #[derive(Debug, Clone)]
-pub struct Model(Arc<Mutex<State>>);
+pub struct Model(Arc<Mutex<ModelState>>);
 
 impl Model {
     /// The machine of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self::with_mood(seed, Mood::of(seed))
+        Self::with_faults(seed, FaultRates::from_seed(seed))
     }
 
-    /// A machine with this mood.
+    /// A machine with these rates.
     #[must_use]
-    pub fn with_mood(seed: u64, mood: Mood) -> Self {
-        Self(Arc::new(Mutex::new(State {
+    pub fn with_faults(seed: u64, faults: FaultRates) -> Self {
+        Self(Arc::new(Mutex::new(ModelState {
             rng: Pcg32::seed_from_u64(seed),
-            mood,
+            faults,
             left_out: None,
             regions: Vec::new(),
             unused: Vec::new(),
-            doorbells: [Ring::default(), Ring::default()],
+            doorbells: [DoorbellRing::default(), DoorbellRing::default()],
         })))
     }
 
     /// Leaves out what is done to the caches for this reason.
     #[must_use]
-    pub fn without(self, why: Why) -> Self {
-        self.0.lock().left_out = Some(why);
+    pub fn without(self, reason: CacheOpReason) -> Self {
+        self.0.lock().left_out = Some(reason);
         self
     }
 
@@ -130,25 +130,25 @@ impl Model {
         client: (usize, &Notifier),
         service: (usize, &Notifier),
     ) -> (ModelEnd, ModelEnd) {
-        let bells = [client.1, service.1].map(|notifier| Doorbell::new(notifier.clone()));
+        let flags = [client.1, service.1].map(|notifier| DoorbellFlag::new(notifier.clone()));
         let mut state = self.0.lock();
         let [a, b] = [client.0, service.0].map(|lines| state.allocate(lines));
         let channel = u16::try_from(a.max(b)).expect("a test has fewer than 2^16 channels");
-        for (core, bell) in [Core::Client, Core::Service].into_iter().zip(&bells) {
-            state.doorbells[core as usize].register(channel, bell);
+        for (core, flag) in [Core::Client, Core::Service].into_iter().zip(&flags) {
+            state.doorbells[core as usize].register(channel, flag);
         }
         drop(state);
-        let [client_bell, service_bell] = bells;
-        let end = |core, mine, theirs, bell| ModelEnd {
+        let [client_flag, service_flag] = flags;
+        let end = |core, mine, theirs, flag| ModelEnd {
             model: self.clone(),
             core,
             mine,
             theirs,
             channel,
-            bell,
-            begun: Vec::new(),
+            flag,
+            pending: Vec::new(),
         };
-        (end(Core::Client, a, b, client_bell), end(Core::Service, b, a, service_bell))
+        (end(Core::Client, a, b, client_flag), end(Core::Service, b, a, service_flag))
     }
 
     /// Lets a core take no interrupts: doorbells gather in its ring.
@@ -173,30 +173,30 @@ impl Model {
     }
 
     /// Runs the interrupt handler of a core, which needs the locks of others: with ours given back.
-    fn interrupt(mut state: MutexGuard<'_, State>, core: Core) {
+    fn interrupt(mut state: MutexGuard<'_, ModelState>, core: Core) {
         let rung = state.doorbells[core as usize].drain();
         drop(state);
-        for rope in rung {
-            rope.notify();
+        for ringer in rung {
+            ringer.notify();
         }
     }
 }
 
 #[derive(Debug)]
-struct State {
+struct ModelState {
     rng: Pcg32,
-    mood: Mood,
-    left_out: Option<Why>,
-    regions: Vec<Region>,
+    faults: FaultRates,
+    left_out: Option<CacheOpReason>,
+    regions: Vec<ModelRegion>,
     /// Numbers of regions whose ends are gone.
     unused: Vec<usize>,
     /// Of each core.
-    doorbells: [Ring; 2],
+    doorbells: [DoorbellRing; 2],
 }
 
 /// A region of memory, and what its writer and its reader have cached of it.
 #[derive(Debug, Default)]
-struct Region {
+struct ModelRegion {
     memory: Vec<[u64; LINE_WORDS]>,
     written: Vec<Dirty>,
     cached: Vec<Option<[u64; LINE_WORDS]>>,
@@ -209,14 +209,14 @@ struct Dirty([Option<u64>; LINE_WORDS]);
 
 /// The doorbell ring of a core.
 #[derive(Debug, Default)]
-struct Ring {
+struct DoorbellRing {
     entries: VecDeque<Option<u16>>,
     masked: bool,
     /// By channel.
-    ropes: Vec<Option<Notifier>>,
+    ringers: Vec<Option<Notifier>>,
 }
 
-impl State {
+impl ModelState {
     /// Whether something that happens once in so many occasions happens now.
     fn happens(&mut self, once_in: u32) -> bool {
         once_in != 0 && self.rng.next_u32().is_multiple_of(once_in)
@@ -224,10 +224,10 @@ impl State {
 
     fn allocate(&mut self, lines: usize) -> usize {
         let number = self.unused.pop().unwrap_or_else(|| {
-            self.regions.push(Region::default());
+            self.regions.push(ModelRegion::default());
             self.regions.len() - 1
         });
-        self.regions[number] = Region {
+        self.regions[number] = ModelRegion {
             memory: vec![[0; LINE_WORDS]; lines],
             written: vec![Dirty::default(); lines],
             cached: vec![None; lines],
@@ -237,7 +237,7 @@ impl State {
     }
 }
 
-impl Region {
+impl ModelRegion {
     /// What is dirty in a line goes to memory, at once.
     fn write_back(&mut self, line: usize) {
         let dirty = core::mem::take(&mut self.written[line]);
@@ -257,13 +257,13 @@ impl Region {
     }
 }
 
-impl Ring {
-    fn register(&mut self, channel: u16, bell: &Arc<Doorbell>) {
+impl DoorbellRing {
+    fn register(&mut self, channel: u16, flag: &Arc<DoorbellFlag>) {
         let channel = usize::from(channel);
-        if self.ropes.len() <= channel {
-            self.ropes.resize(channel + 1, None);
+        if self.ringers.len() <= channel {
+            self.ringers.resize(channel + 1, None);
         }
-        self.ropes[channel] = Some(bell.rope());
+        self.ringers[channel] = Some(flag.ringer());
     }
 
     fn enter(&mut self, channel: Option<u16>) -> bool {
@@ -279,9 +279,9 @@ impl Ring {
         if self.masked {
             return Vec::new();
         }
-        let ropes = &self.ropes;
+        let ringers = &self.ringers;
         let entries = self.entries.drain(..).flatten();
-        entries.filter_map(|channel| ropes.get(usize::from(channel))?.clone()).collect()
+        entries.filter_map(|channel| ringers.get(usize::from(channel))?.clone()).collect()
     }
 }
 
@@ -294,47 +294,51 @@ pub struct ModelEnd {
     mine: usize,
     theirs: usize,
     channel: u16,
-    bell: Arc<Doorbell>,
+    flag: Arc<DoorbellFlag>,
     /// Write-backs and invalidations that have not ended.
-    begun: Vec<Begun>,
+    pending: Vec<PendingOp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Begun {
+enum PendingOp {
     WriteBack(usize),
     Invalidate(usize),
 }
 
 impl ModelEnd {
     /// Ends what was begun, if `which` says so.
-    fn end(&mut self, state: &mut State, mut which: impl FnMut(&mut State, Begun) -> bool) {
+    fn end(
+        &mut self,
+        state: &mut ModelState,
+        mut which: impl FnMut(&mut ModelState, PendingOp) -> bool,
+    ) {
         let (mine, theirs) = (self.mine, self.theirs);
-        self.begun.retain(|begun| {
-            let ends = which(state, *begun);
-            match *begun {
+        self.pending.retain(|pending| {
+            let ends = which(state, *pending);
+            match *pending {
                 _ if !ends => {}
-                Begun::WriteBack(line) => state.regions[mine].write_back(line),
-                Begun::Invalidate(line) => state.regions[theirs].cached[line] = None,
+                PendingOp::WriteBack(line) => state.regions[mine].write_back(line),
+                PendingOp::Invalidate(line) => state.regions[theirs].cached[line] = None,
             }
             !ends
         });
     }
 
     /// Locks the machine, after what happens between two operations of this end has happened.
-    fn step<R>(&mut self, operate: impl FnOnce(&mut Self, &mut State) -> R) -> R {
+    fn step<R>(&mut self, operate: impl FnOnce(&mut Self, &mut ModelState) -> R) -> R {
         let model = self.model.clone();
         let mut state = model.0.lock();
-        if !self.begun.is_empty() && state.mood.ends_early != 0 {
-            let once_in = state.mood.ends_early;
+        if !self.pending.is_empty() && state.faults.ends_early != 0 {
+            let once_in = state.faults.ends_early;
             self.end(&mut state, |state, _| state.happens(once_in));
         }
         operate(self, &mut state)
     }
 
-    fn begin(&mut self, begun: Begun, why: Why) {
+    fn begin(&mut self, pending: PendingOp, reason: CacheOpReason) {
         self.step(|this, state| {
-            if state.left_out != Some(why) && !this.begun.contains(&begun) {
-                this.begun.push(begun);
+            if state.left_out != Some(reason) && !this.pending.contains(&pending) {
+                this.pending.push(pending);
             }
         });
     }
@@ -352,7 +356,7 @@ impl Hardware for ModelEnd {
     fn store(&mut self, line: usize, word: usize, value: u64) {
         self.step(|this, state| {
             state.regions[this.mine].written[line].0[word] = Some(value);
-            let once_in = state.mood.writes_back;
+            let once_in = state.faults.writes_back;
             if state.happens(once_in) {
                 state.regions[this.mine].write_back(line);
             }
@@ -361,7 +365,7 @@ impl Hardware for ModelEnd {
 
     fn load(&mut self, line: usize, word: usize) -> u64 {
         self.step(|this, state| {
-            let Mood { drops, prefetches, .. } = state.mood;
+            let FaultRates { drops, prefetches, .. } = state.faults;
             if state.happens(drops) {
                 state.regions[this.theirs].cached[line] = None;
             }
@@ -376,26 +380,26 @@ impl Hardware for ModelEnd {
         })
     }
 
-    fn write_back(&mut self, line: usize, why: Why) {
-        self.begin(Begun::WriteBack(line), why);
+    fn write_back(&mut self, line: usize, reason: CacheOpReason) {
+        self.begin(PendingOp::WriteBack(line), reason);
     }
 
-    fn invalidate(&mut self, line: usize, why: Why) {
-        self.begin(Begun::Invalidate(line), why);
+    fn invalidate(&mut self, line: usize, reason: CacheOpReason) {
+        self.begin(PendingOp::Invalidate(line), reason);
     }
 
-    fn fence_writes(&mut self, why: Why) {
+    fn fence_writes(&mut self, reason: CacheOpReason) {
         self.step(|this, state| {
-            if state.left_out != Some(why) {
-                this.end(state, |_, begun| matches!(begun, Begun::WriteBack(_)));
+            if state.left_out != Some(reason) {
+                this.end(state, |_, pending| matches!(pending, PendingOp::WriteBack(_)));
             }
         });
     }
 
-    fn fence_reads(&mut self, why: Why) {
+    fn fence_reads(&mut self, reason: CacheOpReason) {
         self.step(|this, state| {
-            if state.left_out != Some(why) {
-                this.end(state, |_, begun| matches!(begun, Begun::Invalidate(_)));
+            if state.left_out != Some(reason) {
+                this.end(state, |_, pending| matches!(pending, PendingOp::Invalidate(_)));
             }
         });
     }
@@ -403,7 +407,7 @@ impl Hardware for ModelEnd {
     fn ring(&mut self) -> bool {
         let peer = if self.core == Core::Client { Core::Service } else { Core::Client };
         let mut state = self.model.0.lock();
-        let once_in = state.mood.refuses;
+        let once_in = state.faults.refuses;
         if state.happens(once_in) {
             return false;
         }
@@ -413,24 +417,24 @@ impl Hardware for ModelEnd {
     }
 
     fn rung(&mut self) -> bool {
-        self.bell.take()
+        self.flag.take()
     }
 }
 
 impl Drop for ModelEnd {
     fn drop(&mut self) {
         let mut state = self.model.0.lock();
-        let ropes = &mut state.doorbells[self.core as usize].ropes;
-        let rope = ropes.get_mut(usize::from(self.channel)).and_then(Option::take);
+        let ringers = &mut state.doorbells[self.core as usize].ringers;
+        let ringer = ringers.get_mut(usize::from(self.channel)).and_then(Option::take);
         for region in [self.mine, self.theirs] {
             if state.regions[region].leave() {
-                state.regions[region] = Region::default();
+                state.regions[region] = ModelRegion::default();
                 state.unused.push(region);
             }
         }
         drop(state);
         // Whatever hangs on it goes without our lock.
-        drop(rope);
+        drop(ringer);
     }
 }
 
@@ -438,10 +442,10 @@ impl Drop for ModelEnd {
 mod tests {
     use super::*;
 
-    const WHY: Why = Why::LineWritten;
+    const REASON: CacheOpReason = CacheOpReason::LineWritten;
 
-    fn ends(mood: Mood) -> (Model, ModelEnd, ModelEnd) {
-        let model = Model::with_mood(7, mood);
+    fn ends(faults: FaultRates) -> (Model, ModelEnd, ModelEnd) {
+        let model = Model::with_faults(7, faults);
         let nobody = Notifier::new();
         let (writer, reader) = model.connect((8, &nobody), (8, &nobody));
         (model, writer, reader)
@@ -453,50 +457,50 @@ mod tests {
 
     #[test]
     fn what_is_not_written_back_stays_in_the_cache() {
-        let (_, mut writer, mut reader) = ends(Mood::LAZY);
+        let (_, mut writer, mut reader) = ends(FaultRates::NONE);
         writer.store(1, 0, 5);
-        writer.fence_writes(WHY);
+        writer.fence_writes(REASON);
         assert_eq!(reader.load(1, 0), 0);
     }
 
     #[test]
     fn a_write_back_without_its_fence_has_not_ended() {
-        let (_, mut writer, mut reader) = ends(Mood::LAZY);
+        let (_, mut writer, mut reader) = ends(FaultRates::NONE);
         writer.store(1, 0, 5);
-        writer.write_back(1, WHY);
+        writer.write_back(1, REASON);
         // This fence is of the other kind.
-        writer.fence_reads(WHY);
+        writer.fence_reads(REASON);
         assert_eq!(reader.load(1, 0), 0);
-        reader.invalidate(1, WHY);
-        reader.fence_reads(WHY);
-        writer.fence_writes(WHY);
+        reader.invalidate(1, REASON);
+        reader.fence_reads(REASON);
+        writer.fence_writes(REASON);
         assert_eq!(reader.load(1, 0), 5);
     }
 
     #[test]
     fn a_load_is_stale_until_the_line_is_dropped() {
-        let (_, mut writer, mut reader) = ends(Mood::LAZY);
+        let (_, mut writer, mut reader) = ends(FaultRates::NONE);
         assert_eq!(reader.load(1, 0), 0);
         for (word, value) in [(0, 5), (3, 6)] {
             writer.store(1, word, value);
         }
-        writer.write_back(1, WHY);
-        writer.fence_writes(WHY);
+        writer.write_back(1, REASON);
+        writer.fence_writes(REASON);
         assert_eq!(reader.load(1, 0), 0);
-        reader.invalidate(1, WHY);
-        reader.fence_writes(WHY);
+        reader.invalidate(1, REASON);
+        reader.fence_writes(REASON);
         assert_eq!(reader.load(1, 0), 0, "the invalidation has not met its fence");
-        reader.fence_reads(WHY);
+        reader.fence_reads(REASON);
         assert_eq!((reader.load(1, 0), reader.load(1, 3)), (5, 6));
     }
 
     #[test]
     fn a_line_fetched_unasked_is_stale() {
-        let (_, mut writer, mut reader) = ends(Mood { prefetches: 1, ..Mood::LAZY });
+        let (_, mut writer, mut reader) = ends(FaultRates { prefetches: 1, ..FaultRates::NONE });
         assert_eq!(reader.load(0, 0), 0);
         writer.store(1, 0, 5);
-        writer.write_back(1, WHY);
-        writer.fence_writes(WHY);
+        writer.write_back(1, REASON);
+        writer.fence_writes(REASON);
         assert_eq!(reader.load(1, 0), 0, "it was never loaded before");
     }
 
@@ -504,7 +508,7 @@ mod tests {
     fn lines_are_seen_out_of_order_and_in_part() {
         let (mut is_reordered, mut is_torn) = (false, false);
         for seed in 0..200 {
-            let model = Model::with_mood(seed, Mood { writes_back: 4, ..Mood::LAZY });
+            let model = Model::with_faults(seed, FaultRates { writes_back: 4, ..FaultRates::NONE });
             let nobody = Notifier::new();
             let (mut writer, mut reader) = model.connect((8, &nobody), (8, &nobody));
             for line in 0..8 {
@@ -527,14 +531,14 @@ mod tests {
     #[test]
     fn a_seed_says_it_all() {
         let play = |seed| {
-            let model = Model::with_mood(seed, Mood::RESTLESS);
+            let model = Model::with_faults(seed, FaultRates::FREQUENT);
             let nobody = Notifier::new();
             let (mut writer, mut reader) = model.connect((8, &nobody), (8, &nobody));
             let mut seen = Vec::new();
             for step in 0..200 {
                 writer.store(step % 8, step % LINE_WORDS, step as u64);
-                writer.write_back(step % 8, WHY);
-                reader.invalidate(step % 5, WHY);
+                writer.write_back(step % 8, REASON);
+                reader.invalidate(step % 5, REASON);
                 seen.push((reader.load(step % 7, step % LINE_WORDS), writer.ring()));
             }
             seen
@@ -545,7 +549,7 @@ mod tests {
 
     #[test]
     fn doorbells_gather_until_there_are_too_many() {
-        let (model, mut writer, mut reader) = ends(Mood::LAZY);
+        let (model, mut writer, mut reader) = ends(FaultRates::NONE);
         model.mask(Core::Service);
         for _ in 0..DOORBELLS {
             assert!(writer.ring());
@@ -560,7 +564,7 @@ mod tests {
 
     #[test]
     fn regions_are_given_back() {
-        let model = Model::with_mood(1, Mood::LAZY);
+        let model = Model::with_faults(1, FaultRates::NONE);
         let nobody = Notifier::new();
         for _ in 0..10 {
             let (mut a, b) = model.connect((8, &nobody), (4, &nobody));
@@ -573,17 +577,17 @@ mod tests {
 
     #[test]
     fn each_reason_can_be_left_out() {
-        for why in Why::ALL {
-            let model = Model::with_mood(1, Mood::LAZY).without(*why);
+        for reason in CacheOpReason::ALL {
+            let model = Model::with_faults(1, FaultRates::NONE).without(*reason);
             let nobody = Notifier::new();
             let (mut writer, mut reader) = model.connect((8, &nobody), (8, &nobody));
             assert_eq!(reader.load(1, 0), 0);
             writer.store(1, 0, 5);
-            writer.write_back(1, *why);
-            writer.fence_writes(*why);
-            reader.invalidate(1, *why);
-            reader.fence_reads(*why);
-            assert_eq!(reader.load(1, 0), 0, "{why} was not left out");
+            writer.write_back(1, *reason);
+            writer.fence_writes(*reason);
+            reader.invalidate(1, *reason);
+            reader.fence_reads(*reason);
+            assert_eq!(reader.load(1, 0), 0, "{reason} was not left out");
         }
     }
 }

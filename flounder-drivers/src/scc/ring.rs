@@ -21,8 +21,8 @@
 
 use flounder_rt::channel::ProtocolError;
 
-use super::hardware::{Hardware, Why};
-use super::line::{Head, LAST, Payload, header, is_of_lap, pack, unpack};
+use super::hardware::{CacheOpReason, Hardware};
+use super::line::{LAST, LineInfo, Payload, header, is_of_lap, pack, unpack};
 use crate::caps::CAPS_AHEAD;
 
 /// The line with the claims of its writer.
@@ -37,8 +37,8 @@ const CLOSED: u32 = 1;
 #[derive(Debug)]
 pub struct Ring<H> {
     hardware: H,
-    tx: Tx,
-    rx: Rx,
+    tx: SendPosition,
+    rx: ReceivePosition,
     mine: Claims,
     theirs: Claims,
     /// Whether the peer's claims may have changed since they were fetched.
@@ -62,10 +62,10 @@ struct Claims {
 }
 
 #[derive(Debug)]
-struct Tx {
+struct SendPosition {
     /// Sequence number of the next line.
     next: u64,
-    place: Place,
+    position: LinePosition,
     /// `next <= limit`, and `limit` is the last checked ack plus `capacity`.
     limit: u64,
     capacity: u64,
@@ -74,10 +74,10 @@ struct Tx {
 }
 
 #[derive(Debug)]
-struct Rx {
+struct ReceivePosition {
     /// Sequence number of the next line.
     next: u64,
-    place: Place,
+    position: LinePosition,
     /// The last word of the next line, if it is there.
     found: Option<u64>,
     /// Whether the next line may have come since it was looked for.
@@ -90,14 +90,14 @@ struct Rx {
 
 /// Where a line goes.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct LinePosition {
     /// `DATA <= line < lines`.
     line: usize,
     lines: usize,
     lap: u64,
 }
 
-impl Place {
+impl LinePosition {
     fn advance(&mut self) {
         self.line += 1;
         if self.line == self.lines {
@@ -122,20 +122,20 @@ impl<H: Hardware> Ring<H> {
         assert!(mine > DATA && theirs > DATA, "a ring has a line of data at least");
         let capacity = (mine - DATA) as u64;
         let quarter = ((theirs - DATA) as u64 / 4).max(1);
-        let place = |lines| Place { line: DATA, lines, lap: start };
+        let position = |lines| LinePosition { line: DATA, lines, lap: start };
         let claims = Claims { ack: start as u32, ..Claims::default() };
         Self {
             hardware,
-            tx: Tx {
+            tx: SendPosition {
                 next: start,
-                place: place(mine),
+                position: position(mine),
                 limit: start.wrapping_add(capacity),
                 capacity,
                 caps_ready: 0,
             },
-            rx: Rx {
+            rx: ReceivePosition {
                 next: start,
-                place: place(theirs),
+                position: position(theirs),
                 found: None,
                 unseen: false,
                 acked: start,
@@ -179,19 +179,19 @@ impl<H: Hardware> Ring<H> {
     ///
     /// # Panics
     /// If no line is free, of which `room` tells.
-    pub fn publish(&mut self, payload: &Payload, head: Head) {
+    pub fn publish(&mut self, payload: &Payload, info: LineInfo) {
         assert!(self.tx.next != self.tx.limit, "a line is published only into room");
-        let Place { line, lap, .. } = self.tx.place;
-        let words = pack(payload, header(lap, head));
+        let LinePosition { line, lap, .. } = self.tx.position;
+        let words = pack(payload, header(lap, info));
         // The header is in the last word, which is stored last: whatever part of the line gets to memory before the
         // write-back below, it has no header without the whole payload.
         for (word, value) in words.into_iter().enumerate() {
             self.hardware.store(line, word, value);
         }
         // The line would stay in this core's cache for as long as nothing else needs its place.
-        self.hardware.write_back(line, Why::LineWritten);
+        self.hardware.write_back(line, CacheOpReason::LineWritten);
         self.tx.next = self.tx.next.wrapping_add(1);
-        self.tx.place.advance();
+        self.tx.position.advance();
         self.unannounced = true;
     }
 
@@ -199,16 +199,16 @@ impl<H: Hardware> Ring<H> {
     pub fn announce(&mut self) {
         if core::mem::take(&mut self.unannounced) {
             // The peer looks once after it was rung, and finds nothing if the doorbell is faster than the lines.
-            self.hardware.fence_writes(Why::BeforeRinging);
+            self.hardware.fence_writes(CacheOpReason::BeforeRinging);
             self.owed = true;
         }
         // If it stays owed the channel limits its sleep, and tries again.
-        let _ = self.settle();
+        let _ = self.retry_doorbell();
     }
 
     /// Rings the doorbell if it is owed; gives whether it is no more.
     #[must_use = "a doorbell that is owed has to be rung later"]
-    pub fn settle(&mut self) -> bool {
+    pub fn retry_doorbell(&mut self) -> bool {
         if self.owed && self.hardware.ring() {
             self.owed = false;
         }
@@ -224,11 +224,11 @@ impl<H: Hardware> Ring<H> {
     /// Looks at the memory for the next line.
     fn look(&mut self) -> bool {
         self.rx.unseen = false;
-        let Place { line, lap, .. } = self.rx.place;
+        let LinePosition { line, lap, .. } = self.rx.position;
         // An earlier look in vain, the lap before, or a fetch that nobody asked for may have left an old copy.
-        self.hardware.invalidate(line, Why::LineStale);
+        self.hardware.invalidate(line, CacheOpReason::LineStale);
         // The invalidation may end after the load, otherwise.
-        self.hardware.fence_reads(Why::LineDropped);
+        self.hardware.fence_reads(CacheOpReason::LineDropped);
         let last = self.hardware.load(line, LAST);
         self.rx.found = is_of_lap((last >> 32) as u32, lap).then_some(last);
         self.rx.found.is_some()
@@ -241,23 +241,23 @@ impl<H: Hardware> Ring<H> {
     }
 
     /// Takes a line into private memory, unchecked.
-    pub fn take(&mut self) -> Option<(Head, Payload)> {
+    pub fn take(&mut self) -> Option<(LineInfo, Payload)> {
         if !self.has_line() {
             return None;
         }
         let last = self.rx.found.take()?;
-        let line = self.rx.place.line;
+        let line = self.rx.position.line;
         // These words are at least as new as the header, which was loaded before.
         let [a, b, c] = core::array::from_fn(|word| self.hardware.load(line, word));
         self.rx.next = self.rx.next.wrapping_add(1);
-        self.rx.place.advance();
+        self.rx.position.advance();
         // The next may be there, too: one ring is for all that was written before it.
         self.rx.unseen = true;
-        Some((Head::from_raw((last >> 32) as u32), unpack([a, b, c, last])))
+        Some((LineInfo::from_raw((last >> 32) as u32), unpack([a, b, c, last])))
     }
 
     /// Whether it is time to acknowledge.
-    pub const fn owes_ack(&self) -> bool {
+    pub const fn ack_is_due(&self) -> bool {
         self.rx.next.wrapping_sub(self.rx.acked) >= self.rx.quarter
     }
 
@@ -325,7 +325,7 @@ impl<H: Hardware> Ring<H> {
         self.hardware.store(CLAIMS, 0, u64::from(state) | u64::from(ack) << 32);
         self.hardware.store(CLAIMS, 1, u64::from(expected) | u64::from(handed) << 32);
         // As with a line: nobody else will.
-        self.hardware.write_back(CLAIMS, Why::ClaimsWritten);
+        self.hardware.write_back(CLAIMS, CacheOpReason::ClaimsWritten);
         self.unannounced = true;
     }
 
@@ -353,9 +353,9 @@ impl<H: Hardware> Ring<H> {
         }
         self.stale_claims = false;
         // They were fetched before, or somebody did so unasked.
-        self.hardware.invalidate(CLAIMS, Why::ClaimsStale);
+        self.hardware.invalidate(CLAIMS, CacheOpReason::ClaimsStale);
         // The invalidation may end after the loads, otherwise.
-        self.hardware.fence_reads(Why::ClaimsDropped);
+        self.hardware.fence_reads(CacheOpReason::ClaimsDropped);
         let [a, b] = core::array::from_fn(|word| self.hardware.load(CLAIMS, word));
         self.theirs = Claims {
             state: a as u32,

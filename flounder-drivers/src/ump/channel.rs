@@ -11,14 +11,14 @@ use flounder_rt::channel::{
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::{Waitset, Watched};
 
-use crate::bell::Bell;
+use crate::assembler::{LineWriter, MessageAssembler};
 use crate::caps::Caps;
-use crate::link::Held;
+use crate::doorbell::Doorbell;
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS};
-use crate::transit::{Sink, Transit};
-use crate::ump::lane::Lane;
-use crate::ump::line::{Head, Kind, padding};
-use crate::ump::ring::{Cause, Ring, State};
+use crate::process_pair::ChannelResources;
+use crate::ump::line::{LineInfo, LineKind, padding};
+use crate::ump::ring::{EndState, Ring, WakeCause};
+use crate::ump::signalled_ring::SignalledRing;
 
 /// One end.
 ///
@@ -26,68 +26,68 @@ use crate::ump::ring::{Cause, Ring, State};
 /// end notes of its position would take a line away from the other with each message.
 #[repr(align(128))]
 pub(crate) struct UmpChannel<W: OwnMemory, R: LineMemory> {
-    lane: Lane<W, R>,
-    transit: Transit,
+    ring: SignalledRing<W, R>,
+    assembler: MessageAssembler,
     armed: bool,
     /// Held by a channel to another process until it is unmapped.
-    held: Option<Held>,
+    resources: Option<ChannelResources>,
 }
 
 impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     /// Over this ring, for an end with this notifier.
     pub(crate) fn new(
         ring: Ring<W, R>,
-        bell: Bell,
+        doorbell: Doorbell,
         notifier: &Notifier,
         caps: Caps,
-        held: Option<Held>,
+        resources: Option<ChannelResources>,
     ) -> Self {
-        let lane = Lane::new(ring, bell, notifier.clone());
-        Self { lane, transit: Transit::new(caps), armed: false, held }
+        let ring = SignalledRing::new(ring, doorbell, notifier.clone());
+        Self { ring, assembler: MessageAssembler::new(caps), armed: false, resources }
     }
 
-    /// As [`Lane::tell`], for `send_now`: after a "no", `send` tells why, and does not send the line again.
+    /// As [`SignalledRing::signal`], for `send_now`: after a "no", `send` reports why, and does not send the line again.
     #[cold]
-    fn tell_now(&mut self, state: State) -> bool {
-        let told = self.lane.tell(state, Cause::Line).is_ok();
+    fn signal_now(&mut self, state: EndState) -> bool {
+        let told = self.ring.signal(state, WakeCause::Line).is_ok();
         if !told {
-            self.transit.stop_sending();
+            self.assembler.stop_sending();
         }
         told
     }
 
     #[cold]
     fn send_slowly(&mut self, message: &mut Outgoing<'_>) -> Result<Progress, ChannelError> {
-        self.transit.check_sender()?;
-        if self.lane.seems_closed() {
+        self.assembler.check_sender()?;
+        if self.ring.seems_closed() {
             return Err(ChannelError::Closed);
         }
-        let progress = self.transit.send(message, &mut self.lane);
+        let progress = self.assembler.send(message, &mut self.ring);
         if !self.armed || !matches!(progress, Ok(Progress::Partial(_))) {
             return progress;
         }
         // This end sleeps, and the peer does not know yet that it waits for room.
         let mut armed = Ok(());
-        arm_then_barrier(|| armed = self.lane.arm(true));
+        arm_then_barrier(|| armed = self.ring.arm(true));
         if let Err(error) = armed {
-            return Err(self.transit.end(error));
+            return Err(self.assembler.end(error));
         }
-        if self.lane.sleep_limit().is_some() {
-            self.lane.look_again();
+        if self.ring.sleep_limit().is_some() {
+            self.ring.poll_soon();
         }
-        self.transit.send(message, &mut self.lane)
+        self.assembler.send(message, &mut self.ring)
     }
 
     #[cold]
     fn recv_slowly(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        self.transit.check_process()?;
-        self.transit.recv(incoming, &mut self.lane)
+        self.assembler.check_process()?;
+        self.assembler.recv(incoming, &mut self.ring)
     }
 
-    /// No line is there, and no message is in hand: whether there is anything else to tell.
+    /// No line is there, and no message is in hand: whether there is anything else to report.
     #[inline]
     fn nothing_now(&self) -> RecvNow {
-        if self.transit.is_closed() || self.lane.seems_closed() {
+        if self.assembler.is_closed() || self.ring.seems_closed() {
             RecvNow::Unsure
         } else {
             RecvNow::Empty
@@ -101,7 +101,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     }
 
     fn pair(&self) -> Option<PairId> {
-        self.transit.pair()
+        self.assembler.pair()
     }
 
     #[inline]
@@ -126,69 +126,69 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 
     #[inline]
     fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
-        let ring = &mut self.lane.ring;
-        if !self.transit.may_send_now() || words.len() > PAYLOAD_WORDS || !ring.has_room() {
+        let ring = &mut self.ring.inner;
+        if !self.assembler.may_send_now() || words.len() > PAYLOAD_WORDS || !ring.has_room() {
             return false;
         }
-        ring.publish(words, Head::new(Kind::Whole, number, words.len(), 0));
+        ring.publish(words, LineInfo::new(LineKind::Whole, number, words.len(), 0));
         match ring.look() {
             None => true,
-            Some(state) => self.tell_now(state),
+            Some(state) => self.signal_now(state),
         }
     }
 
     #[inline]
     fn recv_now(&mut self, incoming: &mut Incoming) -> RecvNow {
-        if !self.transit.may_receive_now() {
+        if !self.assembler.may_receive_now() {
             return RecvNow::Unsure;
         }
-        let ring = &mut self.lane.ring;
-        let Some(head) = ring.head() else { return self.nothing_now() };
-        if !head.is_plain() || !incoming.may_be_whole(head.number(), head.used()) {
+        let ring = &mut self.ring.inner;
+        let Some(info) = ring.info() else { return self.nothing_now() };
+        if !info.is_plain() || !incoming.may_be_whole(info.number(), info.used()) {
             return RecvNow::Unsure;
         }
         // The line is copied, and the copy is checked; where it fails, `recv` begins anew with a copy of its own.
-        if ring.copy(incoming.line(), padding(head.used())) != 0 {
+        if ring.copy(incoming.line(), padding(info.used())) != 0 {
             return RecvNow::Unsure;
         }
         ring.taken(1);
-        incoming.put_whole(head.number(), head.used());
-        self.lane.acknowledge();
+        incoming.put_whole(info.number(), info.used());
+        self.ring.acknowledge();
         RecvNow::Message
     }
 
     #[inline]
     fn ready(&mut self) -> bool {
-        self.transit.ready(&mut self.lane)
+        self.assembler.ready(&mut self.ring)
     }
 
     fn can_resume(&mut self) -> bool {
-        self.transit.can_resume(&mut self.lane)
+        self.assembler.can_resume(&mut self.ring)
     }
 
     fn is_over(&mut self) -> bool {
-        self.transit.is_over(&mut self.lane)
+        self.assembler.is_over(&mut self.ring)
     }
 
     fn arm(&mut self) {
-        if self.transit.is_here() {
+        if self.assembler.is_here() {
             self.armed = true;
-            if let Err(error) = self.lane.arm(self.transit.is_blocked()) {
+            if let Err(error) = self.ring.arm(self.assembler.is_blocked()) {
                 // From now on this end is ready to report it.
-                self.transit.end(error);
+                self.assembler.end(error);
             }
         }
     }
 
     fn disarm(&mut self) {
-        if self.transit.is_here() {
+        if self.assembler.is_here() {
             self.armed = false;
-            self.lane.ring.disarm();
+            self.ring.inner.disarm();
         }
     }
 
     fn sleep_limit(&mut self) -> Option<Duration> {
-        self.lane.sleep_limit()
+        self.ring.sleep_limit()
     }
 
     fn readiness(&self) -> Readiness<'_> {
@@ -196,17 +196,19 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     }
 
     fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
-        match &self.held {
+        match &self.resources {
             None => Ok(()),
-            Some(held) => waitset.watch(&(Arc::clone(held.slot.ear()) as Arc<dyn Watched>)),
+            Some(resources) => {
+                waitset.watch(&(Arc::clone(resources.slot.receiver()) as Arc<dyn Watched>))
+            }
         }
     }
 
     fn close(&mut self) {
-        if self.transit.close() {
-            self.lane.ring.close();
+        if self.assembler.close() {
+            self.ring.inner.close();
             // That the peer is closed, too, is no news.
-            let _ = self.lane.published();
+            let _ = self.ring.published();
         }
     }
 }
@@ -215,8 +217,8 @@ impl<W: OwnMemory, R: LineMemory> Drop for UmpChannel<W, R> {
     fn drop(&mut self) {
         self.close();
         // Nobody tries again after this.
-        if self.transit.is_here() && !self.lane.settle_at_last() {
-            self.transit.tell_closed();
+        if self.assembler.is_here() && !self.ring.retry_before_drop() {
+            self.assembler.report_closed();
         }
     }
 }

@@ -7,24 +7,24 @@
 //! +----------------------------------+------------+-----+-----+---------+--------+
 //! ```
 
+use crate::assembler::line;
 use crate::mem::{PAYLOAD_WORDS, Payload, tag};
-use crate::transit::line;
 
-pub use crate::transit::line::Kind;
+pub use crate::assembler::line::LineKind;
 
 /// The word of a line that is its header: the last.
 pub const HEADER: usize = PAYLOAD_WORDS;
 
 /// The lower half of a header: what the line says about its message. Its payload counts in words.
-pub type Head = line::Head<6>;
+pub type LineInfo = line::LineInfo<6>;
 
 const _: () = assert!(PAYLOAD_WORDS == line::PARTS);
 
 /// The header of a line.
 #[inline]
 #[must_use]
-pub const fn header(sequence: u64, head: Head) -> u64 {
-    (tag(sequence) as u64) << 32 | head.raw() as u64
+pub const fn header(sequence: u64, info: LineInfo) -> u64 {
+    (tag(sequence) as u64) << 32 | info.raw() as u64
 }
 
 /// The bits of the words after the first `used`, which must be zero. A table, not a jump that depends on the message: the
@@ -60,7 +60,7 @@ mod tests {
     /// The example of `docs/wire.md`.
     #[test]
     fn the_documented_line() {
-        assert_eq!(header(2, Head::new(Kind::Whole, 5, 2, 1)), 0x0000_0003_0014_4040);
+        assert_eq!(header(2, LineInfo::new(LineKind::Whole, 5, 2, 1)), 0x0000_0003_0014_4040);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A channel is two rings, one in each direction, and each ring has one writer; between processes the kernel enforces it.
 //! A line is seven words of payload and a header, which is written last and read first. `docs/wire.md` has the format.
 //!
-//! A channel between processes holds no descriptor: its memory is mapped, and all channels to one process share one bell.
+//! A channel between processes holds no descriptor: its memory is mapped, and all channels to one process share one doorbell.
 //! Capabilities go by the brokers; the line says how many belong to its message, and the message is complete when they are
 //! there.
 //!
@@ -24,20 +24,20 @@ use flounder_rt::channel::{
 };
 use flounder_rt::notify::Notifier;
 
-use crate::bell::Bell;
 use crate::caps::Caps;
-use crate::link::{Half, Joined, MyHalf, Shared};
+use crate::doorbell::Doorbell;
 use crate::mem::LINE_WORDS;
 use crate::mem::heap;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{MAX_REGION, PAGE};
+use crate::process_pair::{JoinedHalves, LocalHalf, PeerHalf, ProcessPair};
 
 mod channel;
-mod lane;
 #[doc(hidden)]
 pub mod line;
 #[doc(hidden)]
 pub mod ring;
+mod signalled_ring;
 
 use channel::UmpChannel;
 use ring::Ring;
@@ -75,7 +75,7 @@ impl Connector for Ump {
         link: &Arc<dyn Link>,
         offer: Offer,
     ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
-        let theirs = Shared::over(link)?.take(offer, check)?;
+        let theirs = ProcessPair::over(link)?.take(offer, check)?;
         let (mine, terms) = UmpHalf::new(end, link, pages(end).min(theirs.pages()))?;
         Ok((mine.join(theirs), terms))
     }
@@ -105,14 +105,14 @@ fn pair(client: &End, service: &End, start: u64) -> SendPair {
     let fences = barrier::senders_fence();
     let a = UmpChannel::new(
         Ring::starting_at(client_own, service_peer, fences, start),
-        Bell::here(service.notifier.clone()),
+        Doorbell::local(service.notifier.clone()),
         &client.notifier,
         client_caps,
         None,
     );
     let b = UmpChannel::new(
         Ring::starting_at(service_own, client_peer, fences, start),
-        Bell::here(client.notifier.clone()),
+        Doorbell::local(client.notifier.clone()),
         &service.notifier,
         service_caps,
         None,
@@ -122,21 +122,22 @@ fn pair(client: &End, service: &End, start: u64) -> SendPair {
 
 /// The half of a channel that this process has made.
 struct UmpHalf {
-    half: MyHalf,
+    half: LocalHalf,
     notifier: Notifier,
 }
 
 impl UmpHalf {
     fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Offer), ConnectError> {
         barrier::register();
-        let (half, terms) = MyHalf::new(end, link, end.notifier.clone(), pages, ring::inscribe)?;
+        let (half, terms) =
+            LocalHalf::new(end, link, end.notifier.clone(), pages, ring::initialize)?;
         Ok((Self { half, notifier: end.notifier.clone() }, terms))
     }
 
-    fn join(self, theirs: Half) -> Box<dyn Channel + Send> {
-        let Joined { mine, theirs, bell, caps, held } = self.half.join(theirs);
+    fn join(self, theirs: PeerHalf) -> Box<dyn Channel + Send> {
+        let JoinedHalves { mine, theirs, doorbell, caps, resources } = self.half.join(theirs);
         let ring = Ring::new(mine, theirs, barrier::senders_fence());
-        Box::new(UmpChannel::new(ring, bell, &self.notifier, caps, Some(held)))
+        Box::new(UmpChannel::new(ring, doorbell, &self.notifier, caps, Some(resources)))
     }
 }
 

@@ -22,7 +22,7 @@ use flounder_rt::channel::ProtocolError;
 use crate::caps::CAPS_AHEAD;
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload, tag};
 use crate::sync::{Ordering, compiler_fence, fence};
-use crate::ump::line::{HEADER, Head, header};
+use crate::ump::line::{HEADER, LineInfo, header};
 
 const CONTROL: usize = 0;
 const FLOW: usize = 1;
@@ -33,7 +33,7 @@ pub const DATA: usize = 2;
 const MAGIC: usize = 0;
 /// Word of the control line with the number of lines.
 const LINES: usize = 1;
-/// Word of the control line with a [`State`].
+/// Word of the control line with an [`EndState`].
 const STATE: usize = 2;
 /// Word of the flow line: the lines that its writer has read.
 const ACK: usize = 0;
@@ -47,14 +47,14 @@ pub const MAGIC_1: u64 = u64::from_be_bytes(*b"flndr_u\x01");
 
 /// What an end says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct State(u64);
+pub struct EndState(u64);
 
-impl State {
+impl EndState {
     const ASLEEP: u64 = 1;
     const FENCE: u64 = 2;
     const BLOCKED: u64 = 4;
     const CLOSED: u64 = 8;
-    /// How often it armed, in the bits above: a bell rings once for each time.
+    /// How often it armed, in the bits above: a doorbell rings once for each time.
     const EPOCH: u64 = 16;
 
     /// Whether the end is closed.
@@ -78,7 +78,7 @@ impl State {
 
 /// What a sleeper may be waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum WakeCause {
     /// A line, or the end of the channel.
     Line,
     /// Room for a line, or leave to hand over capabilities.
@@ -92,18 +92,18 @@ pub struct Ring<W, R> {
     theirs: R,
     /// Whether this end fences between publishing and looking for a sleeper.
     fences: bool,
-    tx: Tx,
-    rx: Rx,
+    tx: SendPosition,
+    rx: ReceivePosition,
     /// This end's state, as published.
     state: u64,
-    /// The state of the peer for which the bell was rung last.
-    rung: State,
+    /// The state of the peer for which the doorbell was rung last.
+    rung: EndState,
     /// How often the peer had armed when this end asked it for fences: until it has armed once more, it may send without.
     unsure: Option<u64>,
 }
 
 #[derive(Debug)]
-struct Tx {
+struct SendPosition {
     /// Sequence number of the next line.
     next: u64,
     /// Where it goes: `DATA <= line < lines`.
@@ -116,7 +116,7 @@ struct Tx {
 }
 
 #[derive(Debug)]
-struct Rx {
+struct ReceivePosition {
     /// Sequence number of the next line.
     next: u64,
     /// Where it comes: `DATA <= line < lines`.
@@ -138,24 +138,24 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     pub fn starting_at(mine: W, theirs: R, fences: bool, start: u64) -> Self {
         let capacity = data_lines(&mine) as u64;
         let quarter = (data_lines(&theirs) as u64 / 4).max(1);
-        inscribe(&mine);
+        initialize(&mine);
         mine.store(FLOW, ACK, start, Ordering::Relaxed);
-        let state = if fences { State::FENCE } else { 0 };
+        let state = if fences { EndState::FENCE } else { 0 };
         mine.store(CONTROL, STATE, state, Ordering::Relaxed);
         Self {
-            tx: Tx {
+            tx: SendPosition {
                 next: start,
                 line: DATA,
                 limit: start.wrapping_add(capacity),
                 capacity,
                 caps_ready: 0,
             },
-            rx: Rx { next: start, line: DATA, acked: start, quarter },
+            rx: ReceivePosition { next: start, line: DATA, acked: start, quarter },
             mine,
             theirs,
             fences,
             state,
-            rung: State(0),
+            rung: EndState(0),
             unsure: None,
         }
     }
@@ -213,27 +213,27 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// If no line is free, of which `room` tells, or there are more words.
     // Where it is called on the quick way of sending, the call would cost a sixth of that.
     #[inline(always)]
-    pub fn publish(&mut self, payload: &[u64], head: Head) {
+    pub fn publish(&mut self, payload: &[u64], info: LineInfo) {
         assert!(self.has_room(), "a line is published only into room");
         let line = self.tx.line;
-        self.store(line, header(self.tx.next, head), |mine| mine.store_words(line, payload));
+        self.store(line, header(self.tx.next, info), |mine| mine.store_words(line, payload));
         self.tx.next = self.tx.next.wrapping_add(1);
         self.tx.line = following(line, self.mine.lines());
     }
 
-    /// Publishes full lines, one after the other, each with this head.
+    /// Publishes full lines, one after the other, each with this info.
     ///
     /// # Panics
     /// If there are more than are [free](Self::free).
     #[inline]
-    pub fn publish_lines(&mut self, payloads: &[[u8; PAYLOAD_WORDS * 8]], head: Head) {
+    pub fn publish_lines(&mut self, payloads: &[[u8; PAYLOAD_WORDS * 8]], info: LineInfo) {
         assert!(payloads.len() <= self.free(), "lines are published only into room");
         // Copies, because every store of a line may be to memory that anything is in, for all the compiler knows.
         let (mut next, mut line) = (self.tx.next, self.tx.line);
         for payload in payloads {
             let (words, _) = payload.as_chunks();
             let words = core::array::from_fn(|word| u64::from_ne_bytes(words[word]));
-            self.store(line, header(next, head), |mine| mine.store_payload(line, &words));
+            self.store(line, header(next, info), |mine| mine.store_payload(line, &words));
             next = next.wrapping_add(1);
             line = following(line, self.mine.lines());
         }
@@ -247,7 +247,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             self.mine.store(line, HEADER, header, Ordering::Release);
         }
         store(&self.mine);
-        // SYNC line-publish: Release, pairs with the Acquire in `head` and `lines`.
+        // SYNC line-publish: Release, pairs with the Acquire in `info` and `lines`.
         let order = if cfg!(flounder_bug = "relaxed_header") {
             Ordering::Relaxed
         } else {
@@ -258,7 +258,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
     /// Looks at the peer after publishing: its state, or `None` if nothing there concerns a sender.
     #[inline]
-    pub fn look(&self) -> Option<State> {
+    pub fn look(&self) -> Option<EndState> {
         // SYNC sleep: the loads of `state` must come after the stores before this call, for all to see. Either this end
         // fences, or the sleeper has the kernel run the barrier here; for that the compiler must keep the order.
         compiler_fence(Ordering::SeqCst);
@@ -271,30 +271,30 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
     /// If the peer cannot run the barrier, this end fences in its place.
     #[cold]
-    fn look_twice(&self, state: State) -> State {
-        if state.0 & State::FENCE == 0 || self.fences {
+    fn look_twice(&self, state: EndState) -> EndState {
+        if state.0 & EndState::FENCE == 0 || self.fences {
             return state;
         }
         fence(Ordering::SeqCst);
         self.peer_state(Ordering::Relaxed)
     }
 
-    /// Whether the bell must be rung for a peer in this state. It is, once, each time that the peer arms.
-    pub fn must_ring(&self, state: State, cause: Cause) -> bool {
-        state.0 & State::ASLEEP != 0
+    /// Whether the doorbell must be rung for a peer in this state. It is, once, each time that the peer arms.
+    pub fn must_ring(&self, state: EndState, cause: WakeCause) -> bool {
+        state.0 & EndState::ASLEEP != 0
             && state != self.rung
-            && (cause == Cause::Line || state.0 & State::BLOCKED != 0)
+            && (cause == WakeCause::Line || state.0 & EndState::BLOCKED != 0)
     }
 
     /// Notes that it was rung.
-    pub fn has_rung(&mut self, state: State) {
+    pub fn note_rung(&mut self, state: EndState) {
         self.rung = state;
     }
 
     /// The state of the peer.
     #[inline]
-    pub fn peer_state(&self, order: Ordering) -> State {
-        State(self.theirs.load(CONTROL, STATE, order))
+    pub fn peer_state(&self, order: Ordering) -> EndState {
+        EndState(self.theirs.load(CONTROL, STATE, order))
     }
 
     /// Whether there is a line to take.
@@ -307,27 +307,27 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
     /// Takes a line, out of the peer's memory into private memory, unchecked.
     #[inline]
-    pub fn take(&mut self) -> Option<(Head, Payload)> {
+    pub fn take(&mut self) -> Option<(LineInfo, Payload)> {
         let mut payload = [0; 7];
-        let head = self.head()?;
+        let info = self.info()?;
         if cfg!(flounder_bug = "early_ack") {
             self.mine.store(FLOW, ACK, self.rx.next.wrapping_add(1), Ordering::Release);
         }
         self.copy(&mut payload, &[0; 7]);
         self.taken(1);
-        Some((head, payload))
+        Some((info, payload))
     }
 
-    /// How many of the next lines are there and have this head, and need no ack between them; so many at most.
+    /// How many of the next lines are there and have this info, and need no ack between them; so many at most.
     #[inline]
-    pub fn lines(&self, head: Head, most: usize) -> usize {
+    pub fn lines(&self, info: LineInfo, most: usize) -> usize {
         let unacknowledged = self.rx.next.wrapping_sub(self.rx.acked);
         let until_ack = usize::try_from(self.rx.quarter - unacknowledged).unwrap_or(usize::MAX);
         let (mut line, mut found) = (self.rx.line, 0);
         while found < most.min(until_ack) {
             // SYNC line-publish: Acquire, pairs with the Release in `store`; the payloads are loaded after.
             let there = self.theirs.load(line, HEADER, Ordering::Acquire);
-            if there != header(self.rx.next.wrapping_add(found as u64), head) {
+            if there != header(self.rx.next.wrapping_add(found as u64), info) {
                 break;
             }
             found += 1;
@@ -348,13 +348,13 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
     /// What the next line says about its message, if there is a next line; unchecked.
     #[inline]
-    pub fn head(&self) -> Option<Head> {
+    pub fn info(&self) -> Option<LineInfo> {
         // SYNC line-publish: Acquire, pairs with the Release in `store`.
         let header = self.theirs.load(self.rx.line, HEADER, Ordering::Acquire);
-        ((header >> 32) as u32 == tag(self.rx.next)).then_some(Head::from_raw(header as u32))
+        ((header >> 32) as u32 == tag(self.rx.next)).then_some(LineInfo::from_raw(header as u32))
     }
 
-    /// Copies the payload of the next line, of which [`head`](Self::head) has been seen, and gives what it has of the bits of
+    /// Copies the payload of the next line, of which [`info`](Self::info) has been seen, and gives what it has of the bits of
     /// `mask`.
     #[inline]
     pub fn copy(&self, into: &mut Payload, mask: &Payload) -> u64 {
@@ -371,7 +371,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
     /// Whether it is time to acknowledge.
     #[inline]
-    pub fn owes_ack(&self) -> bool {
+    pub fn ack_is_due(&self) -> bool {
         self.rx.next.wrapping_sub(self.rx.acked) >= self.rx.quarter
     }
 
@@ -422,11 +422,11 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     #[cold]
     #[must_use]
     pub fn ask_for_fences(&mut self) -> bool {
-        if self.state & State::FENCE != 0 {
+        if self.state & EndState::FENCE != 0 {
             return false;
         }
         self.fences = true;
-        self.set_state(self.state | State::FENCE);
+        self.set_state(self.state | EndState::FENCE);
         // SYNC fences: with the barrier that follows when the peer arms. If the state loaded here is not that of the peer's
         // next sleep, whatever the peer loads in and after that sleep is as new as the store above.
         fence(Ordering::SeqCst);
@@ -453,19 +453,21 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
     /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look at the ring.
     pub fn arm(&mut self, blocked: bool) {
-        let epoch = (self.state & !(State::EPOCH - 1)).wrapping_add(State::EPOCH);
-        let kept = self.state & (State::FENCE | State::CLOSED);
-        self.set_state(epoch | kept | State::ASLEEP | if blocked { State::BLOCKED } else { 0 });
+        let epoch = (self.state & !(EndState::EPOCH - 1)).wrapping_add(EndState::EPOCH);
+        let kept = self.state & (EndState::FENCE | EndState::CLOSED);
+        self.set_state(
+            epoch | kept | EndState::ASLEEP | if blocked { EndState::BLOCKED } else { 0 },
+        );
     }
 
     /// Publishes that this end is awake.
     pub fn disarm(&mut self) {
-        self.set_state(self.state & !(State::ASLEEP | State::BLOCKED));
+        self.set_state(self.state & !(EndState::ASLEEP | EndState::BLOCKED));
     }
 
     /// Publishes that this end sends nothing any more.
     pub fn close(&mut self) {
-        self.set_state(self.state | State::CLOSED);
+        self.set_state(self.state | EndState::CLOSED);
     }
 
     fn set_state(&mut self, state: u64) {
@@ -476,7 +478,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 }
 
 /// Writes into a memory of zeroes what it is.
-pub fn inscribe(mine: &impl OwnMemory) {
+pub fn initialize(mine: &impl OwnMemory) {
     // SYNC setup: whoever hands a memory to the other end orders all that was stored before.
     mine.store(CONTROL, MAGIC, MAGIC_1, Ordering::Relaxed);
     mine.store(CONTROL, LINES, mine.lines() as u64, Ordering::Relaxed);

@@ -77,13 +77,13 @@ pub(crate) fn yielding() -> impl FnMut(&mut dyn Channel) {
 #[derive(Default)]
 pub(crate) struct Bed {
     woken: Mutex<bool>,
-    bell: Condvar,
+    doorbell: Condvar,
 }
 
 impl Wake for Bed {
     fn wake(&self, _token: u64) {
         *self.woken.lock().unwrap() = true;
-        self.bell.notify_all();
+        self.doorbell.notify_all();
     }
 }
 
@@ -112,7 +112,7 @@ impl Bed {
             let (woken, limit) = (self.woken.lock().unwrap(), channel.sleep_limit());
             let time = limit.unwrap_or(PATIENCE);
             let (woken, timeout) =
-                self.bell.wait_timeout_while(woken, time, |woken| !*woken).unwrap();
+                self.doorbell.wait_timeout_while(woken, time, |woken| !*woken).unwrap();
             let is_late = timeout.timed_out() && limit.is_none();
             assert!(!is_late, "asleep for good: a wake-up was lost");
             drop(woken);

@@ -1,5 +1,5 @@
 //! What the two halves of a channel between processes tell each other through the brokers, and what all channels between
-//! two processes share: one core each, with its FIFO in the region that the other process writes, and the bells.
+//! two processes share: one core each, with its FIFO in the region that the other process writes, and the doorbells.
 
 use std::collections::HashSet;
 use std::io;
@@ -13,59 +13,61 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::{ConnectError, Link, Offer};
 use flounder_rt::notify::Notifier;
 
+use crate::beehive::memory_port::{self, LINES, MemoryPort};
 use crate::beehive::node::{Interrupts, Node};
 use crate::beehive::window::{MAX_WINDOW, MIN_WINDOW};
-use crate::beehive::wire::{self, LINES, Wire};
-use crate::bell::{Bell, Ear, Mouth, Slot, accept_log, new_log};
-use crate::link::{claim, kept};
+use crate::doorbell::{
+    Doorbell, DoorbellReceiver, DoorbellSender, DoorbellSlot, accept_log, new_log,
+};
 use crate::mem::LINE_WORDS;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{PAGE, Size, accept_region, create_sealed};
+use crate::mem::seal::{PAGE, RegionSize, accept_region, create_sealed};
+use crate::process_pair::{claim, link_state};
 
 /// Version of the terms, the FIFO and the frames.
 const VERSION: u64 = 1;
-/// The sender's mouth, log and region are enclosed.
+/// The socket, log and region that ring the sender are enclosed.
 const ENCLOSED: u64 = 1;
 /// The sender has those of the receiver.
 const HELD: u64 = 2;
 
 /// Pages of a region.
 const PAGES: usize = (LINES * LINE_WORDS * 8).div_ceil(PAGE);
-const SIZE: Size = Size::Pages(PAGES, "the region is not three pages");
+const SIZE: RegionSize = RegionSize::Pages(PAGES, "the region is not three pages");
 
 /// What the channels between this process and another one share.
-pub(crate) struct Shared {
+pub(crate) struct CorePair {
     node: Arc<Node>,
     /// Where the peer rings for the node.
-    slot: Slot,
-    side: Mutex<Side>,
+    slot: DoorbellSlot,
+    state: Mutex<CorePairState>,
     /// Of the descriptors that are kept, of the logs and regions, and of the bytes of ours.
     _charges: [Charge; 3],
 }
 
-/// Descriptors that two processes keep for each other: the ear, and the mouth of the other one.
+/// Descriptors that two processes keep for each other: the receiving socket, and the sending socket to the other one.
 const DESCRIPTORS: u64 = 2;
 
 /// Mappings likewise: a log and a region for each.
 const MAPPINGS: u64 = 4;
 
-struct Side {
-    /// Our region and the log of our bell, until the peer's have come.
+struct CorePairState {
+    /// Our region and the log of our doorbell, until the peer's have come.
     own: Option<(MappedOwn, MappedOwn)>,
     /// Regions in use, by inode: ours, and both logs.
     regions: HashSet<u64>,
 }
 
 /// What the other half has told about a channel.
-pub(crate) struct Half {
+pub(crate) struct PeerTerms {
     pub(crate) association: u16,
     pub(crate) window: u16,
 }
 
-impl Shared {
+impl CorePair {
     /// What is shared over `link`; made when the first channel is.
     pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
-        kept(link, super::NAME, Self::new)
+        link_state(link, super::NAME, Self::new)
     }
 
     fn new(link: &dyn Link) -> io::Result<Self> {
@@ -77,34 +79,34 @@ impl Shared {
         ];
         let (log_lines, log, log_inode) = new_log()?;
         let (lines, region, inode) = create_sealed(PAGES)?;
-        let ear = Ear::new([log, region], origin)?;
+        let receiver = DoorbellReceiver::new([log, region], origin)?;
         // The peer checks this before there is a machine on our side.
-        wire::inscribe(&lines);
-        let node = Node::there();
+        memory_port::initialize(&lines);
+        let node = Node::toward_process();
         let interrupts = Notifier::new();
         interrupts.retarget(Arc::new(Interrupts(Arc::downgrade(&node))), 0);
-        let slot = Arc::new(ear).enter(interrupts);
+        let slot = Arc::new(receiver).add_slot(interrupts);
         let regions = HashSet::from([inode, log_inode]);
-        let side = Side { own: Some((lines, log_lines)), regions };
-        Ok(Self { node, slot, side: Mutex::new(side), _charges: charges })
+        let state = CorePairState { own: Some((lines, log_lines)), regions };
+        Ok(Self { node, slot, state: Mutex::new(state), _charges: charges })
     }
 
     pub(crate) const fn node(&self) -> &Arc<Node> {
         &self.node
     }
 
-    pub(crate) fn ear(&self) -> &Arc<Ear> {
-        self.slot.ear()
+    pub(crate) fn receiver(&self) -> &Arc<DoorbellReceiver> {
+        self.slot.receiver()
     }
 
     /// The terms of a half: its association, and the window for what it sends.
     pub(crate) fn terms(&self, association: u16, window: u16) -> Result<Offer, ConnectError> {
         let mut flags = 0;
-        let caps = self.ear().gift()?;
+        let caps = self.receiver().setup_caps()?;
         if !caps.is_empty() {
             flags |= ENCLOSED;
         }
-        if self.side.lock().own.is_none() {
+        if self.state.lock().own.is_none() {
             flags |= HELD;
         }
         let slot = u64::from(self.slot.number());
@@ -113,7 +115,7 @@ impl Shared {
     }
 
     /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is closed or kept.
-    pub(crate) fn take(&self, terms: Offer) -> Result<Half, ConnectError> {
+    pub(crate) fn take(&self, terms: Offer) -> Result<PeerTerms, ConnectError> {
         let [VERSION, flags, slot, association, window] = terms.words[..] else {
             return Err(ConnectError::Refused("the terms are of no known version"));
         };
@@ -131,8 +133,8 @@ impl Shared {
         let mut caps = terms.caps.into_iter();
         let enclosed = match (caps.next(), caps.next(), caps.next(), caps.next()) {
             (None, ..) if flags & ENCLOSED == 0 => None,
-            (Some(mouth), Some(log), Some(region), None) if flags & ENCLOSED != 0 => {
-                Some((mouth, log, region))
+            (Some(sender), Some(log), Some(region), None) if flags & ENCLOSED != 0 => {
+                Some((sender, log, region))
             }
             _ => {
                 return Err(ConnectError::Refused(
@@ -142,37 +144,41 @@ impl Shared {
         };
         let held = flags & HELD != 0;
         if held {
-            self.ear().gift_arrived();
+            self.receiver().setup_received();
         }
-        if self.plug(enclosed, slot)? && held {
+        if self.attach_hardware(enclosed, slot)? && held {
             // That is all that the peer can learn it from before its next bind.
             self.node.ring();
         }
-        Ok(Half { association, window })
+        Ok(PeerTerms { association, window })
     }
 
     /// Connects this process's core to the machine, when the peer's part of it comes for the first time: returns true then.
-    fn plug(&self, enclosed: Option<(Cap, Cap, Cap)>, slot: u32) -> Result<bool, ConnectError> {
-        let mut side = self.side.lock();
-        if side.own.is_none() {
+    fn attach_hardware(
+        &self,
+        enclosed: Option<(Cap, Cap, Cap)>,
+        slot: u32,
+    ) -> Result<bool, ConnectError> {
+        let mut state = self.state.lock();
+        if state.own.is_none() {
             return Ok(false);
         }
         let Some((socket, log, region)) = enclosed else {
             return Err(ConnectError::Refused("the terms have no machine"));
         };
-        Mouth::check(socket.as_fd())?;
+        DoorbellSender::check(socket.as_fd())?;
         let theirs = accept_region(region, SIZE)?;
-        Wire::<MappedOwn, MappedPeer>::check(&theirs.lines).map_err(ConnectError::Refused)?;
+        MemoryPort::<MappedOwn, MappedPeer>::check(&theirs.lines).map_err(ConnectError::Refused)?;
         let log = accept_log(log)?;
-        let mut regions = side.regions.clone();
+        let mut regions = state.regions.clone();
         claim(&mut regions, theirs.inode)?;
         claim(&mut regions, log.inode)?;
-        self.ear().listen_to(log);
-        let Some((lines, log_lines)) = side.own.take() else { return Ok(false) };
-        side.regions = regions;
+        self.receiver().set_log(log);
+        let Some((lines, log_lines)) = state.own.take() else { return Ok(false) };
+        state.regions = regions;
         // Under the lock: whoever finds that our part has gone also finds the machine.
-        let bell = Bell::there(Arc::new(Mouth::new(socket, log_lines)), slot);
-        self.node.plug(Box::new(Wire::new(lines, theirs.lines)), bell);
+        let doorbell = Doorbell::remote(Arc::new(DoorbellSender::new(socket, log_lines)), slot);
+        self.node.attach_hardware(Box::new(MemoryPort::new(lines, theirs.lines)), doorbell);
         Ok(true)
     }
 }

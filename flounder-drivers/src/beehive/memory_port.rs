@@ -31,9 +31,9 @@ use crate::sync::{Ordering, fence};
 pub const LINES: usize = FIFO + FIFO_WORDS / LINE_WORDS;
 
 /// This core, for itself.
-pub const HERE: Core = Core(0);
+pub const THIS_CORE: Core = Core(0);
 /// The other one.
-pub const THERE: Core = Core(1);
+pub const OTHER_CORE: Core = Core(1);
 const BOTH: usize = 2;
 
 const CONTROL: usize = 0;
@@ -55,7 +55,7 @@ const WANTED: u64 = 1;
 
 /// What one of the two cores sees.
 #[derive(Debug)]
-pub struct Wire<W, R> {
+pub struct MemoryPort<W, R> {
     mine: W,
     theirs: R,
     /// Words written.
@@ -70,8 +70,8 @@ pub struct Wire<W, R> {
     interrupted: u64,
 }
 
-impl<W: OwnMemory, R: LineMemory> Wire<W, R> {
-    /// Over these memories, both of [`LINES`] at least; [`inscribe`] has been called on `mine`.
+impl<W: OwnMemory, R: LineMemory> MemoryPort<W, R> {
+    /// Over these memories, both of [`LINES`] at least; [`initialize`] has been called on `mine`.
     pub const fn new(mine: W, theirs: R) -> Self {
         let (written, taken_there, taken) = (0, 0, 0);
         Self { mine, theirs, written, taken_there, taken, listens: 0, interrupted: 0 }
@@ -79,7 +79,7 @@ impl<W: OwnMemory, R: LineMemory> Wire<W, R> {
 
     /// With the positions of both directions at `start`, for tests of their wrap-around.
     pub fn starting_at(mine: W, theirs: R, start: u64) -> Self {
-        inscribe(&mine);
+        initialize(&mine);
         mine.store(FLOW, TAKEN, start, Ordering::Relaxed);
         Self { written: start, taken_there: start, taken: start, ..Self::new(mine, theirs) }
     }
@@ -99,25 +99,25 @@ impl<W: OwnMemory, R: LineMemory> Wire<W, R> {
     }
 
     fn put(&self, position: u64, value: u32, order: Ordering) {
-        let (line, word) = place(position);
+        let (line, word) = locate(position);
         self.mine.store(line, word, tagged(position, value), order);
     }
 
     /// The word at this position, if it is there.
     fn get(&self, position: u64, order: Ordering) -> Option<u32> {
-        let (line, word) = place(position);
+        let (line, word) = locate(position);
         let found = self.theirs.load(line, word, order);
         (found == tagged(position, found as u32)).then_some(found as u32)
     }
 }
 
-impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for Wire<W, R> {
+impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for MemoryPort<W, R> {
     fn cores(&self) -> usize {
         BOTH
     }
 
     fn send(&mut self, to: Core, words: &[u32]) -> Result<(), ProtocolError> {
-        assert!(to == THERE, "there is one other core");
+        assert!(to == OTHER_CORE, "there is one other core");
         assert!((1..=MAX_MESSAGE).contains(&words.len()), "a message has 1 to 63 words");
         // SYNC taken: Acquire, pairs with the Release in `receive`: the other core's loads come before our stores.
         let claim = self.theirs.load(FLOW, TAKEN, Ordering::Acquire);
@@ -134,7 +134,7 @@ impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for Wire<W, R> {
             self.put(self.written.wrapping_add(position), *value, Ordering::Relaxed);
         }
         // SYNC message: Release, pairs with the Acquire in `receive`: who sees the header sees the words.
-        self.put(self.written, hardware_header(HERE, words.len()), Ordering::Release);
+        self.put(self.written, hardware_header(THIS_CORE, words.len()), Ordering::Release);
         self.written = self.written.wrapping_add(1 + words.len() as u64);
         Ok(())
     }
@@ -148,7 +148,7 @@ impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for Wire<W, R> {
         // SYNC message: Acquire, pairs with the Release in `send`.
         let Some(header) = self.get(self.taken, Ordering::Acquire) else { return Ok(None) };
         let (source, length) = parse_hardware_header(header, BOTH)?;
-        if source != HERE {
+        if source != THIS_CORE {
             return Err(ProtocolError::Frame("a message comes from no core of the ring"));
         }
         for (position, word) in (1..).zip(&mut into[..length]) {
@@ -159,7 +159,7 @@ impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for Wire<W, R> {
         self.taken = self.taken.wrapping_add(1 + length as u64);
         // SYNC taken: Release, pairs with the Acquire in `send`: our loads come before.
         self.mine.store(FLOW, TAKEN, self.taken, Ordering::Release);
-        Ok(Some((THERE, length)))
+        Ok(Some((OTHER_CORE, length)))
     }
 
     fn listen(&mut self, wanted: bool) {
@@ -178,7 +178,7 @@ impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for Wire<W, R> {
 }
 
 /// Writes into a memory of zeroes what it is.
-pub fn inscribe(mine: &impl OwnMemory) {
+pub fn initialize(mine: &impl OwnMemory) {
     assert!(mine.lines() >= LINES, "a region has room for a FIFO");
     // SYNC setup: whoever hands a memory to the other core orders all that was stored before.
     mine.store(CONTROL, MAGIC, MAGIC_1, Ordering::Relaxed);
@@ -191,7 +191,7 @@ const fn tagged(position: u64, value: u32) -> u64 {
 }
 
 /// Line and word for a position.
-const fn place(position: u64) -> (usize, usize) {
+const fn locate(position: u64) -> (usize, usize) {
     let at = (position % FIFO_WORDS as u64) as usize;
     (FIFO + at / LINE_WORDS, at % LINE_WORDS)
 }
@@ -201,9 +201,12 @@ mod tests {
     use super::*;
     use crate::mem::heap::{HeapOwn, HeapPeer, allocate};
 
-    fn pair(start: u64) -> (Wire<HeapOwn, HeapPeer>, Wire<HeapOwn, HeapPeer>) {
+    fn pair(start: u64) -> (MemoryPort<HeapOwn, HeapPeer>, MemoryPort<HeapOwn, HeapPeer>) {
         let ((a_own, a_peer), (b_own, b_peer)) = (allocate(LINES), allocate(LINES));
-        (Wire::starting_at(a_own, b_peer, start), Wire::starting_at(b_own, a_peer, start))
+        (
+            MemoryPort::starting_at(a_own, b_peer, start),
+            MemoryPort::starting_at(b_own, a_peer, start),
+        )
     }
 
     #[test]
@@ -215,9 +218,9 @@ mod tests {
                 let words = [round; MAX_MESSAGE];
                 let length = 1 + round as usize % MAX_MESSAGE;
                 assert!(!b.poll());
-                a.send(THERE, &words[..length]).unwrap();
+                a.send(OTHER_CORE, &words[..length]).unwrap();
                 assert!(b.poll());
-                assert_eq!(b.receive(&mut message), Ok(Some((THERE, length))));
+                assert_eq!(b.receive(&mut message), Ok(Some((OTHER_CORE, length))));
                 assert_eq!(message[..length], words[..length]);
                 assert_eq!(b.receive(&mut message), Ok(None));
             }
@@ -227,17 +230,20 @@ mod tests {
     #[test]
     fn a_full_fifo_is_a_stall_and_false_claims_are_errors() {
         let ((a_own, a_peer), (b_own, b_peer)) = (allocate(LINES), allocate(LINES));
-        let mut a = Wire::starting_at(a_own, b_peer, 0);
+        let mut a = MemoryPort::starting_at(a_own, b_peer, 0);
         for _ in 0..16 {
-            a.send(THERE, &[0; 63]).unwrap();
+            a.send(OTHER_CORE, &[0; 63]).unwrap();
         }
-        assert_eq!(a.send(THERE, &[0]), Err(STALLED));
+        assert_eq!(a.send(OTHER_CORE, &[0]), Err(STALLED));
         b_own.store(FLOW, TAKEN, 1025, Ordering::Relaxed);
-        assert_eq!(a.send(THERE, &[0]), Err(ProtocolError::Position { claim: 1025, max: 1024 }));
+        assert_eq!(
+            a.send(OTHER_CORE, &[0]),
+            Err(ProtocolError::Position { claim: 1025, max: 1024 })
+        );
         b_own.store(FLOW, TAKEN, 64, Ordering::Relaxed);
-        assert_eq!(a.send(THERE, &[0]), Ok(()));
+        assert_eq!(a.send(OTHER_CORE, &[0]), Ok(()));
         b_own.store(FLOW, TAKEN, 63, Ordering::Relaxed);
-        assert!(matches!(a.send(THERE, &[0]), Err(ProtocolError::Position { .. })));
+        assert!(matches!(a.send(OTHER_CORE, &[0]), Err(ProtocolError::Position { .. })));
         drop(a_peer);
     }
 
@@ -248,11 +254,11 @@ mod tests {
         {
             let ((a_own, a_peer), (b_own, _b_peer)) = (allocate(LINES), allocate(LINES));
             for position in 1..=words {
-                let (line, word) = place(position);
+                let (line, word) = locate(position);
                 a_own.store(line, word, tagged(position, 7), Ordering::Relaxed);
             }
             a_own.store(FIFO, 0, tagged(0, header), Ordering::Relaxed);
-            let mut b = Wire::starting_at(b_own, a_peer, 0);
+            let mut b = MemoryPort::starting_at(b_own, a_peer, 0);
             assert!(b.receive(&mut [0; MAX_MESSAGE]).is_err(), "header {header:#x}, {words} words");
         }
     }
@@ -260,17 +266,17 @@ mod tests {
     #[test]
     fn a_wish_is_good_for_one_interrupt() {
         let (mut a, mut b) = pair(0);
-        assert!(!a.must_interrupt(THERE));
+        assert!(!a.must_interrupt(OTHER_CORE));
         for _ in 0..3 {
             b.listen(true);
-            assert!(a.must_interrupt(THERE));
-            assert!(!a.must_interrupt(THERE));
+            assert!(a.must_interrupt(OTHER_CORE));
+            assert!(!a.must_interrupt(OTHER_CORE));
         }
         b.listen(false);
-        assert!(!a.must_interrupt(THERE));
+        assert!(!a.must_interrupt(OTHER_CORE));
         b.listen(false);
-        assert!(!a.must_interrupt(THERE));
+        assert!(!a.must_interrupt(OTHER_CORE));
         b.listen(true);
-        assert!(a.must_interrupt(THERE));
+        assert!(a.must_interrupt(OTHER_CORE));
     }
 }

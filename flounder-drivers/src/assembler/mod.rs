@@ -6,8 +6,8 @@
 //! in    Idle -------------> Words ------> Caps --> Idle     likewise
 //! ```
 //!
-//! A driver has lines of its own: it says where they go ([`Sink`]), where they come from ([`Source`]), and what the other
-//! end has told of itself ([`Peer`]). What follows from that for a message is the same for all, and is here.
+//! A driver has lines of its own: it says where they go ([`LineWriter`]), where they come from ([`LineReader`]), and what the other
+//! end has told of itself ([`PeerEnd`]). What follows from that for a message is the same for all, and is here.
 //!
 //! # Invariants
 //! * `ended` is there if and only if `rx` is `Ended`, and then `tx` is, too. An end that is closed sends nothing, and
@@ -28,7 +28,7 @@ use flounder_rt::fork::Born;
 pub(crate) mod line;
 
 /// What the other end has told of itself.
-pub(crate) trait Peer {
+pub(crate) trait PeerEnd {
     /// Whether a line has come.
     fn has_line(&mut self) -> bool;
 
@@ -64,7 +64,7 @@ pub(crate) trait Peer {
 }
 
 /// Where lines go.
-pub(crate) trait Sink: Peer {
+pub(crate) trait LineWriter: PeerEnd {
     /// In how many parts lines take a word.
     const PARTS: usize;
 
@@ -74,7 +74,7 @@ pub(crate) trait Sink: Peer {
     /// Publishes what follows these parts, as far as there is room; gives how many parts are published now.
     ///
     /// # Errors
-    /// As [`Peer::room`].
+    /// As [`PeerEnd::room`].
     fn next(&mut self, message: &Outgoing<'_>, sent: usize) -> Result<usize, ProtocolError>;
 
     /// Lets the other end know, after lines were published.
@@ -87,7 +87,7 @@ pub(crate) trait Sink: Peer {
 }
 
 /// Where lines come from.
-pub(crate) trait Source {
+pub(crate) trait LineReader {
     /// Lines of one message taken in one call, so that a long one does not hold up the other channels of the waitset.
     const BURST: usize;
 
@@ -97,7 +97,7 @@ pub(crate) trait Source {
     /// If no correct peer sends it.
     fn take(
         &mut self,
-        transit: &mut Transit,
+        assembler: &mut MessageAssembler,
         incoming: &mut Incoming,
     ) -> Result<bool, ProtocolError>;
 
@@ -116,9 +116,9 @@ pub(crate) trait Source {
 }
 
 /// What one end has in hand.
-pub(crate) struct Transit {
-    tx: Sending,
-    rx: Receiving,
+pub(crate) struct MessageAssembler {
+    tx: SendState,
+    rx: ReceiveState,
     /// Whether this end is closed.
     closed: bool,
     born: Born,
@@ -129,7 +129,7 @@ pub(crate) struct Transit {
 
 /// The message on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sending {
+enum SendState {
     /// There is none.
     Idle,
     /// Nothing of one was taken, for want of room.
@@ -146,7 +146,7 @@ enum Sending {
 
 /// The message on its way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receiving {
+enum ReceiveState {
     /// There is none.
     Idle,
     /// Some words of one are there.
@@ -159,7 +159,7 @@ enum Receiving {
 
 /// How far a call has come with the lines that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum ReceiveStep {
     /// A message is complete.
     Message,
     /// All words of one are there, and its capabilities are to be fetched.
@@ -172,11 +172,11 @@ pub(crate) enum Step {
     Ended,
 }
 
-impl Transit {
+impl MessageAssembler {
     pub(crate) fn new(caps: Caps) -> Self {
         Self {
-            tx: Sending::Idle,
-            rx: Receiving::Idle,
+            tx: SendState::Idle,
+            rx: ReceiveState::Idle,
             closed: false,
             born: Born::now(),
             caps,
@@ -198,20 +198,20 @@ impl Transit {
     /// Whether no message is on its way out, and one may be.
     #[inline]
     pub(crate) fn may_send_now(&self) -> bool {
-        self.tx == Sending::Idle && self.born.is_here()
+        self.tx == SendState::Idle && self.born.is_here()
     }
 
     /// Whether no message is on its way in, and one may be.
     #[inline]
     pub(crate) fn may_receive_now(&self) -> bool {
-        self.rx == Receiving::Idle && self.born.is_here()
+        self.rx == ReceiveState::Idle && self.born.is_here()
     }
 
     /// Whether a send could not go on.
     pub(crate) const fn is_blocked(&self) -> bool {
         matches!(
             self.tx,
-            Sending::Blocked | Sending::Parts(_) | Sending::Caps | Sending::HandedOver
+            SendState::Blocked | SendState::Parts(_) | SendState::Caps | SendState::HandedOver
         )
     }
 
@@ -227,18 +227,18 @@ impl Transit {
             return false;
         }
         self.closed = true;
-        self.tx = Sending::Ended;
+        self.tx = SendState::Ended;
         true
     }
 
     /// Has the brokers tell the peer of the close, if the channel cannot.
-    pub(crate) fn tell_closed(&self) {
-        self.caps.tell_closed();
+    pub(crate) fn report_closed(&self) {
+        self.caps.report_closed();
     }
 
     /// Takes no more to send, because the peer has closed.
     pub(crate) const fn stop_sending(&mut self) {
-        self.tx = Sending::Ended;
+        self.tx = SendState::Ended;
     }
 
     // ---- sending --------------------------------------------------------------------------------------------------------
@@ -249,40 +249,40 @@ impl Transit {
     /// If not: in another process, and after the end.
     pub(crate) fn check_sender(&self) -> Result<(), ChannelError> {
         self.check_process()?;
-        if self.tx == Sending::Ended { Err(self.ending()) } else { Ok(()) }
+        if self.tx == SendState::Ended { Err(self.end_error()) } else { Ok(()) }
     }
 
     /// Sends as much of the message in hand as there is room for.
-    pub(crate) fn send<S: Sink>(
+    pub(crate) fn send<S: LineWriter>(
         &mut self,
         message: &mut Outgoing<'_>,
-        sink: &mut S,
+        writer: &mut S,
     ) -> Result<Progress, ChannelError> {
         let total = S::PARTS * message.body.len();
-        if !matches!(self.tx, Sending::Caps | Sending::HandedOver) {
-            let begun = if let Sending::Parts(sent) = self.tx {
+        if !matches!(self.tx, SendState::Caps | SendState::HandedOver) {
+            let begun = if let SendState::Parts(sent) = self.tx {
                 sent
             } else {
-                if !sink.room().map_err(|error| self.protocol(error))? {
-                    self.tx = Sending::Blocked;
+                if !writer.room().map_err(|error| self.protocol(error))? {
+                    self.tx = SendState::Blocked;
                     return Ok(Progress::Partial(0));
                 }
                 self.begin(message);
-                sink.first(message)
+                writer.first(message)
             };
-            let sent = sink.next(message, begun).map_err(|error| self.protocol(error))?;
-            self.tx = if sent < total { Sending::Parts(sent) } else { Sending::Caps };
-            sink.published()?;
+            let sent = writer.next(message, begun).map_err(|error| self.protocol(error))?;
+            self.tx = if sent < total { SendState::Parts(sent) } else { SendState::Caps };
+            writer.published()?;
         }
-        self.progress(message, S::PARTS, sink)
+        self.progress(message, S::PARTS, writer)
     }
 
     /// How many words of the message in hand are published; `None` if it has not begun.
     pub(crate) fn begun(&self, message: &Outgoing<'_>) -> Option<usize> {
         match self.tx {
-            Sending::Parts(sent) => Some(sent),
-            Sending::Caps | Sending::HandedOver => Some(message.body.len()),
-            Sending::Idle | Sending::Blocked | Sending::Ended => None,
+            SendState::Parts(sent) => Some(sent),
+            SendState::Caps | SendState::HandedOver => Some(message.body.len()),
+            SendState::Idle | SendState::Blocked | SendState::Ended => None,
         }
     }
 
@@ -292,16 +292,16 @@ impl Transit {
         &mut self,
         message: &mut Outgoing<'_>,
         words: Option<usize>,
-        peer: &mut impl Peer,
+        peer: &mut impl PeerEnd,
     ) -> Result<Progress, ChannelError> {
         if words.is_some() && self.begun(message).is_none() {
             self.begin(message);
         }
         self.tx = match words {
-            None => Sending::Blocked,
-            Some(sent) if sent < message.body.len() => Sending::Parts(sent),
-            Some(_) if self.tx == Sending::HandedOver => Sending::HandedOver,
-            Some(_) => Sending::Caps,
+            None => SendState::Blocked,
+            Some(sent) if sent < message.body.len() => SendState::Parts(sent),
+            Some(_) if self.tx == SendState::HandedOver => SendState::HandedOver,
+            Some(_) => SendState::Caps,
         };
         self.progress(message, 1, peer)
     }
@@ -317,14 +317,14 @@ impl Transit {
         &mut self,
         message: &mut Outgoing<'_>,
         parts: usize,
-        peer: &mut impl Peer,
+        peer: &mut impl PeerEnd,
     ) -> Result<Progress, ChannelError> {
         let taken = match self.tx {
-            Sending::Blocked => return Ok(Progress::Partial(0)),
-            Sending::Parts(sent) => sent / parts,
+            SendState::Blocked => return Ok(Progress::Partial(0)),
+            SendState::Parts(sent) => sent / parts,
             _ => {
                 if self.hand_over(message, peer)? {
-                    self.tx = Sending::Idle;
+                    self.tx = SendState::Idle;
                     return Ok(Progress::Done);
                 }
                 message.body.len()
@@ -339,20 +339,20 @@ impl Transit {
     fn hand_over(
         &mut self,
         message: &mut Outgoing<'_>,
-        peer: &mut impl Peer,
+        peer: &mut impl PeerEnd,
     ) -> Result<bool, ChannelError> {
-        if message.cap_count == 0 || self.caps.come_by_themselves() {
+        if message.cap_count == 0 || self.caps.are_local() {
             return Ok(true);
         }
-        if self.tx != Sending::HandedOver {
+        if self.tx != SendState::HandedOver {
             if !peer.caps_expected(self.caps.sent()).map_err(|error| self.protocol(error))? {
                 return Ok(false);
             }
             let handed = self.caps.hand_over(message.caps);
             peer.handed_over(self.caps.sent());
-            self.tx = Sending::HandedOver;
+            self.tx = SendState::HandedOver;
             handed.map_err(|refusal| {
-                self.tx = Sending::Idle;
+                self.tx = SendState::Idle;
                 ChannelError::Caps(refusal)
             })?;
         }
@@ -362,7 +362,7 @@ impl Transit {
     // ---- receiving ------------------------------------------------------------------------------------------------------
 
     /// Receives at most one message.
-    pub(crate) fn recv<L: Source + Peer>(
+    pub(crate) fn recv<L: LineReader + PeerEnd>(
         &mut self,
         incoming: &mut Incoming,
         lines: &mut L,
@@ -372,43 +372,43 @@ impl Transit {
     }
 
     /// Takes lines until a message has all its words, none is there, or it is the turn of others.
-    pub(crate) fn take_lines<S: Source>(
+    pub(crate) fn take_lines<S: LineReader>(
         &mut self,
         incoming: &mut Incoming,
         source: &mut S,
-    ) -> Result<Step, ProtocolError> {
+    ) -> Result<ReceiveStep, ProtocolError> {
         let mut burst = S::BURST;
         while burst > 0 {
             match self.rx {
-                Receiving::Ended => return Ok(Step::Ended),
-                Receiving::Caps => return Ok(Step::Caps),
-                Receiving::Words => source.take_many(incoming, &mut burst)?,
-                Receiving::Idle => {}
+                ReceiveState::Ended => return Ok(ReceiveStep::Ended),
+                ReceiveState::Caps => return Ok(ReceiveStep::Caps),
+                ReceiveState::Words => source.take_many(incoming, &mut burst)?,
+                ReceiveState::Idle => {}
             }
             burst = burst.saturating_sub(1);
             if !source.take(self, incoming)? {
-                return Ok(Step::Nothing);
+                return Ok(ReceiveStep::Nothing);
             }
-            if self.rx == Receiving::Idle {
-                return Ok(Step::Message);
+            if self.rx == ReceiveState::Idle {
+                return Ok(ReceiveStep::Message);
             }
         }
-        Ok(Step::More)
+        Ok(ReceiveStep::More)
     }
 
     /// What has become of a message, after [`take_lines`](Self::take_lines).
     pub(crate) fn received(
         &mut self,
-        step: Result<Step, ProtocolError>,
+        step: Result<ReceiveStep, ProtocolError>,
         incoming: &mut Incoming,
-        peer: &mut impl Peer,
+        peer: &mut impl PeerEnd,
     ) -> Result<Recv, ChannelError> {
         match step.map_err(|error| self.protocol(error))? {
-            Step::Message => Ok(Recv::Message),
-            Step::More => Ok(Recv::More),
-            Step::Caps => self.complete(incoming, peer),
-            Step::Nothing => self.nothing(peer),
-            Step::Ended => Err(self.ending()),
+            ReceiveStep::Message => Ok(Recv::Message),
+            ReceiveStep::More => Ok(Recv::More),
+            ReceiveStep::Caps => self.complete(incoming, peer),
+            ReceiveStep::Nothing => self.no_line(peer),
+            ReceiveStep::Ended => Err(self.end_error()),
         }
     }
 
@@ -417,7 +417,7 @@ impl Transit {
     /// # Errors
     /// If one is in hand.
     pub(crate) fn check_first(&self) -> Result<(), ProtocolError> {
-        if self.rx == Receiving::Idle {
+        if self.rx == ReceiveState::Idle {
             return Ok(());
         }
         Err(ProtocolError::Frame("a message begins before the one before has ended"))
@@ -433,7 +433,7 @@ impl Transit {
         number: u16,
         caps: usize,
     ) -> Result<(), ProtocolError> {
-        if self.rx != Receiving::Words {
+        if self.rx != ReceiveState::Words {
             return Err(ProtocolError::Frame("a message goes on that has not begun"));
         }
         if number != incoming.number() || caps != 0 {
@@ -447,38 +447,38 @@ impl Transit {
     /// Notes that the words of a line are in. If they are the first of a message with capabilities that the peer keeps back
     /// until it knows that: the number of that message, which it is to be told.
     pub(crate) fn taken(&mut self, incoming: &Incoming) -> Option<u64> {
-        let is_first = self.rx == Receiving::Idle;
+        let is_first = self.rx == ReceiveState::Idle;
         self.rx = match (incoming.missing(), incoming.cap_count()) {
-            (0, 0) => Receiving::Idle,
-            (0, _) => Receiving::Caps,
-            _ => Receiving::Words,
+            (0, 0) => ReceiveState::Idle,
+            (0, _) => ReceiveState::Caps,
+            _ => ReceiveState::Words,
         };
         if !is_first || incoming.cap_count() == 0 {
             return None;
         }
-        let seen = self.caps.see();
-        (!self.caps.come_by_themselves()).then_some(seen)
+        let seen = self.caps.count_seen();
+        (!self.caps.are_local()).then_some(seen)
     }
 
     /// Completes the message in hand, if its capabilities are there.
     fn complete(
         &mut self,
         incoming: &mut Incoming,
-        peer: &mut impl Peer,
+        peer: &mut impl PeerEnd,
     ) -> Result<Recv, ChannelError> {
         match self.caps.take().map_err(|error| self.protocol(error))? {
-            Delivery::Nothing => match self.caps_never_come(peer) {
+            Delivery::Nothing => match self.caps_will_never_arrive(peer) {
                 Ok(false) => Ok(Recv::Empty),
                 Ok(true) => Err(self.end(ChannelError::Closed)),
                 Err(error) => Err(self.protocol(error)),
             },
             Delivery::Lost(refusal) => {
-                self.rx = Receiving::Idle;
+                self.rx = ReceiveState::Idle;
                 Err(ChannelError::Caps(refusal))
             }
             Delivery::Caps(caps) => {
                 incoming.put_caps(caps).map_err(|error| self.protocol(error))?;
-                self.rx = Receiving::Idle;
+                self.rx = ReceiveState::Idle;
                 Ok(Recv::Message)
             }
         }
@@ -486,14 +486,14 @@ impl Transit {
 
     /// Whether the channel ended before the capabilities of the message in hand were handed over. Those that were come
     /// yet, or are lost, and the brokers tell which.
-    fn caps_never_come(&self, peer: &mut impl Peer) -> Result<bool, ProtocolError> {
+    fn caps_will_never_arrive(&self, peer: &mut impl PeerEnd) -> Result<bool, ProtocolError> {
         let is_over = peer.is_closed()? || self.closed;
-        Ok(is_over && !self.caps.come_by_themselves() && !peer.is_handed_over(self.caps.seen()))
+        Ok(is_over && !self.caps.are_local() && !peer.is_handed_over(self.caps.seen()))
     }
 
     /// No line is there: perhaps none will come.
     #[cold]
-    fn nothing(&mut self, peer: &mut impl Peer) -> Result<Recv, ChannelError> {
+    fn no_line(&mut self, peer: &mut impl PeerEnd) -> Result<Recv, ChannelError> {
         match peer.is_closed() {
             Err(error) => Err(self.protocol(error)),
             Ok(false) if !self.closed => Ok(Recv::Empty),
@@ -507,45 +507,45 @@ impl Transit {
 
     /// [`Channel::ready`](flounder_rt::channel::Channel::ready).
     #[inline]
-    pub(crate) fn ready(&mut self, peer: &mut impl Peer) -> bool {
+    pub(crate) fn ready(&mut self, peer: &mut impl PeerEnd) -> bool {
         if !self.born.is_here() {
             return true;
         }
         match self.rx {
-            Receiving::Ended => return true,
+            ReceiveState::Ended => return true,
             // Lines behind a message that waits for its capabilities have to wait as well.
-            Receiving::Caps if self.caps.has_news() => return true,
-            Receiving::Idle | Receiving::Words if peer.has_line() => return true,
+            ReceiveState::Caps if self.caps.has_event() => return true,
+            ReceiveState::Idle | ReceiveState::Words if peer.has_line() => return true,
             _ => {}
         }
-        if self.tx != Sending::Idle && self.can_resume(peer) {
+        if self.tx != SendState::Idle && self.can_resume(peer) {
             return true;
         }
         match self.rx {
-            Receiving::Caps => self.caps_never_come(peer) != Ok(false),
+            ReceiveState::Caps => self.caps_will_never_arrive(peer) != Ok(false),
             _ => self.closed || peer.is_closed() != Ok(false),
         }
     }
 
     /// [`Channel::can_resume`](flounder_rt::channel::Channel::can_resume).
-    pub(crate) fn can_resume(&mut self, peer: &mut impl Peer) -> bool {
+    pub(crate) fn can_resume(&mut self, peer: &mut impl PeerEnd) -> bool {
         if !self.born.is_here() {
             return true;
         }
         let waits = match self.tx {
-            Sending::Idle => return false,
-            Sending::Caps => peer.caps_expected(self.caps.sent()),
-            Sending::HandedOver => Ok(self.caps.are_sent()),
-            Sending::Blocked | Sending::Parts(_) => peer.room(),
-            Sending::Ended => return self.ended.is_some(),
+            SendState::Idle => return false,
+            SendState::Caps => peer.caps_expected(self.caps.sent()),
+            SendState::HandedOver => Ok(self.caps.are_sent()),
+            SendState::Blocked | SendState::Parts(_) => peer.room(),
+            SendState::Ended => return self.ended.is_some(),
         };
         // A false claim, and the end of the channel, are worth a visit, which reports them.
         waits != Ok(false) || peer.is_closed() != Ok(false)
     }
 
     /// [`Channel::is_over`](flounder_rt::channel::Channel::is_over).
-    pub(crate) fn is_over(&self, peer: &mut impl Peer) -> bool {
-        !self.born.is_here() || self.rx == Receiving::Ended || peer.is_closed() != Ok(false)
+    pub(crate) fn is_over(&self, peer: &mut impl PeerEnd) -> bool {
+        !self.born.is_here() || self.rx == ReceiveState::Ended || peer.is_closed() != Ok(false)
     }
 
     // ---- the end --------------------------------------------------------------------------------------------------------
@@ -565,13 +565,13 @@ impl Transit {
 
     /// Ends the channel with this error, which every later call gives.
     pub(crate) fn end(&mut self, error: ChannelError) -> ChannelError {
-        (self.tx, self.rx) = (Sending::Ended, Receiving::Ended);
+        (self.tx, self.rx) = (SendState::Ended, ReceiveState::Ended);
         self.ended = Some(error.clone());
         error
     }
 
     /// What was told when the channel ended.
-    fn ending(&self) -> ChannelError {
+    fn end_error(&self) -> ChannelError {
         self.ended.clone().unwrap_or(ChannelError::Closed)
     }
 }

@@ -9,7 +9,7 @@
 
 use flounder_rt::channel::{Incoming, MAX_CAPS, MAX_NUMBER, ProtocolError};
 
-use super::Transit;
+use super::MessageAssembler;
 
 /// Parts of payload in a line.
 pub(crate) const PARTS: usize = 7;
@@ -26,7 +26,7 @@ const _: () = assert!(MAX_NUMBER as u32 == (1 << NUMBER_BITS) - 1);
 
 /// What a line is to its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LineKind {
     /// All of it.
     Whole,
     /// The first of several lines; part 0 of the payload is the number of words of the message.
@@ -37,23 +37,23 @@ pub enum Kind {
 
 /// What a header says about its message, where it says so: `AT` bits up from the bottom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head<const AT: u32>(u32);
+pub struct LineInfo<const AT: u32>(u32);
 
-impl<const AT: u32> Head<AT> {
+impl<const AT: u32> LineInfo<AT> {
     const USED: u32 = AT + CAPS_BITS;
     const KIND: u32 = Self::USED + USED_BITS;
     const NUMBER: u32 = Self::KIND + KIND_BITS;
     /// Its bits, and those that must be zero.
     const MASK: u32 = u32::MAX >> (u32::BITS - AT - BITS);
 
-    /// The head of a line with `used` parts of payload, of a message with this number and `caps` capabilities.
+    /// The info of a line with `used` parts of payload, of a message with this number and `caps` capabilities.
     #[inline]
     #[must_use]
-    pub const fn new(kind: Kind, number: u16, used: usize, caps: usize) -> Self {
+    pub const fn new(kind: LineKind, number: u16, used: usize, caps: usize) -> Self {
         let kind = match kind {
-            Kind::Whole => 0,
-            Kind::First => 1,
-            Kind::Next => 2,
+            LineKind::Whole => 0,
+            LineKind::First => 1,
+            LineKind::Next => 2,
         };
         Self(
             (number as u32) << Self::NUMBER
@@ -88,7 +88,7 @@ impl<const AT: u32> Head<AT> {
     ///
     /// # Errors
     /// If the kind is unknown, there are too many capabilities, or the bits that must be zero are not.
-    pub const fn kind(self) -> Result<Kind, ProtocolError> {
+    pub const fn kind(self) -> Result<LineKind, ProtocolError> {
         if self.0 & ((1 << AT) - 1) != 0 {
             return Err(ProtocolError::Frame("a line has reserved bits set"));
         }
@@ -96,9 +96,9 @@ impl<const AT: u32> Head<AT> {
             return Err(ProtocolError::Frame("a line announces too many capabilities"));
         }
         match self.0 >> Self::KIND & 3 {
-            0 => Ok(Kind::Whole),
-            1 => Ok(Kind::First),
-            2 => Ok(Kind::Next),
+            0 => Ok(LineKind::Whole),
+            1 => Ok(LineKind::First),
+            2 => Ok(LineKind::Next),
             _ => Err(ProtocolError::Frame("a line is of no known kind")),
         }
     }
@@ -126,39 +126,39 @@ impl<const AT: u32> Head<AT> {
 }
 
 /// What a line carries: words of a body, or halves of them.
-pub(crate) trait Part: Copy + Into<u64> {
+pub(crate) trait PayloadUnit: Copy + Into<u64> {
     /// How many make a word.
     const OF_A_WORD: usize = size_of::<u64>() / size_of::<Self>();
 }
 
-impl Part for u64 {}
-impl Part for u32 {}
+impl PayloadUnit for u64 {}
+impl PayloadUnit for u32 {}
 
-impl Transit {
+impl MessageAssembler {
     /// Takes what a line says about its message, which begins with it or goes on, and gives the parts of the body that are
     /// in the line. So many parts of a word were `left` over by the line before.
-    pub(crate) fn place<'a, P: Part, const AT: u32>(
+    pub(crate) fn accept_line<'a, P: PayloadUnit, const AT: u32>(
         &self,
         incoming: &mut Incoming,
-        head: Head<AT>,
+        info: LineInfo<AT>,
         payload: &'a [P; PARTS],
         left: usize,
     ) -> Result<&'a [P], ProtocolError> {
-        let kind = head.kind()?;
-        let (used, rest) = payload.split_at(head.used());
+        let kind = info.kind()?;
+        let (used, rest) = payload.split_at(info.used());
         if rest.iter().any(|part| (*part).into() != 0) {
             return Err(ProtocolError::Frame("the payload after the used part is not zero"));
         }
         match kind {
-            Kind::Whole => {
+            LineKind::Whole => {
                 self.check_first()?;
                 if !used.len().is_multiple_of(P::OF_A_WORD) {
                     return Err(ProtocolError::Frame("a message ends in the middle of a word"));
                 }
-                incoming.begin(head.number(), used.len() / P::OF_A_WORD, head.caps())?;
+                incoming.begin(info.number(), used.len() / P::OF_A_WORD, info.caps())?;
                 Ok(used)
             }
-            Kind::First => {
+            LineKind::First => {
                 self.check_first()?;
                 let total = usize::try_from(payload[0].into()).unwrap_or(usize::MAX);
                 if used.len() != PARTS || total <= PARTS / P::OF_A_WORD {
@@ -166,11 +166,11 @@ impl Transit {
                         "a message that fits in one line comes in several",
                     ));
                 }
-                incoming.begin(head.number(), total, head.caps())?;
+                incoming.begin(info.number(), total, info.caps())?;
                 Ok(&payload[1..])
             }
-            Kind::Next => {
-                self.check_next(incoming, head.number(), head.caps())?;
+            LineKind::Next => {
+                self.check_next(incoming, info.number(), info.caps())?;
                 let missing = P::OF_A_WORD * incoming.missing() - left;
                 if used.len() != missing.min(PARTS) {
                     return Err(ProtocolError::Frame(
@@ -187,18 +187,18 @@ impl Transit {
 mod tests {
     use super::*;
     use crate::caps::Caps;
-    use crate::conformance::{LIMITS, Wakes};
+    use crate::conformance::{LIMITS, WakeCounter};
 
     fn there_and_back<const AT: u32>() {
-        for kind in [Kind::Whole, Kind::First, Kind::Next] {
+        for kind in [LineKind::Whole, LineKind::First, LineKind::Next] {
             for (number, used, caps) in [(0, 0, 0), (1, 7, 64), (MAX_NUMBER, 3, 1)] {
-                let head = Head::<AT>::new(kind, number, used, caps);
-                assert_eq!(head.raw() & !Head::<AT>::MASK, 0);
+                let info = LineInfo::<AT>::new(kind, number, used, caps);
+                assert_eq!(info.raw() & !LineInfo::<AT>::MASK, 0);
                 let above = 1_u32.checked_shl(AT + BITS).unwrap_or(0);
-                assert_eq!(Head::<AT>::from_raw(head.raw() | above), head);
-                assert_eq!(head.kind(), Ok(kind));
-                assert_eq!((head.number(), head.used(), head.caps()), (number, used, caps));
-                assert_eq!(head.is_plain(), kind == Kind::Whole && caps == 0);
+                assert_eq!(LineInfo::<AT>::from_raw(info.raw() | above), info);
+                assert_eq!(info.kind(), Ok(kind));
+                assert_eq!((info.number(), info.used(), info.caps()), (number, used, caps));
+                assert_eq!(info.is_plain(), kind == LineKind::Whole && caps == 0);
             }
         }
     }
@@ -211,12 +211,12 @@ mod tests {
 
     fn every_bad_bit<const AT: u32>() {
         for bit in 0..AT {
-            assert!(Head::<AT>::from_raw(1 << bit).kind().is_err());
-            assert!(!Head::<AT>::from_raw(1 << bit).is_plain());
+            assert!(LineInfo::<AT>::from_raw(1 << bit).kind().is_err());
+            assert!(!LineInfo::<AT>::from_raw(1 << bit).is_plain());
         }
-        assert!(Head::<AT>::from_raw(3 << (AT + 10)).kind().is_err());
+        assert!(LineInfo::<AT>::from_raw(3 << (AT + 10)).kind().is_err());
         for caps in 65..=127 {
-            assert!(Head::<AT>::from_raw(caps << AT).kind().is_err());
+            assert!(LineInfo::<AT>::from_raw(caps << AT).kind().is_err());
         }
     }
 
@@ -228,16 +228,16 @@ mod tests {
 
     #[test]
     fn padding_is_checked_part_by_part() {
-        let end = Wakes::new().1;
+        let end = WakeCounter::new().1;
         let [caps, _] = Caps::between(&end, &end);
-        let transit = Transit::new(caps);
+        let assembler = MessageAssembler::new(caps);
         for used in 0..=PARTS {
             for part in 0..PARTS {
                 let mut payload = [0; PARTS];
                 payload[part] = 1_u64 << 63;
-                let head = Head::<6>::new(Kind::Whole, 1, used, 0);
+                let info = LineInfo::<6>::new(LineKind::Whole, 1, used, 0);
                 let mut incoming = Incoming::new(LIMITS);
-                let placed = transit.place(&mut incoming, head, &payload, 0);
+                let placed = assembler.accept_line(&mut incoming, info, &payload, 0);
                 assert_eq!(placed.is_ok(), part < used, "part {part} of {used}");
             }
         }

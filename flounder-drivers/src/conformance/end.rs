@@ -1,6 +1,6 @@
 //! One end of a channel as the tests see it: here, in another thread, or in another process.
 //!
-//! A test asks, a [`Party`] does it to its end and answers. So the same tests run whatever lies between the ends.
+//! A test asks for an operation, and a [`TestEnd`] runs it on its end. So the same tests run whatever lies between the ends.
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -18,11 +18,11 @@ use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 
-use super::{LIMITS, Wakes, Ways};
+use super::{LIMITS, Paths, WakeCounter};
 
 /// Has one end do something.
-pub(super) trait Party {
-    fn ask(&mut self, ask: Ask) -> Answer;
+pub(super) trait TestEnd {
+    fn run(&mut self, operation: Operation) -> Response;
 
     /// Whether what the other end is told to do is done within the call, in this thread.
     fn is_here(&self) -> bool {
@@ -32,8 +32,8 @@ pub(super) trait Party {
 
 /// What an end is asked.
 #[derive(Debug)]
-pub(super) enum Ask {
-    Send(Sending),
+pub(super) enum Operation {
+    Send(SendCall),
     SendNow {
         number: u16,
         words: Vec<u64>,
@@ -60,7 +60,7 @@ pub(super) enum Ask {
 
 /// A call of `send`.
 #[derive(Debug, Default)]
-pub(super) struct Sending {
+pub(super) struct SendCall {
     pub(super) number: u16,
     pub(super) fixed: Vec<u64>,
     pub(super) tails: Vec<Vec<u8>>,
@@ -71,10 +71,10 @@ pub(super) struct Sending {
 
 /// What it answers.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum Response {
     /// Of `send`: what became of it, and the capabilities that were left.
-    Sent(Result<Progress, Said>, Vec<Cap>),
-    Got(Result<Got, Said>),
+    Sent(Result<Progress, ErrorText>, Vec<Cap>),
+    Received(Result<Received, ErrorText>),
     Yes(bool),
     Count(usize),
     Name(String),
@@ -83,7 +83,7 @@ pub(super) enum Answer {
 
 /// Of `recv`.
 #[derive(Debug)]
-pub(super) enum Got {
+pub(super) enum Received {
     Message(Message),
     More,
     Empty,
@@ -101,43 +101,43 @@ pub(super) struct Message {
 
 /// A [`ChannelError`] that may have come from another process: equal to one that is written alike.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Said(pub(super) String);
+pub(super) struct ErrorText(pub(super) String);
 
-impl From<ChannelError> for Said {
+impl From<ChannelError> for ErrorText {
     fn from(error: ChannelError) -> Self {
         Self(format!("{error:?}"))
     }
 }
 
-impl PartialEq<ChannelError> for Said {
+impl PartialEq<ChannelError> for ErrorText {
     fn eq(&self, other: &ChannelError) -> bool {
         self.0 == format!("{other:?}")
     }
 }
 
-impl fmt::Debug for Said {
+impl fmt::Debug for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
 /// One end with what belongs to it: who is woken, the waitset that it is under, and the message that it receives.
-pub(super) struct Side {
+pub(super) struct LocalEnd {
     channel: Option<Box<dyn Channel>>,
     notifier: Notifier,
-    wakes: Arc<Wakes>,
+    wakes: Arc<WakeCounter>,
     waitset: Waitset,
     /// For an end that has a descriptor: sees its edges, as a waitset does.
     edges: Option<OwnedFd>,
     incoming: Incoming,
 }
 
-impl Side {
+impl LocalEnd {
     /// `channel` was made for an end with `notifier`.
     pub(super) fn new(mut channel: Box<dyn Channel>, notifier: Notifier) -> Self {
         let waitset = Waitset::new();
         channel.attached(&waitset).expect("the waitset watches what the driver wants watched");
-        let mut side = Self {
+        let mut local = Self {
             edges: edges(&*channel),
             channel: Some(channel),
             notifier,
@@ -145,8 +145,8 @@ impl Side {
             waitset,
             incoming: Incoming::new(LIMITS),
         };
-        side.retarget();
-        side
+        local.retarget();
+        local
     }
 
     fn channel(&mut self) -> &mut dyn Channel {
@@ -158,13 +158,13 @@ impl Side {
         self.notifier.retarget(Arc::clone(&self.wakes) as Arc<dyn Wake>, 0);
     }
 
-    fn send(&mut self, sending: Sending) -> Answer {
-        let Sending { number, fixed, tails, mut caps, cap_count, from } = sending;
+    fn send(&mut self, call: SendCall) -> Response {
+        let SendCall { number, fixed, tails, mut caps, cap_count, from } = call;
         let tails: Vec<&[u8]> = tails.iter().map(Vec::as_slice).collect();
         let body = Gather { fixed: &fixed, tails: &tails };
         let mut message = Outgoing { number, body, caps: &mut caps, cap_count };
-        let sent = self.channel().send(&mut message, from).map_err(Said::from);
-        Answer::Sent(sent, caps)
+        let sent = self.channel().send(&mut message, from).map_err(ErrorText::from);
+        Response::Sent(sent, caps)
     }
 
     fn message(&mut self) -> Message {
@@ -194,44 +194,44 @@ impl Side {
     }
 }
 
-impl Party for Side {
-    fn ask(&mut self, ask: Ask) -> Answer {
-        match ask {
-            Ask::Send(sending) => return self.send(sending),
-            Ask::SendNow { number, words } => {
-                return Answer::Yes(self.channel().send_now(number, &words));
+impl TestEnd for LocalEnd {
+    fn run(&mut self, operation: Operation) -> Response {
+        match operation {
+            Operation::Send(call) => return self.send(call),
+            Operation::SendNow { number, words } => {
+                return Response::Yes(self.channel().send_now(number, &words));
             }
-            Ask::Recv => {
+            Operation::Recv => {
                 let channel = self.channel.as_mut().expect("the test has not dropped this end");
-                return Answer::Got(match channel.recv(&mut self.incoming) {
-                    Ok(Recv::Message) => Ok(Got::Message(self.message())),
-                    Ok(Recv::More) => Ok(Got::More),
-                    Ok(Recv::Empty) => Ok(Got::Empty),
+                return Response::Received(match channel.recv(&mut self.incoming) {
+                    Ok(Recv::Message) => Ok(Received::Message(self.message())),
+                    Ok(Recv::More) => Ok(Received::More),
+                    Ok(Recv::Empty) => Ok(Received::Empty),
                     Err(error) => Err(error.into()),
                 });
             }
-            Ask::RecvNow => {
+            Operation::RecvNow => {
                 let channel = self.channel.as_mut().expect("the test has not dropped this end");
-                return Answer::Got(Ok(match channel.recv_now(&mut self.incoming) {
-                    RecvNow::Message => Got::Message(self.message()),
-                    RecvNow::Empty => Got::Empty,
-                    RecvNow::Unsure => Got::Unsure,
+                return Response::Received(Ok(match channel.recv_now(&mut self.incoming) {
+                    RecvNow::Message => Received::Message(self.message()),
+                    RecvNow::Empty => Received::Empty,
+                    RecvNow::Unsure => Received::Unsure,
                 }));
             }
-            Ask::Ready => return Answer::Yes(self.channel().ready()),
-            Ask::CanResume => return Answer::Yes(self.channel().can_resume()),
-            Ask::IsOver => return Answer::Yes(self.channel().is_over()),
-            Ask::Arm => {
+            Operation::Ready => return Response::Yes(self.channel().ready()),
+            Operation::CanResume => return Response::Yes(self.channel().can_resume()),
+            Operation::IsOver => return Response::Yes(self.channel().is_over()),
+            Operation::Arm => {
                 arm_then_barrier(|| self.channel().arm());
                 // What was seen before this sleep does not end it.
                 self.saw_edge();
             }
-            Ask::Disarm => self.channel().disarm(),
-            Ask::Close => self.channel().close(),
-            Ask::Drop => self.channel = None,
-            Ask::Die => unreachable!("only processes of the suite die"),
-            Ask::Wakes => return Answer::Count(self.count_wakes()),
-            Ask::Move => {
+            Operation::Disarm => self.channel().disarm(),
+            Operation::Close => self.channel().close(),
+            Operation::Drop => self.channel = None,
+            Operation::Die => unreachable!("only processes of the suite die"),
+            Operation::Wakes => return Response::Count(self.count_wakes()),
+            Operation::Move => {
                 let waitset = Waitset::new();
                 self.channel().attached(&waitset).expect("the waitset watches");
                 self.waitset = waitset;
@@ -239,9 +239,9 @@ impl Party for Side {
                 self.saw_edge();
                 self.retarget();
             }
-            Ask::Driver => return Answer::Name(self.channel().driver().to_owned()),
+            Operation::Driver => return Response::Name(self.channel().driver().to_owned()),
         }
-        Answer::Done
+        Response::Done
     }
 
     fn is_here(&self) -> bool {
@@ -262,23 +262,23 @@ fn watch(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     Ok(edges)
 }
 
-/// What a test holds: asks of a party, with types and deadlines.
-pub(super) struct Hand {
-    party: Box<dyn Party>,
-    ways: Ways,
-    patience: Duration,
+/// What a test holds: operations of an end, with types and deadlines.
+pub(super) struct EndHandle {
+    end: Box<dyn TestEnd>,
+    paths: Paths,
+    timeout: Duration,
 }
 
-impl Hand {
-    pub(super) fn new(party: Box<dyn Party>, ways: Ways, patience: Duration) -> Self {
-        Self { party, ways, patience }
+impl EndHandle {
+    pub(super) fn new(end: Box<dyn TestEnd>, paths: Paths, timeout: Duration) -> Self {
+        Self { end, paths, timeout }
     }
 
     /// Asks; no call takes as long as a test waits for what must happen (clause 3).
-    fn ask(&mut self, ask: Ask) -> Answer {
+    fn run(&mut self, operation: Operation) -> Response {
         let asked = Instant::now();
-        let answer = self.party.ask(ask);
-        assert!(asked.elapsed() < self.patience, "a call does not return");
+        let answer = self.end.run(operation);
+        assert!(asked.elapsed() < self.timeout, "a call does not return");
         answer
     }
 
@@ -289,8 +289,8 @@ impl Hand {
         caps: &mut Vec<Cap>,
         cap_count: usize,
         from: usize,
-    ) -> Result<Progress, Said> {
-        let sending = Sending {
+    ) -> Result<Progress, ErrorText> {
+        let call = SendCall {
             number,
             fixed: body.fixed.to_vec(),
             tails: body.tails.iter().map(|tail| tail.to_vec()).collect(),
@@ -298,7 +298,7 @@ impl Hand {
             cap_count,
             from,
         };
-        let Answer::Sent(sent, left) = self.ask(Ask::Send(sending)) else { mistaken() };
+        let Response::Sent(sent, left) = self.run(Operation::Send(call)) else { mistaken() };
         *caps = left;
         if let Ok(Progress::Partial(taken)) = sent {
             assert!(taken >= from, "words that were taken are taken back");
@@ -311,7 +311,7 @@ impl Hand {
     }
 
     /// Begins to send a message without capabilities: the way that a binding does.
-    pub(super) fn begin(&mut self, number: u16, words: &[u64]) -> Result<Progress, Said> {
+    pub(super) fn begin(&mut self, number: u16, words: &[u64]) -> Result<Progress, ErrorText> {
         if self.send_now(number, words) {
             return Ok(Progress::Done);
         }
@@ -320,36 +320,37 @@ impl Hand {
 
     /// Tries the quick way, if it is to be used.
     pub(super) fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
-        self.ways == Ways::Both && self.yes(Ask::SendNow { number, words: words.to_vec() })
+        self.paths == Paths::FastFirst
+            && self.yes(Operation::SendNow { number, words: words.to_vec() })
     }
 
     /// Receives at most one message: the way that a binding does.
-    pub(super) fn recv(&mut self) -> Result<Got, Said> {
-        if self.ways == Ways::Both {
+    pub(super) fn recv(&mut self) -> Result<Received, ErrorText> {
+        if self.paths == Paths::FastFirst {
             match self.recv_now() {
-                Got::Unsure => {}
+                Received::Unsure => {}
                 sure => return Ok(sure),
             }
         }
-        match self.ask(Ask::Recv) {
-            Answer::Got(got) => got,
+        match self.run(Operation::Recv) {
+            Response::Received(got) => got,
             _ => mistaken(),
         }
     }
 
     /// Tries the quick way.
-    pub(super) fn recv_now(&mut self) -> Got {
-        match self.ask(Ask::RecvNow) {
-            Answer::Got(Ok(got)) => got,
+    pub(super) fn recv_now(&mut self) -> Received {
+        match self.run(Operation::RecvNow) {
+            Response::Received(Ok(got)) => got,
             _ => mistaken(),
         }
     }
 
     /// Receives one message, for which it waits.
-    pub(super) fn receive(&mut self) -> Result<Message, Said> {
-        let deadline = Instant::now() + self.patience;
+    pub(super) fn receive(&mut self) -> Result<Message, ErrorText> {
+        let deadline = Instant::now() + self.timeout;
         loop {
-            if let Got::Message(message) = self.recv()? {
+            if let Received::Message(message) = self.recv()? {
                 return Ok(message);
             }
             assert!(Instant::now() < deadline, "no message arrives");
@@ -357,23 +358,23 @@ impl Hand {
     }
 
     pub(super) fn is_ready(&mut self) -> bool {
-        self.yes(Ask::Ready)
+        self.yes(Operation::Ready)
     }
 
     pub(super) fn can_resume(&mut self) -> bool {
-        self.yes(Ask::CanResume)
+        self.yes(Operation::CanResume)
     }
 
     pub(super) fn is_over(&mut self) -> bool {
-        self.yes(Ask::IsOver)
+        self.yes(Operation::IsOver)
     }
 
     /// Whether this comes true: at once for an end in this thread, in time for another.
     pub(super) fn soon(&mut self, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
-        if self.party.is_here() {
+        if self.end.is_here() {
             return is_so(self);
         }
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         while !is_so(self) {
             if Instant::now() > deadline {
                 return false;
@@ -384,7 +385,7 @@ impl Hand {
 
     /// Whether it is woken once more than `before`.
     pub(super) fn is_woken_after(&mut self, before: usize) -> bool {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         while self.wakes() <= before {
             if Instant::now() > deadline {
                 return false;
@@ -394,46 +395,46 @@ impl Hand {
     }
 
     pub(super) fn wakes(&mut self) -> usize {
-        match self.ask(Ask::Wakes) {
-            Answer::Count(count) => count,
+        match self.run(Operation::Wakes) {
+            Response::Count(count) => count,
             _ => mistaken(),
         }
     }
 
     pub(super) fn driver(&mut self) -> String {
-        match self.ask(Ask::Driver) {
-            Answer::Name(name) => name,
+        match self.run(Operation::Driver) {
+            Response::Name(name) => name,
             _ => mistaken(),
         }
     }
 
     pub(super) fn arm(&mut self) {
-        self.ask(Ask::Arm);
+        self.run(Operation::Arm);
     }
 
     pub(super) fn disarm(&mut self) {
-        self.ask(Ask::Disarm);
+        self.run(Operation::Disarm);
     }
 
     pub(super) fn close(&mut self) {
-        self.ask(Ask::Close);
+        self.run(Operation::Close);
     }
 
     pub(super) fn drop_end(&mut self) {
-        self.ask(Ask::Drop);
+        self.run(Operation::Drop);
     }
 
     pub(super) fn move_to_another_waitset(&mut self) {
-        self.ask(Ask::Move);
+        self.run(Operation::Move);
     }
 
     pub(super) fn die(&mut self) {
-        self.party.ask(Ask::Die);
+        self.end.run(Operation::Die);
     }
 
-    fn yes(&mut self, ask: Ask) -> bool {
-        match self.ask(ask) {
-            Answer::Yes(yes) => yes,
+    fn yes(&mut self, operation: Operation) -> bool {
+        match self.run(operation) {
+            Response::Yes(yes) => yes,
             _ => mistaken(),
         }
     }

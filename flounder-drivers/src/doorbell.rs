@@ -1,12 +1,12 @@
 //! Waking the other end.
 //!
-//! Within a process the bell is the [`Notifier`] of the other end. Between two processes each has one *ear*, whatever
-//! the number of channels: a datagram socket whose other end, the *mouth*, the peer gets, and a *log*, one page written by
+//! Within a process the doorbell is the [`Notifier`] of the other end. Between two processes each has one *receiver*, whatever
+//! the number of channels: a datagram socket whose other end, the *sender*, the peer gets, and a *log*, one page written by
 //! the peer alone.
 //!
 //! ```text
-//!   ringer: log[n mod 512] = (n + 1) << 32 | slot;  n += 1;  send 1 byte to the mouth
-//!   owner:  ear readable -> take a byte; read the log from where it stopped; notify the slots; a gap -> notify all slots;
+//!   ringer: log[n mod 512] = (n + 1) << 32 | slot;  n += 1;  send 1 byte to the sender
+//!   owner:  receiver readable -> take a byte; read the log from where it stopped; notify the slots; a gap -> notify all slots;
 //!           unless there was one entry, take more and read on
 //! ```
 //!
@@ -17,11 +17,11 @@
 //! away, and a write then blocks for ever. `send` with `MSG_DONTWAIT` never does, whatever the peer does to the socket.
 //! Why datagrams: the end of the peer's process leaves a stream readable for ever; a datagram socket stays silent.
 //!
-//! A ring that the kernel refuses (no memory, a seccomp filter) is *owed*: its end sleeps for a limited time, and tries
+//! A ring that the kernel refuses (no memory, a seccomp filter) *fails*: its end sleeps for a limited time, and tries
 //! again each time; after a second the channel ends with the error. A full socket is as good as a ring: its owner has
 //! datagrams to read, and reads the log after them.
 //!
-//! A hostile peer can ring for nothing. Each time costs the owner one visit to the ear, bounded by [`DRAIN`] and the log.
+//! A hostile peer can ring for nothing. Each time costs the owner one visit to the receiver, bounded by [`DRAIN`] and the log.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
@@ -45,7 +45,7 @@ use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watched;
 
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{Accepted, Size, accept_region, create_sealed};
+use crate::mem::seal::{AcceptedRegion, RegionSize, accept_region, create_sealed};
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
 use crate::sync::{Ordering, fence};
 use flounder_rt::fork::{Born, Mark};
@@ -53,7 +53,7 @@ use flounder_rt::fork::{Born, Mark};
 /// Pages of a log.
 const LOG_PAGES: usize = 1;
 
-/// Datagrams taken from an ear in one visit.
+/// Datagrams taken from a receiver in one visit.
 const DRAIN: usize = 64;
 
 /// How long a doorbell may fail until its channel ends with the error.
@@ -70,60 +70,60 @@ const INTERRUPTIONS: usize = 8;
 
 /// How one end wakes the other.
 #[derive(Debug)]
-pub(crate) struct Bell {
-    way: Way,
+pub(crate) struct Doorbell {
+    target: Target,
     /// Since when the other end should have been woken, and why it was not.
-    owed: Option<Owed>,
+    failed: Option<FailedRing>,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Target {
     /// In this process.
-    Here(Notifier),
+    Local(Notifier),
     /// In another one: the slot of the other end there.
-    There(Arc<Mouth>, u32),
+    Remote(Arc<DoorbellSender>, u32),
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Owed {
+struct FailedRing {
     since: Instant,
     error: Errno,
 }
 
-impl Bell {
+impl Doorbell {
     /// One that rings in this process.
-    pub(crate) const fn here(notifier: Notifier) -> Self {
-        Self { way: Way::Here(notifier), owed: None }
+    pub(crate) const fn local(notifier: Notifier) -> Self {
+        Self { target: Target::Local(notifier), failed: None }
     }
 
     /// One that rings for this slot in another process.
-    pub(crate) const fn there(mouth: Arc<Mouth>, slot: u32) -> Self {
-        Self { way: Way::There(mouth, slot), owed: None }
+    pub(crate) const fn remote(sender: Arc<DoorbellSender>, slot: u32) -> Self {
+        Self { target: Target::Remote(sender, slot), failed: None }
     }
 
-    /// Rings. Returns false if that failed: the ring is owed, and has to be tried again with [`settle`](Self::settle).
+    /// Rings. Returns false if that failed: the ring has failed, and has to be tried again with [`retry`](Self::retry).
     #[must_use = "a doorbell that was not rung has to be rung later"]
     pub(crate) fn ring(&mut self) -> bool {
-        let rung = match &self.way {
-            Way::Here(notifier) => {
+        let rung = match &self.target {
+            Target::Local(notifier) => {
                 notifier.notify();
                 Ok(())
             }
-            Way::There(mouth, slot) => mouth.ring(*slot),
+            Target::Remote(sender, slot) => sender.ring(*slot),
         };
-        self.owed = rung.err().map(|error| Owed {
-            since: self.owed.map_or_else(Instant::now, |owed| owed.since),
+        self.failed = rung.err().map(|error| FailedRing {
+            since: self.failed.map_or_else(Instant::now, |failed| failed.since),
             error,
         });
-        self.owed.is_none()
+        self.failed.is_none()
     }
 
-    /// Rings if that is owed. Returns whether nothing is owed any more.
+    /// Rings if that has failed before. Returns whether nothing has to be rung any more.
     ///
     /// # Errors
     /// That of the system call, if it has failed for [`GIVE_UP_AFTER`].
-    pub(crate) fn settle(&mut self) -> Result<bool, Errno> {
-        if self.owed.is_none() || self.ring() {
+    pub(crate) fn retry(&mut self) -> Result<bool, Errno> {
+        if self.failed.is_none() || self.ring() {
             return Ok(true);
         }
         self.failure().map_or(Ok(false), Err)
@@ -131,20 +131,22 @@ impl Bell {
 
     /// Returns why the other end could not be woken, if that has failed for [`GIVE_UP_AFTER`].
     pub(crate) fn failure(&self) -> Option<Errno> {
-        self.owed.filter(|owed| owed.since.elapsed() > GIVE_UP_AFTER).map(|owed| owed.error)
+        self.failed
+            .filter(|failed| failed.since.elapsed() > GIVE_UP_AFTER)
+            .map(|failed| failed.error)
     }
 
-    /// Returns how long a waitset may sleep until it tries again to ring; `None` if nothing is owed.
+    /// Returns how long a waitset may sleep until it tries again to ring; `None` if nothing has failed.
     pub(crate) fn sleep_limit(&self) -> Option<Duration> {
-        self.owed.map(|owed| retry_time(owed.since))
+        self.failed.map(|failed| retry_time(failed.since))
     }
 
-    /// Rings an owed doorbell, in up to [`LAST_TRIES`] attempts, because no thread may be left to try again later. Returns
-    /// false if it is still owed: then the monitors have to report the close to the peer.
+    /// Rings a doorbell that failed, in up to [`LAST_TRIES`] attempts, because no thread may be left to try again later. Returns
+    /// false if it still fails: then the monitors have to report the close to the peer.
     #[must_use = "a peer that cannot be woken has to be told by the brokers"]
-    pub(crate) fn settle_at_last(&mut self) -> bool {
+    pub(crate) fn retry_before_drop(&mut self) -> bool {
         for _ in 0..LAST_TRIES {
-            if self.owed.is_none() || self.ring() {
+            if self.failed.is_none() || self.ring() {
                 return true;
             }
             std::thread::yield_now();
@@ -160,7 +162,7 @@ pub(crate) fn retry_time(since: Instant) -> Duration {
 
 /// What this process rings the other one with.
 #[derive(Debug)]
-pub(crate) struct Mouth {
+pub(crate) struct DoorbellSender {
     log: Mutex<LogWriter>,
     /// The peer's socket; what it does to it harms only its own waking.
     // Dropped first: a number that is free may be another file's.
@@ -175,7 +177,7 @@ struct LogWriter {
     next: u64,
 }
 
-impl Mouth {
+impl DoorbellSender {
     /// Rings at this socket, which was checked, with this log.
     pub(crate) fn new(socket: Cap, log: MappedOwn) -> Self {
         let _mark = Mark::new(socket.as_fd());
@@ -193,7 +195,7 @@ impl Mouth {
         if is_local && socket_type(socket).is_ok_and(|kind| kind == SocketType::DGRAM) {
             Ok(())
         } else {
-            Err(ConnectError::Refused("the bell is not a local datagram socket"))
+            Err(ConnectError::Refused("the doorbell is not a local datagram socket"))
         }
     }
 
@@ -207,8 +209,8 @@ impl Mouth {
             return Ok(());
         }
         let mut log = self.log.lock();
-        let (line, word) = place(log.next, log.lines.lines());
-        // SYNC wake-log: Release, pairs with the Acquire in `Ear::fired`; the socket orders it as well, except when full.
+        let (line, word) = locate(log.next, log.lines.lines());
+        // SYNC wake-log: Release, pairs with the Acquire in `DoorbellReceiver::fired`; the socket orders it as well, except when full.
         log.lines.store(
             line,
             word,
@@ -225,7 +227,7 @@ impl Mouth {
                 Ok(_) => Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) if self.is_full() => Ok(()),
-                // The ear is gone, and with it whoever was to be woken.
+                // The receiver is gone, and with it whoever was to be woken.
                 Err(Errno::CONNREFUSED | Errno::CONNRESET | Errno::NOTCONN | Errno::PIPE) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -242,61 +244,62 @@ impl Mouth {
 }
 
 /// Where the peer process rings for the channels of this one.
-pub(crate) struct Ear {
+pub(crate) struct DoorbellReceiver {
     // Dropped first: a number that is free may be another file's.
     _mark: Mark,
     socket: Cap,
-    inner: Mutex<Slots>,
+    inner: Mutex<ReceiverState>,
     born: Born,
 }
 
-struct Slots {
+struct ReceiverState {
     log: Option<MappedPeer>,
     /// What the peer needs to ring here, until it is known to have that.
-    gift: Vec<Cap>,
+    setup: Vec<Cap>,
     /// Entries read.
     next: u64,
     taken: Vec<Option<Notifier>>,
     free: Vec<u32>,
 }
 
-impl Ear {
-    /// An ear. Its mouth, and what else the peer needs that is in `gift`, is for the peer.
+impl DoorbellReceiver {
+    /// A receiver. Its sender, and what else the peer needs that is in `setup`, is for the peer.
     pub(crate) fn new(
-        gift: impl IntoIterator<Item = OwnedFd>,
+        setup: impl IntoIterator<Item = OwnedFd>,
         origin: &Origin,
     ) -> io::Result<Self> {
-        let (socket, mouth) =
+        let (socket, sender) =
             socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         // The peer can put descriptors into the queue of the one, and gets a copy of the others.
         let shared = |fd| Cap::from_peer(fd, origin.clone());
-        let (socket, gift) =
-            (shared(socket), [mouth].into_iter().chain(gift).map(shared).collect());
-        let inner = Slots { log: None, gift, next: 0, taken: Vec::new(), free: Vec::new() };
+        let (socket, setup) =
+            (shared(socket), [sender].into_iter().chain(setup).map(shared).collect());
+        let inner =
+            ReceiverState { log: None, setup, next: 0, taken: Vec::new(), free: Vec::new() };
         let _mark = Mark::new(socket.as_fd());
         Ok(Self { _mark, socket, inner: Mutex::new(inner), born: Born::now() })
     }
 
-    /// Returns copies of the mouth and of what goes with it; none if the peer is known to have them.
-    pub(crate) fn gift(&self) -> io::Result<Vec<Cap>> {
+    /// Returns copies of the sender and of what goes with it; none if the peer is known to have them.
+    pub(crate) fn setup_caps(&self) -> io::Result<Vec<Cap>> {
         let inner = self.inner.lock();
-        inner.gift.iter().map(Cap::try_clone).collect()
+        inner.setup.iter().map(Cap::try_clone).collect()
     }
 
-    /// The peer has the mouth, and what goes with it.
-    pub(crate) fn gift_arrived(&self) {
-        let gift = core::mem::take(&mut self.inner.lock().gift);
-        drop(gift);
+    /// The peer has the sender, and what goes with it.
+    pub(crate) fn setup_received(&self) {
+        let setup = core::mem::take(&mut self.inner.lock().setup);
+        drop(setup);
     }
 
     /// Takes the log that the peer writes when it rings.
-    pub(crate) fn listen_to(&self, log: Accepted) {
+    pub(crate) fn set_log(&self, log: AcceptedRegion) {
         self.inner.lock().log.get_or_insert(log.lines);
     }
 
     /// Wakes the ends that were rung, without a visit to the socket: one load if there are none. Whoever wants to know of a
     /// ring before the waitset hears of it looks.
-    pub(crate) fn look(&self) {
+    pub(crate) fn poll_log(&self) {
         let rung = self.inner.lock().read_log();
         for notifier in rung {
             notifier.notify();
@@ -304,18 +307,18 @@ impl Ear {
     }
 
     /// A slot for a channel of this process.
-    pub(crate) fn enter(self: &Arc<Self>, notifier: Notifier) -> Slot {
+    pub(crate) fn add_slot(self: &Arc<Self>, notifier: Notifier) -> DoorbellSlot {
         let mut inner = self.inner.lock();
         let number = inner.free.pop().unwrap_or_else(|| {
             inner.taken.push(None);
             u32::try_from(inner.taken.len() - 1).expect("channels are fewer than 2^32")
         });
         inner.taken[number as usize] = Some(notifier);
-        Slot { ear: Arc::clone(self), number }
+        DoorbellSlot { receiver: Arc::clone(self), number }
     }
 }
 
-impl Ear {
+impl DoorbellReceiver {
     /// Takes datagrams, so many at most and within what is `left`; gives whether there were any.
     fn drain(&self, datagrams: usize, left: &mut usize) -> bool {
         let mut found = false;
@@ -331,7 +334,7 @@ impl Ear {
     }
 }
 
-impl Watched for Ear {
+impl Watched for DoorbellReceiver {
     fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -342,11 +345,11 @@ impl Watched for Ear {
         }
         let mut left = DRAIN;
         if self.drain(1, &mut left) {
-            // Who rings has the mouth: copies of it, and of what came with it, cost descriptors for nothing.
-            self.gift_arrived();
+            // Who rings has the sender: copies of it, and of what came with it, cost descriptors for nothing.
+            self.setup_received();
         }
         loop {
-            // SYNC wake-log: with the fence in `Mouth::ring`. The log is read after something was drained.
+            // SYNC wake-log: with the fence in `DoorbellSender::ring`. The log is read after something was drained.
             fence(Ordering::SeqCst);
             // Notifiers take locks of waitsets: they are called with none of ours held.
             let rung = self.inner.lock().read_log();
@@ -364,15 +367,15 @@ impl Watched for Ear {
     }
 }
 
-impl Slots {
+impl ReceiverState {
     /// The notifiers of the slots that were rung since the last time, or of all if that cannot be told.
     fn read_log(&mut self) -> Vec<Notifier> {
         let Some(log) = &self.log else { return Vec::new() };
         let entries = (log.lines() * LINE_WORDS) as u64;
         let mut rung = Vec::new();
         for _ in 0..entries {
-            let (line, word) = place(self.next, log.lines());
-            // SYNC wake-log: Acquire, pairs with the Release in `Mouth::ring`.
+            let (line, word) = locate(self.next, log.lines());
+            // SYNC wake-log: Acquire, pairs with the Release in `DoorbellSender::ring`.
             let entry = log.load(line, word, Ordering::Acquire);
             let ahead = ((entry >> 32) as u32).wrapping_sub(tag(self.next));
             if ahead == 0 {
@@ -393,25 +396,25 @@ impl Slots {
     }
 }
 
-/// A place in an ear, given back when dropped.
-pub(crate) struct Slot {
-    ear: Arc<Ear>,
+/// A slot in a receiver, given back when dropped.
+pub(crate) struct DoorbellSlot {
+    receiver: Arc<DoorbellReceiver>,
     number: u32,
 }
 
-impl Slot {
+impl DoorbellSlot {
     pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
-    pub(crate) fn ear(&self) -> &Arc<Ear> {
-        &self.ear
+    pub(crate) fn receiver(&self) -> &Arc<DoorbellReceiver> {
+        &self.receiver
     }
 }
 
-impl Drop for Slot {
+impl Drop for DoorbellSlot {
     fn drop(&mut self) {
-        let mut inner = self.ear.inner.lock();
+        let mut inner = self.receiver.inner.lock();
         inner.taken[self.number as usize] = None;
         inner.free.push(self.number);
     }
@@ -426,11 +429,11 @@ pub(crate) fn new_log() -> Result<(MappedOwn, OwnedFd, u64), Errno> {
 ///
 /// # Errors
 /// [`ConnectError::Refused`] if it is not one page, or not sealed as a region has to be; `Os` if a system call fails.
-pub(crate) fn accept_log(fd: Cap) -> Result<Accepted, ConnectError> {
-    accept_region(fd, Size::Pages(LOG_PAGES, "the log is not one page"))
+pub(crate) fn accept_log(fd: Cap) -> Result<AcceptedRegion, ConnectError> {
+    accept_region(fd, RegionSize::Pages(LOG_PAGES, "the log is not one page"))
 }
 
-fn place(entry: u64, lines: usize) -> (usize, usize) {
+fn locate(entry: u64, lines: usize) -> (usize, usize) {
     let at = (entry % (lines * LINE_WORDS) as u64) as usize;
     (at / LINE_WORDS, at % LINE_WORDS)
 }
@@ -465,18 +468,18 @@ mod tests {
         }
     }
 
-    fn connected() -> (Arc<Ear>, Mouth) {
-        let ear = Ear::new([], &Origin::LOCAL).unwrap();
-        let socket = ear.gift().unwrap().pop().unwrap();
+    fn connected() -> (Arc<DoorbellReceiver>, DoorbellSender) {
+        let receiver = DoorbellReceiver::new([], &Origin::LOCAL).unwrap();
+        let socket = receiver.setup_caps().unwrap().pop().unwrap();
         let (lines, log, _) = new_log().unwrap();
-        ear.listen_to(accept_log(log.into()).unwrap());
-        Mouth::check(socket.as_fd()).unwrap();
-        (Arc::new(ear), Mouth::new(socket, lines))
+        receiver.set_log(accept_log(log.into()).unwrap());
+        DoorbellSender::check(socket.as_fd()).unwrap();
+        (Arc::new(receiver), DoorbellSender::new(socket, lines))
     }
 
-    fn is_readable(ear: &Ear) -> bool {
+    fn is_readable(receiver: &DoorbellReceiver) -> bool {
         poll(
-            &mut [PollFd::new(&ear.socket, PollFlags::IN)],
+            &mut [PollFd::new(&receiver.socket, PollFlags::IN)],
             Some(&Timespec { tv_sec: 0, tv_nsec: 0 }),
         )
         .unwrap()
@@ -485,52 +488,53 @@ mod tests {
 
     #[test]
     fn a_ring_wakes_its_slot_and_no_other() {
-        let (ear, mouth) = connected();
+        let (receiver, sender) = connected();
         let (a, b) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let (slot_a, slot_b) = (ear.enter(a.notifier()), ear.enter(b.notifier()));
+        let (slot_a, slot_b) = (receiver.add_slot(a.notifier()), receiver.add_slot(b.notifier()));
         for lap in 0..1000 {
-            assert!(!is_readable(&ear));
-            mouth.ring(if lap % 3 == 0 { &slot_a } else { &slot_b }.number()).unwrap();
-            assert!(is_readable(&ear));
-            ear.fired();
+            assert!(!is_readable(&receiver));
+            sender.ring(if lap % 3 == 0 { &slot_a } else { &slot_b }.number()).unwrap();
+            assert!(is_readable(&receiver));
+            receiver.fired();
             assert_eq!((a.take(), b.take()), if lap % 3 == 0 { (1, 0) } else { (0, 1) });
         }
     }
 
     #[test]
     fn a_ring_is_heard_without_a_visit_to_the_socket() {
-        let (ear, mouth) = connected();
+        let (receiver, sender) = connected();
         let count = Arc::new(Count::default());
-        let slot = ear.enter(count.notifier());
-        ear.look();
+        let slot = receiver.add_slot(count.notifier());
+        receiver.poll_log();
         assert_eq!(count.take(), 0);
-        mouth.ring(slot.number()).unwrap();
-        ear.look();
+        sender.ring(slot.number()).unwrap();
+        receiver.poll_log();
         assert_eq!(count.take(), 1);
         // The waitset hears of it yet, in vain.
-        assert!(is_readable(&ear));
-        ear.fired();
-        assert!(!is_readable(&ear));
+        assert!(is_readable(&receiver));
+        receiver.fired();
+        assert!(!is_readable(&receiver));
         assert_eq!(count.take(), 0);
     }
 
     #[test]
     fn an_overrun_log_wakes_everybody_and_then_goes_on() {
-        let (ear, mouth) = connected();
+        let (receiver, sender) = connected();
         let counts: Vec<_> = (0..100).map(|_| Arc::new(Count::default())).collect();
-        let slots: Vec<_> = counts.iter().map(|count| ear.enter(count.notifier())).collect();
+        let slots: Vec<_> =
+            counts.iter().map(|count| receiver.add_slot(count.notifier())).collect();
         for overrun in [512, 513, 600, 1024, 5000] {
             for _ in 0..overrun {
-                mouth.ring(slots[7].number()).unwrap();
+                sender.ring(slots[7].number()).unwrap();
             }
-            mouth.ring(slots[99].number()).unwrap();
-            while is_readable(&ear) {
-                ear.fired();
+            sender.ring(slots[99].number()).unwrap();
+            while is_readable(&receiver) {
+                receiver.fired();
             }
             assert!(counts.iter().all(|count| count.take() > 0), "{overrun} rings");
-            mouth.ring(slots[3].number()).unwrap();
-            while is_readable(&ear) {
-                ear.fired();
+            sender.ring(slots[3].number()).unwrap();
+            while is_readable(&receiver) {
+                receiver.fired();
             }
             assert!(counts[3].take() > 0);
         }
@@ -538,62 +542,62 @@ mod tests {
 
     #[test]
     fn the_end_of_the_peer_leaves_the_ear_silent() {
-        let (ear, mouth) = connected();
-        drop(mouth);
-        assert!(!is_readable(&ear));
+        let (receiver, sender) = connected();
+        drop(sender);
+        assert!(!is_readable(&receiver));
     }
 
     #[test]
     fn a_slot_is_used_again_and_rings_for_the_old_one_hit_nobody_else_for_good() {
-        let (ear, mouth) = connected();
+        let (receiver, sender) = connected();
         let count = Arc::new(Count::default());
-        let number = ear.enter(Notifier::new()).number();
-        let slot = ear.enter(count.notifier());
+        let number = receiver.add_slot(Notifier::new()).number();
+        let slot = receiver.add_slot(count.notifier());
         assert_eq!(slot.number(), number);
-        mouth.ring(number + 1).unwrap();
-        mouth.ring(u32::MAX).unwrap();
-        ear.fired();
+        sender.ring(number + 1).unwrap();
+        sender.ring(u32::MAX).unwrap();
+        receiver.fired();
         assert_eq!(count.take(), 0);
     }
 
-    /// For a time the mouth is connected to a socket that takes datagrams from another one only.
+    /// For a time the sender is connected to a socket that takes datagrams from another one only.
     #[test]
     fn refused_ring_is_owed_and_tried_again() {
-        let (ear, mouth) = connected();
+        let (receiver, sender) = connected();
         let [deaf, other] = [(); 2].map(|()| {
             let flags = SocketFlags::CLOEXEC;
             socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).unwrap()
         });
-        for socket in [ear.socket.as_fd(), deaf.as_fd(), other.as_fd()] {
+        for socket in [receiver.socket.as_fd(), deaf.as_fd(), other.as_fd()] {
             bind(socket, &SocketAddrUnix::new_unnamed()).unwrap();
         }
-        connect(&mouth.socket, &getsockname(&deaf).unwrap()).unwrap();
+        connect(&sender.socket, &getsockname(&deaf).unwrap()).unwrap();
         connect(&deaf, &getsockname(&other).unwrap()).unwrap();
         let count = Arc::new(Count::default());
-        let slot = ear.enter(count.notifier());
-        let mouth = Arc::new(mouth);
-        let mut bell = Bell::there(Arc::clone(&mouth), slot.number());
-        assert_eq!(bell.sleep_limit(), None);
-        assert!(!bell.ring());
-        assert!(bell.sleep_limit().is_some());
-        assert_eq!(bell.settle(), Ok(false));
-        assert!(!is_readable(&ear));
-        connect(&mouth.socket, &getsockname(&ear.socket).unwrap()).unwrap();
-        assert_eq!(bell.settle(), Ok(true));
-        assert_eq!(bell.sleep_limit(), None);
-        ear.fired();
+        let slot = receiver.add_slot(count.notifier());
+        let sender = Arc::new(sender);
+        let mut doorbell = Doorbell::remote(Arc::clone(&sender), slot.number());
+        assert_eq!(doorbell.sleep_limit(), None);
+        assert!(!doorbell.ring());
+        assert!(doorbell.sleep_limit().is_some());
+        assert_eq!(doorbell.retry(), Ok(false));
+        assert!(!is_readable(&receiver));
+        connect(&sender.socket, &getsockname(&receiver.socket).unwrap()).unwrap();
+        assert_eq!(doorbell.retry(), Ok(true));
+        assert_eq!(doorbell.sleep_limit(), None);
+        receiver.fired();
         assert!(count.take() > 0);
     }
 
     #[test]
     fn full_socket_counts_as_rung() {
-        let (ear, mouth) = connected();
-        let slot = ear.enter(Notifier::new());
+        let (receiver, sender) = connected();
+        let slot = receiver.add_slot(Notifier::new());
         for ring in 0..10_000 {
-            assert_eq!(mouth.ring(slot.number()), Ok(()), "ring {ring}");
+            assert_eq!(sender.ring(slot.number()), Ok(()), "ring {ring}");
         }
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        assert_eq!(send(&mouth.socket, &[0], flags), Err(Errno::AGAIN), "it is full");
+        assert_eq!(send(&sender.socket, &[0], flags), Err(Errno::AGAIN), "it is full");
     }
 
     #[test]
@@ -602,8 +606,8 @@ mod tests {
         let file = std::fs::File::open("/dev/null").unwrap();
         for fd in [stream.as_fd(), file.as_fd()] {
             assert_eq!(
-                Mouth::check(fd),
-                Err(ConnectError::Refused("the bell is not a local datagram socket"))
+                DoorbellSender::check(fd),
+                Err(ConnectError::Refused("the doorbell is not a local datagram socket"))
             );
         }
     }

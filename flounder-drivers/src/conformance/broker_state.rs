@@ -12,13 +12,13 @@ use flounder_rt::channel::CapInbox;
 
 /// The inboxes of its connections, and what the drivers keep for it.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct BrokerState {
     account: Account,
     inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
     states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
 }
 
-impl Kept {
+impl BrokerState {
     /// [`Link::account`](flounder_rt::channel::Link::account).
     pub(super) const fn account(&self) -> &Account {
         &self.account

@@ -1,4 +1,4 @@
-//! How lines get to the other end of a channel, and how it is woken for them: a [`Ring`] and a [`Bell`].
+//! How lines get to the other end of a channel, and how it is woken for them: a [`Ring`] and a [`Doorbell`].
 
 use core::time::Duration;
 use std::time::Instant;
@@ -7,80 +7,80 @@ use flounder_rt::barrier;
 use flounder_rt::channel::{ChannelError, Incoming, Outgoing, ProtocolError};
 use flounder_rt::notify::Notifier;
 
-use crate::bell::{Bell, retry_time};
+use crate::assembler::{LineReader, LineWriter, MessageAssembler, PeerEnd};
+use crate::doorbell::{Doorbell, retry_time};
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS};
 use crate::sync::Ordering;
-use crate::transit::{Peer, Sink, Source, Transit};
-use crate::ump::line::{Head, Kind};
-use crate::ump::ring::{Cause, Ring, State};
+use crate::ump::line::{LineInfo, LineKind};
+use crate::ump::ring::{EndState, Ring, WakeCause};
 
-/// The ring, and the bell of the other end.
-pub(super) struct Lane<W, R> {
-    pub(super) ring: Ring<W, R>,
-    bell: Bell,
+/// The ring, and the doorbell of the other end.
+pub(super) struct SignalledRing<W, R> {
+    pub(super) inner: Ring<W, R>,
+    doorbell: Doorbell,
     /// What has the waitset of this end look at it.
     notifier: Notifier,
     /// Since when this end sleeps with a limit, because its peer may send without a fence.
     unsure_since: Option<Instant>,
 }
 
-impl<W: OwnMemory, R: LineMemory> Lane<W, R> {
-    pub(super) const fn new(ring: Ring<W, R>, bell: Bell, notifier: Notifier) -> Self {
-        Self { ring, bell, notifier, unsure_since: None }
+impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
+    pub(super) const fn new(ring: Ring<W, R>, doorbell: Doorbell, notifier: Notifier) -> Self {
+        Self { inner: ring, doorbell, notifier, unsure_since: None }
     }
 
     /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look at the ring.
     ///
     /// # Errors
-    /// If the bell of the peer has failed for too long.
+    /// If the doorbell of the peer has failed for too long.
     pub(super) fn arm(&mut self, blocked: bool) -> Result<(), ChannelError> {
-        self.bell.settle()?;
-        if barrier::senders_fence() && self.ring.ask_for_fences() {
+        self.doorbell.retry()?;
+        if barrier::senders_fence() && self.inner.ask_for_fences() {
             // A peer that was rung arms again, which shows that it sees what it is asked for.
-            self.ring_bell();
+            self.ring_doorbell();
         }
-        let unsure = self.ring.is_unsure();
+        let unsure = self.inner.is_unsure();
         self.unsure_since = unsure.then(|| self.unsure_since.unwrap_or_else(Instant::now));
-        self.ring.arm(blocked);
+        self.inner.arm(blocked);
         Ok(())
     }
 
     /// How long this end may sleep now that it is armed.
     pub(super) fn sleep_limit(&self) -> Option<Duration> {
         let unsure = self.unsure_since.map(retry_time);
-        [unsure, self.bell.sleep_limit()].into_iter().flatten().min()
+        [unsure, self.doorbell.sleep_limit()].into_iter().flatten().min()
     }
 
     /// Has the waitset look at this end again, and limit its sleep.
-    pub(super) fn look_again(&self) {
+    pub(super) fn poll_soon(&self) {
         self.notifier.notify();
     }
 
     /// Rings an owed doorbell, when nobody is left to try again later; returns whether nothing is owed any more.
     #[must_use = "a peer that cannot be woken has to be told by the brokers"]
-    pub(super) fn settle_at_last(&mut self) -> bool {
-        self.bell.settle_at_last()
+    pub(super) fn retry_before_drop(&mut self) -> bool {
+        self.doorbell.retry_before_drop()
     }
 
-    fn ring_bell(&mut self) {
-        if !self.bell.ring() {
-            self.look_again();
+    fn ring_doorbell(&mut self) {
+        if !self.doorbell.ring() {
+            self.poll_soon();
         }
     }
 
     /// Whether the peer has closed. The lines before that may yet have to be looked for.
     #[inline]
     pub(super) fn seems_closed(&self) -> bool {
-        self.ring.peer_state(Ordering::Relaxed).is_closed()
+        self.inner.peer_state(Ordering::Relaxed).is_closed()
     }
 
     /// After publishing, to a peer about which this is known: wakes it if it sleeps.
     #[cold]
-    pub(super) fn tell(&mut self, state: State, cause: Cause) -> Result<(), ChannelError> {
-        if self.ring.must_ring(state, cause) {
+    pub(super) fn signal(&mut self, state: EndState, cause: WakeCause) -> Result<(), ChannelError> {
+        if self.inner.must_ring(state, cause) {
             // A ring that fails is owed.
-            self.ring.has_rung(state);
-            self.ring_bell();
+            self.inner.note_rung(state);
+            self.ring_doorbell();
         }
         if state.is_closed() { Err(ChannelError::Closed) } else { Ok(()) }
     }
@@ -88,57 +88,57 @@ impl<W: OwnMemory, R: LineMemory> Lane<W, R> {
     /// Tells the peer what was read, if it is time.
     #[inline]
     pub(super) fn acknowledge(&mut self) {
-        if self.ring.owes_ack() {
+        if self.inner.ack_is_due() {
             self.acknowledge_now();
         }
     }
 
     #[cold]
     fn acknowledge_now(&mut self) {
-        self.ring.acknowledge();
-        self.given();
+        self.inner.acknowledge();
+        self.signal_room();
     }
 
     /// After an ack or leave to hand over: wakes the peer if it sleeps for want of that.
-    fn given(&mut self) {
-        if let Some(state) = self.ring.look() {
+    fn signal_room(&mut self) {
+        if let Some(state) = self.inner.look() {
             // That the peer is closed is told when there are no more lines.
-            let _ = self.tell(state, Cause::Room);
+            let _ = self.signal(state, WakeCause::Room);
         }
     }
 }
 
-impl<W: OwnMemory, R: LineMemory> Peer for Lane<W, R> {
+impl<W: OwnMemory, R: LineMemory> PeerEnd for SignalledRing<W, R> {
     #[inline]
     fn has_line(&mut self) -> bool {
-        self.ring.has_line()
+        self.inner.has_line()
     }
 
     #[inline]
     fn room(&mut self) -> Result<bool, ProtocolError> {
-        self.ring.room()
+        self.inner.room()
     }
 
     #[inline]
     fn is_closed(&mut self) -> Result<bool, ProtocolError> {
         // SYNC close: Acquire, pairs with the Release in `Ring::set_state`: lines published before it are visible after.
-        Ok(self.ring.peer_state(Ordering::Acquire).is_closed())
+        Ok(self.inner.peer_state(Ordering::Acquire).is_closed())
     }
 
     fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
-        self.ring.caps_expected(sent)
+        self.inner.caps_expected(sent)
     }
 
     fn is_handed_over(&mut self, count: u64) -> bool {
-        self.ring.is_handed_over(count)
+        self.inner.is_handed_over(count)
     }
 
     fn handed_over(&mut self, count: u64) {
-        self.ring.handed_over(count);
+        self.inner.handed_over(count);
     }
 }
 
-impl<W: OwnMemory, R: LineMemory> Sink for Lane<W, R> {
+impl<W: OwnMemory, R: LineMemory> LineWriter for SignalledRing<W, R> {
     const PARTS: usize = 1;
 
     #[inline]
@@ -148,13 +148,15 @@ impl<W: OwnMemory, R: LineMemory> Sink for Lane<W, R> {
         let mut body = message.body.reader(0);
         let (kind, used, sent) = if total <= PAYLOAD_WORDS {
             let used = body.read(&mut payload);
-            (Kind::Whole, used, used)
+            (LineKind::Whole, used, used)
         } else {
             payload[0] = total as u64;
-            (Kind::First, PAYLOAD_WORDS, body.read(&mut payload[1..]))
+            (LineKind::First, PAYLOAD_WORDS, body.read(&mut payload[1..]))
         };
-        self.ring
-            .publish(&payload[..used], Head::new(kind, message.number, used, message.cap_count));
+        self.inner.publish(
+            &payload[..used],
+            LineInfo::new(kind, message.number, used, message.cap_count),
+        );
         sent
     }
 
@@ -162,16 +164,17 @@ impl<W: OwnMemory, R: LineMemory> Sink for Lane<W, R> {
     fn next(&mut self, message: &Outgoing<'_>, mut sent: usize) -> Result<usize, ProtocolError> {
         let total = message.body.len();
         let mut body = message.body.reader(sent);
-        let full = Head::new(Kind::Next, message.number, PAYLOAD_WORDS, 0);
-        while sent < total && self.ring.room()? {
-            let lines = body.lines(self.ring.free());
+        let full = LineInfo::new(LineKind::Next, message.number, PAYLOAD_WORDS, 0);
+        while sent < total && self.inner.room()? {
+            let lines = body.lines(self.inner.free());
             if !lines.is_empty() {
-                self.ring.publish_lines(lines, full);
+                self.inner.publish_lines(lines, full);
                 sent += lines.len() * PAYLOAD_WORDS;
             } else {
                 let mut payload = [0; PAYLOAD_WORDS];
                 let used = body.read(&mut payload);
-                self.ring.publish(&payload, Head::new(Kind::Next, message.number, used, 0));
+                self.inner
+                    .publish(&payload, LineInfo::new(LineKind::Next, message.number, used, 0));
                 sent += used;
             }
         }
@@ -180,28 +183,28 @@ impl<W: OwnMemory, R: LineMemory> Sink for Lane<W, R> {
 
     #[inline]
     fn published(&mut self) -> Result<(), ChannelError> {
-        match self.ring.look() {
+        match self.inner.look() {
             None => Ok(()),
-            Some(state) => self.tell(state, Cause::Line),
+            Some(state) => self.signal(state, WakeCause::Line),
         }
     }
 }
 
-impl<W: OwnMemory, R: LineMemory> Source for Lane<W, R> {
+impl<W: OwnMemory, R: LineMemory> LineReader for SignalledRing<W, R> {
     const BURST: usize = 256;
 
     #[inline]
     fn take(
         &mut self,
-        transit: &mut Transit,
+        assembler: &mut MessageAssembler,
         incoming: &mut Incoming,
     ) -> Result<bool, ProtocolError> {
-        let Some((head, payload)) = self.ring.take() else { return Ok(false) };
-        let words = transit.place(incoming, head, &payload, 0)?;
+        let Some((info, payload)) = self.inner.take() else { return Ok(false) };
+        let words = assembler.accept_line(incoming, info, &payload, 0)?;
         incoming.push(words)?;
-        if let Some(count) = transit.taken(incoming) {
-            self.ring.expect_caps(count);
-            self.given();
+        if let Some(count) = assembler.taken(incoming) {
+            self.inner.expect_caps(count);
+            self.signal_room();
         }
         self.acknowledge();
         Ok(true)
@@ -214,15 +217,15 @@ impl<W: OwnMemory, R: LineMemory> Source for Lane<W, R> {
         incoming: &mut Incoming,
         burst: &mut usize,
     ) -> Result<(), ProtocolError> {
-        let full = Head::new(Kind::Next, incoming.number(), PAYLOAD_WORDS, 0);
+        let full = LineInfo::new(LineKind::Next, incoming.number(), PAYLOAD_WORDS, 0);
         loop {
             let more = (incoming.missing().saturating_sub(1) / PAYLOAD_WORDS).min(*burst);
-            let lines = self.ring.lines(full, more);
+            let lines = self.inner.lines(full, more);
             if lines == 0 {
                 return Ok(());
             }
-            incoming.push_lines(lines, |line| self.ring.line(line))?;
-            self.ring.taken(lines);
+            incoming.push_lines(lines, |line| self.inner.line(line))?;
+            self.inner.taken(lines);
             self.acknowledge();
             *burst -= lines;
         }
