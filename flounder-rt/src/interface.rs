@@ -1,7 +1,6 @@
 //! What a generated module tells about its interface.
 
-use crate::channel::Limits;
-use crate::wire::{digest, fingerprint};
+use crate::wire::{Limits, RUNTIME_MESSAGE, digest, fingerprint};
 
 /// An interface, as the constant `INTERFACE` of its module describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +101,7 @@ impl Interface {
     #[must_use]
     pub fn message_name(&self, number: u16) -> &'static str {
         match number {
-            crate::channel::RUNTIME_MESSAGE => "(runtime)",
+            RUNTIME_MESSAGE => "(runtime)",
             _ => self.message(number).map_or("(unknown)", |message| message.name),
         }
     }

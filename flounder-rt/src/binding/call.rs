@@ -13,10 +13,9 @@ use std::time::Instant;
 
 use crate::binding::calls::{GivenUp, Left, Limit, NONE, Polled, TICKS, Waits};
 use crate::binding::notice::Notice;
-use crate::binding::timeout::{DEFAULT_TIMEOUT, Timeout};
 use crate::binding::{Core, RawBinding, Received, RpcError, TxError, TxState};
 use crate::cap::Cap;
-use crate::waitset::{DispatchError, Source, Timer, Waitset};
+use crate::waitset::{DEFAULT_TIMEOUT, DispatchError, Source, Timeout, Timer, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 /// A remote procedure, as it is on the wire.

@@ -4,6 +4,7 @@
 //! receives, and only for those; what does not depend on them is left to the endpoints.
 
 use core::marker::PhantomData;
+use std::io;
 
 use crate::binding::{
     Call, Procedure, RawBinding, Received, Receiving, Reply, ReplyToken, RpcError, Sending, Sent,
@@ -12,7 +13,7 @@ use crate::binding::{
 use crate::cap::Cap;
 use crate::channel::MessageLimit;
 use crate::interface::Interface;
-use crate::message::{EncodeError, MessageBuffer};
+use crate::message::{EncodeError, MessageBuffer, MessageValue};
 use crate::wire::args::{Args, Refused, Results};
 use crate::wire::{DecodeError, Gather};
 
@@ -231,6 +232,28 @@ impl RawBinding {
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
         TxError::refused(refused, self.interface(), number, |error| self.cap_copy(error))
+    }
+}
+
+impl RawBinding {
+    /// Sends a message that is a value. Used by generated code.
+    ///
+    /// # Errors
+    /// As `tx_*`.
+    #[doc(hidden)]
+    pub fn send_message(&self, message: &impl MessageValue) -> Result<Sent<'_>, TxError> {
+        match MessageBuffer::encode(message) {
+            Ok(MessageBuffer { number, words, caps }) if caps.is_empty() => {
+                self.send(number, &words, &[])
+            }
+            Ok(MessageBuffer { number, words, mut caps }) => {
+                self.send_caps(number, &words, &[], &mut caps)
+            }
+            Err(EncodeError::TooLong { arg, length }) => Err(TxError::too_long(arg, length)),
+            Err(EncodeError::CapCopy(errno)) => {
+                Err(self.cap_copy(io::Error::from_raw_os_error(errno)))
+            }
+        }
     }
 }
 

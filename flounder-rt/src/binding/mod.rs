@@ -30,6 +30,7 @@ use crate::channel::{
 };
 use crate::exit::Unsent;
 use crate::interface::{Interface, MessageKind};
+pub use crate::message::Received;
 use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
 use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
@@ -50,11 +51,11 @@ mod sending;
 mod sent;
 mod serve;
 mod shared;
-mod timeout;
 mod turns;
 mod twins;
 mod window;
 
+pub use crate::waitset::{DEFAULT_TIMEOUT, Timeout};
 use backlog::{Backlog, Waiting};
 pub use call::{Call, Procedure, Reply};
 use calls::Calls;
@@ -72,7 +73,6 @@ pub use sending::Sending;
 pub use sent::Sent;
 pub use serve::Handler;
 pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend, SharedSent};
-pub use timeout::{DEFAULT_TIMEOUT, Timeout};
 use turns::Turns;
 pub use window::CALL_WINDOW;
 
@@ -94,25 +94,6 @@ pub trait Dispatch {
     /// Learns of its binding, before anything is delivered.
     fn attached(&mut self, raw: &RawBinding) {
         let _ = raw;
-    }
-}
-
-/// A message that has come, in private memory.
-#[derive(Debug)]
-pub struct Received<'a> {
-    /// Its number.
-    pub number: u16,
-    /// Its words.
-    pub words: &'a [u64],
-    /// Its capabilities, to be taken out.
-    pub caps: &'a mut Vec<Cap>,
-}
-
-impl Received<'_> {
-    /// The four bytes at offset `at`, where a call or a reply has its id.
-    #[inline]
-    fn id_at(&self, at: usize) -> Option<u32> {
-        self.words.get(at / 8).map(|word| (word >> (at % 8 * 8)) as u32)
     }
 }
 

@@ -28,7 +28,6 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::binding::calls::Message;
-use crate::binding::timeout::Timeout;
 use crate::binding::{BindingError, RawBinding, Reply, RpcError, TxError};
 use crate::cap::Cap;
 use crate::exit::Queue;
@@ -36,6 +35,7 @@ use crate::fork::Born;
 use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
+use crate::waitset::Timeout;
 use crate::wire::{DecodeError, Gather};
 
 mod alarm;

@@ -56,22 +56,14 @@ use crate::closer::Origin;
 use crate::notify::Notifier;
 use crate::waitset::Waitset;
 use crate::wire::Gather;
+pub use crate::wire::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
 
 mod caps;
 mod incoming;
 
 pub use caps::{CAPS_AHEAD, CapEvent, CapInbox, CapRefusal};
 pub(crate) use incoming::KEPT_WORDS;
-pub use incoming::{Incoming, Limits, MessageLimit, ProtocolError};
-
-/// Number of the messages of the runtime itself (a reply that will never come); interfaces number theirs from 1.
-pub const RUNTIME_MESSAGE: u16 = 0;
-
-/// The largest number a message can have.
-pub const MAX_NUMBER: u16 = (1 << 14) - 1;
-
-/// The most capabilities in one message.
-pub const MAX_CAPS: usize = 64;
+pub use incoming::{Incoming, ProtocolError};
 
 /// A message on its way out.
 #[derive(Debug)]

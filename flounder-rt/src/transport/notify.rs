@@ -3,29 +3,9 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::sync::{Mutex, MutexGuard};
-
 use crate::fork::Born;
-
-/// What a [`Notifier`] wakes. A waitset, in practice; anything, in tests.
-pub trait Wake: Send + Sync {
-    /// Something happened to the channel that the target knows as `token`.
-    fn wake(&self, token: u64);
-
-    /// There is nobody at the other end of the channel that the target knows as `token`, and the channel itself may not tell.
-    fn peer_gone(&self, token: u64, _gone: Gone) {
-        self.wake(token);
-    }
-}
-
-/// What the broker knows of the other end of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
-    /// Its process is dead.
-    Died,
-    /// It is closed.
-    Closed,
-}
+use crate::sync::{Mutex, MutexGuard};
+pub use crate::waitset::{Gone, Wake};
 
 /// Wakes whatever waitset serves one end of a channel.
 ///

@@ -4,9 +4,8 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::rc::Rc;
 
-use crate::notify::Gone;
 use crate::waitset::queues::Item;
-use crate::waitset::{Outcome, Source, Task, Waitset, WeakWaitset};
+use crate::waitset::{Gone, Outcome, Source, Task, Waitset, WeakWaitset};
 
 /// Where an event channel stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,10 +21,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::barrier::arm_then_barrier;
-use crate::binding::Timeout;
 use crate::error::Chain;
 use crate::fork::Born;
-use crate::notify::Gone;
 
 mod children;
 mod crew;
@@ -40,9 +38,11 @@ mod shared;
 mod signals;
 mod sleeper;
 mod thread_end;
+mod timeout;
 mod timers;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod wake;
 
 pub use event::{ChannelState, EventChannel, EventError};
 pub use fds::Interest;
@@ -54,8 +54,10 @@ pub use shared::{SharedEvent, SharedTimer, SharedWaitset};
 pub use signals::{SignalWatch, UnixSignal};
 pub use sleeper::Watched;
 use sleeper::{Ready, Sleeper};
+pub use timeout::{DEFAULT_TIMEOUT, Timeout};
 pub use timers::Timer;
 use timers::Timers;
+pub use wake::{Gone, Wake};
 
 /// How long a waitset polls before it blocks, by default: two context switches.
 pub const DEFAULT_SPIN: Duration = Duration::from_micros(20);

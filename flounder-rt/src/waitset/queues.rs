@@ -376,7 +376,7 @@ pub(crate) struct Removed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::Gone;
+    use crate::waitset::Gone;
 
     struct Still;
 

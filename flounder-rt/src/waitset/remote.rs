@@ -5,10 +5,9 @@ use std::io;
 use crate::sync::Mutex;
 
 use crate::fork::Born;
-use crate::notify::{Gone, Wake};
 use crate::waitset::gate::Gate;
 use crate::waitset::sleeper::Bell;
-use crate::waitset::{Outcome, Waitset};
+use crate::waitset::{Gone, Outcome, Waitset, Wake};
 
 /// Work for a waitset's thread.
 pub(crate) type SendTask = Box<dyn FnOnce(&Waitset) -> Outcome + Send>;

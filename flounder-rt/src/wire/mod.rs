@@ -23,6 +23,7 @@ mod bounded;
 mod decode;
 mod encode;
 mod gather;
+mod limits;
 mod shape;
 
 pub use bounded::{Bounded, TakeBounded};
@@ -30,6 +31,7 @@ pub use decode::{Decode, DecodeError, Source};
 pub use encode::{Encode, Plain, TooLong, nest};
 pub use gather::LINE;
 pub use gather::{Gather, Reader, copy_line};
+pub use limits::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
 pub use shape::{
     DEFAULT_MAX, Record, Shape, digest, fingerprint, first_at, largest, record, total,
 };

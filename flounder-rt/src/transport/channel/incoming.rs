@@ -3,10 +3,9 @@
 use core::fmt;
 
 use crate::account::{Account, Charge, OverLimit, Resource};
-use crate::binding::Received;
 use crate::cap::Cap;
-use crate::channel::{MAX_CAPS, RUNTIME_MESSAGE};
-use crate::wire::LINE;
+use crate::message::Received;
+use crate::wire::{LINE, Limits, MAX_CAPS, MessageLimit, RUNTIME_MESSAGE};
 
 /// Words of a buffer that is kept for the next message: 64 KiB. A larger one goes before the waitset sleeps.
 pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
@@ -16,18 +15,6 @@ const RUNTIME_WORDS: usize = LINE;
 
 /// Words of a message are charged to its sender in steps of at least so many: 4 KiB.
 const STEP: usize = (4 << 10) / 8;
-
-/// What an interface allows of one of its messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MessageLimit {
-    /// Words of the body, at most.
-    pub words: usize,
-    /// Capabilities, at most.
-    pub caps: usize,
-}
-
-/// What an interface allows: entry `i` is for the message numbered `i + 1`.
-pub type Limits = &'static [MessageLimit];
 
 /// A message coming in, in private memory. What is long is charged to the account of its sender.
 #[derive(Debug)]

@@ -16,11 +16,14 @@ use core::fmt;
 use std::error::Error;
 use std::io;
 
-use crate::binding::{RawBinding, Received, Sent, TxError};
 use crate::cap::Cap;
 use crate::interface::Interface;
 use crate::wire::args::Refused;
 use crate::wire::{DecodeError, Gather, TooLong};
+
+mod received;
+
+pub use received::Received;
 
 /// Bytes of the header of a [`MessageBuffer`].
 const HEADER: usize = 8;
@@ -160,28 +163,6 @@ impl MessageBuffer {
         }
         *bytes = &rest[len * 8..];
         Ok(Self { number, words, caps })
-    }
-}
-
-impl RawBinding {
-    /// Sends a message that is a value. Used by generated code.
-    ///
-    /// # Errors
-    /// As `tx_*`.
-    #[doc(hidden)]
-    pub fn send_message(&self, message: &impl MessageValue) -> Result<Sent<'_>, TxError> {
-        match MessageBuffer::encode(message) {
-            Ok(MessageBuffer { number, words, caps }) if caps.is_empty() => {
-                self.send(number, &words, &[])
-            }
-            Ok(MessageBuffer { number, words, mut caps }) => {
-                self.send_caps(number, &words, &[], &mut caps)
-            }
-            Err(EncodeError::TooLong { arg, length }) => Err(TxError::too_long(arg, length)),
-            Err(EncodeError::CapCopy(errno)) => {
-                Err(self.cap_copy(io::Error::from_raw_os_error(errno)))
-            }
-        }
     }
 }
 

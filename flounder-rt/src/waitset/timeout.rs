@@ -30,7 +30,7 @@ impl Timeout {
     }
 
     /// When an asynchronous call that is made now has to end.
-    pub(super) fn end(self) -> Option<Instant> {
+    pub(crate) fn end(self) -> Option<Instant> {
         match self {
             Self::Default => None,
             Self::For(time) => Instant::now().checked_add(time),
@@ -39,7 +39,7 @@ impl Timeout {
     }
 
     /// The same for a call that is awaited from now on.
-    pub(super) fn limited_now(self) -> Self {
+    pub(crate) fn limited_now(self) -> Self {
         match self {
             Self::Default => Self::For(DEFAULT_TIMEOUT).beginning_now(),
             limited => limited,
@@ -47,7 +47,7 @@ impl Timeout {
     }
 
     /// The same for a call that is made now and waited for later, in whatever way.
-    pub(super) fn beginning_now(self) -> Self {
+    pub(crate) fn beginning_now(self) -> Self {
         match self {
             Self::For(time) => Instant::now().checked_add(time).map_or(self, Self::Until),
             other => other,
@@ -55,7 +55,7 @@ impl Timeout {
     }
 
     /// Whether it was over before it began.
-    pub(super) fn is_over(self) -> bool {
+    pub(crate) fn is_over(self) -> bool {
         matches!(self, Self::Until(at) if Instant::now() >= at)
     }
 }
