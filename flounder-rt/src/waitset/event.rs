@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::rc::Rc;
 
-use crate::waitset::queues::Item;
+use crate::waitset::queues::{Due, Item, Registrations};
 use crate::waitset::{Gone, Outcome, Source, Task, Waitset, WeakWaitset};
 
 /// Where an event channel stands.
@@ -96,10 +96,7 @@ impl EventChannel {
     /// Where it stands. It is unregistered as well once its waitset is gone.
     #[must_use]
     pub fn state(&self) -> ChannelState {
-        match &*self.0.registration.borrow() {
-            Some(registration) if registration.waitset.is_alive() => registration.state,
-            _ => ChannelState::Unregistered,
-        }
+        self.0.state()
     }
 
     /// Registers `task` for one event that is [triggered](EventChannel::trigger): unregistered to idle.
@@ -217,7 +214,7 @@ impl EventChannel {
 
     /// Queues the delivery of the present registration.
     fn deliver_from(&self, waitset: &Waitset) {
-        let due = Due { channel: self.clone(), serial: self.0.serial.get() };
+        let due = Due::new(Rc::clone(&self.0) as Rc<dyn Registrations>, self.0.serial.get());
         waitset.0.queues.borrow_mut().pending.push_back(Item::Event(due));
         waitset.stir();
     }
@@ -231,31 +228,28 @@ impl EventChannel {
         // The registration was made, so the waitset is usable.
         registration.poller = waitset.insert_polled(Rc::new(poller)).ok();
     }
+}
+
+impl Inner {
+    fn state(&self) -> ChannelState {
+        match &*self.registration.borrow() {
+            Some(registration) if registration.waitset.is_alive() => registration.state,
+            _ => ChannelState::Unregistered,
+        }
+    }
 
     fn is_at(&self, serial: u64, state: ChannelState) -> bool {
-        self.0.serial.get() == serial && self.state() == state
+        self.serial.get() == serial && self.state() == state
     }
 }
 
-/// The delivery of a registration, as it is queued.
-pub(crate) struct Due {
-    channel: EventChannel,
-    serial: u64,
-}
-
-impl Due {
-    /// Whether the registration it was queued for still waits for it.
-    pub(crate) fn is_live(&self) -> bool {
-        self.channel.is_at(self.serial, ChannelState::Pending)
+impl Registrations for Inner {
+    fn is_due(&self, serial: u64) -> bool {
+        self.is_at(serial, ChannelState::Pending)
     }
 
-    /// Unregisters the channel and gives what is to be run.
-    pub(crate) fn take(self) -> Option<Task> {
-        if !self.is_live() {
-            return None;
-        }
-        let registration = self.channel.0.registration.borrow_mut().take();
-        registration.map(|registration| registration.task)
+    fn unregister(&self) -> Option<Task> {
+        self.registration.borrow_mut().take().map(|registration| registration.task)
     }
 }
 
@@ -271,7 +265,7 @@ impl Poller {
     fn ask(&self) {
         // The poll function may be asked already, in a dispatch further out.
         let hit = self.poll.try_borrow_mut().is_ok_and(|mut poll| poll());
-        if hit && self.channel.is_at(self.serial, ChannelState::Polled) {
+        if hit && self.channel.0.is_at(self.serial, ChannelState::Polled) {
             // It is registered, so this cannot fail.
             let _ = self.channel.trigger();
         }

@@ -14,7 +14,6 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::waitset::event::Due;
 use crate::waitset::{Source, Task};
 
 /// Where a source stands.
@@ -34,6 +33,37 @@ pub(crate) enum Item {
     Runnable(async_task::Runnable),
     Source(u64),
     Event(Due),
+}
+
+/// What makes single-shot registrations, one after another, and numbers them.
+pub(crate) trait Registrations {
+    /// Returns true if registration `serial` is the present one and its event has come.
+    fn is_due(&self, serial: u64) -> bool;
+
+    /// Ends the present registration and returns its task.
+    fn unregister(&self) -> Option<Task>;
+}
+
+/// The queued delivery of one registration.
+pub(crate) struct Due {
+    registrations: Rc<dyn Registrations>,
+    serial: u64,
+}
+
+impl Due {
+    pub(crate) fn new(registrations: Rc<dyn Registrations>, serial: u64) -> Self {
+        Self { registrations, serial }
+    }
+
+    /// Returns true if the registration still waits for this delivery.
+    fn is_live(&self) -> bool {
+        self.registrations.is_due(self.serial)
+    }
+
+    /// Ends the registration and returns its task, if the registration still waits for this delivery.
+    pub(crate) fn take(self) -> Option<Task> {
+        if self.is_live() { self.registrations.unregister() } else { None }
+    }
 }
 
 /// A source with its token.
