@@ -35,7 +35,7 @@ use crate::binding::{
 };
 use crate::channel::{CapRefusal, ChannelError};
 use crate::exit;
-use crate::waitset::{DispatchError, Waitset, WeakWaitset};
+use crate::waitset::{self, DispatchError, Waitset, WeakWaitset};
 
 /// Bindings of one thread that may be closing at a time.
 const MAX_CLOSING: usize = 1024;
@@ -481,10 +481,6 @@ thread_local! {
         const { ManuallyDrop::new(RefCell::new(VecDeque::new())) };
     /// Whether waitsets are ending that are waited for together.
     static TOGETHER: Cell<bool> = const { Cell::new(false) };
-    /// Whether the thread ends.
-    static ENDS: Cell<bool> = const { Cell::new(false) };
-    /// Until when this thread waits, once it has begun to end.
-    static END: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 impl Left {
@@ -528,36 +524,32 @@ impl Left {
     }
 }
 
-/// A waitset of this thread is gone, and its bindings have been told. Those that are closing go on from another waitset; if the
-/// thread ends as well, this waits for them.
-pub(crate) fn leave(is_gone: impl Fn(&WeakWaitset) -> bool) {
-    let mut left = Left::all();
-    left.retain(|core| is_gone(&core.place.borrow().waitset));
-    if left.is_empty() || TOGETHER.get() {
-        return;
-    }
-    let Some(heir) = Waitset::heir() else { return send_now(&left) };
-    for core in &left {
-        if let Err(error) = core.go_on_from(&heir) {
-            tracing::warn!(%error, "what a binding has not sent is lost: no waitset can watch it");
-            core.cut();
+/// The bindings of a thread that are closing when their waitsets end.
+pub(super) struct Closings;
+
+impl waitset::Successor for Closings {
+    /// Those that are closing go on from another waitset; if the thread ends as well, this waits for them.
+    fn waitset_gone(&self, is_gone: &dyn Fn(&WeakWaitset) -> bool) {
+        let mut left = Left::all();
+        left.retain(|core| is_gone(&core.place.borrow().waitset));
+        if left.is_empty() || TOGETHER.get() {
+            return;
+        }
+        let Some(heir) = Waitset::heir() else { return send_now(&left) };
+        for core in &left {
+            if let Err(error) = core.go_on_from(&heir) {
+                tracing::warn!(%error, "what a binding has not sent is lost: no waitset can watch it");
+                core.cut();
+            }
         }
     }
-}
 
-/// Runs `end`, which ends the waitsets of a thread, and blocks until their bindings have sent what they accepted, at most until
-/// the exit timeout of the thread.
-pub(crate) fn end_together(end: impl FnOnce()) {
-    ENDS.set(true);
-    TOGETHER.set(true);
-    end();
-    TOGETHER.set(false);
-    send_now(&Left::all());
-}
-
-/// Whether the calling thread ends: it dispatches no more.
-pub(super) fn thread_ends() -> bool {
-    ENDS.get()
+    fn thread_ends(&self, close: &mut dyn FnMut()) {
+        TOGETHER.set(true);
+        close();
+        TOGETHER.set(false);
+        send_now(&Left::all());
+    }
 }
 
 /// Blocks until these have sent what they accepted, at most until the exit timeout of the thread.
@@ -565,7 +557,7 @@ fn send_now(left: &[Rc<Core>]) {
     if left.is_empty() {
         return;
     }
-    let deadline = deadline();
+    let deadline = exit::deadline();
     let waitset = Waitset::new();
     for core in left {
         core.forget_continuations();
@@ -601,11 +593,4 @@ fn send_now(left: &[Rc<Core>]) {
         );
         core.cut();
     }
-}
-
-/// Until when this thread waits for what is not sent; called when it ends, the first call counts.
-pub(crate) fn deadline() -> Instant {
-    let deadline = END.get().unwrap_or_else(|| Instant::now() + exit::timeout());
-    END.set(Some(deadline));
-    deadline
 }

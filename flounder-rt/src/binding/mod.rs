@@ -33,7 +33,7 @@ use crate::interface::{Interface, MessageKind};
 pub use crate::message::Received;
 use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
-use crate::waitset::{Outcome, Source, Waitset, WeakWaitset};
+use crate::waitset::{self, Outcome, Source, Waitset, WeakWaitset};
 use crate::wire::{DecodeError, Gather, LINE};
 
 mod backlog;
@@ -61,7 +61,6 @@ pub use call::{Call, Procedure, Reply};
 use calls::Calls;
 pub use closing::Closing;
 use closing::{Due, Rest, run_all, wake_all};
-pub(crate) use closing::{deadline as exit_deadline, end_together, leave};
 use debts::Debts;
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 pub use inbox::{Inbox, Messages, Receiving, RecvError};
@@ -627,6 +626,7 @@ impl Core {
             Readiness::Polled => waitset.insert_polled(me)?,
             Readiness::Fd(fd) => waitset.insert(me, fd)?,
         };
+        waitset::set_successor(&closing::Closings);
         self.token.set(token);
         self.place.borrow_mut().waitset = waitset.downgrade();
         self.notifier.retarget(waitset.remote(), token);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::account::{Charge, OverLimit};
 use crate::binding::{Dispatch, RawBinding};
+use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, ConnectError, Connector, End};
 use crate::escape::Escaped;
 use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
@@ -19,7 +20,7 @@ use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{DispatchError, Outcome, Remote, Timer, Waitset};
+use crate::waitset::{DispatchError, Extension, Outcome, Remote, Timer, Waitset};
 
 /// How long a bind may take, by default.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -102,15 +103,16 @@ impl<B: 'static> Bind<B> {
     }
 
     fn start(self, done: Done) {
-        crate::exit::flush(self.broker);
+        flush_at_exit(self.broker);
         let waitset = self.waitset;
-        let ticket = waitset.binds().next.get();
-        waitset.binds().next.set(ticket + 1);
+        let pending = waitset.extension::<Pending>();
+        let ticket = pending.next.get();
+        pending.next.set(ticket + 1);
         let timer = waitset.after(self.deadline, move |waitset| {
             waitset.finish_bind(ticket, Err(BindError::Deadline))
         });
         let bind = PendingBind { interface: self.interface, handler: self.handler, done, timer };
-        waitset.binds().table.borrow_mut().insert(ticket, bind);
+        pending.table.borrow_mut().insert(ticket, bind);
         let reply = BindReply { remote: waitset.remote(), ticket, open: true };
         self.broker.bind(BindRequest {
             iref: self.iref,
@@ -255,14 +257,14 @@ struct Made {
 
 /// The binds of one waitset that wait for their result.
 #[derive(Default)]
-pub(crate) struct Pending {
+struct Pending {
     next: Cell<u64>,
     table: RefCell<HashMap<u64, PendingBind>>,
 }
 
-impl Pending {
-    /// The waitset is closed: nobody waits for a result any more.
-    pub(crate) fn clear(&self) {
+impl Extension for Pending {
+    /// Drops them: nobody waits for a result any more.
+    fn waitset_closed(&self) {
         let pending = self.table.try_borrow_mut().map(|mut table| core::mem::take(&mut *table));
         drop(pending);
     }
@@ -279,7 +281,7 @@ impl Waitset {
     /// Puts the client's binding on its channel and runs its callback. A result that comes too late is dropped, and the
     /// service sees the binding end.
     fn finish_bind(&self, ticket: u64, result: Result<Made, BindError>) -> Outcome {
-        let pending = self.binds().table.borrow_mut().remove(&ticket);
+        let pending = self.extension::<Pending>().table.borrow_mut().remove(&ticket);
         let Some(PendingBind { interface, handler, done, timer }) = pending else {
             if let Ok(mut made) = result {
                 made.channel.close();

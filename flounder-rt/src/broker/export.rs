@@ -12,13 +12,14 @@ use std::time::Instant;
 use crate::account::{Account, Resource};
 use crate::bind::{BindRefusal, BindRequest};
 use crate::binding::{Dispatch, RawBinding};
+use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, End};
 use crate::escape::Escaped;
 use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{CallbackError, Outcome, Remote, Waitset};
+use crate::waitset::{CallbackError, Extension, Outcome, Remote, Waitset};
 
 /// Introduces clients to services: the monitor of the process, or something simpler in tests.
 pub trait Broker: Send + Sync {
@@ -114,7 +115,7 @@ impl Export {
     /// [`ExportError`].
     pub fn start(self) -> Result<Exported, ExportError> {
         self.waitset.usable().map_err(|_| ExportError::Ended)?;
-        crate::exit::flush(self.broker);
+        flush_at_exit(self.broker);
         let iref = fresh_iref()?;
         let service = Service {
             interface: self.interface,
@@ -124,7 +125,7 @@ impl Export {
             connect: Cell::new(Connecting::Idle(self.connect)),
             waiting: RefCell::default(),
         };
-        let key = self.waitset.services().insert(service);
+        let key = self.waitset.extension::<Services>().insert(service);
         let entry =
             ServiceEntry { iref, interface: self.interface, remote: self.waitset.remote(), key };
         if let Err(error) = self.broker.export(entry) {
@@ -263,7 +264,7 @@ impl std::error::Error for ExportError {}
 
 /// The services of one waitset.
 #[derive(Default)]
-pub(crate) struct Services {
+struct Services {
     next: Cell<u64>,
     table: RefCell<HashMap<u64, Rc<Service>>>,
 }
@@ -301,9 +302,11 @@ impl Services {
     fn find(&self, key: u64) -> Option<Rc<Service>> {
         self.table.borrow().get(&key).map(Rc::clone)
     }
+}
 
-    /// The waitset is closed: its services are withdrawn.
-    pub(crate) fn withdraw_all(&self) {
+impl Extension for Services {
+    /// Withdraws the services.
+    fn waitset_closes(&self) {
         let services = self.table.try_borrow_mut().map(|mut table| core::mem::take(&mut *table));
         for service in services.unwrap_or_default().into_values() {
             service.broker.withdraw(service.iref);
@@ -344,7 +347,7 @@ impl Waitset {
         make: impl FnOnce(&End) -> Result<(Box<dyn Channel>, T), BindRefusal> + 'static,
         done: impl FnOnce(&Self, Admitted<T>) + 'static,
     ) {
-        let Some(service) = self.services().find(key) else {
+        let Some(service) = self.extension::<Services>().find(key) else {
             return done(self, Err(BindRefusal::NoService));
         };
         if service.is_busy() {
@@ -362,7 +365,7 @@ impl Waitset {
         make: impl FnOnce(&End) -> Result<(Box<dyn Channel>, T), BindRefusal>,
         done: impl FnOnce(&Self, Admitted<T>),
     ) {
-        match self.services().find(key) {
+        match self.extension::<Services>().find(key) {
             Some(service) => {
                 if wanted() {
                     done(self, service.admit(self, client, make));
@@ -392,7 +395,7 @@ impl Waitset {
 
     /// Forgets a service. The clients that wait learn that there is none.
     fn withdraw(&self, key: u64) {
-        let service = self.services().table.borrow_mut().remove(&key);
+        let service = self.extension::<Services>().table.borrow_mut().remove(&key);
         let Some(service) = service else { return };
         let waiting = service.waiting.take();
         drop(service);

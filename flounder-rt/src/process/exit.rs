@@ -9,6 +9,7 @@
 //! This module owns no memory. Its unsafe operations register handlers: static functions that use atomics, locks of this
 //! module, and safe code of this crate.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::panic::catch_unwind;
@@ -16,7 +17,6 @@ use std::sync::Weak;
 use std::thread;
 use std::time::Instant;
 
-use crate::export::Broker;
 use crate::fork::PerProcess;
 use crate::sync::Mutex;
 
@@ -31,11 +31,16 @@ static TIMEOUT_NS: AtomicU64 = AtomicU64::new(EXIT_TIMEOUT.as_nanos() as u64);
 /// Bindings of this process that have accepted a message which their channel has not taken.
 static UNSENT: PerProcess<AtomicUsize> = PerProcess::new(|_| AtomicUsize::new(0));
 
-/// To be flushed when the process ends.
-static BROKERS: PerProcess<Mutex<Vec<&'static dyn Broker>>> = PerProcess::new(|_| Mutex::default());
+/// Run when the process ends, behind the messages.
+static FLUSH: PerProcess<Mutex<Option<fn(Instant)>>> = PerProcess::new(|_| Mutex::default());
 
 /// Queues to threads of this process.
 static QUEUES: PerProcess<Mutex<Vec<Weak<dyn Queue>>>> = PerProcess::new(|_| Mutex::default());
+
+thread_local! {
+    /// Until when this thread waits, once it has begun to end.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
 
 /// The handler is registered.
 static REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -53,8 +58,15 @@ pub fn set_exit_timeout(timeout: Duration) {
 }
 
 /// No longer than a day.
-pub(crate) fn timeout() -> Duration {
+fn timeout() -> Duration {
     Duration::from_nanos(TIMEOUT_NS.load(Ordering::Relaxed)).min(Duration::from_secs(24 * 60 * 60))
+}
+
+/// Returns until when the calling thread waits for unsent messages. Called when the thread ends: the first call sets the time.
+pub(crate) fn deadline() -> Instant {
+    let deadline = DEADLINE.get().unwrap_or_else(|| Instant::now() + timeout());
+    DEADLINE.set(Some(deadline));
+    deadline
 }
 
 /// Messages between threads of this process.
@@ -71,13 +83,10 @@ pub(crate) fn wait_for(queue: Weak<dyn Queue>) {
     queues.push(queue);
 }
 
-/// Has the end of the process wait until `broker` has sent what it was given.
-pub(crate) fn flush(broker: &'static dyn Broker) {
+/// Sets what the end of the process runs behind the messages. `flush` returns at the deadline that is passed to it.
+pub(crate) fn flush_with(flush: fn(Instant)) {
     register();
-    let mut brokers = BROKERS.here().lock();
-    if !brokers.iter().any(|known| core::ptr::addr_eq(*known, broker)) {
-        brokers.push(broker);
-    }
+    *FLUSH.here().lock() = Some(flush);
 }
 
 /// What a binding holds while it has something unsent.
@@ -120,13 +129,13 @@ fn register() {
 extern "C" fn exiting() {
     // Nobody is left who could be told of a panic.
     let _ = catch_unwind(|| {
-        while !is_done() && Instant::now() < crate::binding::exit_deadline() {
+        while !is_done() && Instant::now() < deadline() {
             thread::sleep(LOOK);
         }
         // Behind the messages: their capabilities travel by the brokers.
-        let brokers = BROKERS.here().lock().clone();
-        for broker in brokers {
-            broker.flush(crate::binding::exit_deadline());
+        let flush = *FLUSH.here().lock();
+        if let Some(flush) = flush {
+            flush(deadline());
         }
     });
 }

@@ -29,6 +29,7 @@ mod crew;
 mod epoll_wait;
 mod event;
 mod executor;
+mod extension;
 mod fds;
 mod gate;
 mod host_loop;
@@ -45,6 +46,8 @@ pub mod tokio;
 mod wake;
 
 pub use event::{ChannelState, EventChannel, EventError};
+pub(crate) use extension::Extension;
+use extension::Extensions;
 pub use fds::Interest;
 use host_loop::HostLoop;
 use queues::{Item, Queues, Registered, Standing};
@@ -54,6 +57,7 @@ pub use shared::{SharedEvent, SharedTimer, SharedWaitset};
 pub use signals::{SignalWatch, UnixSignal};
 pub use sleeper::Watched;
 use sleeper::{Ready, Sleeper};
+pub(crate) use thread_end::{Successor, set_successor, thread_ends};
 pub use timeout::{DEFAULT_TIMEOUT, Timeout};
 pub use timers::Timer;
 use timers::Timers;
@@ -131,7 +135,7 @@ pub trait Source {
 #[derive(Clone)]
 pub struct Waitset(Rc<Inner>);
 
-/// On lines of its own, as a [`Core`](crate::binding::Core).
+/// Aligned, so that no other data of the program shares its cache lines.
 #[repr(align(128))]
 struct Inner {
     /// [`Born::NOWHERE`] once it is closed.
@@ -152,8 +156,7 @@ struct Inner {
     /// The source with a descriptor that had work last: before it blocks the waitset looks at it too, as at those that
     /// are polled.
     warm: Cell<u64>,
-    services: crate::export::Services,
-    binds: crate::bind::Pending,
+    extensions: Extensions,
     /// The futures that were spawned and are not over.
     tasks: executor::Tasks,
     /// For the next `block_on`, while none runs.
@@ -276,8 +279,7 @@ impl Waitset {
             streak: Cell::new(0),
             resting: Cell::default(),
             warm: Cell::new(NO_TOKEN),
-            services: crate::export::Services::default(),
-            binds: crate::bind::Pending::default(),
+            extensions: Extensions::default(),
             tasks: executor::Tasks::default(),
             kit: Cell::default(),
             host_loop: OnceCell::new(),
@@ -460,14 +462,6 @@ impl Waitset {
 
     pub(crate) fn downgrade(&self) -> WeakWaitset {
         WeakWaitset(Rc::downgrade(&self.0))
-    }
-
-    pub(crate) fn services(&self) -> &crate::export::Services {
-        &self.0.services
-    }
-
-    pub(crate) fn binds(&self) -> &crate::bind::Pending {
-        &self.0.binds
     }
 
     /// Registers a source with its descriptor. It is visited once soon.
@@ -1072,7 +1066,9 @@ impl Inner {
         // Before others find nobody: a future that is woken meanwhile comes back through the remote, and is dropped here.
         guarded(&mut || self.tasks.cancel_all());
         guarded(&mut || self.remote.close());
-        guarded(&mut || self.services.withdraw_all());
+        for extension in self.extensions.all() {
+            guarded(&mut || extension.waitset_closes());
+        }
         // A process that exits from within a callback may hold a borrow; what it holds ends with the process.
         let sources = self.queues.try_borrow().map(|queues| queues.sources()).unwrap_or_default();
         for source in sources {
@@ -1086,7 +1082,9 @@ impl Inner {
         let timers = self.timers.try_borrow_mut().map(|mut timers| core::mem::take(&mut *timers));
         let mut timers = timers.ok();
         guarded(&mut || drop(timers.take()));
-        guarded(&mut || self.binds.clear());
+        for extension in self.extensions.all() {
+            guarded(&mut || extension.waitset_closed());
+        }
         let mut sleeper = self.sleeper.try_borrow_mut().ok().and_then(|mut sleeper| sleeper.take());
         guarded(&mut || drop(sleeper.take()));
         if let Some(payload) = panic
@@ -1100,7 +1098,9 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
-        crate::binding::leave(|waitset| waitset.0.as_ptr() == core::ptr::from_ref(self));
+        if let Some(successor) = thread_end::successor() {
+            successor.waitset_gone(&|waitset| waitset.0.as_ptr() == core::ptr::from_ref(self));
+        }
     }
 }
 

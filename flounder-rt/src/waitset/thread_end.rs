@@ -14,7 +14,7 @@
 //! # Safety
 //! This module owns one POSIX key, which it never deletes. The values under it are not pointers to anything.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr;
@@ -29,6 +29,33 @@ thread_local! {
     static LOCAL: ManuallyDrop<RefCell<Vec<WeakWaitset>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
     static END: End = const { End };
+    /// The waitsets of the thread are being closed, or were.
+    static THREAD_ENDS: Cell<bool> = const { Cell::new(false) };
+    static SUCCESSOR: Cell<Option<&'static dyn Successor>> = const { Cell::new(None) };
+}
+
+/// What outlives the waitsets of a thread: sources that have something unsent.
+pub(crate) trait Successor {
+    /// A waitset of the calling thread is gone, and its sources were told. `is_gone` recognises it.
+    fn waitset_gone(&self, is_gone: &dyn Fn(&WeakWaitset) -> bool);
+
+    /// Calls `close`, which closes the waitsets of the calling thread, and blocks until what their sources have accepted is
+    /// sent, at most until the exit timeout of the thread.
+    fn thread_ends(&self, close: &mut dyn FnMut());
+}
+
+/// Sets what is called when waitsets of the calling thread end.
+pub(crate) fn set_successor(successor: &'static dyn Successor) {
+    SUCCESSOR.set(Some(successor));
+}
+
+pub(super) fn successor() -> Option<&'static dyn Successor> {
+    SUCCESSOR.get()
+}
+
+/// Returns true if the waitsets of the calling thread are being closed, or were: the thread dispatches no more.
+pub(crate) fn thread_ends() -> bool {
+    THREAD_ENDS.get()
 }
 
 /// Closes the waitsets of its thread when it is dropped.
@@ -79,8 +106,15 @@ fn close_all() {
             tracing::error!("a value that a waitset owned panicked when its thread ended");
         }
     };
-    // What bindings have accepted is sent first.
-    let closed = || crate::binding::end_together(|| all.iter().for_each(close));
+    THREAD_ENDS.set(true);
+    // What sources have accepted is sent first.
+    let closed = || {
+        let mut close = || all.iter().for_each(close);
+        match successor() {
+            Some(successor) => successor.thread_ends(&mut close),
+            None => close(),
+        }
+    };
     if catch_unwind(AssertUnwindSafe(closed)).is_err() {
         tracing::error!("a value that a binding owned panicked when its thread ended");
     }

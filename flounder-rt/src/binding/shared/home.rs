@@ -13,7 +13,6 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::binding::calls::Message;
-use crate::binding::closing;
 
 use crate::binding::notice::Notice;
 use crate::binding::turns::Ticket;
@@ -23,7 +22,7 @@ use crate::exit;
 use crate::fork::Born;
 use crate::interface::MessageKind;
 use crate::notify::{Gone, Notifier};
-use crate::waitset::{Source, Timer, Waitset};
+use crate::waitset::{self, Source, Timer, Waitset};
 use crate::wire::Gather;
 
 use super::alarm::Alarms;
@@ -209,7 +208,7 @@ impl Home {
 
     /// Says why the binding ends, before the queue is closed: whoever finds it closed tells the reason.
     fn note_end(&self, why: &BindingError) {
-        if closing::thread_ends() {
+        if waitset::thread_ends() {
             self.link.thread_ended.store(true, Ordering::Release);
         }
         // A second end changes nothing: nothing was taken in since.
