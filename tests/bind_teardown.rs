@@ -4,10 +4,12 @@
 
 mod support;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
+use support::protocol::{Driver, Event};
 use support::resources::{Resources, resident};
-use support::{DRIVERS, TestSystem};
+use support::{ALL_DRIVERS, TestSystem, many};
 
 /// How many cycles over each driver.
 const CYCLES: &str = "FLOUNDER_BIND_CYCLES";
@@ -28,71 +30,72 @@ fn test_process() {
 
 /// A client that is killed: every other one while it is bound, the others wherever it happens to be between a bind and a
 /// teardown.
-fn kill_one(system: &TestSystem, driver: &str, number: usize) {
+fn kill_one(system: &TestSystem, driver: Driver, number: usize) {
     let mut client = system.spawn();
     if number.is_multiple_of(2) {
-        client.must(&format!("many bind {driver} many 1 0"));
+        client.bind_many(driver, "many", 1, 0);
     } else {
-        client.tell(&format!("many cycle {driver} many 1000000"));
-        client.event("cycling");
+        let _ = client.start(many::Cycle::new(driver, "many", 1_000_000));
+        client.wait_for(&Event::Cycling);
     }
     client.kill();
 }
 
 #[test]
-fn bindings_leave_nothing_behind_even_if_one_client_in_ten_is_killed() {
+fn bindings_leave_nothing_behind_even_if_clients_are_killed() {
     let cycles = std::env::var(CYCLES).map_or(1000, |text| text.parse().expect("a number"));
-    for driver in DRIVERS {
-        let system = TestSystem::new();
-        let (mut service, mut client) = (system.spawn(), system.spawn());
-        service.must("many export many");
-        // The first make what stays: the link, what the driver keeps for it, and what the allocator gets used to.
-        client.must(&format!("many cycle {driver} many 200"));
-        let accounts = [&mut service, &mut client].map(|process| {
-            process.settle_ends();
-            Resources::of(process)
-        });
-        (0..10).for_each(|number| kill_one(&system, driver, number));
-        accounts[0].settle(&mut service, STACKS);
-        let before = [&service, &client].map(resident);
-
-        let (mut binds, mut teardowns, started) = (Vec::new(), Vec::new(), Instant::now());
-        for number in 0..cycles / (PLAIN + 1) {
-            let cycle = format!("many cycle {driver} many {PLAIN}");
-            client.tell(&cycle);
-            kill_one(&system, driver, number);
-            let times = client.answer(&cycle);
-            let (bind, teardown) = times.split_once(' ').expect("two numbers");
-            binds.push(nanoseconds(bind));
-            teardowns.push(nanoseconds(teardown));
+    // The drivers side by side: most of the time goes into starting the clients that are killed.
+    thread::scope(|scope| {
+        for driver in ALL_DRIVERS {
+            scope.spawn(move || bind_and_tear_down(driver, cycles));
         }
-        let took = started.elapsed();
-
-        for (process, account) in [&mut service, &mut client].into_iter().zip(&accounts) {
-            account.settle(process, STACKS);
-        }
-        let after = [&service, &client].map(resident);
-        println!(
-            "{driver}: {cycles} cycles, {:.0} a second; bind {:?}, teardown {:?}; service: {}, {} to {} KiB; client: {}, \
-             {} to {} KiB",
-            cycles as f64 / took.as_secs_f64(),
-            median(binds),
-            median(teardowns),
-            accounts[0],
-            before[0] >> 10,
-            after[0] >> 10,
-            accounts[1],
-            before[1] >> 10,
-            after[1] >> 10,
-        );
-        for (before, after) in before.into_iter().zip(after) {
-            assert!(after <= before + SLACK, "{driver}: from {before} to {after} bytes");
-        }
-    }
+    });
 }
 
-fn nanoseconds(text: &str) -> Duration {
-    Duration::from_nanos(text.parse().expect("a number"))
+fn bind_and_tear_down(driver: Driver, cycles: usize) {
+    let system = TestSystem::new();
+    let (mut service, mut client) = (system.spawn(), system.spawn());
+    service.export_many("many");
+    // The first make what stays: the link, what the driver keeps for it, and what the allocator gets used to.
+    client.cycle_many(driver, "many", 200);
+    let accounts = [&mut service, &mut client].map(|process| {
+        process.settle_ends();
+        Resources::of(process)
+    });
+    (0..10).for_each(|number| kill_one(&system, driver, number));
+    accounts[0].settle(&mut service, STACKS);
+    let before = [&service, &client].map(resident);
+
+    let (mut binds, mut teardowns, started) = (Vec::new(), Vec::new(), Instant::now());
+    for number in 0..cycles / (PLAIN + 1) {
+        let cycle = client.start(many::Cycle::new(driver, "many", PLAIN));
+        kill_one(&system, driver, number);
+        let times = client.wait(cycle);
+        binds.push(times.bind);
+        teardowns.push(times.teardown);
+    }
+    let took = started.elapsed();
+
+    for (process, account) in [&mut service, &mut client].into_iter().zip(&accounts) {
+        account.settle(process, STACKS);
+    }
+    let after = [&service, &client].map(resident);
+    println!(
+        "{driver}: {cycles} cycles, {:.0} a second; bind {:?}, teardown {:?}; service: {}, {} to {} KiB; client: {}, \
+         {} to {} KiB",
+        cycles as f64 / took.as_secs_f64(),
+        median(binds),
+        median(teardowns),
+        accounts[0],
+        before[0] >> 10,
+        after[0] >> 10,
+        accounts[1],
+        before[1] >> 10,
+        after[1] >> 10,
+    );
+    for (before, after) in before.into_iter().zip(after) {
+        assert!(after <= before + SLACK, "{driver}: from {before} to {after} bytes");
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -101,10 +101,7 @@ fn whatever_waits_ends_with_the_peer() {
 /// Waits until a test process sleeps, and sees that it does so for a while.
 #[track_caller]
 fn expect_sleep(process: &mut TestProcess, what: &str) {
-    let mut time = || {
-        let nanoseconds = process.must("many processor").parse().expect("a number");
-        Duration::from_nanos(nanoseconds)
-    };
+    let mut time = || process.processor_time();
     let end = Instant::now() + TIMEOUT / 4;
     loop {
         let before = time();

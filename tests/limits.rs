@@ -5,9 +5,11 @@ mod support;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use flounder::account::Resource;
+use flounder::account::{Resource, UNLIMITED};
 use flounder::monitor::snapshot;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use support::many::{self, Filled};
+use support::protocol::{Driver, Limit};
 use support::{TestProcess, TestSystem};
 
 #[test]
@@ -16,17 +18,12 @@ fn test_process() {
 }
 
 /// A service with these limits, and a neighbour that is bound to it.
-fn service(system: &TestSystem, limits: &str) -> (TestProcess, TestProcess) {
+fn service(system: &TestSystem, limits: impl Into<Vec<Limit>>) -> (TestProcess, TestProcess) {
     let (mut service, mut neighbour) = (system.spawn(), system.spawn());
-    service.must(&format!("many limit {limits}"));
-    service.must("many export many");
-    neighbour.must("many bind ump many 1 4096");
+    service.set_limits(limits);
+    service.export_many("many");
+    neighbour.bind_many(Driver::Ump, "many", 1, 4096);
     (service, neighbour)
-}
-
-/// What the peers of a test process make it hold.
-fn used(process: &mut TestProcess, resource: &str) -> u64 {
-    process.ask(&format!("many used {resource}")).parse().expect("a number")
 }
 
 /// Waits until a process has heard of what another one did.
@@ -40,95 +37,114 @@ fn until(mut condition: impl FnMut() -> bool) {
 /// A client that limits itself in nothing.
 fn greedy(system: &TestSystem) -> TestProcess {
     let mut greedy = system.spawn();
-    let all =
-        ["bindings", "mappings", "bytes", "descriptors"].map(|of| format!("{of}:process {of}:all"));
-    greedy.must(&format!("many limit {}", all.join(" ")));
+    let resources =
+        [Resource::Bindings, Resource::Mappings, Resource::Bytes, Resource::Descriptors];
+    let limits = resources
+        .map(|of| [Limit::of_process(of, UNLIMITED), Limit::of_all(of, UNLIMITED)])
+        .concat();
+    greedy.set_limits(limits);
     greedy
 }
 
+/// Binds until a bind fails for now; returns the number of bindings that were made, and the text of the error.
+fn bind_all(
+    client: &mut TestProcess,
+    driver: Driver,
+    count: usize,
+    buffer: usize,
+) -> (usize, String) {
+    let filled = client.bind_until_refused(driver, "many", count, buffer);
+    let refusal = filled.refusal.expect("there is a limit");
+    assert!(refusal.retryable, "{driver}: {}", refusal.text);
+    (filled.made, refusal.text)
+}
+
 /// The neighbour's binding works, and so does a new one of it, and one of a process that comes now.
-fn goes_on(system: &TestSystem, neighbour: &mut TestProcess, driver: &str) {
-    neighbour.must("many talk");
-    neighbour.must(&format!("many bind {driver} many 1 4096"));
+fn goes_on(system: &TestSystem, neighbour: &mut TestProcess, driver: Driver) {
+    neighbour.call_over_each();
+    neighbour.bind_many(driver, "many", 1, 4096);
     let mut newcomer = system.spawn();
-    newcomer.must(&format!("many bind {driver} many 1 4096"));
-    newcomer.must("many talk");
+    newcomer.bind_many(driver, "many", 1, 4096);
+    newcomer.call_over_each();
 }
 
 #[test]
 fn bindings_of_a_process_are_limited() {
-    for driver in support::DRIVERS {
+    for driver in support::ALL_DRIVERS {
         let system = TestSystem::new();
-        let (_service, mut neighbour) = service(&system, "bindings:process:20");
+        let (_service, mut neighbour) =
+            service(&system, [Limit::of_process(Resource::Bindings, 20)]);
         let mut greedy = greedy(&system);
-        let made = greedy.ask(&format!("many fill {driver} many 100 4096"));
-        assert!(made.starts_with("20 later "), "{driver}: {made}");
-        assert!(made.contains("the service's process holds too much"), "{driver}: {made}");
-        assert!(made.contains("limit of 20 bindings for one process"), "{driver}: {made}");
+        let (made, text) = bind_all(&mut greedy, driver, 100, 4096);
+        assert_eq!(made, 20, "{driver}: {text}");
+        assert!(text.contains("the service's process holds too much"), "{driver}: {text}");
+        assert!(text.contains("limit of 20 bindings for one process"), "{driver}: {text}");
         goes_on(&system, &mut neighbour, driver);
-        greedy.must("many talk");
-        greedy.must("many close");
+        greedy.call_over_each();
+        greedy.close_many();
         // The service has to hear of it first.
-        until(|| greedy.ask(&format!("many attempt {driver} many 1 4096")) == "1");
-        greedy.must("many close");
+        until(|| greedy.try_bind_many(driver, "many", 1, 4096) == 1);
+        greedy.close_many();
     }
 }
 
 #[test]
 fn other_resources_of_a_process_are_limited() {
+    use Driver::{Lmp, Scc, Ump};
+    use Resource::{Bindings, Bytes, Descriptors, Mappings};
     let cases = [
-        ("ump", "mappings:process:50", "50 mappings for one process"),
-        ("scc", "mappings:process:50", "50 mappings for one process"),
-        ("lmp", "descriptors:process:30", "30 descriptors for one process"),
-        ("ump", "bytes:process:200000", "200000 bytes for one process"),
-        ("ump", "bindings:user:30", "30 bindings for all processes of one user"),
+        (Ump, vec![Limit::of_process(Mappings, 50)], "50 mappings for one process"),
+        (Scc, vec![Limit::of_process(Mappings, 50)], "50 mappings for one process"),
+        (Lmp, vec![Limit::of_process(Descriptors, 30)], "30 descriptors for one process"),
+        (Ump, vec![Limit::of_process(Bytes, 200_000)], "200000 bytes for one process"),
+        (Ump, vec![Limit::of_user(Bindings, 30)], "30 bindings for all processes of one user"),
         (
-            "lmp",
-            "descriptors:process descriptors:all:40",
+            Lmp,
+            vec![Limit::of_process(Descriptors, UNLIMITED), Limit::of_all(Descriptors, 40)],
             "40 descriptors for all other processes together",
         ),
     ];
     for (driver, limit, refusal) in cases {
         let system = TestSystem::new();
-        let (mut service, mut neighbour) = service(&system, limit);
+        let (mut service, mut neighbour) = service(&system, limit.clone());
         let mut greedy = greedy(&system);
-        let made = greedy.ask(&format!("many fill {driver} many 100 8192"));
-        let (count, why) = made.split_once(' ').expect("two parts");
-        let count: u32 = count.parse().expect("a number");
-        assert!((15..40).contains(&count) && why.contains(refusal), "{driver} {limit}: {made}");
-        if why.contains("one process;") {
+        let (made, text) = bind_all(&mut greedy, driver, 100, 8192);
+        let expected = (15..40).contains(&made) && text.contains(refusal);
+        assert!(expected, "{driver} {limit:?}: {made} {text}");
+        if text.contains("one process;") {
             goes_on(&system, &mut neighbour, driver);
         } else {
-            neighbour.must("many talk");
+            neighbour.call_over_each();
         }
         drop(greedy);
         // All that it had is given back.
-        until(|| used(&mut service, "bindings") <= 3);
+        until(|| service.used_by_peers(Bindings) <= 3);
     }
 }
 
 #[test]
 fn the_default_limits_hold_against_thousands_of_bindings() {
     let system = TestSystem::new();
-    let (mut service, mut neighbour) = service(&system, "");
+    let (mut service, mut neighbour) = service(&system, []);
     let mut greedy = greedy(&system);
-    let made = greedy.ask("many fill ump many 32744 1");
-    assert!(made.starts_with("4096 later "), "{made}");
-    assert!(made.contains("4096 bindings for one process"), "{made}");
-    assert_eq!(used(&mut service, "bindings"), 4097);
-    goes_on(&system, &mut neighbour, "ump");
+    let (made, text) = bind_all(&mut greedy, Driver::Ump, 32_744, 1);
+    assert_eq!(made, 4096, "{text}");
+    assert!(text.contains("4096 bindings for one process"), "{text}");
+    assert_eq!(service.used_by_peers(Resource::Bindings), 4097);
+    goes_on(&system, &mut neighbour, Driver::Ump);
     drop(greedy);
-    until(|| used(&mut service, "mappings") <= 20);
+    until(|| service.used_by_peers(Resource::Mappings) <= 20);
 }
 
 #[test]
 fn a_client_has_limits_of_its_own() {
     let system = TestSystem::new();
     let (mut service, mut client) = (system.spawn(), system.spawn());
-    service.must("many export many");
-    client.must("many limit bindings:process:5");
-    let made = client.ask("many fill ump many 10 4096");
-    assert!(made.starts_with("5 later this process holds too much for the service"), "{made}");
+    service.export_many("many");
+    client.set_limits([Limit::of_process(Resource::Bindings, 5)]);
+    let (made, text) = bind_all(&mut client, Driver::Ump, 10, 4096);
+    assert_eq!(made, 5, "{text}");
+    assert!(text.starts_with("this process holds too much for the service"), "{text}");
 }
 
 /// Bytes that the memory of a process may grow by in a test: less than one buffer that is refused.
@@ -137,18 +153,18 @@ const SLACK: u64 = 8 << 20;
 #[test]
 fn a_large_buffer_costs_the_service_its_own_maximum() {
     let system = TestSystem::new();
-    let (mut service, _neighbour) = service(&system, "");
+    let (mut service, _neighbour) = service(&system, []);
     let mut greedy = greedy(&system);
-    let before = memory(&mut service);
-    for driver in ["ump", "scc"] {
-        assert_eq!(greedy.ask(&format!("many fill {driver} many 4 16777216")), "4 all");
+    let before = service.memory_in_use();
+    for driver in [Driver::Ump, Driver::Scc] {
+        greedy.bind_many(driver, "many", 4, 16 << 20);
     }
-    greedy.must("many talk");
-    let grown = memory(&mut service).saturating_sub(before);
+    greedy.call_over_each();
+    let grown = service.memory_in_use().saturating_sub(before);
     // The service has a ring of at most 1 MiB for each binding, and the client's rings, which the client pays for, are in
     // its page tables.
     const THEIRS: u64 = 8 * (16 << 20);
-    let used = used(&mut service, "bytes");
+    let used = service.used_by_peers(Resource::Bytes);
     assert!(used <= 9 << 20, "{used} bytes are charged");
     assert!(grown < THEIRS + (9 << 20) + SLACK, "the service has grown by {grown} bytes");
 }
@@ -157,37 +173,34 @@ fn a_large_buffer_costs_the_service_its_own_maximum() {
 fn a_refused_client_costs_nothing() {
     let system = TestSystem::new();
     let mut service = system.spawn();
-    service.must("many export many refusing");
+    service.export_refusing_all("many");
     let mut greedy = greedy(&system);
-    assert_eq!(greedy.ask("many attempt ump many 10 16777216"), "0");
-    let before = memory(&mut service);
-    assert_eq!(greedy.ask("many attempt ump many 1200 0"), "0");
-    assert_eq!(greedy.ask("many attempt ump many 4 16777216"), "0");
-    let grown = memory(&mut service).saturating_sub(before);
+    assert_eq!(greedy.try_bind_many(Driver::Ump, "many", 10, 16 << 20), 0);
+    let before = service.memory_in_use();
+    assert_eq!(greedy.try_bind_many(Driver::Ump, "many", 1200, 0), 0);
+    assert_eq!(greedy.try_bind_many(Driver::Ump, "many", 4, 16 << 20), 0);
+    let grown = service.memory_in_use().saturating_sub(before);
     assert!(grown < SLACK, "the service has grown by {grown} bytes");
-    for resource in ["bindings", "bytes", "requests"] {
-        assert_eq!(used(&mut service, resource), 0, "{resource}");
+    for resource in [Resource::Bindings, Resource::Bytes, Resource::Requests] {
+        assert_eq!(service.used_by_peers(resource), 0, "{}", resource.name());
     }
-}
-
-fn memory(process: &mut TestProcess) -> u64 {
-    process.ask("many memory").parse().expect("a number")
 }
 
 #[test]
 fn clients_wait_while_the_connect_callback_runs() {
     let system = TestSystem::new();
     let mut service = system.spawn();
-    service.must("many export many dispatching");
+    service.export_dispatching("many");
     let mut clients: Vec<_> = (0..6).map(|_| system.spawn()).collect();
-    for client in &mut clients {
-        client.tell("many fill ump many 2 4096");
+    let binds: Vec<_> = clients
+        .iter_mut()
+        .map(|client| client.start(many::BindUntilRefused::new(Driver::Ump, "many", 2, 4096)))
+        .collect();
+    for (client, bind) in clients.iter_mut().zip(binds) {
+        assert_eq!(client.wait(bind), Filled { made: 2, refusal: None });
+        client.call_over_each();
     }
-    for client in &mut clients {
-        assert_eq!(client.answer("many fill"), "2 all");
-        client.must("many talk");
-    }
-    assert_eq!(service.ask("many order").split_whitespace().count(), 12);
+    assert_eq!(service.connect_order().len(), 12);
 }
 
 #[test]
@@ -197,7 +210,7 @@ fn silent_connections_of_one_process_are_few() {
     root.must("list");
     let silent: Vec<_> = (0..300).map(|_| support::raw_monitor::connect(&system)).collect();
     let mut newcomer = system.spawn();
-    newcomer.must("many export many");
+    newcomer.export_many("many");
     let is_open = |socket: &OwnedFd| {
         let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -205,34 +218,36 @@ fn silent_connections_of_one_process_are_few() {
     };
     let open = silent.iter().filter(|socket| is_open(socket)).count();
     assert_eq!(open, 16, "others of 300 were hung up on");
-    assert_eq!(used(&mut root, "connections"), 16);
+    assert_eq!(root.used_by_peers(Resource::Connections), 16);
     drop(silent);
-    until(|| used(&mut root, "connections") == 0);
+    until(|| root.used_by_peers(Resource::Connections) == 0);
 }
 
 #[test]
 fn services_of_a_process_are_limited_at_the_root() {
     let system = TestSystem::new();
     let (mut root, mut greedy, mut other) = (system.spawn(), system.spawn(), system.spawn());
-    root.must("many limit services:process:3");
+    root.set_limits([Limit::of_process(Resource::Services, 3)]);
     root.must("list");
     for name in ["a", "b", "c"] {
-        greedy.must(&format!("many export {name}"));
+        greedy.export_many(name);
     }
-    let refused = greedy.ask("many export d");
-    assert!(refused.starts_with("error"), "{refused}");
-    other.must("many export e");
-    assert_eq!(used(&mut root, "services"), 4);
+    greedy.expect_error(many::Export::new("d"));
+    other.export_many("e");
+    assert_eq!(root.used_by_peers(Resource::Services), 4);
     drop(greedy);
-    until(|| used(&mut root, "services") == 1);
+    until(|| root.used_by_peers(Resource::Services) == 1);
 }
 
 #[test]
 fn the_census_tells_what_each_process_holds_for_another() {
     let system = TestSystem::new();
-    let (service, mut neighbour) = service(&system, "bindings:process:7 descriptors:all:90");
-    neighbour.must("many bind ump many 2 4096");
-    neighbour.must("many bind lmp many 1 4096");
+    let (service, mut neighbour) = service(
+        &system,
+        [Limit::of_process(Resource::Bindings, 7), Limit::of_all(Resource::Descriptors, 90)],
+    );
+    neighbour.bind_many(Driver::Ump, "many", 2, 4096);
+    neighbour.bind_many(Driver::Lmp, "many", 1, 4096);
     let snapshot = snapshot::take(Some(&system.dir())).expect("there is a root");
     let of = |holder: &TestProcess, peer: &TestProcess| {
         let mut found = snapshot.accounts.iter().filter(|account| {

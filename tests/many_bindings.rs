@@ -2,14 +2,20 @@
 
 mod support;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use flounder::account::{Resource, UNLIMITED};
+use rustix::process::{Resource as ProcessResource, Rlimit, getrlimit, setrlimit};
+use support::protocol::{Driver, Limit};
 use support::resources::Resources;
 use support::{TIMEOUT, TestProcess, TestSystem};
 
 /// Bindings between the two processes with many.
 const MANY: usize = 10_000;
+
+/// Bindings that are opened and closed before.
+const FIRST: usize = 1_000;
 
 /// Bindings between the two that it is compared with.
 const FEW: usize = 10;
@@ -44,7 +50,7 @@ fn test_process() {
 
 /// A service and its client.
 struct Pair {
-    _cast: TestSystem,
+    _system: TestSystem,
     service: TestProcess,
     client: TestProcess,
 }
@@ -54,27 +60,22 @@ impl Pair {
         let system = TestSystem::new();
         let (mut service, mut client) = (system.spawn(), system.spawn());
         // More than one process may have by default.
+        let no_limits = [
+            Limit::of_process(Resource::Bindings, UNLIMITED),
+            Limit::of_process(Resource::Mappings, UNLIMITED),
+            Limit::of_all(Resource::Mappings, UNLIMITED),
+            Limit::of_process(Resource::Descriptors, UNLIMITED),
+            Limit::of_all(Resource::Descriptors, UNLIMITED),
+        ];
         for process in [&mut service, &mut client] {
-            process.must(
-                "many limit bindings:process mappings:process mappings:all descriptors:process descriptors:all",
-            );
+            process.set_limits(no_limits);
         }
-        service.must("many export many");
-        Self { _cast: system, service, client }
+        service.export_many("many");
+        Self { _system: system, service, client }
     }
 
-    fn bind(&mut self, driver: &str, count: usize, buffer: usize) -> Duration {
-        nanoseconds(&self.client.must(&format!("many bind {driver} many {count} {buffer}")))
-    }
-
-    /// Calls over each binding once.
-    fn talk(&mut self) -> Duration {
-        nanoseconds(&self.client.must("many talk"))
-    }
-
-    /// The median of some wake-ups of both ends.
-    fn wake(&mut self) -> Duration {
-        nanoseconds(&self.client.must(&format!("many wake {WAKE_UPS}")))
+    fn bind(&mut self, driver: Driver, count: usize, buffer: usize) -> Duration {
+        self.client.bind_many(driver, "many", count, buffer)
     }
 
     /// Waits until both have gone to sleep after what they did last.
@@ -82,7 +83,7 @@ impl Pair {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let before = self.processor();
-            std::thread::sleep(REST);
+            thread::sleep(REST);
             let after = self.processor();
             if after.into_iter().zip(before).all(|(after, before)| after - before < REST / 20) {
                 return;
@@ -110,76 +111,119 @@ impl Pair {
 
     /// Returns the processor time of the service and of the client.
     fn processor(&mut self) -> [Duration; 2] {
-        [&mut self.service, &mut self.client]
-            .map(|process| nanoseconds(&process.must("many processor")))
+        [&mut self.service, &mut self.client].map(TestProcess::processor_time)
     }
 }
 
 /// Processes that are started from now on have the limit as well.
 fn limit_descriptors() {
-    let now = getrlimit(Resource::Nofile);
+    let now = getrlimit(ProcessResource::Nofile);
     let limit = Rlimit { current: Some(DESCRIPTORS), ..now };
-    setrlimit(Resource::Nofile, limit).expect("it may be changed up to the hard limit");
+    setrlimit(ProcessResource::Nofile, limit).expect("it may be changed up to the hard limit");
+}
+
+/// Many bindings over one driver, and a few to compare with.
+struct Site {
+    driver: Driver,
+    many: Pair,
+    few: Pair,
+    /// What the service and the client held before the bindings.
+    before: [Resources; 2],
+    /// What the client holds with them.
+    held: Resources,
+    opened: Duration,
+    called: Duration,
+}
+
+impl Site {
+    fn open(driver: Driver, buffer: usize) -> Self {
+        let (mut many, mut few) = (Pair::new(), Pair::new());
+        // The first bindings make what stays: the link, and the first room in tables.
+        many.bind(driver, FIRST, buffer);
+        many.client.close_many();
+        let before = [&mut many.service, &mut many.client].map(|process| {
+            process.settle_ends();
+            Resources::of(process)
+        });
+        let opened = many.bind(driver, MANY, buffer);
+        few.bind(driver, FEW, buffer);
+        let held = Resources::of(&mut many.client);
+        let called = many.client.call_over_each();
+        few.client.call_over_each();
+        Self { driver, many, few, before, held, opened, called }
+    }
+
+    /// The medians of some wake-ups of both ends, among many and among few.
+    fn wake_up(&mut self) -> [Duration; 2] {
+        let rounds: Vec<_> = (0..ROUNDS)
+            .map(|_| [&mut self.many, &mut self.few].map(|pair| pair.client.wake_up(WAKE_UPS)))
+            .collect();
+        [0, 1].map(|pair| median(rounds.iter().map(|round| round[pair])))
+    }
+
+    /// Closes the bindings; what they took is given back.
+    fn close(&mut self) {
+        self.many.client.close_many();
+        let ends = [&mut self.many.service, &mut self.many.client];
+        for (process, before) in ends.into_iter().zip(&self.before) {
+            before.settle(process, TABLES);
+        }
+    }
 }
 
 #[test]
 fn ten_thousand_bindings_are_opened_used_idle_woken_and_closed() {
     limit_descriptors();
     // lmp needs a descriptor for each at both ends, ump and scc memory: a page for each direction will do.
-    for (driver, buffer) in [("lmp", 0), ("ump", 4096), ("scc", 4096)] {
-        let (mut many, mut few) = (Pair::new(), Pair::new());
-        // The first bindings make what stays: the link, and most of the room in tables.
-        many.bind(driver, MANY, buffer);
-        many.client.must("many close");
-        let accounts = [&mut many.service, &mut many.client].map(|process| {
-            process.settle_ends();
-            Resources::of(process)
+    let drivers = [(Driver::Lmp, 0), (Driver::Ump, 4096), (Driver::Scc, 4096)];
+    let mut sites = thread::scope(|scope| {
+        let openings =
+            drivers.map(|(driver, buffer)| scope.spawn(move || Site::open(driver, buffer)));
+        openings.map(|opening| opening.join().expect("the bindings are opened"))
+    });
+
+    for site in &mut sites {
+        site.many.rest();
+        site.few.rest();
+    }
+    let processor = sites.each_mut().map(|site| site.many.processor());
+    let before = sites.each_ref().map(|site| [site.many.switches(), site.few.switches()]);
+    thread::sleep(WINDOW);
+    let after = sites.each_ref().map(|site| [site.many.switches(), site.few.switches()]);
+    let used = sites.each_mut().map(|site| site.many.processor());
+
+    for (at, site) in sites.iter_mut().enumerate() {
+        let driver = site.driver;
+        let woken =
+            [0, 1].map(|pair| [0, 1].map(|side| after[at][pair][side] - before[at][pair][side]));
+        let idle = [0, 1].map(|side| {
+            (used[at][side] - processor[at][side]).as_secs_f64() / WINDOW.as_secs_f64()
         });
-
-        let opened = many.bind(driver, MANY, buffer);
-        few.bind(driver, FEW, buffer);
-        let held = Resources::of(&mut many.client);
-        let talked = many.talk();
-        few.talk();
-
-        many.rest();
-        few.rest();
-        let processor = many.processor();
-        let before = [many.switches(), few.switches()];
-        std::thread::sleep(WINDOW);
-        let after = [many.switches(), few.switches()];
-        let used = many.processor();
-        let woken = [0, 1].map(|pair| [0, 1].map(|side| after[pair][side] - before[pair][side]));
-        let idle =
-            [0, 1].map(|side| (used[side] - processor[side]).as_secs_f64() / WINDOW.as_secs_f64());
-
-        let wakes: Vec<_> = (0..ROUNDS).map(|_| (many.wake(), few.wake())).collect();
-        let of_many = median(wakes.iter().map(|round| round.0));
-        let of_few = median(wakes.iter().map(|round| round.1));
-
-        many.client.must("many close");
-        for (process, account) in [&mut many.service, &mut many.client].into_iter().zip(&accounts) {
-            account.settle(process, TABLES);
-        }
+        let [of_many, of_few] = site.wake_up();
         println!(
-            "{driver}: {MANY} bindings opened in {opened:?}, used in {talked:?}, idle at {:.2} % and {:.2} % of a processor \
-             with {:?} wake-ups in {WINDOW:?} (of {FEW}: {:?}), woken in {of_many:?} (of {FEW}: {of_few:?}); client: {held}, \
-             in the end {}",
+            "{driver}: {MANY} bindings opened in {:?} and used in {:?} beside those of other drivers, idle at {:.2} % and \
+             {:.2} % of a processor with {:?} wake-ups in {WINDOW:?} (of {FEW}: {:?}), woken in {of_many:?} (of {FEW}: \
+             {of_few:?}); client: {}, before {}",
+            site.opened,
+            site.called,
             idle[0] * 100.0,
             idle[1] * 100.0,
             woken[0],
             woken[1],
-            accounts[1],
+            site.held,
+            site.before[1],
         );
         assert!(idle.iter().all(|part| *part <= IDLE), "{driver}: {idle:?} of a processor");
         let quiet = |side: usize| woken[0][side] <= woken[1][side] + WAKES;
         assert!(quiet(0) && quiet(1), "{driver}: {woken:?} wake-ups");
         assert!(of_many <= of_few * 2, "{driver}: {of_many:?} of many, {of_few:?} of few");
     }
-}
 
-fn nanoseconds(text: &str) -> Duration {
-    Duration::from_nanos(text.parse().expect("a number"))
+    thread::scope(|scope| {
+        for site in &mut sites {
+            scope.spawn(|| site.close());
+        }
+    });
 }
 
 fn median(times: impl Iterator<Item = Duration>) -> Duration {

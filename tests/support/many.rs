@@ -1,14 +1,15 @@
-//! Many bindings in one process, one after the other or all at once, and what they cost.
+//! Commands for many bindings in one process, one after the other or all at once, and what they cost.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder::account::{self, Limits, Resource, Scope};
+use flounder::account;
 use flounder::{Iref, Peer, Refusal, Waitset, nameservice};
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
-use super::process::{say, tell};
+use super::protocol::{Driver, Event, Limit, ResourceKind, ServiceId, commands};
 
 flounder::flounder! {
     interface many "For tests with many bindings" {
@@ -16,28 +17,95 @@ flounder::flounder! {
     };
 }
 
-/// Before each wake-up: both ends are asleep by then.
+type Limits = Vec<Limit>;
+
+commands! { Many:
+    /// Exports a service that accepts all clients, and registers it.
+    export_many: Export { name: String } -> ServiceId;
+    /// Exports a service that refuses all clients, and registers it.
+    export_refusing_all: ExportRefusing { name: String } -> ();
+    /// Exports a service whose connect callback dispatches before it accepts, and registers it.
+    export_dispatching: ExportDispatching { name: String } -> ();
+    /// Returns the processes that connect callbacks ran for, in the order of the calls.
+    connect_order: ConnectOrder {} -> Vec<u32>;
+    /// Returns what all peers together use of a resource.
+    used_by_peers: UsedByPeers { resource: ResourceKind } -> u64;
+    /// Returns the bytes of memory in use, private and shared.
+    memory_in_use: MemoryInUse {} -> u64;
+    /// Sets the limits of what peers may use.
+    set_limits: SetLimits { limits: Limits } -> ();
+    /// Binds `count` times, some binds at once; returns how long that took.
+    bind_many: Bind { driver: Driver, name: String, count: usize, buffer: usize } -> Duration;
+    /// Binds `count` times, one after the other, until one fails.
+    bind_until_refused: BindUntilRefused {
+        driver: Driver, name: String, count: usize, buffer: usize
+    } -> Filled;
+    /// Binds `count` times, whatever comes of it; returns the number of binds that succeeded.
+    try_bind_many: TryBind { driver: Driver, name: String, count: usize, buffer: usize } -> usize;
+    /// Binds, calls and tears down, `count` times in turn; returns the medians.
+    cycle_many: Cycle { driver: Driver, name: String, count: usize } -> Medians;
+    /// Calls over each binding once; returns how long that took.
+    call_over_each: CallOverEach {} -> Duration;
+    /// Calls over some of the bindings, after pauses in which both ends fall asleep; returns the median time of a call.
+    wake_up: WakeUp { count: usize } -> Duration;
+    /// Tears down all bindings.
+    close_many: Close {} -> ();
+    /// Returns the number of ends of bindings in this process.
+    ends: Ends {} -> usize;
+    /// Returns the processor time that this process has used.
+    processor_time: ProcessorTime {} -> Duration;
+}
+
+/// How far [`BindUntilRefused`] got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    /// Number of bindings that were made.
+    pub made: usize,
+    /// Why there are no more; none if all were made.
+    pub refusal: Option<BindRefusal>,
+}
+
+/// Why a bind failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindRefusal {
+    /// True if a later bind can succeed.
+    pub retryable: bool,
+    /// Text of the error.
+    pub text: String,
+}
+
+/// Median times of [`Cycle`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Medians {
+    pub bind: Duration,
+    pub teardown: Duration,
+}
+
+/// Pause before each wake-up: both ends are asleep by then.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How long a connect callback dispatches.
 const CALLBACK: Duration = Duration::from_millis(100);
 
-/// Number of bindings that `wake` calls over, spread over all there are. The memory of a binding that has been quiet for long
-/// is in no cache; a wake-up among few and one among many are compared with as many that are in use.
+/// Number of bindings that [`WakeUp`] calls over, spread over all there are. The memory of a binding that has been quiet for
+/// long is in no cache; a wake-up among few and one among many are compared with as many that are in use.
 const WOKEN: usize = 10;
 
-type Result<T = String, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+/// Number of binds of [`Bind`] that are under way at once.
+const BINDS_AT_ONCE: usize = 16;
 
-/// What a test process has of it.
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// The bindings and services of a test process.
 pub struct ManyBindings {
     waitset: Waitset,
-    bindings: RefCell<Vec<many::Binding>>,
+    bindings: Rc<RefCell<Vec<many::Binding>>>,
     ends: Rc<Cell<usize>>,
-    /// The processes that a connect callback was asked for.
+    /// Processes that a connect callback ran for.
     order: Rc<RefCell<Vec<u32>>>,
 }
 
-/// Either end; counted.
+/// Either end of a binding; counted.
 struct End(Rc<Cell<usize>>);
 
 impl End {
@@ -65,37 +133,24 @@ impl ManyBindings {
     pub fn new(waitset: &Waitset) -> Self {
         Self {
             waitset: waitset.clone(),
-            bindings: RefCell::default(),
+            bindings: Rc::default(),
             ends: Rc::default(),
             order: Rc::default(),
         }
     }
 
-    /// Does what a command says and answers.
-    pub fn run(&self, words: &[&str]) {
-        match self.result_of(words) {
-            Ok(answer) => say(&answer),
-            Err(error) => say(&format!("error {error}")),
-        }
-    }
-
-    fn result_of(&self, words: &[&str]) -> Result {
-        match words {
-            ["export", name] => {
+    /// Runs a command.
+    pub fn run(&self, request: Request) {
+        match request {
+            Request::Export(Export { name }, reply) => {
                 let ends = Rc::clone(&self.ends);
-                let connect = move |_: &Peer| Ok(End::new(&ends));
-                let exported = many::export(&self.waitset, connect).start()?;
-                nameservice::register(name, exported.iref())?;
-                Ok(exported.iref().to_bits().to_string())
+                reply.result(self.export(&name, move |_: &Peer| Ok(End::new(&ends))));
             }
-            ["export", name, "refusing"] => {
-                let connect = |_: &Peer| Err::<End, _>(Refusal::new(7, "nobody"));
-                let exported = many::export(&self.waitset, connect).start()?;
-                nameservice::register(name, exported.iref())?;
-                Ok("ok".into())
+            Request::ExportRefusing(ExportRefusing { name }, reply) => {
+                let connect = |_: &Peer| Err(Refusal::new(7, "nobody"));
+                reply.result(self.export(&name, connect).map(drop));
             }
-            // Its connect callback dispatches before it agrees.
-            ["export", name, "dispatching"] => {
+            Request::ExportDispatching(ExportDispatching { name }, reply) => {
                 let (ends, waitset) = (Rc::clone(&self.ends), self.waitset.clone());
                 let order = Rc::clone(&self.order);
                 let connect = move |peer: &Peer| {
@@ -104,87 +159,141 @@ impl ManyBindings {
                     waitset.dispatch_until(Some(end), || false).expect("no callback fails");
                     Ok(End::new(&ends))
                 };
-                let exported = many::export(&self.waitset, connect).start()?;
-                nameservice::register(name, exported.iref())?;
-                Ok("ok".into())
+                reply.result(self.export(&name, connect).map(drop));
             }
-            ["order"] => {
-                Ok(self.order.borrow().iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
+            Request::ConnectOrder(ConnectOrder {}, reply) => reply.ok(self.order.borrow().clone()),
+            Request::UsedByPeers(UsedByPeers { resource }, reply) => {
+                reply.ok(account::used_by_all(resource.0));
             }
-            ["used", resource] => Ok(account::used_by_all(resource_of(resource)?).to_string()),
-            ["memory"] => Ok(memory()?.to_string()),
-            // Binds until that fails: says how many there are, and why there are no more.
-            ["fill", driver, name, count, buffer] => {
-                let (iref, buffer) = (nameservice::lookup(name)?, buffer.parse()?);
-                for made in 0..count.parse::<usize>()? {
-                    match self.bind(driver, iref, buffer) {
-                        Ok(binding) => self.bindings.borrow_mut().push(binding),
-                        Err(error) => {
-                            let again = if error.is_retryable() { "later" } else { "never" };
-                            return Ok(format!("{made} {again} {error}"));
-                        }
-                    }
-                }
-                Ok(format!("{count} all"))
+            Request::MemoryInUse(MemoryInUse {}, reply) => reply.result(memory_in_use()),
+            Request::SetLimits(SetLimits { limits }, reply) => {
+                let none = account::Limits::default();
+                account::set_limits(limits.iter().fold(none, |all, limit| limit.apply(all)));
+                reply.ok(());
             }
-            // Binds so many times, whatever comes of it: says how many there are.
-            ["attempt", driver, name, count, buffer] => {
-                let (iref, buffer) = (nameservice::lookup(name)?, buffer.parse()?);
-                let made = (0..count.parse::<usize>()?).filter(|_| {
-                    let made = self.bind(driver, iref, buffer);
-                    made.map(|binding| self.bindings.borrow_mut().push(binding)).is_ok()
-                });
-                Ok(made.count().to_string())
+            Request::Bind(Bind { driver, name, count, buffer }, reply) => {
+                reply.result(self.bind_many(driver, &name, count, buffer));
             }
-            ["cycle", driver, name, count] => {
-                self.cycle(driver, nameservice::lookup(name)?, count.parse()?)
+            Request::BindUntilRefused(BindUntilRefused { driver, name, count, buffer }, reply) => {
+                reply.result(self.bind_until_refused(driver, &name, count, buffer));
             }
-            ["bind", driver, name, count, buffer] => {
-                let (iref, buffer) = (nameservice::lookup(name)?, buffer.parse()?);
-                let started = Instant::now();
-                for _ in 0..count.parse()? {
-                    let binding = self.bind(driver, iref, buffer)?;
-                    self.bindings.borrow_mut().push(binding);
-                }
-                Ok(started.elapsed().as_nanos().to_string())
+            Request::TryBind(TryBind { driver, name, count, buffer }, reply) => {
+                reply.result(self.try_bind_many(driver, &name, count, buffer));
             }
-            ["limit", limits @ ..] => {
-                account::set_limits(limits_of(limits)?);
-                Ok("ok".into())
+            Request::Cycle(Cycle { driver, name, count }, reply) => {
+                reply.result(self.cycle(driver, &name, count));
             }
-            ["talk"] => {
-                let (bindings, started) = (self.bindings.borrow(), Instant::now());
-                (0_u64..).zip(&*bindings).try_for_each(|(n, binding)| call(binding, n))?;
-                Ok(started.elapsed().as_nanos().to_string())
-            }
-            ["wake", count] => Ok(self.wake(count.parse()?)?.as_nanos().to_string()),
-            ["close"] => {
+            Request::CallOverEach(CallOverEach {}, reply) => reply.result(self.call_over_each()),
+            Request::WakeUp(WakeUp { count }, reply) => reply.result(self.wake_up(count)),
+            Request::Close(Close {}, reply) => {
                 let bindings = self.bindings.take();
                 bindings.iter().for_each(|binding| binding.teardown());
-                Ok("ok".into())
+                reply.ok(());
             }
-            ["ends"] => Ok(self.ends.get().to_string()),
-            ["processor"] => {
-                let time = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime))?;
-                Ok(time.as_nanos().to_string())
+            Request::Ends(Ends {}, reply) => reply.ok(self.ends.get()),
+            Request::ProcessorTime(ProcessorTime {}, reply) => {
+                reply.result(Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)));
             }
-            _ => Err(format!("no such command: {words:?}").into()),
         }
+    }
+
+    fn export(
+        &self,
+        name: &str,
+        connect: impl FnMut(&Peer) -> Result<End, Refusal> + 'static,
+    ) -> Result<ServiceId> {
+        let exported = many::export(&self.waitset, connect).start()?;
+        nameservice::register(name, exported.iref())?;
+        Ok(exported.iref().into())
     }
 
     fn bind(
         &self,
-        driver: &str,
+        driver: Driver,
         iref: Iref,
         buffer: usize,
     ) -> Result<many::Binding, flounder::BindError> {
-        many::bind(iref, &self.waitset, End::new(&self.ends)).driver(driver).buffer(buffer).wait()
+        let end = End::new(&self.ends);
+        many::bind(iref, &self.waitset, end).driver(driver.name()).buffer(buffer).wait()
     }
 
-    /// Binds, makes a call, tears down; and again. Says how many nanoseconds a bind and a teardown took.
-    fn cycle(&self, driver: &str, iref: Iref, count: usize) -> Result {
+    fn bind_many(
+        &self,
+        driver: Driver,
+        name: &str,
+        count: usize,
+        buffer: usize,
+    ) -> Result<Duration> {
+        let (iref, started) = (nameservice::lookup(name)?, Instant::now());
+        let (left, failed) = (Rc::new(Cell::new(count)), Rc::new(RefCell::new(None)));
+        let tasks: Vec<_> = (0..BINDS_AT_ONCE.min(count))
+            .map(|_| {
+                let (waitset, ends) = (self.waitset.clone(), Rc::clone(&self.ends));
+                let (bindings, left) = (Rc::clone(&self.bindings), Rc::clone(&left));
+                let failed = Rc::clone(&failed);
+                self.waitset.spawn_local(async move {
+                    while let Some(rest) = left.get().checked_sub(1) {
+                        left.set(rest);
+                        let bind = many::bind(iref, &waitset, End::new(&ends));
+                        match bind.driver(driver.name()).buffer(buffer).await {
+                            Ok(binding) => bindings.borrow_mut().push(binding),
+                            Err(error) => {
+                                left.set(0);
+                                failed.replace(Some(error));
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            self.waitset.block_on(task)?;
+        }
+        match failed.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(started.elapsed()),
+        }
+    }
+
+    fn bind_until_refused(
+        &self,
+        driver: Driver,
+        name: &str,
+        count: usize,
+        buffer: usize,
+    ) -> Result<Filled> {
+        let iref = nameservice::lookup(name)?;
+        for made in 0..count {
+            match self.bind(driver, iref, buffer) {
+                Ok(binding) => self.bindings.borrow_mut().push(binding),
+                Err(error) => {
+                    let (retryable, text) = (error.is_retryable(), error.to_string());
+                    return Ok(Filled { made, refusal: Some(BindRefusal { retryable, text }) });
+                }
+            }
+        }
+        Ok(Filled { made: count, refusal: None })
+    }
+
+    fn try_bind_many(
+        &self,
+        driver: Driver,
+        name: &str,
+        count: usize,
+        buffer: usize,
+    ) -> Result<usize> {
+        let iref = nameservice::lookup(name)?;
+        let made = (0..count).filter(|_| {
+            let made = self.bind(driver, iref, buffer);
+            made.map(|binding| self.bindings.borrow_mut().push(binding)).is_ok()
+        });
+        Ok(made.count())
+    }
+
+    fn cycle(&self, driver: Driver, name: &str, count: usize) -> Result<Medians> {
+        let iref = nameservice::lookup(name)?;
         let (mut binds, mut teardowns) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        tell("cycling");
+        Event::Cycling.report();
         for n in 0..count {
             let before = Instant::now();
             let binding = self.bind(driver, iref, 0)?;
@@ -195,12 +304,16 @@ impl ManyBindings {
             drop(binding);
             teardowns.push(before.elapsed());
         }
-        let [bind, teardown] = [binds, teardowns].map(|times| median(times).as_nanos());
-        Ok(format!("{bind} {teardown}"))
+        Ok(Medians { bind: median(binds), teardown: median(teardowns) })
     }
 
-    /// Returns the median time of a call over one of [`WOKEN`] bindings, after a pause in which both ends fall asleep.
-    fn wake(&self, count: usize) -> Result<Duration> {
+    fn call_over_each(&self) -> Result<Duration> {
+        let (bindings, started) = (self.bindings.borrow(), Instant::now());
+        (0_u64..).zip(&*bindings).try_for_each(|(n, binding)| call(binding, n))?;
+        Ok(started.elapsed())
+    }
+
+    fn wake_up(&self, count: usize) -> Result<Duration> {
         let bindings = self.bindings.borrow();
         let times = (0..count).map(|round| {
             let at = round % WOKEN * bindings.len() / WOKEN;
@@ -213,13 +326,7 @@ impl ManyBindings {
     }
 }
 
-fn resource_of(name: &str) -> Result<Resource> {
-    let found = Resource::ALL.into_iter().find(|resource| resource.name().starts_with(name));
-    Ok(found.ok_or("no such resource")?)
-}
-
-/// Bytes of memory in use: of its own, and shared.
-fn memory() -> Result<u64> {
+fn memory_in_use() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let of = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -227,22 +334,6 @@ fn memory() -> Result<u64> {
     };
     let kilobytes = of("RssAnon:").zip(of("RssShmem:")).ok_or("the kernel does not say")?;
     Ok((kilobytes.0 + kilobytes.1) * 1024)
-}
-
-/// Limits from words such as `bindings:process:7`; a number that is left out stands for no limit.
-fn limits_of(words: &[&str]) -> Result<Limits> {
-    words.iter().try_fold(Limits::default(), |limits, word| {
-        let mut parts = word.split(':');
-        let (resource, scope, limit) = (parts.next(), parts.next(), parts.next());
-        let resource = resource_of(resource.unwrap_or_default())?;
-        let scope = match scope {
-            Some("process") => Scope::Process,
-            Some("user") => Scope::User,
-            _ => Scope::All,
-        };
-        let limit = limit.map_or(Ok(account::UNLIMITED), str::parse)?;
-        Ok(limits.with(resource, scope, limit))
-    })
 }
 
 fn call(binding: &many::Binding, n: u64) -> Result<()> {

@@ -13,10 +13,13 @@ pub mod kind;
 pub mod many;
 pub mod pending_calls;
 pub mod process;
+pub mod protocol;
 pub mod raw_monitor;
 pub mod resources;
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::marker::PhantomData;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -26,13 +29,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
+
+use protocol::{Driver, Event, Output, Request};
 
 /// The longest that anything may take before its test fails.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The drivers that reach other processes.
 pub const DRIVERS: [&str; 4] = ["lmp", "ump", "scc", "beehive"];
+
+pub const ALL_DRIVERS: [Driver; 4] = [Driver::Lmp, Driver::Ump, Driver::Scc, Driver::Beehive];
 
 /// Marks what a test process says, among what the test harness prints.
 const MARK: &str = "@ ";
@@ -209,7 +217,16 @@ impl TestSystem {
                 }
             }
         });
-        Ok(TestProcess { child, stdin: Some(stdin), lines, events: Vec::new() })
+        Ok(TestProcess {
+            child,
+            stdin: Some(stdin),
+            lines,
+            events: Vec::new(),
+            requests: 0,
+            answers: HashMap::new(),
+            reported: Vec::new(),
+            history: Vec::new(),
+        })
     }
 }
 
@@ -219,11 +236,142 @@ pub struct TestProcess {
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     events: Vec<String>,
+    /// Number of requests that were sent.
+    requests: u64,
+    /// Answers that came and were not waited for yet, by the numbers of their requests.
+    answers: HashMap<u64, Result<serde_json::Value, String>>,
+    /// Events that came and were not waited for yet.
+    reported: Vec<Event>,
+    /// The commands so far, for the messages of failures.
+    history: Vec<String>,
+}
+
+/// A command that a test process runs, of which the answer is fetched later.
+#[must_use]
+#[derive(Debug)]
+pub struct Pending<T> {
+    id: u64,
+    answer: PhantomData<fn() -> T>,
 }
 
 impl TestProcess {
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Runs a command that succeeds, and returns its answer.
+    #[track_caller]
+    pub fn expect<C: protocol::Command>(&mut self, command: C) -> C::Answer {
+        let pending = self.start(command);
+        self.wait(pending)
+    }
+
+    /// Runs a command that fails, and returns its error.
+    #[track_caller]
+    pub fn expect_error<C: protocol::Command>(&mut self, command: C) -> String {
+        let pending = self.start(command);
+        self.wait_error(pending)
+    }
+
+    /// Runs a command, and returns its answer or its error.
+    #[track_caller]
+    pub fn run<C: protocol::Command>(&mut self, command: C) -> Result<C::Answer, String> {
+        let pending = self.start(command);
+        self.wait_result(pending)
+    }
+
+    /// Starts a command; its answer is fetched later.
+    pub fn start<C: protocol::Command>(&mut self, command: C) -> Pending<C::Answer> {
+        self.requests += 1;
+        self.history.push(format!("{command:?}"));
+        let request = Request { id: self.requests, command: command.wrap() };
+        let line = serde_json::to_string(&request).expect("commands are plain data");
+        let stdin = self.stdin.as_mut().expect("it was not told to end");
+        writeln!(stdin, "{line}").expect("the process lives");
+        Pending { id: self.requests, answer: PhantomData }
+    }
+
+    /// Returns the answer to a command that succeeds.
+    #[track_caller]
+    pub fn wait<T: DeserializeOwned>(&mut self, pending: Pending<T>) -> T {
+        match self.wait_result(pending) {
+            Ok(answer) => answer,
+            Err(error) => panic!("{error}; {}", self.story()),
+        }
+    }
+
+    /// Returns the error of a command that fails.
+    #[track_caller]
+    pub fn wait_error<T: DeserializeOwned>(&mut self, pending: Pending<T>) -> String {
+        match self.wait_result(pending) {
+            Ok(_) => panic!("the command succeeded; {}", self.story()),
+            Err(error) => error,
+        }
+    }
+
+    #[track_caller]
+    pub fn wait_result<T: DeserializeOwned>(&mut self, pending: Pending<T>) -> Result<T, String> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            if let Some(result) = self.answers.remove(&pending.id) {
+                return result.map(|answer| {
+                    serde_json::from_value(answer).expect("both ends are one program")
+                });
+            }
+            assert!(self.receive(deadline), "no answer in {TIMEOUT:?}; {}", self.story());
+        }
+    }
+
+    /// Waits for an event; earlier ones are dropped.
+    #[track_caller]
+    pub fn wait_for(&mut self, event: &Event) {
+        self.wait_for_event(&format!("{event:?}"), |other| (other == event).then_some(()));
+    }
+
+    /// Waits for an event that `find` finds something in, and returns that; earlier ones are dropped.
+    #[track_caller]
+    pub fn wait_for_event<T>(
+        &mut self,
+        what: &str,
+        mut find: impl FnMut(&Event) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let found = self.reported.iter().enumerate().find_map(|(at, e)| Some((at, find(e)?)));
+            if let Some((at, found)) = found {
+                self.reported.drain(..=at);
+                return found;
+            }
+            if !self.receive(deadline) {
+                let events = &self.reported;
+                panic!("no event {what} in {TIMEOUT:?}; there were {events:?}; {}", self.story());
+            }
+        }
+    }
+
+    /// Returns the number of events that came and were not waited for.
+    pub fn count_events(&self, is_one: impl Fn(&Event) -> bool) -> usize {
+        self.reported.iter().filter(|event| is_one(event)).count()
+    }
+
+    /// The last commands of the process, for the message of a failure.
+    fn story(&self) -> String {
+        let last = self.history.len().saturating_sub(20);
+        format!("process {}, after {:#?}", self.pid(), &self.history[last..])
+    }
+
+    /// Takes one line; returns false if none comes before `deadline`.
+    fn receive(&mut self, deadline: Instant) -> bool {
+        let Some(line) = self.next(deadline) else { return false };
+        if let Some(event) = line.strip_prefix(EVENT) {
+            self.events.push(event.to_owned());
+            return true;
+        }
+        match serde_json::from_str(&line).expect("both ends are one program") {
+            Output::Answer { id, result } => _ = self.answers.insert(id, result),
+            Output::Event(event) => self.reported.push(event),
+        }
+        true
     }
 
     /// Tells it something and returns its answer.
@@ -316,8 +464,8 @@ impl TestProcess {
     pub fn settle_ends(&mut self) {
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            let ends = self.must("many ends");
-            if ends == "0" {
+            let ends = self.ends();
+            if ends == 0 {
                 return;
             }
             assert!(Instant::now() < deadline, "{ends} ends are left");

@@ -24,6 +24,7 @@ use rustix::net::sockopt::set_socket_linger;
 use super::group::GroupMember;
 use super::kind::Kind;
 use super::many::ManyBindings;
+use super::protocol::{AnyCommand, Request};
 use super::raw_monitor::{RawMonitor, connect_in};
 use super::{DAEMON, EVENT, MARK, OUTER, TEST_PROCESS, TIMEOUT};
 
@@ -193,6 +194,13 @@ impl ProcessState {
     }
 
     fn run(self: &Rc<Self>, line: &str) {
+        if line.starts_with('{') {
+            let Request { id, command } =
+                serde_json::from_str(line).expect("both ends are one program");
+            return match command {
+                AnyCommand::Many(command) => self.many.run(command.request(id)),
+            };
+        }
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             // Services and names.
@@ -306,7 +314,6 @@ impl ProcessState {
                 let count: u32 = count.parse().expect("a number");
                 self.cycle(driver.to_owned(), iref, count);
             }
-            ["many", ref words @ ..] => self.many.run(words),
             ["talk", rounds] => {
                 let rounds = rounds.parse().expect("a number");
                 self.rounds.set(rounds);
