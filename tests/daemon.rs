@@ -437,7 +437,7 @@ fn who_is_hung_up_on_and_lives_keeps_its_names() {
         snapshot.names.iter().all(|name| name.interface.is_empty())
     });
     assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: Some({me}) }}"));
-    third.root().binding().tx_settled().expect("it can be sent");
+    third.root().binding().tx_rejoined().expect("it can be sent");
     // It has told everything, and did not tell of this.
     third.root().lookup("mine").expect("the root answers");
     own.must("export mine");

@@ -9,8 +9,8 @@ use flounder_rt::channel::Connector;
 use flounder_rt::export::{Broker, ExportError, ServiceEntry};
 
 use crate::monitor::Monitor;
-use crate::promise::{Missed, promise};
-use crate::{domain, services};
+use crate::oneshot::{self, WaitError};
+use crate::{monitor_thread, services};
 
 /// Introduces clients to services: within the process by itself, beyond it with the monitor.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ impl Broker for MonitorBroker {
 
     fn withdraw(&self, iref: Iref) {
         services::remove(iref);
-        if let Some(remote) = domain::started() {
+        if let Some(remote) = monitor_thread::started() {
             remote.post(move |_| {
-                Monitor::here_do(|monitor| monitor.withdraw(iref));
+                Monitor::with_current(|monitor| monitor.withdraw(iref));
                 Ok(())
             });
         }
@@ -60,7 +60,7 @@ impl Broker for MonitorBroker {
         if choose {
             drivers.extend(recommended::ELSEWHERE);
         }
-        match domain::remote() {
+        match monitor_thread::remote() {
             Ok(remote) => remote.post(move |_| {
                 if let Some(monitor) = Monitor::here() {
                     monitor.bind(request, drivers);
@@ -72,13 +72,13 @@ impl Broker for MonitorBroker {
     }
 
     fn flush(&self, deadline: Instant) {
-        let Some(remote) = domain::started_elsewhere() else { return };
-        let (promise, pending) = promise();
+        let Some(remote) = monitor_thread::running_elsewhere() else { return };
+        let (sender, receiver) = oneshot::channel();
         remote.post(move |_| {
-            Monitor::here_do(|monitor| monitor.flush(promise));
+            Monitor::with_current(|monitor| monitor.flush(sender));
             Ok(())
         });
-        if pending.wait(Some(deadline)) == Err(Missed::Deadline) {
+        if receiver.wait(Some(deadline)) == Err(WaitError::Deadline) {
             tracing::warn!(
                 "the monitor could not send all that this process gave it before the deadline"
             );

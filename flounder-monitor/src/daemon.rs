@@ -19,31 +19,31 @@ use std::time::Instant;
 use flounder_rt::{Escaped, Peer, Waitset};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::domain;
-use crate::election::{self, Door, Knock, VACANCY};
+use crate::election::{self, RootProbe, STALE_LOCK_TIMEOUT, SocketAccess};
 use crate::error::MonitorError;
-use crate::process::is_nobody_known;
+use crate::monitor_thread;
+use crate::process::is_unknown_uid;
 use crate::protocol::monitor::Verdict;
-use crate::root::{Policy, Root};
+use crate::root::{JoinPolicy, Root};
+use crate::root_client::RootClient;
 use crate::runtime_dir::{RuntimeDir, own_uid};
-use crate::visitor::Visitor;
 use crate::wait::sleep;
 
 /// Between two attempts to lock the directory.
-const PAUSE: Duration = Duration::from_millis(1);
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
 
 /// How long one root, that has let go of its office, or does not listen, is waited for before the next is asked.
-const PATIENCE: Duration = Duration::from_millis(20);
+const HANDOVER_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Between two looks at whether this process is still the root.
-const LOOK: Duration = Duration::from_secs(1);
+const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// After this long without the office, those who started the daemon are told.
-const NOTICE: Duration = Duration::from_secs(1);
+const WAITING_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// When a directory is shared that was private, its domains have this long to tell what they have named, before other
 /// users come in.
-const FIRST_COME: Duration = Duration::from_secs(1);
+const REJOIN_HEAD_START: Duration = Duration::from_secs(1);
 
 /// What a daemon is to do.
 #[derive(Debug, Clone, Default)]
@@ -75,34 +75,36 @@ impl Daemon {
             return Err(DaemonError::NotOwner { directory: directory.path().to_owned() });
         }
         let mut users = options.allowed.iter().copied().chain([own_uid()]);
-        if let Some(uid) = users.find(|uid| !options.allowed.is_empty() && is_nobody_known(*uid)) {
+        if let Some(uid) = users.find(|uid| !options.allowed.is_empty() && is_unknown_uid(*uid)) {
             return Err(DaemonError::UnknownUser { uid });
         }
         raise_limit();
         let path = directory.path().to_owned();
         let waitset = Waitset::new();
         waitset.set_spin(Duration::ZERO);
-        domain::prepare(&waitset)?;
+        monitor_thread::prepare(&waitset)?;
         let daemon = Self { waitset, directory: path, allowed: options.allowed };
-        daemon.take_office(directory, waiting)?;
+        daemon.become_root(directory, waiting)?;
         Ok(daemon)
     }
 
     /// Becomes the root.
-    fn take_office(
+    fn become_root(
         &self,
         mut directory: RuntimeDir,
         waiting: impl FnOnce(&Peer),
     ) -> Result<(), DaemonError> {
-        clear_place(&directory, waiting)?;
+        displace_root(&directory, waiting)?;
         let shared = !self.allowed.is_empty();
         // Where nobody was before, nobody has to be waited for; where others were let in before, it is written down.
-        let first_come = shared && !directory.is_shared() && !directory.was_made();
-        let pause = if first_come { FIRST_COME } else { Duration::ZERO };
+        let first_come = shared && !directory.is_shared() && !directory.was_created();
+        let pause = if first_come { REJOIN_HEAD_START } else { Duration::ZERO };
         directory.share(shared).map_err(MonitorError::os("set who may enter the directory"))?;
-        let elected =
-            election::take_office(directory, if shared { Door::Open } else { Door::Private })?;
-        Root::start(&self.waitset, elected, Policy::daemon(self.allowed.clone(), pause));
+        let elected = election::acquire(
+            directory,
+            if shared { SocketAccess::Open } else { SocketAccess::Private },
+        )?;
+        Root::start(&self.waitset, elected, JoinPolicy::daemon(self.allowed.clone(), pause));
         Ok(())
     }
 
@@ -116,18 +118,18 @@ impl Daemon {
     /// was stopped, and another has become the root meanwhile, takes the office back.
     pub fn serve(self) -> ! {
         let waitset = self.waitset.clone();
-        waitset.spawn_local(self.keep_office()).detach();
-        domain::serve(&waitset)
+        waitset.spawn_local(self.keep_root()).detach();
+        monitor_thread::serve(&waitset)
     }
 
-    async fn keep_office(self) {
+    async fn keep_root(self) {
         loop {
-            sleep(&self.waitset, LOOK).await;
-            if Root::check_office() {
+            sleep(&self.waitset, ROOT_CHECK_INTERVAL).await;
+            if Root::check_socket() {
                 continue;
             }
             let directory = RuntimeDir::at(self.directory.clone()).map_err(DaemonError::from);
-            match directory.and_then(|directory| self.take_office(directory, |_| {})) {
+            match directory.and_then(|directory| self.become_root(directory, |_| {})) {
                 Ok(()) => tracing::info!("this process is the root monitor again"),
                 Err(error) => tracing::error!(%error, "the office of the root monitor is lost"),
             }
@@ -142,56 +144,58 @@ impl fmt::Debug for Daemon {
 }
 
 /// Asks whoever is the root to let go, until nobody is. Returns with the lock, or with a root in place that is stuck.
-fn clear_place(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<(), DaemonError> {
+fn displace_root(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<(), DaemonError> {
     let (began, mut waiting) = (Instant::now(), Some(waiting));
     let mut vacant_since = None;
     loop {
         let locked = directory.lock()?;
-        let office = directory.spot().office();
-        match (election::knock(directory)?, locked) {
-            (Knock::NobodyThere, true) => return Ok(()),
-            (Knock::NobodyThere, false) => {
+        let socket_id = directory.identity().root_socket_id();
+        match (election::probe(directory)?, locked) {
+            (RootProbe::NoRoot, true) => return Ok(()),
+            (RootProbe::NoRoot, false) => {
                 // The lock may be that of a root that was deposed and is still stopped.
-                if vacant_since.get_or_insert_with(Instant::now).elapsed() >= VACANCY {
+                if vacant_since.get_or_insert_with(Instant::now).elapsed() >= STALE_LOCK_TIMEOUT {
                     return Ok(());
                 }
             }
-            (Knock::Connected(socket), _) => {
+            (RootProbe::Connected(socket), _) => {
                 vacant_since = None;
-                let answered = relieve(directory)?;
-                if began.elapsed() >= NOTICE
-                    && let Some((root, _)) = election::root_of(&socket, directory)?
+                let answered = request_handover(directory)?;
+                if began.elapsed() >= WAITING_NOTICE_DELAY
+                    && let Some((root, _)) = election::identify_root(&socket, directory)?
                     && let Some(waiting) = waiting.take()
                 {
                     waiting(&root);
                 }
-                if !answered && directory.spot().office() == office {
+                if !answered && directory.identity().root_socket_id() == socket_id {
                     return Ok(());
                 }
             }
-            (Knock::Busy | Knock::Closed, _) if began.elapsed() >= NOTICE => return Ok(()),
-            (Knock::Busy | Knock::Closed, _) => {}
+            (RootProbe::Busy | RootProbe::Denied, _) if began.elapsed() >= WAITING_NOTICE_DELAY => {
+                return Ok(());
+            }
+            (RootProbe::Busy | RootProbe::Denied, _) => {}
         }
-        let until = Instant::now() + PATIENCE;
-        thread::sleep(PAUSE);
+        let until = Instant::now() + HANDOVER_TIMEOUT;
+        thread::sleep(LOCK_RETRY_DELAY);
         while Instant::now() < until && !directory.lock()? {
-            thread::sleep(PAUSE);
+            thread::sleep(LOCK_RETRY_DELAY);
         }
     }
 }
 
 /// Asks the root of the moment to hand over. False if it does not answer.
-fn relieve(directory: &RuntimeDir) -> Result<bool, DaemonError> {
-    let visitor = match Visitor::join(directory) {
-        Ok(Some(visitor)) => visitor,
+fn request_handover(directory: &RuntimeDir) -> Result<bool, DaemonError> {
+    let client = match RootClient::join(directory) {
+        Ok(Some(client)) => client,
         // It is about to die, or has too much to do.
         Ok(None) | Err(MonitorError::Busy) => return Ok(true),
         // It is stopped.
         Err(MonitorError::NoRoot { .. }) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
-    let pid = visitor.root.pid();
-    match visitor.ask(|root| root.relieve_async()) {
+    let pid = client.root.pid();
+    match client.ask(|root| root.request_handover_async()) {
         Ok(Verdict::Stays) => Err(DaemonError::Running { pid }),
         Err(MonitorError::NoRoot { .. }) => Ok(false),
         Ok(_) | Err(_) => Ok(true),

@@ -8,7 +8,7 @@
 //! ```
 //! A socket is made under another name, listens, and is then renamed to `root.sock`. So the change from one root to the next
 //! is one step, a socket in that place that refuses is that of a dead root, and every process can tell at any moment which
-//! root there is ([`Spot::office`](crate::runtime_dir::Spot::office)). The lock only keeps two processes from standing at once; the kernel lets go of it when
+//! root there is ([`DirIdentity::socket_id`](crate::runtime_dir::DirIdentity::socket_id)). The lock only keeps two processes from standing at once; the kernel lets go of it when
 //! the root dies. It is not what makes a root, because a root that is stopped keeps it:
 //! docs/design/0011-a-root-that-is-stuck.md. Processes with hardly a descriptor left do not stand: they could accept nobody.
 //! Processes of users who were let in by a daemon cannot stand.
@@ -21,44 +21,44 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
 use crate::error::MonitorError;
-use crate::process::{is_dead, process_of, random_number, understand};
-use crate::root::{Register, Standing};
-use crate::runtime_dir::{Office, RuntimeDir};
-use crate::{office, sys};
+use crate::process::{compare_namespaces, is_dead, process_of, random_number};
+use crate::root::{NameJournal, RootSocket};
+use crate::runtime_dir::{RootSocketId, RuntimeDir};
+use crate::{root_lock, sys};
 
 /// Descriptors that a process must have to spare when it becomes root: its own membership, a few domains, a reserve.
-const HEADROOM: usize = 16;
+const MIN_FREE_DESCRIPTORS: usize = 16;
 
 /// Domains that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
 /// How long nobody may listen while another process has the lock, before others stand all the same: the lock may be that of a
 /// root that was deposed and is still stopped.
-pub(crate) const VACANCY: Duration = Duration::from_millis(200);
+pub(crate) const STALE_LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What a root has to begin with. The directory is kept by [`office::hold`].
+/// What a root has to begin with. The directory is kept by [`root_lock::hold`].
 #[derive(Debug)]
-pub(crate) struct Elected {
+pub(crate) struct ElectedRoot {
     /// Where domains come.
-    pub(crate) standing: Standing,
+    pub(crate) socket: RootSocket,
     /// Where its names are written down, and those of the last root.
-    pub(crate) register: Register,
+    pub(crate) journal: NameJournal,
     /// Whether nobody has been in the directory before.
     pub(crate) is_first: bool,
 }
 
 /// When to stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stand {
+pub(crate) enum Precondition {
     /// If there is no root that listens, and nobody else stands.
-    IfFree,
+    NoRoot,
     /// In the place of this root, which does not answer, or is dead and another process keeps its lock.
-    InPlaceOf(Option<Office>),
+    RootIs(Option<RootSocketId>),
 }
 
 /// Whom the socket lets through; the root asks the kernel who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum SocketAccess {
     /// Its user, and user 0.
     Private,
     /// Whoever can enter the directory.
@@ -66,85 +66,97 @@ pub(crate) enum Door {
 }
 
 /// Tries to become the root; `None` if there is a root, or this process cannot be one.
-pub(crate) fn stand(directory: RuntimeDir, when: Stand) -> Result<Option<Elected>, MonitorError> {
+pub(crate) fn try_become_root(
+    directory: RuntimeDir,
+    precondition: Precondition,
+) -> Result<Option<ElectedRoot>, MonitorError> {
     if !directory.is_ours() {
         return Ok(None);
     }
     let locked = directory.lock()?;
-    let may = match when {
+    let may = match precondition {
         // A root that took the office from one that was stopped may have no lock.
-        Stand::IfFree => locked && matches!(knock(&directory)?, Knock::NobodyThere),
-        Stand::InPlaceOf(office) => directory.spot().office() == office,
+        Precondition::NoRoot => locked && matches!(probe(&directory)?, RootProbe::NoRoot),
+        Precondition::RootIs(socket_id) => directory.identity().root_socket_id() == socket_id,
     };
-    if may { take_office(directory, Door::Private).map(Some) } else { Ok(None) }
+    if may { acquire(directory, SocketAccess::Private).map(Some) } else { Ok(None) }
 }
 
 /// Becomes the root.
-pub(crate) fn take_office(directory: RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
-    let elected = open_office(&directory, door)?;
+pub(crate) fn acquire(
+    directory: RuntimeDir,
+    access: SocketAccess,
+) -> Result<ElectedRoot, MonitorError> {
+    let elected = install_socket(&directory, access)?;
     // A second descriptor of the same directory would not do: the lock belongs to this one.
-    office::hold(directory.into_fd(), elected.standing.office().inode());
+    root_lock::hold(directory.into_fd(), elected.socket.id().inode());
     Ok(elected)
 }
 
 /// Becomes the root in another directory. The one before is let go of when that has succeeded.
-pub(crate) fn take_office_anew(directory: RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
-    let elected = open_office(&directory, door)?;
-    office::release();
-    office::hold(directory.into_fd(), elected.standing.office().inode());
+pub(crate) fn reacquire(
+    directory: RuntimeDir,
+    access: SocketAccess,
+) -> Result<ElectedRoot, MonitorError> {
+    let elected = install_socket(&directory, access)?;
+    root_lock::release();
+    root_lock::hold(directory.into_fd(), elected.socket.id().inode());
     Ok(elected)
 }
 
 /// Puts a socket in its place. Dropped after an error, the directory takes the lock along, and somebody better off may have
 /// it.
-pub(crate) fn open_office(directory: &RuntimeDir, door: Door) -> Result<Elected, MonitorError> {
+pub(crate) fn install_socket(
+    directory: &RuntimeDir,
+    access: SocketAccess,
+) -> Result<ElectedRoot, MonitorError> {
     check_headroom(directory.fd()).map_err(MonitorError::os("find room for domains"))?;
     let failed = MonitorError::os("listen for domains");
     let name = format!("root.{:016x}", random_number().map_err(&failed)?);
     let listener = new_socket().map_err(&failed)?;
     bind(&listener, &directory.address(&name)?).map_err(&failed)?;
     let placed = (|| {
-        directory.open_socket_to(&name, door == Door::Open)?;
+        directory.set_socket_access(&name, access == SocketAccess::Open)?;
         listen(&listener, BACKLOG)?;
-        directory.replace_socket(&name)
+        directory.install_socket(&name)
     })();
-    let office = placed.map_err(|errno| {
+    let socket_id = placed.map_err(|errno| {
         directory.remove_socket(&name);
         failed(errno)
     })?;
     // Read after the last root's answers have become void: see `Monitor::ask`.
-    let register =
-        Register::open(directory.fd()).map_err(MonitorError::os("open the register of names"))?;
-    let standing = Standing::new(listener, directory.spot().clone(), office, door);
-    Ok(Elected { standing, register, is_first: directory.was_made() })
+    let journal = NameJournal::open(directory.fd())
+        .map_err(MonitorError::os("open the register of names"))?;
+    let socket = RootSocket::new(listener, directory.identity().clone(), socket_id, access);
+    Ok(ElectedRoot { socket, journal, is_first: directory.was_created() })
 }
 
 /// What came of an attempt to connect to the root.
 #[derive(Debug)]
-pub(crate) enum Knock {
+pub(crate) enum RootProbe {
     /// It listens; it may still not answer.
     Connected(OwnedFd),
     /// There is no socket, or its root is dead.
-    NobodyThere,
+    NoRoot,
     /// There is a root, and too many wait at its door.
     Busy,
     /// There is a root for the moment that lets other users in no more; a daemon will.
-    Closed,
+    Denied,
 }
 
 /// Connects to the root of a directory.
-pub(crate) fn knock(directory: &RuntimeDir) -> Result<Knock, MonitorError> {
+pub(crate) fn probe(directory: &RuntimeDir) -> Result<RootProbe, MonitorError> {
     let socket = new_socket().map_err(MonitorError::os("make a socket"))?;
     let address = directory.root_address()?;
     match rustix::io::retry_on_intr(|| connect(&socket, &address)) {
         // A forked child of a dead root may keep its socket.
-        Ok(()) => Ok(match root_of(&socket, directory)? {
-            Some(_) => Knock::Connected(socket),
-            None => Knock::NobodyThere,
+        Ok(()) => Ok(match identify_root(&socket, directory)? {
+            Some(_) => RootProbe::Connected(socket),
+            None => RootProbe::NoRoot,
         }),
-        Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(Knock::NobodyThere),
-        Err(Errno::AGAIN) => Ok(Knock::Busy),
-        Err(Errno::ACCESS) if directory.is_shared() => Ok(Knock::Closed),
+        Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(RootProbe::NoRoot),
+        Err(Errno::AGAIN) => Ok(RootProbe::Busy),
+        Err(Errno::ACCESS) if directory.is_shared() => Ok(RootProbe::Denied),
         Err(Errno::ACCESS) => Err(MonitorError::JoinDenied {
             directory: directory.path().to_owned(),
             owner: directory.owner(),
@@ -154,15 +166,15 @@ pub(crate) fn knock(directory: &RuntimeDir) -> Result<Knock, MonitorError> {
 }
 
 /// A socket connected to the root of a directory; `None` if there is none that listens, yet.
-pub(crate) fn connect_in(directory: &RuntimeDir) -> Result<Option<OwnedFd>, MonitorError> {
-    match knock(directory)? {
-        Knock::Connected(socket) => Ok(Some(socket)),
-        Knock::NobodyThere | Knock::Busy | Knock::Closed => Ok(None),
+pub(crate) fn connect_to_root(directory: &RuntimeDir) -> Result<Option<OwnedFd>, MonitorError> {
+    match probe(directory)? {
+        RootProbe::Connected(socket) => Ok(Some(socket)),
+        RootProbe::NoRoot | RootProbe::Busy | RootProbe::Denied => Ok(None),
     }
 }
 
 /// Who listens at the other end of a socket, by its pidfd and as the kernel vouches for it; `None` if that is dead.
-pub(crate) fn root_of(
+pub(crate) fn identify_root(
     socket: &OwnedFd,
     directory: &RuntimeDir,
 ) -> Result<Option<(Peer, OwnedFd)>, MonitorError> {
@@ -174,13 +186,14 @@ pub(crate) fn root_of(
     }
     // Whoever listened may be dead, and a child of it keep the socket.
     let Ok(process) = process_of(socket.as_fd(), root) else { return Ok(None) };
-    understand(process.as_fd());
+    compare_namespaces(process.as_fd());
     Ok((!is_dead(process.as_fd())).then(|| (root.peer(), process)))
 }
 
 /// A root that cannot accept anybody would be worse than none.
 fn check_headroom(any: &OwnedFd) -> rustix::io::Result<()> {
-    let spare: Result<Vec<_>, _> = (0..HEADROOM).map(|_| fcntl_dupfd_cloexec(any, 0)).collect();
+    let spare: Result<Vec<_>, _> =
+        (0..MIN_FREE_DESCRIPTORS).map(|_| fcntl_dupfd_cloexec(any, 0)).collect();
     spare.map(drop)
 }
 

@@ -31,23 +31,23 @@ pub mod nameservice;
 pub mod snapshot;
 
 mod broker;
-mod death;
-mod domain;
 mod election;
 mod error;
+mod exit_watch;
 mod link;
 mod monitor;
-mod office;
+mod monitor_thread;
+mod oneshot;
 mod outbox;
 mod process;
-mod promise;
 mod protocol;
 mod root;
+mod root_client;
 mod root_location;
+mod root_lock;
 mod runtime_dir;
 mod services;
 mod sys;
-mod visitor;
 mod wait;
 
 use flounder_rt::Iref;

@@ -29,20 +29,20 @@ use std::rc::Rc;
 
 use flounder_rt::{Escaped, ExportError, Iref};
 
-use crate::domain;
 use crate::error::MonitorError;
 use crate::link::digest;
 use crate::monitor::Monitor;
+use crate::monitor_thread;
+use crate::oneshot;
 use crate::process::{id_from_wire, pid_from_wire};
-use crate::promise::{Pending, promise};
 use crate::protocol::monitor;
 use crate::root::MAX_NAME;
 use crate::root_location::RootLocation;
 use crate::runtime_dir::RuntimeDir;
-use crate::wait::{first, sleep, within};
+use crate::wait::{sleep, timeout, until_cancelled};
 
 /// A request that has not been answered by then is logged.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SLOW_REQUEST: Duration = Duration::from_secs(1);
 
 /// How long the functions without a deadline of their own wait for a root monitor.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -191,7 +191,9 @@ pub fn list_async() -> Answer<Vec<Entry>> {
 /// [`NameError::NotOwner`] if this process has not registered the name, or takes it back.
 pub fn lost(name: &str) -> Answer<LostName> {
     let name = name.to_owned();
-    submit(Some(name.clone()), None, Notice::Quiet, async move |monitor| monitor.lost(&name).await)
+    submit(Some(name.clone()), None, SlowRequestLog::Off, async move |monitor| {
+        monitor.lost(&name).await
+    })
 }
 
 /// A name that this process had, and another has.
@@ -210,36 +212,36 @@ fn waiting_lookup(name: &str, deadline: Option<Duration>) -> Answer<ResolvedName
         let name = name.clone();
         async move |monitor: Rc<Monitor>| monitor.await_name(&name).await
     };
-    submit(Some(name), deadline, Notice::Logged, task)
+    submit(Some(name), deadline, SlowRequestLog::On, task)
 }
 
 /// Has the monitor's thread run `task`, about this name, with the default deadline.
 pub(crate) fn start<T: Send + 'static>(
     name: Option<String>,
-    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, Failure> + Send + 'static,
+    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, RequestError> + Send + 'static,
 ) -> Answer<T> {
-    submit(name, Some(DEFAULT_DEADLINE), Notice::Logged, task)
+    submit(name, Some(DEFAULT_DEADLINE), SlowRequestLog::On, task)
 }
 
 /// Whether a request that waits is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Notice {
-    Logged,
-    Quiet,
+enum SlowRequestLog {
+    On,
+    Off,
 }
 
 fn submit<T: Send + 'static>(
     name: Option<String>,
     deadline: Option<Duration>,
-    notice: Notice,
-    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, Failure> + Send + 'static,
+    slow_log: SlowRequestLog,
+    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, RequestError> + Send + 'static,
 ) -> Answer<T> {
-    let (promise, pending) = promise();
-    let remote = match domain::remote() {
+    let (sender, receiver) = oneshot::channel();
+    let remote = match monitor_thread::remote() {
         Ok(remote) => remote,
         Err(error) => {
-            promise.keep(Err(Failure::Monitor(error).of(NameRequest::unanswered(name))));
-            return Answer(pending);
+            sender.send(Err(RequestError::Monitor(error).of(NameRequest::unanswered(name))));
+            return Answer(receiver);
         }
     };
     remote.post(move |waitset| {
@@ -248,36 +250,36 @@ fn submit<T: Send + 'static>(
             let waitset = monitor.waitset().clone();
             let request = |name| NameRequest { name, location: Some(monitor.location()) };
             let log_if_slow = async {
-                sleep(&waitset, PATIENCE).await;
-                if notice == Notice::Logged {
+                sleep(&waitset, SLOW_REQUEST).await;
+                if slow_log == SlowRequestLog::On {
                     tracing::warn!(request = %request(name.clone()), "a request to the name service waits");
                 }
                 core::future::pending::<()>().await;
             };
-            let work = first(task(Rc::clone(&monitor)), log_if_slow);
-            let work = async { work.await.unwrap_or(Err(Failure::Monitor(MonitorError::Ended))) };
+            let work = until_cancelled(task(Rc::clone(&monitor)), log_if_slow);
+            let work = async { work.await.unwrap_or(Err(RequestError::Monitor(MonitorError::Ended))) };
             let result = match deadline {
-                None => first(work, promise.abandoned()).await,
+                None => until_cancelled(work, sender.closed()).await,
                 Some(deadline) => {
-                    let work = within(&waitset, deadline, work);
-                    let work = async { work.await.unwrap_or(Err(Failure::Deadline)) };
-                    first(work, promise.abandoned()).await
+                    let work = timeout(&waitset, deadline, work);
+                    let work = async { work.await.unwrap_or(Err(RequestError::Deadline)) };
+                    until_cancelled(work, sender.closed()).await
                 }
             };
             if let Some(result) = result {
-                promise.keep(result.map_err(|failure| failure.of(request(name))));
+                sender.send(result.map_err(|failure| failure.of(request(name))));
             }
         };
         waitset.spawn_local(work).detach();
         Ok(())
     });
-    Answer(pending)
+    Answer(receiver)
 }
 
 /// An answer to come from the monitor. Dropped, nobody waits for it, and a lookup that waits for a name ends.
 #[must_use = "an answer tells whether the request was granted"]
 #[derive(Debug)]
-pub struct Answer<T>(Pending<Result<T, NameError>>);
+pub struct Answer<T>(oneshot::Receiver<Result<T, NameError>>);
 
 impl<T> Answer<T> {
     /// Blocks the thread until it is there.
@@ -287,7 +289,9 @@ impl<T> Answer<T> {
     pub fn wait(self) -> Result<T, NameError> {
         match self.0.wait(None) {
             Ok(result) => result,
-            Err(_) => Err(Failure::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None))),
+            Err(_) => {
+                Err(RequestError::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None)))
+            }
         }
     }
 }
@@ -296,7 +300,8 @@ impl<T> Future for Answer<T> {
     type Output = Result<T, NameError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = || Err(Failure::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None)));
+        let ended =
+            || Err(RequestError::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None)));
         Pin::new(&mut self.0).poll(cx).map(|kept| kept.unwrap_or_else(ended))
     }
 }
@@ -376,14 +381,15 @@ impl NameRequest {
     fn unanswered(name: Option<String>) -> Self {
         Self {
             name,
-            location: RuntimeDir::known().map(|directory| RootLocation::new(directory, None)),
+            location: RuntimeDir::chosen_already()
+                .map(|directory| RootLocation::new(directory, None)),
         }
     }
 }
 
 /// Why a request failed, for [`NameError`] to say of which.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum RequestError {
     Taken { pid: Option<u32> },
     Unknown,
     Invalid(InvalidName),
@@ -394,13 +400,13 @@ pub(crate) enum Failure {
     Monitor(MonitorError),
 }
 
-impl From<MonitorError> for Failure {
+impl From<MonitorError> for RequestError {
     fn from(error: MonitorError) -> Self {
         Self::Monitor(error)
     }
 }
 
-impl Failure {
+impl RequestError {
     fn of(self, request: NameRequest) -> NameError {
         let request = Box::new(request);
         match self {

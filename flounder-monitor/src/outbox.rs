@@ -8,29 +8,29 @@ use flounder_rt::Waitset;
 use flounder_rt::binding::RawBinding;
 
 /// What a queue is made of.
-pub(crate) trait Message: Sized + 'static {
+pub(crate) trait OutboxMessage: Sized + 'static {
     /// The binding that it goes over.
     type Binding: core::ops::Deref<Target = RawBinding> + 'static;
 
     /// How many may wait: a peer that reads nothing and still has us answer costs no more than that.
-    const MAX_WAITING: usize;
+    const MAX_QUEUED: usize;
 
     /// Sends it, or says what to do instead.
-    fn send(self, binding: &Self::Binding) -> Sending<Self>;
+    fn send(self, binding: &Self::Binding) -> SendOutcome<Self>;
 }
 
 /// What became of an attempt to send.
-pub(crate) enum Sending<M> {
+pub(crate) enum SendOutcome<M> {
     /// It is accepted.
     Sent,
     /// The slot is taken: this is to be sent when it is free.
-    Later(M),
+    Retry(M),
     /// The binding has ended.
-    Ended,
+    Closed,
 }
 
 /// The queue of one binding.
-pub(crate) struct Outbox<M: Message> {
+pub(crate) struct Outbox<M: OutboxMessage> {
     myself: Weak<Self>,
     waitset: Waitset,
     binding: M::Binding,
@@ -38,7 +38,7 @@ pub(crate) struct Outbox<M: Message> {
     /// Number of messages that have left the queue.
     taken: Cell<u64>,
     /// Whether the binding will tell when the slot is free.
-    waiting: Cell<bool>,
+    waiting_for_slot: Cell<bool>,
 }
 
 /// The messages that waited in an outbox at one moment.
@@ -51,7 +51,7 @@ impl Unsent {
     }
 }
 
-impl<M: Message> Outbox<M> {
+impl<M: OutboxMessage> Outbox<M> {
     pub(crate) fn new(waitset: &Waitset, binding: M::Binding) -> Rc<Self> {
         Rc::new_cyclic(|myself| Self {
             myself: myself.clone(),
@@ -59,7 +59,7 @@ impl<M: Message> Outbox<M> {
             binding,
             queue: RefCell::default(),
             taken: Cell::new(0),
-            waiting: Cell::new(false),
+            waiting_for_slot: Cell::new(false),
         })
     }
 
@@ -68,7 +68,7 @@ impl<M: Message> Outbox<M> {
     }
 
     /// How many messages wait.
-    pub(crate) fn waiting(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.queue.borrow().len()
     }
 
@@ -88,7 +88,7 @@ impl<M: Message> Outbox<M> {
     /// Sends `message` after those that wait. False if the peer has let too many pile up.
     #[must_use]
     pub(crate) fn push(&self, message: M) -> bool {
-        let room = self.queue.borrow().len() < M::MAX_WAITING;
+        let room = self.queue.borrow().len() < M::MAX_QUEUED;
         if room {
             self.queue.borrow_mut().push_back(message);
             self.pump();
@@ -104,15 +104,15 @@ impl<M: Message> Outbox<M> {
     }
 
     fn pump(&self) {
-        while !self.waiting.get() {
+        while !self.waiting_for_slot.get() {
             let Some(message) = self.queue.borrow_mut().pop_front() else { return };
             match message.send(&self.binding) {
-                Sending::Sent => self.taken.set(self.taken.get() + 1),
-                Sending::Later(message) => {
+                SendOutcome::Sent => self.taken.set(self.taken.get() + 1),
+                SendOutcome::Retry(message) => {
                     self.queue.borrow_mut().push_front(message);
                     self.wait();
                 }
-                Sending::Ended => self.queue.borrow_mut().clear(),
+                SendOutcome::Closed => self.queue.borrow_mut().clear(),
             }
         }
     }
@@ -121,13 +121,13 @@ impl<M: Message> Outbox<M> {
         let me = self.myself.clone();
         let registered = self.binding.register_send(&self.waitset, move |_| {
             if let Some(me) = me.upgrade() {
-                me.waiting.set(false);
+                me.waiting_for_slot.set(false);
                 me.pump();
             }
             Ok(())
         });
         match registered {
-            Ok(()) => self.waiting.set(true),
+            Ok(()) => self.waiting_for_slot.set(true),
             // Closed: nobody else registers on this binding.
             Err(_) => self.queue.borrow_mut().clear(),
         }

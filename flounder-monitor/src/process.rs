@@ -16,7 +16,7 @@ use crate::runtime_dir::own_uid;
 use crate::sys::{self, Credentials};
 
 /// What stands for users and groups without a number, unless the system is set otherwise.
-const OVERFLOW: u32 = 65534;
+const DEFAULT_OVERFLOW_ID: u32 = 65534;
 
 /// Stands for a process without a number in messages between monitors.
 const NO_PID: u32 = 0;
@@ -36,7 +36,7 @@ impl Credentials {
     /// Returns the same with a user that nobody has, if it cannot be told which user it is: what a process has is counted
     /// for its user, and who may come in is decided by it.
     pub(crate) fn or_nobody(self) -> Self {
-        let is_known = self.uid == own_uid() || !is_nobody_known(self.uid);
+        let is_known = self.uid == own_uid() || !is_unknown_uid(self.uid);
         Self { uid: if is_known { self.uid } else { NO_ID }, ..self }
     }
 }
@@ -49,11 +49,11 @@ pub(crate) fn to_wire(peer: &Peer) -> (u32, u32, u32) {
 
 thread_local! {
     /// Which numbers in messages of the root mean the same to this thread's process.
-    static UNDERSTOOD: Cell<Understood> = const { Cell::new(Understood { pids: true, ids: true }) };
+    static SHARED_NAMESPACES: Cell<SharedNamespaces> = const { Cell::new(SharedNamespaces { pids: true, ids: true }) };
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Understood {
+struct SharedNamespaces {
     /// Those of processes: the root is in the same PID namespace.
     pids: bool,
     /// Those of users and groups: the root is in the same user namespace.
@@ -62,32 +62,32 @@ struct Understood {
 
 /// Finds out which numbers in messages of the root, from now on, mean the same to this process. A root that is not visible
 /// from here names processes that are not visible either; its user namespace cannot be told, and is taken to be the same.
-pub(crate) fn understand(root: BorrowedFd<'_>) {
-    let numbers = numbers_of(root);
+pub(crate) fn compare_namespaces(root: BorrowedFd<'_>) {
+    let numbers = pids_of(root);
     let map = |pid: &dyn fmt::Display| fs::read_to_string(format!("/proc/{pid}/uid_map")).ok();
     let ids = numbers.first().is_none_or(|pid| map(pid) == map(&"self"));
-    UNDERSTOOD.set(Understood { pids: numbers.len() == 1, ids });
+    SHARED_NAMESPACES.set(SharedNamespaces { pids: numbers.len() == 1, ids });
 }
 
 /// The number of a process in a message of the root.
 pub(crate) fn pid_from_wire(pid: u32) -> Option<u32> {
-    (pid != NO_PID && UNDERSTOOD.get().pids).then_some(pid)
+    (pid != NO_PID && SHARED_NAMESPACES.get().pids).then_some(pid)
 }
 
 /// The number of a user or group in a message of the root.
 pub(crate) fn id_from_wire(id: u32) -> Option<u32> {
-    (id != NO_ID && UNDERSTOOD.get().ids).then_some(id)
+    (id != NO_ID && SHARED_NAMESPACES.get().ids).then_some(id)
 }
 
 /// Returns the number of the process of a pidfd in the PID namespace of this process.
 pub(crate) fn pid_of(process: BorrowedFd<'_>) -> Option<u32> {
-    numbers_of(process).first().copied()
+    pids_of(process).first().copied()
 }
 
 /// Numbers of the process of a pidfd, in the PID namespace of this process and in those inside of it. None if the process
 /// is dead or not visible, or if /proc shows another namespace.
-fn numbers_of(process: BorrowedFd<'_>) -> Vec<u32> {
-    if !is_proc_ours() {
+fn pids_of(process: BorrowedFd<'_>) -> Vec<u32> {
+    if !is_proc_of_this_namespace() {
         return Vec::new();
     }
     let about = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
@@ -100,7 +100,7 @@ fn numbers_of(process: BorrowedFd<'_>) -> Vec<u32> {
 
 /// Returns whether /proc shows the PID namespace of this process. One of another namespace has other processes under the same
 /// numbers.
-pub(crate) fn is_proc_ours() -> bool {
+pub(crate) fn is_proc_of_this_namespace() -> bool {
     let own = fs::read_link("/proc/self");
     own.ok().and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())
 }
@@ -111,19 +111,20 @@ fn known_id(id: u32, kind: &'static str) -> Option<u32> {
 }
 
 /// Whether the kernel may have given `uid` in place of a user that has no number here.
-pub(crate) fn is_nobody_known(uid: u32) -> bool {
+pub(crate) fn is_unknown_uid(uid: u32) -> bool {
     known_id(uid, "uid").is_none()
 }
 
 /// Whether a number may stand for all that have none: only where not every user, or group, has a number.
 fn is_overflow(id: u32, kind: &'static str) -> bool {
     let overflow = fs::read_to_string(format!("/proc/sys/kernel/overflow{kind}"));
-    let overflow = overflow.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW);
-    id == overflow && !has_all(kind)
+    let overflow =
+        overflow.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(DEFAULT_OVERFLOW_ID);
+    id == overflow && !maps_all_ids(kind)
 }
 
 /// Whether every user, or group, of the machine has a number in the user namespace of this process.
-fn has_all(kind: &str) -> bool {
+fn maps_all_ids(kind: &str) -> bool {
     let map = fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!(pid_of(process.as_fd()), Some(child.id()));
         child.kill().and_then(|()| child.wait()).expect("it can be killed");
         assert_eq!(pid_of(process.as_fd()), None);
-        understand(process.as_fd());
+        compare_namespaces(process.as_fd());
         assert_eq!((pid_from_wire(7), id_from_wire(7)), (None, Some(7)));
     }
 
@@ -199,8 +200,8 @@ mod tests {
         let none = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
         assert_eq!(none.peer(), Peer::process(None, None, None));
         assert_eq!(to_wire(&none.peer()), (0, u32::MAX, u32::MAX));
-        let nobody = Credentials { pid: 7, uid: OVERFLOW, gid: 7 };
-        let known = has_all("uid").then_some(OVERFLOW);
+        let nobody = Credentials { pid: 7, uid: DEFAULT_OVERFLOW_ID, gid: 7 };
+        let known = maps_all_ids("uid").then_some(DEFAULT_OVERFLOW_ID);
         assert_eq!(nobody.peer().uid(), known);
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use flounder_rt::{Escaped, Peer};
 
-use crate::process::is_proc_ours;
+use crate::process::is_proc_of_this_namespace;
 
 /// A runtime directory, and the root monitor there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl RootLocation {
 impl RootProcess {
     /// Finds out what the process is called.
     pub(crate) fn new(peer: &Peer) -> Self {
-        let pid = peer.pid().filter(|_| is_proc_ours());
+        let pid = peer.pid().filter(|_| is_proc_of_this_namespace());
         let command = pid.and_then(|pid| {
             let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
             Some(text.trim_end_matches('\n').to_owned())

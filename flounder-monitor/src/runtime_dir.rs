@@ -44,23 +44,23 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
 
-use crate::election::{self, Knock};
+use crate::election::{self, RootProbe};
 use crate::error::{DirProblem, MonitorError};
-use crate::office::ROOT_SOCKET;
-use crate::process::is_nobody_known;
+use crate::process::is_unknown_uid;
+use crate::root_lock::ROOT_SOCKET;
 use crate::sys;
 
 /// Others may enter, and nothing else: they reach the socket.
 const SHARED: Mode = Mode::from_raw_mode(0o711);
 
 /// What nobody but the owner may have: reading, which would let them hold the lock, and writing.
-const ACCESS_OF_OTHERS: u32 = 0o066;
+const FORBIDDEN_BITS: u32 = 0o066;
 
 /// In a directory with this bit only the owner of a file can remove it.
 const STICKY: u32 = 0o1000;
 
 /// Between the death of a root and the next one, if there is a domain that can be it.
-const SUCCESSION: Duration = Duration::from_millis(20);
+const TAKEOVER_TIME: Duration = Duration::from_millis(20);
 
 /// What the environment says, as it was when this was first asked.
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
@@ -80,7 +80,7 @@ struct Settings {
 
 /// A directory with a name, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Spot {
+pub(crate) struct DirIdentity {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -89,12 +89,12 @@ pub(crate) struct Spot {
 /// The directory, open and checked.
 #[derive(Debug)]
 pub(crate) struct RuntimeDir {
-    spot: Spot,
+    directory_id: DirIdentity,
     /// Good for the lock if the directory is this user's; else only a place.
     fd: OwnedFd,
     owner: u32,
     shared: bool,
-    made: bool,
+    created: bool,
 }
 
 impl RuntimeDir {
@@ -124,7 +124,7 @@ impl RuntimeDir {
         if let Err(why) = make(&path) {
             return Err(MonitorError::RuntimeDir { path, why });
         }
-        Ok(Self { made: true, ..Self::existing(path)? })
+        Ok(Self { created: true, ..Self::existing(path)? })
     }
 
     /// Opens this one, if it is there.
@@ -132,11 +132,11 @@ impl RuntimeDir {
         let path = absolute(&path).unwrap_or(path);
         match open(&path) {
             Ok((fd, status)) => Ok(Self {
-                spot: Spot::new(path, &status),
+                directory_id: DirIdentity::new(path, &status),
                 fd,
                 owner: status.st_uid,
                 shared: status.st_mode & 0o011 != 0,
-                made: false,
+                created: false,
             }),
             Err(why) => Err(MonitorError::RuntimeDir { path, why }),
         }
@@ -160,7 +160,7 @@ impl RuntimeDir {
     }
 
     /// Returns the path that was chosen, if one was. It takes no lock: a thread that does not exist in a forked child may hold it.
-    pub(crate) fn known() -> Option<PathBuf> {
+    pub(crate) fn chosen_already() -> Option<PathBuf> {
         let named = SETTINGS.get().and_then(|settings| settings.named.clone());
         named.or_else(|| CHOSEN.try_lock()?.clone())
     }
@@ -168,23 +168,23 @@ impl RuntimeDir {
     /// Whether there is a root, or one has just died and a domain takes its place.
     fn has_root(path: PathBuf) -> bool {
         let Ok(directory) = Self::existing(path) else { return false };
-        let listens = || !matches!(election::knock(&directory), Ok(Knock::NobodyThere));
-        if directory.spot.office().is_none() {
+        let listens = || !matches!(election::probe(&directory), Ok(RootProbe::NoRoot));
+        if directory.directory_id.root_socket_id().is_none() {
             return false;
         }
         listens() || {
-            thread::sleep(SUCCESSION);
+            thread::sleep(TAKEOVER_TIME);
             listens()
         }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.spot.path
+        &self.directory_id.path
     }
 
     /// What to compare with later.
-    pub(crate) const fn spot(&self) -> &Spot {
-        &self.spot
+    pub(crate) const fn identity(&self) -> &DirIdentity {
+        &self.directory_id
     }
 
     /// The descriptor, whose lock makes a root.
@@ -213,8 +213,8 @@ impl RuntimeDir {
     }
 
     /// Whether opening made it: then nobody has been here before.
-    pub(crate) const fn was_made(&self) -> bool {
-        self.made
+    pub(crate) const fn was_created(&self) -> bool {
+        self.created
     }
 
     /// Gives it one of the two forms.
@@ -227,16 +227,16 @@ impl RuntimeDir {
     }
 
     /// Sets who may connect to the socket of this name, whatever the umask of this process took away.
-    pub(crate) fn open_socket_to(&self, name: &str, others: bool) -> rustix::io::Result<()> {
+    pub(crate) fn set_socket_access(&self, name: &str, others: bool) -> rustix::io::Result<()> {
         let mode = if others { 0o666 } else { 0o600 };
         chmodat(&self.fd, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
     /// Puts a socket that listens in the place of the root's, in one step. Its process is the root from then on.
-    pub(crate) fn replace_socket(&self, name: &str) -> rustix::io::Result<Office> {
+    pub(crate) fn install_socket(&self, name: &str) -> rustix::io::Result<RootSocketId> {
         let status = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         renameat(&self.fd, name, &self.fd, ROOT_SOCKET)?;
-        Ok(Office::new(&status))
+        Ok(RootSocketId::new(&status))
     }
 
     /// Takes the lock of the root; false if another has it.
@@ -272,23 +272,23 @@ impl RuntimeDir {
 /// Which root a directory has: the file of its socket. A root keeps its socket open, so no other file has these numbers
 /// while it is the root or could be taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Office {
+pub(crate) struct RootSocketId {
     device: u64,
     inode: u64,
 }
 
-impl Office {
+impl RootSocketId {
     fn new(status: &Stat) -> Self {
         Self { device: status.st_dev, inode: status.st_ino }
     }
 
-    /// The file's number, for [`office::hold`](crate::office::hold).
+    /// The file's number, for [`root_lock::hold`](crate::root_lock::hold).
     pub(crate) const fn inode(&self) -> u64 {
         self.inode
     }
 }
 
-impl Spot {
+impl DirIdentity {
     fn new(path: PathBuf, status: &Stat) -> Self {
         Self { path, device: status.st_dev, inode: status.st_ino }
     }
@@ -305,8 +305,8 @@ impl Spot {
     }
 
     /// Returns which root there is, as the path leads to it; `None` if there is none, or the directory is gone.
-    pub(crate) fn office(&self) -> Option<Office> {
-        Some(Office::new(&lstat(self.path.join(ROOT_SOCKET)).ok()?))
+    pub(crate) fn root_socket_id(&self) -> Option<RootSocketId> {
+        Some(RootSocketId::new(&lstat(self.path.join(ROOT_SOCKET)).ok()?))
     }
 }
 
@@ -397,13 +397,13 @@ fn open(path: &Path) -> Result<(OwnedFd, Stat), DirProblem> {
     // Only an owner, or who may do anything, opens a directory so.
     let opens_as_owner =
         |place| openat(place, ".", OFlags::RDONLY | OFlags::NOATIME | flags, Mode::empty()).is_ok();
-    if is_nobody_known(owner) && !(owner == own_uid() && opens_as_owner(&place)) {
+    if is_unknown_uid(owner) && !(owner == own_uid() && opens_as_owner(&place)) {
         return Err(DirProblem::UnknownOwner);
     }
     if !is_trusted(owner, Settings::here().trusted) {
         return Err(DirProblem::Owner { uid: owner });
     }
-    if mode & ACCESS_OF_OTHERS != 0 {
+    if mode & FORBIDDEN_BITS != 0 {
         return Err(DirProblem::Mode { mode });
     }
     let fd = match owner == own_uid() {
@@ -449,10 +449,10 @@ mod tests {
         let parent = tempfile::tempdir().expect("a directory");
         let path = parent.path().join("run");
         let mut dir = RuntimeDir::at(path.clone()).expect("it can be made");
-        assert!(dir.was_made() && dir.is_ours() && !dir.is_shared());
+        assert!(dir.was_created() && dir.is_ours() && !dir.is_shared());
         dir.share(true).expect("it is ours");
         let again = RuntimeDir::at(path.clone()).expect("it can be used");
-        assert!(again.is_shared() && !again.was_made());
+        assert!(again.is_shared() && !again.was_created());
         assert!(again.lock().expect("the owner can read") && !dir.lock().expect("it can be asked"));
         for mode in [0o701, 0o710, 0o711] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
@@ -555,11 +555,11 @@ mod tests {
         let parent = tempfile::tempdir().expect("a directory");
         let path = parent.path().join("run");
         let dir = RuntimeDir::at(path.clone()).expect("it can be made");
-        assert!(dir.spot().is_there());
+        assert!(dir.identity().is_there());
         fs::rename(&path, parent.path().join("old")).expect("rename");
-        assert!(!dir.spot().is_there());
+        assert!(!dir.identity().is_there());
         let anew = RuntimeDir::at(path).expect("it can be made");
-        assert!(anew.spot().is_there() && !dir.spot().is_there());
+        assert!(anew.identity().is_there() && !dir.identity().is_there());
     }
 
     #[test]
@@ -569,7 +569,8 @@ mod tests {
         assert!(!RuntimeDir::has_root(path.clone()) && !path.exists());
         let dir = RuntimeDir::at(path.clone()).expect("it can be made");
         assert!(!RuntimeDir::has_root(path.clone()));
-        let elected = election::open_office(&dir, election::Door::Private).expect("it is ours");
+        let elected =
+            election::install_socket(&dir, election::SocketAccess::Private).expect("it is ours");
         assert!(RuntimeDir::has_root(path.clone()));
         drop(elected);
         assert!(!RuntimeDir::has_root(path.clone()) && path.join("root.sock").exists());

@@ -4,10 +4,10 @@
 //! is. So what is said of a binding is as true as its client; who is at its ends is the root's word.
 //!
 //! ```no_run
-//! use flounder_monitor::census;
-//! # fn main() -> Result<(), census::CensusError> {
-//! let census = census::take(None)?;
-//! for entry in &census.names {
+//! use flounder_monitor::snapshot;
+//! # fn main() -> Result<(), snapshot::SnapshotError> {
+//! let snapshot = snapshot::take(None)?;
+//! for entry in &snapshot.names {
 //!     println!("{} is a {}", entry.name, entry.interface);
 //! }
 //! # Ok(())
@@ -27,15 +27,15 @@ use flounder_rt::{Escaped, Iref, Peer};
 use crate::error::{DirProblem, MonitorError};
 use crate::nameservice::Entry;
 use crate::process::{id_from_wire, pid_from_wire};
-use crate::protocol::monitor::{Told, Verdict};
+use crate::protocol::monitor::{BindingReport, Verdict};
+use crate::root_client::RootClient;
 use crate::runtime_dir::RuntimeDir;
-use crate::visitor::Visitor;
 
 /// Domains that are asked at a time: those that do not answer are waited for together.
-const AT_ONCE: usize = 64;
+const MAX_ASKED_AT_ONCE: usize = 64;
 
 /// Roots that may die while they are asked.
-const ROOTS: usize = 5;
+const MAX_ROOTS_TRIED: usize = 5;
 
 /// Bindings of one domain that are fetched: a domain that makes them up ends there.
 const MAX_BINDINGS: usize = 65_536;
@@ -127,9 +127,9 @@ pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
         MonitorError::RuntimeDir { why: DirProblem::Os(libc::ENOENT), .. } => nobody(),
         error => error.into(),
     })?;
-    for _ in 0..ROOTS {
-        let visitor = Rc::new(Visitor::join(&directory)?.ok_or_else(nobody)?);
-        match take_from(&visitor, &directory) {
+    for _ in 0..MAX_ROOTS_TRIED {
+        let client = Rc::new(RootClient::join(&directory)?.ok_or_else(nobody)?);
+        match take_from(&client, &directory) {
             // The root has gone meanwhile.
             Err(MonitorError::Ended) => {}
             result => return Ok(result?),
@@ -138,41 +138,41 @@ pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
     Err(MonitorError::Ended.into())
 }
 
-fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Snapshot, MonitorError> {
-    let names = names(visitor)?;
+fn take_from(client: &Rc<RootClient>, directory: &RuntimeDir) -> Result<Snapshot, MonitorError> {
+    let names = names(client)?;
     let mut snapshot = Snapshot {
         directory: directory.path().to_owned(),
-        root: Process::new(&visitor.root),
+        root: Process::new(&client.root),
         names,
         domains: Vec::new(),
         bindings: Vec::new(),
         accounts: Vec::new(),
         unresponsive: Vec::new(),
     };
-    let members = members(visitor)?;
+    let members = members(client)?;
     if !members.iter().any(|(_, domain)| *domain == snapshot.root) {
         // A daemon is the root of domains, and none of them.
-        let own = accounts(Rc::clone(visitor), 0, snapshot.root);
-        match visitor.waitset.block_on(own).unwrap_or(Err(MonitorError::Ended)) {
+        let own = accounts(Rc::clone(client), 0, snapshot.root);
+        match client.waitset.block_on(own).unwrap_or(Err(MonitorError::Ended)) {
             Ok(own) => snapshot.accounts.extend(own),
             Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    for batch in members.chunks(AT_ONCE) {
+    for batch in members.chunks(MAX_ASKED_AT_ONCE) {
         let ask = |(number, domain): &(u64, Process)| {
-            let (number, domain, visitor) = (*number, *domain, Rc::clone(visitor));
-            let waitset = visitor.waitset.clone();
+            let (number, domain, client) = (*number, *domain, Rc::clone(client));
+            let waitset = client.waitset.clone();
             let answer = async move {
-                let bindings = bindings(Rc::clone(&visitor), number, domain).await?;
-                Ok((bindings, accounts(visitor, number, domain).await?))
+                let bindings = bindings(Rc::clone(&client), number, domain).await?;
+                Ok((bindings, accounts(client, number, domain).await?))
             };
             (domain, waitset.spawn_local(answer))
         };
         let asked: Vec<_> = batch.iter().map(ask).collect();
         for (domain, answer) in asked {
             snapshot.domains.push(domain);
-            match visitor.waitset.block_on(answer).unwrap_or(Err(MonitorError::Ended)) {
+            match client.waitset.block_on(answer).unwrap_or(Err(MonitorError::Ended)) {
                 Ok((bindings, accounts)) => {
                     snapshot.bindings.extend(bindings);
                     snapshot.accounts.extend(accounts);
@@ -192,11 +192,11 @@ fn take_from(visitor: &Rc<Visitor>, directory: &RuntimeDir) -> Result<Snapshot, 
     Ok(snapshot)
 }
 
-fn names(visitor: &Visitor) -> Result<Vec<Entry>, MonitorError> {
+fn names(client: &RootClient) -> Result<Vec<Entry>, MonitorError> {
     let mut names: Vec<Entry> = Vec::new();
     loop {
         let last = names.last().map_or("", |entry| entry.name.as_str());
-        let page = visitor.ask(|root| root.list_async(last))?;
+        let page = client.ask(|root| root.list_async(last))?;
         // They come in order: a root that goes round in circles is cut short.
         let next = page.into_iter().filter_map(Entry::from_wire);
         let next: Vec<_> = next.filter(|entry| entry.name.as_str() > last).collect();
@@ -208,14 +208,14 @@ fn names(visitor: &Visitor) -> Result<Vec<Entry>, MonitorError> {
 }
 
 /// The domains, with their numbers at the root.
-fn members(visitor: &Visitor) -> Result<Vec<(u64, Process)>, MonitorError> {
+fn members(client: &RootClient) -> Result<Vec<(u64, Process)>, MonitorError> {
     let (mut members, mut last) = (Vec::new(), 0);
     loop {
-        let page = visitor.ask(|root| root.members_async(last))?;
+        let page = client.ask(|root| root.members_async(last))?;
         let next: Vec<_> = page.iter().filter(|member| member.domain > last).collect();
         let Some(end) = next.last() else { return Ok(members) };
         last = end.domain;
-        let others = next.iter().filter(|member| member.domain != visitor.number);
+        let others = next.iter().filter(|member| member.domain != client.number);
         members.extend(
             others.map(|member| (member.domain, Process::from_wire(member.pid, member.uid))),
         );
@@ -224,14 +224,14 @@ fn members(visitor: &Visitor) -> Result<Vec<(u64, Process)>, MonitorError> {
 
 /// What a domain tells. A root that gives no verdict is as silent as the domain.
 async fn bindings(
-    visitor: Rc<Visitor>,
+    root_client: Rc<RootClient>,
     number: u64,
     client: Process,
 ) -> Result<Vec<Binding>, MonitorError> {
     let (mut bindings, mut last) = (Vec::new(), (0, 0));
     while bindings.len() < MAX_BINDINGS {
         let (verdict, page) =
-            visitor.call(|root| root.bindings_async(number, last.0, last.1)).await?;
+            root_client.call(|root| root.bindings_async(number, last.0, last.1)).await?;
         match verdict {
             Verdict::Ok => {}
             // It has left since.
@@ -250,14 +250,14 @@ async fn bindings(
 
 /// The accounts that a domain keeps, or the root itself for number 0.
 async fn accounts(
-    visitor: Rc<Visitor>,
+    root_client: Rc<RootClient>,
     number: u64,
     holder: Process,
 ) -> Result<Vec<Account>, MonitorError> {
     let (mut accounts, mut last) = (Vec::new(), 0);
     while accounts.len() < MAX_BINDINGS {
         let (verdict, page, limits) =
-            visitor.call(|root| root.accounts_async(number, last)).await?;
+            root_client.call(|root| root.accounts_async(number, last)).await?;
         match verdict {
             Verdict::Ok => {}
             Verdict::Unknown | Verdict::Forbidden => break,
@@ -265,13 +265,13 @@ async fn accounts(
         }
         let (limit, limit_of_all) = limits.split_at(limits.len() / 2);
         let (limit, limit_of_all) = (Amounts::from_wire(limit), Amounts::from_wire(limit_of_all));
-        let next: Vec<_> = page.into_iter().filter(|spent| spent.domain > last).collect();
+        let next: Vec<_> = page.into_iter().filter(|report| report.domain > last).collect();
         let Some(end) = next.last() else { break };
         last = end.domain;
-        let others = next.into_iter().filter(|spent| spent.domain != visitor.number);
-        accounts.extend(others.map(|spent| {
-            let peer = Process::from_wire(spent.pid, spent.uid);
-            let used = spent.used;
+        let others = next.into_iter().filter(|report| report.domain != root_client.number);
+        accounts.extend(others.map(|report| {
+            let peer = Process::from_wire(report.pid, report.uid);
+            let used = report.used;
             let used = Amounts([
                 used.bindings,
                 used.mappings,
@@ -297,7 +297,7 @@ impl Amounts {
 }
 
 impl Binding {
-    fn from_wire(told: Told, client: Process) -> Option<Self> {
+    fn from_wire(told: BindingReport, client: Process) -> Option<Self> {
         let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(told.since))?;
         let service =
             Some(Process::from_wire(told.pid, told.uid)).filter(|of| *of != Process::UNKNOWN);

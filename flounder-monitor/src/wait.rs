@@ -11,17 +11,17 @@ use flounder_rt::Waitset;
 
 /// Wakes those who wait for a condition to be looked at again.
 #[derive(Debug, Default)]
-pub(crate) struct Signal(RefCell<Vec<Waker>>);
+pub(crate) struct ChangeNotifier(RefCell<Vec<Waker>>);
 
-impl Signal {
+impl ChangeNotifier {
     /// Something has changed.
-    pub(crate) fn raise(&self) {
+    pub(crate) fn notify_all(&self) {
         let wakers = self.0.take();
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until `look` finds something. It is asked at once, and whenever the signal is raised.
-    pub(crate) async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+    pub(crate) async fn wait_for<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         poll_fn(|cx| match look() {
             Some(found) => Poll::Ready(found),
             None => {
@@ -34,7 +34,7 @@ impl Signal {
 }
 
 /// `future`'s value, unless `delay` passes before.
-pub(crate) fn within<F: Future>(
+pub(crate) fn timeout<F: Future>(
     waitset: &Waitset,
     delay: Duration,
     future: F,
@@ -43,42 +43,42 @@ pub(crate) fn within<F: Future>(
     let future = Box::pin(future);
     async move {
         let passed = Rc::new(Cell::new(false));
-        let signal = Rc::new(Signal::default());
+        let signal = Rc::new(ChangeNotifier::default());
         let (theirs, ring) = (Rc::clone(&passed), Rc::clone(&signal));
         let timer = waitset.after(delay, move |_| {
             theirs.set(true);
-            ring.raise();
+            ring.notify_all();
             Ok(())
         });
         let _cancel = Cancel(Some(timer));
-        first(future, signal.until(|| passed.get().then_some(()))).await
+        until_cancelled(future, signal.wait_for(|| passed.get().then_some(()))).await
     }
 }
 
 /// Waits for this long.
 pub(crate) async fn sleep(waitset: &Waitset, delay: Duration) {
-    within(waitset, delay, core::future::pending::<()>()).await;
+    timeout(waitset, delay, core::future::pending::<()>()).await;
 }
 
 /// How long a process may say nothing before it counts as stuck.
-pub(crate) const SILENCE: Duration = Duration::from_secs(1);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Parts of that time; each must pass on time.
-const PARTS: u32 = 4;
+const TIMEOUT_PARTS: u32 = 4;
 
-/// `future`'s value, unless it takes longer than [`SILENCE`]. Time in which this process did not run itself does not count:
+/// `future`'s value, unless it takes longer than [`RESPONSE_TIMEOUT`]. Time in which this process did not run itself does not count:
 /// it may have been stopped, or the machine have too much to do.
-pub(crate) fn unless_silent<F: Future>(
+pub(crate) fn within_response_timeout<F: Future>(
     waitset: &Waitset,
     future: F,
 ) -> impl Future<Output = Option<F::Output>> {
     let mut future = Box::pin(future);
     async move {
-        let part = SILENCE / PARTS;
+        let part = RESPONSE_TIMEOUT / TIMEOUT_PARTS;
         let mut passed = 0;
-        while passed < PARTS {
+        while passed < TIMEOUT_PARTS {
             let began = Instant::now();
-            if let Some(value) = within(waitset, part, future.as_mut()).await {
+            if let Some(value) = timeout(waitset, part, future.as_mut()).await {
                 return Some(value);
             }
             passed = if began.elapsed() < part * 2 { passed + 1 } else { 0 };
@@ -88,7 +88,7 @@ pub(crate) fn unless_silent<F: Future>(
 }
 
 /// `future`'s value, unless `end` completes before.
-pub(crate) fn first<F: Future>(
+pub(crate) fn until_cancelled<F: Future>(
     future: F,
     end: impl Future<Output = ()>,
 ) -> impl Future<Output = Option<F::Output>> {
@@ -119,28 +119,28 @@ mod tests {
     #[test]
     fn a_deadline_ends_what_never_does() {
         let ws = Waitset::new();
-        let wait = within(&ws, Duration::from_millis(2), core::future::pending::<()>());
+        let wait = timeout(&ws, Duration::from_millis(2), core::future::pending::<()>());
         assert_eq!(ws.block_on(wait).expect("no callback fails"), None);
     }
 
     #[test]
     fn what_is_ready_needs_no_deadline() {
         let ws = Waitset::new();
-        let wait = within(&ws, Duration::from_secs(100), async { 3 });
+        let wait = timeout(&ws, Duration::from_secs(100), async { 3 });
         assert_eq!(ws.block_on(wait).expect("no callback fails"), Some(3));
     }
 
     #[test]
     fn a_signal_has_its_condition_looked_at() {
         let ws = Waitset::new();
-        let (signal, flag) = (Rc::new(Signal::default()), Rc::new(Cell::new(false)));
+        let (signal, flag) = (Rc::new(ChangeNotifier::default()), Rc::new(Cell::new(false)));
         let (theirs, set) = (Rc::clone(&signal), Rc::clone(&flag));
         ws.post(move |_| {
-            theirs.raise();
+            theirs.notify_all();
             set.set(true);
-            theirs.raise();
+            theirs.notify_all();
             Ok(())
         });
-        ws.block_on(signal.until(|| flag.get().then_some(()))).expect("no callback fails");
+        ws.block_on(signal.wait_for(|| flag.get().then_some(()))).expect("no callback fails");
     }
 }

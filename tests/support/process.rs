@@ -384,7 +384,10 @@ impl ProcessState {
                 let me = RawMonitor::over(socket, u64::from(std::process::id()));
                 let (_, domain) = me.root().find(iref(bits)).expect("the root answers");
                 let (bindings, _) = me.root().bindings(domain, 0, 0).expect("the root answers");
-                say(&format!("{bindings:?} {:?}", me.root().relieve().expect("the root answers")));
+                say(&format!(
+                    "{bindings:?} {:?}",
+                    me.root().request_handover().expect("the root answers")
+                ));
             }
             // Connects to the root more often than it may, and says how many of these connections are not hung up on.
             ["overconnect", count] => self.overconnect(count.parse().expect("a number")),

@@ -9,7 +9,7 @@ use flounder_rt::channel::{CapInbox, CapRefusal, ConnectError, Offer};
 use flounder_rt::export::Refusal;
 use flounder_rt::{Escaped, Iref, Rejected, TxError};
 
-use crate::outbox::{Message, Sending};
+use crate::outbox::{OutboxMessage, SendOutcome};
 use crate::protocol::intermon;
 
 /// Longest name of a driver, in bytes.
@@ -41,11 +41,11 @@ pub(crate) enum Frame {
     Request {
         connection: u64,
         request: Request,
-        terms: Offer,
+        offer: Offer,
     },
     Bound {
         connection: u64,
-        terms: Offer,
+        offer: Offer,
     },
     Refused {
         connection: u64,
@@ -69,69 +69,71 @@ impl Frame {
     }
 
     /// As messages: a head, the capabilities that follow it, and for [`Caps`](Self::Caps) the note that they are sent.
-    pub(super) fn into_items(mut self) -> impl Iterator<Item = Item> {
+    pub(super) fn into_items(mut self) -> impl Iterator<Item = OutgoingItem> {
         let caps = match &mut self {
-            Self::Request { terms, .. } | Self::Bound { terms, .. } => {
-                core::mem::take(&mut terms.caps)
+            Self::Request { offer, .. } | Self::Bound { offer, .. } => {
+                core::mem::take(&mut offer.caps)
             }
             Self::Caps { caps, .. } => core::mem::take(caps),
             _ => Vec::new(),
         };
         let sent = match &mut self {
             Self::Caps { sequence, inbox, .. } => {
-                Some(Item::CapsSent(core::mem::take(inbox), *sequence))
+                Some(OutgoingItem::CapsSent(core::mem::take(inbox), *sequence))
             }
             _ => None,
         };
         let count = u32::try_from(caps.len()).expect("a message has at most 64 capabilities");
-        let head = core::iter::once(Item::Head(self, count));
-        head.chain(caps.into_iter().map(Item::Cap)).chain(sent)
+        let head = core::iter::once(OutgoingItem::FrameHead(self, count));
+        head.chain(caps.into_iter().map(OutgoingItem::Cap)).chain(sent)
     }
 }
 
 /// One message on its way out.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(super) enum OutgoingItem {
     /// A frame without its capabilities, and how many these are.
-    Head(Frame, u32),
+    FrameHead(Frame, u32),
     Cap(Cap),
     NoCap(CapRefusal),
     /// Nothing to say: what comes before it is with the kernel when its turn has come and the slot is free.
     CapsSent(Weak<CapInbox>, u64),
 }
 
-impl Message for Item {
+impl OutboxMessage for OutgoingItem {
     type Binding = intermon::Binding;
-    const MAX_WAITING: usize = 8192;
+    const MAX_QUEUED: usize = 8192;
 
-    fn send(self, binding: &intermon::Binding) -> Sending<Self> {
+    fn send(self, binding: &intermon::Binding) -> SendOutcome<Self> {
         match self {
             Self::Cap(cap) => match binding.tx_cap(cap) {
-                Ok(_) => Sending::Sent,
-                Err(Rejected { error: TxError::Busy, given }) => Sending::Later(Self::Cap(given)),
-                Err(Rejected { error: TxError::Closed, .. }) => Sending::Ended,
+                Ok(_) => SendOutcome::Sent,
+                Err(Rejected { error: TxError::Busy, given }) => {
+                    SendOutcome::Retry(Self::Cap(given))
+                }
+                Err(Rejected { error: TxError::Closed, .. }) => SendOutcome::Closed,
                 Err(Rejected { error: TxError::CapsRefused(refusal), .. }) => {
                     Self::NoCap(refusal).send(binding)
                 }
                 Err(_) => Self::NoCap(CapRefusal::SenderLimit).send(binding),
             },
             Self::NoCap(refusal) => match binding.tx_no_cap(refusal.code()) {
-                Ok(_) => Sending::Sent,
-                Err(TxError::Busy) => Sending::Later(Self::NoCap(refusal)),
-                Err(_) => Sending::Ended,
+                Ok(_) => SendOutcome::Sent,
+                Err(TxError::Busy) => SendOutcome::Retry(Self::NoCap(refusal)),
+                Err(_) => SendOutcome::Closed,
             },
             Self::CapsSent(inbox, sequence) if binding.can_send() => {
                 if let Some(inbox) = inbox.upgrade() {
                     inbox.note_sent(sequence);
                 }
-                Sending::Sent
+                SendOutcome::Sent
             }
-            Self::CapsSent(..) if binding.ended().is_some() => Sending::Ended,
-            Self::CapsSent(..) => Sending::Later(self),
-            Self::Head(frame, caps) => match send_head(&frame, caps, binding) {
-                Ok(()) => Sending::Sent,
-                Err(TxError::Busy) => Sending::Later(Self::Head(frame, caps)),
-                Err(_) => Sending::Ended,
+            Self::CapsSent(..) if binding.ended().is_some() => SendOutcome::Closed,
+            Self::CapsSent(..) => SendOutcome::Retry(self),
+            Self::FrameHead(frame, caps) => match send_head(&frame, caps, binding) {
+                Ok(()) => SendOutcome::Sent,
+                Err(TxError::Busy) => SendOutcome::Retry(Self::FrameHead(frame, caps)),
+                Err(_) => SendOutcome::Closed,
             },
         }
     }
@@ -139,7 +141,7 @@ impl Message for Item {
 
 fn send_head(frame: &Frame, caps: u32, binding: &intermon::Binding) -> Result<(), TxError> {
     let sent = match frame {
-        Frame::Request { connection, request, terms } => {
+        Frame::Request { connection, request, offer } => {
             let (high, low) = halves(request.fingerprint);
             let (driver, buffer) = (&request.driver, request.buffer as u64);
             binding.tx_bind_request(
@@ -149,11 +151,11 @@ fn send_head(frame: &Frame, caps: u32, binding: &intermon::Binding) -> Result<()
                 low,
                 buffer,
                 driver,
-                &terms.words,
+                &offer.words,
                 caps,
             )
         }
-        Frame::Bound { connection, terms } => binding.tx_bound(*connection, &terms.words, caps),
+        Frame::Bound { connection, offer } => binding.tx_bound(*connection, &offer.words, caps),
         Frame::Refused { connection, why } => return send_refusal(*connection, why, binding),
         Frame::Closed { connection } => binding.tx_closed(*connection),
         Frame::Caps { connection, sequence, .. } => {
@@ -269,7 +271,12 @@ mod tests {
         let items: Vec<_> = frame.into_items().collect();
         assert!(matches!(
             &items[..],
-            [Item::Head(Frame::Caps { .. }, 2), Item::Cap(_), Item::Cap(_), Item::CapsSent(_, 2)]
+            [
+                OutgoingItem::FrameHead(Frame::Caps { .. }, 2),
+                OutgoingItem::Cap(_),
+                OutgoingItem::Cap(_),
+                OutgoingItem::CapsSent(_, 2)
+            ]
         ));
         assert_eq!(Frame::Closed { connection: 1 }.into_items().count(), 1);
     }

@@ -8,7 +8,7 @@
 //! | module | owns |
 //! |---|---|
 //! | here | the monitor's side: what is said and heard |
-//! | `line` | the side that drivers and other threads see |
+//! | `handle` | the side that drivers and other threads see |
 //! | `assembly` | messages with the capabilities that follow them |
 //! | `frame` | what can be said, and its form on the wire |
 
@@ -27,25 +27,25 @@ use flounder_rt::export::Client;
 use flounder_rt::notify::{Gone, Wake as _};
 use flounder_rt::{BindingError, Iref, Peer, Waitset};
 
-use crate::death::DeathWatch;
 use crate::error::MonitorError;
+use crate::exit_watch::ExitWatch;
 use crate::monitor::Monitor;
+use crate::oneshot;
 use crate::outbox::{Outbox, Unsent};
 use crate::process::account_of;
-use crate::promise::{Pending, Promise, promise};
 use crate::protocol::intermon;
 use crate::services;
 
 mod assembly;
 mod frame;
-mod line;
+mod handle;
 
 use assembly::{Assembly, Complete};
 pub(crate) use frame::digest;
 pub(crate) use frame::{Frame, MAX_DRIVER_NAME, MAX_TERMS, Request};
-use frame::{Item, refusal_of};
-use line::Admission;
-pub(crate) use line::{About, Line};
+use frame::{OutgoingItem, refusal_of};
+use handle::IncomingBind;
+pub(crate) use handle::{ClientInfo, LinkHandle};
 
 /// What the service's side answers to a bind request.
 pub(crate) type Answer = Result<Offer, BindRefusal>;
@@ -54,33 +54,33 @@ pub(crate) type Answer = Result<Offer, BindRefusal>;
 pub(crate) struct PeerLink {
     number: u64,
     domain: u64,
-    line: Arc<Line>,
-    outbox: Rc<Outbox<Item>>,
+    handle: Arc<LinkHandle>,
+    outbox: Rc<Outbox<OutgoingItem>>,
     /// Whether this domain asked for the link.
     caller: bool,
     /// Connections begun by this domain.
-    begun: Cell<u64>,
+    connections_begun: Cell<u64>,
     /// Clients of this domain that wait for an answer.
-    waiting: RefCell<HashMap<u64, Promise<Answer>>>,
-    assembly: RefCell<Assembly<Head>>,
+    pending_requests: RefCell<HashMap<u64, oneshot::Sender<Answer>>>,
+    assembly: RefCell<Assembly<FrameHead>>,
     /// Until the link ends.
-    death: Cell<Option<DeathWatch>>,
+    death: Cell<Option<ExitWatch>>,
     /// Once the process is dead: how many more messages are taken from the socket.
-    left: Cell<Option<u32>>,
+    messages_left: Cell<Option<u32>>,
     /// Of the socket and the pidfd.
     _charge: Charge,
 }
 
 /// Messages that are taken from the socket of a dead process: more than the kernel keeps for it. Another process that has a
 /// copy of the socket could send for ever.
-const MAX_LEFT: u32 = 1024;
+const MAX_MESSAGES_AFTER_DEATH: u32 = 1024;
 
 /// Descriptors of a link by itself.
 const DESCRIPTORS: u64 = 2;
 
 /// What capabilities follow.
 #[derive(Debug)]
-enum Head {
+enum FrameHead {
     Request { connection: u64, request: Request },
     Bound { connection: u64, words: Vec<u64> },
     Caps { connection: u64, sequence: u64 },
@@ -110,16 +110,16 @@ impl PeerLink {
         account.set_domain(domain);
         watch_descriptors(process.as_fd());
         let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
-        let line = Line::new(number, peer, account, waitset.remote());
-        process.share(line.origin());
-        let channel = lmp::over(socket, line.origin().clone()).map_err(|error| match error {
+        let handle = LinkHandle::new(number, peer, account, waitset.remote());
+        process.share(handle.origin());
+        let channel = lmp::over(socket, handle.origin().clone()).map_err(|error| match error {
             ConnectError::Os(errno) => failed("take up a link", errno),
             _ => failed("take up a link", libc::EPROTO),
         })?;
-        let binding = intermon::Binding::attach(channel as _, waitset, LinkRx { number })
+        let binding = intermon::Binding::attach(channel as _, waitset, LinkHandler { number })
             .map_err(|error| failed("watch a link", error.raw_os_error().unwrap_or(0)))?;
         binding.exempt();
-        let death = DeathWatch::new(waitset, process, move |remote| {
+        let death = ExitWatch::new(waitset, process, move |remote| {
             remote.post(move |_| {
                 if let Some(link) = Monitor::here().and_then(|monitor| monitor.link(number)) {
                     link.process_died();
@@ -131,14 +131,14 @@ impl PeerLink {
         Ok(Rc::new(Self {
             number,
             domain,
-            line,
+            handle,
             outbox: Outbox::new(waitset, binding),
             caller,
-            begun: Cell::new(0),
-            waiting: RefCell::default(),
+            connections_begun: Cell::new(0),
+            pending_requests: RefCell::default(),
             assembly: RefCell::new(Assembly::Idle),
             death: Cell::new(Some(death)),
-            left: Cell::new(None),
+            messages_left: Cell::new(None),
             _charge: charge,
         }))
     }
@@ -150,49 +150,49 @@ impl PeerLink {
 
     /// Who that is.
     pub(crate) fn peer(&self) -> &Peer {
-        self.line.peer()
+        self.handle.peer()
     }
 
     /// The side for drivers.
-    pub(crate) const fn line(&self) -> &Arc<Line> {
-        &self.line
+    pub(crate) const fn handle(&self) -> &Arc<LinkHandle> {
+        &self.handle
     }
 
     /// A number for a new connection of a client here.
-    pub(crate) fn begin(&self) -> u64 {
-        let begun = self.begun.get();
-        self.begun.set(begun + 1);
-        begun * 2 + u64::from(!self.caller)
+    pub(crate) fn next_connection(&self) -> u64 {
+        let connections_begun = self.connections_begun.get();
+        self.connections_begun.set(connections_begun + 1);
+        connections_begun * 2 + u64::from(!self.caller)
     }
 
     fn is_ours(&self, connection: u64) -> bool {
         connection % 2 == u64::from(!self.caller)
     }
 
-    /// Asks the service's side. `None` comes if the link ends first. [`give_up`](Self::give_up) takes it back.
+    /// Asks the service's side. `None` comes if the link ends first. [`cancel_request`](Self::cancel_request) takes it back.
     pub(crate) fn request(
         &self,
         connection: u64,
         request: Request,
-        terms: Offer,
-    ) -> Pending<Answer> {
-        let (promise, pending) = promise();
-        self.waiting.borrow_mut().insert(connection, promise);
-        self.send(Frame::Request { connection, request, terms });
-        pending
+        offer: Offer,
+    ) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        self.pending_requests.borrow_mut().insert(connection, sender);
+        self.send(Frame::Request { connection, request, offer });
+        receiver
     }
 
     /// The client of a connection wants no answer any more, or could not use it.
-    pub(crate) fn give_up(&self, connection: u64) {
-        let promise = self.waiting.borrow_mut().remove(&connection);
-        drop(promise);
+    pub(crate) fn cancel_request(&self, connection: u64) {
+        let sender = self.pending_requests.borrow_mut().remove(&connection);
+        drop(sender);
         self.send(Frame::Closed { connection });
     }
 
     /// Says something.
     pub(crate) fn send(&self, frame: Frame) {
         if !frame.into_items().all(|item| self.outbox.push(item)) {
-            self.violated("it has let too many messages pile up");
+            self.fail("it has let too many messages pile up");
         }
     }
 
@@ -203,7 +203,7 @@ impl PeerLink {
 
     /// The process at the other end is dead. What it had sent is received first; then the binding says that it has ended.
     fn process_died(&self) {
-        self.left.set(Some(MAX_LEFT));
+        self.messages_left.set(Some(MAX_MESSAGES_AFTER_DEATH));
         let binding = self.outbox.binding();
         if let Some(waitset) = binding.waitset() {
             waitset.remote().peer_gone(binding.token(), Gone::Died);
@@ -211,10 +211,10 @@ impl PeerLink {
     }
 
     /// Counts a message that was received. False if the process is dead and no more of its messages are taken.
-    fn may_go_on(&self) -> bool {
-        let Some(left) = self.left.get() else { return true };
-        self.left.set(Some(left.saturating_sub(1)));
-        left > 0
+    fn may_receive(&self) -> bool {
+        let Some(messages_left) = self.messages_left.get() else { return true };
+        self.messages_left.set(Some(messages_left.saturating_sub(1)));
+        messages_left > 0
     }
 
     /// The link is no more.
@@ -222,24 +222,24 @@ impl PeerLink {
         self.outbox.binding().teardown();
         // Before the next link to the same process brings another copy of its pidfd.
         drop(self.death.take());
-        let waiting = self.waiting.take();
-        drop(waiting);
-        self.line.end();
+        let pending_requests = self.pending_requests.take();
+        drop(pending_requests);
+        self.handle.end();
     }
 
     /// The peer did what no monitor does. The link ends, from a later dispatch: its handlers are running.
-    fn violated(&self, what: &'static str) {
+    fn fail(&self, what: &'static str) {
         let (number, peer) = (self.number, self.peer().clone());
         if let Some(waitset) = self.outbox.binding().waitset() {
             waitset.post(move |_| {
                 tracing::warn!(%peer, what, "the monitor of another domain broke the protocol");
-                Monitor::here_do(|monitor| monitor.link_ended(number, what));
+                Monitor::with_current(|monitor| monitor.link_ended(number, what));
                 Ok(())
             });
         }
     }
 
-    fn begin_assembly(&self, head: Head, caps: u32) {
+    fn begin_assembly(&self, head: FrameHead, caps: u32) {
         let begun = self.assembly.borrow_mut().begin(head, caps);
         self.assembled(begun);
     }
@@ -249,45 +249,54 @@ impl PeerLink {
         self.assembled(added);
     }
 
-    fn assembled(&self, step: Result<Option<Complete<Head>>, &'static str>) {
+    fn assembled(&self, step: Result<Option<Complete<FrameHead>>, &'static str>) {
         match step {
             Ok(None) => {}
             Ok(Some((head, caps))) => self.complete(head, caps),
-            Err(what) => self.violated(what),
+            Err(what) => self.fail(what),
         }
     }
 
     /// Whether a message that stands alone may come now.
-    fn may_come(&self) -> bool {
+    fn expect_standalone(&self) -> bool {
         let result = self.assembly.borrow().expect_idle();
-        result.map_err(|what| self.violated(what)).is_ok()
+        result.map_err(|what| self.fail(what)).is_ok()
     }
 
-    fn complete(&self, head: Head, caps: Result<Vec<Cap>, CapRefusal>) {
+    fn complete(&self, head: FrameHead, caps: Result<Vec<Cap>, CapRefusal>) {
         match head {
-            Head::Request { connection, request } => self.asked(connection, request, caps),
-            Head::Bound { connection, words } => {
+            FrameHead::Request { connection, request } => {
+                self.bind_requested(connection, request, caps)
+            }
+            FrameHead::Bound { connection, words } => {
                 let no_descriptor = BindRefusal::Driver(ConnectError::Os(libc::EMFILE));
                 let answer = caps.map(|caps| Offer { words, caps }).map_err(|_| no_descriptor);
-                self.answered(connection, answer);
+                self.bind_answered(connection, answer);
             }
-            Head::Caps { connection, sequence } => self.came(connection, sequence, caps),
+            FrameHead::Caps { connection, sequence } => {
+                self.caps_arrived(connection, sequence, caps)
+            }
         }
     }
 
     /// A client of the peer wants to bind.
-    fn asked(&self, connection: u64, request: Request, caps: Result<Vec<Cap>, CapRefusal>) {
-        if self.is_ours(connection) || self.line.has(connection) {
-            return self.violated("it used the number of another connection");
+    fn bind_requested(
+        &self,
+        connection: u64,
+        request: Request,
+        caps: Result<Vec<Cap>, CapRefusal>,
+    ) {
+        if self.is_ours(connection) || self.handle.has_connection(connection) {
+            return self.fail("it used the number of another connection");
         }
-        match self.admit(connection, request, caps) {
+        match self.start_incoming_bind(connection, request, caps) {
             Ok(()) => {}
             Err(why) => self.send(Frame::Refused { connection, why }),
         }
     }
 
     /// Has the service's waitset admit the client.
-    fn admit(
+    fn start_incoming_bind(
         &self,
         connection: u64,
         request: Request,
@@ -298,13 +307,13 @@ impl PeerLink {
         let driver = registry::find(&request.driver);
         let connector = driver.ok_or(BindRefusal::Driver(ConnectError::Reach))?;
         let caps = caps.map_err(|_| refused(libc::EMFILE))?;
-        let account = self.line.account();
+        let account = self.handle.account();
         let charges = [
             account.charge(Resource::Requests, 1)?,
             account.charge(Resource::Descriptors, caps.len() as u64)?,
         ];
-        let admission = self.line.admission(connection, charges);
-        let terms = Offer { words: request.words, caps };
+        let bind = self.handle.begin_incoming_bind(connection, charges);
+        let offer = Offer { words: request.words, caps };
         let client = Client {
             peer: self.peer().clone(),
             account: Some(account.clone()),
@@ -314,48 +323,48 @@ impl PeerLink {
         };
         let key = service.key;
         service.remote.post(move |waitset| {
-            admit_here(waitset, key, client, connector, terms, admission);
+            admit_client(waitset, key, client, connector, offer, bind);
             Ok(())
         });
         Ok(())
     }
 
     /// The service's side has answered a client here.
-    fn answered(&self, connection: u64, answer: Answer) {
+    fn bind_answered(&self, connection: u64, answer: Answer) {
         if !self.is_ours(connection) {
-            return self.violated("it answered what nobody asked");
+            return self.fail("it answered what nobody asked");
         }
         // An answer that comes too late meets the `closed` that was sent when the client gave up.
-        let promise = self.waiting.borrow_mut().remove(&connection);
-        if let Some(promise) = promise {
-            promise.keep(answer);
+        let sender = self.pending_requests.borrow_mut().remove(&connection);
+        if let Some(sender) = sender {
+            sender.send(answer);
         }
     }
 
     /// Capabilities for an end here have come.
-    fn came(&self, connection: u64, sequence: u64, caps: Result<Vec<Cap>, CapRefusal>) {
+    fn caps_arrived(&self, connection: u64, sequence: u64, caps: Result<Vec<Cap>, CapRefusal>) {
         // The end that loses them tells the other one.
-        let news = match caps {
+        let event = match caps {
             Ok(caps) => CapEvent::Arrived(sequence, caps),
             Err(refusal) => CapEvent::Lost(sequence, refusal),
         };
-        if !self.line.put(connection, news) {
-            self.violated("it sent capabilities that nobody expects yet");
+        if !self.handle.deliver_caps(connection, event) {
+            self.fail("it sent capabilities that nobody expects yet");
         }
     }
 }
 
 /// On the service's waitset: asks it, makes its end, and answers.
-fn admit_here(
+fn admit_client(
     waitset: &Waitset,
     key: u64,
     client: Client,
     connector: &'static dyn flounder_rt::channel::Connector,
     offer: Offer,
-    admission: Admission,
+    bind: IncomingBind,
 ) {
-    let connection = admission.connection();
-    let link = Arc::clone(admission.line()) as Arc<dyn Link>;
+    let connection = bind.connection();
+    let link = Arc::clone(bind.handle()) as Arc<dyn Link>;
     let peer = client.peer.clone();
     let make = move |end: &End| {
         let (channel, answer) =
@@ -369,26 +378,26 @@ fn admit_here(
         }
         Ok((channel as Box<dyn Channel>, answer))
     };
-    let wanted = admission.wanted();
-    waitset.admit(key, client, wanted, make, move |_, admitted| match admitted {
-        Ok((_, terms, end)) => admission.decide(Frame::Bound { connection, terms }, Some(end)),
+    let still_wanted = bind.still_wanted();
+    waitset.admit(key, client, still_wanted, make, move |_, admitted| match admitted {
+        Ok((_, offer, end)) => bind.answer(Frame::Bound { connection, offer }, Some(end)),
         Err(why) => {
             tracing::debug!(%peer, ?why, "a client was not admitted");
-            admission.decide(Frame::Refused { connection, why }, None);
+            bind.answer(Frame::Refused { connection, why }, None);
         }
     });
 }
 
 /// What is heard on a link.
-struct LinkRx {
+struct LinkHandler {
     number: u64,
 }
 
-impl LinkRx {
+impl LinkHandler {
     fn with(&self, f: impl FnOnce(&PeerLink)) {
         let Some(monitor) = Monitor::here() else { return };
         let Some(link) = monitor.link(self.number) else { return };
-        if link.may_go_on() {
+        if link.may_receive() {
             f(&link);
         } else {
             monitor.link_ended(self.number, "the process is dead, and another one uses its socket");
@@ -396,16 +405,16 @@ impl LinkRx {
     }
 
     /// As [`with`](Self::with), for a message that stands alone.
-    fn alone(&self, f: impl FnOnce(&PeerLink)) {
+    fn standalone(&self, f: impl FnOnce(&PeerLink)) {
         self.with(|link| {
-            if link.may_come() {
+            if link.expect_standalone() {
                 f(link);
             }
         });
     }
 }
 
-impl intermon::Rx for LinkRx {
+impl intermon::Rx for LinkHandler {
     fn bind_request(
         &mut self,
         _: &intermon::Binding,
@@ -425,11 +434,11 @@ impl intermon::Rx for LinkRx {
             driver: driver.to_owned(),
             words: words.to_vec(),
         };
-        self.with(|link| link.begin_assembly(Head::Request { connection, request }, caps));
+        self.with(|link| link.begin_assembly(FrameHead::Request { connection, request }, caps));
     }
 
     fn bound(&mut self, _: &intermon::Binding, connection: u64, words: &[u64], caps: u32) {
-        let head = Head::Bound { connection, words: words.to_vec() };
+        let head = FrameHead::Bound { connection, words: words.to_vec() };
         self.with(|link| link.begin_assembly(head, caps));
     }
 
@@ -443,15 +452,15 @@ impl intermon::Rx for LinkRx {
         table: &[intermon::Digest],
     ) {
         let why = refusal_of(why, code, text, table);
-        self.alone(|link| link.answered(connection, Err(why)));
+        self.standalone(|link| link.bind_answered(connection, Err(why)));
     }
 
     fn closed(&mut self, _: &intermon::Binding, connection: u64) {
-        self.alone(|link| link.line.peer_closed(connection));
+        self.standalone(|link| link.handle.peer_closed(connection));
     }
 
     fn cap_send(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, caps: u32) {
-        self.with(|link| link.begin_assembly(Head::Caps { connection, sequence }, caps));
+        self.with(|link| link.begin_assembly(FrameHead::Caps { connection, sequence }, caps));
     }
 
     fn cap(&mut self, _: &intermon::Binding, cap: Cap) {
@@ -471,11 +480,13 @@ impl intermon::Rx for LinkRx {
             }
             // The kernel would not take one of ours, after the binding had accepted it.
             BindingError::CapsRefused(refusal) => {
-                self.with(|link| link.outbox.push_instead(Item::NoCap(refusal)));
+                self.with(|link| link.outbox.push_instead(OutgoingItem::NoCap(refusal)));
             }
             error => {
                 tracing::debug!(%error, "a link has ended");
-                Monitor::here_do(|monitor| monitor.link_ended(self.number, "its end was heard"));
+                Monitor::with_current(|monitor| {
+                    monitor.link_ended(self.number, "its end was heard")
+                });
             }
         }
     }

@@ -15,17 +15,17 @@ use flounder_rt::notify::Notifier;
 use flounder_rt::{Interface, Iref};
 
 use crate::error::MonitorError;
-use crate::link::{About, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
+use crate::link::{ClientInfo, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
 use crate::monitor::Monitor;
 use crate::protocol::monitor::Verdict;
-use crate::wait::within;
+use crate::wait::timeout;
 
 /// Binds of this domain that may be under way.
 const MAX_BINDS: usize = 1024;
 
 /// Pauses before each attempt to bind over a link that ends meanwhile: the root may hear later than this domain that a process
 /// has died.
-const PAUSES: [Duration; 5] = [
+const RETRY_DELAYS: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(1),
     Duration::from_millis(10),
@@ -34,13 +34,13 @@ const PAUSES: [Duration; 5] = [
 ];
 
 /// Domains of services that are remembered.
-const MAX_LOCATED: usize = 4096;
+const MAX_SERVICE_DOMAINS: usize = 4096;
 
 /// How long an introduction may come after the root has said that it is under way.
 const INTRODUCTION_DEADLINE: Duration = Duration::from_secs(1);
 
 /// A client's end that is ready.
-struct Made {
+struct ClientEnd {
     channel: Box<dyn Channel + Send>,
     notifier: Notifier,
     link: Rc<PeerLink>,
@@ -48,7 +48,7 @@ struct Made {
 }
 
 /// A bind that waits for its turn.
-pub(super) struct Waiting {
+pub(super) struct QueuedBind {
     request: BindRequest,
     drivers: Vec<&'static dyn Connector>,
     since: Instant,
@@ -56,7 +56,7 @@ pub(super) struct Waiting {
 
 /// What came of an attempt over one link.
 enum Attempt {
-    Made(Made),
+    Made(ClientEnd),
     Failed(BindError),
     /// The link ended.
     LinkLost,
@@ -69,30 +69,30 @@ impl Monitor {
         request: BindRequest,
         drivers: Vec<&'static dyn Connector>,
     ) {
-        let waiting = Waiting { request, drivers, since: Instant::now() };
+        let queued = QueuedBind { request, drivers, since: Instant::now() };
         if self.binds.get() < MAX_BINDS {
-            self.begin_bind(waiting);
+            self.begin_bind(queued);
         } else {
-            self.binds_waiting.borrow_mut().push_back(waiting);
+            self.binds_waiting.borrow_mut().push_back(queued);
         }
     }
 
-    fn begin_bind(self: &Rc<Self>, waiting: Waiting) {
+    fn begin_bind(self: &Rc<Self>, queued: QueuedBind) {
         self.binds.set(self.binds.get() + 1);
         let me = Rc::clone(self);
         let task = async move {
-            let Waiting { request, drivers, since } = waiting;
+            let QueuedBind { request, drivers, since } = queued;
             let BindRequest { iref, interface, deadline, buffer, reply, .. } = request;
             let making = me.make_end(iref, interface, buffer, &drivers);
             let left = deadline.saturating_sub(since.elapsed());
-            let made = within(&me.waitset, left, making).await;
+            let made = timeout(&me.waitset, left, making).await;
             me.binds.set(me.binds.get() - 1);
             let next = me.binds_waiting.borrow_mut().pop_front();
             if let Some(next) = next {
                 me.begin_bind(next);
             }
             match made {
-                Some(Ok(Made { channel, notifier, link, charge })) => {
+                Some(Ok(ClientEnd { channel, notifier, link, charge })) => {
                     reply.bound(channel, notifier, link.peer().clone(), Some(charge));
                 }
                 Some(Err(error)) => reply.failed(error),
@@ -108,17 +108,17 @@ impl Monitor {
         interface: &'static Interface,
         buffer: usize,
         drivers: &[&'static dyn Connector],
-    ) -> Result<Made, BindError> {
-        for pause in PAUSES {
+    ) -> Result<ClientEnd, BindError> {
+        for pause in RETRY_DELAYS {
             if !pause.is_zero() {
-                let _ = within(&self.waitset, pause, core::future::pending::<()>()).await;
+                let _ = timeout(&self.waitset, pause, core::future::pending::<()>()).await;
             }
             let Some(link) = self.link_for(iref).await? else { continue };
             match try_drivers(&link, iref, interface, buffer, drivers).await {
                 Attempt::Made(made) => return Ok(made),
                 Attempt::Failed(error) => {
                     if error == BindError::NoService {
-                        self.located.borrow_mut().remove(&iref);
+                        self.service_domains.borrow_mut().remove(&iref);
                     }
                     return Err(error);
                 }
@@ -131,12 +131,12 @@ impl Monitor {
     /// The link to the domain of a service; introduced if there is none. `None` if that domain has left the root since the
     /// root was asked for it, or the link has ended by the time that it is looked for.
     async fn link_for(&self, iref: Iref) -> Result<Option<Rc<PeerLink>>, BindError> {
-        let located = self.located.borrow().get(&iref).copied();
-        if let Some(link) = located.and_then(|domain| self.link_to(domain)) {
+        let domain = self.service_domains.borrow().get(&iref).copied();
+        if let Some(link) = domain.and_then(|domain| self.link_to(domain)) {
             return Ok(Some(link));
         }
         let (verdict, domain) =
-            self.ask(|root| root.find_async(iref)).await.map_err(broker_error)?;
+            self.call_root(|root| root.find_async(iref)).await.map_err(broker_error)?;
         if verdict != Verdict::Ok {
             return Err(BindError::NoService);
         }
@@ -145,11 +145,11 @@ impl Monitor {
             Ok(None) | Err(BindError::NoService) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut located = self.located.borrow_mut();
-        if located.len() >= MAX_LOCATED {
-            located.clear();
+        let mut service_domains = self.service_domains.borrow_mut();
+        if service_domains.len() >= MAX_SERVICE_DOMAINS {
+            service_domains.clear();
         }
-        located.insert(iref, domain);
+        service_domains.insert(iref, domain);
         Ok(Some(link))
     }
 
@@ -164,11 +164,12 @@ impl Monitor {
             }
             // Another bind has asked already.
             let over = || !self.introducing.borrow().contains(&domain);
-            self.changed.until(|| over().then_some(())).await;
+            self.changed.wait_for(|| over().then_some(())).await;
         }
         let _introducing = Introducing { monitor: self, domain };
         let lost = self.introductions_lost.get();
-        let verdict = self.ask(|root| root.introduce_async(domain)).await.map_err(broker_error)?;
+        let verdict =
+            self.call_root(|root| root.introduce_async(domain)).await.map_err(broker_error)?;
         match verdict {
             Verdict::Ok => {}
             Verdict::Exhausted => {
@@ -183,7 +184,8 @@ impl Monitor {
             None if !self.introducing.borrow().contains(&domain) => Some(Ok(None)),
             None => None,
         };
-        let link = within(&self.waitset, INTRODUCTION_DEADLINE, self.changed.until(found)).await;
+        let link =
+            timeout(&self.waitset, INTRODUCTION_DEADLINE, self.changed.wait_for(found)).await;
         match link {
             Some(Ok(link)) => Ok(link),
             Some(Err(())) => Err(BindError::NoDescriptor(Lacking::Client)),
@@ -201,7 +203,7 @@ struct Introducing<'a> {
 impl Drop for Introducing<'_> {
     fn drop(&mut self) {
         self.monitor.introducing.borrow_mut().remove(&self.domain);
-        self.monitor.changed.raise();
+        self.monitor.changed.notify_all();
     }
 }
 
@@ -213,7 +215,7 @@ async fn try_drivers(
     buffer: usize,
     drivers: &[&'static dyn Connector],
 ) -> Attempt {
-    let charge = match link.line().account().charge(Resource::Bindings, 1) {
+    let charge = match link.handle().account().charge(Resource::Bindings, 1) {
         Ok(charge) => charge,
         Err(limit) => return Attempt::Failed(BindError::OverLimit { at: Side::Client, limit }),
     };
@@ -222,18 +224,23 @@ async fn try_drivers(
         let refused = match try_driver(link, iref, interface, buffer, *driver).await {
             None => return Attempt::LinkLost,
             Some(Ok((channel, notifier))) => {
-                return Attempt::Made(Made { channel, notifier, link: Rc::clone(link), charge });
+                return Attempt::Made(ClientEnd {
+                    channel,
+                    notifier,
+                    link: Rc::clone(link),
+                    charge,
+                });
             }
             Some(Err(refused)) => refused,
         };
         match refused {
-            Refused::Here(ConnectError::OverLimit(limit)) => {
+            DriverFailure::Local(ConnectError::OverLimit(limit)) => {
                 return Attempt::Failed(BindError::OverLimit { at: Side::Client, limit });
             }
-            Refused::Here(error) | Refused::There(BindRefusal::Driver(error)) => {
+            DriverFailure::Local(error) | DriverFailure::Remote(BindRefusal::Driver(error)) => {
                 errors.push((driver.name().to_owned(), error));
             }
-            Refused::There(refusal) => {
+            DriverFailure::Remote(refusal) => {
                 return Attempt::Failed(refusal.into_error(driver.name(), interface));
             }
         }
@@ -242,11 +249,11 @@ async fn try_drivers(
 }
 
 /// Why one driver made no channel.
-enum Refused {
+enum DriverFailure {
     /// What the driver said here.
-    Here(ConnectError),
+    Local(ConnectError),
     /// What the service's side answered.
-    There(BindRefusal),
+    Remote(BindRefusal),
 }
 
 /// Tries one driver. `None` if the link ended.
@@ -256,17 +263,17 @@ async fn try_driver(
     interface: &'static Interface,
     buffer: usize,
     driver: &'static dyn Connector,
-) -> Option<Result<(Box<dyn Channel + Send>, Notifier), Refused>> {
-    let connection = link.begin();
+) -> Option<Result<(Box<dyn Channel + Send>, Notifier), DriverFailure>> {
+    let connection = link.next_connection();
     let end = End { notifier: Notifier::new(), connection, buffer };
-    let line = Arc::clone(link.line()) as Arc<dyn Link>;
-    let (terms, offered) = match driver.offer(&end, &line) {
+    let handle = Arc::clone(link.handle()) as Arc<dyn Link>;
+    let (offer, offered) = match driver.offer(&end, &handle) {
         Ok(offer) => offer,
-        Err(error) => return Some(Err(Refused::Here(error))),
+        Err(error) => return Some(Err(DriverFailure::Local(error))),
     };
-    if driver.name().len() > MAX_DRIVER_NAME || terms.words.len() > MAX_TERMS {
+    if driver.name().len() > MAX_DRIVER_NAME || offer.words.len() > MAX_TERMS {
         let error = ConnectError::Refused("its name or its terms are too long");
-        return Some(Err(Refused::Here(error)));
+        return Some(Err(DriverFailure::Local(error)));
     }
     let request = Request {
         iref,
@@ -275,42 +282,42 @@ async fn try_driver(
         driver: driver.name().to_owned(),
         words: Vec::new(),
     };
-    let attempt = Unfinished { link: Some(link), connection };
+    let attempt = CancelOnDrop { link: Some(link), connection };
     // The service may close its end before the answer is taken up here.
-    link.line().adopt(connection, end.notifier.clone(), None);
-    let answer = link.request(connection, request, terms).await?;
+    link.handle().add_end(connection, end.notifier.clone(), None);
+    let answer = link.request(connection, request, offer).await?;
     let made = match answer {
-        Ok(terms) => offered.complete(terms).map_err(Refused::Here),
+        Ok(offer) => offered.complete(offer).map_err(DriverFailure::Local),
         Err(refusal) => {
             // There is nothing at the other end that would have to be closed.
             attempt.finish();
-            return Some(Err(Refused::There(refusal)));
+            return Some(Err(DriverFailure::Remote(refusal)));
         }
     };
     Some(made.map(|channel| {
         attempt.finish();
-        let about = About { iref, driver: driver.name(), since: SystemTime::now() };
-        link.line().adopt(connection, end.notifier.clone(), Some(about));
+        let about = ClientInfo { iref, driver: driver.name(), since: SystemTime::now() };
+        link.handle().add_end(connection, end.notifier.clone(), Some(about));
         (channel, end.notifier)
     }))
 }
 
 /// A connection that came to nothing unless it is finished: the service's side is told.
-struct Unfinished<'a> {
+struct CancelOnDrop<'a> {
     link: Option<&'a PeerLink>,
     connection: u64,
 }
 
-impl Unfinished<'_> {
+impl CancelOnDrop<'_> {
     fn finish(mut self) {
         self.link = None;
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(link) = self.link {
-            link.give_up(self.connection);
+            link.cancel_request(self.connection);
         }
     }
 }

@@ -6,7 +6,7 @@
 //!      |                                              |
 //!      '------- somebody asks ------- Failed <--------'  (nothing that trying again would mend)
 //! ```
-//! A root that does not answer for [`SILENCE`] is stuck: one of its domains takes its place. It may go on later and answer
+//! A root that does not answer for [`RESPONSE_TIMEOUT`] is stuck: one of its domains takes its place. It may go on later and answer
 //! what it was asked, so an answer counts only if the root is still in its place after it came.
 
 use core::cell::Cell;
@@ -21,32 +21,32 @@ use flounder_rt::channel::CapRefusal;
 use flounder_rt::closer::Origin;
 use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
 
-use crate::death::DeathWatch;
-use crate::election::{self, Knock, Stand, VACANCY};
+use crate::election::{self, Precondition, RootProbe, STALE_LOCK_TIMEOUT};
 use crate::error::{DirProblem, MonitorError};
+use crate::exit_watch::ExitWatch;
 use crate::link::Introduction;
 use crate::monitor::Monitor;
 use crate::nameservice::LostName;
-use crate::outbox::{Message, Outbox, Sending};
+use crate::outbox::{Outbox, OutboxMessage, SendOutcome};
 use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
-use crate::root::{Policy, Root};
+use crate::root::{JoinPolicy, Root};
 use crate::root_location::{RootLocation, RootProcess};
-use crate::runtime_dir::{Office, RuntimeDir, Spot};
-use crate::wait::{first, sleep, unless_silent, within};
+use crate::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
+use crate::wait::{sleep, timeout, until_cancelled, within_response_timeout};
 
-/// Between two attempts to join, at first; each is twice as long as the one before, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// Between two attempts to join, at first; each is twice as long as the one before, up to [`MAX_RETRY_DELAY`].
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Between two attempts that only a change of the system can make succeed, for the sake of what is published.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// A call that has not been answered by then is followed by another, which every root answers at once.
-const DOUBT: Duration = Duration::from_millis(250);
+const ALIVE_CHECK_DELAY: Duration = Duration::from_millis(250);
 
 /// Between two looks at whether the root is still in its place. A root that is stuck does not say that it has been replaced.
-const LOOK: Duration = Duration::from_secs(1);
+const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How this domain stands.
 pub(super) enum Status {
@@ -62,27 +62,27 @@ pub(super) enum Status {
 pub(super) struct Membership {
     number: u64,
     pub(super) client: monitor::RpcClient,
-    pub(super) notices: Rc<Outbox<Notice>>,
+    pub(super) outbox: Rc<Outbox<MessageToRoot>>,
     ended: Rc<Cell<bool>>,
     /// Which root it is, where its socket is, and its process.
-    office: Office,
-    spot: Spot,
+    socket_id: RootSocketId,
+    directory_id: DirIdentity,
     root: Peer,
-    _death: DeathWatch,
+    _death: ExitWatch,
 }
 
 /// What the root is told without being asked for an answer.
-pub(super) enum Notice {
+pub(super) enum MessageToRoot {
     Withdraw(Iref),
-    Reported { ticket: u64, bindings: Vec<monitor::Held> },
-    ReportedAccounts { ticket: u64, accounts: Vec<monitor::Spent>, limits: Vec<u64> },
+    Reported { ticket: u64, bindings: Vec<monitor::ClientBinding> },
+    ReportedAccounts { ticket: u64, accounts: Vec<monitor::AccountReport>, limits: Vec<u64> },
 }
 
-impl Message for Notice {
+impl OutboxMessage for MessageToRoot {
     type Binding = monitor::Binding;
-    const MAX_WAITING: usize = 8192;
+    const MAX_QUEUED: usize = 8192;
 
-    fn send(self, binding: &monitor::Binding) -> Sending<Self> {
+    fn send(self, binding: &monitor::Binding) -> SendOutcome<Self> {
         let sent = match &self {
             Self::Withdraw(iref) => binding.tx_withdraw(*iref),
             Self::Reported { ticket, bindings } => binding.tx_reported(*ticket, bindings),
@@ -91,35 +91,35 @@ impl Message for Notice {
             }
         };
         match sent {
-            Ok(_) => Sending::Sent,
-            Err(TxError::Busy) => Sending::Later(self),
-            Err(_) => Sending::Ended,
+            Ok(_) => SendOutcome::Sent,
+            Err(TxError::Busy) => SendOutcome::Retry(self),
+            Err(_) => SendOutcome::Closed,
         }
     }
 }
 
 /// When a root answers a call.
 #[derive(Debug, Clone, Copy)]
-enum Answers {
+enum ReplyTiming {
     /// In a moment: it is asked again and again whether it is alive.
-    Soon,
+    Immediate,
     /// When something happens: it is asked once whether it has heard the call.
-    Sometime,
+    Deferred,
 }
 
 /// Why an attempt to join failed.
-enum Setback {
+enum JoinFailure {
     /// The next may succeed.
-    Again,
+    Retry,
     /// There is no root that listens, and another process has the lock.
-    Vacant(Option<Office>),
+    NoListener(Option<RootSocketId>),
     /// This root does not answer, or takes nobody in.
-    Silent(Option<Office>),
+    Unresponsive(Option<RootSocketId>),
     /// Not before something is changed.
-    Final(MonitorError),
+    Permanent(MonitorError),
 }
 
-impl From<MonitorError> for Setback {
+impl From<MonitorError> for JoinFailure {
     fn from(error: MonitorError) -> Self {
         match error {
             MonitorError::Os { errno, .. }
@@ -127,30 +127,33 @@ impl From<MonitorError> for Setback {
                 if is_shortage(errno) =>
             {
                 tracing::debug!(%error, "the monitor is short of something and tries again");
-                Self::Again
+                Self::Retry
             }
-            error => Self::Final(error),
+            error => Self::Permanent(error),
         }
     }
 }
 
 impl Monitor {
     /// The monitor's main task: it never ends.
-    pub(super) fn keep_membership(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
+    pub(super) fn run_membership(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
         let me = Rc::clone(self);
         async move {
-            let mut pause = FIRST_PAUSE;
-            let mut vacant: Option<(Option<Office>, Instant)> = None;
+            let mut pause = FIRST_RETRY_DELAY;
+            let mut vacant: Option<(Option<RootSocketId>, Instant)> = None;
             loop {
-                let joined = me.join(Stand::IfFree).await;
+                let joined = me.join(Precondition::NoRoot).await;
                 let joined = match joined {
-                    Err(Setback::Silent(office)) => me.join(Stand::InPlaceOf(office)).await,
-                    Err(Setback::Vacant(office)) => {
-                        let since = vacant.filter(|(before, _)| *before == office);
-                        let (_, since) = *vacant.insert(since.unwrap_or((office, Instant::now())));
-                        match since.elapsed() < VACANCY {
-                            true => Err(Setback::Again),
-                            false => me.join(Stand::InPlaceOf(office)).await,
+                    Err(JoinFailure::Unresponsive(socket_id)) => {
+                        me.join(Precondition::RootIs(socket_id)).await
+                    }
+                    Err(JoinFailure::NoListener(socket_id)) => {
+                        let since = vacant.filter(|(before, _)| *before == socket_id);
+                        let (_, since) =
+                            *vacant.insert(since.unwrap_or((socket_id, Instant::now())));
+                        match since.elapsed() < STALE_LOCK_TIMEOUT {
+                            true => Err(JoinFailure::Retry),
+                            false => me.join(Precondition::RootIs(socket_id)).await,
                         }
                     }
                     joined => joined,
@@ -159,25 +162,29 @@ impl Monitor {
                     // Dead already, and its socket kept by a child of it.
                     Ok(membership) if me.root_number.get() != membership.number => {}
                     Ok(membership) => {
-                        pause = FIRST_PAUSE;
+                        pause = FIRST_RETRY_DELAY;
                         let ended = Rc::clone(&membership.ended);
                         vacant = None;
                         me.set_status(Status::Member(membership));
-                        me.tell_late();
-                        me.changed.until(|| ended.get().then_some(())).await;
+                        me.send_unsent_withdrawals();
+                        me.changed.wait_for(|| ended.get().then_some(())).await;
                         tracing::debug!("the root is gone");
                         me.set_status(Status::Joining);
                     }
-                    Err(Setback::Again | Setback::Vacant(_) | Setback::Silent(_)) => {
+                    Err(
+                        JoinFailure::Retry
+                        | JoinFailure::NoListener(_)
+                        | JoinFailure::Unresponsive(_),
+                    ) => {
                         // Those who gave up meanwhile are forgotten.
-                        me.changed.raise();
+                        me.changed.notify_all();
                         sleep(&me.waitset, pause).await;
-                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        pause = (pause * 2).min(MAX_RETRY_DELAY);
                     }
-                    Err(Setback::Final(error)) => {
+                    Err(JoinFailure::Permanent(error)) => {
                         tracing::warn!(%error, "the monitor cannot join");
                         me.set_status(Status::Failed(error));
-                        me.until_worth_a_try().await;
+                        me.wait_before_retry().await;
                     }
                 }
             }
@@ -185,12 +192,12 @@ impl Monitor {
     }
 
     /// Looks now and then whether the root is still in its place.
-    pub(super) fn watch_place(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
+    pub(super) fn watch_root_socket(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
         let me = Rc::clone(self);
         async move {
             loop {
-                sleep(&me.waitset, LOOK).await;
-                Root::check_office();
+                sleep(&me.waitset, ROOT_CHECK_INTERVAL).await;
+                Root::check_socket();
                 let member = me.member();
                 if let Some(membership) = member.filter(|membership| !membership.is_in_place()) {
                     membership.end(&me);
@@ -204,7 +211,7 @@ impl Monitor {
         match &*self.status.borrow() {
             Status::Member(membership) => membership.location(),
             _ => {
-                let root = self.root_seen.borrow().as_ref().map(RootProcess::new);
+                let root = self.last_root.borrow().as_ref().map(RootProcess::new);
                 RootLocation::new(RuntimeDir::chosen(), root)
             }
         }
@@ -219,12 +226,12 @@ impl Monitor {
     }
 
     /// Waits until somebody asks; if something is published here that others may look for, not for long.
-    async fn until_worth_a_try(&self) {
+    async fn wait_before_retry(&self) {
         let joining = || matches!(*self.status.borrow(), Status::Joining);
-        let asked = self.changed.until(|| joining().then_some(()));
+        let asked = self.changed.wait_for(|| joining().then_some(()));
         if self.published.borrow().is_empty() {
             asked.await;
-        } else if within(&self.waitset, RETRY, asked).await.is_none() {
+        } else if timeout(&self.waitset, RETRY_AFTER_FAILURE, asked).await.is_none() {
             self.set_status(Status::Joining);
         }
     }
@@ -240,7 +247,7 @@ impl Monitor {
             Status::Member(membership) => Some(Ok(Rc::clone(membership))),
             Status::Failed(error) => Some(Err(error.clone())),
         };
-        self.changed.until(found).await
+        self.changed.wait_for(found).await
     }
 
     /// Calls the root; if it goes or is stuck meanwhile, calls the next one.
@@ -248,30 +255,30 @@ impl Monitor {
     /// A root that was stopped, and deposed, does not know it when it goes on. What it says then is void: it is asked for
     /// after the answer whether it was still the root, and whoever takes its place reads what it has written down after
     /// that. So a name that is granted here is known to every root to come.
-    pub(super) async fn ask<T, F>(
+    pub(super) async fn call_root<T, F>(
         &self,
         call: impl Fn(&monitor::RpcClient) -> F,
     ) -> Result<T, MonitorError>
     where
         F: Future<Output = Result<T, RpcError>>,
     {
-        self.ask_within(Answers::Soon, call).await
+        self.call_root_with(ReplyTiming::Immediate, call).await
     }
 
-    /// As [`ask`](Self::ask), where the answer may come much later.
-    pub(super) async fn ask_and_wait<T, F>(
+    /// As [`call_root`](Self::call_root), where the answer may come much later.
+    pub(super) async fn call_root_deferred<T, F>(
         &self,
         call: impl Fn(&monitor::RpcClient) -> F,
     ) -> Result<T, MonitorError>
     where
         F: Future<Output = Result<T, RpcError>>,
     {
-        self.ask_within(Answers::Sometime, call).await
+        self.call_root_with(ReplyTiming::Deferred, call).await
     }
 
-    async fn ask_within<T, F>(
+    async fn call_root_with<T, F>(
         &self,
-        answers: Answers,
+        timing: ReplyTiming,
         call: impl Fn(&monitor::RpcClient) -> F,
     ) -> Result<T, MonitorError>
     where
@@ -279,33 +286,36 @@ impl Monitor {
     {
         loop {
             let membership = self.membership().await?;
-            let silence = self.silence(&membership, answers);
-            let answer = first(call(&membership.client), silence).await;
+            let until_unresponsive = self.until_unresponsive(&membership, timing);
+            let answer = until_cancelled(call(&membership.client), until_unresponsive).await;
             match answer {
                 Some(Ok(value)) if membership.is_in_place() => return Ok(value),
                 Some(Err(RpcError::NoReply)) => return Err(MonitorError::Busy),
                 Some(Ok(_)) => tracing::debug!("an answer came from a root that is deposed"),
                 Some(Err(error)) => tracing::debug!(%error, "a call to the root failed"),
-                None => self.depose(&membership).await,
+                None => self.replace_root(&membership).await,
             }
             membership.end(self);
         }
     }
 
     /// Completes when the root is stuck.
-    async fn silence(&self, membership: &Membership, answers: Answers) {
-        sleep(&self.waitset, DOUBT).await;
-        while unless_silent(&self.waitset, membership.client.alive_async()).await.is_some() {
-            match answers {
-                Answers::Soon => sleep(&self.waitset, LOOK).await,
+    async fn until_unresponsive(&self, membership: &Membership, timing: ReplyTiming) {
+        sleep(&self.waitset, ALIVE_CHECK_DELAY).await;
+        while within_response_timeout(&self.waitset, membership.client.alive_async())
+            .await
+            .is_some()
+        {
+            match timing {
+                ReplyTiming::Immediate => sleep(&self.waitset, ROOT_CHECK_INTERVAL).await,
                 // The root has heard of it. If it gets stuck, those who have something to tell it notice.
-                Answers::Sometime => core::future::pending().await,
+                ReplyTiming::Deferred => core::future::pending().await,
             }
         }
     }
 
     /// Takes the place of a root that is stuck, if this process can.
-    async fn depose(&self, membership: &Membership) {
+    async fn replace_root(&self, membership: &Membership) {
         if membership.ended.get() || Root::serves_here() {
             return;
         }
@@ -313,7 +323,9 @@ impl Monitor {
             location = %membership.location(),
             "the root monitor does not answer: another process takes its place"
         );
-        if let Err(Setback::Final(error)) = self.stand(Stand::InPlaceOf(Some(membership.office))) {
+        if let Err(JoinFailure::Permanent(error)) =
+            self.become_root(Precondition::RootIs(Some(membership.socket_id)))
+        {
             tracing::warn!(%error, "this process cannot be the root monitor");
         }
     }
@@ -321,94 +333,103 @@ impl Monitor {
     fn set_status(&self, status: Status) {
         let old = self.status.replace(status);
         drop(old);
-        self.changed.raise();
+        self.changed.notify_all();
     }
 
     /// One attempt.
-    async fn join(&self, stand: Stand) -> Result<Rc<Membership>, Setback> {
-        if stand != Stand::IfFree {
-            self.stand(stand)?;
+    async fn join(&self, precondition: Precondition) -> Result<Rc<Membership>, JoinFailure> {
+        if precondition != Precondition::NoRoot {
+            self.become_root(precondition)?;
         }
         let mut directory = RuntimeDir::open()?;
-        let mut office = directory.spot().office();
-        let mut knock = election::knock(&directory)?;
-        if let Knock::NobodyThere = knock {
-            self.root_seen.take();
+        let mut socket_id = directory.identity().root_socket_id();
+        let mut probe = election::probe(&directory)?;
+        if let RootProbe::NoRoot = probe {
+            self.last_root.take();
             // A root of this process whose socket was removed is none.
-            if Root::check_office() {
-                return Err(Setback::Again);
+            if Root::check_socket() {
+                return Err(JoinFailure::Retry);
             }
-            if !self.stand_in(directory, Stand::IfFree)? {
-                return Err(Setback::Vacant(office));
+            if !self.become_root_in(directory, Precondition::NoRoot)? {
+                return Err(JoinFailure::NoListener(socket_id));
             }
             directory = RuntimeDir::open()?;
-            office = directory.spot().office();
-            knock = election::knock(&directory)?;
+            socket_id = directory.identity().root_socket_id();
+            probe = election::probe(&directory)?;
         }
-        let (socket, office) = match (knock, office) {
-            (Knock::Connected(socket), Some(office)) => (socket, office),
-            (Knock::Busy, office) => {
+        let (socket, socket_id) = match (probe, socket_id) {
+            (RootProbe::Connected(socket), Some(socket_id)) => (socket, socket_id),
+            (RootProbe::Busy, socket_id) => {
                 let waiting = self.until_not_busy(&directory);
-                return match unless_silent(&self.waitset, waiting).await {
-                    None if directory.spot().office() == office => Err(Setback::Silent(office)),
+                return match within_response_timeout(&self.waitset, waiting).await {
+                    None if directory.identity().root_socket_id() == socket_id => {
+                        Err(JoinFailure::Unresponsive(socket_id))
+                    }
                     Some(Err(error)) => Err(error.into()),
-                    _ => Err(Setback::Again),
+                    _ => Err(JoinFailure::Retry),
                 };
             }
-            _ => return Err(Setback::Again),
+            _ => return Err(JoinFailure::Retry),
         };
-        let membership = self.connect(socket, office, &directory)?;
-        match self.introduce_to_root(&membership, &directory).await {
+        let membership = self.connect(socket, socket_id, &directory)?;
+        match self.register_with_root(&membership, &directory).await {
             Ok(()) if membership.is_in_place() => Ok(membership),
-            Ok(()) => Err(Setback::Again),
+            Ok(()) => Err(JoinFailure::Retry),
             Err(setback) => Err(setback),
         }
     }
 
     /// Waits until the root takes somebody in, or is gone.
     async fn until_not_busy(&self, directory: &RuntimeDir) -> Result<(), MonitorError> {
-        while let Knock::Busy = election::knock(directory)? {
-            sleep(&self.waitset, LONGEST_PAUSE).await;
+        while let RootProbe::Busy = election::probe(directory)? {
+            sleep(&self.waitset, MAX_RETRY_DELAY).await;
         }
         Ok(())
     }
 
     /// Becomes the root if there is none. False if another process is, or is about to be.
-    fn stand(&self, when: Stand) -> Result<bool, Setback> {
-        self.stand_in(RuntimeDir::open()?, when)
+    fn become_root(&self, precondition: Precondition) -> Result<bool, JoinFailure> {
+        self.become_root_in(RuntimeDir::open()?, precondition)
     }
 
-    fn stand_in(&self, directory: RuntimeDir, when: Stand) -> Result<bool, Setback> {
+    fn become_root_in(
+        &self,
+        directory: RuntimeDir,
+        precondition: Precondition,
+    ) -> Result<bool, JoinFailure> {
         if Root::serves_here() {
             return Ok(false);
         }
-        let Some(elected) = election::stand(directory, when)? else { return Ok(false) };
+        let Some(elected) = election::try_become_root(directory, precondition)? else {
+            return Ok(false);
+        };
         tracing::info!("this process is the root monitor");
-        Root::start(&self.waitset, elected, Policy::embedded());
+        Root::start(&self.waitset, elected, JoinPolicy::embedded());
         Ok(true)
     }
 
     fn connect(
         &self,
         socket: OwnedFd,
-        office: Office,
+        socket_id: RootSocketId,
         directory: &RuntimeDir,
-    ) -> Result<Rc<Membership>, Setback> {
-        let (root, process) = election::root_of(&socket, directory)?.ok_or(Setback::Again)?;
-        self.root_seen.replace(Some(root.clone()));
-        let channel = lmp::over(socket, Origin::LOCAL).map_err(|_| Setback::Again)?;
+    ) -> Result<Rc<Membership>, JoinFailure> {
+        let (root, process) =
+            election::identify_root(&socket, directory)?.ok_or(JoinFailure::Retry)?;
+        self.last_root.replace(Some(root.clone()));
+        let channel = lmp::over(socket, Origin::LOCAL).map_err(|_| JoinFailure::Retry)?;
         let ended = Rc::new(Cell::new(false));
-        let rx = FromRoot { ended: Rc::clone(&ended) };
+        let rx = RootHandler { ended: Rc::clone(&ended) };
         let failed = |error: std::io::Error| MonitorError::Os {
             what: "watch the root",
             errno: error.raw_os_error().unwrap_or(0),
         };
         let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(failed)?;
         binding.exempt();
-        let number = self.number();
-        let death = DeathWatch::new(&self.waitset, process, move |remote| {
+        let number = self.next_number();
+        let death = ExitWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {
-                Monitor::here_do(|monitor| monitor.root_died(number));
+                Monitor::with_current(|monitor| monitor.root_died(number));
                 Ok(())
             });
         })
@@ -417,36 +438,36 @@ impl Monitor {
         Ok(Rc::new(Membership {
             number,
             client: monitor::RpcClient::new(&binding),
-            notices: Outbox::new(&self.waitset, binding),
+            outbox: Outbox::new(&self.waitset, binding),
             ended,
-            office,
-            spot: directory.spot().clone(),
+            socket_id,
+            directory_id: directory.identity().clone(),
             root,
             _death: death,
         }))
     }
 
     /// Says who this is, and tells a new root what the last one knew of us.
-    async fn introduce_to_root(
+    async fn register_with_root(
         &self,
         membership: &Membership,
         directory: &RuntimeDir,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), JoinFailure> {
         let domain = match self.domain.get() {
             0 => random_number().map_err(MonitorError::os("get random bits"))?,
             domain => domain,
         };
         let verdict =
-            self.heard(membership, membership.client.hello_async(VERSION, domain)).await?;
+            self.reply_in_time(membership, membership.client.hello_async(VERSION, domain)).await?;
         match verdict {
             monitor::Verdict::Ok => self.domain.set(domain),
             monitor::Verdict::Version => {
-                return Err(Setback::Final(MonitorError::Version {
+                return Err(JoinFailure::Permanent(MonitorError::Version {
                     location: membership.location(),
                 }));
             }
             monitor::Verdict::Forbidden => {
-                return Err(Setback::Final(MonitorError::JoinDenied {
+                return Err(JoinFailure::Permanent(MonitorError::JoinDenied {
                     directory: directory.path().to_owned(),
                     owner: directory.owner(),
                 }));
@@ -454,18 +475,19 @@ impl Monitor {
             monitor::Verdict::Duplicate => {
                 // Of an earlier connection of ours that the root has not seen end, or a thief's. Another will do.
                 self.domain.set(0);
-                return Err(Setback::Again);
+                return Err(JoinFailure::Retry);
             }
-            _ => return Err(Setback::Again),
+            _ => return Err(JoinFailure::Retry),
         }
         let published: Vec<_> = self.published.borrow().iter().copied().collect();
         for iref in published {
-            self.heard(membership, self.publish_over(&membership.client, iref)).await?;
+            self.reply_in_time(membership, self.publish_over(&membership.client, iref)).await?;
         }
         let names = self.names.borrow().clone();
         for (name, iref) in names {
-            let (verdict, pid) =
-                self.heard(membership, membership.client.register_async(&name, iref)).await?;
+            let (verdict, pid) = self
+                .reply_in_time(membership, membership.client.register_async(&name, iref))
+                .await?;
             if verdict != monitor::Verdict::Ok {
                 tracing::warn!(
                     name = %Escaped(&name),
@@ -475,23 +497,25 @@ impl Monitor {
                 self.names.borrow_mut().remove(&name);
                 let lost = LostName { name: name.clone(), pid: pid_from_wire(pid) };
                 self.lost.borrow_mut().insert(name, lost);
-                self.changed.raise();
+                self.changed.notify_all();
             }
         }
         // Before anything that is asked of this root from now on.
-        membership.client.binding().tx_settled().map(drop).map_err(|_| Setback::Again)
+        membership.client.binding().tx_rejoined().map(drop).map_err(|_| JoinFailure::Retry)
     }
 
     /// What a root that is joined answers.
-    async fn heard<T>(
+    async fn reply_in_time<T>(
         &self,
         membership: &Membership,
         call: impl Future<Output = Result<T, RpcError>>,
-    ) -> Result<T, Setback> {
-        match unless_silent(&self.waitset, call).await {
-            Some(answer) => answer.map_err(|_| Setback::Again),
-            None if membership.is_in_place() => Err(Setback::Silent(Some(membership.office))),
-            None => Err(Setback::Again),
+    ) -> Result<T, JoinFailure> {
+        match within_response_timeout(&self.waitset, call).await {
+            Some(answer) => answer.map_err(|_| JoinFailure::Retry),
+            None if membership.is_in_place() => {
+                Err(JoinFailure::Unresponsive(Some(membership.socket_id)))
+            }
+            None => Err(JoinFailure::Retry),
         }
     }
 
@@ -501,7 +525,7 @@ impl Monitor {
             return;
         }
         self.root_number.set(0);
-        self.root_seen.take();
+        self.last_root.take();
         if let Some(membership) = self.member() {
             membership.end(self);
         }
@@ -511,29 +535,29 @@ impl Monitor {
 impl Membership {
     /// Where the root was found, and who that is.
     pub(super) fn location(&self) -> RootLocation {
-        RootLocation::new(self.spot.path().to_owned(), Some(RootProcess::new(&self.root)))
+        RootLocation::new(self.directory_id.path().to_owned(), Some(RootProcess::new(&self.root)))
     }
 
     /// Whether no other root has taken the place of this one. If nobody is in that place, no other has yet.
     fn is_in_place(&self) -> bool {
-        self.spot.office().is_none_or(|office| office == self.office)
+        self.directory_id.root_socket_id().is_none_or(|socket_id| socket_id == self.socket_id)
     }
 
     /// Ends it: the main task starts over.
     pub(super) fn end(&self, monitor: &Monitor) {
         if !self.ended.replace(true) {
-            self.notices.binding().teardown();
-            monitor.changed.raise();
+            self.outbox.binding().teardown();
+            monitor.changed.notify_all();
         }
     }
 }
 
 /// What the root says.
-struct FromRoot {
+struct RootHandler {
     ended: Rc<Cell<bool>>,
 }
 
-impl monitor::Rx for FromRoot {
+impl monitor::Rx for RootHandler {
     fn introduced(
         &mut self,
         _: &monitor::Binding,
@@ -549,29 +573,31 @@ impl monitor::Rx for FromRoot {
         let pid = pid_of(process.as_fd()).or_else(|| pid_from_wire(pid));
         let peer = Peer::process(pid, id_from_wire(uid), id_from_wire(gid));
         let introduction = Introduction { domain, peer, caller, socket, process };
-        Monitor::here_do(|monitor| monitor.introduced(introduction));
+        Monitor::with_current(|monitor| monitor.introduced(introduction));
     }
 
     fn report(&mut self, _: &monitor::Binding, ticket: u64, link: u64, connection: u64) {
-        Monitor::here_do(|monitor| monitor.report(ticket, (link, connection)));
+        Monitor::with_current(|monitor| monitor.report(ticket, (link, connection)));
     }
 
     fn report_accounts(&mut self, _: &monitor::Binding, ticket: u64, after: u64) {
-        Monitor::here_do(|monitor| monitor.report_accounts(ticket, after));
+        Monitor::with_current(|monitor| monitor.report_accounts(ticket, after));
     }
 
     fn error(&mut self, _: &monitor::Binding, error: BindingError) {
         match error {
-            BindingError::CapsRefused(CapRefusal::ReceiverLimit) => Monitor::here_do(|monitor| {
-                let lost = &monitor.introductions_lost;
-                lost.set(lost.get() + 1);
-                monitor.changed.raise();
-            }),
+            BindingError::CapsRefused(CapRefusal::ReceiverLimit) => {
+                Monitor::with_current(|monitor| {
+                    let lost = &monitor.introductions_lost;
+                    lost.set(lost.get() + 1);
+                    monitor.changed.notify_all();
+                })
+            }
             error if !error.is_fatal() => {}
             error => {
                 tracing::debug!(%error, "the connection to the root has ended");
                 self.ended.set(true);
-                Monitor::here_do(|monitor| monitor.changed.raise());
+                Monitor::with_current(|monitor| monitor.changed.notify_all());
             }
         }
     }
@@ -616,16 +642,22 @@ impl monitor::Rx for FromRoot {
     ) {
     }
 
-    fn reported(&mut self, _: &monitor::Binding, _: u64, _: &[monitor::Held]) {}
+    fn reported(&mut self, _: &monitor::Binding, _: u64, _: &[monitor::ClientBinding]) {}
 
     fn accounts(&mut self, _: &monitor::Binding, _: u64, _: u64, _: monitor::AccountsReply) {}
 
-    fn reported_accounts(&mut self, _: &monitor::Binding, _: u64, _: &[monitor::Spent], _: &[u64]) {
+    fn reported_accounts(
+        &mut self,
+        _: &monitor::Binding,
+        _: u64,
+        _: &[monitor::AccountReport],
+        _: &[u64],
+    ) {
     }
 
-    fn settled(&mut self, _: &monitor::Binding) {}
+    fn rejoined(&mut self, _: &monitor::Binding) {}
 
-    fn relieve(&mut self, _: &monitor::Binding, _: monitor::RelieveReply) {}
+    fn request_handover(&mut self, _: &monitor::Binding, _: monitor::RequestHandoverReply) {}
 
     fn find(&mut self, _: &monitor::Binding, _: Iref, _: monitor::FindReply) {}
 

@@ -20,9 +20,9 @@ use flounder_rt::{Iref, Peer, Waitset};
 
 use crate::link::{Introduction, PeerLink};
 use crate::nameservice::LostName;
+use crate::oneshot;
 use crate::outbox::Unsent;
-use crate::promise::Promise;
-use crate::wait::{Signal, sleep};
+use crate::wait::{ChangeNotifier, sleep};
 
 mod binding;
 mod membership;
@@ -32,7 +32,7 @@ pub(crate) mod report;
 use membership::Status;
 
 /// Time between two looks at what a process that ends waits for.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(1);
+const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 thread_local! {
     static HERE: RefCell<Option<Rc<Monitor>>> = const { RefCell::new(None) };
@@ -42,13 +42,13 @@ thread_local! {
 pub(crate) struct Monitor {
     waitset: Waitset,
     /// Raised when any of what follows changes.
-    changed: Signal,
+    changed: ChangeNotifier,
     status: RefCell<Status>,
     links: RefCell<HashMap<u64, Rc<PeerLink>>>,
     /// The link to a domain.
-    by_domain: RefCell<HashMap<u64, u64>>,
+    links_by_domain: RefCell<HashMap<u64, u64>>,
     /// The domains of services that were bound to.
-    located: RefCell<HashMap<Iref, u64>>,
+    service_domains: RefCell<HashMap<Iref, u64>>,
     /// Domains to which an introduction was asked for, until it comes.
     introducing: RefCell<HashSet<u64>>,
     /// Introductions that were lost for want of a descriptor.
@@ -65,13 +65,13 @@ pub(crate) struct Monitor {
     /// Names that this process had and lost.
     lost: RefCell<HashMap<String, LostName>>,
     /// The root that was joined, or tried, last, and is not known to be dead.
-    root_seen: RefCell<Option<Peer>>,
+    last_root: RefCell<Option<Peer>>,
     /// Services that were withdrawn while there was no root.
-    withdrawn_late: RefCell<Vec<Iref>>,
+    unsent_withdrawals: RefCell<Vec<Iref>>,
     /// Binds under way.
     binds: Cell<usize>,
     /// Binds that wait for one of those to end, in order.
-    binds_waiting: RefCell<VecDeque<binding::Waiting>>,
+    binds_waiting: RefCell<VecDeque<binding::QueuedBind>>,
 }
 
 impl Monitor {
@@ -79,27 +79,27 @@ impl Monitor {
     pub(crate) fn install(waitset: &Waitset) {
         let monitor = Rc::new(Self {
             waitset: waitset.clone(),
-            changed: Signal::default(),
+            changed: ChangeNotifier::default(),
             status: RefCell::new(Status::Joining),
             links: RefCell::default(),
-            by_domain: RefCell::default(),
-            located: RefCell::default(),
+            links_by_domain: RefCell::default(),
+            service_domains: RefCell::default(),
             introducing: RefCell::default(),
             introductions_lost: Cell::new(0),
             domain: Cell::new(0),
             root_number: Cell::new(0),
             next: Cell::new(1),
             published: RefCell::default(),
-            withdrawn_late: RefCell::default(),
+            unsent_withdrawals: RefCell::default(),
             names: RefCell::default(),
             lost: RefCell::default(),
-            root_seen: RefCell::new(None),
+            last_root: RefCell::new(None),
             binds: Cell::new(0),
             binds_waiting: RefCell::default(),
         });
         HERE.with(|here| here.replace(Some(Rc::clone(&monitor))));
-        waitset.spawn_local(monitor.keep_membership()).detach();
-        waitset.spawn_local(monitor.watch_place()).detach();
+        waitset.spawn_local(monitor.run_membership()).detach();
+        waitset.spawn_local(monitor.watch_root_socket()).detach();
     }
 
     /// The monitor of this thread, if it is the monitor's.
@@ -108,26 +108,26 @@ impl Monitor {
     }
 
     /// Does something with it.
-    pub(crate) fn here_do(f: impl FnOnce(&Self)) {
+    pub(crate) fn with_current(f: impl FnOnce(&Self)) {
         if let Some(monitor) = Self::here() {
             f(&monitor);
         }
     }
 
-    /// Keeps `promise` once everything that was to be sent before now is with the kernel.
-    pub(crate) fn flush(&self, promise: Promise<()>) {
+    /// Keeps `sender` once everything that was to be sent before now is with the kernel.
+    pub(crate) fn flush(&self, sender: oneshot::Sender<()>) {
         let mut unsent = self.unsent();
         if unsent.is_empty() {
-            return promise.keep(());
+            return sender.send(());
         }
         let waitset = self.waitset.clone();
         let task = async move {
             loop {
                 unsent.retain(|backlog| !backlog.is_sent());
                 if unsent.is_empty() {
-                    return promise.keep(());
+                    return sender.send(());
                 }
-                sleep(&waitset, FLUSH_INTERVAL).await;
+                sleep(&waitset, FLUSH_POLL_INTERVAL).await;
             }
         };
         self.waitset.spawn_local(task).detach();
@@ -137,7 +137,7 @@ impl Monitor {
         let mut unsent: Vec<_> =
             self.links.borrow().values().filter_map(|link| link.unsent()).collect();
         if let Status::Member(membership) = &*self.status.borrow() {
-            unsent.extend(membership.notices.unsent());
+            unsent.extend(membership.outbox.unsent());
         }
         unsent
     }
@@ -147,7 +147,7 @@ impl Monitor {
     }
 
     /// A number for a link or a connection to the root.
-    fn number(&self) -> u64 {
+    fn next_number(&self) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
         number
@@ -160,7 +160,7 @@ impl Monitor {
 
     /// The link to a domain.
     fn link_to(&self, domain: u64) -> Option<Rc<PeerLink>> {
-        let number = self.by_domain.borrow().get(&domain).copied()?;
+        let number = self.links_by_domain.borrow().get(&domain).copied()?;
         self.link(number)
     }
 
@@ -170,12 +170,12 @@ impl Monitor {
         if self.link_to(introduction.domain).is_some() {
             return;
         }
-        let (number, domain) = (self.number(), introduction.domain);
+        let (number, domain) = (self.next_number(), introduction.domain);
         match PeerLink::new(&self.waitset, number, introduction) {
             Ok(link) => {
                 tracing::debug!(peer = %link.peer(), "linked");
                 self.links.borrow_mut().insert(number, link);
-                self.by_domain.borrow_mut().insert(domain, number);
+                self.links_by_domain.borrow_mut().insert(domain, number);
                 self.introducing.borrow_mut().remove(&domain);
             }
             Err(error) => {
@@ -183,7 +183,7 @@ impl Monitor {
                 self.introductions_lost.set(self.introductions_lost.get() + 1);
             }
         }
-        self.changed.raise();
+        self.changed.notify_all();
     }
 
     /// A link has ended; its bindings learn of it. Nothing happens the second time.
@@ -191,10 +191,10 @@ impl Monitor {
         let Some(link) = self.links.borrow_mut().remove(&number) else { return };
         tracing::debug!(peer = %link.peer(), why, "a link has ended");
         let domain = link.domain();
-        self.by_domain.borrow_mut().remove(&domain);
-        self.located.borrow_mut().retain(|_, located| *located != domain);
+        self.links_by_domain.borrow_mut().remove(&domain);
+        self.service_domains.borrow_mut().retain(|_, of_service| *of_service != domain);
         link.end();
-        self.changed.raise();
+        self.changed.notify_all();
         // Its handlers may be on the stack; they go with the binding, from a later dispatch.
         self.waitset.post(move |_| {
             drop(link);

@@ -7,8 +7,8 @@ use flounder_rt::{Call, Iref, RpcError};
 
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
-use crate::monitor::membership::{Membership, Notice};
-use crate::nameservice::{Entry, Failure, InvalidName, LostName, ResolvedName};
+use crate::monitor::membership::{Membership, MessageToRoot};
+use crate::nameservice::{Entry, InvalidName, LostName, RequestError, ResolvedName};
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
 use crate::root::{MAX_NAME, is_name};
@@ -18,19 +18,19 @@ use crate::services;
 
 impl Monitor {
     /// Makes a service reachable from other domains, now and under roots to come.
-    pub(crate) async fn publish(&self, iref: Iref) -> Result<(), Failure> {
+    pub(crate) async fn publish(&self, iref: Iref) -> Result<(), RequestError> {
         if services::find(iref).is_none() {
-            return Err(Failure::NoService);
+            return Err(RequestError::NoService);
         }
         if self.published.borrow().contains(&iref) {
             return Ok(());
         }
-        match self.ask(|root| publish_call(root, iref)).await? {
+        match self.call_root(|root| publish_call(root, iref)).await? {
             Verdict::Ok => {
                 self.published.borrow_mut().insert(iref);
                 Ok(())
             }
-            Verdict::Quota => Err(Failure::Quota),
+            Verdict::Quota => Err(RequestError::Quota),
             verdict => Err(unexpected(verdict)),
         }
     }
@@ -55,35 +55,35 @@ impl Monitor {
             return;
         }
         self.names.borrow_mut().retain(|_, named| *named != iref);
-        self.changed.raise();
-        self.notify_root(Notice::Withdraw(iref));
+        self.changed.notify_all();
+        self.send_to_root(MessageToRoot::Withdraw(iref));
     }
 
     /// Gives a name to a service of this process.
-    pub(crate) async fn register(&self, name: &str, iref: Iref) -> Result<(), Failure> {
+    pub(crate) async fn register(&self, name: &str, iref: Iref) -> Result<(), RequestError> {
         check(name)?;
         self.publish(iref).await?;
-        let (verdict, pid) = self.ask(|root| root.register_async(name, iref)).await?;
+        let (verdict, pid) = self.call_root(|root| root.register_async(name, iref)).await?;
         match verdict {
             Verdict::Ok => {
                 self.lost.borrow_mut().remove(name);
                 self.names.borrow_mut().insert(name.to_owned(), iref);
                 Ok(())
             }
-            Verdict::Taken => Err(Failure::Taken { pid: pid_from_wire(pid) }),
-            Verdict::Quota => Err(Failure::Quota),
-            Verdict::Unknown => Err(Failure::NoService),
+            Verdict::Taken => Err(RequestError::Taken { pid: pid_from_wire(pid) }),
+            Verdict::Quota => Err(RequestError::Quota),
+            Verdict::Unknown => Err(RequestError::NoService),
             Verdict::Exhausted => Err(MonitorError::Busy.into()),
             verdict => Err(unexpected(verdict)),
         }
     }
 
     /// Takes a name back.
-    pub(crate) async fn unregister(&self, name: &str) -> Result<(), Failure> {
+    pub(crate) async fn unregister(&self, name: &str) -> Result<(), RequestError> {
         check(name)?;
         // First of all here: if the root goes meanwhile, the next one is not told of the name.
         let had = self.names.borrow_mut().remove(name);
-        let verdict = match self.ask(|root| root.unregister_async(name)).await {
+        let verdict = match self.call_root(|root| root.unregister_async(name)).await {
             Ok(verdict) => verdict,
             Err(error) => {
                 if let Some(iref) = had {
@@ -93,49 +93,52 @@ impl Monitor {
             }
         };
         self.lost.borrow_mut().remove(name);
-        self.changed.raise();
+        self.changed.notify_all();
         match verdict {
             Verdict::Ok => Ok(()),
             Verdict::Unknown if had.is_some() => Ok(()),
-            Verdict::Unknown => Err(Failure::Unknown),
-            Verdict::NotOwner => Err(Failure::NotOwner),
+            Verdict::Unknown => Err(RequestError::Unknown),
+            Verdict::NotOwner => Err(RequestError::NotOwner),
             verdict => Err(unexpected(verdict)),
         }
     }
 
     /// Waits until a name of this process is another's.
-    pub(crate) async fn lost(&self, name: &str) -> Result<LostName, Failure> {
+    pub(crate) async fn lost(&self, name: &str) -> Result<LostName, RequestError> {
         check(name)?;
         let look = || match self.lost.borrow().get(name) {
             Some(lost) => Some(Ok(lost.clone())),
             None if self.names.borrow().contains_key(name) => None,
-            None => Some(Err(Failure::NotOwner)),
+            None => Some(Err(RequestError::NotOwner)),
         };
-        self.changed.until(look).await
+        self.changed.wait_for(look).await
     }
 
     /// What a name stands for.
-    pub(crate) async fn lookup(&self, name: &str) -> Result<ResolvedName, Failure> {
+    pub(crate) async fn lookup(&self, name: &str) -> Result<ResolvedName, RequestError> {
         check(name)?;
-        found(self.ask(|root| root.lookup_async(name)).await?)
+        found(self.call_root(|root| root.lookup_async(name)).await?)
     }
 
     /// What a name stands for, once it does. Dropped, the root forgets that somebody waits.
-    pub(crate) async fn await_name(self: &Rc<Self>, name: &str) -> Result<ResolvedName, Failure> {
+    pub(crate) async fn await_name(
+        self: &Rc<Self>,
+        name: &str,
+    ) -> Result<ResolvedName, RequestError> {
         check(name)?;
-        let ticket = self.number();
-        let waiting = Waiting { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
-        let answer = self.ask_and_wait(|root| root.await_name_async(ticket, name)).await;
+        let ticket = self.next_number();
+        let waiting = LookupGuard { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
+        let answer = self.call_root_deferred(|root| root.await_name_async(ticket, name)).await;
         waiting.answered.set(true);
         found(answer?)
     }
 
     /// All names, in order.
-    pub(crate) async fn list(&self) -> Result<Vec<Entry>, Failure> {
+    pub(crate) async fn list(&self) -> Result<Vec<Entry>, RequestError> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let last = entries.last().map_or("", |entry| entry.name.as_str());
-            let page = self.ask(|root| root.list_async(last)).await?;
+            let page = self.call_root(|root| root.list_async(last)).await?;
             // Names come in order; a root that goes round in circles is cut short.
             let next = page.into_iter().filter_map(Entry::from_wire);
             let next: Vec<_> = next.filter(|entry| entry.name.as_str() > last).collect();
@@ -147,26 +150,28 @@ impl Monitor {
     }
 
     /// Tells the root something, if there is one.
-    pub(super) fn notify_root(&self, notice: Notice) {
+    pub(super) fn send_to_root(&self, notice: MessageToRoot) {
         match (self.member(), notice) {
-            (Some(membership), notice) => membership.tell(self, notice),
+            (Some(membership), notice) => membership.send(self, notice),
             // It may be among what the next root is being told.
-            (None, Notice::Withdraw(iref)) => self.withdrawn_late.borrow_mut().push(iref),
-            (None, Notice::Reported { .. } | Notice::ReportedAccounts { .. }) => {}
+            (None, MessageToRoot::Withdraw(iref)) => {
+                self.unsent_withdrawals.borrow_mut().push(iref)
+            }
+            (None, MessageToRoot::Reported { .. } | MessageToRoot::ReportedAccounts { .. }) => {}
         }
     }
 
     /// Tells a new root what was withdrawn while it was told the rest.
-    pub(super) fn tell_late(&self) {
-        for iref in self.withdrawn_late.take() {
-            self.notify_root(Notice::Withdraw(iref));
+    pub(super) fn send_unsent_withdrawals(&self) {
+        for iref in self.unsent_withdrawals.take() {
+            self.send_to_root(MessageToRoot::Withdraw(iref));
         }
     }
 }
 
 impl Membership {
-    fn tell(&self, monitor: &Monitor, notice: Notice) {
-        if !self.notices.push(notice) {
+    fn send(&self, monitor: &Monitor, notice: MessageToRoot) {
+        if !self.outbox.push(notice) {
             // It has not read for long. What it knows of us is wrong now: begin anew.
             self.end(monitor);
         }
@@ -174,13 +179,13 @@ impl Membership {
 }
 
 /// A lookup that waits at the root.
-struct Waiting {
+struct LookupGuard {
     monitor: Rc<Monitor>,
     ticket: u64,
     answered: Cell<bool>,
 }
 
-impl Drop for Waiting {
+impl Drop for LookupGuard {
     fn drop(&mut self) {
         if !self.answered.get()
             && let Some(membership) = self.monitor.member()
@@ -200,24 +205,26 @@ fn publish_call(root: &RpcClient, iref: Iref) -> Call<PublishReply> {
     root.publish_async(iref, name, (digest >> 64) as u64, digest as u64)
 }
 
-fn check(name: &str) -> Result<(), Failure> {
+fn check(name: &str) -> Result<(), RequestError> {
     if is_name(name) {
         return Ok(());
     }
-    Err(Failure::Invalid(match name.len() {
+    Err(RequestError::Invalid(match name.len() {
         0 => InvalidName::Empty,
         1..=MAX_NAME => InvalidName::Control,
         length => InvalidName::TooLong { length },
     }))
 }
 
-fn found((verdict, iref, pid, uid): (Verdict, u64, u32, u32)) -> Result<ResolvedName, Failure> {
+fn found(
+    (verdict, iref, pid, uid): (Verdict, u64, u32, u32),
+) -> Result<ResolvedName, RequestError> {
     match (verdict, Iref::from_bits(iref)) {
         (Verdict::Ok, Some(iref)) => {
             Ok(ResolvedName { iref, pid: pid_from_wire(pid), uid: id_from_wire(uid) })
         }
-        (Verdict::Unknown, _) => Err(Failure::Unknown),
-        (Verdict::Quota, _) => Err(Failure::Quota),
+        (Verdict::Unknown, _) => Err(RequestError::Unknown),
+        (Verdict::Quota, _) => Err(RequestError::Quota),
         (Verdict::Exhausted, _) => Err(MonitorError::Busy.into()),
         (verdict, _) => Err(unexpected(verdict)),
     }
@@ -230,7 +237,7 @@ fn location_of_thread() -> RootLocation {
 }
 
 /// A root of this version does not answer so.
-fn unexpected(verdict: Verdict) -> Failure {
+fn unexpected(verdict: Verdict) -> RequestError {
     tracing::warn!(?verdict, "the root monitor gave an answer that does not fit the question");
-    Failure::Monitor(MonitorError::Version { location: location_of_thread() })
+    RequestError::Monitor(MonitorError::Version { location: location_of_thread() })
 }

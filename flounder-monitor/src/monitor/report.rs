@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use flounder_rt::account::{self, Resource, Scope};
 
 use crate::monitor::Monitor;
-use crate::monitor::membership::Notice;
-use crate::protocol::monitor::{Amounts, Held, Spent};
+use crate::monitor::membership::MessageToRoot;
+use crate::protocol::monitor::{AccountReport, Amounts, ClientBinding};
 
 /// Bindings in one answer.
 const PAGE: usize = 64;
@@ -22,8 +22,8 @@ impl Monitor {
         for number in numbers {
             let Some(link) = links.get(&number) else { continue };
             let after = (number == after.0).then_some(after.1);
-            for (connection, about) in link.line().held(after, PAGE - bindings.len()) {
-                bindings.push(Held {
+            for (connection, about) in link.handle().client_bindings(after, PAGE - bindings.len()) {
+                bindings.push(ClientBinding {
                     link: number,
                     connection,
                     service: link.domain(),
@@ -37,7 +37,7 @@ impl Monitor {
             }
         }
         drop(links);
-        self.notify_root(Notice::Reported { ticket, bindings });
+        self.send_to_root(MessageToRoot::Reported { ticket, bindings });
     }
 }
 
@@ -45,24 +45,24 @@ impl Monitor {
     /// Answers the root: the accounts of peers of this process, after this domain.
     pub(super) fn report_accounts(&self, ticket: u64, after: u64) {
         let (accounts, limits) = page_of_accounts(after);
-        self.notify_root(Notice::ReportedAccounts { ticket, accounts, limits });
+        self.send_to_root(MessageToRoot::ReportedAccounts { ticket, accounts, limits });
     }
 }
 
 /// Accounts of this process after `after`, in the order of their domains, and its limits.
-pub(crate) fn page_of_accounts(after: u64) -> (Vec<Spent>, Vec<u64>) {
+pub(crate) fn page_of_accounts(after: u64) -> (Vec<AccountReport>, Vec<u64>) {
     let mut accounts: Vec<_> =
         account::usage().into_iter().filter(|usage| usage.domain > after).collect();
     accounts.sort_unstable_by_key(|usage| usage.domain);
     accounts.truncate(PAGE);
-    let spent = |usage: account::Usage| {
+    let report = |usage: account::Usage| {
         let used = amounts(Resource::ALL.map(|resource| usage.used(resource)));
-        Spent { domain: usage.domain, pid: 0, uid: 0, used }
+        AccountReport { domain: usage.domain, pid: 0, uid: 0, used }
     };
     let limits = account::limits();
     let limit = |scope| Resource::ALL.map(|resource| limits.get(resource, scope, None));
     let limits = [limit(Scope::Process), limit(Scope::All)].concat();
-    (accounts.into_iter().map(spent).collect(), limits)
+    (accounts.into_iter().map(report).collect(), limits)
 }
 
 const fn amounts(of: [u64; Resource::ALL.len()]) -> Amounts {

@@ -10,11 +10,11 @@
 //! | here | the door, and introductions |
 //! | `service` | what domains ask for |
 //! | `names` | the table of names |
-//! | `waiters` | lookups that wait for a name |
+//! | `waiting_lookups` | lookups that wait for a name |
 //! | `users` | who may come in, and how much one user may have |
 //! | `place` | keeps it where its path leads |
-//! | `register` | whose the names are, on disk |
-//! | `absent` | keeps names for their owners |
+//! | `journal` | whose the names are, on disk |
+//! | `unjoined` | keeps names for their owners |
 //! | `held` | requests that wait for owners to come back |
 //! | `reports` | asks domains for their bindings |
 
@@ -36,80 +36,80 @@ use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, shutdown, socketpair,
 };
 
-use crate::death::DeathWatch;
-use crate::election::Elected;
-use crate::office;
-use crate::outbox::{Message, Outbox, Sending};
+use crate::election::ElectedRoot;
+use crate::exit_watch::ExitWatch;
+use crate::outbox::{Outbox, OutboxMessage, SendOutcome};
 use crate::process::{account_of, process_of, to_wire};
 use crate::protocol::monitor::{self, Verdict};
+use crate::root_lock;
 use crate::sys::{self, Credentials};
 
-mod absent;
-mod held;
+mod deferred;
+mod journal;
 mod names;
-mod place;
-mod register;
 mod reports;
 mod service;
+mod socket_watch;
+mod unjoined;
 mod users;
-mod waiters;
+mod waiting_lookups;
 
-use absent::Absent;
-use held::Held;
+use deferred::DeferredRequests;
+pub(crate) use journal::NameJournal;
+use journal::ProcessIdentity;
 use names::Names;
 pub(crate) use names::{MAX_NAME, is_name};
-pub(crate) use place::Standing;
-use register::Identity;
-pub(crate) use register::Register;
-use reports::Reports;
-use service::FromDomain;
-pub(crate) use users::Policy;
-use users::{Entrance, MAX_INTRODUCTIONS, Users};
-use waiters::Waiters;
+use reports::PendingReports;
+use service::DomainHandler;
+pub(crate) use socket_watch::RootSocket;
+use unjoined::UnjoinedOwner;
+pub(crate) use users::JoinPolicy;
+use users::{JoinDecision, MAX_INTRODUCTIONS, Users};
+use waiting_lookups::WaitingLookups;
 
 /// Descriptors of a connection: the socket, and a pidfd.
 const DESCRIPTORS: u64 = 2;
 
 /// Domains accepted in a row, so that a storm of them does not keep the others waiting.
-const BURST: usize = 16;
+const MAX_ACCEPTS_IN_A_ROW: usize = 16;
 
 /// Before the next look at the door, when a domain could not even be refused.
-const PAUSE: Duration = Duration::from_millis(10);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(10);
 
 /// Who has connected and not said hello by then is hung up on.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long owners of names and services have to come back to a new root before it says that there is no such thing.
-const COME_BACK: Duration = Duration::from_millis(500);
+const REJOIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Between letting go of the office and hanging up on the domains, so that whoever asked for it is the first to stand.
-const HANDOVER: Duration = Duration::from_millis(50);
+const HANDOVER_DELAY: Duration = Duration::from_millis(50);
 
 thread_local! {
     static HERE: RefCell<Option<Rc<Root>>> = const { RefCell::new(None) };
 
     /// The last number that was given to a connection, by any root of this process.
-    static LAST: Cell<u64> = const { Cell::new(0) };
+    static LAST_NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The root monitor.
 pub(crate) struct Root {
     waitset: Waitset,
     /// It has let go of its office, and hangs up on whoever asks for something.
-    resigned: Cell<bool>,
-    standing: RefCell<Standing>,
+    released: Cell<bool>,
+    socket: RefCell<RootSocket>,
     domains: RefCell<HashMap<u64, Rc<Domain>>>,
     /// Domains by the numbers that they chose.
     ids: RefCell<BTreeMap<u64, u64>>,
     services: RefCell<HashMap<Iref, Service>>,
     names: RefCell<Names>,
-    waiters: RefCell<Waiters<(monitor::AwaitNameReply, Charge)>>,
+    waiting_lookups: RefCell<WaitingLookups<(monitor::AwaitNameReply, Charge)>>,
     users: RefCell<Users>,
     /// Whose the names are; `None` once it has resigned.
-    register: RefCell<Option<Register>>,
-    absent: RefCell<HashMap<u64, Absent>>,
-    held: RefCell<Held>,
-    reports: RefCell<Reports>,
+    journal: RefCell<Option<NameJournal>>,
+    unjoined: RefCell<HashMap<u64, UnjoinedOwner>>,
+    deferred: RefCell<DeferredRequests>,
+    reports: RefCell<PendingReports>,
     /// Given up for a moment to refuse a domain when no other descriptor is left.
     reserve: RefCell<Option<ProcessFd>>,
 }
@@ -122,17 +122,17 @@ struct Domain {
     peer: Peer,
     /// The user that what it has is counted for.
     uid: u32,
-    identity: Identity,
+    identity: ProcessIdentity,
     /// Whether it is here to be told that it may not be.
     forbidden: bool,
     /// Until it has said hello.
-    patience: Cell<Option<Timer>>,
-    outbox: Rc<Outbox<ToDomain>>,
+    hello_timer: Cell<Option<Timer>>,
+    outbox: Rc<Outbox<MessageToDomain>>,
     services: RefCell<HashSet<Iref>>,
-    death: DeathWatch,
+    death: ExitWatch,
     account: Account,
     /// Of the connection, until it has said hello.
-    guest: Cell<Option<Charge>>,
+    connection_charge: Cell<Option<Charge>>,
     /// Of its descriptors.
     _charge: Charge,
 }
@@ -146,14 +146,14 @@ struct Service {
 }
 
 /// What a domain is told without having asked, or before the answer.
-enum ToDomain {
-    Introduced(Introduced),
+enum MessageToDomain {
+    Introduced(OutgoingIntroduction),
     Report { ticket: u64, link: u64, connection: u64 },
     ReportAccounts { ticket: u64, after: u64 },
 }
 
 /// A link for a domain.
-struct Introduced {
+struct OutgoingIntroduction {
     domain: u64,
     peer: Peer,
     caller: bool,
@@ -161,48 +161,48 @@ struct Introduced {
     process: Cap,
 }
 
-impl Message for ToDomain {
+impl OutboxMessage for MessageToDomain {
     type Binding = monitor::Binding;
-    const MAX_WAITING: usize = 32;
+    const MAX_QUEUED: usize = 32;
 
-    fn send(self, binding: &monitor::Binding) -> Sending<Self> {
+    fn send(self, binding: &monitor::Binding) -> SendOutcome<Self> {
         match self {
             Self::Introduced(introduced) => introduced.send(binding),
             Self::Report { ticket, link, connection } => {
-                self.or_later(binding.tx_report(ticket, link, connection))
+                self.or_retry(binding.tx_report(ticket, link, connection))
             }
             Self::ReportAccounts { ticket, after } => {
-                self.or_later(binding.tx_report_accounts(ticket, after))
+                self.or_retry(binding.tx_report_accounts(ticket, after))
             }
         }
     }
 }
 
-impl ToDomain {
-    fn or_later<T>(self, sent: Result<T, TxError>) -> Sending<Self> {
+impl MessageToDomain {
+    fn or_retry<T>(self, sent: Result<T, TxError>) -> SendOutcome<Self> {
         match sent {
-            Ok(_) => Sending::Sent,
-            Err(TxError::Busy) => Sending::Later(self),
-            Err(_) => Sending::Ended,
+            Ok(_) => SendOutcome::Sent,
+            Err(TxError::Busy) => SendOutcome::Retry(self),
+            Err(_) => SendOutcome::Closed,
         }
     }
 }
 
-impl Introduced {
-    fn send(self, binding: &monitor::Binding) -> Sending<ToDomain> {
+impl OutgoingIntroduction {
+    fn send(self, binding: &monitor::Binding) -> SendOutcome<MessageToDomain> {
         let Self { domain, peer, caller, socket, process } = self;
         let (pid, uid, gid) = to_wire(&peer);
         match binding.tx_introduced(domain, pid, uid, gid, caller, socket, process) {
-            Ok(_) => Sending::Sent,
+            Ok(_) => SendOutcome::Sent,
             Err(Rejected { error: TxError::Busy, given: (socket, process) }) => {
                 let again = Self { domain, peer, caller, socket, process };
-                Sending::Later(ToDomain::Introduced(again))
+                SendOutcome::Retry(MessageToDomain::Introduced(again))
             }
-            Err(Rejected { error: TxError::Closed, .. }) => Sending::Ended,
+            Err(Rejected { error: TxError::Closed, .. }) => SendOutcome::Closed,
             Err(Rejected { error, .. }) => {
                 // The domain's bind ends at its deadline.
                 tracing::warn!(%error, %peer, "an introduction could not be sent");
-                Sending::Sent
+                SendOutcome::Sent
             }
         }
     }
@@ -210,8 +210,8 @@ impl Introduced {
 
 impl Root {
     /// Begins to serve, until the process ends or a daemon takes over.
-    pub(crate) fn start(waitset: &Waitset, elected: Elected, policy: Policy) {
-        let listener = Rc::clone(&elected.standing.listener);
+    pub(crate) fn start(waitset: &Waitset, elected: ElectedRoot, policy: JoinPolicy) {
+        let listener = Rc::clone(&elected.socket.listener);
         // No message to the root has descriptors. On a kernel without the option those that come are closed when their
         // frame is refused.
         if let Err(error) = sys::refuse_descriptors(listener.as_fd()) {
@@ -219,26 +219,26 @@ impl Root {
         }
         let root = Rc::new(Self {
             waitset: waitset.clone(),
-            resigned: Cell::new(false),
-            standing: RefCell::new(elected.standing),
+            released: Cell::new(false),
+            socket: RefCell::new(elected.socket),
             domains: RefCell::default(),
             ids: RefCell::default(),
             services: RefCell::default(),
             names: RefCell::default(),
-            waiters: RefCell::new(Waiters::new()),
+            waiting_lookups: RefCell::new(WaitingLookups::new()),
             users: RefCell::new(Users::new(policy)),
-            register: RefCell::new(Some(elected.register)),
-            absent: RefCell::default(),
-            held: RefCell::new(Held::new(elected.is_first)),
+            journal: RefCell::new(Some(elected.journal)),
+            unjoined: RefCell::default(),
+            deferred: RefCell::new(DeferredRequests::new(elected.is_first)),
             reports: RefCell::default(),
             reserve: RefCell::new(None),
         });
         HERE.with(|here| here.replace(Some(Rc::clone(&root))));
-        root.keep_names_found();
-        root.look_again_later();
-        root.refill(&listener);
+        root.restore_names();
+        root.retry_deferred_later();
+        root.refill_reserve(&listener);
         Rc::clone(&root).listen(listener);
-        root.keep_place();
+        root.watch_socket();
     }
 
     /// The root of this thread.
@@ -248,23 +248,23 @@ impl Root {
 
     /// Whether this thread has a root that has not resigned.
     pub(crate) fn serves_here() -> bool {
-        Self::here().is_some_and(|root| !root.resigned.get())
+        Self::here().is_some_and(|root| !root.released.get())
     }
 
     /// Lets go of the office for a daemon that has asked for it. Domains are hung up on a little later, and find the daemon
     /// then.
     fn hand_over(self: &Rc<Self>) {
         tracing::info!("this process hands the office of the root monitor over to a daemon");
-        self.resign(HANDOVER);
+        self.release(HANDOVER_DELAY);
     }
 
     /// Stops serving. Domains are hung up on after a while.
-    fn resign(self: &Rc<Self>, hang_up_after: Duration) {
-        self.resigned.set(true);
-        self.register.take();
+    fn release(self: &Rc<Self>, hang_up_after: Duration) {
+        self.released.set(true);
+        self.journal.take();
         // Wakes the watch of the door, which sees that it is over.
-        let _ = shutdown(&self.standing.borrow().listener, Shutdown::Both);
-        office::release();
+        let _ = shutdown(&self.socket.borrow().listener, Shutdown::Both);
+        root_lock::release();
         let me = Rc::clone(self);
         self.waitset.after(hang_up_after, move |waitset| {
             let numbers: Vec<_> = me.domains.borrow().keys().copied().collect();
@@ -286,15 +286,15 @@ impl Root {
     /// Accepts domains whenever there are some.
     fn listen(self: Rc<Self>, listener: Rc<ProcessFd>) {
         let waitset = self.waitset.clone();
-        let (root, door) = (Rc::clone(&self), Rc::clone(&listener));
-        let watched = waitset.when(door, Interest::Readable, move |_, door| {
-            if root.resigned.get() || !root.is_door(&door) {
+        let (root, watched_listener) = (Rc::clone(&self), Rc::clone(&listener));
+        let watched = waitset.when(watched_listener, Interest::Readable, move |_, listener| {
+            if root.released.get() || !root.is_current_listener(&listener) {
                 return Ok(());
             }
-            if root.accept_some(&door) {
-                root.listen(door);
+            if root.accept_some(&listener) {
+                root.listen(listener);
             } else {
-                root.listen_later(door);
+                root.listen_later(listener);
             }
             Ok(())
         });
@@ -305,11 +305,11 @@ impl Root {
 
     fn listen_later(self: Rc<Self>, listener: Rc<ProcessFd>) {
         let waitset = self.waitset.clone();
-        waitset.after(PAUSE, move |_| {
-            if self.resigned.get() || !self.is_door(&listener) {
+        waitset.after(ACCEPT_RETRY_DELAY, move |_| {
+            if self.released.get() || !self.is_current_listener(&listener) {
                 return Ok(());
             }
-            self.refill(&listener);
+            self.refill_reserve(&listener);
             self.listen(listener);
             Ok(())
         });
@@ -317,14 +317,14 @@ impl Root {
 
     /// Accepts those that wait. False if that should be left for a while.
     fn accept_some(self: &Rc<Self>, listener: &ProcessFd) -> bool {
-        for _ in 0..BURST {
+        for _ in 0..MAX_ACCEPTS_IN_A_ROW {
             match accept_with(listener, SocketFlags::CLOEXEC) {
-                Ok(socket) => self.admit(unknown(socket)),
+                Ok(socket) => self.accept_domain(untrusted_cap(socket)),
                 Err(Errno::AGAIN) => return true,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(errno) => {
                     tracing::warn!(%errno, "a domain could not be accepted");
-                    if !self.turn_away(listener) {
+                    if !self.reject_next(listener) {
                         return false;
                     }
                 }
@@ -334,20 +334,20 @@ impl Root {
     }
 
     /// Makes room with the reserve to refuse the first that waits: it learns, and does not wait for its deadline.
-    fn turn_away(&self, listener: &ProcessFd) -> bool {
+    fn reject_next(&self, listener: &ProcessFd) -> bool {
         let reserve = self.reserve.borrow_mut().take();
         if reserve.is_none() {
             return false;
         }
         drop(reserve);
-        let refused = accept_with(listener, SocketFlags::CLOEXEC).map(unknown);
+        let refused = accept_with(listener, SocketFlags::CLOEXEC).map(untrusted_cap);
         let done = refused.is_ok();
         drop(refused);
-        self.refill(listener);
+        self.refill_reserve(listener);
         done
     }
 
-    fn refill(&self, listener: &ProcessFd) {
+    fn refill_reserve(&self, listener: &ProcessFd) {
         let mut reserve = self.reserve.borrow_mut();
         if reserve.is_none() {
             *reserve = fcntl_dupfd_cloexec(listener, 0).ok().map(ProcessFd::new);
@@ -355,19 +355,19 @@ impl Root {
     }
 
     /// Takes a domain in. One that is turned away sees its connection end.
-    fn admit(&self, socket: Cap) {
+    fn accept_domain(&self, socket: Cap) {
         let credentials = match sys::peer_credentials(socket.as_fd()) {
             Ok(credentials) => credentials.or_nobody(),
             Err(error) => return tracing::warn!(%error, "a process could not be asked who it is"),
         };
         let uid = credentials.uid;
-        let entrance = self.users.borrow_mut().enter(uid);
-        if entrance == Entrance::NotNow {
+        let entrance = self.users.borrow_mut().decide(uid);
+        if entrance == JoinDecision::Later {
             return tracing::warn!(uid, "a process was turned away");
         }
         let number = next_number();
-        let forbidden = entrance == Entrance::Forbidden;
-        match self.connect(number, socket, credentials, forbidden) {
+        let forbidden = entrance == JoinDecision::Deny;
+        match self.attach(number, socket, credentials, forbidden) {
             Ok(domain) => drop(self.domains.borrow_mut().insert(number, Rc::new(domain))),
             Err(error) => {
                 self.users.borrow_mut().left(uid, false);
@@ -376,7 +376,7 @@ impl Root {
         }
     }
 
-    fn connect(
+    fn attach(
         &self,
         number: u64,
         mut socket: Cap,
@@ -386,9 +386,9 @@ impl Root {
         let process = process_of(socket.as_fd(), credentials)?;
         watch_descriptors(process.as_fd());
         let peer = credentials.peer();
-        let identity = Identity::new(&process, peer.pid(), credentials.uid)?;
+        let identity = ProcessIdentity::new(&process, peer.pid(), credentials.uid)?;
         let account = account_of(&process, &peer)?;
-        let guest = account.charge(Resource::Connections, 1)?;
+        let connection_charge = account.charge(Resource::Connections, 1)?;
         let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
         let remote = self.waitset.remote();
         let origin = Origin::new(account.clone(), move || {
@@ -402,9 +402,10 @@ impl Root {
         socket.share(&origin);
         let death = self.watch(number, Cap::from_peer(process, origin.clone()))?;
         let channel = lmp::over(socket, origin).map_err(std::io::Error::other)?;
-        let binding = monitor::Binding::attach(channel as _, &self.waitset, FromDomain { number })?;
+        let binding =
+            monitor::Binding::attach(channel as _, &self.waitset, DomainHandler { number })?;
         binding.exempt();
-        let patience = self.waitset.after(HELLO_DEADLINE, move |_| {
+        let hello_timer = self.waitset.after(HELLO_DEADLINE, move |_| {
             if let Some(root) = Self::here() {
                 root.remove(number);
             }
@@ -417,24 +418,24 @@ impl Root {
             uid: credentials.uid,
             identity,
             forbidden,
-            patience: Cell::new(Some(patience)),
+            hello_timer: Cell::new(Some(hello_timer)),
             outbox: Outbox::new(&self.waitset, binding),
             services: RefCell::default(),
             death,
             account,
-            guest: Cell::new(Some(guest)),
+            connection_charge: Cell::new(Some(connection_charge)),
             _charge: charge,
         })
     }
 
     /// Forgets a connection, or an absent process, when its process is dead.
-    fn watch(&self, number: u64, process: impl Into<Cap>) -> std::io::Result<DeathWatch> {
-        DeathWatch::new(&self.waitset, process, move |remote| {
+    fn watch(&self, number: u64, process: impl Into<Cap>) -> std::io::Result<ExitWatch> {
+        ExitWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {
                 if let Some(root) = Self::here() {
                     root.remove(number);
-                    root.forget_absent(number);
-                    root.look_again();
+                    root.forget_unjoined_owner(number);
+                    root.retry_deferred();
                 }
                 Ok(())
             });
@@ -458,8 +459,8 @@ impl Root {
         if let Some(id) = domain.id.get() {
             self.ids.borrow_mut().remove(&id);
         }
-        if let Some(patience) = domain.patience.take() {
-            patience.cancel();
+        if let Some(hello_timer) = domain.hello_timer.take() {
+            hello_timer.cancel();
         }
         let mut services = self.services.borrow_mut();
         domain.services.borrow().iter().for_each(|iref| {
@@ -469,9 +470,9 @@ impl Root {
         let mut users = self.users.borrow_mut();
         users.left(domain.uid, domain.id.get().is_some());
         drop(users);
-        let waited = self.waiters.borrow_mut().forget_all(number);
+        let waited = self.waiting_lookups.borrow_mut().forget_all(number);
         let unheard = self.reports.borrow_mut().forget(number);
-        if !self.keep_names(number, &domain) {
+        if !self.retain_names(number, &domain) {
             self.free_names(number);
         }
         domain.outbox.binding().teardown();
@@ -492,7 +493,7 @@ impl Root {
             Verdict::Exhausted
         };
         let own = |of: &Domain| self.users.borrow().policy().is_own(of.uid);
-        let behind = |of: &Domain| !own(of) && of.outbox.waiting() >= MAX_INTRODUCTIONS;
+        let behind = |of: &Domain| !own(of) && of.outbox.queued() >= MAX_INTRODUCTIONS;
         if behind(caller) || behind(callee) {
             return Err(Verdict::Exhausted);
         }
@@ -502,14 +503,14 @@ impl Root {
         let process =
             |of: &Domain| of.death.process().try_clone().map_err(|error| exhausted(&error));
         let (caller_process, callee_process) = (process(caller)?, process(callee)?);
-        let to_caller = Introduced {
+        let to_caller = OutgoingIntroduction {
             domain: callee_id,
             peer: callee.peer.clone(),
             caller: true,
             socket: ours.into(),
             process: callee_process,
         };
-        let to_callee = Introduced {
+        let to_callee = OutgoingIntroduction {
             domain: caller_id,
             peer: caller.peer.clone(),
             caller: false,
@@ -517,8 +518,8 @@ impl Root {
             process: caller_process,
         };
         // If either is too far behind to be told, the other's end of the link ends at once.
-        if callee.outbox.push(ToDomain::Introduced(to_callee))
-            && caller.outbox.push(ToDomain::Introduced(to_caller))
+        if callee.outbox.push(MessageToDomain::Introduced(to_callee))
+            && caller.outbox.push(MessageToDomain::Introduced(to_caller))
         {
             Ok(())
         } else {
@@ -533,13 +534,13 @@ impl Root {
 }
 
 /// A socket of a process that has connected, and that may have sent descriptors already.
-fn unknown(socket: OwnedFd) -> Cap {
+fn untrusted_cap(socket: OwnedFd) -> Cap {
     Cap::from_peer(socket, Origin::LOCAL)
 }
 
 /// A number that nothing else here has.
 fn next_number() -> u64 {
-    LAST.with(|last| {
+    LAST_NUMBER.with(|last| {
         last.set(last.get() + 1);
         last.get()
     })

@@ -19,7 +19,7 @@ pub(crate) const MAX_NAMES_OF_USER: usize = 65_536;
 /// The table.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    table: BTreeMap<Rc<str>, Owned>,
+    table: BTreeMap<Rc<str>, Registration>,
     /// The same by owner and service.
     by_owner: BTreeSet<(u64, Iref, Rc<str>)>,
     /// Owners that have some.
@@ -36,24 +36,24 @@ struct Owner {
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct Requester<'a> {
     /// The domain.
     pub(crate) owner: u64,
     /// Its user.
     pub(crate) user: u32,
     /// Owners that are gone, and whose place it takes.
-    pub(crate) before: &'a [u64],
+    pub(crate) replaces: &'a [u64],
 }
 
-impl Asker<'_> {
-    fn is(&self, owner: u64) -> bool {
-        owner == self.owner || self.before.contains(&owner)
+impl Requester<'_> {
+    fn acts_for(&self, owner: u64) -> bool {
+        owner == self.owner || self.replaces.contains(&owner)
     }
 }
 
 /// A name that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Owned {
+pub(crate) struct Registration {
     /// The domain.
     pub(crate) owner: u64,
     /// What it stands for.
@@ -62,7 +62,7 @@ pub(crate) struct Owned {
 
 /// Why a request about a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum NameRefusal {
     /// By another domain.
     Taken(u64),
     /// There is none.
@@ -79,42 +79,48 @@ impl Names {
     /// Gives `name` to a domain. The owner itself may change what it stands for.
     pub(crate) fn register(
         &mut self,
-        asker: Asker<'_>,
+        requester: Requester<'_>,
         name: &str,
         iref: Iref,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), NameRefusal> {
         if !is_name(name) {
-            return Err(Refused::Invalid);
+            return Err(NameRefusal::Invalid);
         }
         match self.table.get(name) {
-            Some(owned) if !asker.is(owned.owner) => return Err(Refused::Taken(owned.owner)),
+            Some(owned) if !requester.acts_for(owned.owner) => {
+                return Err(NameRefusal::Taken(owned.owner));
+            }
             Some(_) => self.remove(name),
             None => {
-                let of_owner = self.owners.get(&asker.owner).map_or(0, |owner| owner.names);
-                let of_user = self.users.get(&asker.user).copied().unwrap_or_default();
+                let of_owner = self.owners.get(&requester.owner).map_or(0, |owner| owner.names);
+                let of_user = self.users.get(&requester.user).copied().unwrap_or_default();
                 if of_owner >= MAX_NAMES || of_user >= MAX_NAMES_OF_USER {
-                    return Err(Refused::Quota);
+                    return Err(NameRefusal::Quota);
                 }
             }
         }
-        self.insert(asker, name, iref);
+        self.insert(requester, name, iref);
         Ok(())
     }
 
     /// Gives `name` to an owner who is known to have had it. False if it has another, or cannot be one.
-    pub(crate) fn keep(&mut self, asker: Asker<'_>, name: &str, iref: Iref) -> bool {
+    pub(crate) fn restore(&mut self, requester: Requester<'_>, name: &str, iref: Iref) -> bool {
         let free = is_name(name) && !self.table.contains_key(name);
         if free {
-            self.insert(asker, name, iref);
+            self.insert(requester, name, iref);
         }
         free
     }
 
     /// Takes a name away from its owner.
-    pub(crate) fn unregister(&mut self, asker: Asker<'_>, name: &str) -> Result<(), Refused> {
+    pub(crate) fn unregister(
+        &mut self,
+        requester: Requester<'_>,
+        name: &str,
+    ) -> Result<(), NameRefusal> {
         match self.table.get(name) {
-            None => Err(Refused::Unknown),
-            Some(owned) if !asker.is(owned.owner) => Err(Refused::NotOwner),
+            None => Err(NameRefusal::Unknown),
+            Some(owned) if !requester.acts_for(owned.owner) => Err(NameRefusal::NotOwner),
             Some(_) => {
                 self.remove(name);
                 Ok(())
@@ -123,11 +129,11 @@ impl Names {
     }
 
     /// What a name stands for.
-    pub(crate) fn lookup(&self, name: &str) -> Result<Owned, Refused> {
+    pub(crate) fn lookup(&self, name: &str) -> Result<Registration, NameRefusal> {
         if !is_name(name) {
-            return Err(Refused::Invalid);
+            return Err(NameRefusal::Invalid);
         }
-        self.table.get(name).copied().ok_or(Refused::Unknown)
+        self.table.get(name).copied().ok_or(NameRefusal::Unknown)
     }
 
     /// Forgets the names of an owner, and returns them.
@@ -157,7 +163,7 @@ impl Names {
     }
 
     /// The names after this one, in order.
-    pub(crate) fn after(&self, name: &str) -> impl Iterator<Item = (&str, Owned)> {
+    pub(crate) fn after(&self, name: &str) -> impl Iterator<Item = (&str, Registration)> {
         let range = self.table.range::<str, _>((Bound::Excluded(name), Bound::Unbounded));
         range.map(|(name, owned)| (&**name, *owned))
     }
@@ -168,16 +174,17 @@ impl Names {
         theirs.take_while(move |entry| entry.0 == owner).map(|(_, iref, name)| (*iref, name))
     }
 
-    fn insert(&mut self, asker: Asker<'_>, name: &str, iref: Iref) {
-        let (owner, user, name) = (asker.owner, asker.user, Rc::<str>::from(name));
+    fn insert(&mut self, requester: Requester<'_>, name: &str, iref: Iref) {
+        let (owner, user, name) = (requester.owner, requester.user, Rc::<str>::from(name));
         self.owners.entry(owner).or_insert(Owner { user, names: 0 }).names += 1;
         *self.users.entry(user).or_default() += 1;
         self.by_owner.insert((owner, iref, Rc::clone(&name)));
-        self.table.insert(name, Owned { owner, iref });
+        self.table.insert(name, Registration { owner, iref });
     }
 
     fn remove(&mut self, name: &str) {
-        let Some((name, Owned { owner: number, iref })) = self.table.remove_entry(name) else {
+        let Some((name, Registration { owner: number, iref })) = self.table.remove_entry(name)
+        else {
             return;
         };
         self.by_owner.remove(&(number, iref, name));
@@ -208,8 +215,8 @@ mod tests {
     }
 
     /// A domain, of the user with its number.
-    fn domain(owner: u64) -> Asker<'static> {
-        Asker { owner, user: owner as u32, before: &[] }
+    fn domain(owner: u64) -> Requester<'static> {
+        Requester { owner, user: owner as u32, replaces: &[] }
     }
 
     fn names() -> Names {
@@ -225,13 +232,13 @@ mod tests {
     fn the_first_owner_wins_until_it_lets_go() {
         let mut names = names();
         assert_eq!(names.register(domain(1), "a", iref(5)), Ok(()));
-        assert_eq!(names.register(domain(2), "a", iref(6)), Err(Refused::Taken(1)));
-        assert_eq!(names.unregister(domain(2), "a"), Err(Refused::NotOwner));
-        assert_eq!(names.lookup("a"), Ok(Owned { owner: 1, iref: iref(5) }));
+        assert_eq!(names.register(domain(2), "a", iref(6)), Err(NameRefusal::Taken(1)));
+        assert_eq!(names.unregister(domain(2), "a"), Err(NameRefusal::NotOwner));
+        assert_eq!(names.lookup("a"), Ok(Registration { owner: 1, iref: iref(5) }));
         assert_eq!(names.register(domain(1), "a", iref(7)), Ok(()));
-        assert_eq!(names.lookup("a"), Ok(Owned { owner: 1, iref: iref(7) }));
+        assert_eq!(names.lookup("a"), Ok(Registration { owner: 1, iref: iref(7) }));
         assert_eq!(names.unregister(domain(1), "a"), Ok(()));
-        assert_eq!(names.unregister(domain(1), "a"), Err(Refused::Unknown));
+        assert_eq!(names.unregister(domain(1), "a"), Err(NameRefusal::Unknown));
         assert_eq!(names.register(domain(2), "a", iref(6)), Ok(()));
     }
 
@@ -239,8 +246,12 @@ mod tests {
     fn bad_names_are_refused() {
         let mut names = names();
         for name in ["", "a\nb", "\u{7f}", "\u{85}", &"x".repeat(256)] {
-            assert_eq!(names.register(domain(1), name, iref(1)), Err(Refused::Invalid), "{name:?}");
-            assert_eq!(names.lookup(name), Err(Refused::Invalid), "{name:?}");
+            assert_eq!(
+                names.register(domain(1), name, iref(1)),
+                Err(NameRefusal::Invalid),
+                "{name:?}"
+            );
+            assert_eq!(names.lookup(name), Err(NameRefusal::Invalid), "{name:?}");
         }
         assert_eq!(names.register(domain(1), &"x".repeat(255), iref(1)), Ok(()));
         assert_eq!(names.register(domain(1), "naïve 名前", iref(1)), Ok(()));
@@ -252,22 +263,22 @@ mod tests {
         for i in 0..MAX_NAMES {
             names.register(domain(1), &format!("n{i}"), iref(1)).expect("within the quota");
         }
-        assert_eq!(names.register(domain(1), "more", iref(1)), Err(Refused::Quota));
+        assert_eq!(names.register(domain(1), "more", iref(1)), Err(NameRefusal::Quota));
         assert_eq!(names.register(domain(2), "more", iref(1)), Ok(()), "a quota is one domain's");
         names.unregister(domain(1), "n0").expect("it is its own");
         assert_eq!(names.register(domain(1), "again", iref(1)), Ok(()));
-        assert_eq!(names.register(domain(1), "n0", iref(1)), Err(Refused::Quota));
+        assert_eq!(names.register(domain(1), "n0", iref(1)), Err(NameRefusal::Quota));
     }
 
     #[test]
     fn a_user_has_a_quota_over_all_domains() {
         let mut names = names();
-        let of_one = |owner: u64| Asker { owner, user: 7, before: &[] };
+        let of_one = |owner: u64| Requester { owner, user: 7, replaces: &[] };
         for i in 0..MAX_NAMES_OF_USER {
             let owner = (i / MAX_NAMES) as u64;
             names.register(of_one(owner), &format!("n{i}"), iref(1)).expect("within the quota");
         }
-        assert_eq!(names.register(of_one(99), "more", iref(1)), Err(Refused::Quota));
+        assert_eq!(names.register(of_one(99), "more", iref(1)), Err(NameRefusal::Quota));
         assert_eq!(names.register(domain(99), "more", iref(1)), Ok(()), "of another user");
         assert_eq!(names.remove_owner(0).len(), MAX_NAMES);
         assert_eq!(names.register(of_one(98), "room", iref(1)), Ok(()));
@@ -278,13 +289,13 @@ mod tests {
     #[test]
     fn who_takes_the_place_of_an_owner_has_its_names() {
         let mut names = names();
-        assert!(names.keep(domain(1), "a", iref(5)));
-        assert!(names.keep(domain(1), "b", iref(5)));
-        assert!(!names.keep(domain(2), "a", iref(6)), "it is kept for another");
-        assert_eq!(names.register(domain(2), "a", iref(6)), Err(Refused::Taken(1)));
-        let heir = Asker { owner: 3, user: 1, before: &[1] };
+        assert!(names.restore(domain(1), "a", iref(5)));
+        assert!(names.restore(domain(1), "b", iref(5)));
+        assert!(!names.restore(domain(2), "a", iref(6)), "it is kept for another");
+        assert_eq!(names.register(domain(2), "a", iref(6)), Err(NameRefusal::Taken(1)));
+        let heir = Requester { owner: 3, user: 1, replaces: &[1] };
         assert_eq!(names.register(heir, "a", iref(5)), Ok(()));
-        assert_eq!(names.lookup("a"), Ok(Owned { owner: 3, iref: iref(5) }));
+        assert_eq!(names.lookup("a"), Ok(Registration { owner: 3, iref: iref(5) }));
         assert_eq!(names.unregister(heir, "b"), Ok(()));
         assert!(!names.has_some(1));
         assert_eq!(removed(names.remove_owner(3)), ["a"]);
@@ -298,7 +309,7 @@ mod tests {
         names.register(domain(2), "b", iref(2)).expect("free");
         names.register(domain(2), "d", iref(3)).expect("free");
         assert_eq!(removed(names.remove_owner(1)), ["a"]);
-        assert_eq!(names.lookup("a"), Err(Refused::Unknown));
+        assert_eq!(names.lookup("a"), Err(NameRefusal::Unknown));
         assert_eq!(names.register(domain(2), "c", iref(2)), Ok(()));
         assert_eq!(names.services_of(2).collect::<Vec<_>>(), [iref(2), iref(2), iref(3)]);
         assert_eq!(removed(names.remove_service(2, iref(2))), ["b", "c"]);

@@ -11,26 +11,26 @@ use flounder_rt::{BindingError, Escaped, Iref};
 use crate::process::{is_dead, to_wire};
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
-use crate::root::names::{Asker, MAX_NAME, Owned, Refused};
-use crate::root::register::Record;
-use crate::root::reports::Asked;
-use crate::root::{Domain, Root, Service, ToDomain};
+use crate::root::journal::Record;
+use crate::root::names::{MAX_NAME, NameRefusal, Registration, Requester};
+use crate::root::reports::ReportReply;
+use crate::root::{Domain, MessageToDomain, Root, Service};
 use crate::runtime_dir::own_uid;
 
 /// Entries in one page of a list.
 const PAGE: usize = 64;
 
 /// What a domain says.
-pub(super) struct FromDomain {
+pub(super) struct DomainHandler {
     pub(super) number: u64,
 }
 
-impl FromDomain {
+impl DomainHandler {
     /// The root, and the domain if it has said hello. A root that has resigned hangs up: the next one is to be asked.
-    fn known(&self) -> Option<(Rc<Root>, Rc<Domain>)> {
+    fn joined_domain(&self) -> Option<(Rc<Root>, Rc<Domain>)> {
         let root = Root::here()?;
         let domain = root.domain(self.number)?;
-        if domain.id.get().is_none() || root.resigned.get() {
+        if domain.id.get().is_none() || root.released.get() {
             root.remove(self.number);
             return None;
         }
@@ -39,7 +39,7 @@ impl FromDomain {
 }
 
 // A reply that is dropped tells the caller that none will come.
-impl monitor::Rx for FromDomain {
+impl monitor::Rx for DomainHandler {
     fn hello(&mut self, _: &Binding, version: u32, domain: u64, reply: monitor::HelloReply) {
         let Some(root) = Root::here() else { return };
         let Some(this) = root.domain(self.number) else { return };
@@ -56,11 +56,11 @@ impl monitor::Rx for FromDomain {
         }
         ids.insert(domain, self.number);
         this.id.set(Some(domain));
-        if let Some(patience) = this.patience.take() {
-            patience.cancel();
+        if let Some(hello_timer) = this.hello_timer.take() {
+            hello_timer.cancel();
         }
-        root.users.borrow_mut().greeted(this.uid);
-        drop(this.guest.take());
+        root.users.borrow_mut().joined(this.uid);
+        drop(this.connection_charge.take());
         this.account.set_domain(domain);
         tracing::debug!(peer = %this.peer, "a domain has joined");
         reply.send(Verdict::Ok);
@@ -75,7 +75,7 @@ impl monitor::Rx for FromDomain {
         digest_low: u64,
         reply: monitor::PublishReply,
     ) {
-        let Some((root, domain)) = self.known() else { return };
+        let Some((root, domain)) = self.joined_domain() else { return };
         let mut services = root.services.borrow_mut();
         let verdict = match services.get(&iref) {
             Some(service) if service.owner == self.number => Verdict::Ok,
@@ -95,47 +95,47 @@ impl monitor::Rx for FromDomain {
         };
         drop(services);
         reply.send(verdict);
-        root.look_again();
+        root.retry_deferred();
     }
 
     fn withdraw(&mut self, _: &Binding, iref: Iref) {
-        let Some((root, domain)) = self.known() else { return };
+        let Some((root, domain)) = self.joined_domain() else { return };
         if domain.services.borrow_mut().remove(&iref) {
             root.services.borrow_mut().remove(&iref);
             let freed = root.names.borrow_mut().remove_service(self.number, iref);
-            freed.iter().for_each(|name| root.strike(name));
+            freed.iter().for_each(|name| root.erase_name(name));
         }
     }
 
     fn register(&mut self, _: &Binding, name: &str, iref: Iref, reply: monitor::RegisterReply) {
-        let Some((root, domain)) = self.known() else { return };
+        let Some((root, domain)) = self.joined_domain() else { return };
         if !domain.services.borrow().contains(&iref) {
             return reply.send(Verdict::Unknown, 0);
         }
-        let before = root.before(&domain);
-        let asker = Asker { owner: self.number, user: domain.uid, before: &before };
-        let registered = root.names.borrow_mut().register(asker, name, iref);
+        let replaces = root.unjoined_numbers(&domain);
+        let requester = Requester { owner: self.number, user: domain.uid, replaces: &replaces };
+        let registered = root.names.borrow_mut().register(requester, name, iref);
         match registered {
             Ok(()) => {}
-            Err(Refused::Taken(owner)) => {
+            Err(NameRefusal::Taken(owner)) => {
                 return reply.send(Verdict::Taken, root.pid_of(owner));
             }
             Err(refused) => return reply.send(verdict(refused), 0),
         }
-        let written = root.enter(&domain, name, iref);
+        let written = root.record_name(&domain, name, iref);
         if let Err(error) = &written {
             tracing::warn!(%error, name = %Escaped(name), "a name could not be written down");
         }
         // Nobody but the root's user can be the next root, and owners of that user register again by themselves. A name of
         // another user that is not written down could go to a third one meanwhile.
         if written.is_err() && domain.uid != own_uid() {
-            let taken_back = root.names.borrow_mut().unregister(asker, name);
+            let taken_back = root.names.borrow_mut().unregister(requester, name);
             debug_assert_eq!(taken_back, Ok(()));
-            root.strike(name);
+            root.erase_name(name);
             return reply.send(Verdict::Exhausted, 0);
         }
         reply.send(Verdict::Ok, 0);
-        let waited = root.waiters.borrow_mut().take(name);
+        let waited = root.waiting_lookups.borrow_mut().take(name);
         for (waiting, _) in waited {
             let (pid, uid, _) = to_wire(&domain.peer);
             waiting.send(Verdict::Ok, iref.to_bits(), pid, uid);
@@ -143,36 +143,36 @@ impl monitor::Rx for FromDomain {
     }
 
     fn unregister(&mut self, _: &Binding, name: &str, reply: monitor::UnregisterReply) {
-        let Some((root, domain)) = self.known() else { return };
-        let before = root.before(&domain);
-        let asker = Asker { owner: self.number, user: domain.uid, before: &before };
-        let done = root.names.borrow_mut().unregister(asker, name);
+        let Some((root, domain)) = self.joined_domain() else { return };
+        let replaces = root.unjoined_numbers(&domain);
+        let requester = Requester { owner: self.number, user: domain.uid, replaces: &replaces };
+        let done = root.names.borrow_mut().unregister(requester, name);
         if done.is_ok() {
-            root.strike(name);
+            root.erase_name(name);
         }
         reply.send(done.map_or_else(verdict, |()| Verdict::Ok));
     }
 
-    fn settled(&mut self, _: &Binding) {
-        let Some((root, domain)) = self.known() else { return };
-        root.settled(&domain);
+    fn rejoined(&mut self, _: &Binding) {
+        let Some((root, domain)) = self.joined_domain() else { return };
+        root.rejoined(&domain);
     }
 
     fn lookup(&mut self, _: &Binding, name: &str, reply: monitor::LookupReply) {
-        let Some((root, _)) = self.known() else { return };
+        let Some((root, _)) = self.joined_domain() else { return };
         root.look_up(name.to_owned(), reply);
     }
 
     fn await_name(&mut self, _: &Binding, ticket: u64, name: &str, reply: monitor::AwaitNameReply) {
-        let Some((root, domain)) = self.known() else { return };
+        let Some((root, domain)) = self.joined_domain() else { return };
         let found = root.find_name(name);
-        if found == Err(Refused::Unknown) {
+        if found == Err(NameRefusal::Unknown) {
             let ticket = (self.number, ticket);
             let Ok(charge) = domain.account.charge(Resource::Lookups, 1) else {
                 return reply.send(Verdict::Quota, 0, 0, 0);
             };
             let waiting = (reply, charge);
-            let kept = root.waiters.borrow_mut().wait(domain.uid, ticket, name, waiting);
+            let kept = root.waiting_lookups.borrow_mut().wait(domain.uid, ticket, name, waiting);
             if let Err((reply, _)) = kept {
                 reply.send(Verdict::Quota, 0, 0, 0);
             }
@@ -183,26 +183,30 @@ impl monitor::Rx for FromDomain {
     }
 
     fn forget(&mut self, _: &Binding, ticket: u64, reply: monitor::ForgetReply) {
-        let Some((root, _)) = self.known() else { return };
-        let forgotten = root.waiters.borrow_mut().forget((self.number, ticket));
+        let Some((root, _)) = self.joined_domain() else { return };
+        let forgotten = root.waiting_lookups.borrow_mut().forget((self.number, ticket));
         drop(forgotten);
         reply.send();
     }
 
     fn list(&mut self, _: &Binding, after: &str, reply: monitor::ListReply) {
-        let Some((root, _)) = self.known() else { return };
+        let Some((root, _)) = self.joined_domain() else { return };
         root.list(after.to_owned(), reply);
     }
 
     fn members(&mut self, _: &Binding, after: u64, reply: monitor::MembersReply) {
-        let Some((root, asker)) = self.known() else { return };
-        let all = root.users.borrow().policy().is_own(asker.uid);
+        let Some((root, requester)) = self.joined_domain() else { return };
+        let all = root.users.borrow().policy().is_own(requester.uid);
         let ids = root.ids.borrow();
         let later = ids.range((Bound::Excluded(after), Bound::Unbounded));
         let members = later.filter_map(|(id, number)| {
             let member = root.domain(*number)?;
             let (pid, uid, _) = to_wire(&member.peer);
-            (all || member.uid == asker.uid).then_some(monitor::Member { domain: *id, pid, uid })
+            (all || member.uid == requester.uid).then_some(monitor::Member {
+                domain: *id,
+                pid,
+                uid,
+            })
         });
         let members: Vec<_> = members.take(PAGE).collect();
         drop(ids);
@@ -217,24 +221,34 @@ impl monitor::Rx for FromDomain {
         connection: u64,
         reply: monitor::BindingsReply,
     ) {
-        let Some((root, asker)) = self.known() else { return };
+        let Some((root, requester)) = self.joined_domain() else { return };
         match root.domain_of(domain) {
             Some(asked) => {
-                let question = |ticket| ToDomain::Report { ticket, link, connection };
-                root.ask_for_report(&asker, &asked, Asked::Bindings(reply), question);
+                let question = |ticket| MessageToDomain::Report { ticket, link, connection };
+                root.forward_report_request(
+                    &requester,
+                    &asked,
+                    ReportReply::Bindings(reply),
+                    question,
+                );
             }
             None => reply.send(Verdict::Unknown, &[]),
         }
     }
 
     fn accounts(&mut self, _: &Binding, domain: u64, after: u64, reply: monitor::AccountsReply) {
-        let Some((root, asker)) = self.known() else { return };
+        let Some((root, requester)) = self.joined_domain() else { return };
         match root.domain_of(domain) {
             Some(asked) => {
-                let question = |ticket| ToDomain::ReportAccounts { ticket, after };
-                root.ask_for_report(&asker, &asked, Asked::Accounts(reply), question);
+                let question = |ticket| MessageToDomain::ReportAccounts { ticket, after };
+                root.forward_report_request(
+                    &requester,
+                    &asked,
+                    ReportReply::Accounts(reply),
+                    question,
+                );
             }
-            None if domain == 0 => root.own_accounts(&asker, after, reply),
+            None if domain == 0 => root.own_accounts(&requester, after, reply),
             None => reply.send(Verdict::Unknown, &[], &[]),
         }
     }
@@ -243,20 +257,20 @@ impl monitor::Rx for FromDomain {
         &mut self,
         _: &Binding,
         ticket: u64,
-        accounts: &[monitor::Spent],
+        accounts: &[monitor::AccountReport],
         limits: &[u64],
     ) {
-        let Some((root, domain)) = self.known() else { return };
+        let Some((root, domain)) = self.joined_domain() else { return };
         root.report_accounts(&domain, ticket, accounts, limits);
     }
 
-    fn reported(&mut self, _: &Binding, ticket: u64, held: &[monitor::Held]) {
-        let Some((root, domain)) = self.known() else { return };
+    fn reported(&mut self, _: &Binding, ticket: u64, held: &[monitor::ClientBinding]) {
+        let Some((root, domain)) = self.joined_domain() else { return };
         root.report(&domain, ticket, held);
     }
 
-    fn relieve(&mut self, _: &Binding, reply: monitor::RelieveReply) {
-        let Some((root, domain)) = self.known() else { return };
+    fn request_handover(&mut self, _: &Binding, reply: monitor::RequestHandoverReply) {
+        let Some((root, domain)) = self.joined_domain() else { return };
         let users = root.users.borrow();
         let (stays, own) = (users.policy().is_daemon(), users.policy().is_own(domain.uid));
         drop(users);
@@ -271,17 +285,17 @@ impl monitor::Rx for FromDomain {
     }
 
     fn find(&mut self, _: &Binding, iref: Iref, reply: monitor::FindReply) {
-        let Some((root, _)) = self.known() else { return };
+        let Some((root, _)) = self.joined_domain() else { return };
         root.find(iref, reply);
     }
 
     fn introduce(&mut self, _: &Binding, domain: u64, reply: monitor::IntroduceReply) {
-        let Some((root, _)) = self.known() else { return };
+        let Some((root, _)) = self.joined_domain() else { return };
         root.introduce_to(self.number, domain, reply);
     }
 
     fn alive(&mut self, _: &Binding, reply: monitor::AliveReply) {
-        let Some(_) = self.known() else { return };
+        let Some(_) = self.joined_domain() else { return };
         reply.send();
     }
 
@@ -320,8 +334,8 @@ impl Root {
     fn look_up(self: &Rc<Self>, name: String, reply: monitor::LookupReply) {
         let found = self.names.borrow().lookup(&name);
         match found {
-            Ok(owned) if self.is_expected(owned.owner) => {
-                self.hold(move |root| root.look_up(name, reply));
+            Ok(owned) if self.may_rejoin(owned.owner) => {
+                self.defer(move |root| root.look_up(name, reply));
             }
             found => {
                 let (verdict, iref, pid, uid) = self.describe(found);
@@ -332,8 +346,8 @@ impl Root {
 
     /// Answers with a page of names, once no owner is waited for.
     fn list(self: &Rc<Self>, after: String, reply: monitor::ListReply) {
-        if self.expects_owners() {
-            return self.hold(move |root| root.list(after, reply));
+        if self.awaits_owners() {
+            return self.defer(move |root| root.list(after, reply));
         }
         let names = self.names.borrow();
         let entries = names.after(&after).filter_map(|(name, owned)| self.entry(name, owned));
@@ -348,8 +362,8 @@ impl Root {
         let domain = owner.and_then(|owner| self.domain(owner)?.id.get());
         match domain {
             Some(domain) => reply.send(Verdict::Ok, domain),
-            None if self.expects_services() || self.expects_service(iref) => {
-                self.hold(move |root| root.find(iref, reply));
+            None if self.awaits_services() || self.awaits_service(iref) => {
+                self.defer(move |root| root.find(iref, reply));
             }
             None => reply.send(Verdict::Unknown, 0),
         }
@@ -367,9 +381,9 @@ impl Root {
             Some(callee) if !Rc::ptr_eq(&callee, &caller) => {
                 self.introduce(&caller, &callee).map_or_else(|verdict| verdict, |()| Verdict::Ok)
             }
-            None if self.expects_services() => {
+            None if self.awaits_services() => {
                 let number = caller.number;
-                return self.hold(move |root| root.introduce_to(number, domain, reply));
+                return self.defer(move |root| root.introduce_to(number, domain, reply));
             }
             _ => Verdict::Unknown,
         };
@@ -377,7 +391,7 @@ impl Root {
     }
 
     /// What a lookup found, with the owner.
-    fn describe(&self, found: Result<Owned, Refused>) -> (Verdict, u64, u32, u32) {
+    fn describe(&self, found: Result<Registration, NameRefusal>) -> (Verdict, u64, u32, u32) {
         match found {
             Ok(owned) => match self.owner(owned.owner) {
                 Some((pid, uid)) => (Verdict::Ok, owned.iref.to_bits(), pid, uid),
@@ -388,24 +402,24 @@ impl Root {
     }
 
     /// Who owns a name, for a lookup that waits until the owner is connected.
-    fn find_name(&self, name: &str) -> Result<Owned, Refused> {
+    fn find_name(&self, name: &str) -> Result<Registration, NameRefusal> {
         let owned = self.names.borrow().lookup(name)?;
         let is_here = self.domains.borrow().contains_key(&owned.owner);
-        if is_here { Ok(owned) } else { Err(Refused::Unknown) }
+        if is_here { Ok(owned) } else { Err(NameRefusal::Unknown) }
     }
 
     /// Process and user of an owner of names.
     fn owner(&self, owner: u64) -> Option<(u32, u32)> {
         let here = self.domain(owner).map(|domain| to_wire(&domain.peer));
-        let absent = || {
-            let absent = self.absent.borrow();
-            let identity = absent.get(&owner)?.identity;
+        let unjoined = || {
+            let unjoined = self.unjoined.borrow();
+            let identity = unjoined.get(&owner)?.identity;
             Some((identity.pid().unwrap_or(0), identity.uid))
         };
-        here.map(|(pid, uid, _)| (pid, uid)).or_else(absent)
+        here.map(|(pid, uid, _)| (pid, uid)).or_else(unjoined)
     }
 
-    fn entry(&self, name: &str, owned: Owned) -> Option<monitor::Entry> {
+    fn entry(&self, name: &str, owned: Registration) -> Option<monitor::Entry> {
         let (pid, uid) = self.owner(owned.owner)?;
         let services = self.services.borrow();
         let service = services.get(&owned.iref);
@@ -430,29 +444,31 @@ impl Root {
 
     /// Whether a service is that of another process, which is not connected.
     fn is_kept_from(&self, domain: &Domain, iref: Iref) -> bool {
-        let absent = self.absent.borrow();
-        absent
-            .values()
-            .any(|absent| absent.has_published(iref) && !absent.identity.is_same(&domain.identity))
+        let unjoined = self.unjoined.borrow();
+        unjoined.values().any(|unjoined| {
+            unjoined.has_published(iref) && !unjoined.identity.is_same(&domain.identity)
+        })
     }
 
     /// Writes down whose a name is, where that is done.
-    fn enter(&self, domain: &Domain, name: &str, iref: Iref) -> std::io::Result<()> {
-        match &mut *self.register.borrow_mut() {
-            Some(register) => {
-                register.enter(&Record { name: name.to_owned(), iref, owner: domain.identity })
-            }
+    fn record_name(&self, domain: &Domain, name: &str, iref: Iref) -> std::io::Result<()> {
+        match &mut *self.journal.borrow_mut() {
+            Some(journal) => journal.record_owner(&Record {
+                name: name.to_owned(),
+                iref,
+                owner: domain.identity,
+            }),
             None => Ok(()),
         }
     }
 }
 
-fn verdict(refused: Refused) -> Verdict {
+fn verdict(refused: NameRefusal) -> Verdict {
     match refused {
-        Refused::Taken(_) => Verdict::Taken,
-        Refused::Unknown => Verdict::Unknown,
-        Refused::Invalid => Verdict::Invalid,
-        Refused::Quota => Verdict::Quota,
-        Refused::NotOwner => Verdict::NotOwner,
+        NameRefusal::Taken(_) => Verdict::Taken,
+        NameRefusal::Unknown => Verdict::Unknown,
+        NameRefusal::Invalid => Verdict::Invalid,
+        NameRefusal::Quota => Verdict::Quota,
+        NameRefusal::NotOwner => Verdict::NotOwner,
     }
 }

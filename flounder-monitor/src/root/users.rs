@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::runtime_dir::own_uid;
 
 /// Connections of one user that have not said hello.
-const MAX_GUESTS: usize = 256;
+const MAX_NOT_JOINED: usize = 256;
 
 /// The same, of one that will be told that it may not join, and of all of them.
 const MAX_REFUSED: usize = 8;
@@ -25,14 +25,14 @@ pub(super) const MAX_INTRODUCTIONS: usize = 4;
 const DESCRIPTORS: usize = 3 + 2 * (MAX_INTRODUCTIONS + 1);
 
 /// Descriptors that the root keeps from other users.
-const OWN_DESCRIPTORS: usize = 64;
+const RESERVED_DESCRIPTORS: usize = 64;
 
 /// Fewest connections in a share.
 const MIN_SHARE: usize = 8;
 
 /// What the root lets its users do.
 #[derive(Debug)]
-pub(crate) struct Policy {
+pub(crate) struct JoinPolicy {
     /// Its own user.
     own: u32,
     /// Whether it is there to stay.
@@ -46,16 +46,16 @@ pub(crate) struct Policy {
 
 /// What becomes of somebody at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entrance {
+pub(super) enum JoinDecision {
     /// It may join.
-    Welcome,
+    Accept,
     /// It is told that it may not.
-    Forbidden,
+    Deny,
     /// It is hung up on: it may come again.
-    NotNow,
+    Later,
 }
 
-impl Policy {
+impl JoinPolicy {
     /// Of a domain that is the root for the moment.
     pub(crate) fn embedded() -> Self {
         Self::new(false, BTreeSet::new(), Duration::ZERO)
@@ -68,7 +68,8 @@ impl Policy {
 
     fn new(is_daemon: bool, allowed: BTreeSet<u32>, pause: Duration) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(OWN_DESCRIPTORS);
+        let limit =
+            usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS);
         let share = (limit / DESCRIPTORS / (allowed.len() + 1)).max(MIN_SHARE);
         let others_from = Instant::now() + pause;
         Self { own: own_uid(), is_daemon, allowed, others_from, share }
@@ -98,64 +99,66 @@ impl Policy {
 struct User {
     connections: usize,
     /// Those of them that have not said hello.
-    guests: usize,
+    not_joined: usize,
 }
 
 /// What all users have.
 #[derive(Debug)]
 pub(super) struct Users {
-    policy: Policy,
+    policy: JoinPolicy,
     users: HashMap<u32, User>,
     /// Guests who will be told that they may not join.
     refused: usize,
 }
 
 impl Users {
-    pub(super) fn new(policy: Policy) -> Self {
+    pub(super) fn new(policy: JoinPolicy) -> Self {
         Self { policy, users: HashMap::new(), refused: 0 }
     }
 
-    pub(super) const fn policy(&self) -> &Policy {
+    pub(super) const fn policy(&self) -> &JoinPolicy {
         &self.policy
     }
 
     /// Somebody is at the door. Counted, unless it is hung up on.
-    pub(super) fn enter(&mut self, uid: u32) -> Entrance {
+    pub(super) fn decide(&mut self, uid: u32) -> JoinDecision {
         let policy = &self.policy;
         let user = self.users.entry(uid).or_default();
         let (own, joins) = (policy.is_own(uid), policy.may_join(uid));
         let room = match (own, joins) {
-            (true, _) => user.guests < MAX_GUESTS,
+            (true, _) => user.not_joined < MAX_NOT_JOINED,
             (false, true) => {
-                user.guests < MAX_GUESTS
+                user.not_joined < MAX_NOT_JOINED
                     && user.connections < policy.share
                     && policy.others_from <= Instant::now()
             }
             (false, false) => {
-                policy.is_daemon && user.guests < MAX_REFUSED && self.refused < MAX_REFUSED_IN_ALL
+                policy.is_daemon
+                    && user.not_joined < MAX_REFUSED
+                    && self.refused < MAX_REFUSED_IN_ALL
             }
         };
         if !room {
             self.forget_idle(uid);
-            return Entrance::NotNow;
+            return JoinDecision::Later;
         }
-        user.guests += 1;
+        user.not_joined += 1;
         user.connections += 1;
         self.refused += usize::from(!joins);
-        if joins { Entrance::Welcome } else { Entrance::Forbidden }
+        if joins { JoinDecision::Accept } else { JoinDecision::Deny }
     }
 
     /// A connection that was counted has said hello, and may stay.
-    pub(super) fn greeted(&mut self, uid: u32) {
+    pub(super) fn joined(&mut self, uid: u32) {
         if let Some(user) = self.users.get_mut(&uid) {
-            user.guests -= 1;
+            user.not_joined -= 1;
         }
     }
 
-    /// A connection that was counted is no more. `greeted` says whether that was called.
-    pub(super) fn left(&mut self, uid: u32, greeted: bool) {
-        if !greeted {
-            self.greeted(uid);
+    /// A connection that was counted is no more. `joined` says whether that was called.
+    pub(super) fn left(&mut self, uid: u32, joined: bool) {
+        if !joined {
+            self.joined(uid);
             self.refused -= usize::from(!self.policy.may_join(uid));
         }
         if let Some(user) = self.users.get_mut(&uid) {
@@ -165,7 +168,7 @@ impl Users {
     }
 
     /// Counts a process that is gone from here and whose names are kept.
-    pub(super) fn keep(&mut self, uid: u32) {
+    pub(super) fn count_unjoined_owner(&mut self, uid: u32) {
         self.users.entry(uid).or_default().connections += 1;
     }
 
@@ -186,75 +189,75 @@ mod tests {
     }
 
     /// One that may not join.
-    fn nobody() -> u32 {
+    fn stranger() -> u32 {
         own_uid() + 2
     }
 
     fn daemon(pause: Duration) -> Users {
-        Users::new(Policy::daemon(BTreeSet::from([other()]), pause))
+        Users::new(JoinPolicy::daemon(BTreeSet::from([other()]), pause))
     }
 
     #[test]
     fn without_a_daemon_there_is_one_user() {
-        let mut users = Users::new(Policy::embedded());
-        assert_eq!(users.enter(own_uid()), Entrance::Welcome);
-        assert_eq!(users.enter(0), Entrance::Welcome);
-        assert_eq!(users.enter(other()), Entrance::NotNow);
+        let mut users = Users::new(JoinPolicy::embedded());
+        assert_eq!(users.decide(own_uid()), JoinDecision::Accept);
+        assert_eq!(users.decide(0), JoinDecision::Accept);
+        assert_eq!(users.decide(other()), JoinDecision::Later);
         assert_eq!(users.users.len(), if own_uid() == 0 { 1 } else { 2 });
     }
 
     #[test]
     fn a_daemon_lets_in_exactly_those_it_was_told() {
         let mut users = daemon(Duration::ZERO);
-        assert_eq!(users.enter(own_uid()), Entrance::Welcome);
-        assert_eq!(users.enter(other()), Entrance::Welcome);
-        assert_eq!(users.enter(nobody()), Entrance::Forbidden);
+        assert_eq!(users.decide(own_uid()), JoinDecision::Accept);
+        assert_eq!(users.decide(other()), JoinDecision::Accept);
+        assert_eq!(users.decide(stranger()), JoinDecision::Deny);
     }
 
     #[test]
     fn others_wait_for_those_who_were_here_before() {
         let mut users = daemon(Duration::from_secs(1000));
-        assert_eq!(users.enter(own_uid()), Entrance::Welcome);
-        assert_eq!(users.enter(other()), Entrance::NotNow);
+        assert_eq!(users.decide(own_uid()), JoinDecision::Accept);
+        assert_eq!(users.decide(other()), JoinDecision::Later);
     }
 
     #[test]
     fn one_user_has_its_share_and_no_more() {
         let mut users = daemon(Duration::ZERO);
         for _ in 0..users.policy.share {
-            assert_eq!(users.enter(other()), Entrance::Welcome);
-            users.greeted(other());
+            assert_eq!(users.decide(other()), JoinDecision::Accept);
+            users.joined(other());
         }
-        assert_eq!(users.enter(other()), Entrance::NotNow);
-        assert_eq!(users.enter(own_uid()), Entrance::Welcome);
+        assert_eq!(users.decide(other()), JoinDecision::Later);
+        assert_eq!(users.decide(own_uid()), JoinDecision::Accept);
         users.left(other(), true);
-        assert_eq!(users.enter(other()), Entrance::Welcome);
+        assert_eq!(users.decide(other()), JoinDecision::Accept);
     }
 
     #[test]
     fn those_who_say_nothing_are_few() {
         let mut users = daemon(Duration::ZERO);
-        let enter = |users: &mut Users, uid| {
-            (0..).take_while(|_| users.enter(uid) != Entrance::NotNow).count()
+        let decide = |users: &mut Users, uid| {
+            (0..).take_while(|_| users.decide(uid) != JoinDecision::Later).count()
         };
         let share = users.policy.share;
-        assert_eq!(enter(&mut users, other()), share.min(MAX_GUESTS));
-        assert_eq!(enter(&mut users, own_uid()), MAX_GUESTS);
-        assert_eq!(enter(&mut users, nobody()), MAX_REFUSED);
-        let more: usize = (1..20).map(|i| enter(&mut users, nobody() + i)).sum();
+        assert_eq!(decide(&mut users, other()), share.min(MAX_NOT_JOINED));
+        assert_eq!(decide(&mut users, own_uid()), MAX_NOT_JOINED);
+        assert_eq!(decide(&mut users, stranger()), MAX_REFUSED);
+        let more: usize = (1..20).map(|i| decide(&mut users, stranger() + i)).sum();
         assert_eq!(more, MAX_REFUSED_IN_ALL - MAX_REFUSED);
-        users.left(nobody(), false);
-        assert_eq!(enter(&mut users, nobody()), 1);
+        users.left(stranger(), false);
+        assert_eq!(decide(&mut users, stranger()), 1);
     }
 
     #[test]
     fn users_who_have_nothing_leave_nothing() {
         let mut users = daemon(Duration::ZERO);
-        assert_eq!(users.enter(other()), Entrance::Welcome);
-        users.greeted(other());
+        assert_eq!(users.decide(other()), JoinDecision::Accept);
+        users.joined(other());
         users.left(other(), true);
-        assert_eq!(users.enter(nobody()), Entrance::Forbidden);
-        users.left(nobody(), false);
+        assert_eq!(users.decide(stranger()), JoinDecision::Deny);
+        users.left(stranger(), false);
         assert!(users.users.is_empty() && users.refused == 0);
     }
 }

@@ -7,50 +7,50 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{COME_BACK, Root};
+use super::{REJOIN_TIMEOUT, Root};
 
 /// Looks at a request again.
 type Request = Box<dyn FnOnce(&Rc<Root>)>;
 
 /// Those requests.
-pub(super) struct Held {
+pub(super) struct DeferredRequests {
     requests: Vec<Request>,
     /// Until then domains may come back of which nothing is written down.
     until: Instant,
 }
 
-impl Held {
+impl DeferredRequests {
     /// For a root that begins now. Where nobody was before, nobody comes back.
     pub(super) fn new(is_first: bool) -> Self {
         let now = Instant::now();
-        Self { requests: Vec::new(), until: if is_first { now } else { now + COME_BACK } }
+        Self { requests: Vec::new(), until: if is_first { now } else { now + REJOIN_TIMEOUT } }
     }
 }
 
 impl Root {
     /// Whether services may be published again of which nothing is written down.
-    pub(super) fn expects_services(&self) -> bool {
-        Instant::now() < self.held.borrow().until
+    pub(super) fn awaits_services(&self) -> bool {
+        Instant::now() < self.deferred.borrow().until
     }
 
     /// Has a request wait. `again` looks at it anew, and may hold it again.
-    pub(super) fn hold(&self, again: impl FnOnce(&Rc<Self>) + 'static) {
-        self.held.borrow_mut().requests.push(Box::new(again));
+    pub(super) fn defer(&self, again: impl FnOnce(&Rc<Self>) + 'static) {
+        self.deferred.borrow_mut().requests.push(Box::new(again));
     }
 
     /// Looks at all of them again.
-    pub(super) fn look_again(self: &Rc<Self>) {
-        let requests = core::mem::take(&mut self.held.borrow_mut().requests);
+    pub(super) fn retry_deferred(self: &Rc<Self>) {
+        let requests = core::mem::take(&mut self.deferred.borrow_mut().requests);
         requests.into_iter().for_each(|again| again(self));
     }
 
     /// Looks at all of them again when owners have had their time to come back.
-    pub(super) fn look_again_later(self: &Rc<Self>) {
+    pub(super) fn retry_deferred_later(self: &Rc<Self>) {
         let me = Rc::downgrade(self);
-        self.waitset.after(COME_BACK, move |_| {
+        self.waitset.after(REJOIN_TIMEOUT, move |_| {
             if let Some(root) = me.upgrade() {
-                root.give_up_absent();
-                root.look_again();
+                root.expire_unjoined_owners();
+                root.retry_deferred();
             }
             Ok(())
         });

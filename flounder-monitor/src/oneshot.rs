@@ -10,10 +10,10 @@ use std::time::Instant;
 use flounder_rt::fork::Born;
 
 /// A promise, and where its value will be.
-pub(crate) fn promise<T>() -> (Promise<T>, Pending<T>) {
+pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (slot, changed) = (Mutex::default(), Condvar::new());
     let shared = Arc::new(Shared { born: Born::now(), slot, changed });
-    (Promise(Arc::clone(&shared)), Pending(shared))
+    (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
 struct Shared<T> {
@@ -33,96 +33,96 @@ impl<T> Shared<T> {
 struct Slot<T> {
     state: State<T>,
     /// Who waits for the value.
-    waiting: Option<Waker>,
+    receiver_waker: Option<Waker>,
     /// Who wants to know that nobody does any more.
-    watching: Option<Waker>,
+    sender_waker: Option<Waker>,
 }
 
 enum State<T> {
     Open,
-    Kept(T),
+    Sent(T),
     /// The promise was dropped, or the value was taken.
-    Broken,
+    Dropped,
     /// Nobody waits.
-    Abandoned,
+    Closed,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { state: State::Open, waiting: None, watching: None }
+        Self { state: State::Open, receiver_waker: None, sender_waker: None }
     }
 }
 
 /// The duty to give a value. Dropped without, the other side learns that there will be none.
-pub(crate) struct Promise<T>(Arc<Shared<T>>);
+pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
-impl<T> Promise<T> {
+impl<T> Sender<T> {
     /// Gives the value. It is dropped if nobody waits.
-    pub(crate) fn keep(self, value: T) {
-        self.settle(State::Kept(value));
+    pub(crate) fn send(self, value: T) {
+        self.complete(State::Sent(value));
     }
 
     /// Completes when nobody waits for the value any more.
-    pub(crate) fn abandoned(&self) -> Abandoned<'_, T> {
-        Abandoned(self)
+    pub(crate) fn closed(&self) -> Closed<'_, T> {
+        Closed(self)
     }
 
-    fn settle(&self, state: State<T>) {
+    fn complete(&self, state: State<T>) {
         let Some(mut slot) = self.0.lock() else { return };
-        let (old, waiting) = match slot.state {
-            State::Open => (core::mem::replace(&mut slot.state, state), slot.waiting.take()),
+        let (old, receiver_waker) = match slot.state {
+            State::Open => (core::mem::replace(&mut slot.state, state), slot.receiver_waker.take()),
             _ => (state, None),
         };
         drop(slot);
         drop(old);
         self.0.changed.notify_all();
-        if let Some(waker) = waiting {
+        if let Some(waker) = receiver_waker {
             waker.wake();
         }
     }
 }
 
-impl<T> Drop for Promise<T> {
+impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.settle(State::Broken);
+        self.complete(State::Dropped);
     }
 }
 
-/// See [`Promise::abandoned`].
-pub(crate) struct Abandoned<'a, T>(&'a Promise<T>);
+/// See [`Sender::closed`].
+pub(crate) struct Closed<'a, T>(&'a Sender<T>);
 
-impl<T> Future for Abandoned<'_, T> {
+impl<T> Future for Closed<'_, T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(mut slot) = self.0.0.lock() else { return Poll::Ready(()) };
-        if matches!(slot.state, State::Abandoned) {
+        if matches!(slot.state, State::Closed) {
             return Poll::Ready(());
         }
-        slot.watching = Some(cx.waker().clone());
+        slot.sender_waker = Some(cx.waker().clone());
         Poll::Pending
     }
 }
 
 /// A value to come; `None` if there will be none. Dropped, it tells the other side that nobody waits.
-pub(crate) struct Pending<T>(Arc<Shared<T>>);
+pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 /// A wait that ended without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missed {
+pub(crate) enum WaitError {
     /// The deadline came first.
     Deadline,
     /// There will be none.
-    Broken,
+    Dropped,
 }
 
-impl<T> Pending<T> {
+impl<T> Receiver<T> {
     /// Blocks the thread until the value is there.
-    pub(crate) fn wait(self, deadline: Option<Instant>) -> Result<T, Missed> {
-        let mut slot = self.0.lock().ok_or(Missed::Broken)?;
+    pub(crate) fn wait(self, deadline: Option<Instant>) -> Result<T, WaitError> {
+        let mut slot = self.0.lock().ok_or(WaitError::Dropped)?;
         loop {
             if let Some(result) = slot.take() {
-                return result.ok_or(Missed::Broken);
+                return result.ok_or(WaitError::Dropped);
             }
             let changed = &self.0.changed;
             slot = match deadline {
@@ -130,7 +130,7 @@ impl<T> Pending<T> {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        return Err(Missed::Deadline);
+                        return Err(WaitError::Deadline);
                     }
                     changed.wait_timeout(slot, left).unwrap_or_else(PoisonError::into_inner).0
                 }
@@ -141,9 +141,9 @@ impl<T> Pending<T> {
 
 impl<T> Slot<T> {
     fn take(&mut self) -> Option<Option<T>> {
-        match core::mem::replace(&mut self.state, State::Broken) {
-            State::Kept(value) => Some(Some(value)),
-            State::Broken => Some(None),
+        match core::mem::replace(&mut self.state, State::Dropped) {
+            State::Sent(value) => Some(Some(value)),
+            State::Dropped => Some(None),
             open => {
                 self.state = open;
                 None
@@ -152,7 +152,7 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T> Future for Pending<T> {
+impl<T> Future for Receiver<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
@@ -160,27 +160,27 @@ impl<T> Future for Pending<T> {
         match slot.take() {
             Some(value) => Poll::Ready(value),
             None => {
-                slot.waiting = Some(cx.waker().clone());
+                slot.receiver_waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
     }
 }
 
-impl<T> Drop for Pending<T> {
+impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let Some(mut slot) = self.0.lock() else { return };
-        let old = core::mem::replace(&mut slot.state, State::Abandoned);
-        let watching = slot.watching.take();
+        let old = core::mem::replace(&mut slot.state, State::Closed);
+        let sender_waker = slot.sender_waker.take();
         drop(slot);
         drop(old);
-        if let Some(waker) = watching {
+        if let Some(waker) = sender_waker {
             waker.wake();
         }
     }
 }
 
-impl<T> fmt::Debug for Pending<T> {
+impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").finish_non_exhaustive()
     }
@@ -201,40 +201,40 @@ mod tests {
 
     #[test]
     fn a_blocked_thread_gets_the_value() {
-        let (promise, pending) = promise();
-        let giver = thread::spawn(move || promise.keep(7));
-        assert_eq!(pending.wait(soon()), Ok(7));
+        let (sender, receiver) = channel();
+        let giver = thread::spawn(move || sender.send(7));
+        assert_eq!(receiver.wait(soon()), Ok(7));
         giver.join().expect("it ends");
     }
 
     #[test]
     fn a_dropped_promise_is_told() {
-        let (promise, pending) = promise::<u8>();
-        drop(promise);
-        assert_eq!(pending.wait(soon()), Err(Missed::Broken));
+        let (sender, receiver) = channel::<u8>();
+        drop(sender);
+        assert_eq!(receiver.wait(soon()), Err(WaitError::Dropped));
     }
 
     #[test]
     fn a_wait_ends_at_its_deadline() {
-        let (_promise, pending) = promise::<u8>();
-        let missed = pending.wait(Some(Instant::now() + Duration::from_millis(5)));
-        assert_eq!(missed, Err(Missed::Deadline));
+        let (_promise, receiver) = channel::<u8>();
+        let missed = receiver.wait(Some(Instant::now() + Duration::from_millis(5)));
+        assert_eq!(missed, Err(WaitError::Deadline));
     }
 
     #[test]
     fn the_giver_learns_that_nobody_waits() {
-        let (promise, pending) = promise::<u8>();
+        let (sender, receiver) = channel::<u8>();
         let ws = Waitset::new();
-        let dropper = thread::spawn(move || drop(pending));
-        ws.block_on(promise.abandoned()).expect("no callback fails");
+        let dropper = thread::spawn(move || drop(receiver));
+        ws.block_on(sender.closed()).expect("no callback fails");
         dropper.join().expect("it ends");
     }
 
     #[test]
     fn a_future_gets_the_value() {
-        let (promise, pending) = promise();
-        let giver = thread::spawn(move || promise.keep("x"));
-        assert_eq!(Waitset::new().block_on(pending).expect("no callback fails"), Some("x"));
+        let (sender, receiver) = channel();
+        let giver = thread::spawn(move || sender.send("x"));
+        assert_eq!(Waitset::new().block_on(receiver).expect("no callback fails"), Some("x"));
         giver.join().expect("it ends");
     }
 }

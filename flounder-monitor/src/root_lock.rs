@@ -22,18 +22,18 @@ pub(crate) const ROOT_SOCKET: &str = "root.sock";
 pub(crate) const NAMES: &str = "names";
 
 /// How long the end of the process waits for a thread that looks at this.
-const PATIENCE: Duration = Duration::from_millis(100);
+const EXIT_LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
-static SEAT: PerProcess<Mutex<Seat>> = PerProcess::new(|_| Mutex::default());
+static STATE: PerProcess<Mutex<RootState>> = PerProcess::new(|_| Mutex::default());
 
 #[derive(Default)]
-struct Seat {
-    held: Option<Held>,
+struct RootState {
+    lock: Option<RootLock>,
     /// Processes besides this one have names: the next root needs to know.
     others_have_names: bool,
 }
 
-struct Held {
+struct RootLock {
     directory: ProcessFd,
     /// Inode of this process's socket there.
     socket: u64,
@@ -44,31 +44,31 @@ pub(crate) fn hold(directory: OwnedFd, socket: u64) {
     // SYNC registered: a flag that never goes back; nothing is published with it.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     if !REGISTERED.swap(true, Ordering::Relaxed) {
-        sys::at_exit(leave);
+        sys::at_exit(release_at_exit);
     }
-    let before =
-        SEAT.here().lock().held.replace(Held { directory: ProcessFd::new(directory), socket });
-    debug_assert!(before.is_none(), "a process that is root is not elected");
+    let previous =
+        STATE.here().lock().lock.replace(RootLock { directory: ProcessFd::new(directory), socket });
+    debug_assert!(previous.is_none(), "a process that is root is not elected");
 }
 
 /// Takes the lock on what [`hold`] keeps, unless another process has it. A root that took the office over from one that is
 /// stopped has no lock until that one lets go.
-pub(crate) fn lock_held() {
-    if let Some(held) = &SEAT.here().lock().held {
-        let _ = flock(&held.directory, FlockOperation::NonBlockingLockExclusive);
+pub(crate) fn retry_lock() {
+    if let Some(lock) = &STATE.here().lock().lock {
+        let _ = flock(&lock.directory, FlockOperation::NonBlockingLockExclusive);
     }
 }
 
 /// Says whether processes besides this one have names.
 pub(crate) fn set_others_have_names(have: bool) {
-    SEAT.here().lock().others_have_names = have;
+    STATE.here().lock().others_have_names = have;
 }
 
 /// Gives up what [`hold`] keeps: removes the root's socket, then lets go of the lock.
 pub(crate) fn release() {
-    let held = SEAT.here().lock().held.take();
-    if let Some(held) = held {
-        remove_socket(held.directory.as_fd(), held.socket);
+    let lock = STATE.here().lock().lock.take();
+    if let Some(lock) = lock {
+        remove_socket(lock.directory.as_fd(), lock.socket);
     }
 }
 
@@ -83,10 +83,10 @@ fn remove_socket(directory: BorrowedFd<'_>, inode: u64) -> bool {
     true
 }
 
-extern "C" fn leave() {
-    let Some(mut seat) = SEAT.here().try_lock_for(PATIENCE) else { return };
-    let Some(Held { directory, socket }) = seat.held.take() else { return };
-    if remove_socket(directory.as_fd(), socket) && !seat.others_have_names {
+extern "C" fn release_at_exit() {
+    let Some(mut state) = STATE.here().try_lock_for(EXIT_LOCK_TIMEOUT) else { return };
+    let Some(RootLock { directory, socket }) = state.lock.take() else { return };
+    if remove_socket(directory.as_fd(), socket) && !state.others_have_names {
         let _ = unlinkat(&directory, NAMES, AtFlags::empty());
     }
     // The end of the process closes the directory, and lets go of the lock: until then there is no other root.

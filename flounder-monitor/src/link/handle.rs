@@ -20,10 +20,10 @@ use crate::link::Frame;
 use crate::monitor::Monitor;
 
 /// Before the first sweep.
-const FEW: usize = 64;
+const MIN_SWEEP: usize = 64;
 
 /// A link, for those who are not the monitor.
-pub(crate) struct Line {
+pub(crate) struct LinkHandle {
     number: u64,
     peer: Peer,
     account: Account,
@@ -36,38 +36,38 @@ pub(crate) struct Line {
 #[derive(Default)]
 struct State {
     ended: bool,
-    ends: HashMap<u64, EndHere>,
+    ends: HashMap<u64, LocalEnd>,
     inboxes: HashMap<u64, Weak<CapInbox>>,
     /// Clients of the peer that are being admitted; whether they are wanted still.
-    admissions: HashMap<u64, bool>,
+    incoming_binds: HashMap<u64, bool>,
     drivers: HashMap<&'static str, Arc<dyn Any + Send + Sync>>,
     sweep_at: usize,
 }
 
 /// An end of a binding in this process.
-struct EndHere {
+struct LocalEnd {
     /// What wakes it; if it is the last of its kind, the binding is gone.
     notifier: Notifier,
     /// If this is the client's end.
-    about: Option<About>,
+    about: Option<ClientInfo>,
 }
 
 /// What a client's end knows of its binding.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct About {
+pub(crate) struct ClientInfo {
     pub(crate) iref: Iref,
     pub(crate) driver: &'static str,
     pub(crate) since: SystemTime,
 }
 
-impl Line {
+impl LinkHandle {
     pub(crate) fn new(number: u64, peer: Peer, account: Account, remote: Arc<Remote>) -> Arc<Self> {
-        let state = State { sweep_at: FEW, ..State::default() };
+        let state = State { sweep_at: MIN_SWEEP, ..State::default() };
         let monitor = Arc::clone(&remote);
         let origin = Origin::new(account.clone(), move || {
             monitor.post(move |_| {
                 let why = "too many of its descriptors wait to be closed";
-                Monitor::here_do(|monitor| monitor.link_ended(number, why));
+                Monitor::with_current(|monitor| monitor.link_ended(number, why));
                 Ok(())
             });
         });
@@ -79,22 +79,22 @@ impl Line {
     }
 
     /// Remembers an end that was made over this link, so that it learns of the peer's death. A client knows more of it.
-    pub(crate) fn adopt(&self, connection: u64, notifier: Notifier, about: Option<About>) {
+    pub(crate) fn add_end(&self, connection: u64, notifier: Notifier, about: Option<ClientInfo>) {
         let mut state = self.state.lock();
         state.sweep();
         if state.ended {
             drop(state);
             notifier.peer_gone(Gone::Died);
         } else {
-            state.ends.insert(connection, EndHere { notifier, about });
+            state.ends.insert(connection, LocalEnd { notifier, about });
         }
     }
 
     /// The other end of a connection is closed: ours is told.
     pub(crate) fn peer_closed(&self, connection: u64) {
         let mut state = self.state.lock();
-        if let Some(wanted) = state.admissions.get_mut(&connection) {
-            *wanted = false;
+        if let Some(still_wanted) = state.incoming_binds.get_mut(&connection) {
+            *still_wanted = false;
         }
         let end = state.ends.remove(&connection);
         drop(state);
@@ -104,7 +104,7 @@ impl Line {
     }
 
     /// The bindings of clients here after this connection, the first `max` in order.
-    pub(crate) fn held(&self, after: Option<u64>, max: usize) -> Vec<(u64, About)> {
+    pub(crate) fn client_bindings(&self, after: Option<u64>, max: usize) -> Vec<(u64, ClientInfo)> {
         let state = self.state.lock();
         let held = state.ends.iter().filter_map(|(connection, end)| {
             let later = after.is_none_or(|after| *connection > after);
@@ -119,19 +119,19 @@ impl Line {
     }
 
     /// Whether the connection is known, in any state.
-    pub(crate) fn has(&self, connection: u64) -> bool {
+    pub(crate) fn has_connection(&self, connection: u64) -> bool {
         let state = self.state.lock();
-        state.admissions.contains_key(&connection)
+        state.incoming_binds.contains_key(&connection)
             || state.ends.get(&connection).is_some_and(|end| !end.notifier.is_last())
     }
 
     /// Puts news into the inbox of an end, if it is still there. `false` if the peer has handed over more than it may.
     ///
     /// Capabilities are the peer's to account for until the end takes them; those for which it has no room left are lost.
-    pub(crate) fn put(&self, connection: u64, news: CapEvent) -> bool {
+    pub(crate) fn deliver_caps(&self, connection: u64, event: CapEvent) -> bool {
         let inbox = self.state.lock().inboxes.get(&connection).and_then(Weak::upgrade);
         let Some(inbox) = inbox else { return true };
-        let (news, charge) = match news {
+        let (event, charge) = match event {
             CapEvent::Arrived(sequence, caps) => {
                 match self.account.charge(Resource::Descriptors, caps.len() as u64) {
                     Ok(charge) => (CapEvent::Arrived(sequence, caps), Some(charge)),
@@ -140,7 +140,7 @@ impl Line {
             }
             lost @ CapEvent::Lost(..) => (lost, None),
         };
-        inbox.offer(news, charge)
+        inbox.offer(event, charge)
     }
 
     /// The link has ended: every end made over it learns that its peer is gone, once.
@@ -158,18 +158,18 @@ impl Line {
     }
 
     /// Notes a client that is about to be admitted, and keeps what it is charged for until that is decided.
-    pub(crate) fn admission(
+    pub(crate) fn begin_incoming_bind(
         self: &Arc<Self>,
         connection: u64,
         charges: impl Into<Vec<Charge>>,
-    ) -> Admission {
-        self.state.lock().admissions.insert(connection, true);
-        Admission { line: Arc::clone(self), connection, _charges: charges.into() }
+    ) -> IncomingBind {
+        self.state.lock().incoming_binds.insert(connection, true);
+        IncomingBind { handle: Arc::clone(self), connection, _charges: charges.into() }
     }
 
     /// Whether the client of an admission still waits.
-    fn is_wanted(&self, connection: u64) -> bool {
-        self.state.lock().admissions.get(&connection).copied().unwrap_or(false)
+    fn is_still_wanted(&self, connection: u64) -> bool {
+        self.state.lock().incoming_binds.get(&connection).copied().unwrap_or(false)
     }
 
     /// Has the monitor send something on the link.
@@ -184,7 +184,7 @@ impl Line {
     }
 }
 
-impl Link for Line {
+impl Link for LinkHandle {
     fn account(&self) -> &Account {
         &self.account
     }
@@ -238,7 +238,7 @@ impl State {
     fn sweep(&mut self) {
         if self.ends.len() >= self.sweep_at {
             self.ends.retain(|_, end| !end.notifier.is_last());
-            self.sweep_at = (self.ends.len() * 2).max(FEW);
+            self.sweep_at = (self.ends.len() * 2).max(MIN_SWEEP);
         }
         if self.inboxes.len() >= self.sweep_at * 2 {
             self.inboxes.retain(|_, inbox| inbox.strong_count() > 0);
@@ -247,15 +247,15 @@ impl State {
 }
 
 /// A client of the peer that is being admitted, on the service's thread. Dropped, it is told that there is no service.
-pub(crate) struct Admission {
-    line: Arc<Line>,
+pub(crate) struct IncomingBind {
+    handle: Arc<LinkHandle>,
     connection: u64,
     _charges: Vec<Charge>,
 }
 
-impl Admission {
-    pub(crate) const fn line(&self) -> &Arc<Line> {
-        &self.line
+impl IncomingBind {
+    pub(crate) const fn handle(&self) -> &Arc<LinkHandle> {
+        &self.handle
     }
 
     pub(crate) const fn connection(&self) -> u64 {
@@ -263,40 +263,40 @@ impl Admission {
     }
 
     /// Returns a function that says whether the client still waits.
-    pub(crate) fn wanted(&self) -> impl Fn() -> bool + 'static {
-        let (line, connection) = (Arc::clone(&self.line), self.connection);
-        move || line.is_wanted(connection)
+    pub(crate) fn still_wanted(&self) -> impl Fn() -> bool + 'static {
+        let (handle, connection) = (Arc::clone(&self.handle), self.connection);
+        move || handle.is_still_wanted(connection)
     }
 
     /// The service has decided. `end` is its end, if there is one.
-    pub(crate) fn decide(self, answer: Frame, end: Option<Notifier>) {
-        let wanted = self.settle();
+    pub(crate) fn answer(self, reply: Frame, end: Option<Notifier>) {
+        let still_wanted = self.finish();
         if let Some(end) = end {
-            match wanted {
-                true => self.line.adopt(self.connection, end, None),
+            match still_wanted {
+                true => self.handle.add_end(self.connection, end, None),
                 false => end.peer_gone(Gone::Closed),
             }
         }
-        if wanted {
-            self.line.send(answer);
+        if still_wanted {
+            self.handle.send(reply);
         }
     }
 
     /// Takes the admission off the list; says whether it was there and the client still wants it.
-    fn settle(&self) -> bool {
-        self.line.state.lock().admissions.remove(&self.connection).unwrap_or(false)
+    fn finish(&self) -> bool {
+        self.handle.state.lock().incoming_binds.remove(&self.connection).unwrap_or(false)
     }
 }
 
-impl Drop for Admission {
+impl Drop for IncomingBind {
     fn drop(&mut self) {
-        if self.settle() {
-            self.line.send(Frame::no_service(self.connection));
+        if self.finish() {
+            self.handle.send(Frame::no_service(self.connection));
         }
     }
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for LinkHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("number", &self.number).field("peer", &self.peer).finish()
     }
@@ -337,8 +337,8 @@ mod tests {
         }
     }
 
-    fn line() -> Arc<Line> {
-        Line::new(1, Peer::this_process(), Account::unlimited(), Waitset::new().remote())
+    fn handle() -> Arc<LinkHandle> {
+        LinkHandle::new(1, Peer::this_process(), Account::unlimited(), Waitset::new().remote())
     }
 
     fn end(told: &Arc<Ends>) -> Notifier {
@@ -349,70 +349,84 @@ mod tests {
 
     #[test]
     fn each_end_learns_once_of_the_death_or_of_the_close() {
-        let (line, told) = (line(), Arc::new(Ends::default()));
+        let (handle, told) = (handle(), Arc::new(Ends::default()));
         let ends: Vec<_> = (0..10).map(|_| end(&told)).collect();
         for (i, end) in ends.iter().enumerate() {
-            line.adopt(i as u64, end.clone(), None);
+            handle.add_end(i as u64, end.clone(), None);
         }
         for _ in 0..2 {
-            line.peer_closed(3);
+            handle.peer_closed(3);
             assert_eq!(told.told(), (0, 1));
         }
-        line.end();
-        line.end();
+        handle.end();
+        handle.end();
         assert_eq!(told.told(), (9, 1));
-        line.adopt(10, end(&told), None);
+        handle.add_end(10, end(&told), None);
         assert_eq!(told.told(), (10, 1), "who comes too late is told at once");
     }
 
     #[test]
     fn ends_that_are_gone_leave_nothing() {
-        let (line, notifier) = (line(), Notifier::new());
-        line.adopt(u64::MAX, notifier.clone(), None);
+        let (handle, notifier) = (handle(), Notifier::new());
+        handle.add_end(u64::MAX, notifier.clone(), None);
         for connection in 0..100_000 {
             let inbox = Arc::new(CapInbox::new(Notifier::new()));
-            line.expect_caps(connection, &inbox);
-            line.adopt(connection, Notifier::new(), None);
+            handle.expect_caps(connection, &inbox);
+            handle.add_end(connection, Notifier::new(), None);
         }
-        let state = line.state.lock();
-        assert!(state.ends.len() <= FEW + 1, "{} ends are left", state.ends.len());
-        assert!(state.inboxes.len() <= FEW * 2 + 1, "{} inboxes are left", state.inboxes.len());
+        let state = handle.state.lock();
+        assert!(state.ends.len() <= MIN_SWEEP + 1, "{} ends are left", state.ends.len());
+        assert!(
+            state.inboxes.len() <= MIN_SWEEP * 2 + 1,
+            "{} inboxes are left",
+            state.inboxes.len()
+        );
         assert!(state.ends.contains_key(&u64::MAX), "the one that lives is left");
         drop(notifier);
     }
 
     #[test]
     fn capabilities_do_not_pile_up() {
-        let (line, inbox) = (line(), Arc::new(CapInbox::new(Notifier::new())));
-        line.expect_caps(4, &inbox);
-        assert!(line.put(4, CapEvent::Arrived(1, Vec::new())));
-        assert!(line.put(4, CapEvent::Arrived(2, Vec::new())));
-        assert!(!line.put(4, CapEvent::Arrived(3, Vec::new())), "nobody has taken the first");
+        let (handle, inbox) = (handle(), Arc::new(CapInbox::new(Notifier::new())));
+        handle.expect_caps(4, &inbox);
+        assert!(handle.deliver_caps(4, CapEvent::Arrived(1, Vec::new())));
+        assert!(handle.deliver_caps(4, CapEvent::Arrived(2, Vec::new())));
+        assert!(
+            !handle.deliver_caps(4, CapEvent::Arrived(3, Vec::new())),
+            "nobody has taken the first"
+        );
         assert!(matches!(inbox.take(), Some(CapEvent::Arrived(1, _))));
-        assert!(line.put(4, CapEvent::Arrived(3, Vec::new())));
+        assert!(handle.deliver_caps(4, CapEvent::Arrived(3, Vec::new())));
         assert!(matches!(inbox.take(), Some(CapEvent::Arrived(2, _))));
         assert!(matches!(inbox.take(), Some(CapEvent::Arrived(3, _))));
         assert!(inbox.is_empty());
         drop(inbox);
         let (mut reader, writer) = std::io::pipe().expect("there are descriptors to spare");
-        assert!(line.put(4, CapEvent::Arrived(3, vec![Cap::from(writer)])), "the end is gone");
+        assert!(
+            handle.deliver_caps(4, CapEvent::Arrived(3, vec![Cap::from(writer)])),
+            "the end is gone"
+        );
         assert_eq!(reader.read(&mut [0]).expect("a pipe"), 0, "the capability is closed");
     }
 
     #[test]
     fn bindings_of_clients_are_told_in_order_while_they_live() {
-        let line = line();
+        let handle = handle();
         let about = |bits| {
             let iref = Iref::from_bits(bits).expect("not zero");
-            Some(About { iref, driver: "lmp", since: SystemTime::UNIX_EPOCH })
+            Some(ClientInfo { iref, driver: "lmp", since: SystemTime::UNIX_EPOCH })
         };
         let ends: Vec<_> = (0..6).map(|_| Notifier::new()).collect();
         for (i, end) in ends.iter().enumerate().rev() {
             let i = i as u64;
-            line.adopt(i, end.clone(), if i == 3 { None } else { about(i + 1) });
+            handle.add_end(i, end.clone(), if i == 3 { None } else { about(i + 1) });
         }
         let held = |after, max| -> Vec<u64> {
-            line.held(after, max).into_iter().map(|(connection, _)| connection).collect()
+            handle
+                .client_bindings(after, max)
+                .into_iter()
+                .map(|(connection, _)| connection)
+                .collect()
         };
         assert_eq!(held(None, 3), [0, 1, 2]);
         assert_eq!(held(Some(2), 3), [4, 5], "3 is the service's end");
@@ -422,11 +436,11 @@ mod tests {
 
     #[test]
     fn a_client_that_gave_up_is_not_served() {
-        let (line, told) = (line(), Arc::new(Ends::default()));
-        let admission = line.admission(4, []);
-        line.peer_closed(4);
-        admission.decide(Frame::no_service(4), Some(end(&told)));
+        let (handle, told) = (handle(), Arc::new(Ends::default()));
+        let bind = handle.begin_incoming_bind(4, []);
+        handle.peer_closed(4);
+        bind.answer(Frame::no_service(4), Some(end(&told)));
         assert_eq!(told.told(), (0, 1), "the service's end is ended");
-        assert!(!line.has(4));
+        assert!(!handle.has_connection(4));
     }
 }

@@ -25,93 +25,98 @@ use flounder_rt::waitset::Interest;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::net::{Shutdown, shutdown};
 
-use crate::election::{self, Elected, Knock};
+use crate::election::{self, ElectedRoot, RootProbe};
 use crate::error::MonitorError;
-use crate::office;
 use crate::root::Root;
-use crate::runtime_dir::{Office, RuntimeDir, Spot};
+use crate::root_lock;
+use crate::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 
 /// Between two comparisons if the kernel tells of nothing.
-const SELDOM: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The same, if the kernel cannot tell.
-const OFTEN: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL_WITHOUT_INOTIFY: Duration = Duration::from_secs(1);
 
 /// After the kernel has told of a change: who removes the socket may go on to remove the directory.
-const SETTLE: Duration = Duration::from_millis(100);
+const CHANGE_DELAY: Duration = Duration::from_millis(100);
 
 /// What the root has, and where it is.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct RootSocket {
     pub(super) listener: Rc<ProcessFd>,
-    spot: Spot,
-    office: Office,
-    door: election::Door,
+    directory_id: DirIdentity,
+    socket_id: RootSocketId,
+    access: election::SocketAccess,
 }
 
-impl Standing {
-    pub(crate) fn new(listener: OwnedFd, spot: Spot, office: Office, door: election::Door) -> Self {
-        Self { listener: Rc::new(listener.into()), spot, office, door }
+impl RootSocket {
+    pub(crate) fn new(
+        listener: OwnedFd,
+        directory_id: DirIdentity,
+        socket_id: RootSocketId,
+        access: election::SocketAccess,
+    ) -> Self {
+        Self { listener: Rc::new(listener.into()), directory_id, socket_id, access }
     }
 
     fn is_in_place(&self) -> bool {
-        self.spot.is_there() && self.spot.office() == Some(self.office)
+        self.directory_id.is_there() && self.directory_id.root_socket_id() == Some(self.socket_id)
     }
 
-    pub(crate) const fn office(&self) -> Office {
-        self.office
+    pub(crate) const fn id(&self) -> RootSocketId {
+        self.socket_id
     }
 }
 
 impl Root {
     /// Begins to compare.
-    pub(super) fn keep_place(self: &Rc<Self>) {
-        let pause = match self.watch_place() {
-            Ok(()) => SELDOM,
+    pub(super) fn watch_socket(self: &Rc<Self>) {
+        let pause = match self.watch_directory() {
+            Ok(()) => CHECK_INTERVAL,
             Err(errno) => {
                 tracing::debug!(%errno, "the runtime directory cannot be watched");
-                OFTEN
+                CHECK_INTERVAL_WITHOUT_INOTIFY
             }
         };
-        self.compare_later(pause);
+        self.check_socket_later(pause);
     }
 
-    fn compare_later(self: &Rc<Self>, pause: Duration) {
+    fn check_socket_later(self: &Rc<Self>, pause: Duration) {
         let root = Rc::clone(self);
         self.waitset.after(pause, move |_| {
-            if !root.resigned.get() {
-                root.compare();
-                root.compare_later(pause);
+            if !root.released.get() {
+                root.check_socket_now();
+                root.check_socket_later(pause);
             }
             Ok(())
         });
     }
 
     /// Has the kernel tell of changes of the directory.
-    fn watch_place(self: &Rc<Self>) -> rustix::io::Result<()> {
+    fn watch_directory(self: &Rc<Self>) -> rustix::io::Result<()> {
         let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let of_interest = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVE_SELF;
         let flags = of_interest | WatchFlags::DELETE_SELF | WatchFlags::ONLYDIR;
-        inotify::add_watch(&changes, self.standing.borrow().spot.path(), flags)?;
+        inotify::add_watch(&changes, self.socket.borrow().directory_id.path(), flags)?;
         self.await_change(Rc::new(changes));
         Ok(())
     }
 
     fn await_change(self: &Rc<Self>, changes: Rc<OwnedFd>) {
         let root = Rc::clone(self);
-        let listener = Rc::clone(&self.standing.borrow().listener);
+        let listener = Rc::clone(&self.socket.borrow().listener);
         let watched = self.waitset.when(changes, Interest::Readable, move |waitset, changes| {
             // Whatever it was: the comparison sees it.
             let mut events = [0; 4096];
             while rustix::io::read(&changes, &mut events).is_ok_and(|read| read > 0) {}
-            if root.resigned.get() || !root.is_door(&listener) {
+            if root.released.get() || !root.is_current_listener(&listener) {
                 return Ok(());
             }
-            waitset.after(SETTLE, move |_| {
-                if !root.resigned.get() && root.is_door(&listener) {
-                    root.compare();
+            waitset.after(CHANGE_DELAY, move |_| {
+                if !root.released.get() && root.is_current_listener(&listener) {
+                    root.check_socket_now();
                 }
-                if root.is_door(&listener) {
+                if root.is_current_listener(&listener) {
                     root.await_change(changes);
                 }
                 Ok(())
@@ -124,69 +129,69 @@ impl Root {
     }
 
     /// Whether domains come through this listener, still.
-    pub(super) fn is_door(&self, listener: &Rc<ProcessFd>) -> bool {
-        Rc::ptr_eq(&self.standing.borrow().listener, listener)
+    pub(super) fn is_current_listener(&self, listener: &Rc<ProcessFd>) -> bool {
+        Rc::ptr_eq(&self.socket.borrow().listener, listener)
     }
 
     /// Compares at once. True if this thread has a root that has not resigned.
-    pub(crate) fn check_office() -> bool {
-        let Some(root) = Self::here().filter(|root| !root.resigned.get()) else { return false };
-        root.compare();
-        !root.resigned.get()
+    pub(crate) fn check_socket() -> bool {
+        let Some(root) = Self::here().filter(|root| !root.released.get()) else { return false };
+        root.check_socket_now();
+        !root.released.get()
     }
 
-    fn compare(self: &Rc<Self>) {
-        if self.standing.borrow().is_in_place() {
+    fn check_socket_now(self: &Rc<Self>) {
+        if self.socket.borrow().is_in_place() {
             // A root that was stopped when this one took its place may have let go of the lock.
-            office::lock_held();
-            return self.check_register();
+            root_lock::retry_lock();
+            return self.check_journal();
         }
-        let path = self.standing.borrow().spot.path().to_owned();
-        let other = RuntimeDir::existing(path.clone()).and_then(|there| election::knock(&there));
-        if let Ok(Knock::Connected(_) | Knock::Busy | Knock::Closed) = other {
+        let path = self.socket.borrow().directory_id.path().to_owned();
+        let other = RuntimeDir::existing(path.clone()).and_then(|there| election::probe(&there));
+        if let Ok(RootProbe::Connected(_) | RootProbe::Busy | RootProbe::Denied) = other {
             tracing::warn!(path = %path.display(), "another process has become the root monitor");
-            return self.resign(Duration::ZERO);
+            return self.release(Duration::ZERO);
         }
         tracing::warn!(path = %path.display(), "the runtime directory or its socket is gone; they are made anew");
         let is_daemon = self.users.borrow().policy().is_daemon();
         let directory = if is_daemon { RuntimeDir::at(path) } else { RuntimeDir::open() };
-        let moved = directory.and_then(|directory| self.move_to(directory));
+        let moved = directory.and_then(|directory| self.reopen_at(directory));
         if let Err(error) = moved {
             tracing::warn!(%error, "the root monitor has no place where others find it");
         }
     }
 
     /// Takes the office in a directory, in place of the one that is gone.
-    fn move_to(self: &Rc<Self>, directory: RuntimeDir) -> Result<(), MonitorError> {
-        if *directory.spot() == self.standing.borrow().spot {
+    fn reopen_at(self: &Rc<Self>, directory: RuntimeDir) -> Result<(), MonitorError> {
+        if *directory.identity() == self.socket.borrow().directory_id {
             // Only the socket is gone. The lock is on another descriptor of the same directory.
-            office::release();
+            root_lock::release();
         }
         if directory.is_ours() && directory.lock()? {
-            return self.settle_in(directory);
+            return self.reopen_in(directory);
         }
         tracing::info!("another process is about to be the root monitor");
-        self.resign(Duration::ZERO);
+        self.release(Duration::ZERO);
         Ok(())
     }
 
     /// Serves in a directory whose lock it has.
-    fn settle_in(self: &Rc<Self>, mut directory: RuntimeDir) -> Result<(), MonitorError> {
-        let door = self.standing.borrow().door;
+    fn reopen_in(self: &Rc<Self>, mut directory: RuntimeDir) -> Result<(), MonitorError> {
+        let access = self.socket.borrow().access;
         directory
-            .share(door == election::Door::Open)
+            .share(access == election::SocketAccess::Open)
             .map_err(MonitorError::os("set who may enter the directory"))?;
-        let Elected { standing, mut register, .. } = election::take_office_anew(directory, door)?;
-        let old = self.standing.replace(standing);
+        let ElectedRoot { socket, mut journal, .. } = election::reacquire(directory, access)?;
+        let old = self.socket.replace(socket);
         // Wakes its watch, which sees that it is over.
         let _ = shutdown(&old.listener, Shutdown::Both);
         // What this root knows is newer.
-        let _ = register.take_found();
-        *self.register.borrow_mut() = Some(register);
-        self.write_register();
-        let listener = Rc::clone(&self.standing.borrow().listener);
+        let _ = journal.take_previous();
+        *self.journal.borrow_mut() = Some(journal);
+        self.rewrite_journal();
+        let listener = Rc::clone(&self.socket.borrow().listener);
         Rc::clone(self).listen(listener);
-        if let Err(errno) = self.watch_place() {
+        if let Err(errno) = self.watch_directory() {
             tracing::debug!(%errno, "the runtime directory cannot be watched");
         }
         Ok(())

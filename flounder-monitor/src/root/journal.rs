@@ -24,9 +24,9 @@ use flounder_rt::{Escaped, Iref};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
-use crate::office::{self, NAMES};
 use crate::process::random_number;
 use crate::root::names::{MAX_NAME, is_name};
+use crate::root_lock::{self, NAMES};
 
 /// Bytes of a record.
 const RECORD: usize = 512;
@@ -39,14 +39,14 @@ const _: () = assert!(NAME + MAX_NAME <= RECORD && 4096 % RECORD == 0);
 
 /// A process, told from all others before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
+pub(crate) struct ProcessIdentity {
     /// 0 if it is not visible from the root.
     pid: u32,
     pub(crate) uid: u32,
     inode: u64,
 }
 
-impl Identity {
+impl ProcessIdentity {
     /// That of a pidfd.
     pub(crate) fn new(process: &OwnedFd, pid: Option<u32>, uid: u32) -> rustix::io::Result<Self> {
         Ok(Self { pid: pid.unwrap_or(0), uid, inode: fstat(process)?.st_ino.max(1) })
@@ -74,28 +74,28 @@ impl Identity {
 pub(crate) struct Record {
     pub(crate) name: String,
     pub(crate) iref: Iref,
-    pub(crate) owner: Identity,
+    pub(crate) owner: ProcessIdentity,
 }
 
 /// The file.
 #[derive(Debug)]
-pub(crate) struct Register {
+pub(crate) struct NameJournal {
     /// The directory, opened anew: the descriptor with the lock has no copies.
     directory: OwnedFd,
     file: Option<File>,
     /// Where each name is.
-    places: HashMap<String, u64>,
+    slots: HashMap<String, u64>,
     /// Names of other processes.
-    others: HashSet<String>,
+    names_of_others: HashSet<String>,
     free: Vec<u64>,
     records: u64,
     /// The last attempt to write all failed; the file in place may be the last root's.
-    failed: bool,
+    replace_failed: bool,
     /// What the last root has left.
-    found: Vec<Record>,
+    previous: Vec<Record>,
 }
 
-impl Register {
+impl NameJournal {
     /// Opens that of a directory, and reads what is in it.
     pub(crate) fn open(directory: &OwnedFd) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -109,24 +109,24 @@ impl Register {
                 None
             }
         };
-        let mut register = Self::empty(directory);
+        let mut journal = Self::empty(directory);
         if let Some(file) = file {
-            register.read(&file);
+            journal.read(&file);
         }
-        Ok(register)
+        Ok(journal)
     }
 
     fn empty(directory: OwnedFd) -> Self {
-        office::set_others_have_names(false);
+        root_lock::set_others_have_names(false);
         Self {
             directory,
             file: None,
-            places: HashMap::new(),
-            others: HashSet::new(),
+            slots: HashMap::new(),
+            names_of_others: HashSet::new(),
             free: Vec::new(),
             records: 0,
-            failed: false,
-            found: Vec::new(),
+            replace_failed: false,
+            previous: Vec::new(),
         }
     }
 
@@ -140,21 +140,21 @@ impl Register {
         let name = format!("names.{:016x}", random_number()?);
         let written = create(&self.directory, &name).and_then(|file| {
             self.file = Some(file);
-            records.iter().try_for_each(|record| self.enter(record))?;
+            records.iter().try_for_each(|record| self.record_owner(record))?;
             Ok(renameat(&self.directory, &name, &self.directory, NAMES)?)
         });
         if written.is_err() {
             // What stays is in nobody's way.
             let _ = unlinkat(&self.directory, &name, AtFlags::empty());
             let directory = self.directory.try_clone()?;
-            *self = Self { failed: true, ..Self::empty(directory) };
+            *self = Self { replace_failed: true, ..Self::empty(directory) };
         }
         written
     }
 
     /// Whether the file is still the one that the next root will read.
     pub(crate) fn is_in_place(&self) -> bool {
-        let Some(file) = &self.file else { return !self.failed };
+        let Some(file) = &self.file else { return !self.replace_failed };
         let there = statat(&self.directory, NAMES, AtFlags::SYMLINK_NOFOLLOW);
         match (file.metadata(), there) {
             (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.st_dev, there.st_ino),
@@ -163,49 +163,49 @@ impl Register {
     }
 
     /// What the last root knew; nothing the second time.
-    pub(crate) fn take_found(&mut self) -> Vec<Record> {
-        core::mem::take(&mut self.found)
+    pub(crate) fn take_previous(&mut self) -> Vec<Record> {
+        core::mem::take(&mut self.previous)
     }
 
     /// Writes down whose a name is.
-    pub(crate) fn enter(&mut self, record: &Record) -> io::Result<()> {
-        let known = self.places.get(&record.name).copied();
+    pub(crate) fn record_owner(&mut self, record: &Record) -> io::Result<()> {
+        let joined_domain = self.slots.get(&record.name).copied();
         let free = || self.free.last().copied().unwrap_or(self.records);
-        let place = known.unwrap_or_else(free);
-        write(self.file()?, place, &encode(record))?;
-        if known.is_none() {
+        let slot = joined_domain.unwrap_or_else(free);
+        write(self.file()?, slot, &encode(record))?;
+        if joined_domain.is_none() {
             match self.free.pop() {
                 Some(_) => {}
                 None => self.records += 1,
             }
-            self.places.insert(record.name.clone(), place);
+            self.slots.insert(record.name.clone(), slot);
         }
         match record.owner.is_own() {
-            true => self.others.remove(&record.name),
-            false => self.others.insert(record.name.clone()),
+            true => self.names_of_others.remove(&record.name),
+            false => self.names_of_others.insert(record.name.clone()),
         };
-        office::set_others_have_names(!self.others.is_empty());
+        root_lock::set_others_have_names(!self.names_of_others.is_empty());
         Ok(())
     }
 
     /// A name is nobody's any more.
-    pub(crate) fn strike(&mut self, name: &str) {
-        let Some(place) = self.places.remove(name) else { return };
-        self.others.remove(name);
-        office::set_others_have_names(!self.others.is_empty());
-        let struck = match &self.file {
-            Some(_) if self.places.is_empty() => {
+    pub(crate) fn erase(&mut self, name: &str) {
+        let Some(slot) = self.slots.remove(name) else { return };
+        self.names_of_others.remove(name);
+        root_lock::set_others_have_names(!self.names_of_others.is_empty());
+        let erased = match &self.file {
+            Some(_) if self.slots.is_empty() => {
                 self.file = None;
                 (self.free, self.records) = (Vec::new(), 0);
                 Self::remove(&self.directory)
             }
             Some(file) => {
-                self.free.push(place);
-                write(file, place, &[0; RECORD])
+                self.free.push(slot);
+                write(file, slot, &[0; RECORD])
             }
             None => Ok(()),
         };
-        if let Err(error) = struck {
+        if let Err(error) = erased {
             // The next root keeps it for a process that will say that it has no such name.
             tracing::warn!(%error, name = %Escaped(name), "a name could not be struck out of the register");
         }
@@ -233,7 +233,7 @@ impl Register {
             if let Some(record) = decode(&bytes)
                 && names.insert(record.name.clone())
             {
-                self.found.push(record);
+                self.previous.push(record);
             }
             at += RECORD as u64;
         }
@@ -254,8 +254,8 @@ fn open_flags() -> OFlags {
     OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC
 }
 
-fn write(file: &File, place: u64, bytes: &[u8; RECORD]) -> io::Result<()> {
-    file.write_all_at(bytes, place * RECORD as u64)
+fn write(file: &File, slot: u64, bytes: &[u8; RECORD]) -> io::Result<()> {
+    file.write_all_at(bytes, slot * RECORD as u64)
 }
 
 fn encode(record: &Record) -> [u8; RECORD] {
@@ -281,14 +281,14 @@ fn decode(bytes: &[u8; RECORD]) -> Option<Record> {
     let name = core::str::from_utf8(name).ok().filter(|name| is_name(name))?;
     let inode = Some(number(0)).filter(|inode| *inode != 0)?;
     let pid = if number(24) == pid_namespace() { half(16) } else { 0 };
-    let owner = Identity { pid, uid: half(20), inode };
+    let owner = ProcessIdentity { pid, uid: half(20), inode };
     Some(Record { name: name.to_owned(), iref: Iref::from_bits(number(8))?, owner })
 }
 
 /// Which PID namespace this process is in; 0 if the system does not tell.
 fn pid_namespace() -> u64 {
-    static FOUND: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    *FOUND.get_or_init(|| rustix::fs::stat("/proc/self/ns/pid").map_or(0, |status| status.st_ino))
+    static INODE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *INODE.get_or_init(|| rustix::fs::stat("/proc/self/ns/pid").map_or(0, |status| status.st_ino))
 }
 
 #[cfg(test)]
@@ -305,30 +305,30 @@ mod tests {
 
     fn record(name: &str, number: u32) -> Record {
         let iref = Iref::from_bits(u64::from(number)).expect("not zero");
-        let owner = Identity { pid: number, uid: 7, inode: u64::MAX - u64::from(number) };
+        let owner = ProcessIdentity { pid: number, uid: 7, inode: u64::MAX - u64::from(number) };
         Record { name: name.to_owned(), iref, owner }
     }
 
-    fn found(fd: &OwnedFd) -> Vec<Record> {
-        let mut register = Register::open(fd).expect("it can be opened");
-        let mut found = register.take_found();
-        found.sort_by(|a, b| a.name.cmp(&b.name));
-        found
+    fn previous(fd: &OwnedFd) -> Vec<Record> {
+        let mut journal = NameJournal::open(fd).expect("it can be opened");
+        let mut previous = journal.take_previous();
+        previous.sort_by(|a, b| a.name.cmp(&b.name));
+        previous
     }
 
     #[test]
     fn what_one_root_enters_the_next_finds() {
         let (dir, fd) = directory();
-        let mut register = Register::open(&fd).expect("it can be opened");
-        assert_eq!(register.take_found(), []);
+        let mut journal = NameJournal::open(&fd).expect("it can be opened");
+        assert_eq!(journal.take_previous(), []);
         let long = "n".repeat(MAX_NAME);
         let records = [record("a", 1), record("b", 2), record(&long, 3)];
-        records.iter().for_each(|record| register.enter(record).expect("room"));
-        register.enter(&record("b", 4)).expect("it is there");
-        register.strike("a");
-        register.enter(&record("c", 5)).expect("room");
-        drop(register);
-        assert_eq!(found(&fd), [record("b", 4), record("c", 5), record(&long, 3)]);
+        records.iter().for_each(|record| journal.record_owner(record).expect("room"));
+        journal.record_owner(&record("b", 4)).expect("it is there");
+        journal.erase("a");
+        journal.record_owner(&record("c", 5)).expect("room");
+        drop(journal);
+        assert_eq!(previous(&fd), [record("b", 4), record("c", 5), record(&long, 3)]);
         let length = dir.path().join(FILE).metadata().expect("it is there").len();
         assert_eq!(length, 3 * RECORD as u64, "a record that was free is used again");
     }
@@ -336,15 +336,15 @@ mod tests {
     #[test]
     fn the_file_is_there_while_it_has_something_to_say() {
         let (dir, fd) = directory();
-        let mut register = Register::open(&fd).expect("it can be opened");
+        let mut journal = NameJournal::open(&fd).expect("it can be opened");
         let is_there = || dir.path().join(FILE).exists();
         assert!(!is_there());
         for _ in 0..2 {
-            register.enter(&record("a", 1)).expect("room");
-            register.enter(&record("b", 1)).expect("room");
-            register.strike("a");
+            journal.record_owner(&record("a", 1)).expect("room");
+            journal.record_owner(&record("b", 1)).expect("room");
+            journal.erase("a");
             assert!(is_there());
-            register.strike("b");
+            journal.erase("b");
             assert!(!is_there());
         }
     }
@@ -363,37 +363,37 @@ mod tests {
         }
         bytes.extend_from_slice(&twice[..100]);
         std::fs::write(dir.path().join(FILE), &bytes).expect("it is ours");
-        assert_eq!(found(&fd), [record("b", 2)]);
-        let mut register = Register::open(&fd).expect("it can be opened");
-        let records = register.take_found();
-        register.replace(&records).expect("room");
-        (0..5).for_each(|i| register.enter(&record(&format!("n{i}"), 3)).expect("room"));
-        assert_eq!(register.records, 6);
-        assert_eq!(found(&fd).len(), 6);
+        assert_eq!(previous(&fd), [record("b", 2)]);
+        let mut journal = NameJournal::open(&fd).expect("it can be opened");
+        let records = journal.take_previous();
+        journal.replace(&records).expect("room");
+        (0..5).for_each(|i| journal.record_owner(&record(&format!("n{i}"), 3)).expect("room"));
+        assert_eq!(journal.records, 6);
+        assert_eq!(previous(&fd).len(), 6);
     }
 
     #[test]
     fn a_link_is_not_followed() {
         let (dir, fd) = directory();
         std::os::unix::fs::symlink("/dev/null", dir.path().join(FILE)).expect("symlink");
-        let mut register = Register::open(&fd).expect("it is passed over");
-        assert_eq!(register.take_found(), []);
-        register.enter(&record("a", 1)).expect_err("the link is in the way");
-        register.replace(&[record("a", 1)]).expect("it takes the place of the link");
-        assert_eq!(found(&fd), [record("a", 1)]);
+        let mut journal = NameJournal::open(&fd).expect("it is passed over");
+        assert_eq!(journal.take_previous(), []);
+        journal.record_owner(&record("a", 1)).expect_err("the link is in the way");
+        journal.replace(&[record("a", 1)]).expect("it takes the place of the link");
+        assert_eq!(previous(&fd), [record("a", 1)]);
     }
 
     #[test]
     fn what_a_deposed_root_writes_is_read_by_nobody() {
         let (_dir, fd) = directory();
-        let mut deposed = Register::open(&fd).expect("it can be opened");
-        deposed.enter(&record("a", 1)).expect("room");
-        let mut next = Register::open(&fd).expect("it can be opened");
-        let records = next.take_found();
+        let mut deposed = NameJournal::open(&fd).expect("it can be opened");
+        deposed.record_owner(&record("a", 1)).expect("room");
+        let mut next = NameJournal::open(&fd).expect("it can be opened");
+        let records = next.take_previous();
         next.replace(&records).expect("room");
         assert!(next.is_in_place() && !deposed.is_in_place());
-        deposed.enter(&record("b", 1)).expect("room");
-        assert_eq!(found(&fd), [record("a", 1)]);
+        deposed.record_owner(&record("b", 1)).expect("room");
+        assert_eq!(previous(&fd), [record("a", 1)]);
         // It puts its file there at last.
         deposed.replace(&[record("b", 1)]).expect("room");
         assert!(!next.is_in_place());

@@ -24,7 +24,7 @@ thread_local! {
 /// Watches one process for as long as it is kept. When the process dies, a task is posted to the monitor's waitset, once.
 ///
 /// All watches of one process on one waitset share a pidfd.
-pub(crate) struct DeathWatch {
+pub(crate) struct ExitWatch {
     waitset: Waitset,
     process: Arc<Process>,
     /// Among the watches of the process.
@@ -42,17 +42,17 @@ struct Process {
 struct Watches {
     next: u64,
     /// What posts the task of each watch, until it has.
-    tells: HashMap<u64, Option<Arc<Tell>>>,
+    callbacks: HashMap<u64, Option<Arc<Callback>>>,
 }
 
-type Tell = dyn Fn(&Arc<Remote>) + Send + Sync;
+type Callback = dyn Fn(&Arc<Remote>) + Send + Sync;
 
-impl DeathWatch {
-    /// Begins to watch. `tell` posts the task.
+impl ExitWatch {
+    /// Begins to watch. `notify` posts the task.
     pub(crate) fn new(
         waitset: &Waitset,
         process: impl Into<Cap>,
-        tell: impl Fn(&Arc<Remote>) + Send + Sync + 'static,
+        notify: impl Fn(&Arc<Remote>) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let process = process.into();
         let inode = inode_of(&process);
@@ -72,7 +72,7 @@ impl DeathWatch {
                 process
             }
         };
-        let number = process.watches.lock().add(Arc::new(tell));
+        let number = process.watches.lock().add(Arc::new(notify));
         Ok(Self { waitset: waitset.clone(), process, number })
     }
 
@@ -82,13 +82,13 @@ impl DeathWatch {
     }
 }
 
-impl Drop for DeathWatch {
+impl Drop for ExitWatch {
     fn drop(&mut self) {
         let mut watches = self.process.watches.lock();
-        let tell = watches.tells.remove(&self.number);
-        let is_last = watches.tells.is_empty();
+        let notify = watches.callbacks.remove(&self.number);
+        let is_last = watches.callbacks.is_empty();
         drop(watches);
-        drop(tell);
+        drop(notify);
         if !is_last {
             return;
         }
@@ -108,10 +108,10 @@ fn inode_of(process: &Cap) -> Option<u64> {
 }
 
 impl Watches {
-    fn add(&mut self, tell: Arc<Tell>) -> u64 {
+    fn add(&mut self, notify: Arc<Callback>) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.tells.insert(number, Some(tell));
+        self.callbacks.insert(number, Some(notify));
         number
     }
 }
@@ -129,10 +129,10 @@ impl Watched for Process {
 
     /// The pidfd stays readable, so this is called until the watches are dropped, by what was posted.
     fn fired(&self) {
-        let tells: Vec<_> =
-            self.watches.lock().tells.values_mut().filter_map(Option::take).collect();
-        for tell in tells {
-            tell(&self.remote);
+        let callbacks: Vec<_> =
+            self.watches.lock().callbacks.values_mut().filter_map(Option::take).collect();
+        for notify in callbacks {
+            notify(&self.remote);
         }
     }
 }
@@ -149,16 +149,16 @@ mod tests {
     use super::*;
 
     thread_local! {
-        static TOLD: Cell<[u32; 2]> = const { Cell::new([0; 2]) };
+        static NOTIFIED: Cell<[u32; 2]> = const { Cell::new([0; 2]) };
     }
 
-    fn watch(waitset: &Waitset, child: &Child, which: usize) -> DeathWatch {
+    fn watch(waitset: &Waitset, child: &Child, which: usize) -> ExitWatch {
         let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("it lives");
-        DeathWatch::new(waitset, pidfd, move |remote| {
+        ExitWatch::new(waitset, pidfd, move |remote| {
             remote.post(move |_| {
-                let mut told = TOLD.get();
-                told[which] += 1;
-                TOLD.set(told);
+                let mut notified = NOTIFIED.get();
+                notified[which] += 1;
+                NOTIFIED.set(notified);
                 Ok(())
             });
         })
@@ -179,11 +179,11 @@ mod tests {
         child.kill().expect("it lives");
         child.wait().expect("it has ended");
         let deadline = Some(Instant::now() + Duration::from_secs(20));
-        let told = waitset.dispatch_until(deadline, || TOLD.get() == [1, 1]);
-        assert!(told.expect("no callback fails"), "{:?}", TOLD.get());
+        let notified = waitset.dispatch_until(deadline, || NOTIFIED.get() == [1, 1]);
+        assert!(notified.expect("no callback fails"), "{:?}", NOTIFIED.get());
         let deadline = Some(Instant::now() + Duration::from_millis(20));
         waitset.dispatch_until(deadline, || false).expect("no callback fails");
-        assert_eq!(TOLD.get(), [1, 1]);
+        assert_eq!(NOTIFIED.get(), [1, 1]);
         drop((first, second));
         assert!(WATCHED.with_borrow(HashMap::is_empty));
     }

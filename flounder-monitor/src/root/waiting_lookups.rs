@@ -14,7 +14,7 @@ const MAX_WAITING_OF_USER: usize = 65_536;
 
 /// Those lookups; `W` is what each leaves behind to be answered with.
 #[derive(Debug)]
-pub(crate) struct Waiters<W> {
+pub(crate) struct WaitingLookups<W> {
     by_name: BTreeMap<(Rc<str>, Ticket), W>,
     by_ticket: BTreeMap<Ticket, Waiting>,
     /// Of each domain, and of each user, that has some.
@@ -31,7 +31,7 @@ struct Waiting {
     user: u32,
 }
 
-impl<W> Waiters<W> {
+impl<W> WaitingLookups<W> {
     pub(crate) fn new() -> Self {
         Self {
             by_name: BTreeMap::new(),
@@ -106,45 +106,53 @@ mod tests {
 
     #[test]
     fn those_who_wait_for_a_name_are_found() {
-        let mut waiters = Waiters::new();
-        waiters.wait(7, (1, 10), "a", "first").expect("room");
-        waiters.wait(7, (2, 10), "a", "second").expect("room");
-        waiters.wait(7, (2, 11), "b", "other").expect("room");
-        waiters.wait(7, (2, 12), "ab", "longer").expect("room");
-        assert_eq!(waiters.forget((2, 10)), Some("second"));
-        assert_eq!(waiters.take("a"), ["first"]);
-        assert_eq!(waiters.take("a"), [""; 0]);
-        assert_eq!(waiters.forget((1, 10)), None, "it was answered");
-        assert_eq!(waiters.forget_all(2), ["other", "longer"]);
-        assert!(waiters.by_name.is_empty() && waiters.by_ticket.is_empty());
-        assert!(waiters.domains.is_empty() && waiters.users.is_empty());
+        let mut waiting_lookups = WaitingLookups::new();
+        waiting_lookups.wait(7, (1, 10), "a", "first").expect("room");
+        waiting_lookups.wait(7, (2, 10), "a", "second").expect("room");
+        waiting_lookups.wait(7, (2, 11), "b", "other").expect("room");
+        waiting_lookups.wait(7, (2, 12), "ab", "longer").expect("room");
+        assert_eq!(waiting_lookups.forget((2, 10)), Some("second"));
+        assert_eq!(waiting_lookups.take("a"), ["first"]);
+        assert_eq!(waiting_lookups.take("a"), [""; 0]);
+        assert_eq!(waiting_lookups.forget((1, 10)), None, "it was answered");
+        assert_eq!(waiting_lookups.forget_all(2), ["other", "longer"]);
+        assert!(waiting_lookups.by_name.is_empty() && waiting_lookups.by_ticket.is_empty());
+        assert!(waiting_lookups.domains.is_empty() && waiting_lookups.users.is_empty());
     }
 
     #[test]
     fn waiting_is_bounded() {
-        let mut waiters = Waiters::new();
+        let mut waiting_lookups = WaitingLookups::new();
         for number in 0..MAX_WAITING as u64 {
-            waiters.wait(7, (1, number), "a", "").expect("room");
+            waiting_lookups.wait(7, (1, number), "a", "").expect("room");
         }
-        assert_eq!(waiters.wait(7, (1, 9999), "a", "full"), Err("full"));
-        assert_eq!(waiters.wait(7, (2, 9999), "a", "room"), Ok(()), "the bound is one domain's");
-        waiters.forget((1, 0));
-        assert_eq!(waiters.wait(7, (1, 1), "b", "twice"), Err("twice"), "the number is taken");
-        assert_eq!(waiters.wait(7, (1, 9999), "a", "room"), Ok(()));
+        assert_eq!(waiting_lookups.wait(7, (1, 9999), "a", "full"), Err("full"));
+        assert_eq!(
+            waiting_lookups.wait(7, (2, 9999), "a", "room"),
+            Ok(()),
+            "the bound is one domain's"
+        );
+        waiting_lookups.forget((1, 0));
+        assert_eq!(
+            waiting_lookups.wait(7, (1, 1), "b", "twice"),
+            Err("twice"),
+            "the number is taken"
+        );
+        assert_eq!(waiting_lookups.wait(7, (1, 9999), "a", "room"), Ok(()));
     }
 
     #[test]
     fn waiting_is_bounded_for_all_domains_of_a_user() {
-        let mut waiters = Waiters::new();
+        let mut waiting_lookups = WaitingLookups::new();
         let ticket = |i: usize| ((i / MAX_WAITING) as u64, i as u64);
         for i in 0..MAX_WAITING_OF_USER {
-            waiters.wait(7, ticket(i), "a", ()).expect("room");
+            waiting_lookups.wait(7, ticket(i), "a", ()).expect("room");
         }
         let next = ticket(MAX_WAITING_OF_USER);
-        assert_eq!(waiters.wait(7, next, "a", ()), Err(()));
-        assert_eq!(waiters.wait(8, next, "a", ()), Ok(()), "the bound is one user's");
-        waiters.forget(ticket(0));
-        assert_eq!(waiters.wait(7, (u64::MAX, 0), "a", ()), Ok(()));
-        assert_eq!(waiters.take("a").len(), MAX_WAITING_OF_USER + 1);
+        assert_eq!(waiting_lookups.wait(7, next, "a", ()), Err(()));
+        assert_eq!(waiting_lookups.wait(8, next, "a", ()), Ok(()), "the bound is one user's");
+        waiting_lookups.forget(ticket(0));
+        assert_eq!(waiting_lookups.wait(7, (u64::MAX, 0), "a", ()), Ok(()));
+        assert_eq!(waiting_lookups.take("a").len(), MAX_WAITING_OF_USER + 1);
     }
 }

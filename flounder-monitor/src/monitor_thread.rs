@@ -12,16 +12,16 @@ use parking_lot::Mutex;
 
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
-use crate::promise::{Promise, promise};
+use crate::oneshot;
 use crate::sys;
 
 /// Its stack: it runs handlers of ours, and policies.
-const STACK: usize = 512 << 10;
+const STACK_BYTES: usize = 512 << 10;
 
 /// A forked child has a monitor of its own, if it needs one.
-static STARTED: PerProcess<Mutex<Option<Started>>> = PerProcess::new(|_| Mutex::default());
+static STARTED: PerProcess<Mutex<Option<MonitorThread>>> = PerProcess::new(|_| Mutex::default());
 
-struct Started {
+struct MonitorThread {
     remote: Arc<Remote>,
     thread: ThreadId,
 }
@@ -32,7 +32,7 @@ struct Started {
 /// If it cannot start, or the caller is the monitor.
 pub(crate) fn remote() -> Result<Arc<Remote>, MonitorError> {
     let mut started = STARTED.here().lock();
-    if let Some(Started { remote, thread }) = &*started {
+    if let Some(MonitorThread { remote, thread }) = &*started {
         if *thread == thread::current().id() {
             return Err(MonitorError::OwnThread);
         }
@@ -52,43 +52,43 @@ pub(crate) fn started() -> Option<Arc<Remote>> {
 }
 
 /// The same, unless the calling thread is the monitor's.
-pub(crate) fn started_elsewhere() -> Option<Arc<Remote>> {
+pub(crate) fn running_elsewhere() -> Option<Arc<Remote>> {
     let started = STARTED.here().lock();
     let started = started.as_ref().filter(|started| started.thread != thread::current().id());
     started.map(|started| Arc::clone(&started.remote))
 }
 
-fn start() -> Result<Started, MonitorError> {
-    if is_alone() {
+fn start() -> Result<MonitorThread, MonitorError> {
+    if is_single_threaded() {
         // It may bind over shared memory soon. For the only thread of a process the kernel makes the preparation at
         // once; once there is another, it waits for every processor, and that may be most of what a first bind takes.
         barrier::register();
     }
-    let (promise, pending) = promise();
-    let builder = thread::Builder::new().name("flounder-monitor".into()).stack_size(STACK);
+    let (sender, receiver) = oneshot::channel();
+    let builder = thread::Builder::new().name("flounder-monitor".into()).stack_size(STACK_BYTES);
     let thread = builder
-        .spawn(move || run(promise))
+        .spawn(move || run(sender))
         .map_err(|error| MonitorError::Thread(error.raw_os_error().unwrap_or(0)))?;
-    let remote = pending.wait(None).unwrap_or(Err(MonitorError::Ended))?;
-    Ok(Started { remote, thread: thread.thread().id() })
+    let remote = receiver.wait(None).unwrap_or(Err(MonitorError::Ended))?;
+    Ok(MonitorThread { remote, thread: thread.thread().id() })
 }
 
-fn run(ready: Promise<Result<Arc<Remote>, MonitorError>>) {
+fn run(ready: oneshot::Sender<Result<Arc<Remote>, MonitorError>>) {
     sys::block_signals();
     let waitset = Waitset::new();
     // Nothing here is worth a busy wait.
     waitset.set_spin(Duration::ZERO);
     if let Err(error) = prepare(&waitset) {
-        return ready.keep(Err(error));
+        return ready.send(Err(error));
     }
     Monitor::install(&waitset);
-    ready.keep(Ok(waitset.remote()));
+    ready.send(Ok(waitset.remote()));
     serve(&waitset)
 }
 
 /// Whether the calling thread is the only one of the process. A task directory has a link for each thread beside its own
 /// two.
-fn is_alone() -> bool {
+fn is_single_threaded() -> bool {
     rustix::fs::stat("/proc/self/task").is_ok_and(|tasks| tasks.st_nlink == 3)
 }
 

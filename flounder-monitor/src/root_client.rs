@@ -15,13 +15,13 @@ use crate::protocol::VERSION;
 use crate::protocol::monitor::{Binding, RpcClient, RxVtbl, Verdict};
 use crate::root_location::{RootLocation, RootProcess};
 use crate::runtime_dir::RuntimeDir;
-use crate::wait::within;
+use crate::wait::timeout;
 
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// A connection to the root of a directory.
-pub(crate) struct Visitor {
+pub(crate) struct RootClient {
     pub(crate) waitset: Waitset,
     client: RpcClient,
     /// The number that it said hello with.
@@ -31,11 +31,11 @@ pub(crate) struct Visitor {
     directory: PathBuf,
 }
 
-impl Visitor {
+impl RootClient {
     /// Connects; `None` if there is no root, or it died meanwhile.
     pub(crate) fn join(directory: &RuntimeDir) -> Result<Option<Self>, MonitorError> {
-        let Some(socket) = election::connect_in(directory)? else { return Ok(None) };
-        let Some((root, _)) = election::root_of(&socket, directory)? else { return Ok(None) };
+        let Some(socket) = election::connect_to_root(directory)? else { return Ok(None) };
+        let Some((root, _)) = election::identify_root(&socket, directory)? else { return Ok(None) };
         let system = MonitorError::os("talk to the root monitor");
         let failed = |error: std::io::Error| {
             system(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PROTO))
@@ -80,7 +80,7 @@ impl Visitor {
     where
         F: Future<Output = Result<T, RpcError>>,
     {
-        match within(&self.waitset, DEADLINE, call(&self.client)).await {
+        match timeout(&self.waitset, DEADLINE, call(&self.client)).await {
             Some(Ok(value)) => Ok(value),
             None => Err(MonitorError::NoRoot { location: self.location() }),
             Some(Err(RpcError::NoReply)) => Err(MonitorError::Busy),
