@@ -4,7 +4,7 @@ use flounder_idl::model::Role;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
 
-use crate::binding::{Handler, deliver, deliver_impl, handled};
+use crate::binding::{Handler, deliver, deliver_impl};
 use crate::docs;
 use crate::message::{Messages, Wire};
 use crate::rpc::reply_name;
@@ -15,10 +15,10 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let doc = docs::line(&format!(
         "What one end of `{name}` does with the messages that it receives, as futures."
     ));
-    let methods = handled(messages).map(|wire| method(wire, messages));
+    let methods = messages.handled().map(|wire| method(wire, messages));
     let lent = quote!(__endpoint: &#rt::RawBinding);
     let functions =
-        handled(messages).map(|wire| deliver(wire, "take_owned", &lent, &handle(wire, messages)));
+        messages.handled().map(|wire| deliver(wire, "take_owned", &lent, &handle(wire, messages)));
     let error = quote! {
         AsyncRx::error(&*self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
     };

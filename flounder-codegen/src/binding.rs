@@ -16,23 +16,11 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     items.into_iter().collect()
 }
 
-/// The messages with a `tx_*` method of their own; those of rpcs go through the client and the reply.
-pub(crate) fn sent<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
-    let plain =
-        |wire: &&Wire<'_>| matches!(wire.message.role, Role::Message | Role::Call | Role::Response);
-    messages.list.iter().filter(plain)
-}
-
-/// The messages with a handler.
-pub(crate) fn handled<'m, 'a>(messages: &'m Messages<'a>) -> impl Iterator<Item = &'m Wire<'a>> {
-    messages.list.iter().filter(|wire| !matches!(wire.message.role, Role::RpcResponse(_)))
-}
-
 fn binding(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!("One end of a connection that speaks `{name}`."));
-    let methods = sent(messages).map(|wire| tx(wire, messages));
+    let methods = messages.sent().map(|wire| tx(wire, messages));
     let values = buffer::binding_methods(messages);
     quote! {
         #doc
@@ -166,7 +154,7 @@ fn rx(messages: &Messages<'_>) -> TokenStream {
     let name = &messages.interface.name.idl;
     let doc =
         docs::line(&format!("What one end of `{name}` does with the messages that it receives."));
-    let handlers = handled(messages).map(|wire| {
+    let handlers = messages.handled().map(|wire| {
         let handler = Handler::new(wire, messages);
         let (doc, name, binding, parameters) =
             (handler.doc(), handler.name, &handler.binding, handler.parameters());
@@ -257,7 +245,7 @@ fn dispatch(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let lent = quote!(__binding: &Binding);
     let functions =
-        handled(messages).map(|wire| deliver(wire, "take", &lent, &handle(wire, messages)));
+        messages.handled().map(|wire| deliver(wire, "take", &lent, &handle(wire, messages)));
     let binding = quote!(&Binding(#rt::core::clone::Clone::clone(__endpoint)));
     let error = quote! {
         Rx::error(&mut self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
@@ -284,7 +272,7 @@ pub(crate) fn deliver_impl(
 ) -> TokenStream {
     let rt = messages.rt;
     let number = |wire: &Wire<'_>| Literal::u16_unsuffixed(wire.message.number);
-    let arms = handled(messages).map(|wire| {
+    let arms = messages.handled().map(|wire| {
         let (number, function) = (number(wire), deliver_name(wire.message));
         quote!(#number => self.#function(__lent, __message),)
     });
@@ -395,7 +383,7 @@ fn handle(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
 /// `RxVtbl`: optional closures in place of a type that implements `Rx`.
 fn vtbl(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
-    let handlers: Vec<_> = handled(messages).map(|wire| Handler::new(wire, messages)).collect();
+    let handlers: Vec<_> = messages.handled().map(|wire| Handler::new(wire, messages)).collect();
     let fields = handlers.iter().map(|handler| {
         let (doc, name, types) = (handler.doc(), handler.name, handler.types());
         quote!(#doc pub #name: #rt::core::option::Option<#rt::Box<dyn #rt::core::ops::FnMut(&Binding, #types)>>,)

@@ -4,7 +4,6 @@ use flounder_idl::model::Role;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 
-use crate::binding::sent;
 use crate::docs;
 use crate::message::{Messages, Wire};
 use crate::rt::Rt;
@@ -20,7 +19,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 /// The methods of `Binding` that send and receive values.
 pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
-    let receive = sent(messages).map(|wire| receive(wire, messages));
+    let receive = messages.sent().map(|wire| receive(wire, messages));
     quote! {
         /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
         /// away.

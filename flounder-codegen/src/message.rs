@@ -20,6 +20,19 @@ impl<'a> Messages<'a> {
         let list = interface.messages.iter().map(|message| Wire::new(message, types, rt)).collect();
         Self { interface, rt, list }
     }
+
+    /// The messages with a `tx_*` method of their own; those of rpcs go through the client and the reply.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Wire<'a>> {
+        let plain = |wire: &&Wire<'_>| {
+            matches!(wire.message.role, Role::Message | Role::Call | Role::Response)
+        };
+        self.list.iter().filter(plain)
+    }
+
+    /// The messages with a handler.
+    pub(crate) fn handled(&self) -> impl Iterator<Item = &Wire<'a>> {
+        self.list.iter().filter(|wire| !matches!(wire.message.role, Role::RpcResponse(_)))
+    }
 }
 
 /// A message as it is generated.

@@ -4,7 +4,6 @@ use flounder_idl::model::Rpc;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use crate::binding::sent;
 use crate::docs;
 use crate::message::{Messages, Wire};
 use crate::rpc::{client_type, reply_name};
@@ -19,7 +18,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!("One end of a connection that speaks `{name}`, for any thread."));
-    let methods = sent(messages).map(|wire| send(wire, messages));
+    let methods = messages.sent().map(|wire| send(wire, messages));
     quote! {
         #doc
         ///
