@@ -314,7 +314,7 @@ impl Diagnostics {
     /// lines of the text.
     pub fn into_compile_error(self) -> TokenStream {
         let errors = self.iter().map(|diagnostic| {
-            let text = crate::render::one_span(&self, diagnostic);
+            let text = one_span(&self, diagnostic);
             quote_spanned! { diagnostic.span.span => ::core::compile_error! { #text } }
         });
         let mut tokens: TokenStream = errors.collect();
@@ -353,4 +353,39 @@ impl Drop for Diagnostics {
             );
         }
     }
+}
+
+/// Returns the text of a diagnostic for an error of rustc, which has one span: other places become lines of the text.
+fn one_span(diagnostics: &Diagnostics, diagnostic: &Diagnostic) -> String {
+    let mut out = diagnostic.message.clone();
+    let mut add = |kind: &str, text: &str, at: Option<String>| {
+        let at = at.map(|at| format!(" ({at})")).unwrap_or_default();
+        out.push_str(&format!("\n= {kind}: {text}{at}"));
+    };
+    if let Some(at) = in_text(diagnostics, diagnostic.span) {
+        add("note", if diagnostic.label.is_empty() { "here" } else { &diagnostic.label }, Some(at));
+    }
+    for (place, text) in &diagnostic.secondary {
+        add("note", text, in_text(diagnostics, *place).or_else(|| in_rust(*place)));
+    }
+    for note in &diagnostic.notes {
+        add("note", note, None);
+    }
+    for help in &diagnostic.help {
+        add("help", help, None);
+    }
+    out
+}
+
+fn in_text(diagnostics: &Diagnostics, place: Place) -> Option<String> {
+    let range = place.text?;
+    let source = diagnostics.source(range.source)?;
+    let (line, column) = source.line_column(range.start);
+    Some(format!("{}:{line}:{column}", source.path().display()))
+}
+
+fn in_rust(place: Place) -> Option<String> {
+    let start = place.span.start();
+    // Line 0 is what a span without a location says.
+    (start.line > 0).then(|| format!("line {}, column {}", start.line, start.column + 1))
 }

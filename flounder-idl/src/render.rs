@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::diag::{Code, Diagnostic, Diagnostics, Place};
+use crate::diag::{Code, Diagnostics, Place};
 use crate::source::SourceFile;
 
 /// The longest piece of a line that [`plain`] shows, in characters.
@@ -81,41 +81,6 @@ pub fn plain(diagnostics: &Diagnostics) -> String {
         line(&mut out, format_args!("{} more errors are not shown", diagnostics.omitted()));
     }
     out
-}
-
-/// A diagnostic as the text of an error that rustc shows at one span.
-pub(crate) fn one_span(diagnostics: &Diagnostics, diagnostic: &Diagnostic) -> String {
-    let mut out = diagnostic.message.clone();
-    let mut add = |kind: &str, text: &str, at: Option<String>| {
-        let at = at.map(|at| format!(" ({at})")).unwrap_or_default();
-        out.push_str(&format!("\n= {kind}: {text}{at}"));
-    };
-    if let Some(at) = in_text(diagnostics, diagnostic.span) {
-        add("note", if diagnostic.label.is_empty() { "here" } else { &diagnostic.label }, Some(at));
-    }
-    for (place, text) in &diagnostic.secondary {
-        add("note", text, in_text(diagnostics, *place).or_else(|| in_rust(*place)));
-    }
-    for note in &diagnostic.notes {
-        add("note", note, None);
-    }
-    for help in &diagnostic.help {
-        add("help", help, None);
-    }
-    out
-}
-
-fn in_text(diagnostics: &Diagnostics, place: Place) -> Option<String> {
-    let label = label(diagnostics, place, "");
-    label
-        .source
-        .map(|source| format!("{}:{}:{}", source.path().display(), label.line, label.column))
-}
-
-fn in_rust(place: Place) -> Option<String> {
-    let start = place.span.start();
-    // Line 0 is what a span without a location says.
-    (start.line > 0).then(|| format!("line {}, column {}", start.line, start.column + 1))
 }
 
 fn label<'a>(diagnostics: &'a Diagnostics, place: Place, text: &'a str) -> Label<'a> {
