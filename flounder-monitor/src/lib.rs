@@ -39,6 +39,7 @@ mod monitor;
 mod monitor_thread;
 mod oneshot;
 mod outbox;
+mod prefix;
 mod process;
 mod protocol;
 mod root;

@@ -17,7 +17,7 @@ pub(crate) use x86::Caches;
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use core::arch::asm;
-    use core::arch::x86_64::{__cpuid, __cpuid_count, __get_cpuid_max, _mm_mfence, _mm_sfence};
+    use core::arch::x86_64::{__cpuid_count, _mm_mfence, _mm_sfence, CpuidResult};
     use std::sync::OnceLock;
 
     use crate::mem::mapped::WordAddress;
@@ -53,9 +53,9 @@ mod x86 {
         }
 
         fn ask() -> Option<Self> {
-            let basic = __cpuid(FEATURES);
-            let (level, _) = __get_cpuid_max(0);
-            let ebx = if level >= FEATURES_7 { __cpuid_count(FEATURES_7, 0).ebx } else { 0 };
+            let basic = cpuid(FEATURES);
+            let highest = cpuid(0).eax;
+            let ebx = if highest >= FEATURES_7 { cpuid(FEATURES_7).ebx } else { 0 };
             let drop =
                 if ebx & CLFLUSHOPT != 0 { Instruction::ClflushOpt } else { Instruction::Clflush };
             let write_back = if ebx & CLWB != 0 { Instruction::Clwb } else { drop };
@@ -89,6 +89,14 @@ mod x86 {
             // * Every x86-64 processor has SSE2.
             unsafe { _mm_mfence() };
         }
+    }
+
+    /// Returns a leaf of `cpuid`. Intrinsics without preconditions are unsafe in the oldest supported compiler only.
+    #[allow(unused_unsafe)]
+    fn cpuid(leaf: u32) -> CpuidResult {
+        // SAFETY:
+        // * Every x86-64 processor has `cpuid`, which changes no memory.
+        unsafe { __cpuid_count(leaf, 0) }
     }
 
     impl Instruction {

@@ -10,6 +10,7 @@ use flounder_rt::export::Refusal;
 use flounder_rt::{Escaped, Iref, Rejected, TxError};
 
 use crate::outbox::{OutboxMessage, SendOutcome};
+use crate::prefix::prefix;
 use crate::protocol::intermon;
 
 /// Longest name of a driver, in bytes.
@@ -176,7 +177,7 @@ fn send_refusal(
         BindRefusal::Interface { name, table } => {
             digests.extend(table.iter().map(|(name, fingerprint)| {
                 let (high, low) = halves(*fingerprint);
-                intermon::Digest { name: cut(name, MAX_NAME).to_owned(), high, low }
+                intermon::Digest { name: prefix(name, MAX_NAME).to_owned(), high, low }
             }));
             (Why::Interface, 0, name.as_str())
         }
@@ -189,7 +190,7 @@ fn send_refusal(
         BindRefusal::Service(refusal) => (Why::Service, refusal.code, refusal.reason.as_str()),
         _ => (Why::NoService, 0, ""),
     };
-    binding.tx_refused(connection, why, code, cut(text, MAX_TEXT), &digests).map(drop)
+    binding.tx_refused(connection, why, code, prefix(text, MAX_TEXT), &digests).map(drop)
 }
 
 /// What a refusal from the wire means.
@@ -250,11 +251,6 @@ pub(crate) fn digest(high: u64, low: u64) -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
-/// As much of a text as fits, without half a character at the end.
-fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,11 +294,5 @@ mod tests {
         }
         assert_eq!(unpack(0xff << 56), None);
         assert_eq!(unpack(7 << LIMIT_BITS), None);
-    }
-
-    #[test]
-    fn long_reasons_are_cut_between_characters() {
-        assert_eq!(cut("é", 1), "");
-        assert_eq!(cut("ab", 2), "ab");
     }
 }

@@ -9,6 +9,7 @@ use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, MessageToRoot};
 use crate::nameservice::{Entry, InvalidName, LostName, RequestError, ResolvedName};
+use crate::prefix::prefix;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
 use crate::root::{MAX_NAME, is_name};
@@ -201,7 +202,7 @@ impl Drop for LookupGuard {
 fn publish_call(root: &RpcClient, iref: Iref) -> Call<PublishReply> {
     let (name, digest) = services::find(iref)
         .map_or(("", 0), |service| (service.interface.name, service.interface.fingerprint));
-    let name = &name[..name.floor_char_boundary(MAX_NAME)];
+    let name = prefix(name, MAX_NAME);
     root.publish_async(iref, name, (digest >> 64) as u64, digest as u64)
 }
 
