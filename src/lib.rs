@@ -68,7 +68,11 @@ pub mod monitor {
 
 /// The drivers, by name, and the order in which they are tried.
 pub mod drivers {
-    pub use flounder_drivers::{beehive, lmp, loopback, recommended, registry, scc, ump};
+    #[cfg(feature = "beehive")]
+    pub use flounder_drivers::beehive;
+    #[cfg(feature = "scc")]
+    pub use flounder_drivers::scc;
+    pub use flounder_drivers::{lmp, loopback, recommended, registry, ump};
 }
 
 pub use flounder_monitor::nameservice;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use flounder::channel::Connector;
-use flounder::drivers::{beehive::Beehive, scc::Scc, ump::Ump};
+use flounder_drivers::{beehive::Beehive, scc::Scc, ump::Ump};
 use support::{DRIVERS, TestProcess, TestSystem};
 
 #[test]

@@ -299,6 +299,7 @@ impl DoorbellReceiver {
 
     /// Wakes the ends that were rung, without a visit to the socket: one load if there are none. Whoever wants to know of a
     /// ring before the waitset hears of it looks.
+    #[cfg(feature = "scc")]
     pub(crate) fn poll_log(&self) {
         let rung = self.inner.lock().read_log();
         for notifier in rung {
@@ -500,6 +501,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "scc")]
     #[test]
     fn a_ring_is_heard_without_a_visit_to_the_socket() {
         let (receiver, sender) = connected();

@@ -26,6 +26,7 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "beehive")]
 pub mod beehive;
 pub mod conformance;
 pub mod lmp;
@@ -33,6 +34,7 @@ pub mod loopback;
 pub mod mem;
 pub mod recommended;
 pub mod registry;
+#[cfg(feature = "scc")]
 pub mod scc;
 pub mod ump;
 

@@ -1,4 +1,5 @@
-//! Drivers by name. The built-in ones are always there; other crates add theirs at run time.
+//! Drivers by name: the built-in ones, of which `scc` and `beehive` are cargo features, and those that other crates add at
+//! run time.
 
 use core::fmt;
 use std::sync::Arc;
@@ -8,10 +9,21 @@ use parking_lot::RwLock;
 use flounder_rt::channel::Connector;
 use flounder_rt::fork::PerProcess;
 
-use crate::{beehive, lmp, loopback, scc, ump};
+#[cfg(feature = "beehive")]
+use crate::beehive::Beehive;
+#[cfg(feature = "scc")]
+use crate::scc::Scc;
+use crate::{lmp::Lmp, loopback::Loopback, ump::Ump};
 
-static BUILT_IN: [&dyn Connector; 5] =
-    [&loopback::Loopback, &ump::Ump, &lmp::Lmp, &scc::Scc, &beehive::Beehive];
+static BUILT_IN: &[&dyn Connector] = &[
+    &Loopback,
+    &Ump,
+    &Lmp,
+    #[cfg(feature = "scc")]
+    &Scc,
+    #[cfg(feature = "beehive")]
+    &Beehive,
+];
 
 /// A forked child has those of its parent, unless another thread was about to add one.
 static ADDED: PerProcess<RwLock<Vec<&'static dyn Connector>>> = PerProcess::new(|parents| {
@@ -27,7 +39,7 @@ static ADDED: PerProcess<RwLock<Vec<&'static dyn Connector>>> = PerProcess::new(
 /// ```
 #[must_use]
 pub fn find(name: &str) -> Option<&'static dyn Connector> {
-    BUILT_IN.into_iter().find(|driver| driver.name() == name).or_else(|| {
+    BUILT_IN.iter().copied().find(|driver| driver.name() == name).or_else(|| {
         let added = ADDED.here().read();
         added.iter().copied().find(|driver| driver.name() == name)
     })
@@ -87,7 +99,11 @@ mod tests {
         assert!(find("carrier pigeon").is_none());
         assert_eq!(register(Arc::new(Pigeon("carrier pigeon"))), Ok(()));
         assert_eq!(find("carrier pigeon").map(Connector::name), Some("carrier pigeon"));
-        assert_eq!(names(), ["loopback", "ump", "lmp", "scc", "beehive", "carrier pigeon"]);
+        let mut expected = vec!["loopback", "ump", "lmp"];
+        expected.extend(cfg!(feature = "scc").then_some("scc"));
+        expected.extend(cfg!(feature = "beehive").then_some("beehive"));
+        expected.push("carrier pigeon");
+        assert_eq!(names(), expected);
         for name in ["carrier pigeon", "ump"] {
             assert_eq!(register(Arc::new(Pigeon(name))), Err(NameTaken(name)));
         }

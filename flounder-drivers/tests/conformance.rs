@@ -1,21 +1,25 @@
 //! Every driver keeps the contract: in one dispatcher, between threads, between processes, and half by half in one process;
 //! with buffers of all sizes.
 
+#[cfg(feature = "beehive")]
+use flounder_drivers::beehive::Beehive;
 use flounder_drivers::conformance::{LIMITS, Suite, TestLink, WakeCounter};
 use flounder_drivers::conformance_tests;
-use flounder_drivers::scc::model::FaultRates;
-use flounder_drivers::scc::{Model, Scc};
-use flounder_drivers::{beehive::Beehive, lmp::Lmp, loopback::Loopback, ump::StartingAt, ump::Ump};
+#[cfg(feature = "scc")]
+use flounder_drivers::scc::{Model, Scc, model::FaultRates};
+use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::StartingAt, ump::Ump};
 use flounder_rt::channel::{Connector, Incoming, Outgoing, Progress, Recv};
 use flounder_rt::wire::Gather;
 
 conformance_tests!(loopback: Loopback; in_one_dispatcher);
 conformance_tests!(lmp: Lmp; in_one_dispatcher, between_threads, between_processes);
 conformance_tests!(ump: Ump; in_one_dispatcher, between_threads, between_processes);
+#[cfg(feature = "scc")]
 conformance_tests!(scc: Scc; in_one_dispatcher, between_threads);
+#[cfg(feature = "beehive")]
 conformance_tests!(beehive: Beehive; in_one_dispatcher, between_threads, between_processes);
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "scc", target_arch = "x86_64"))]
 conformance_tests!(scc_on_this_machine: Scc; between_processes);
 
 /// Over channels made within the process.
@@ -41,11 +45,12 @@ fn ump_half_by_half() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "scc", target_arch = "x86_64"))]
 fn scc_half_by_half() {
     half_by_half(&Scc).run();
 }
 
+#[cfg(feature = "beehive")]
 #[test]
 fn beehive_half_by_half() {
     half_by_half(&Beehive).run();
@@ -62,23 +67,26 @@ fn ump_with_rings_of_two_sizes() {
     half_by_half(&Ump).buffers(4096, 12288).run();
 }
 
+#[cfg(feature = "scc")]
 #[test]
 fn scc_with_rings_of_two_sizes() {
     near(&Scc).buffers(1, 1 << 18).run();
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "scc", target_arch = "x86_64"))]
 fn scc_half_by_half_with_the_smallest_rings() {
     half_by_half(&Scc).buffers(1, 1).run();
 }
 
+#[cfg(feature = "scc")]
 #[test]
 fn scc_over_a_lazy_model() {
     let scc = Scc::over(&Model::with_faults(1, FaultRates::NONE));
     near(&scc).buffers(1, 1).run();
 }
 
+#[cfg(feature = "scc")]
 #[test]
 fn scc_over_a_restless_model() {
     // A doorbell that is refused is rung by the next call, and these tests wait for it without one.
@@ -86,6 +94,7 @@ fn scc_over_a_restless_model() {
     near(&Scc::over(&Model::with_faults(2, faults))).run();
 }
 
+#[cfg(feature = "beehive")]
 #[test]
 fn beehive_with_windows_of_two_sizes() {
     near(&Beehive).buffers(1, 1 << 18).run();
@@ -107,6 +116,7 @@ fn ump_with_positions_near_their_wrap() {
     }
 }
 
+#[cfg(feature = "scc")]
 #[test]
 fn scc_with_positions_near_their_wrap() {
     for start in NEAR_THE_WRAP {
@@ -119,7 +129,11 @@ fn scc_with_positions_near_their_wrap() {
 /// All of it is there, and yet others have a turn while it is taken.
 #[test]
 fn a_long_message_is_taken_in_several_calls() {
-    let drivers: [&dyn Connector; 2] = [&Ump, &Scc];
+    let drivers: &[&dyn Connector] = &[
+        &Ump,
+        #[cfg(feature = "scc")]
+        &Scc,
+    ];
     for driver in drivers {
         let (mut client, mut service) =
             driver.pair(&WakeCounter::new().1, &WakeCounter::new().1).expect("it is near");

@@ -9,8 +9,12 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "beehive")]
+use flounder_drivers::beehive::Beehive;
 use flounder_drivers::conformance::{LIMITS, TestLink, WakeCounter};
-use flounder_drivers::{beehive::Beehive, lmp::Lmp, scc::Scc, ump::Ump};
+#[cfg(all(feature = "scc", target_arch = "x86_64"))]
+use flounder_drivers::scc::Scc;
+use flounder_drivers::{lmp::Lmp, ump::Ump};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapInbox, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
@@ -168,6 +172,7 @@ fn log_of_another_size_is_refused() {
     }
 }
 
+#[cfg(feature = "beehive")]
 #[test]
 fn fifo_region_of_another_size_is_refused() {
     let _alone = alone();
@@ -182,6 +187,13 @@ fn fifo_region_of_another_size_is_refused() {
     }
 }
 
+/// Drivers whose offers enclose a doorbell of their own.
+const WITH_DOORBELL: &[&dyn Connector] = &[
+    &Ump,
+    #[cfg(feature = "beehive")]
+    &Beehive,
+];
+
 #[test]
 fn region_is_not_taken_a_second_time_as_a_log() {
     let _alone = alone();
@@ -193,7 +205,7 @@ fn region_is_not_taken_a_second_time_as_a_log() {
     });
     assert_eq!(ring_and_log.err(), in_use);
     // A log of this process comes back from the peer.
-    for connector in [&Ump as &dyn Connector, &Beehive] {
+    for connector in WITH_DOORBELL.iter().copied() {
         let (here, there) = TestLink::pair();
         let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
         let (offer, offered) = connector.offer(&WakeCounter::new().1, &here).unwrap();
@@ -210,7 +222,7 @@ fn region_is_not_taken_a_second_time_as_a_log() {
 #[test]
 fn doorbell_costs_two_descriptors_once_it_has_rung() {
     let _alone = alone();
-    for connector in [&Ump as &dyn Connector, &Beehive] {
+    for connector in WITH_DOORBELL.iter().copied() {
         let before = open_descriptors();
         let (here, there) = TestLink::pair();
         let waitset = Waitset::new();
@@ -597,10 +609,13 @@ fn each_word_of_a_line_is_read_once() {
 // ---- capabilities beside a channel ----------------------------------------------------------------------------------------
 
 /// The drivers whose capabilities do so, as far as they reach other processes.
-#[cfg(target_arch = "x86_64")]
-const BESIDE: &[&dyn Connector] = &[&Ump, &Scc, &Beehive];
-#[cfg(not(target_arch = "x86_64"))]
-const BESIDE: &[&dyn Connector] = &[&Ump, &Beehive];
+const BESIDE: &[&dyn Connector] = &[
+    &Ump,
+    #[cfg(all(feature = "scc", target_arch = "x86_64"))]
+    &Scc,
+    #[cfg(feature = "beehive")]
+    &Beehive,
+];
 
 /// Both ends of a channel whose capabilities go over a link.
 struct Linked {

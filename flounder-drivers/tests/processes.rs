@@ -198,11 +198,12 @@ fn echoes_over_ump() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "scc", target_arch = "x86_64"))]
 fn echoes_over_scc() {
     echoes("scc");
 }
 
+#[cfg(feature = "beehive")]
 #[test]
 fn echoes_over_beehive() {
     echoes("beehive");
@@ -226,8 +227,10 @@ fn what_was_sent_before_death_arrives_over_lmp() {
 
 #[test]
 fn what_was_sent_before_death_arrives_over_memory() {
-    for driver in
-        ["ump", "beehive"].into_iter().chain(cfg!(target_arch = "x86_64").then_some("scc"))
+    for driver in ["ump"]
+        .into_iter()
+        .chain(cfg!(feature = "beehive").then_some("beehive"))
+        .chain(cfg!(all(feature = "scc", target_arch = "x86_64")).then_some("scc"))
     {
         what_was_sent_before_death_arrives_over(driver);
     }
@@ -300,11 +303,12 @@ fn killed_in_the_middle_over_ump() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "scc", target_arch = "x86_64"))]
 fn killed_in_the_middle_over_scc() {
     killed_in_the_middle("scc");
 }
 
+#[cfg(feature = "beehive")]
 #[test]
 fn killed_in_the_middle_over_beehive() {
     killed_in_the_middle("beehive");

@@ -278,6 +278,7 @@ impl MessageAssembler {
     }
 
     /// How many words of the message in hand are published; `None` if it has not begun.
+    #[cfg(feature = "beehive")]
     pub(crate) fn begun(&self, message: &Outgoing<'_>) -> Option<usize> {
         match self.tx {
             SendState::Parts(sent) => Some(sent),
@@ -288,6 +289,7 @@ impl MessageAssembler {
 
     /// Notes that so many words of the message in hand are published now, of which there were as many as `begun` says; and
     /// goes on to its capabilities. For a driver that sends in its own way, in whole words.
+    #[cfg(feature = "beehive")]
     pub(crate) fn sent(
         &mut self,
         message: &mut Outgoing<'_>,

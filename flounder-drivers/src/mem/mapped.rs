@@ -59,6 +59,7 @@ macro_rules! line_memory {
     ($($end:ty),*) => {$(
         impl $end {
             /// Returns where a word is, for an instruction on its line.
+            #[cfg(feature = "scc")]
             #[inline]
             pub(crate) fn address(&self, line: usize, word: usize) -> WordAddress<'_> {
                 self.0.line(line).address(word)
@@ -153,6 +154,7 @@ impl MappedLine<'_> {
         value
     }
 
+    #[cfg(feature = "scc")]
     #[inline]
     fn address<'a>(&self, word: usize) -> WordAddress<'a>
     where
@@ -163,12 +165,14 @@ impl MappedLine<'_> {
 }
 
 /// Where a word is, in a mapping that lives for `'a`. It names a line to the processor; nothing is accessed through it.
+#[cfg(feature = "scc")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WordAddress<'a> {
     at: *const u64,
     _mapping: PhantomData<&'a AtomicU64>,
 }
 
+#[cfg(feature = "scc")]
 impl<'a> WordAddress<'a> {
     /// That of a word in private memory, for tests.
     #[cfg(test)]
