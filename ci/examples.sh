@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --release --examples --quiet
-cargo build --release --examples --quiet -p foreign-driver
+cargo build --release --examples --quiet -p event-loops -p foreign-driver
 bin=${CARGO_TARGET_DIR:-target}/release/examples
 
 FLOUNDER_RUNTIME_DIR=$(mktemp -d)

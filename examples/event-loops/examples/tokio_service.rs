@@ -1,4 +1,4 @@
-//! A service and its clients in one multi-threaded tokio program: `cargo run --release --example tokio_service`.
+//! A service and its clients in one multi-threaded tokio program: `cargo run --release -p event-loops --example tokio_service`.
 //!
 //! A binding belongs to its waitset, and that to one thread: here the service and the clients have a thread each beside those
 //! of tokio. Clients are tasks on any thread, which call through a `SharedClient`; the service has its work done by tasks,
