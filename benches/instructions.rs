@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use flounder::drivers::{loopback::Loopback, ump::Ump};
 use flounder::{Call, Waitset};
-use flounder_drivers::conformance::TestLink;
+use flounder_conformance::TestLink;
 use flounder_rt::channel::{Channel, Connector, End};
 use flounder_rt::notify::Notifier;
 

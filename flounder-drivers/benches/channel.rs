@@ -10,7 +10,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use flounder_drivers::{conformance::LIMITS, lmp::Lmp, loopback::Loopback, ump::Ump};
+use flounder_conformance::LIMITS;
+use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{Channel, Connector, End, Incoming, Outgoing, Progress, Recv};
 use flounder_rt::notify::Notifier;
 use flounder_rt::wire::Gather;

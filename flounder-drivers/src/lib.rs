@@ -9,7 +9,7 @@
 //! | scc | another thread or process | two rings of 32-byte lines in memory that need not be coherent | by the brokers | for its doorbell |
 //! | beehive | another thread or process | messages over message hardware, or a model of it | by the brokers | looks, then sleeps |
 //!
-//! Every driver keeps the contract of [`flounder_rt::channel`] and passes the [`conformance`] suite. What goes over a
+//! Every driver keeps the contract of [`flounder_rt::channel`] and passes the suite of the crate `flounder-conformance`. What goes over a
 //! socket or through shared memory is written down, bit by bit, in `docs/wire.md`.
 //!
 //! ```
@@ -28,7 +28,6 @@
 
 #[cfg(feature = "beehive")]
 pub mod beehive;
-pub mod conformance;
 pub mod lmp;
 pub mod loopback;
 pub mod mem;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use flounder_conformance::{LIMITS, TIMEOUT, TestLink, WakeCounter};
 use flounder_drivers::beehive::board::Board;
 use flounder_drivers::beehive::credit::START;
 use flounder_drivers::beehive::frame::{FrameHeader, FrameKind, kernel_header};
 use flounder_drivers::beehive::hardware::{CORES, Core, Hardware};
 use flounder_drivers::beehive::{ASSOCIATIONS, Beehive};
-use flounder_drivers::conformance::{LIMITS, TIMEOUT, TestLink, WakeCounter};
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{

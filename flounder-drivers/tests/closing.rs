@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use flounder_drivers::conformance::LIMITS;
+use flounder_conformance::LIMITS;
 use flounder_drivers::lmp;
 use flounder_rt::channel::{Channel, ChannelError, Incoming};
 use flounder_rt::closer::{Origin, wait_until_closed};

@@ -1,10 +1,10 @@
 //! Every driver keeps the contract: in one dispatcher, between threads, between processes, and half by half in one process;
 //! with buffers of all sizes.
 
+use flounder_conformance::conformance_tests;
+use flounder_conformance::{LIMITS, Suite, TestLink, WakeCounter};
 #[cfg(feature = "beehive")]
 use flounder_drivers::beehive::Beehive;
-use flounder_drivers::conformance::{LIMITS, Suite, TestLink, WakeCounter};
-use flounder_drivers::conformance_tests;
 #[cfg(feature = "scc")]
 use flounder_drivers::scc::{Model, Scc, model::FaultRates};
 use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::StartingAt, ump::Ump};

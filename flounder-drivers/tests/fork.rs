@@ -1,8 +1,8 @@
 //! A forked child cannot use, or harm, the channels of its parent.
 
+use flounder_conformance::{LIMITS, TestLink, WakeCounter};
 #[cfg(feature = "beehive")]
 use flounder_drivers::beehive::Beehive;
-use flounder_drivers::conformance::{LIMITS, TestLink, WakeCounter};
 #[cfg(all(feature = "scc", target_arch = "x86_64"))]
 use flounder_drivers::scc::Scc;
 use flounder_drivers::{lmp::Lmp, ump::Ump};

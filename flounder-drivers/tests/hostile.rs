@@ -9,9 +9,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use flounder_conformance::{LIMITS, TestLink, WakeCounter};
 #[cfg(feature = "beehive")]
 use flounder_drivers::beehive::Beehive;
-use flounder_drivers::conformance::{LIMITS, TestLink, WakeCounter};
 #[cfg(all(feature = "scc", target_arch = "x86_64"))]
 use flounder_drivers::scc::Scc;
 use flounder_drivers::{lmp::Lmp, ump::Ump};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder_drivers::conformance::{LIMITS, SocketLink, WakeCounter};
+use flounder_conformance::{LIMITS, SocketLink, WakeCounter};
 use flounder_drivers::registry;
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
@@ -322,7 +322,8 @@ fn killed_in_the_middle_over_lmp() {
 /// One doorbell serves all channels between two processes, and a ring finds its channel among thousands.
 #[test]
 fn one_of_many_sleepers_is_woken() {
-    use flounder_drivers::{conformance::TestLink, ump::Ump};
+    use flounder_conformance::TestLink;
+    use flounder_drivers::ump::Ump;
     let (here, there) = TestLink::pair();
     let waitset = Waitset::new();
     let mut channels: Vec<_> = (0..1000)
@@ -358,7 +359,8 @@ fn one_of_many_sleepers_is_woken() {
 /// A thousand channels to one process cost no descriptor but those of the link.
 #[test]
 fn channels_of_ump_hold_no_descriptors() {
-    use flounder_drivers::{conformance::TestLink, ump::Ump};
+    use flounder_conformance::TestLink;
+    use flounder_drivers::ump::Ump;
     let (here, there) = TestLink::pair();
     let ends = || End { buffer: 4096, ..WakeCounter::new().1 };
     let link_descriptors = || {

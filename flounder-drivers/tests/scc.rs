@@ -10,7 +10,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use flounder_drivers::conformance::{LIMITS, WakeCounter};
+use flounder_conformance::{LIMITS, WakeCounter};
 use flounder_drivers::scc::line::{HALVES, LAST, LineInfo, LineKind, header, pack};
 use flounder_drivers::scc::model::{Core, DOORBELLS, FaultRates, ModelEnd};
 use flounder_drivers::scc::ring::{DATA, Ring};

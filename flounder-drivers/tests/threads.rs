@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::thread;
 
-use flounder_drivers::conformance::TestLink;
+use flounder_conformance::TestLink;
 use flounder_drivers::{lmp::Lmp, ump::Ump};
 use flounder_rt::channel::{Connector, End, SendPair};
 use flounder_rt::notify::Notifier;

@@ -400,7 +400,7 @@ fn a_deadline_ends_a_call_from_another_thread() {
 }
 
 /// A binding whose service never looks, and a handle to it.
-fn unanswered() -> (Waitset, RawBinding, SharedEndpoint, support::Fake) {
+fn unanswered() -> (Waitset, RawBinding, SharedEndpoint, support::FakeChannel) {
     let ws = Waitset::new();
     let (near, far, ..) = support::pair(usize::MAX >> 1);
     let handler = Handler::logging(&Log::default());

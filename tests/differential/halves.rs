@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flounder::channel::{ConnectError, Connector, End, Pair};
 use flounder::drivers::registry;
-use flounder_drivers::conformance::TestLink;
+use flounder_conformance::TestLink;
 
 /// Registers one for each driver that reaches other processes; gives their names, each of which begins with the driver's.
 pub(crate) fn register_all() -> Vec<&'static str> {

@@ -20,7 +20,7 @@ use flounder::channel::{CapRefusal, Connector, End};
 use flounder::notify::Notifier;
 use flounder::policy;
 use flounder::{BindingError, Cap, Exported, Iref, Peer, RpcError, TxError, Waitset, nameservice};
-use flounder_drivers::conformance::TestLink;
+use flounder_conformance::TestLink;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_getfd};
 

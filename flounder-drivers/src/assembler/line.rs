@@ -185,9 +185,10 @@ impl MessageAssembler {
 
 #[cfg(test)]
 mod tests {
+    use flounder_conformance::{LIMITS, WakeCounter};
+
     use super::*;
     use crate::caps::Caps;
-    use crate::conformance::{LIMITS, WakeCounter};
 
     fn there_and_back<const AT: u32>() {
         for kind in [LineKind::Whole, LineKind::First, LineKind::Next] {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder_drivers::conformance::LIMITS;
+use flounder_conformance::LIMITS;
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::channel::{Channel, ChannelError, End, Incoming, Outgoing, Progress, Recv};
 use flounder_rt::notify::{Notifier, Wake};

@@ -4,7 +4,7 @@
 //! channel and is its only user, from one thread at a time.
 //!
 //! # Contract of `Channel`
-//! Each clause has tests of its name in the conformance suite of `flounder-drivers`.
+//! Each clause has tests of its name in `flounder-conformance`.
 //! 1. *Prefix.* The receiver gets the messages whose `send` returned [`Progress::Done`] exactly once, whole and in order;
 //!    of the others, at most a prefix of the sending order follows them.
 //! 2. *Whole.* A message is handed out with all its words and all its capabilities, or not at all. If its capabilities are

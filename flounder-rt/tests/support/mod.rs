@@ -1,110 +1,18 @@
-//! A channel in memory whose room the test decides, and an interface written by hand.
+//! Bindings over a fake channel, and an interface written by hand.
 
 #![allow(dead_code, unreachable_pub)]
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+#[allow(unused_imports)]
+pub use flounder_conformance::fake::{FakeChannel, Pipe, pair};
 use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Timeout};
-use flounder_rt::channel::{
-    CapRefusal, Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, ProtocolError,
-    Readiness, Recv,
-};
+use flounder_rt::channel::MessageLimit;
 use flounder_rt::interface::{ArgInfo, MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Call, Cap, Interface, Reply, Waitset};
-
-/// A message on its way: its number, words and capabilities.
-type Flying = (u16, Vec<u64>, Vec<Cap>);
-
-/// One direction.
-#[derive(Default)]
-pub struct Pipe {
-    queue: RefCell<VecDeque<Flying>>,
-    /// Messages that may be in flight.
-    pub room: Cell<usize>,
-    closed: Cell<bool>,
-    /// Whether nothing is taken, whatever room there is.
-    pub refuses: Cell<bool>,
-    /// Whether capabilities are taken from the sender and then refused.
-    pub refuses_caps: Cell<bool>,
-    /// What the receiver gets next instead of a message.
-    pub fault: RefCell<Option<ChannelError>>,
-}
-
-pub struct Fake {
-    out: Rc<Pipe>,
-    into: Rc<Pipe>,
-}
-
-/// Two ends, and the two directions (client to service first).
-pub fn pair(room: usize) -> (Fake, Fake, Rc<Pipe>, Rc<Pipe>) {
-    let (a, b) = (Rc::new(Pipe::default()), Rc::new(Pipe::default()));
-    a.room.set(room);
-    b.room.set(room);
-    let near = Fake { out: Rc::clone(&a), into: Rc::clone(&b) };
-    let far = Fake { out: Rc::clone(&b), into: Rc::clone(&a) };
-    (near, far, a, b)
-}
-
-impl Channel for Fake {
-    fn driver(&self) -> &'static str {
-        "fake"
-    }
-
-    fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
-        if self.into.closed.get() || self.out.closed.get() {
-            return Err(ChannelError::Closed);
-        }
-        if self.out.room.get() == 0 || self.out.refuses.get() {
-            return Ok(Progress::Partial(from));
-        }
-        self.out.room.set(self.out.room.get() - 1);
-        let mut words = vec![0; message.body.len()];
-        message.body.reader(0).read(&mut words);
-        let caps = std::mem::take(message.caps);
-        if self.out.refuses_caps.get() && !caps.is_empty() {
-            return Err(ChannelError::Caps(CapRefusal::Sender));
-        }
-        self.out.queue.borrow_mut().push_back((message.number, words, caps));
-        Ok(Progress::Done)
-    }
-
-    fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        if let Some(fault) = self.into.fault.borrow().clone() {
-            return Err(fault);
-        }
-        let Some((number, words, caps)) = self.into.queue.borrow_mut().pop_front() else {
-            return if self.into.closed.get() {
-                Err(ChannelError::Closed)
-            } else {
-                Ok(Recv::Empty)
-            };
-        };
-        self.into.room.set(self.into.room.get() + 1);
-        let protocol = |error: ProtocolError| ChannelError::Protocol(error);
-        incoming.begin(number, words.len(), caps.len()).map_err(protocol)?;
-        incoming.push(&words).map_err(protocol)?;
-        incoming.put_caps(caps).map_err(protocol)?;
-        Ok(Recv::Message)
-    }
-
-    fn ready(&mut self) -> bool {
-        !self.into.queue.borrow().is_empty()
-            || self.into.closed.get()
-            || (self.out.room.get() > 0 && !self.out.refuses.get())
-    }
-
-    fn readiness(&self) -> Readiness<'_> {
-        Readiness::Polled
-    }
-
-    fn close(&mut self) {
-        self.out.closed.set(true);
-    }
-}
 
 /// `message note(uint64 value); message words(uint64 w[n, 100]); rpc double(in uint64 a, out uint64 b);`
 pub const NOTE: u16 = 1;

@@ -5,13 +5,13 @@ use std::time::Instant;
 use flounder_rt::channel::{ChannelError, MAX_CAPS, Progress, ProtocolError, RUNTIME_MESSAGE};
 use flounder_rt::wire::Gather;
 
-use super::end::{EndHandle, ErrorText, Received};
-use super::test::{CAPS, LONGEST, NOTHING, TOO_MANY, Test, WORDS, caps, fall_asleep, inode};
-use super::{Clause, Paths, Reach, Suite};
+use crate::end::{EndHandle, ErrorText, Received};
+use crate::test::{CAPS, LONGEST, NOTHING, TOO_MANY, Test, WORDS, caps, fall_asleep, inode};
+use crate::{Clause, Paths, Reach, Suite};
 
 macro_rules! all {
     ($($name:ident,)+) => {
-        pub(super) const ALL: &[(&str, Clause)] = &[$((stringify!($name), $name)),+];
+        pub(crate) const ALL: &[(&str, Clause)] = &[$((stringify!($name), $name)),+];
     };
 }
 

@@ -1,16 +1,14 @@
-//! Drivers that break the contract are caught: each fault by the test of the clause that it breaks.
+//! Channels that break the contract, each by one fault: they test the suite.
 
-use std::cell::Cell;
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use flounder_drivers::conformance::{self, CLAUSES, Suite, TestLink};
-use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{
     Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offer, Outgoing,
     Pair, PendingOffer, Progress, Readiness, Recv, RecvNow,
@@ -19,166 +17,115 @@ use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 
-/// How long the tests wait in vain for what a broken driver does not do.
-const PATIENCE: Duration = Duration::from_millis(250);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// None; everything is passed on.
-    Nothing,
-    /// None; the quick ways are not passed on.
-    SlowWaysOnly,
-    DropsAMessage,
-    SendsAMessageTwice,
-    SwapsTwoMessages,
-    DeliversWhatWasCutOff,
-    LosesTheLastWord,
-    SplitsAMessage,
-    FlipsABit,
-    HandsOutABeginning,
-    LosesACapability,
-    SwapsCapabilities,
-    KeepsACapability,
-    TakesCapabilitiesAndNothingElse,
-    Blocks,
-    TakesWordsBack,
-    BeginsAnew,
-    TakesWordsAndSaysNone,
-    EndsWithAnotherErrorLater,
-    ForgivesAnError,
-    ClosesBeforeWhatWasSent,
-    KeepsOnAfterClose,
-    TakesCloseForDeath,
-    ForeseesAnEnd,
-    ForgetsTheEndThatItForesaw,
-    IsNotClosedByDrop,
-    SendsWhenItIsClosed,
-    ForgetsToWake,
-    WakesOnce,
-    ForgetsToWakeForRoom,
-    ForgetsToWakeForTheEnd,
-    WakesTheOldWaitset,
-    IsNeverReady,
-    IsAlwaysReady,
-    IsNotReadyForTheEnd,
-    IsNotReadyForRoom,
-    CannotResume,
-    OvertakesQuickly,
-    TakesQuicklyAndSaysNo,
-    LosesQuicklyWhenFull,
-    TakesQuicklyWhatIsNotForIt,
-    HidesQuicklyWhatIsNotForIt,
-    SendsQuicklyAfterTheEnd,
-    TellsTooEarly,
-}
-
+use crate::TestLink;
 use Fault::*;
 
-/// Each fault, over a driver that can have it, and the test that finds it.
-const FAULTS: [(Fault, &dyn Connector, &str); 43] = [
-    (DropsAMessage, &Loopback, "clause_1_prefix"),
-    (SendsAMessageTwice, &Loopback, "clause_1_prefix"),
-    (SwapsTwoMessages, &Loopback, "clause_1_prefix"),
-    (DeliversWhatWasCutOff, &Ump, "clause_1_prefix_of_what_was_cut_off"),
-    (LosesTheLastWord, &Loopback, "clause_2_whole"),
-    (SplitsAMessage, &Loopback, "clause_2_whole"),
-    (FlipsABit, &Loopback, "clause_2_whole_with_tails"),
-    (HandsOutABeginning, &Ump, "clause_2_whole"),
-    (LosesACapability, &Loopback, "clause_2_whole_with_capabilities"),
-    (SwapsCapabilities, &Loopback, "clause_2_whole_with_capabilities"),
-    (Blocks, &Loopback, "clause_3_never_blocks"),
-    (TakesWordsBack, &Ump, "clause_4_partial_sends"),
-    (BeginsAnew, &Lmp, "clause_4_partial_sends"),
-    (KeepsACapability, &Loopback, "clause_4_partial_sends_with_capabilities"),
-    (TakesCapabilitiesAndNothingElse, &Loopback, "clause_5_nothing_taken"),
-    (TakesWordsAndSaysNone, &Loopback, "clause_5_nothing_taken"),
-    (EndsWithAnotherErrorLater, &Ump, "clause_6_total"),
-    (ForgivesAnError, &Ump, "clause_6_total"),
-    (ForgivesAnError, &Ump, "clause_6_total_for_the_runtime"),
-    (ClosesBeforeWhatWasSent, &Loopback, "clause_7_end"),
-    (KeepsOnAfterClose, &Loopback, "clause_7_end"),
-    (TakesCloseForDeath, &Loopback, "clause_7_end"),
-    (ForeseesAnEnd, &Loopback, "clause_7_end_is_foreseen"),
-    (ForgetsTheEndThatItForesaw, &Loopback, "clause_7_end_is_foreseen"),
-    (IsNotClosedByDrop, &Loopback, "clause_7_end_by_drop"),
-    (SendsWhenItIsClosed, &Loopback, "clause_7_end_of_this_side"),
-    (ForgetsToWake, &Loopback, "clause_8_sleep_until_a_message"),
-    (WakesOnce, &Loopback, "clause_8_sleep_until_a_message"),
-    (ForgetsToWakeForRoom, &Loopback, "clause_8_sleep_until_room"),
-    (ForgetsToWakeForTheEnd, &Loopback, "clause_8_sleep_until_the_end"),
-    (WakesTheOldWaitset, &Loopback, "clause_9_retarget"),
-    (IsNeverReady, &Loopback, "clause_10_ready"),
-    (IsAlwaysReady, &Loopback, "clause_10_ready"),
-    (IsNotReadyForTheEnd, &Loopback, "clause_10_ready"),
-    (IsNotReadyForRoom, &Loopback, "clause_10_ready_for_room"),
-    (CannotResume, &Loopback, "clause_10_ready_for_room"),
-    (OvertakesQuickly, &Loopback, "clause_11_quick_ways"),
-    (TakesQuicklyAndSaysNo, &Loopback, "clause_11_quick_ways"),
-    (LosesQuicklyWhenFull, &Loopback, "clause_11_quick_ways_when_full"),
-    (TakesQuicklyWhatIsNotForIt, &Loopback, "clause_11_quick_ways_leave_the_rest"),
-    (HidesQuicklyWhatIsNotForIt, &Loopback, "clause_11_quick_ways_leave_the_rest"),
-    (SendsQuicklyAfterTheEnd, &Loopback, "clause_11_quick_ways_at_the_end"),
-    (TellsTooEarly, &Ump, "clause_12_done_is_sent"),
-];
+/// Time for which [`Fault::Blocks`] blocks.
+pub const BLOCK_TIME: Duration = Duration::from_millis(250);
 
-/// The test that kills a process.
-const BY_DEATH: &str = "clause_7_end_by_death";
-
-#[test]
-fn every_fault_is_caught_by_its_clause() {
-    for (clause, _) in CLAUSES {
-        // Nobody is killed in one dispatcher: see below.
-        let is_here = *clause != BY_DEATH;
-        assert_eq!(is_here, FAULTS.iter().any(|(_, _, test)| test == clause), "{clause}");
-    }
-
-    let mut caught = 0;
-    for (fault, driver, clause) in FAULTS {
-        match suite(fault, driver).timeout(PATIENCE).violation(clause) {
-            Some(violation) => {
-                println!("{fault:?}: {clause}: {}", violation.what);
-                caught += 1;
-            }
-            None => println!("{fault:?} is not caught by {clause}"),
-        }
-    }
-    match Suite::between_processes(&TakesDeathForClose, "child").violation(BY_DEATH) {
-        Some(violation) => {
-            println!("TakesDeathForClose: {BY_DEATH}: {}", violation.what);
-            caught += 1;
-        }
-        None => println!("TakesDeathForClose is not caught by {BY_DEATH}"),
-    }
-    let total = FAULTS.len() + 1;
-    println!("caught {caught} of {total}");
-    assert_eq!(caught, total);
+/// What is wrong with a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// None: every call is passed on.
+    NoFault,
+    /// None, but the quick ways always decline.
+    SlowPathsOnly,
+    /// Some messages are dropped.
+    DropsAMessage,
+    /// Some messages arrive twice.
+    SendsAMessageTwice,
+    /// Some messages arrive after their successor.
+    SwapsTwoMessages,
+    /// A message that the close cut off arrives, filled with zeroes.
+    DeliversWhatWasCutOff,
+    /// Long messages lose their last word.
+    LosesTheLastWord,
+    /// Long messages arrive as two.
+    SplitsAMessage,
+    /// A bit is flipped in messages of 90 words.
+    FlipsABit,
+    /// The beginning of a message is handed out as all of it.
+    HandsOutABeginning,
+    /// Messages with several capabilities lose the last.
+    LosesACapability,
+    /// Capabilities arrive in reverse order.
+    SwapsCapabilities,
+    /// A capability stays with the sender of a message that is done.
+    KeepsACapability,
+    /// `Partial(0)` takes the capabilities.
+    TakesCapabilitiesAndNothingElse,
+    /// `send` blocks while the channel is full.
+    Blocks,
+    /// `send` reports fewer words than before.
+    TakesWordsBack,
+    /// A partial send starts again from the first word.
+    BeginsAnew,
+    /// `Partial(0)` takes the message.
+    TakesWordsAndSaysNone,
+    /// The error of an ended channel changes.
+    EndsWithAnotherErrorLater,
+    /// A channel goes on after an error.
+    ForgivesAnError,
+    /// A close overtakes messages.
+    ClosesBeforeWhatWasSent,
+    /// `close` does nothing.
+    KeepsOnAfterClose,
+    /// A close is reported as death.
+    TakesCloseForDeath,
+    /// `is_over` is true for an open channel.
+    ForeseesAnEnd,
+    /// `is_over` is true once only.
+    ForgetsTheEndThatItForesaw,
+    /// A dropped end stays open.
+    IsNotClosedByDrop,
+    /// A closed end accepts messages.
+    SendsWhenItIsClosed,
+    /// An armed end is never woken.
+    ForgetsToWake,
+    /// Only the first sleep is woken.
+    WakesOnce,
+    /// A blocked sender is not woken.
+    ForgetsToWakeForRoom,
+    /// A close wakes nobody.
+    ForgetsToWakeForTheEnd,
+    /// A wake-up goes to the waitset before the last change.
+    WakesTheOldWaitset,
+    /// `ready` is always false.
+    IsNeverReady,
+    /// `ready` is always true.
+    IsAlwaysReady,
+    /// `ready` is false after a close.
+    IsNotReadyForTheEnd,
+    /// `ready` is false for a blocked sender.
+    IsNotReadyForRoom,
+    /// `can_resume` is always false.
+    CannotResume,
+    /// Messages by the quick way overtake others.
+    OvertakesQuickly,
+    /// `send_now` takes a message and returns false.
+    TakesQuicklyAndSaysNo,
+    /// `send_now` drops a message when full and returns true.
+    LosesQuicklyWhenFull,
+    /// `recv_now` takes messages that only `recv` may.
+    TakesQuicklyWhatIsNotForIt,
+    /// `recv_now` returns `Empty` in place of `Unsure`.
+    HidesQuicklyWhatIsNotForIt,
+    /// `send_now` returns true after a close.
+    SendsQuicklyAfterTheEnd,
+    /// `send` is done before the kernel has the capabilities.
+    ReportsDoneTooEarly,
 }
 
-/// Not a test by itself: what the second process does.
-#[test]
-fn child() {
-    conformance::child(&TakesDeathForClose);
-}
-
-/// What hides the channels of a sound driver behind wrappers is sound.
-#[test]
-fn wrappers_without_a_fault_pass() {
-    for driver in [&Loopback as &dyn Connector, &Ump, &Lmp] {
-        suite(Nothing, driver).run();
-        suite(SlowWaysOnly, driver).run();
-    }
-}
-
-fn suite(fault: Fault, driver: &dyn Connector) -> Suite<'_> {
-    Suite::in_one_dispatcher(move |client, service| broken(fault, driver, client, service))
-}
-
-/// A pair of `driver` with this fault at both ends.
-fn broken(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -> Pair {
-    let relays = [client, service].map(Relay::new);
+/// Returns a channel of `driver` within one dispatcher, with `fault` at both ends.
+///
+/// # Panics
+/// If `driver` does not reach its own thread.
+#[must_use]
+pub fn pair(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -> Pair {
+    let relays = [client, service].map(WakeRelay::new);
     let [near, far] = [(client, &relays[0]), (service, &relays[1])]
         .map(|(end, relay)| End { notifier: relay.notifier(), ..end.clone() });
-    let (near, far) = if fault == TellsTooEarly {
+    let (near, far) = if fault == ReportsDoneTooEarly {
         // Within a process there is no broker that sends later.
         TestLink::connect(driver, &near, &far)
     } else {
@@ -186,7 +133,7 @@ fn broken(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -> 
     };
     let is_closed = Rc::new(Cell::new(false));
     let [one, other] = relays;
-    let end = |channel, own: &Arc<Relay>, peer: &Arc<Relay>| Broken {
+    let end = |channel, own: &Arc<WakeRelay>, peer: &Arc<WakeRelay>| FaultyChannel {
         channel: Some(channel),
         fault,
         own: Arc::clone(own),
@@ -206,12 +153,12 @@ fn broken(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -> 
 }
 
 /// Passes wake-ups on, unless it is mute.
-struct Relay {
+struct WakeRelay {
     to: Notifier,
     mute: AtomicBool,
 }
 
-impl Relay {
+impl WakeRelay {
     fn new(end: &End) -> Arc<Self> {
         Arc::new(Self { to: end.notifier.clone(), mute: AtomicBool::new(false) })
     }
@@ -227,7 +174,7 @@ impl Relay {
     }
 }
 
-impl Wake for Relay {
+impl Wake for WakeRelay {
     fn wake(&self, _token: u64) {
         if !self.mute.load(Ordering::SeqCst) {
             self.to.notify();
@@ -236,11 +183,11 @@ impl Wake for Relay {
 }
 
 /// An end with a fault.
-struct Broken {
+struct FaultyChannel {
     channel: Option<Box<dyn Channel>>,
     fault: Fault,
-    own: Arc<Relay>,
-    peer: Arc<Relay>,
+    own: Arc<WakeRelay>,
+    peer: Arc<WakeRelay>,
     /// Whether one of the ends is closed.
     is_closed: Rc<Cell<bool>>,
     closed_here: bool,
@@ -258,7 +205,7 @@ struct Broken {
     stash: VecDeque<(u16, Vec<u64>)>,
 }
 
-impl Broken {
+impl FaultyChannel {
     fn channel(&mut self) -> &mut dyn Channel {
         &mut **self.channel.as_mut().expect("it is there until the drop")
     }
@@ -335,7 +282,7 @@ impl Broken {
         match (self.fault, &sent) {
             (KeepsACapability, Ok(Progress::Done)) => message.caps.extend(copy),
             (TakesCapabilitiesAndNothingElse, Ok(Progress::Partial(0))) => message.caps.clear(),
-            (TellsTooEarly, Ok(Progress::Partial(1..)))
+            (ReportsDoneTooEarly, Ok(Progress::Partial(1..)))
                 if message.cap_count > message.caps.len() =>
             {
                 return Ok(Progress::Done);
@@ -349,16 +296,16 @@ impl Broken {
             (DeliversWhatWasCutOff, Ok(Progress::Partial(taken))) if *taken > 0 => {
                 self.taken = *taken;
             }
-            (Blocks, Ok(Progress::Partial(_))) => thread::sleep(PATIENCE),
+            (Blocks, Ok(Progress::Partial(_))) => thread::sleep(BLOCK_TIME),
             _ => {}
         }
         sent
     }
 }
 
-impl Channel for Broken {
+impl Channel for FaultyChannel {
     fn driver(&self) -> &'static str {
-        "broken"
+        "faulty"
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
@@ -399,7 +346,7 @@ impl Channel for Broken {
 
     fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
         let sent = match self.fault {
-            SlowWaysOnly => false,
+            SlowPathsOnly => false,
             // Their fault is in the other way.
             DropsAMessage | SendsAMessageTwice | SwapsTwoMessages | TakesWordsAndSaysNone => false,
             SendsQuicklyAfterTheEnd if self.is_closed.get() => true,
@@ -419,7 +366,7 @@ impl Channel for Broken {
 
     fn recv_now(&mut self, incoming: &mut Incoming) -> RecvNow {
         match self.fault {
-            SlowWaysOnly | ClosesBeforeWhatWasSent => RecvNow::Unsure,
+            SlowPathsOnly | ClosesBeforeWhatWasSent => RecvNow::Unsure,
             TakesQuicklyWhatIsNotForIt => match self.channel().recv(incoming) {
                 Ok(Recv::Message) => RecvNow::Message,
                 _ => RecvNow::Unsure,
@@ -498,7 +445,7 @@ impl Channel for Broken {
     }
 }
 
-impl Drop for Broken {
+impl Drop for FaultyChannel {
     fn drop(&mut self) {
         if self.fault == IsNotClosedByDrop {
             std::mem::forget(self.channel.take());
@@ -506,12 +453,12 @@ impl Drop for Broken {
     }
 }
 
-/// lmp, but for one thing that only another process can show.
-struct TakesDeathForClose;
+/// The driver that it holds, except that an end whose peer died reports a close.
+pub struct DeathAsClose(pub &'static dyn Connector);
 
-impl Connector for TakesDeathForClose {
+impl Connector for DeathAsClose {
     fn name(&self) -> &'static str {
-        "broken"
+        "faulty"
     }
 
     fn offer(
@@ -519,8 +466,8 @@ impl Connector for TakesDeathForClose {
         end: &End,
         link: &Arc<dyn Link>,
     ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
-        let (terms, offered) = Lmp.offer(end, link)?;
-        Ok((terms, Box::new(Half(offered))))
+        let (terms, offered) = self.0.offer(end, link)?;
+        Ok((terms, Box::new(DeathAsCloseOffer(offered))))
     }
 
     fn accept(
@@ -529,24 +476,24 @@ impl Connector for TakesDeathForClose {
         link: &Arc<dyn Link>,
         offer: Offer,
     ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
-        let (channel, answer) = Lmp.accept(end, link, offer)?;
-        Ok((Box::new(Mistaken(channel)), answer))
+        let (channel, answer) = self.0.accept(end, link, offer)?;
+        Ok((Box::new(DeathAsCloseChannel(channel)), answer))
     }
 }
 
-struct Half(Box<dyn PendingOffer>);
+struct DeathAsCloseOffer(Box<dyn PendingOffer>);
 
-impl PendingOffer for Half {
+impl PendingOffer for DeathAsCloseOffer {
     fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        Ok(Box::new(Mistaken(self.0.complete(answer)?)))
+        Ok(Box::new(DeathAsCloseChannel(self.0.complete(answer)?)))
     }
 }
 
-struct Mistaken(Box<dyn Channel + Send>);
+struct DeathAsCloseChannel(Box<dyn Channel + Send>);
 
-impl Channel for Mistaken {
+impl Channel for DeathAsCloseChannel {
     fn driver(&self) -> &'static str {
-        "broken"
+        "faulty"
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {

@@ -18,10 +18,10 @@ use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
 
-use super::{LIMITS, Paths, WakeCounter};
+use crate::{LIMITS, Paths, WakeCounter};
 
 /// Has one end do something.
-pub(super) trait TestEnd {
+pub(crate) trait TestEnd {
     fn run(&mut self, operation: Operation) -> Response;
 
     /// Whether what the other end is told to do is done within the call, in this thread.
@@ -32,7 +32,7 @@ pub(super) trait TestEnd {
 
 /// What an end is asked.
 #[derive(Debug)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Send(SendCall),
     SendNow {
         number: u16,
@@ -60,18 +60,18 @@ pub(super) enum Operation {
 
 /// A call of `send`.
 #[derive(Debug, Default)]
-pub(super) struct SendCall {
-    pub(super) number: u16,
-    pub(super) fixed: Vec<u64>,
-    pub(super) tails: Vec<Vec<u8>>,
-    pub(super) caps: Vec<Cap>,
-    pub(super) cap_count: usize,
-    pub(super) from: usize,
+pub(crate) struct SendCall {
+    pub(crate) number: u16,
+    pub(crate) fixed: Vec<u64>,
+    pub(crate) tails: Vec<Vec<u8>>,
+    pub(crate) caps: Vec<Cap>,
+    pub(crate) cap_count: usize,
+    pub(crate) from: usize,
 }
 
 /// What it answers.
 #[derive(Debug)]
-pub(super) enum Response {
+pub(crate) enum Response {
     /// Of `send`: what became of it, and the capabilities that were left.
     Sent(Result<Progress, ErrorText>, Vec<Cap>),
     Received(Result<Received, ErrorText>),
@@ -83,7 +83,7 @@ pub(super) enum Response {
 
 /// Of `recv`.
 #[derive(Debug)]
-pub(super) enum Received {
+pub(crate) enum Received {
     Message(Message),
     More,
     Empty,
@@ -93,15 +93,15 @@ pub(super) enum Received {
 
 /// A message that has come.
 #[derive(Debug, Default)]
-pub(super) struct Message {
-    pub(super) number: u16,
-    pub(super) words: Vec<u64>,
-    pub(super) caps: Vec<Cap>,
+pub(crate) struct Message {
+    pub(crate) number: u16,
+    pub(crate) words: Vec<u64>,
+    pub(crate) caps: Vec<Cap>,
 }
 
 /// A [`ChannelError`] that may have come from another process: equal to one that is written alike.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct ErrorText(pub(super) String);
+pub(crate) struct ErrorText(pub(crate) String);
 
 impl From<ChannelError> for ErrorText {
     fn from(error: ChannelError) -> Self {
@@ -122,7 +122,7 @@ impl fmt::Debug for ErrorText {
 }
 
 /// One end with what belongs to it: who is woken, the waitset that it is under, and the message that it receives.
-pub(super) struct LocalEnd {
+pub(crate) struct LocalEnd {
     channel: Option<Box<dyn Channel>>,
     notifier: Notifier,
     wakes: Arc<WakeCounter>,
@@ -134,7 +134,7 @@ pub(super) struct LocalEnd {
 
 impl LocalEnd {
     /// `channel` was made for an end with `notifier`.
-    pub(super) fn new(mut channel: Box<dyn Channel>, notifier: Notifier) -> Self {
+    pub(crate) fn new(mut channel: Box<dyn Channel>, notifier: Notifier) -> Self {
         let waitset = Waitset::new();
         channel.attached(&waitset).expect("the waitset watches what the driver wants watched");
         let mut local = Self {
@@ -263,14 +263,14 @@ fn watch(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
 }
 
 /// What a test holds: operations of an end, with types and deadlines.
-pub(super) struct EndHandle {
+pub(crate) struct EndHandle {
     end: Box<dyn TestEnd>,
     paths: Paths,
     timeout: Duration,
 }
 
 impl EndHandle {
-    pub(super) fn new(end: Box<dyn TestEnd>, paths: Paths, timeout: Duration) -> Self {
+    pub(crate) fn new(end: Box<dyn TestEnd>, paths: Paths, timeout: Duration) -> Self {
         Self { end, paths, timeout }
     }
 
@@ -282,7 +282,7 @@ impl EndHandle {
         answer
     }
 
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         number: u16,
         body: &Gather<'_>,
@@ -311,7 +311,7 @@ impl EndHandle {
     }
 
     /// Begins to send a message without capabilities: the way that a binding does.
-    pub(super) fn begin(&mut self, number: u16, words: &[u64]) -> Result<Progress, ErrorText> {
+    pub(crate) fn begin(&mut self, number: u16, words: &[u64]) -> Result<Progress, ErrorText> {
         if self.send_now(number, words) {
             return Ok(Progress::Done);
         }
@@ -319,13 +319,13 @@ impl EndHandle {
     }
 
     /// Tries the quick way, if it is to be used.
-    pub(super) fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
+    pub(crate) fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
         self.paths == Paths::FastFirst
             && self.yes(Operation::SendNow { number, words: words.to_vec() })
     }
 
     /// Receives at most one message: the way that a binding does.
-    pub(super) fn recv(&mut self) -> Result<Received, ErrorText> {
+    pub(crate) fn recv(&mut self) -> Result<Received, ErrorText> {
         if self.paths == Paths::FastFirst {
             match self.recv_now() {
                 Received::Unsure => {}
@@ -339,7 +339,7 @@ impl EndHandle {
     }
 
     /// Tries the quick way.
-    pub(super) fn recv_now(&mut self) -> Received {
+    pub(crate) fn recv_now(&mut self) -> Received {
         match self.run(Operation::RecvNow) {
             Response::Received(Ok(got)) => got,
             _ => mistaken(),
@@ -347,7 +347,7 @@ impl EndHandle {
     }
 
     /// Receives one message, for which it waits.
-    pub(super) fn receive(&mut self) -> Result<Message, ErrorText> {
+    pub(crate) fn receive(&mut self) -> Result<Message, ErrorText> {
         let deadline = Instant::now() + self.timeout;
         loop {
             if let Received::Message(message) = self.recv()? {
@@ -357,20 +357,20 @@ impl EndHandle {
         }
     }
 
-    pub(super) fn is_ready(&mut self) -> bool {
+    pub(crate) fn is_ready(&mut self) -> bool {
         self.yes(Operation::Ready)
     }
 
-    pub(super) fn can_resume(&mut self) -> bool {
+    pub(crate) fn can_resume(&mut self) -> bool {
         self.yes(Operation::CanResume)
     }
 
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(crate) fn is_over(&mut self) -> bool {
         self.yes(Operation::IsOver)
     }
 
     /// Whether this comes true: at once for an end in this thread, in time for another.
-    pub(super) fn soon(&mut self, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
+    pub(crate) fn soon(&mut self, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
         if self.end.is_here() {
             return is_so(self);
         }
@@ -384,7 +384,7 @@ impl EndHandle {
     }
 
     /// Whether it is woken once more than `before`.
-    pub(super) fn is_woken_after(&mut self, before: usize) -> bool {
+    pub(crate) fn is_woken_after(&mut self, before: usize) -> bool {
         let deadline = Instant::now() + self.timeout;
         while self.wakes() <= before {
             if Instant::now() > deadline {
@@ -394,41 +394,41 @@ impl EndHandle {
         true
     }
 
-    pub(super) fn wakes(&mut self) -> usize {
+    pub(crate) fn wakes(&mut self) -> usize {
         match self.run(Operation::Wakes) {
             Response::Count(count) => count,
             _ => mistaken(),
         }
     }
 
-    pub(super) fn driver(&mut self) -> String {
+    pub(crate) fn driver(&mut self) -> String {
         match self.run(Operation::Driver) {
             Response::Name(name) => name,
             _ => mistaken(),
         }
     }
 
-    pub(super) fn arm(&mut self) {
+    pub(crate) fn arm(&mut self) {
         self.run(Operation::Arm);
     }
 
-    pub(super) fn disarm(&mut self) {
+    pub(crate) fn disarm(&mut self) {
         self.run(Operation::Disarm);
     }
 
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.run(Operation::Close);
     }
 
-    pub(super) fn drop_end(&mut self) {
+    pub(crate) fn drop_end(&mut self) {
         self.run(Operation::Drop);
     }
 
-    pub(super) fn move_to_another_waitset(&mut self) {
+    pub(crate) fn move_to_another_waitset(&mut self) {
         self.run(Operation::Move);
     }
 
-    pub(super) fn die(&mut self) {
+    pub(crate) fn die(&mut self) {
         self.end.run(Operation::Die);
     }
 
@@ -441,7 +441,7 @@ impl EndHandle {
 }
 
 /// An end, and its notifier.
-pub(super) fn end(connection: u64, buffer: usize) -> End {
+pub(crate) fn end(connection: u64, buffer: usize) -> End {
     End { notifier: Notifier::new(), connection, buffer }
 }
 

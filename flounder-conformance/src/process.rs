@@ -14,10 +14,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{Connector, Link, Offer, Progress};
 
-use super::end::{
+use crate::end::{
     ErrorText, LocalEnd, Message, Operation, Received, Response, SendCall, TestEnd, end,
 };
-use super::socket_link::{SocketLink, receive, transmit};
+use crate::socket_link::{SocketLink, receive, transmit};
 
 /// Tells a test program that it is the child process of a suite.
 const CHILD: &str = "FLOUNDER_CONFORMANCE_CHILD";
@@ -95,7 +95,7 @@ fn accept(
 
 /// The child process, as the first one sees it; started when it is first needed, and again after it was killed.
 #[derive(Clone)]
-pub(super) struct ChildProcess {
+pub(crate) struct ChildProcess {
     /// The test that calls [`child`].
     test: Rc<str>,
     running: Rc<RefCell<Option<RunningChild>>>,
@@ -109,12 +109,12 @@ struct RunningChild {
 }
 
 impl ChildProcess {
-    pub(super) fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         Self { test: test.into(), running: Rc::default(), connections: Rc::default() }
     }
 
     /// Makes a channel between the processes: the end here, and the one there.
-    pub(super) fn connect(
+    pub(crate) fn connect(
         &self,
         driver: &dyn Connector,
         buffers: [usize; 2],
@@ -181,7 +181,7 @@ impl Drop for RunningChild {
 }
 
 /// Asks across to the other process, and waits for the answer.
-pub(super) struct ProcessEnd(ChildProcess);
+pub(crate) struct ProcessEnd(ChildProcess);
 
 impl TestEnd for ProcessEnd {
     fn run(&mut self, operation: Operation) -> Response {

@@ -19,7 +19,7 @@ use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Waitset;
 
-use super::broker_state::BrokerState;
+use crate::broker_state::BrokerState;
 
 /// A connection, the number of a message on it, and the capabilities of that message.
 type Unsent = (u64, u64, Vec<Cap>);

@@ -12,7 +12,7 @@ use flounder_rt::channel::CapInbox;
 
 /// The inboxes of its connections, and what the drivers keep for it.
 #[derive(Debug, Default)]
-pub(super) struct BrokerState {
+pub(crate) struct BrokerState {
     account: Account,
     inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
     states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
@@ -20,22 +20,22 @@ pub(super) struct BrokerState {
 
 impl BrokerState {
     /// [`Link::account`](flounder_rt::channel::Link::account).
-    pub(super) const fn account(&self) -> &Account {
+    pub(crate) const fn account(&self) -> &Account {
         &self.account
     }
 
     /// Where capabilities for `connection` go, if that is still there.
-    pub(super) fn inbox(&self, connection: u64) -> Option<Arc<CapInbox>> {
+    pub(crate) fn inbox(&self, connection: u64) -> Option<Arc<CapInbox>> {
         self.inboxes.lock().get(&connection).and_then(Weak::upgrade)
     }
 
     /// [`Link::expect_caps`](flounder_rt::channel::Link::expect_caps).
-    pub(super) fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+    pub(crate) fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
         self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
     }
 
     /// [`Link::state`](flounder_rt::channel::Link::state).
-    pub(super) fn state(
+    pub(crate) fn state(
         &self,
         name: &'static str,
         make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,

@@ -5,7 +5,8 @@
 //! directions, and by both paths of sending and receiving. The author of a driver writes into a file in `tests/`:
 //!
 //! ```no_run
-//! use flounder_drivers::{conformance_tests, ump::Ump};
+//! use flounder_conformance::conformance_tests;
+//! use flounder_drivers::ump::Ump;
 //!
 //! conformance_tests!(ump: Ump; in_one_dispatcher, between_threads, between_processes);
 //! ```
@@ -14,7 +15,8 @@
 //! done by hand, where channels are made in another way:
 //!
 //! ```
-//! use flounder_drivers::{conformance::Suite, loopback::Loopback};
+//! use flounder_conformance::Suite;
+//! use flounder_drivers::loopback::Loopback;
 //! use flounder_rt::channel::Connector;
 //!
 //! let connect = |client: &_, service: &_| Loopback.pair_local(client, service).expect("it is in this thread");
@@ -28,6 +30,8 @@
 mod broker_state;
 mod clauses;
 mod end;
+pub mod fake;
+pub mod faulty;
 mod link;
 mod process;
 mod socket_link;
@@ -225,7 +229,7 @@ fn text(panic: &(dyn core::any::Any + Send)) -> String {
 }
 
 /// The tests of the contract for a driver: `name: connector; reaches`, with the reaches that it has of
-/// `in_one_dispatcher`, `between_threads` and `between_processes`. See the [module](crate::conformance).
+/// `in_one_dispatcher`, `between_threads` and `between_processes`. See the [module](crate).
 #[macro_export]
 macro_rules! conformance_tests {
     ($name:ident: $driver:expr; $($reach:ident),+ $(,)?) => {
@@ -239,8 +243,8 @@ macro_rules! conformance_tests {
     (@ in_one_dispatcher $driver:expr) => {
         #[test]
         fn in_one_dispatcher() {
-            let driver: &dyn $crate::conformance::__private::Connector = &$driver;
-            $crate::conformance::Suite::in_one_dispatcher(|client, service| {
+            let driver: &dyn $crate::__private::Connector = &$driver;
+            $crate::Suite::in_one_dispatcher(|client, service| {
                 driver.pair_local(client, service).expect("the driver reaches its own thread")
             })
             .run();
@@ -249,8 +253,8 @@ macro_rules! conformance_tests {
     (@ between_threads $driver:expr) => {
         #[test]
         fn between_threads() {
-            let driver: &dyn $crate::conformance::__private::Connector = &$driver;
-            $crate::conformance::Suite::between_threads(|client, service| {
+            let driver: &dyn $crate::__private::Connector = &$driver;
+            $crate::Suite::between_threads(|client, service| {
                 driver.pair(client, service).expect("the driver reaches other threads")
             })
             .run();
@@ -259,14 +263,14 @@ macro_rules! conformance_tests {
     (@ between_processes $driver:expr) => {
         #[test]
         fn between_processes() {
-            let test = $crate::conformance::__private::test_beside(module_path!(), "child");
-            $crate::conformance::Suite::between_processes(&$driver, &test).run();
+            let test = $crate::__private::test_beside(module_path!(), "child");
+            $crate::Suite::between_processes(&$driver, &test).run();
         }
 
         /// Not a test by itself: what the child process does.
         #[test]
         fn child() {
-            $crate::conformance::child(&$driver);
+            $crate::child(&$driver);
         }
     };
 }

@@ -8,43 +8,43 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::Progress;
 use flounder_rt::wire::Gather;
 
-use super::end::{EndHandle, ErrorText, Message, Received};
-use super::{LIMITS, Reach, Suite};
+use crate::end::{EndHandle, ErrorText, Message, Received};
+use crate::{LIMITS, Reach, Suite};
 
 /// The messages of [`LIMITS`], by what they may have.
-pub(super) const WORDS: u16 = 1;
-pub(super) const CAPS: u16 = 2;
-pub(super) const NOTHING: u16 = 3;
+pub(crate) const WORDS: u16 = 1;
+pub(crate) const CAPS: u16 = 2;
+pub(crate) const NOTHING: u16 = 3;
 
 /// The longest of them, in words.
-pub(super) const LONGEST: usize = LIMITS[0].words;
+pub(crate) const LONGEST: usize = LIMITS[0].words;
 
 /// More words than any channel may hold: 256 MiB.
-pub(super) const TOO_MANY: u64 = 1 << 25;
+pub(crate) const TOO_MANY: u64 = 1 << 25;
 
 /// Both ends of a channel.
-pub(super) struct Test<'a> {
-    pub(super) suite: &'a Suite<'a>,
+pub(crate) struct Test<'a> {
+    pub(crate) suite: &'a Suite<'a>,
     /// The end that sends.
-    pub(super) client: EndHandle,
+    pub(crate) client: EndHandle,
     /// The end that receives.
-    pub(super) service: EndHandle,
+    pub(crate) service: EndHandle,
 }
 
 impl<'a> Test<'a> {
-    pub(super) fn new(suite: &'a Suite<'a>) -> Self {
+    pub(crate) fn new(suite: &'a Suite<'a>) -> Self {
         let (mut client, mut service) = suite.connect();
         assert_eq!(client.driver(), service.driver(), "the ends belong to two drivers");
         Self { suite, client, service }
     }
 
     /// Sends a small message, all of it at once.
-    pub(super) fn put(&mut self, number: u16, words: &[u64]) {
+    pub(crate) fn put(&mut self, number: u16, words: &[u64]) {
         assert_eq!(self.client.begin(number, words), Ok(Progress::Done));
     }
 
     /// Sends messages until one does not fit; gives how many did. Of that one the channel may have taken a part.
-    pub(super) fn fill(&mut self, body: impl Fn(u64) -> Vec<u64>) -> u64 {
+    pub(crate) fn fill(&mut self, body: impl Fn(u64) -> Vec<u64>) -> u64 {
         let (mut sent, mut words) = (0, 0);
         while self.client.begin(WORDS, &body(sent)).expect("it is open") == Progress::Done {
             words += body(sent).len() as u64 + 1;
@@ -55,7 +55,7 @@ impl<'a> Test<'a> {
     }
 
     /// Sends a message while the other end receives it.
-    pub(super) fn exchange(
+    pub(crate) fn exchange(
         &mut self,
         number: u16,
         body: &Gather<'_>,
@@ -66,7 +66,7 @@ impl<'a> Test<'a> {
     }
 
     /// The same, for one of which some was sent.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         number: u16,
         body: &Gather<'_>,
@@ -109,7 +109,7 @@ impl<'a> Test<'a> {
     }
 
     /// Receives one message, for which it waits, while the waitset of the other end runs, as clause 7 demands.
-    pub(super) fn receive(&mut self) -> Result<Message, ErrorText> {
+    pub(crate) fn receive(&mut self) -> Result<Message, ErrorText> {
         let deadline = Instant::now() + self.suite.timeout;
         loop {
             match self.service.recv()? {
@@ -124,7 +124,7 @@ impl<'a> Test<'a> {
     }
 
     /// Receives this message.
-    pub(super) fn expect(&mut self, number: u16, words: &[u64]) {
+    pub(crate) fn expect(&mut self, number: u16, words: &[u64]) {
         let message = self.receive().expect("the channel is sound");
         assert_eq!(message.number, number, "another message arrives");
         assert!(message.words == words, "a message of {} words arrives otherwise", words.len());
@@ -132,13 +132,13 @@ impl<'a> Test<'a> {
     }
 
     /// Words of a message that is longer than most channels are.
-    pub(super) fn long(&self) -> u64 {
+    pub(crate) fn long(&self) -> u64 {
         if self.suite.reach == Reach::Dispatcher { LONGEST as u64 } else { 1 << 14 }
     }
 
     /// Sends a message again and again, until the channel takes no more; gives how many it took, and how many words of the
     /// next.
-    pub(super) fn fill_with(&mut self, words: &[u64]) -> (u64, usize) {
+    pub(crate) fn fill_with(&mut self, words: &[u64]) -> (u64, usize) {
         let (mut sent, mut from) = (0, 0);
         loop {
             let body = Gather::words_only(words);
@@ -151,31 +151,31 @@ impl<'a> Test<'a> {
         }
     }
 
-    pub(super) fn expect_empty(&mut self) {
+    pub(crate) fn expect_empty(&mut self) {
         let got = self.service.recv();
         assert!(matches!(got, Ok(Received::Empty)), "{got:?}, and nothing was sent");
     }
 
     /// The error with which the service's end ends.
-    pub(super) fn end(&mut self) -> ErrorText {
+    pub(crate) fn end(&mut self) -> ErrorText {
         let ended = self.receive();
         ended.map(|message| message.number).expect_err("the channel has ended")
     }
 }
 
 /// Has an end sleep that has nothing to do; gives how often it was woken before.
-pub(super) fn fall_asleep(handle: &mut EndHandle) -> usize {
+pub(crate) fn fall_asleep(handle: &mut EndHandle) -> usize {
     handle.arm();
     assert!(handle.soon(|handle| !handle.is_ready()), "nothing makes it ready");
     handle.wakes()
 }
 
 /// Capabilities for files that can be told apart.
-pub(super) fn caps(count: usize) -> Vec<Cap> {
+pub(crate) fn caps(count: usize) -> Vec<Cap> {
     let pipe = || io::pipe().expect("there are descriptors to spare").0;
     (0..count).map(|_| Cap::from(pipe())).collect()
 }
 
-pub(super) fn inode(fd: &impl AsFd) -> u64 {
+pub(crate) fn inode(fd: &impl AsFd) -> u64 {
     rustix::fs::fstat(fd).expect("an open descriptor has an inode").st_ino
 }

@@ -19,7 +19,7 @@ use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Offer
 
 use flounder_rt::closer::Origin;
 
-use super::broker_state::BrokerState;
+use crate::broker_state::BrokerState;
 
 /// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end: what two brokers do, and
 /// no more.
@@ -117,7 +117,7 @@ impl Link for SocketLink {
 }
 
 /// Sends bytes, and capabilities with them.
-pub(super) fn transmit(socket: BorrowedFd<'_>, bytes: &[u8], caps: &[Cap]) -> io::Result<()> {
+pub(crate) fn transmit(socket: BorrowedFd<'_>, bytes: &[u8], caps: &[Cap]) -> io::Result<()> {
     let fds: Vec<BorrowedFd<'_>> = caps.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CAPS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -129,7 +129,7 @@ pub(super) fn transmit(socket: BorrowedFd<'_>, bytes: &[u8], caps: &[Cap]) -> io
 }
 
 /// Receives bytes, how many, and the capabilities that came with them.
-pub(super) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<Cap>)> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<Cap>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CAPS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received =

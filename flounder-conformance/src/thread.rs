@@ -6,17 +6,17 @@ use std::thread;
 use flounder_rt::channel::Channel;
 use flounder_rt::notify::Notifier;
 
-use super::end::{LocalEnd, Operation, Response, TestEnd};
+use crate::end::{LocalEnd, Operation, Response, TestEnd};
 
 /// Asks across to the thread of the end, and waits for the answer.
-pub(super) struct ThreadEnd {
+pub(crate) struct ThreadEnd {
     operations: Sender<Operation>,
     answers: Receiver<Response>,
 }
 
 impl ThreadEnd {
     /// Gives the end to a thread of its own, which ends with this value.
-    pub(super) fn new(channel: Box<dyn Channel + Send>, notifier: Notifier) -> Self {
+    pub(crate) fn new(channel: Box<dyn Channel + Send>, notifier: Notifier) -> Self {
         let (operations, asked) = self::channel();
         let (answer, answers) = self::channel();
         thread::spawn(move || {
