@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use support::protocol::{Driver, Event};
 use support::resources::{Resources, resident};
-use support::{ALL_DRIVERS, TestSystem, many};
+use support::{DRIVERS, TestSystem, many};
 
 /// How many cycles over each driver.
 const CYCLES: &str = "FLOUNDER_BIND_CYCLES";
@@ -46,7 +46,7 @@ fn bindings_leave_nothing_behind_even_if_clients_are_killed() {
     let cycles = std::env::var(CYCLES).map_or(1000, |text| text.parse().expect("a number"));
     // The drivers side by side: most of the time goes into starting the clients that are killed.
     thread::scope(|scope| {
-        for driver in ALL_DRIVERS {
+        for driver in DRIVERS {
             scope.spawn(move || bind_and_tear_down(driver, cycles));
         }
     });

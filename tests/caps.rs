@@ -7,7 +7,9 @@ use std::os::unix::fs::MetadataExt;
 
 use flounder::channel::Connector;
 use flounder_drivers::{beehive::Beehive, scc::Scc, ump::Ump};
-use support::{DRIVERS, TestProcess, TestSystem};
+use support::process::CapPolicy;
+use support::protocol::{Driver, Event};
+use support::{DRIVERS, TestProcess, TestSystem, cap_transfer, process};
 
 #[test]
 fn test_process() {
@@ -19,20 +21,20 @@ fn inode(path: &str) -> u64 {
 }
 
 /// A server and a client that is bound to it.
-fn pair(system: &TestSystem, driver: &str) -> (TestProcess, TestProcess) {
+fn pair(system: &TestSystem, driver: Driver) -> (TestProcess, TestProcess) {
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must(&format!("export {driver}"));
-    client.must(&format!("bind {driver} {driver}"));
+    server.export(driver.name());
+    client.bind(driver, driver.name());
     // Once both have heard of the other, they have closed what only binding needs.
-    assert_eq!(client.ask("talk 10"), "ok");
+    client.talk(10);
     (server, client)
 }
 
 /// The same for the interface with capabilities in every place.
-fn cap_transfer_pair(system: &TestSystem, driver: &str) -> (TestProcess, TestProcess) {
+fn cap_transfer_pair(system: &TestSystem, driver: Driver) -> (TestProcess, TestProcess) {
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must(&format!("cap_transfer export {driver}"));
-    client.must(&format!("cap_transfer bind {driver} {driver}"));
+    server.export_taker(driver.name());
+    client.bind_taker(driver, driver.name());
     (server, client)
 }
 
@@ -41,40 +43,42 @@ fn capabilities_go_both_ways_over_each_driver() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (_server, mut client) = pair(&system, driver);
-        for (number, path) in ["/dev/null", "/", "/proc/self/status"].into_iter().enumerate() {
-            client.must(&format!("give {number} {path}"));
-            let got = client.event("got");
+        for (number, path) in (0..).zip(["/dev/null", "/", "/proc/self/status"]) {
+            client.give(number, path);
+            let got = client.wait_for_got();
             // Each process has a status of its own.
             if path != "/proc/self/status" {
-                assert_eq!(got, format!("got {number} {}", inode(path)), "{driver}");
+                assert_eq!(got, (number, inode(path)), "{driver}");
             }
         }
-        client.must("want 7");
-        assert_eq!(client.event("given"), format!("given 7 {}", inode("/")), "{driver}");
-        assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+        client.want(7);
+        assert_eq!(client.wait_for_given(), (7, inode("/")), "{driver}");
+        client.talk(100);
     }
 }
 
 #[test]
 fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
-    let counted = |process: &mut TestProcess, command: &str| {
-        let (first, before) = (process.ask(command), process.descriptors());
-        assert_eq!((first.as_str(), process.ask(command).as_str()), ("()", "()"), "{command}");
+    // The first run makes what stays.
+    let counted = |process: &mut TestProcess, run: &dyn Fn(&mut TestProcess)| {
+        run(process);
+        let before = process.descriptors();
+        run(process);
         process.settle_at(before);
     };
     let system = TestSystem::new();
     let mut alone = system.spawn();
-    for driver in ["loopback"].iter().chain(&DRIVERS) {
-        counted(&mut alone, &format!("cap_transfer here {driver}"));
+    for driver in [Driver::Loopback].into_iter().chain(DRIVERS) {
+        counted(&mut alone, &|alone| alone.transfer_in_thread(driver));
     }
     for driver in DRIVERS {
-        counted(&mut alone, &format!("cap_transfer threads {driver}"));
+        counted(&mut alone, &|alone| alone.transfer_between_threads(driver));
         let (mut server, mut client) = cap_transfer_pair(&system, driver);
         let before = server.descriptors();
-        counted(&mut client, "cap_transfer run");
-        assert_eq!(client.ask("cap_transfer abandon"), "()", "{driver}");
-        client.must(&format!("cap_transfer bind {driver} {driver}"));
-        assert_eq!(client.ask("cap_transfer desert"), "()", "{driver}");
+        counted(&mut client, &TestProcess::transfer_caps);
+        client.give_and_tear_down();
+        client.bind_taker(driver, driver.name());
+        client.give_until_closed();
         server.settle_at(before);
     }
 }
@@ -85,9 +89,9 @@ fn a_hundred_capabilities_leave_no_descriptor() {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         let give = |client: &mut TestProcess, number: u32| {
-            client.must(&format!("give {number} /dev/null"));
-            let got = client.event("got");
-            assert_eq!(got, format!("got {number} {}", inode("/dev/null")), "{driver}");
+            client.give(number, "/dev/null");
+            let got = client.wait_for_got();
+            assert_eq!(got, (number, inode("/dev/null")), "{driver}");
         };
         give(&mut client, 0);
         let (server_before, client_before) = (server.descriptors(), client.descriptors());
@@ -105,17 +109,17 @@ fn a_rule_of_the_sender_reaches_both_ends() {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         let (server_before, client_before) = (server.descriptors(), client.descriptors());
-        client.must("policy keep");
+        client.set_cap_policy(CapPolicy::DenySending);
         for number in 0..20 {
-            let refused = client.ask(&format!("give {number} /dev/null"));
-            assert_eq!(refused, "error CapsRefused(Sender)", "{driver}");
-            server.event("service CapsRefused(Sender)");
+            let refused = client.expect_error(process::Give::new(number, "/dev/null"));
+            assert_eq!(refused, "CapsRefused(Sender)", "{driver}");
+            server.wait_for_service_error("CapsRefused(Sender)");
         }
-        assert_eq!(client.ask("talk 10"), "ok", "{driver}: the binding goes on");
-        client.must("policy none");
-        client.must("give 2 /dev/null");
-        assert_eq!(client.event("got"), format!("got 2 {}", inode("/dev/null")), "{driver}");
-        assert_eq!(client.heard("client"), 0, "{driver}: who was told at once is told again");
+        client.talk(10);
+        client.set_cap_policy(CapPolicy::AllowAll);
+        client.give(2, "/dev/null");
+        assert_eq!(client.wait_for_got(), (2, inode("/dev/null")), "{driver}");
+        assert_eq!(client.client_errors(), 0, "{driver}: who was told at once is told again");
         server.settle_at(server_before);
         client.settle_at(client_before);
     }
@@ -127,16 +131,16 @@ fn a_rule_of_the_receiver_reaches_both_ends() {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         let (server_before, client_before) = (server.descriptors(), client.descriptors());
-        server.must("policy shun");
+        server.set_cap_policy(CapPolicy::DenyReceiving);
         for number in 0..20 {
-            client.must(&format!("give {number} /dev/null"));
-            client.event("client CapsRefused(Receiver)");
-            server.event("service CapsRefused(Receiver)");
+            client.give(number, "/dev/null");
+            client.wait_for_client_error("CapsRefused(Receiver)");
+            server.wait_for_service_error("CapsRefused(Receiver)");
         }
-        assert_eq!(client.ask("talk 10"), "ok", "{driver}: the binding goes on");
-        server.must("policy none");
-        client.must("give 2 /dev/null");
-        assert_eq!(client.event("got"), format!("got 2 {}", inode("/dev/null")), "{driver}");
+        client.talk(10);
+        server.set_cap_policy(CapPolicy::AllowAll);
+        client.give(2, "/dev/null");
+        assert_eq!(client.wait_for_got(), (2, inode("/dev/null")), "{driver}");
         server.settle_at(server_before);
         client.settle_at(client_before);
     }
@@ -147,14 +151,14 @@ fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
-        server.must("exhaust 0");
-        client.must("give 1 /dev/null");
-        server.event("service CapsRefused(ReceiverLimit)");
-        client.event("client CapsRefused(ReceiverLimit)");
-        assert_eq!(client.ask("talk 10"), "ok", "{driver}: the binding goes on");
-        server.must("release");
-        client.must("give 2 /dev/null");
-        assert_eq!(client.event("got"), format!("got 2 {}", inode("/dev/null")), "{driver}");
+        server.exhaust_descriptors(0);
+        client.give(1, "/dev/null");
+        server.wait_for_service_error("CapsRefused(ReceiverLimit)");
+        client.wait_for_client_error("CapsRefused(ReceiverLimit)");
+        client.talk(10);
+        server.release();
+        client.give(2, "/dev/null");
+        assert_eq!(client.wait_for_got(), (2, inode("/dev/null")), "{driver}");
     }
 }
 
@@ -164,13 +168,17 @@ fn a_sender_without_descriptors_is_told_at_once() {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         // One to open what is to be sent; none for its copy.
-        client.must("exhaust 1");
+        client.exhaust_descriptors(1);
         let errno = rustix::io::Errno::MFILE.raw_os_error();
-        assert_eq!(client.ask("give 1 /dev/null"), format!("error CapCopy({errno})"), "{driver}");
-        server.event("service CapsRefused(SenderLimit)");
-        client.must("release");
-        client.must("give 2 /dev/null");
-        assert_eq!(client.event("got"), format!("got 2 {}", inode("/dev/null")), "{driver}");
+        assert_eq!(
+            client.expect_error(process::Give::new(1, "/dev/null")),
+            format!("CapCopy({errno})"),
+            "{driver}"
+        );
+        server.wait_for_service_error("CapsRefused(SenderLimit)");
+        client.release();
+        client.give(2, "/dev/null");
+        assert_eq!(client.wait_for_got(), (2, inode("/dev/null")), "{driver}");
     }
 }
 
@@ -188,15 +196,19 @@ fn a_rule_knows_the_peer() {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         let mut other = system.spawn();
-        other.must(&format!("bind {driver} {driver}"));
-        server.must(&format!("policy not {}", other.pid()));
-        other.must("give 1 /dev/null");
-        other.event("client CapsRefused(Receiver)");
-        client.must("give 2 /dev/null");
-        assert_eq!(client.event("got"), format!("got 2 {}", inode("/dev/null")), "{driver}");
-        server.must("policy none");
-        other.must(&format!("policy not {}", server.pid()));
-        assert_eq!(other.ask("give 3 /dev/null"), "error CapsRefused(Sender)", "{driver}");
+        other.bind(driver, driver.name());
+        server.set_cap_policy(CapPolicy::DenyPeer(other.pid()));
+        other.give(1, "/dev/null");
+        other.wait_for_client_error("CapsRefused(Receiver)");
+        client.give(2, "/dev/null");
+        assert_eq!(client.wait_for_got(), (2, inode("/dev/null")), "{driver}");
+        server.set_cap_policy(CapPolicy::AllowAll);
+        other.set_cap_policy(CapPolicy::DenyPeer(server.pid()));
+        assert_eq!(
+            other.expect_error(process::Give::new(3, "/dev/null")),
+            "CapsRefused(Sender)",
+            "{driver}"
+        );
     }
 }
 
@@ -205,49 +217,38 @@ fn a_refused_call_fails_at_its_caller() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = cap_transfer_pair(&system, driver);
-        assert_eq!(client.ask("cap_transfer swap"), "\"swapped\"", "{driver}");
+        client.swap_caps();
         let (server_before, client_before) = (server.descriptors(), client.descriptors());
         let limit = format!("Reply(CapCopy({}))", rustix::io::Errno::MFILE.raw_os_error());
-        let (nobody, client_first) = (None::<&str>, "error Tx(CapsRefused(Sender))");
-        let cases = [
-            (Some("policy keep"), nobody, client_first, "CapsRefused(Sender)"),
-            (nobody, Some("policy shun"), "error CapsRefused(Receiver)", "CapsRefused(Receiver)"),
-            (
-                nobody,
-                Some("policy keep"),
-                "error CapsRefused(Sender)",
-                "Reply(CapsRefused(Sender))",
-            ),
-            (Some("policy shun"), nobody, "error CapsRefused(Receiver)", "CapsRefused(Receiver)"),
-            (
-                nobody,
-                Some("exhaust 0"),
-                "error CapsRefused(ReceiverLimit)",
-                "CapsRefused(ReceiverLimit)",
-            ),
-            // Room for what comes, and none for the copy that goes back.
-            (nobody, Some("exhaust 2"), "error CapsRefused(SenderLimit)", limit.as_str()),
+        use CapPolicy::{DenyReceiving, DenySending};
+        let no_descriptors = |process: &mut TestProcess| process.exhaust_descriptors(0);
+        // Room for what comes, and none for the copy that goes back.
+        let two_descriptors = |process: &mut TestProcess| process.exhaust_descriptors(2);
+        let deny_sending = |process: &mut TestProcess| process.set_cap_policy(DenySending);
+        let deny_receiving = |process: &mut TestProcess| process.set_cap_policy(DenyReceiving);
+        let (sender, receiver) = ("CapsRefused(Sender)", "CapsRefused(Receiver)");
+        type Change<'a> = &'a dyn Fn(&mut TestProcess);
+        let nothing: Change = &|_| {};
+        let cases: [(Change, Change, &str, &str); 6] = [
+            (&deny_sending, nothing, "Tx(CapsRefused(Sender))", sender),
+            (nothing, &deny_receiving, receiver, receiver),
+            (nothing, &deny_sending, sender, "Reply(CapsRefused(Sender))"),
+            (&deny_receiving, nothing, receiver, receiver),
+            (nothing, &no_descriptors, "CapsRefused(ReceiverLimit)", "CapsRefused(ReceiverLimit)"),
+            (nothing, &two_descriptors, "CapsRefused(SenderLimit)", &limit),
         ];
-        for (at_client, at_server, answer, told) in cases {
-            at_client.map(|command| client.must(command));
-            at_server.map(|command| server.must(command));
-            assert_eq!(
-                client.ask("cap_transfer swap"),
-                answer,
-                "{driver}: {at_client:?} {at_server:?}"
-            );
-            server.event(&format!("service {told}"));
+        for (at_client, at_server, error, told) in cases {
+            at_client(&mut client);
+            at_server(&mut server);
+            assert_eq!(client.expect_error(cap_transfer::SwapCaps::new()), error, "{driver}");
+            server.wait_for_service_error(told);
             for process in [&mut server, &mut client] {
-                process.must("policy none");
-                process.must("release");
+                process.set_cap_policy(CapPolicy::AllowAll);
+                process.release();
             }
-            assert_eq!(
-                client.ask("cap_transfer swap"),
-                "\"swapped\"",
-                "{driver}: the binding goes on"
-            );
+            client.swap_caps();
         }
-        assert_eq!(client.heard("client"), 0, "{driver}: a call is told to its caller alone");
+        assert_eq!(client.client_errors(), 0, "{driver}: a call is told to its caller alone");
         server.settle_at(server_before);
         client.settle_at(client_before);
     }
@@ -258,19 +259,19 @@ fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
-        client.must("exhaust 0");
-        client.must("want 1");
-        client.event("client CapsRefused(ReceiverLimit)");
-        server.event("service CapsRefused(ReceiverLimit)");
-        client.must("release");
-        server.must("exhaust 1");
-        client.must("want 2");
+        client.exhaust_descriptors(0);
+        client.want(1);
+        client.wait_for_client_error("CapsRefused(ReceiverLimit)");
+        server.wait_for_service_error("CapsRefused(ReceiverLimit)");
+        client.release();
+        server.exhaust_descriptors(1);
+        client.want(2);
         let errno = rustix::io::Errno::MFILE.raw_os_error();
-        server.event(&format!("refused CapCopy({errno})"));
-        client.event("client CapsRefused(SenderLimit)");
-        server.must("release");
-        client.must("want 3");
-        assert_eq!(client.event("given"), format!("given 3 {}", inode("/")), "{driver}");
+        server.wait_for(&Event::GiveRefused(format!("CapCopy({errno})")));
+        client.wait_for_client_error("CapsRefused(SenderLimit)");
+        server.release();
+        client.want(3);
+        assert_eq!(client.wait_for_given(), (3, inode("/")), "{driver}");
     }
 }
 
@@ -282,12 +283,12 @@ fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
         // A receiver that stands still reads no payload. The capability of the first message is with the monitors, or in
         // the socket; that of the second is not handed over before the first is read, but over lmp.
         server.stop();
-        client.must("give 1 /dev/null");
-        client.must("give 2 /dev/null");
+        client.give(1, "/dev/null");
+        client.give(2, "/dev/null");
         client.kill();
         server.go_on();
-        server.event("service PeerDied");
-        assert_eq!(server.heard("PeerDied"), 0, "{driver}: it was reported twice");
+        server.wait_for_service_error("PeerDied");
+        assert_eq!(server.service_errors(), 0, "{driver}: it was reported twice");
         server.settle(&before);
     }
 }
@@ -298,13 +299,13 @@ fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
         let system = TestSystem::new();
         let (mut server, mut client, before) = system.counted_client(driver);
         server.stop();
-        client.must("give 1 /dev/null");
-        client.must("give 2 /dev/null");
+        client.give(1, "/dev/null");
+        client.give(2, "/dev/null");
         server.kill();
-        client.event("client PeerDied");
-        client.must("unbind");
+        client.wait_for_client_error("PeerDied");
+        client.unbind();
         client.settle(&before);
-        assert_eq!(client.heard("client"), 0, "{driver}: something else was reported");
+        assert_eq!(client.client_errors(), 0, "{driver}: something else was reported");
     }
 }
 
@@ -314,24 +315,28 @@ fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
         let system = TestSystem::new();
         // The one that stays is the root.
         let mut stays = system.spawn();
-        stays.must("cap_transfer export here");
-        let before = stays.ask("count");
+        stays.export_taker("here");
+        let before = stays.count();
         for round in 0..6 {
             let mut dies = system.spawn();
             // It takes, or it gives.
             let giver = if round % 2 == 0 {
-                dies.must("cap_transfer export there");
-                stays.must(&format!("cap_transfer bind {driver} there"));
+                dies.export_taker("there");
+                stays.bind_taker(driver, "there");
                 &mut stays
             } else {
-                dies.must(&format!("cap_transfer bind {driver} here"));
+                dies.bind_taker(driver, "here");
                 &mut dies
             };
-            giver.must("cap_transfer flood");
-            giver.event(&format!("flooded {}", round * 20 + 19));
+            giver.flood_caps();
+            giver.wait_for(&Event::Flooded(round * 20 + 19));
             dies.kill();
-            stays.event("PeerDied");
-            stays.must("cap_transfer unbind");
+            if round % 2 == 0 {
+                stays.wait_for_client_error("PeerDied");
+            } else {
+                stays.wait_for_service_error("PeerDied");
+            }
+            stays.unbind_takers();
             stays.settle(&before);
         }
     }
@@ -341,24 +346,25 @@ fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
 fn the_death_of_the_root_does_not_stop_capabilities() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
-    let mut bound: Vec<_> = DRIVERS.iter().map(|driver| (driver, pair(&system, driver))).collect();
+    root.join();
+    let mut bound = DRIVERS.map(|driver| (driver, pair(&system, driver)));
     // Each has a capability to hand over when the root is gone.
     for (driver, (server, client)) in &mut bound {
         server.stop();
-        client.must("give 0 /dev/null");
-        client.must("give 1 /dev/null");
-        assert_eq!(client.heard("got"), 0, "{driver}");
+        client.give(0, "/dev/null");
+        client.give(1, "/dev/null");
+        let got = |event: &Event| matches!(event, Event::Got { .. });
+        assert_eq!(client.count_events(got), 0, "{driver}");
     }
     root.kill();
     for (driver, (server, client)) in &mut bound {
         server.go_on();
         for number in 0..20 {
             if number > 1 {
-                client.must(&format!("give {number} /dev/null"));
+                client.give(number, "/dev/null");
             }
-            let got = client.event("got");
-            assert_eq!(got, format!("got {number} {}", inode("/dev/null")), "{driver}");
+            let got = client.wait_for_got();
+            assert_eq!(got, (number, inode("/dev/null")), "{driver}");
         }
     }
 }

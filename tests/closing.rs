@@ -8,10 +8,10 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use flounder::Iref;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use support::process::stuck;
+use support::process::lingering_socket;
+use support::protocol::{Driver, Event};
 use support::raw_monitor::{RawMonitor, connect};
 use support::{DRIVERS, TIMEOUT, TestProcess, TestSystem};
 
@@ -52,22 +52,22 @@ fn dropped_capabilities_that_block_hold_nobody_up() {
         let system = TestSystem::new();
         let (mut server, mut client, mut hostile) =
             (system.spawn(), system.spawn(), system.spawn());
-        server.must("export echo");
-        client.must(&format!("bind {driver} echo"));
+        server.export("echo");
+        client.bind(driver, "echo");
         let before = server.descriptors();
-        hostile.must(&format!("bind {driver} echo"));
-        hostile.must(&format!("stick {MANY}"));
-        server.event("dropped");
+        hostile.bind(driver, "echo");
+        hostile.give_lingering_sockets(MANY);
+        server.wait_for(&Event::CapsDropped);
         until_it_closes(&server);
-        assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+        client.talk(100);
         // The monitors of both go on as well, and the root, which is one of them.
-        client.must("list");
-        client.must(&format!("bind {driver} echo"));
-        client.must("unbind");
+        client.join();
+        client.bind(driver, "echo");
+        client.unbind();
         hostile.kill();
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 100"), "ok", "{driver}: after the end of the hostile peer");
-        client.must("unbind");
+        client.bind(driver, "echo");
+        client.talk(100);
+        client.unbind();
         server.settle_at(before);
     }
 }
@@ -76,27 +76,26 @@ fn dropped_capabilities_that_block_hold_nobody_up() {
 fn capabilities_that_nothing_announced_hold_no_monitor_up() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    let bits = server.must("export echo");
-    client.must("bind ump echo");
-    let iref = Iref::from_bits(bits.parse().expect("a number")).expect("not zero");
+    let iref = server.export("echo").iref();
+    client.bind(Driver::Ump, "echo");
     let raw_monitor = RawMonitor::join(&system, 77);
     let link = raw_monitor.link(iref);
-    let (socket, _reader) = stuck();
+    let (socket, _reader) = lingering_socket();
     link.binding.tx_cap(socket).expect("it can be sent");
     link.end();
-    client.must("list");
-    client.must("bind ump echo");
-    assert_eq!(client.ask("talk 100"), "ok");
+    client.join();
+    client.bind(Driver::Ump, "echo");
+    client.talk(100);
 }
 
 #[test]
 fn root_takes_no_descriptors_before_hello_or_after() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     let socket = connect(&system);
-    let (stuck, reader) = stuck();
-    let fds = [stuck.as_fd()];
+    let (lingering, reader) = lingering_socket();
+    let fds = [lingering.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(control.push(SendAncillaryMessage::ScmRights(&fds)), "there is room for one");
@@ -108,7 +107,7 @@ fn root_takes_no_descriptors_before_hello_or_after() {
     }
     // Without its other end it does not linger.
     drop(reader);
-    drop((stuck, socket));
+    drop((lingering, socket));
     let mut other = system.spawn();
-    other.must("list");
+    other.join();
 }

@@ -5,7 +5,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{DRIVERS, TIMEOUT, TestSystem};
+use support::process::{self, Bound};
+use support::protocol::{Driver, Drivers, Event, ServiceId};
+use support::{DRIVERS, TIMEOUT, TestSystem, millis, pending_calls};
 
 #[test]
 fn test_process() {
@@ -17,11 +19,11 @@ fn messages_and_calls_go_both_ways_over_each_driver() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo");
-        let bound = client.must(&format!("bind {driver} echo"));
-        assert_eq!(bound, format!("(\"{driver}\", {})", server.pid()));
-        assert_eq!(client.ask("talk 1000"), "ok", "{driver}");
-        assert_eq!(client.ask("add 20 22"), "42", "{driver}");
+        server.export("echo");
+        let bound = client.bind(driver, "echo");
+        assert_eq!(bound, Bound::new(driver, server.pid()));
+        client.talk(1000);
+        assert_eq!(client.add(20, 22), 42, "{driver}");
     }
 }
 
@@ -29,19 +31,19 @@ fn messages_and_calls_go_both_ways_over_each_driver() {
 fn the_recommended_driver_between_processes_is_ump() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must("export echo");
-    assert_eq!(client.must("bind any echo"), format!("(\"ump\", {})", server.pid()));
+    server.export("echo");
+    assert_eq!(client.bind(Drivers::ANY, "echo"), Bound::new(Driver::Ump, server.pid()));
 }
 
 #[test]
 fn drivers_are_tried_in_order_and_unknown_ones_are_said() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must("export echo");
-    assert_eq!(client.must("bind loopback,lmp echo"), format!("(\"lmp\", {})", server.pid()));
-    let refused = client.ask("bind loopback echo");
+    server.export("echo");
+    assert_eq!(client.bind(["loopback", "lmp"], "echo"), Bound::new(Driver::Lmp, server.pid()));
+    let refused = client.expect_error(process::Bind::new(Driver::Loopback, "echo"));
     assert!(refused.contains("Drivers([(\"loopback\", Reach)])"), "{refused}");
-    let unknown = client.ask("bind pigeon echo");
+    let unknown = client.expect_error(process::Bind::new(["pigeon"], "echo"));
     assert!(unknown.contains("UnknownDriver(\"pigeon\")"), "{unknown}");
 }
 
@@ -49,37 +51,40 @@ fn drivers_are_tried_in_order_and_unknown_ones_are_said() {
 fn a_bind_that_fails_lists_what_each_driver_said() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must("export echo");
-    client.must("bind ump echo");
+    server.export("echo");
+    client.bind(Driver::Ump, "echo");
     // What this process cannot open, and then what the other one cannot.
     let errno = rustix::io::Errno::MFILE.raw_os_error();
     for exhausted in [0, 1] {
         let process = if exhausted == 0 { &mut client } else { &mut server };
-        process.must("exhaust 0");
-        let refused = client.ask("bind loopback,lmp,ump echo");
+        process.exhaust_descriptors(0);
+        let refused = client.expect_error(process::Bind::new(["loopback", "lmp", "ump"], "echo"));
         let expected = format!(
-            "error Drivers([(\"loopback\", Reach), (\"lmp\", Os({errno})), (\"ump\", Os({errno}))])"
+            "Drivers([(\"loopback\", Reach), (\"lmp\", Os({errno})), (\"ump\", Os({errno}))])"
         );
         assert_eq!(refused, expected);
         let process = if exhausted == 0 { &mut client } else { &mut server };
-        process.must("release");
+        process.release();
     }
-    client.must("bind loopback,lmp,ump echo");
+    client.bind(["loopback", "lmp", "ump"], "echo");
 }
 
 #[test]
 fn a_service_is_found_by_its_reference_alone() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    let iref = server.must("export");
-    assert_eq!(client.ask(&format!("bind-iref ump {iref}")), "error NoService");
-    server.must(&format!("publish {iref}"));
-    client.must(&format!("bind-iref ump {iref}"));
-    assert_eq!(client.ask("talk 10"), "ok");
-    server.must("withdraw");
-    assert_eq!(client.ask(&format!("bind-iref ump {iref}")), "error NoService");
-    assert_eq!(client.ask("talk 10"), "ok", "bindings outlive the export");
-    assert_eq!(client.ask("bind-iref ump 12345"), "error NoService");
+    let iref = server.export_unnamed();
+    assert_eq!(client.expect_error(process::BindTo::new(Driver::Ump, iref)), "NoService");
+    server.publish(iref);
+    client.bind_to(Driver::Ump, iref);
+    client.talk(10);
+    server.withdraw();
+    assert_eq!(client.expect_error(process::BindTo::new(Driver::Ump, iref)), "NoService");
+    client.talk(10);
+    assert_eq!(
+        client.expect_error(process::BindTo::new(Driver::Ump, ServiceId(12_345))),
+        "NoService"
+    );
 }
 
 #[test]
@@ -87,34 +92,32 @@ fn two_that_bind_to_each_other_at_once_have_one_link() {
     for _ in 0..10 {
         let system = TestSystem::new();
         let (mut root, mut one, mut other) = (system.spawn(), system.spawn(), system.spawn());
-        root.must("list");
-        let first = one.must("export one");
-        let second = other.must("export other");
-        one.tell(&format!("bind-iref lmp {second}"));
-        other.tell(&format!("bind-iref lmp {first}"));
-        assert!(one.answer("bind").contains("lmp"));
-        assert!(other.answer("bind").contains("lmp"));
-        assert_eq!(one.ask("talk 50"), "ok");
-        assert_eq!(other.ask("talk 50"), "ok");
-        one.must("unbind");
-        other.must("unbind");
+        root.join();
+        let first = one.export("one");
+        let second = other.export("other");
+        let of_one = one.start(process::BindTo::new(Driver::Lmp, second));
+        let of_other = other.start(process::BindTo::new(Driver::Lmp, first));
+        assert_eq!(one.wait(of_one).driver, "lmp");
+        assert_eq!(other.wait(of_other).driver, "lmp");
+        one.talk(50);
+        other.talk(50);
+        one.unbind();
+        other.unbind();
         // The connection to the root, and the link.
-        one.settle("sockets 2 ");
-        other.settle("sockets 2 ");
+        for process in [&mut one, &mut other] {
+            process.settle_where("two sockets", |counts| counts.sockets == 2);
+        }
     }
 }
 
 #[test]
 fn the_code_of_a_refusal_reaches_the_client() {
-    for driver in [DRIVERS.as_slice(), &["any"]].concat() {
+    for drivers in DRIVERS.map(Drivers::from).into_iter().chain([Drivers::ANY]) {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo refuse 77");
-        let refused = client.ask(&format!("bind {driver} echo"));
-        assert_eq!(
-            refused, "error Refused(Refusal { code: 77, reason: \"not today\" })",
-            "{driver}"
-        );
+        server.export_refusing("echo", 77);
+        let refused = client.expect_error(process::Bind::new(drivers, "echo"));
+        assert_eq!(refused, "Refused(Refusal { code: 77, reason: \"not today\" })");
     }
 }
 
@@ -122,9 +125,9 @@ fn the_code_of_a_refusal_reaches_the_client() {
 fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must("export echo");
-    let refused = client.ask("bind-changed ump echo");
-    assert_eq!(refused, "error Version { interface: \"echo\", message: \"said\" }");
+    server.export("echo");
+    let refused = client.expect_error(process::BindChanged::new(Driver::Ump, "echo"));
+    assert_eq!(refused, "Version { interface: \"echo\", message: \"said\" }");
 }
 
 #[test]
@@ -132,9 +135,9 @@ fn interface_of_another_name_is_refused() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo");
+        server.export("echo");
         assert_eq!(
-            client.ask(&format!("bind-renamed {driver} echo")),
+            client.bind_renamed(driver, "echo"),
             "the service's interface is `echo`, the client's is `parrot`; their messages agree"
         );
     }
@@ -147,12 +150,12 @@ fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
         let (mut server, mut client, before) = system.counted_client(driver);
         let killed = Instant::now();
         server.kill();
-        client.event("client PeerDied");
+        client.wait_for_client_error("PeerDied");
         let took = killed.elapsed();
         assert!(took < Duration::from_millis(100), "{driver}: it took {took:?}");
-        client.must("unbind");
+        client.unbind();
         client.settle(&before);
-        assert_eq!(client.heard("PeerDied"), 0, "{driver}: it was reported twice");
+        assert_eq!(client.client_errors(), 0, "{driver}: it was reported twice");
     }
 }
 
@@ -163,7 +166,7 @@ fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
         let (mut server, mut client, before) = system.counted_server(driver);
         let killed = Instant::now();
         client.kill();
-        server.event("service PeerDied");
+        server.wait_for_service_error("PeerDied");
         let took = killed.elapsed();
         assert!(took < Duration::from_millis(100), "{driver}: it took {took:?}");
         server.settle(&before);
@@ -175,13 +178,13 @@ fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo");
-        client.must(&format!("bind {driver} echo"));
-        client.tell("talk 1000000");
-        client.event("round 999");
+        server.export("echo");
+        client.bind(driver, "echo");
+        let _ = client.start(process::Talk::new(1_000_000));
+        client.wait_for(&Event::Round(999));
         server.kill();
-        client.event("client PeerDied");
-        assert_eq!(client.heard("PeerDied"), 0, "{driver}: it was reported twice");
+        client.wait_for_client_error("PeerDied");
+        assert_eq!(client.client_errors(), 0, "{driver}: it was reported twice");
     }
 }
 
@@ -189,12 +192,12 @@ fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
 #[test]
 fn death_is_reported_though_another_process_holds_the_sockets() {
     use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-    for driver in ["ump", "scc", "beehive"] {
+    for driver in [Driver::Ump, Driver::Scc, Driver::Beehive] {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo");
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 10"), "ok");
+        server.export("echo");
+        client.bind(driver, "echo");
+        client.talk(10);
         let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a process id"));
         let process = pidfd_open(pid.expect("not 0"), PidfdFlags::empty()).expect("it lives");
         let fds = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("it lives");
@@ -212,7 +215,7 @@ fn death_is_reported_though_another_process_holds_the_sockets() {
         }
         assert!(held.len() >= 2, "the link and the doorbell are sockets");
         server.kill();
-        client.event("client PeerDied");
+        client.wait_for_client_error("PeerDied");
     }
 }
 
@@ -221,45 +224,45 @@ fn a_reply_that_is_late_goes_nowhere_and_one_that_never_comes_is_said() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("pending_calls export pending_calls");
-        client.must(&format!("pending_calls bind {driver} pending_calls"));
+        server.export_keeper("pending_calls");
+        client.bind_keeper(driver, "pending_calls");
         // The service hears that nobody waits, and replies all the same.
-        assert_eq!(client.ask("pending_calls call-within 20"), "error Deadline");
-        server.settle_held("(1, 1)");
-        server.must("pending_calls reply");
+        assert_eq!(client.expect_error(pending_calls::CallKeeper::new(millis(20))), "Deadline");
+        server.settle_owed(1, 1);
+        server.send_reply();
         // The client is stopped when its time is over and the reply comes: whichever it sees first.
         for _ in 0..5 {
-            client.tell("pending_calls call-within 20");
-            server.settle_held("(1, ");
+            let pending = client.start(pending_calls::CallKeeper::new(millis(20)));
+            server.settle_owed_where("one reply", |owed| owed.replies == 1);
             client.stop();
-            server.must("pending_calls reply");
+            server.send_reply();
             client.go_on();
-            let end = client.answer("call-within");
-            assert!(["0", "error Deadline"].contains(&&*end), "{driver}: {end}");
+            let end = client.wait_result(pending);
+            let deadline = Err("Deadline".to_owned());
+            assert!(end == Ok(0) || end == deadline, "{driver}: {end:?}");
         }
-        let patience = format!("pending_calls call-within {}", TIMEOUT.as_millis());
-        client.tell(&patience);
-        server.settle_held("(1, 0)");
-        server.must("pending_calls drop-reply");
-        assert_eq!(client.answer(&patience), "error NoReply", "{driver}");
-        client.tell(&patience);
-        server.settle_held("(1, 0)");
-        server.must("pending_calls reply");
-        assert_eq!(client.answer(&patience), "0", "{driver}");
-        assert_eq!(client.must("pending_calls forget"), "[]", "{driver}");
-        assert_eq!(server.must("pending_calls held"), "(0, 0)", "{driver}");
+        let call = client.start(pending_calls::CallKeeper::new(TIMEOUT));
+        server.settle_owed(1, 0);
+        server.drop_reply();
+        assert_eq!(client.wait_error(call), "NoReply", "{driver}");
+        let call = client.start(pending_calls::CallKeeper::new(TIMEOUT));
+        server.settle_owed(1, 0);
+        server.send_reply();
+        assert_eq!(client.wait(call), 0, "{driver}");
+        assert_eq!(client.drop_all(), [""; 0], "{driver}");
+        server.settle_owed(0, 0);
     }
 }
 
 /// Mappings that stay with the link of two processes when no binding is left.
-fn kept(driver: &str) -> &'static str {
+fn kept(driver: Driver) -> u32 {
     match driver {
-        "lmp" => "shared 0 ",
+        Driver::Lmp => 0,
         // The log of each side's bell.
-        "ump" | "scc" => "shared 2 ",
+        Driver::Ump | Driver::Scc => 2,
         // Also what each of the two cores writes: the machine is made once, and serves all channels.
-        "beehive" => "shared 4 ",
-        _ => panic!("no such driver: {driver}"),
+        Driver::Beehive => 4,
+        Driver::Loopback => panic!("it does not reach other processes"),
     }
 }
 
@@ -269,11 +272,13 @@ fn a_thousand_bindings_that_came_and_went_leave_nothing() {
         let shared = kept(driver);
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo");
+        server.export("echo");
         // The first make what stays: the link, and what the driver keeps for it.
-        assert_eq!(client.ask(&format!("cycle {driver} echo 10")), "ok");
-        let before = [&mut server, &mut client].map(|process| process.settle(shared));
-        assert_eq!(client.ask(&format!("cycle {driver} echo 1000")), "ok");
+        client.cycle(driver, "echo", 10);
+        let before = [&mut server, &mut client].map(|process| {
+            process.settle_where("mappings of the link", |now| now.shared_mappings == shared)
+        });
+        client.cycle(driver, "echo", 1000);
         server.settle(&before[0]);
         client.settle(&before[1]);
     }
@@ -284,19 +289,24 @@ fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo");
-        assert_eq!(client.ask(&format!("cycle {driver} echo 10")), "ok");
+        server.export("echo");
+        client.cycle(driver, "echo", 10);
         let shared = kept(driver);
-        let before = [&mut server, &mut client].map(|process| process.settle(shared));
+        let before = [&mut server, &mut client].map(|process| {
+            process.settle_where("mappings of the link", |now| now.shared_mappings == shared)
+        });
         // Its thread is busy, whatever its monitor does.
-        server.tell("busy 1000");
-        server.event("busy");
-        assert_eq!(client.ask(&format!("bind-within 100 {driver} echo")), "error Deadline");
-        assert_eq!(server.answer("busy"), "error Deadline");
+        let busy = server.start(process::BlockThread::new(millis(1000)));
+        server.wait_for(&Event::Busy);
+        assert_eq!(
+            client.expect_error(process::BindWithin::new(driver, "echo", millis(100))),
+            "Deadline"
+        );
+        server.wait(busy);
         server.settle(&before[0]);
         client.settle(&before[1]);
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 10"), "ok");
+        client.bind(driver, "echo");
+        client.talk(10);
     }
 }
 
@@ -304,48 +314,42 @@ fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
 fn a_process_at_its_descriptor_limit_recovers() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must("export echo");
-    client.must("bind ump echo");
-    client.must("exhaust 0");
-    let refused = client.ask("bind lmp echo");
+    server.export("echo");
+    client.bind(Driver::Ump, "echo");
+    client.exhaust_descriptors(0);
+    let refused = client.expect_error(process::Bind::new(Driver::Lmp, "echo"));
     assert!(
         refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())),
         "{refused}"
     );
-    assert_eq!(client.ask("talk 10"), "ok", "what is bound goes on");
-    client.must("release");
-    client.must("bind lmp echo");
-    assert_eq!(client.ask("talk 10"), "ok");
-    server.must("exhaust 0");
-    let refused = client.ask("bind lmp echo");
+    client.talk(10);
+    client.release();
+    client.bind(Driver::Lmp, "echo");
+    client.talk(10);
+    server.exhaust_descriptors(0);
+    let refused = client.expect_error(process::Bind::new(Driver::Lmp, "echo"));
     assert!(
         refused.contains(&format!("Os({})", rustix::io::Errno::MFILE.raw_os_error())),
         "{refused}"
     );
-    server.must("release");
-    client.must("bind lmp echo");
-    assert_eq!(client.ask("talk 10"), "ok");
+    server.release();
+    client.bind(Driver::Lmp, "echo");
+    client.talk(10);
 }
 
 #[test]
 fn binding_within_a_process_starts_no_thread_and_opens_no_socket() {
     let system = TestSystem::new();
     let mut process = system.spawn();
-    let iref = process.must("export");
-    let before = process.ask("count");
-    assert_eq!(
-        process.must(&format!("bind-iref any {iref}")),
-        format!("(\"loopback\", {})", process.pid())
-    );
-    assert_eq!(process.ask("talk 100"), "ok");
-    process.must("unbind");
-    assert_eq!(process.ask("count"), before);
-    assert_eq!(
-        process.must(&format!("bind-iref ump {iref}")),
-        format!("(\"ump\", {})", process.pid())
-    );
-    assert_eq!(process.ask("talk 100"), "ok");
-    process.must("unbind");
-    assert_eq!(process.ask("count"), before);
+    let iref = process.export_unnamed();
+    let before = process.count();
+    assert_eq!(process.bind_to(Drivers::ANY, iref), Bound::new(Driver::Loopback, process.pid()));
+    process.talk(100);
+    process.unbind();
+    assert_eq!(process.count(), before);
+    assert_eq!(process.bind_to(Driver::Ump, iref), Bound::new(Driver::Ump, process.pid()));
+    process.talk(100);
+    process.unbind();
+    assert_eq!(process.count(), before);
     assert!(system.files().is_empty(), "there is no root: {:?}", system.files());
 }

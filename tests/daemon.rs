@@ -13,9 +13,10 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use rustix::process::Uid;
 use rustix::thread::set_thread_res_uid;
+use support::protocol::{Driver, Event, ServiceId};
 use support::raw_monitor::protocol::monitor::Verdict;
 use support::raw_monitor::{RawMonitor, connect};
-use support::{TIMEOUT, TestSystem};
+use support::{TIMEOUT, TestSystem, millis, process, taken_by};
 
 /// Two users that nobody else has.
 const ANN: u32 = 54_321;
@@ -57,27 +58,27 @@ fn settle(system: &TestSystem, what: &str, is_so: impl Fn(&Snapshot) -> bool) ->
 fn a_daemon_takes_over_and_leaves_its_office_to_a_domain() {
     let system = TestSystem::new();
     let mut server = system.spawn();
-    let iref = server.must("export echo");
+    let iref = server.export("echo");
     assert_eq!(take(&system).root.pid, Some(server.pid()));
     let (mut client, mut others) =
         (system.spawn(), [system.spawn(), system.spawn(), system.spawn()]);
-    client.must("bind ump echo");
-    others.iter_mut().for_each(|other| drop(other.must("list")));
+    client.bind(Driver::Ump, "echo");
+    others.iter_mut().for_each(|other| other.join());
     for _ in 0..3 {
         let mut daemon = system.spawn_root(&[]);
         assert_eq!(take(&system).root.pid, Some(daemon.pid()));
-        assert_eq!(client.must("await echo 5000"), iref);
-        client.must("bind lmp echo");
+        assert_eq!(client.await_name_for("echo", millis(5000)), iref);
+        client.bind(Driver::Lmp, "echo");
         daemon.kill();
-        assert_eq!(client.must("await echo 5000"), iref);
+        assert_eq!(client.await_name_for("echo", millis(5000)), iref);
         assert_ne!(take(&system).root.pid, Some(daemon.pid()));
         let mut late = system.spawn();
-        late.must("await echo 5000");
-        late.must("bind ump echo");
-        assert_eq!(late.ask("talk 10"), "ok");
+        late.await_name_for("echo", millis(5000));
+        late.bind(Driver::Ump, "echo");
+        late.talk(10);
     }
-    assert_eq!(client.ask("talk 100"), "ok");
-    assert_eq!(client.heard("client"), 0, "the error handler was called");
+    client.talk(100);
+    assert_eq!(client.client_errors(), 0, "the error handler was called");
 }
 
 #[test]
@@ -85,10 +86,8 @@ fn a_second_daemon_is_refused_and_told_of_the_first() {
     let system = TestSystem::new();
     let mut first = system.spawn_root(&[]);
     let mut second = system.spawn_daemon(&[]);
-    assert_eq!(
-        second.event("refused"),
-        format!("refused Running {{ pid: Some({}) }}", first.pid())
-    );
+    let running = format!("Running {{ pid: Some({}) }}", first.pid());
+    second.wait_for(&Event::DaemonRefused(running));
     assert_eq!(take(&system).root.pid, Some(first.pid()));
     first.kill();
     system.spawn_root(&[]);
@@ -98,12 +97,12 @@ fn a_second_daemon_is_refused_and_told_of_the_first() {
 fn a_daemon_waits_for_a_root_that_does_not_answer_and_says_so() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     root.stop();
     let mut daemon = system.spawn_daemon(&[]);
-    assert_eq!(daemon.event("waits"), format!("waits for {}", root.pid()));
+    daemon.wait_for(&Event::WaitsForRoot { pid: root.pid() });
     root.kill();
-    daemon.event("root");
+    daemon.wait_for(&Event::BecameRoot);
     assert_eq!(take(&system).root.pid, Some(daemon.pid()));
 }
 
@@ -112,16 +111,16 @@ fn a_census_tells_of_names_domains_and_bindings() {
     let system = TestSystem::new();
     let daemon = system.spawn_root(&[]);
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    let iref = server.must("export echo");
-    client.must("bind ump echo");
-    client.must("bind lmp echo");
+    let iref = server.export("echo");
+    client.bind(Driver::Ump, "echo");
+    client.bind(Driver::Lmp, "echo");
     let uid = rustix::process::geteuid().as_raw();
     let snapshot = take(&system);
     assert_eq!((snapshot.root.pid, snapshot.root.uid), (Some(daemon.pid()), Some(uid)));
     assert_eq!(snapshot.directory, system.dir());
     let [name] = &snapshot.names[..] else { panic!("one name: {snapshot:?}") };
     assert_eq!((&*name.name, &*name.interface), ("echo", "echo"));
-    assert_eq!(name.iref.to_bits().to_string(), iref);
+    assert_eq!(ServiceId::from(name.iref), iref);
     assert_eq!((name.pid, name.uid), (Some(server.pid()), Some(uid)));
     assert_ne!(name.fingerprint, 0);
     let mut pids: Vec<_> =
@@ -141,7 +140,7 @@ fn a_census_tells_of_names_domains_and_bindings() {
     drivers.sort_unstable();
     assert_eq!(drivers, ["lmp", "ump"]);
     assert_eq!(snapshot.unresponsive, []);
-    client.must("unbind");
+    client.unbind();
     settle(&system, "the bindings are gone", |snapshot| snapshot.bindings.is_empty());
 }
 
@@ -152,11 +151,11 @@ fn a_census_has_all_bindings_of_a_domain_with_many() {
     let mut servers = [system.spawn(), system.spawn()];
     let mut client = system.spawn();
     for (i, server) in servers.iter_mut().enumerate() {
-        server.must(&format!("export echo{i}"));
+        server.export(&format!("echo{i}"));
     }
     for _ in 0..100 {
-        client.must("bind ump echo0");
-        client.must("bind lmp echo1");
+        client.bind(Driver::Ump, "echo0");
+        client.bind(Driver::Lmp, "echo1");
     }
     let bindings = take(&system).bindings;
     assert_eq!(bindings.len(), 200);
@@ -174,10 +173,10 @@ fn a_census_does_not_wait_for_those_who_do_not_answer() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[]);
     let mut server = system.spawn();
-    server.must("export echo");
+    server.export("echo");
     let mut clients: Vec<_> = (0..6).map(|_| system.spawn()).collect();
     for client in &mut clients {
-        client.must("bind ump echo");
+        client.bind(Driver::Ump, "echo");
         client.stop();
     }
     let began = Instant::now();
@@ -199,7 +198,7 @@ fn a_socket_without_a_root_is_no_monitor_and_a_census_makes_none() {
     assert_eq!(snapshot::take(Some(&system.dir())), none());
     assert!(!system.dir().exists(), "it was not made");
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     root.kill();
     drop(root);
     assert_eq!(system.files(), ["root.sock"]);
@@ -224,21 +223,25 @@ fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
     let Some(mut ann) = system.spawn_as(ANN) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
     let mut own = system.spawn();
-    let iref = own.must("export echo");
-    ann.must("export ann");
-    assert_eq!(bob.ask("lookup echo"), "error Monitor(JoinDenied { owner: 0 })");
-    assert_eq!(ann.must("lookup echo"), iref);
-    assert_eq!(own.must("owner ann"), format!("({}, {ANN})", ann.pid()));
-    for driver in ["ump", "lmp"] {
-        ann.must(&format!("bind {driver} echo"));
-        assert_eq!(ann.ask("talk 100"), "ok", "{driver}");
-        own.must(&format!("bind {driver} ann"));
-        assert_eq!(own.ask("talk 100"), "ok", "{driver}");
+    let iref = own.export("echo");
+    ann.export("ann");
+    assert_eq!(bob.expect_error(process::Lookup::new("echo")), "Monitor(JoinDenied { owner: 0 })");
+    assert_eq!(ann.lookup("echo"), iref);
+    assert_eq!(own.owner("ann"), (ann.pid(), ANN));
+    for driver in [Driver::Ump, Driver::Lmp] {
+        ann.bind(driver, "echo");
+        ann.talk(100);
+        own.bind(driver, "ann");
+        own.talk(100);
     }
     let snapshot = take(&system);
     assert_eq!(snapshot.domains.len(), 2);
     assert_eq!(snapshot.bindings.len(), 4);
-    assert_eq!(bob.ask("list"), "error Monitor(JoinDenied { owner: 0 })", "it is tried again");
+    assert_eq!(
+        bob.expect_error(process::List::new()),
+        "Monitor(JoinDenied { owner: 0 })",
+        "it is tried again"
+    );
 }
 
 #[test]
@@ -247,12 +250,13 @@ fn users_who_are_let_in_learn_nothing_of_the_processes_of_others() {
     let _daemon = system.spawn_root(&[ANN, BOB]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
-    let iref = ann.must("export clock");
-    bob.must("bind ump clock");
-    assert_eq!(bob.ask("census"), format!("([{}], 1)", bob.pid()));
-    assert_eq!(ann.ask("census"), format!("([{}], 0)", ann.pid()), "its client tells of a binding");
-    assert_eq!(bob.ask(&format!("pry {iref}")), "Forbidden Forbidden");
-    assert_eq!(ann.ask(&format!("pry {iref}")), "Ok Forbidden", "it is its own");
+    let iref = ann.export("clock");
+    bob.bind(Driver::Ump, "clock");
+    assert_eq!(bob.snapshot(), (vec![bob.pid()], 1));
+    assert_eq!(ann.snapshot(), (vec![ann.pid()], 0), "its client tells of a binding");
+    let [ok, forbidden] = ["Ok", "Forbidden"].map(str::to_owned);
+    assert_eq!(bob.query_root(iref), (forbidden.clone(), forbidden.clone()));
+    assert_eq!(ann.query_root(iref), (ok, forbidden), "it is its own");
     // Those who pried have left.
     let all = |snapshot: &Snapshot| (snapshot.domains.len(), snapshot.bindings.len()) == (2, 1);
     settle(&system, "the root's user sees all", all);
@@ -263,20 +267,24 @@ fn a_domain_believes_in_a_stranger_only_if_it_is_told_to() {
     let system = TestSystem::new();
     let Some(daemon) = system.spawn_root_as(ANN, &[BOB]) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
-    let refused = bob.ask("list");
+    let refused = bob.expect_error(process::List::new());
     assert!(refused.contains(&format!("why: Owner {{ uid: {ANN} }}")), "{refused}");
     let Some(mut bob) = system.spawn_trusting_as(BOB, ANN) else { return };
     let Some(mut ann) = system.spawn_as(ANN) else { return };
-    let iref = bob.must("export clock");
-    assert_eq!(ann.must("lookup clock"), iref);
-    ann.must("bind ump clock");
-    assert_eq!(ann.ask("talk 100"), "ok");
+    let iref = bob.export("clock");
+    assert_eq!(ann.lookup("clock"), iref);
+    ann.bind(Driver::Ump, "clock");
+    ann.talk(100);
     // Nor can it be the root there.
     drop((daemon, ann));
-    assert_eq!(bob.ask("await clock 300"), "error Deadline");
+    assert_eq!(bob.expect_error(process::AwaitNameFor::new("clock", millis(300))), "Deadline");
     let Some(mut ann) = system.spawn_as(ANN) else { return };
-    ann.must("list");
-    assert_eq!(bob.ask("await clock 300"), "error Deadline", "a domain lets no other users in");
+    ann.join();
+    assert_eq!(
+        bob.expect_error(process::AwaitNameFor::new("clock", millis(300))),
+        "Deadline",
+        "a domain lets no other users in"
+    );
 }
 
 #[test]
@@ -301,7 +309,10 @@ fn a_domain_believes_in_no_root_of_a_user_who_has_no_say_in_the_directory() {
     set_thread_res_uid(root, root, root).expect("it was user 0");
     listens.expect("it is bound");
     let Some(mut ann) = system.spawn_as(ANN) else { return };
-    assert_eq!(ann.ask("list"), format!("error Monitor(UntrustedRoot {{ uid: {BOB} }})"));
+    assert_eq!(
+        ann.expect_error(process::List::new()),
+        format!("Monitor(UntrustedRoot {{ uid: {BOB} }})")
+    );
 }
 
 #[test]
@@ -309,10 +320,10 @@ fn a_daemon_for_one_user_lets_nobody_else_near() {
     let system = TestSystem::new();
     let daemon = system.spawn_root(&[ANN]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
-    ann.must("list");
+    ann.join();
     drop(daemon);
     let _daemon = system.spawn_root(&[]);
-    assert_eq!(ann.ask("list"), "error Monitor(JoinDenied { owner: 0 })");
+    assert_eq!(ann.expect_error(process::List::new()), "Monitor(JoinDenied { owner: 0 })");
     assert_eq!(system.files(), ["root.sock"]);
 }
 
@@ -322,14 +333,14 @@ fn another_user_can_take_no_name_while_its_owner_lives() {
     let _daemon = system.spawn_root(&[ANN, BOB]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
-    let iref = ann.must("export clock");
-    let taken = format!("error Taken {{ pid: Some({}) }}", ann.pid());
-    assert_eq!(bob.ask("export clock"), taken);
-    assert_eq!(bob.ask("unregister clock"), "error NotOwner");
-    assert_eq!(bob.ask("lookup clock"), iref);
+    let iref = ann.export("clock");
+    let taken = taken_by(ann.pid());
+    assert_eq!(bob.expect_error(process::Export::new("clock")), taken);
+    assert_eq!(bob.expect_error(process::Unregister::new("clock")), "NotOwner");
+    assert_eq!(bob.lookup("clock"), iref);
     ann.kill();
     // The root hears of the end of a connection before that of its process.
-    until("the name is free", || !bob.ask("export clock").starts_with("error"));
+    until("the name is free", || bob.run(process::Export::new("clock")).is_ok());
 }
 
 #[test]
@@ -339,45 +350,43 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
     let Some(mut ann) = system.spawn_as(ANN) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
     let mut own = system.spawn();
-    let iref = ann.must("export clock");
-    let bits = iref.parse().expect("a number");
-    bob.must("list");
-    let taken = format!("error Taken {{ pid: Some({}) }}", ann.pid());
+    let iref = ann.export("clock");
+    bob.join();
+    let taken = taken_by(ann.pid());
     for round in 0..3 {
         // The owner does not notice that the root is gone.
         ann.stop();
         daemon.kill();
         if round == 1 {
             // A domain is the root for a moment, and hands over what it has found.
-            own.must("list");
+            own.join();
         }
         daemon = system.spawn_root(&[ANN, BOB]);
-        assert_eq!(bob.ask("export clock"), taken);
-        assert_eq!(bob.ask("unregister clock"), "error NotOwner");
-        assert_eq!(bob.ask("lookup clock"), iref, "its owner lives");
+        assert_eq!(bob.expect_error(process::Export::new("clock")), taken);
+        assert_eq!(bob.expect_error(process::Unregister::new("clock")), "NotOwner");
+        assert_eq!(bob.lookup("clock"), iref, "its owner lives");
         let thief = RawMonitor::join(&system, 77);
-        let iref_of_ann = Iref::from_bits(bits).expect("not zero");
-        let verdict = thief.root().publish(iref_of_ann, "echo", 0, 0).expect("the root answers");
+        let verdict = thief.root().publish(iref.iref(), "echo", 0, 0).expect("the root answers");
         assert_eq!(verdict, Verdict::Duplicate, "its reference is kept, too");
         // Who looks the name up waits for its owner.
-        bob.tell("await clock");
+        let lookup = bob.start(process::AwaitName::new("clock"));
         ann.go_on();
-        assert_eq!(bob.answer("await clock"), iref);
-        assert_eq!(bob.ask("export clock"), taken);
+        assert_eq!(bob.wait(lookup), iref);
+        assert_eq!(bob.expect_error(process::Export::new("clock")), taken);
     }
     // What the owner has taken back meanwhile is free once it is there.
     daemon.kill();
-    ann.must("withdraw");
+    ann.withdraw();
     daemon = system.spawn_root(&[ANN, BOB]);
-    ann.must("list");
-    let second = bob.must("export clock");
+    ann.join();
+    let second = bob.export("clock");
     // The owner dies while there is no root.
     bob.stop();
     daemon.kill();
     bob.kill();
     drop(bob);
     let _daemon = system.spawn_root(&[ANN, BOB]);
-    assert_ne!(ann.must("export clock"), second);
+    assert_ne!(ann.export("clock"), second);
 }
 
 #[test]
@@ -391,18 +400,18 @@ fn what_is_written_down_goes_with_the_names() {
         files
     };
     assert_eq!(files(), ["root.sock"]);
-    first.must("export a");
-    first.must("unregister a");
+    first.export("a");
+    first.unregister("a");
     assert_eq!(files(), ["root.sock"], "it was taken back");
-    first.must("export a");
-    second.must("export b");
+    first.export("a");
+    second.export("b");
     assert_eq!(files(), ["names", "root.sock"]);
-    first.must("withdraw");
-    first.must("list");
+    first.withdraw();
+    first.join();
     second.kill();
     until("one owner has left and the other is dead", || files() == ["root.sock"]);
     // The owner dies while there is no root.
-    first.must("export a");
+    first.export("a");
     daemon.kill();
     first.kill();
     drop(first);
@@ -426,54 +435,54 @@ fn who_is_hung_up_on_and_lives_keeps_its_names() {
     first.root().lookup("mine").expect_err("who plays the root is hung up on");
     let mut own = system.spawn();
     let me = std::process::id();
-    assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: Some({me}) }}"));
-    assert_eq!(own.ask("lookup mine"), "4711", "its owner lives");
+    assert_eq!(own.expect_error(process::Export::new("mine")), taken_by(me));
+    assert_eq!(own.lookup("mine"), ServiceId(4711), "its owner lives");
     let second = RawMonitor::join(&system, 78);
     assert_eq!(name(&second), Verdict::Ok, "it is the same process");
-    assert_eq!(own.ask("lookup mine"), "4711");
+    assert_eq!(own.lookup("mine"), ServiceId(4711));
     drop(second);
     let third = RawMonitor::join(&system, 79);
     settle(&system, "the name is kept", |snapshot| {
         snapshot.names.iter().all(|name| name.interface.is_empty())
     });
-    assert_eq!(own.ask("export mine"), format!("error Taken {{ pid: Some({me}) }}"));
+    assert_eq!(own.expect_error(process::Export::new("mine")), taken_by(me));
     third.root().binding().tx_rejoined().expect("it can be sent");
     // It has told everything, and did not tell of this.
     third.root().lookup("mine").expect("the root answers");
-    own.must("export mine");
+    own.export("mine");
 }
 
 #[test]
 fn names_of_before_are_kept_from_users_who_are_let_in_later() {
     let system = TestSystem::new();
     let mut own = system.spawn();
-    let iref = own.must("export clock");
-    own.must("list");
+    let iref = own.export("clock");
+    own.join();
     let mut root = own;
     // It hands over and is slow to join again.
     let Some(mut ann) = system.spawn_as(ANN) else { return };
     let _daemon = system.spawn_root(&[ANN]);
     root.stop();
-    assert_eq!(ann.ask("export clock"), format!("error Taken {{ pid: Some({}) }}", root.pid()));
+    assert_eq!(ann.expect_error(process::Export::new("clock")), taken_by(root.pid()));
     root.go_on();
-    assert_eq!(ann.must("await clock 5000"), iref);
-    assert_eq!(root.must("list").matches("clock").count(), 1);
+    assert_eq!(ann.await_name_for("clock", millis(5000)), iref);
+    assert_eq!(root.list().iter().filter(|entry| entry.name == "clock").count(), 1);
 }
 
 #[test]
 fn a_directory_that_was_private_is_its_own_users_first() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     root.kill();
     drop(root);
     // Nobody has written down whose the names were. There may be some who come back and tell.
     let began = Instant::now();
     let _daemon = system.spawn_root(&[ANN]);
     let mut own = system.spawn();
-    own.must("export clock");
+    own.export("clock");
     let Some(mut ann) = system.spawn_as(ANN) else { return };
-    assert_eq!(ann.ask("export clock"), format!("error Taken {{ pid: Some({}) }}", own.pid()));
+    assert_eq!(ann.expect_error(process::Export::new("clock")), taken_by(own.pid()));
     assert!(began.elapsed() >= Duration::from_secs(1), "it was let in after {:?}", began.elapsed());
 }
 
@@ -484,19 +493,19 @@ fn one_user_cannot_use_up_the_root() {
     let Some(mut ann) = system.spawn_as(ANN) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
     // Neither of them says hello.
-    assert_eq!(ann.ask("overconnect 600"), "16");
-    assert_eq!(bob.ask("overconnect 100"), "8");
+    assert_eq!(ann.overconnect(600), 16);
+    assert_eq!(bob.overconnect(100), 8);
     let mut own = [system.spawn(), system.spawn()];
-    own[0].must("export echo");
-    own[1].must("bind ump echo");
-    assert_eq!(own[1].ask("talk 100"), "ok");
+    own[0].export("echo");
+    own[1].bind(Driver::Ump, "echo");
+    own[1].talk(100);
     // Nor does it keep out other processes of the same user.
     let mut other = system.spawn_as(ANN).expect("there was one before");
-    other.must("bind ump echo");
+    other.bind(Driver::Ump, "echo");
     // It is not for ever.
-    assert_eq!(ann.ask("release"), "ok");
-    ann.must("bind ump echo");
-    assert_eq!(ann.ask("talk 100"), "ok");
+    ann.release();
+    ann.bind(Driver::Ump, "echo");
+    ann.talk(100);
 }
 
 /// `FLOUNDER_SECONDS` chooses how long it goes on: `ci/root-killed.sh` has a minute of it.
@@ -507,30 +516,30 @@ fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
     let system = TestSystem::new();
     let mut daemon = system.spawn_root(&[ANN]);
     let mut server = system.spawn();
-    server.must("export echo");
-    let own = ["ump", "lmp", "scc"].map(|driver| (driver, system.spawn()));
-    let other = system.spawn_as(ANN).map(|ann| ("ump", ann));
+    server.export("echo");
+    let own = [Driver::Ump, Driver::Lmp, Driver::Scc].map(|driver| (driver, system.spawn()));
+    let other = system.spawn_as(ANN).map(|ann| (Driver::Ump, ann));
     let mut clients: Vec<_> = own.into_iter().chain(other).collect();
     for (driver, client) in &mut clients {
-        client.must(&format!("bind {driver} echo"));
-        client.must("talk-on");
+        client.bind(*driver, "echo");
+        client.start_talking();
     }
     let (mut kills, mut binds, mut worst) = (0, 0, Duration::ZERO);
     while Instant::now() < until {
         let mut newcomer = system.spawn();
         // Its start is not what is measured.
-        newcomer.must("count");
+        newcomer.count();
         let killed = Instant::now();
         daemon.kill();
         kills += 1;
         // It has no link to the service yet, so the next root has to introduce it.
-        newcomer.must("await echo 5000");
-        newcomer.must("bind ump echo");
+        newcomer.await_name_for("echo", millis(5000));
+        newcomer.bind(Driver::Ump, "echo");
         let took = killed.elapsed();
         worst = worst.max(took);
-        assert_eq!(newcomer.ask("add 2 3"), "5");
+        assert_eq!(newcomer.add(2, 3), 5);
         // Over the link that there is, but for the name.
-        clients[0].1.must("await echo 5000");
+        clients[0].1.await_name_for("echo", millis(5000));
         binds += 1;
         daemon = system.spawn_root(&[ANN]);
         let rest = Duration::from_millis(500).saturating_sub(killed.elapsed());
@@ -538,12 +547,11 @@ fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
     }
     let mut messages = 0;
     for (driver, client) in &mut clients {
-        let said = client.ask("talk-off");
-        let said: u64 = said.parse().unwrap_or_else(|_| panic!("{driver}: {said}"));
-        assert_eq!(client.heard("client"), 0, "{driver}: the error handler was called");
+        let said = u64::from(client.stop_talking());
+        assert_eq!(client.client_errors(), 0, "{driver}: the error handler was called");
         messages += said * 2;
     }
-    assert_eq!(server.heard("service"), 0, "the error handler was called");
+    assert_eq!(server.service_errors(), 0, "the error handler was called");
     println!(
         "{messages} messages, none lost; {kills} roots killed; {binds} new binds, the slowest {} ms after a kill",
         worst.as_millis()

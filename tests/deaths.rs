@@ -6,6 +6,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use flounder::binding::MAX_OWED_REPLIES;
+use support::pending_calls::{self, Way};
+use support::protocol::{Driver, Event};
 use support::resources::Resources;
 use support::{DRIVERS, TIMEOUT, TestProcess, TestSystem};
 
@@ -18,23 +20,23 @@ fn test_process() {
 const ENDS: [&str; 2] = ["PeerDied", "Closed"];
 
 /// What a peer that does not answer is waited for with, and what comes of it; `?` stands for the end.
-const WAYS: [(&str, &str); 16] = [
-    ("send", "Err(Closed)"),
-    ("give", "Err(Closed)"),
-    ("sent", "Err(Closed)"),
-    ("call", "Err(Closed(?))"),
-    ("call-for-room", "Err(Closed(?))"),
-    ("call-beside-cancelled", "Err(Closed(?))"),
-    ("blocking", "Err(Closed(?))"),
-    ("blocking-for-room", "Err(Closed(?))"),
-    ("recv", "Err(Ended(?))"),
-    ("recv-note", "Err(Ended(?))"),
-    ("messages", "(None, Some(?))"),
-    ("shared-call", "Err(Closed(?))"),
-    ("shared-call-of-a-thread", "Err(Closed(?))"),
-    ("shared-send", "Err(Closed)"),
-    ("shared-send-of-a-thread", "Err(Closed)"),
-    ("cancelled", "true"),
+const WAYS: [(Way, &str); 16] = [
+    (Way::Send, "Err(Closed)"),
+    (Way::GiveCap, "Err(Closed)"),
+    (Way::Sent, "Err(Closed)"),
+    (Way::Call, "Err(Closed(?))"),
+    (Way::CallForRoom, "Err(Closed(?))"),
+    (Way::CallBesideCancelled, "Err(Closed(?))"),
+    (Way::Blocking, "Err(Closed(?))"),
+    (Way::BlockingForRoom, "Err(Closed(?))"),
+    (Way::Recv, "Err(Ended(?))"),
+    (Way::RecvNote, "Err(Ended(?))"),
+    (Way::Messages, "(None, Some(?))"),
+    (Way::SharedCall, "Err(Closed(?))"),
+    (Way::SharedCallOfThread, "Err(Closed(?))"),
+    (Way::SharedSend, "Err(Closed)"),
+    (Way::SharedSendOfThread, "Err(Closed)"),
+    (Way::Cancelled, "true"),
 ];
 
 /// How long a test process is watched that has nothing to do, and how much of that it may use the processor.
@@ -42,25 +44,25 @@ const IDLE: Duration = Duration::from_millis(200);
 const IDLE_WORK: Duration = Duration::from_millis(20);
 
 /// A service and its client; the first waits for the second if that is the client.
-fn bind(system: &TestSystem, waiting: &mut TestProcess, driver: &str, way: &str) -> TestProcess {
+fn bind(system: &TestSystem, waiting: &mut TestProcess, driver: Driver, way: Way) -> TestProcess {
     let mut peer = system.spawn();
-    let name = format!("{way}{}", peer.pid());
-    if way == "cancelled" {
-        waiting.must(&format!("pending_calls export {name}"));
-        peer.must(&format!("pending_calls bind {driver} {name}"));
-        peer.must("pending_calls calls 1");
-        waiting.event("met");
-        waiting.settle_held("(1, 0)");
+    let name = &format!("{way:?}{}", peer.pid());
+    if way == Way::Cancelled {
+        waiting.export_keeper(name);
+        peer.bind_keeper(driver, name);
+        peer.begin_calls(1);
+        waiting.wait_for(&Event::Met);
+        waiting.settle_owed(1, 0);
         return peer;
     }
-    peer.must(&format!("pending_calls export {name}"));
-    if ["recv", "recv-note", "messages"].contains(&way) {
-        waiting.must(&format!("pending_calls bind-inbox {driver} {name} 4"));
+    peer.export_keeper(name);
+    if [Way::Recv, Way::RecvNote, Way::Messages].contains(&way) {
+        waiting.bind_inbox(driver, name, 4);
     } else {
-        waiting.must(&format!("pending_calls bind {driver} {name}"));
+        waiting.bind_keeper(driver, name);
     }
-    peer.event("met");
-    peer.must("pending_calls mute");
+    peer.wait_for(&Event::Met);
+    peer.stop_serving();
     peer
 }
 
@@ -70,27 +72,22 @@ fn whatever_waits_ends_with_the_peer() {
         let system = TestSystem::new();
         // It is the root, so that an election does not blur its account.
         let mut waiting = system.spawn();
-        waiting.must("list");
+        waiting.join();
         // A root keeps a file of names, once there is one.
-        waiting.must("export echo");
+        waiting.export("echo");
         let account = Resources::of(&mut waiting);
         for (way, outcome) in WAYS {
             for end in ENDS {
                 let mut peer = bind(&system, &mut waiting, driver, way);
-                waiting.must(&format!("pending_calls wait {way}"));
+                waiting.begin_wait(way);
                 if end == "PeerDied" {
                     peer.kill();
                 } else {
-                    peer.must("pending_calls close");
+                    peer.close_binding();
                 }
-                let told = waiting.event(&format!("{way}: "));
-                let what = format!("{driver}, {end}");
-                assert_eq!(told, format!("{way}: {}", outcome.replace('?', end)), "{what}");
-                assert_eq!(
-                    waiting.must("pending_calls forget"),
-                    format!("[{end}]"),
-                    "{what}, {way}"
-                );
+                let what = format!("{driver}, {end}, {way:?}");
+                assert_eq!(waiting.wait_for_outcome(way), outcome.replace('?', end), "{what}");
+                assert_eq!(waiting.drop_all(), [end], "{what}");
                 drop(peer);
                 account.settle(&mut waiting, 16);
             }
@@ -100,7 +97,7 @@ fn whatever_waits_ends_with_the_peer() {
 
 /// Waits until a test process sleeps, and sees that it does so for a while.
 #[track_caller]
-fn expect_sleep(process: &mut TestProcess, what: &str) {
+fn expect_sleep(process: &mut TestProcess, what: Driver) {
     let mut time = || process.processor_time();
     let end = Instant::now() + TIMEOUT / 4;
     loop {
@@ -119,31 +116,31 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let mut waiting = system.spawn();
-        waiting.must("list");
+        waiting.join();
         // A root keeps a file of names, once there is one.
-        waiting.must("export echo");
+        waiting.export("echo");
         let account = Resources::of(&mut waiting);
         // It is asked over a new link, or over one that is there, or not even introduced.
         for moment in ["new", "bound"].into_iter().chain(["soon"; 10]) {
             let mut service = system.spawn();
-            let iref = service.must("pending_calls export pending_calls");
+            let iref = service.export_keeper("pending_calls");
             if moment == "bound" {
-                waiting.must(&format!("pending_calls bind {driver} pending_calls"));
+                waiting.bind_keeper(driver, "pending_calls");
             }
-            let bind = format!("pending_calls wait-bind {driver} {iref}");
+            let bind = pending_calls::BeginBind::new(driver, iref);
             if moment == "soon" {
-                waiting.tell(&bind);
+                let bind = waiting.start(bind);
                 service.kill();
-                waiting.answer(&bind);
+                let _ = waiting.wait_result(bind);
             } else {
                 service.stop();
-                waiting.must(&bind);
+                waiting.expect(bind);
                 service.kill();
             }
-            let end = waiting.event("bind: ");
-            let made = moment == "soon" && end == "bind: Ok(())";
-            assert!(made || end == "bind: Err(NoService)", "{driver}, {moment}: {end}");
-            waiting.must("pending_calls forget");
+            let end = waiting.wait_for_outcome(Way::Bind);
+            let made = moment == "soon" && end == "Ok(())";
+            assert!(made || end == "Err(NoService)", "{driver}, {moment}: {end}");
+            waiting.drop_all();
             account.settle(&mut waiting, 16);
         }
     }
@@ -153,22 +150,22 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
 fn a_lookup_is_answered_by_the_next_root_when_the_root_dies() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     let mut waiting = system.spawn();
-    waiting.must("list");
+    waiting.join();
     root.stop();
-    waiting.must("pending_calls wait-lookup nobody");
+    waiting.begin_lookup("nobody");
     root.kill();
-    assert_eq!(waiting.event("lookup: "), "lookup: Err(Unknown)");
+    assert_eq!(waiting.wait_for_outcome(Way::Lookup), "Err(Unknown)");
 }
 
 /// A service, what it holds before it is bound to, and a client of it.
-fn served(system: &TestSystem, driver: &str) -> (TestProcess, Resources, TestProcess) {
+fn served(system: &TestSystem, driver: Driver) -> (TestProcess, Resources, TestProcess) {
     let mut service = system.spawn();
-    service.must("pending_calls export pending_calls");
+    service.export_keeper("pending_calls");
     let account = Resources::of(&mut service);
     let mut client = system.spawn();
-    client.must(&format!("pending_calls bind {driver} pending_calls"));
+    client.bind_keeper(driver, "pending_calls");
     (service, account, client)
 }
 
@@ -177,14 +174,14 @@ fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut service, account, mut client) = served(&system, driver);
-        client.must(&format!("pending_calls call-regardless {}", MAX_OWED_REPLIES + 6));
-        client.event("called");
-        service.settle_held(&format!("({MAX_OWED_REPLIES}, 0)"));
+        client.call_regardless(MAX_OWED_REPLIES as u32 + 6);
+        client.wait_for(&Event::Called);
+        service.settle_owed(MAX_OWED_REPLIES, 0);
         expect_sleep(&mut service, driver);
         client.kill();
-        service.settle_held(&format!("({0}, {0})", MAX_OWED_REPLIES + 6));
+        service.settle_owed(MAX_OWED_REPLIES + 6, MAX_OWED_REPLIES + 6);
         expect_sleep(&mut service, driver);
-        assert_eq!(service.must("pending_calls forget"), "[PeerDied]", "{driver}");
+        assert_eq!(service.drop_all(), ["PeerDied"], "{driver}");
         account.settle(&mut service, 16);
     }
 }
@@ -194,16 +191,16 @@ fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut service, account, mut client) = served(&system, driver);
-        client.must("pending_calls calls 2");
-        service.settle_held("(2, 0)");
-        client.must("pending_calls mute");
-        service.must("pending_calls fill");
-        service.must("pending_calls reply");
+        client.begin_calls(2);
+        service.settle_owed(2, 0);
+        client.stop_serving();
+        service.fill_channel();
+        service.send_reply();
         expect_sleep(&mut service, driver);
         client.kill();
-        service.settle_held("(1, 1)");
+        service.settle_owed(1, 1);
         expect_sleep(&mut service, driver);
-        assert_eq!(service.must("pending_calls forget"), "[PeerDied]", "{driver}");
+        assert_eq!(service.drop_all(), ["PeerDied"], "{driver}");
         account.settle(&mut service, 16);
     }
 }
@@ -214,59 +211,56 @@ fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_befo
         for end in ENDS {
             let system = TestSystem::new();
             let mut reader = system.spawn();
-            reader.must("list");
+            reader.join();
             let mut writer = system.spawn();
-            writer.must("pending_calls export pending_calls");
-            reader.must(&format!("pending_calls bind-inbox {driver} pending_calls 4"));
-            writer.event("met");
-            writer.must("pending_calls notes");
-            writer.event("sent 9");
+            writer.export_keeper("pending_calls");
+            reader.bind_inbox(driver, "pending_calls", 4);
+            writer.wait_for(&Event::Met);
+            writer.send_notes();
+            writer.wait_for(&Event::NoteSent(9));
             // The writer comes to rest: so many are sent, in the inbox or in the channel.
             expect_sleep(&mut writer, driver);
-            let sent = writer.heard("sent ");
+            let sent = notes_sent(&writer);
             expect_sleep(&mut reader, driver);
-            writer.must("count");
-            assert_eq!(writer.heard("sent "), sent, "{driver}: it was not held back");
+            writer.count();
+            assert_eq!(notes_sent(&writer), sent, "{driver}: it was not held back");
             if end == "PeerDied" {
                 writer.kill();
             } else {
-                writer.must("pending_calls close");
+                writer.close_binding();
             }
             expect_sleep(&mut reader, driver);
-            let (count, how) = drain(&mut reader);
-            assert_eq!(how, format!("Err(Ended({end}))"), "{driver}");
+            let drained = reader.drain_inbox();
+            assert_eq!(drained.end, format!("Err(Ended({end}))"), "{driver}");
             // One may have been in the hands of the writer.
-            let sent = sent + 10;
-            assert!((sent..=sent + 1).contains(&count), "{driver}: {count} of {sent}");
+            let (sent, notes) = (sent + 10, drained.notes as usize);
+            assert!((sent..=sent + 1).contains(&notes), "{driver}: {notes} of {sent}");
         }
     }
 }
 
-/// How many notes a reader gets, and what comes then.
-fn drain(reader: &mut TestProcess) -> (usize, String) {
-    let drained = reader.must("pending_calls drain");
-    let (count, how) = drained.split_once(" notes, ").expect("it is said so");
-    (count.parse().expect("a number"), how.to_owned())
+/// Number of notes whose sending was reported, but for those that were waited for.
+fn notes_sent(writer: &TestProcess) -> usize {
+    writer.count_events(|event| matches!(event, Event::NoteSent(_)))
 }
 
 #[test]
 fn an_inbox_that_is_emptied_lets_another_process_go_on() {
-    for driver in ["ump", "lmp"] {
+    for driver in [Driver::Ump, Driver::Lmp] {
         let system = TestSystem::new();
         let (mut writer, mut reader) = (system.spawn(), system.spawn());
-        writer.must("pending_calls export pending_calls");
-        reader.must(&format!("pending_calls bind-inbox {driver} pending_calls 1"));
-        writer.event("met");
-        writer.must("pending_calls notes");
-        writer.event("sent 9");
+        writer.export_keeper("pending_calls");
+        reader.bind_inbox(driver, "pending_calls", 1);
+        writer.wait_for(&Event::Met);
+        writer.send_notes();
+        writer.wait_for(&Event::NoteSent(9));
         expect_sleep(&mut writer, driver);
-        reader.tell("pending_calls drain");
+        let drain = reader.start(pending_calls::DrainInbox::new());
         // Far more than fit anywhere.
-        writer.event("sent 19999");
+        writer.wait_for(&Event::NoteSent(19_999));
         writer.kill();
-        let drained = reader.answer("drain");
-        let (count, how) = drained.split_once(" notes, ").expect("it is said so");
-        assert_eq!(how, "Err(Ended(PeerDied))", "{driver}");
-        assert!(count.parse::<u32>().expect("a number") >= 20_000, "{driver}: {count}");
+        let drained = reader.wait(drain);
+        assert_eq!(drained.end, "Err(Ended(PeerDied))", "{driver}");
+        assert!(drained.notes >= 20_000, "{driver}: {}", drained.notes);
     }
 }

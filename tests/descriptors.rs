@@ -3,6 +3,7 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use support::protocol::Driver;
 use support::{TestProcess, TestSystem};
 
 const CLIENTS: u32 = 8;
@@ -13,12 +14,12 @@ fn test_process() {
 }
 
 /// Clients, each bound twice over `driver`; the second binding costs nothing where channels hold no descriptors.
-fn clients(system: &TestSystem, driver: &str) -> Vec<TestProcess> {
+fn clients(system: &TestSystem, driver: Driver) -> Vec<TestProcess> {
     (0..CLIENTS)
         .map(|_| {
             let mut client = system.spawn();
-            client.must(&format!("bind {driver} echo"));
-            assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+            client.bind(driver, "echo");
+            client.talk(100);
             client
         })
         .collect()
@@ -27,16 +28,16 @@ fn clients(system: &TestSystem, driver: &str) -> Vec<TestProcess> {
 /// The link, the pidfd, the ear and the mouth.
 #[test]
 fn client_process_costs_its_service_four_descriptors() {
-    for driver in ["ump", "scc", "beehive"] {
+    for driver in [Driver::Ump, Driver::Scc, Driver::Beehive] {
         let system = TestSystem::new();
         let mut root = system.spawn();
-        root.must("list");
+        root.join();
         let mut server = system.spawn();
-        server.must("export echo");
+        server.export("echo");
         let before = server.descriptors();
         let clients = clients(&system, driver);
         server.settle_at(before + 4 * CLIENTS);
-        println!("{driver}: {}", server.ask("descriptors"));
+        println!("{driver}: {:?}", server.list_descriptors());
         drop(clients);
         server.settle_at(before);
     }
@@ -47,9 +48,9 @@ fn client_process_costs_its_service_four_descriptors() {
 fn client_process_costs_a_service_that_is_the_root_five() {
     let system = TestSystem::new();
     let mut server = system.spawn();
-    server.must("export echo");
+    server.export("echo");
     let before = server.descriptors();
-    let clients = clients(&system, "ump");
+    let clients = clients(&system, Driver::Ump);
     server.settle_at(before + 5 * CLIENTS);
     drop(clients);
     server.settle_at(before);

@@ -16,6 +16,7 @@ use flounder::waitset::Remote;
 use flounder::{Iref, Peer, Waitset};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use support::protocol::Driver;
 use support::{DRIVERS, TIMEOUT, TestSystem};
 
 flounder::flounder! {
@@ -144,13 +145,13 @@ impl Drop for Elsewhere {
 /// The pongs that have come.
 type Pongs = Rc<RefCell<Vec<u32>>>;
 
-fn bind(iref: Iref, ws: &Waitset, driver: &str, pongs: &Pongs) -> echo::Binding {
+fn bind(iref: Iref, ws: &Waitset, driver: Driver, pongs: &Pongs) -> echo::Binding {
     let pongs = Rc::clone(pongs);
     let vtbl = echo::RxVtbl {
         pong: Some(Box::new(move |_: &echo::Binding, n| pongs.borrow_mut().push(n))),
         ..echo::RxVtbl::default()
     };
-    let bind = echo::bind(iref, ws, vtbl).deadline(TIMEOUT).drivers([driver]);
+    let bind = echo::bind(iref, ws, vtbl).deadline(TIMEOUT).driver(driver.name());
     bind.wait().expect("the service is there")
 }
 
@@ -182,7 +183,7 @@ fn both_ends_in_one_loop() {
     let (ws, pongs) = (Waitset::new(), Pongs::default());
     let iref = export(&ws);
     let outer = Loop::new(&ws, EventFlags::ET);
-    for driver in ["loopback", "ump", "lmp"] {
+    for driver in [Driver::Loopback, Driver::Ump, Driver::Lmp] {
         let binding = bind(iref, &ws, driver, &pongs);
         for n in 0..200 {
             outer.come_to_rest();
@@ -266,13 +267,13 @@ fn processes_that_wait_in_outer_loops_talk_over_each_driver() {
     for driver in DRIVERS {
         let system = TestSystem::in_outer_loops();
         let (mut server, mut client) = (system.spawn(), system.spawn());
-        server.must("export echo");
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 3000"), "ok", "over {driver}");
-        assert_eq!(client.ask("add 20 22"), "42", "over {driver}");
-        assert_eq!(client.ask("talk 100"), "ok", "over {driver}, after a call");
+        server.export("echo");
+        client.bind(driver, "echo");
+        client.talk(3000);
+        assert_eq!(client.add(20, 22), 42, "over {driver}");
+        client.talk(100);
         server.kill();
-        client.event("PeerDied");
+        client.wait_for_client_error("PeerDied");
         client.end();
     }
 }

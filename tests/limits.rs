@@ -70,7 +70,7 @@ fn goes_on(system: &TestSystem, neighbour: &mut TestProcess, driver: Driver) {
 
 #[test]
 fn bindings_of_a_process_are_limited() {
-    for driver in support::ALL_DRIVERS {
+    for driver in support::DRIVERS {
         let system = TestSystem::new();
         let (_service, mut neighbour) =
             service(&system, [Limit::of_process(Resource::Bindings, 20)]);
@@ -207,7 +207,7 @@ fn clients_wait_while_the_connect_callback_runs() {
 fn silent_connections_of_one_process_are_few() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     let silent: Vec<_> = (0..300).map(|_| support::raw_monitor::connect(&system)).collect();
     let mut newcomer = system.spawn();
     newcomer.export_many("many");
@@ -228,7 +228,7 @@ fn services_of_a_process_are_limited_at_the_root() {
     let system = TestSystem::new();
     let (mut root, mut greedy, mut other) = (system.spawn(), system.spawn(), system.spawn());
     root.set_limits([Limit::of_process(Resource::Services, 3)]);
-    root.must("list");
+    root.join();
     for name in ["a", "b", "c"] {
         greedy.export_many(name);
     }

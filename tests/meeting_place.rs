@@ -10,7 +10,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use flounder::monitor::snapshot;
-use support::{TIMEOUT, TestProcess, TestSystem};
+use support::protocol::{Driver, ServiceId};
+use support::{TIMEOUT, TestProcess, TestSystem, millis, process};
 
 #[test]
 fn test_process() {
@@ -22,11 +23,11 @@ const USER: u32 = 61_234;
 
 /// Checks that a newcomer finds and calls the service that was there before.
 #[track_caller]
-fn is_found(system: &TestSystem, iref: &str, name: &str) -> TestProcess {
+fn is_found(system: &TestSystem, service: ServiceId, name: &str) -> TestProcess {
     let mut newcomer = system.spawn();
-    assert_eq!(newcomer.must(&format!("await {name} 15000")), iref);
-    newcomer.must(&format!("bind ump {name}"));
-    assert_eq!(newcomer.ask("talk 10"), "ok");
+    assert_eq!(newcomer.await_name_for(name, millis(15_000)), service);
+    newcomer.bind(Driver::Ump, name);
+    newcomer.talk(10);
     newcomer
 }
 
@@ -34,24 +35,24 @@ fn is_found(system: &TestSystem, iref: &str, name: &str) -> TestProcess {
 fn a_removed_directory_is_made_anew() {
     let system = TestSystem::new();
     let (mut root, mut member) = (system.spawn(), system.spawn());
-    let (first, second) = (root.must("export first"), member.must("export second"));
+    let (first, second) = (root.export("first"), member.export("second"));
     for _ in 0..3 {
         fs::remove_dir_all(system.dir()).expect("it is there");
-        is_found(&system, &first, "first");
-        is_found(&system, &second, "second");
+        is_found(&system, first, "first");
+        is_found(&system, second, "second");
     }
     root.kill();
-    is_found(&system, &second, "second");
+    is_found(&system, second, "second");
 }
 
 #[test]
 fn a_renamed_directory_is_made_anew() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    let iref = root.must("export echo");
+    let iref = root.export("echo");
     let old = system.dir().with_file_name("old");
     fs::rename(system.dir(), &old).expect("it is there");
-    is_found(&system, &iref, "echo");
+    is_found(&system, iref, "echo");
     assert!(!old.join("root.sock").exists(), "nobody is led astray");
 }
 
@@ -64,36 +65,36 @@ fn a_directory_whose_parent_was_renamed_is_made_anew() {
     };
     fs::create_dir(&above).expect("mkdir");
     let mut root = system.spawn_with(in_above);
-    let iref = root.must("export echo");
+    let iref = root.export("echo");
     // The kernel does not tell of this one.
     fs::rename(&above, system.dir().with_file_name("old")).expect("it is there");
     fs::create_dir(&above).expect("mkdir");
     let mut newcomer = system.spawn_with(in_above);
-    assert_eq!(newcomer.must("await echo 15000"), iref);
+    assert_eq!(newcomer.await_name_for("echo", millis(15_000)), iref);
 }
 
 #[test]
 fn a_removed_socket_is_made_anew() {
     let system = TestSystem::new();
     let (mut root, mut member) = (system.spawn(), system.spawn());
-    let (first, second) = (root.must("export first"), member.must("export second"));
+    let (first, second) = (root.export("first"), member.export("second"));
     fs::remove_file(system.dir().join("root.sock")).expect("it is there");
-    is_found(&system, &first, "first");
-    is_found(&system, &second, "second");
+    is_found(&system, first, "first");
+    is_found(&system, second, "second");
 }
 
 #[test]
 fn the_last_root_joins_one_that_came_first_to_the_new_directory() {
     let system = TestSystem::new();
     let mut old = system.spawn();
-    let iref = old.must("export old");
+    let iref = old.export("old");
     old.stop();
     fs::remove_dir_all(system.dir()).expect("it is there");
     let mut new = system.spawn();
-    let other = new.must("export new");
+    let other = new.export("new");
     old.go_on();
-    is_found(&system, &iref, "old");
-    assert_eq!(old.must("await new 15000"), other);
+    is_found(&system, iref, "old");
+    assert_eq!(old.await_name_for("new", millis(15_000)), other);
 }
 
 #[test]
@@ -101,16 +102,16 @@ fn a_daemon_takes_its_office_back_in_a_new_directory() {
     let system = TestSystem::new();
     let daemon = system.spawn_root(&[]);
     let mut server = system.spawn();
-    let iref = server.must("export echo");
+    let iref = server.export("echo");
     fs::remove_dir_all(system.dir()).expect("it is there");
-    is_found(&system, &iref, "echo");
+    is_found(&system, iref, "echo");
     // One of its domains, or a newcomer, is the root there first.
     daemon.stop();
     fs::remove_dir_all(system.dir()).expect("it is there");
     let mut usurper = system.spawn();
-    usurper.must("export other");
+    usurper.export("other");
     daemon.go_on();
-    is_found(&system, &iref, "echo");
+    is_found(&system, iref, "echo");
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let root = snapshot::take(Some(&system.dir())).ok().and_then(|snapshot| snapshot.root.pid);
@@ -132,11 +133,11 @@ fn a_working_directory_that_changes_moves_nothing() {
         command.current_dir(&home).env("FLOUNDER_RUNTIME_DIR", "run");
     };
     let (mut root, mut daemon) = (system.spawn_with(relative), system.spawn_with(relative));
-    root.must("list");
-    let iref = daemon.must("export echo");
-    daemon.must(&format!("chdir {}", elsewhere.display()));
+    root.join();
+    let iref = daemon.export("echo");
+    daemon.change_directory(elsewhere.to_str().expect("UTF-8"));
     root.kill();
-    is_found(&system, &iref, "echo");
+    is_found(&system, iref, "echo");
     assert!(!elsewhere.join("run").exists());
 }
 
@@ -153,21 +154,21 @@ fn processes_of_other_pid_namespaces_meet_and_pass_capabilities() {
             false => system.spawn(),
         };
         let (mut server, mut client) = (start(service_inside), start(client_inside));
-        let iref = server.must("export echo");
-        assert_eq!(client.must("await echo 15000"), iref);
+        let iref = server.export("echo");
+        assert_eq!(client.await_name_for("echo", millis(15_000)), iref);
         for driver in support::DRIVERS {
-            client.must(&format!("bind {driver} echo"));
-            assert_eq!(client.ask("talk 10"), "ok", "{driver}");
-            client.must("give 1 /dev/null");
-            assert!(client.event("got").starts_with("got 1 "), "{driver}");
-            client.must("want 2");
-            assert!(client.event("given").starts_with("given 2 "), "{driver}");
+            client.bind(driver, "echo");
+            client.talk(10);
+            client.give(1, "/dev/null");
+            assert_eq!(client.wait_for_got().0, 1, "{driver}");
+            client.want(2);
+            assert_eq!(client.wait_for_given().0, 2, "{driver}");
         }
         // Who is inside sees nobody; who is outside sees the other one by its number there.
-        let peer = client.must("peer");
+        let peer = client.peer();
         assert_eq!(peer.starts_with("unknown process of user"), client_inside, "{peer}");
         if service_inside {
-            let refused = client.ask("export-why echo");
+            let refused = client.explain_export("echo");
             assert!(!refused.contains("process 1 "), "{refused}");
         }
         server.kill();
@@ -183,9 +184,9 @@ fn a_root_without_inotify_compares_by_the_clock() {
     }
     let system = TestSystem::new();
     let mut root = system.spawn_under("unshare", &inside);
-    let iref = root.must("export echo");
+    let iref = root.export("echo");
     fs::remove_file(system.dir().join("root.sock")).expect("it is there");
-    is_found(&system, &iref, "echo");
+    is_found(&system, iref, "echo");
 }
 
 #[test]
@@ -199,12 +200,12 @@ fn a_user_without_a_number_is_not_taken_for_another() {
     }
     let system = TestSystem::new();
     let mut server = system.spawn();
-    let iref = server.must("export echo");
+    let iref = server.export("echo");
     // Its own directory, though the number of its owner is that of everybody.
     let mut inside = system.spawn_under("unshare", &["-U"]);
-    assert_eq!(inside.must("await echo 15000"), iref);
-    inside.must("bind ump echo");
-    let peer = inside.must("peer");
+    assert_eq!(inside.await_name_for("echo", millis(15_000)), iref);
+    inside.bind(Driver::Ump, "echo");
+    let peer = inside.peer();
     assert!(peer.ends_with("of unknown user"), "{peer}");
     // And one that is another user's.
     let other = TestSystem::new();
@@ -213,7 +214,7 @@ fn a_user_without_a_number_is_not_taken_for_another() {
     chown(other.dir(), Some(USER), Some(USER)).expect("user 0 may");
     let enter = fs::Permissions::from_mode(0o711);
     fs::set_permissions(other.dir().parent().expect("it has one"), enter).expect("chmod");
-    let refused = other.spawn_under("unshare", &["-U"]).ask("export-why echo");
+    let refused = other.spawn_under("unshare", &["-U"]).explain_export("echo");
     assert!(refused.contains("not known in this user namespace"), "{refused}");
     assert!(!refused.contains("TRUST"), "{refused}");
 }
@@ -233,14 +234,14 @@ fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
     };
     // The default directory of user 0 may be that of this machine.
     let mut of_root = system.spawn_with(with_xdg);
-    of_root.must("list");
+    of_root.join();
     of_root.end();
     assert_eq!(fs::read_dir(&xdg).expect("it is there").count(), 0);
     let named = xdg.join("run");
     let mut of_root = system.spawn_with(|command| {
         command.env("FLOUNDER_RUNTIME_DIR", &named);
     });
-    let refused = of_root.ask("export-why echo");
+    let refused = of_root.explain_export("echo");
     assert!(refused.contains("FLOUNDER_RUNTIME_DIR") && !named.exists(), "{refused}");
     let enter = fs::Permissions::from_mode(0o711);
     fs::set_permissions(system.dir().parent().expect("it has one"), enter).expect("chmod");
@@ -249,8 +250,8 @@ fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
         command.uid(USER).gid(USER);
     };
     let (mut server, mut client) = (system.spawn_with(of_user), system.spawn_with(of_user));
-    let iref = server.must("export echo");
-    assert_eq!(client.must("await echo 15000"), iref);
+    let iref = server.export("echo");
+    assert_eq!(client.await_name_for("echo", millis(15_000)), iref);
     assert!(xdg.join("flounder").exists());
 }
 
@@ -296,24 +297,24 @@ fn processes_of_a_user_meet_whatever_their_environments() {
     };
     // Cron, before anybody has logged in.
     let mut early = system.spawn_with(bare);
-    let iref = early.must("export early");
+    let iref = early.export("early");
     fs::create_dir_all(Logins::by_login()).expect("user 0 may");
     chown(Logins::by_login(), Some(USER), Some(USER)).expect("user 0 may");
     let mut shell = system.spawn_with(login);
-    assert_eq!(shell.must("await early 15000"), iref);
+    assert_eq!(shell.await_name_for("early", millis(15_000)), iref);
     // All have ended: whoever comes begins with the directory of the login, with or without the variable.
     early.kill();
     shell.kill();
     drop(fs::remove_dir_all(Logins::temporary()));
     let mut by_sudo = system.spawn_with(bare);
-    let iref = by_sudo.must("export late");
+    let iref = by_sudo.export("late");
     assert!(!Path::new(&Logins::temporary()).exists());
     let mut shell = system.spawn_with(login);
-    assert_eq!(shell.must("await late 15000"), iref);
+    assert_eq!(shell.await_name_for("late", millis(15_000)), iref);
     // The user logs out, and both go on.
     fs::remove_dir_all(Logins::by_login()).expect("it is there");
     let mut cron = system.spawn_with(bare);
-    assert_eq!(cron.must("await late 15000"), iref);
+    assert_eq!(cron.await_name_for("late", millis(15_000)), iref);
 }
 
 #[test]
@@ -327,8 +328,8 @@ fn a_umask_keeps_nobody_of_the_same_user_out() {
     let masked = "umask 0777; exec setpriv --reuid 61235 --regid 61235 --clear-groups \"$@\"";
     let start = || system.spawn_under("sh", &["-c", masked, "sh"]);
     let (mut server, mut client) = (start(), start());
-    let iref = server.must("export echo");
-    assert_eq!(client.must("await echo 15000"), iref);
+    let iref = server.export("echo");
+    assert_eq!(client.await_name_for("echo", millis(15_000)), iref);
 }
 
 #[test]
@@ -344,7 +345,7 @@ fn a_set_user_id_program_reads_no_environment() {
         command.uid(USER + 2).gid(USER + 2);
     };
     let mut caller = system.spawn_with(of_caller);
-    caller.must("export trap");
+    caller.export("trap");
     let program = home.join("program");
     fs::copy(std::env::current_exe().expect("it has a path"), &program).expect("there is room");
     chown(&program, Some(USER + 3), Some(USER + 3)).expect("user 0 may");
@@ -356,15 +357,15 @@ fn a_set_user_id_program_reads_no_environment() {
         program.display()
     );
     let mut raised = system.spawn_under("sh", &["-c", &shell, "sh"]);
-    let found = raised.ask("lookup trap");
+    let found = raised.run(process::Lookup::new("trap"));
     let directory = format!("/tmp/flounder-{}", USER + 3);
     let is_own = Path::new(&directory).exists();
     drop(raised);
     let _ = fs::remove_dir_all(&directory);
-    if !is_own && found.parse::<u64>().is_ok() && is_nosuid(&home) {
+    if !is_own && found.is_ok() && is_nosuid(&home) {
         return println!("skipped: programs here gain no user by being started (nosuid)");
     }
-    assert!(found.starts_with("error") && is_own, "{found}");
+    assert!(found.is_err() && is_own, "{found:?}");
 }
 
 fn is_nosuid(path: &Path) -> bool {

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use flounder::{Cap, Iref};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
+use support::protocol::{Driver, Drivers, Event};
 use support::raw_monitor::protocol::{intermon, monitor};
 use support::raw_monitor::{RawMonitor, connect};
-use support::{DRIVERS, TestProcess, TestSystem};
+use support::{DRIVERS, TestProcess, TestSystem, millis, process};
 
 #[test]
 fn test_process() {
@@ -22,12 +23,12 @@ fn test_process() {
 fn nothing_is_left_in_the_runtime_directory() {
     let system = TestSystem::new();
     let (mut first, mut second) = (system.spawn(), system.spawn());
-    first.must("list");
-    second.must("list");
+    first.join();
+    second.join();
     assert_eq!(system.files(), ["root.sock"]);
     first.end();
     // The second is the root now; a call waits for that.
-    second.must("list");
+    second.join();
     assert_eq!(system.files(), ["root.sock"]);
     second.end();
     assert_eq!(system.files(), [""; 0]);
@@ -37,15 +38,16 @@ fn nothing_is_left_in_the_runtime_directory() {
 fn domains_that_start_at_once_agree_on_a_root() {
     let system = TestSystem::new();
     let mut processes: Vec<_> = (0..12).map(|_| system.spawn()).collect();
-    for (i, process) in processes.iter_mut().enumerate() {
-        process.tell(&format!("export name{i}"));
+    let exports: Vec<_> = processes
+        .iter_mut()
+        .enumerate()
+        .map(|(i, process)| process.start(process::Export::new(&format!("name{i}"))))
+        .collect();
+    for (process, export) in processes.iter_mut().zip(exports) {
+        process.wait(export);
     }
     for process in &mut processes {
-        let answer = process.answer("export");
-        assert!(!answer.starts_with("error"), "{answer}");
-    }
-    for process in &mut processes {
-        assert_eq!(process.must("list").matches("\"echo\"").count(), 12);
+        assert_eq!(process.list().len(), 12);
     }
 }
 
@@ -53,12 +55,12 @@ fn domains_that_start_at_once_agree_on_a_root() {
 fn the_socket_of_a_dead_root_is_no_hindrance() {
     let system = TestSystem::new();
     let mut first = system.spawn();
-    first.must("list");
+    first.join();
     first.kill();
     drop(first);
     assert_eq!(system.files(), ["root.sock"]);
     let mut second = system.spawn();
-    second.must("export clock");
+    second.export("clock");
     second.end();
     assert_eq!(system.files(), [""; 0]);
 }
@@ -66,9 +68,9 @@ fn the_socket_of_a_dead_root_is_no_hindrance() {
 /// A root that is only that, a server and a client.
 fn trio(system: &TestSystem) -> (TestProcess, TestProcess, TestProcess) {
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     let (mut server, client) = (system.spawn(), system.spawn());
-    server.must("export echo");
+    server.export("echo");
     (root, server, client)
 }
 
@@ -77,13 +79,13 @@ fn bindings_do_not_notice_that_the_root_is_killed() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut root, _server, mut client) = trio(&system);
-        client.must(&format!("bind {driver} echo"));
-        client.tell("talk 5000");
-        client.event("round 99");
+        client.bind(driver, "echo");
+        let talk = client.start(process::Talk::new(5000));
+        client.wait_for(&Event::Round(99));
         root.kill();
         // Each message was numbered and answered, or this would be an error.
-        assert_eq!(client.answer("talk"), "ok", "{driver}");
-        assert_eq!(client.heard("client"), 0, "{driver}: the error handler was called");
+        client.wait(talk);
+        assert_eq!(client.client_errors(), 0, "{driver}: the error handler was called");
     }
 }
 
@@ -92,20 +94,20 @@ fn a_bind_succeeds_within_a_second_of_the_death_of_the_root() {
     let system = TestSystem::new();
     let (mut root, mut server, mut client) = trio(&system);
     let mut late = system.spawn();
-    client.must("bind ump echo");
+    client.bind(Driver::Ump, "echo");
     let killed = Instant::now();
     root.kill();
-    late.must("await echo 1000");
-    late.must("bind ump echo");
+    late.await_name_for("echo", millis(1000));
+    late.bind(Driver::Ump, "echo");
     assert!(killed.elapsed() < Duration::from_secs(1), "it took {:?}", killed.elapsed());
-    assert_eq!(late.ask("talk 100"), "ok");
+    late.talk(100);
     // Over the link that there is.
-    client.must("bind lmp echo");
-    assert_eq!(client.ask("talk 100"), "ok");
+    client.bind(Driver::Lmp, "echo");
+    client.talk(100);
     // The other way round.
-    client.must("export other");
-    server.must("bind ump other");
-    assert_eq!(server.ask("talk 100"), "ok");
+    client.export("other");
+    server.bind(Driver::Ump, "other");
+    server.talk(100);
 }
 
 #[test]
@@ -114,15 +116,15 @@ fn names_and_services_survive_root_after_root() {
     let mut server = system.spawn();
     // Roots come before it, so that it is never one.
     let mut root = system.spawn();
-    root.must("list");
-    let iref = server.must("export clock");
+    root.join();
+    let iref = server.export("clock");
     for _ in 0..5 {
         let mut next = system.spawn();
-        next.must("list");
+        next.join();
         root.kill();
-        assert_eq!(next.must("await clock 5000"), iref);
-        next.must("bind ump clock");
-        assert_eq!(next.ask("talk 10"), "ok");
+        assert_eq!(next.await_name_for("clock", millis(5000)), iref);
+        next.bind(Driver::Ump, "clock");
+        next.talk(10);
         drop(root);
         root = next;
     }
@@ -133,42 +135,42 @@ fn a_service_that_becomes_root_goes_on_serving() {
     let system = TestSystem::new();
     let mut server = system.spawn();
     let mut client = system.spawn();
-    client.must("list");
-    server.must("export echo");
+    client.join();
+    server.export("echo");
     client.kill();
     drop(client);
     let mut client = system.spawn();
-    client.must("await echo 5000");
-    client.must("bind ump echo");
-    assert_eq!(client.ask("talk 100"), "ok");
+    client.await_name_for("echo", millis(5000));
+    client.bind(Driver::Ump, "echo");
+    client.talk(100);
 }
 
 #[test]
 fn a_lookup_goes_on_waiting_under_the_next_root() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     let (mut server, mut client) = (system.spawn(), system.spawn());
     // It is a domain when its lookup begins.
-    client.must("list");
-    client.tell("await clock");
+    client.join();
+    let lookup = client.start(process::AwaitName::new("clock"));
     root.kill();
-    let iref = server.must("export clock");
-    assert_eq!(client.answer("await"), iref);
+    let iref = server.export("clock");
+    assert_eq!(client.wait(lookup), iref);
 }
 
 #[test]
 fn two_who_lose_the_root_at_once_both_come_back() {
     let system = TestSystem::new();
     let (mut root, mut server, mut client) = trio(&system);
-    let iref = client.must("export other");
+    let iref = client.export("other");
     root.kill();
-    assert_eq!(server.must("await other 5000"), iref);
-    server.must("bind ump other");
-    client.must("await echo 5000");
-    client.must("bind ump echo");
-    assert_eq!(server.ask("talk 100"), "ok");
-    assert_eq!(client.ask("talk 100"), "ok");
+    assert_eq!(server.await_name_for("other", millis(5000)), iref);
+    server.bind(Driver::Ump, "other");
+    client.await_name_for("echo", millis(5000));
+    client.bind(Driver::Ump, "echo");
+    server.talk(100);
+    client.talk(100);
 }
 
 #[test]
@@ -186,8 +188,8 @@ fn nonsense_from_a_stranger_harms_nobody() {
             silent.push(socket);
         }
     }
-    client.must("bind ump echo");
-    assert_eq!(client.ask("talk 100"), "ok");
+    client.bind(Driver::Ump, "echo");
+    client.talk(100);
     drop(silent);
     // The client has joined since: a connection and a pidfd more.
     root.settle_at(before + 2);
@@ -197,36 +199,36 @@ fn nonsense_from_a_stranger_harms_nobody() {
 fn a_root_without_descriptors_says_no_and_recovers() {
     let system = TestSystem::new();
     let (mut root, _server, mut client) = trio(&system);
-    client.must("bind ump echo");
-    root.must("exhaust 0");
+    client.bind(Driver::Ump, "echo");
+    root.exhaust_descriptors(0);
     // Whoever comes is hung up on, with the descriptor that the root had put aside.
     let raw_monitor = connect(&system);
     let mut hung_up = [PollFd::new(&raw_monitor, PollFlags::IN)];
     let patience = Timespec { tv_sec: 5, tv_nsec: 0 };
     assert_eq!(poll(&mut hung_up, Some(&patience)), Ok(1), "the root left a domain waiting");
     let mut late = system.spawn();
-    let refused = late.ask("await echo 300");
-    assert_eq!(refused, "error Deadline");
-    assert_eq!(client.ask("talk 100"), "ok");
-    root.must("release");
-    late.must("await echo 5000");
-    late.must("bind ump echo");
-    assert_eq!(late.ask("talk 100"), "ok");
+    let refused = late.expect_error(process::AwaitNameFor::new("echo", millis(300)));
+    assert_eq!(refused, "Deadline");
+    client.talk(100);
+    root.release();
+    late.await_name_for("echo", millis(5000));
+    late.bind(Driver::Ump, "echo");
+    late.talk(100);
 }
 
 #[test]
 fn a_service_without_descriptors_comes_back_by_itself_after_the_root() {
     let system = TestSystem::new();
     let (mut root, mut server, mut client) = trio(&system);
-    client.must("list");
-    server.must("exhaust 0");
+    client.join();
+    server.exhaust_descriptors(0);
     root.kill();
     // The client is the root now.
-    client.must("list");
-    server.must("release");
-    client.must("await echo 10000");
-    client.must("bind ump echo");
-    assert_eq!(client.ask("talk 100"), "ok");
+    client.join();
+    server.release();
+    client.await_name_for("echo", millis(10_000));
+    client.bind(Driver::Ump, "echo");
+    client.talk(100);
 }
 
 #[test]
@@ -241,10 +243,10 @@ fn a_service_comes_back_by_itself_when_the_directory_is_mended() {
     mode(0o777);
     root.kill();
     let mut late = system.spawn();
-    assert!(late.ask("list").contains("Mode"));
+    assert!(late.expect_error(process::List::new()).contains("Mode"));
     mode(0o700);
-    late.must("await echo 10000");
-    late.must("bind ump echo");
+    late.await_name_for("echo", millis(10_000));
+    late.bind(Driver::Ump, "echo");
 }
 
 #[test]
@@ -255,22 +257,22 @@ fn a_directory_that_is_open_to_others_is_refused_with_advice() {
     let mode = |mode| std::fs::Permissions::from_mode(mode);
     std::fs::set_permissions(system.dir(), mode(0o755)).expect("chmod");
     let mut process = system.spawn();
-    let refused = process.ask("list");
+    let refused = process.expect_error(process::List::new());
     assert!(refused.contains("Mode { mode: 493 }"), "{refused}");
-    let iref = process.must("export");
-    process.must(&format!("bind-iref any {iref}"));
+    let iref = process.export_unnamed();
+    process.bind_to(Drivers::ANY, iref);
     std::fs::set_permissions(system.dir(), mode(0o700)).expect("chmod");
-    assert_eq!(process.ask("list"), "[]", "it is tried again");
+    assert_eq!(process.list(), [], "it is tried again");
 }
 
 #[test]
 fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() {
     let system = TestSystem::new();
     let (_root, mut server, mut client) = trio(&system);
-    let iref = server.must("export other");
-    client.must("bind ump echo");
+    let iref = server.export("other");
+    client.bind(Driver::Ump, "echo");
     let before = server.descriptors();
-    let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not zero");
+    let iref = iref.iref();
     let raw_monitor = RawMonitor::join(&system, 77);
     let null = || Cap::from(File::open("/dev/null").expect("null"));
     let send = "it can be sent";
@@ -304,7 +306,7 @@ fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() 
     sent.expect(send);
     assert_eq!(link.hear(), "refused 4 Reach 0");
     drop(link);
-    assert_eq!(client.ask("talk 100"), "ok");
+    client.talk(100);
     drop(raw_monitor);
     server.settle_at(before);
 }
@@ -313,8 +315,8 @@ fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() 
 fn bad_requests_are_refused_each_for_its_reason() {
     let system = TestSystem::new();
     let (_root, mut server, _client) = trio(&system);
-    let iref = server.must("export other");
-    let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not zero");
+    let iref = server.export("other");
+    let iref = iref.iref();
     let nobody = Iref::from_bits(1).expect("not zero");
     let raw_monitor = RawMonitor::join(&system, 77);
     let link = raw_monitor.link(iref);
@@ -349,8 +351,8 @@ fn bad_requests_are_refused_each_for_its_reason() {
 fn the_root_turns_liars_away() {
     let system = TestSystem::new();
     let (_root, mut server, _client) = trio(&system);
-    let bits = server.must("export other");
-    let iref = Iref::from_bits(bits.parse().expect("a number")).expect("not zero");
+    let bits = server.export("other");
+    let iref = bits.iref();
     let (one, other) = (RawMonitor::join(&system, 77), RawMonitor::join(&system, 78));
     let verdict = other.root().hello(3, 77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the number is another's");

@@ -11,7 +11,10 @@ use std::time::Instant;
 
 use flounder::waitset::Remote;
 use flounder::{Iref, Waitset};
-use support::group::{DEADLINE, Form, GroupMember, WOULD_DEADLOCK, client, code, group};
+use support::group::{
+    AdoptClient, Call, DEADLINE, Form, GroupMember, Rpc, TIME, WOULD_DEADLOCK, client, code, group,
+};
+use support::protocol::Driver;
 use support::{TIMEOUT, TestProcess, TestSystem};
 
 #[test]
@@ -239,83 +242,79 @@ impl Done {
     }
 }
 
+/// The drivers between processes.
+const OVER: [Driver; 2] = [Driver::Ump, Driver::Lmp];
+
 const FORMS: [Form; 2] = [Form::Blocking, Form::Async];
 
 /// Long enough for every call that is answered, on a machine with much else to do.
 fn patient(processes: &mut [&mut TestProcess]) {
-    let time = format!("group patience {}", TIMEOUT.as_millis() / 2);
-    processes.iter_mut().for_each(|process| _ = process.must(&time));
+    processes.iter_mut().for_each(|process| process.set_call_timeout(TIMEOUT / 2));
 }
 
 fn impatient(processes: &mut [&mut TestProcess]) {
-    processes.iter_mut().for_each(|process| _ = process.must("group patience 300"));
-}
-
-/// Has one call, and says what came of it.
-fn call(process: &mut TestProcess, what: &str) -> u32 {
-    process.must(&format!("group call {what}")).parse().expect("a code")
+    processes.iter_mut().for_each(|process| process.set_call_timeout(TIME));
 }
 
 /// Has both call at once.
 fn both(a: &mut TestProcess, b: &mut TestProcess) -> [u32; 2] {
-    for process in [&mut *a, &mut *b] {
-        process.tell("group call answer 7");
-    }
-    [a, b].map(|process| process.answer("answer").parse().expect("a code"))
+    let calls = [&mut *a, &mut *b].map(|process| process.start(Call::new(Rpc::Answer, 7)));
+    let [of_a, of_b] = calls;
+    [a.wait(of_a), b.wait(of_b)]
 }
 
 fn adopt(process: &mut TestProcess) {
     let end = Instant::now() + TIMEOUT;
-    while process.ask("group adopt") != "ok" {
+    while process.run(AdoptClient::new()).is_err() {
         assert!(Instant::now() < end, "nobody has come");
     }
 }
 
 #[test]
 fn two_processes_with_one_binding_serve_each_other_outside_of_handlers() {
-    for driver in ["ump", "lmp"] {
+    for driver in OVER {
         let system = TestSystem::new();
         let (mut a, mut b) = (system.spawn(), system.spawn());
-        b.must("group export b");
-        a.must(&format!("group bind {driver} b"));
+        b.export_member("b");
+        a.bind_member(driver, "b");
         adopt(&mut b);
         patient(&mut [&mut a, &mut b]);
         for (form, of_b) in FORMS.iter().flat_map(|a| FORMS.map(|b| (*a, b))) {
             let what = format!("{driver}, {form:?} and {of_b:?}");
-            a.must(&format!("group form {form:?}"));
-            b.must(&format!("group form {of_b:?}"));
+            a.set_form(form);
+            b.set_form(of_b);
             for _ in 0..20 {
                 assert_eq!(both(&mut a, &mut b), [7, 7], "{what}");
             }
             // In its handler, B cannot wait for a reply that nobody could receive.
             let back = if of_b == Form::Blocking { WOULD_DEADLOCK } else { 7 };
-            assert_eq!(call(&mut a, "back 7"), back, "{what}");
+            assert_eq!(a.call_member(Rpc::Back, 7), back, "{what}");
             let back = if form == Form::Blocking { WOULD_DEADLOCK } else { 7 };
-            assert_eq!(call(&mut b, "back 7"), back, "{what}");
+            assert_eq!(b.call_member(Rpc::Back, 7), back, "{what}");
         }
     }
 }
 
 #[test]
 fn two_processes_with_two_bindings_get_an_answer_unless_the_first_blocks() {
-    for (there, back) in ["ump", "lmp"].iter().flat_map(|a| ["ump", "lmp"].map(|b| (*a, b))) {
+    for (there, back) in OVER.iter().flat_map(|a| OVER.map(|b| (*a, b))) {
         let system = TestSystem::new();
         let (mut a, mut b) = (system.spawn(), system.spawn());
-        a.must("group export a");
-        b.must("group export b");
-        a.must(&format!("group bind {there} b"));
-        b.must(&format!("group bind {back} a"));
+        a.export_member("a");
+        b.export_member("b");
+        a.bind_member(there, "b");
+        b.bind_member(back, "a");
         for (form, of_b) in FORMS.iter().flat_map(|a| FORMS.map(|b| (*a, b))) {
             let what = format!("{there} and {back}, {form:?} and {of_b:?}");
-            a.must(&format!("group form {form:?}"));
-            b.must(&format!("group form {of_b:?}"));
+            a.set_form(form);
+            b.set_form(of_b);
             if form == Form::Blocking {
                 // A serves only its own binding while it waits.
                 impatient(&mut [&mut a, &mut b]);
-                assert_eq!(call(&mut a, "nest 1"), DEADLINE, "{what}");
+                assert_eq!(a.call_member(Rpc::Nest, 1), DEADLINE, "{what}");
             } else {
                 patient(&mut [&mut a, &mut b]);
-                assert_eq!(call(&mut a, "nest 1"), 0, "{what}");
+                assert_eq!(a.call_member(Rpc::Nest, 1), 0, "{what}");
             }
             if (form, of_b) == (Form::Blocking, Form::Blocking) {
                 // Whether they meet is up to them.
@@ -330,29 +329,30 @@ fn two_processes_with_two_bindings_get_an_answer_unless_the_first_blocks() {
             }
             // Nothing is left of it.
             patient(&mut [&mut a, &mut b]);
-            assert_eq!(call(&mut a, "nest 0"), 0, "{what}");
-            assert_eq!(call(&mut b, "nest 0"), 0, "{what}");
+            assert_eq!(a.call_member(Rpc::Nest, 0), 0, "{what}");
+            assert_eq!(b.call_member(Rpc::Nest, 0), 0, "{what}");
         }
     }
 }
 
 #[test]
 fn three_processes_in_a_ring_get_an_answer_unless_one_is_called_while_it_blocks() {
-    for drivers in [["ump"; 3], ["lmp"; 3], ["ump", "lmp", "ump"]] {
+    use Driver::{Lmp, Ump};
+    for drivers in [[Ump; 3], [Lmp; 3], [Ump, Lmp, Ump]] {
         let system = TestSystem::new();
         let mut ring = ["a", "b", "c"].map(|name| {
             let mut process = system.spawn();
-            process.must(&format!("group export {name}"));
+            process.export_member(name);
             process
         });
         for ((process, next), driver) in ring.iter_mut().zip(["b", "c", "a"]).zip(drivers) {
-            process.must(&format!("group bind {driver} {next}"));
+            process.bind_member(driver, next);
         }
         for bits in 0..8 {
             let forms = [0, 1, 2].map(|at| FORMS[bits >> at & 1]);
             let [a, b, c] = &mut ring;
             for (process, form) in [&mut *a, &mut *b, &mut *c].into_iter().zip(forms) {
-                process.must(&format!("group form {form:?}"));
+                process.set_form(form);
             }
             let waits = |group: usize| forms[group] == Form::Blocking;
             // A is called by C in the third call, and B by A in the fourth.
@@ -364,7 +364,7 @@ fn three_processes_in_a_ring_get_an_answer_unless_one_is_called_while_it_blocks(
                     patient(&mut [&mut *a, &mut *b, &mut *c]);
                 }
                 let expected = if is_stuck { DEADLINE } else { 0 };
-                assert_eq!(call(a, &format!("nest {}", depth - 1)), expected, "{what}");
+                assert_eq!(a.call_member(Rpc::Nest, depth - 1), expected, "{what}");
             }
         }
     }

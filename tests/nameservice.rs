@@ -4,7 +4,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::TestSystem;
+use support::process::NameEntry;
+use support::protocol::ServiceId;
+use support::{TestSystem, millis, process, taken_by};
 
 #[test]
 fn test_process() {
@@ -15,72 +17,76 @@ fn test_process() {
 fn a_name_is_found_with_its_owner() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    let iref = server.must("export clock");
-    assert_eq!(client.ask("lookup clock"), iref);
+    let iref = server.export("clock");
+    assert_eq!(client.lookup("clock"), iref);
     let uid = rustix::process::geteuid().as_raw();
-    assert_eq!(client.ask("owner clock"), format!("({}, {uid})", server.pid()));
-    let list = client.ask("list");
-    assert_eq!(list, format!("[(\"clock\", \"echo\", {})]", server.pid()));
+    assert_eq!(client.owner("clock"), (server.pid(), uid));
+    let (name, interface, pid) = ("clock".to_owned(), "echo".to_owned(), server.pid());
+    assert_eq!(client.list(), [NameEntry { name, interface, pid }]);
 }
 
 #[test]
 fn a_taken_name_is_refused_to_another_process() {
     let system = TestSystem::new();
     let (mut first, mut second) = (system.spawn(), system.spawn());
-    let iref = first.must("export clock");
-    let refused = second.ask("export clock");
-    assert_eq!(refused, format!("error Taken {{ pid: Some({}) }}", first.pid()));
-    assert_eq!(second.ask("unregister clock"), "error NotOwner");
-    assert_eq!(second.ask("lookup clock"), iref);
-    assert_eq!(first.ask("unregister clock"), "()");
-    assert_eq!(second.ask("lookup clock"), "error Unknown");
-    assert_ne!(second.must("export clock"), iref);
+    let iref = first.export("clock");
+    let refused = second.expect_error(process::Export::new("clock"));
+    assert_eq!(refused, taken_by(first.pid()));
+    assert_eq!(second.expect_error(process::Unregister::new("clock")), "NotOwner");
+    assert_eq!(second.lookup("clock"), iref);
+    first.unregister("clock");
+    assert_eq!(second.expect_error(process::Lookup::new("clock")), "Unknown");
+    assert_ne!(second.export("clock"), iref);
 }
 
 #[test]
 fn the_owner_may_point_its_name_at_another_service() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    let first = server.must("export clock");
-    let second = server.must("export clock");
+    let first = server.export("clock");
+    let second = server.export("clock");
     assert_ne!(first, second);
-    assert_eq!(client.ask("lookup clock"), second);
+    assert_eq!(client.lookup("clock"), second);
 }
 
 #[test]
 fn what_cannot_be_a_name_is_refused() {
     let system = TestSystem::new();
     let mut process = system.spawn();
-    let iref = process.must("export");
-    assert_eq!(process.ask(&format!("register-empty {iref}")), "error Invalid(Empty)");
-    assert_eq!(process.ask(&format!("register a\tb {iref}")), "error Invalid(Control)");
+    let iref = process.export_unnamed();
+    assert_eq!(process.expect_error(process::Register::new("", iref)), "Invalid(Empty)");
+    assert_eq!(process.expect_error(process::Register::new("a\tb", iref)), "Invalid(Control)");
     let long = "x".repeat(256);
     assert_eq!(
-        process.ask(&format!("register {long} {iref}")),
-        "error Invalid(TooLong { length: 256 })"
+        process.expect_error(process::Register::new(&long, iref)),
+        "Invalid(TooLong { length: 256 })"
     );
-    assert_eq!(process.ask(&format!("register {} {iref}", &long[..255])), "()");
-    assert_eq!(process.ask("lookup a\tb"), "error Invalid(Control)");
-    assert_eq!(process.ask("register clock 12345"), "error NoService", "it is not of this process");
+    process.register(&long[..255], iref);
+    assert_eq!(process.expect_error(process::Lookup::new("a\tb")), "Invalid(Control)");
+    assert_eq!(
+        process.expect_error(process::Register::new("clock", ServiceId(12_345))),
+        "NoService",
+        "it is not of this process"
+    );
 }
 
 #[test]
 fn unknown_names_are_unknown() {
     let system = TestSystem::new();
     let mut process = system.spawn();
-    assert_eq!(process.ask("lookup clock"), "error Unknown");
-    assert_eq!(process.ask("unregister clock"), "error Unknown");
-    assert_eq!(process.ask("owner clock"), "error Unknown");
-    assert_eq!(process.ask("list"), "[]");
+    assert_eq!(process.expect_error(process::Lookup::new("clock")), "Unknown");
+    assert_eq!(process.expect_error(process::Unregister::new("clock")), "Unknown");
+    assert_eq!(process.expect_error(process::Owner::new("clock")), "Unknown");
+    assert_eq!(process.list(), []);
 }
 
 #[test]
 fn a_lookup_with_a_deadline_ends_at_it() {
     let system = TestSystem::new();
     let mut process = system.spawn();
-    process.must("list");
+    process.join();
     let started = Instant::now();
-    assert_eq!(process.ask("await clock 200"), "error Deadline");
+    assert_eq!(process.expect_error(process::AwaitNameFor::new("clock", millis(200))), "Deadline");
     assert!(started.elapsed() >= Duration::from_millis(200));
 }
 
@@ -89,28 +95,30 @@ fn lookups_that_ended_leave_nothing_at_the_root() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
     for _ in 0..600 {
-        assert_eq!(client.ask("await clock 0"), "error Deadline");
+        assert_eq!(client.expect_error(process::AwaitNameFor::new("clock", millis(0))), "Deadline");
     }
     // More than may wait at a time; those that ended do not count.
-    client.tell("await clock");
-    let iref = server.must("export clock");
-    assert_eq!(client.answer("await"), iref);
+    let lookup = client.start(process::AwaitName::new("clock"));
+    let iref = server.export("clock");
+    assert_eq!(client.wait(lookup), iref);
 }
 
 #[test]
 fn a_client_may_start_before_its_service() {
     let system = TestSystem::new();
     let mut clients: Vec<_> = (0..4).map(|_| system.spawn()).collect();
-    for client in &mut clients[..2] {
-        client.tell("await clock");
-    }
-    for client in &mut clients[2..] {
-        client.tell("await-async clock");
-    }
+    let lookups: Vec<_> = clients
+        .iter_mut()
+        .enumerate()
+        .map(|(number, client)| match number {
+            0 | 1 => client.start(process::AwaitName::new("clock")),
+            _ => client.start(process::AwaitNameAsync::new("clock")),
+        })
+        .collect();
     let mut server = system.spawn();
-    let iref = server.must("export clock");
-    for client in &mut clients {
-        assert_eq!(client.answer("await"), iref);
+    let iref = server.export("clock");
+    for (client, lookup) in clients.iter_mut().zip(lookups) {
+        assert_eq!(client.wait(lookup), iref);
     }
 }
 
@@ -118,56 +126,56 @@ fn a_client_may_start_before_its_service() {
 fn the_names_of_a_dead_process_are_free() {
     let system = TestSystem::new();
     let mut root = system.spawn();
-    root.must("list");
+    root.join();
     let (mut first, mut second) = (system.spawn(), system.spawn());
-    first.must("export clock");
-    first.must("export bell");
-    second.tell("await clock 0");
-    second.answer("await");
+    first.export("clock");
+    first.export("bell");
+    second.await_name_for("clock", millis(0));
     first.kill();
     // The root hears of the death when it may; a name is never lost before.
     let deadline = Instant::now() + Duration::from_secs(5);
-    while root.ask("list") != "[]" {
+    while !root.list().is_empty() {
         assert!(Instant::now() < deadline, "the names are still there");
     }
-    second.must("export clock");
+    second.export("clock");
 }
 
 #[test]
 fn names_go_with_their_service() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    server.must("export clock");
-    server.must("withdraw");
+    server.export("clock");
+    server.withdraw();
     // A withdrawal is not answered; a call after it is.
-    server.must("list");
-    assert_eq!(client.ask("lookup clock"), "error Unknown");
+    server.join();
+    assert_eq!(client.expect_error(process::Lookup::new("clock")), "Unknown");
 }
 
 #[test]
 fn a_process_has_a_quota_of_names_and_lists_are_whole() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
-    let iref = server.must("export");
-    assert_eq!(server.ask(&format!("register-many n 4096 {iref}")), "()");
-    assert_eq!(server.ask(&format!("register more {iref}")), "error Quota");
-    assert_eq!(client.must("list").matches("\"echo\"").count(), 4096);
-    client.must("export more");
-    server.must("unregister n17");
-    assert_eq!(server.ask(&format!("register again {iref}")), "()");
+    let iref = server.export_unnamed();
+    server.register_numbered("n", 4096, iref);
+    assert_eq!(server.expect_error(process::Register::new("more", iref)), "Quota");
+    assert_eq!(client.list().len(), 4096);
+    client.export("more");
+    server.unregister("n17");
+    server.register("again", iref);
 }
 
 #[test]
 fn lookups_that_are_dropped_leave_room_for_others() {
     let system = TestSystem::new();
     let (mut root, mut client) = (system.spawn(), system.spawn());
-    root.must("list");
+    root.join();
     // Far more, one after the other, than a process may have wait at a time.
     for _ in 0..8 {
-        assert_eq!(client.ask("pending_calls lookups 300 clock"), "[]");
+        assert_eq!(client.drop_lookups(300, "clock"), [""; 0]);
     }
-    assert!(client.ask("pending_calls lookups 600 clock").contains("Err"), "there is a bound");
-    client.tell("await clock");
-    let iref = root.must("export clock");
-    assert_eq!(client.answer("await"), iref);
+    let ended = client.drop_lookups(600, "clock");
+    assert!(ended.iter().any(|result| result.contains("Err")), "there is a bound: {ended:?}");
+    let lookup = client.start(process::AwaitName::new("clock"));
+    let iref = root.export("clock");
+    assert_eq!(client.wait(lookup), iref);
 }

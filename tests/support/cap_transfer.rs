@@ -26,7 +26,7 @@ use rustix::io::{FdFlags, fcntl_getfd};
 
 use super::TIMEOUT;
 use super::kind::Kind;
-use super::process::{answer, say, tell};
+use super::protocol::{Driver, Event, commands};
 
 flounder::flounder! {
     interface cap_transfer "Capabilities in every place" {
@@ -52,50 +52,79 @@ const NOTE: usize = 4 + 4 + 8 + 8 + 1;
 /// The number of a plain message that has the receiver tear down its binding.
 const LEAVE: u32 = u32::MAX;
 
-/// Runs a command of a test process.
-pub fn run(waitset: &Waitset, words: &[&str]) {
-    match *words {
-        ["here", driver] => answer(&here(waitset, driver)),
-        ["threads", driver] => answer(&threads(waitset, driver)),
-        ["export", name] => {
-            let exported = export(waitset, true);
-            let registered = nameservice::register(name, exported.iref());
-            HERE.with_borrow_mut(|here| here.exported.push(exported));
-            answer(&registered);
+commands! { CapTransfer:
+    /// Sends capabilities in every place, with both ends in one thread.
+    transfer_in_thread: TransferInThread { driver: Driver } -> ();
+    /// Sends capabilities in every place, with the ends in two threads.
+    transfer_between_threads: TransferBetweenThreads { driver: Driver } -> ();
+    /// Exports a service that takes capabilities in every place, and registers it.
+    export_taker: Export { name: String } -> ();
+    /// Binds to such a service.
+    bind_taker: Bind { driver: Driver, name: String } -> ();
+    /// Sends capabilities in every place over the binding.
+    transfer_caps: TransferCaps {} -> ();
+    /// Gives capabilities away and tears the binding down at once.
+    give_and_tear_down: GiveAndTearDown {} -> ();
+    /// Gives capabilities away while the service tears the binding down.
+    give_until_closed: GiveUntilClosed {} -> ();
+    /// Makes a call with capabilities in both directions.
+    swap_caps: SwapCaps {} -> ();
+    /// Gives capabilities away without an end, and reports every twentieth as [`Event::Flooded`].
+    flood_caps: FloodCaps {} -> ();
+    /// Drops the bindings to such services.
+    unbind_takers: Unbind {} -> ();
+}
+
+/// Runs a command.
+pub fn run(waitset: &Waitset, request: Request) {
+    match request {
+        Request::TransferInThread(TransferInThread { driver }, reply) => {
+            reply.result(in_thread(waitset, driver));
         }
-        ["bind", driver, name] => {
-            let iref = nameservice::lookup(name).expect("it is registered");
-            let started = cap_transfer::bind(iref, waitset, Sender::aloud())
-                .driver(driver)
-                .on_bound(|bound| {
-                    let bound = bound.map(|b| HERE.with_borrow_mut(|here| here.bound.push(b)));
-                    answer(&bound);
-                });
+        Request::TransferBetweenThreads(TransferBetweenThreads { driver }, reply) => {
+            reply.result(between_threads(waitset, driver));
+        }
+        Request::Export(Export { name }, reply) => {
+            let exported = export(waitset, true);
+            let registered = nameservice::register(&name, exported.iref());
+            HERE.with_borrow_mut(|here| here.exported.push(exported));
+            reply.send(registered);
+        }
+        Request::Bind(Bind { driver, name }, reply) => {
+            let iref = nameservice::lookup(&name).expect("it is registered");
+            let bind = cap_transfer::bind(iref, waitset, Sender::reporting());
+            let started = bind.driver(driver.name()).on_bound(|bound| {
+                reply.send(bound.map(|b| HERE.with_borrow_mut(|here| here.bound.push(b))));
+            });
             started.expect("it starts");
         }
-        ["abandon"] => answer(&abandon(waitset, binding())),
-        ["desert"] => answer(&desert(waitset, binding())),
-        ["run"] => answer(&Script::new(waitset, &binding()).run()),
-        ["swap"] => {
+        Request::GiveAndTearDown(GiveAndTearDown {}, reply) => {
+            reply.result(give_and_tear_down(waitset, binding()));
+        }
+        Request::GiveUntilClosed(GiveUntilClosed {}, reply) => {
+            reply.result(give_until_closed(waitset, binding()));
+        }
+        Request::TransferCaps(TransferCaps {}, reply) => {
+            reply.result(Script::new(waitset, &binding()).run());
+        }
+        Request::SwapCaps(SwapCaps {}, reply) => {
             let (_a, one) = pipe();
             let (_b, other) = pipe();
             let swapped = cap_transfer::RpcClient::new(&binding()).swap(0, &one, other, "hello");
-            answer(&swapped.map(|_| "swapped"));
+            reply.send(swapped.map(drop));
         }
-        ["report"] => answer(&cap_transfer::RpcClient::new(&binding()).report()),
-        ["flood"] => {
-            say("ok");
+        Request::FloodCaps(FloodCaps {}, reply) => {
+            reply.ok(());
             flood(&binding(), 0);
         }
-        ["unbind"] => {
+        Request::Unbind(Unbind {}, reply) => {
             HERE.with_borrow_mut(|here| here.bound.clear());
-            say("ok");
+            reply.ok(());
         }
-        _ => say(&format!("error: no such command: {words:?}")),
     }
 }
 
-/// What a test process has of this.
+/// What a test process has for these commands.
 #[derive(Default)]
 struct Here {
     exported: Vec<Exported>,
@@ -110,8 +139,8 @@ fn binding() -> cap_transfer::Binding {
     HERE.with_borrow(|here| here.bound.last().cloned()).expect("something is bound")
 }
 
-fn export(waitset: &Waitset, aloud: bool) -> Exported {
-    let keeper = move |_: &Peer| Ok(Keeper { aloud, ..Keeper::default() });
+fn export(waitset: &Waitset, reports: bool) -> Exported {
+    let keeper = move |_: &Peer| Ok(Keeper { reports, ..Keeper::default() });
     let exported = cap_transfer::export(waitset, keeper).start();
     exported.expect("it can be exported")
 }
@@ -119,17 +148,18 @@ fn export(waitset: &Waitset, aloud: bool) -> Exported {
 /// Gives away one capability after the other, until the binding ends.
 fn flood(binding: &cap_transfer::Binding, number: u32) {
     if number % 20 == 19 {
-        tell(&format!("flooded {number}"));
+        Event::Flooded(number).report();
     }
     let again = binding.clone();
     match binding.tx_moved(number, pipe().1) {
         Ok(sent) => sent.then(move || flood(&again, number + 1)),
-        Err(rejected) => tell(&format!("flood: {}", rejected.error.kind())),
+        // The error handler reports the end of the binding.
+        Err(_) => {}
     }
 }
 
 /// Both ends in one dispatcher.
-fn here(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
+fn in_thread(waitset: &Waitset, driver: Driver) -> Result<(), Fault> {
     let exported = export(waitset, false);
     let result = within_a_process(waitset, driver, exported.iref());
     exported.withdraw();
@@ -137,7 +167,7 @@ fn here(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
 }
 
 /// Two threads.
-fn threads(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
+fn between_threads(waitset: &Waitset, driver: Driver) -> Result<(), Fault> {
     let (iref, told) = mpsc::channel();
     let over = Arc::new(AtomicBool::new(false));
     let theirs = Arc::clone(&over);
@@ -158,16 +188,16 @@ fn threads(waitset: &Waitset, driver: &str) -> Result<(), Fault> {
     result
 }
 
-fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), Fault> {
+fn within_a_process(waitset: &Waitset, driver: Driver, iref: Iref) -> Result<(), Fault> {
     let sender = Sender::default();
     let errors = Rc::clone(&sender.errors);
     let bind = |sender| {
-        let bind = cap_transfer::bind(iref, waitset, sender).driver(driver);
+        let bind = cap_transfer::bind(iref, waitset, sender).driver(driver.name());
         let bound = waitset.block_on(async { bind.await }).expect("no callback fails");
         bound.map_err(|error| fault("bind", error))
     };
     let binding = bind(sender)?;
-    expect("the driver", binding.driver(), driver)?;
+    expect("the driver", binding.driver(), driver.name())?;
     let mut script = Script::new(waitset, &binding);
     script.run()?;
     let refused = script.refusals(&errors);
@@ -175,13 +205,13 @@ fn within_a_process(waitset: &Waitset, driver: &str, iref: Iref) -> Result<(), F
     refused?;
     script.copies_at_the_limit(&errors)?;
     script.run()?;
-    abandon(waitset, binding)?;
-    desert(waitset, bind(Sender::default())?)
+    give_and_tear_down(waitset, binding)?;
+    give_until_closed(waitset, bind(Sender::default())?)
 }
 
 /// Gives away as much as the channel takes, within reason, and tears the binding down: what was sent arrives or does not, and
 /// is gone.
-fn abandon(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
+fn give_and_tear_down(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
     let mut given = Vec::new();
     while given.len() < 1000 && give(&binding, &mut given)? == Given::Taken {}
     binding.teardown();
@@ -190,7 +220,7 @@ fn abandon(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Faul
 }
 
 /// Gives away capabilities while the receiver tears the binding down.
-fn desert(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
+fn give_until_closed(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
     let mut given = Vec::new();
     binding.tx_plain(LEAVE).map_err(|error| fault("plain", error))?;
     let deadline = Instant::now() + TIMEOUT;
@@ -598,8 +628,8 @@ struct Keeper {
     /// The number that is due.
     due: u32,
     faults: VecDeque<String>,
-    /// Whether it tells the test of errors at once.
-    aloud: bool,
+    /// True if errors are reported to the test at once.
+    reports: bool,
 }
 
 impl Keeper {
@@ -691,8 +721,8 @@ impl cap_transfer::Rx for Keeper {
     }
 
     fn error(&mut self, _: &cap_transfer::Binding, error: BindingError) {
-        if self.aloud {
-            tell(&format!("service {}", error.kind()));
+        if self.reports {
+            Event::ServiceError(error.kind()).report();
         }
         self.faults.push_back(error.kind());
     }
@@ -704,12 +734,12 @@ type Errors = Rc<RefCell<Vec<BindingError>>>;
 #[derive(Default)]
 struct Sender {
     errors: Errors,
-    aloud: bool,
+    reports: bool,
 }
 
 impl Sender {
-    fn aloud() -> Self {
-        Self { errors: Errors::default(), aloud: true }
+    fn reporting() -> Self {
+        Self { errors: Errors::default(), reports: true }
     }
 }
 
@@ -748,8 +778,8 @@ impl cap_transfer::Rx for Sender {
     fn report(&mut self, _: &cap_transfer::Binding, _: cap_transfer::ReportReply) {}
 
     fn error(&mut self, _: &cap_transfer::Binding, error: BindingError) {
-        if self.aloud {
-            tell(&format!("client {}", error.kind()));
+        if self.reports {
+            Event::ClientError(error.kind()).report();
         }
         self.errors.borrow_mut().push(error);
     }

@@ -1,4 +1,4 @@
-//! A test process that calls others, and is called by them, as long as that may last.
+//! Commands for processes that call each other, in handlers and outside of them.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use flounder::{BindingError, Iref, RpcError, Waitset, nameservice};
+use serde::{Deserialize, Serialize};
 
-use super::process::{answer, say};
+use super::protocol::{Driver, Reply, commands};
 
 flounder::flounder! {
     interface group "Calls and is called" {
@@ -22,6 +23,29 @@ flounder::flounder! {
         /// Answers with what a call of `depth - 1` gives over the receiver's own binding to the other member.
         rpc nest(in uint32 depth, out uint32 code);
     };
+}
+
+commands! { Group:
+    /// Exports the member, and registers it.
+    export_member: Export { name: String } -> ();
+    /// Binds to another member, whose end of the binding is kept.
+    bind_member: Bind { driver: Driver, name: String } -> ();
+    /// From now on calls over the binding of a member that has bound; fails if there is none.
+    adopt_client: AdoptClient {} -> ();
+    /// Sets how the member calls.
+    set_form: SetForm { form: Form } -> ();
+    /// Sets how long a call may take.
+    set_call_timeout: SetCallTimeout { timeout: Duration } -> ();
+    /// Calls the other member from outside of handlers; returns the result as [`code`] does.
+    call_member: Call { rpc: Rpc, number: u32 } -> u32;
+}
+
+/// An rpc of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rpc {
+    Answer,
+    Back,
+    Nest,
 }
 
 /// How long a call may take that is not answered.
@@ -42,7 +66,7 @@ pub const WOULD_DEADLOCK: u32 = 1001;
 pub const DEADLINE: u32 = 1002;
 
 /// How a member calls in its handlers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Form {
     #[default]
     Blocking,
@@ -56,7 +80,7 @@ pub struct GroupMember {
     pub log: Rc<RefCell<Vec<u32>>>,
     pub met: Rc<RefCell<Option<group::Binding>>>,
     form: Rc<Cell<Form>>,
-    patience: Rc<Cell<Option<Duration>>>,
+    timeout: Rc<Cell<Option<Duration>>>,
 }
 
 pub fn client(binding: &group::Binding) -> group::RpcClient {
@@ -120,64 +144,58 @@ impl GroupMember {
     }
 
     fn client(&self, binding: &group::Binding) -> group::RpcClient {
-        group::RpcClient::new(binding).timeout(self.patience.get().unwrap_or(TIME))
+        group::RpcClient::new(binding).timeout(self.timeout.get().unwrap_or(TIME))
     }
 
-    /// Runs a command of a test process.
-    pub fn run(&self, waitset: &Waitset, words: &[&str]) {
-        match *words {
-            ["export", name] => answer(&nameservice::register(name, self.export(waitset))),
-            ["form", form] => {
-                self.form.set(if form == "Async" { Form::Async } else { Form::Blocking });
-                say("ok");
+    /// Runs a command.
+    pub fn run(&self, waitset: &Waitset, request: Request) {
+        match request {
+            Request::Export(Export { name }, reply) => {
+                reply.send(nameservice::register(&name, self.export(waitset)));
             }
-            ["patience", millis] => {
-                let time = Duration::from_millis(millis.parse().expect("a number"));
-                self.patience.set(Some(time));
-                say("ok");
+            Request::SetForm(SetForm { form }, reply) => reply.ok(self.form.set(form)),
+            Request::SetCallTimeout(SetCallTimeout { timeout }, reply) => {
+                reply.ok(self.timeout.set(Some(timeout)));
             }
-            ["bind", driver, name] => {
-                let (iref, myself) = (nameservice::lookup(name), self.clone());
+            Request::Bind(Bind { driver, name }, reply) => {
+                let (iref, myself) = (nameservice::lookup(&name), self.clone());
                 let bind = group::bind(iref.expect("it is registered"), waitset, self.clone());
-                let started = bind.driver(driver).on_bound(move |bound| {
-                    answer(&bound.map(|binding| {
+                let started = bind.driver(driver.name()).on_bound(move |bound| {
+                    reply.send(bound.map(|binding| {
                         binding.tx_meet().expect("there is room");
                         myself.other.replace(Some(binding));
                     }));
                 });
                 started.expect("it starts");
             }
-            // Calls over the binding of whoever has bound.
-            ["adopt"] => {
+            Request::AdoptClient(AdoptClient {}, reply) => {
                 let met = self.met.take();
-                say(if met.is_some() { "ok" } else { "error: nobody has come" });
+                reply.result(met.as_ref().map(drop).ok_or("no client has bound"));
                 self.other.replace(met);
             }
-            ["call", what, number] => self.call(waitset, what, number.parse().expect("a number")),
-            _ => say(&format!("error: no such command: {words:?}")),
+            Request::Call(call, reply) => self.call(waitset, &call, reply),
         }
     }
 
-    /// Calls the other one from outside of handlers.
-    fn call(&self, waitset: &Waitset, what: &str, number: u32) {
+    fn call(&self, waitset: &Waitset, call: &Call, reply: Reply<u32>) {
         let rpc = self.client(&self.other.borrow().clone().expect("it is bound"));
-        if self.form.get() == Form::Blocking {
-            let result = match what {
-                "answer" => rpc.answer(number),
-                "back" => rpc.back(number),
-                _ => rpc.nest(number),
-            };
-            return say(&code(result).to_string());
+        let Call { rpc: which, number } = *call;
+        match self.form.get() {
+            Form::Blocking => reply.ok(code(match which {
+                Rpc::Answer => rpc.answer(number),
+                Rpc::Back => rpc.back(number),
+                Rpc::Nest => rpc.nest(number),
+            })),
+            Form::Async => {
+                let task = async move {
+                    reply.ok(code(match which {
+                        Rpc::Answer => rpc.answer_async(number).await,
+                        Rpc::Back => rpc.back_async(number).await,
+                        Rpc::Nest => rpc.nest_async(number).await,
+                    }));
+                };
+                waitset.spawn_local(task).detach();
+            }
         }
-        let what = what.to_owned();
-        let task = async move {
-            let result = match &*what {
-                "answer" => rpc.answer_async(number).await,
-                "back" => rpc.back_async(number).await,
-                _ => rpc.nest_async(number).await,
-            };
-            say(&code(result).to_string());
-        };
-        waitset.spawn_local(task).detach();
     }
 }

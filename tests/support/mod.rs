@@ -32,20 +32,18 @@ use rustix::process::{Pid, Signal};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
+use pending_calls::{Owed, Way};
+use process::Counts;
 use protocol::{Driver, Event, Output, Request};
 
 /// The longest that anything may take before its test fails.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The drivers that reach other processes.
-pub const DRIVERS: [&str; 4] = ["lmp", "ump", "scc", "beehive"];
-
-pub const ALL_DRIVERS: [Driver; 4] = [Driver::Lmp, Driver::Ump, Driver::Scc, Driver::Beehive];
+pub const DRIVERS: [Driver; 4] = [Driver::Lmp, Driver::Ump, Driver::Scc, Driver::Beehive];
 
 /// Marks what a test process says, among what the test harness prints.
 const MARK: &str = "@ ";
-/// Marks what it was not asked.
-const EVENT: &str = "! ";
 /// Tells the test binary to be a test process.
 pub const TEST_PROCESS: &str = "FLOUNDER_TEST_PROCESS";
 /// Tells a test process to wait in an event loop of its own.
@@ -89,26 +87,26 @@ impl TestSystem {
     }
 
     /// A server, and a client that is bound to it over this driver; and what the server had before there was the client.
-    pub fn counted_server(&self, driver: &str) -> (TestProcess, TestProcess, String) {
+    pub fn counted_server(&self, driver: Driver) -> (TestProcess, TestProcess, Counts) {
         let mut server = self.spawn();
-        server.must("export echo");
-        let before = server.ask("count");
+        server.export("echo");
+        let before = server.count();
         let mut client = self.spawn();
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+        client.bind(driver, "echo");
+        client.talk(100);
         (server, client, before)
     }
 
     /// The same two, and what the client had before there was the server. The client is the root, so that no election
     /// blurs its count.
-    pub fn counted_client(&self, driver: &str) -> (TestProcess, TestProcess, String) {
+    pub fn counted_client(&self, driver: Driver) -> (TestProcess, TestProcess, Counts) {
         let mut client = self.spawn();
-        client.must("list");
-        let before = client.ask("count");
+        client.join();
+        let before = client.count();
         let mut server = self.spawn();
-        server.must("export echo");
-        client.must(&format!("bind {driver} echo"));
-        assert_eq!(client.ask("talk 100"), "ok", "{driver}");
+        server.export("echo");
+        client.bind(driver, "echo");
+        client.talk(100);
         (server, client, before)
     }
 
@@ -149,7 +147,7 @@ impl TestSystem {
             std::os::unix::fs::chown(self.dir(), Some(uid), Some(uid)).expect("user 0 may");
         }
         let mut daemon = self.start_of(uid, &mut command)?;
-        daemon.event("root");
+        daemon.wait_for(&Event::BecameRoot);
         Some(daemon)
     }
 
@@ -172,7 +170,7 @@ impl TestSystem {
     /// Starts a daemon that lets these users in, and waits until it is the root.
     pub fn spawn_root(&self, allowed: &[u32]) -> TestProcess {
         let mut daemon = self.spawn_daemon(allowed);
-        daemon.event("root");
+        daemon.wait_for(&Event::BecameRoot);
         daemon
     }
 
@@ -221,10 +219,9 @@ impl TestSystem {
             child,
             stdin: Some(stdin),
             lines,
-            events: Vec::new(),
             requests: 0,
             answers: HashMap::new(),
-            reported: Vec::new(),
+            events: Vec::new(),
             history: Vec::new(),
         })
     }
@@ -235,13 +232,12 @@ pub struct TestProcess {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    events: Vec<String>,
     /// Number of requests that were sent.
     requests: u64,
     /// Answers that came and were not waited for yet, by the numbers of their requests.
     answers: HashMap<u64, Result<serde_json::Value, String>>,
     /// Events that came and were not waited for yet.
-    reported: Vec<Event>,
+    events: Vec<Event>,
     /// The commands so far, for the messages of failures.
     history: Vec<String>,
 }
@@ -337,13 +333,13 @@ impl TestProcess {
     ) -> T {
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            let found = self.reported.iter().enumerate().find_map(|(at, e)| Some((at, find(e)?)));
+            let found = self.events.iter().enumerate().find_map(|(at, e)| Some((at, find(e)?)));
             if let Some((at, found)) = found {
-                self.reported.drain(..=at);
+                self.events.drain(..=at);
                 return found;
             }
             if !self.receive(deadline) {
-                let events = &self.reported;
+                let events = &self.events;
                 panic!("no event {what} in {TIMEOUT:?}; there were {events:?}; {}", self.story());
             }
         }
@@ -351,7 +347,7 @@ impl TestProcess {
 
     /// Returns the number of events that came and were not waited for.
     pub fn count_events(&self, is_one: impl Fn(&Event) -> bool) -> usize {
-        self.reported.iter().filter(|event| is_one(event)).count()
+        self.events.iter().filter(|event| is_one(event)).count()
     }
 
     /// The last commands of the process, for the message of a failure.
@@ -363,100 +359,93 @@ impl TestProcess {
     /// Takes one line; returns false if none comes before `deadline`.
     fn receive(&mut self, deadline: Instant) -> bool {
         let Some(line) = self.next(deadline) else { return false };
-        if let Some(event) = line.strip_prefix(EVENT) {
-            self.events.push(event.to_owned());
-            return true;
-        }
         match serde_json::from_str(&line).expect("both ends are one program") {
             Output::Answer { id, result } => _ = self.answers.insert(id, result),
-            Output::Event(event) => self.reported.push(event),
+            Output::Event(event) => self.events.push(event),
         }
         true
     }
 
-    /// Tells it something and returns its answer.
-    pub fn ask(&mut self, command: &str) -> String {
-        self.tell(command);
-        self.answer(command)
-    }
-
-    /// As [`ask`](Self::ask), for what must succeed.
+    /// Joins the monitors of the host; the first process that does so is the root.
     #[track_caller]
-    pub fn must(&mut self, command: &str) -> String {
-        let answer = self.ask(command);
-        assert!(!answer.starts_with("error"), "{command}: {answer}");
-        answer
+    pub fn join(&mut self) {
+        self.list();
     }
 
-    /// Tells it something; the answer is fetched later.
-    pub fn tell(&mut self, command: &str) {
-        let stdin = self.stdin.as_mut().expect("it was not told to end");
-        writeln!(stdin, "{command}").expect("the process lives");
-    }
-
-    /// The answer to a command.
+    /// Waits until the error handler of a client's binding is called with this error.
     #[track_caller]
-    pub fn answer(&mut self, command: &str) -> String {
-        loop {
-            match self.next(Instant::now() + TIMEOUT) {
-                Some(line) => match line.strip_prefix(EVENT) {
-                    Some(event) => self.events.push(event.to_owned()),
-                    None => return line,
-                },
-                None => panic!("process {} did not answer: {command}", self.pid()),
-            }
-        }
+    pub fn wait_for_client_error(&mut self, error: &str) {
+        self.wait_for(&Event::ClientError(error.into()));
     }
 
-    /// Waits for an event that contains `text`, and returns it; earlier ones are dropped.
+    /// Waits until the error handler of a service's binding is called with this error.
     #[track_caller]
-    pub fn event(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + TIMEOUT;
-        loop {
-            if let Some(at) = self.events.iter().position(|event| event.contains(text)) {
-                return self.events.drain(..=at).next_back().expect("it was found");
-            }
-            match self.next(deadline) {
-                Some(line) => match line.strip_prefix(EVENT) {
-                    Some(event) => self.events.push(event.to_owned()),
-                    None => panic!("process {} answered what it was not asked: {line}", self.pid()),
-                },
-                None => panic!(
-                    "process {} did not tell of {text}; it told of {:?}",
-                    self.pid(),
-                    self.events
-                ),
-            }
-        }
+    pub fn wait_for_service_error(&mut self, error: &str) {
+        self.wait_for(&Event::ServiceError(error.into()));
     }
 
-    /// Waits until it has what `expected` says, a count or a part of one: what was used is given back when the news have
-    /// arrived.
+    /// Number of calls of error handlers of clients' bindings that were not waited for.
+    pub fn client_errors(&self) -> usize {
+        self.count_events(|event| matches!(event, Event::ClientError(_)))
+    }
+
+    /// Number of calls of error handlers of services' bindings that were not waited for.
+    pub fn service_errors(&self) -> usize {
+        self.count_events(|event| matches!(event, Event::ServiceError(_)))
+    }
+
+    /// Waits until the service has got a capability; returns its number and its inode.
     #[track_caller]
-    pub fn settle(&mut self, expected: &str) -> String {
+    pub fn wait_for_got(&mut self) -> (u32, u64) {
+        self.wait_for_event("Got", |event| match event {
+            Event::Got { number, inode } => Some((*number, *inode)),
+            _ => None,
+        })
+    }
+
+    /// Waits for a capability that was requested; returns its number and its inode.
+    #[track_caller]
+    pub fn wait_for_given(&mut self) -> (u32, u64) {
+        self.wait_for_event("Given", |event| match event {
+            Event::Given { number, inode } => Some((*number, *inode)),
+            _ => None,
+        })
+    }
+
+    /// Waits for the outcome of a wait.
+    #[track_caller]
+    pub fn wait_for_outcome(&mut self, of: Way) -> String {
+        self.wait_for_event(&format!("Waited {of:?}"), |event| match event {
+            Event::Waited { way, outcome } if *way == of => Some(outcome.clone()),
+            _ => None,
+        })
+    }
+
+    /// Waits until it holds what it did: what was used is given back when the news have arrived.
+    #[track_caller]
+    pub fn settle(&mut self, expected: &Counts) {
+        self.settle_where(&format!("{expected:?}"), |now| now == expected);
+    }
+
+    /// Waits until what it holds is as it should be.
+    #[track_caller]
+    pub fn settle_where(&mut self, what: &str, is_so: impl Fn(&Counts) -> bool) -> Counts {
         let deadline = Instant::now() + TIMEOUT / 4;
         loop {
-            let now = self.ask("count");
-            if now.contains(expected) {
+            let now = self.count();
+            if is_so(&now) {
                 return now;
             }
             let late = Instant::now() >= deadline;
-            assert!(!late, "expected: {expected}; found: {now}: {}", self.ask("descriptors"));
+            assert!(!late, "expected: {what}; found: {now:?}: {:?}", self.list_descriptors());
         }
     }
 
     /// Waits until it has at most `descriptors`.
     #[track_caller]
     pub fn settle_at(&mut self, descriptors: u32) {
-        let deadline = Instant::now() + TIMEOUT / 4;
-        loop {
-            let now = self.descriptors();
-            if now <= descriptors {
-                return;
-            }
-            let late = Instant::now() >= deadline;
-            assert!(!late, "{descriptors} expected; {now} found: {}", self.ask("descriptors"));
-        }
+        let what = format!("{descriptors} descriptors");
+        self.settle_where(&what, |now| now.descriptors <= descriptors);
     }
 
     /// Waits until the bindings of its `many` service, at either end, are gone.
@@ -472,29 +461,30 @@ impl TestProcess {
         }
     }
 
-    /// Waits until it owes so many replies, so many of them to nobody, as [`pending_calls`] says it.
+    /// Waits until it owes so many replies, so many of them to nobody.
     #[track_caller]
-    pub fn settle_held(&mut self, expected: &str) {
+    pub fn settle_owed(&mut self, replies: usize, cancelled: usize) {
+        let expected = Owed { replies, cancelled };
+        self.settle_owed_where(&format!("{expected:?}"), |owed| *owed == expected);
+    }
+
+    /// Waits until the replies that it owes are as they should be.
+    #[track_caller]
+    pub fn settle_owed_where(&mut self, what: &str, is_so: impl Fn(&Owed) -> bool) {
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            let held = self.must("pending_calls held");
-            if held.starts_with(expected) {
+            let owed = self.replies_owed();
+            if is_so(&owed) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{held} instead of {expected}");
+            assert!(Instant::now() < deadline, "{owed:?} instead of {what}");
         }
     }
 
-    /// How many descriptors it has.
+    /// Number of its descriptors.
+    #[track_caller]
     pub fn descriptors(&mut self) -> u32 {
-        let count = self.ask("count");
-        let number = count.split(' ').nth(1).and_then(|number| number.parse().ok());
-        number.expect("a count begins with the descriptors")
-    }
-
-    /// Events with this text that were heard and not waited for.
-    pub fn heard(&self, text: &str) -> usize {
-        self.events.iter().filter(|event| event.contains(text)).count()
+        self.count().descriptors
     }
 
     fn next(&mut self, deadline: Instant) -> Option<String> {
@@ -530,7 +520,7 @@ impl TestProcess {
     /// Has it end normally.
     #[track_caller]
     pub fn end(mut self) {
-        self.tell("exit");
+        let _ = self.start(process::Exit::new());
         drop(self.stdin.take());
         let deadline = Instant::now() + TIMEOUT;
         // The pipe ends with the process.
@@ -546,4 +536,14 @@ impl Drop for TestProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The error of a name that this process has.
+pub fn taken_by(pid: u32) -> String {
+    format!("Taken {{ pid: Some({pid}) }}")
+}
+
+/// So many milliseconds.
+pub const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
 }

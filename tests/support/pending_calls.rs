@@ -1,4 +1,4 @@
-//! What a test process does that waits, in every way that there is, for a peer that ends meanwhile.
+//! Commands that wait, in every way that there is, for a peer that ends meanwhile.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -10,9 +10,11 @@ use std::time::Duration;
 use flounder::binding::Call;
 use flounder::{BindingError, Cap, Exported, Iref, Peer, Waitset, nameservice};
 use futures_core::Stream;
+use serde::{Deserialize, Serialize};
 
+use super::TIMEOUT;
 use super::kind::Kind;
-use super::process::{answer, iref, say, tell};
+use super::protocol::{Driver, Event, Reply, ServiceId, commands};
 
 flounder::flounder! {
     interface pending_calls "To be waited for" {
@@ -23,136 +25,195 @@ flounder::flounder! {
     };
 }
 
-/// Runs a command of a test process.
-pub fn run(waitset: &Waitset, words: &[&str]) {
-    match *words {
-        // A service, which keeps the replies that it owes, and its ends.
-        ["export", name] => {
+commands! { PendingCalls:
+    /// Exports a service that keeps the replies that it owes, and its ends; registers it.
+    export_keeper: Export { name: String } -> ServiceId;
+    /// Binds to such a service, and has it meet its end.
+    bind_keeper: Bind { driver: Driver, name: String } -> ();
+    /// Binds with an inbox that has room for so many messages.
+    bind_inbox: BindInbox { driver: Driver, name: String, room: usize } -> ();
+    /// Serves the binding no more, and leaves it open.
+    stop_serving: StopServing {} -> ();
+    /// Tears the binding down.
+    close_binding: Close {} -> ();
+    /// Drops everything but services; returns the errors that error handlers got.
+    drop_all: DropAll {} -> Vec<String>;
+    /// Waits in some way; returns once it waits, and reports the outcome as [`Event::Waited`].
+    begin_wait: BeginWait { way: Way } -> ();
+    /// Looks a name up as [`BeginWait`] waits.
+    begin_lookup: BeginLookup { name: String } -> ();
+    /// Binds as [`BeginWait`] waits.
+    begin_bind: BeginBind { driver: Driver, service: ServiceId } -> ();
+    /// Waits for a name in many futures at once and drops them; returns the results of those that ended before.
+    drop_lookups: DropLookups { count: u32, name: String } -> Vec<String>;
+    /// Sends notes as long as there is room, and reports each as [`Event::NoteSent`].
+    send_notes: SendNotes {} -> ();
+    /// Takes all that comes into the inbox, until the end.
+    drain_inbox: DrainInbox {} -> Drained;
+    /// Sends calls whose replies nobody waits for, and reports [`Event::Called`].
+    call_regardless: CallRegardless { count: u32 } -> ();
+    /// Begins calls that are left to themselves.
+    begin_calls: BeginCalls { count: u32 } -> ();
+    /// Fills the binding with messages that do not fit into the channel.
+    fill_channel: FillChannel {} -> ();
+    /// Makes a call that may take so long.
+    call_keeper: CallKeeper { timeout: Duration } -> u32;
+    /// Drops the oldest reply that is owed.
+    drop_reply: DropReply {} -> ();
+    /// Sends the oldest reply that is owed.
+    send_reply: SendReply {} -> ();
+    /// Returns the numbers of replies owed.
+    replies_owed: RepliesOwed {} -> Owed;
+}
+
+/// What [`DrainInbox`] took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Drained {
+    /// Number of notes.
+    pub notes: u32,
+    /// What came behind them.
+    pub end: String,
+}
+
+/// Replies that a service owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    pub replies: usize,
+    /// How many of them nobody waits for.
+    pub cancelled: usize,
+}
+
+/// A way to wait for a peer; those of `docs/async.md`, and lookups and binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    Send,
+    GiveCap,
+    Sent,
+    Call,
+    CallForRoom,
+    CallBesideCancelled,
+    Blocking,
+    BlockingForRoom,
+    Recv,
+    RecvNote,
+    Messages,
+    SharedCall,
+    SharedCallOfThread,
+    SharedSend,
+    SharedSendOfThread,
+    Cancelled,
+    Lookup,
+    Bind,
+}
+
+/// Runs a command.
+pub fn run(waitset: &Waitset, request: Request) {
+    match request {
+        Request::Export(Export { name }, reply) => {
             let exported = pending_calls::export(waitset, |_: &Peer| Ok(End)).start();
             let exported = exported.expect("it can be exported");
             let iref = exported.iref();
             with(|here| here.exported.push(exported));
-            answer(&nameservice::register(name, iref).map(|()| iref.to_bits()));
+            reply.send(nameservice::register(&name, iref).map(|()| iref.into()));
         }
-        ["bind", driver, name] => bind(waitset, driver, name, End),
-        ["bind-inbox", driver, name, room] => {
-            let inbox = pending_calls::Inbox::beside(room.parse().expect("a number"), End);
-            bind(waitset, driver, name, inbox);
+        Request::Bind(Bind { driver, name }, reply) => bind(waitset, driver, &name, End, reply),
+        Request::BindInbox(BindInbox { driver, name, room }, reply) => {
+            bind(waitset, driver, &name, pending_calls::Inbox::beside(room, End), reply);
         }
-        // Serves its end no more, and leaves it as it is.
-        ["mute"] => {
+        Request::StopServing(StopServing {}, reply) => {
             let asleep = Waitset::new();
             binding().change_waitset(&asleep).expect("it can be moved");
             with(|here| here.asleep.push(asleep));
-            say("ok");
+            reply.ok(());
         }
-        ["close"] => {
-            binding().teardown();
-            say("ok");
+        Request::Close(Close {}, reply) => reply.ok(binding().teardown()),
+        Request::DropAll(DropAll {}, reply) => {
+            reply.ok(forget().iter().map(Kind::kind).collect());
         }
-        // Says what the error handlers were told.
-        ["forget"] => say(&forget().kind()),
-        // Waits, and tells what came of it.
-        ["wait", way] => wait(waitset, way),
-        ["wait-lookup", name] => report(waitset, "lookup", nameservice::lookup_async(name)),
-        ["wait-bind", driver, bits] => {
-            let bind = pending_calls::bind(iref(bits), waitset, End).driver(driver);
-            let bind = bind.deadline(super::TIMEOUT);
-            report(waitset, "bind", async move { bind.await.map(drop) });
+        Request::BeginWait(BeginWait { way }, reply) => wait(waitset, way, reply),
+        Request::BeginLookup(BeginLookup { name }, reply) => {
+            report(waitset, Way::Lookup, nameservice::lookup_async(&name), reply);
         }
-        // Waits for a name in many ways at once, and then in none; says what came of one that ended before.
-        ["lookups", count, name] => {
-            let count = count.parse().expect("a number");
+        Request::BeginBind(BeginBind { driver, service }, reply) => {
+            let bind = pending_calls::bind(service.iref(), waitset, End).driver(driver.name());
+            let bind = bind.deadline(TIMEOUT);
+            report(waitset, Way::Bind, async move { bind.await.map(drop) }, reply);
+        }
+        Request::DropLookups(DropLookups { count, name }, reply) => {
             let waiting: Vec<_> =
-                (0..count).map(|_| nameservice::blocking_lookup_async(name)).collect();
+                (0..count).map(|_| nameservice::blocking_lookup_async(&name)).collect();
             // It is answered behind them.
             let list = nameservice::list();
             let early: Vec<_> = waiting.into_iter().map(Box::pin).filter_map(early).collect();
-            answer(&list.map(|_| early));
+            reply.send(list.map(|_| early.iter().map(Kind::kind).collect()));
         }
-        // Sends one after the other as there is room, and tells of each that is sent.
-        ["notes"] => {
+        Request::SendNotes(SendNotes {}, reply) => {
             let binding = binding();
-            say("ok");
+            reply.ok(());
             let notes = async move {
                 for n in 0_u32.. {
                     match binding.tx_note(n) {
-                        Ok(sent) if sent.await.is_ok() => tell(&format!("sent {n}")),
-                        end => return tell(&format!("note {n}: {}", end.map(drop).kind())),
+                        Ok(sent) if sent.await.is_ok() => Event::NoteSent(n).report(),
+                        _ => return,
                     }
                 }
             };
             waitset.spawn_local(notes).detach();
         }
-        // What comes into the inbox, until the end.
-        ["drain"] => {
+        Request::DrainInbox(DrainInbox {}, reply) => {
             let binding = binding();
             let drain = async move {
-                for expected in 0_u32.. {
+                let mut notes = 0;
+                let end = loop {
                     match binding.recv_note().await {
-                        Ok(n) if n == expected => {}
-                        other => return say(&format!("{expected} notes, {}", other.kind())),
+                        Ok(n) if n == notes => notes += 1,
+                        other => break other.kind(),
                     }
-                }
+                };
+                reply.ok(Drained { notes, end });
             };
             waitset.spawn_local(drain).detach();
         }
-        // Calls by hand, of which there is no end; nobody waits for the replies.
-        ["call-regardless", count] => {
-            let (binding, count) = (binding(), count.parse().expect("a number"));
-            say("ok");
+        Request::CallRegardless(CallRegardless { count }, reply) => {
+            let binding = binding();
+            reply.ok(());
             let calls = async move {
                 for n in 0..count {
                     let call = pending_calls::Message::HoldCall { id: n, n };
                     binding.tx(&call).expect("the slot is free").await.expect("the service lives");
                 }
-                tell("called");
+                Event::Called.report();
             };
             waitset.spawn_local(calls).detach();
         }
-        // Calls that are left to themselves.
-        ["calls", count] => {
+        Request::BeginCalls(BeginCalls { count }, reply) => {
             let rpc = pending_calls::RpcClient::new(&binding());
-            for n in 0..count.parse().expect("a number") {
+            for n in 0..count {
                 waitset.spawn_local(rpc.hold_async(n)).detach();
             }
-            say("ok");
+            reply.ok(());
         }
-        ["fill"] => {
-            fill(&binding());
-            say("ok");
+        Request::FillChannel(FillChannel {}, reply) => reply.ok(fill(&binding())),
+        Request::CallKeeper(CallKeeper { timeout }, reply) => {
+            let call = pending_calls::RpcClient::new(&binding()).hold_async(7).timeout(timeout);
+            waitset.spawn_local(async move { reply.send(call.await) }).detach();
         }
-        // A call that may take so long; the answer is what comes of it.
-        ["call-within", millis] => {
-            let time = Duration::from_millis(millis.parse().expect("a number"));
-            let call = pending_calls::RpcClient::new(&binding()).hold_async(7).timeout(time);
-            waitset.spawn_local(async move { answer(&call.await) }).detach();
+        Request::DropReply(DropReply {}, reply) => {
+            drop(with(|here| here.held.remove(0)));
+            reply.ok(());
         }
-        // Gives no reply to one call.
-        ["drop-reply"] => {
-            let reply = with(|here| here.held.remove(0));
-            drop(reply);
-            say("ok");
+        Request::SendReply(SendReply {}, reply) => {
+            with(|here| here.held.remove(0)).send(0);
+            reply.ok(());
         }
-        // Replies to one call.
-        ["reply"] => {
-            let reply = with(|here| here.held.remove(0));
-            reply.send(0);
-            say("ok");
-        }
-        // Replies owed, and how many of them nobody waits for.
-        ["held"] => {
-            let held = with(|here| {
-                let cancelled = here.held.iter().filter(|reply| reply.is_cancelled()).count();
-                (here.held.len(), cancelled)
-            });
-            say(&format!("{held:?}"));
-        }
-        _ => say(&format!("error: no such command: {words:?}")),
+        Request::RepliesOwed(RepliesOwed {}, reply) => reply.ok(with(|here| {
+            let cancelled = here.held.iter().filter(|reply| reply.is_cancelled()).count();
+            Owed { replies: here.held.len(), cancelled }
+        })),
     }
 }
 
-/// What a test process has of this.
+/// What a test process has for these commands.
 #[derive(Default)]
 struct Here {
     exported: Vec<Exported>,
@@ -187,14 +248,19 @@ fn lookup(name: &str) -> Iref {
 }
 
 /// Binds, and has the service meet its end.
-fn bind(waitset: &Waitset, driver: &str, name: &str, rx: impl pending_calls::Handlers) {
-    let bind = pending_calls::bind(lookup(name), waitset, rx).driver(driver);
+fn bind(
+    waitset: &Waitset,
+    driver: Driver,
+    name: &str,
+    rx: impl pending_calls::Handlers,
+    reply: Reply<()>,
+) {
+    let bind = pending_calls::bind(lookup(name), waitset, rx).driver(driver.name());
     let started = bind.on_bound(|bound| {
-        let bound = bound.map(|binding| {
+        reply.send(bound.map(|binding| {
             binding.tx_note(0).expect("there is room");
             with(|here| here.binding = Some(binding));
-        });
-        answer(&bound);
+        }));
     });
     started.expect("it starts");
 }
@@ -205,7 +271,7 @@ struct End;
 impl pending_calls::Rx for End {
     fn note(&mut self, binding: &pending_calls::Binding, _: u32) {
         if with(|here| here.binding.replace(binding.clone())).is_none() {
-            tell("met");
+            Event::Met.report();
         }
     }
 
@@ -230,22 +296,22 @@ fn fill(binding: &pending_calls::Binding) {
 }
 
 /// Waits in one of the ways of `docs/async.md`. The peer does not look at what is sent.
-fn wait(waitset: &Waitset, way: &str) {
+fn wait(waitset: &Waitset, way: Way, reply: Reply<()>) {
     let binding = binding();
     let rpc = pending_calls::RpcClient::new(&binding);
     match way {
-        "send" => {
+        Way::Send => {
             fill(&binding);
-            report(waitset, way, async move { binding.send_note(1).await });
+            report(waitset, way, async move { binding.send_note(1).await }, reply);
         }
-        "give" => {
+        Way::GiveCap => {
             fill(&binding);
             let cap = Cap::from(std::fs::File::open("/dev/null").expect("it is there"));
             let give =
                 async move { binding.send_give(1, cap).await.map_err(|rejected| rejected.error) };
-            report(waitset, way, give);
+            report(waitset, way, give, reply);
         }
-        "sent" => {
+        Way::Sent => {
             let task = async move {
                 loop {
                     let sent = binding.tx_bulk(&[7; 1 << 20]).expect("the slot is free");
@@ -254,30 +320,31 @@ fn wait(waitset: &Waitset, way: &str) {
                     }
                 }
             };
-            report(waitset, way, task);
+            report(waitset, way, task, reply);
         }
-        "call" => report(waitset, way, rpc.hold_async(1)),
-        "call-for-room" => {
+        Way::Call => report(waitset, way, rpc.hold_async(1), reply),
+        Way::CallForRoom => {
             fill(&binding);
-            report(waitset, way, rpc.hold_async(1));
+            report(waitset, way, rpc.hold_async(1), reply);
         }
-        "call-beside-cancelled" => {
+        Way::CallBesideCancelled => {
             let (call, other) = (rpc.hold_async(1), started(rpc.hold_async(2)));
             let call = started(call);
             fill(&binding);
             drop(other);
-            report(waitset, way, call);
+            report(waitset, way, call, reply);
         }
-        "blocking" | "blocking-for-room" => {
-            if way == "blocking-for-room" {
+        Way::Blocking | Way::BlockingForRoom => {
+            if way == Way::BlockingForRoom {
                 fill(&binding);
             }
-            say("ok");
-            tell(&format!("{way}: {}", rpc.timeout(Duration::MAX).hold(1).kind()));
+            reply.ok(());
+            let outcome = rpc.timeout(Duration::MAX).hold(1).kind();
+            Event::Waited { way, outcome }.report();
         }
-        "recv" => report(waitset, way, async move { binding.recv().await.map(drop) }),
-        "recv-note" => report(waitset, way, async move { binding.recv_note().await }),
-        "messages" => {
+        Way::Recv => report(waitset, way, async move { binding.recv().await.map(drop) }, reply),
+        Way::RecvNote => report(waitset, way, async move { binding.recv_note().await }, reply),
+        Way::Messages => {
             let task = async move {
                 let next = {
                     let mut messages = pin!(binding.messages());
@@ -285,22 +352,22 @@ fn wait(waitset: &Waitset, way: &str) {
                 };
                 (next.map(drop), binding.ended())
             };
-            report(waitset, way, task);
+            report(waitset, way, task, reply);
         }
-        "shared-call" => {
+        Way::SharedCall => {
             let client = pending_calls::SharedClient::new(&binding.shared());
-            report(waitset, way, client.hold_async(1));
+            report(waitset, way, client.hold_async(1), reply);
         }
-        "shared-call-of-a-thread" => {
+        Way::SharedCallOfThread => {
             let client = pending_calls::SharedClient::new(&binding.shared());
-            in_thread(way, move || client.hold_async(1).wait_timeout(Duration::MAX));
+            in_thread(way, move || client.hold_async(1).wait_timeout(Duration::MAX), reply);
         }
-        "shared-send" | "shared-send-of-a-thread" => {
+        Way::SharedSend | Way::SharedSendOfThread => {
             fill(&binding);
             let shared = binding.shared();
             // The queue is full when the binding's hands are, too.
             waitset.post({
-                let (waitset, way) = (waitset.clone(), way.to_owned());
+                let waitset = waitset.clone();
                 move |_| {
                     for _ in 0..2 {
                         while shared.send_note(1).try_now().is_ok() {}
@@ -310,23 +377,28 @@ fn wait(waitset: &Waitset, way: &str) {
                     }
                     while shared.send_note(1).try_now().is_ok() {}
                     let send = shared.send_note(2);
-                    if way == "shared-send" {
-                        report(&waitset, &way, send);
+                    if way == Way::SharedSend {
+                        report(&waitset, way, send, reply);
                     } else {
-                        in_thread(&way, move || send.wait());
+                        in_thread(way, move || send.wait(), reply);
                     }
                     Ok(())
                 }
             });
         }
-        "cancelled" => {
-            let mut reply = with(|here| here.held.pop()).expect("one is owed");
-            report(waitset, way, async move {
-                reply.cancelled().await;
-                reply.is_cancelled()
-            });
+        Way::Cancelled => {
+            let mut held = with(|here| here.held.pop()).expect("one is owed");
+            report(
+                waitset,
+                way,
+                async move {
+                    held.cancelled().await;
+                    held.is_cancelled()
+                },
+                reply,
+            );
         }
-        _ => say(&format!("error: no such way to wait: {way}")),
+        Way::Lookup | Way::Bind => reply.fail("it has a command of its own"),
     }
 }
 
@@ -346,32 +418,30 @@ fn started(call: Call<pending_calls::HoldReply>) -> Pin<Box<Call<pending_calls::
     call
 }
 
-/// Tells what comes of a future; says so when it waits.
+/// Reports the outcome of a future, and answers the command once the future waits.
 fn report<T: Kind + 'static>(
     waitset: &Waitset,
-    way: &str,
+    way: Way,
     future: impl Future<Output = T> + 'static,
+    reply: Reply<()>,
 ) {
-    let way = way.to_owned();
     let task = async move {
         let mut future = pin!(future);
-        let mut waits = false;
+        let mut reply = Some(reply);
         let value = poll_fn(|cx| {
             let polled = future.as_mut().poll(cx);
-            if !std::mem::replace(&mut waits, true) {
-                say(if polled.is_pending() { "ok" } else { "error: it need not wait" });
+            if let Some(reply) = reply.take() {
+                reply.result(if polled.is_pending() { Ok(()) } else { Err("it need not wait") });
             }
             polled
         });
-        let value = value.await;
-        tell(&format!("{way}: {}", value.kind()));
+        Event::Waited { way, outcome: value.await.kind() }.report();
     };
     waitset.spawn_local(task).detach();
 }
 
-/// Tells what comes of something that blocks its thread.
-fn in_thread<T: Kind>(way: &str, run: impl FnOnce() -> T + Send + 'static) {
-    let way = way.to_owned();
-    say("ok");
-    thread::spawn(move || tell(&format!("{way}: {}", run().kind())));
+/// Reports the outcome of something that blocks a thread of its own.
+fn in_thread<T: Kind>(way: Way, run: impl FnOnce() -> T + Send + 'static, reply: Reply<()>) {
+    reply.ok(());
+    thread::spawn(move || Event::Waited { way, outcome: run().kind() }.report());
 }

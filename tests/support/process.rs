@@ -1,7 +1,6 @@
-//! What a test process can do. Its commands are the arms of [`ProcessState::run`].
+//! What a test process can do: its main loop, and the commands that concern services, names, bindings and capabilities.
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Debug;
 use std::fs::File;
 use std::io::{BufRead, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use flounder::monitor::daemon::{Daemon, Options};
 use flounder::monitor::snapshot;
+use flounder::nameservice::NameError;
 use flounder::policy::{self, Direction};
 use flounder::{
     BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
@@ -20,13 +20,14 @@ use flounder::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::set_socket_linger;
+use serde::{Deserialize, Serialize};
 
 use super::group::GroupMember;
 use super::kind::Kind;
 use super::many::ManyBindings;
-use super::protocol::{AnyCommand, Request};
+use super::protocol::{self, AnyCommand, Driver, Drivers, Event, Reply, ServiceId, commands};
 use super::raw_monitor::{RawMonitor, connect_in};
-use super::{DAEMON, EVENT, MARK, OUTER, TEST_PROCESS, TIMEOUT};
+use super::{DAEMON, OUTER, TEST_PROCESS, TIMEOUT, cap_transfer, pending_calls};
 
 flounder::flounder! {
     interface echo "For tests between processes" {
@@ -82,6 +83,157 @@ pub mod renamed {
     }
 }
 
+commands! { Process:
+    /// Exports the service `echo` without a name.
+    export_unnamed: ExportUnnamed {} -> ServiceId;
+    /// Exports the service `echo`, and registers it.
+    export: Export { name: String } -> ServiceId;
+    /// Exports a service that refuses all clients with this code, and registers it.
+    export_refusing: ExportRefusing { name: String, code: u64 } -> ServiceId;
+    /// Withdraws the service that was exported last.
+    withdraw: Withdraw {} -> ();
+    /// Makes a service known to the root without a name.
+    publish: Publish { service: ServiceId } -> ();
+    /// Registers a name for a service.
+    register: Register { name: String, service: ServiceId } -> ();
+    /// Registers so many names with a common prefix for a service.
+    register_numbered: RegisterNumbered { prefix: String, count: u32, service: ServiceId } -> ();
+    /// Takes a name back.
+    unregister: Unregister { name: String } -> ();
+    /// Looks a name up.
+    lookup: Lookup { name: String } -> ServiceId;
+    /// Returns the process and the user that own a name; 0 stands for unknown.
+    owner: Owner { name: String } -> (u32, u32);
+    /// Waits for a name.
+    await_name: AwaitName { name: String } -> ServiceId;
+    /// Waits for a name, at most so long.
+    await_name_for: AwaitNameFor { name: String, timeout: Duration } -> ServiceId;
+    /// Waits for a name in a future.
+    await_name_async: AwaitNameAsync { name: String } -> ServiceId;
+    /// Waits for a name in vain; returns the text of the error.
+    explain_lookup: ExplainLookup { name: String, timeout: Duration } -> String;
+    /// Exports a service as [`Export`] does, in vain; returns the text of the error.
+    explain_export: ExplainExport { name: String } -> String;
+    /// Waits until a name of this process is another's; returns the process of the new owner.
+    wait_until_lost: WaitUntilLost { name: String } -> u32;
+    /// Looks a name up again and again; reports [`Event::Looking`].
+    lookup_repeatedly: LookupRepeatedly { name: String, time: Duration } -> Lookups;
+    /// Registers a name again and again.
+    register_repeatedly: RegisterRepeatedly { name: String, time: Duration } -> Registrations;
+    /// Returns the names that the root knows.
+    list: List {} -> Vec<NameEntry>;
+    /// Keeps the main thread busy; reports [`Event::Busy`].
+    block_thread: BlockThread { time: Duration } -> ();
+    /// Binds to the service of a name.
+    bind: Bind { drivers: Drivers, name: String } -> Bound;
+    /// Binds to a service by its reference.
+    bind_to: BindTo { drivers: Drivers, service: ServiceId } -> Bound;
+    /// Binds, within so long; drops the binding.
+    bind_within: BindWithin { driver: Driver, name: String, timeout: Duration } -> ();
+    /// Binds by an interface that has another name, in vain; returns the text of the error.
+    bind_renamed: BindRenamed { driver: Driver, name: String } -> String;
+    /// Binds by an interface of which a message has changed; drops the binding.
+    bind_changed: BindChanged { driver: Driver, name: String } -> ();
+    /// Drops all bindings to services `echo`.
+    unbind: Unbind {} -> ();
+    /// Binds, calls and tears down, so many times in turn.
+    cycle: Cycle { driver: Driver, name: String, count: u32 } -> ();
+    /// Sends messages over the last binding, each once the one before is answered; returns when all are.
+    talk: Talk { rounds: u32 } -> ();
+    /// Begins such a conversation without an end.
+    start_talking: StartTalking {} -> ();
+    /// Ends it; returns the number of messages that were sent and answered.
+    stop_talking: StopTalking {} -> u32;
+    /// Calls over the last binding.
+    add: Add { a: u32, b: u32 } -> u32;
+    /// Sends a capability for the file at `path` as soon as there is room; its receiver answers with [`Event::Got`].
+    give: Give { number: u32, path: String } -> ();
+    /// Requests a capability, which [`Event::Given`] reports.
+    want: Want { number: u32 } -> ();
+    /// Gives away sockets whose last close blocks until this process ends, and has them dropped.
+    give_lingering_sockets: GiveLingeringSockets { count: u32 } -> ();
+    /// Sets the capability policy of the process.
+    set_cap_policy: SetCapPolicy { policy: CapPolicy } -> ();
+    /// Opens files until only `spare` descriptors are left.
+    exhaust_descriptors: ExhaustDescriptors { spare: usize } -> ();
+    /// Closes what [`ExhaustDescriptors`] and [`Overconnect`] opened.
+    release: Release {} -> ();
+    /// Returns the processes and the number of bindings that a snapshot finds.
+    snapshot: Snapshot {} -> (Vec<u32>, usize);
+    /// Asks the root for the bindings of a service's process, and to hand over; returns both verdicts.
+    query_root: QueryRoot { service: ServiceId } -> (String, String);
+    /// Connects to the root more often than it may; returns the number of connections that are not hung up on.
+    overconnect: Overconnect { count: usize } -> usize;
+    /// Returns the text of the last binding's peer.
+    peer: PeerText {} -> String;
+    /// Changes the working directory.
+    change_directory: ChangeDirectory { path: String } -> ();
+    /// Returns what the process holds.
+    count: Count {} -> Counts;
+    /// Returns what each descriptor of the process is.
+    list_descriptors: ListDescriptors {} -> Vec<String>;
+    /// Ends the process.
+    exit: Exit {} -> ();
+}
+
+/// What [`LookupRepeatedly`] found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lookups {
+    pub made: u64,
+    pub failed: u64,
+    pub first_error: Option<String>,
+}
+
+/// What [`RegisterRepeatedly`] got.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Registrations {
+    pub tried: u64,
+    pub granted: u64,
+}
+
+/// A name that the root knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameEntry {
+    pub name: String,
+    pub interface: String,
+    /// Process of the owner; 0 if it is unknown.
+    pub pid: u32,
+}
+
+/// A binding that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    pub driver: String,
+    /// Process of the peer; 0 if it is unknown.
+    pub pid: u32,
+}
+
+impl Bound {
+    pub fn new(driver: Driver, pid: u32) -> Self {
+        Self { driver: driver.name().into(), pid }
+    }
+}
+
+/// Which capabilities a process lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CapPolicy {
+    AllowAll,
+    DenySending,
+    DenyReceiving,
+    DenyPeer(u32),
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub descriptors: u32,
+    /// Mappings of shared memory.
+    pub shared_mappings: u32,
+    pub sockets: u32,
+    /// Threads, without those that close descriptors.
+    pub threads: u32,
+}
+
 /// Runs as a test process if this process is one; does nothing in the process of the tests.
 pub fn run() {
     if std::env::var_os(TEST_PROCESS).is_none() {
@@ -102,7 +254,7 @@ pub fn run() {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             remote.post(move |_| {
-                ProcessState::here().run(&line);
+                ProcessState::here().run_line(&line);
                 Ok(())
             });
         }
@@ -136,13 +288,13 @@ fn be_daemon(allowed: &str) -> ! {
     let mut options = Options::default();
     let allowed = allowed.split(',').filter(|uid| !uid.is_empty());
     options.allowed.extend(allowed.map(|uid| uid.parse::<u32>().expect("a number")));
-    match Daemon::start(options, |root| tell(&format!("waits for {}", shown(root.pid())))) {
+    match Daemon::start(options, |root| Event::WaitsForRoot { pid: or_zero(root.pid()) }.report()) {
         Ok(daemon) => {
-            tell("root");
+            Event::BecameRoot.report();
             daemon.serve()
         }
         Err(error) => {
-            tell(&format!("refused {}", error.kind()));
+            Event::DaemonRefused(error.kind()).report();
             std::process::exit(1)
         }
     }
@@ -159,16 +311,27 @@ struct ProcessState {
     group: GroupMember,
     exported: RefCell<Vec<Exported>>,
     bindings: RefCell<Vec<echo::Binding>>,
-    /// Rounds of a conversation that are left, and where it stands.
-    rounds: Cell<u32>,
-    rounds_in_all: Cell<u32>,
-    /// The conversation ends with this round.
-    stopping: Cell<bool>,
+    conversation: RefCell<Conversation>,
+    /// The process ends.
     over: Cell<bool>,
-    exhaust: RefCell<Vec<File>>,
+    /// Descriptors that are in the way.
+    exhausted: RefCell<Vec<File>>,
     extra_connections: RefCell<Vec<OwnedFd>>,
-    /// Of connections whose other ends are stuck.
+    /// Other ends of sockets that linger.
     unread: RefCell<Vec<TcpStream>>,
+}
+
+/// A conversation in which each side waits for the other.
+#[derive(Default)]
+struct Conversation {
+    /// Rounds in all; none of a conversation without an end.
+    rounds: Option<u32>,
+    /// Number of messages that were sent.
+    sent: u32,
+    /// Who waits for the last round.
+    talk: Option<Reply<()>>,
+    /// Who waits for the end of a conversation that has none by itself.
+    stop: Option<Reply<u32>>,
 }
 
 impl ProcessState {
@@ -179,228 +342,247 @@ impl ProcessState {
             group: GroupMember::default(),
             exported: RefCell::default(),
             bindings: RefCell::default(),
-            rounds: Cell::new(0),
-            rounds_in_all: Cell::new(0),
-            stopping: Cell::new(false),
+            conversation: RefCell::default(),
             over: Cell::new(false),
-            exhaust: RefCell::default(),
+            exhausted: RefCell::default(),
             extra_connections: RefCell::default(),
             unread: RefCell::default(),
         }
     }
 
     fn here() -> Rc<Self> {
-        STATE.with(|here| here.borrow().clone()).expect("this is the process's main thread")
+        STATE.with(|here| here.borrow().clone()).expect("this is the main thread")
     }
 
-    fn run(self: &Rc<Self>, line: &str) {
-        if line.starts_with('{') {
-            let Request { id, command } =
-                serde_json::from_str(line).expect("both ends are one program");
-            return match command {
-                AnyCommand::Many(command) => self.many.run(command.request(id)),
-            };
-        }
-        let words: Vec<_> = line.split(' ').collect();
-        match words[..] {
-            // Services and names.
-            ["export"] => answer(&self.export(None).map(|iref| iref.to_bits())),
-            ["export", name] => answer(&self.export_as(name, None)),
-            ["export", name, "refuse", code] => answer(&self.export_as(name, code.parse().ok())),
-            ["register", name, bits] => answer(&nameservice::register(name, iref(bits))),
-            ["register-many", prefix, count, bits] => {
-                let count: u32 = count.parse().expect("a number");
-                let mut names = (0..count).map(|i| format!("{prefix}{i}"));
-                answer(&names.try_for_each(|name| nameservice::register(&name, iref(bits))));
+    /// Runs the command of a line from the test.
+    fn run_line(self: &Rc<Self>, line: &str) {
+        let protocol::Request { id, command } =
+            serde_json::from_str(line).expect("both ends are one program");
+        match command {
+            AnyCommand::Process(command) => self.run(command.request(id)),
+            AnyCommand::Many(command) => self.many.run(command.request(id)),
+            AnyCommand::Group(command) => self.group.run(&self.waitset, command.request(id)),
+            AnyCommand::CapTransfer(command) => {
+                cap_transfer::run(&self.waitset, command.request(id));
             }
-            ["register-empty", bits] => answer(&nameservice::register("", iref(bits))),
-            ["unregister", name] => answer(&nameservice::unregister(name)),
-            ["publish", bits] => answer(&monitor::publish(iref(bits))),
-            ["withdraw"] => {
+            AnyCommand::PendingCalls(command) => {
+                pending_calls::run(&self.waitset, command.request(id));
+            }
+        }
+    }
+
+    fn run(self: &Rc<Self>, request: Request) {
+        match request {
+            Request::ExportUnnamed(ExportUnnamed {}, reply) => {
+                reply.send(self.export(None).map(ServiceId::from));
+            }
+            Request::Export(Export { name }, reply) => reply.send(self.export_as(&name, None)),
+            Request::ExportRefusing(ExportRefusing { name, code }, reply) => {
+                reply.send(self.export_as(&name, Some(code)));
+            }
+            Request::ExplainExport(ExplainExport { name }, reply) => {
+                match self.export_as(&name, None) {
+                    Ok(_) => reply.fail("the service is exported"),
+                    Err(error) => reply.ok(error.to_string()),
+                }
+            }
+            Request::Withdraw(Withdraw {}, reply) => {
                 let exported = self.exported.borrow_mut().pop().expect("something is exported");
                 exported.withdraw();
-                say("ok");
+                reply.ok(());
             }
-            ["lookup", name] => answer(&nameservice::lookup(name).map(Iref::to_bits)),
-            ["owner", name] => {
-                let owner = nameservice::lookup_with_owner(name)
-                    .map(|owner| (shown(owner.pid), shown(owner.uid)));
-                answer(&owner);
+            Request::Publish(Publish { service }, reply) => {
+                reply.send(monitor::publish(service.iref()));
             }
-            ["await", name] => answer(&nameservice::blocking_lookup(name).map(Iref::to_bits)),
-            ["await", name, millis] => {
-                let deadline = Duration::from_millis(millis.parse().expect("a number"));
-                let found = nameservice::blocking_lookup_deadline(name, deadline);
-                answer(&found.map(Iref::to_bits));
+            Request::Register(Register { name, service }, reply) => {
+                reply.send(nameservice::register(&name, service.iref()));
             }
-            ["busy", millis] => {
-                tell("busy");
-                self.run(&format!("await nobody {millis}"));
+            Request::RegisterNumbered(RegisterNumbered { prefix, count, service }, reply) => {
+                let mut names = (0..count).map(|i| format!("{prefix}{i}"));
+                let register = |name: String| nameservice::register(&name, service.iref());
+                reply.send(names.try_for_each(register));
             }
-            ["await-async", name] => {
-                let found = self.waitset.block_on(nameservice::blocking_lookup_async(name));
-                answer(&found.expect("no callback fails").map(|found| found.iref.to_bits()));
+            Request::Unregister(Unregister { name }, reply) => {
+                reply.send(nameservice::unregister(&name));
             }
-            // What an error says of a lookup that ends at its deadline.
-            ["why", name, millis] => {
-                let deadline = Duration::from_millis(millis.parse().expect("a number"));
-                let found = nameservice::blocking_lookup_deadline(name, deadline);
-                say(&found.map_or_else(|error| error.to_string(), |iref| iref.to_string()));
+            Request::Lookup(Lookup { name }, reply) => {
+                reply.send(nameservice::lookup(&name).map(ServiceId::from));
             }
-            // Waits until a name of this process is another's.
-            ["lost", name] => answer(&nameservice::lost(name).wait().map(|lost| shown(lost.pid))),
-            // Looks a name up again and again: how often, and how often it was not found.
-            ["look", name, millis] => {
-                let (mut looked, mut missed) = (0, Vec::new());
-                let end = Instant::now() + Duration::from_millis(millis.parse().expect("a number"));
-                tell("looking");
-                while Instant::now() < end {
-                    looked += 1;
-                    missed.extend(nameservice::lookup(name).err());
+            Request::Owner(Owner { name }, reply) => {
+                let owner = nameservice::lookup_with_owner(&name);
+                reply.send(owner.map(|owner| (or_zero(owner.pid), or_zero(owner.uid))));
+            }
+            Request::AwaitName(AwaitName { name }, reply) => {
+                reply.send(nameservice::blocking_lookup(&name).map(ServiceId::from));
+            }
+            Request::AwaitNameFor(AwaitNameFor { name, timeout }, reply) => {
+                let found = nameservice::blocking_lookup_deadline(&name, timeout);
+                reply.send(found.map(ServiceId::from));
+            }
+            Request::AwaitNameAsync(AwaitNameAsync { name }, reply) => {
+                let found = self.waitset.block_on(nameservice::blocking_lookup_async(&name));
+                let found = found.expect("no callback fails");
+                reply.send(found.map(|found| found.iref.into()));
+            }
+            Request::ExplainLookup(ExplainLookup { name, timeout }, reply) => {
+                match nameservice::blocking_lookup_deadline(&name, timeout) {
+                    Ok(_) => reply.fail("the name is known"),
+                    Err(error) => reply.ok(error.to_string()),
                 }
-                say(&format!("{looked} {} {:?}", missed.len(), missed.first()));
             }
-            // Tries again and again to get a name: how often, and how often it did.
-            ["take", name, millis] => {
-                let (mut tried, mut taken) = (0, 0);
-                let end = Instant::now() + Duration::from_millis(millis.parse().expect("a number"));
+            Request::WaitUntilLost(WaitUntilLost { name }, reply) => {
+                reply.send(nameservice::lost(&name).wait().map(|lost| or_zero(lost.pid)));
+            }
+            Request::LookupRepeatedly(LookupRepeatedly { name, time }, reply) => {
+                let mut lookups = Lookups { made: 0, failed: 0, first_error: None };
+                let end = Instant::now() + time;
+                Event::Looking.report();
+                while Instant::now() < end {
+                    lookups.made += 1;
+                    if let Err(error) = nameservice::lookup(&name) {
+                        lookups.failed += 1;
+                        lookups.first_error.get_or_insert(error.to_string());
+                    }
+                }
+                reply.ok(lookups);
+            }
+            Request::RegisterRepeatedly(RegisterRepeatedly { name, time }, reply) => {
+                let mut registrations = Registrations { tried: 0, granted: 0 };
+                let end = Instant::now() + time;
                 let iref = self.export(None).expect("it can be exported");
                 while Instant::now() < end {
-                    tried += 1;
-                    taken += u32::from(nameservice::register(name, iref).is_ok());
+                    registrations.tried += 1;
+                    registrations.granted += u64::from(nameservice::register(&name, iref).is_ok());
                 }
-                say(&format!("{tried} {taken}"));
+                reply.ok(registrations);
             }
-            ["list"] => answer(&nameservice::list().map(|entries| {
-                let names = entries
-                    .into_iter()
-                    .map(|entry| (entry.name, entry.interface, shown(entry.pid)));
-                names.collect::<Vec<_>>()
+            Request::List(List {}, reply) => reply.send(nameservice::list().map(|entries| {
+                let names = entries.into_iter().map(|entry| NameEntry {
+                    name: entry.name,
+                    interface: entry.interface,
+                    pid: or_zero(entry.pid),
+                });
+                names.collect()
             })),
-            // Bindings.
-            ["bind", driver, name] => match nameservice::lookup(name) {
-                Ok(iref) => self.bind(driver, iref),
-                Err(error) => answer::<(), _>(&Err(error)),
-            },
-            ["bind-within", millis, driver, name] => {
-                let iref = nameservice::lookup(name).expect("it is registered");
-                let deadline = Duration::from_millis(millis.parse().expect("a number"));
-                let bind =
-                    echo::bind(iref, &self.waitset, Client).driver(driver).deadline(deadline);
-                bind.on_bound(|bound| answer(&bound.map(|b| b.driver()))).expect("it starts");
+            Request::BlockThread(BlockThread { time }, reply) => {
+                Event::Busy.report();
+                match nameservice::blocking_lookup_deadline("nobody", time) {
+                    Err(NameError::Deadline { .. }) => reply.ok(()),
+                    other => reply.fail(other.map(Iref::to_bits).kind()),
+                }
             }
-            ["bind-iref", driver, bits] => self.bind(driver, iref(bits)),
-            ["bind-renamed", driver, name] => {
-                let iref = nameservice::lookup(name).expect("it is there");
+            Request::Bind(Bind { drivers, name }, reply) => match nameservice::lookup(&name) {
+                Ok(iref) => self.bind(&drivers, iref, reply),
+                Err(error) => reply.fail(error.kind()),
+            },
+            Request::BindTo(BindTo { drivers, service }, reply) => {
+                self.bind(&drivers, service.iref(), reply);
+            }
+            Request::BindWithin(BindWithin { driver, name, timeout }, reply) => {
+                let iref = nameservice::lookup(&name).expect("it is registered");
+                let bind = echo::bind(iref, &self.waitset, Client).driver(driver.name());
+                let bind = bind.deadline(timeout);
+                bind.on_bound(|bound| reply.send(bound.map(drop))).expect("it starts");
+            }
+            Request::BindRenamed(BindRenamed { driver, name }, reply) => {
+                let iref = nameservice::lookup(&name).expect("it is there");
                 let rx = renamed::parrot::RxVtbl::default();
                 let bind = renamed::parrot::bind(iref, &self.waitset, rx);
-                match bind.drivers([driver]).wait() {
-                    Ok(_) => say("bound"),
-                    Err(error) => say(&error.to_string()),
+                match bind.driver(driver.name()).wait() {
+                    Ok(_) => reply.fail("it is bound"),
+                    Err(error) => reply.ok(error.to_string()),
                 }
             }
-            ["bind-changed", driver, name] => {
-                let iref = nameservice::lookup(name).expect("it is registered");
+            Request::BindChanged(BindChanged { driver, name }, reply) => {
+                let iref = nameservice::lookup(&name).expect("it is registered");
                 let bind = changed::echo::bind(iref, &self.waitset, changed::Nothing);
-                let bind = bind.driver(driver).on_bound(|bound| answer(&bound.map(|b| b.driver())));
-                bind.expect("it starts");
+                let bind = bind.driver(driver.name());
+                bind.on_bound(|bound| reply.send(bound.map(drop))).expect("it starts");
             }
-            ["unbind"] => {
+            Request::Unbind(Unbind {}, reply) => {
                 self.bindings.borrow_mut().clear();
-                say("ok");
+                reply.ok(());
             }
-            ["cycle", driver, name, count] => {
-                let iref = nameservice::lookup(name).expect("it is registered");
-                let count: u32 = count.parse().expect("a number");
-                self.cycle(driver.to_owned(), iref, count);
+            Request::Cycle(Cycle { driver, name, count }, reply) => {
+                let iref = nameservice::lookup(&name).expect("it is registered");
+                self.cycle(driver, iref, count, reply);
             }
-            ["talk", rounds] => {
-                let rounds = rounds.parse().expect("a number");
-                self.rounds.set(rounds);
-                self.rounds_in_all.set(rounds);
+            Request::Talk(Talk { rounds }, reply) => {
                 // Behind a message of which the capabilities are on their way.
                 let (binding, deadline) = (self.binding(), Instant::now() + TIMEOUT);
                 let has_room = || binding.can_send() || binding.ended().is_some();
                 let waited = self.waitset.dispatch_until(Some(deadline), has_room);
                 let _ = waited.expect("no callback fails");
+                self.conversation.replace(Conversation {
+                    rounds: Some(rounds),
+                    talk: Some(reply),
+                    ..Conversation::default()
+                });
                 self.next_round();
             }
-            // A conversation that goes on, of which the end tells how many messages were answered.
-            ["talk-on"] => {
-                self.rounds.set(u32::MAX);
-                self.rounds_in_all.set(u32::MAX);
-                self.stopping.set(false);
-                say("ok");
+            Request::StartTalking(StartTalking {}, reply) => {
+                self.conversation.take();
+                reply.ok(());
                 self.next_round();
             }
-            ["talk-off"] => self.stopping.set(true),
-            ["add", a, b] => {
-                let client = echo::RpcClient::new(&self.binding());
-                let (a, b) = (a.parse().expect("a number"), b.parse().expect("a number"));
-                answer(&client.add(a, b));
+            Request::StopTalking(StopTalking {}, reply) => {
+                self.conversation.borrow_mut().stop = Some(reply);
             }
-            // Capabilities.
-            ["give", number, path] => {
+            Request::Add(Add { a, b }, reply) => {
+                reply.send(echo::RpcClient::new(&self.binding()).add(a, b));
+            }
+            Request::Give(Give { number, path }, reply) => {
                 let cap = Cap::from(File::open(path).expect("it can be opened"));
-                self.give(number.parse().expect("a number"), cap);
+                self.give(number, cap, reply);
             }
-            ["want", number] => {
-                let (number, binding) = (number.parse().expect("a number"), self.binding());
+            Request::Want(Want { number }, reply) => {
+                let binding = self.binding();
                 let sent = self.waitset.block_on(async move { binding.send_want(number).await });
-                answer(&sent.expect("no callback fails"));
+                reply.send(sent.expect("no callback fails"));
             }
-            // Capabilities of which the last close blocks, until this process ends.
-            ["stick", count] => self.stick(count.parse().expect("a number")),
-            ["policy", "none"] => {
-                policy::clear_cap_policy();
-                say("ok");
+            Request::GiveLingeringSockets(GiveLingeringSockets { count }, reply) => {
+                self.give_lingering_sockets(count, reply);
             }
-            ["policy", "keep"] => forbid(Direction::Send),
-            ["policy", "shun"] => forbid(Direction::Receive),
-            ["policy", "not", pid] => {
-                let pid: u32 = pid.parse().expect("a number");
-                policy::set_cap_policy(move |transfer| transfer.peer.pid() != Some(pid));
-                say("ok");
+            Request::SetCapPolicy(SetCapPolicy { policy }, reply) => {
+                set_cap_policy(policy);
+                reply.ok(());
             }
-            ["exhaust", spare] => self.exhaust(spare.parse().expect("a number")),
-            ["release"] => {
-                self.exhaust.borrow_mut().clear();
+            Request::ExhaustDescriptors(ExhaustDescriptors { spare }, reply) => {
+                self.exhaust_descriptors(spare);
+                reply.ok(());
+            }
+            Request::Release(Release {}, reply) => {
+                self.exhausted.borrow_mut().clear();
                 self.extra_connections.borrow_mut().clear();
-                say("ok");
+                reply.ok(());
             }
-            ["cap_transfer", ref words @ ..] => super::cap_transfer::run(&self.waitset, words),
-            ["group", ref words @ ..] => self.group.run(&self.waitset, words),
-            ["pending_calls", ref words @ ..] => super::pending_calls::run(&self.waitset, words),
-            // The process.
-            // What a census finds: processes, and bindings.
-            ["census"] => answer(&snapshot::take(None).map(|snapshot| {
-                let pids: Vec<_> =
-                    snapshot.domains.iter().map(|domain| shown(domain.pid)).collect();
-                (pids, snapshot.bindings.len())
-            })),
-            // Asks the root for the bindings of another's process, and for its office.
-            ["pry", bits] => {
+            Request::Snapshot(Snapshot {}, reply) => {
+                reply.send(snapshot::take(None).map(|snapshot| {
+                    let pids = snapshot.domains.iter().map(|domain| or_zero(domain.pid));
+                    (pids.collect(), snapshot.bindings.len())
+                }));
+            }
+            Request::QueryRoot(QueryRoot { service }, reply) => {
                 let socket = connect_in(&runtime_dir()).expect("the root listens");
                 let me = RawMonitor::over(socket, u64::from(std::process::id()));
-                let (_, domain) = me.root().find(iref(bits)).expect("the root answers");
+                let (_, domain) = me.root().find(service.iref()).expect("the root answers");
                 let (bindings, _) = me.root().bindings(domain, 0, 0).expect("the root answers");
-                say(&format!(
-                    "{bindings:?} {:?}",
-                    me.root().request_handover().expect("the root answers")
-                ));
+                let handover = me.root().request_handover().expect("the root answers");
+                reply.ok((format!("{bindings:?}"), format!("{handover:?}")));
             }
-            // Connects to the root more often than it may, and says how many of these connections are not hung up on.
-            ["overconnect", count] => self.overconnect(count.parse().expect("a number")),
-            ["peer"] => say(&self.binding().peer().to_string()),
-            ["chdir", path] => answer(&std::env::set_current_dir(path).map_err(|_| "chdir")),
-            ["export-why", name] => match self.export_as(name, None) {
-                Ok(iref) => say(&format!("{iref}")),
-                Err(error) => say(&format!("{error}")),
-            },
-            ["count"] => say(&count()),
-            ["descriptors"] => say(&descriptors()),
-            ["exit"] => self.over.set(true),
-            _ => say(&format!("error: no such command: {line}")),
+            Request::Overconnect(Overconnect { count }, reply) => {
+                reply.result(self.overconnect(count));
+            }
+            Request::PeerText(PeerText {}, reply) => reply.ok(self.binding().peer().to_string()),
+            Request::ChangeDirectory(ChangeDirectory { path }, reply) => {
+                reply.result(std::env::set_current_dir(path));
+            }
+            Request::Count(Count {}, reply) => reply.ok(count()),
+            Request::ListDescriptors(ListDescriptors {}, reply) => reply.ok(list_descriptors()),
+            Request::Exit(Exit {}, reply) => {
+                self.over.set(true);
+                reply.ok(());
+            }
         }
     }
 
@@ -415,47 +597,44 @@ impl ProcessState {
         Ok(iref)
     }
 
-    fn export_as(&self, name: &str, refuse: Option<u64>) -> Result<u64, nameservice::NameError> {
+    fn export_as(&self, name: &str, refuse: Option<u64>) -> Result<ServiceId, NameError> {
         let iref = self.export(refuse).expect("it can be exported");
         nameservice::register(name, iref)?;
-        Ok(iref.to_bits())
+        Ok(iref.into())
     }
 
-    fn bind(self: &Rc<Self>, driver: &str, iref: Iref) {
+    fn bind(&self, drivers: &Drivers, iref: Iref, reply: Reply<Bound>) {
         let mut bind = echo::bind(iref, &self.waitset, Client);
-        if driver != "any" {
-            bind = bind.drivers(driver.split(','));
+        if !drivers.0.is_empty() {
+            bind = bind.drivers(drivers.0.iter().map(String::as_str));
         }
         let started = bind.on_bound(|bound| {
-            answer(&bound.map(|binding| {
-                let about = (binding.driver(), shown(binding.peer().pid()));
+            reply.send(bound.map(|binding| {
+                let (driver, pid) = (binding.driver().to_owned(), or_zero(binding.peer().pid()));
                 Self::here().bindings.borrow_mut().push(binding);
-                about
+                Bound { driver, pid }
             }));
         });
         started.expect("it starts");
     }
 
     /// Binds, makes a call, tears down; and again.
-    fn cycle(self: &Rc<Self>, driver: String, iref: Iref, left: u32) {
-        if left == 0 {
-            return say("ok");
-        }
+    fn cycle(self: &Rc<Self>, driver: Driver, iref: Iref, count: u32, reply: Reply<()>) {
         let me = Rc::clone(self);
         let task = async move {
-            for round in 0..left {
-                let bind = echo::bind(iref, &me.waitset, Client).driver(driver.as_str());
+            for round in 0..count {
+                let bind = echo::bind(iref, &me.waitset, Client).driver(driver.name());
                 let binding = match bind.await {
                     Ok(binding) => binding,
-                    Err(error) => return say(&format!("error in round {round}: {}", error.kind())),
+                    Err(error) => return reply.fail(format!("round {round}: {}", error.kind())),
                 };
                 let sum = echo::RpcClient::new(&binding).add_async(2, 3).await;
-                if sum.as_ref().ok() != Some(&5) {
-                    return answer(&sum);
+                if sum != Ok(5) {
+                    return reply.fail(format!("round {round}: {}", sum.kind()));
                 }
                 binding.teardown();
             }
-            say("ok");
+            reply.ok(());
         };
         self.waitset.spawn_local(task).detach();
     }
@@ -464,105 +643,117 @@ impl ProcessState {
         self.bindings.borrow().last().cloned().expect("something is bound")
     }
 
-    /// Goes on with a conversation in which each side waits for the other.
+    /// Sends the next message of the conversation, or ends it.
     fn next_round(&self) {
-        let left = self.rounds.get();
-        if left == 0 {
-            return say("ok");
+        let mut conversation = self.conversation.borrow_mut();
+        let number = conversation.sent;
+        if conversation.rounds == Some(number) {
+            if let Some(talk) = conversation.talk.take() {
+                talk.ok(());
+            }
+            return;
         }
-        let number = self.rounds_in_all.get() - left;
-        self.rounds.set(left - 1);
-        let text = "x".repeat(number as usize % 200);
-        match self.binding().tx_say(number, &text) {
-            // The error handler tells.
+        conversation.sent += 1;
+        drop(conversation);
+        match self.binding().tx_say(number, &"x".repeat(number as usize % 200)) {
+            // The error handler reports the end of the binding.
             Ok(_) | Err(TxError::Closed) => {}
-            Err(error) => say(&format!("error: {}", error.kind())),
+            Err(error) => self.fail_conversation(&error.kind()),
         }
     }
 
-    fn heard(&self, number: u32, text: &str) {
-        let expected = self.rounds_in_all.get() - self.rounds.get() - 1;
+    /// Takes the answer to a message of the conversation.
+    fn said(&self, number: u32, text: &str) {
+        let mut conversation = self.conversation.borrow_mut();
+        let expected = conversation.sent.wrapping_sub(1);
         if number != expected || text.len() != number as usize % 200 {
-            return say(&format!("error: message {number} where {expected} was due"));
+            drop(conversation);
+            return self.fail_conversation(&format!("message {number} instead of {expected}"));
         }
-        if self.stopping.take() {
-            return say(&(number + 1).to_string());
+        if let Some(stop) = conversation.stop.take() {
+            return stop.ok(number + 1);
         }
-        if number % 100 == 99 && self.rounds_in_all.get() != u32::MAX {
-            tell(&format!("round {number}"));
+        if number % 100 == 99 && conversation.rounds.is_some() {
+            Event::Round(number).report();
         }
+        drop(conversation);
         self.next_round();
     }
 
-    fn overconnect(&self, count: usize) {
+    fn fail_conversation(&self, error: &str) {
+        let conversation = self.conversation.take();
+        match (conversation.talk, conversation.stop) {
+            (Some(talk), _) => talk.fail(error),
+            (_, Some(stop)) => stop.fail(error),
+            (None, None) => Event::ConversationFailed(error.to_owned()).report(),
+        }
+    }
+
+    fn overconnect(&self, count: usize) -> Result<usize, String> {
         let mut open: Vec<OwnedFd> = Vec::new();
         for _ in 0..count {
-            match connect_in(&runtime_dir()) {
-                Ok(socket) => open.push(socket),
-                Err(error) => return say(&format!("error {}", error.kind())),
-            }
+            open.push(connect_in(&runtime_dir()).map_err(|error| error.to_string())?);
         }
-        let wait = |socket: &OwnedFd, patience: Duration| {
+        let wait = |socket: &OwnedFd, timeout: Duration| {
             let mut fds = [PollFd::new(socket, PollFlags::IN)];
-            let patience = patience.try_into().expect("it is short");
-            poll(&mut fds, Some(&patience)).is_ok_and(|ready| ready > 0)
+            let timeout = timeout.try_into().expect("it is short");
+            poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0)
         };
         // They are let in in order: when the last is hung up on, the others have been dealt with.
         if !open.last().is_some_and(|last| wait(last, TIMEOUT)) {
-            return say("error: nobody is hung up on");
+            return Err("no connection is hung up on".into());
         }
         let kept = open.iter().filter(|socket| !wait(socket, Duration::ZERO)).count();
-        say(&kept.to_string());
         self.extra_connections.borrow_mut().extend(open);
+        Ok(kept)
     }
 
     /// Gives a capability away as soon as the binding takes it.
-    fn give(self: &Rc<Self>, number: u32, cap: Cap) {
+    fn give(self: &Rc<Self>, number: u32, cap: Cap, reply: Reply<()>) {
         let given = self.binding().tx_give(number, &cap).map(drop);
         if given != Err(TxError::Busy) {
-            return answer(&given);
+            return reply.send(given);
         }
         let me = Rc::clone(self);
         let again = move |_: &Waitset| {
-            me.give(number, cap);
+            me.give(number, cap, reply);
             Ok(())
         };
         self.binding().register_send(&self.waitset, again).expect("nobody else waits");
     }
 
     /// Gives away sockets that linger with unsent data, and has them dropped when no copy is left here.
-    fn stick(self: &Rc<Self>, count: u32) {
+    fn give_lingering_sockets(self: &Rc<Self>, count: u32, reply: Reply<()>) {
         let (me, binding) = (Rc::clone(self), self.binding());
         let task = async move {
             for number in 0..count {
-                let (socket, reader) = stuck();
+                let (socket, reader) = lingering_socket();
                 me.unread.borrow_mut().push(reader);
                 if let Err(error) = binding.send_give(KEPT + number, &socket).await {
-                    return say(&format!("error {error:?}"));
+                    return reply.fail(error.kind());
                 }
             }
-            answer(&binding.send_say(KEPT, "").await);
+            reply.send(binding.send_say(KEPT, "").await);
         };
         self.waitset.spawn_local(task).detach();
     }
 
     /// Uses up descriptors until only `spare` can be opened. Those that are being closed are waited for, so that none comes
     /// free afterwards.
-    fn exhaust(&self, spare: usize) {
-        let mut exhaust = self.exhaust.borrow_mut();
+    fn exhaust_descriptors(&self, spare: usize) {
+        let mut opened = self.exhausted.borrow_mut();
         loop {
             while self.waitset.try_dispatch().expect("no callback fails") {}
             let is_quiet = flounder::closer::wait_until_closed(Instant::now() + TIMEOUT);
             assert!(is_quiet, "descriptors are not closed");
-            let before = exhaust.len();
-            exhaust.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
-            if exhaust.len() == before {
+            let before = opened.len();
+            opened.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+            if opened.len() == before {
                 break;
             }
         }
-        let left = exhaust.len() - spare;
-        exhaust.truncate(left);
-        say("ok");
+        let left = opened.len() - spare;
+        opened.truncate(left);
     }
 }
 
@@ -574,7 +765,7 @@ thread_local! {
 }
 
 /// A socket whose last close takes a minute, unless the other end closes before.
-pub fn stuck() -> (Cap, TcpStream) {
+pub fn lingering_socket() -> (Cap, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
     let address = listener.local_addr().expect("it is bound");
     let mut writer = TcpStream::connect(address).expect("somebody listens");
@@ -592,10 +783,10 @@ impl echo::Rx for Service {
     fn say(&mut self, binding: &echo::Binding, number: u32, text: &str) {
         if number == KEPT {
             KEPT_CAPS.with_borrow_mut(Vec::clear);
-            return tell("dropped");
+            return Event::CapsDropped.report();
         }
         if let Err(error) = binding.tx_said(number, text) {
-            tell(&format!("cannot answer: {}", error.kind()));
+            Event::CannotAnswer(error.kind()).report();
         }
     }
 
@@ -606,7 +797,7 @@ impl echo::Rx for Service {
             return KEPT_CAPS.with_borrow_mut(|kept| kept.push(cap));
         }
         if let Err(error) = binding.tx_got(number, inode(cap)) {
-            tell(&format!("cannot answer: {}", error.kind()));
+            Event::CannotAnswer(error.kind()).report();
         }
     }
 
@@ -615,7 +806,7 @@ impl echo::Rx for Service {
     fn want(&mut self, binding: &echo::Binding, number: u32) {
         let cap = Cap::from(File::open("/").expect("there is a root"));
         if let Err(error) = binding.tx_given(number, &cap) {
-            tell(&format!("refused {}", error.kind()));
+            Event::GiveRefused(error.kind()).report();
         }
     }
 
@@ -626,7 +817,7 @@ impl echo::Rx for Service {
     }
 
     fn error(&mut self, _: &echo::Binding, error: BindingError) {
-        tell(&format!("service {}", error.kind()));
+        Event::ServiceError(error.kind()).report();
     }
 }
 
@@ -637,25 +828,25 @@ impl echo::Rx for Client {
     fn say(&mut self, _: &echo::Binding, _: u32, _: &str) {}
 
     fn said(&mut self, _: &echo::Binding, number: u32, text: &str) {
-        ProcessState::here().heard(number, text);
+        ProcessState::here().said(number, text);
     }
 
     fn give(&mut self, _: &echo::Binding, _: u32, _: Cap) {}
 
     fn got(&mut self, _: &echo::Binding, number: u32, inode: u64) {
-        tell(&format!("got {number} {inode}"));
+        Event::Got { number, inode }.report();
     }
 
     fn want(&mut self, _: &echo::Binding, _: u32) {}
 
     fn given(&mut self, _: &echo::Binding, number: u32, cap: Cap) {
-        tell(&format!("given {number} {}", inode(cap)));
+        Event::Given { number, inode: inode(cap) }.report();
     }
 
     fn add(&mut self, _: &echo::Binding, _: u32, _: u32, _: echo::AddReply) {}
 
     fn error(&mut self, _: &echo::Binding, error: BindingError) {
-        tell(&format!("client {}", error.kind()));
+        Event::ClientError(error.kind()).report();
     }
 }
 
@@ -663,20 +854,23 @@ fn inode(cap: Cap) -> u64 {
     File::from(cap).metadata().expect("it is a file").ino()
 }
 
-pub(super) fn iref(bits: &str) -> Iref {
-    Iref::from_bits(bits.parse().expect("a number")).expect("not zero")
-}
-
-fn forbid(direction: Direction) {
+fn set_cap_policy(policy: CapPolicy) {
+    let deny = match policy {
+        CapPolicy::AllowAll => return policy::clear_cap_policy(),
+        CapPolicy::DenyPeer(pid) => {
+            return policy::set_cap_policy(move |transfer| transfer.peer.pid() != Some(pid));
+        }
+        CapPolicy::DenySending => Direction::Send,
+        CapPolicy::DenyReceiving => Direction::Receive,
+    };
     policy::set_cap_policy(move |transfer| {
         let _: OwnedFd = transfer.cap.as_fd().try_clone_to_owned().expect("room for a descriptor");
-        transfer.direction != direction
+        transfer.direction != deny
     });
-    say("ok");
 }
 
 /// Descriptors, mappings and threads of this process.
-fn count() -> String {
+fn count() -> Counts {
     // What has been dropped does not count, though it may be open for a moment yet.
     let _ = flounder::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
     let entries = |path: &str| std::fs::read_dir(path).expect("it is there").count();
@@ -689,44 +883,26 @@ fn count() -> String {
         target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
     };
     let sockets = sockets.filter_map(|entry| is_socket(entry).then_some(())).count();
-    format!(
-        "fds {} shared {shared} sockets {sockets} threads {}",
-        entries("/proc/self/fd"),
-        super::resources::threads(Path::new("/proc/self"))
-    )
+    let threads = super::resources::threads(Path::new("/proc/self"));
+    let [descriptors, shared_mappings, sockets, threads] =
+        [entries("/proc/self/fd"), shared, sockets, threads].map(|count| count as u32);
+    Counts { descriptors, shared_mappings, sockets, threads }
 }
 
 fn runtime_dir() -> PathBuf {
     std::env::var_os("FLOUNDER_RUNTIME_DIR").expect("it is set").into()
 }
 
-/// What each descriptor of this process is.
-fn descriptors() -> String {
+fn list_descriptors() -> Vec<String> {
     let _ = flounder::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
     let entries = std::fs::read_dir("/proc/self/fd").expect("it is there").flatten();
     let targets = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
     let mut targets: Vec<_> = targets.map(|target| target.display().to_string()).collect();
     targets.sort();
-    targets.join(" ")
-}
-
-pub(super) fn answer<T: Debug, E: Kind>(result: &Result<T, E>) {
-    match result {
-        Ok(value) => say(&format!("{value:?}")),
-        Err(error) => say(&format!("error {}", error.kind())),
-    }
-}
-
-pub(super) fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{MARK}{text}").and_then(|()| out.flush()).expect("the test listens");
-}
-
-pub(super) fn tell(text: &str) {
-    say(&format!("{EVENT}{text}"));
+    targets
 }
 
 /// A process or user as the tests expect it; 0 for one that is unknown.
-fn shown(number: Option<u32>) -> u32 {
+fn or_zero(number: Option<u32>) -> u32 {
     number.unwrap_or(0)
 }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MARK;
 use super::kind::Kind;
+use super::pending_calls::Way;
 
 /// A command, which a test process runs and answers.
 pub trait Command: fmt::Debug {
@@ -35,7 +36,11 @@ pub trait Command: fmt::Debug {
 /// A command of any family.
 #[derive(Serialize, Deserialize)]
 pub enum AnyCommand {
+    Process(super::process::Wire),
     Many(super::many::Wire),
+    Group(super::group::Wire),
+    CapTransfer(super::cap_transfer::Wire),
+    PendingCalls(super::pending_calls::Wire),
 }
 
 /// A command on its way to a test process.
@@ -56,8 +61,56 @@ pub enum Output {
 /// What a test process reports without being asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
+    /// The process is a daemon and has become the root.
+    BecameRoot,
+    /// The daemon waits for the root to hand over.
+    WaitsForRoot {
+        pid: u32,
+    },
+    DaemonRefused(String),
+    /// The error handler of a service's binding was called.
+    ServiceError(String),
+    /// The error handler of a client's binding was called.
+    ClientError(String),
+    /// The service could not send an answer.
+    CannotAnswer(String),
+    /// A conversation that nobody waits for has failed.
+    ConversationFailed(String),
+    /// A hundred rounds of a conversation are over; this is the number of the last.
+    Round(u32),
+    /// The service got a capability and has answered with the inode of its file.
+    Got {
+        number: u32,
+        inode: u64,
+    },
+    /// A capability came that was requested.
+    Given {
+        number: u32,
+        inode: u64,
+    },
+    /// The service could not send the capability that was requested.
+    GiveRefused(String),
+    /// The service has dropped the capabilities that it kept.
+    CapsDropped,
+    /// Twenty more capabilities are given away; this is the number of the last.
+    Flooded(u32),
+    /// The main thread is busy from now on.
+    Busy,
+    /// Repeated lookups have begun.
+    Looking,
     /// A run of bind and teardown has begun.
     Cycling,
+    /// A service has got its end of a binding.
+    Met,
+    /// A note is sent.
+    NoteSent(u32),
+    /// Calls that nobody waits for are sent.
+    Called,
+    /// Something that was waited for has ended.
+    Waited {
+        way: Way,
+        outcome: String,
+    },
 }
 
 impl Event {

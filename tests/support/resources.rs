@@ -23,7 +23,7 @@ impl Resources {
     /// What a test process holds now, once what it has let go is closed.
     pub fn of(process: &mut TestProcess) -> Self {
         // It waits for that before it answers.
-        process.must("count");
+        process.count();
         let process = Path::new("/proc").join(process.pid().to_string());
         let links = fs::read_dir(process.join("fd")).expect("the process lives");
         let targets = links.flatten().filter_map(|link| fs::read_link(link.path()).ok());
