@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use flounder::{Cap, FlounderMessage};
-use flounder_rt::wire::{Bounded, Decode, DecodeError, Encode, Shape, Source, TooLong};
+use flounder_rt::wire::{
+    Bounded, CapRefs, CapSlots, Decode, DecodeError, Encode, Shape, Source, TooLong,
+};
 use proptest::prelude::*;
 
 #[derive(FlounderMessage, Debug, Clone, PartialEq)]
@@ -60,10 +62,13 @@ struct Caps {
 /// The body of a message with this value alone.
 fn encode<T: Encode>(value: &T) -> (Vec<u64>, Vec<Cap>) {
     value.check().expect("the value is within its bounds");
-    let (mut record, mut tail, mut caps) = (vec![0; T::SIZE.div_ceil(8)], Vec::new(), Vec::new());
+    let (mut record, mut tail) = (vec![0; T::SIZE.div_ceil(8)], Vec::new());
     value.put(&mut record, 0);
     value.put_tail(&mut tail);
-    value.put_caps(&mut caps).expect("there are descriptors");
+    let mut listed = CapRefs::new();
+    value.put_caps(&mut listed);
+    let copy = |cap: Option<&Cap>| cap.expect("it is a `Cap`").try_clone().expect("copy it");
+    let caps: Vec<_> = listed.iter::<Cap>().map(copy).collect();
     assert!(tail.len() <= T::MAX_TAIL && caps.len() <= T::MAX_CAPS, "the limits hold");
     record.extend(tail);
     (record, caps)
@@ -71,7 +76,8 @@ fn encode<T: Encode>(value: &T) -> (Vec<u64>, Vec<Cap>) {
 
 fn decode<T: for<'a> Decode<'a>>(words: &[u64], mut caps: Vec<Cap>) -> Result<T, DecodeError> {
     let record = T::SIZE.div_ceil(8);
-    let mut source = Source::new(words, &mut caps, record)?;
+    let count = caps.len();
+    let mut source = Source::new(words, CapSlots::new(&mut caps, count), record)?;
     let value = T::take(&mut source, 0)?;
     source.zero(T::SIZE, record * 8 - T::SIZE)?;
     source.finish()?;

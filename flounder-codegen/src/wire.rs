@@ -246,7 +246,7 @@ fn encode(
     let caps = caps.map(|body| {
         quote! {
             #[inline]
-            fn put_caps(&self, __caps: &mut #rt::Vec<#rt::Cap>) -> #rt::io::Result<()> { #body #ok }
+            fn put_caps<'__a>(&'__a self, __caps: &mut #rt::CapRefs<'__a>) { #body }
         }
     });
     quote! {
@@ -370,9 +370,7 @@ impl Record<'_> {
 
     fn put_caps(&self) -> TokenStream {
         let rt = self.rt;
-        self.each(
-            |_, Member { ty, .. }, var| quote!(<#ty as #rt::Encode>::put_caps(#var, __caps)?;),
-        )
+        self.each(|_, Member { ty, .. }, var| quote!(<#ty as #rt::Encode>::put_caps(#var, __caps);))
     }
 
     fn takes(&self, base: &TokenStream) -> TokenStream {

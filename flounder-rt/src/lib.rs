@@ -9,10 +9,6 @@ extern crate self as flounder_rt;
 
 pub mod binding;
 mod broker;
-pub mod error;
-pub mod escape;
-pub mod interface;
-pub mod iref;
 pub mod message;
 mod process;
 mod transport;
@@ -24,6 +20,9 @@ pub mod wire;
 pub mod __private;
 
 pub use broker::{bind, export};
+#[doc(hidden)]
+pub use flounder_wire::debug_as_chain;
+pub use flounder_wire::{error, escape, interface, iref};
 pub use process::{account, barrier, cap, closer, fork, peer};
 pub(crate) use process::{exit, sync};
 pub use transport::{channel, notify, policy};

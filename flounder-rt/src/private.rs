@@ -21,15 +21,15 @@ pub use crate::interface::{
     AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
 };
 pub use crate::iref::{Errval, Iref};
+pub use crate::message::args::{
+    Args, CapToMove, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem, Texts,
+};
 pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Opaque, same, show};
 pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Waitset};
-pub use crate::wire::args::{
-    Args, CapToMove, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem, Texts,
-};
 pub use crate::wire::{
-    Bounded, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded, TooLong,
-    digest, fingerprint, largest, nest, record, total,
+    Bounded, CapRefs, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded,
+    TooLong, digest, fingerprint, largest, nest, record, total,
 };
 pub use core::time::Duration;
 pub use std::time::Instant;
@@ -68,6 +68,6 @@ pub mod args {
     pub use std::vec::Vec;
 
     pub use crate::cap::Cap;
-    pub use crate::wire::args::{Arg, Args, CapsToSend, Refused, Results};
+    pub use crate::message::args::{Arg, Args, CapsToSend, Refused, Results, slots};
     pub use crate::wire::{DecodeError, Source, first_at, record, total};
 }

@@ -75,14 +75,10 @@ pub mod caps {
                 <u32 as __rt::Encode>::put_tail(__1, __tail);
             }
             #[inline]
-            fn put_caps(
-                &self,
-                __caps: &mut __rt::Vec<__rt::Cap>,
-            ) -> __rt::io::Result<()> {
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
                 let Self { c: __0, n: __1 } = self;
-                <__rt::Cap as __rt::Encode>::put_caps(__0, __caps)?;
-                <u32 as __rt::Encode>::put_caps(__1, __caps)?;
-                __rt::core::result::Result::Ok(())
+                <__rt::Cap as __rt::Encode>::put_caps(__0, __caps);
+                <u32 as __rt::Encode>::put_caps(__1, __caps);
             }
         }
         #[automatically_derived]
@@ -167,14 +163,10 @@ pub mod caps {
                 <__rt::String as __rt::Encode>::put_tail(__1, __tail);
             }
             #[inline]
-            fn put_caps(
-                &self,
-                __caps: &mut __rt::Vec<__rt::Cap>,
-            ) -> __rt::io::Result<()> {
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
                 let Self { c: __0, why: __1 } = self;
-                <__rt::Cap as __rt::Encode>::put_caps(__0, __caps)?;
-                <__rt::String as __rt::Encode>::put_caps(__1, __caps)?;
-                __rt::core::result::Result::Ok(())
+                <__rt::Cap as __rt::Encode>::put_caps(__0, __caps);
+                <__rt::String as __rt::Encode>::put_caps(__1, __caps);
             }
         }
         #[automatically_derived]

@@ -87,14 +87,10 @@ pub mod rpcs {
                 <u64 as __rt::Encode>::put_tail(__1, __tail);
             }
             #[inline]
-            fn put_caps(
-                &self,
-                __caps: &mut __rt::Vec<__rt::Cap>,
-            ) -> __rt::io::Result<()> {
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
                 let Self { name: __0, size: __1 } = self;
-                <__rt::String as __rt::Encode>::put_caps(__0, __caps)?;
-                <u64 as __rt::Encode>::put_caps(__1, __caps)?;
-                __rt::core::result::Result::Ok(())
+                <__rt::String as __rt::Encode>::put_caps(__0, __caps);
+                <u64 as __rt::Encode>::put_caps(__1, __caps);
             }
         }
         #[automatically_derived]

@@ -166,16 +166,12 @@ pub mod types {
                 <Choice as __rt::Encode>::put_tail(__3, __tail);
             }
             #[inline]
-            fn put_caps(
-                &self,
-                __caps: &mut __rt::Vec<__rt::Cap>,
-            ) -> __rt::io::Result<()> {
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
-                <u8 as __rt::Encode>::put_caps(__0, __caps)?;
-                <__rt::String as __rt::Encode>::put_caps(__1, __caps)?;
-                <__rt::String as __rt::Encode>::put_caps(__2, __caps)?;
-                <Choice as __rt::Encode>::put_caps(__3, __caps)?;
-                __rt::core::result::Result::Ok(())
+                <u8 as __rt::Encode>::put_caps(__0, __caps);
+                <__rt::String as __rt::Encode>::put_caps(__1, __caps);
+                <__rt::String as __rt::Encode>::put_caps(__2, __caps);
+                <Choice as __rt::Encode>::put_caps(__3, __caps);
             }
         }
         #[automatically_derived]

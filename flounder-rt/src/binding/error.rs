@@ -6,8 +6,8 @@ use std::io;
 
 use crate::channel::{CapRefusal, ChannelError, ProtocolError};
 use crate::interface::Interface;
+use crate::message::args::Refused;
 use crate::notify::Gone;
-use crate::wire::args::Refused;
 use crate::wire::{DecodeError, TooLong};
 
 crate::debug_as_chain!(TxError, BindingError, RpcError, ControlError);

@@ -13,8 +13,8 @@ use crate::binding::{
 use crate::cap::Cap;
 use crate::channel::MessageLimit;
 use crate::interface::Interface;
+use crate::message::args::{Args, Refused, Results};
 use crate::message::{EncodeError, MessageBuffer, MessageValue};
-use crate::wire::args::{Args, Refused, Results};
 use crate::wire::{DecodeError, Gather};
 
 /// A message of an interface: its number, the words of its record, and its arguments.

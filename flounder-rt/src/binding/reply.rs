@@ -8,8 +8,8 @@ use crate::binding::notice::Notice;
 use crate::binding::{Core, Owned, RawBinding, TxError, TxState, Waiting};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
+use crate::message::args::Refused;
 use crate::wire::Gather;
-use crate::wire::args::Refused;
 
 use super::BindingError;
 

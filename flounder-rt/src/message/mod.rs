@@ -18,9 +18,12 @@ use std::io;
 
 use crate::cap::Cap;
 use crate::interface::Interface;
-use crate::wire::args::Refused;
+use crate::message::args::Refused;
 use crate::wire::{DecodeError, Gather, TooLong};
 
+mod arg;
+pub mod args;
+mod cap;
 mod received;
 
 pub use received::Received;

@@ -1,8 +1,11 @@
 //! Strings and sequences with a maximum of their own, in place of [`DEFAULT_MAX`](super::DEFAULT_MAX).
 
-use crate::wire::decode::{Decode, DecodeError, Source};
-use crate::wire::encode::{Encode, Plain, TooLong, max_items};
-use crate::wire::shape::Shape;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::decode::{Decode, DecodeError, Source};
+use crate::encode::{Encode, Plain, TooLong, max_items};
+use crate::shape::Shape;
 
 /// A type of variable length, held to at most `MAX` bytes (strings) or elements (sequences).
 ///
@@ -113,7 +116,10 @@ const _: () =
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
+    use crate::CapSlots;
 
     #[test]
     fn the_bound_replaces_the_default() {
@@ -127,8 +133,8 @@ mod tests {
         let mut words = vec![0];
         long.put(&mut words, 0);
         long.put_tail(&mut words);
-        let mut caps = Vec::new();
-        let mut source = Source::new(&words, &mut caps, 1).unwrap();
+        let mut no_caps = ();
+        let mut source = Source::new(&words, CapSlots::new(&mut no_caps, 0), 1).unwrap();
         let refused = <&str as TakeBounded<65_536>>::take_bounded(&mut source, 0);
         assert_eq!(refused, Err(DecodeError::TooLong { len: 70_000, max: 65_536 }));
         let taken = <String as TakeBounded<80_000>>::take_bounded(&mut source, 0);

@@ -49,8 +49,8 @@ pub struct Record<const K: usize> {
 /// Lays out a record from the `(SIZE, ALIGN)` of its members.
 ///
 /// ```
-/// use flounder_rt::wire::record;
-/// const R: flounder_rt::wire::Record<3> = record([(1, 1), (8, 8), (4, 4)]);
+/// use flounder_wire::record;
+/// const R: flounder_wire::Record<3> = record([(1, 1), (8, 8), (4, 4)]);
 /// assert_eq!(R.at, [12, 0, 8]);
 /// assert_eq!((R.used, R.size, R.words), (13, 16, 2));
 /// ```

@@ -1,11 +1,13 @@
 //! Writing values.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
-use std::io;
 
-use crate::cap::Cap;
+use crate::caps::CapRefs;
 use crate::iref::{Errval, Iref};
-use crate::wire::shape::{DEFAULT_MAX, Shape, digest};
+use crate::shape::{DEFAULT_MAX, Shape, digest};
 
 /// A value that can be written into a message.
 ///
@@ -36,14 +38,9 @@ pub trait Encode: Shape {
     #[inline]
     fn put_tail(&self, _tail: &mut Vec<u64>) {}
 
-    /// Appends copies of the capabilities inside, in order. The default has none.
-    ///
-    /// # Errors
-    /// `EMFILE` when a capability cannot be copied.
+    /// Lists the capabilities inside, in order. The default has none.
     #[inline]
-    fn put_caps(&self, _caps: &mut Vec<Cap>) -> io::Result<()> {
-        Ok(())
-    }
+    fn put_caps<'a>(&'a self, _caps: &mut CapRefs<'a>) {}
 
     /// Writes the fixed parts of values one after another, from byte offset `at` of the zeroed `words`.
     ///
@@ -251,7 +248,7 @@ impl<T: Shape> Shape for [T] {
 }
 
 /// The most words that the tail of a sequence of at most `max` values takes.
-pub(crate) const fn max_items<T: Shape>(max: u32) -> usize {
+pub const fn max_items<T: Shape>(max: u32) -> usize {
     let fixed = (max as usize).saturating_mul(T::SIZE).div_ceil(8);
     fixed.saturating_add((max as usize).saturating_mul(T::MAX_TAIL))
 }
@@ -273,8 +270,8 @@ impl<T: Encode> Encode for [T] {
         T::put_items(self, tail);
     }
 
-    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
-        self.iter().try_for_each(|item| item.put_caps(caps))
+    fn put_caps<'a>(&'a self, caps: &mut CapRefs<'a>) {
+        self.iter().for_each(|item| item.put_caps(caps));
     }
 }
 
@@ -310,8 +307,8 @@ macro_rules! encode_pointer {
             }
 
             #[inline]
-            fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
-                (**self).put_caps(caps)
+            fn put_caps<'a>(&'a self, caps: &mut CapRefs<'a>) {
+                (**self).put_caps(caps);
             }
         }
     )*};
@@ -356,8 +353,8 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
     }
 
     #[inline]
-    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
-        self.iter().try_for_each(|item| item.put_caps(caps))
+    fn put_caps<'a>(&'a self, caps: &mut CapRefs<'a>) {
+        self.iter().for_each(|item| item.put_caps(caps));
     }
 }
 
@@ -396,26 +393,9 @@ impl<T: Encode> Encode for Option<T> {
     }
 
     #[inline]
-    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
-        self.as_ref().map_or(Ok(()), |value| value.put_caps(caps))
-    }
-}
-
-/// A capability has no bytes in the record: it travels beside it, in order.
-impl Shape for Cap {
-    const SIZE: usize = 0;
-    const ALIGN: usize = 1;
-    const MAX_TAIL: usize = 0;
-    const MAX_CAPS: usize = 1;
-    const FINGERPRINT: u128 = digest("cap");
-}
-
-impl Encode for Cap {
-    #[inline]
-    fn put(&self, _words: &mut [u64], _at: usize) {}
-
-    fn put_caps(&self, caps: &mut Vec<Cap>) -> io::Result<()> {
-        caps.push(self.try_clone()?);
-        Ok(())
+    fn put_caps<'a>(&'a self, caps: &mut CapRefs<'a>) {
+        if let Some(value) = self {
+            value.put_caps(caps);
+        }
     }
 }

@@ -5,8 +5,9 @@ use core::marker::PhantomData;
 use std::io;
 
 use crate::cap::Cap;
-use crate::wire::encode::max_items;
-use crate::wire::{Bounded, Decode, DecodeError, Encode, Plain, Shape, Source, TooLong};
+use crate::wire::{
+    Bounded, CapRefs, Decode, DecodeError, Encode, Plain, Shape, Source, TooLong, max_items,
+};
 
 /// How one argument of a message is passed, written and read.
 pub trait Arg {
@@ -234,7 +235,7 @@ impl<T: Value> Arg for Lent<T> {
 
     #[inline]
     fn put_caps<'a>(value: &'a T, load: &mut CapsToSend<'a>) -> io::Result<()> {
-        value.put_caps(&mut load.caps)
+        load.copy(T::MAX_CAPS, |caps| value.put_caps(caps))
     }
 
     #[inline]
@@ -348,7 +349,7 @@ impl<T: Value, const MAX: u32> Arg for Items<T, MAX> {
 
     #[inline]
     fn put_caps<'a>(value: &'a [T], load: &mut CapsToSend<'a>) -> io::Result<()> {
-        value.put_caps(&mut load.caps)
+        load.copy(T::MAX_CAPS, |caps| value.put_caps(caps))
     }
 
     #[inline]
@@ -429,12 +430,12 @@ impl Arg for Moved {
 
     #[inline]
     fn take<'a>(source: &mut Source<'a>, _at: usize) -> Result<Cap, DecodeError> {
-        source.cap()
+        Cap::take(source, _at)
     }
 
     #[inline]
     fn take_owned(source: &mut Source<'_>, _at: usize) -> Result<Cap, DecodeError> {
-        source.cap()
+        Cap::take(source, _at)
     }
 }
 
@@ -457,6 +458,20 @@ impl CapsToSend<'_> {
     )]
     pub const fn new() -> Self {
         Self { caps: Vec::new(), gifts: Vec::new() }
+    }
+
+    /// Copies the capabilities that `list` lists, of which there are at most `most`.
+    #[inline]
+    fn copy<'a>(&mut self, most: usize, list: impl FnOnce(&mut CapRefs<'a>)) -> io::Result<()> {
+        if most == 0 {
+            return Ok(());
+        }
+        let mut caps = CapRefs::new();
+        list(&mut caps);
+        for cap in caps.iter::<Cap>() {
+            self.caps.push(cap.ok_or(io::ErrorKind::InvalidInput)?.try_clone()?);
+        }
+        Ok(())
     }
 
     /// Has `send` send them, with what is given away: last, because copies can fail. What `send` refuses and leaves here

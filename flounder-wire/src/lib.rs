@@ -15,22 +15,31 @@
 //! Reading is total: whatever the words, [`Decode::take`] gives a value or a [`DecodeError`], and never more memory than
 //! in proportion to the words that are there.
 //!
-//! Everything here is pure: `core` and `alloc`, no clock, no file, no lock.
+//! Everything here is pure: `core` and `alloc`, no clock, no file, no lock. A capability is a position in the message:
+//! [`CapRefs`], [`CapSlots`].
 
-mod arg;
-pub mod args;
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
 mod bounded;
+mod caps;
 mod decode;
 mod encode;
+pub mod error;
+pub mod escape;
 mod gather;
+pub mod interface;
+pub mod iref;
 mod limits;
 mod shape;
 
 pub use bounded::{Bounded, TakeBounded};
+pub use caps::{CapRefs, CapSlots};
 pub use decode::{Decode, DecodeError, Source};
-pub use encode::{Encode, Plain, TooLong, nest};
-pub use gather::LINE;
-pub use gather::{Gather, Reader, copy_line};
+pub use encode::{Encode, Plain, TooLong, max_items, nest};
+pub use gather::{Gather, LINE, Reader, copy_line};
 pub use limits::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
 pub use shape::{
     DEFAULT_MAX, Record, Shape, digest, fingerprint, first_at, largest, record, total,

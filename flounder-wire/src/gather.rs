@@ -77,7 +77,7 @@ impl<'a> Gather<'a> {
     /// Reads on from word `from`.
     ///
     /// ```
-    /// use flounder_rt::wire::Gather;
+    /// use flounder_wire::Gather;
     /// let body = Gather { fixed: &[7], tails: &[b"hello, world"] };
     /// assert_eq!(body.len(), 3);
     /// let mut out = [0; 2];
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
     /// None where the next seven words are in several pieces, or are not so many.
     ///
     /// ```
-    /// use flounder_rt::wire::Gather;
+    /// use flounder_wire::Gather;
     /// let body = Gather { fixed: &[7; 9], tails: &[&[8; 120]] };
     /// let mut reader = body.reader(2);
     /// assert_eq!(reader.lines(5).len(), 1);

@@ -10,7 +10,7 @@ use core::fmt::{self, Write};
 /// come from a peer are shown in this form in every error, log and table.
 ///
 /// ```
-/// use flounder_rt::Escaped;
+/// use flounder_wire::escape::Escaped;
 ///
 /// assert_eq!(Escaped("\u{202e}gnp.exe\n").to_string(), "\\u{202e}gnp.exe\\n");
 /// ```
@@ -46,6 +46,9 @@ const fn is_blank(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::string::{String, ToString};
+
     use super::*;
 
     fn shown(text: &str) -> String {

@@ -7,9 +7,9 @@
 use std::io;
 
 use crate::cap::Cap;
-use crate::wire::{DecodeError, TooLong};
+use crate::wire::{CapSlots, DecodeError, TooLong};
 
-pub use crate::wire::arg::{
+pub use crate::message::arg::{
     Arg, CapToMove, CapsToSend, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem,
     Texts, Value,
 };
@@ -72,6 +72,13 @@ pub trait Args {
 
     /// The values for a user.
     fn output(owned: Self::Owned) -> Self::Output;
+}
+
+/// Describes the capabilities of a message to the code that reads its words.
+#[inline]
+pub fn slots(caps: &mut Vec<Cap>) -> CapSlots<'_> {
+    let count = caps.len();
+    CapSlots::new(caps, count)
 }
 
 /// The arguments of a response.
@@ -185,7 +192,7 @@ macro_rules! __args {
     };
     (@read $words:ident $caps:ident $take:ident $(($arg:ty) $value:ident $i:literal)*) => {{
         // A match is half of the code that `?` is, each time.
-        let mut source = match __args::Source::new($words, $caps, const { <Self as __args::Args>::WORDS }) {
+        let mut source = match __args::Source::new($words, __args::slots($caps), const { <Self as __args::Args>::WORDS }) {
             __args::Ok(source) => source,
             __args::Err(error) => return __args::Err(error),
         };

@@ -1,11 +1,15 @@
 //! Reading values: total, strict, and with no more memory than the words that are there.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 
-use crate::cap::Cap;
+use crate::caps::CapSlots;
+use crate::encode::{Plain, some_at};
 use crate::iref::{Errval, Iref};
-use crate::wire::encode::{Plain, some_at};
-use crate::wire::shape::{DEFAULT_MAX, Shape};
+use crate::shape::{DEFAULT_MAX, Shape};
 
 /// A value that can be read from a message, possibly borrowing from it for `'a`.
 #[diagnostic::on_unimplemented(
@@ -62,8 +66,7 @@ pub struct Source<'a> {
     words: &'a [u64],
     /// The word where the next tail begins.
     tail: usize,
-    /// Those not taken yet.
-    caps: &'a mut Vec<Cap>,
+    caps: CapSlots<'a>,
 }
 
 impl<'a> Source<'a> {
@@ -72,11 +75,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`DecodeError::Short`] if there are fewer.
     #[inline]
-    pub fn new(
-        words: &'a [u64],
-        caps: &'a mut Vec<Cap>,
-        record: usize,
-    ) -> Result<Self, DecodeError> {
+    pub fn new(words: &'a [u64], caps: CapSlots<'a>, record: usize) -> Result<Self, DecodeError> {
         if words.len() < record {
             return Err(DecodeError::Short { need: record, have: words.len() });
         }
@@ -216,14 +215,14 @@ impl<'a> Source<'a> {
         Ok(start)
     }
 
-    /// Takes the next capability.
+    /// Advances by one capability and returns the collection given to [`CapSlots::new`], which the caller takes that
+    /// capability out of.
     ///
     /// # Errors
-    /// [`DecodeError::MissingCap`].
+    /// [`DecodeError::MissingCap`] if the message has no further capability.
     #[inline]
-    pub fn cap(&mut self) -> Result<Cap, DecodeError> {
-        // A few descriptor numbers move up: less than it takes every message to set an iterator up.
-        if self.caps.is_empty() { Err(DecodeError::MissingCap) } else { Ok(self.caps.remove(0)) }
+    pub fn next_cap<S: Any>(&mut self) -> Result<&mut S, DecodeError> {
+        self.caps.next().ok_or(DecodeError::MissingCap)
     }
 }
 
@@ -447,12 +446,5 @@ impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
             source.zero(at + 1, Self::SIZE - 1)?;
             Ok(None)
         }
-    }
-}
-
-impl Decode<'_> for Cap {
-    #[inline]
-    fn take(source: &mut Source<'_>, _at: usize) -> Result<Self, DecodeError> {
-        source.cap()
     }
 }

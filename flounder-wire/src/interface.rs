@@ -1,6 +1,10 @@
 //! What a generated module tells about its interface.
 
-use crate::wire::{Limits, RUNTIME_MESSAGE, digest, fingerprint};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{Limits, RUNTIME_MESSAGE, digest, fingerprint};
 
 /// An interface, as the constant `INTERFACE` of its module describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +96,7 @@ impl Interface {
     }
 
     /// Message `number`, if the interface has it.
+    #[inline]
     #[must_use]
     pub fn message(&self, number: u16) -> Option<&'static MessageInfo> {
         self.messages.get(usize::from(number).checked_sub(1)?)
@@ -108,7 +113,7 @@ impl Interface {
 
     /// The name of argument `i` of message `number`. In the halves of an rpc the first is the number of the call, `id`.
     #[must_use]
-    pub(crate) fn argument(&self, number: u16, i: usize) -> &'static str {
+    pub fn argument(&self, number: u16, i: usize) -> &'static str {
         let Some(message) = self.message(number) else { return "(unknown)" };
         let before = usize::from(message.kind != MessageKind::Message);
         match i.checked_sub(before) {
