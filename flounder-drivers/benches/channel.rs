@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use crossbeam_utils::CachePadded;
 use flounder_conformance::LIMITS;
 use flounder_drivers::{lmp::Lmp, loopback::Loopback, ump::Ump};
 use flounder_rt::channel::{Channel, Connector, End, Incoming, Outgoing, Progress, Recv};
@@ -44,22 +45,21 @@ fn main() {
 
 /// Two lines, each written by one thread and read by the other.
 fn cache_line() -> f64 {
-    #[repr(align(128))]
-    struct Line(AtomicU64);
-    let (there, back) = (Line(AtomicU64::new(0)), Line(AtomicU64::new(0)));
+    let line = || CachePadded::new(AtomicU64::new(0));
+    let (there, back) = (line(), line());
     thread::scope(|scope| {
         scope.spawn(|| {
             for round in 1..=ROUNDS {
-                while there.0.load(Ordering::Acquire) != round {
+                while there.load(Ordering::Acquire) != round {
                     spin_loop();
                 }
-                back.0.store(round, Ordering::Release);
+                back.store(round, Ordering::Release);
             }
         });
         let start = Instant::now();
         for round in 1..=ROUNDS {
-            there.0.store(round, Ordering::Release);
-            while back.0.load(Ordering::Acquire) != round {
+            there.store(round, Ordering::Release);
+            while back.load(Ordering::Acquire) != round {
                 spin_loop();
             }
         }

@@ -9,38 +9,39 @@ use std::sync::{Arc, Weak};
 
 use flounder_rt::channel::{ConnectError, End, SendPair};
 
-use crate::beehive::channel::{BeehiveChannel, CoreOwner};
+use crate::beehive::channel::BeehiveChannel;
 use crate::beehive::endpoint::PeerAddress;
 use crate::beehive::fabric::Fabric;
 use crate::beehive::hardware::{CORES, Core};
 use crate::beehive::kernel::Kernel;
-use crate::beehive::node::Node;
-use crate::beehive::window_of;
+use crate::beehive::node::{CoreOwner, Node, Nodes};
+use crate::beehive::window::window_of;
 use crate::caps::Caps;
 use flounder_rt::fork::Born;
 
 /// A fabric with the kernels of its cores.
 pub struct Board {
     fabric: Arc<Fabric>,
-    nodes: Vec<Arc<Node>>,
+    nodes: Arc<Nodes>,
     born: Born,
 }
+
+impl CoreOwner for Board {}
 
 impl Board {
     /// A board without channels.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new_cyclic(|board| {
-            let fabric = Fabric::new();
-            let nodes = (0..CORES)
-                .map(|core| {
-                    let mut kernel = Kernel::new();
-                    kernel.attach_hardware(Box::new(fabric.port(Core(core as u8))));
-                    Node::on_board(kernel, Weak::clone(board))
-                })
-                .collect();
-            Self { fabric, nodes, born: Born::now() }
-        })
+        let fabric = Fabric::new();
+        let nodes = Arc::new_cyclic(|nodes| {
+            let node = |core| {
+                let mut kernel = Kernel::new();
+                kernel.attach_hardware(Box::new(fabric.port(Core(core as u8))));
+                Node::on_board(kernel, Weak::clone(nodes))
+            };
+            Nodes((0..CORES).map(node).collect())
+        });
+        Arc::new(Self { fabric, nodes, born: Born::now() })
     }
 
     /// Its fabric.
@@ -50,7 +51,7 @@ impl Board {
     }
 
     pub(crate) fn node(&self, core: Core) -> &Arc<Node> {
-        &self.nodes[core.index()]
+        &self.nodes.0[core.index()]
     }
 
     /// Credit of a core toward another one: what is available, and what is owed.
@@ -102,10 +103,10 @@ impl Board {
             there,
         );
         let [a_caps, b_caps] = Caps::between(client, service);
-        let here = || CoreOwner::Board(Arc::clone(self));
+        let owner = || Arc::clone(self) as Arc<dyn CoreOwner>;
         Ok((
-            Box::new(BeehiveChannel::new(Arc::clone(a), to_client, a_caps, here())),
-            Box::new(BeehiveChannel::new(Arc::clone(b), to_service, b_caps, here())),
+            Box::new(BeehiveChannel::new(Arc::clone(a), to_client, a_caps, owner(), None)),
+            Box::new(BeehiveChannel::new(Arc::clone(b), to_service, b_caps, owner(), None)),
         ))
     }
 }

@@ -10,14 +10,12 @@ use flounder_rt::channel::{
 use flounder_rt::waitset::{Waitset, Watched};
 
 use crate::assembler::{LineReader, MessageAssembler, PeerEnd};
-use crate::beehive::board::Board;
-use crate::beehive::core_pair::CorePair;
 use crate::beehive::endpoint::{Endpoint, EndpointView};
 use crate::beehive::frame::{
     FrameBuilder, FrameHeader, FrameKind, FramePayload, MAX_BODY, MAX_FRAME,
 };
 use crate::beehive::kernel::Kernel;
-use crate::beehive::node::Node;
+use crate::beehive::node::{CoreOwner, Node};
 use crate::caps::{CAPS_AHEAD, Caps};
 
 /// Messages with capabilities that the peer has not begun when those of the last may not be handed over.
@@ -28,20 +26,22 @@ pub(crate) struct BeehiveChannel {
     node: Arc<Node>,
     association: u16,
     assembler: MessageAssembler,
-    owner: CoreOwner,
-}
-
-/// What the core of a channel belongs to, held as long as the channel lives.
-pub(crate) enum CoreOwner {
-    /// A board of this process.
-    Board(#[expect(dead_code, reason = "it is there to be held")] Arc<Board>),
-    /// What this process shares with another one.
-    Process(Arc<CorePair>),
+    /// What the node belongs to, kept alive by its channels.
+    _owner: Arc<dyn CoreOwner>,
+    /// The doorbell of this process, for a channel to another one.
+    doorbell: Option<Arc<dyn Watched>>,
 }
 
 impl BeehiveChannel {
-    pub(crate) fn new(node: Arc<Node>, association: u16, caps: Caps, owner: CoreOwner) -> Self {
-        Self { node, association, assembler: MessageAssembler::new(caps), owner }
+    pub(crate) fn new(
+        node: Arc<Node>,
+        association: u16,
+        caps: Caps,
+        owner: Arc<dyn CoreOwner>,
+        doorbell: Option<Arc<dyn Watched>>,
+    ) -> Self {
+        let assembler = MessageAssembler::new(caps);
+        Self { node, association, assembler, _owner: owner, doorbell }
     }
 }
 
@@ -211,11 +211,9 @@ impl Channel for BeehiveChannel {
     }
 
     fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
-        match &self.owner {
-            CoreOwner::Board(_) => Ok(()),
-            CoreOwner::Process(pair) => {
-                waitset.watch(&(Arc::clone(pair.receiver()) as Arc<dyn Watched>))
-            }
+        match &self.doorbell {
+            None => Ok(()),
+            Some(doorbell) => waitset.watch(doorbell),
         }
     }
 

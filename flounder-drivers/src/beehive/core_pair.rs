@@ -14,7 +14,7 @@ use flounder_rt::channel::{ConnectError, Link, Offer};
 use flounder_rt::notify::Notifier;
 
 use crate::beehive::memory_port::{self, LINES, MemoryPort};
-use crate::beehive::node::{Interrupts, Node};
+use crate::beehive::node::{CoreOwner, Interrupts, Node};
 use crate::beehive::window::{MAX_WINDOW, MIN_WINDOW};
 use crate::doorbell::{
     Doorbell, DoorbellReceiver, DoorbellSender, DoorbellSlot, accept_log, new_log,
@@ -63,6 +63,8 @@ pub(crate) struct PeerTerms {
     pub(crate) association: u16,
     pub(crate) window: u16,
 }
+
+impl CoreOwner for CorePair {}
 
 impl CorePair {
     /// What is shared over `link`; made when the first channel is.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use flounder_rt::channel::{
     Channel, ConnectError, Connector, End, Link, Offer, PendingOffer, SendPair,
 };
+use flounder_rt::waitset::Watched;
 
 #[doc(hidden)]
 pub mod board;
@@ -47,10 +48,11 @@ pub mod window;
 pub use kernel::ASSOCIATIONS;
 
 use crate::caps::Caps;
-use channel::{BeehiveChannel, CoreOwner};
+use channel::BeehiveChannel;
 use core_pair::{CorePair, PeerTerms};
 use endpoint::PeerAddress;
-use window::{DEFAULT_WINDOW, MAX_WINDOW, MIN_WINDOW};
+use node::CoreOwner;
+use window::window_of;
 
 const NAME: &str = "beehive";
 
@@ -70,21 +72,21 @@ impl Connector for Beehive {
     fn offer(
         &self,
         end: &End,
-        core_pair: &Arc<dyn Link>,
+        link: &Arc<dyn Link>,
     ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
-        let (half, terms) = LocalHalf::new(end, core_pair, CorePair::over(core_pair)?)?;
+        let (half, terms) = LocalHalf::new(end, link, CorePair::over(link)?)?;
         Ok((terms, Box::new(half)))
     }
 
     fn accept(
         &self,
         end: &End,
-        core_pair: &Arc<dyn Link>,
+        link: &Arc<dyn Link>,
         offer: Offer,
     ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
-        let pair = CorePair::over(core_pair)?;
+        let pair = CorePair::over(link)?;
         let theirs = pair.take(offer)?;
-        let (mine, terms) = LocalHalf::new(end, core_pair, pair)?;
+        let (mine, terms) = LocalHalf::new(end, link, pair)?;
         Ok((mine.join(&theirs), terms))
     }
 }
@@ -108,14 +110,14 @@ struct OpenAssociation {
 impl LocalHalf {
     fn new(
         end: &End,
-        core_pair: &Arc<dyn Link>,
+        link: &Arc<dyn Link>,
         pair: Arc<CorePair>,
     ) -> Result<(Self, Offer), ConnectError> {
         let association = pair.node().open(&end.notifier)?;
         let open = OpenAssociation { pair, association, taken: false };
         let window = window_of(end);
         let terms = open.pair.terms(association, window)?;
-        Ok((Self { window, caps: Caps::over(core_pair, end), open }, terms))
+        Ok((Self { window, caps: Caps::over(link, end), open }, terms))
     }
 
     fn join(mut self, theirs: &PeerTerms) -> Box<dyn Channel + Send> {
@@ -124,8 +126,9 @@ impl LocalHalf {
         let peer = PeerAddress { core: memory_port::OTHER_CORE, association: theirs.association };
         let node = Arc::clone(pair.node());
         node.connect(*association, peer, self.window, theirs.window);
-        let owner = CoreOwner::Process(Arc::clone(pair));
-        Box::new(BeehiveChannel::new(node, *association, self.caps, owner))
+        let doorbell = Arc::clone(pair.receiver()) as Arc<dyn Watched>;
+        let owner = Arc::clone(pair) as Arc<dyn CoreOwner>;
+        Box::new(BeehiveChannel::new(node, *association, self.caps, owner, Some(doorbell)))
     }
 }
 
@@ -140,16 +143,6 @@ impl Drop for OpenAssociation {
     fn drop(&mut self) {
         if !self.taken {
             self.pair.node().abandon(self.association);
-        }
-    }
-}
-
-/// The window, in words of 32 bits, for what this end sends.
-fn window_of(end: &End) -> u16 {
-    match end.buffer {
-        0 => DEFAULT_WINDOW,
-        bytes => {
-            u16::try_from(bytes / 4).map_or(MAX_WINDOW, |words| words.clamp(MIN_WINDOW, MAX_WINDOW))
         }
     }
 }

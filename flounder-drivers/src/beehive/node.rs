@@ -13,7 +13,6 @@ use rustix::io::Errno;
 use flounder_rt::channel::ConnectError;
 use flounder_rt::notify::{Notifier, Wake};
 
-use crate::beehive::board::Board;
 use crate::beehive::endpoint::PeerAddress;
 use crate::beehive::hardware::{Core, Hardware};
 use crate::beehive::kernel::Kernel;
@@ -32,15 +31,21 @@ pub(crate) struct Node {
 /// The way to the other cores.
 enum OtherCores {
     /// In this process.
-    Board(Weak<Board>),
+    Board(Weak<Nodes>),
     /// One, in another process, once its doorbell has come.
     Process(Mutex<Option<Doorbell>>),
 }
 
+/// The cores of a board, by number.
+pub(crate) struct Nodes(pub(crate) Vec<Arc<Node>>);
+
+/// What a node belongs to: a board, or the machine of two processes. It lives as long as a channel of the node.
+pub(crate) trait CoreOwner: Send + Sync {}
+
 impl Node {
     /// A core of a board.
-    pub(crate) fn on_board(kernel: Kernel, board: Weak<Board>) -> Arc<Self> {
-        Arc::new(Self { kernel: Mutex::new(kernel), others: OtherCores::Board(board) })
+    pub(crate) fn on_board(kernel: Kernel, nodes: Weak<Nodes>) -> Arc<Self> {
+        Arc::new(Self { kernel: Mutex::new(kernel), others: OtherCores::Board(nodes) })
     }
 
     /// The core that this process has toward another one, as yet without a machine.
@@ -129,10 +134,10 @@ impl Node {
 
     fn interrupt_other(&self, core: Core, depth: usize) {
         match &self.others {
-            OtherCores::Board(board) => {
+            OtherCores::Board(nodes) => {
                 // A board that is going has no channel that could miss it.
-                if let Some(board) = board.upgrade() {
-                    board.node(core).interrupt(depth + 1);
+                if let Some(nodes) = nodes.upgrade() {
+                    nodes.0[core.index()].interrupt(depth + 1);
                 }
             }
             OtherCores::Process(_) => {

@@ -3,7 +3,7 @@
 //! Both ends count the words of the frames of one direction, and one more for each (its length, where it waits), modulo
 //! 2^16. The receiver tells how many it has consumed in each frame that it sends, and by itself when the sender might run dry.
 
-use flounder_rt::channel::ProtocolError;
+use flounder_rt::channel::{End, ProtocolError};
 
 use crate::beehive::frame::MAX_FRAME;
 
@@ -15,6 +15,16 @@ pub const DEFAULT_WINDOW: u16 = 2 * MAX_FRAME as u16;
 
 /// The largest window. Less than half of 2^16, so that old counts are told from new ones.
 pub const MAX_WINDOW: u16 = 1 << 14;
+
+/// Returns the window, in words of 32 bits, for what an end sends.
+pub(crate) fn window_of(end: &End) -> u16 {
+    match end.buffer {
+        0 => DEFAULT_WINDOW,
+        bytes => {
+            u16::try_from(bytes / 4).map_or(MAX_WINDOW, |words| words.clamp(MIN_WINDOW, MAX_WINDOW))
+        }
+    }
+}
 
 /// The sender's side.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
@@ -24,11 +25,12 @@ use crate::ump::signalled_ring::SignalledRing;
 ///
 /// Both ends of a channel between threads are made by one of them, one after the other: on lines of their own, or what one
 /// end notes of its position would take a line away from the other with each message.
-#[repr(align(128))]
 pub(crate) struct UmpChannel<W: OwnMemory, R: LineMemory> {
     ring: SignalledRing<W, R>,
     assembler: MessageAssembler,
     armed: bool,
+    /// Aligns the end to cache lines of its own.
+    _own_lines: CachePadded<()>,
     /// Held by a channel to another process until it is unmapped.
     resources: Option<ChannelResources>,
 }
@@ -43,7 +45,13 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         resources: Option<ChannelResources>,
     ) -> Self {
         let ring = SignalledRing::new(ring, doorbell, notifier.clone());
-        Self { ring, assembler: MessageAssembler::new(caps), armed: false, resources }
+        Self {
+            ring,
+            assembler: MessageAssembler::new(caps),
+            armed: false,
+            _own_lines: CachePadded::new(()),
+            resources,
+        }
     }
 
     /// As [`SignalledRing::signal`], for `send_now`: after a "no", `send` reports why, and does not send the line again.

@@ -20,6 +20,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crossbeam_utils::CachePadded;
+
 use crate::barrier::arm_then_barrier;
 use crate::error::Chain;
 use crate::fork::Born;
@@ -135,9 +137,9 @@ pub trait Source {
 #[derive(Clone)]
 pub struct Waitset(Rc<Inner>);
 
-/// Aligned, so that no other data of the program shares its cache lines.
-#[repr(align(128))]
 struct Inner {
+    /// Aligns the waitset, so that no other data of the program shares its cache lines.
+    _own_lines: CachePadded<()>,
     /// [`Born::NOWHERE`] once it is closed.
     born: Cell<Born>,
     queues: RefCell<Queues>,
@@ -268,6 +270,7 @@ impl Waitset {
     #[must_use]
     pub fn new() -> Self {
         let waitset = Self(Rc::new(Inner {
+            _own_lines: CachePadded::new(()),
             born: Cell::new(Born::now()),
             queues: RefCell::default(),
             timers: RefCell::default(),
