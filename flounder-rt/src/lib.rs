@@ -5,6 +5,11 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+compile_error!(
+    "flounder runs on Linux on x86-64 and aarch64 only: it is built on epoll, sealed memfds, pidfds and membarrier"
+);
+
 extern crate self as flounder_rt;
 
 pub mod binding;
