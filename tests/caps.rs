@@ -9,7 +9,7 @@ use flounder::channel::Connector;
 use flounder_drivers::{beehive::Beehive, scc::Scc, ump::Ump};
 use support::process::CapPolicy;
 use support::protocol::{Driver, Event};
-use support::{DRIVERS, TestProcess, TestSystem, cap_transfer, process};
+use support::{DRIVERS, TestProcess, TestSystem, cap_transfer, over_each_driver, process};
 
 #[test]
 fn test_process() {
@@ -71,7 +71,9 @@ fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
     for driver in [Driver::Loopback].into_iter().chain(DRIVERS) {
         counted(&mut alone, &|alone| alone.transfer_in_thread(driver));
     }
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
+        let system = TestSystem::new();
+        let mut alone = system.spawn();
         counted(&mut alone, &|alone| alone.transfer_between_threads(driver));
         let (mut server, mut client) = cap_transfer_pair(&system, driver);
         let before = server.descriptors();
@@ -80,12 +82,12 @@ fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
         client.bind_taker(driver, driver.name());
         client.give_until_closed();
         server.settle_at(before);
-    }
+    });
 }
 
 #[test]
 fn a_hundred_capabilities_leave_no_descriptor() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         let give = |client: &mut TestProcess, number: u32| {
@@ -100,7 +102,7 @@ fn a_hundred_capabilities_leave_no_descriptor() {
         }
         server.settle_at(server_before);
         client.settle_at(client_before);
-    }
+    });
 }
 
 #[test]
@@ -148,7 +150,7 @@ fn a_rule_of_the_receiver_reaches_both_ends() {
 
 #[test]
 fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         server.exhaust_descriptors(0);
@@ -159,12 +161,12 @@ fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
         server.release();
         client.give(2, "/dev/null");
         assert_eq!(client.wait_for_got(), (2, inode("/dev/null")), "{driver}");
-    }
+    });
 }
 
 #[test]
 fn a_sender_without_descriptors_is_told_at_once() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         // One to open what is to be sent; none for its copy.
@@ -179,7 +181,7 @@ fn a_sender_without_descriptors_is_told_at_once() {
         client.release();
         client.give(2, "/dev/null");
         assert_eq!(client.wait_for_got(), (2, inode("/dev/null")), "{driver}");
-    }
+    });
 }
 
 #[test]
@@ -214,7 +216,7 @@ fn a_rule_knows_the_peer() {
 
 #[test]
 fn a_refused_call_fails_at_its_caller() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = cap_transfer_pair(&system, driver);
         client.swap_caps();
@@ -251,12 +253,12 @@ fn a_refused_call_fails_at_its_caller() {
         assert_eq!(client.client_errors(), 0, "{driver}: a call is told to its caller alone");
         server.settle_at(server_before);
         client.settle_at(client_before);
-    }
+    });
 }
 
 #[test]
 fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
         client.exhaust_descriptors(0);
@@ -272,7 +274,7 @@ fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
         server.release();
         client.want(3);
         assert_eq!(client.wait_for_given(), (3, inode("/")), "{driver}");
-    }
+    });
 }
 
 #[test]
@@ -311,7 +313,7 @@ fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
 
 #[test]
 fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         // The one that stays is the root.
         let mut stays = system.spawn();
@@ -339,7 +341,7 @@ fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
             stays.unbind_takers();
             stays.settle(&before);
         }
-    }
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use support::process::{self, Bound};
 use support::protocol::{Driver, Drivers, Event, ServiceId};
-use support::{DRIVERS, TIMEOUT, TestSystem, millis, pending_calls};
+use support::{DRIVERS, TIMEOUT, TestSystem, millis, over_each_driver, pending_calls};
 
 #[test]
 fn test_process() {
@@ -16,7 +16,7 @@ fn test_process() {
 
 #[test]
 fn messages_and_calls_go_both_ways_over_each_driver() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
         server.export("echo");
@@ -24,7 +24,7 @@ fn messages_and_calls_go_both_ways_over_each_driver() {
         assert_eq!(bound, Bound::new(driver, server.pid()));
         client.talk(1000);
         assert_eq!(client.add(20, 22), 42, "{driver}");
-    }
+    });
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
 
 #[test]
 fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
         server.export("echo");
@@ -185,7 +185,7 @@ fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
         server.kill();
         client.wait_for_client_error("PeerDied");
         assert_eq!(client.client_errors(), 0, "{driver}: it was reported twice");
-    }
+    });
 }
 
 /// As a forked child does that keeps what its parent had: the sockets show no end.
@@ -268,7 +268,7 @@ fn kept(driver: Driver) -> u32 {
 
 #[test]
 fn a_thousand_bindings_that_came_and_went_leave_nothing() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let shared = kept(driver);
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
@@ -281,12 +281,12 @@ fn a_thousand_bindings_that_came_and_went_leave_nothing() {
         client.cycle(driver, "echo", 1000);
         server.settle(&before[0]);
         client.settle(&before[1]);
-    }
+    });
 }
 
 #[test]
 fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
         server.export("echo");
@@ -307,7 +307,7 @@ fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
         client.settle(&before[1]);
         client.bind(driver, "echo");
         client.talk(10);
-    }
+    });
 }
 
 #[test]

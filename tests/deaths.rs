@@ -9,7 +9,7 @@ use flounder::binding::MAX_OWED_REPLIES;
 use support::pending_calls::{self, Way};
 use support::protocol::{Driver, Event};
 use support::resources::Resources;
-use support::{DRIVERS, TIMEOUT, TestProcess, TestSystem};
+use support::{TIMEOUT, TestProcess, TestSystem, over_each_driver};
 
 #[test]
 fn test_process() {
@@ -68,7 +68,7 @@ fn bind(system: &TestSystem, waiting: &mut TestProcess, driver: Driver, way: Way
 
 #[test]
 fn whatever_waits_ends_with_the_peer() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         // It is the root, so that an election does not blur its account.
         let mut waiting = system.spawn();
@@ -92,7 +92,7 @@ fn whatever_waits_ends_with_the_peer() {
                 account.settle(&mut waiting, 16);
             }
         }
-    }
+    });
 }
 
 /// Waits until a test process sleeps, and sees that it does so for a while.
@@ -113,7 +113,7 @@ fn expect_sleep(process: &mut TestProcess, what: Driver) {
 
 #[test]
 fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let mut waiting = system.spawn();
         waiting.join();
@@ -143,7 +143,7 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
             waiting.drop_all();
             account.settle(&mut waiting, 16);
         }
-    }
+    });
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn served(system: &TestSystem, driver: Driver) -> (TestProcess, Resources, TestP
 
 #[test]
 fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut service, account, mut client) = served(&system, driver);
         client.call_regardless(MAX_OWED_REPLIES as u32 + 6);
@@ -183,12 +183,12 @@ fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
         expect_sleep(&mut service, driver);
         assert_eq!(service.drop_all(), ["PeerDied"], "{driver}");
         account.settle(&mut service, 16);
-    }
+    });
 }
 
 #[test]
 fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut service, account, mut client) = served(&system, driver);
         client.begin_calls(2);
@@ -202,12 +202,12 @@ fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
         expect_sleep(&mut service, driver);
         assert_eq!(service.drop_all(), ["PeerDied"], "{driver}");
         account.settle(&mut service, 16);
-    }
+    });
 }
 
 #[test]
 fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_before_its_end() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         for end in ENDS {
             let system = TestSystem::new();
             let mut reader = system.spawn();
@@ -236,7 +236,7 @@ fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_befo
             let (sent, notes) = (sent + 10, drained.notes as usize);
             assert!((sent..=sent + 1).contains(&notes), "{driver}: {notes} of {sent}");
         }
-    }
+    });
 }
 
 /// Number of notes whose sending was reported, but for those that were waited for.

@@ -12,7 +12,7 @@ use rustix::net::SendFlags;
 use support::protocol::{Driver, Drivers, Event};
 use support::raw_monitor::protocol::{intermon, monitor};
 use support::raw_monitor::{RawMonitor, connect};
-use support::{DRIVERS, TestProcess, TestSystem, millis, process};
+use support::{TestProcess, TestSystem, millis, over_each_driver, process};
 
 #[test]
 fn test_process() {
@@ -76,7 +76,7 @@ fn trio(system: &TestSystem) -> (TestProcess, TestProcess, TestProcess) {
 
 #[test]
 fn bindings_do_not_notice_that_the_root_is_killed() {
-    for driver in DRIVERS {
+    over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut root, _server, mut client) = trio(&system);
         client.bind(driver, "echo");
@@ -86,7 +86,7 @@ fn bindings_do_not_notice_that_the_root_is_killed() {
         // Each message was numbered and answered, or this would be an error.
         client.wait(talk);
         assert_eq!(client.client_errors(), 0, "{driver}: the error handler was called");
-    }
+    });
 }
 
 #[test]

@@ -39,6 +39,9 @@ use protocol::{Driver, Event, Output, Request};
 /// The longest that anything may take before its test fails.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Time between two looks at what another process does: a test that looks all the time slows down what it waits for.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+
 /// The drivers that reach other processes.
 pub const DRIVERS: [Driver; 4] = [Driver::Lmp, Driver::Ump, Driver::Scc, Driver::Beehive];
 
@@ -332,12 +335,16 @@ impl TestProcess {
         mut find: impl FnMut(&Event) -> Option<T>,
     ) -> T {
         let deadline = Instant::now() + TIMEOUT;
+        // Number of events that were looked at already: there may be thousands.
+        let mut seen = 0;
         loop {
-            let found = self.events.iter().enumerate().find_map(|(at, e)| Some((at, find(e)?)));
+            let new = self.events.iter().enumerate().skip(seen);
+            let found = new.into_iter().find_map(|(at, event)| Some((at, find(event)?)));
             if let Some((at, found)) = found {
                 self.events.drain(..=at);
                 return found;
             }
+            seen = self.events.len();
             if !self.receive(deadline) {
                 let events = &self.events;
                 panic!("no event {what} in {TIMEOUT:?}; there were {events:?}; {}", self.story());
@@ -438,6 +445,7 @@ impl TestProcess {
             }
             let late = Instant::now() >= deadline;
             assert!(!late, "expected: {what}; found: {now:?}: {:?}", self.list_descriptors());
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -458,6 +466,7 @@ impl TestProcess {
                 return;
             }
             assert!(Instant::now() < deadline, "{ends} ends are left");
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -478,6 +487,7 @@ impl TestProcess {
                 return;
             }
             assert!(Instant::now() < deadline, "{owed:?} instead of {what}");
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -536,6 +546,18 @@ impl Drop for TestProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a test over each driver that reaches other processes, side by side: it waits more than it works.
+pub fn over_each_driver(test: impl Fn(Driver) + Sync) {
+    thread::scope(|scope| {
+        for driver in DRIVERS {
+            let test = &test;
+            // A panic names the thread.
+            let builder = thread::Builder::new().name(driver.name().into());
+            builder.spawn_scoped(scope, move || test(driver)).expect("there is room for a thread");
+        }
+    });
 }
 
 /// The error of a name that this process has.

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
-use super::{TIMEOUT, TestProcess};
+use super::{POLL_INTERVAL, TIMEOUT, TestProcess};
 
 /// What one process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,7 @@ impl Resources {
                 return;
             }
             assert!(Instant::now() < deadline, "{}", self.difference(&now));
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
