@@ -37,4 +37,4 @@ find() {
 drivers ""
 runtime ""
 find drivers relaxed_header header_first early_ack no_fence sure_at_once
-find runtime gate_without_fence crew_stays_rung alarm_of_no_use park_without_notice lane_keeps_place
+find runtime gate_without_fence pool_stays_rung alarm_of_no_use park_without_notice lane_keeps_place

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use flounder::{Cap, FlounderMessage};
 use flounder_rt::wire::{
-    Bounded, CapRefs, CapSlots, Decode, DecodeError, Encode, Shape, Source, TooLong,
+    Bounded, CapRefs, CapSlots, Decode, DecodeError, Decoder, Encode, Shape, TooLong,
 };
 use proptest::prelude::*;
 
@@ -77,10 +77,10 @@ fn encode<T: Encode>(value: &T) -> (Vec<u64>, Vec<Cap>) {
 fn decode<T: for<'a> Decode<'a>>(words: &[u64], mut caps: Vec<Cap>) -> Result<T, DecodeError> {
     let record = T::SIZE.div_ceil(8);
     let count = caps.len();
-    let mut source = Source::new(words, CapSlots::new(&mut caps, count), record)?;
-    let value = T::take(&mut source, 0)?;
-    source.zero(T::SIZE, record * 8 - T::SIZE)?;
-    source.finish()?;
+    let mut decoder = Decoder::new(words, CapSlots::new(&mut caps, count), record)?;
+    let value = T::take(&mut decoder, 0)?;
+    decoder.zero(T::SIZE, record * 8 - T::SIZE)?;
+    decoder.finish()?;
     Ok(value)
 }
 

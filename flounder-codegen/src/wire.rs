@@ -115,7 +115,7 @@ fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
     let takes = record.takes(&quote!(__at));
     let take = quote! {
         #takes
-        __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+        __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
         #rt::core::result::Result::Ok(Self #pattern)
     };
     let decode = decode(ident, &take, rt);
@@ -207,16 +207,16 @@ fn decode_variants(
         let body = (!record.members.is_empty()).then(|| {
             let takes = record.takes(&quote!(__inner));
             quote! {
-                let __inner = __source.nested(#name.words)?;
+                let __inner = __decoder.nested(#name.words)?;
                 #takes
-                __source.zero(__inner + #name.used, #name.words * 8 - #name.used)?;
+                __decoder.zero(__inner + #name.used, #name.words * 8 - #name.used)?;
             }
         });
         quote!(#tag => { #body Self::#ident #pattern })
     });
     let name = &wire.name;
     let take = quote! {
-        let __value = match __source.tag(__at, #count, #name)? { #(#arms)* };
+        let __value = match __decoder.tag(__at, #count, #name)? { #(#arms)* };
         #rt::core::result::Result::Ok(__value)
     };
     decode(&wire.ident, &take, rt)
@@ -270,7 +270,7 @@ fn decode(ident: &Ident, take: &TokenStream, rt: &Rt) -> TokenStream {
         impl<'__a> #rt::Decode<'__a> for #ident {
             #[inline]
             fn take(
-                __source: &mut #rt::Source<'__a>,
+                __decoder: &mut #rt::Decoder<'__a>,
                 __at: #rt::core::primitive::usize,
             ) -> #rt::core::result::Result<Self, #rt::DecodeError> {
                 #take
@@ -380,7 +380,7 @@ impl Record<'_> {
                 Some(max) => quote!(<#ty as #rt::TakeBounded<'__a, #max>>::take_bounded),
                 None => quote!(<#ty as #rt::Decode<'__a>>::take),
             };
-            quote!(let #var = #take(__source, #base + #record.at[#i])?;)
+            quote!(let #var = #take(__decoder, #base + #record.at[#i])?;)
         })
     }
 

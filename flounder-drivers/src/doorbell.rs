@@ -48,7 +48,7 @@ use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{AcceptedRegion, RegionSize, accept_region, create_sealed};
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
 use crate::sync::{Ordering, fence};
-use flounder_rt::fork::{Born, Mark};
+use flounder_rt::fork::{ForkGeneration, Mark};
 
 /// Pages of a log.
 const LOG_PAGES: usize = 1;
@@ -168,7 +168,7 @@ pub(crate) struct DoorbellSender {
     // Dropped first: a number that is free may be another file's.
     _mark: Mark,
     socket: Cap,
-    born: Born,
+    born: ForkGeneration,
 }
 
 #[derive(Debug)]
@@ -185,7 +185,7 @@ impl DoorbellSender {
             _mark,
             log: Mutex::new(LogWriter { lines: log, next: 0 }),
             socket,
-            born: Born::now(),
+            born: ForkGeneration::now(),
         }
     }
 
@@ -249,7 +249,7 @@ pub(crate) struct DoorbellReceiver {
     _mark: Mark,
     socket: Cap,
     inner: Mutex<ReceiverState>,
-    born: Born,
+    born: ForkGeneration,
 }
 
 struct ReceiverState {
@@ -277,7 +277,7 @@ impl DoorbellReceiver {
         let inner =
             ReceiverState { log: None, setup, next: 0, taken: Vec::new(), free: Vec::new() };
         let _mark = Mark::new(socket.as_fd());
-        Ok(Self { _mark, socket, inner: Mutex::new(inner), born: Born::now() })
+        Ok(Self { _mark, socket, inner: Mutex::new(inner), born: ForkGeneration::now() })
     }
 
     /// Returns copies of the sender and of what goes with it; none if the peer is known to have them.

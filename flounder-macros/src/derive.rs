@@ -185,7 +185,7 @@ fn fallback(input: &DeriveInput, runtime: &Path) -> TokenStream {
                 fn put(&self, _: &mut [primitive::u64], _: primitive::usize) {}
             }
             impl #decode __rt::Decode<'__a> for #ident #parameters #bounds {
-                fn take(_: &mut __rt::Source<'__a>, _: primitive::usize) -> Result<Self, __rt::DecodeError> {
+                fn take(_: &mut __rt::Decoder<'__a>, _: primitive::usize) -> Result<Self, __rt::DecodeError> {
                     loop {}
                 }
             }

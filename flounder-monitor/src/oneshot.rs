@@ -7,18 +7,18 @@ use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use flounder_rt::fork::Born;
+use flounder_rt::fork::ForkGeneration;
 
 /// A promise, and where its value will be.
 pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (slot, changed) = (Mutex::default(), Condvar::new());
-    let shared = Arc::new(Shared { born: Born::now(), slot, changed });
+    let shared = Arc::new(Shared { born: ForkGeneration::now(), slot, changed });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
 struct Shared<T> {
     /// In a forked child nobody keeps the promises of the parent's monitor, and its locks may be held for ever.
-    born: Born,
+    born: ForkGeneration,
     slot: Mutex<Slot<T>>,
     changed: Condvar,
 }

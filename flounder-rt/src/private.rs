@@ -28,7 +28,7 @@ pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Opaque, same,
 pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Waitset};
 pub use crate::wire::{
-    Bounded, CapRefs, Decode, DecodeError, Encode, Plain, Record, Shape, Source, TakeBounded,
+    Bounded, CapRefs, Decode, DecodeError, Decoder, Encode, Plain, Record, Shape, TakeBounded,
     TooLong, digest, fingerprint, largest, nest, record, total,
 };
 pub use core::time::Duration;
@@ -69,5 +69,5 @@ pub mod args {
 
     pub use crate::cap::Cap;
     pub use crate::message::args::{Arg, Args, CapsToSend, Refused, Results, slots};
-    pub use crate::wire::{DecodeError, Source, first_at, record, total};
+    pub use crate::wire::{DecodeError, Decoder, first_at, record, total};
 }

@@ -1,23 +1,23 @@
 //! Every interleaving of the two protocols between the threads of waitsets, in their shipped source: who must ring for a
-//! sleeper (`gate.rs`), and who polls, waits and gets events (`crew.rs`).
+//! sleeper (`gate.rs`), and who polls, waits and gets events (`worker_pool.rs`).
 
 mod loom_support;
 
 use loom_support::sync;
 
-#[path = "../src/waitset/crew.rs"]
-mod crew;
 #[path = "../src/waitset/gate.rs"]
 mod gate;
+#[path = "../src/waitset/worker_pool.rs"]
+mod worker_pool;
 
 use core::convert::Infallible;
 use std::sync::Arc;
 
-use crew::{Crew, Kernel, Wait};
 use gate::Gate;
 use loom::thread;
 use loom_support::{Bell, model};
 use sync::Mutex;
+use worker_pool::{Kernel, Wait, WorkerPool};
 
 /// Posters put in and ring; the sleeper takes out and blocks in between. A lost wake-up is a deadlock.
 fn gate_model(preemptions: Option<usize>, posters: usize) {
@@ -92,7 +92,7 @@ impl Kernel<u32> for Host {
         Ok(())
     }
 
-    fn ring(&self) {
+    fn interrupt(&self) {
         if self.prepared.load(sync::Ordering::Acquire) {
             self.bell.ring();
         }
@@ -100,7 +100,7 @@ impl Kernel<u32> for Host {
 }
 
 struct Threads {
-    crew: Crew<u32>,
+    pool: WorkerPool<u32>,
     host: Host,
 }
 
@@ -110,11 +110,11 @@ impl Threads {
     }
 
     fn looking_around_after(events: u32) -> Arc<Self> {
-        Arc::new(Self { crew: Crew::new(events), host: Host::default() })
+        Arc::new(Self { pool: WorkerPool::new(events), host: Host::default() })
     }
 
     fn give(&self, event: u32) {
-        self.crew.give(&self.host, event);
+        self.pool.give(&self.host, event);
     }
 
     /// Only the thread that polls learns of this one.
@@ -125,7 +125,7 @@ impl Threads {
 
     fn take(&self) -> u32 {
         loop {
-            let Ok(event) = self.crew.take(&self.host, Wait::Until(None), self.crew.round());
+            let Ok(event) = self.pool.take(&self.host, Wait::Until(None), self.pool.round());
             if let Some(event) = event {
                 return event;
             }
@@ -135,7 +135,7 @@ impl Threads {
 
 /// Takers get one event each, whoever polls and whoever waits. An event nobody gets, or a poll that nobody takes over, is
 /// a deadlock.
-fn crew_model(preemptions: usize, given: &'static [u32], fired: &'static [u32]) {
+fn pool_model(preemptions: usize, given: &'static [u32], fired: &'static [u32]) {
     model(Some(preemptions), move || {
         let threads = Threads::new();
         let sum = Arc::new(Mutex::new(0));
@@ -158,16 +158,16 @@ fn crew_model(preemptions: usize, given: &'static [u32], fired: &'static [u32]) 
 
 #[test]
 fn every_event_reaches_one_thread() {
-    crew_model(3, &[1], &[]);
-    crew_model(3, &[1, 2], &[]);
-    crew_model(2, &[1, 2, 4], &[]);
+    pool_model(3, &[1], &[]);
+    pool_model(3, &[1, 2], &[]);
+    pool_model(2, &[1, 2, 4], &[]);
 }
 
 #[test]
 fn whoever_leaves_with_an_event_leaves_nobody_without_a_poll() {
-    crew_model(3, &[1], &[2]);
-    crew_model(3, &[], &[1, 2]);
-    crew_model(1, &[1], &[2, 4]);
+    pool_model(3, &[1], &[2]);
+    pool_model(3, &[], &[1, 2]);
+    pool_model(1, &[1], &[2, 4]);
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn a_thread_that_only_looks_takes_nothing_from_one_that_waits() {
         let looker = {
             let threads = Arc::clone(&threads);
             thread::spawn(move || {
-                let round = threads.crew.round();
-                let Ok(event) = threads.crew.take(&threads.host, Wait::Not, round);
+                let round = threads.pool.round();
+                let Ok(event) = threads.pool.take(&threads.host, Wait::Not, round);
                 event
             })
         };
@@ -206,19 +206,19 @@ fn everybody_who_is_called_comes() {
                 let (threads, stop) = (Arc::clone(&threads), Arc::clone(&stop));
                 thread::spawn(move || {
                     loop {
-                        let round = threads.crew.round();
+                        let round = threads.pool.round();
                         if stop.load(sync::Ordering::Relaxed) {
                             break;
                         }
                         let wait = Wait::Until(None);
-                        let Ok(event) = threads.crew.take(&threads.host, wait, round);
+                        let Ok(event) = threads.pool.take(&threads.host, wait, round);
                         assert_eq!(event, None);
                     }
                 })
             })
             .collect();
         stop.store(true, sync::Ordering::Relaxed);
-        threads.crew.call(&threads.host);
+        threads.pool.call(&threads.host);
         others.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
     });
 }
@@ -232,19 +232,19 @@ fn a_thread_that_is_due_to_look_around_still_comes_when_called() {
             let (threads, stop) = (Arc::clone(&threads), Arc::clone(&stop));
             thread::spawn(move || {
                 loop {
-                    let round = threads.crew.round();
+                    let round = threads.pool.round();
                     if stop.load(sync::Ordering::Relaxed) {
                         break;
                     }
-                    let Ok(_) = threads.crew.take(&threads.host, Wait::Until(None), round);
+                    let Ok(_) = threads.pool.take(&threads.host, Wait::Until(None), round);
                 }
             })
         };
         threads.give(1);
         // Taken from under the thread that polls, perhaps.
-        let Ok(_) = threads.crew.take(&threads.host, Wait::Not, threads.crew.round());
+        let Ok(_) = threads.pool.take(&threads.host, Wait::Not, threads.pool.round());
         stop.store(true, sync::Ordering::Relaxed);
-        threads.crew.call(&threads.host);
+        threads.pool.call(&threads.host);
         other.join().expect("it does not panic");
     });
 }

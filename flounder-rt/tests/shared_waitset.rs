@@ -29,14 +29,14 @@ fn seen(log: &Log) -> Vec<u64> {
 
 rules_of_each_waitset!(SharedWaitset, SharedEvent);
 
-/// Threads that dispatch until the crew is dismissed.
-struct Crew {
+/// Threads that dispatch until they are dismissed.
+struct Dispatchers {
     ws: SharedWaitset,
     stop: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<Duration>>,
 }
 
-impl Crew {
+impl Dispatchers {
     /// All of them are about to dispatch, or do already.
     fn new(ws: &SharedWaitset, count: usize) -> Self {
         let (stop, ready) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(count + 1)));
@@ -75,7 +75,7 @@ fn a_hundred_thousand_events_are_each_delivered_once() {
     const EVENTS: usize = 100_000;
     within(LIMIT, || {
         let ws = SharedWaitset::new();
-        let crew = Crew::new(&ws, 4);
+        let threads = Dispatchers::new(&ws, 4);
         let counts: Arc<Vec<AtomicUsize>> =
             Arc::new((0..EVENTS).map(|_| AtomicUsize::new(0)).collect());
         let (done, finished) = mpsc::channel::<()>();
@@ -102,7 +102,7 @@ fn a_hundred_thousand_events_are_each_delivered_once() {
             .collect();
         posters.into_iter().for_each(|poster| poster.join().expect("it does not panic"));
         finished.recv().expect("the last event tells");
-        crew.dismiss();
+        threads.dismiss();
         assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
     });
 }
@@ -112,7 +112,7 @@ fn no_post_is_missed_by_threads_that_block() {
     within(LIMIT, || {
         let ws = SharedWaitset::new();
         for threads in [1, 2, 4] {
-            let crew = Crew::new(&ws, threads);
+            let threads = Dispatchers::new(&ws, threads);
             let (ack, acked) = mpsc::channel::<usize>();
             for n in 0..5000 {
                 let ack = ack.clone();
@@ -122,7 +122,7 @@ fn no_post_is_missed_by_threads_that_block() {
                 });
                 assert_eq!(acked.recv().expect("one of them runs it"), n);
             }
-            crew.dismiss();
+            threads.dismiss();
         }
     });
 }
@@ -131,7 +131,7 @@ fn no_post_is_missed_by_threads_that_block() {
 fn threads_that_wait_all_get_events() {
     within(LIMIT, || {
         let ws = SharedWaitset::new();
-        let crew = Crew::new(&ws, 4);
+        let threads = Dispatchers::new(&ws, 4);
         // Each event holds its thread until all four are held.
         let meeting = Arc::new(Barrier::new(5));
         for _ in 0..200 {
@@ -144,7 +144,7 @@ fn threads_that_wait_all_get_events() {
             }
             meeting.wait();
         }
-        crew.dismiss();
+        threads.dismiss();
     });
 }
 
@@ -152,7 +152,7 @@ fn threads_that_wait_all_get_events() {
 fn a_long_handler_stops_neither_posts_nor_timers_nor_descriptors() {
     within(LIMIT, || {
         let ws = SharedWaitset::new();
-        let crew = Crew::new(&ws, 2);
+        let threads = Dispatchers::new(&ws, 2);
         for _ in 0..200 {
             let (hold, held) = mpsc::channel::<()>();
             let (entered, inside) = mpsc::channel::<()>();
@@ -183,7 +183,7 @@ fn a_long_handler_stops_neither_posts_nor_timers_nor_descriptors() {
             assert_eq!(acked.recv(), Ok(3));
             drop(hold);
         }
-        crew.dismiss();
+        threads.dismiss();
     });
 }
 
@@ -191,9 +191,9 @@ fn a_long_handler_stops_neither_posts_nor_timers_nor_descriptors() {
 fn blocked_threads_use_no_processor() {
     within(LIMIT, || {
         let ws = SharedWaitset::new();
-        let crew = Crew::new(&ws, 4);
+        let threads = Dispatchers::new(&ws, 4);
         thread::sleep(Duration::from_millis(300));
-        for used in crew.dismiss() {
+        for used in threads.dismiss() {
             assert!(used < Duration::from_millis(5), "{used:?}");
         }
     });
@@ -204,7 +204,7 @@ fn an_earlier_timer_shortens_a_wait_that_is_under_way() {
     within(LIMIT, || {
         let ws = SharedWaitset::new();
         let late = ws.after(Duration::from_secs(3600), |_| Err("too late".into()));
-        let crew = Crew::new(&ws, 2);
+        let threads = Dispatchers::new(&ws, 2);
         for _ in 0..200 {
             let (ack, acked) = mpsc::channel::<()>();
             ws.after(Duration::from_millis(1), move |_| {
@@ -214,7 +214,7 @@ fn an_earlier_timer_shortens_a_wait_that_is_under_way() {
             acked.recv().expect("the timer fires");
         }
         assert!(late.cancel());
-        crew.dismiss();
+        threads.dismiss();
     });
 }
 
@@ -359,7 +359,7 @@ fn an_event_goes_through_its_states() {
 fn triggers_from_many_threads_deliver_a_registration_once() {
     within(LIMIT, || {
         let ws = SharedWaitset::new();
-        let crew = Crew::new(&ws, 2);
+        let threads = Dispatchers::new(&ws, 2);
         let event = SharedEvent::new();
         for _ in 0..500 {
             let (ack, acked) = mpsc::channel::<()>();
@@ -379,7 +379,7 @@ fn triggers_from_many_threads_deliver_a_registration_once() {
             acked.recv().expect("it is delivered");
             assert!(acked.recv().is_err(), "once");
         }
-        crew.dismiss();
+        threads.dismiss();
     });
 }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::decode::{Decode, DecodeError, Source};
+use crate::decode::{Decode, DecodeError, Decoder};
 use crate::encode::{Encode, Plain, TooLong, max_items};
 use crate::shape::Shape;
 
@@ -40,7 +40,7 @@ pub trait TakeBounded<'a, const MAX: u32>: Sized {
     ///
     /// # Errors
     /// As [`Decode::take`].
-    fn take_bounded(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError>;
+    fn take_bounded(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError>;
 }
 
 impl<const MAX: u32> Bounded<MAX> for str {
@@ -85,29 +85,29 @@ owned! {
 
 impl<'a, const MAX: u32> TakeBounded<'a, MAX> for &'a str {
     #[inline]
-    fn take_bounded(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        source.string(at, MAX)
+    fn take_bounded(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        decoder.string(at, MAX)
     }
 }
 
 impl<'a, const MAX: u32> TakeBounded<'a, MAX> for String {
     #[inline]
-    fn take_bounded(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        source.string(at, MAX).map(Self::from)
+    fn take_bounded(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        decoder.string(at, MAX).map(Self::from)
     }
 }
 
 impl<'a, T: Plain, const MAX: u32> TakeBounded<'a, MAX> for &'a [T] {
     #[inline]
-    fn take_bounded(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        source.slice(at, MAX)
+    fn take_bounded(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        decoder.slice(at, MAX)
     }
 }
 
 impl<'a, T: Decode<'a>, const MAX: u32> TakeBounded<'a, MAX> for Vec<T> {
     #[inline]
-    fn take_bounded(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        source.items(at, MAX)
+    fn take_bounded(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        decoder.items(at, MAX)
     }
 }
 
@@ -134,11 +134,11 @@ mod tests {
         long.put(&mut words, 0);
         long.put_tail(&mut words);
         let mut no_caps = ();
-        let mut source = Source::new(&words, CapSlots::new(&mut no_caps, 0), 1).unwrap();
-        let refused = <&str as TakeBounded<65_536>>::take_bounded(&mut source, 0);
+        let mut decoder = Decoder::new(&words, CapSlots::new(&mut no_caps, 0), 1).unwrap();
+        let refused = <&str as TakeBounded<65_536>>::take_bounded(&mut decoder, 0);
         assert_eq!(refused, Err(DecodeError::TooLong { len: 70_000, max: 65_536 }));
-        let taken = <String as TakeBounded<80_000>>::take_bounded(&mut source, 0);
+        let taken = <String as TakeBounded<80_000>>::take_bounded(&mut decoder, 0);
         assert_eq!(taken.as_deref(), Ok(long.as_str()));
-        assert_eq!(source.finish(), Ok(()));
+        assert_eq!(decoder.finish(), Ok(()));
     }
 }

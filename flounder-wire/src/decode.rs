@@ -18,11 +18,11 @@ use crate::shape::{DEFAULT_MAX, Shape};
     note = "put `#[derive(FlounderMessage)]` on its definition"
 )]
 pub trait Decode<'a>: Shape + Sized {
-    /// Reads the value whose fixed part lies at byte offset `at`, and takes its tail from where the source stands.
+    /// Reads the value whose fixed part lies at byte offset `at`, and takes its tail from where the decoder stands.
     ///
     /// # Errors
     /// If the words are not those that [`Encode`](super::Encode) writes for some value of the type.
-    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError>;
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError>;
 
     /// Reads an array of values whose fixed parts lie one after another from byte offset `at`.
     ///
@@ -30,7 +30,7 @@ pub trait Decode<'a>: Shape + Sized {
     /// As [`take`](Decode::take).
     #[inline]
     fn take_array<const N: usize>(
-        source: &mut Source<'a>,
+        decoder: &mut Decoder<'a>,
         at: usize,
     ) -> Result<[Self; N], DecodeError> {
         let mut failed = None;
@@ -38,7 +38,7 @@ pub trait Decode<'a>: Shape + Sized {
             if failed.is_some() {
                 return None;
             }
-            Self::take(source, at + i * Self::SIZE).map_err(|error| failed = Some(error)).ok()
+            Self::take(decoder, at + i * Self::SIZE).map_err(|error| failed = Some(error)).ok()
         });
         match failed {
             Some(error) => Err(error),
@@ -50,11 +50,11 @@ pub trait Decode<'a>: Shape + Sized {
     ///
     /// # Errors
     /// As [`take`](Decode::take).
-    fn take_items(source: &mut Source<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
-        let block = source.block(len, Self::SIZE)?;
+    fn take_items(decoder: &mut Decoder<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
+        let block = decoder.block(len, Self::SIZE)?;
         let mut items = Vec::with_capacity(if Self::SIZE == 0 { 0 } else { len });
         for i in 0..len {
-            items.push(Self::take(source, block + i * Self::SIZE)?);
+            items.push(Self::take(decoder, block + i * Self::SIZE)?);
         }
         Ok(items)
     }
@@ -62,14 +62,14 @@ pub trait Decode<'a>: Shape + Sized {
 
 /// A message that is being read: private words (never memory that a peer can write) and its capabilities.
 #[derive(Debug)]
-pub struct Source<'a> {
+pub struct Decoder<'a> {
     words: &'a [u64],
     /// The word where the next tail begins.
     tail: usize,
     caps: CapSlots<'a>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> Decoder<'a> {
     /// Starts reading a message whose record takes `record` words.
     ///
     /// # Errors
@@ -305,8 +305,8 @@ macro_rules! plain {
     ($($rust:ident as $unsigned:ident;)*) => {$(
         impl<'a> Decode<'a> for $rust {
             #[inline(always)]
-            fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-                let bits = source.bits(at, size_of::<Self>())? as $unsigned;
+            fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+                let bits = decoder.bits(at, size_of::<Self>())? as $unsigned;
                 Ok(Self::from_ne_bytes(bits.to_ne_bytes()))
             }
 
@@ -314,21 +314,21 @@ macro_rules! plain {
             #[cfg(target_endian = "little")]
             #[inline]
             fn take_array<const N: usize>(
-                source: &mut Source<'a>,
+                decoder: &mut Decoder<'a>,
                 at: usize,
             ) -> Result<[Self; N], DecodeError> {
                 let mut items = [<Self as bytemuck::Zeroable>::zeroed(); N];
                 let end = at + size_of_val(&items);
-                let Some(bytes) = bytemuck::cast_slice::<u64, u8>(source.words).get(at..end) else {
-                    return Err(DecodeError::Short { need: end.div_ceil(8), have: source.words.len() });
+                let Some(bytes) = bytemuck::cast_slice::<u64, u8>(decoder.words).get(at..end) else {
+                    return Err(DecodeError::Short { need: end.div_ceil(8), have: decoder.words.len() });
                 };
                 bytemuck::cast_slice_mut(&mut items).copy_from_slice(bytes);
                 Ok(items)
             }
 
             #[inline]
-            fn take_items(source: &mut Source<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
-                Ok(bytemuck::cast_slice(source.tail_bytes(len * size_of::<Self>())?).to_vec())
+            fn take_items(decoder: &mut Decoder<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
+                Ok(bytemuck::cast_slice(decoder.tail_bytes(len * size_of::<Self>())?).to_vec())
             }
         }
     )*};
@@ -342,8 +342,8 @@ plain! {
 
 impl Decode<'_> for bool {
     #[inline(always)]
-    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
-        match source.bits(at, 1)? {
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        match decoder.bits(at, 1)? {
             0 => Ok(false),
             1 => Ok(true),
             other => Err(DecodeError::Bool(other as u8)),
@@ -353,97 +353,97 @@ impl Decode<'_> for bool {
 
 impl Decode<'_> for char {
     #[inline]
-    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
-        let value = source.bits(at, 4)? as u32;
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        let value = decoder.bits(at, 4)? as u32;
         Self::from_u32(value).ok_or(DecodeError::Char(value))
     }
 }
 
 impl Decode<'_> for usize {
     #[inline(always)]
-    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
-        Ok(source.bits(at, 8)? as Self)
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        Ok(decoder.bits(at, 8)? as Self)
     }
 }
 
 impl Decode<'_> for isize {
     #[inline(always)]
-    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
-        Ok(source.bits(at, 8)? as Self)
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        Ok(decoder.bits(at, 8)? as Self)
     }
 }
 
 impl Decode<'_> for Iref {
     #[inline(always)]
-    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
-        Self::from_bits(source.bits(at, 8)?).ok_or(DecodeError::Iref)
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        Self::from_bits(decoder.bits(at, 8)?).ok_or(DecodeError::Iref)
     }
 }
 
 impl Decode<'_> for Errval {
     #[inline(always)]
-    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
-        Ok(Self(source.bits(at, 8)?))
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        Ok(Self(decoder.bits(at, 8)?))
     }
 }
 
 impl Decode<'_> for () {
     #[inline]
-    fn take(_source: &mut Source<'_>, _at: usize) -> Result<Self, DecodeError> {
+    fn take(_source: &mut Decoder<'_>, _at: usize) -> Result<Self, DecodeError> {
         Ok(())
     }
 }
 
 impl<'a> Decode<'a> for &'a str {
     #[inline]
-    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        source.string(at, DEFAULT_MAX)
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        decoder.string(at, DEFAULT_MAX)
     }
 }
 
 impl Decode<'_> for String {
     #[inline]
-    fn take(source: &mut Source<'_>, at: usize) -> Result<Self, DecodeError> {
-        source.string(at, DEFAULT_MAX).map(Self::from)
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        decoder.string(at, DEFAULT_MAX).map(Self::from)
     }
 }
 
 impl<'a, T: Plain> Decode<'a> for &'a [T] {
     #[inline]
-    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        source.slice(at, DEFAULT_MAX)
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        decoder.slice(at, DEFAULT_MAX)
     }
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
     #[inline]
-    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        source.items(at, DEFAULT_MAX)
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        decoder.items(at, DEFAULT_MAX)
     }
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for Box<T> {
     #[inline]
-    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        T::take(source, at).map(Self::new)
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        T::take(decoder, at).map(Self::new)
     }
 }
 
 impl<'a, T: Decode<'a>, const N: usize> Decode<'a> for [T; N] {
     #[inline]
-    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        T::take_array(source, at)
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        T::take_array(decoder, at)
     }
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
     #[inline]
-    fn take(source: &mut Source<'a>, at: usize) -> Result<Self, DecodeError> {
-        if bool::take(source, at)? {
-            source.zero(at + 1, some_at::<T>() - 1)?;
-            T::take(source, at + some_at::<T>()).map(Some)
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        if bool::take(decoder, at)? {
+            decoder.zero(at + 1, some_at::<T>() - 1)?;
+            T::take(decoder, at + some_at::<T>()).map(Some)
         } else {
-            source.zero(at + 1, Self::SIZE - 1)?;
+            decoder.zero(at + 1, Self::SIZE - 1)?;
             Ok(None)
         }
     }

@@ -37,7 +37,7 @@ mod shape;
 
 pub use bounded::{Bounded, TakeBounded};
 pub use caps::{CapRefs, CapSlots};
-pub use decode::{Decode, DecodeError, Source};
+pub use decode::{Decode, DecodeError, Decoder};
 pub use encode::{Encode, Plain, TooLong, max_items, nest};
 pub use gather::{Gather, LINE, Reader, copy_line};
 pub use limits::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};

@@ -85,16 +85,16 @@ pub mod caps {
         impl<'__a> __rt::Decode<'__a> for Holder {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <__rt::Cap as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <u32 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self { c: __0, n: __1 })
             }
         }
@@ -173,16 +173,16 @@ pub mod caps {
         impl<'__a> __rt::Decode<'__a> for Gift {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <__rt::Cap as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <__rt::String as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self { c: __0, why: __1 })
             }
         }

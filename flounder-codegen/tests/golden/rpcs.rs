@@ -97,16 +97,16 @@ pub mod rpcs {
         impl<'__a> __rt::Decode<'__a> for Entry {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <__rt::String as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <u64 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self { name: __0, size: __1 })
             }
         }

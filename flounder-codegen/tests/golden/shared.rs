@@ -64,16 +64,16 @@ pub mod geometry {
         impl<'__a> __rt::Decode<'__a> for Point {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <f64 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <f64 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
             }
         }
@@ -128,10 +128,10 @@ pub mod geometry {
         impl<'__a> __rt::Decode<'__a> for Colour {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __value = match __source.tag(__at, 2, "colour")? {
+                let __value = match __decoder.tag(__at, 2, "colour")? {
                     0 => Self::Red {},
                     _ => Self::Green {},
                 };
@@ -213,16 +213,16 @@ pub mod painter {
         impl<'__a> __rt::Decode<'__a> for Line {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <Point as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <Point as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self { from: __0, to: __1 })
             }
         }

@@ -71,10 +71,10 @@ pub mod test {
         impl<'__a> __rt::Decode<'__a> for Myenum {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __value = match __source.tag(__at, 3, "myenum")? {
+                let __value = match __decoder.tag(__at, 3, "myenum")? {
                     0 => Self::Foo {},
                     1 => Self::Bar {},
                     _ => Self::Baz {},
@@ -132,16 +132,16 @@ pub mod test {
         impl<'__a> __rt::Decode<'__a> for Point {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <u32 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <u32 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
             }
         }

@@ -67,10 +67,10 @@ pub mod types {
         impl<'__a> __rt::Decode<'__a> for Choice {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __value = match __source.tag(__at, 2, "choice")? {
+                let __value = match __decoder.tag(__at, 2, "choice")? {
                     0 => Self::First {},
                     _ => Self::Two {},
                 };
@@ -178,23 +178,23 @@ pub mod types {
         impl<'__a> __rt::Decode<'__a> for Item {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <u8 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <__rt::String as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
+                >>::take(__decoder, __at + __REC.at[1])?;
                 let __2 = <__rt::String as __rt::TakeBounded<
                     '__a,
                     32u32,
-                >>::take_bounded(__source, __at + __REC.at[2])?;
+                >>::take_bounded(__decoder, __at + __REC.at[2])?;
                 let __3 = <Choice as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[3])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[3])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self {
                     r#type: __0,
                     name: __1,
@@ -251,16 +251,16 @@ pub mod types {
         impl<'__a> __rt::Decode<'__a> for Pair {
             #[inline]
             fn take(
-                __source: &mut __rt::Source<'__a>,
+                __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::core::primitive::usize,
             ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
                 let __0 = <u64 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[0])?;
+                >>::take(__decoder, __at + __REC.at[0])?;
                 let __1 = <f64 as __rt::Decode<
                     '__a,
-                >>::take(__source, __at + __REC.at[1])?;
-                __source.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                >>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
             }
         }

@@ -23,7 +23,7 @@ use flounder_rt::channel::{
 };
 
 use crate::caps::{Caps, Delivery};
-use flounder_rt::fork::Born;
+use flounder_rt::fork::ForkGeneration;
 
 pub(crate) mod line;
 
@@ -121,7 +121,7 @@ pub(crate) struct MessageAssembler {
     rx: ReceiveState,
     /// Whether this end is closed.
     closed: bool,
-    born: Born,
+    born: ForkGeneration,
     caps: Caps,
     /// The end of the channel, once it was told.
     ended: Option<ChannelError>,
@@ -178,7 +178,7 @@ impl MessageAssembler {
             tx: SendState::Idle,
             rx: ReceiveState::Idle,
             closed: false,
-            born: Born::now(),
+            born: ForkGeneration::now(),
             caps,
             ended: None,
         }

@@ -17,13 +17,13 @@ use crate::beehive::kernel::Kernel;
 use crate::beehive::node::{CoreOwner, Node, Nodes};
 use crate::beehive::window::window_of;
 use crate::caps::Caps;
-use flounder_rt::fork::Born;
+use flounder_rt::fork::ForkGeneration;
 
 /// A fabric with the kernels of its cores.
 pub struct Board {
     fabric: Arc<Fabric>,
     nodes: Arc<Nodes>,
-    born: Born,
+    born: ForkGeneration,
 }
 
 impl CoreOwner for Board {}
@@ -41,7 +41,7 @@ impl Board {
             };
             Nodes((0..CORES).map(node).collect())
         });
-        Arc::new(Self { fabric, nodes, born: Born::now() })
+        Arc::new(Self { fabric, nodes, born: ForkGeneration::now() })
     }
 
     /// Its fabric.

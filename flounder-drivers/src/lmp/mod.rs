@@ -43,7 +43,7 @@ use flounder_rt::channel::{
 use flounder_rt::closer::Origin;
 use flounder_rt::wire::Gather;
 
-use flounder_rt::fork::{Born, Mark};
+use flounder_rt::fork::{ForkGeneration, Mark};
 
 mod frame;
 mod sys;
@@ -175,7 +175,7 @@ struct LmpChannel {
     sync: bool,
     /// The end of the channel, once it was told.
     ended: Option<ChannelError>,
-    born: Born,
+    born: ForkGeneration,
     /// Where the other end is in this process.
     pair: Option<PairId>,
 }
@@ -220,7 +220,7 @@ impl LmpChannel {
             closed: false,
             sync: false,
             ended: None,
-            born: Born::now(),
+            born: ForkGeneration::now(),
             pair: None,
         }
     }

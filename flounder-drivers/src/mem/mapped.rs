@@ -26,7 +26,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::Ordering;
-use flounder_rt::fork::Born;
+use flounder_rt::fork::ForkGeneration;
 
 /// The maker's mapping.
 #[derive(Debug)]
@@ -192,7 +192,7 @@ struct Mapping {
     /// Page-aligned start of `lines` mapped lines.
     base: NonNull<u64>,
     lines: usize,
-    born: Born,
+    born: ForkGeneration,
 }
 
 // SAFETY:
@@ -201,7 +201,7 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     fn new(fd: BorrowedFd<'_>, bytes: usize, access: ProtFlags) -> Result<Self, Errno> {
-        let born = Born::now();
+        let born = ForkGeneration::now();
         // SAFETY:
         // * The address is left to the kernel, so no existing mapping is touched.
         let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, fd, 0)? };

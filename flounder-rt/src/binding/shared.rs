@@ -31,7 +31,7 @@ use crate::binding::calls::Message;
 use crate::binding::{BindingError, RawBinding, Reply, RpcError, TxError};
 use crate::cap::Cap;
 use crate::exit::Queue;
-use crate::fork::Born;
+use crate::fork::ForkGeneration;
 use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
@@ -69,7 +69,7 @@ pub struct SharedEndpoint(Arc<Handle>);
 
 /// What the handles have of the binding. In a forked child its locks are not taken: a thread that is not there may hold them.
 struct Link {
-    born: Born,
+    born: ForkGeneration,
     lane: Lane<Job, Remark>,
     /// The deadlines of calls that are awaited.
     alarms: Alarms<Instant>,

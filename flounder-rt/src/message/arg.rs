@@ -6,7 +6,7 @@ use std::io;
 
 use crate::cap::Cap;
 use crate::wire::{
-    Bounded, CapRefs, Decode, DecodeError, Encode, Plain, Shape, Source, TooLong, max_items,
+    Bounded, CapRefs, Decode, DecodeError, Decoder, Encode, Plain, Shape, TooLong, max_items,
 };
 
 /// How one argument of a message is passed, written and read.
@@ -56,13 +56,13 @@ pub trait Arg {
     ///
     /// # Errors
     /// As there.
-    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<Self::Taken<'a>, DecodeError>;
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<Self::Taken<'a>, DecodeError>;
 
     /// As [`take`](Self::take), with nothing borrowed.
     ///
     /// # Errors
     /// As there.
-    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Self::Owned, DecodeError>;
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<Self::Owned, DecodeError>;
 }
 
 /// A value that a message can carry both ways.
@@ -198,13 +198,13 @@ impl<T: Value + Copy> Arg for Copied<T> {
     }
 
     #[inline]
-    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<T, DecodeError> {
-        T::take(source, at)
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<T, DecodeError> {
+        T::take(decoder, at)
     }
 
     #[inline]
-    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<T, DecodeError> {
-        T::take(source, at)
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<T, DecodeError> {
+        T::take(decoder, at)
     }
 }
 
@@ -239,13 +239,13 @@ impl<T: Value> Arg for Lent<T> {
     }
 
     #[inline]
-    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<T, DecodeError> {
-        T::take(source, at)
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<T, DecodeError> {
+        T::take(decoder, at)
     }
 
     #[inline]
-    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<T, DecodeError> {
-        T::take(source, at)
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<T, DecodeError> {
+        T::take(decoder, at)
     }
 }
 
@@ -274,13 +274,13 @@ impl<const MAX: u32> Arg for Text<MAX> {
     }
 
     #[inline]
-    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<&'a str, DecodeError> {
-        source.string(at, MAX)
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<&'a str, DecodeError> {
+        decoder.string(at, MAX)
     }
 
     #[inline]
-    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<String, DecodeError> {
-        source.string(at, MAX).map(String::from)
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<String, DecodeError> {
+        decoder.string(at, MAX).map(String::from)
     }
 }
 
@@ -312,13 +312,13 @@ where
     }
 
     #[inline]
-    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<&'a [T], DecodeError> {
-        source.slice(at, MAX)
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<&'a [T], DecodeError> {
+        decoder.slice(at, MAX)
     }
 
     #[inline]
-    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Vec<T>, DecodeError> {
-        source.slice(at, MAX).map(<[T]>::to_vec)
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<Vec<T>, DecodeError> {
+        decoder.slice(at, MAX).map(<[T]>::to_vec)
     }
 }
 
@@ -353,13 +353,13 @@ impl<T: Value, const MAX: u32> Arg for Items<T, MAX> {
     }
 
     #[inline]
-    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<Vec<T>, DecodeError> {
-        source.items(at, MAX)
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<Vec<T>, DecodeError> {
+        decoder.items(at, MAX)
     }
 
     #[inline]
-    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Vec<T>, DecodeError> {
-        source.items(at, MAX)
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<Vec<T>, DecodeError> {
+        decoder.items(at, MAX)
     }
 }
 
@@ -398,13 +398,13 @@ impl<const MAX: u32> Arg for Texts<MAX> {
     }
 
     #[inline]
-    fn take<'a>(source: &mut Source<'a>, at: usize) -> Result<Vec<&'a str>, DecodeError> {
-        source.items(at, MAX)
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<Vec<&'a str>, DecodeError> {
+        decoder.items(at, MAX)
     }
 
     #[inline]
-    fn take_owned(source: &mut Source<'_>, at: usize) -> Result<Vec<String>, DecodeError> {
-        source.items(at, MAX)
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<Vec<String>, DecodeError> {
+        decoder.items(at, MAX)
     }
 }
 
@@ -429,13 +429,13 @@ impl Arg for Moved {
     }
 
     #[inline]
-    fn take<'a>(source: &mut Source<'a>, _at: usize) -> Result<Cap, DecodeError> {
-        Cap::take(source, _at)
+    fn take<'a>(decoder: &mut Decoder<'a>, _at: usize) -> Result<Cap, DecodeError> {
+        Cap::take(decoder, _at)
     }
 
     #[inline]
-    fn take_owned(source: &mut Source<'_>, _at: usize) -> Result<Cap, DecodeError> {
-        Cap::take(source, _at)
+    fn take_owned(decoder: &mut Decoder<'_>, _at: usize) -> Result<Cap, DecodeError> {
+        Cap::take(decoder, _at)
     }
 }
 

@@ -192,18 +192,18 @@ macro_rules! __args {
     };
     (@read $words:ident $caps:ident $take:ident $(($arg:ty) $value:ident $i:literal)*) => {{
         // A match is half of the code that `?` is, each time.
-        let mut source = match __args::Source::new($words, __args::slots($caps), const { <Self as __args::Args>::WORDS }) {
-            __args::Ok(source) => source,
+        let mut decoder = match __args::Decoder::new($words, __args::slots($caps), const { <Self as __args::Args>::WORDS }) {
+            __args::Ok(decoder) => decoder,
             __args::Err(error) => return __args::Err(error),
         };
         $(
             let at = const { <Self as __args::Args>::AT[$i] };
-            let $value = match <$arg as __args::Arg>::$take(&mut source, at) {
+            let $value = match <$arg as __args::Arg>::$take(&mut decoder, at) {
                 __args::Ok(value) => value,
                 __args::Err(error) => return __args::Err(error),
             };
         )*
-        match source.close(
+        match decoder.close(
             const { __args::record([$(<$arg as __args::Arg>::PLACE),*]).used },
             const { <Self as __args::Args>::WORDS },
         ) {

@@ -1,7 +1,7 @@
 //! A capability as a value of a message.
 
 use crate::cap::Cap;
-use crate::wire::{CapRefs, Decode, DecodeError, Encode, Shape, Source, digest};
+use crate::wire::{CapRefs, Decode, DecodeError, Decoder, Encode, Shape, digest};
 
 /// A capability has no bytes in the record: it travels beside it, in order.
 impl Shape for Cap {
@@ -23,8 +23,8 @@ impl Encode for Cap {
 
 impl Decode<'_> for Cap {
     #[inline]
-    fn take(source: &mut Source<'_>, _at: usize) -> Result<Self, DecodeError> {
+    fn take(decoder: &mut Decoder<'_>, _at: usize) -> Result<Self, DecodeError> {
         // A few descriptor numbers move up: less than it takes every message to set an iterator up.
-        source.next_cap().map(|caps: &mut Vec<Self>| caps.remove(0))
+        decoder.next_cap().map(|caps: &mut Vec<Self>| caps.remove(0))
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | what | in a child |
 //! |---|---|
-//! | [`Born`] | [`is_here`](Born::is_here) is false for everything that the parent made: operations fail before they take a lock |
+//! | [`ForkGeneration`] | [`is_here`](ForkGeneration::is_here) is false for everything that the parent made: operations fail before they take a lock |
 //! | [`ProcessFd`] | the number stands for an inert descriptor; the child has no copy of the kernel object |
 //! | [`PerProcess`] | a process-wide table is made anew, empty |
 //!
@@ -32,9 +32,9 @@ static REGISTERED: AtomicBool = AtomicBool::new(false);
 
 /// The process in which something was made, among a process and its forked children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Born(u32);
+pub struct ForkGeneration(u32);
 
-impl Born {
+impl ForkGeneration {
     /// Never the present process.
     pub const NOWHERE: Self = Self(u32::MAX);
 
@@ -250,7 +250,7 @@ pub struct PerProcess<T: 'static> {
 }
 
 struct Made<T> {
-    born: Born,
+    born: ForkGeneration,
     value: T,
 }
 
@@ -277,7 +277,7 @@ impl<T: Send + Sync> PerProcess<T> {
                 return &made.value;
             }
             let value = (self.make)(made.map(|made| &made.value));
-            let new = Box::into_raw(Box::new(Made { born: Born::now(), value }));
+            let new = Box::into_raw(Box::new(Made { born: ForkGeneration::now(), value }));
             let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
             if self.made.compare_exchange(found, new, success, failure).is_err() {
                 // SAFETY:

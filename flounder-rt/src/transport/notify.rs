@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::fork::Born;
+use crate::fork::ForkGeneration;
 use crate::sync::{Mutex, MutexGuard};
 pub use crate::waitset::{Gone, Wake};
 
@@ -16,13 +16,13 @@ pub struct Notifier(Arc<Inner>);
 
 struct Inner {
     /// Asked before the lock is taken: in a forked child nobody may be there to let go of it.
-    born: Born,
+    born: ForkGeneration,
     target: Mutex<Target>,
 }
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { born: Born::now(), target: Mutex::default() }
+        Self { born: ForkGeneration::now(), target: Mutex::default() }
     }
 }
 

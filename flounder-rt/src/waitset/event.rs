@@ -216,7 +216,7 @@ impl EventChannel {
     fn deliver_from(&self, waitset: &Waitset) {
         let due = Due::new(Rc::clone(&self.0) as Rc<dyn Registrations>, self.0.serial.get());
         waitset.0.queues.borrow_mut().pending.push_back(Item::Event(due));
-        waitset.stir();
+        waitset.wake_host_loop();
     }
 
     /// Has the waitset ask the poll function in every round.

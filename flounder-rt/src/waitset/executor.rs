@@ -17,7 +17,7 @@ use crate::waitset::{DispatchError, Inner, Remote, Visit, Waitset};
 const LARGE: usize = 1024;
 
 /// Wakes a blocked `block_on`.
-pub(super) struct Flag {
+pub(super) struct WakeFlag {
     /// Written by its own thread alone.
     here: AtomicBool,
     elsewhere: AtomicBool,
@@ -34,7 +34,7 @@ fn here() -> usize {
     HERE.with(|here| core::ptr::from_ref(here).addr())
 }
 
-impl Flag {
+impl WakeFlag {
     /// Clears the flag; says whether it was set. No atomic operation that writes unless another thread has set it.
     #[inline]
     fn take(&self) -> bool {
@@ -51,7 +51,7 @@ impl Flag {
     }
 }
 
-impl Wake for Flag {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -70,8 +70,8 @@ impl Wake for Flag {
 }
 
 /// What is kept for the next `block_on`.
-pub(super) struct Kit {
-    flag: Arc<Flag>,
+pub(super) struct CachedWaker {
+    flag: Arc<WakeFlag>,
     waker: Waker,
 }
 
@@ -79,28 +79,28 @@ pub(super) struct Kit {
 struct Runner<'a> {
     waitset: &'a Waitset,
     /// Until it is put back.
-    kit: Option<Rc<Kit>>,
+    cached_waker: Option<Rc<CachedWaker>>,
 }
 
 impl<'a> Runner<'a> {
     fn new(waitset: &'a Waitset) -> Self {
         // Only one that is called from within another finds none, after the first.
-        let kit = waitset.0.kit.take().unwrap_or_else(|| {
+        let cached_waker = waitset.0.cached_waker.take().unwrap_or_else(|| {
             let (remote, home) = (waitset.remote(), here());
-            let flag = Flag { here: false.into(), elsewhere: false.into(), remote, home };
+            let flag = WakeFlag { here: false.into(), elsewhere: false.into(), remote, home };
             let flag = Arc::new(flag);
-            Rc::new(Kit { waker: Waker::from(Arc::clone(&flag)), flag })
+            Rc::new(CachedWaker { waker: Waker::from(Arc::clone(&flag)), flag })
         });
-        Self { waitset, kit: Some(kit) }
+        Self { waitset, cached_waker: Some(cached_waker) }
     }
 
-    fn kit(&self) -> &Kit {
-        self.kit.as_ref().expect("it is put back at the end")
+    fn cached_waker(&self) -> &CachedWaker {
+        self.cached_waker.as_ref().expect("it is put back at the end")
     }
 
     /// Dispatches until the future was woken.
     fn wait(&self) -> Result<(), DispatchError> {
-        let flag = &self.kit().flag;
+        let flag = &self.cached_waker().flag;
         loop {
             // A future that wakes itself at once lets the others in first.
             if !self.waitset.step()? && !flag.is_set() {
@@ -116,7 +116,7 @@ impl<'a> Runner<'a> {
 
 impl Drop for Runner<'_> {
     fn drop(&mut self) {
-        self.waitset.0.kit.set(self.kit.take());
+        self.waitset.0.cached_waker.set(self.cached_waker.take());
     }
 }
 
@@ -205,7 +205,7 @@ impl Waitset {
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, DispatchError> {
         let mut future = pin!(future);
         let runner = Runner::new(self);
-        let mut context = Context::from_waker(&runner.kit().waker);
+        let mut context = Context::from_waker(&runner.cached_waker().waker);
         loop {
             if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
                 return Ok(value);
@@ -227,7 +227,7 @@ impl Waitset {
         let schedule = move |runnable: async_task::Runnable| {
             if let Some(waitset) = Self::local(&remote) {
                 waitset.0.queues.borrow_mut().pending.push_back(Item::Runnable(runnable));
-                waitset.stir();
+                waitset.wake_host_loop();
                 return;
             }
             let refused = remote.offer(Box::new(|_| {

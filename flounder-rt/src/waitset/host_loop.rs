@@ -12,7 +12,7 @@
 //!                 anything that this thread does to the waitset
 //! ```
 //! At rest, news can come from the kernel, from other threads, and from this thread. The first two arrive in the epoll set,
-//! since what is polled is armed and others see the waitset asleep. The third puts the flag up ([`Waitset::stir`]): between
+//! since what is polled is armed and others see the waitset asleep. The third puts the flag up ([`Waitset::wake_host_loop`]): between
 //! two waits of the host loop its other tasks may post, send, or even dispatch.
 //!
 //! The flag is not in the waitset's own set, so a waitset that blocks by itself never sees it.
@@ -76,7 +76,7 @@ impl HostLoop {
 
     /// Puts the flag up, if it is down; says whether it was.
     #[cold]
-    fn stir(&self) -> bool {
+    fn wake(&self) -> bool {
         let rested = self.at_rest.replace(false);
         if rested {
             // Its counter is 0 here: nobody else writes to it.
@@ -145,7 +145,7 @@ impl Waitset {
         let is_due = timer.is_some_and(|at| at <= Instant::now());
         let rest = if is_due || !self.is_quiet() { Rest::News } else { self.rest() };
         let (Rest::Asleep(limit), true) = (rest, self.0.remote.sleep()) else {
-            host_loop.stir();
+            host_loop.wake();
             self.0.remote.awake();
             return Ok(false);
         };
@@ -159,7 +159,7 @@ impl Waitset {
         if let Ok(false) = looked {
             return Ok(true);
         }
-        host_loop.stir();
+        host_loop.wake();
         self.0.remote.awake();
         looked?;
         self.take_found()?;
@@ -168,9 +168,9 @@ impl Waitset {
 
     /// This thread has changed something, or looks for itself: a host loop must not go on waiting.
     #[inline]
-    pub(crate) fn stir(&self) {
+    pub(crate) fn wake_host_loop(&self) {
         if let Some(host_loop) = self.0.host_loop.get()
-            && host_loop.stir()
+            && host_loop.wake()
         {
             self.0.remote.awake();
         }

@@ -24,10 +24,9 @@ use crossbeam_utils::CachePadded;
 
 use crate::barrier::arm_then_barrier;
 use crate::error::Chain;
-use crate::fork::Born;
+use crate::fork::ForkGeneration;
 
 mod children;
-mod crew;
 mod epoll_wait;
 mod event;
 mod executor;
@@ -46,6 +45,7 @@ mod timers;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod wake;
+mod worker_pool;
 
 pub use event::{ChannelState, EventChannel, EventError};
 pub(crate) use extension::Extension;
@@ -69,7 +69,7 @@ pub use wake::{Gone, Wake};
 pub const DEFAULT_SPIN: Duration = Duration::from_micros(20);
 
 /// The most halvings of that time while polling does not pay.
-const MOST_EASED: u32 = 3;
+const MAX_BACK_OFF: u32 = 3;
 
 /// After this many events in a row without blocking, descriptors and other threads get their turn.
 const LOOK_AROUND: u32 = 64;
@@ -82,7 +82,7 @@ const SPINS_PER_LOOK: usize = 32;
 const VISITS: usize = 8;
 
 /// What a look at a source with a descriptor costs, in looks at polled ones: it is a system call.
-const WARM_VISIT: usize = 16;
+const FD_VISIT: usize = 16;
 
 /// The token of nothing.
 const NO_TOKEN: u64 = u64::MAX;
@@ -140,15 +140,15 @@ pub struct Waitset(Rc<Inner>);
 struct Inner {
     /// Aligns the waitset, so that no other data of the program shares its cache lines.
     _own_lines: CachePadded<()>,
-    /// [`Born::NOWHERE`] once it is closed.
-    born: Cell<Born>,
+    /// [`ForkGeneration::NOWHERE`] once it is closed.
+    born: Cell<ForkGeneration>,
     queues: RefCell<Queues>,
     timers: RefCell<Timers<Task>>,
     sleeper: RefCell<Option<Sleeper>>,
     remote: Arc<Remote>,
     spin: Cell<Duration>,
     /// How often the spin time is halved at present.
-    eased: Cell<u32>,
+    backed_off: Cell<u32>,
     /// Sources that hold more memory than they need while the waitset sleeps.
     untrimmed: RefCell<Vec<Weak<dyn Source>>>,
     /// Events since the last look at descriptors and other threads.
@@ -157,12 +157,12 @@ struct Inner {
     resting: Cell<Vec<Registered>>,
     /// The source with a descriptor that had work last: before it blocks the waitset looks at it too, as at those that
     /// are polled.
-    warm: Cell<u64>,
+    last_ready: Cell<u64>,
     extensions: Extensions,
     /// The futures that were spawned and are not over.
     tasks: executor::Tasks,
     /// For the next `block_on`, while none runs.
-    kit: Cell<Option<Rc<executor::Kit>>>,
+    cached_waker: Cell<Option<Rc<executor::CachedWaker>>>,
     /// For a loop that this waitset is part of, if there is one.
     host_loop: OnceCell<HostLoop>,
 }
@@ -271,20 +271,20 @@ impl Waitset {
     pub fn new() -> Self {
         let waitset = Self(Rc::new(Inner {
             _own_lines: CachePadded::new(()),
-            born: Cell::new(Born::now()),
+            born: Cell::new(ForkGeneration::now()),
             queues: RefCell::default(),
             timers: RefCell::default(),
             sleeper: RefCell::new(None),
             remote: Arc::default(),
             spin: Cell::new(DEFAULT_SPIN),
-            eased: Cell::new(0),
+            backed_off: Cell::new(0),
             untrimmed: RefCell::default(),
             streak: Cell::new(0),
             resting: Cell::default(),
-            warm: Cell::new(NO_TOKEN),
+            last_ready: Cell::new(NO_TOKEN),
             extensions: Extensions::default(),
             tasks: executor::Tasks::default(),
-            kit: Cell::default(),
+            cached_waker: Cell::default(),
             host_loop: OnceCell::new(),
         }));
         thread_end::add(&waitset);
@@ -330,7 +330,7 @@ impl Waitset {
     pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + 'static) {
         if self.is_usable() {
             self.0.queues.borrow_mut().pending.push_back(Item::Task(Box::new(task)));
-            self.stir();
+            self.wake_host_loop();
         }
     }
 
@@ -476,7 +476,7 @@ impl Waitset {
             return Err(error);
         }
         self.0.queues.borrow_mut().make_pending(token);
-        self.stir();
+        self.wake_host_loop();
         Ok(token)
     }
 
@@ -488,7 +488,7 @@ impl Waitset {
         let token = queues.insert(source);
         queues.make_polled(token);
         drop(queues);
-        self.stir();
+        self.wake_host_loop();
         Ok(token)
     }
 
@@ -518,7 +518,7 @@ impl Waitset {
                 source.disarm();
             }
         }
-        self.stir();
+        self.wake_host_loop();
     }
 
     /// Runs one event that needs no system call to be found.
@@ -672,14 +672,14 @@ impl Waitset {
         let mut again = Again { waitset: self, token, wanted: true };
         again.wanted = source.turn();
         if again.wanted {
-            self.0.warm.set(token);
+            self.0.last_ready.set(token);
         }
         again.wanted
     }
 
     /// Takes in what other threads have posted.
     fn drain_remote(&self) {
-        self.stir();
+        self.wake_host_loop();
         let queue = self.0.remote.drain();
         for (token, signal) in queue.signals {
             match signal {
@@ -715,7 +715,7 @@ impl Waitset {
         let waited = self.with_sleeper(|sleeper| sleeper.wait(timeout));
         // From here on nobody has to ring, least of all this thread itself.
         self.0.remote.awake();
-        self.stir();
+        self.wake_host_loop();
         waited?;
         self.take_found()?;
         if self.0.remote.is_pending() {
@@ -728,7 +728,7 @@ impl Waitset {
     fn take_found(&self) -> io::Result<()> {
         while let Some(ready) = self.with_sleeper(|sleeper| Ok(sleeper.next()))? {
             match ready {
-                Ready::Bell => {}
+                Ready::WakeFd => {}
                 Ready::Source(token) => self.poke(token),
                 Ready::Watched(id) => {
                     let watched = self.with_sleeper(|sleeper| Ok(sleeper.fired(id)))?;
@@ -744,13 +744,13 @@ impl Waitset {
     /// Polls for the spin time, then blocks, until there is something to do or `deadline` has passed; says whether an event
     /// was run, which is never if `visit` only finds.
     fn block(&self, deadline: Option<Instant>, visit: Visit) -> Result<bool, DispatchError> {
-        self.stir();
+        self.wake_host_loop();
         let polled = self.polled_len();
-        let warm = self.0.warm.replace(NO_TOKEN);
-        let source = self.0.queues.borrow().source(warm).cloned();
+        let last_ready = self.0.last_ready.replace(NO_TOKEN);
+        let source = self.0.queues.borrow().source(last_ready).cloned();
         let spun = if let Some(source) = source {
-            self.spin(polled + WARM_VISIT, || match self.look(visit) {
-                Found::Nothing => self.look_at_warm(warm, &*source, visit),
+            self.spin(polled + FD_VISIT, || match self.look(visit) {
+                Found::Nothing => self.look_at_last_ready(last_ready, &*source, visit),
                 found => found,
             })
         } else if polled > 0 {
@@ -765,7 +765,7 @@ impl Waitset {
         match self.rest() {
             Rest::Asleep(limit) => {
                 self.sleep(earlier(deadline, limit), true)?;
-                self.ease(began);
+                self.back_off(began);
                 Ok(false)
             }
             Rest::News => {
@@ -780,10 +780,14 @@ impl Waitset {
     }
 
     /// Learns from a wait that ended in sleep whether polling would have paid.
-    fn ease(&self, began: Option<Instant>) {
+    fn back_off(&self, began: Option<Instant>) {
         if let Some(began) = began {
             let long = began.elapsed() >= 2 * self.0.spin.get();
-            self.0.eased.set(if long { (self.0.eased.get() + 1).min(MOST_EASED) } else { 0 });
+            self.0.backed_off.set(if long {
+                (self.0.backed_off.get() + 1).min(MAX_BACK_OFF)
+            } else {
+                0
+            });
         }
     }
 
@@ -825,13 +829,13 @@ impl Waitset {
     /// Looks until something is found or the spin time is over; `visits` is what one look costs.
     #[inline]
     fn spin(&self, visits: usize, mut look: impl FnMut() -> Found) -> Spun {
-        let spin = self.0.spin.get() / (1 << self.0.eased.get());
+        let spin = self.0.spin.get() / (1 << self.0.backed_off.get());
         let mut started: Option<Instant> = None;
         loop {
             for _ in 0..SPINS_PER_LOOK.div_ceil(visits) {
                 let found = look();
                 if found != Found::Nothing {
-                    self.0.eased.set(0);
+                    self.0.backed_off.set(0);
                     return Spun::Found(found);
                 }
                 // A peer that answers at once does so in the first looks: then neither a pause nor the clock is in the way.
@@ -877,7 +881,7 @@ impl Waitset {
     }
 
     /// Looks at the source with a descriptor that had work last.
-    fn look_at_warm(&self, token: u64, source: &dyn Source, visit: Visit) -> Found {
+    fn look_at_last_ready(&self, token: u64, source: &dyn Source, visit: Visit) -> Found {
         match visit {
             Visit::Run if self.visit(token, source) => Found::Event,
             Visit::Find if source.ready() => {
@@ -968,7 +972,7 @@ impl Waitset {
         let (mut deadline, mut events) = (None, 0_u32);
         while !done() {
             let visit = || if turn() { Found::Event } else { Found::Nothing };
-            let visits = if source.is_polled() { 1 } else { WARM_VISIT };
+            let visits = if source.is_polled() { 1 } else { FD_VISIT };
             let spun = self.spin(visits, visit);
             // An answer that is quick does without the clock; a flood of other messages is no reason to wait on.
             if let Spun::Found(_) = spun {
@@ -983,7 +987,7 @@ impl Waitset {
             }
             if let Spun::InVain(began) = spun {
                 self.sleep_for(token, source, deadline)?;
-                self.ease(began);
+                self.back_off(began);
             }
         }
         Ok(())
@@ -1006,7 +1010,7 @@ impl Waitset {
         if source.is_polled() {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);
-            self.stir();
+            self.wake_host_loop();
         }
         result
     }
@@ -1019,7 +1023,7 @@ impl Waitset {
         let (mut timers, mut queues) = (self.0.timers.borrow_mut(), self.0.queues.borrow_mut());
         while let Some(task) = timers.due(now) {
             queues.pending.push_back(Item::Task(task));
-            self.stir();
+            self.wake_host_loop();
         }
     }
 
@@ -1027,7 +1031,7 @@ impl Waitset {
         self.usable()?;
         let mut sleeper = self.0.sleeper.borrow_mut();
         if sleeper.is_none() {
-            *sleeper = Some(self.0.remote.with_bell(Sleeper::new)?);
+            *sleeper = Some(self.0.remote.with_wake_fd(Sleeper::new)?);
         }
         f(sleeper.as_mut().expect("it was just made"))
     }
@@ -1048,7 +1052,11 @@ impl fmt::Debug for Waitset {
 impl Inner {
     #[cold]
     fn why_not_usable(&self) -> DispatchError {
-        if self.born.get() == Born::NOWHERE { DispatchError::Closed } else { DispatchError::Forked }
+        if self.born.get() == ForkGeneration::NOWHERE {
+            DispatchError::Closed
+        } else {
+            DispatchError::Forked
+        }
     }
 
     /// Ends the waitset: tears its bindings down, withdraws its services, drops what it has not run, and closes its
@@ -1057,7 +1065,7 @@ impl Inner {
     ///
     /// What is dropped is code of the program, which may panic: the rest is done all the same, and then the panic goes on.
     fn close(&self) {
-        if self.born.replace(Born::NOWHERE) == Born::NOWHERE {
+        if self.born.replace(ForkGeneration::NOWHERE) == ForkGeneration::NOWHERE {
             return;
         }
         let mut panic = None;
@@ -1228,7 +1236,7 @@ impl Event {
             Some(Next::Task(task)) => task(&self.waitset).map_err(DispatchError::Callback)?,
             Some(Next::Runnable(runnable)) => _ = runnable.run(),
             Some(Next::Source(token, source)) => {
-                self.waitset.stir();
+                self.waitset.wake_host_loop();
                 self.waitset.visit(token, &*source);
             }
             Some(Next::Polled(source)) => {

@@ -4,9 +4,9 @@ use std::io;
 
 use crate::sync::Mutex;
 
-use crate::fork::Born;
+use crate::fork::ForkGeneration;
 use crate::waitset::gate::Gate;
-use crate::waitset::sleeper::Bell;
+use crate::waitset::sleeper::WakeFd;
 use crate::waitset::{Gone, Outcome, Waitset, Wake};
 
 /// Work for a waitset's thread.
@@ -17,11 +17,11 @@ pub(crate) type SendTask = Box<dyn FnOnce(&Waitset) -> Outcome + Send>;
 /// After the waitset is gone, what is posted is dropped; so it is in a forked child, if the waitset is the parent's.
 pub struct Remote {
     /// Asked before a lock is taken: in a child nobody may be there to let go of it.
-    born: Born,
+    born: ForkGeneration,
     gate: Gate,
     queue: Mutex<Queue>,
     /// Made before the waitset first sleeps; gone when it is closed.
-    bell: Mutex<Option<Bell>>,
+    wake_fd: Mutex<Option<WakeFd>>,
 }
 
 /// What others have put in.
@@ -70,9 +70,9 @@ impl Remote {
             put(&mut queue, what);
         }
         if self.gate.announce()
-            && let Some(bell) = &*self.bell.lock()
+            && let Some(wake_fd) = &*self.wake_fd.lock()
         {
-            bell.ring();
+            wake_fd.signal();
         }
         Ok(())
     }
@@ -110,13 +110,16 @@ impl Remote {
     }
 
     /// Does something with what rings when the sleeping waitset must wake; makes it if there is none.
-    pub(crate) fn with_bell<T>(&self, f: impl FnOnce(&Bell) -> io::Result<T>) -> io::Result<T> {
-        let mut bell = self.bell.lock();
-        let made = match bell.take() {
-            Some(bell) => bell,
-            None => Bell::new()?,
+    pub(crate) fn with_wake_fd<T>(
+        &self,
+        f: impl FnOnce(&WakeFd) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut wake_fd = self.wake_fd.lock();
+        let made = match wake_fd.take() {
+            Some(wake_fd) => wake_fd,
+            None => WakeFd::new()?,
         };
-        f(bell.insert(made))
+        f(wake_fd.insert(made))
     }
 
     /// The waitset is gone: nothing more is taken, and nothing rings.
@@ -129,16 +132,16 @@ impl Remote {
             queue.closed = true;
             (core::mem::take(&mut queue.tasks), core::mem::take(&mut queue.signals))
         };
-        let bell = self.bell.lock().take();
-        drop(bell);
+        let wake_fd = self.wake_fd.lock().take();
+        drop(wake_fd);
         drop(left);
     }
 }
 
 impl Default for Remote {
     fn default() -> Self {
-        let (queue, bell) = (Mutex::default(), Mutex::default());
-        Self { born: Born::now(), gate: Gate::new(), queue, bell }
+        let (queue, wake_fd) = (Mutex::default(), Mutex::default());
+        Self { born: ForkGeneration::now(), gate: Gate::new(), queue, wake_fd }
     }
 }
 

@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use crate::sync::{Mutex, MutexGuard};
 
-use crate::fork::Born;
-use crate::waitset::crew::{Crew, Kernel, Wait};
-use crate::waitset::sleeper::{Bell, Epoll, Found, Ready};
+use crate::fork::ForkGeneration;
+use crate::waitset::sleeper::{Epoll, Found, Ready, WakeFd};
 use crate::waitset::timers::Timers;
+use crate::waitset::worker_pool::{Kernel, Wait, WorkerPool};
 use crate::waitset::{ChannelState, DispatchError, EventError, Interest, LOOK_AROUND, Outcome};
 
 type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
@@ -55,8 +55,8 @@ pub struct SharedWaitset(Arc<Inner>);
 
 struct Inner {
     /// Asked before a lock is taken: in a forked child nobody may be there to let go of it.
-    born: Born,
-    crew: Crew<Item>,
+    born: ForkGeneration,
+    pool: WorkerPool<Item>,
     host: Host,
 }
 
@@ -80,8 +80,8 @@ impl SharedWaitset {
     /// A new one. Costs no descriptor before a thread first blocks.
     #[must_use]
     pub fn new() -> Self {
-        let (crew, host) = (Crew::new(LOOK_AROUND), Host::default());
-        Self(Arc::new(Inner { born: Born::now(), crew, host }))
+        let (pool, host) = (WorkerPool::new(LOOK_AROUND), Host::default());
+        Self(Arc::new(Inner { born: ForkGeneration::now(), pool, host }))
     }
 
     /// Runs `task` on one of the threads that dispatch.
@@ -91,7 +91,7 @@ impl SharedWaitset {
         if self.usable().is_err() {
             return;
         }
-        self.0.crew.give(&self.0.host, Item::Task(Box::new(task)));
+        self.0.pool.give(&self.0.host, Item::Task(Box::new(task)));
     }
 
     /// Runs `task` once, `delay` from now.
@@ -191,7 +191,7 @@ impl SharedWaitset {
     /// Has every thread in [`dispatch_until`](Self::dispatch_until) ask whether it is done.
     pub fn wake_all(&self) {
         if self.usable().is_ok() {
-            self.0.crew.call(&self.0.host);
+            self.0.pool.call(&self.0.host);
         }
     }
 
@@ -206,12 +206,12 @@ impl SharedWaitset {
     }
 
     fn round(&self) -> Result<u64, DispatchError> {
-        self.usable().map(|()| self.0.crew.round())
+        self.usable().map(|()| self.0.pool.round())
     }
 
     /// Runs one event and says whether there was one.
     fn step(&self, wait: Wait, round: u64) -> Result<bool, DispatchError> {
-        while let Some(item) = self.0.crew.take(&self.0.host, wait, round)? {
+        while let Some(item) = self.0.pool.take(&self.0.host, wait, round)? {
             // A queued event may have been deregistered.
             if let Some(task) = item.task() {
                 return task(self).map_err(DispatchError::Callback).map(|()| true);
@@ -274,7 +274,7 @@ struct Waiting {
 }
 
 struct Ends {
-    bell: Bell,
+    wake_fd: WakeFd,
     epoll: Epoll,
 }
 
@@ -283,9 +283,9 @@ impl Host {
         if let Some(ends) = self.ends.get() {
             return Ok(ends);
         }
-        let bell = Bell::new()?;
-        let epoll = Epoll::new(&bell)?;
-        Ok(self.ends.get_or_init(|| Ends { bell, epoll }))
+        let wake_fd = WakeFd::new()?;
+        let epoll = Epoll::new(&wake_fd)?;
+        Ok(self.ends.get_or_init(|| Ends { wake_fd, epoll }))
     }
 
     fn add_timer(&self, delay: Duration, task: Task) -> u64 {
@@ -297,7 +297,7 @@ impl Host {
         };
         if earlier {
             // Whoever blocks does so for too long.
-            self.ring();
+            self.interrupt();
         }
         id
     }
@@ -319,7 +319,7 @@ impl Kernel<Item> for Host {
             ends.epoll.wait(timeout, &mut events)?;
             for ready in events.by_ref() {
                 match ready {
-                    Ready::Bell | Ready::Watched(_) => {}
+                    Ready::WakeFd | Ready::Watched(_) => {}
                     Ready::Source(token) => {
                         found.extend(self.waiting.lock().tasks.remove(&token).map(Item::Task));
                     } // Only a waitset of one thread watches for drivers.
@@ -338,9 +338,9 @@ impl Kernel<Item> for Host {
         self.ends().map(drop)
     }
 
-    fn ring(&self) {
+    fn interrupt(&self) {
         if let Some(ends) = self.ends.get() {
-            ends.bell.ring();
+            ends.wake_fd.signal();
         }
     }
 }
@@ -365,13 +365,13 @@ impl Kernel<Item> for Host {
 pub struct SharedEvent(Arc<EventCell>);
 
 struct EventCell {
-    born: Born,
+    born: ForkGeneration,
     inner: Mutex<EventInner>,
 }
 
 impl Default for EventCell {
     fn default() -> Self {
-        Self { born: Born::now(), inner: Mutex::default() }
+        Self { born: ForkGeneration::now(), inner: Mutex::default() }
     }
 }
 
@@ -458,7 +458,7 @@ impl SharedEvent {
             (waitset, serial)
         };
         let due = Due { event: self.clone(), serial };
-        waitset.crew.give(&waitset.host, Item::Event(due));
+        waitset.pool.give(&waitset.host, Item::Event(due));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Blocking: one epoll set for the bell, for sources with descriptors, and for what drivers watch.
+//! Blocking: one epoll set for the wake_fd, for sources with descriptors, and for what drivers watch.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -25,12 +25,12 @@ pub trait Watched: Send + Sync {
 /// What an epoll event stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ready {
-    Bell,
+    WakeFd,
     Source(u64),
     Watched(u64),
 }
 
-const BELL: u64 = u64::MAX;
+const WAKE_FD: u64 = u64::MAX;
 const WATCHED: u64 = 1 << 63;
 
 /// No wait is longer: the kernel takes no arbitrary numbers, and those who wait look again anyway.
@@ -47,15 +47,15 @@ pub(crate) fn timespec(time: Duration) -> Timespec {
 
 /// What wakes a thread that blocks in the kernel. Each ring is an edge in the [`Epoll`]: nobody has to silence it.
 #[derive(Debug)]
-pub(crate) struct Bell(ProcessFd);
+pub(crate) struct WakeFd(ProcessFd);
 
-impl Bell {
+impl WakeFd {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?.into()))
     }
 
     /// Rings.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn signal(&self) {
         // Nobody else holds this descriptor, and its counter is full after 2^64 rings.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
@@ -72,9 +72,9 @@ pub(crate) struct Found {
 }
 
 impl Epoll {
-    pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
+    pub(crate) fn new(wake_fd: &WakeFd) -> io::Result<Self> {
         let epoll = Self(epoll::create(epoll::CreateFlags::CLOEXEC)?.into());
-        epoll.add(bell.0.as_fd(), BELL, EventFlags::IN | EventFlags::ET)?;
+        epoll.add(wake_fd.0.as_fd(), WAKE_FD, EventFlags::IN | EventFlags::ET)?;
         Ok(epoll)
     }
 
@@ -126,7 +126,7 @@ impl AsFd for Epoll {
 impl Ready {
     fn of(data: u64) -> Self {
         match data {
-            BELL => Self::Bell,
+            WAKE_FD => Self::WakeFd,
             data if data & WATCHED != 0 => Self::Watched(data & !WATCHED),
             token => Self::Source(token),
         }
@@ -154,8 +154,8 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
-    pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
-        let epoll = Epoll::new(bell)?;
+    pub(crate) fn new(wake_fd: &WakeFd) -> io::Result<Self> {
+        let epoll = Epoll::new(wake_fd)?;
         let found = Found::default();
         Ok(Self { epoll, watched: HashMap::new(), next: 0, found, fired: Vec::new() })
     }

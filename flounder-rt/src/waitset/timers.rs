@@ -107,7 +107,7 @@ impl Waitset {
             return Timer { waitset: self.downgrade(), id: u64::MAX };
         }
         let id = self.0.timers.borrow_mut().insert(delay, Box::new(task));
-        self.stir();
+        self.wake_host_loop();
         Timer { waitset: self.downgrade(), id }
     }
 }

@@ -19,7 +19,7 @@ use crate::binding::turns::Ticket;
 use crate::binding::{BindingError, Core, RawBinding, RpcError, TxError, TxState, wake_all};
 use crate::channel::CapRefusal;
 use crate::exit;
-use crate::fork::Born;
+use crate::fork::ForkGeneration;
 use crate::interface::MessageKind;
 use crate::notify::{Gone, Notifier};
 use crate::waitset::{self, Source, Timer, Waitset};
@@ -92,7 +92,7 @@ impl Home {
         let number = || format!("{:?}", thread.id());
         let thread_name = thread.name().map_or_else(number, |name| format!("\"{name}\""));
         let link = Arc::new(Link {
-            born: Born::now(),
+            born: ForkGeneration::now(),
             lane: Lane::new(SHARED_QUEUE),
             alarms: Alarms::new(),
             home: notifier.clone(),

@@ -26,11 +26,11 @@ pub(crate) trait Kernel<T> {
     /// Runs no user code.
     fn poll(&self, wait: Wait, found: &mut Vec<T>) -> Result<(), Self::Error>;
 
-    /// Called before each poll that may block: from here on, [`ring`](Self::ring) does what it says.
+    /// Called before each poll that may block: from here on, [`interrupt`](Self::interrupt) does what it says.
     fn prepare(&self) -> Result<(), Self::Error>;
 
     /// Ends the poll that is under way, or the next one if there is none. Usable from any thread.
-    fn ring(&self);
+    fn interrupt(&self);
 }
 
 /// How long to wait.
@@ -59,7 +59,7 @@ impl Wait {
 }
 
 /// The threads that serve one waitset, and what is pending for them.
-pub(crate) struct Crew<T> {
+pub(crate) struct WorkerPool<T> {
     /// After this many events without polling, a thread polls although more are pending.
     look_around: u32,
     state: Mutex<State<T>>,
@@ -71,11 +71,11 @@ struct State<T> {
     waiting: VecDeque<Arc<Waiter<T>>>,
     /// A thread is in [`Kernel::poll`].
     polling: bool,
-    /// The bell was rung for the poll under way.
-    rung: bool,
+    /// The bell was interrupted for the poll under way.
+    interrupted: bool,
     /// Events taken since the last poll.
     streak: u32,
-    /// How often everybody was [called](Crew::call).
+    /// How often everybody was [called](WorkerPool::call).
     round: u64,
 }
 
@@ -91,7 +91,7 @@ enum Given<T> {
     Look,
 }
 
-impl<T> Crew<T> {
+impl<T> WorkerPool<T> {
     /// One whose threads look at the kernel at least once in `look_around` events.
     pub(crate) fn new(look_around: u32) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl<T> Crew<T> {
                 pending: VecDeque::new(),
                 waiting: VecDeque::new(),
                 polling: false,
-                rung: false,
+                interrupted: false,
                 streak: 0,
                 round: 0,
             }),
@@ -109,7 +109,7 @@ impl<T> Crew<T> {
 
     /// Adds an event.
     pub(crate) fn give<K: Kernel<T>>(&self, kernel: &K, event: T) {
-        let ring = {
+        let interrupt = {
             let mut state = self.state.lock();
             match state.waiting.pop_front() {
                 Some(waiter) => {
@@ -118,12 +118,12 @@ impl<T> Crew<T> {
                 }
                 None => {
                     state.pending.push_back(event);
-                    state.must_ring()
+                    state.must_interrupt()
                 }
             }
         };
-        if ring {
-            kernel.ring();
+        if interrupt {
+            kernel.interrupt();
         }
     }
 
@@ -134,16 +134,16 @@ impl<T> Crew<T> {
 
     /// Calls everybody out of [`take`](Self::take) who entered it with an earlier round and finds nothing.
     pub(crate) fn call<K: Kernel<T>>(&self, kernel: &K) {
-        let ring = {
+        let interrupt = {
             let mut state = self.state.lock();
             state.round += 1;
             while let Some(waiter) = state.waiting.pop_front() {
                 waiter.give(Given::Look);
             }
-            state.must_ring()
+            state.must_interrupt()
         };
-        if ring {
-            kernel.ring();
+        if interrupt {
+            kernel.interrupt();
         }
     }
 
@@ -195,7 +195,7 @@ impl<T> Crew<T> {
                 }
             } else {
                 let wait = if state.pending.is_empty() { wait } else { Wait::Not };
-                // Under the lock: whoever sees that somebody polls must be able to ring.
+                // Under the lock: whoever sees that somebody polls must be able to interrupt.
                 if wait != Wait::Not
                     && let Err(error) = kernel.prepare()
                 {
@@ -208,8 +208,8 @@ impl<T> Crew<T> {
                 let result = kernel.poll(wait, &mut found);
                 state = self.state.lock();
                 state.polling = false;
-                if !cfg!(flounder_bug = "crew_stays_rung") {
-                    state.rung = false;
+                if !cfg!(flounder_bug = "pool_stays_rung") {
+                    state.interrupted = false;
                 }
                 state.pending.extend(found.drain(..));
                 if let Err(error) = result {
@@ -223,9 +223,9 @@ impl<T> Crew<T> {
 }
 
 impl<T> State<T> {
-    /// Whether the thread that polls must be rung for.
-    fn must_ring(&mut self) -> bool {
-        self.polling && !core::mem::replace(&mut self.rung, true)
+    /// Whether the thread that polls must be interrupted for.
+    fn must_interrupt(&mut self) -> bool {
+        self.polling && !core::mem::replace(&mut self.interrupted, true)
     }
 
     /// The calling thread is about to leave; the others go on.
@@ -245,7 +245,7 @@ impl<T> State<T> {
 }
 
 impl<T> Waiter<T> {
-    /// Gives something to a thread that was taken out of the line. The caller holds the lock of the crew.
+    /// Gives something to a thread that was taken out of the line. The caller holds the lock of the pool.
     fn give(&self, given: Given<T>) {
         *self.given.lock() = Some(given);
         self.woken.notify_one();
