@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 FLOUNDER_SECONDS=${FLOUNDER_SECONDS:-60} cargo test --quiet -p flounder --test daemon -- --nocapture \
-    the_root_is_killed_every_half_second_and_no_message_is_lost |
+    killing_the_root_repeatedly_loses_no_message |
     grep -E 'none lost|test result: FAILED|panicked'
 
 roots() {
@@ -14,4 +14,4 @@ roots() {
         grep -E 'refused|after the death|test result: FAILED|panicked'
 }
 roots 80 a_living_owner_keeps_its_name_when_the_root_dies
-roots 25 binds_to_a_living_service_succeed_when_the_root_dies
+roots 25 binds_succeed_when_the_root_dies

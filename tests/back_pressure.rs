@@ -247,7 +247,7 @@ fn two_ends_in_two_threads_answer_each_other() {
 }
 
 #[test]
-fn a_service_that_keeps_what_nobody_waits_for_goes_on_when_it_lets_go() {
+fn dropping_cancelled_replies_frees_the_reply_quota() {
     for driver in ["loopback", "beehive"].iter().chain(&DRIVERS) {
         let (ws, end) = (Waitset::new(), End::default());
         let iref = Handlers::Plain.export(&ws, &end);

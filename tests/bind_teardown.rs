@@ -42,7 +42,7 @@ fn kill_one(system: &TestSystem, driver: Driver, number: usize) {
 }
 
 #[test]
-fn bindings_leave_nothing_behind_even_if_clients_are_killed() {
+fn bindings_of_killed_clients_leave_nothing() {
     let cycles = std::env::var(CYCLES).map_or(1000, |text| text.parse().expect("a number"));
     // The drivers side by side: most of the time goes into starting the clients that are killed.
     thread::scope(|scope| {

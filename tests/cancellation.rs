@@ -236,7 +236,7 @@ fn is_let_go(reader: &PipeReader) -> bool {
 }
 
 #[test]
-fn a_send_that_is_dropped_sends_nothing_before_it_is_done_and_all_afterwards() {
+fn dropped_send_sends_nothing_unless_it_is_done() {
     for driver in DRIVERS {
         for moment in MOMENTS {
             let what = format!("{driver}, {moment:?}");
@@ -258,7 +258,7 @@ fn a_send_that_is_dropped_sends_nothing_before_it_is_done_and_all_afterwards() {
 }
 
 #[test]
-fn a_message_that_was_accepted_is_sent_whenever_nobody_waits_for_that() {
+fn accepted_message_is_sent_though_nobody_awaits_it() {
     for driver in DRIVERS {
         for moment in MOMENTS {
             let what = format!("{driver}, {moment:?}");
@@ -290,7 +290,7 @@ enum For {
 }
 
 #[test]
-fn a_call_that_is_dropped_before_it_is_accepted_sends_nothing_and_holds_up_nobody() {
+fn dropping_an_unaccepted_call_sends_nothing() {
     for driver in DRIVERS {
         for (waits, moment) in [For::Room, For::Place]
             .iter()
@@ -344,7 +344,7 @@ fn a_call_that_is_dropped_before_it_is_accepted_sends_nothing_and_holds_up_nobod
 }
 
 #[test]
-fn a_call_that_is_dropped_after_it_is_accepted_is_cancelled_unless_it_is_answered() {
+fn dropping_an_accepted_call_cancels_it_unless_answered() {
     for driver in DRIVERS {
         for moment in [Waiting, Woken, Done] {
             let what = format!("{driver}, {moment:?}");
@@ -382,7 +382,7 @@ fn a_call_that_is_dropped_after_it_is_accepted_is_cancelled_unless_it_is_answere
 }
 
 #[test]
-fn a_call_that_is_dropped_while_a_part_of_it_is_sent_arrives_whole_and_cancelled() {
+fn call_dropped_half_sent_arrives_whole_and_cancelled() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         // Until one stays in the slot.
@@ -411,7 +411,7 @@ fn a_call_that_is_dropped_while_a_part_of_it_is_sent_arrives_whole_and_cancelled
 }
 
 #[test]
-fn who_stops_waiting_for_a_cancellation_still_owes_the_reply() {
+fn dropping_a_cancellation_wait_keeps_the_reply_owed() {
     for driver in DRIVERS {
         for moment in MOMENTS {
             let what = format!("{driver}, {moment:?}");

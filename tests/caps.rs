@@ -58,7 +58,7 @@ fn capabilities_go_both_ways_over_each_driver() {
 }
 
 #[test]
-fn capabilities_in_every_place_arrive_in_order_and_leave_nothing() {
+fn capabilities_in_every_place_arrive_and_leave_nothing() {
     // The first run makes what stays.
     let counted = |process: &mut TestProcess, run: &dyn Fn(&mut TestProcess)| {
         run(process);
@@ -149,7 +149,7 @@ fn a_rule_of_the_receiver_reaches_both_ends() {
 }
 
 #[test]
-fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
+fn receiver_without_descriptors_loses_only_that_message() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
@@ -165,7 +165,7 @@ fn a_receiver_without_descriptors_loses_the_message_and_no_other() {
 }
 
 #[test]
-fn a_sender_without_descriptors_is_told_at_once() {
+fn send_without_descriptors_fails_at_once() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
@@ -257,7 +257,7 @@ fn a_refused_call_fails_at_its_caller() {
 }
 
 #[test]
-fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
+fn client_without_descriptors_loses_only_that_capability() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = pair(&system, driver);
@@ -278,7 +278,7 @@ fn a_client_without_descriptors_loses_what_it_is_given_and_no_other() {
 }
 
 #[test]
-fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
+fn sender_killed_before_a_capability_leaves_nothing() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client, before) = system.counted_server(driver);
@@ -296,7 +296,7 @@ fn a_sender_that_dies_between_payload_and_capability_leaves_nothing() {
 }
 
 #[test]
-fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
+fn receiver_killed_before_a_capability_leaves_nothing() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client, before) = system.counted_client(driver);
@@ -312,7 +312,7 @@ fn a_receiver_that_dies_between_payload_and_capability_leaves_nothing() {
 }
 
 #[test]
-fn a_peer_that_is_killed_among_capabilities_leaves_nothing() {
+fn peer_killed_among_capabilities_leaves_nothing() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         // The one that stays is the root.

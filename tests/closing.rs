@@ -73,7 +73,7 @@ fn dropped_capabilities_that_block_hold_nobody_up() {
 }
 
 #[test]
-fn capabilities_that_nothing_announced_hold_no_monitor_up() {
+fn unannounced_capabilities_hold_up_no_monitor() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
     let iref = server.export("echo").iref();

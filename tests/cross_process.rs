@@ -36,7 +36,7 @@ fn the_recommended_driver_between_processes_is_ump() {
 }
 
 #[test]
-fn drivers_are_tried_in_order_and_unknown_ones_are_said() {
+fn drivers_are_tried_in_order_and_unknown_ones_refused() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
     server.export("echo");
@@ -88,7 +88,7 @@ fn a_service_is_found_by_its_reference_alone() {
 }
 
 #[test]
-fn two_that_bind_to_each_other_at_once_have_one_link() {
+fn two_processes_that_bind_to_each_other_share_one_link() {
     for _ in 0..10 {
         let system = TestSystem::new();
         let (mut root, mut one, mut other) = (system.spawn(), system.spawn(), system.spawn());
@@ -122,7 +122,7 @@ fn the_code_of_a_refusal_reaches_the_client() {
 }
 
 #[test]
-fn a_changed_interface_is_refused_by_the_first_message_that_differs() {
+fn changed_interface_is_refused_by_its_first_changed_message() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
     server.export("echo");
@@ -144,7 +144,7 @@ fn interface_of_another_name_is_refused() {
 }
 
 #[test]
-fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
+fn death_of_the_service_is_reported_and_leaves_nothing() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client, before) = system.counted_client(driver);
@@ -160,7 +160,7 @@ fn the_death_of_the_service_is_reported_soon_and_leaves_nothing() {
 }
 
 #[test]
-fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
+fn death_of_the_client_is_reported_and_leaves_nothing() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client, before) = system.counted_server(driver);
@@ -174,7 +174,7 @@ fn the_death_of_the_client_is_reported_soon_and_leaves_nothing() {
 }
 
 #[test]
-fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
+fn death_amid_a_conversation_is_reported_once() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
@@ -190,7 +190,7 @@ fn a_peer_that_is_killed_in_the_middle_of_a_conversation_is_reported() {
 
 /// As a forked child does that keeps what its parent had: the sockets show no end.
 #[test]
-fn death_is_reported_though_another_process_holds_the_sockets() {
+fn death_is_reported_while_another_process_holds_the_sockets() {
     use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
     for driver in [Driver::Ump, Driver::Scc, Driver::Beehive] {
         let system = TestSystem::new();
@@ -220,7 +220,7 @@ fn death_is_reported_though_another_process_holds_the_sockets() {
 }
 
 #[test]
-fn a_reply_that_is_late_goes_nowhere_and_one_that_never_comes_is_said() {
+fn late_reply_is_discarded_and_a_missing_one_reported() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
@@ -285,7 +285,7 @@ fn a_thousand_bindings_that_came_and_went_leave_nothing() {
 }
 
 #[test]
-fn a_bind_that_the_service_does_not_answer_ends_at_its_deadline() {
+fn unanswered_bind_times_out() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut server, mut client) = (system.spawn(), system.spawn());
@@ -338,7 +338,7 @@ fn a_process_at_its_descriptor_limit_recovers() {
 }
 
 #[test]
-fn binding_within_a_process_starts_no_thread_and_opens_no_socket() {
+fn bind_in_one_process_makes_no_thread_and_no_socket() {
     let system = TestSystem::new();
     let mut process = system.spawn();
     let iref = process.export_unnamed();

@@ -55,7 +55,7 @@ fn settle(system: &TestSystem, what: &str, is_so: impl Fn(&Snapshot) -> bool) ->
 }
 
 #[test]
-fn a_daemon_takes_over_and_leaves_its_office_to_a_domain() {
+fn daemon_takes_over_the_root_and_a_domain_takes_it_back() {
     let system = TestSystem::new();
     let mut server = system.spawn();
     let iref = server.export("echo");
@@ -82,7 +82,7 @@ fn a_daemon_takes_over_and_leaves_its_office_to_a_domain() {
 }
 
 #[test]
-fn a_second_daemon_is_refused_and_told_of_the_first() {
+fn second_daemon_is_refused_with_the_pid_of_the_first() {
     let system = TestSystem::new();
     let mut first = system.spawn_root(&[]);
     let mut second = system.spawn_daemon(&[]);
@@ -94,7 +94,7 @@ fn a_second_daemon_is_refused_and_told_of_the_first() {
 }
 
 #[test]
-fn a_daemon_waits_for_a_root_that_does_not_answer_and_says_so() {
+fn daemon_reports_that_it_waits_for_a_stopped_root() {
     let system = TestSystem::new();
     let mut root = system.spawn();
     root.join();
@@ -107,7 +107,7 @@ fn a_daemon_waits_for_a_root_that_does_not_answer_and_says_so() {
 }
 
 #[test]
-fn a_census_tells_of_names_domains_and_bindings() {
+fn snapshot_lists_names_domains_and_bindings() {
     let system = TestSystem::new();
     let daemon = system.spawn_root(&[]);
     let (mut server, mut client) = (system.spawn(), system.spawn());
@@ -145,7 +145,7 @@ fn a_census_tells_of_names_domains_and_bindings() {
 }
 
 #[test]
-fn a_census_has_all_bindings_of_a_domain_with_many() {
+fn snapshot_lists_all_bindings_of_a_domain_with_many() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[]);
     let mut servers = [system.spawn(), system.spawn()];
@@ -169,7 +169,7 @@ fn a_census_has_all_bindings_of_a_domain_with_many() {
 }
 
 #[test]
-fn a_census_does_not_wait_for_those_who_do_not_answer() {
+fn snapshot_does_not_wait_for_unresponsive_processes() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[]);
     let mut server = system.spawn();
@@ -192,7 +192,7 @@ fn a_census_does_not_wait_for_those_who_do_not_answer() {
 }
 
 #[test]
-fn a_socket_without_a_root_is_no_monitor_and_a_census_makes_none() {
+fn snapshot_without_a_root_fails_and_creates_nothing() {
     let system = TestSystem::new();
     let none = || Err(SnapshotError::NoMonitor { directory: system.dir() });
     assert_eq!(snapshot::take(Some(&system.dir())), none());
@@ -207,7 +207,7 @@ fn a_socket_without_a_root_is_no_monitor_and_a_census_makes_none() {
 }
 
 #[test]
-fn who_says_nothing_is_hung_up_on() {
+fn connection_without_hello_is_closed() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[]);
     let silent = connect(&system);
@@ -217,7 +217,7 @@ fn who_says_nothing_is_hung_up_on() {
 }
 
 #[test]
-fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
+fn allowed_users_join_and_others_are_denied() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[ANN]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
@@ -245,7 +245,7 @@ fn users_who_are_allowed_join_and_others_are_told_that_they_may_not() {
 }
 
 #[test]
-fn users_who_are_let_in_learn_nothing_of_the_processes_of_others() {
+fn allowed_users_see_no_processes_of_others() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[ANN, BOB]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
@@ -263,7 +263,7 @@ fn users_who_are_let_in_learn_nothing_of_the_processes_of_others() {
 }
 
 #[test]
-fn a_domain_believes_in_a_stranger_only_if_it_is_told_to() {
+fn domain_trusts_another_users_root_only_if_told_to() {
     let system = TestSystem::new();
     let Some(daemon) = system.spawn_root_as(ANN, &[BOB]) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
@@ -288,7 +288,7 @@ fn a_domain_believes_in_a_stranger_only_if_it_is_told_to() {
 }
 
 #[test]
-fn a_domain_believes_in_no_root_of_a_user_who_has_no_say_in_the_directory() {
+fn domain_trusts_no_root_of_a_user_without_the_directory() {
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: only user 0 can listen in the name of another");
     }
@@ -316,7 +316,7 @@ fn a_domain_believes_in_no_root_of_a_user_who_has_no_say_in_the_directory() {
 }
 
 #[test]
-fn a_daemon_for_one_user_lets_nobody_else_near() {
+fn daemon_without_allowed_users_denies_them() {
     let system = TestSystem::new();
     let daemon = system.spawn_root(&[ANN]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
@@ -328,7 +328,7 @@ fn a_daemon_for_one_user_lets_nobody_else_near() {
 }
 
 #[test]
-fn another_user_can_take_no_name_while_its_owner_lives() {
+fn another_user_cannot_take_a_name_of_a_living_owner() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[ANN, BOB]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
@@ -344,7 +344,7 @@ fn another_user_can_take_no_name_while_its_owner_lives() {
 }
 
 #[test]
-fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
+fn names_of_slow_owners_survive_root_changes() {
     let system = TestSystem::new();
     let mut daemon = system.spawn_root(&[ANN, BOB]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
@@ -390,7 +390,7 @@ fn another_user_can_take_no_name_while_there_is_no_root_or_its_owner_is_slow() {
 }
 
 #[test]
-fn what_is_written_down_goes_with_the_names() {
+fn name_journal_is_removed_with_the_last_name() {
     let system = TestSystem::new();
     let mut daemon = system.spawn_root(&[ANN]);
     let (mut first, mut second) = (system.spawn(), system.spawn());
@@ -420,7 +420,7 @@ fn what_is_written_down_goes_with_the_names() {
 }
 
 #[test]
-fn who_is_hung_up_on_and_lives_keeps_its_names() {
+fn disconnected_process_keeps_its_names_while_it_lives() {
     let system = TestSystem::new();
     let _daemon = system.spawn_root(&[ANN]);
     let iref = Iref::from_bits(4711).expect("not zero");
@@ -453,7 +453,7 @@ fn who_is_hung_up_on_and_lives_keeps_its_names() {
 }
 
 #[test]
-fn names_of_before_are_kept_from_users_who_are_let_in_later() {
+fn old_names_are_kept_from_users_who_join_later() {
     let system = TestSystem::new();
     let mut own = system.spawn();
     let iref = own.export("clock");
@@ -470,7 +470,7 @@ fn names_of_before_are_kept_from_users_who_are_let_in_later() {
 }
 
 #[test]
-fn a_directory_that_was_private_is_its_own_users_first() {
+fn private_directory_admits_other_users_after_its_own() {
     let system = TestSystem::new();
     let mut root = system.spawn();
     root.join();
@@ -510,7 +510,7 @@ fn one_user_cannot_use_up_the_root() {
 
 /// `FLOUNDER_SECONDS` chooses how long it goes on: `ci/root-killed.sh` has a minute of it.
 #[test]
-fn the_root_is_killed_every_half_second_and_no_message_is_lost() {
+fn killing_the_root_repeatedly_loses_no_message() {
     let seconds = std::env::var("FLOUNDER_SECONDS").ok().map(|set| set.parse().expect("a number"));
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(6));
     let system = TestSystem::new();

@@ -67,7 +67,7 @@ fn bind(system: &TestSystem, waiting: &mut TestProcess, driver: Driver, way: Way
 }
 
 #[test]
-fn whatever_waits_ends_with_the_peer() {
+fn every_wait_ends_with_the_peer() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         // It is the root, so that an election does not blur its account.
@@ -112,7 +112,7 @@ fn expect_sleep(process: &mut TestProcess, what: Driver) {
 }
 
 #[test]
-fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
+fn bind_fails_when_the_service_dies_meanwhile() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let mut waiting = system.spawn();
@@ -147,7 +147,7 @@ fn a_bind_ends_when_the_service_dies_while_it_is_asked() {
 }
 
 #[test]
-fn a_lookup_is_answered_by_the_next_root_when_the_root_dies() {
+fn lookup_is_answered_by_the_next_root() {
     let system = TestSystem::new();
     let mut root = system.spawn();
     root.join();
@@ -170,7 +170,7 @@ fn served(system: &TestSystem, driver: Driver) -> (TestProcess, Resources, TestP
 }
 
 #[test]
-fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
+fn full_reply_quota_still_reports_death() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut service, account, mut client) = served(&system, driver);
@@ -187,7 +187,7 @@ fn a_service_that_owes_too_much_learns_of_the_death_of_its_client() {
 }
 
 #[test]
-fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
+fn full_channel_for_replies_still_reports_death() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut service, account, mut client) = served(&system, driver);
@@ -206,7 +206,7 @@ fn a_service_that_cannot_reply_learns_of_the_death_of_its_client() {
 }
 
 #[test]
-fn an_inbox_that_is_full_holds_back_another_process_and_gives_all_that_came_before_its_end() {
+fn full_inbox_holds_back_its_sender_and_keeps_all_it_sent() {
     over_each_driver(|driver| {
         for end in ENDS {
             let system = TestSystem::new();
@@ -245,7 +245,7 @@ fn notes_sent(writer: &TestProcess) -> usize {
 }
 
 #[test]
-fn an_inbox_that_is_emptied_lets_another_process_go_on() {
+fn emptied_inbox_lets_its_sender_continue() {
     for driver in [Driver::Ump, Driver::Lmp] {
         let system = TestSystem::new();
         let (mut writer, mut reader) = (system.spawn(), system.spawn());

@@ -171,7 +171,7 @@ fn every_length_arrives_over_every_driver() {
 
 /// A driver that differs in what it tells, or loses something, is found, and by a short program.
 #[test]
-fn a_driver_that_differs_is_found_and_by_a_short_program() {
+fn differing_driver_is_found_by_a_short_program() {
     let _alone = alone();
     warm_up();
     for (driver, warp) in warped::register_all() {

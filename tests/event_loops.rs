@@ -156,7 +156,7 @@ fn bind(iref: Iref, ws: &Waitset, driver: Driver, pongs: &Pongs) -> echo::Bindin
 }
 
 #[test]
-fn no_message_between_threads_is_slept_through() {
+fn no_message_between_threads_is_missed_by_a_sleeper() {
     const ROUNDS: u32 = 3000;
     for driver in DRIVERS {
         for trigger in [EventFlags::empty(), EventFlags::ET] {

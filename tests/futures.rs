@@ -170,7 +170,7 @@ fn waiting_sends_go_out_in_order_once_the_binding_is_free() {
 }
 
 #[test]
-fn a_waiting_send_that_is_dropped_has_sent_nothing_and_one_that_is_done_everything() {
+fn dropped_waiting_send_has_sent_nothing_unless_done() {
     for driver in BUSY {
         let ends = Ends::new(driver);
         ends.fill();
@@ -189,7 +189,7 @@ fn a_waiting_send_that_is_dropped_has_sent_nothing_and_one_that_is_done_everythi
 }
 
 #[test]
-fn a_send_that_is_woken_and_forgotten_holds_nobody_up() {
+fn forgotten_send_holds_up_no_other() {
     for driver in BUSY {
         let ends = Ends::new(driver);
         ends.fill();
@@ -206,7 +206,7 @@ fn a_send_that_is_woken_and_forgotten_holds_nobody_up() {
 }
 
 #[test]
-fn waiting_sends_end_with_their_binding_and_give_back_what_they_took() {
+fn waiting_sends_end_with_their_binding_and_return_values() {
     for driver in BUSY {
         let ends = Ends::new(driver);
         ends.fill();
@@ -262,7 +262,7 @@ fn a_message_may_be_awaited_in_several_places() {
 }
 
 #[test]
-fn a_call_that_is_dropped_is_cancelled_and_its_late_reply_discarded() {
+fn dropped_call_is_cancelled_and_its_late_reply_discarded() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         let rpc = ends.rpc();
@@ -360,7 +360,7 @@ fn a_deadline_ends_a_call_that_waits_for_room() {
 }
 
 #[test]
-fn a_blocking_call_ends_at_its_deadline_though_the_service_sends_all_the_time() {
+fn blocking_call_times_out_while_messages_keep_coming() {
     let ends = Ends::new("ump");
     let rpc = ends.rpc();
     let mut first = pin!(rpc.hold_async(1));
@@ -433,7 +433,7 @@ fn every_pending_future_ends_with_its_binding() {
 }
 
 #[test]
-fn a_call_that_is_made_when_the_peer_has_closed_says_why_it_failed() {
+fn call_after_the_peer_closed_reports_why_it_failed() {
     for driver in DRIVERS {
         for blocking in [false, true] {
             let ends = Ends::new(driver);
@@ -549,7 +549,7 @@ fn slow(driver: &str) -> (Ends, Rc<Slow>) {
 }
 
 #[test]
-fn handlers_that_wait_do_so_side_by_side_and_reply_with_what_they_return() {
+fn async_handlers_run_concurrently_and_reply_with_their_result() {
     for driver in DRIVERS {
         let (ends, slow) = slow(driver);
         let rpc = ends.rpc();
@@ -570,7 +570,7 @@ fn handlers_that_wait_do_so_side_by_side_and_reply_with_what_they_return() {
 }
 
 #[test]
-fn a_handler_that_fails_or_panics_gives_no_reply_and_the_binding_goes_on() {
+fn failed_handler_sends_no_reply_and_the_binding_goes_on() {
     let (ends, _) = slow("ump");
     let rpc = ends.rpc();
     assert_eq!(ends.run(rpc.add_async(u32::MAX, 1)), Err(RpcError::NoReply));

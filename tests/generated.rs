@@ -549,7 +549,7 @@ fn no_flipped_bit_goes_unnoticed() {
 }
 
 #[test]
-fn messages_beyond_the_limits_are_refused_before_they_are_read() {
+fn messages_beyond_limits_are_refused_before_decoding() {
     for (number, words, caps) in [(13, 3, 0), (8, 1, 0), (8, 0, 1), (99, 0, 0)] {
         let ends = Ends::new();
         let caps = (0..caps).map(|_| cap()).collect();
@@ -660,7 +660,7 @@ fn a_message_without_a_closure_is_reported() {
 }
 
 #[test]
-fn the_descriptor_tells_what_was_declared() {
+fn descriptor_contains_what_was_declared() {
     let interface = all::INTERFACE;
     assert_eq!((interface.name, interface.description), ("all", "Everything"));
     let numbers: Vec<u16> = interface.messages.iter().map(|message| message.number).collect();

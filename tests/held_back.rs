@@ -173,7 +173,7 @@ fn expect_sleep(waitset: &Waitset, what: &str) {
 }
 
 #[test]
-fn who_owes_too_much_learns_that_the_peer_has_closed() {
+fn full_reply_quota_still_reports_close() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         ends.overburden();
@@ -193,7 +193,7 @@ fn who_owes_too_much_learns_that_the_peer_has_closed() {
 }
 
 #[test]
-fn of_a_peer_that_is_gone_no_more_calls_are_taken_than_twice_what_may_be_owed() {
+fn calls_of_a_closed_peer_are_bounded_by_twice_the_quota() {
     let ends = Ends::with_room("ump", 1 << 20, work::RxVtbl::default());
     (0..4 * MAX_OWED_REPLIES as u32).for_each(|n| ends.call_regardless(n));
     assert!(ends.client.can_send(), "all of them are in the channel");
@@ -206,7 +206,7 @@ fn of_a_peer_that_is_gone_no_more_calls_are_taken_than_twice_what_may_be_owed() 
 }
 
 #[test]
-fn who_owes_too_much_and_cannot_send_sleeps_and_learns_that_the_peer_has_closed() {
+fn full_reply_quota_and_full_channel_still_report_close() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         ends.overburden();
@@ -223,7 +223,7 @@ fn who_owes_too_much_and_cannot_send_sleeps_and_learns_that_the_peer_has_closed(
 }
 
 #[test]
-fn a_full_inbox_sleeps_whatever_else_waits_and_whoever_has_gone() {
+fn full_inbox_uses_no_cpu_while_others_wait_or_close() {
     for driver in DRIVERS {
         for blocked in [false, true] {
             let ends = Ends::with(driver, work::Inbox::new(2));
@@ -256,7 +256,7 @@ fn a_full_inbox_sleeps_whatever_else_waits_and_whoever_has_gone() {
 
 /// The service cannot send its replies, as the client has no time, and the client cannot send that a call is cancelled.
 #[test]
-fn calls_that_are_cancelled_while_both_directions_are_full_stop_nobody() {
+fn cancelling_with_both_directions_full_does_not_deadlock() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         let mut calls = vec![ends.hold(0)];
@@ -300,7 +300,7 @@ fn calls_that_are_cancelled_while_both_directions_are_full_stop_nobody() {
 
 /// As many calls as may be owed, and in the end nobody waits for any of them: the service hears of each.
 #[test]
-fn who_owes_too_much_hears_of_calls_that_are_cancelled_and_gets_replies() {
+fn full_reply_quota_still_delivers_cancellations_and_replies() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         let mut calls: Vec<_> = Vec::new();
@@ -343,7 +343,7 @@ fn who_owes_too_much_hears_of_calls_that_are_cancelled_and_gets_replies() {
 
 /// A handler that dispatches in turn, with something else to be received by its binding: that has to wait, and to come then.
 #[test]
-fn a_handler_that_dispatches_sleeps_although_its_binding_has_more() {
+fn dispatching_handler_sleeps_while_its_binding_has_more() {
     for driver in DRIVERS {
         let (ws, seen) = (Waitset::new(), Rc::<RefCell<Vec<u32>>>::default());
         let theirs = Rc::clone(&seen);

@@ -213,7 +213,7 @@ fn growth(run: impl FnOnce()) -> usize {
 }
 
 #[test]
-fn cancelling_calls_that_never_were_or_are_of_others_changes_nothing() {
+fn cancelling_unknown_or_foreign_calls_changes_nothing() {
     for driver in DRIVERS {
         let scene = Scene::new(driver);
         // The ids of the honest client's calls, which the hostile one has answered meanwhile.
@@ -265,7 +265,7 @@ fn cancelling_a_call_again_and_again_cancels_that_call() {
 }
 
 #[test]
-fn replies_to_calls_that_never_were_or_are_over_are_discarded() {
+fn replies_to_unknown_or_finished_calls_are_discarded() {
     for driver in DRIVERS {
         let scene = Scene::new(driver);
         let first = hold(&scene.theirs, 1);
@@ -307,7 +307,7 @@ fn replies_to_calls_that_never_were_or_are_over_are_discarded() {
 }
 
 #[test]
-fn a_reply_of_another_rpc_is_an_error_of_that_call_and_ends_that_binding() {
+fn reply_of_another_rpc_fails_the_call_and_ends_the_binding() {
     for driver in DRIVERS {
         let scene = Scene::new(driver);
         let call = hold(&scene.theirs, 1);
@@ -326,7 +326,7 @@ fn a_reply_of_another_rpc_is_an_error_of_that_call_and_ends_that_binding() {
 }
 
 #[test]
-fn a_notice_that_no_runtime_writes_ends_that_binding_and_no_other() {
+fn forged_notice_ends_only_its_binding() {
     let nonsense: [&[u64]; 5] =
         [&[], &[CANCELLED], &[CANCELLED, 1 << 32], &[CANCELLED, 1, 2], &[9, 1]];
     for driver in DRIVERS {
@@ -347,7 +347,7 @@ fn a_notice_that_no_runtime_writes_ends_that_binding_and_no_other() {
 }
 
 #[test]
-fn calls_that_are_cancelled_at_once_are_owed_until_the_service_is_done_with_them() {
+fn cancelled_calls_count_until_the_service_drops_their_replies() {
     for driver in DRIVERS {
         let scene = Scene::new(driver);
         for id in 10..4 * MAX_OWED_REPLIES as u32 {

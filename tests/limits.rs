@@ -240,7 +240,7 @@ fn services_of_a_process_are_limited_at_the_root() {
 }
 
 #[test]
-fn the_census_tells_what_each_process_holds_for_another() {
+fn snapshot_lists_what_each_process_holds_for_another() {
     let system = TestSystem::new();
     let (service, mut neighbour) = service(
         &system,

@@ -172,7 +172,7 @@ impl Site {
 }
 
 #[test]
-fn ten_thousand_bindings_are_opened_used_idle_woken_and_closed() {
+fn ten_thousand_bindings_open_work_sleep_wake_and_close() {
     limit_descriptors();
     // lmp needs a descriptor for each at both ends, ump and scc memory: a page for each direction will do.
     let drivers = [(Driver::Lmp, 0), (Driver::Ump, 4096), (Driver::Scc, 4096)];

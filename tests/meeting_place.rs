@@ -84,7 +84,7 @@ fn a_removed_socket_is_made_anew() {
 }
 
 #[test]
-fn the_last_root_joins_one_that_came_first_to_the_new_directory() {
+fn old_root_joins_the_first_root_of_a_new_directory() {
     let system = TestSystem::new();
     let mut old = system.spawn();
     let iref = old.export("old");
@@ -98,7 +98,7 @@ fn the_last_root_joins_one_that_came_first_to_the_new_directory() {
 }
 
 #[test]
-fn a_daemon_takes_its_office_back_in_a_new_directory() {
+fn daemon_becomes_root_again_in_a_new_directory() {
     let system = TestSystem::new();
     let daemon = system.spawn_root(&[]);
     let mut server = system.spawn();
@@ -142,7 +142,7 @@ fn a_working_directory_that_changes_moves_nothing() {
 }
 
 #[test]
-fn processes_of_other_pid_namespaces_meet_and_pass_capabilities() {
+fn processes_of_different_pid_namespaces_pass_capabilities() {
     let inside = ["--pid", "--fork", "--kill-child", "--mount-proc"];
     if !Command::new("unshare").args(inside).arg("true").status().is_ok_and(|done| done.success()) {
         return println!("skipped: this user cannot make a PID namespace");

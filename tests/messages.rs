@@ -181,7 +181,7 @@ fn a_message_is_the_words_that_its_method_sends() {
 }
 
 #[test]
-fn the_halves_of_an_rpc_are_the_words_that_client_and_reply_send() {
+fn halves_of_an_rpc_have_the_words_of_client_and_reply() {
     let ends = Ends::new(1);
     let client = post::RpcClient::new(&ends.first);
     let mut call = pin!(client.ask_async(5, "four"));
@@ -309,7 +309,7 @@ fn a_full_inbox_holds_its_sender_back_and_loses_nothing() {
 }
 
 #[test]
-fn a_kind_that_a_full_inbox_keeps_out_is_an_error() {
+fn receiving_a_kind_behind_a_full_inbox_is_an_error() {
     let ends = Ends::new(2);
     ends.send([1, 2]);
     ends.first.tx_none().expect("the channel has room");
@@ -324,7 +324,7 @@ fn a_kind_that_a_full_inbox_keeps_out_is_an_error() {
 }
 
 #[test]
-fn a_future_that_is_dropped_after_it_was_woken_has_taken_nothing() {
+fn future_dropped_after_its_wake_up_takes_no_message() {
     let ends = Ends::new(4);
     let (count, other) = (Arc::<Count>::default(), Arc::<Count>::default());
     let wakers = [Waker::from(Arc::clone(&count)), Waker::from(Arc::clone(&other))];

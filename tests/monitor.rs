@@ -52,7 +52,7 @@ fn domains_that_start_at_once_agree_on_a_root() {
 }
 
 #[test]
-fn the_socket_of_a_dead_root_is_no_hindrance() {
+fn socket_of_a_dead_root_is_replaced() {
     let system = TestSystem::new();
     let mut first = system.spawn();
     first.join();
@@ -75,7 +75,7 @@ fn trio(system: &TestSystem) -> (TestProcess, TestProcess, TestProcess) {
 }
 
 #[test]
-fn bindings_do_not_notice_that_the_root_is_killed() {
+fn death_of_the_root_disturbs_no_binding() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut root, _server, mut client) = trio(&system);
@@ -160,7 +160,7 @@ fn a_lookup_goes_on_waiting_under_the_next_root() {
 }
 
 #[test]
-fn two_who_lose_the_root_at_once_both_come_back() {
+fn two_domains_that_lose_the_root_at_once_both_rejoin() {
     let system = TestSystem::new();
     let (mut root, mut server, mut client) = trio(&system);
     let iref = client.export("other");
@@ -174,7 +174,7 @@ fn two_who_lose_the_root_at_once_both_come_back() {
 }
 
 #[test]
-fn nonsense_from_a_stranger_harms_nobody() {
+fn garbage_before_hello_harms_nobody() {
     let system = TestSystem::new();
     let (mut root, _server, mut client) = trio(&system);
     let before = root.descriptors();
@@ -217,7 +217,7 @@ fn a_root_without_descriptors_says_no_and_recovers() {
 }
 
 #[test]
-fn a_service_without_descriptors_comes_back_by_itself_after_the_root() {
+fn service_without_descriptors_rejoins_after_the_root_dies() {
     let system = TestSystem::new();
     let (mut root, mut server, mut client) = trio(&system);
     client.join();
@@ -232,7 +232,7 @@ fn a_service_without_descriptors_comes_back_by_itself_after_the_root() {
 }
 
 #[test]
-fn a_service_comes_back_by_itself_when_the_directory_is_mended() {
+fn service_rejoins_when_the_directory_is_repaired() {
     use std::os::unix::fs::PermissionsExt;
     let system = TestSystem::new();
     let (mut root, _server, _client) = trio(&system);
@@ -266,7 +266,7 @@ fn a_directory_that_is_open_to_others_is_refused_with_advice() {
 }
 
 #[test]
-fn a_monitor_that_breaks_the_protocol_loses_its_link_and_nothing_else_happens() {
+fn protocol_violation_by_a_monitor_costs_only_its_link() {
     let system = TestSystem::new();
     let (_root, mut server, mut client) = trio(&system);
     let iref = server.export("other");
@@ -348,7 +348,7 @@ fn bad_requests_are_refused_each_for_its_reason() {
 }
 
 #[test]
-fn the_root_turns_liars_away() {
+fn root_refuses_false_claims() {
     let system = TestSystem::new();
     let (_root, mut server, _client) = trio(&system);
     let bits = server.export("other");

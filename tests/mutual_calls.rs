@@ -39,7 +39,7 @@ fn within(test: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn one_thread_nested_calls_get_an_answer_and_those_over_a_busy_binding_an_error() {
+fn nested_calls_in_one_thread_succeed_or_would_deadlock() {
     within(|| {
         for (there, back) in DRIVERS.iter().flat_map(|a| DRIVERS.map(|b| (*a, b))) {
             let ws = Waitset::new();
@@ -140,7 +140,7 @@ impl Thread {
 }
 
 #[test]
-fn two_threads_every_call_ends_with_an_answer_or_at_its_deadline() {
+fn calls_between_two_threads_are_answered_or_time_out() {
     within(|| {
         for (there, back) in ["ump", "lmp"].iter().flat_map(|a| ["ump", "lmp"].map(|b| (*a, b))) {
             let (a, b) = (Thread::start(there), Thread::start(back));
@@ -170,7 +170,7 @@ fn two_threads_every_call_ends_with_an_answer_or_at_its_deadline() {
 }
 
 #[test]
-fn two_threads_that_call_each_other_over_one_binding_serve_each_other() {
+fn two_threads_call_each_other_over_one_binding() {
     within(|| {
         for driver in ["ump", "lmp"] {
             let (tell, told) = channel();
@@ -271,7 +271,7 @@ fn adopt(process: &mut TestProcess) {
 }
 
 #[test]
-fn two_processes_with_one_binding_serve_each_other_outside_of_handlers() {
+fn two_processes_call_each_other_over_one_binding() {
     for driver in OVER {
         let system = TestSystem::new();
         let (mut a, mut b) = (system.spawn(), system.spawn());
@@ -296,7 +296,7 @@ fn two_processes_with_one_binding_serve_each_other_outside_of_handlers() {
 }
 
 #[test]
-fn two_processes_with_two_bindings_get_an_answer_unless_the_first_blocks() {
+fn two_processes_call_each_other_over_two_bindings() {
     for (there, back) in OVER.iter().flat_map(|a| OVER.map(|b| (*a, b))) {
         let system = TestSystem::new();
         let (mut a, mut b) = (system.spawn(), system.spawn());
@@ -336,7 +336,7 @@ fn two_processes_with_two_bindings_get_an_answer_unless_the_first_blocks() {
 }
 
 #[test]
-fn three_processes_in_a_ring_get_an_answer_unless_one_is_called_while_it_blocks() {
+fn ring_of_three_processes_answers_unless_one_blocks() {
     use Driver::{Lmp, Ump};
     for drivers in [[Ump; 3], [Lmp; 3], [Ump, Lmp, Ump]] {
         let system = TestSystem::new();

@@ -83,7 +83,7 @@ fn an_owner_that_is_slow_to_come_back_keeps_its_name() {
 }
 
 #[test]
-fn binds_to_a_living_service_succeed_when_the_root_dies() {
+fn binds_succeed_when_the_root_dies() {
     let mut binds = 0;
     for _ in 0..roots(3) {
         let system = TestSystem::new();
@@ -109,7 +109,7 @@ fn binds_to_a_living_service_succeed_when_the_root_dies() {
 }
 
 #[test]
-fn a_reference_that_is_nobodys_is_refused_under_the_next_root() {
+fn unknown_reference_is_refused_by_the_next_root() {
     let system = TestSystem::new();
     let [mut root, mut client] = [system.spawn(), system.spawn()];
     root.join();
@@ -175,7 +175,7 @@ fn a_root_that_does_not_answer_is_named() {
 }
 
 #[test]
-fn a_program_is_told_when_it_loses_a_name() {
+fn losing_a_name_is_reported_to_its_owner() {
     let system = TestSystem::new();
     let [mut root, mut owner] = [system.spawn(), system.spawn()];
     root.join();
@@ -209,7 +209,7 @@ fn a_newcomer_replaces_a_root_that_is_stopped() {
 }
 
 #[test]
-fn the_root_dies_that_replaced_one_which_is_stopped() {
+fn names_survive_a_stopped_root_and_its_dead_successor() {
     let system = TestSystem::new();
     let mut first = system.spawn();
     first.join();
@@ -228,7 +228,7 @@ fn the_root_dies_that_replaced_one_which_is_stopped() {
 }
 
 #[test]
-fn a_daemon_that_was_stopped_takes_its_office_back() {
+fn stopped_daemon_becomes_root_again_when_continued() {
     let system = TestSystem::new();
     let daemon = system.spawn_root(&[]);
     let mut service = system.spawn();
@@ -245,7 +245,7 @@ fn a_daemon_that_was_stopped_takes_its_office_back() {
 
 /// The root is stopped at a moment that differs from round to round while others register, and goes on later.
 #[test]
-fn names_have_one_owner_when_a_root_stops_amid_registrations() {
+fn names_have_one_owner_when_a_root_stops_meanwhile() {
     for round in 0..roots(3) {
         let system = TestSystem::new();
         let root = {

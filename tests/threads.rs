@@ -403,7 +403,7 @@ fn futures_that_are_cancelled_disturb_nobody() {
 const GROUPS: u32 = 200;
 
 #[test]
-fn groups_of_messages_are_whole_when_their_senders_take_turns() {
+fn message_groups_of_blocking_sends_are_not_interleaved() {
     for driver in DRIVERS {
         let site = Site::over(driver);
         let line = Mutex::new(site.binding.clone());
@@ -420,7 +420,7 @@ fn groups_of_messages_are_whole_when_their_senders_take_turns() {
 }
 
 #[test]
-fn groups_of_messages_are_whole_when_their_futures_take_turns() {
+fn message_groups_of_awaited_sends_are_not_interleaved() {
     for driver in DRIVERS {
         let site = Site::over(driver);
         let line = Arc::new(tokio::sync::Mutex::new(site.binding.clone()));
@@ -449,7 +449,7 @@ fn groups_of_messages_are_whole_when_their_futures_take_turns() {
 }
 
 #[test]
-fn calls_end_at_their_deadlines_in_any_thread_and_any_runtime() {
+fn calls_time_out_in_any_thread_and_any_runtime() {
     let short = Duration::from_millis(5);
     for driver in DRIVERS {
         let site = Site::over(driver);
