@@ -1,4 +1,4 @@
-//! What calls allocate, once the tables have grown: nothing, if they are short.
+//! Allocations of calls: short calls allocate nothing once the tables have grown.
 
 use std::alloc::System;
 use std::cell::Cell;

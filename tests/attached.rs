@@ -1,4 +1,4 @@
-//! Both ends of a channel of one's own, attached in one thread.
+//! Bindings over a given channel: both ends attached in one thread.
 
 use std::time::{Duration, Instant};
 

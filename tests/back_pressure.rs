@@ -1,5 +1,5 @@
-//! Two ends that call each other as fast as they can, over channels with little room and without deadlines: every call is
-//! answered, whatever else is given up meanwhile.
+//! Two ends call each other as fast as they can, without time-outs, over channels with little room. Every call is answered,
+//! also while other calls are cancelled.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Which driver a binding gets within a process, and what a client hears if it gets none.
+//! Binds within a process: which driver is chosen, and which error a failed bind returns.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

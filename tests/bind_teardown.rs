@@ -1,6 +1,6 @@
-//! Bindings between processes come and go without a trace, also when the client is killed.
+//! Bindings between processes leave nothing behind when they are torn down, or when their client is killed.
 //!
-//! `ci/bind-teardown.sh` does it a hundred thousand times.
+//! `ci/bind-teardown.sh` makes a hundred thousand of them.
 
 mod support;
 

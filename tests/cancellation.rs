@@ -1,5 +1,5 @@
-//! Futures that are dropped at each of their await points: what they had not done is not done, what they had done is, what they held
-//! is let go of, and those who wait behind them have their turn.
+//! Futures that are dropped at each of their await points. A dropped future does nothing more, what it has done stays, its
+//! resources are freed, and futures that wait behind it go on.
 
 use std::cell::RefCell;
 use std::future::{Future, IntoFuture};

@@ -1,4 +1,4 @@
-//! Capabilities between processes: in band over lmp, by way of the monitors over the others.
+//! Capabilities between processes: in band over lmp, through the monitors over the other drivers.
 
 mod support;
 

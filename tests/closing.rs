@@ -1,4 +1,4 @@
-//! A peer that sends descriptors whose close blocks harms nobody but itself.
+//! A peer may send descriptors whose close blocks: only the peer itself is held up.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Bindings between processes: made, refused, used, killed, and gone without a trace.
+//! Bindings between processes: bind, refusal, messages, death of a process, and release of all resources.
 
 #[path = "support/mod.rs"]
 mod support;

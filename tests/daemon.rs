@@ -1,4 +1,4 @@
-//! The root monitor as a daemon: taking over, other users, and being killed.
+//! The root monitor as a daemon: taking over from another root, other users, and its death.
 
 mod support;
 

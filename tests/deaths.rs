@@ -1,5 +1,5 @@
-//! A process waits, in every way that there is, for another that dies or closes its end: it learns of that in time, by the right
-//! error, and keeps nothing.
+//! A process waits for a peer, in every way there is, and the peer dies or closes its end. The wait ends at once with the
+//! documented error, and the process keeps no resource of the peer.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! What a client process costs its service in descriptors.
+//! Number of descriptors that a client process costs its service.
 
 #[path = "support/mod.rs"]
 mod support;

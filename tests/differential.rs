@@ -28,24 +28,24 @@ use std::env;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-#[path = "differential/halves.rs"]
-mod halves;
-#[path = "differential/letter.rs"]
-mod letter;
+#[path = "differential/faulty_drivers.rs"]
+mod faulty_drivers;
 #[path = "differential/program.rs"]
 mod program;
-#[path = "differential/scene.rs"]
-mod scene;
+#[path = "differential/runner.rs"]
+mod runner;
+#[path = "differential/session.rs"]
+mod session;
 #[path = "differential/shrink.rs"]
 mod shrink;
-#[path = "differential/stage.rs"]
-mod stage;
-#[path = "differential/warped.rs"]
-mod warped;
+#[path = "differential/split_drivers.rs"]
+mod split_drivers;
+#[path = "differential/test_message.rs"]
+mod test_message;
 
 use program::{Manner, Op, Program, Side};
+use runner::{Outcome, play as perform};
 use shrink::shrink;
-use stage::{Outcome, play as perform};
 
 flounder::flounder! {
     interface play "Every kind of message" {
@@ -77,13 +77,13 @@ flounder::flounder! {
 /// The drivers, as they are within a process and between two. The first is what the others are compared with.
 fn drivers() -> Vec<&'static str> {
     let near = ["loopback", "lmp", "ump", "scc", "beehive"];
-    near.into_iter().chain(halves::register_all()).collect()
+    near.into_iter().chain(split_drivers::register_all()).collect()
 }
 
 const REFERENCE: &str = "loopback";
 
 /// The longest that anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// The same, for programs that are known to go wrong.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 
@@ -113,7 +113,7 @@ fn every_driver_shows_the_same() {
         let mut reference = None;
         for (driver, (took, busy)) in drivers.iter().zip(&mut effort) {
             let began = Instant::now();
-            let outcome = perform(&program, driver, PATIENCE);
+            let outcome = perform(&program, driver, TIMEOUT);
             *took += began.elapsed();
             *busy += outcome.busy;
             match &reference {
@@ -156,10 +156,10 @@ fn every_length_arrives_over_every_driver() {
     let buffers: &[usize] = if cfg!(debug_assertions) { &[1] } else { &[0, 1, 1 << 18] };
     for &buffer in buffers {
         let program = Program::boundaries(buffer);
-        let reference = perform(&program, REFERENCE, PATIENCE);
+        let reference = perform(&program, REFERENCE, TIMEOUT);
         assert_eq!(reference.broken, [""; 0]);
         for driver in &drivers[1..] {
-            let outcome = perform(&program, driver, PATIENCE);
+            let outcome = perform(&program, driver, TIMEOUT);
             assert_eq!(outcome.broken, [""; 0], "over {driver}");
             if let Some(line) = first_difference(&reference, &outcome) {
                 panic!("over {driver} with a buffer of {buffer}: {line}");
@@ -174,7 +174,7 @@ fn every_length_arrives_over_every_driver() {
 fn differing_driver_is_found_by_a_short_program() {
     let _alone = alone();
     warm_up();
-    for (driver, warp) in warped::register_all() {
+    for (driver, warp) in faulty_drivers::register_all() {
         let differs = |program: &Program| {
             let reference = perform(program, REFERENCE, IMPATIENCE);
             !agree(&reference, &perform(program, driver, IMPATIENCE))
@@ -193,7 +193,7 @@ fn warm_up() -> Vec<&'static str> {
     // A link gives its descriptors away with its first channels.
     let ops = vec![Op::Rest(0), Op::Teardown(Side::Client, Manner::Settled), Op::Bind, Op::Settle];
     for driver in &drivers {
-        perform(&Program { buffer: 0, ops: ops.clone() }, driver, PATIENCE);
+        perform(&Program { buffer: 0, ops: ops.clone() }, driver, TIMEOUT);
     }
     drivers
 }
@@ -211,7 +211,7 @@ fn first_difference(reference: &Outcome, outcome: &Outcome) -> Option<String> {
 /// Says all that there is to say about a program over which two drivers differ.
 fn report(seed: u64, program: &Program, reference: &str, driver: &str) -> ! {
     let outcomes =
-        |program: &Program| [reference, driver].map(|driver| perform(program, driver, PATIENCE));
+        |program: &Program| [reference, driver].map(|driver| perform(program, driver, TIMEOUT));
     let differs = |program: &Program| {
         let [ours, theirs] = [reference, driver].map(|it| perform(program, it, IMPATIENCE * 4));
         !agree(&ours, &theirs)

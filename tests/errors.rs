@@ -1,4 +1,4 @@
-//! How errors are shown: one rule for all of them.
+//! Texts of errors: one rule for all of them.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Bindings whose waitset is part of another event loop: nothing that wakes them is lost, over any driver.
+//! A waitset inside another event loop: no wake-up is lost, over any driver.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! A forked child reaches nothing of its parent's, and has a flounder of its own.
+//! A forked child cannot reach what its parent had, and can use flounder anew.
 
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Read, Write};

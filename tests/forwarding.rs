@@ -1,4 +1,4 @@
-//! What a handler or a caller has received is passed on as it is: every type of argument, in both directions.
+//! Received arguments are forwarded without conversion: every type of argument, from handlers and from callers.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! Futures over bindings: sending that waits, calls with deadlines, cancellation, handlers that are futures, and how each of
-//! them ends when its binding does.
+//! Futures over bindings: sends that wait, calls with time-outs, cancellation and async handlers, and how each ends when its
+//! binding ends.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,5 +1,4 @@
-//! What generated code does: every type goes through, every handler gets what `tx_*` was given, and what may not be sent or
-//! received is refused.
+//! Generated code: values of every type arrive as they were sent, and what may not be sent or received is refused.
 
 use std::cell::RefCell;
 use std::fmt::Debug;

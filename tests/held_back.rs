@@ -1,5 +1,5 @@
-//! Bindings that receive nothing for a while, because they owe too much or have no room: they sleep meanwhile, learn of their
-//! end all the same, and two of them never wait for each other.
+//! Back-pressure: a binding that has reached its reply quota, or whose inbox is full, stops receiving. These tests check that
+//! such a binding (1) uses no CPU, (2) still reports that its peer closed, and (3) cannot deadlock with another one.
 
 mod support;
 

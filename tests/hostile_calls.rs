@@ -1,7 +1,7 @@
-//! A peer that cancels what it never asked for, answers what it was not asked, and does so again and again: the calls of others are
-//! as they were, and nothing grows.
+//! A peer cancels calls that it never made and answers calls that it never got, again and again. Calls of other bindings are
+//! not affected, and no table grows.
 //!
-//! It is a binding that sends the messages of the runtime and of calls by hand.
+//! The peer is a binding that sends the messages of the runtime and of calls by hand.
 
 use std::alloc::System;
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! Generated code needs nothing of the scope it lands in, and warns about nothing.
+//! Generated code needs no name of the scope that it is placed in, and causes no warning.
 #![no_implicit_prelude]
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused)]
 #![warn(clippy::pedantic)]

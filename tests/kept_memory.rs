@@ -1,4 +1,4 @@
-//! What bindings keep after large messages: little, at both ends, over every driver.
+//! Memory that bindings keep after large messages: little, at both ends, over every driver.
 
 use std::alloc::System;
 use std::thread;

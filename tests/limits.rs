@@ -1,4 +1,4 @@
-//! What one process can make another one hold, and how it is refused more.
+//! Limits of what a process can make another process hold, and the errors beyond them.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Messages of more arguments than the runtime has tuples for (16): generated code lists them itself.
+//! Messages with more arguments than the runtime has tuples for (16): generated code lists the arguments itself.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Ten thousand bindings between two processes: opened, used, idle, woken, closed.
+//! Ten thousand bindings between two processes: opened, used, idle, woken and closed.
 
 mod support;
 

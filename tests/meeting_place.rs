@@ -1,4 +1,4 @@
-//! Processes meet, whatever happens to the place where they do, and wherever they come from.
+//! Processes find each other, whatever happens to the runtime directory, and in whatever environment they run.
 
 mod support;
 

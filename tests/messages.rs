@@ -1,4 +1,4 @@
-//! Messages as values: they are the words of the wire, and they wait in an inbox until somebody takes them.
+//! Messages as values: they encode to the words of the wire, and wait in an inbox until a receiver takes them.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The monitors themselves: who is the root, and what happens when it is gone.
+//! Monitors: which process is the root, what happens when the root dies, and what a peer that violates the protocol gets.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! Blocking calls inside handlers, nested and mutual: each ends with an answer, or with an error that says what to do, and
-//! none hangs.
+//! Blocking calls inside handlers, nested and mutual: each ends with an answer or with an error that says what to do, and none
+//! hangs.
 
 mod support;
 
@@ -60,10 +60,10 @@ fn nested_calls_in_one_thread_succeed_or_would_deadlock() {
     });
 }
 
-/// What a thread is told to do.
-enum Order {
+/// What a thread is to do.
+enum Job {
     Bind(Iref),
-    /// Call the other member, with this depth, and tell what came of it.
+    /// Call the other member with this depth.
     Nest(u32),
     /// Call the other member over the binding, which calls back over it.
     Back,
@@ -72,7 +72,7 @@ enum Order {
 
 /// A member in a thread of its own, which serves until it is told something.
 struct Thread {
-    orders: Sender<Order>,
+    jobs: Sender<Job>,
     answers: Receiver<u32>,
     remote: Arc<Remote>,
     iref: Iref,
@@ -81,34 +81,34 @@ struct Thread {
 
 impl Thread {
     fn start(driver: &'static str) -> Self {
-        let ((orders, ordered), (answer, answers)) = (channel(), channel());
+        let ((jobs, queue), (answer, answers)) = (channel(), channel());
         let (tell, told) = channel();
         let thread = thread::spawn(move || {
             let (ws, group) = (Waitset::new(), GroupMember::default());
             tell.send((group.export(&ws), ws.remote())).expect("someone waits");
             loop {
                 let end = Some(Instant::now() + TIMEOUT);
-                let mut order = None;
+                let mut job = None;
                 let found = ws.dispatch_until(end, || {
-                    order = order.take().or_else(|| ordered.try_recv().ok());
-                    order.is_some()
+                    job = job.take().or_else(|| queue.try_recv().ok());
+                    job.is_some()
                 });
-                assert!(found.expect("no callback fails"), "nobody gives orders");
+                assert!(found.expect("no callback fails"), "no job comes");
                 let other = || group.other.borrow().clone().expect("it is bound");
-                match order.expect("it was found") {
-                    Order::Bind(iref) => {
+                match job.expect("it was found") {
+                    Job::Bind(iref) => {
                         group.other.replace(Some(group.bind(iref, &ws, driver)));
                         answer.send(0).expect("someone waits");
                     }
-                    Order::Nest(depth) => {
+                    Job::Nest(depth) => {
                         let result = code(client(&other()).nest(depth));
                         answer.send(result).expect("someone waits");
                     }
-                    Order::Back => {
+                    Job::Back => {
                         let result = code(client(&other()).back(7));
                         answer.send(result).expect("someone waits");
                     }
-                    Order::End => {
+                    Job::End => {
                         group.other.take();
                         return;
                     }
@@ -116,11 +116,11 @@ impl Thread {
             }
         });
         let (iref, remote) = told.recv().expect("it starts");
-        Self { orders, answers, remote, iref, thread }
+        Self { jobs, answers, remote, iref, thread }
     }
 
-    fn tell(&self, order: Order) {
-        self.orders.send(order).expect("it lives");
+    fn send(&self, job: Job) {
+        self.jobs.send(job).expect("it lives");
         self.remote.post(|_| Ok(()));
     }
 
@@ -128,13 +128,13 @@ impl Thread {
         self.answers.recv_timeout(TIMEOUT).expect("it answers")
     }
 
-    fn ask(&self, order: Order) -> u32 {
-        self.tell(order);
+    fn run(&self, job: Job) -> u32 {
+        self.send(job);
         self.answer()
     }
 
     fn end(self) {
-        self.tell(Order::End);
+        self.send(Job::End);
         self.thread.join().expect("it ends well");
     }
 }
@@ -144,25 +144,21 @@ fn calls_between_two_threads_are_answered_or_time_out() {
     within(|| {
         for (there, back) in ["ump", "lmp"].iter().flat_map(|a| ["ump", "lmp"].map(|b| (*a, b))) {
             let (a, b) = (Thread::start(there), Thread::start(back));
-            assert_eq!(a.ask(Order::Bind(b.iref)), 0);
-            assert_eq!(b.ask(Order::Bind(a.iref)), 0);
-            assert_eq!(a.ask(Order::Nest(0)), 0, "there is nobody else");
-            assert_eq!(a.ask(Order::Back), WOULD_DEADLOCK);
+            assert_eq!(a.run(Job::Bind(b.iref)), 0);
+            assert_eq!(b.run(Job::Bind(a.iref)), 0);
+            assert_eq!(a.run(Job::Nest(0)), 0, "there is nobody else");
+            assert_eq!(a.run(Job::Back), WOULD_DEADLOCK);
             // A calls B, whose handler calls A: A waits and serves only its binding to B, so that B waits in vain.
-            assert_eq!(
-                a.ask(Order::Nest(1)),
-                DEADLINE,
-                "the inner call ends first, or both at once"
-            );
+            assert_eq!(a.run(Job::Nest(1)), DEADLINE, "the inner call ends first, or both at once");
             // Both at a time, from outside of handlers.
-            a.tell(Order::Nest(0));
-            b.tell(Order::Nest(0));
+            a.send(Job::Nest(0));
+            b.send(Job::Nest(0));
             for result in [a.answer(), b.answer()] {
                 assert!(result == 0 || result == DEADLINE, "{result}");
             }
             // Nothing is left of it.
-            assert_eq!(a.ask(Order::Nest(0)), 0, "{there} and {back}");
-            assert_eq!(b.ask(Order::Nest(0)), 0);
+            assert_eq!(a.run(Job::Nest(0)), 0, "{there} and {back}");
+            assert_eq!(b.run(Job::Nest(0)), 0);
             a.end();
             b.end();
         }

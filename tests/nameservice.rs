@@ -1,4 +1,4 @@
-//! Names between processes.
+//! Names of services: registration, lookup, owners and quotas, between processes.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Processes to which the kernel refuses system calls some time after their start: no wake-up is lost, no call hangs.
+//! The kernel refuses system calls to a running process: no wake-up is lost, and no call hangs.
 
 #[path = "support/seccomp.rs"]
 mod seccomp;

@@ -1,4 +1,4 @@
-//! What names, lookups and binds come to while the root monitor changes: it dies, it ends, it is stopped and goes on.
+//! Names, lookups and binds while the root monitor changes: it dies, ends, or is stopped and continued.
 
 mod support;
 

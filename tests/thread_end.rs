@@ -1,5 +1,5 @@
-//! The end of a thread is the end of its waitsets, whoever owns a clone of them. Alone in its process, because it counts
-//! descriptors.
+//! A thread that ends closes its waitsets, also those of which another thread has a clone. A program of its own, because it
+//! counts descriptors.
 
 use std::cell::RefCell;
 use std::sync::mpsc;

@@ -1,4 +1,4 @@
-//! Bindings that many threads use, over real drivers: right answers, whatever ends meanwhile.
+//! Bindings shared by many threads, over real drivers: every call gets its own answer, also when an end closes meanwhile.
 
 #[path = "support/waitset_thread.rs"]
 mod waitset_thread;

@@ -1,4 +1,4 @@
-//! Programs: what both ends of a binding are told to do, made from a seed.
+//! Programs: the operations on both ends of a binding, generated from a seed.
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};

@@ -1,4 +1,4 @@
-//! Makes a program that shows something shorter, as long as it shows it.
+//! Shortens a program as long as the shorter one still fails.
 
 use crate::program::Program;
 

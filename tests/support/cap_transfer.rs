@@ -1,8 +1,8 @@
-//! Capabilities in every place that an interface has for them, and what becomes of each.
+//! Commands that send capabilities in every place that an interface has for them, and check where each of them ends.
 //!
-//! What travels is the writing end of a pipe, of which the sender keeps the reading end. The receiver writes down there what
-//! it got, and lets go of it. So the sender reads whether the right descriptor has come with the right message, and the end
-//! of the pipe tells that nobody has it any more: no process, no queue, no message on its way.
+//! The capability is the writing end of a pipe; the sender keeps the reading end. The receiver writes a record into the pipe
+//! and closes it. So the sender can check that each message came with its descriptor, and the end of the pipe shows that no
+//! process, queue or message holds the descriptor any more.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

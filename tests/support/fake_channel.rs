@@ -1,4 +1,4 @@
-//! A channel within one thread that a test can look into, block, and forge messages on.
+//! A channel within one thread whose queues a test can inspect, block, and put forged messages into.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

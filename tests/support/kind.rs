@@ -1,4 +1,4 @@
-//! Which error it is, for tests that compare it as text: the variant and what it holds. Its `Debug` is for people.
+//! Errors as text that tests compare: the variant and its values. The `Debug` of errors is for people.
 
 use flounder::bind::Interrupted;
 use flounder::channel::{CapRefusal, ConnectError};

@@ -1,8 +1,15 @@
-//! Processes for tests that need several: the test binary starts itself again as *test processes*, which run commands.
+//! Test processes, for tests that need more than one process: the test binary starts itself again, and the new process runs
+//! commands.
 //!
-//! A test file declares `#[test] fn test_process()` that calls [`process::run`]; [`TestSystem`] starts test processes, each
-//! with the runtime directory of its test. A test sends commands as lines; a test process answers each, and reports events in
-//! between.
+//! ```text
+//!   test ── TestSystem ── spawn ──> TestProcess ── command ──> test process (process.rs)
+//!                                               <── answer, events ──
+//! ```
+//! A test file declares `#[test] fn test_process()` that calls [`process::run`]. [`TestSystem`] is a runtime directory with the
+//! processes that meet there; [`TestProcess`] has a method for each command, which panics if the command fails:
+//! `client.bind(Driver::Ump, "echo")`. [`TestProcess::expect_error`] is for commands that fail, [`TestProcess::start`] and
+//! [`TestProcess::wait`] for commands that take their time. Commands and events are defined in [`protocol`] and in a module
+//! for each family of commands.
 
 // Each test file uses its part of this.
 #![allow(dead_code, unreachable_pub)]

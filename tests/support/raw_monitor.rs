@@ -1,4 +1,4 @@
-//! A domain that is no monitor: it speaks the protocols of monitors by hand, and says what no monitor says.
+//! A domain without a monitor: it sends messages of the monitor protocols by hand, also those that no monitor sends.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;

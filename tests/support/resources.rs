@@ -1,4 +1,4 @@
-//! What a process holds, as the kernel counts it.
+//! What a process holds, as the kernel counts it: descriptors, mappings, threads.
 
 use std::fmt;
 use std::fs;

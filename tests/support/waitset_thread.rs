@@ -1,4 +1,4 @@
-//! A thread with a waitset, until it is stopped.
+//! A thread that dispatches a waitset until it is stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,6 @@
-//! The drivers between processes, in one: each end makes its half, and one link for all bindings carries the terms and the
-//! capabilities. So rings are mapped memory, bells are sockets, and scc runs on the cache instructions of this machine.
+//! The drivers between processes, run within one process. Each end makes its half of the channel; one link for all bindings
+//! carries offers and capabilities. So rings are mapped memory, doorbells are sockets, and scc uses the cache instructions
+//! of this machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +18,13 @@ pub(crate) fn register_all() -> Vec<&'static str> {
         let driver = registry::find(driver).expect("it is built in");
         let (link, connections) = (TestLink::pair(), AtomicU64::new(1));
         // The tests of this file share a registry: whoever comes first registers.
-        let _ = registry::register(Arc::new(Halves { driver, name, link, connections }));
+        let _ = registry::register(Arc::new(SplitDriver { driver, name, link, connections }));
         name
     };
     far.into_iter().chain(scc).map(register).collect()
 }
 
-struct Halves {
+struct SplitDriver {
     driver: &'static dyn Connector,
     name: &'static str,
     /// Lives as long as the process, as one between processes outlives the channels.
@@ -31,7 +32,7 @@ struct Halves {
     connections: AtomicU64,
 }
 
-impl Connector for Halves {
+impl Connector for SplitDriver {
     fn name(&self) -> &'static str {
         self.name
     }

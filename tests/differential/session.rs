@@ -1,4 +1,4 @@
-//! One binding: what both ends have done and seen, and what they do with what comes.
+//! The state of one binding: what both ends have sent and received, and their handlers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -6,13 +6,15 @@ use std::rc::Rc;
 
 use flounder::{BindingError, Cap, RpcError, TxError, Waitset};
 
-use crate::letter::{Letter, Origin, Scalars, Token, described, items, label_of, pieces, raw};
 use crate::play;
 use crate::program::{Body, Client, Side, Then, WAITSETS};
+use crate::test_message::{
+    Origin, Scalars, TestMessage, Token, described, items, label_of, pieces, raw,
+};
 
 /// One binding, from its bind to its end.
 #[derive(Default)]
-pub(crate) struct Scene {
+pub(crate) struct Session {
     pub(crate) ends: [End; 2],
     pub(crate) broken: RefCell<Vec<String>>,
     /// Calls that were begun, by number: how they ended.
@@ -35,7 +37,7 @@ pub(crate) struct End {
     pub(crate) binding: RefCell<Option<play::Binding>>,
     /// Which waitset serves it.
     pub(crate) waitset: Cell<usize>,
-    pub(crate) outbox: RefCell<VecDeque<Letter>>,
+    pub(crate) outbox: RefCell<VecDeque<TestMessage>>,
     /// What was accepted from it, in order.
     pub(crate) accepted: RefCell<Vec<(Origin, String)>>,
     /// How many of the other end's were received.
@@ -57,7 +59,7 @@ pub(crate) struct End {
     pub(crate) errors: RefCell<Vec<BindingError>>,
 }
 
-impl Scene {
+impl Session {
     pub(crate) fn binding(&self, side: Side) -> play::Binding {
         let binding = self.ends[side as usize].binding.borrow();
         binding.clone().expect("the bind has made both ends")
@@ -119,42 +121,42 @@ impl Scene {
         // Also called by handlers, which run while the outbox is not in use.
         let Some(binding) = end.binding.borrow().clone() else { return };
         loop {
-            let Some(mut letter) = end.outbox.borrow_mut().pop_front() else { return };
+            let Some(mut message) = end.outbox.borrow_mut().pop_front() else { return };
             if !binding.can_send() && binding.ended().is_none() {
                 // Tried all the same now and then; making a long message anew each time is slow.
                 let busy = self.busy.get();
                 self.busy.set(busy + 1);
                 if !busy.is_multiple_of(16) {
-                    end.outbox.borrow_mut().push_front(letter);
+                    end.outbox.borrow_mut().push_front(message);
                     return;
                 }
             }
             let serial = end.accepted.borrow().len() as u32;
-            let token = (letter.then == Then::Continue).then(|| Token {
-                scene: Rc::clone(self),
+            let token = (message.then == Then::Continue).then(|| Token {
+                session: Rc::clone(self),
                 side,
-                salt: letter.salt,
+                salt: message.salt,
                 ran: Cell::new(false),
             });
             if token.is_some() {
                 end.begun.set(end.begun.get() + 1);
             }
-            match letter.attempt(&binding, serial, token) {
-                Ok(()) => end.accepted.borrow_mut().push((letter.origin, letter.described())),
+            match message.attempt(&binding, serial, token) {
+                Ok(()) => end.accepted.borrow_mut().push((message.origin, message.described())),
                 Err(TxError::Busy) => {
-                    end.forget_token(&letter);
-                    end.outbox.borrow_mut().push_front(letter);
+                    end.forget_token(&message);
+                    end.outbox.borrow_mut().push_front(message);
                     return;
                 }
                 Err(TxError::Closed) => {
                     // The end is not told yet; nothing that comes after it matters.
-                    end.forget_token(&letter);
+                    end.forget_token(&message);
                     end.outbox.borrow_mut().clear();
                     return;
                 }
                 Err(error) => {
-                    end.forget_token(&letter);
-                    self.complain(format!("{:?} is refused: {error}", letter.body));
+                    end.forget_token(&message);
+                    self.complain(format!("{:?} is refused: {error}", message.body));
                 }
             }
         }
@@ -166,9 +168,9 @@ impl Scene {
         if end.registered.get() {
             return;
         }
-        let scene = Rc::clone(self);
+        let session = Rc::clone(self);
         let result = self.binding(side).register_send(&waitsets[waitset], move |_| {
-            let end = &scene.ends[side as usize];
+            let end = &session.ends[side as usize];
             end.registered.set(false);
             end.rooms.borrow_mut().pop_front();
             end.roomy.set(end.roomy.get() + 1);
@@ -195,8 +197,8 @@ impl Scene {
 }
 
 impl End {
-    fn forget_token(&self, letter: &Letter) {
-        if letter.then == Then::Continue {
+    fn forget_token(&self, message: &TestMessage) {
+        if message.then == Then::Continue {
             self.begun.set(self.begun.get() - 1);
             self.dropped.set(self.dropped.get() - 1);
         }
@@ -204,26 +206,26 @@ impl End {
 }
 
 pub(crate) struct Handler {
-    pub(crate) scene: Rc<Scene>,
+    pub(crate) session: Rc<Session>,
     pub(crate) side: Side,
 }
 
 impl Handler {
     fn received(&self, at: u32, what: &str) {
-        self.scene.received(self.side, at, what);
+        self.session.received(self.side, at, what);
     }
 
     fn asked(&self, at: u32, what: String) {
-        self.scene.arrived.set(self.scene.arrived.get() + 1);
-        if self.side == Client || self.scene.asked.borrow_mut().insert(at, what).is_some() {
-            self.scene.complain(format!("call {at} arrives twice, or where it was made"));
+        self.session.arrived.set(self.session.arrived.get() + 1);
+        if self.side == Client || self.session.asked.borrow_mut().insert(at, what).is_some() {
+            self.session.complain(format!("call {at} arrives twice, or where it was made"));
         }
     }
 }
 
 impl play::Rx for Handler {
     fn hello(&mut self, b: &play::Binding) {
-        self.scene.ends[self.side as usize].binding.replace(Some(b.clone()));
+        self.session.ends[self.side as usize].binding.replace(Some(b.clone()));
     }
 
     fn tick(&mut self, _: &play::Binding, at: u32) {
@@ -291,7 +293,7 @@ impl play::Rx for Handler {
 
     fn echo(&mut self, _: &play::Binding, at: u32, b: &[u8]) {
         self.received(at, &described("echo", b, &[]));
-        let letter = Letter {
+        let message = TestMessage {
             body: Body::Echo(b.len()),
             salt: 0,
             then: Then::Nothing,
@@ -300,8 +302,8 @@ impl play::Rx for Handler {
             labels: Vec::new(),
             echo: Some(b.to_vec()),
         };
-        self.scene.ends[self.side as usize].outbox.borrow_mut().push_back(letter);
-        self.scene.pump(self.side);
+        self.session.ends[self.side as usize].outbox.borrow_mut().push_back(message);
+        self.session.pump(self.side);
     }
 
     fn echoed(&mut self, _: &play::Binding, at: u32, b: &[u8]) {
@@ -329,7 +331,7 @@ impl play::Rx for Handler {
 
     fn keep(&mut self, _: &play::Binding, at: u32, reply: play::KeepReply) {
         self.asked(at, "keep".to_owned());
-        self.scene.kept.borrow_mut().insert(at, reply);
+        self.session.kept.borrow_mut().insert(at, reply);
     }
 
     fn never(&mut self, _: &play::Binding, at: u32, reply: play::NeverReply) {
@@ -338,6 +340,6 @@ impl play::Rx for Handler {
     }
 
     fn error(&mut self, _: &play::Binding, error: BindingError) {
-        self.scene.ends[self.side as usize].errors.borrow_mut().push(error);
+        self.session.ends[self.side as usize].errors.borrow_mut().push(error);
     }
 }

@@ -1,4 +1,4 @@
-//! Drivers that are not quite like the others.
+//! Drivers with one defect each: the test must find them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use flounder::channel::{
 use flounder::drivers::{registry, ump::Ump};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Warp {
+enum Fault {
     /// Tells that a peer has died which has closed.
     Death,
     /// Loses one message of a hundred.
@@ -20,35 +20,35 @@ enum Warp {
     Room,
 }
 
-/// Registers one for each warp; gives their names, and what they do.
+/// Registers one for each fault; gives their names, and what they do.
 pub(crate) fn register_all() -> [(&'static str, &'static str); 4] {
     let warps = [
-        (Warp::Death, "warped death", "takes a close for a death"),
-        (Warp::Loss, "warped loss", "loses a message"),
-        (Warp::Control, "warped control", "refuses control operations"),
-        (Warp::Room, "warped room", "never goes on once it was full"),
+        (Fault::Death, "faulty death", "takes a close for a death"),
+        (Fault::Loss, "faulty loss", "loses a message"),
+        (Fault::Control, "faulty control", "refuses control operations"),
+        (Fault::Room, "faulty room", "never goes on once it was full"),
     ];
-    warps.map(|(warp, name, what)| {
-        registry::register(Arc::new(Warped { warp, name })).expect("the name is new");
+    warps.map(|(fault, name, what)| {
+        registry::register(Arc::new(FaultyDriver { fault, name })).expect("the name is new");
         (name, what)
     })
 }
 
-struct Warped {
-    warp: Warp,
+struct FaultyDriver {
+    fault: Fault,
     name: &'static str,
 }
 
-impl Connector for Warped {
+impl Connector for FaultyDriver {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn pair_local(&self, client: &End, service: &End) -> Result<Pair, ConnectError> {
         let (client, service) = Ump.pair_local(client, service)?;
-        let end = |channel| WarpedChannel {
+        let end = |channel| FaultyChannel {
             channel,
-            warp: self.warp,
+            fault: self.fault,
             name: self.name,
             sent: 0,
             stopped: false,
@@ -57,25 +57,25 @@ impl Connector for Warped {
     }
 }
 
-struct WarpedChannel {
+struct FaultyChannel {
     channel: Box<dyn Channel>,
-    warp: Warp,
+    fault: Fault,
     name: &'static str,
     sent: u64,
     stopped: bool,
 }
 
-impl Channel for WarpedChannel {
+impl Channel for FaultyChannel {
     fn driver(&self) -> &'static str {
         self.name
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, from: usize) -> Result<Progress, ChannelError> {
         self.sent += 1;
-        if self.warp == Warp::Loss && self.sent.is_multiple_of(20) && message.cap_count == 0 {
+        if self.fault == Fault::Loss && self.sent.is_multiple_of(20) && message.cap_count == 0 {
             return Ok(Progress::Done);
         }
-        if self.stopped && self.warp == Warp::Room {
+        if self.stopped && self.fault == Fault::Room {
             return Ok(Progress::Partial(0));
         }
         let sent = self.channel.send(message, from);
@@ -85,7 +85,7 @@ impl Channel for WarpedChannel {
 
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
         match self.channel.recv(incoming) {
-            Err(ChannelError::Closed) if self.warp == Warp::Death => Err(ChannelError::PeerDied),
+            Err(ChannelError::Closed) if self.fault == Fault::Death => Err(ChannelError::PeerDied),
             received => received,
         }
     }
@@ -115,8 +115,8 @@ impl Channel for WarpedChannel {
     }
 
     fn control(&mut self, control: Control) -> Result<(), ChannelError> {
-        match self.warp {
-            Warp::Control => Err(ChannelError::Closed),
+        match self.fault {
+            Fault::Control => Err(ChannelError::Closed),
             _ => self.channel.control(control),
         }
     }

@@ -1,4 +1,4 @@
-//! Plays a program over one driver, and writes down what both ends see of it.
+//! Runs a program over one driver and records what both ends observe.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use flounder::{Control, Exported, Waitset};
 
-use crate::letter::{Letter, Origin, digest, label_of, labelled, shown, text};
 use crate::play;
 use crate::program::{
     Body, Call, Client, MAX_BYTES, Manner, Op, Program, Service, Side, Then, WAITSETS,
 };
-use crate::scene::{Handler, Scene};
+use crate::session::{Handler, Session};
+use crate::test_message::{Origin, TestMessage, digest, label_of, labelled, shown, text};
 
 /// What came of a program.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,20 +26,20 @@ pub(crate) struct Outcome {
     pub(crate) busy: u64,
 }
 
-/// Plays `program` over `driver`; what takes longer than `patience` is stuck.
-pub(crate) fn play(program: &Program, driver: &str, patience: Duration) -> Outcome {
+/// Plays `program` over `driver`; what takes longer than `timeout` is stuck.
+pub(crate) fn play(program: &Program, driver: &str, timeout: Duration) -> Outcome {
     let before = descriptors();
     let mut outcome = {
-        let stage = Stage::new(program.buffer, driver, patience);
-        stage.bind();
+        let runner = Runner::new(program.buffer, driver, timeout);
+        runner.bind();
         for (at, op) in program.ops.iter().enumerate() {
-            stage.obey(at as u32, op);
-            if stage.is_stuck.get() {
+            runner.run_op(at as u32, op);
+            if runner.is_stuck.get() {
                 break;
             }
         }
-        stage.obey(u32::MAX, &Op::Teardown(Client, Manner::Settled));
-        stage.end()
+        runner.run_op(u32::MAX, &Op::Teardown(Client, Manner::Settled));
+        runner.end()
     };
     let after = descriptors();
     if after != before && outcome.broken.is_empty() {
@@ -55,14 +55,14 @@ fn descriptors() -> usize {
 }
 
 /// Both ends of a binding after another, and the waitsets of their thread.
-struct Stage {
+struct Runner {
     waitsets: [Waitset; WAITSETS],
     exported: Exported,
     driver: String,
     buffer: usize,
-    patience: Duration,
+    timeout: Duration,
     /// The binding of this moment.
-    scene: Rc<RefCell<Rc<Scene>>>,
+    session: Rc<RefCell<Rc<Session>>>,
     trace: RefCell<Vec<String>>,
     broken: RefCell<Vec<String>>,
     arrived: Cell<u64>,
@@ -71,21 +71,21 @@ struct Stage {
     labels: Cell<u64>,
 }
 
-impl Stage {
-    fn new(buffer: usize, driver: &str, patience: Duration) -> Self {
+impl Runner {
+    fn new(buffer: usize, driver: &str, timeout: Duration) -> Self {
         let waitsets: [Waitset; WAITSETS] = std::array::from_fn(|_| Waitset::new());
-        let scene = Rc::new(RefCell::new(Rc::new(Scene::default())));
-        let current = Rc::clone(&scene);
+        let session = Rc::new(RefCell::new(Rc::new(Session::default())));
+        let current = Rc::clone(&session);
         let exported = play::export(&waitsets[1], move |_| {
-            Ok(Handler { scene: Rc::clone(&current.borrow()), side: Service })
+            Ok(Handler { session: Rc::clone(&current.borrow()), side: Service })
         });
         Self {
             exported: exported.start().expect("a process may export to itself"),
             waitsets,
             driver: driver.to_owned(),
             buffer,
-            patience,
-            scene,
+            timeout,
+            session,
             trace: RefCell::default(),
             broken: RefCell::default(),
             arrived: Cell::new(0),
@@ -95,8 +95,8 @@ impl Stage {
         }
     }
 
-    fn scene(&self) -> Rc<Scene> {
-        Rc::clone(&self.scene.borrow())
+    fn session(&self) -> Rc<Session> {
+        Rc::clone(&self.session.borrow())
     }
 
     fn write(&self, line: String) {
@@ -109,11 +109,11 @@ impl Stage {
     }
 
     fn bind(&self) {
-        let scene = Rc::new(Scene::default());
-        scene.ends[1].waitset.set(1);
-        self.scene.replace(Rc::clone(&scene));
-        let handler = Handler { scene: Rc::clone(&scene), side: Client };
-        let slot = Rc::clone(&scene);
+        let session = Rc::new(Session::default());
+        session.ends[1].waitset.set(1);
+        self.session.replace(Rc::clone(&session));
+        let handler = Handler { session: Rc::clone(&session), side: Client };
+        let slot = Rc::clone(&session);
         play::bind(self.exported.iref(), &self.waitsets[0], handler)
             .driver(&self.driver)
             .buffer(self.buffer)
@@ -127,74 +127,75 @@ impl Stage {
                 Err(error) => slot.complain(error.to_string()),
             })
             .expect("a bind may start");
-        let bound = |scene: &Scene| scene.ends.iter().all(|end| end.binding.borrow().is_some());
-        self.go_on_until("the bind", &scene, bound);
-        if let Some(binding) = &*scene.ends[0].binding.borrow()
+        let bound =
+            |session: &Session| session.ends.iter().all(|end| end.binding.borrow().is_some());
+        self.go_on_until("the bind", &session, bound);
+        if let Some(binding) = &*session.ends[0].binding.borrow()
             && !self.driver.starts_with(binding.driver())
         {
             self.break_off(format!("bound by {}", binding.driver()));
         }
     }
 
-    fn obey(&self, at: u32, op: &Op) {
-        let scene = self.scene();
+    fn run_op(&self, at: u32, op: &Op) {
+        let session = self.session();
         match *op {
-            Op::Send(side, body, then) if scene.is_over.get() => {
-                let mut letter = self.letter(at, body, then);
-                let binding = scene.binding(side);
-                let result = letter.attempt(&binding, 0, None);
+            Op::Send(side, body, then) if session.is_over.get() => {
+                let mut message = self.message(at, body, then);
+                let binding = session.binding(side);
+                let result = message.attempt(&binding, 0, None);
                 self.write(format!("{at}: {side:?} sends to nobody: {result:?}"));
             }
             Op::Send(side, body, then) => {
-                let letter = self.letter(at, body, then);
-                scene.ends[side as usize].outbox.borrow_mut().push_back(letter);
-                scene.pump(side);
+                let message = self.message(at, body, then);
+                session.ends[side as usize].outbox.borrow_mut().push_back(message);
+                session.pump(side);
             }
-            Op::Burst(..) if scene.is_over.get() => {}
+            Op::Burst(..) if session.is_over.get() => {}
             Op::Burst(side, messages) => {
                 for _ in 0..messages {
-                    let letter = self.letter(at, Body::Tick, Then::Nothing);
-                    scene.ends[side as usize].outbox.borrow_mut().push_back(letter);
+                    let message = self.message(at, Body::Tick, Then::Nothing);
+                    session.ends[side as usize].outbox.borrow_mut().push_back(message);
                 }
-                scene.pump(side);
+                session.pump(side);
             }
             Op::TooLong(side) => {
                 let long = vec![b'x'; MAX_BYTES + 1];
                 let long = String::from_utf8(long).expect("x is a character");
-                let result = scene.binding(side).tx_text(0, &long).map(drop);
+                let result = session.binding(side).tx_text(0, &long).map(drop);
                 self.write(format!("{at}: {side:?} sends too much: {result:?}"));
             }
-            Op::Call(call) => self.call(&scene, at, call),
+            Op::Call(call) => self.call(&session, at, call),
             Op::Answer => {
-                self.settle(&scene);
-                self.answer(&scene);
+                self.settle(&session);
+                self.answer(&session);
             }
             Op::Room(side, waitset) => {
-                if scene.is_over.get() {
+                if session.is_over.get() {
                     let result =
-                        scene.binding(side).register_send(&self.waitsets[waitset], |_| Ok(()));
+                        session.binding(side).register_send(&self.waitsets[waitset], |_| Ok(()));
                     self.write(format!("{at}: {side:?} finds no room: {result:?}"));
                     return;
                 }
-                scene.ends[side as usize].rooms.borrow_mut().push_back(waitset);
-                scene.want_room(side, &self.waitsets);
+                session.ends[side as usize].rooms.borrow_mut().push_back(waitset);
+                session.want_room(side, &self.waitsets);
             }
             Op::Move(side, waitset) => {
-                let result = scene.binding(side).change_waitset(&self.waitsets[waitset]);
-                scene.ends[side as usize].waitset.set(waitset);
-                scene.ends[side as usize].moved.set(true);
+                let result = session.binding(side).change_waitset(&self.waitsets[waitset]);
+                session.ends[side as usize].waitset.set(waitset);
+                session.ends[side as usize].moved.set(true);
                 self.write(format!("{at}: {side:?} moves: {result:?}"));
             }
             Op::Sync(side, sync) => {
                 let control = if sync { Control::SetSync } else { Control::ClearSync };
-                let result = scene.binding(side).control(control);
+                let result = session.binding(side).control(control);
                 self.write(format!("{at}: {side:?} controls: {result:?}"));
             }
             Op::Turn(waitset, turns) => {
                 for _ in 0..turns {
                     self.turn(&self.waitsets[waitset]);
                 }
-                self.pump(&scene);
+                self.pump(&session);
             }
             Op::Rest(waitset) => {
                 let until = Instant::now() + Duration::from_micros(50);
@@ -202,14 +203,14 @@ impl Stage {
                     self.break_off(error.to_string());
                 }
             }
-            Op::Settle => self.settle(&scene),
-            Op::Teardown(side, manner) => self.teardown(&scene, side, manner),
-            Op::Bind if scene.is_over.get() => self.bind(),
+            Op::Settle => self.settle(&session),
+            Op::Teardown(side, manner) => self.teardown(&session, side, manner),
+            Op::Bind if session.is_over.get() => self.bind(),
             Op::Bind => {}
         }
     }
 
-    fn letter(&self, at: u32, body: Body, then: Then) -> Letter {
+    fn message(&self, at: u32, body: Body, then: Then) -> TestMessage {
         let count = match body {
             Body::Gift(_) | Body::Lent(_) => 1,
             Body::Seven => 7,
@@ -217,7 +218,7 @@ impl Stage {
         };
         let labels: Vec<_> = (0..count).map(|_| self.label()).collect();
         let caps = labels.iter().map(|label| labelled(*label)).collect();
-        Letter { body, salt: at, then, origin: Origin::Program, caps, labels, echo: None }
+        TestMessage { body, salt: at, then, origin: Origin::Program, caps, labels, echo: None }
     }
 
     fn label(&self) -> u64 {
@@ -225,13 +226,13 @@ impl Stage {
         self.labels.get()
     }
 
-    fn call(&self, scene: &Rc<Scene>, at: u32, call: Call) {
-        let client = play::RpcClient::new(&scene.binding(Client));
+    fn call(&self, session: &Rc<Session>, at: u32, call: Call) {
+        let client = play::RpcClient::new(&session.binding(Client));
         let label = self.label();
         let cap = matches!(call, Call::Swap).then(|| labelled(label));
-        let scene = Rc::clone(scene);
-        let waitset = &self.waitsets[scene.ends[0].waitset.get()];
-        scene.calls.borrow_mut().insert(at, None);
+        let session = Rc::clone(session);
+        let waitset = &self.waitsets[session.ends[0].waitset.get()];
+        session.calls.borrow_mut().insert(at, None);
         let task = async move {
             let result = match call {
                 Call::Sum(a, b) => shown(client.sum_async(at, a, b).await),
@@ -246,66 +247,66 @@ impl Stage {
                 Call::Keep => shown(client.keep_async(at).await),
                 Call::Never => shown(client.never_async(at).await),
             };
-            scene.calls.borrow_mut().insert(at, Some(result));
+            session.calls.borrow_mut().insert(at, Some(result));
         };
         waitset.spawn_local(task).detach();
     }
 
-    fn answer(&self, scene: &Rc<Scene>) {
-        for (at, reply) in scene.kept.take() {
+    fn answer(&self, session: &Rc<Session>) {
+        for (at, reply) in session.kept.take() {
             if at % 2 == 0 {
                 reply.send(at);
             }
         }
-        self.settle(scene);
+        self.settle(session);
     }
 
-    fn teardown(&self, scene: &Rc<Scene>, side: Side, manner: Manner) {
-        if scene.is_over.get() {
+    fn teardown(&self, session: &Rc<Session>, side: Side, manner: Manner) {
+        if session.is_over.get() {
             return;
         }
         if manner != Manner::AtOnce {
-            self.settle(scene);
+            self.settle(session);
         }
-        let other = &scene.ends[side.other() as usize];
+        let other = &session.ends[side.other() as usize];
         // What the peer gets at least: what was sent, whatever is still accepted and no more.
-        let own = &scene.ends[side as usize];
-        let binding = scene.binding(side);
+        let own = &session.ends[side as usize];
+        let binding = session.binding(side);
         let accepted = own.accepted.borrow().len();
         let least = if binding.can_send() { accepted } else { accepted.saturating_sub(1) };
         if manner == Manner::InHandler {
-            match scene.binding(side.other()).tx_bye() {
+            match session.binding(side.other()).tx_bye() {
                 Ok(_) => {}
-                Err(error) => scene.complain(format!("the last message is refused: {error}")),
+                Err(error) => session.complain(format!("the last message is refused: {error}")),
             }
         } else {
             binding.teardown();
         }
-        for end in &scene.ends {
+        for end in &session.ends {
             end.outbox.borrow_mut().clear();
             end.rooms.borrow_mut().clear();
         }
-        scene.is_over.set(true);
-        scene.kept.borrow_mut().clear();
-        self.go_on_until("the end", scene, |scene| {
-            let calls = scene.calls.borrow();
+        session.is_over.set(true);
+        session.kept.borrow_mut().clear();
+        self.go_on_until("the end", session, |session| {
+            let calls = session.calls.borrow();
             !other.errors.borrow().is_empty() && calls.values().all(Option::is_some)
         });
-        self.rest(scene);
+        self.rest(session);
         if other.received.get() < least {
             let received = other.received.get();
-            scene.complain(format!("{received} messages are received of {least} that were sent"));
+            session.complain(format!("{received} messages are received of {least} that were sent"));
         }
-        for (name, end) in [("client", &scene.ends[0]), ("service", &scene.ends[1])] {
+        for (name, end) in [("client", &session.ends[0]), ("service", &session.ends[1])] {
             let (begun, dropped) = (end.begun.get(), end.dropped.get());
             let ran = end.ran.borrow().len() as u32;
             if ran + dropped != begun {
-                scene.complain(format!(
+                session.complain(format!(
                     "of {begun} continuations of the {name} {ran} ran and {dropped} were dropped"
                 ));
             }
             if manner != Manner::AtOnce && dropped > 0 {
-                scene.complain(format!("{dropped} continuations of the {name} did not run"));
+                session.complain(format!("{dropped} continuations of the {name} did not run"));
             }
             self.write(format!("the {name} is told {:?}", end.errors.borrow()));
             let ended = end.binding.borrow().as_ref().and_then(|binding| binding.ended());
@@ -313,27 +314,27 @@ impl Stage {
         }
         if manner == Manner::AtOnce {
             // Which calls were answered, and how far the messages got, is a matter of time.
-            scene.check_calls();
+            session.check_calls();
         } else {
-            self.write_down(scene);
+            self.write_down(session);
         }
-        self.collect(scene);
+        self.collect(session);
     }
 
     /// Goes on until everything that was begun is done, and writes down what came of it.
-    fn settle(&self, scene: &Rc<Scene>) {
-        if scene.is_over.get() {
-            self.rest(scene);
+    fn settle(&self, session: &Rc<Session>) {
+        if session.is_over.get() {
+            self.rest(session);
             return;
         }
-        self.go_on_until("everything", scene, Scene::is_settled);
-        self.rest(scene);
-        self.write_down(scene);
+        self.go_on_until("everything", session, Session::is_settled);
+        self.rest(session);
+        self.write_down(session);
     }
 
-    fn write_down(&self, scene: &Rc<Scene>) {
+    fn write_down(&self, session: &Rc<Session>) {
         for side in [Client, Service] {
-            let (end, peer) = (&scene.ends[side as usize], &scene.ends[side.other() as usize]);
+            let (end, peer) = (&session.ends[side as usize], &session.ends[side.other() as usize]);
             let arrived = end.received.get();
             let from = end.written.replace(arrived);
             let accepted = peer.accepted.borrow();
@@ -344,7 +345,7 @@ impl Stage {
             }
             let mut ran = end.ran.borrow().clone();
             if !end.moved.take() && !ran[end.continued.get()..].is_sorted() {
-                scene.complain(format!("{side:?} goes on after {ran:?}, in this order"));
+                session.complain(format!("{side:?} goes on after {ran:?}, in this order"));
             }
             end.continued.set(ran.len());
             // One that was left at another waitset may run after those that came later.
@@ -352,12 +353,12 @@ impl Stage {
             let roomy = end.roomy.get();
             self.write(format!("{side:?} goes on after {ran:?}, and had room {roomy} times"));
         }
-        for (at, what) in &*scene.asked.borrow() {
+        for (at, what) in &*session.asked.borrow() {
             self.write(format!("call {at} arrived: {what}"));
         }
-        scene.asked.borrow_mut().clear();
-        let mut told = scene.told.borrow_mut();
-        for (at, result) in &*scene.calls.borrow() {
+        session.asked.borrow_mut().clear();
+        let mut told = session.told.borrow_mut();
+        for (at, result) in &*session.calls.borrow() {
             if let Some(result) = result
                 && !told.contains(at)
             {
@@ -367,10 +368,10 @@ impl Stage {
         }
     }
 
-    fn collect(&self, scene: &Rc<Scene>) {
-        self.arrived.set(self.arrived.get() + scene.arrived.take());
-        self.busy.set(self.busy.get() + scene.busy.take());
-        self.broken.borrow_mut().append(&mut scene.broken.borrow_mut());
+    fn collect(&self, session: &Rc<Session>) {
+        self.arrived.set(self.arrived.get() + session.arrived.take());
+        self.busy.set(self.busy.get() + session.busy.take());
+        self.broken.borrow_mut().append(&mut session.broken.borrow_mut());
     }
 
     fn turn(&self, waitset: &Waitset) -> bool {
@@ -383,49 +384,49 @@ impl Stage {
         }
     }
 
-    fn pump(&self, scene: &Rc<Scene>) {
+    fn pump(&self, session: &Rc<Session>) {
         for side in [Client, Service] {
-            scene.pump(side);
-            scene.want_room(side, &self.waitsets);
+            session.pump(side);
+            session.want_room(side, &self.waitsets);
         }
     }
 
-    fn go_on_until(&self, what: &str, scene: &Rc<Scene>, is_done: impl Fn(&Scene) -> bool) {
-        let deadline = Instant::now() + self.patience;
-        while !is_done(scene) {
+    fn go_on_until(&self, what: &str, session: &Rc<Session>, is_done: impl Fn(&Session) -> bool) {
+        let deadline = Instant::now() + self.timeout;
+        while !is_done(session) {
             for waitset in &self.waitsets {
                 self.turn(waitset);
             }
-            self.pump(scene);
-            if !scene.broken.borrow().is_empty() || self.is_stuck.get() {
+            self.pump(session);
+            if !session.broken.borrow().is_empty() || self.is_stuck.get() {
                 self.is_stuck.set(true);
-                self.collect(scene);
+                self.collect(session);
                 return;
             }
             if Instant::now() > deadline {
-                self.break_off(format!("stuck before {what} is done: {}", scene.state()));
+                self.break_off(format!("stuck before {what} is done: {}", session.state()));
                 return;
             }
         }
     }
 
     /// Dispatches until nothing is left to do.
-    fn rest(&self, scene: &Rc<Scene>) {
-        let deadline = Instant::now() + self.patience;
+    fn rest(&self, session: &Rc<Session>) {
+        let deadline = Instant::now() + self.timeout;
         while self.waitsets.iter().fold(false, |turned, waitset| self.turn(waitset) | turned) {
             if Instant::now() > deadline {
-                return self.break_off(format!("never at rest: {}", scene.state()));
+                return self.break_off(format!("never at rest: {}", session.state()));
             }
         }
     }
 
     fn end(self) -> Outcome {
-        let scene = self.scene();
-        self.collect(&scene);
-        for end in &scene.ends {
+        let session = self.session();
+        self.collect(&session);
+        for end in &session.ends {
             end.binding.take();
         }
-        self.scene.replace(Rc::default());
+        self.session.replace(Rc::default());
         self.exported.withdraw();
         for waitset in &self.waitsets {
             while waitset.try_dispatch().is_ok_and(|turned| turned) {}

@@ -1,4 +1,4 @@
-//! Messages: how they are made, sent, and told apart.
+//! Messages of a program: how they are made, sent and compared.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use flounder::{Cap, Rejected, RpcError, Sent, TxError};
 
 use crate::play;
 use crate::program::{Body, Side, Then};
-use crate::scene::Scene;
+use crate::session::Session;
 
 /// Who had a message sent. Which of the two comes first depends on when room appears, and is no part of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) enum Origin {
 }
 
 /// A message that is to be sent.
-pub(crate) struct Letter {
+pub(crate) struct TestMessage {
     pub(crate) body: Body,
     /// What makes its content.
     pub(crate) salt: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Letter {
     pub(crate) echo: Option<Vec<u8>>,
 }
 
-impl Letter {
+impl TestMessage {
     /// Tries to send it as the message number `at` of its end. On an error its capabilities are still there.
     pub(crate) fn attempt(
         &mut self,
@@ -138,7 +138,7 @@ fn continue_with(sent: Sent<'_>, token: Option<Token>) {
 
 /// What a continuation holds: counts whether it runs or is dropped.
 pub(crate) struct Token {
-    pub(crate) scene: Rc<Scene>,
+    pub(crate) session: Rc<Session>,
     pub(crate) side: Side,
     pub(crate) salt: u32,
     pub(crate) ran: Cell<bool>,
@@ -147,14 +147,14 @@ pub(crate) struct Token {
 impl Token {
     fn run(&self) {
         self.ran.set(true);
-        self.scene.ends[self.side as usize].ran.borrow_mut().push(self.salt);
+        self.session.ends[self.side as usize].ran.borrow_mut().push(self.salt);
     }
 }
 
 impl Drop for Token {
     fn drop(&mut self) {
         if !self.ran.get() {
-            let end = &self.scene.ends[self.side as usize];
+            let end = &self.session.ends[self.side as usize];
             end.dropped.set(end.dropped.get() + 1);
         }
     }
