@@ -19,14 +19,15 @@ use std::time::Instant;
 use flounder_rt::{Escaped, Peer, Waitset};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::election::{self, RootProbe, STALE_LOCK_TIMEOUT, SocketAccess};
+use crate::directory::choice;
+use crate::directory::election::{self, RootProbe, STALE_LOCK_TIMEOUT, SocketAccess};
+use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::MonitorError;
 use crate::monitor_thread;
-use crate::process::is_unknown_uid;
+use crate::process::{is_unknown_uid, own_uid};
 use crate::protocol::monitor::Verdict;
 use crate::root::{JoinPolicy, Root};
 use crate::root_client::RootClient;
-use crate::runtime_dir::{RuntimeDir, own_uid};
 use crate::wait::sleep;
 
 /// Between two attempts to lock the directory.
@@ -69,7 +70,7 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError::Running`] if another daemon is the root; [`DaemonError::Monitor`].
     pub fn start(options: Options, waiting: impl FnOnce(&Peer)) -> Result<Self, DaemonError> {
-        let path = options.directory.unwrap_or_else(RuntimeDir::chosen);
+        let path = options.directory.unwrap_or_else(choice::chosen);
         let directory = RuntimeDir::at(path)?;
         if !directory.is_ours() {
             return Err(DaemonError::NotOwner { directory: directory.path().to_owned() });

@@ -30,13 +30,15 @@ pub mod daemon;
 pub mod nameservice;
 pub mod snapshot;
 
+mod accounts;
 mod broker;
-mod election;
+mod directory;
 mod error;
 mod exit_watch;
 mod link;
 mod monitor;
 mod monitor_thread;
+mod name;
 mod oneshot;
 mod outbox;
 mod prefix;
@@ -45,8 +47,6 @@ mod protocol;
 mod root;
 mod root_client;
 mod root_location;
-mod root_lock;
-mod runtime_dir;
 mod services;
 mod sys;
 mod wait;
@@ -57,7 +57,8 @@ pub use broker::{MonitorBroker, broker};
 pub use error::{DirProblem, MonitorError};
 pub use root_location::{RootLocation, RootProcess};
 
-use nameservice::{Answer, NameError};
+use name::NameError;
+use nameservice::Answer;
 
 /// Makes a service of this process reachable from other processes by its reference, without a name. Registering a name
 /// does it too.

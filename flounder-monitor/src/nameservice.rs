@@ -20,25 +20,20 @@
 //! # }
 //! ```
 
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::rc::Rc;
 
-use flounder_rt::{Escaped, ExportError, Iref};
+use flounder_rt::Iref;
 
 use crate::error::MonitorError;
-use crate::link::digest;
 use crate::monitor::Monitor;
 use crate::monitor_thread;
+use crate::name::RequestError;
+pub use crate::name::{Entry, InvalidName, LostName, NameError, NameRequest, ResolvedName};
 use crate::oneshot;
-use crate::process::{id_from_wire, pid_from_wire};
-use crate::protocol::monitor;
-use crate::root::MAX_NAME;
-use crate::root_location::RootLocation;
-use crate::runtime_dir::RuntimeDir;
 use crate::wait::{sleep, timeout, until_cancelled};
 
 /// A request that has not been answered by then is logged.
@@ -46,48 +41,6 @@ const SLOW_REQUEST: Duration = Duration::from_secs(1);
 
 /// How long the functions without a deadline of their own wait for a root monitor.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
-
-/// A name and what it stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Entry {
-    /// The name.
-    pub name: String,
-    /// The service.
-    pub iref: Iref,
-    /// Name of its interface.
-    pub interface: String,
-    /// The interface's digest.
-    pub fingerprint: u128,
-    /// The process that owns the name, if it is visible from here.
-    pub pid: Option<u32>,
-    /// The user of that process, if it has a number here.
-    pub uid: Option<u32>,
-}
-
-impl Entry {
-    /// `None` if it makes no sense.
-    pub(crate) fn from_wire(entry: monitor::Entry) -> Option<Self> {
-        let iref = Iref::from_bits(entry.iref)?;
-        let fingerprint = digest(entry.digest_high, entry.digest_low);
-        let (name, interface) = (entry.name, entry.iface);
-        let (pid, uid) = (pid_from_wire(entry.pid), id_from_wire(entry.uid));
-        Some(Self { name, iref, interface, fingerprint, pid, uid })
-    }
-}
-
-/// What a lookup finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResolvedName {
-    /// The service.
-    pub iref: Iref,
-    /// The process that owns the name, if it is visible from here.
-    pub pid: Option<u32>,
-    /// The user of that process, as the kernel vouches for it, if it has a number here: what to check before trusting a
-    /// name.
-    pub uid: Option<u32>,
-}
 
 /// Names a service that this process exports, which makes it reachable from other processes.
 ///
@@ -196,16 +149,6 @@ pub fn lost(name: &str) -> Answer<LostName> {
     })
 }
 
-/// A name that this process had, and another has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LostName {
-    /// The name.
-    pub name: String,
-    /// The process that has it, if it is visible from here.
-    pub pid: Option<u32>,
-}
-
 fn waiting_lookup(name: &str, deadline: Option<Duration>) -> Answer<ResolvedName> {
     let name = name.to_owned();
     let task = {
@@ -303,215 +246,5 @@ impl<T> Future for Answer<T> {
         let ended =
             || Err(RequestError::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None)));
         Pin::new(&mut self.0).poll(cx).map(|kept| kept.unwrap_or_else(ended))
-    }
-}
-
-/// Why the name service did not do what it was asked.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NameError {
-    /// Another process has the name.
-    Taken {
-        /// That process, if it is visible from here.
-        pid: Option<u32>,
-        /// What was asked, and where.
-        request: Box<NameRequest>,
-    },
-    /// There is no such name. `LIB_ERR_NAMESERVICE_UNKNOWN_NAME`
-    Unknown {
-        /// What was asked, and where.
-        request: Box<NameRequest>,
-    },
-    /// This cannot be a name. `LIB_ERR_NAMESERVICE_INVALID_NAME`
-    Invalid {
-        /// What is wrong with it.
-        why: InvalidName,
-        /// What was asked, and where.
-        request: Box<NameRequest>,
-    },
-    /// This process has too many names, services or waiting lookups.
-    Quota {
-        /// What was asked, and where.
-        request: Box<NameRequest>,
-    },
-    /// The name belongs to another process.
-    NotOwner {
-        /// What was asked, and where.
-        request: Box<NameRequest>,
-    },
-    /// This process exports no service of that reference.
-    NoService {
-        /// What was asked, and where.
-        request: Box<NameRequest>,
-    },
-    /// The deadline passed.
-    Deadline {
-        /// What was asked, and where: the root monitor that did not answer, if there is one.
-        request: Box<NameRequest>,
-    },
-    /// The monitor cannot serve. `LIB_ERR_NAMESERVICE_NOT_BOUND`
-    Monitor {
-        /// Why.
-        error: MonitorError,
-        /// What was asked, and where.
-        request: Box<NameRequest>,
-    },
-    /// There is no service to name: its export failed.
-    Export(ExportError),
-}
-
-/// A request to the name service: which name it was about, and where it went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NameRequest {
-    /// The name; `None` for requests about all names, or a reference.
-    pub name: Option<String>,
-    /// The runtime directory and the root monitor there; `None` if no directory was chosen.
-    pub location: Option<RootLocation>,
-}
-
-impl NameRequest {
-    /// A request about this name, or about none, in this place.
-    #[must_use]
-    pub const fn new(name: Option<String>, location: Option<RootLocation>) -> Self {
-        Self { name, location }
-    }
-
-    /// A request that did not reach the monitor of this process.
-    fn unanswered(name: Option<String>) -> Self {
-        Self {
-            name,
-            location: RuntimeDir::chosen_already()
-                .map(|directory| RootLocation::new(directory, None)),
-        }
-    }
-}
-
-/// Why a request failed, for [`NameError`] to say of which.
-#[derive(Debug)]
-pub(crate) enum RequestError {
-    Taken { pid: Option<u32> },
-    Unknown,
-    Invalid(InvalidName),
-    Quota,
-    NotOwner,
-    NoService,
-    Deadline,
-    Monitor(MonitorError),
-}
-
-impl From<MonitorError> for RequestError {
-    fn from(error: MonitorError) -> Self {
-        Self::Monitor(error)
-    }
-}
-
-impl RequestError {
-    fn of(self, request: NameRequest) -> NameError {
-        let request = Box::new(request);
-        match self {
-            Self::Taken { pid } => NameError::Taken { pid, request },
-            Self::Unknown => NameError::Unknown { request },
-            Self::Invalid(why) => NameError::Invalid { why, request },
-            Self::Quota => NameError::Quota { request },
-            Self::NotOwner => NameError::NotOwner { request },
-            Self::NoService => NameError::NoService { request },
-            Self::Deadline => NameError::Deadline { request },
-            Self::Monitor(error) => NameError::Monitor { error, request },
-        }
-    }
-}
-
-impl From<ExportError> for NameError {
-    fn from(error: ExportError) -> Self {
-        Self::Export(error)
-    }
-}
-
-/// What is wrong with a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidName {
-    /// There is nothing in it.
-    Empty,
-    /// It is longer than 255 bytes.
-    TooLong {
-        /// Its length, in bytes.
-        length: usize,
-    },
-    /// It has control characters.
-    Control,
-}
-
-flounder_rt::debug_as_chain!(NameError);
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Taken { pid: Some(pid), request } => write!(f, "process {pid} has {request}"),
-            Self::Taken { pid: None, request } => {
-                write!(f, "a process that is not visible from here has {request}")
-            }
-            Self::Unknown { request } => write!(f, "no service has {request}"),
-            Self::Invalid { why, request } => write!(f, "{why}: {request}"),
-            Self::Quota { request } => write!(
-                f,
-                "this process has too many names, services or waiting lookups for {request}"
-            ),
-            Self::NotOwner { request } => write!(f, "this process does not own {request}"),
-            Self::NoService { request } => {
-                write!(f, "this process exports no such service, for {request}")
-            }
-            Self::Deadline { request } => write!(f, "the deadline passed for {request}"),
-            Self::Monitor { error, request } => {
-                write!(f, "{error}, for ")?;
-                match error.names_location() {
-                    true => request.write_name(f),
-                    false => fmt::Display::fmt(request, f),
-                }
-            }
-            Self::Export(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
-
-impl NameRequest {
-    fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "the name \"{}\"", Escaped(name)),
-            None => f.write_str("a request without a name"),
-        }
-    }
-}
-
-impl fmt::Display for NameRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_name(f)?;
-        match &self.location {
-            Some(location) => write!(f, " {location}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for NameError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Monitor { error, .. } => error.source(),
-            Self::Export(error) => error.source(),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for InvalidName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("it is empty"),
-            Self::TooLong { length } => {
-                write!(f, "it has {length} bytes, more than {MAX_NAME}")
-            }
-            Self::Control => f.write_str("it has control characters"),
-        }
     }
 }

@@ -12,7 +12,6 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::runtime_dir::own_uid;
 use crate::sys::{self, Credentials};
 
 /// What stands for users and groups without a number, unless the system is set otherwise.
@@ -39,6 +38,11 @@ impl Credentials {
         let is_known = self.uid == own_uid() || !is_unknown_uid(self.uid);
         Self { uid: if is_known { self.uid } else { NO_ID }, ..self }
     }
+}
+
+/// The user of this process.
+pub(crate) fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// The numbers of a peer in a message: process, user, group.

@@ -8,13 +8,13 @@ use flounder_drivers::lmp;
 use flounder_rt::closer::Origin;
 use flounder_rt::{Peer, RpcError, Waitset};
 
-use crate::election;
+use crate::directory::election;
+use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::MonitorError;
 use crate::process::random_number;
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{Binding, RpcClient, RxVtbl, Verdict};
 use crate::root_location::{RootLocation, RootProcess};
-use crate::runtime_dir::RuntimeDir;
 use crate::wait::timeout;
 
 /// How long a call may take.

@@ -24,12 +24,13 @@ use std::time::SystemTime;
 use flounder_rt::account::Resource;
 use flounder_rt::{Escaped, Iref, Peer};
 
+use crate::directory::choice;
+use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::{DirProblem, MonitorError};
-use crate::nameservice::Entry;
+use crate::name::Entry;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{BindingReport, Verdict};
 use crate::root_client::RootClient;
-use crate::runtime_dir::RuntimeDir;
 
 /// Domains that are asked at a time: those that do not answer are waited for together.
 const MAX_ASKED_AT_ONCE: usize = 64;
@@ -121,7 +122,7 @@ impl Amounts {
 /// # Errors
 /// [`SnapshotError::NoMonitor`] if there is no root; [`SnapshotError::Monitor`] if it cannot be asked.
 pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
-    let path = directory.map_or_else(RuntimeDir::chosen, Path::to_owned);
+    let path = directory.map_or_else(choice::chosen, Path::to_owned);
     let nobody = || SnapshotError::NoMonitor { directory: path.clone() };
     let directory = RuntimeDir::existing(path.clone()).map_err(|error| match error {
         MonitorError::RuntimeDir { why: DirProblem::Os(libc::ENOENT), .. } => nobody(),

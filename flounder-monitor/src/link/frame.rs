@@ -11,7 +11,7 @@ use flounder_rt::{Escaped, Iref, Rejected, TxError};
 
 use crate::outbox::{OutboxMessage, SendOutcome};
 use crate::prefix::prefix;
-use crate::protocol::intermon;
+use crate::protocol::{digest, halves, intermon};
 
 /// Longest name of a driver, in bytes.
 pub(crate) const MAX_DRIVER_NAME: usize = 64;
@@ -242,15 +242,6 @@ fn unpack(code: u64) -> Option<OverLimit> {
     Some(OverLimit::new(resource, code & ((1 << LIMIT_BITS) - 1), of))
 }
 
-fn halves(fingerprint: u128) -> (u64, u64) {
-    ((fingerprint >> 64) as u64, fingerprint as u64)
-}
-
-/// The fingerprint of which these are the halves.
-pub(crate) fn digest(high: u64, low: u64) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,13 +266,6 @@ mod tests {
             ]
         ));
         assert_eq!(Frame::Closed { connection: 1 }.into_items().count(), 1);
-    }
-
-    #[test]
-    fn fingerprints_survive_their_halves() {
-        let fingerprint = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
-        let (high, low) = halves(fingerprint);
-        assert_eq!(digest(high, low), fingerprint);
     }
 
     #[test]

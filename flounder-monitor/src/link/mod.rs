@@ -33,7 +33,7 @@ use crate::monitor::Monitor;
 use crate::oneshot;
 use crate::outbox::{Outbox, Unsent};
 use crate::process::account_of;
-use crate::protocol::intermon;
+use crate::protocol::{digest, intermon};
 use crate::services;
 
 mod assembly;
@@ -41,7 +41,6 @@ mod frame;
 mod handle;
 
 use assembly::{Assembly, Complete};
-pub(crate) use frame::digest;
 pub(crate) use frame::{Frame, MAX_DRIVER_NAME, MAX_TERMS, Request};
 use frame::{OutgoingItem, refusal_of};
 use handle::IncomingBind;

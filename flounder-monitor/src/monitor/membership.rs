@@ -21,18 +21,19 @@ use flounder_rt::channel::CapRefusal;
 use flounder_rt::closer::Origin;
 use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
 
-use crate::election::{self, Precondition, RootProbe, STALE_LOCK_TIMEOUT};
+use crate::directory::choice;
+use crate::directory::election::{self, Precondition, RootProbe, STALE_LOCK_TIMEOUT};
+use crate::directory::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 use crate::error::{DirProblem, MonitorError};
 use crate::exit_watch::ExitWatch;
 use crate::link::Introduction;
 use crate::monitor::Monitor;
-use crate::nameservice::LostName;
+use crate::name::LostName;
 use crate::outbox::{Outbox, OutboxMessage, SendOutcome};
 use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{JoinPolicy, Root};
 use crate::root_location::{RootLocation, RootProcess};
-use crate::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 use crate::wait::{sleep, timeout, until_cancelled, within_response_timeout};
 
 /// Between two attempts to join, at first; each is twice as long as the one before, up to [`MAX_RETRY_DELAY`].
@@ -212,7 +213,7 @@ impl Monitor {
             Status::Member(membership) => membership.location(),
             _ => {
                 let root = self.last_root.borrow().as_ref().map(RootProcess::new);
-                RootLocation::new(RuntimeDir::chosen(), root)
+                RootLocation::new(choice::chosen(), root)
             }
         }
     }
@@ -341,7 +342,7 @@ impl Monitor {
         if precondition != Precondition::NoRoot {
             self.become_root(precondition)?;
         }
-        let mut directory = RuntimeDir::open()?;
+        let mut directory = choice::open()?;
         let mut socket_id = directory.identity().root_socket_id();
         let mut probe = election::probe(&directory)?;
         if let RootProbe::NoRoot = probe {
@@ -353,7 +354,7 @@ impl Monitor {
             if !self.become_root_in(directory, Precondition::NoRoot)? {
                 return Err(JoinFailure::NoListener(socket_id));
             }
-            directory = RuntimeDir::open()?;
+            directory = choice::open()?;
             socket_id = directory.identity().root_socket_id();
             probe = election::probe(&directory)?;
         }
@@ -389,7 +390,7 @@ impl Monitor {
 
     /// Becomes the root if there is none. False if another process is, or is about to be.
     fn become_root(&self, precondition: Precondition) -> Result<bool, JoinFailure> {
-        self.become_root_in(RuntimeDir::open()?, precondition)
+        self.become_root_in(choice::open()?, precondition)
     }
 
     fn become_root_in(

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use flounder_rt::{Iref, Peer, Waitset};
 
 use crate::link::{Introduction, PeerLink};
-use crate::nameservice::LostName;
+use crate::name::LostName;
 use crate::oneshot;
 use crate::outbox::Unsent;
 use crate::wait::{ChangeNotifier, sleep};
@@ -27,7 +27,7 @@ use crate::wait::{ChangeNotifier, sleep};
 mod binding;
 mod membership;
 mod naming;
-pub(crate) mod report;
+mod report;
 
 use membership::Status;
 

@@ -5,16 +5,15 @@ use std::rc::Rc;
 
 use flounder_rt::{Call, Iref, RpcError};
 
+use crate::directory::choice;
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, MessageToRoot};
-use crate::nameservice::{Entry, InvalidName, LostName, RequestError, ResolvedName};
+use crate::name::{Entry, InvalidName, LostName, MAX_NAME, RequestError, ResolvedName, is_name};
 use crate::prefix::prefix;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
-use crate::root::{MAX_NAME, is_name};
 use crate::root_location::RootLocation;
-use crate::runtime_dir::RuntimeDir;
 use crate::services;
 
 impl Monitor {
@@ -233,7 +232,7 @@ fn found(
 
 /// Where the monitor of this thread is.
 fn location_of_thread() -> RootLocation {
-    let here = || RootLocation::new(RuntimeDir::chosen(), None);
+    let here = || RootLocation::new(choice::chosen(), None);
     Monitor::here().map_or_else(here, |monitor| monitor.location())
 }
 

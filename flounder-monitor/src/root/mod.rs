@@ -36,16 +36,16 @@ use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, shutdown, socketpair,
 };
 
-use crate::election::ElectedRoot;
+use crate::directory::election::{ElectedRoot, RootSocket};
+use crate::directory::name_journal::{NameJournal, ProcessIdentity};
+use crate::directory::root_lock;
 use crate::exit_watch::ExitWatch;
 use crate::outbox::{Outbox, OutboxMessage, SendOutcome};
 use crate::process::{account_of, process_of, to_wire};
 use crate::protocol::monitor::{self, Verdict};
-use crate::root_lock;
 use crate::sys::{self, Credentials};
 
 mod deferred;
-mod journal;
 mod names;
 mod reports;
 mod service;
@@ -55,13 +55,9 @@ mod users;
 mod waiting_lookups;
 
 use deferred::DeferredRequests;
-pub(crate) use journal::NameJournal;
-use journal::ProcessIdentity;
 use names::Names;
-pub(crate) use names::{MAX_NAME, is_name};
 use reports::PendingReports;
 use service::DomainHandler;
-pub(crate) use socket_watch::RootSocket;
 use unjoined::UnjoinedOwner;
 pub(crate) use users::JoinPolicy;
 use users::{JoinDecision, MAX_INTRODUCTIONS, Users};

@@ -7,8 +7,7 @@ use std::rc::Rc;
 
 use flounder_rt::Iref;
 
-/// Longest name, in bytes.
-pub(crate) const MAX_NAME: usize = 255;
+use crate::name::is_name;
 
 /// Names of one domain.
 pub(crate) const MAX_NAMES: usize = 4096;
@@ -199,11 +198,6 @@ impl Names {
             self.owners.remove(&number);
         }
     }
-}
-
-/// Whether a string can be a name: not empty, not too long, and nothing in it that a terminal would obey.
-pub(crate) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flounder_rt::{Iref, Peer};
 
-use crate::monitor::report::page_of_accounts;
+use crate::accounts::page_of_accounts;
 use crate::process::to_wire;
 use crate::protocol::monitor::{
     AccountReport, AccountsReply, BindingReport, BindingsReply, ClientBinding, Verdict,

@@ -8,14 +8,15 @@ use flounder_rt::account::Resource;
 use flounder_rt::cap::Cap;
 use flounder_rt::{BindingError, Escaped, Iref};
 
+use crate::directory::name_journal::Record;
+use crate::name::MAX_NAME;
+use crate::process::own_uid;
 use crate::process::{is_dead, to_wire};
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
-use crate::root::journal::Record;
-use crate::root::names::{MAX_NAME, NameRefusal, Registration, Requester};
+use crate::root::names::{NameRefusal, Registration, Requester};
 use crate::root::reports::ReportReply;
 use crate::root::{Domain, MessageToDomain, Root, Service};
-use crate::runtime_dir::own_uid;
 
 /// Entries in one page of a list.
 const PAGE: usize = 64;

@@ -25,11 +25,12 @@ use flounder_rt::waitset::Interest;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::net::{Shutdown, shutdown};
 
-use crate::election::{self, ElectedRoot, RootProbe};
+use crate::directory::choice;
+use crate::directory::election::{self, ElectedRoot, RootProbe};
+use crate::directory::root_lock;
+use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::MonitorError;
 use crate::root::Root;
-use crate::root_lock;
-use crate::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 
 /// Between two comparisons if the kernel tells of nothing.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -39,34 +40,6 @@ const CHECK_INTERVAL_WITHOUT_INOTIFY: Duration = Duration::from_secs(1);
 
 /// After the kernel has told of a change: who removes the socket may go on to remove the directory.
 const CHANGE_DELAY: Duration = Duration::from_millis(100);
-
-/// What the root has, and where it is.
-#[derive(Debug)]
-pub(crate) struct RootSocket {
-    pub(super) listener: Rc<ProcessFd>,
-    directory_id: DirIdentity,
-    socket_id: RootSocketId,
-    access: election::SocketAccess,
-}
-
-impl RootSocket {
-    pub(crate) fn new(
-        listener: OwnedFd,
-        directory_id: DirIdentity,
-        socket_id: RootSocketId,
-        access: election::SocketAccess,
-    ) -> Self {
-        Self { listener: Rc::new(listener.into()), directory_id, socket_id, access }
-    }
-
-    fn is_in_place(&self) -> bool {
-        self.directory_id.is_there() && self.directory_id.root_socket_id() == Some(self.socket_id)
-    }
-
-    pub(crate) const fn id(&self) -> RootSocketId {
-        self.socket_id
-    }
-}
 
 impl Root {
     /// Begins to compare.
@@ -154,7 +127,7 @@ impl Root {
         }
         tracing::warn!(path = %path.display(), "the runtime directory or its socket is gone; they are made anew");
         let is_daemon = self.users.borrow().policy().is_daemon();
-        let directory = if is_daemon { RuntimeDir::at(path) } else { RuntimeDir::open() };
+        let directory = if is_daemon { RuntimeDir::at(path) } else { choice::open() };
         let moved = directory.and_then(|directory| self.reopen_at(directory));
         if let Err(error) = moved {
             tracing::warn!(%error, "the root monitor has no place where others find it");

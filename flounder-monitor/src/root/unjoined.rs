@@ -23,9 +23,9 @@ use flounder_rt::Iref;
 use flounder_rt::cap::Cap;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::directory::name_journal::{ProcessIdentity, Record};
 use crate::exit_watch::ExitWatch;
 use crate::process::is_dead;
-use crate::root::journal::{ProcessIdentity, Record};
 use crate::root::names::Requester;
 use crate::root::{Domain, REJOIN_TIMEOUT, Root, next_number};
 

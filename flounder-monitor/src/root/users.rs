@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::runtime_dir::own_uid;
+use crate::process::own_uid;
 
 /// Connections of one user that have not said hello.
 const MAX_NOT_JOINED: usize = 256;

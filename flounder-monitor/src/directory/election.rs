@@ -8,23 +8,26 @@
 //! ```
 //! A socket is made under another name, listens, and is then renamed to `root.sock`. So the change from one root to the next
 //! is one step, a socket in that place that refuses is that of a dead root, and every process can tell at any moment which
-//! root there is ([`DirIdentity::socket_id`](crate::runtime_dir::DirIdentity::socket_id)). The lock only keeps two processes from standing at once; the kernel lets go of it when
+//! root there is ([`DirIdentity::socket_id`](crate::directory::runtime_dir::DirIdentity::socket_id)). The lock only keeps two processes from standing at once; the kernel lets go of it when
 //! the root dies. It is not what makes a root, because a root that is stopped keeps it:
 //! docs/design/0011-a-root-that-is-stuck.md. Processes with hardly a descriptor left do not stand: they could accept nobody.
 //! Processes of users who were let in by a daemon cannot stand.
 
 use core::time::Duration;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use flounder_rt::Peer;
+use flounder_rt::fork::ProcessFd;
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
+use crate::directory::name_journal::NameJournal;
+use crate::directory::root_lock;
+use crate::directory::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 use crate::error::MonitorError;
 use crate::process::{compare_namespaces, is_dead, process_of, random_number};
-use crate::root::{NameJournal, RootSocket};
-use crate::runtime_dir::{RootSocketId, RuntimeDir};
-use crate::{root_lock, sys};
+use crate::sys;
 
 /// Descriptors that a process must have to spare when it becomes root: its own membership, a few domains, a reserve.
 const MIN_FREE_DESCRIPTORS: usize = 16;
@@ -45,6 +48,34 @@ pub(crate) struct ElectedRoot {
     pub(crate) journal: NameJournal,
     /// Whether nobody has been in the directory before.
     pub(crate) is_first: bool,
+}
+
+/// What the root has, and where it is.
+#[derive(Debug)]
+pub(crate) struct RootSocket {
+    pub(crate) listener: Rc<ProcessFd>,
+    pub(crate) directory_id: DirIdentity,
+    socket_id: RootSocketId,
+    pub(crate) access: SocketAccess,
+}
+
+impl RootSocket {
+    pub(crate) fn new(
+        listener: OwnedFd,
+        directory_id: DirIdentity,
+        socket_id: RootSocketId,
+        access: SocketAccess,
+    ) -> Self {
+        Self { listener: Rc::new(listener.into()), directory_id, socket_id, access }
+    }
+
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.directory_id.is_there() && self.directory_id.root_socket_id() == Some(self.socket_id)
+    }
+
+    pub(crate) const fn id(&self) -> RootSocketId {
+        self.socket_id
+    }
 }
 
 /// When to stand.

@@ -1,19 +1,5 @@
 //! The directory where domains meet.
 //!
-//! # Which one
-//! The environment is read once, when it is first needed, and a relative path is made absolute then: what a program does
-//! to its environment or working directory later moves nothing. The candidates are
-//!
-//! 1. `$FLOUNDER_RUNTIME_DIR`, and then no other;
-//! 2. `flounder` in `$XDG_RUNTIME_DIR`, if that is an absolute path to a directory of this user;
-//! 3. `flounder` in `/run/user/UID`, if that is a directory of this user;
-//! 4. `/tmp/flounder-UID`.
-//!
-//! The first that has a root is chosen, or else the first. So a program that cron has started before its user logged in,
-//! in a directory that the login would not choose, is found nevertheless. The choice is kept for as long as the directory
-//! can be used or made anew. In a program that gained privileges by being started (`AT_SECURE`), the environment is its
-//! caller's and is not read.
-//!
 //! # How it is checked
 //! It is made with mode 0700 if it is not there, unless the directory that it would be in is another user's. Whoever could
 //! put files into it could pose as the root monitor, so it is used only if it is a directory itself (no link) that nobody
@@ -28,15 +14,9 @@
 //! Whoever can write to the directory can be the root, and the lock needs a descriptor that can read. So only the owner's
 //! processes ever are: a user who is let in can neither become root, nor keep others from it.
 
-use core::time::Duration;
-use std::env;
-use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf, absolute};
-use std::sync::OnceLock;
-use std::thread;
 
-use parking_lot::Mutex;
 use rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, Stat, chmod, chmodat, fchmod, flock, fstat, lstat,
     mkdirat, openat, renameat, stat, statat, unlinkat,
@@ -44,11 +24,10 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
 
-use crate::election::{self, RootProbe};
+use crate::directory::root_lock::ROOT_SOCKET;
+use crate::directory::settings::Settings;
 use crate::error::{DirProblem, MonitorError};
-use crate::process::is_unknown_uid;
-use crate::root_lock::ROOT_SOCKET;
-use crate::sys;
+use crate::process::{is_unknown_uid, own_uid};
 
 /// Others may enter, and nothing else: they reach the socket.
 const SHARED: Mode = Mode::from_raw_mode(0o711);
@@ -58,25 +37,6 @@ const FORBIDDEN_BITS: u32 = 0o066;
 
 /// In a directory with this bit only the owner of a file can remove it.
 const STICKY: u32 = 0o1000;
-
-/// Between the death of a root and the next one, if there is a domain that can be it.
-const TAKEOVER_TIME: Duration = Duration::from_millis(20);
-
-/// What the environment says, as it was when this was first asked.
-static SETTINGS: OnceLock<Settings> = OnceLock::new();
-
-/// The choice among several candidates, for as long as it can be used.
-static CHOSEN: Mutex<Option<PathBuf>> = Mutex::new(None);
-
-#[derive(Debug, Default)]
-struct Settings {
-    /// `FLOUNDER_RUNTIME_DIR`.
-    named: Option<PathBuf>,
-    /// `XDG_RUNTIME_DIR`.
-    xdg: Option<PathBuf>,
-    /// `FLOUNDER_TRUST_UID`.
-    trusted: Option<u32>,
-}
 
 /// A directory with a name, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,22 +58,6 @@ pub(crate) struct RuntimeDir {
 }
 
 impl RuntimeDir {
-    /// Opens the one of this process; it is made if it is not there.
-    pub(crate) fn open() -> Result<Self, MonitorError> {
-        let path = Self::chosen();
-        let opened = Self::at(path.clone());
-        let Err(error) = opened else { return opened };
-        // What it was in is gone, such as the directory of a user who has logged out.
-        CHOSEN.lock().take();
-        match Self::chosen() {
-            same if same == path => Err(error),
-            other => {
-                tracing::warn!(%error, now = %other.display(), "processes meet elsewhere from now on");
-                Self::at(other)
-            }
-        }
-    }
-
     /// Opens this one; it is made if it is not there.
     pub(crate) fn at(path: PathBuf) -> Result<Self, MonitorError> {
         let path = absolute(&path).unwrap_or(path);
@@ -139,42 +83,6 @@ impl RuntimeDir {
                 created: false,
             }),
             Err(why) => Err(MonitorError::RuntimeDir { path, why }),
-        }
-    }
-
-    /// Returns the path of the one where this process meets others.
-    pub(crate) fn chosen() -> PathBuf {
-        let mut candidates = candidates(Settings::here(), own_uid());
-        if candidates.len() == 1 {
-            return candidates.remove(0);
-        }
-        let mut chosen = CHOSEN.lock();
-        match &*chosen {
-            Some(path) if candidates.contains(path) => path.clone(),
-            _ => {
-                let busy = candidates.iter().position(|path| Self::has_root(path.clone()));
-                let path = candidates.swap_remove(busy.unwrap_or(0));
-                chosen.insert(path).clone()
-            }
-        }
-    }
-
-    /// Returns the path that was chosen, if one was. It takes no lock: a thread that does not exist in a forked child may hold it.
-    pub(crate) fn chosen_already() -> Option<PathBuf> {
-        let named = SETTINGS.get().and_then(|settings| settings.named.clone());
-        named.or_else(|| CHOSEN.try_lock()?.clone())
-    }
-
-    /// Whether there is a root, or one has just died and a domain takes its place.
-    fn has_root(path: PathBuf) -> bool {
-        let Ok(directory) = Self::existing(path) else { return false };
-        let listens = || !matches!(election::probe(&directory), Ok(RootProbe::NoRoot));
-        if directory.directory_id.root_socket_id().is_none() {
-            return false;
-        }
-        listens() || {
-            thread::sleep(TAKEOVER_TIME);
-            listens()
         }
     }
 
@@ -282,7 +190,7 @@ impl RootSocketId {
         Self { device: status.st_dev, inode: status.st_ino }
     }
 
-    /// The file's number, for [`root_lock::hold`](crate::root_lock::hold).
+    /// The file's number, for [`root_lock::hold`](crate::directory::root_lock::hold).
     pub(crate) const fn inode(&self) -> u64 {
         self.inode
     }
@@ -308,52 +216,6 @@ impl DirIdentity {
     pub(crate) fn root_socket_id(&self) -> Option<RootSocketId> {
         Some(RootSocketId::new(&lstat(self.path.join(ROOT_SOCKET)).ok()?))
     }
-}
-
-impl Settings {
-    fn here() -> &'static Self {
-        SETTINGS.get_or_init(|| match sys::is_secure() {
-            true => Self::default(),
-            false => Self::read(|name| env::var_os(name)),
-        })
-    }
-
-    fn read(var: impl Fn(&str) -> Option<OsString>) -> Self {
-        let set = |name| var(name).filter(|value| !value.is_empty());
-        let named = set("FLOUNDER_RUNTIME_DIR").map(PathBuf::from);
-        Self {
-            // A working directory that is gone makes no path absolute; nothing is found there.
-            named: named.map(|path| absolute(&path).unwrap_or(path)),
-            xdg: set("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()),
-            trusted: set("FLOUNDER_TRUST_UID").and_then(|uid| uid.to_str()?.parse().ok()),
-        }
-    }
-}
-
-/// The user of this process.
-pub(crate) fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-/// Where processes of this user may meet; the last, or only, one is there always.
-fn candidates(settings: &Settings, uid: u32) -> Vec<PathBuf> {
-    if let Some(path) = &settings.named {
-        return vec![path.clone()];
-    }
-    let of_user = |path: &PathBuf| {
-        let status = stat(path);
-        status.is_ok_and(|status| status.st_uid == uid && status.st_mode & 0o170_000 == 0o040_000)
-    };
-    let by_login = PathBuf::from(format!("/run/user/{uid}"));
-    let mut candidates = Vec::new();
-    for parent in settings.xdg.iter().chain([&by_login]).filter(|path| of_user(path)) {
-        let path = parent.join("flounder");
-        if !candidates.contains(&path) {
-            candidates.push(path);
-        }
-    }
-    candidates.push(PathBuf::from(format!("/tmp/flounder-{uid}")));
-    candidates
 }
 
 /// Whether what `uid` offers can be believed here.
@@ -419,6 +281,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::directory::settings::from_vars;
 
     fn problem(path: PathBuf) -> DirProblem {
         match RuntimeDir::at(path) {
@@ -472,8 +335,8 @@ mod tests {
         assert!(!is_trusted(other, None) && is_trusted(other, Some(other)));
         assert!(!is_trusted(other + 1, Some(other)));
         let other = other.to_string();
-        assert_eq!(settings(&[("FLOUNDER_TRUST_UID", "")]).trusted, None);
-        assert_eq!(settings(&[("FLOUNDER_TRUST_UID", &other)]).trusted, other.parse().ok());
+        assert_eq!(from_vars(&[("FLOUNDER_TRUST_UID", "")]).trusted, None);
+        assert_eq!(from_vars(&[("FLOUNDER_TRUST_UID", &other)]).trusted, other.parse().ok());
     }
 
     #[test]
@@ -494,45 +357,6 @@ mod tests {
         let why = problem(parent.path().join("no/such"));
         assert_eq!(why, DirProblem::Os(libc::ENOENT));
         assert!(why.to_string().contains("FLOUNDER_RUNTIME_DIR"), "it says what to do: {why}");
-    }
-
-    fn settings(vars: &[(&str, &str)]) -> Settings {
-        let find = |name: &str| vars.iter().find(|(set, _)| *set == name);
-        Settings::read(|name| find(name).map(|(_, value)| OsString::from(value)))
-    }
-
-    #[test]
-    fn the_environment_names_candidates() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let xdg = dir.path().to_str().expect("UTF-8");
-        let uid = own_uid();
-        let tmp = PathBuf::from(format!("/tmp/flounder-{uid}"));
-        let named = settings(&[("FLOUNDER_RUNTIME_DIR", "/run/mine"), ("XDG_RUNTIME_DIR", xdg)]);
-        assert_eq!(candidates(&named, uid), [Path::new("/run/mine")]);
-        let by_xdg =
-            candidates(&settings(&[("FLOUNDER_RUNTIME_DIR", ""), ("XDG_RUNTIME_DIR", xdg)]), uid);
-        assert_eq!(by_xdg.first(), Some(&dir.path().join("flounder")));
-        assert_eq!(by_xdg.last(), Some(&tmp));
-        // Nothing else that differs between a login, cron and a service counts.
-        let others = [("TMPDIR", xdg), ("HOME", xdg), ("XDG_RUNTIME_DIR", "/no/such/place")];
-        assert_eq!(candidates(&settings(&others), uid), candidates(&Settings::default(), uid));
-        assert_eq!(candidates(&Settings::default(), uid).last(), Some(&tmp));
-    }
-
-    #[test]
-    fn a_relative_path_is_made_absolute_or_passed_over() {
-        let relative = settings(&[("FLOUNDER_RUNTIME_DIR", "run"), ("XDG_RUNTIME_DIR", ".")]);
-        let here = env::current_dir().expect("it is there");
-        assert_eq!(candidates(&relative, own_uid()), [here.join("run")]);
-        assert_eq!(settings(&[("XDG_RUNTIME_DIR", ".")]).xdg, None);
-    }
-
-    #[test]
-    fn a_directory_of_another_user_is_no_candidate() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let xdg = dir.path().to_str().expect("UTF-8");
-        let of_another = candidates(&settings(&[("XDG_RUNTIME_DIR", xdg)]), own_uid() + 1);
-        assert!(!of_another.contains(&dir.path().join("flounder")), "{of_another:?}");
     }
 
     #[test]
@@ -560,20 +384,6 @@ mod tests {
         assert!(!dir.identity().is_there());
         let anew = RuntimeDir::at(path).expect("it can be made");
         assert!(anew.identity().is_there() && !dir.identity().is_there());
-    }
-
-    #[test]
-    fn a_root_is_known_by_its_socket_and_a_dead_one_is_none() {
-        let parent = tempfile::tempdir().expect("a directory");
-        let path = parent.path().join("run");
-        assert!(!RuntimeDir::has_root(path.clone()) && !path.exists());
-        let dir = RuntimeDir::at(path.clone()).expect("it can be made");
-        assert!(!RuntimeDir::has_root(path.clone()));
-        let elected =
-            election::install_socket(&dir, election::SocketAccess::Private).expect("it is ours");
-        assert!(RuntimeDir::has_root(path.clone()));
-        drop(elected);
-        assert!(!RuntimeDir::has_root(path.clone()) && path.join("root.sock").exists());
     }
 
     #[test]

@@ -24,9 +24,9 @@ use flounder_rt::{Escaped, Iref};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+use crate::directory::root_lock::{self, NAMES};
+use crate::name::{MAX_NAME, is_name};
 use crate::process::random_number;
-use crate::root::names::{MAX_NAME, is_name};
-use crate::root_lock::{self, NAMES};
 
 /// Bytes of a record.
 const RECORD: usize = 512;
