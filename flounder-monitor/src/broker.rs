@@ -62,7 +62,7 @@ impl Broker for MonitorBroker {
         }
         match monitor_thread::remote() {
             Ok(remote) => remote.post(move |_| {
-                if let Some(monitor) = Monitor::here() {
+                if let Some(monitor) = Monitor::current() {
                     monitor.bind(request, drivers);
                 }
                 Ok(())

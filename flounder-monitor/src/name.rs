@@ -4,7 +4,6 @@ use core::fmt;
 
 use flounder_rt::{Escaped, ExportError, Iref};
 
-use crate::directory::choice;
 use crate::error::MonitorError;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::{digest, monitor};
@@ -139,14 +138,6 @@ impl NameRequest {
     #[must_use]
     pub const fn new(name: Option<String>, location: Option<RootLocation>) -> Self {
         Self { name, location }
-    }
-
-    /// A request that did not reach the monitor of this process.
-    pub(crate) fn unanswered(name: Option<String>) -> Self {
-        Self {
-            name,
-            location: choice::chosen_already().map(|directory| RootLocation::new(directory, None)),
-        }
     }
 }
 

@@ -28,12 +28,14 @@ use std::rc::Rc;
 
 use flounder_rt::Iref;
 
+use crate::directory::choice;
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
 use crate::monitor_thread;
 use crate::name::RequestError;
 pub use crate::name::{Entry, InvalidName, LostName, NameError, NameRequest, ResolvedName};
 use crate::oneshot;
+use crate::root_location::RootLocation;
 use crate::wait::{sleep, timeout, until_cancelled};
 
 /// A request that has not been answered by then is logged.
@@ -183,12 +185,12 @@ fn submit<T: Send + 'static>(
     let remote = match monitor_thread::remote() {
         Ok(remote) => remote,
         Err(error) => {
-            sender.send(Err(RequestError::Monitor(error).of(NameRequest::unanswered(name))));
+            sender.send(Err(RequestError::Monitor(error).of(unsent_request(name))));
             return Answer(receiver);
         }
     };
     remote.post(move |waitset| {
-        let Some(monitor) = Monitor::here() else { return Ok(()) };
+        let Some(monitor) = Monitor::current() else { return Ok(()) };
         let work = async move {
             let waitset = monitor.waitset().clone();
             let request = |name| NameRequest { name, location: Some(monitor.location()) };
@@ -232,9 +234,7 @@ impl<T> Answer<T> {
     pub fn wait(self) -> Result<T, NameError> {
         match self.0.wait(None) {
             Ok(result) => result,
-            Err(_) => {
-                Err(RequestError::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None)))
-            }
+            Err(_) => Err(RequestError::Monitor(MonitorError::Ended).of(unsent_request(None))),
         }
     }
 }
@@ -243,8 +243,15 @@ impl<T> Future for Answer<T> {
     type Output = Result<T, NameError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended =
-            || Err(RequestError::Monitor(MonitorError::Ended).of(NameRequest::unanswered(None)));
+        let ended = || Err(RequestError::Monitor(MonitorError::Ended).of(unsent_request(None)));
         Pin::new(&mut self.0).poll(cx).map(|kept| kept.unwrap_or_else(ended))
+    }
+}
+
+/// Returns a request that did not reach the monitor of this process.
+fn unsent_request(name: Option<String>) -> NameRequest {
+    NameRequest {
+        name,
+        location: choice::chosen_already().map(|directory| RootLocation::new(directory, None)),
     }
 }

@@ -12,24 +12,21 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link};
 use flounder_rt::closer::Origin;
 use flounder_rt::notify::{Gone, Notifier};
-use flounder_rt::waitset::Remote;
 use flounder_rt::{Iref, Peer};
 use parking_lot::Mutex;
 
-use crate::link::Frame;
-use crate::monitor::Monitor;
+use crate::link::{EventSender, Frame, LinkEvent};
 
 /// Before the first sweep.
 const MIN_SWEEP: usize = 64;
 
 /// A link, for those who are not the monitor.
 pub(crate) struct LinkHandle {
-    number: u64,
     peer: Peer,
     account: Account,
     /// The process at the other end, as the owner of descriptors.
     origin: Origin,
-    remote: Arc<Remote>,
+    events: EventSender,
     state: Mutex<State>,
 }
 
@@ -61,17 +58,13 @@ pub(crate) struct ClientInfo {
 }
 
 impl LinkHandle {
-    pub(crate) fn new(number: u64, peer: Peer, account: Account, remote: Arc<Remote>) -> Arc<Self> {
+    pub(crate) fn new(peer: Peer, account: Account, events: EventSender) -> Arc<Self> {
         let state = State { sweep_at: MIN_SWEEP, ..State::default() };
-        let monitor = Arc::clone(&remote);
+        let hang_up = events.clone();
         let origin = Origin::new(account.clone(), move || {
-            monitor.post(move |_| {
-                let why = "too many of its descriptors wait to be closed";
-                Monitor::with_current(|monitor| monitor.link_ended(number, why));
-                Ok(())
-            });
+            hang_up.post(LinkEvent::Ended("too many of its descriptors wait to be closed"));
         });
-        Arc::new(Self { number, peer, account, origin, remote, state: Mutex::new(state) })
+        Arc::new(Self { peer, account, origin, events, state: Mutex::new(state) })
     }
 
     pub(crate) const fn peer(&self) -> &Peer {
@@ -174,13 +167,7 @@ impl LinkHandle {
 
     /// Has the monitor send something on the link.
     fn send(&self, frame: Frame) {
-        let number = self.number;
-        self.remote.post(move |_| {
-            if let Some(link) = Monitor::here().and_then(|monitor| monitor.link(number)) {
-                link.send(frame);
-            }
-            Ok(())
-        });
+        self.events.post(LinkEvent::Send(frame));
     }
 }
 
@@ -298,7 +285,10 @@ impl Drop for IncomingBind {
 
 impl fmt::Debug for LinkHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("number", &self.number).field("peer", &self.peer).finish()
+        f.debug_struct("Line")
+            .field("number", &self.events.number())
+            .field("peer", &self.peer)
+            .finish()
     }
 }
 
@@ -338,7 +328,8 @@ mod tests {
     }
 
     fn handle() -> Arc<LinkHandle> {
-        LinkHandle::new(1, Peer::this_process(), Account::unlimited(), Waitset::new().remote())
+        let events = EventSender::new(1, Waitset::new().remote(), |_, _| {});
+        LinkHandle::new(Peer::this_process(), Account::unlimited(), events)
     }
 
     fn end(told: &Arc<Ends>) -> Notifier {

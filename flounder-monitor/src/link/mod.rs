@@ -12,10 +12,10 @@
 //! | `assembly` | messages with the capabilities that follow them |
 //! | `frame` | what can be said, and its form on the wire |
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::os::fd::AsFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use flounder_drivers::{lmp, registry};
@@ -29,7 +29,6 @@ use flounder_rt::{BindingError, Iref, Peer, Waitset};
 
 use crate::error::MonitorError;
 use crate::exit_watch::ExitWatch;
-use crate::monitor::Monitor;
 use crate::oneshot;
 use crate::outbox::{Outbox, Unsent};
 use crate::process::account_of;
@@ -37,10 +36,12 @@ use crate::protocol::{digest, intermon};
 use crate::services;
 
 mod assembly;
+mod event;
 mod frame;
 mod handle;
 
 use assembly::{Assembly, Complete};
+pub(crate) use event::{EventSender, LinkEvent};
 pub(crate) use frame::{Frame, MAX_DRIVER_NAME, MAX_TERMS, Request};
 use frame::{OutgoingItem, refusal_of};
 use handle::IncomingBind;
@@ -51,10 +52,10 @@ pub(crate) type Answer = Result<Offer, BindRefusal>;
 
 /// One end of a link.
 pub(crate) struct PeerLink {
-    number: u64,
     domain: u64,
     handle: Arc<LinkHandle>,
     outbox: Rc<Outbox<OutgoingItem>>,
+    events: EventSender,
     /// Whether this domain asked for the link.
     caller: bool,
     /// Connections begun by this domain.
@@ -64,6 +65,7 @@ pub(crate) struct PeerLink {
     assembly: RefCell<Assembly<FrameHead>>,
     /// Until the link ends.
     death: Cell<Option<ExitWatch>>,
+    ended: Cell<bool>,
     /// Once the process is dead: how many more messages are taken from the socket.
     messages_left: Cell<Option<u32>>,
     /// Of the socket and the pidfd.
@@ -96,11 +98,12 @@ pub(crate) struct Introduction {
 }
 
 impl PeerLink {
-    /// Takes up a link.
+    /// Takes up a link. What happens to it goes to `deliver`, on the thread of `waitset`.
     pub(crate) fn new(
         waitset: &Waitset,
         number: u64,
         introduction: Introduction,
+        deliver: fn(u64, LinkEvent),
     ) -> Result<Rc<Self>, MonitorError> {
         let failed = |what: &'static str, errno: i32| MonitorError::Os { what, errno };
         let Introduction { domain, peer, caller, socket, mut process } = introduction;
@@ -109,37 +112,37 @@ impl PeerLink {
         account.set_domain(domain);
         watch_descriptors(process.as_fd());
         let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
-        let handle = LinkHandle::new(number, peer, account, waitset.remote());
+        let events = EventSender::new(number, waitset.remote(), deliver);
+        let handle = LinkHandle::new(peer, account, events.clone());
         process.share(handle.origin());
         let channel = lmp::over(socket, handle.origin().clone()).map_err(|error| match error {
             ConnectError::Os(errno) => failed("take up a link", errno),
             _ => failed("take up a link", libc::EPROTO),
         })?;
-        let binding = intermon::Binding::attach(channel as _, waitset, LinkHandler { number })
+        let link = Rc::new(OnceCell::new());
+        let handler = LinkHandler { link: Rc::clone(&link) };
+        let binding = intermon::Binding::attach(channel as _, waitset, handler)
             .map_err(|error| failed("watch a link", error.raw_os_error().unwrap_or(0)))?;
         binding.exempt();
-        let death = ExitWatch::new(waitset, process, move |remote| {
-            remote.post(move |_| {
-                if let Some(link) = Monitor::here().and_then(|monitor| monitor.link(number)) {
-                    link.process_died();
-                }
-                Ok(())
-            });
-        })
-        .map_err(|error| failed("watch a process", error.raw_os_error().unwrap_or(0)))?;
-        Ok(Rc::new(Self {
-            number,
+        let exits = events.clone();
+        let death = ExitWatch::new(waitset, process, move |_| exits.post(LinkEvent::ProcessExited))
+            .map_err(|error| failed("watch a process", error.raw_os_error().unwrap_or(0)))?;
+        let new = Rc::new(Self {
             domain,
             handle,
             outbox: Outbox::new(waitset, binding),
+            events,
             caller,
             connections_begun: Cell::new(0),
             pending_requests: RefCell::default(),
             assembly: RefCell::new(Assembly::Idle),
             death: Cell::new(Some(death)),
+            ended: Cell::new(false),
             messages_left: Cell::new(None),
             _charge: charge,
-        }))
+        });
+        let _ = link.set(Rc::downgrade(&new));
+        Ok(new)
     }
 
     /// The domain at the other end.
@@ -201,7 +204,7 @@ impl PeerLink {
     }
 
     /// The process at the other end is dead. What it had sent is received first; then the binding says that it has ended.
-    fn process_died(&self) {
+    pub(crate) fn process_exited(&self) {
         self.messages_left.set(Some(MAX_MESSAGES_AFTER_DEATH));
         let binding = self.outbox.binding();
         if let Some(waitset) = binding.waitset() {
@@ -218,6 +221,7 @@ impl PeerLink {
 
     /// The link is no more.
     pub(crate) fn end(&self) {
+        self.ended.set(true);
         self.outbox.binding().teardown();
         // Before the next link to the same process brings another copy of its pidfd.
         drop(self.death.take());
@@ -228,14 +232,8 @@ impl PeerLink {
 
     /// The peer did what no monitor does. The link ends, from a later dispatch: its handlers are running.
     fn fail(&self, what: &'static str) {
-        let (number, peer) = (self.number, self.peer().clone());
-        if let Some(waitset) = self.outbox.binding().waitset() {
-            waitset.post(move |_| {
-                tracing::warn!(%peer, what, "the monitor of another domain broke the protocol");
-                Monitor::with_current(|monitor| monitor.link_ended(number, what));
-                Ok(())
-            });
-        }
+        tracing::warn!(peer = %self.peer(), what, "the monitor of another domain broke the protocol");
+        self.events.post(LinkEvent::Ended(what));
     }
 
     fn begin_assembly(&self, head: FrameHead, caps: u32) {
@@ -389,17 +387,22 @@ fn admit_client(
 
 /// What is heard on a link.
 struct LinkHandler {
-    number: u64,
+    /// Set when the link is complete, before anything is received.
+    link: Rc<OnceCell<Weak<PeerLink>>>,
 }
 
 impl LinkHandler {
+    fn link(&self) -> Option<Rc<PeerLink>> {
+        self.link.get()?.upgrade().filter(|link| !link.ended.get())
+    }
+
     fn with(&self, f: impl FnOnce(&PeerLink)) {
-        let Some(monitor) = Monitor::here() else { return };
-        let Some(link) = monitor.link(self.number) else { return };
+        let Some(link) = self.link() else { return };
         if link.may_receive() {
             f(&link);
         } else {
-            monitor.link_ended(self.number, "the process is dead, and another one uses its socket");
+            let why = "the process is dead, and another one uses its socket";
+            link.events.deliver_now(LinkEvent::Ended(why));
         }
     }
 
@@ -483,9 +486,9 @@ impl intermon::Rx for LinkHandler {
             }
             error => {
                 tracing::debug!(%error, "a link has ended");
-                Monitor::with_current(|monitor| {
-                    monitor.link_ended(self.number, "its end was heard")
-                });
+                if let Some(link) = self.link() {
+                    link.events.deliver_now(LinkEvent::Ended("its end was heard"));
+                }
             }
         }
     }

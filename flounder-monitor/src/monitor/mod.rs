@@ -1,7 +1,7 @@
 //! The monitor of this process: one thread, one waitset, and what it knows.
 //!
 //! Everything here belongs to the monitor's thread; others post tasks to its waitset ([`crate::domain`]), which find it
-//! with [`Monitor::here`]. Work that waits is written as futures on that waitset.
+//! with [`Monitor::current`]. Work that waits is written as futures on that waitset.
 //!
 //! | module | does |
 //! |---|---|
@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use flounder_rt::{Iref, Peer, Waitset};
 
-use crate::link::{Introduction, PeerLink};
+use crate::link::{Introduction, LinkEvent, PeerLink};
 use crate::name::LostName;
 use crate::oneshot;
 use crate::outbox::Unsent;
@@ -35,7 +35,7 @@ use membership::Status;
 const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 thread_local! {
-    static HERE: RefCell<Option<Rc<Monitor>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Rc<Monitor>>> = const { RefCell::new(None) };
 }
 
 /// The monitor.
@@ -97,19 +97,19 @@ impl Monitor {
             binds: Cell::new(0),
             binds_waiting: RefCell::default(),
         });
-        HERE.with(|here| here.replace(Some(Rc::clone(&monitor))));
+        CURRENT.with(|current| current.replace(Some(Rc::clone(&monitor))));
         waitset.spawn_local(monitor.run_membership()).detach();
         waitset.spawn_local(monitor.watch_root_socket()).detach();
     }
 
     /// The monitor of this thread, if it is the monitor's.
-    pub(crate) fn here() -> Option<Rc<Self>> {
-        HERE.with(|here| here.borrow().clone())
+    pub(crate) fn current() -> Option<Rc<Self>> {
+        CURRENT.with(|current| current.borrow().clone())
     }
 
     /// Does something with it.
     pub(crate) fn with_current(f: impl FnOnce(&Self)) {
-        if let Some(monitor) = Self::here() {
+        if let Some(monitor) = Self::current() {
             f(&monitor);
         }
     }
@@ -154,7 +154,7 @@ impl Monitor {
     }
 
     /// The link with this number, unless it has ended.
-    pub(crate) fn link(&self, number: u64) -> Option<Rc<PeerLink>> {
+    fn link(&self, number: u64) -> Option<Rc<PeerLink>> {
         self.links.borrow().get(&number).cloned()
     }
 
@@ -171,7 +171,7 @@ impl Monitor {
             return;
         }
         let (number, domain) = (self.next_number(), introduction.domain);
-        match PeerLink::new(&self.waitset, number, introduction) {
+        match PeerLink::new(&self.waitset, number, introduction, Self::link_event) {
             Ok(link) => {
                 tracing::debug!(peer = %link.peer(), "linked");
                 self.links.borrow_mut().insert(number, link);
@@ -186,8 +186,26 @@ impl Monitor {
         self.changed.notify_all();
     }
 
+    /// Handles an event of the link with this number, on the monitor's thread.
+    fn link_event(number: u64, event: LinkEvent) {
+        let Some(monitor) = Self::current() else { return };
+        match event {
+            LinkEvent::Ended(why) => monitor.link_ended(number, why),
+            LinkEvent::Send(frame) => {
+                if let Some(link) = monitor.link(number) {
+                    link.send(frame);
+                }
+            }
+            LinkEvent::ProcessExited => {
+                if let Some(link) = monitor.link(number) {
+                    link.process_exited();
+                }
+            }
+        }
+    }
+
     /// A link has ended; its bindings learn of it. Nothing happens the second time.
-    pub(crate) fn link_ended(&self, number: u64, why: &'static str) {
+    fn link_ended(&self, number: u64, why: &'static str) {
         let Some(link) = self.links.borrow_mut().remove(&number) else { return };
         tracing::debug!(peer = %link.peer(), why, "a link has ended");
         let domain = link.domain();

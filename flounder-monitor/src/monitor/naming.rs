@@ -233,7 +233,7 @@ fn found(
 /// Where the monitor of this thread is.
 fn location_of_thread() -> RootLocation {
     let here = || RootLocation::new(choice::chosen(), None);
-    Monitor::here().map_or_else(here, |monitor| monitor.location())
+    Monitor::current().map_or_else(here, |monitor| monitor.location())
 }
 
 /// A root of this version does not answer so.

@@ -82,7 +82,7 @@ const REJOIN_TIMEOUT: Duration = Duration::from_millis(500);
 const HANDOVER_DELAY: Duration = Duration::from_millis(50);
 
 thread_local! {
-    static HERE: RefCell<Option<Rc<Root>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Rc<Root>>> = const { RefCell::new(None) };
 
     /// The last number that was given to a connection, by any root of this process.
     static LAST_NUMBER: Cell<u64> = const { Cell::new(0) };
@@ -229,7 +229,7 @@ impl Root {
             reports: RefCell::default(),
             reserve: RefCell::new(None),
         });
-        HERE.with(|here| here.replace(Some(Rc::clone(&root))));
+        CURRENT.with(|current| current.replace(Some(Rc::clone(&root))));
         root.restore_names();
         root.retry_deferred_later();
         root.refill_reserve(&listener);
@@ -238,13 +238,13 @@ impl Root {
     }
 
     /// The root of this thread.
-    fn here() -> Option<Rc<Self>> {
-        HERE.with(|here| here.borrow().clone())
+    fn current() -> Option<Rc<Self>> {
+        CURRENT.with(|current| current.borrow().clone())
     }
 
     /// Whether this thread has a root that has not resigned.
     pub(crate) fn serves_here() -> bool {
-        Self::here().is_some_and(|root| !root.released.get())
+        Self::current().is_some_and(|root| !root.released.get())
     }
 
     /// Lets go of the office for a daemon that has asked for it. Domains are hung up on a little later, and find the daemon
@@ -265,9 +265,9 @@ impl Root {
         self.waitset.after(hang_up_after, move |waitset| {
             let numbers: Vec<_> = me.domains.borrow().keys().copied().collect();
             numbers.into_iter().for_each(|number| me.remove(number));
-            HERE.with(|here| {
-                if here.borrow().as_ref().is_some_and(|root| Rc::ptr_eq(root, &me)) {
-                    here.replace(None);
+            CURRENT.with(|current| {
+                if current.borrow().as_ref().is_some_and(|root| Rc::ptr_eq(root, &me)) {
+                    current.replace(None);
                 }
             });
             // After what `remove` has posted.
@@ -389,7 +389,7 @@ impl Root {
         let remote = self.waitset.remote();
         let origin = Origin::new(account.clone(), move || {
             remote.post(move |_| {
-                if let Some(root) = Self::here() {
+                if let Some(root) = Self::current() {
                     root.remove(number);
                 }
                 Ok(())
@@ -402,7 +402,7 @@ impl Root {
             monitor::Binding::attach(channel as _, &self.waitset, DomainHandler { number })?;
         binding.exempt();
         let hello_timer = self.waitset.after(HELLO_DEADLINE, move |_| {
-            if let Some(root) = Self::here() {
+            if let Some(root) = Self::current() {
                 root.remove(number);
             }
             Ok(())
@@ -428,7 +428,7 @@ impl Root {
     fn watch(&self, number: u64, process: impl Into<Cap>) -> std::io::Result<ExitWatch> {
         ExitWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {
-                if let Some(root) = Self::here() {
+                if let Some(root) = Self::current() {
                     root.remove(number);
                     root.forget_unjoined_owner(number);
                     root.retry_deferred();

@@ -29,7 +29,7 @@ pub(super) struct DomainHandler {
 impl DomainHandler {
     /// The root, and the domain if it has said hello. A root that has resigned hangs up: the next one is to be asked.
     fn joined_domain(&self) -> Option<(Rc<Root>, Rc<Domain>)> {
-        let root = Root::here()?;
+        let root = Root::current()?;
         let domain = root.domain(self.number)?;
         if domain.id.get().is_none() || root.released.get() {
             root.remove(self.number);
@@ -42,7 +42,7 @@ impl DomainHandler {
 // A reply that is dropped tells the caller that none will come.
 impl monitor::Rx for DomainHandler {
     fn hello(&mut self, _: &Binding, version: u32, domain: u64, reply: monitor::HelloReply) {
-        let Some(root) = Root::here() else { return };
+        let Some(root) = Root::current() else { return };
         let Some(this) = root.domain(self.number) else { return };
         if version != VERSION {
             return reply.send(Verdict::Version);
@@ -302,28 +302,28 @@ impl monitor::Rx for DomainHandler {
 
     /// Only a root introduces: this one is a liar, and what it sent is closed.
     fn introduced(&mut self, _: &Binding, _: u64, _: u32, _: u32, _: u32, _: bool, _: Cap, _: Cap) {
-        if let Some(root) = Root::here() {
+        if let Some(root) = Root::current() {
             root.remove(self.number);
         }
     }
 
     /// As above.
     fn report(&mut self, _: &Binding, _: u64, _: u64, _: u64) {
-        if let Some(root) = Root::here() {
+        if let Some(root) = Root::current() {
             root.remove(self.number);
         }
     }
 
     /// As above.
     fn report_accounts(&mut self, _: &Binding, _: u64, _: u64) {
-        if let Some(root) = Root::here() {
+        if let Some(root) = Root::current() {
             root.remove(self.number);
         }
     }
 
     fn error(&mut self, _: &Binding, error: BindingError) {
         if error.is_fatal()
-            && let Some(root) = Root::here()
+            && let Some(root) = Root::current()
         {
             root.ended(self.number, &error);
         }

@@ -108,7 +108,7 @@ impl Root {
 
     /// Compares at once. True if this thread has a root that has not resigned.
     pub(crate) fn check_socket() -> bool {
-        let Some(root) = Self::here().filter(|root| !root.released.get()) else { return false };
+        let Some(root) = Self::current().filter(|root| !root.released.get()) else { return false };
         root.check_socket_now();
         !root.released.get()
     }
