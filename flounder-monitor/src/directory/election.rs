@@ -143,7 +143,10 @@ pub(crate) fn install_socket(
 ) -> Result<ElectedRoot, MonitorError> {
     check_headroom(directory.fd()).map_err(MonitorError::os("find room for domains"))?;
     let failed = MonitorError::os("listen for domains");
-    let name = format!("root.{:016x}", random_number().map_err(&failed)?);
+    if directory.lock()? {
+        remove_stale_sockets(directory);
+    }
+    let name = temporary_name(random_number().map_err(&failed)?);
     let listener = new_socket().map_err(&failed)?;
     bind(&listener, &directory.address(&name)?).map_err(&failed)?;
     let placed = (|| {
@@ -160,6 +163,35 @@ pub(crate) fn install_socket(
         .map_err(MonitorError::os("open the register of names"))?;
     let socket = RootSocket::new(listener, directory.identity().clone(), socket_id, access);
     Ok(ElectedRoot { socket, journal, is_first: directory.was_created() })
+}
+
+/// Name of a socket until it is renamed to `root.sock`.
+fn temporary_name(number: u64) -> String {
+    format!("root.{number:016x}")
+}
+
+fn is_temporary_name(name: &str) -> bool {
+    let number = name.strip_prefix("root.").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    number.is_some_and(|number| temporary_name(number) == name)
+}
+
+/// Removes the sockets of processes that were killed before they renamed theirs. Requires the lock: a process that has it
+/// is the only one that makes such a socket, unless it takes the place of a root that is stuck.
+fn remove_stale_sockets(directory: &RuntimeDir) {
+    let names = match directory.own_sockets() {
+        Ok(names) => names,
+        Err(error) => return tracing::debug!(%error, "the runtime directory cannot be listed"),
+    };
+    for name in names.iter().filter(|name| is_temporary_name(name)) {
+        let refused = || -> Result<bool, MonitorError> {
+            let socket = new_socket().map_err(MonitorError::os("make a socket"))?;
+            Ok(connect(&socket, &directory.address(name)?) == Err(Errno::CONNREFUSED))
+        };
+        if refused().unwrap_or(false) {
+            tracing::debug!(name, "a socket that nobody listens on is removed");
+            directory.remove_socket(name);
+        }
+    }
 }
 
 /// What came of an attempt to connect to the root.
@@ -232,4 +264,53 @@ fn check_headroom(any: &OwnedFd) -> rustix::io::Result<()> {
 fn new_socket() -> rustix::io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn becoming_root_removes_stale_sockets_only() {
+        let parent = tempfile::tempdir().expect("make a directory");
+        let path = parent.path().join("run");
+        let dir = RuntimeDir::at(path.clone()).expect("make the runtime directory");
+        let socket = |name: &str| {
+            let socket = new_socket().expect("make a socket");
+            bind(&socket, &dir.address(name).expect("the path fits")).expect("bind");
+            socket
+        };
+        drop(socket(&temporary_name(1)));
+        drop(socket("root.1"));
+        drop(socket("other.0000000000000001"));
+        let live = socket(&temporary_name(2));
+        listen(&live, 1).expect("listen");
+        fs::write(path.join(temporary_name(3)), "").expect("write");
+        let elected = install_socket(&dir, SocketAccess::Private).expect("become root");
+        let mut left: Vec<_> = fs::read_dir(&path)
+            .expect("list the directory")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        left.sort();
+        let kept = ["other.0000000000000001", "root.0000000000000002", "root.0000000000000003"];
+        assert_eq!(left, [&kept[..], &["root.1", "root.sock"]].concat());
+        drop(elected);
+    }
+
+    #[test]
+    fn stale_sockets_stay_while_another_has_the_lock() {
+        let parent = tempfile::tempdir().expect("make a directory");
+        let path = parent.path().join("run");
+        let dir = RuntimeDir::at(path.clone()).expect("make the runtime directory");
+        let stale = new_socket().expect("make a socket");
+        let name = temporary_name(1);
+        bind(&stale, &dir.address(&name).expect("the path fits")).expect("bind");
+        let other = RuntimeDir::at(path.clone()).expect("open the runtime directory");
+        assert!(other.lock().expect("lock"));
+        let elected = install_socket(&dir, SocketAccess::Private).expect("become root");
+        assert!(path.join(name).exists());
+        drop(elected);
+    }
 }

@@ -18,8 +18,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf, absolute};
 
 use rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, Stat, chmod, chmodat, fchmod, flock, fstat, lstat,
-    mkdirat, openat, renameat, stat, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat, chmod, chmodat, fchmod, flock,
+    fstat, lstat, mkdirat, openat, renameat, stat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
@@ -155,6 +155,24 @@ impl RuntimeDir {
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(MonitorError::os("lock the runtime directory")(errno)),
         }
+    }
+
+    /// Returns the names of the sockets in the directory that belong to this user.
+    pub(crate) fn own_sockets(&self) -> rustix::io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            let status = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
+            let is_own_socket = |status: &Stat| {
+                let is_socket = FileType::from_raw_mode(status.st_mode) == FileType::Socket;
+                is_socket && status.st_uid == own_uid()
+            };
+            if status.is_ok_and(|status| is_own_socket(&status)) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
     }
 
     /// Removes a socket of this name.
