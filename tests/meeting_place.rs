@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -315,6 +315,44 @@ fn processes_of_a_user_meet_whatever_their_environments() {
     fs::remove_dir_all(Logins::by_login()).expect("it is there");
     let mut cron = system.spawn_with(bare);
     assert_eq!(cron.await_name_for("late", millis(15_000)), iref);
+}
+
+#[test]
+fn roots_in_two_candidate_directories_become_one() {
+    /// A user without files or processes, and of no other test.
+    const USER: u32 = 61_236;
+    let system = TestSystem::new();
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only user 0 can act for others");
+    }
+    let common = PathBuf::from(format!("/tmp/flounder-{USER}"));
+    let _ = fs::remove_dir_all(&common);
+    let xdg = system.dir().with_file_name("xdg");
+    fs::create_dir(&xdg).expect("make a directory");
+    chown(&xdg, Some(USER), Some(USER)).expect("user 0 may");
+    let enter = fs::Permissions::from_mode(0o711);
+    fs::set_permissions(system.dir().parent().expect("it has one"), enter).expect("chmod");
+    let bare = |command: &mut Command| {
+        command.env_remove("FLOUNDER_RUNTIME_DIR").env_remove("XDG_RUNTIME_DIR");
+        command.uid(USER).gid(USER);
+    };
+    let session = |command: &mut Command| {
+        bare(command);
+        command.env("XDG_RUNTIME_DIR", &xdg);
+    };
+    // The second process cannot see the directory of the first: both become root.
+    let (mut first, mut member) = (system.spawn_with(session), system.spawn_with(session));
+    let in_session = first.export("session");
+    assert_eq!(member.await_name_for("session", millis(15_000)), in_session);
+    let mut second = system.spawn_with(bare);
+    let in_common = second.export("common");
+    assert_eq!(member.await_name_for("common", millis(15_000)), in_common);
+    assert_eq!(second.await_name_for("session", millis(15_000)), in_session);
+    second.bind(Driver::Ump, "session");
+    second.talk(10);
+    assert_eq!(fs::read_dir(xdg.join("flounder")).expect("list").count(), 0);
+    drop((first, member, second));
+    fs::remove_dir_all(&common).expect("remove what the root has left");
 }
 
 #[test]

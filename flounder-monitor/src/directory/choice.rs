@@ -1,19 +1,35 @@
 //! The choice of the runtime directory among the candidates.
 //!
-//! The environment is read once, when it is first needed, and a relative path is made absolute then: what a program does
-//! to its environment or working directory later moves nothing. The candidates are
+//! The environment is read once, at the first use, and a relative path is made absolute then: a later
+//! change of the environment or the working directory has no effect. The candidates are
 //!
 //! 1. `$FLOUNDER_RUNTIME_DIR`, and then no other;
 //! 2. `flounder` in `$XDG_RUNTIME_DIR`, if that is an absolute path to a directory of this user;
 //! 3. `flounder` in `/run/user/UID`, if that is a directory of this user;
 //! 4. `/tmp/flounder-UID`.
 //!
-//! The first that has a root is chosen, or else the first. So a program that cron has started before its user logged in,
-//! in a directory that the login would not choose, is found nevertheless. The choice is kept for as long as the directory
-//! can be used or made anew. In a program that gained privileges by being started (`AT_SECURE`), the environment is its
-//! caller's and is not read.
+//! The first candidate that has a root is chosen, or else the first. So a program that cron started
+//! before its user logged in, in a directory that a login does not choose, is found nevertheless. The
+//! choice is kept while the directory can be used or created again, and no other candidate is the only
+//! one with a root. A program that gained privileges by being started (`AT_SECURE`) ignores the
+//! environment, which is its caller's.
+//!
+//! # Two roots at once
+//! Processes of a user may have different candidates, and each may find no root and become one. Two
+//! rules bring them together. Both rest on the order above, which is the same in all processes, and on
+//! the last candidate, which all have.
+//!
+//! * A process that has put its socket in place checks its other candidates *after* that
+//!   ([`must_yield`]). If two processes do so at once, and each has the directory of the other among
+//!   its candidates, at least one sees the other. The process in the later directory continues; the
+//!   other removes its socket and joins. A process joins a root that was there before.
+//! * A root checks once a second whether a root listens in a later candidate
+//!   ([`must_yield_to_later`]), and then joins it with its domains. This finds a root that could not
+//!   see this one: a process without the directory of this root has a later one.
+//!
+//! A daemon stays where it was started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -26,29 +42,29 @@ use crate::directory::settings::{self, Settings};
 use crate::error::MonitorError;
 use crate::process::own_uid;
 
-/// Between the death of a root and the next one, if there is a domain that can be it.
+/// Time from the death of a root to the next one, if a domain can replace it.
 const TAKEOVER_TIME: Duration = Duration::from_millis(20);
 
-/// The choice among several candidates, for as long as it can be used.
+/// The chosen candidate.
 static CHOSEN: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Opens the one of this process; it is made if it is not there.
+/// Opens the runtime directory of this process, and creates it if it is missing.
 pub(crate) fn open() -> Result<RuntimeDir, MonitorError> {
     let path = chosen();
     let opened = RuntimeDir::at(path.clone());
     let Err(error) = opened else { return opened };
-    // What it was in is gone, such as the directory of a user who has logged out.
+    // Its parent is gone, for example because the user has logged out.
     CHOSEN.lock().take();
     match chosen() {
         same if same == path => Err(error),
         other => {
-            tracing::warn!(%error, now = %other.display(), "processes meet elsewhere from now on");
+            tracing::warn!(%error, now = %other.display(), "the runtime directory cannot be used: another one is chosen");
             RuntimeDir::at(other)
         }
     }
 }
 
-/// Returns the path of the one where this process meets others.
+/// Returns the path of the runtime directory of this process.
 pub(crate) fn chosen() -> PathBuf {
     let mut candidates = candidates(Settings::here(), own_uid());
     if candidates.len() == 1 {
@@ -65,13 +81,13 @@ pub(crate) fn chosen() -> PathBuf {
     }
 }
 
-/// Returns the path that was chosen, if one was. It takes no lock: a thread that does not exist in a forked child may hold it.
+/// Returns the chosen path, if there is one. Does not block on the lock: in a forked child its holder may not exist.
 pub(crate) fn chosen_already() -> Option<PathBuf> {
     let named = settings::read_already().and_then(|settings| settings.named.clone());
     named.or_else(|| CHOSEN.try_lock()?.clone())
 }
 
-/// Whether there is a root, or one has just died and a domain takes its place.
+/// Returns true if there is a root, or if a domain replaces one that has just died.
 fn has_root(path: PathBuf) -> bool {
     let Ok(directory) = RuntimeDir::existing(path) else { return false };
     let listens = || !matches!(election::probe(&directory), Ok(RootProbe::NoRoot));
@@ -84,7 +100,62 @@ fn has_root(path: PathBuf) -> bool {
     }
 }
 
-/// Where processes of this user may meet; the last, or only, one is there always.
+/// Chooses another candidate than `path` in which a root listens, and opens it. `None` if there is none, or if this process
+/// has no choice.
+pub(crate) fn switch_from(path: &Path) -> Option<RuntimeDir> {
+    let (earlier, later) = others(path)?;
+    let path = earlier.into_iter().chain(later).find(|path| root_listens(path))?;
+    choose(&path);
+    RuntimeDir::existing(path).ok()
+}
+
+/// Returns true if this process, whose socket has just been put into `path`, must give way to a root in another
+/// candidate. That one is chosen from now on.
+pub(crate) fn must_yield(path: &Path) -> bool {
+    let Some((earlier, later)) = others(path) else { return false };
+    let stays = |path: &PathBuf| {
+        root_listens(path) && {
+            // The other process may have just put its socket there, and be about to see this one.
+            thread::sleep(TAKEOVER_TIME);
+            root_listens(path)
+        }
+    };
+    let other = later.into_iter().find(|path| root_listens(path));
+    choose_if_some(other.or_else(|| earlier.into_iter().find(stays)))
+}
+
+/// Returns true if a root listens in a candidate after `path`. That one is chosen from now on.
+pub(crate) fn must_yield_to_later(path: &Path) -> bool {
+    let Some((_, later)) = others(path) else { return false };
+    choose_if_some(later.into_iter().find(|path| root_listens(path)))
+}
+
+fn choose_if_some(path: Option<PathBuf>) -> bool {
+    path.inspect(|path| choose(path)).is_some()
+}
+
+fn choose(path: &Path) {
+    tracing::warn!(path = %path.display(), "another runtime directory has a root monitor: this process joins it");
+    CHOSEN.lock().replace(path.to_owned());
+}
+
+/// Returns the candidates before and after `path`; `None` if it is the only one, or none of them.
+fn others(path: &Path) -> Option<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let mut earlier = candidates(Settings::here(), own_uid());
+    let at = earlier.iter().position(|candidate| candidate == path)?;
+    let later = earlier.split_off(at + 1);
+    earlier.pop();
+    (!earlier.is_empty() || !later.is_empty()).then_some((earlier, later))
+}
+
+/// Returns true if a process accepts connections as the root of the directory `path`.
+fn root_listens(path: &Path) -> bool {
+    let Ok(directory) = RuntimeDir::existing(path.to_owned()) else { return false };
+    directory.identity().root_socket_id().is_some()
+        && matches!(election::probe(&directory), Ok(RootProbe::Connected(_) | RootProbe::Busy))
+}
+
+/// Returns the candidates in order. The last, or only, one does not depend on what exists.
 fn candidates(settings: &Settings, uid: u32) -> Vec<PathBuf> {
     if let Some(path) = &settings.named {
         return vec![path.clone()];
@@ -108,7 +179,6 @@ fn candidates(settings: &Settings, uid: u32) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::env;
-    use std::path::Path;
 
     use super::*;
     use crate::directory::settings::from_vars;

@@ -1,13 +1,15 @@
-//! Belonging to a host: standing for root, joining the root that there is, and starting over when it is gone or stuck.
+//! Membership of this domain: becomes root or joins the root that there is, and starts over when the
+//! root is gone or stuck.
 //!
 //! ```text
-//!   Joining --nobody there--> serve as root --.
-//!      ^  '-------------------connect, hello, publish and register again--> Member --the root is gone, or stuck--> Joining
+//!   Joining --no root--> become root --.
+//!      ^  '----------------connect, hello, publish and register again--> Member --root is gone, or stuck--> Joining
 //!      |                                              |
-//!      '------- somebody asks ------- Failed <--------'  (nothing that trying again would mend)
+//!      '------- a request arrives -- Failed <---------'  (an error that a retry does not change)
 //! ```
-//! A root that does not answer for [`RESPONSE_TIMEOUT`] is stuck: one of its domains takes its place. It may go on later and answer
-//! what it was asked, so an answer counts only if the root is still in its place after it came.
+//! A root that does not answer for [`RESPONSE_TIMEOUT`](crate::wait::RESPONSE_TIMEOUT) is stuck: one of
+//! its domains replaces it. A stuck root may run again later and answer old requests. So an answer
+//! counts only if the root is still in place after the answer has arrived.
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -23,6 +25,7 @@ use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
 
 use crate::directory::choice;
 use crate::directory::election::{self, Precondition, RootProbe, STALE_LOCK_TIMEOUT};
+use crate::directory::root_lock;
 use crate::directory::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 use crate::error::{DirProblem, MonitorError};
 use crate::exit_watch::ExitWatch;
@@ -36,26 +39,26 @@ use crate::root::{JoinPolicy, Root};
 use crate::root_location::{RootLocation, RootProcess};
 use crate::wait::{sleep, timeout, until_cancelled, within_response_timeout};
 
-/// Between two attempts to join, at first; each is twice as long as the one before, up to [`MAX_RETRY_DELAY`].
+/// Delay after the first failed attempt to join. Doubles with each attempt, up to [`MAX_RETRY_DELAY`].
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(1);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Between two attempts that only a change of the system can make succeed, for the sake of what is published.
+/// Delay between attempts after a permanent error, if services are published here.
 const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// A call that has not been answered by then is followed by another, which every root answers at once.
+/// Time after which an unanswered call is followed by `alive`, which every root answers at once.
 const ALIVE_CHECK_DELAY: Duration = Duration::from_millis(250);
 
-/// Between two looks at whether the root is still in its place. A root that is stuck does not say that it has been replaced.
+/// Interval of checks whether the root is still in place. A stuck root does not report that it was replaced.
 const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How this domain stands.
+/// State of this domain's membership.
 pub(super) enum Status {
-    /// On its way.
+    /// The domain tries to join.
     Joining,
-    /// It has a connection to the root.
+    /// The domain has a connection to the root.
     Member(Rc<Membership>),
-    /// It cannot join.
+    /// The domain cannot join.
     Failed(MonitorError),
 }
 
@@ -65,14 +68,14 @@ pub(super) struct Membership {
     pub(super) client: monitor::RpcClient,
     pub(super) outbox: Rc<Outbox<MessageToRoot>>,
     ended: Rc<Cell<bool>>,
-    /// Which root it is, where its socket is, and its process.
+    /// Identity of the root's socket.
     socket_id: RootSocketId,
     directory_id: DirIdentity,
     root: Peer,
     _death: ExitWatch,
 }
 
-/// What the root is told without being asked for an answer.
+/// A message to the root that has no answer.
 pub(super) enum MessageToRoot {
     Withdraw(Iref),
     Reported { ticket: u64, bindings: Vec<monitor::ClientBinding> },
@@ -102,32 +105,34 @@ impl OutboxMessage for MessageToRoot {
 /// When a root answers a call.
 #[derive(Debug, Clone, Copy)]
 enum ReplyTiming {
-    /// In a moment: it is asked again and again whether it is alive.
+    /// At once: the root is checked with `alive` until it answers.
     Immediate,
-    /// When something happens: it is asked once whether it has heard the call.
+    /// When an event occurs: `alive` is called once, to check that the root has received the call.
     Deferred,
 }
 
-/// Why an attempt to join failed.
+/// Reason why an attempt to join failed.
 enum JoinFailure {
-    /// The next may succeed.
+    /// The next attempt may succeed.
     Retry,
-    /// There is no root that listens, and another process has the lock.
+    /// No root listens, and another process has the lock.
     NoListener(Option<RootSocketId>),
-    /// This root does not answer, or takes nobody in.
+    /// This root does not answer, or accepts no connection.
     Unresponsive(Option<RootSocketId>),
-    /// Not before something is changed.
+    /// A retry fails until something is changed.
     Permanent(MonitorError),
 }
 
 impl From<MonitorError> for JoinFailure {
     fn from(error: MonitorError) -> Self {
         match error {
+            // The directory, or the socket on its way to its place, was removed.
+            MonitorError::Os { errno: libc::ENOENT, .. } => Self::Retry,
             MonitorError::Os { errno, .. }
             | MonitorError::RuntimeDir { why: DirProblem::Os(errno), .. }
                 if is_shortage(errno) =>
             {
-                tracing::debug!(%error, "the monitor is short of something and tries again");
+                tracing::debug!(%error, "the monitor lacks a resource and tries again");
                 Self::Retry
             }
             error => Self::Permanent(error),
@@ -136,7 +141,7 @@ impl From<MonitorError> for JoinFailure {
 }
 
 impl Monitor {
-    /// The monitor's main task: it never ends.
+    /// The monitor's main task. It never ends.
     pub(super) fn run_membership(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
         let me = Rc::clone(self);
         async move {
@@ -160,7 +165,7 @@ impl Monitor {
                     joined => joined,
                 };
                 match joined {
-                    // Dead already, and its socket kept by a child of it.
+                    // The root is dead already, and a child of it keeps its socket.
                     Ok(membership) if me.root_number.get() != membership.number => {}
                     Ok(membership) => {
                         pause = FIRST_RETRY_DELAY;
@@ -177,7 +182,7 @@ impl Monitor {
                         | JoinFailure::NoListener(_)
                         | JoinFailure::Unresponsive(_),
                     ) => {
-                        // Those who gave up meanwhile are forgotten.
+                        // Wakes binds and lookups that have given up.
                         me.changed.notify_all();
                         sleep(&me.waitset, pause).await;
                         pause = (pause * 2).min(MAX_RETRY_DELAY);
@@ -192,7 +197,7 @@ impl Monitor {
         }
     }
 
-    /// Looks now and then whether the root is still in its place.
+    /// Checks periodically whether the root is still in place. Never ends.
     pub(super) fn watch_root_socket(self: &Rc<Self>) -> impl Future<Output = ()> + 'static {
         let me = Rc::clone(self);
         async move {
@@ -207,7 +212,7 @@ impl Monitor {
         }
     }
 
-    /// Where this process meets others, and who is the root there.
+    /// Returns the runtime directory and its root.
     pub(crate) fn location(&self) -> RootLocation {
         match &*self.status.borrow() {
             Status::Member(membership) => membership.location(),
@@ -218,7 +223,7 @@ impl Monitor {
         }
     }
 
-    /// The connection to the root, if there is one.
+    /// Returns the connection to the root, if there is one.
     pub(super) fn member(&self) -> Option<Rc<Membership>> {
         match &*self.status.borrow() {
             Status::Member(membership) => Some(Rc::clone(membership)),
@@ -226,7 +231,7 @@ impl Monitor {
         }
     }
 
-    /// Waits until somebody asks; if something is published here that others may look for, not for long.
+    /// Waits until a request arrives, and at most [`RETRY_AFTER_FAILURE`] if services are published here.
     async fn wait_before_retry(&self) {
         let joining = || matches!(*self.status.borrow(), Status::Joining);
         let asked = self.changed.wait_for(|| joining().then_some(()));
@@ -237,7 +242,7 @@ impl Monitor {
         }
     }
 
-    /// The connection to the root, as soon as there is one.
+    /// Waits for a connection to the root, and returns it.
     pub(super) async fn membership(&self) -> Result<Rc<Membership>, MonitorError> {
         if matches!(*self.status.borrow(), Status::Failed(_)) {
             self.set_status(Status::Joining);
@@ -251,11 +256,11 @@ impl Monitor {
         self.changed.wait_for(found).await
     }
 
-    /// Calls the root; if it goes or is stuck meanwhile, calls the next one.
+    /// Calls the root. If it dies or is stuck, calls the next one.
     ///
-    /// A root that was stopped, and deposed, does not know it when it goes on. What it says then is void: it is asked for
-    /// after the answer whether it was still the root, and whoever takes its place reads what it has written down after
-    /// that. So a name that is granted here is known to every root to come.
+    /// A root that was stopped and replaced does not know that when it continues, and its answers are void.
+    /// So after each answer this checks that the root is still in place. The root that replaces it reads
+    /// the journal after the rename. So a name that is granted here is known to every later root.
     pub(super) async fn call_root<T, F>(
         &self,
         call: impl Fn(&monitor::RpcClient) -> F,
@@ -266,7 +271,7 @@ impl Monitor {
         self.call_root_with(ReplyTiming::Immediate, call).await
     }
 
-    /// As [`call_root`](Self::call_root), where the answer may come much later.
+    /// Like [`call_root`](Self::call_root), for calls that the root answers when an event occurs.
     pub(super) async fn call_root_deferred<T, F>(
         &self,
         call: impl Fn(&monitor::RpcClient) -> F,
@@ -292,7 +297,7 @@ impl Monitor {
             match answer {
                 Some(Ok(value)) if membership.is_in_place() => return Ok(value),
                 Some(Err(RpcError::NoReply)) => return Err(MonitorError::Busy),
-                Some(Ok(_)) => tracing::debug!("an answer came from a root that is deposed"),
+                Some(Ok(_)) => tracing::debug!("an answer came from a root that was replaced"),
                 Some(Err(error)) => tracing::debug!(%error, "a call to the root failed"),
                 None => self.replace_root(&membership).await,
             }
@@ -309,13 +314,13 @@ impl Monitor {
         {
             match timing {
                 ReplyTiming::Immediate => sleep(&self.waitset, ROOT_CHECK_INTERVAL).await,
-                // The root has heard of it. If it gets stuck, those who have something to tell it notice.
+                // The root has received the call. If it gets stuck, the next other call notices.
                 ReplyTiming::Deferred => core::future::pending().await,
             }
         }
     }
 
-    /// Takes the place of a root that is stuck, if this process can.
+    /// Replaces a stuck root, if this process can be root.
     async fn replace_root(&self, membership: &Membership) {
         if membership.ended.get() || Root::serves_here() {
             return;
@@ -337,7 +342,7 @@ impl Monitor {
         self.changed.notify_all();
     }
 
-    /// One attempt.
+    /// Makes one attempt to join.
     async fn join(&self, precondition: Precondition) -> Result<Rc<Membership>, JoinFailure> {
         if precondition != Precondition::NoRoot {
             self.become_root(precondition)?;
@@ -347,14 +352,15 @@ impl Monitor {
         let mut probe = election::probe(&directory)?;
         if let RootProbe::NoRoot = probe {
             self.last_root.take();
-            // A root of this process whose socket was removed is none.
+            // The root may be in this process, and its socket removed.
             if Root::check_socket() {
                 return Err(JoinFailure::Retry);
             }
-            if !self.become_root_in(directory, Precondition::NoRoot)? {
-                return Err(JoinFailure::NoListener(socket_id));
-            }
-            directory = choice::open()?;
+            directory = match choice::switch_from(directory.path()) {
+                Some(other) => other,
+                None if self.become_root_in(directory, Precondition::NoRoot)? => choice::open()?,
+                None => return Err(JoinFailure::NoListener(socket_id)),
+            };
             socket_id = directory.identity().root_socket_id();
             probe = election::probe(&directory)?;
         }
@@ -380,7 +386,7 @@ impl Monitor {
         }
     }
 
-    /// Waits until the root takes somebody in, or is gone.
+    /// Waits until the root accepts a connection, or is gone.
     async fn until_not_busy(&self, directory: &RuntimeDir) -> Result<(), MonitorError> {
         while let RootProbe::Busy = election::probe(directory)? {
             sleep(&self.waitset, MAX_RETRY_DELAY).await;
@@ -388,7 +394,7 @@ impl Monitor {
         Ok(())
     }
 
-    /// Becomes the root if there is none. False if another process is, or is about to be.
+    /// Tries to become root. Returns false if another process is root, or is becoming root.
     fn become_root(&self, precondition: Precondition) -> Result<bool, JoinFailure> {
         self.become_root_in(choice::open()?, precondition)
     }
@@ -404,6 +410,10 @@ impl Monitor {
         let Some(elected) = election::try_become_root(directory, precondition)? else {
             return Ok(false);
         };
+        if choice::must_yield(elected.socket.directory_id.path()) {
+            root_lock::release();
+            return Err(JoinFailure::Retry);
+        }
         tracing::info!("this process is the root monitor");
         Root::start(&self.waitset, elected, JoinPolicy::embedded());
         Ok(true)
@@ -448,7 +458,7 @@ impl Monitor {
         }))
     }
 
-    /// Says who this is, and tells a new root what the last one knew of us.
+    /// Sends `hello`, then publishes and registers again what the last root had from this domain.
     async fn register_with_root(
         &self,
         membership: &Membership,
@@ -474,7 +484,7 @@ impl Monitor {
                 }));
             }
             monitor::Verdict::Duplicate => {
-                // Of an earlier connection of ours that the root has not seen end, or a thief's. Another will do.
+                // The id is that of an earlier connection that the root still has, or of another process. A new id will do.
                 self.domain.set(0);
                 return Err(JoinFailure::Retry);
             }
@@ -501,11 +511,11 @@ impl Monitor {
                 self.changed.notify_all();
             }
         }
-        // Before anything that is asked of this root from now on.
+        // Sent before any other request to this root.
         membership.client.binding().tx_rejoined().map(drop).map_err(|_| JoinFailure::Retry)
     }
 
-    /// What a root that is joined answers.
+    /// Awaits the reply of a root that is being joined.
     async fn reply_in_time<T>(
         &self,
         membership: &Membership,
@@ -520,7 +530,7 @@ impl Monitor {
         }
     }
 
-    /// The root of connection `number` is dead.
+    /// Handles the exit of the root of connection `number`.
     fn root_died(&self, number: u64) {
         if self.root_number.get() != number {
             return;
@@ -534,17 +544,17 @@ impl Monitor {
 }
 
 impl Membership {
-    /// Where the root was found, and who that is.
+    /// Returns the runtime directory and its root.
     pub(super) fn location(&self) -> RootLocation {
         RootLocation::new(self.directory_id.path().to_owned(), Some(RootProcess::new(&self.root)))
     }
 
-    /// Whether no other root has taken the place of this one. If nobody is in that place, no other has yet.
+    /// Returns true unless another root has replaced this one. No socket in place is no other root.
     fn is_in_place(&self) -> bool {
         self.directory_id.root_socket_id().is_none_or(|socket_id| socket_id == self.socket_id)
     }
 
-    /// Ends it: the main task starts over.
+    /// Ends the membership: the main task joins again.
     pub(super) fn end(&self, monitor: &Monitor) {
         if !self.ended.replace(true) {
             self.outbox.binding().teardown();
@@ -553,7 +563,7 @@ impl Membership {
     }
 }
 
-/// What the root says.
+/// Receives the messages of the root.
 struct RootHandler {
     ended: Rc<Cell<bool>>,
 }
@@ -570,7 +580,7 @@ impl monitor::Rx for RootHandler {
         socket: Cap,
         process: Cap,
     ) {
-        // The root's number of it is one of the root's namespace.
+        // The root sends a pid of its own PID namespace.
         let pid = pid_of(process.as_fd()).or_else(|| pid_from_wire(pid));
         let peer = Peer::process(pid, id_from_wire(uid), id_from_wire(gid));
         let introduction = Introduction { domain, peer, caller, socket, process };
@@ -603,7 +613,7 @@ impl monitor::Rx for RootHandler {
         }
     }
 
-    // A root asks nothing of a domain. A reply that is dropped says so.
+    // The root sends no requests. A dropped reply ends the call without an answer.
     fn hello(&mut self, _: &monitor::Binding, _: u32, _: u64, _: monitor::HelloReply) {}
 
     fn publish(
@@ -667,7 +677,7 @@ impl monitor::Rx for RootHandler {
     fn alive(&mut self, _: &monitor::Binding, _: monitor::AliveReply) {}
 }
 
-/// Whether an error passes by itself.
+/// Returns true for errors that pass by themselves.
 fn is_shortage(errno: i32) -> bool {
     matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
 }

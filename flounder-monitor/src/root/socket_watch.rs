@@ -1,20 +1,21 @@
-//! Keeping the root where its path leads, and noticing that another has taken its place.
+//! Keeps the root's socket where its path leads, and notices when another root has replaced it.
 //!
-//! The runtime directory or its socket can be removed, renamed or replaced while the root lives: by a cleaner of /tmp, a
-//! logout, `rm -r`. A newcomer would find nothing and become a second root. So the root compares what it has with what
-//! its path leads to: a moment after the kernel tells of a change of the directory (inotify), and in any case every few
-//! seconds, which also covers what inotify does not tell: that a directory above has changed, or that the user has no
-//! watch left.
+//! The runtime directory or its socket can be removed, renamed or replaced while the root lives: by a
+//! cleaner of /tmp, a logout, `rm -r`. A newcomer would find nothing and become a second root. So the
+//! root compares its socket with the one that its path leads to: a moment after inotify reports a
+//! change of the directory, and every few seconds. The latter covers what inotify does not report: a
+//! change of a directory above, or a user without a free watch.
 //!
 //! ```text
-//!   compare --same--> go on
-//!      |----another root listens there--> resign: its domains join that one. A daemon asks it to hand over
-//!      '----nobody--> make the directory --> lock --got--> listen there; domains connect anew
-//!                          |                   '--taken--> resign
-//!                          '--failed--> go on as before, and compare again later
+//!   compare --same--> continue
+//!      |----another root listens there--> release: the domains join that one. A daemon asks it to hand over
+//!      '----no root--> create the directory --> lock --got--> listen there; domains connect again
+//!                          |                       '--taken--> release
+//!                          '--failed--> continue as before, and compare again later
 //! ```
-//! Another root is there because somebody made it while the directory was gone, or because this one was stopped and did not
-//! answer: docs/design/0011-a-root-that-is-stuck.md.
+//! Another root is there because a process became root while the directory was gone, or because this
+//! one was stopped and did not answer: docs/design/0011-a-root-that-is-stuck.md. A root in a later
+//! candidate directory is a reason to release, too: see [`choice`].
 
 use core::time::Duration;
 use std::os::fd::OwnedFd;
@@ -32,17 +33,17 @@ use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::MonitorError;
 use crate::root::Root;
 
-/// Between two comparisons if the kernel tells of nothing.
+/// Time between two comparisons if inotify reports nothing.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The same, if the kernel cannot tell.
+/// Time between two comparisons without inotify.
 const CHECK_INTERVAL_WITHOUT_INOTIFY: Duration = Duration::from_secs(1);
 
-/// After the kernel has told of a change: who removes the socket may go on to remove the directory.
+/// Delay after a change: a process that removes the socket may go on to remove the directory.
 const CHANGE_DELAY: Duration = Duration::from_millis(100);
 
 impl Root {
-    /// Begins to compare.
+    /// Starts the comparisons.
     pub(super) fn watch_socket(self: &Rc<Self>) {
         let pause = match self.watch_directory() {
             Ok(()) => CHECK_INTERVAL,
@@ -65,7 +66,7 @@ impl Root {
         });
     }
 
-    /// Has the kernel tell of changes of the directory.
+    /// Watches the directory with inotify.
     fn watch_directory(self: &Rc<Self>) -> rustix::io::Result<()> {
         let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let of_interest = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVE_SELF;
@@ -79,7 +80,7 @@ impl Root {
         let root = Rc::clone(self);
         let listener = Rc::clone(&self.socket.borrow().listener);
         let watched = self.waitset.when(changes, Interest::Readable, move |waitset, changes| {
-            // Whatever it was: the comparison sees it.
+            // The events do not matter: the comparison finds what has changed.
             let mut events = [0; 4096];
             while rustix::io::read(&changes, &mut events).is_ok_and(|read| read > 0) {}
             if root.released.get() || !root.is_current_listener(&listener) {
@@ -97,16 +98,16 @@ impl Root {
             Ok(())
         });
         if watched.is_err() {
-            tracing::debug!("changes of the runtime directory are not told");
+            tracing::debug!("changes of the runtime directory are not reported");
         }
     }
 
-    /// Whether domains come through this listener, still.
+    /// Returns true if `listener` is the one in use.
     pub(super) fn is_current_listener(&self, listener: &Rc<ProcessFd>) -> bool {
         Rc::ptr_eq(&self.socket.borrow().listener, listener)
     }
 
-    /// Compares at once. True if this thread has a root that has not resigned.
+    /// Compares now. Returns true if this thread has a root that is not released.
     pub(crate) fn check_socket() -> bool {
         let Some(root) = Self::current().filter(|root| !root.released.get()) else { return false };
         root.check_socket_now();
@@ -115,7 +116,11 @@ impl Root {
 
     fn check_socket_now(self: &Rc<Self>) {
         if self.socket.borrow().is_in_place() {
-            // A root that was stopped when this one took its place may have let go of the lock.
+            let is_daemon = self.users.borrow().policy().is_daemon();
+            if !is_daemon && choice::must_yield_to_later(self.socket.borrow().directory_id.path()) {
+                return self.yield_to_other();
+            }
+            // A stopped root that this one replaced may have released the lock.
             root_lock::retry_lock();
             return self.check_journal();
         }
@@ -125,16 +130,26 @@ impl Root {
             tracing::warn!(path = %path.display(), "another process has become the root monitor");
             return self.release(Duration::ZERO);
         }
-        tracing::warn!(path = %path.display(), "the runtime directory or its socket is gone; they are made anew");
+        tracing::warn!(path = %path.display(), "the runtime directory or its socket is gone and is created again");
         let is_daemon = self.users.borrow().policy().is_daemon();
         let directory = if is_daemon { RuntimeDir::at(path) } else { choice::open() };
         let moved = directory.and_then(|directory| self.reopen_at(directory));
         if let Err(error) = moved {
-            tracing::warn!(%error, "the root monitor has no place where others find it");
+            tracing::warn!(%error, "the root monitor has no socket: it tries again later");
         }
     }
 
-    /// Takes the office in a directory, in place of the one that is gone.
+    /// Gives way to the root in another directory, where the domains then join.
+    fn yield_to_other(self: &Rc<Self>) {
+        if let Some(journal) = &mut *self.journal.borrow_mut()
+            && let Err(error) = journal.replace(&[])
+        {
+            tracing::warn!(%error, "the name journal of the abandoned runtime directory could not be removed");
+        }
+        self.release(Duration::ZERO);
+    }
+
+    /// Becomes root in a directory, in place of the one that is gone.
     fn reopen_at(self: &Rc<Self>, directory: RuntimeDir) -> Result<(), MonitorError> {
         if *directory.identity() == self.socket.borrow().directory_id {
             // Only the socket is gone. The lock is on another descriptor of the same directory.
@@ -143,12 +158,12 @@ impl Root {
         if directory.is_ours() && directory.lock()? {
             return self.reopen_in(directory);
         }
-        tracing::info!("another process is about to be the root monitor");
+        tracing::info!("another process is becoming the root monitor");
         self.release(Duration::ZERO);
         Ok(())
     }
 
-    /// Serves in a directory whose lock it has.
+    /// Serves in a directory that this process has locked.
     fn reopen_in(self: &Rc<Self>, mut directory: RuntimeDir) -> Result<(), MonitorError> {
         let access = self.socket.borrow().access;
         directory
@@ -156,9 +171,9 @@ impl Root {
             .map_err(MonitorError::os("set who may enter the directory"))?;
         let ElectedRoot { socket, mut journal, .. } = election::reacquire(directory, access)?;
         let old = self.socket.replace(socket);
-        // Wakes its watch, which sees that it is over.
+        // Wakes the watch of the old listener, which then ends.
         let _ = shutdown(&old.listener, Shutdown::Both);
-        // What this root knows is newer.
+        // The names in memory are newer.
         let _ = journal.take_previous();
         *self.journal.borrow_mut() = Some(journal);
         self.rewrite_journal();
