@@ -1,20 +1,20 @@
-//! Accounts of this process, as messages carry them.
+//! Accounts of this process as messages carry them, for the root and for monitors.
 
 use flounder_rt::account::{self, Resource, Scope};
 
 use crate::protocol::monitor::{AccountReport, Amounts};
 
-/// Accounts in one answer.
+/// Most accounts in one report.
 const PAGE: usize = 64;
 
-/// Accounts of this process after `after`, in the order of their domains, and its limits.
+/// Returns the accounts of domains after `after`, in the order of domains, and the limits of this process.
 pub(crate) fn page_of_accounts(after: u64) -> (Vec<AccountReport>, Vec<u64>) {
     let mut accounts: Vec<_> =
         account::usage().into_iter().filter(|usage| usage.domain > after).collect();
     accounts.sort_unstable_by_key(|usage| usage.domain);
     accounts.truncate(PAGE);
     let report = |usage: account::Usage| {
-        let used = amounts(Resource::ALL.map(|resource| usage.used(resource)));
+        let used = amounts_to_wire(Resource::ALL.map(|resource| usage.used(resource)));
         AccountReport { domain: usage.domain, pid: 0, uid: 0, used }
     };
     let limits = account::limits();
@@ -23,18 +23,21 @@ pub(crate) fn page_of_accounts(after: u64) -> (Vec<AccountReport>, Vec<u64>) {
     (accounts.into_iter().map(report).collect(), limits)
 }
 
-const fn amounts(of: [u64; Resource::ALL.len()]) -> Amounts {
-    let [bindings, mappings, bytes, descriptors, requests, connections, services, lookups, closes] =
-        of;
-    Amounts {
-        bindings,
-        mappings,
-        bytes,
-        descriptors,
-        requests,
-        connections,
-        services,
-        lookups,
-        closes,
-    }
+macro_rules! amounts {
+    ($($resource:ident),*) => {
+        /// Returns amounts, in the order of [`Resource::ALL`], as a message carries them.
+        pub(crate) const fn amounts_to_wire([$($resource),*]: [u64; Resource::ALL.len()]) -> Amounts {
+            Amounts { $($resource),* }
+        }
+
+        /// Returns the amounts of a message in the order of [`Resource::ALL`].
+        pub(crate) const fn amounts_from_wire(amounts: &Amounts) -> [u64; Resource::ALL.len()] {
+            let Amounts { $($resource),* } = *amounts;
+            [$($resource),*]
+        }
+    };
+}
+
+amounts! {
+    bindings, mappings, bytes, descriptors, requests, connections, services, lookups, closes
 }

@@ -24,6 +24,7 @@ use std::time::SystemTime;
 use flounder_rt::account::Resource;
 use flounder_rt::{Escaped, Iref, Peer};
 
+use crate::accounts::amounts_from_wire;
 use crate::directory::choice;
 use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::{DirProblem, MonitorError};
@@ -272,18 +273,7 @@ async fn accounts(
         let others = next.into_iter().filter(|report| report.domain != root_client.number);
         accounts.extend(others.map(|report| {
             let peer = Process::from_wire(report.pid, report.uid);
-            let used = report.used;
-            let used = Amounts([
-                used.bindings,
-                used.mappings,
-                used.bytes,
-                used.descriptors,
-                used.requests,
-                used.connections,
-                used.services,
-                used.lookups,
-                used.closes,
-            ]);
+            let used = Amounts(amounts_from_wire(&report.used));
             Account { holder, peer, used, limit, limit_of_all }
         }));
     }
