@@ -1,17 +1,20 @@
-//! Who is the root: the process whose socket is in the runtime directory.
+//! Election of the root: the process whose socket is in the runtime directory.
 //!
 //! ```text
-//!   connect --accepted----------> a domain of the root that listens
-//!      '--refused, or no socket-> lock the directory --got--> put a socket of its own in that place: root
-//!                                        '--taken--> somebody else is about to be the root: try again
-//!   a root does not answer -----> put a socket of its own in that place: root, and the other is deposed
+//!   connect --accepted----------> join the root that listens
+//!      '--refused, or no socket-> lock the directory --got--> put a socket of its own in place: root
+//!                                        '--taken--> another process is becoming root: try again
+//!   a root does not answer -----> put a socket of its own in place: root; the other one is replaced
 //! ```
-//! A socket is made under another name, listens, and is then renamed to `root.sock`. So the change from one root to the next
-//! is one step, a socket in that place that refuses is that of a dead root, and every process can tell at any moment which
-//! root there is ([`DirIdentity::socket_id`](crate::directory::runtime_dir::DirIdentity::socket_id)). The lock only keeps two processes from standing at once; the kernel lets go of it when
-//! the root dies. It is not what makes a root, because a root that is stopped keeps it:
-//! docs/design/0011-a-root-that-is-stuck.md. Processes with hardly a descriptor left do not stand: they could accept nobody.
-//! Processes of users who were let in by a daemon cannot stand.
+//! A socket is bound under a temporary name, listens, and is then renamed to `root.sock`. So one
+//! rename replaces a root, a socket in place that refuses connections is that of a dead root, and
+//! every process can determine at any moment which root there is
+//! ([`DirIdentity::root_socket_id`]). The lock only keeps two processes from becoming root at once;
+//! the kernel releases it when the root dies. The lock does not make a root, because a stopped root
+//! keeps it: docs/design/0011-a-root-that-is-stuck.md.
+//!
+//! A process that is low on descriptors does not run for root: it could accept no connection. Neither
+//! does a process of a user whom a daemon let in.
 
 use core::time::Duration;
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,28 +32,28 @@ use crate::error::MonitorError;
 use crate::process::{compare_namespaces, is_dead, process_of, random_number};
 use crate::sys;
 
-/// Descriptors that a process must have to spare when it becomes root: its own membership, a few domains, a reserve.
+/// Free descriptors that a process needs to become root: for its own membership, a few domains and a reserve.
 const MIN_FREE_DESCRIPTORS: usize = 16;
 
-/// Domains that may wait to be accepted.
+/// Length of the queue of connections that are not accepted yet.
 const BACKLOG: i32 = 1024;
 
-/// How long nobody may listen while another process has the lock, before others stand all the same: the lock may be that of a
-/// root that was deposed and is still stopped.
+/// How long a lock is respected while no root listens. After that other processes become root without
+/// it: the lock may be held by a root that was replaced and is still stopped.
 pub(crate) const STALE_LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What a root has to begin with. The directory is kept by [`root_lock::hold`].
+/// What a root starts with. [`root_lock::hold`] keeps the directory.
 #[derive(Debug)]
 pub(crate) struct ElectedRoot {
-    /// Where domains come.
+    /// Socket to which domains connect.
     pub(crate) socket: RootSocket,
-    /// Where its names are written down, and those of the last root.
+    /// Journal of names, with those of the last root.
     pub(crate) journal: NameJournal,
-    /// Whether nobody has been in the directory before.
+    /// True if this process created the directory, so that no domain can have been there before.
     pub(crate) is_first: bool,
 }
 
-/// What the root has, and where it is.
+/// The listening socket of a root, and its place.
 #[derive(Debug)]
 pub(crate) struct RootSocket {
     pub(crate) listener: Rc<ProcessFd>,
@@ -78,25 +81,25 @@ impl RootSocket {
     }
 }
 
-/// When to stand.
+/// Condition under which a process becomes root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Precondition {
-    /// If there is no root that listens, and nobody else stands.
+    /// No root listens, and no other process is becoming root.
     NoRoot,
-    /// In the place of this root, which does not answer, or is dead and another process keeps its lock.
+    /// The root in place is still this one, which does not answer, or is dead while another process keeps its lock.
     RootIs(Option<RootSocketId>),
 }
 
-/// Whom the socket lets through; the root asks the kernel who it is.
+/// Who may connect to the socket. The root then checks the user that the kernel reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SocketAccess {
-    /// Its user, and user 0.
+    /// The user of the root, and user 0.
     Private,
-    /// Whoever can enter the directory.
+    /// Every user who can enter the directory.
     Open,
 }
 
-/// Tries to become the root; `None` if there is a root, or this process cannot be one.
+/// Tries to become root. Returns `None` if there is a root, or if this process cannot be one.
 pub(crate) fn try_become_root(
     directory: RuntimeDir,
     precondition: Precondition,
@@ -106,25 +109,25 @@ pub(crate) fn try_become_root(
     }
     let locked = directory.lock()?;
     let may = match precondition {
-        // A root that took the office from one that was stopped may have no lock.
+        // A root that replaced a stopped one may have no lock.
         Precondition::NoRoot => locked && matches!(probe(&directory)?, RootProbe::NoRoot),
         Precondition::RootIs(socket_id) => directory.identity().root_socket_id() == socket_id,
     };
     if may { acquire(directory, SocketAccess::Private).map(Some) } else { Ok(None) }
 }
 
-/// Becomes the root.
+/// Becomes root in `directory`.
 pub(crate) fn acquire(
     directory: RuntimeDir,
     access: SocketAccess,
 ) -> Result<ElectedRoot, MonitorError> {
     let elected = install_socket(&directory, access)?;
-    // A second descriptor of the same directory would not do: the lock belongs to this one.
+    // The lock belongs to this descriptor; another one of the same directory has none.
     root_lock::hold(directory.into_fd(), elected.socket.id().inode());
     Ok(elected)
 }
 
-/// Becomes the root in another directory. The one before is let go of when that has succeeded.
+/// Becomes root in another directory, then releases the directory before.
 pub(crate) fn reacquire(
     directory: RuntimeDir,
     access: SocketAccess,
@@ -135,13 +138,13 @@ pub(crate) fn reacquire(
     Ok(elected)
 }
 
-/// Puts a socket in its place. Dropped after an error, the directory takes the lock along, and somebody better off may have
-/// it.
+/// Puts the root's socket in place. After an error the caller drops the directory, which releases the
+/// lock for a process that has descriptors to spare.
 pub(crate) fn install_socket(
     directory: &RuntimeDir,
     access: SocketAccess,
 ) -> Result<ElectedRoot, MonitorError> {
-    check_headroom(directory.fd()).map_err(MonitorError::os("find room for domains"))?;
+    check_headroom(directory.fd()).map_err(MonitorError::os("reserve descriptors for domains"))?;
     let failed = MonitorError::os("listen for domains");
     if directory.lock()? {
         remove_stale_sockets(directory);
@@ -158,9 +161,9 @@ pub(crate) fn install_socket(
         directory.remove_socket(&name);
         failed(errno)
     })?;
-    // Read after the last root's answers have become void: see `Monitor::ask`.
-    let journal = NameJournal::open(directory.fd())
-        .map_err(MonitorError::os("open the register of names"))?;
+    // Read after the rename, which made the last root's answers void: see `Monitor::call_root`.
+    let journal =
+        NameJournal::open(directory.fd()).map_err(MonitorError::os("open the name journal"))?;
     let socket = RootSocket::new(listener, directory.identity().clone(), socket_id, access);
     Ok(ElectedRoot { socket, journal, is_first: directory.was_created() })
 }
@@ -194,16 +197,16 @@ fn remove_stale_sockets(directory: &RuntimeDir) {
     }
 }
 
-/// What came of an attempt to connect to the root.
+/// Result of an attempt to connect to the root.
 #[derive(Debug)]
 pub(crate) enum RootProbe {
-    /// It listens; it may still not answer.
+    /// The root listens. It may still not answer.
     Connected(OwnedFd),
     /// There is no socket, or its root is dead.
     NoRoot,
-    /// There is a root, and too many wait at its door.
+    /// There is a root, and its queue of connections is full.
     Busy,
-    /// There is a root for the moment that lets other users in no more; a daemon will.
+    /// There is a root that admits no other users: the daemon that does is gone, and may come back.
     Denied,
 }
 
@@ -228,7 +231,7 @@ pub(crate) fn probe(directory: &RuntimeDir) -> Result<RootProbe, MonitorError> {
     }
 }
 
-/// A socket connected to the root of a directory; `None` if there is none that listens, yet.
+/// Returns a socket connected to the root of a directory, or `None` if no root accepts a connection now.
 pub(crate) fn connect_to_root(directory: &RuntimeDir) -> Result<Option<OwnedFd>, MonitorError> {
     match probe(directory)? {
         RootProbe::Connected(socket) => Ok(Some(socket)),
@@ -236,7 +239,8 @@ pub(crate) fn connect_to_root(directory: &RuntimeDir) -> Result<Option<OwnedFd>,
     }
 }
 
-/// Who listens at the other end of a socket, by its pidfd and as the kernel vouches for it; `None` if that is dead.
+/// Returns the process that listens at the other end of a socket, as the kernel reports it, and its
+/// pidfd. `None` if that process is dead.
 pub(crate) fn identify_root(
     socket: &OwnedFd,
     directory: &RuntimeDir,
@@ -247,20 +251,20 @@ pub(crate) fn identify_root(
     if uid != directory.owner() && uid != 0 {
         return Err(MonitorError::UntrustedRoot { directory: directory.path().to_owned(), uid });
     }
-    // Whoever listened may be dead, and a child of it keep the socket.
+    // The process that listened may be dead while a child of it keeps the socket.
     let Ok(process) = process_of(socket.as_fd(), root) else { return Ok(None) };
     compare_namespaces(process.as_fd());
     Ok((!is_dead(process.as_fd())).then(|| (root.peer(), process)))
 }
 
-/// A root that cannot accept anybody would be worse than none.
+/// Fails if the process is low on descriptors: a root that cannot accept connections is worse than none.
 fn check_headroom(any: &OwnedFd) -> rustix::io::Result<()> {
     let spare: Result<Vec<_>, _> =
         (0..MIN_FREE_DESCRIPTORS).map(|_| fcntl_dupfd_cloexec(any, 0)).collect();
     spare.map(drop)
 }
 
-/// Of those that keep messages apart; not blocking, so that a root that accepts nobody holds nobody up.
+/// Returns a socket that preserves message boundaries. Non-blocking, so that a root that accepts nothing blocks nobody.
 fn new_socket() -> rustix::io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)

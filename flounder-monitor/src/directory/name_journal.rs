@@ -1,18 +1,19 @@
-//! The names of a host, written down where only the root's user can read and write.
+//! The journal of names: a file that only the root's user can read and write.
 //!
-//! Domains tell a new root which names they have, but not all at once, and one that is stopped not at all. A name must go to
-//! nobody but its owner for as long as that one lives, also while there is no root, and a lookup must not be told that there
-//! is no such name. So the root keeps a file beside its socket, which says for each name whose it is. It is there while it
-//! has something to say.
+//! Domains register their names again with a new root, but not all at once, and a stopped one not at
+//! all. A name must stay with its owner for as long as the owner lives, also while there is no root,
+//! and a lookup must not be answered with "no such name". So the root keeps a file beside its socket
+//! with the owner of each name. The file exists while there is at least one name.
 //!
 //! ```text
 //!   byte 0        8        16       20       24       32       34                       512
 //!        | process |  iref  |  pid   |  user  | space  | length |  name, then zeros ..  |   one record; all zeros: free
 //! ```
-//! The process is the number of its pidfd's inode, which on Linux 6.9 and later no other process ever has. The space is the
-//! PID namespace of the root that wrote the record: in another one the pid says nothing. A record never
-//! crosses a page and is written by one call, so a root that is killed leaves each whole or not there. A new root writes a
-//! file of its own and puts it in the place of the last one's: what a root that was deposed still writes is read by nobody.
+//! `process` is the inode of the owner's pidfd, which on Linux 6.9 and later is never reused. `space`
+//! is the PID namespace of the root that wrote the record: in another namespace the pid means nothing.
+//! A record never crosses a page and is written by one call, so a root that is killed leaves each
+//! record whole or absent. A new root writes a file of its own and renames it over the last one: what
+//! a replaced root still writes is read by nobody.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -28,48 +29,48 @@ use crate::directory::root_lock::{self, NAMES};
 use crate::name::{MAX_NAME, is_name};
 use crate::process::random_number;
 
-/// Bytes of a record.
+/// Size of a record, in bytes.
 const RECORD: usize = 512;
 
-/// Where the length of the name is, and the name.
+/// Offsets of the length of the name, and of the name.
 const LENGTH: usize = 32;
 const NAME: usize = 34;
 
 const _: () = assert!(NAME + MAX_NAME <= RECORD && 4096 % RECORD == 0);
 
-/// A process, told from all others before and after it.
+/// Identity of a process, different from that of every process before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ProcessIdentity {
-    /// 0 if it is not visible from the root.
+    /// 0 if the process is not visible from the root.
     pid: u32,
     pub(crate) uid: u32,
     inode: u64,
 }
 
 impl ProcessIdentity {
-    /// That of a pidfd.
+    /// Returns the identity of the process of a pidfd.
     pub(crate) fn new(process: &OwnedFd, pid: Option<u32>, uid: u32) -> rustix::io::Result<Self> {
         Ok(Self { pid: pid.unwrap_or(0), uid, inode: fstat(process)?.st_ino.max(1) })
     }
 
-    /// Number of the process, if it is visible from the root.
+    /// Returns the process id, if the process is visible from the root.
     pub(crate) fn pid(&self) -> Option<u32> {
         (self.pid != 0).then_some(self.pid)
     }
 
-    /// Whether both are the same process. The roots that saw it may not both have known its number.
+    /// Returns true if both are the same process. A pid of 0, from a root that could not see the process, matches every pid.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same_pid = self.pid == other.pid || self.pid == 0 || other.pid == 0;
         same_pid && (self.inode, self.uid) == (other.inode, other.uid)
     }
 
-    /// Whether it is this process.
+    /// Returns true for this process.
     fn is_own(&self) -> bool {
         self.pid == std::process::id()
     }
 }
 
-/// What is known of a name.
+/// A name, its service and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) name: String,
@@ -77,26 +78,26 @@ pub(crate) struct Record {
     pub(crate) owner: ProcessIdentity,
 }
 
-/// The file.
+/// The journal of one runtime directory.
 #[derive(Debug)]
 pub(crate) struct NameJournal {
-    /// The directory, opened anew: the descriptor with the lock has no copies.
+    /// The directory, opened again: the descriptor with the lock must have no copies.
     directory: OwnedFd,
     file: Option<File>,
-    /// Where each name is.
+    /// Record number of each name.
     slots: HashMap<String, u64>,
-    /// Names of other processes.
+    /// Names that other processes own.
     names_of_others: HashSet<String>,
     free: Vec<u64>,
     records: u64,
-    /// The last attempt to write all failed; the file in place may be the last root's.
+    /// True if the last [`replace`](Self::replace) failed: the file in place may be the last root's.
     replace_failed: bool,
-    /// What the last root has left.
+    /// Records of the last root.
     previous: Vec<Record>,
 }
 
 impl NameJournal {
-    /// Opens that of a directory, and reads what is in it.
+    /// Opens the journal of a directory, and reads the records of the last root.
     pub(crate) fn open(directory: &OwnedFd) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat(directory, ".", flags, Mode::empty())?;
@@ -104,7 +105,7 @@ impl NameJournal {
             Ok(file) => Some(File::from(file)),
             Err(Errno::NOENT) => None,
             Err(error) => {
-                // It is replaced by the first that is written.
+                // The first write of this root replaces the file.
                 tracing::warn!(%error, "the names of the last root cannot be read");
                 None
             }
@@ -130,7 +131,7 @@ impl NameJournal {
         }
     }
 
-    /// Writes a file with these records, and no others, and puts it in the place of the one that there is.
+    /// Replaces the file by one that has exactly these records.
     pub(crate) fn replace(&mut self, records: &[Record]) -> io::Result<()> {
         let directory = self.directory.try_clone()?;
         *self = Self::empty(directory);
@@ -144,7 +145,7 @@ impl NameJournal {
             Ok(renameat(&self.directory, &name, &self.directory, NAMES)?)
         });
         if written.is_err() {
-            // What stays is in nobody's way.
+            // A file that stays is never read.
             let _ = unlinkat(&self.directory, &name, AtFlags::empty());
             let directory = self.directory.try_clone()?;
             *self = Self { replace_failed: true, ..Self::empty(directory) };
@@ -152,7 +153,7 @@ impl NameJournal {
         written
     }
 
-    /// Whether the file is still the one that the next root will read.
+    /// Returns true if the file is still the one that the next root will read.
     pub(crate) fn is_in_place(&self) -> bool {
         let Some(file) = &self.file else { return !self.replace_failed };
         let there = statat(&self.directory, NAMES, AtFlags::SYMLINK_NOFOLLOW);
@@ -162,12 +163,12 @@ impl NameJournal {
         }
     }
 
-    /// What the last root knew; nothing the second time.
+    /// Returns the records of the last root; nothing the second time.
     pub(crate) fn take_previous(&mut self) -> Vec<Record> {
         core::mem::take(&mut self.previous)
     }
 
-    /// Writes down whose a name is.
+    /// Writes the record of a name, over the one that the name has.
     pub(crate) fn record_owner(&mut self, record: &Record) -> io::Result<()> {
         let joined_domain = self.slots.get(&record.name).copied();
         let free = || self.free.last().copied().unwrap_or(self.records);
@@ -188,7 +189,7 @@ impl NameJournal {
         Ok(())
     }
 
-    /// A name is nobody's any more.
+    /// Erases the record of a name that is free.
     pub(crate) fn erase(&mut self, name: &str) {
         let Some(slot) = self.slots.remove(name) else { return };
         self.names_of_others.remove(name);
@@ -206,8 +207,8 @@ impl NameJournal {
             None => Ok(()),
         };
         if let Err(error) = erased {
-            // The next root keeps it for a process that will say that it has no such name.
-            tracing::warn!(%error, name = %Escaped(name), "a name could not be struck out of the register");
+            // The next root keeps the name until its former owner rejoins without it.
+            tracing::warn!(%error, name = %Escaped(name), "the record of a name could not be erased");
         }
     }
 
@@ -218,7 +219,7 @@ impl NameJournal {
         }
     }
 
-    /// The file; made if it is not there.
+    /// Returns the file, and creates it if it is missing.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             self.file = Some(create(&self.directory, NAMES)?);
@@ -240,12 +241,12 @@ impl NameJournal {
     }
 }
 
-/// A new file; one of this name is another root's.
+/// Creates a file. Fails if it exists: then it is another root's.
 fn create(directory: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<File> {
     let flags = open_flags() | OFlags::CREATE | OFlags::EXCL;
     let mode = Mode::RUSR | Mode::WUSR;
     let file = openat(directory, name, flags, mode)?;
-    // The umask may have taken from the owner, too, and the next root opens it anew.
+    // The umask may have removed permissions of the owner, and the next root must be able to open the file.
     fchmod(&file, mode)?;
     Ok(File::from(file))
 }
@@ -272,7 +273,7 @@ fn encode(record: &Record) -> [u8; RECORD] {
     bytes
 }
 
-/// The record, unless it is free or makes no sense.
+/// Returns the record, or `None` if it is free or malformed.
 fn decode(bytes: &[u8; RECORD]) -> Option<Record> {
     let number = |at: usize| u64::from_ne_bytes(*bytes[at..].first_chunk().expect("8 bytes"));
     let half = |at: usize| u32::from_ne_bytes(*bytes[at..].first_chunk().expect("4 bytes"));
@@ -285,7 +286,7 @@ fn decode(bytes: &[u8; RECORD]) -> Option<Record> {
     Some(Record { name: name.to_owned(), iref: Iref::from_bits(number(8))?, owner })
 }
 
-/// Which PID namespace this process is in; 0 if the system does not tell.
+/// Returns the inode of the PID namespace of this process; 0 if it is unknown.
 fn pid_namespace() -> u64 {
     static INODE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     *INODE.get_or_init(|| rustix::fs::stat("/proc/self/ns/pid").map_or(0, |status| status.st_ino))
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_root_enters_the_next_finds() {
+    fn next_root_finds_records_of_the_last() {
         let (dir, fd) = directory();
         let mut journal = NameJournal::open(&fd).expect("it can be opened");
         assert_eq!(journal.take_previous(), []);
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_there_while_it_has_something_to_say() {
+    fn file_exists_while_there_are_names() {
         let (dir, fd) = directory();
         let mut journal = NameJournal::open(&fd).expect("it can be opened");
         let is_there = || dir.path().join(FILE).exists();
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_passed_over_and_not_written_again() {
+    fn malformed_records_are_skipped() {
         let (dir, fd) = directory();
         let mut bytes = Vec::new();
         let mut control = encode(&record("a", 1));
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_not_followed() {
+    fn symbolic_link_is_not_followed() {
         let (dir, fd) = directory();
         std::os::unix::fs::symlink("/dev/null", dir.path().join(FILE)).expect("symlink");
         let mut journal = NameJournal::open(&fd).expect("it is passed over");
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_deposed_root_writes_is_read_by_nobody() {
+    fn writes_of_a_replaced_root_are_not_read() {
         let (_dir, fd) = directory();
         let mut deposed = NameJournal::open(&fd).expect("it can be opened");
         deposed.record_owner(&record("a", 1)).expect("room");
@@ -394,13 +395,13 @@ mod tests {
         assert!(next.is_in_place() && !deposed.is_in_place());
         deposed.record_owner(&record("b", 1)).expect("room");
         assert_eq!(previous(&fd), [record("a", 1)]);
-        // It puts its file there at last.
+        // The replaced root renames its file over the new one.
         deposed.replace(&[record("b", 1)]).expect("room");
         assert!(!next.is_in_place());
     }
 
     #[test]
-    fn a_pid_of_another_namespace_is_unknown() {
+    fn pid_of_another_namespace_is_unknown() {
         let mut bytes = encode(&record("a", 1));
         bytes[24..LENGTH].copy_from_slice(&(pid_namespace() + 1).to_ne_bytes());
         let owner = decode(&bytes).expect("a record").owner;

@@ -1,8 +1,9 @@
-//! What this process holds while it is the root: the runtime directory with its lock, until the root ends. At a normal end of
-//! the process the root's socket is unlinked, and the names if nobody else has one.
+//! What this process keeps while it is the root: the runtime directory with its lock, until the root
+//! ends. When the process exits normally, the root's socket is unlinked, and so is the name journal
+//! if no other process has a name.
 //!
-//! A forked child holds nothing: it may become the root of its own accord, and its copy of the directory does not keep the
-//! lock.
+//! A forked child keeps nothing: its copy of the directory does not hold the lock, and it may become
+//! root itself.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -15,13 +16,13 @@ use flounder_rt::fork::{PerProcess, ProcessFd};
 
 use crate::sys;
 
-/// Name of the root's socket in the runtime directory.
+/// File name of the root's socket in the runtime directory.
 pub(crate) const ROOT_SOCKET: &str = "root.sock";
 
-/// Name of the file, in the runtime directory, that says whose the names are.
+/// File name of the name journal in the runtime directory.
 pub(crate) const NAMES: &str = "names";
 
-/// How long the end of the process waits for a thread that looks at this.
+/// How long the exit handler waits for a thread that holds the mutex.
 const EXIT_LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 static STATE: PerProcess<Mutex<RootState>> = PerProcess::new(|_| Mutex::default());
@@ -29,42 +30,42 @@ static STATE: PerProcess<Mutex<RootState>> = PerProcess::new(|_| Mutex::default(
 #[derive(Default)]
 struct RootState {
     lock: Option<RootLock>,
-    /// Processes besides this one have names: the next root needs to know.
+    /// True if other processes have names: the journal must stay for the next root.
     others_have_names: bool,
 }
 
 struct RootLock {
     directory: ProcessFd,
-    /// Inode of this process's socket there.
+    /// Inode of this process's socket in the directory.
     socket: u64,
 }
 
-/// Keeps the runtime directory, with the root's socket of this inode in it, until it is [`release`]d or the process ends.
+/// Keeps the runtime directory, and the root's socket with this inode, until [`release`] or the end of the process.
 pub(crate) fn hold(directory: OwnedFd, socket: u64) {
-    // SYNC registered: a flag that never goes back; nothing is published with it.
+    // SYNC registered: the flag is set once and never cleared; no data is published with it.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     if !REGISTERED.swap(true, Ordering::Relaxed) {
         sys::at_exit(release_at_exit);
     }
     let previous =
         STATE.here().lock().lock.replace(RootLock { directory: ProcessFd::new(directory), socket });
-    debug_assert!(previous.is_none(), "a process that is root is not elected");
+    debug_assert!(previous.is_none(), "this process is the root already");
 }
 
-/// Takes the lock on what [`hold`] keeps, unless another process has it. A root that took the office over from one that is
-/// stopped has no lock until that one lets go.
+/// Tries to lock the directory that [`hold`] keeps. A root that replaced a stopped one has no lock
+/// until the stopped process releases it.
 pub(crate) fn retry_lock() {
     if let Some(lock) = &STATE.here().lock().lock {
         let _ = flock(&lock.directory, FlockOperation::NonBlockingLockExclusive);
     }
 }
 
-/// Says whether processes besides this one have names.
+/// Sets whether processes other than this one have names.
 pub(crate) fn set_others_have_names(have: bool) {
     STATE.here().lock().others_have_names = have;
 }
 
-/// Gives up what [`hold`] keeps: removes the root's socket, then lets go of the lock.
+/// Removes the root's socket, then releases the lock. Does nothing if [`hold`] keeps nothing.
 pub(crate) fn release() {
     let lock = STATE.here().lock().lock.take();
     if let Some(lock) = lock {
@@ -72,8 +73,8 @@ pub(crate) fn release() {
     }
 }
 
-/// Removes the root's socket if it is still this process's. One that stays is replaced by the next root. False if another
-/// process is the root.
+/// Removes the root's socket if it is still the one of this process. Returns false if another process
+/// is the root. A socket that cannot be removed is replaced by the next root.
 fn remove_socket(directory: BorrowedFd<'_>, inode: u64) -> bool {
     let Ok(found) = statat(directory, ROOT_SOCKET, AtFlags::SYMLINK_NOFOLLOW) else { return true };
     if found.st_ino != inode {

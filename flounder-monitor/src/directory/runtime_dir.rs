@@ -1,18 +1,20 @@
-//! The directory where domains meet.
+//! The runtime directory: opening, checking and creating it.
 //!
 //! # How it is checked
-//! It is made with mode 0700 if it is not there, unless the directory that it would be in is another user's. Whoever could
-//! put files into it could pose as the root monitor, so it is used only if it is a directory itself (no link) that nobody
-//! but its owner can read or write, and if the owner is to be trusted: this user, user 0, or the one that
-//! `$FLOUNDER_TRUST_UID` names. What was checked is what is used: everything goes through the descriptor.
+//! A missing directory is created with mode 0700, unless its parent belongs to another user. A process
+//! that could put files into the directory could pose as the root monitor. So the directory is used
+//! only if it is a directory itself (no link) that nobody but its owner can read or write, and if its
+//! owner is trusted: this user, user 0, or the user in `$FLOUNDER_TRUST_UID`. Everything goes through
+//! the descriptor that was checked.
 //!
-//! | form | mode | made by | who comes to the socket |
+//! | form | mode | created by | who can connect to the socket |
 //! |---|---|---|---|
 //! | private | 0700 | any domain | the owner, and user 0 |
-//! | shared | 0711, the socket 0666 | a daemon that lets others in | everybody; the daemon asks the kernel who it is |
+//! | shared | 0711, the socket 0666 | a daemon that admits other users | everybody; the daemon checks the user that the kernel reports |
 //!
-//! Whoever can write to the directory can be the root, and the lock needs a descriptor that can read. So only the owner's
-//! processes ever are: a user who is let in can neither become root, nor keep others from it.
+//! A process that can write to the directory can be root, and the lock needs a descriptor that can
+//! read. So only processes of the owner become root: a user who is admitted can neither become root
+//! nor keep others from it.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf, absolute};
@@ -29,16 +31,16 @@ use crate::directory::settings::Settings;
 use crate::error::{DirProblem, MonitorError};
 use crate::process::{is_unknown_uid, own_uid};
 
-/// Others may enter, and nothing else: they reach the socket.
+/// Mode of a shared directory: others may enter it, and so reach the socket, and nothing else.
 const SHARED: Mode = Mode::from_raw_mode(0o711);
 
-/// What nobody but the owner may have: reading, which would let them hold the lock, and writing.
+/// Permissions that only the owner may have: to read, which is enough to take the lock, and to write.
 const FORBIDDEN_BITS: u32 = 0o066;
 
-/// In a directory with this bit only the owner of a file can remove it.
+/// Mode bit of directories in which only the owner of a file can remove it.
 const STICKY: u32 = 0o1000;
 
-/// A directory with a name, as it was found.
+/// Path of a directory, with the device and inode that were found there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirIdentity {
     path: PathBuf,
@@ -46,11 +48,11 @@ pub(crate) struct DirIdentity {
     inode: u64,
 }
 
-/// The directory, open and checked.
+/// An open runtime directory that has passed the checks.
 #[derive(Debug)]
 pub(crate) struct RuntimeDir {
     directory_id: DirIdentity,
-    /// Good for the lock if the directory is this user's; else only a place.
+    /// Can be locked if the directory belongs to this user; otherwise opened with `O_PATH`.
     fd: OwnedFd,
     owner: u32,
     shared: bool,
@@ -58,7 +60,7 @@ pub(crate) struct RuntimeDir {
 }
 
 impl RuntimeDir {
-    /// Opens this one; it is made if it is not there.
+    /// Opens the directory `path`, and creates it if it is missing.
     pub(crate) fn at(path: PathBuf) -> Result<Self, MonitorError> {
         let path = absolute(&path).unwrap_or(path);
         match Self::existing(path.clone()) {
@@ -71,7 +73,7 @@ impl RuntimeDir {
         Ok(Self { created: true, ..Self::existing(path)? })
     }
 
-    /// Opens this one, if it is there.
+    /// Opens the directory `path` if it exists.
     pub(crate) fn existing(path: PathBuf) -> Result<Self, MonitorError> {
         let path = absolute(&path).unwrap_or(path);
         match open(&path) {
@@ -90,42 +92,42 @@ impl RuntimeDir {
         &self.directory_id.path
     }
 
-    /// What to compare with later.
+    /// Returns path, device and inode.
     pub(crate) const fn identity(&self) -> &DirIdentity {
         &self.directory_id
     }
 
-    /// The descriptor, whose lock makes a root.
+    /// Returns the descriptor.
     pub(crate) const fn fd(&self) -> &OwnedFd {
         &self.fd
     }
 
-    /// The descriptor alone.
+    /// Returns the descriptor, which keeps the lock.
     pub(crate) fn into_fd(self) -> OwnedFd {
         self.fd
     }
 
-    /// The user whose processes, and those of user 0, can be the root here.
+    /// Returns the owner: only processes of that user, and of user 0, can be root here.
     pub(crate) const fn owner(&self) -> u32 {
         self.owner
     }
 
-    /// Whether this process can be the root here.
+    /// Returns true if the directory belongs to this user, so that this process can be root.
     pub(crate) fn is_ours(&self) -> bool {
         self.owner == own_uid()
     }
 
-    /// Whether others may enter.
+    /// Returns true if other users may enter the directory.
     pub(crate) const fn is_shared(&self) -> bool {
         self.shared
     }
 
-    /// Whether opening made it: then nobody has been here before.
+    /// Returns true if opening created the directory, so that no process has used it before.
     pub(crate) const fn was_created(&self) -> bool {
         self.created
     }
 
-    /// Gives it one of the two forms.
+    /// Sets the form: shared or private.
     pub(crate) fn share(&mut self, shared: bool) -> rustix::io::Result<()> {
         if self.shared != shared {
             fchmod(&self.fd, if shared { SHARED } else { Mode::RWXU })?;
@@ -134,20 +136,20 @@ impl RuntimeDir {
         Ok(())
     }
 
-    /// Sets who may connect to the socket of this name, whatever the umask of this process took away.
+    /// Sets who may connect to the socket `name`, regardless of the umask of this process.
     pub(crate) fn set_socket_access(&self, name: &str, others: bool) -> rustix::io::Result<()> {
         let mode = if others { 0o666 } else { 0o600 };
         chmodat(&self.fd, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
-    /// Puts a socket that listens in the place of the root's, in one step. Its process is the root from then on.
+    /// Renames the listening socket `name` to the root's socket. Its process is the root from then on.
     pub(crate) fn install_socket(&self, name: &str) -> rustix::io::Result<RootSocketId> {
         let status = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         renameat(&self.fd, name, &self.fd, ROOT_SOCKET)?;
         Ok(RootSocketId::new(&status))
     }
 
-    /// Takes the lock of the root; false if another has it.
+    /// Takes the root's lock. Returns false if another process has it.
     pub(crate) fn lock(&self) -> Result<bool, MonitorError> {
         let lock = || flock(&self.fd, FlockOperation::NonBlockingLockExclusive);
         match rustix::io::retry_on_intr(lock) {
@@ -175,18 +177,18 @@ impl RuntimeDir {
         Ok(names)
     }
 
-    /// Removes a socket of this name.
+    /// Removes the socket `name`.
     pub(crate) fn remove_socket(&self, name: &str) {
-        // What stays is in nobody's way.
+        // A socket that stays is removed by the next root.
         let _ = unlinkat(&self.fd, name, AtFlags::empty());
     }
 
-    /// Address of the root's socket.
+    /// Returns the address of the root's socket.
     pub(crate) fn root_address(&self) -> Result<SocketAddrUnix, MonitorError> {
         self.address(ROOT_SOCKET)
     }
 
-    /// Address of a socket in the directory. A path that is too long for a socket goes by way of the descriptor.
+    /// Returns the address of a socket in the directory. A path that is too long goes through the descriptor.
     pub(crate) fn address(&self, name: &str) -> Result<SocketAddrUnix, MonitorError> {
         let address = SocketAddrUnix::new(self.path().join(name)).or_else(|_| {
             SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", self.fd.as_raw_fd()))
@@ -195,8 +197,8 @@ impl RuntimeDir {
     }
 }
 
-/// Which root a directory has: the file of its socket. A root keeps its socket open, so no other file has these numbers
-/// while it is the root or could be taken for it.
+/// Identity of a root: device and inode of its socket. A root keeps its socket open, so no other file
+/// gets these numbers while the process is the root or could be taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RootSocketId {
     device: u64,
@@ -208,7 +210,7 @@ impl RootSocketId {
         Self { device: status.st_dev, inode: status.st_ino }
     }
 
-    /// The file's number, for [`root_lock::hold`](crate::directory::root_lock::hold).
+    /// Returns the inode.
     pub(crate) const fn inode(&self) -> u64 {
         self.inode
     }
@@ -223,29 +225,29 @@ impl DirIdentity {
         &self.path
     }
 
-    /// Whether the path still leads there. Of use while the directory is kept open, by somebody: else the kernel may give
-    /// its number to another.
+    /// Returns true if the path still leads to this directory. Requires that a process keeps the directory
+    /// open: otherwise the kernel may reuse the inode.
     pub(crate) fn is_there(&self) -> bool {
         lstat(&self.path)
             .is_ok_and(|status| (status.st_dev, status.st_ino) == (self.device, self.inode))
     }
 
-    /// Returns which root there is, as the path leads to it; `None` if there is none, or the directory is gone.
+    /// Returns the identity of the root's socket at this path, or `None` if there is none or the directory is gone.
     pub(crate) fn root_socket_id(&self) -> Option<RootSocketId> {
         Some(RootSocketId::new(&lstat(self.path.join(ROOT_SOCKET)).ok()?))
     }
 }
 
-/// Whether what `uid` offers can be believed here.
+/// Returns true if this process trusts directories of `uid`.
 fn is_trusted(uid: u32, named: Option<u32>) -> bool {
     uid == own_uid() || uid == 0 || Some(uid) == named
 }
 
-/// Makes a directory that is not there.
+/// Creates a missing directory.
 fn make(path: &Path) -> Result<(), DirProblem> {
     let failed = |errno: Errno| DirProblem::Os(errno.raw_os_error());
     if Settings::here().trusted.is_some_and(|uid| uid != own_uid()) {
-        // It is for that user to make: one of this user's would keep the others out.
+        // Only that user may create it: a directory of this user would keep the others out.
         return Err(failed(Errno::NOENT));
     }
     let parent = match path.parent() {
@@ -260,11 +262,11 @@ fn make(path: &Path) -> Result<(), DirProblem> {
         Err(Errno::EXIST) => return Ok(()),
         Err(errno) => return Err(failed(errno)),
     }
-    // The umask may have taken from the owner, too.
+    // The umask may have removed permissions of the owner.
     chmod(path, Mode::RWXU).map_err(failed)
 }
 
-/// The directory, checked.
+/// Opens a directory and checks it.
 fn open(path: &Path) -> Result<(OwnedFd, Stat), DirProblem> {
     let failed = |errno: Errno| match errno {
         Errno::NOTDIR | Errno::LOOP => DirProblem::NotADirectory,
@@ -274,7 +276,7 @@ fn open(path: &Path) -> Result<(OwnedFd, Stat), DirProblem> {
     let place = openat(CWD, path, OFlags::PATH | flags, Mode::empty()).map_err(failed)?;
     let status = fstat(&place).map_err(failed)?;
     let (owner, mode) = (status.st_uid, status.st_mode & 0o777);
-    // Only an owner, or who may do anything, opens a directory so.
+    // O_NOATIME succeeds only for the owner, or with CAP_FOWNER.
     let opens_as_owner =
         |place| openat(place, ".", OFlags::RDONLY | OFlags::NOATIME | flags, Mode::empty()).is_ok();
     if is_unknown_uid(owner) && !(owner == own_uid() && opens_as_owner(&place)) {

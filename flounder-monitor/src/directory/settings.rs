@@ -1,4 +1,4 @@
-//! What the environment says about the runtime directory.
+//! Environment variables of the runtime directory, read once.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use crate::sys;
 
-/// What the environment says, as it was when this was first asked.
+/// The environment as it was at the first use.
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ impl Settings {
         let set = |name| var(name).filter(|value| !value.is_empty());
         let named = set("FLOUNDER_RUNTIME_DIR").map(PathBuf::from);
         Self {
-            // A working directory that is gone makes no path absolute; nothing is found there.
+            // If the working directory is gone the path stays relative, and opening it fails.
             named: named.map(|path| absolute(&path).unwrap_or(path)),
             xdg: set("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()),
             trusted: set("FLOUNDER_TRUST_UID").and_then(|uid| uid.to_str()?.parse().ok()),

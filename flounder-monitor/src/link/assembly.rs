@@ -1,27 +1,28 @@
-//! A message of the link and the capabilities that follow it, put together again.
+//! Reassembly of a message and the capabilities that follow it.
 //!
 //! ```text
 //!   Idle --head, caps = 0--> complete                    any other message in Following: the peer broke the protocol
 //!   Idle --head, caps = n--> Following --cap | no_cap (n times)--> complete
 //! ```
-//! A message with several capabilities would be lost whole, and nobody could tell which, when this process is at its
-//! descriptor limit. So the head comes first, without any; then a capability that is lost is known to be one of its.
+//! At the descriptor limit of this process, a message with several capabilities would be lost whole,
+//! and the lost message could not be identified. So the head comes first, without capabilities; a
+//! capability that is lost then belongs to the head before it.
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapRefusal, MAX_CAPS};
 
-/// The state of one direction of a link; `H` is a head.
+/// State of one direction of a link. `H` is the head of a message.
 #[derive(Debug)]
 pub(super) enum Assembly<H> {
     Idle,
     Following { head: H, left: usize, caps: Result<Vec<Cap>, CapRefusal> },
 }
 
-/// A head with all that belongs to it; or why some of it will not come.
+/// A head with its capabilities, or the reason why they are lost.
 pub(super) type Complete<H> = (H, Result<Vec<Cap>, CapRefusal>);
 
 impl<H> Assembly<H> {
-    /// Takes a head that `caps` capabilities follow. Gives it back if it is complete.
+    /// Starts a message that `caps` capabilities follow. Returns it if there are none.
     pub(super) fn begin(
         &mut self,
         head: H,
@@ -29,7 +30,7 @@ impl<H> Assembly<H> {
     ) -> Result<Option<Complete<H>>, &'static str> {
         self.expect_idle()?;
         let left = usize::try_from(caps).ok().filter(|caps| *caps <= MAX_CAPS);
-        let left = left.ok_or("a message announced too many capabilities")?;
+        let left = left.ok_or("it announced too many capabilities")?;
         if left == 0 {
             return Ok(Some((head, Ok(Vec::new()))));
         }
@@ -37,17 +38,17 @@ impl<H> Assembly<H> {
         Ok(None)
     }
 
-    /// Takes a capability, or the news that it is lost. Gives the head if it was the last.
+    /// Adds a capability, or the reason why it is lost. Returns the message after the last one.
     pub(super) fn add(
         &mut self,
         cap: Result<Cap, CapRefusal>,
     ) -> Result<Option<Complete<H>>, &'static str> {
         let Self::Following { left, caps, .. } = self else {
-            return Err("a capability came that nothing announced");
+            return Err("it sent a capability that no message announced");
         };
         match (cap, &mut *caps) {
             (Ok(cap), Ok(caps)) => caps.push(cap),
-            // Those that did come are closed with the vector.
+            // The capabilities that did arrive are closed with the vector.
             (Err(refusal), Ok(_)) => *caps = Err(refusal),
             (_, Err(_)) => {}
         }
@@ -61,11 +62,13 @@ impl<H> Assembly<H> {
         }
     }
 
-    /// Nothing may come between a head and its capabilities.
+    /// Fails if a message is incomplete: nothing may come between a head and its capabilities.
     pub(super) fn expect_idle(&self) -> Result<(), &'static str> {
         match self {
             Self::Idle => Ok(()),
-            Self::Following { .. } => Err("a message came between another and its capabilities"),
+            Self::Following { .. } => {
+                Err("it sent a message between another one and its capabilities")
+            }
         }
     }
 }
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_capabilities_is_complete() {
+    fn head_without_capabilities_is_complete() {
         let mut assembly = Assembly::Idle;
         let complete = assembly.begin("a", 0).expect("idle").expect("complete");
         assert!(matches!(complete, ("a", Ok(caps)) if caps.is_empty()));
@@ -89,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_waits_for_all_of_its_capabilities() {
+    fn head_waits_for_all_its_capabilities() {
         let mut assembly = Assembly::Idle;
         assert!(assembly.begin("a", 2).expect("idle").is_none());
         assert!(assembly.add(cap()).expect("announced").is_none());
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn one_lost_capability_loses_them_all() {
+    fn one_lost_capability_loses_all() {
         for lost in 0..3 {
             let mut assembly = Assembly::Idle;
             assert!(assembly.begin((), 3).expect("idle").is_none());
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_announced_is_refused() {
+    fn unannounced_capability_is_refused() {
         let mut assembly = Assembly::Idle;
         assert!(assembly.add(cap()).is_err());
         assert!(assembly.begin((), 65).is_err());

@@ -1,4 +1,4 @@
-//! What can be said on a link, and how it goes into messages of `intermon`.
+//! Frames of a link, and their messages in `intermon`.
 
 use flounder_rt::account::{OverLimit, Resource, Scope};
 use std::sync::Weak;
@@ -16,27 +16,27 @@ use crate::protocol::{digest, halves, intermon};
 /// Longest name of a driver, in bytes.
 pub(crate) const MAX_DRIVER_NAME: usize = 64;
 
-/// Most words in the terms of a driver.
+/// Most words in the offer or answer of a driver.
 pub(crate) const MAX_TERMS: usize = 64;
 
-/// Longest reason that a service can give, in bytes, on its way to another process.
+/// Longest reason for a refusal, in bytes; a longer one is cut.
 const MAX_TEXT: usize = 4096;
 
-/// Longest name of a message in a table.
+/// Longest name of a message in a table, in bytes.
 const MAX_NAME: usize = 255;
 
-/// A client's wish.
+/// A bind request of a client.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) iref: Iref,
     pub(crate) fingerprint: u128,
     pub(crate) buffer: usize,
     pub(crate) driver: String,
-    /// Filled in by the receiver; the sender's are in the terms.
+    /// Words of the offer, at the receiver; empty at the sender, where the offer has them.
     pub(crate) words: Vec<u64>,
 }
 
-/// A thing to say, with all that belongs to it.
+/// A frame with its capabilities.
 #[derive(Debug)]
 pub(crate) enum Frame {
     Request {
@@ -55,7 +55,7 @@ pub(crate) enum Frame {
     Closed {
         connection: u64,
     },
-    /// `inbox` is that of the end here, which learns when the kernel has the capabilities.
+    /// `inbox` belongs to the end here, which is notified when the kernel has the capabilities.
     Caps {
         connection: u64,
         sequence: u64,
@@ -69,7 +69,7 @@ impl Frame {
         Self::Refused { connection, why: BindRefusal::NoService }
     }
 
-    /// As messages: a head, the capabilities that follow it, and for [`Caps`](Self::Caps) the note that they are sent.
+    /// Returns the messages of a frame: a head, its capabilities, and for [`Caps`](Self::Caps) a note that they are sent.
     pub(super) fn into_items(mut self) -> impl Iterator<Item = OutgoingItem> {
         let caps = match &mut self {
             Self::Request { offer, .. } | Self::Bound { offer, .. } => {
@@ -90,14 +90,14 @@ impl Frame {
     }
 }
 
-/// One message on its way out.
+/// One message to send.
 #[derive(Debug)]
 pub(super) enum OutgoingItem {
-    /// A frame without its capabilities, and how many these are.
+    /// A frame without its capabilities, and their number.
     FrameHead(Frame, u32),
     Cap(Cap),
     NoCap(CapRefusal),
-    /// Nothing to say: what comes before it is with the kernel when its turn has come and the slot is free.
+    /// No message: when this is next to be sent and the slot is free, the kernel has everything before it.
     CapsSent(Weak<CapInbox>, u64),
 }
 
@@ -193,7 +193,7 @@ fn send_refusal(
     binding.tx_refused(connection, why, code, prefix(text, MAX_TEXT), &digests).map(drop)
 }
 
-/// What a refusal from the wire means.
+/// Decodes a refusal.
 pub(super) fn refusal_of(
     why: intermon::Refusal,
     code: u64,
@@ -227,10 +227,10 @@ pub(super) fn refusal_of(
     }
 }
 
-/// Bits of a limit on the wire.
+/// Width of a limit on the wire, in bits.
 const LIMIT_BITS: u32 = 48;
 
-/// A limit as `code`: from the top the resource, whose limit it is, and the limit.
+/// Encodes a limit as `code`: from the top the resource, the scope, and the limit.
 fn pack(OverLimit { resource, limit, of, .. }: OverLimit) -> u64 {
     let limit = limit.min((1 << LIMIT_BITS) - 1);
     u64::from(resource.number()) << 56 | u64::from(of.number()) << LIMIT_BITS | limit
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_followed_by_its_capabilities() {
+    fn frame_is_followed_by_its_capabilities() {
         let cap = || Cap::from(std::fs::File::open("/dev/null").expect("null"));
         let frame = Frame::Caps {
             connection: 1,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_survives_the_wire() {
+    fn limit_survives_encoding() {
         for resource in Resource::ALL {
             for of in Scope::ALL {
                 let limit = OverLimit::new(resource, 4096, of);

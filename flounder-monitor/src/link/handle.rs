@@ -1,4 +1,4 @@
-//! The side of a link that drivers and other threads see.
+//! The side of a link that drivers and other threads use.
 
 use core::fmt;
 use std::any::Any;
@@ -17,14 +17,14 @@ use parking_lot::Mutex;
 
 use crate::link::{EventSender, Frame, LinkEvent};
 
-/// Before the first sweep.
+/// Number of ends before the first sweep.
 const MIN_SWEEP: usize = 64;
 
-/// A link, for those who are not the monitor.
+/// A link, as drivers and other threads see it.
 pub(crate) struct LinkHandle {
     peer: Peer,
     account: Account,
-    /// The process at the other end, as the owner of descriptors.
+    /// The process at the other end, as the origin of descriptors.
     origin: Origin,
     events: EventSender,
     state: Mutex<State>,
@@ -35,7 +35,7 @@ struct State {
     ended: bool,
     ends: HashMap<u64, LocalEnd>,
     inboxes: HashMap<u64, Weak<CapInbox>>,
-    /// Clients of the peer that are being admitted; whether they are wanted still.
+    /// Bind requests of the peer that are not answered; false if the client has given up.
     incoming_binds: HashMap<u64, bool>,
     drivers: HashMap<&'static str, Arc<dyn Any + Send + Sync>>,
     sweep_at: usize,
@@ -43,13 +43,13 @@ struct State {
 
 /// An end of a binding in this process.
 struct LocalEnd {
-    /// What wakes it; if it is the last of its kind, the binding is gone.
+    /// Wakes the binding. If no other copy exists, the binding is gone.
     notifier: Notifier,
-    /// If this is the client's end.
+    /// Set at a client's end.
     about: Option<ClientInfo>,
 }
 
-/// What a client's end knows of its binding.
+/// What a client knows of its binding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientInfo {
     pub(crate) iref: Iref,
@@ -71,7 +71,7 @@ impl LinkHandle {
         &self.peer
     }
 
-    /// Remembers an end that was made over this link, so that it learns of the peer's death. A client knows more of it.
+    /// Adds an end made over this link, so that it learns when the peer dies. `about` is set at a client's end.
     pub(crate) fn add_end(&self, connection: u64, notifier: Notifier, about: Option<ClientInfo>) {
         let mut state = self.state.lock();
         state.sweep();
@@ -83,7 +83,7 @@ impl LinkHandle {
         }
     }
 
-    /// The other end of a connection is closed: ours is told.
+    /// Notifies our end of a connection that the other one is closed.
     pub(crate) fn peer_closed(&self, connection: u64) {
         let mut state = self.state.lock();
         if let Some(still_wanted) = state.incoming_binds.get_mut(&connection) {
@@ -96,7 +96,7 @@ impl LinkHandle {
         }
     }
 
-    /// The bindings of clients here after this connection, the first `max` in order.
+    /// Returns the bindings of clients here with connection numbers after `after`: the first `max` in order.
     pub(crate) fn client_bindings(&self, after: Option<u64>, max: usize) -> Vec<(u64, ClientInfo)> {
         let state = self.state.lock();
         let held = state.ends.iter().filter_map(|(connection, end)| {
@@ -111,14 +111,14 @@ impl LinkHandle {
         held
     }
 
-    /// Whether the connection is known, in any state.
+    /// Returns true if the connection is in use, in any state.
     pub(crate) fn has_connection(&self, connection: u64) -> bool {
         let state = self.state.lock();
         state.incoming_binds.contains_key(&connection)
             || state.ends.get(&connection).is_some_and(|end| !end.notifier.is_last())
     }
 
-    /// Puts news into the inbox of an end, if it is still there. `false` if the peer has handed over more than it may.
+    /// Puts an event into the inbox of an end, if that exists. Returns false if the peer has sent more than it may.
     ///
     /// Capabilities are the peer's to account for until the end takes them; those for which it has no room left are lost.
     pub(crate) fn deliver_caps(&self, connection: u64, event: CapEvent) -> bool {
@@ -136,7 +136,7 @@ impl LinkHandle {
         inbox.offer(event, charge)
     }
 
-    /// The link has ended: every end made over it learns that its peer is gone, once.
+    /// Ends the link: notifies every end made over it, once, that its peer is gone.
     pub(crate) fn end(&self) {
         let (ends, drivers) = {
             let mut state = self.state.lock();
@@ -150,7 +150,7 @@ impl LinkHandle {
         }
     }
 
-    /// Notes a client that is about to be admitted, and keeps what it is charged for until that is decided.
+    /// Notes a bind request that is being answered, and keeps its charges until then.
     pub(crate) fn begin_incoming_bind(
         self: &Arc<Self>,
         connection: u64,
@@ -160,12 +160,12 @@ impl LinkHandle {
         IncomingBind { handle: Arc::clone(self), connection, _charges: charges.into() }
     }
 
-    /// Whether the client of an admission still waits.
+    /// Returns true while the client waits for the answer.
     fn is_still_wanted(&self, connection: u64) -> bool {
         self.state.lock().incoming_binds.get(&connection).copied().unwrap_or(false)
     }
 
-    /// Has the monitor send something on the link.
+    /// Has the monitor send a frame.
     fn send(&self, frame: Frame) {
         self.events.post(LinkEvent::Send(frame));
     }
@@ -221,7 +221,7 @@ impl Link for LinkHandle {
 }
 
 impl State {
-    /// Throws out what belongs to bindings that are gone, now and then.
+    /// Removes entries of bindings that are gone, each time that the tables have doubled.
     fn sweep(&mut self) {
         if self.ends.len() >= self.sweep_at {
             self.ends.retain(|_, end| !end.notifier.is_last());
@@ -233,7 +233,7 @@ impl State {
     }
 }
 
-/// A client of the peer that is being admitted, on the service's thread. Dropped, it is told that there is no service.
+/// A bind request of the peer, on the service's thread. Dropped, it is answered with "no service".
 pub(crate) struct IncomingBind {
     handle: Arc<LinkHandle>,
     connection: u64,
@@ -249,13 +249,13 @@ impl IncomingBind {
         self.connection
     }
 
-    /// Returns a function that says whether the client still waits.
+    /// Returns a function that returns true while the client waits for the answer.
     pub(crate) fn still_wanted(&self) -> impl Fn() -> bool + 'static {
         let (handle, connection) = (Arc::clone(&self.handle), self.connection);
         move || handle.is_still_wanted(connection)
     }
 
-    /// The service has decided. `end` is its end, if there is one.
+    /// Sends the service's answer. `end` is the end that it has made.
     pub(crate) fn answer(self, reply: Frame, end: Option<Notifier>) {
         let still_wanted = self.finish();
         if let Some(end) = end {
@@ -269,7 +269,7 @@ impl IncomingBind {
         }
     }
 
-    /// Takes the admission off the list; says whether it was there and the client still wants it.
+    /// Removes the request from the table. Returns true if it was there and the client still waits.
     fn finish(&self) -> bool {
         self.handle.state.lock().incoming_binds.remove(&self.connection).unwrap_or(false)
     }
@@ -303,27 +303,27 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Ends {
+    struct Counters {
         died: AtomicUsize,
         closed: AtomicUsize,
     }
 
-    impl Ends {
-        /// How many have been told of a death, and of a close.
-        fn told(&self) -> (usize, usize) {
+    impl Counters {
+        /// Returns the number of ends that were notified of a death, and of a close.
+        fn counts(&self) -> (usize, usize) {
             (self.died.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
         }
     }
 
-    impl Wake for Ends {
+    impl Wake for Counters {
         fn wake(&self, _token: u64) {}
 
         fn peer_gone(&self, _token: u64, gone: Gone) {
-            let told = match gone {
+            let counter = match gone {
                 Gone::Died => &self.died,
                 Gone::Closed => &self.closed,
             };
-            told.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -332,32 +332,32 @@ mod tests {
         LinkHandle::new(Peer::this_process(), Account::unlimited(), events)
     }
 
-    fn end(told: &Arc<Ends>) -> Notifier {
+    fn end(counters: &Arc<Counters>) -> Notifier {
         let end = Notifier::new();
-        end.retarget(Arc::clone(told) as Arc<dyn Wake>, 0);
+        end.retarget(Arc::clone(counters) as Arc<dyn Wake>, 0);
         end
     }
 
     #[test]
-    fn each_end_learns_once_of_the_death_or_of_the_close() {
-        let (handle, told) = (handle(), Arc::new(Ends::default()));
-        let ends: Vec<_> = (0..10).map(|_| end(&told)).collect();
+    fn each_end_is_notified_once_of_death_or_close() {
+        let (handle, counters) = (handle(), Arc::new(Counters::default()));
+        let ends: Vec<_> = (0..10).map(|_| end(&counters)).collect();
         for (i, end) in ends.iter().enumerate() {
             handle.add_end(i as u64, end.clone(), None);
         }
         for _ in 0..2 {
             handle.peer_closed(3);
-            assert_eq!(told.told(), (0, 1));
+            assert_eq!(counters.counts(), (0, 1));
         }
         handle.end();
         handle.end();
-        assert_eq!(told.told(), (9, 1));
-        handle.add_end(10, end(&told), None);
-        assert_eq!(told.told(), (10, 1), "who comes too late is told at once");
+        assert_eq!(counters.counts(), (9, 1));
+        handle.add_end(10, end(&counters), None);
+        assert_eq!(counters.counts(), (10, 1), "a late end is notified at once");
     }
 
     #[test]
-    fn ends_that_are_gone_leave_nothing() {
+    fn ends_that_are_gone_are_swept() {
         let (handle, notifier) = (handle(), Notifier::new());
         handle.add_end(u64::MAX, notifier.clone(), None);
         for connection in 0..100_000 {
@@ -377,14 +377,14 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_do_not_pile_up() {
+    fn inbox_holds_two_capability_messages() {
         let (handle, inbox) = (handle(), Arc::new(CapInbox::new(Notifier::new())));
         handle.expect_caps(4, &inbox);
         assert!(handle.deliver_caps(4, CapEvent::Arrived(1, Vec::new())));
         assert!(handle.deliver_caps(4, CapEvent::Arrived(2, Vec::new())));
         assert!(
             !handle.deliver_caps(4, CapEvent::Arrived(3, Vec::new())),
-            "nobody has taken the first"
+            "the first event is still in the inbox"
         );
         assert!(matches!(inbox.take(), Some(CapEvent::Arrived(1, _))));
         assert!(handle.deliver_caps(4, CapEvent::Arrived(3, Vec::new())));
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn bindings_of_clients_are_told_in_order_while_they_live() {
+    fn client_bindings_are_listed_in_order() {
         let handle = handle();
         let about = |bits| {
             let iref = Iref::from_bits(bits).expect("not zero");
@@ -426,12 +426,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_gave_up_is_not_served() {
-        let (handle, told) = (handle(), Arc::new(Ends::default()));
+    fn cancelled_request_closes_the_service_end() {
+        let (handle, counters) = (handle(), Arc::new(Counters::default()));
         let bind = handle.begin_incoming_bind(4, []);
         handle.peer_closed(4);
-        bind.answer(Frame::no_service(4), Some(end(&told)));
-        assert_eq!(told.told(), (0, 1), "the service's end is ended");
+        bind.answer(Frame::no_service(4), Some(end(&counters)));
+        assert_eq!(counters.counts(), (0, 1), "the service's end is ended");
         assert!(!handle.has_connection(4));
     }
 }

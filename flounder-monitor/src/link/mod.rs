@@ -1,16 +1,18 @@
-//! The link between two domains: bind requests, capabilities for drivers that carry none, and the news of a death.
+//! The link between two domains: bind requests, capabilities for drivers that carry none, and the news
+//! that the peer has died.
 //!
-//! There is one for each pair of domains, made by the root's introduction, and nothing in it is per binding but a number
-//! and a notifier. Whoever asked for the link numbers its connections evenly, the other one oddly. *The link is the peer*:
-//! when it ends, because the process died or because it broke the protocol, every binding made over it is told that the
-//! peer is gone.
+//! There is one link for each pair of domains, made when the root introduces them. It keeps nothing
+//! per binding but a number and a notifier. The domain that asked for the link uses even connection
+//! numbers, the other one odd ones. *The link is the peer*: when it ends, because the process died or
+//! broke the protocol, every binding made over it reports that the peer is gone.
 //!
-//! | module | owns |
+//! | module | contents |
 //! |---|---|
-//! | here | the monitor's side: what is said and heard |
-//! | `handle` | the side that drivers and other threads see |
+//! | here | the monitor's side: sending and receiving |
+//! | `event` | what the link reports to the monitor |
+//! | `handle` | the side that drivers and other threads use |
 //! | `assembly` | messages with the capabilities that follow them |
-//! | `frame` | what can be said, and its form on the wire |
+//! | `frame` | frames, and their form on the wire |
 
 use core::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -47,7 +49,7 @@ use frame::{OutgoingItem, refusal_of};
 use handle::IncomingBind;
 pub(crate) use handle::{ClientInfo, LinkHandle};
 
-/// What the service's side answers to a bind request.
+/// Answer of the service's side to a bind request.
 pub(crate) type Answer = Result<Offer, BindRefusal>;
 
 /// One end of a link.
@@ -56,30 +58,30 @@ pub(crate) struct PeerLink {
     handle: Arc<LinkHandle>,
     outbox: Rc<Outbox<OutgoingItem>>,
     events: EventSender,
-    /// Whether this domain asked for the link.
+    /// True if this domain asked for the link.
     caller: bool,
-    /// Connections begun by this domain.
+    /// Number of connections that this domain has begun.
     connections_begun: Cell<u64>,
-    /// Clients of this domain that wait for an answer.
+    /// Clients of this domain that wait for an answer, by connection.
     pending_requests: RefCell<HashMap<u64, oneshot::Sender<Answer>>>,
     assembly: RefCell<Assembly<FrameHead>>,
-    /// Until the link ends.
+    /// `None` once the link has ended.
     death: Cell<Option<ExitWatch>>,
     ended: Cell<bool>,
-    /// Once the process is dead: how many more messages are taken from the socket.
+    /// Number of messages that may still be received; `None` while the process lives.
     messages_left: Cell<Option<u32>>,
-    /// Of the socket and the pidfd.
+    /// Charge for the socket and the pidfd.
     _charge: Charge,
 }
 
-/// Messages that are taken from the socket of a dead process: more than the kernel keeps for it. Another process that has a
-/// copy of the socket could send for ever.
+/// Most messages received from the socket of a dead process: more than the kernel can hold for it. A
+/// process with a copy of the socket could send for ever.
 const MAX_MESSAGES_AFTER_DEATH: u32 = 1024;
 
-/// Descriptors of a link by itself.
+/// Descriptors of a link: the socket, and a pidfd.
 const DESCRIPTORS: u64 = 2;
 
-/// What capabilities follow.
+/// A frame whose capabilities have not all arrived.
 #[derive(Debug)]
 enum FrameHead {
     Request { connection: u64, request: Request },
@@ -87,7 +89,7 @@ enum FrameHead {
     Caps { connection: u64, sequence: u64 },
 }
 
-/// What the root says about a new link.
+/// A new link, as the root introduces it.
 #[derive(Debug)]
 pub(crate) struct Introduction {
     pub(crate) domain: u64,
@@ -98,7 +100,7 @@ pub(crate) struct Introduction {
 }
 
 impl PeerLink {
-    /// Takes up a link. What happens to it goes to `deliver`, on the thread of `waitset`.
+    /// Starts a link. Its events go to `deliver`, on the thread of `waitset`.
     pub(crate) fn new(
         waitset: &Waitset,
         number: u64,
@@ -116,8 +118,8 @@ impl PeerLink {
         let handle = LinkHandle::new(peer, account, events.clone());
         process.share(handle.origin());
         let channel = lmp::over(socket, handle.origin().clone()).map_err(|error| match error {
-            ConnectError::Os(errno) => failed("take up a link", errno),
-            _ => failed("take up a link", libc::EPROTO),
+            ConnectError::Os(errno) => failed("set up a link", errno),
+            _ => failed("set up a link", libc::EPROTO),
         })?;
         let link = Rc::new(OnceCell::new());
         let handler = LinkHandler { link: Rc::clone(&link) };
@@ -145,22 +147,22 @@ impl PeerLink {
         Ok(new)
     }
 
-    /// The domain at the other end.
+    /// Returns the id of the domain at the other end.
     pub(crate) const fn domain(&self) -> u64 {
         self.domain
     }
 
-    /// Who that is.
+    /// Returns the process at the other end.
     pub(crate) fn peer(&self) -> &Peer {
         self.handle.peer()
     }
 
-    /// The side for drivers.
+    /// Returns the side that drivers and other threads use.
     pub(crate) const fn handle(&self) -> &Arc<LinkHandle> {
         &self.handle
     }
 
-    /// A number for a new connection of a client here.
+    /// Returns the number of a new connection of a client here.
     pub(crate) fn next_connection(&self) -> u64 {
         let connections_begun = self.connections_begun.get();
         self.connections_begun.set(connections_begun + 1);
@@ -171,7 +173,7 @@ impl PeerLink {
         connection % 2 == u64::from(!self.caller)
     }
 
-    /// Asks the service's side. `None` comes if the link ends first. [`cancel_request`](Self::cancel_request) takes it back.
+    /// Sends a bind request. The receiver gets `None` if the link ends first. [`cancel_request`](Self::cancel_request) cancels it.
     pub(crate) fn request(
         &self,
         connection: u64,
@@ -184,26 +186,26 @@ impl PeerLink {
         receiver
     }
 
-    /// The client of a connection wants no answer any more, or could not use it.
+    /// Cancels a request whose client has given up, or could not use the answer.
     pub(crate) fn cancel_request(&self, connection: u64) {
         let sender = self.pending_requests.borrow_mut().remove(&connection);
         drop(sender);
         self.send(Frame::Closed { connection });
     }
 
-    /// Says something.
+    /// Sends a frame. The link ends if the peer has let too many pile up.
     pub(crate) fn send(&self, frame: Frame) {
         if !frame.into_items().all(|item| self.outbox.push(item)) {
-            self.fail("it has let too many messages pile up");
+            self.fail("it has not read too many messages");
         }
     }
 
-    /// Returns what has been said and is not with the kernel, if there is something.
+    /// Returns the messages that the kernel does not have yet, or `None` if it has all.
     pub(crate) fn unsent(&self) -> Option<Unsent> {
         self.outbox.unsent()
     }
 
-    /// The process at the other end is dead. What it had sent is received first; then the binding says that it has ended.
+    /// Handles the exit of the process. What it had sent is received first; then the binding ends.
     pub(crate) fn process_exited(&self) {
         self.messages_left.set(Some(MAX_MESSAGES_AFTER_DEATH));
         let binding = self.outbox.binding();
@@ -212,25 +214,25 @@ impl PeerLink {
         }
     }
 
-    /// Counts a message that was received. False if the process is dead and no more of its messages are taken.
+    /// Counts a received message. Returns false if the process is dead and has used up its messages.
     fn may_receive(&self) -> bool {
         let Some(messages_left) = self.messages_left.get() else { return true };
         self.messages_left.set(Some(messages_left.saturating_sub(1)));
         messages_left > 0
     }
 
-    /// The link is no more.
+    /// Ends the link: pending requests fail, and bindings made over it learn that the peer is gone.
     pub(crate) fn end(&self) {
         self.ended.set(true);
         self.outbox.binding().teardown();
-        // Before the next link to the same process brings another copy of its pidfd.
+        // Now, since the next link to the same process may bring another copy of its pidfd.
         drop(self.death.take());
         let pending_requests = self.pending_requests.take();
         drop(pending_requests);
         self.handle.end();
     }
 
-    /// The peer did what no monitor does. The link ends, from a later dispatch: its handlers are running.
+    /// Ends the link, because the peer broke the protocol. From a later dispatch: handlers of the link are running.
     fn fail(&self, what: &'static str) {
         tracing::warn!(peer = %self.peer(), what, "the monitor of another domain broke the protocol");
         self.events.post(LinkEvent::Ended(what));
@@ -254,7 +256,7 @@ impl PeerLink {
         }
     }
 
-    /// Whether a message that stands alone may come now.
+    /// Returns true if a message without capabilities may come now; otherwise the link fails.
     fn expect_standalone(&self) -> bool {
         let result = self.assembly.borrow().expect_idle();
         result.map_err(|what| self.fail(what)).is_ok()
@@ -276,7 +278,7 @@ impl PeerLink {
         }
     }
 
-    /// A client of the peer wants to bind.
+    /// Handles a bind request of a client of the peer.
     fn bind_requested(
         &self,
         connection: u64,
@@ -292,7 +294,7 @@ impl PeerLink {
         }
     }
 
-    /// Has the service's waitset admit the client.
+    /// Passes the request to the service's waitset.
     fn start_incoming_bind(
         &self,
         connection: u64,
@@ -326,32 +328,32 @@ impl PeerLink {
         Ok(())
     }
 
-    /// The service's side has answered a client here.
+    /// Handles the answer to a request of a client here.
     fn bind_answered(&self, connection: u64, answer: Answer) {
         if !self.is_ours(connection) {
-            return self.fail("it answered what nobody asked");
+            return self.fail("it answered a request that was not sent");
         }
-        // An answer that comes too late meets the `closed` that was sent when the client gave up.
+        // No client waits if the answer is late: the peer gets the `closed` that the client sent.
         let sender = self.pending_requests.borrow_mut().remove(&connection);
         if let Some(sender) = sender {
             sender.send(answer);
         }
     }
 
-    /// Capabilities for an end here have come.
+    /// Handles capabilities for an end here.
     fn caps_arrived(&self, connection: u64, sequence: u64, caps: Result<Vec<Cap>, CapRefusal>) {
-        // The end that loses them tells the other one.
+        // The end that loses capabilities reports that to the other one.
         let event = match caps {
             Ok(caps) => CapEvent::Arrived(sequence, caps),
             Err(refusal) => CapEvent::Lost(sequence, refusal),
         };
         if !self.handle.deliver_caps(connection, event) {
-            self.fail("it sent capabilities that nobody expects yet");
+            self.fail("it sent capabilities that no end expects yet");
         }
     }
 }
 
-/// On the service's waitset: asks it, makes its end, and answers.
+/// Runs on the service's waitset: asks the service, makes its end, and answers.
 fn admit_client(
     waitset: &Waitset,
     key: u64,
@@ -385,7 +387,7 @@ fn admit_client(
     });
 }
 
-/// What is heard on a link.
+/// Receives the messages of one link.
 struct LinkHandler {
     /// Set when the link is complete, before anything is received.
     link: Rc<OnceCell<Weak<PeerLink>>>,
@@ -396,6 +398,7 @@ impl LinkHandler {
         self.link.get()?.upgrade().filter(|link| !link.ended.get())
     }
 
+    /// Runs `f` unless the link has ended.
     fn with(&self, f: impl FnOnce(&PeerLink)) {
         let Some(link) = self.link() else { return };
         if link.may_receive() {
@@ -406,7 +409,7 @@ impl LinkHandler {
         }
     }
 
-    /// As [`with`](Self::with), for a message that stands alone.
+    /// Runs `f` for a message without capabilities.
     fn standalone(&self, f: impl FnOnce(&PeerLink)) {
         self.with(|link| {
             if link.expect_standalone() {
@@ -476,18 +479,18 @@ impl intermon::Rx for LinkHandler {
 
     fn error(&mut self, _: &intermon::Binding, error: BindingError) {
         match error {
-            // No descriptor was free here: one of the capabilities announced is lost.
+            // No descriptor was free here: one of the announced capabilities is lost.
             BindingError::CapsRefused(CapRefusal::ReceiverLimit) => {
                 self.with(|link| link.add_to_assembly(Err(CapRefusal::ReceiverLimit)));
             }
-            // The kernel would not take one of ours, after the binding had accepted it.
+            // The kernel refused a capability of ours after the binding had accepted it.
             BindingError::CapsRefused(refusal) => {
                 self.with(|link| link.outbox.push_instead(OutgoingItem::NoCap(refusal)));
             }
             error => {
                 tracing::debug!(%error, "a link has ended");
                 if let Some(link) = self.link() {
-                    link.events.deliver_now(LinkEvent::Ended("its end was heard"));
+                    link.events.deliver_now(LinkEvent::Ended("its connection has ended"));
                 }
             }
         }

@@ -1,6 +1,6 @@
-//! Binding a client of this process to a service of another.
+//! Binds of clients of this process to services of others.
 //!
-//! The service's domain is found through the root, once; the link to it is introduced by the root, once; the rest goes over
+//! The root finds the service's domain, once, and introduces the link to it, once; the rest goes over
 //! the link: for each driver in turn an offer, and its answer.
 
 use core::time::Duration;
@@ -20,11 +20,11 @@ use crate::monitor::Monitor;
 use crate::protocol::monitor::Verdict;
 use crate::wait::timeout;
 
-/// Binds of this domain that may be under way.
+/// Most binds of this domain in progress.
 const MAX_BINDS: usize = 1024;
 
-/// Pauses before each attempt to bind over a link that ends meanwhile: the root may hear later than this domain that a process
-/// has died.
+/// Delays before each attempt, if the link ends during the one before: the root may learn later than
+/// this domain that a process has died.
 const RETRY_DELAYS: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(1),
@@ -33,13 +33,13 @@ const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_millis(200),
 ];
 
-/// Domains of services that are remembered.
+/// Most services whose domains are remembered.
 const MAX_SERVICE_DOMAINS: usize = 4096;
 
-/// How long an introduction may come after the root has said that it is under way.
+/// Time that an introduction may take after the root has announced it.
 const INTRODUCTION_DEADLINE: Duration = Duration::from_secs(1);
 
-/// A client's end that is ready.
+/// A finished end of a client.
 struct ClientEnd {
     channel: Box<dyn Channel + Send>,
     notifier: Notifier,
@@ -47,14 +47,14 @@ struct ClientEnd {
     charge: Charge,
 }
 
-/// A bind that waits for its turn.
+/// A bind that waits until another one ends.
 pub(super) struct QueuedBind {
     request: BindRequest,
     drivers: Vec<&'static dyn Connector>,
     since: Instant,
 }
 
-/// What came of an attempt over one link.
+/// Result of an attempt over one link.
 enum Attempt {
     Made(ClientEnd),
     Failed(BindError),
@@ -63,7 +63,7 @@ enum Attempt {
 }
 
 impl Monitor {
-    /// Binds; the result goes to the request's reply. A bind beyond [`MAX_BINDS`] waits until another ends.
+    /// Binds, and sends the result to the request's reply. A bind beyond [`MAX_BINDS`] waits until another one ends.
     pub(crate) fn bind(
         self: &Rc<Self>,
         request: BindRequest,
@@ -128,8 +128,8 @@ impl Monitor {
         Err(BindError::LinkLost)
     }
 
-    /// The link to the domain of a service; introduced if there is none. `None` if that domain has left the root since the
-    /// root was asked for it, or the link has ended by the time that it is looked for.
+    /// Returns the link to the domain of a service, introduced if there is none. `None` if the domain has
+    /// left the root, or the link has ended, in the meantime.
     async fn link_for(&self, iref: Iref) -> Result<Option<Rc<PeerLink>>, BindError> {
         let domain = self.service_domains.borrow().get(&iref).copied();
         if let Some(link) = domain.and_then(|domain| self.link_to(domain)) {
@@ -153,7 +153,7 @@ impl Monitor {
         Ok(Some(link))
     }
 
-    /// The link to a domain. `None` if it has ended by the time that it is looked for.
+    /// Returns the link to a domain, introduced if there is none. `None` if it has ended in the meantime.
     async fn introduced_to(&self, domain: u64) -> Result<Option<Rc<PeerLink>>, BindError> {
         loop {
             if let Some(link) = self.link_to(domain) {
@@ -162,7 +162,7 @@ impl Monitor {
             if self.introducing.borrow_mut().insert(domain) {
                 break;
             }
-            // Another bind has asked already.
+            // Another bind has asked for the introduction.
             let over = || !self.introducing.borrow().contains(&domain);
             self.changed.wait_for(|| over().then_some(())).await;
         }
@@ -180,7 +180,7 @@ impl Monitor {
         let found = || match self.link_to(domain) {
             Some(link) => Some(Ok(Some(link))),
             None if self.introductions_lost.get() != lost => Some(Err(())),
-            // It has come.
+            // The introduction has arrived, and the link has ended.
             None if !self.introducing.borrow().contains(&domain) => Some(Ok(None)),
             None => None,
         };
@@ -194,7 +194,7 @@ impl Monitor {
     }
 }
 
-/// Marks that an introduction was asked for, however that ends.
+/// Marks that an introduction was asked for, until dropped.
 struct Introducing<'a> {
     monitor: &'a Monitor,
     domain: u64,
@@ -207,7 +207,7 @@ impl Drop for Introducing<'_> {
     }
 }
 
-/// Tries one driver after the other.
+/// Tries one driver after the other over a link.
 async fn try_drivers(
     link: &Rc<PeerLink>,
     iref: Iref,
@@ -248,15 +248,15 @@ async fn try_drivers(
     Attempt::Failed(BindError::Drivers(errors))
 }
 
-/// Why one driver made no channel.
+/// Reason why one driver made no channel.
 enum DriverFailure {
-    /// What the driver said here.
+    /// The driver failed in this process.
     Local(ConnectError),
-    /// What the service's side answered.
+    /// The service's side refused.
     Remote(BindRefusal),
 }
 
-/// Tries one driver. `None` if the link ended.
+/// Tries one driver over a link. Returns `None` if the link ends.
 async fn try_driver(
     link: &Rc<PeerLink>,
     iref: Iref,
@@ -272,7 +272,7 @@ async fn try_driver(
         Err(error) => return Some(Err(DriverFailure::Local(error))),
     };
     if driver.name().len() > MAX_DRIVER_NAME || offer.words.len() > MAX_TERMS {
-        let error = ConnectError::Refused("its name or its terms are too long");
+        let error = ConnectError::Refused("its name or its offer is too long");
         return Some(Err(DriverFailure::Local(error)));
     }
     let request = Request {
@@ -283,13 +283,13 @@ async fn try_driver(
         words: Vec::new(),
     };
     let attempt = CancelOnDrop { link: Some(link), connection };
-    // The service may close its end before the answer is taken up here.
+    // The service may close its end before the answer is handled here.
     link.handle().add_end(connection, end.notifier.clone(), None);
     let answer = link.request(connection, request, offer).await?;
     let made = match answer {
         Ok(offer) => offered.complete(offer).map_err(DriverFailure::Local),
         Err(refusal) => {
-            // There is nothing at the other end that would have to be closed.
+            // The other side has no end that would have to be closed.
             attempt.finish();
             return Some(Err(DriverFailure::Remote(refusal)));
         }
@@ -302,7 +302,7 @@ async fn try_driver(
     }))
 }
 
-/// A connection that came to nothing unless it is finished: the service's side is told.
+/// Cancels a bind request when dropped, unless it is finished.
 struct CancelOnDrop<'a> {
     link: Option<&'a PeerLink>,
     connection: u64,

@@ -1,15 +1,16 @@
-//! The monitor of this process: one thread, one waitset, and what it knows.
+//! The monitor of this process: one thread, one waitset, and its state.
 //!
-//! Everything here belongs to the monitor's thread; others post tasks to its waitset ([`crate::domain`]), which find it
-//! with [`Monitor::current`]. Work that waits is written as futures on that waitset.
+//! All state belongs to the monitor's thread. Other threads post tasks to its waitset
+//! ([`crate::monitor_thread`]); the tasks find the monitor with [`Monitor::current`]. Work that waits
+//! is written as futures on that waitset.
 //!
-//! | module | does |
+//! | module | contents |
 //! |---|---|
 //! | here | the table of links |
-//! | `membership` | keeps a connection to the root, and becomes the root when there is none |
+//! | `membership` | keeps a connection to the root, and becomes root when there is none |
 //! | `binding` | binds for clients of this process |
-//! | `naming` | publishes and names its services, and looks others up |
-//! | `report` | tells the root of its bindings |
+//! | `naming` | publishes and names services of this process, and looks up others |
+//! | `report` | reports bindings and accounts to the root |
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -31,7 +32,7 @@ mod report;
 
 use membership::Status;
 
-/// Time between two looks at what a process that ends waits for.
+/// Interval at which [`Monitor::flush`] checks whether everything is sent.
 const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 thread_local! {
@@ -41,41 +42,41 @@ thread_local! {
 /// The monitor.
 pub(crate) struct Monitor {
     waitset: Waitset,
-    /// Raised when any of what follows changes.
+    /// Notified when any field below changes.
     changed: ChangeNotifier,
     status: RefCell<Status>,
     links: RefCell<HashMap<u64, Rc<PeerLink>>>,
-    /// The link to a domain.
+    /// Numbers of links by domain.
     links_by_domain: RefCell<HashMap<u64, u64>>,
-    /// The domains of services that were bound to.
+    /// Domains of services that were bound to.
     service_domains: RefCell<HashMap<Iref, u64>>,
-    /// Domains to which an introduction was asked for, until it comes.
+    /// Domains to which the root was asked for an introduction that has not arrived.
     introducing: RefCell<HashSet<u64>>,
-    /// Introductions that were lost for want of a descriptor.
+    /// Number of introductions that were lost for lack of a descriptor.
     introductions_lost: Cell<u64>,
-    /// The random number that roots know this domain by; 0 before there is one.
+    /// Random id of this domain at roots; 0 before the first `hello`.
     domain: Cell<u64>,
-    /// Which connection to the root is the present one.
+    /// Number of the current connection to the root.
     root_number: Cell<u64>,
     next: Cell<u64>,
-    /// Services that the root knows, or is to know again.
+    /// Services that are published, also with the next root.
     published: RefCell<HashSet<Iref>>,
-    /// Names likewise.
+    /// Names that are registered, also with the next root.
     names: RefCell<BTreeMap<String, Iref>>,
-    /// Names that this process had and lost.
+    /// Names that another process has taken over.
     lost: RefCell<HashMap<String, LostName>>,
-    /// The root that was joined, or tried, last, and is not known to be dead.
+    /// The last root that this process tried to join, unless it is known to be dead.
     last_root: RefCell<Option<Peer>>,
-    /// Services that were withdrawn while there was no root.
+    /// Services withdrawn while there was no root.
     unsent_withdrawals: RefCell<Vec<Iref>>,
-    /// Binds under way.
+    /// Number of binds in progress.
     binds: Cell<usize>,
-    /// Binds that wait for one of those to end, in order.
+    /// Binds that wait for one in progress to end, in order.
     binds_waiting: RefCell<VecDeque<binding::QueuedBind>>,
 }
 
 impl Monitor {
-    /// Makes the monitor of this thread.
+    /// Creates the monitor of this thread.
     pub(crate) fn install(waitset: &Waitset) {
         let monitor = Rc::new(Self {
             waitset: waitset.clone(),
@@ -102,19 +103,19 @@ impl Monitor {
         waitset.spawn_local(monitor.watch_root_socket()).detach();
     }
 
-    /// The monitor of this thread, if it is the monitor's.
+    /// Returns the monitor, if this is its thread.
     pub(crate) fn current() -> Option<Rc<Self>> {
         CURRENT.with(|current| current.borrow().clone())
     }
 
-    /// Does something with it.
+    /// Runs `f` with the monitor, if this is its thread.
     pub(crate) fn with_current(f: impl FnOnce(&Self)) {
         if let Some(monitor) = Self::current() {
             f(&monitor);
         }
     }
 
-    /// Keeps `sender` once everything that was to be sent before now is with the kernel.
+    /// Completes `sender` once the kernel has everything that was queued before this call.
     pub(crate) fn flush(&self, sender: oneshot::Sender<()>) {
         let mut unsent = self.unsent();
         if unsent.is_empty() {
@@ -146,26 +147,26 @@ impl Monitor {
         &self.waitset
     }
 
-    /// A number for a link or a connection to the root.
+    /// Returns a new number for a link, a lookup or a connection to the root.
     fn next_number(&self) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
         number
     }
 
-    /// The link with this number, unless it has ended.
+    /// Returns the link with this number, unless it has ended.
     fn link(&self, number: u64) -> Option<Rc<PeerLink>> {
         self.links.borrow().get(&number).cloned()
     }
 
-    /// The link to a domain.
+    /// Returns the link to a domain.
     fn link_to(&self, domain: u64) -> Option<Rc<PeerLink>> {
         let number = self.links_by_domain.borrow().get(&domain).copied()?;
         self.link(number)
     }
 
-    /// The root introduces a domain. Two that ask for each other at once are introduced twice; both hear of the two links
-    /// in the same order, and both keep the first.
+    /// Handles an introduction by the root. Two domains that ask for each other at once are introduced
+    /// twice; both receive the two links in the same order and keep the first.
     fn introduced(&self, introduction: Introduction) {
         if self.link_to(introduction.domain).is_some() {
             return;
@@ -179,7 +180,7 @@ impl Monitor {
                 self.introducing.borrow_mut().remove(&domain);
             }
             Err(error) => {
-                tracing::warn!(%error, "a link could not be taken up");
+                tracing::warn!(%error, "a link could not be set up");
                 self.introductions_lost.set(self.introductions_lost.get() + 1);
             }
         }
@@ -204,7 +205,7 @@ impl Monitor {
         }
     }
 
-    /// A link has ended; its bindings learn of it. Nothing happens the second time.
+    /// Ends a link and notifies its bindings. Does nothing the second time.
     fn link_ended(&self, number: u64, why: &'static str) {
         let Some(link) = self.links.borrow_mut().remove(&number) else { return };
         tracing::debug!(peer = %link.peer(), why, "a link has ended");
@@ -213,7 +214,7 @@ impl Monitor {
         self.service_domains.borrow_mut().retain(|_, of_service| *of_service != domain);
         link.end();
         self.changed.notify_all();
-        // Its handlers may be on the stack; they go with the binding, from a later dispatch.
+        // Handlers of the link may be on the stack: they are dropped with the binding, from a later dispatch.
         self.waitset.post(move |_| {
             drop(link);
             Ok(())

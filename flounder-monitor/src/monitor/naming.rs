@@ -1,4 +1,4 @@
-//! Publishing services and naming them, at the root.
+//! Publishing and naming of services, and lookups, at the root.
 
 use core::cell::Cell;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::root_location::RootLocation;
 use crate::services;
 
 impl Monitor {
-    /// Makes a service reachable from other domains, now and under roots to come.
+    /// Makes a service reachable from other domains, also with later roots.
     pub(crate) async fn publish(&self, iref: Iref) -> Result<(), RequestError> {
         if services::find(iref).is_none() {
             return Err(RequestError::NoService);
@@ -35,7 +35,7 @@ impl Monitor {
         }
     }
 
-    /// Tells a root of a service that was published before. If the service is gone it is forgotten.
+    /// Publishes a service again, with a new root. Forgets the service if it is gone.
     pub(super) async fn publish_over(&self, root: &RpcClient, iref: Iref) -> Result<(), RpcError> {
         if services::find(iref).is_none() {
             self.published.borrow_mut().remove(&iref);
@@ -49,7 +49,7 @@ impl Monitor {
         Ok(())
     }
 
-    /// A service is no more.
+    /// Withdraws a service that is gone.
     pub(crate) fn withdraw(&self, iref: Iref) {
         if !self.published.borrow_mut().remove(&iref) {
             return;
@@ -59,7 +59,7 @@ impl Monitor {
         self.send_to_root(MessageToRoot::Withdraw(iref));
     }
 
-    /// Gives a name to a service of this process.
+    /// Registers a name for a service of this process.
     pub(crate) async fn register(&self, name: &str, iref: Iref) -> Result<(), RequestError> {
         check(name)?;
         self.publish(iref).await?;
@@ -78,10 +78,10 @@ impl Monitor {
         }
     }
 
-    /// Takes a name back.
+    /// Unregisters a name of this process.
     pub(crate) async fn unregister(&self, name: &str) -> Result<(), RequestError> {
         check(name)?;
-        // First of all here: if the root goes meanwhile, the next one is not told of the name.
+        // Removed here first: if the root dies now, the name is not registered with the next one.
         let had = self.names.borrow_mut().remove(name);
         let verdict = match self.call_root(|root| root.unregister_async(name)).await {
             Ok(verdict) => verdict,
@@ -103,7 +103,7 @@ impl Monitor {
         }
     }
 
-    /// Waits until a name of this process is another's.
+    /// Waits until another process has a name of this process.
     pub(crate) async fn lost(&self, name: &str) -> Result<LostName, RequestError> {
         check(name)?;
         let look = || match self.lost.borrow().get(name) {
@@ -114,13 +114,13 @@ impl Monitor {
         self.changed.wait_for(look).await
     }
 
-    /// What a name stands for.
+    /// Looks a name up.
     pub(crate) async fn lookup(&self, name: &str) -> Result<ResolvedName, RequestError> {
         check(name)?;
         found(self.call_root(|root| root.lookup_async(name)).await?)
     }
 
-    /// What a name stands for, once it does. Dropped, the root forgets that somebody waits.
+    /// Looks a name up, and waits until it is registered. If dropped, the root removes the waiting lookup.
     pub(crate) async fn await_name(
         self: &Rc<Self>,
         name: &str,
@@ -133,13 +133,13 @@ impl Monitor {
         found(answer?)
     }
 
-    /// All names, in order.
+    /// Returns all names, in order.
     pub(crate) async fn list(&self) -> Result<Vec<Entry>, RequestError> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let last = entries.last().map_or("", |entry| entry.name.as_str());
             let page = self.call_root(|root| root.list_async(last)).await?;
-            // Names come in order; a root that goes round in circles is cut short.
+            // Names are sent in order: a root that repeats itself ends the list.
             let next = page.into_iter().filter_map(Entry::from_wire);
             let next: Vec<_> = next.filter(|entry| entry.name.as_str() > last).collect();
             if next.is_empty() {
@@ -149,11 +149,11 @@ impl Monitor {
         }
     }
 
-    /// Tells the root something, if there is one.
+    /// Sends a message to the root, if there is one.
     pub(super) fn send_to_root(&self, notice: MessageToRoot) {
         match (self.member(), notice) {
             (Some(membership), notice) => membership.send(self, notice),
-            // It may be among what the next root is being told.
+            // The service may already be published with the next root.
             (None, MessageToRoot::Withdraw(iref)) => {
                 self.unsent_withdrawals.borrow_mut().push(iref)
             }
@@ -161,7 +161,7 @@ impl Monitor {
         }
     }
 
-    /// Tells a new root what was withdrawn while it was told the rest.
+    /// Withdraws the services that were withdrawn while this domain joined the root.
     pub(super) fn send_unsent_withdrawals(&self) {
         for iref in self.unsent_withdrawals.take() {
             self.send_to_root(MessageToRoot::Withdraw(iref));
@@ -172,13 +172,13 @@ impl Monitor {
 impl Membership {
     fn send(&self, monitor: &Monitor, notice: MessageToRoot) {
         if !self.outbox.push(notice) {
-            // It has not read for long. What it knows of us is wrong now: begin anew.
+            // The root has not read for long, and its state of this domain is wrong now: join again.
             self.end(monitor);
         }
     }
 }
 
-/// A lookup that waits at the root.
+/// Removes a waiting lookup from the root when dropped, unless it was answered.
 struct LookupGuard {
     monitor: Rc<Monitor>,
     ticket: u64,
@@ -191,7 +191,7 @@ impl Drop for LookupGuard {
             && let Some(membership) = self.monitor.member()
         {
             let forget = membership.client.forget_async(self.ticket);
-            // Without an answer the membership has ended, and the root has forgotten it all.
+            // Without an answer the membership has ended, and with it all lookups at the root.
             let forget = async move { drop(forget.await) };
             self.monitor.waitset.spawn_local(forget).detach();
         }
@@ -230,14 +230,14 @@ fn found(
     }
 }
 
-/// Where the monitor of this thread is.
+/// Returns the location of the root that this thread's monitor uses.
 fn location_of_thread() -> RootLocation {
     let here = || RootLocation::new(choice::chosen(), None);
     Monitor::current().map_or_else(here, |monitor| monitor.location())
 }
 
-/// A root of this version does not answer so.
+/// Returns the error for a verdict that a root of this version does not send.
 fn unexpected(verdict: Verdict) -> RequestError {
-    tracing::warn!(?verdict, "the root monitor gave an answer that does not fit the question");
+    tracing::warn!(?verdict, "the root monitor sent a verdict that does not fit the request");
     RequestError::Monitor(MonitorError::Version { location: location_of_thread() })
 }

@@ -1,4 +1,4 @@
-//! What this domain tells of its bindings, for those who watch over the host.
+//! Reports of this domain's bindings and accounts, for tools that inspect the host.
 
 use std::time::SystemTime;
 
@@ -7,11 +7,11 @@ use crate::monitor::Monitor;
 use crate::monitor::membership::MessageToRoot;
 use crate::protocol::monitor::ClientBinding;
 
-/// Bindings in one answer.
+/// Most bindings in one report.
 const PAGE: usize = 64;
 
 impl Monitor {
-    /// Answers the root: the bindings of clients here, after this link and connection.
+    /// Reports the bindings of clients here, after this link and connection.
     pub(super) fn report(&self, ticket: u64, after: (u64, u64)) {
         let links = self.links.borrow();
         let mut numbers: Vec<_> =
@@ -38,17 +38,15 @@ impl Monitor {
         drop(links);
         self.send_to_root(MessageToRoot::Reported { ticket, bindings });
     }
-}
 
-impl Monitor {
-    /// Answers the root: the accounts of peers of this process, after this domain.
+    /// Reports the accounts of peers of this process, after this domain.
     pub(super) fn report_accounts(&self, ticket: u64, after: u64) {
         let (accounts, limits) = page_of_accounts(after);
         self.send_to_root(MessageToRoot::ReportedAccounts { ticket, accounts, limits });
     }
 }
 
-/// After 1970 began.
+/// Returns the milliseconds since 1970 began.
 fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -1,26 +1,26 @@
-//! Requests that wait for owners to come back.
+//! Requests that wait for owners to rejoin.
 //!
-//! A root that has just taken over has not heard from every domain of the last one. Until it has, it does not say that there
-//! is no such thing: what it cannot answer yet is put here, and looked at again when a domain has told everything, when an
-//! owner is dead, and when the time is over.
+//! A root that has just taken over does not know all domains of the last one yet. Until it does, it
+//! must not answer that there is no such name or service. Such a request is put here, and retried when
+//! a domain has rejoined, when an owner dies, and when the time is over.
 
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::{REJOIN_TIMEOUT, Root};
 
-/// Looks at a request again.
+/// Retries a request.
 type Request = Box<dyn FnOnce(&Rc<Root>)>;
 
-/// Those requests.
+/// The requests, and how long they may wait.
 pub(super) struct DeferredRequests {
     requests: Vec<Request>,
-    /// Until then domains may come back of which nothing is written down.
+    /// Until then domains may rejoin that are not in the journal.
     until: Instant,
 }
 
 impl DeferredRequests {
-    /// For a root that begins now. Where nobody was before, nobody comes back.
+    /// Returns the state of a root that starts now. The first root of a directory waits for nobody.
     pub(super) fn new(is_first: bool) -> Self {
         let now = Instant::now();
         Self { requests: Vec::new(), until: if is_first { now } else { now + REJOIN_TIMEOUT } }
@@ -28,23 +28,23 @@ impl DeferredRequests {
 }
 
 impl Root {
-    /// Whether services may be published again of which nothing is written down.
+    /// Returns true while services may be published again that are not in the journal.
     pub(super) fn awaits_services(&self) -> bool {
         Instant::now() < self.deferred.borrow().until
     }
 
-    /// Has a request wait. `again` looks at it anew, and may hold it again.
+    /// Defers a request. `again` retries it, and may defer it again.
     pub(super) fn defer(&self, again: impl FnOnce(&Rc<Self>) + 'static) {
         self.deferred.borrow_mut().requests.push(Box::new(again));
     }
 
-    /// Looks at all of them again.
+    /// Retries all deferred requests.
     pub(super) fn retry_deferred(self: &Rc<Self>) {
         let requests = core::mem::take(&mut self.deferred.borrow_mut().requests);
         requests.into_iter().for_each(|again| again(self));
     }
 
-    /// Looks at all of them again when owners have had their time to come back.
+    /// Retries all deferred requests when the time to rejoin is over.
     pub(super) fn retry_deferred_later(self: &Rc<Self>) {
         let me = Rc::downgrade(self);
         self.waitset.after(REJOIN_TIMEOUT, move |_| {

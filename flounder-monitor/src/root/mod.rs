@@ -1,22 +1,21 @@
 //! The root monitor: holds the names of a host, and introduces its domains to each other.
 //!
-//! It runs on the waitset of the monitor that was elected; that monitor is one of its domains like the others, connected
-//! through the socket. Or it is a daemon of its own. It keeps nothing that a successor would need but whose the names are;
-//! when it dies, domains tell the next root what they have published and named. It carries no messages between domains, so
-//! bindings never notice.
+//! The root runs on the waitset of the monitor that was elected, which is one of its domains like the
+//! others, connected through the socket; or it is a daemon. The owners of names are the only state
+//! that a successor needs; when the root dies, domains publish and register again with the next one.
+//! No messages between domains pass through the root, so its death does not affect bindings.
 //!
-//! | module | does |
+//! | module | contents |
 //! |---|---|
-//! | here | the door, and introductions |
-//! | `service` | what domains ask for |
+//! | here | accepting connections, and introductions |
+//! | `service` | requests of domains |
 //! | `names` | the table of names |
 //! | `waiting_lookups` | lookups that wait for a name |
-//! | `users` | who may come in, and how much one user may have |
-//! | `place` | keeps it where its path leads |
-//! | `journal` | whose the names are, on disk |
-//! | `unjoined` | keeps names for their owners |
-//! | `held` | requests that wait for owners to come back |
-//! | `reports` | asks domains for their bindings |
+//! | `users` | who may join, and how much one user may have |
+//! | `socket_watch` | keeps the socket in place |
+//! | `unjoined` | keeps names for owners that are not connected |
+//! | `deferred` | requests that wait for owners to rejoin |
+//! | `reports` | forwards requests for bindings and accounts to domains |
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -63,73 +62,73 @@ pub(crate) use users::JoinPolicy;
 use users::{JoinDecision, MAX_INTRODUCTIONS, Users};
 use waiting_lookups::WaitingLookups;
 
-/// Descriptors of a connection: the socket, and a pidfd.
+/// Descriptors of one connection: the socket, and a pidfd.
 const DESCRIPTORS: u64 = 2;
 
-/// Domains accepted in a row, so that a storm of them does not keep the others waiting.
+/// Connections accepted in a row, so that many of them do not delay other events.
 const MAX_ACCEPTS_IN_A_ROW: usize = 16;
 
-/// Before the next look at the door, when a domain could not even be refused.
+/// Delay before the next accept, after a connection could not even be refused.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// Who has connected and not said hello by then is hung up on.
+/// Time that a connection has to send `hello` before it is closed.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long owners of names and services have to come back to a new root before it says that there is no such thing.
+/// Time that owners of names and services have to rejoin before a new root answers that there is no such thing.
 const REJOIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Between letting go of the office and hanging up on the domains, so that whoever asked for it is the first to stand.
+/// Time from the release of the socket to the close of connections, so that the daemon that asked becomes root first.
 const HANDOVER_DELAY: Duration = Duration::from_millis(50);
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Root>>> = const { RefCell::new(None) };
 
-    /// The last number that was given to a connection, by any root of this process.
+    /// The last number given to a connection by any root of this process.
     static LAST_NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The root monitor.
 pub(crate) struct Root {
     waitset: Waitset,
-    /// It has let go of its office, and hangs up on whoever asks for something.
+    /// True after [`release`](Self::release): connections that send a request are closed.
     released: Cell<bool>,
     socket: RefCell<RootSocket>,
     domains: RefCell<HashMap<u64, Rc<Domain>>>,
-    /// Domains by the numbers that they chose.
+    /// Connection numbers by the ids that domains chose.
     ids: RefCell<BTreeMap<u64, u64>>,
     services: RefCell<HashMap<Iref, Service>>,
     names: RefCell<Names>,
     waiting_lookups: RefCell<WaitingLookups<(monitor::AwaitNameReply, Charge)>>,
     users: RefCell<Users>,
-    /// Whose the names are; `None` once it has resigned.
+    /// Owners of names on disk; `None` after [`release`](Self::release).
     journal: RefCell<Option<NameJournal>>,
     unjoined: RefCell<HashMap<u64, UnjoinedOwner>>,
     deferred: RefCell<DeferredRequests>,
     reports: RefCell<PendingReports>,
-    /// Given up for a moment to refuse a domain when no other descriptor is left.
+    /// Closed for a moment to accept and refuse a connection when no other descriptor is left.
     reserve: RefCell<Option<ProcessFd>>,
 }
 
-/// A domain that is connected.
+/// A connected domain.
 struct Domain {
     number: u64,
-    /// The number it chose, once it has said hello.
+    /// Id that the domain chose; `None` before `hello`.
     id: Cell<Option<u64>>,
     peer: Peer,
-    /// The user that what it has is counted for.
+    /// User to whom the domain's resources are charged.
     uid: u32,
     identity: ProcessIdentity,
-    /// Whether it is here to be told that it may not be.
+    /// True if the domain may not join: `hello` is answered with that.
     forbidden: bool,
-    /// Until it has said hello.
+    /// Runs until `hello`.
     hello_timer: Cell<Option<Timer>>,
     outbox: Rc<Outbox<MessageToDomain>>,
     services: RefCell<HashSet<Iref>>,
     death: ExitWatch,
     account: Account,
-    /// Of the connection, until it has said hello.
+    /// Charge for the connection, until `hello`.
     connection_charge: Cell<Option<Charge>>,
-    /// Of its descriptors.
+    /// Charge for the descriptors.
     _charge: Charge,
 }
 
@@ -141,14 +140,14 @@ struct Service {
     _charge: Charge,
 }
 
-/// What a domain is told without having asked, or before the answer.
+/// A message that the root sends to a domain on its own initiative.
 enum MessageToDomain {
     Introduced(OutgoingIntroduction),
     Report { ticket: u64, link: u64, connection: u64 },
     ReportAccounts { ticket: u64, after: u64 },
 }
 
-/// A link for a domain.
+/// One end of a link, for a domain.
 struct OutgoingIntroduction {
     domain: u64,
     peer: Peer,
@@ -205,10 +204,10 @@ impl OutgoingIntroduction {
 }
 
 impl Root {
-    /// Begins to serve, until the process ends or a daemon takes over.
+    /// Starts a root on this thread. It serves until the process ends or another process replaces it.
     pub(crate) fn start(waitset: &Waitset, elected: ElectedRoot, policy: JoinPolicy) {
         let listener = Rc::clone(&elected.socket.listener);
-        // No message to the root has descriptors. On a kernel without the option those that come are closed when their
+        // No message to the root has descriptors. On a kernel without the option those that arrive are closed when their
         // frame is refused.
         if let Err(error) = sys::refuse_descriptors(listener.as_fd()) {
             tracing::debug!(%error, "the root monitor cannot have the kernel refuse descriptors");
@@ -237,28 +236,28 @@ impl Root {
         root.watch_socket();
     }
 
-    /// The root of this thread.
+    /// Returns the root of this thread.
     fn current() -> Option<Rc<Self>> {
         CURRENT.with(|current| current.borrow().clone())
     }
 
-    /// Whether this thread has a root that has not resigned.
+    /// Returns true if this thread has a root that has not been released.
     pub(crate) fn serves_here() -> bool {
         Self::current().is_some_and(|root| !root.released.get())
     }
 
-    /// Lets go of the office for a daemon that has asked for it. Domains are hung up on a little later, and find the daemon
-    /// then.
+    /// Releases the root for a daemon that has asked for it. Connections are closed a little later, so
+    /// that domains find the daemon.
     fn hand_over(self: &Rc<Self>) {
-        tracing::info!("this process hands the office of the root monitor over to a daemon");
+        tracing::info!("a daemon replaces this process as the root monitor");
         self.release(HANDOVER_DELAY);
     }
 
-    /// Stops serving. Domains are hung up on after a while.
+    /// Releases socket and lock, and closes the connections of domains after `hang_up_after`.
     fn release(self: &Rc<Self>, hang_up_after: Duration) {
         self.released.set(true);
         self.journal.take();
-        // Wakes the watch of the door, which sees that it is over.
+        // Wakes the watch of the listener, which then ends.
         let _ = shutdown(&self.socket.borrow().listener, Shutdown::Both);
         root_lock::release();
         let me = Rc::clone(self);
@@ -270,7 +269,7 @@ impl Root {
                     current.replace(None);
                 }
             });
-            // After what `remove` has posted.
+            // After the tasks that `remove` has posted.
             waitset.post(move |_| {
                 drop(me);
                 Ok(())
@@ -279,7 +278,7 @@ impl Root {
         });
     }
 
-    /// Accepts domains whenever there are some.
+    /// Accepts connections from now on.
     fn listen(self: Rc<Self>, listener: Rc<ProcessFd>) {
         let waitset = self.waitset.clone();
         let (root, watched_listener) = (Rc::clone(&self), Rc::clone(&listener));
@@ -311,7 +310,7 @@ impl Root {
         });
     }
 
-    /// Accepts those that wait. False if that should be left for a while.
+    /// Accepts waiting connections. Returns false if accepting must pause.
     fn accept_some(self: &Rc<Self>, listener: &ProcessFd) -> bool {
         for _ in 0..MAX_ACCEPTS_IN_A_ROW {
             match accept_with(listener, SocketFlags::CLOEXEC) {
@@ -319,7 +318,7 @@ impl Root {
                 Err(Errno::AGAIN) => return true,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(errno) => {
-                    tracing::warn!(%errno, "a domain could not be accepted");
+                    tracing::warn!(%errno, "a connection could not be accepted");
                     if !self.reject_next(listener) {
                         return false;
                     }
@@ -329,7 +328,7 @@ impl Root {
         true
     }
 
-    /// Makes room with the reserve to refuse the first that waits: it learns, and does not wait for its deadline.
+    /// Closes the reserve to accept and refuse one connection, so that its process need not wait for a deadline.
     fn reject_next(&self, listener: &ProcessFd) -> bool {
         let reserve = self.reserve.borrow_mut().take();
         if reserve.is_none() {
@@ -350,16 +349,21 @@ impl Root {
         }
     }
 
-    /// Takes a domain in. One that is turned away sees its connection end.
+    /// Admits the process of a new connection, or closes the connection.
     fn accept_domain(&self, socket: Cap) {
         let credentials = match sys::peer_credentials(socket.as_fd()) {
             Ok(credentials) => credentials.or_nobody(),
-            Err(error) => return tracing::warn!(%error, "a process could not be asked who it is"),
+            Err(error) => {
+                return tracing::warn!(%error, "the credentials of a process could not be read");
+            }
         };
         let uid = credentials.uid;
         let entrance = self.users.borrow_mut().decide(uid);
         if entrance == JoinDecision::Later {
-            return tracing::warn!(uid, "a process was turned away");
+            return tracing::warn!(
+                uid,
+                "a connection was refused: its user has too many, or must wait"
+            );
         }
         let number = next_number();
         let forbidden = entrance == JoinDecision::Deny;
@@ -367,7 +371,7 @@ impl Root {
             Ok(domain) => drop(self.domains.borrow_mut().insert(number, Rc::new(domain))),
             Err(error) => {
                 self.users.borrow_mut().left(uid, false);
-                tracing::warn!(%error, "a domain could not be taken in");
+                tracing::warn!(%error, "a connection could not be set up");
             }
         }
     }
@@ -424,7 +428,7 @@ impl Root {
         })
     }
 
-    /// Forgets a connection, or an absent process, when its process is dead.
+    /// Removes a connection, or an unjoined owner, when its process exits.
     fn watch(&self, number: u64, process: impl Into<Cap>) -> std::io::Result<ExitWatch> {
         ExitWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {
@@ -442,13 +446,13 @@ impl Root {
         self.domains.borrow().get(&number).cloned()
     }
 
-    /// The domain of the number that it chose.
+    /// Returns the domain with the id that it chose.
     fn domain_of(&self, id: u64) -> Option<Rc<Domain>> {
         let number = self.ids.borrow().get(&id).copied()?;
         self.domain(number)
     }
 
-    /// A domain is gone, or is to go: what it had here goes with it.
+    /// Closes a connection, and removes everything that its domain has here.
     fn remove(self: &Rc<Self>, number: u64) {
         let Some(domain) = self.domains.borrow_mut().remove(&number) else { return };
         tracing::debug!(peer = %domain.peer, "a domain has left");
@@ -472,14 +476,14 @@ impl Root {
             self.free_names(number);
         }
         domain.outbox.binding().teardown();
-        // The binding's handlers may be on the stack; replies that are dropped go through it.
+        // Handlers of the binding may be on the stack, and dropped replies use the binding.
         self.waitset.post(move |_| {
             drop((domain, waited, unheard));
             Ok(())
         });
     }
 
-    /// Makes a link between two domains and gives each its end.
+    /// Creates a link between two domains, and sends each its end.
     fn introduce(&self, caller: &Domain, callee: &Domain) -> Result<(), Verdict> {
         let (Some(caller_id), Some(callee_id)) = (caller.id.get(), callee.id.get()) else {
             return Err(Verdict::Unknown);
@@ -513,7 +517,7 @@ impl Root {
             socket: theirs.into(),
             process: caller_process,
         };
-        // If either is too far behind to be told, the other's end of the link ends at once.
+        // If the outbox of one is full, the other's end of the link ends at once.
         if callee.outbox.push(MessageToDomain::Introduced(to_callee))
             && caller.outbox.push(MessageToDomain::Introduced(to_caller))
         {
@@ -529,12 +533,12 @@ impl Root {
     }
 }
 
-/// A socket of a process that has connected, and that may have sent descriptors already.
+/// Returns the socket of a process that has connected, and may already have sent descriptors.
 fn untrusted_cap(socket: OwnedFd) -> Cap {
     Cap::from_peer(socket, Origin::LOCAL)
 }
 
-/// A number that nothing else here has.
+/// Returns a number that no other connection or owner has.
 fn next_number() -> u64 {
     LAST_NUMBER.with(|last| {
         last.set(last.get() + 1);

@@ -1,5 +1,5 @@
-//! The table of names: who owns which. Pure bookkeeping; owners are numbers. What a request costs does not depend on how
-//! many names others have.
+//! The table of names and their owners. Owners are numbers. The cost of a request does not depend on
+//! how many names others have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -9,21 +9,21 @@ use flounder_rt::Iref;
 
 use crate::name::is_name;
 
-/// Names of one domain.
+/// Most names of one domain.
 pub(crate) const MAX_NAMES: usize = 4096;
 
-/// Names of all domains of one user.
+/// Most names of all domains of one user.
 pub(crate) const MAX_NAMES_OF_USER: usize = 65_536;
 
-/// The table.
+/// The table of names.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     table: BTreeMap<Rc<str>, Registration>,
-    /// The same by owner and service.
+    /// Index by owner and service.
     by_owner: BTreeSet<(u64, Iref, Rc<str>)>,
-    /// Owners that have some.
+    /// Owners that have at least one name.
     owners: HashMap<u64, Owner>,
-    /// Names of each user that has some.
+    /// Number of names of each user that has one.
     users: HashMap<u32, usize>,
 }
 
@@ -33,14 +33,14 @@ struct Owner {
     names: usize,
 }
 
-/// Who asks.
+/// The domain that makes a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Requester<'a> {
-    /// The domain.
+    /// Number of the domain.
     pub(crate) owner: u64,
-    /// Its user.
+    /// User of the domain.
     pub(crate) user: u32,
-    /// Owners that are gone, and whose place it takes.
+    /// Numbers of former connections of the same process, whose names the domain may take over.
     pub(crate) replaces: &'a [u64],
 }
 
@@ -50,32 +50,32 @@ impl Requester<'_> {
     }
 }
 
-/// A name that is taken.
+/// Owner and service of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Registration {
-    /// The domain.
+    /// Number of the domain.
     pub(crate) owner: u64,
-    /// What it stands for.
+    /// Service that has the name.
     pub(crate) iref: Iref,
 }
 
 /// Why a request about a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameRefusal {
-    /// By another domain.
+    /// Another domain, with this number, has the name.
     Taken(u64),
-    /// There is none.
+    /// There is no such name.
     Unknown,
-    /// It cannot be one.
+    /// The string cannot be a name.
     Invalid,
-    /// This domain has too many.
+    /// The domain, or its user, has too many names.
     Quota,
-    /// It belongs to another domain.
+    /// The name belongs to another domain.
     NotOwner,
 }
 
 impl Names {
-    /// Gives `name` to a domain. The owner itself may change what it stands for.
+    /// Registers `name` for a service. The owner may register it again for another service.
     pub(crate) fn register(
         &mut self,
         requester: Requester<'_>,
@@ -102,7 +102,7 @@ impl Names {
         Ok(())
     }
 
-    /// Gives `name` to an owner who is known to have had it. False if it has another, or cannot be one.
+    /// Restores `name` for its owner under the last root. Returns false if it is taken or cannot be a name.
     pub(crate) fn restore(&mut self, requester: Requester<'_>, name: &str, iref: Iref) -> bool {
         let free = is_name(name) && !self.table.contains_key(name);
         if free {
@@ -111,7 +111,7 @@ impl Names {
         free
     }
 
-    /// Takes a name away from its owner.
+    /// Removes a name of its owner.
     pub(crate) fn unregister(
         &mut self,
         requester: Requester<'_>,
@@ -127,7 +127,7 @@ impl Names {
         }
     }
 
-    /// What a name stands for.
+    /// Returns owner and service of a name.
     pub(crate) fn lookup(&self, name: &str) -> Result<Registration, NameRefusal> {
         if !is_name(name) {
             return Err(NameRefusal::Invalid);
@@ -135,14 +135,14 @@ impl Names {
         self.table.get(name).copied().ok_or(NameRefusal::Unknown)
     }
 
-    /// Forgets the names of an owner, and returns them.
+    /// Removes the names of an owner, and returns them.
     pub(crate) fn remove_owner(&mut self, owner: u64) -> Vec<Rc<str>> {
         let names: Vec<_> = self.of_owner(owner).map(|(_, name)| Rc::clone(name)).collect();
         names.iter().for_each(|name| self.remove(name));
         names
     }
 
-    /// Forgets the names of a service that is no more, and returns them.
+    /// Removes the names of a service, and returns them.
     pub(crate) fn remove_service(&mut self, owner: u64, iref: Iref) -> Vec<Rc<str>> {
         let of_service = self.by_owner.range((owner, iref, Rc::from(""))..);
         let of_service = of_service.take_while(|entry| (entry.0, entry.1) == (owner, iref));
@@ -151,17 +151,17 @@ impl Names {
         names
     }
 
-    /// The services that an owner has named; as often as it has named them.
+    /// Returns the services with names of an owner, once for each name.
     pub(crate) fn services_of(&self, owner: u64) -> impl Iterator<Item = Iref> {
         self.of_owner(owner).map(|(iref, _)| iref)
     }
 
-    /// Whether an owner has a name.
+    /// Returns true if an owner has a name.
     pub(crate) fn has_some(&self, owner: u64) -> bool {
         self.owners.contains_key(&owner)
     }
 
-    /// The names after this one, in order.
+    /// Returns the names after `name`, in order.
     pub(crate) fn after(&self, name: &str) -> impl Iterator<Item = (&str, Registration)> {
         let range = self.table.range::<str, _>((Bound::Excluded(name), Bound::Unbounded));
         range.map(|(name, owned)| (&**name, *owned))
@@ -187,7 +187,7 @@ impl Names {
             return;
         };
         self.by_owner.remove(&(number, iref, name));
-        let owner = self.owners.get_mut(&number).expect("who has a name is counted");
+        let owner = self.owners.get_mut(&number).expect("an owner with a name is counted");
         let names = self.users.get_mut(&owner.user).expect("the users of owners are counted");
         owner.names -= 1;
         *names -= 1;
@@ -208,7 +208,7 @@ mod tests {
         Iref::from_bits(bits).expect("not zero")
     }
 
-    /// A domain, of the user with its number.
+    /// Returns a requester whose user has the number of the domain.
     fn domain(owner: u64) -> Requester<'static> {
         Requester { owner, user: owner as u32, replaces: &[] }
     }
@@ -217,13 +217,13 @@ mod tests {
         Names::default()
     }
 
-    /// Names that were removed.
+    /// Converts removed names for comparison.
     fn removed(names: Vec<Rc<str>>) -> Vec<String> {
         names.iter().map(|name| name.to_string()).collect()
     }
 
     #[test]
-    fn the_first_owner_wins_until_it_lets_go() {
+    fn first_owner_keeps_a_name_until_it_unregisters() {
         let mut names = names();
         assert_eq!(names.register(domain(1), "a", iref(5)), Ok(()));
         assert_eq!(names.register(domain(2), "a", iref(6)), Err(NameRefusal::Taken(1)));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_are_refused() {
+    fn invalid_names_are_refused() {
         let mut names = names();
         for name in ["", "a\nb", "\u{7f}", "\u{85}", &"x".repeat(256)] {
             assert_eq!(
@@ -252,20 +252,20 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_has_its_quota_and_gets_room_back() {
+    fn quota_of_a_domain_is_freed_by_unregister() {
         let mut names = names();
         for i in 0..MAX_NAMES {
             names.register(domain(1), &format!("n{i}"), iref(1)).expect("within the quota");
         }
         assert_eq!(names.register(domain(1), "more", iref(1)), Err(NameRefusal::Quota));
-        assert_eq!(names.register(domain(2), "more", iref(1)), Ok(()), "a quota is one domain's");
+        assert_eq!(names.register(domain(2), "more", iref(1)), Ok(()), "the quota is per domain");
         names.unregister(domain(1), "n0").expect("it is its own");
         assert_eq!(names.register(domain(1), "again", iref(1)), Ok(()));
         assert_eq!(names.register(domain(1), "n0", iref(1)), Err(NameRefusal::Quota));
     }
 
     #[test]
-    fn a_user_has_a_quota_over_all_domains() {
+    fn quota_of_a_user_spans_its_domains() {
         let mut names = names();
         let of_one = |owner: u64| Requester { owner, user: 7, replaces: &[] };
         for i in 0..MAX_NAMES_OF_USER {
@@ -281,23 +281,23 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_the_place_of_an_owner_has_its_names() {
+    fn rejoined_owner_takes_over_its_names() {
         let mut names = names();
         assert!(names.restore(domain(1), "a", iref(5)));
         assert!(names.restore(domain(1), "b", iref(5)));
         assert!(!names.restore(domain(2), "a", iref(6)), "it is kept for another");
         assert_eq!(names.register(domain(2), "a", iref(6)), Err(NameRefusal::Taken(1)));
-        let heir = Requester { owner: 3, user: 1, replaces: &[1] };
-        assert_eq!(names.register(heir, "a", iref(5)), Ok(()));
+        let rejoined = Requester { owner: 3, user: 1, replaces: &[1] };
+        assert_eq!(names.register(rejoined, "a", iref(5)), Ok(()));
         assert_eq!(names.lookup("a"), Ok(Registration { owner: 3, iref: iref(5) }));
-        assert_eq!(names.unregister(heir, "b"), Ok(()));
+        assert_eq!(names.unregister(rejoined, "b"), Ok(()));
         assert!(!names.has_some(1));
         assert_eq!(removed(names.remove_owner(3)), ["a"]);
         assert_eq!(names.users.len(), 0);
     }
 
     #[test]
-    fn a_dead_domain_leaves_nothing() {
+    fn removed_owner_leaves_nothing() {
         let mut names = names();
         names.register(domain(1), "a", iref(1)).expect("free");
         names.register(domain(2), "b", iref(2)).expect("free");
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_goes_on_where_it_stopped() {
+    fn listing_continues_after_a_name() {
         let mut names = names();
         for name in ["c", "a", "b"] {
             names.register(domain(1), name, iref(1)).expect("free");

@@ -1,4 +1,5 @@
-//! Bindings and accounts of domains, for those who ask: the root does not know them, and passes the question on.
+//! Requests for the bindings and accounts of a domain: the root does not know them, and forwards the
+//! request to the domain.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +12,19 @@ use crate::protocol::monitor::{
 };
 use crate::root::{Domain, MessageToDomain, Root};
 
-/// Questions that may be open at one domain.
+/// Most requests that may be pending at one domain.
 const MAX_PENDING_AT_DOMAIN: usize = 64;
 
-/// Questions of one domain that may be open: as many as there may be domains that do not answer.
+/// Most requests of one domain that may be pending: as many as there may be unresponsive domains.
 const MAX_PENDING_OF_DOMAIN: usize = 512;
 
-/// Those that were passed on and not answered.
+/// Requests that were forwarded and not answered yet.
 #[derive(Default)]
 pub(super) struct PendingReports {
     last: u64,
-    /// By who is asked, and a number.
+    /// By the domain that must answer, and a ticket.
     pending: BTreeMap<(u64, u64), PendingReport>,
-    /// The same by who asks: who is asked.
+    /// The domain that must answer, by requester and ticket.
     by_requester: BTreeMap<(u64, u64), u64>,
 }
 
@@ -32,7 +33,7 @@ struct PendingReport {
     reply: ReportReply,
 }
 
-/// What was asked, to be replied to.
+/// Reply to the requester.
 pub(super) enum ReportReply {
     Bindings(BindingsReply),
     Accounts(AccountsReply),
@@ -48,7 +49,7 @@ impl ReportReply {
 }
 
 impl PendingReports {
-    /// Keeps a question, and gives it a number. The reply comes back if there are too many.
+    /// Adds a request, and returns its ticket. Returns the reply if there are too many.
     fn ask(&mut self, requester: u64, asked: u64, reply: ReportReply) -> Result<u64, ReportReply> {
         let at_this = self.pending.range((asked, 0)..=(asked, u64::MAX)).count();
         let of_this = self.by_requester.range((requester, 0)..=(requester, u64::MAX)).count();
@@ -61,14 +62,14 @@ impl PendingReports {
         Ok(self.last)
     }
 
-    /// The question is answered, or will not be.
+    /// Removes a request that was answered, or will not be.
     fn settle(&mut self, asked: u64, ticket: u64) -> Option<ReportReply> {
         let PendingReport { requester, reply } = self.pending.remove(&(asked, ticket))?;
         self.by_requester.remove(&(requester, ticket));
         Some(reply)
     }
 
-    /// A connection has ended: what it asked, and what it was asked. Dropped, the replies say that none will come.
+    /// Removes the requests from and to a connection that has ended. A dropped reply ends the call without an answer.
     pub(super) fn forget(&mut self, number: u64) -> Vec<ReportReply> {
         let range = (number, 0)..=(number, u64::MAX);
         let asked = self.pending.range(range.clone()).map(|(key, _)| *key);
@@ -80,7 +81,7 @@ impl PendingReports {
 }
 
 impl Root {
-    /// Passes a question on to the domain that it is about; `question` gets the ticket of the answer.
+    /// Forwards a request to the domain `asked`. `question` makes the message with the ticket.
     pub(super) fn forward_report_request(
         &self,
         requester: &Domain,
@@ -105,7 +106,7 @@ impl Root {
         }
     }
 
-    /// A domain has answered. What nobody waits for any more is dropped, and so is the answer to another question.
+    /// Replies with the bindings that a domain has reported. A report without a pending request is dropped.
     pub(super) fn report(&self, asked: &Domain, ticket: u64, bindings: &[ClientBinding]) {
         let reply = self.reports.borrow_mut().settle(asked.number, ticket);
         if let Some(ReportReply::Bindings(reply)) = reply {
@@ -114,7 +115,7 @@ impl Root {
         }
     }
 
-    /// As [`report`](Self::report), for accounts.
+    /// Replies with the accounts that a domain has reported. A report without a pending request is dropped.
     pub(super) fn report_accounts(
         &self,
         asked: &Domain,
@@ -128,7 +129,7 @@ impl Root {
         }
     }
 
-    /// Answers for the accounts that this process keeps, to its own user and user 0.
+    /// Replies with the accounts of this process, to its own user and user 0 only.
     pub(super) fn own_accounts(&self, requester: &Domain, after: u64, reply: AccountsReply) {
         if !self.users.borrow().policy().is_own(requester.uid) {
             return reply.send(Verdict::Forbidden, &[], &[]);
@@ -137,7 +138,7 @@ impl Root {
         reply.send(Verdict::Ok, &self.with_owners(&accounts), &limits);
     }
 
-    /// Who a domain is, is the word of the root.
+    /// Fills in pid and uid, which are the root's to report.
     fn with_owners(&self, accounts: &[AccountReport]) -> Vec<AccountReport> {
         let owner = |report: &AccountReport| {
             let peer = self.domain_of(report.domain).map(|domain| domain.peer.clone());

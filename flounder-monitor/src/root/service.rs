@@ -1,4 +1,4 @@
-//! What the root does for its domains.
+//! Requests of domains, and how the root answers them.
 
 use core::ops::Bound;
 use std::os::fd::AsFd;
@@ -18,16 +18,16 @@ use crate::root::names::{NameRefusal, Registration, Requester};
 use crate::root::reports::ReportReply;
 use crate::root::{Domain, MessageToDomain, Root, Service};
 
-/// Entries in one page of a list.
+/// Most entries in one page of a list.
 const PAGE: usize = 64;
 
-/// What a domain says.
+/// Receives the messages of one domain.
 pub(super) struct DomainHandler {
     pub(super) number: u64,
 }
 
 impl DomainHandler {
-    /// The root, and the domain if it has said hello. A root that has resigned hangs up: the next one is to be asked.
+    /// Returns the root and the domain. Closes the connection if there was no `hello`, or if the root is released.
     fn joined_domain(&self) -> Option<(Rc<Root>, Rc<Domain>)> {
         let root = Root::current()?;
         let domain = root.domain(self.number)?;
@@ -39,7 +39,7 @@ impl DomainHandler {
     }
 }
 
-// A reply that is dropped tells the caller that none will come.
+// A dropped reply ends the call without an answer.
 impl monitor::Rx for DomainHandler {
     fn hello(&mut self, _: &Binding, version: u32, domain: u64, reply: monitor::HelloReply) {
         let Some(root) = Root::current() else { return };
@@ -80,7 +80,7 @@ impl monitor::Rx for DomainHandler {
         let mut services = root.services.borrow_mut();
         let verdict = match services.get(&iref) {
             Some(service) if service.owner == self.number => Verdict::Ok,
-            // A reference is a random number that is used once: this is a lie.
+            // References are random numbers that are used once: the domain does not own this one.
             Some(_) => Verdict::Duplicate,
             None if root.is_kept_from(&domain, iref) => Verdict::Duplicate,
             None => match domain.account.charge(Resource::Services, 1) {
@@ -125,10 +125,10 @@ impl monitor::Rx for DomainHandler {
         }
         let written = root.record_name(&domain, name, iref);
         if let Err(error) = &written {
-            tracing::warn!(%error, name = %Escaped(name), "a name could not be written down");
+            tracing::warn!(%error, name = %Escaped(name), "a name could not be recorded in the journal");
         }
-        // Nobody but the root's user can be the next root, and owners of that user register again by themselves. A name of
-        // another user that is not written down could go to a third one meanwhile.
+        // The next root is of the root's user, and owners of that user register again. A name of another user
+        // that is not in the journal could go to a third user while there is no root.
         if written.is_err() && domain.uid != own_uid() {
             let taken_back = root.names.borrow_mut().unregister(requester, name);
             debug_assert_eq!(taken_back, Ok(()));
@@ -300,7 +300,7 @@ impl monitor::Rx for DomainHandler {
         reply.send();
     }
 
-    /// Only a root introduces: this one is a liar, and what it sent is closed.
+    /// Only the root sends `introduced`: treats it as a protocol violation, and removes the domain.
     fn introduced(&mut self, _: &Binding, _: u64, _: u32, _: u32, _: u32, _: bool, _: Cap, _: Cap) {
         if let Some(root) = Root::current() {
             root.remove(self.number);
@@ -331,7 +331,7 @@ impl monitor::Rx for DomainHandler {
 }
 
 impl Root {
-    /// Answers a lookup. One for a name of an owner that may come back soon waits.
+    /// Answers a lookup. Defers it while the owner of the name may rejoin.
     fn look_up(self: &Rc<Self>, name: String, reply: monitor::LookupReply) {
         let found = self.names.borrow().lookup(&name);
         match found {
@@ -345,7 +345,7 @@ impl Root {
         }
     }
 
-    /// Answers with a page of names, once no owner is waited for.
+    /// Answers with a page of names. Deferred while owners may rejoin.
     fn list(self: &Rc<Self>, after: String, reply: monitor::ListReply) {
         if self.awaits_owners() {
             return self.defer(move |root| root.list(after, reply));
@@ -357,7 +357,7 @@ impl Root {
         reply.send(&entries);
     }
 
-    /// Tells whose a service is. While it may be published again, the answer waits.
+    /// Answers with the domain of a service. Deferred while the service may be published again.
     fn find(self: &Rc<Self>, iref: Iref, reply: monitor::FindReply) {
         let owner = self.services.borrow().get(&iref).map(|service| service.owner);
         let domain = owner.and_then(|owner| self.domain(owner)?.id.get());
@@ -370,12 +370,12 @@ impl Root {
         }
     }
 
-    /// Introduces a domain to another. While that may come back, the answer waits.
+    /// Introduces a domain to another. Deferred while the other may rejoin.
     fn introduce_to(self: &Rc<Self>, caller: u64, domain: u64, reply: monitor::IntroduceReply) {
         let Some(caller) = self.domain(caller) else { return };
         let verdict = match self.domain_of(domain) {
             Some(callee) if is_dead(callee.death.process().as_fd()) => {
-                // The end of its connection has not been heard yet.
+                // The end of its connection has not been received yet.
                 self.remove(callee.number);
                 Verdict::Unknown
             }
@@ -391,7 +391,7 @@ impl Root {
         reply.send(verdict);
     }
 
-    /// What a lookup found, with the owner.
+    /// Returns the reply to a lookup.
     fn describe(&self, found: Result<Registration, NameRefusal>) -> (Verdict, u64, u32, u32) {
         match found {
             Ok(owned) => match self.owner(owned.owner) {
@@ -402,14 +402,14 @@ impl Root {
         }
     }
 
-    /// Who owns a name, for a lookup that waits until the owner is connected.
+    /// Looks a name up for `await_name`, which waits until the owner is connected.
     fn find_name(&self, name: &str) -> Result<Registration, NameRefusal> {
         let owned = self.names.borrow().lookup(name)?;
         let is_here = self.domains.borrow().contains_key(&owned.owner);
         if is_here { Ok(owned) } else { Err(NameRefusal::Unknown) }
     }
 
-    /// Process and user of an owner of names.
+    /// Returns pid and uid of an owner of names.
     fn owner(&self, owner: u64) -> Option<(u32, u32)> {
         let here = self.domain(owner).map(|domain| to_wire(&domain.peer));
         let unjoined = || {
@@ -438,12 +438,12 @@ impl Root {
         })
     }
 
-    /// The process of an owner of names.
+    /// Returns the pid of an owner of names; 0 if it is unknown.
     fn pid_of(&self, owner: u64) -> u32 {
         self.owner(owner).map_or(0, |(pid, _)| pid)
     }
 
-    /// Whether a service is that of another process, which is not connected.
+    /// Returns true if a service belongs to another process, which is not connected.
     fn is_kept_from(&self, domain: &Domain, iref: Iref) -> bool {
         let unjoined = self.unjoined.borrow();
         unjoined.values().any(|unjoined| {
@@ -451,7 +451,7 @@ impl Root {
         })
     }
 
-    /// Writes down whose a name is, where that is done.
+    /// Records the owner of a name in the journal, unless the root is released.
     fn record_name(&self, domain: &Domain, name: &str, iref: Iref) -> std::io::Result<()> {
         match &mut *self.journal.borrow_mut() {
             Some(journal) => journal.record_owner(&Record {

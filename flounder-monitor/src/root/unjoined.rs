@@ -1,17 +1,16 @@
-//! Processes that live, have names, and are not connected: they have lost the root and not found the next one yet.
+//! Owners of names that live and are not connected: they have lost the root and not joined this one.
 //!
-//! Such a process keeps the number that its connection had, or a new one, as the owner of its names; nobody else gets them.
-//! A lookup waits for [`REJOIN_TIMEOUT`], then it is told what is written down: the name has an owner, who lives. When the process
-//! comes back it takes its names over one by one as it registers them, and what is left when it has [`rejoined`] is free.
+//! Such an owner keeps the number that its connection had, or gets a new one; no other process gets its
+//! names. A lookup waits for [`REJOIN_TIMEOUT`], and is then answered from the journal: the name has an
+//! owner, who lives. When the process joins, it takes its names over one by one as it registers them.
+//! Names that are left when it has sent `rejoined` are free.
 //!
-//! | who is not connected | keeps its names |
+//! | owner that is not connected | keeps its names |
 //! |---|---|
 //! | an owner under the last root | for as long as it lives |
-//! | the same, whose number says nothing in this PID namespace: nobody can see whether it lives | for [`REJOIN_TIMEOUT`] |
-//! | an owner whose connection to this root has ended, where there are several users | for as long as it lives |
-//! | the same, where there is one user: it may have run another program | for [`REJOIN_TIMEOUT`] |
-//!
-//! [`rejoined`]: super::Root::rejoined
+//! | an owner under the last root whose pid is of another PID namespace, so that its life cannot be observed | for [`REJOIN_TIMEOUT`] |
+//! | an owner whose connection to this root has ended, with several users | for as long as it lives |
+//! | an owner whose connection to this root has ended, with one user: it may have run another program | for [`REJOIN_TIMEOUT`] |
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -29,16 +28,16 @@ use crate::process::is_dead;
 use crate::root::names::Requester;
 use crate::root::{Domain, REJOIN_TIMEOUT, Root, next_number};
 
-/// One of them.
+/// A journalled owner that lives and has not joined this root.
 pub(super) struct UnjoinedOwner {
     pub(super) identity: ProcessIdentity,
-    /// Its services that have names: nobody else may publish them.
+    /// Services of the owner that have names: no other process may publish them.
     services: HashSet<Iref>,
-    /// Whether its names are kept for as long as it lives; else until then.
+    /// True if the names are kept for as long as the owner lives; otherwise until `until`.
     for_life: bool,
-    /// It is waited for until then.
+    /// Lookups wait for the owner until then.
     until: Instant,
-    /// None if it is not visible from here.
+    /// `None` if the process is not visible from here.
     _death: Option<ExitWatch>,
 }
 
@@ -49,7 +48,7 @@ impl UnjoinedOwner {
 }
 
 impl Root {
-    /// Keeps what the last root has written down for those that still live, and writes it down anew.
+    /// Restores the names in the last root's journal whose owners still live, and writes a journal of its own.
     pub(super) fn restore_names(&self) {
         let found = self.journal.borrow_mut().as_mut().map(|journal| journal.take_previous());
         let mut by_owner: HashMap<ProcessIdentity, Vec<Record>> = HashMap::new();
@@ -63,7 +62,7 @@ impl Root {
         self.rewrite_journal();
     }
 
-    /// Writes down anew whose the names are, if another process has put its file in that place.
+    /// Writes the journal again if another process has replaced the file.
     pub(super) fn check_journal(&self) {
         let in_place = self.journal.borrow().as_ref().is_none_or(|journal| journal.is_in_place());
         if !in_place {
@@ -83,7 +82,7 @@ impl Root {
         if let Some(journal) = &mut *self.journal.borrow_mut()
             && let Err(error) = journal.replace(&records)
         {
-            tracing::warn!(%error, "the names could not be written down for the next root");
+            tracing::warn!(%error, "the name journal could not be written");
         }
     }
 
@@ -93,10 +92,14 @@ impl Root {
             self.names.borrow_mut().restore(requester, name, *iref);
         }
         self.remember_services(number);
-        tracing::debug!(?identity, names = records.len(), "names are kept for a process");
+        tracing::debug!(
+            ?identity,
+            names = records.len(),
+            "names are kept for a process that has not joined"
+        );
     }
 
-    /// Keeps the names of a domain that is not connected any more, if its process lives. False if they are free.
+    /// Keeps the names of a domain whose connection has ended, if its process lives. Returns false if the names are free.
     pub(super) fn retain_names(self: &Rc<Self>, number: u64, domain: &Domain) -> bool {
         let several = self.users.borrow().policy().has_others();
         let kept = self.journal.borrow().is_some()
@@ -111,7 +114,7 @@ impl Root {
         kept
     }
 
-    /// Finds a process of which a root before has written; gives it a number.
+    /// Finds the process of a journal record. Returns a number for it, or `None` if it is dead.
     fn find_unjoined_owner(&self, identity: ProcessIdentity) -> Option<u64> {
         let number = next_number();
         let Some(pid) = identity.pid() else {
@@ -151,24 +154,24 @@ impl Root {
         }
     }
 
-    /// Whether an owner that is not connected may come back soon.
+    /// Returns true while lookups wait for this owner.
     pub(super) fn may_rejoin(&self, number: u64) -> bool {
         let unjoined = self.unjoined.borrow();
         unjoined.get(&number).is_some_and(|unjoined| Instant::now() < unjoined.until)
     }
 
-    /// Whether any owner may come back soon.
+    /// Returns true while lookups wait for any owner.
     pub(super) fn awaits_owners(&self) -> bool {
         let now = Instant::now();
         self.unjoined.borrow().values().any(|unjoined| now < unjoined.until)
     }
 
-    /// Whether a service is that of a process which is not connected and lives.
+    /// Returns true if a service belongs to an unjoined owner.
     pub(super) fn awaits_service(&self, iref: Iref) -> bool {
         self.unjoined.borrow().values().any(|unjoined| unjoined.has_published(iref))
     }
 
-    /// Forgets those who are not waited for any longer.
+    /// Removes the owners whose time is over, unless their names are kept for life.
     pub(super) fn expire_unjoined_owners(&self) {
         let (now, unjoined) = (Instant::now(), self.unjoined.borrow());
         let late =
@@ -178,7 +181,7 @@ impl Root {
         late.into_iter().for_each(|number| self.forget_unjoined_owner(number));
     }
 
-    /// The owners whose place a domain takes: its own process, as it was connected before.
+    /// Returns the numbers of former connections of a domain's process.
     pub(super) fn unjoined_numbers(&self, domain: &Domain) -> Vec<u64> {
         let unjoined = self.unjoined.borrow();
         let same =
@@ -186,7 +189,7 @@ impl Root {
         same.map(|(number, _)| *number).collect()
     }
 
-    /// A domain has told all that it has: what else was kept for it is free.
+    /// Handles `rejoined`: the names that were kept for the domain and not registered again are free.
     pub(super) fn rejoined(self: &Rc<Self>, domain: &Rc<Domain>) {
         self.unjoined_numbers(domain)
             .into_iter()
@@ -194,25 +197,25 @@ impl Root {
         self.retry_deferred();
     }
 
-    /// The process is dead, or has come back. Its names are free.
+    /// Removes an unjoined owner that has died or joined. Its names are free.
     pub(super) fn forget_unjoined_owner(&self, number: u64) {
         let Some(unjoined) = self.unjoined.borrow_mut().remove(&number) else { return };
         self.users.borrow_mut().left(unjoined.identity.uid, true);
         self.free_names(number);
-        // The watch may be what told of the death.
+        // The callback of the watch may be on the stack.
         self.waitset.post(move |_| {
             drop(unjoined);
             Ok(())
         });
     }
 
-    /// The names of an owner are nobody's any more.
+    /// Frees the names of an owner.
     pub(super) fn free_names(&self, number: u64) {
         let freed = self.names.borrow_mut().remove_owner(number);
         freed.iter().for_each(|name| self.erase_name(name));
     }
 
-    /// A name is nobody's any more.
+    /// Erases the record of a name that is free.
     pub(super) fn erase_name(&self, name: &str) {
         if let Some(journal) = &mut *self.journal.borrow_mut() {
             journal.erase(name);

@@ -1,7 +1,8 @@
-//! Who may come to the root, and how much of it one user may have.
+//! Which users may join the root, and how much of it one user may have.
 //!
-//! The root's own user, and user 0, may do what they like: they could end the root. Others come in only where a daemon
-//! lets them in; each of these users gets an equal share of the root's descriptors, so that none can use them up.
+//! The root's own user, and user 0, are not limited by this: they could kill the root. Others may join
+//! only where a daemon admits them; each of these users gets an equal share of the root's descriptors,
+//! so that none can use them up.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -10,58 +11,59 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::process::own_uid;
 
-/// Connections of one user that have not said hello.
+/// Most connections of one user before `hello`.
 const MAX_NOT_JOINED: usize = 256;
 
-/// The same, of one that will be told that it may not join, and of all of them.
+/// Most connections before `hello` of one user that may not join, and of all such users.
 const MAX_REFUSED: usize = 8;
 const MAX_REFUSED_IN_ALL: usize = 64;
 
-/// Introductions that may wait in the root for a domain of another user to read them.
+/// Most introductions in the outbox of a domain of another user.
 pub(super) const MAX_INTRODUCTIONS: usize = 4;
 
-/// Descriptors that a connection of another user can make the root hold: the connection, a pidfd, one more if the domain
-/// is gone and its names are kept, and two for each introduction that waits, the one on its way included.
+/// Descriptors that a connection of another user can make the root hold: the socket, a pidfd, another
+/// pidfd if the domain has left and its names are kept, and two for each introduction in its outbox
+/// or on its way.
 const DESCRIPTORS: usize = 3 + 2 * (MAX_INTRODUCTIONS + 1);
 
-/// Descriptors that the root keeps from other users.
+/// Descriptors that are not shared out to other users.
 const RESERVED_DESCRIPTORS: usize = 64;
 
-/// Fewest connections in a share.
+/// Least number of connections in a share.
 const MIN_SHARE: usize = 8;
 
-/// What the root lets its users do.
+/// Which users may join.
 #[derive(Debug)]
 pub(crate) struct JoinPolicy {
-    /// Its own user.
+    /// The user of the root.
     own: u32,
-    /// Whether it is there to stay.
+    /// True for a daemon, false for a root inside of a program.
     is_daemon: bool,
     allowed: BTreeSet<u32>,
-    /// Others have to wait until then for those who were here before them.
+    /// Other users may join only after this, so that earlier domains can rejoin first.
     others_from: Instant,
-    /// Connections of each of the others.
+    /// Most connections of each other user.
     share: usize,
 }
 
-/// What becomes of somebody at the door.
+/// What happens to a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JoinDecision {
-    /// It may join.
+    /// The process may join.
     Accept,
-    /// It is told that it may not.
+    /// The process may not join: `hello` is answered with that.
     Deny,
-    /// It is hung up on: it may come again.
+    /// The connection is closed; the process may try again.
     Later,
 }
 
 impl JoinPolicy {
-    /// Of a domain that is the root for the moment.
+    /// Returns the policy of a root inside of a program.
     pub(crate) fn embedded() -> Self {
         Self::new(false, BTreeSet::new(), Duration::ZERO)
     }
 
-    /// Of a daemon that lets these users in, after a while.
+    /// Returns the policy of a daemon that admits these users after `pause`.
     pub(crate) fn daemon(allowed: BTreeSet<u32>, pause: Duration) -> Self {
         Self::new(true, allowed, pause)
     }
@@ -79,12 +81,12 @@ impl JoinPolicy {
         self.is_daemon
     }
 
-    /// Whether it lets other users in.
+    /// Returns true if other users may join.
     pub(super) fn has_others(&self) -> bool {
         !self.allowed.is_empty()
     }
 
-    /// Whether `uid` is the root's user, or user 0.
+    /// Returns true if `uid` is the root's user, or user 0.
     pub(super) const fn is_own(&self, uid: u32) -> bool {
         uid == self.own || uid == 0
     }
@@ -94,20 +96,20 @@ impl JoinPolicy {
     }
 }
 
-/// What the domains of one user have.
+/// Resources of the domains of one user.
 #[derive(Debug, Default)]
 struct User {
     connections: usize,
-    /// Those of them that have not said hello.
+    /// Number of connections before `hello`.
     not_joined: usize,
 }
 
-/// What all users have.
+/// Resources of all users.
 #[derive(Debug)]
 pub(super) struct Users {
     policy: JoinPolicy,
     users: HashMap<u32, User>,
-    /// Guests who will be told that they may not join.
+    /// Number of connections before `hello` of users that may not join.
     refused: usize,
 }
 
@@ -120,7 +122,7 @@ impl Users {
         &self.policy
     }
 
-    /// Somebody is at the door. Counted, unless it is hung up on.
+    /// Decides about a new connection, and counts it unless the answer is [`JoinDecision::Later`].
     pub(super) fn decide(&mut self, uid: u32) -> JoinDecision {
         let policy = &self.policy;
         let user = self.users.entry(uid).or_default();
@@ -148,14 +150,14 @@ impl Users {
         if joins { JoinDecision::Accept } else { JoinDecision::Deny }
     }
 
-    /// A connection that was counted has said hello, and may stay.
+    /// Notes that a counted connection has sent `hello` and may stay.
     pub(super) fn joined(&mut self, uid: u32) {
         if let Some(user) = self.users.get_mut(&uid) {
             user.not_joined -= 1;
         }
     }
 
-    /// A connection that was counted is no more. `joined` says whether that was called.
+    /// Notes that a counted connection has ended. `joined` is true if [`joined`](Self::joined) was called.
     pub(super) fn left(&mut self, uid: u32, joined: bool) {
         if !joined {
             self.joined(uid);
@@ -167,7 +169,7 @@ impl Users {
         self.forget_idle(uid);
     }
 
-    /// Counts a process that is gone from here and whose names are kept.
+    /// Counts an unjoined owner whose names are kept.
     pub(super) fn count_unjoined_owner(&mut self, uid: u32) {
         self.users.entry(uid).or_default().connections += 1;
     }
@@ -183,12 +185,12 @@ impl Users {
 mod tests {
     use super::*;
 
-    /// A user that is not the one of the tests.
+    /// A user other than the one of the tests.
     fn other() -> u32 {
         own_uid() + 1
     }
 
-    /// One that may not join.
+    /// A user that may not join.
     fn stranger() -> u32 {
         own_uid() + 2
     }
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_daemon_there_is_one_user() {
+    fn embedded_root_admits_its_own_user_only() {
         let mut users = Users::new(JoinPolicy::embedded());
         assert_eq!(users.decide(own_uid()), JoinDecision::Accept);
         assert_eq!(users.decide(0), JoinDecision::Accept);
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_lets_in_exactly_those_it_was_told() {
+    fn daemon_admits_exactly_the_allowed_users() {
         let mut users = daemon(Duration::ZERO);
         assert_eq!(users.decide(own_uid()), JoinDecision::Accept);
         assert_eq!(users.decide(other()), JoinDecision::Accept);
@@ -215,14 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn others_wait_for_those_who_were_here_before() {
+    fn other_users_wait_for_the_pause() {
         let mut users = daemon(Duration::from_secs(1000));
         assert_eq!(users.decide(own_uid()), JoinDecision::Accept);
         assert_eq!(users.decide(other()), JoinDecision::Later);
     }
 
     #[test]
-    fn one_user_has_its_share_and_no_more() {
+    fn connections_of_a_user_are_limited_to_its_share() {
         let mut users = daemon(Duration::ZERO);
         for _ in 0..users.policy.share {
             assert_eq!(users.decide(other()), JoinDecision::Accept);
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_say_nothing_are_few() {
+    fn connections_before_hello_are_limited() {
         let mut users = daemon(Duration::ZERO);
         let decide = |users: &mut Users, uid| {
             (0..).take_while(|_| users.decide(uid) != JoinDecision::Later).count()
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn users_who_have_nothing_leave_nothing() {
+    fn users_without_connections_are_forgotten() {
         let mut users = daemon(Duration::ZERO);
         assert_eq!(users.decide(other()), JoinDecision::Accept);
         users.joined(other());

@@ -1,28 +1,28 @@
-//! Lookups that wait for a name. What one of them costs the root does not depend on how many others there are.
+//! Lookups that wait for a name. The cost of one lookup does not depend on how many others there are.
 
 use core::hash::Hash;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-/// Lookups of one domain that wait. Fewer than the replies that a binding may owe, so that a domain that waits for this
-/// many names is still heard.
+/// Most waiting lookups of one domain. Fewer than the pending replies of a binding, so that a domain
+/// with this many lookups can still make other calls.
 pub(crate) const MAX_WAITING: usize = 512;
 
-/// Lookups of all domains of one user that wait.
+/// Most waiting lookups of all domains of one user.
 const MAX_WAITING_OF_USER: usize = 65_536;
 
-/// Those lookups; `W` is what each leaves behind to be answered with.
+/// The waiting lookups. `W` is what a lookup is answered with.
 #[derive(Debug)]
 pub(crate) struct WaitingLookups<W> {
     by_name: BTreeMap<(Rc<str>, Ticket), W>,
     by_ticket: BTreeMap<Ticket, Waiting>,
-    /// Of each domain, and of each user, that has some.
+    /// Number of lookups of each domain, and of each user, that has one.
     domains: HashMap<u64, usize>,
     users: HashMap<u32, usize>,
 }
 
-/// A domain, and its number for a lookup.
+/// Number of a domain, and its number for the lookup.
 type Ticket = (u64, u64);
 
 #[derive(Debug)]
@@ -41,8 +41,7 @@ impl<W> WaitingLookups<W> {
         }
     }
 
-    /// Has a lookup of a domain of `user` wait. Refused, because there are too many or one of this number, the answer
-    /// comes back.
+    /// Adds a lookup of a domain of `user`. Returns `answer` if there are too many lookups, or one with this ticket.
     pub(crate) fn wait(
         &mut self,
         user: u32,
@@ -64,7 +63,7 @@ impl<W> WaitingLookups<W> {
         Ok(())
     }
 
-    /// Those who wait for this name wait no longer.
+    /// Removes and returns the lookups that wait for `name`.
     pub(crate) fn take(&mut self, name: &str) -> Vec<W> {
         if self.by_name.is_empty() {
             return Vec::new();
@@ -75,7 +74,7 @@ impl<W> WaitingLookups<W> {
         tickets.into_iter().filter_map(|ticket| self.forget(ticket)).collect()
     }
 
-    /// Ends one lookup.
+    /// Removes one lookup.
     pub(crate) fn forget(&mut self, ticket: Ticket) -> Option<W> {
         let Waiting { name, user } = self.by_ticket.remove(&ticket)?;
         uncount(&mut self.domains, ticket.0);
@@ -83,7 +82,7 @@ impl<W> WaitingLookups<W> {
         self.by_name.remove(&(name, ticket))
     }
 
-    /// Ends all lookups of a domain.
+    /// Removes all lookups of a domain.
     pub(crate) fn forget_all(&mut self, domain: u64) -> Vec<W> {
         let theirs = self.by_ticket.range((domain, 0)..=(domain, u64::MAX));
         let tickets: Vec<_> = theirs.map(|(ticket, _)| *ticket).collect();
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_who_wait_for_a_name_are_found() {
+    fn lookups_are_found_by_name() {
         let mut waiting_lookups = WaitingLookups::new();
         waiting_lookups.wait(7, (1, 10), "a", "first").expect("room");
         waiting_lookups.wait(7, (2, 10), "a", "second").expect("room");
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_bounded() {
+    fn lookups_of_a_domain_are_limited() {
         let mut waiting_lookups = WaitingLookups::new();
         for number in 0..MAX_WAITING as u64 {
             waiting_lookups.wait(7, (1, number), "a", "").expect("room");
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(
             waiting_lookups.wait(7, (2, 9999), "a", "room"),
             Ok(()),
-            "the bound is one domain's"
+            "the limit is per domain"
         );
         waiting_lookups.forget((1, 0));
         assert_eq!(
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_bounded_for_all_domains_of_a_user() {
+    fn lookups_of_a_user_are_limited() {
         let mut waiting_lookups = WaitingLookups::new();
         let ticket = |i: usize| ((i / MAX_WAITING) as u64, i as u64);
         for i in 0..MAX_WAITING_OF_USER {
@@ -150,7 +149,7 @@ mod tests {
         }
         let next = ticket(MAX_WAITING_OF_USER);
         assert_eq!(waiting_lookups.wait(7, next, "a", ()), Err(()));
-        assert_eq!(waiting_lookups.wait(8, next, "a", ()), Ok(()), "the bound is one user's");
+        assert_eq!(waiting_lookups.wait(8, next, "a", ()), Ok(()), "the limit is per user");
         waiting_lookups.forget(ticket(0));
         assert_eq!(waiting_lookups.wait(7, (u64::MAX, 0), "a", ()), Ok(()));
         assert_eq!(waiting_lookups.take("a").len(), MAX_WAITING_OF_USER + 1);
