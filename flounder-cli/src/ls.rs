@@ -17,12 +17,14 @@ use crate::output;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The directory where processes meet; otherwise the one that they use by default (see `flounder monitor --help`).
+    /// Runtime directory. Default: see `flounder monitor --help`.
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
     /// Print one JSON object: `runtime_dir`, `root`, `names`, `domains`, `bindings`, `accounts` (what a process, the `holder`,
-    /// holds for another one, the `peer`, and its limits: `null` is none) and `unresponsive`, the processes that did
-    /// not tell of their bindings. References and fingerprints are hexadecimal; `since` is in seconds after 1970 began.
+    /// holds for another one, the `peer`, and its limits: `null` is none) and `unresponsive`, the
+    /// processes that did
+    /// not report their bindings. References and fingerprints are hexadecimal; `since` is in
+    /// seconds after 1970 began.
     #[arg(long)]
     json: bool,
 }
@@ -58,7 +60,7 @@ struct Account {
     limit_of_all: Amounts,
 }
 
-/// By the name of the resource. `None` is a limit that there is not.
+/// Amounts by name of the resource. `None` stands for no limit.
 type Amounts = BTreeMap<String, Option<u64>>;
 
 #[derive(Serialize, Clone, Copy)]
@@ -80,7 +82,7 @@ struct Name {
 #[derive(Serialize)]
 struct Bound {
     client: ProcessRow,
-    /// Absent if that process has left.
+    /// `None` if the process has left.
     service: Option<ProcessRow>,
     iref: String,
     interface: String,
@@ -149,7 +151,9 @@ impl Report {
             let unresponsive: Vec<_> =
                 self.unresponsive.iter().map(|process| number(process.pid)).collect();
             let unresponsive = unresponsive.join(", ");
-            text.push_str(&format!("\nnot told of their bindings: processes {unresponsive}\n"));
+            text.push_str(&format!(
+                "\nunresponsive, without their bindings: processes {unresponsive}\n"
+            ));
         }
         text
     }
@@ -214,7 +218,7 @@ impl Bound {
     }
 }
 
-/// Aligned columns under their heads, after an empty line; nothing if there are no rows.
+/// Returns aligned columns under their heads, after an empty line; nothing if there are no rows.
 fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(head);
@@ -226,12 +230,13 @@ fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]
     format!("\n{}\n", lines.join("\n"))
 }
 
-/// What a terminal would obey is shown instead: these words are other processes'.
+/// Returns `text` with control characters escaped: other processes choose these texts.
 fn printable(text: &str) -> String {
     Escaped(text).to_string()
 }
 
-/// The same JSON without characters that a terminal would obey, or not show: they stand in strings only.
+/// Escapes the characters of JSON that a terminal would obey, or not show. They occur in strings
+/// only.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -251,12 +256,12 @@ fn ascii(json: &str) -> String {
     text
 }
 
-/// A process or user, which may have no number here.
+/// Returns the number of a process or user, which may be unknown here.
 fn number(number: Option<u32>) -> String {
     number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
 }
 
-/// A duration in its largest unit.
+/// Returns a duration in its largest unit.
 fn age(age: Duration) -> String {
     match age.as_secs() {
         s @ 0..60 => format!("{s} s"),
@@ -271,13 +276,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_obeys_nothing_of_it() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb\n\u{9b}é"), "a\\u{1b}[2Jb\\n\\u{9b}é");
         assert_eq!(printable("\u{202e}a\u{200b}\u{feff}"), "\\u{202e}a\\u{200b}\\u{feff}");
     }
 
     #[test]
-    fn json_says_the_same_in_printable_characters() {
+    fn json_is_printable_and_equal() {
         let name = "a\u{9b}\u{202e}\u{7f}\u{e0001}\"\\é\n";
         let json = ascii(&serde_json::to_string(name).expect("a string"));
         assert_eq!(json, r#""a\u009b\u202e\u007f\udb40\udc01\"\\é\n""#);
@@ -285,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_told_in_one_unit() {
+    fn ages_have_one_unit() {
         let ages = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 864_000];
         let told = ages.map(|seconds| age(Duration::from_secs(seconds)));
         assert_eq!(told, ["0 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "10 d"]);

@@ -1,4 +1,4 @@
-//! The root monitor as a daemon.
+//! `flounder monitor`: the root monitor as a daemon.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,22 +15,23 @@ use crate::output::tell;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The directory where processes meet; otherwise the one that they use by default: $FLOUNDER_RUNTIME_DIR,
+    /// Runtime directory. Default: $FLOUNDER_RUNTIME_DIR,
     /// $XDG_RUNTIME_DIR/flounder, /run/user/UID/flounder or /tmp/flounder-UID.
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
-    /// Let processes of these users in, by number; may be given several times. They set FLOUNDER_RUNTIME_DIR to the
+    /// Users whose processes may join, by number; may be given several times. They set
+    /// FLOUNDER_RUNTIME_DIR to the
     /// directory and, unless it belongs to user 0, FLOUNDER_TRUST_UID to its owner.
     #[arg(long = "allow-uid", value_name = "UID", num_args = 1..)]
     allowed: Vec<u32>,
 }
 
-/// Becomes the root, says so, and serves until a signal comes.
+/// Becomes root, reports that on standard error, and serves until a signal arrives.
 pub(crate) fn run(options: Options) -> Result<Infallible, Box<dyn Error + Send + Sync>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         if signals.forever().next().is_some() {
-            // What the monitor has put into the directory goes at a normal end.
+            // A normal exit removes the monitor's files from the directory.
             std::process::exit(0);
         }
     })?;
@@ -45,7 +46,9 @@ pub(crate) fn run(options: Options) -> Result<Infallible, Box<dyn Error + Send +
         }
     };
     let daemon = Daemon::start(wanted, |root| {
-        tell(format_args!("flounder: monitor: waiting for {root}, the root monitor of now"));
+        tell(format_args!(
+            "flounder: monitor: waiting for {root}, which is the root monitor and does not hand over"
+        ));
     })?;
     tell(format_args!(
         "flounder: monitor: process {} is the root monitor in {}, for {who}",

@@ -7,7 +7,8 @@ use crate::protocol::monitor::{AccountReport, Amounts};
 /// Most accounts in one report.
 const PAGE: usize = 64;
 
-/// Returns the accounts of domains after `after`, in the order of domains, and the limits of this process.
+/// Returns the accounts of domains after `after`, in the order of domains, and the limits of this
+/// process.
 pub(crate) fn page_of_accounts(after: u64) -> (Vec<AccountReport>, Vec<u64>) {
     let mut accounts: Vec<_> =
         account::usage().into_iter().filter(|usage| usage.domain > after).collect();

@@ -1,4 +1,4 @@
-//! The broker that the facade gives to exports and binds.
+//! The broker that the facade passes to exports and binds.
 
 use std::time::Instant;
 
@@ -12,13 +12,13 @@ use crate::monitor::Monitor;
 use crate::oneshot::{self, WaitError};
 use crate::{monitor_thread, services};
 
-/// Introduces clients to services: within the process by itself, beyond it with the monitor.
+/// Connects clients to services: within the process directly, beyond it through the monitor.
 #[derive(Debug)]
 pub struct MonitorBroker(());
 
 static BROKER: MonitorBroker = MonitorBroker(());
 
-/// The broker of this process.
+/// Returns the broker of this process.
 #[must_use]
 pub fn broker() -> &'static dyn Broker {
     &BROKER
@@ -52,7 +52,7 @@ impl Broker for MonitorBroker {
         let choose = drivers.is_empty();
         if let Some(service) = services::find(request.iref) {
             if choose {
-                // Those that are too near for the distance do not reach, and are passed over.
+                // Drivers that cannot span the distance report that, and are skipped.
                 drivers.extend(recommended::SAME_DISPATCHER);
             }
             return bind_in_process(&service, drivers, request);

@@ -1,12 +1,18 @@
-//! A root monitor that is a process of its own and stays: for a host that wants one place, and to let other users in.
+//! A root monitor in a process of its own: for a host that wants one fixed root, or that has
+//! several
+//! users.
 //!
-//! It is the root that every domain embeds, and nothing else depends on it: when it is killed, a domain of its user takes
-//! its place, until it is started again. A root that is only for the moment hands its office over when a daemon asks.
+//! The daemon is a root like the one that every domain embeds, and nothing else depends on it: when
+//! it
+//! is killed, a domain of its user replaces it until it is started again. An embedded root hands
+//! over
+//! when a daemon asks.
 //!
-//! Users who are let in reach the socket in a directory that they can enter, and neither read nor write. The kernel tells
-//! the daemon who they are; exactly those on its list come in. Domains of these users go on living when the daemon dies,
-//! and wait for the next one: nobody but the owner of the directory can be the root, and whose the names are stays
-//! written down for as long as their owners live.
+//! Other users reach the socket in a directory that they can enter, and neither read nor write. The
+//! kernel reports the user of each process; exactly the users on the daemon's list may join. Their
+//! domains survive the daemon and wait for the next one: only processes of the directory's owner
+//! can
+//! be root, and the owners of names stay in the name journal for as long as they live.
 
 use core::fmt;
 use core::time::Duration;
@@ -30,33 +36,34 @@ use crate::root::{JoinPolicy, Root};
 use crate::root_client::RootClient;
 use crate::wait::sleep;
 
-/// Between two attempts to lock the directory.
+/// Delay between two attempts to lock the directory.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
 
-/// How long one root, that has let go of its office, or does not listen, is waited for before the next is asked.
+/// Time to wait for the lock after a root has handed over, before the next attempt.
 const HANDOVER_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Between two looks at whether this process is still the root.
+/// Interval of checks whether this process is still the root.
 const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After this long without the office, those who started the daemon are told.
+/// Time after which `waiting` is called.
 const WAITING_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
-/// When a directory is shared that was private, its domains have this long to tell what they have named, before other
-/// users come in.
+/// Time that the domains of a private directory have to register their names again when the
+/// directory
+/// becomes shared, before other users may join.
 const REJOIN_HEAD_START: Duration = Duration::from_secs(1);
 
-/// What a daemon is to do.
+/// Options of a daemon.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// The directory where domains meet; else the one that the environment names.
+    /// The runtime directory; `None` for the one that the environment names.
     pub directory: Option<PathBuf>,
-    /// Users who are let in, besides the daemon's own and user 0.
+    /// Users that may join, besides the daemon's own and user 0.
     pub allowed: BTreeSet<u32>,
 }
 
-/// A daemon that is the root.
+/// A daemon that is the root of a runtime directory.
 pub struct Daemon {
     waitset: Waitset,
     directory: PathBuf,
@@ -64,11 +71,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Becomes the root of a directory, from one of its domains if need be. Waits for as long as that takes; `waiting` is
-    /// called once if it takes long, with the process that is the root.
+    /// Becomes the root of a directory, replacing an embedded root. Blocks for as long as that
+    /// takes;
+    /// `waiting` is called once if that is more than a second, with the process that is the root.
     ///
     /// # Errors
-    /// [`DaemonError::Running`] if another daemon is the root; [`DaemonError::Monitor`].
+    /// [`DaemonError::Running`] if another daemon is the root; [`DaemonError::NotOwner`] if the
+    /// directory belongs to another user; [`DaemonError::UnknownUser`] if a user cannot be
+    /// identified; [`DaemonError::Monitor`] if the directory cannot be used or a system call fails.
     pub fn start(options: Options, waiting: impl FnOnce(&Peer)) -> Result<Self, DaemonError> {
         let path = options.directory.unwrap_or_else(choice::chosen);
         let directory = RuntimeDir::at(path)?;
@@ -89,7 +99,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Becomes the root.
+    /// Becomes root in `directory`.
     fn become_root(
         &self,
         mut directory: RuntimeDir,
@@ -97,7 +107,8 @@ impl Daemon {
     ) -> Result<(), DaemonError> {
         displace_root(&directory, waiting)?;
         let shared = !self.allowed.is_empty();
-        // Where nobody was before, nobody has to be waited for; where others were let in before, it is written down.
+        // A new directory has no earlier domains; in one that was shared before, the journal has
+        // their names.
         let first_come = shared && !directory.is_shared() && !directory.was_created();
         let pause = if first_come { REJOIN_HEAD_START } else { Duration::ZERO };
         directory.share(shared).map_err(MonitorError::os("set who may enter the directory"))?;
@@ -109,14 +120,15 @@ impl Daemon {
         Ok(())
     }
 
-    /// The directory.
+    /// Returns the runtime directory.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Serves until the process ends. A normal end (`std::process::exit`, on any thread) removes the socket. If this process
-    /// was stopped, and another has become the root meanwhile, takes the office back.
+    /// Serves until the process ends. A normal exit (`std::process::exit`, on any thread) removes
+    /// the
+    /// socket. If this process was stopped and replaced, it becomes root again.
     pub fn serve(self) -> ! {
         let waitset = self.waitset.clone();
         waitset.spawn_local(self.keep_root()).detach();
@@ -132,7 +144,9 @@ impl Daemon {
             let directory = RuntimeDir::at(self.directory.clone()).map_err(DaemonError::from);
             match directory.and_then(|directory| self.become_root(directory, |_| {})) {
                 Ok(()) => tracing::info!("this process is the root monitor again"),
-                Err(error) => tracing::error!(%error, "the office of the root monitor is lost"),
+                Err(error) => {
+                    tracing::error!(%error, "this process is not the root monitor any more")
+                }
             }
         }
     }
@@ -144,7 +158,8 @@ impl fmt::Debug for Daemon {
     }
 }
 
-/// Asks whoever is the root to let go, until nobody is. Returns with the lock, or with a root in place that is stuck.
+/// Asks roots to hand over until there is none. Returns with the lock, or with a stuck root in
+/// place.
 fn displace_root(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<(), DaemonError> {
     let (began, mut waiting) = (Instant::now(), Some(waiting));
     let mut vacant_since = None;
@@ -154,7 +169,7 @@ fn displace_root(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<
         match (election::probe(directory)?, locked) {
             (RootProbe::NoRoot, true) => return Ok(()),
             (RootProbe::NoRoot, false) => {
-                // The lock may be that of a root that was deposed and is still stopped.
+                // The lock may be held by a root that was replaced and is still stopped.
                 if vacant_since.get_or_insert_with(Instant::now).elapsed() >= STALE_LOCK_TIMEOUT {
                     return Ok(());
                 }
@@ -185,13 +200,13 @@ fn displace_root(directory: &RuntimeDir, waiting: impl FnOnce(&Peer)) -> Result<
     }
 }
 
-/// Asks the root of the moment to hand over. False if it does not answer.
+/// Asks the root to hand over. Returns false if it does not answer.
 fn request_handover(directory: &RuntimeDir) -> Result<bool, DaemonError> {
     let client = match RootClient::join(directory) {
         Ok(Some(client)) => client,
-        // It is about to die, or has too much to do.
+        // The root is dying, or busy.
         Ok(None) | Err(MonitorError::Busy) => return Ok(true),
-        // It is stopped.
+        // The root is stuck.
         Err(MonitorError::NoRoot { .. }) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
@@ -203,7 +218,7 @@ fn request_handover(directory: &RuntimeDir) -> Result<bool, DaemonError> {
     }
 }
 
-/// As many domains as the system lets this process have: each takes two descriptors.
+/// Raises the descriptor limit to what the system allows: each domain takes two descriptors.
 fn raise_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let limit = Rlimit { current: maximum, maximum };
@@ -212,27 +227,28 @@ fn raise_limit() {
     }
 }
 
-/// Why a daemon did not become the root.
+/// Reason why a daemon did not become root.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DaemonError {
     /// Another daemon is the root.
     Running {
-        /// That process, if it is visible from here.
+        /// Process id of the other daemon, if it is visible from here.
         pid: Option<u32>,
     },
-    /// The directory is another user's.
+    /// The directory belongs to another user.
     NotOwner {
-        /// The directory.
+        /// Returns the runtime directory.
         directory: PathBuf,
     },
-    /// It was to let other users in, and one of them, or its own, cannot be told from users without a number in this user
-    /// namespace.
+    /// Other users are to join, and one of them, or the daemon's own, cannot be distinguished from
+    /// users
+    /// without a number in this user namespace.
     UnknownUser {
-        /// The number that stands for all of these.
+        /// The uid that stands for all users without a number.
         uid: u32,
     },
-    /// The directory or the system does not let it.
+    /// The directory cannot be used, or a system call failed.
     Monitor(MonitorError),
 }
 

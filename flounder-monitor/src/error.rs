@@ -1,4 +1,4 @@
-//! What can keep a monitor from its work.
+//! Errors of the monitor.
 
 use core::fmt;
 use std::error::Error;
@@ -10,55 +10,55 @@ use flounder_rt::account::OverLimit;
 
 use crate::root_location::RootLocation;
 
-/// Why the monitor of this process cannot serve.
+/// Reason why the monitor of this process cannot serve.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MonitorError {
     /// The runtime directory cannot be used.
     RuntimeDir {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the directory.
         why: DirProblem,
     },
-    /// The monitor's thread did not start; the number is the system's.
+    /// The monitor's thread did not start. Holds the error number.
     Thread(i32),
     /// A system call failed.
     Os {
-        /// What it was to do.
+        /// Purpose of the call.
         what: &'static str,
-        /// The system's number.
+        /// Error number.
         errno: i32,
     },
-    /// The root monitor belongs to a user that this process has no reason to trust.
+    /// The root monitor belongs to a user that this process does not trust.
     UntrustedRoot {
         /// The runtime directory.
         directory: PathBuf,
-        /// That user.
+        /// Uid of that user.
         uid: u32,
     },
     /// The root monitor speaks another version of the protocol.
     Version {
-        /// Where.
+        /// The directory, and its root.
         location: RootLocation,
     },
-    /// This process's user may not join the domains of this directory.
+    /// The user of this process may not join in this directory.
     JoinDenied {
         /// The runtime directory.
         directory: PathBuf,
-        /// The user whose directory it is.
+        /// Uid of the owner of the directory.
         owner: u32,
     },
     /// No root monitor answered before the deadline.
     NoRoot {
-        /// Where.
+        /// The directory, and its root.
         location: RootLocation,
     },
-    /// The monitor's own thread cannot wait for itself (a capability policy called a blocking function).
+    /// A blocking function was called on the monitor's own thread, by a capability policy.
     OwnThread,
     /// This process holds as much for a peer as its limits allow.
     OverLimit(OverLimit),
-    /// The monitor has too much to do already.
+    /// The monitor, or the root, has too many requests in progress.
     Busy,
     /// The monitor has ended.
     Ended,
@@ -68,31 +68,32 @@ pub enum MonitorError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DirProblem {
-    /// It cannot be made or opened; the number is the system's.
+    /// The directory cannot be created or opened. Holds the error number.
     Os(i32),
-    /// It is not a directory, or a symbolic link to one.
+    /// The path is not a directory, or is a symbolic link to one.
     NotADirectory,
-    /// It belongs to another user.
+    /// The directory belongs to a user that this process does not trust.
     Owner {
-        /// That user.
+        /// Uid of that user.
         uid: u32,
     },
-    /// It belongs to a user that has no number in the user namespace of this process, and could be anybody.
+    /// The directory belongs to a user without a number in the user namespace of this process,
+    /// which could be any user.
     UnknownOwner,
-    /// It is not there, and the directory that it would be made in belongs to another user.
+    /// The directory is missing, and its parent belongs to another user.
     Parent {
-        /// That user.
+        /// Uid of that user.
         uid: u32,
     },
-    /// Others may enter it.
+    /// Other users have access that they must not have.
     Mode {
-        /// Its permissions.
+        /// Permissions of the directory.
         mode: u32,
     },
 }
 
 impl MonitorError {
-    /// Whether its text says where.
+    /// Returns true if the text names the directory.
     pub(crate) const fn names_location(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,6 @@
-//! Learning that a process is dead, from its pidfd: a socket's end is not enough, since a forked child can keep it open.
+//! Notification that a process has exited, from its pidfd. The end of a socket is not enough: a
+//! forked
+//! child can keep the socket open.
 
 use core::cell::RefCell;
 use std::collections::HashMap;
@@ -13,21 +15,22 @@ use flounder_rt::Waitset;
 use flounder_rt::cap::Cap;
 use flounder_rt::waitset::{Remote, Watched};
 
-/// Magic number of the file system of pidfds, which gives each process an inode of its own (Linux 6.9).
+/// Magic number of pidfs, in which each process has an inode of its own (Linux 6.9 and later).
 const PIDFS: i64 = 0x5049_4446;
 
 thread_local! {
-    /// The processes that this thread watches, by the inode of their pidfds.
+    /// Processes that this thread watches, by the inodes of their pidfds.
     static WATCHED: RefCell<HashMap<u64, Weak<Process>>> = RefCell::default();
 }
 
-/// Watches one process for as long as it is kept. When the process dies, a task is posted to the monitor's waitset, once.
+/// Watches one process until dropped. When the process exits, the callback runs, once, and posts a
+/// task to the monitor's waitset.
 ///
 /// All watches of one process on one waitset share a pidfd.
 pub(crate) struct ExitWatch {
     waitset: Waitset,
     process: Arc<Process>,
-    /// Among the watches of the process.
+    /// Key in [`Watches::callbacks`].
     number: u64,
 }
 
@@ -41,14 +44,14 @@ struct Process {
 #[derive(Default)]
 struct Watches {
     next: u64,
-    /// What posts the task of each watch, until it has.
+    /// Callback of each watch; `None` once it has run.
     callbacks: HashMap<u64, Option<Arc<Callback>>>,
 }
 
 type Callback = dyn Fn(&Arc<Remote>) + Send + Sync;
 
 impl ExitWatch {
-    /// Begins to watch. `notify` posts the task.
+    /// Starts a watch. `notify` posts the task.
     pub(crate) fn new(
         waitset: &Waitset,
         process: impl Into<Cap>,
@@ -76,7 +79,7 @@ impl ExitWatch {
         Ok(Self { waitset: waitset.clone(), process, number })
     }
 
-    /// The pidfd.
+    /// Returns the pidfd.
     pub(crate) fn process(&self) -> &Cap {
         &self.process.fd
     }
@@ -92,16 +95,17 @@ impl Drop for ExitWatch {
         if !is_last {
             return;
         }
-        // Pidfds are passed on: the next watch of the process may bring another one under this number.
+        // Other processes have copies of the pidfd: the next watch of the process may bring another
+        // copy.
         self.waitset.unwatch(&self.process.as_watched());
         if let Some(inode) = self.process.inode {
-            // When the thread ends, the table may have gone before.
+            // At the end of the thread, the table may have been dropped.
             let _ = WATCHED.try_with(|all| all.borrow_mut().remove(&inode));
         }
     }
 }
 
-/// Returns what identifies the process of a pidfd, if the kernel gives that.
+/// Returns the inode of a pidfd, if it identifies the process.
 fn inode_of(process: &Cap) -> Option<u64> {
     let is_pidfs = fstatfs(process).is_ok_and(|file_system| file_system.f_type == PIDFS);
     if is_pidfs { fstat(process).ok().map(|stat| stat.st_ino) } else { None }
@@ -127,7 +131,7 @@ impl Watched for Process {
         self.fd.as_fd()
     }
 
-    /// The pidfd stays readable, so this is called until the watches are dropped, by what was posted.
+    /// The pidfd stays readable, so this is called again until the posted tasks drop the watches.
     fn fired(&self) {
         let callbacks: Vec<_> =
             self.watches.lock().callbacks.values_mut().filter_map(Option::take).collect();
@@ -153,7 +157,7 @@ mod tests {
     }
 
     fn watch(waitset: &Waitset, child: &Child, which: usize) -> ExitWatch {
-        let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("it lives");
+        let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("open a pidfd");
         ExitWatch::new(waitset, pidfd, move |remote| {
             remote.post(move |_| {
                 let mut notified = NOTIFIED.get();
@@ -162,27 +166,26 @@ mod tests {
                 Ok(())
             });
         })
-        .expect("it can be watched")
+        .expect("watch the child")
     }
 
     #[test]
-    fn each_watch_of_a_process_is_told_once() {
+    fn each_watch_is_notified_once() {
         let waitset = Waitset::new();
-        let mut child =
-            Command::new("cat").stdin(Stdio::piped()).spawn().expect("there is such a program");
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("start cat");
         let first = watch(&waitset, &child, 0);
         let second = watch(&waitset, &child, 1);
         let is_shared = first.process.inode.is_some();
         assert_eq!(Arc::ptr_eq(&first.process, &second.process), is_shared);
-        // One that goes leaves the other its pidfd.
+        // A dropped watch leaves the pidfd to the other one.
         drop(watch(&waitset, &child, 0));
-        child.kill().expect("it lives");
-        child.wait().expect("it has ended");
+        child.kill().expect("open a pidfd");
+        child.wait().expect("wait for the child");
         let deadline = Some(Instant::now() + Duration::from_secs(20));
         let notified = waitset.dispatch_until(deadline, || NOTIFIED.get() == [1, 1]);
-        assert!(notified.expect("no callback fails"), "{:?}", NOTIFIED.get());
+        assert!(notified.expect("dispatch"), "{:?}", NOTIFIED.get());
         let deadline = Some(Instant::now() + Duration::from_millis(20));
-        waitset.dispatch_until(deadline, || false).expect("no callback fails");
+        waitset.dispatch_until(deadline, || false).expect("dispatch");
         assert_eq!(NOTIFIED.get(), [1, 1]);
         drop((first, second));
         assert!(WATCHED.with_borrow(HashMap::is_empty));

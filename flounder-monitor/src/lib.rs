@@ -1,9 +1,13 @@
-//! The broker of flounder: bind, capability transfer and names, without a daemon.
+//! The broker of flounder: binds, capability transfer and names between processes, without a
+//! daemon.
 //!
-//! Every process embeds a *monitor*: a small thread, started when the first bind, name or published service leaves the
-//! process. One monitor of a user is the *root*: it holds the names and introduces processes to each other, which then
-//! talk directly. When the root dies another takes its place, and bindings never notice. A [`daemon`] can be the root
-//! instead, and let other users in; a [`snapshot`] tells what there is.
+//! Every process embeds a *monitor*: a small thread, started when the first bind, name or published
+//! service leaves the process. One monitor of a user is the *root*: it holds the names and
+//! introduces
+//! processes to each other, which then communicate directly. When the root dies another monitor
+//! replaces it, and bindings are not affected. A [`daemon`] can be the root instead, and admit
+//! other
+//! users; a [`snapshot`] lists names, processes and bindings of a host.
 //!
 //! ```text
 //!   client            monitor A            root            monitor B           service
@@ -21,7 +25,7 @@
 //!     |<============================ the binding itself ==========================>|
 //! ```
 //!
-//! Programs use the crate `flounder`, which gives [`broker`] to what it generates; of this crate they see the
+//! Programs use the crate `flounder`, which passes [`broker`] to generated code and re-exports
 //! [`nameservice`] and [`publish`].
 
 #![deny(unsafe_code)]
@@ -60,16 +64,18 @@ pub use root_location::{RootLocation, RootProcess};
 use name::NameError;
 use nameservice::Answer;
 
-/// Makes a service of this process reachable from other processes by its reference, without a name. Registering a name
-/// does it too.
+/// Makes a service of this process reachable from other processes by its reference, without a name.
+/// [`nameservice::register`] does this too.
 ///
 /// # Errors
-/// [`NameError::NoService`] if `iref` is not of this process; [`NameError::Monitor`].
+/// [`NameError::NoService`] if this process exports no service `iref`; [`NameError::Monitor`] if
+/// the monitor cannot serve; [`NameError::Deadline`] if no root answers within
+/// [`DEFAULT_DEADLINE`](nameservice::DEFAULT_DEADLINE).
 pub fn publish(iref: Iref) -> Result<(), NameError> {
     publish_async(iref).wait()
 }
 
-/// As [`publish`].
+/// Makes a service reachable, like [`publish`], without blocking.
 pub fn publish_async(iref: Iref) -> Answer<()> {
     nameservice::start(None, async move |monitor| monitor.publish(iref).await)
 }

@@ -1,4 +1,4 @@
-//! The monitor's thread: started when something first leaves the process, and never before.
+//! The monitor's thread. It starts when something first leaves the process, and never before.
 
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +15,10 @@ use crate::monitor::Monitor;
 use crate::oneshot;
 use crate::sys;
 
-/// Its stack: it runs handlers of ours, and policies.
+/// Size of the thread's stack: it runs the monitor's handlers, and capability policies.
 const STACK_BYTES: usize = 512 << 10;
 
-/// A forked child has a monitor of its own, if it needs one.
+/// The thread of this process. A forked child starts a thread of its own.
 static STARTED: PerProcess<Mutex<Option<MonitorThread>>> = PerProcess::new(|_| Mutex::default());
 
 struct MonitorThread {
@@ -26,10 +26,10 @@ struct MonitorThread {
     thread: ThreadId,
 }
 
-/// Where work for the monitor goes; starts it if there is none.
+/// Returns the remote of the monitor's waitset, and starts the thread if there is none.
 ///
 /// # Errors
-/// If it cannot start, or the caller is the monitor.
+/// If the thread cannot start, or is the calling thread.
 pub(crate) fn remote() -> Result<Arc<Remote>, MonitorError> {
     let mut started = STARTED.here().lock();
     if let Some(MonitorThread { remote, thread }) = &*started {
@@ -46,12 +46,12 @@ pub(crate) fn remote() -> Result<Arc<Remote>, MonitorError> {
     Ok(remote)
 }
 
-/// Where work for the monitor goes, if it was started in this process.
+/// Returns the remote of the monitor's waitset, if the thread was started in this process.
 pub(crate) fn started() -> Option<Arc<Remote>> {
     STARTED.here().lock().as_ref().map(|started| Arc::clone(&started.remote))
 }
 
-/// The same, unless the calling thread is the monitor's.
+/// Like [`started`], but `None` on the monitor's thread.
 pub(crate) fn running_elsewhere() -> Option<Arc<Remote>> {
     let started = STARTED.here().lock();
     let started = started.as_ref().filter(|started| started.thread != thread::current().id());
@@ -60,8 +60,10 @@ pub(crate) fn running_elsewhere() -> Option<Arc<Remote>> {
 
 fn start() -> Result<MonitorThread, MonitorError> {
     if is_single_threaded() {
-        // It may bind over shared memory soon. For the only thread of a process the kernel makes the preparation at
-        // once; once there is another, it waits for every processor, and that may be most of what a first bind takes.
+        // The process may bind over shared memory soon. In a process with one thread the kernel
+        // registers at
+        // once; with several it waits for every processor, which may be most of the time of a first
+        // bind.
         barrier::register();
     }
     let (sender, receiver) = oneshot::channel();
@@ -76,7 +78,7 @@ fn start() -> Result<MonitorThread, MonitorError> {
 fn run(ready: oneshot::Sender<Result<Arc<Remote>, MonitorError>>) {
     sys::block_signals();
     let waitset = Waitset::new();
-    // Nothing here is worth a busy wait.
+    // The monitor never spins.
     waitset.set_spin(Duration::ZERO);
     if let Err(error) = prepare(&waitset) {
         return ready.send(Err(error));
@@ -86,20 +88,20 @@ fn run(ready: oneshot::Sender<Result<Arc<Remote>, MonitorError>>) {
     serve(&waitset)
 }
 
-/// Whether the calling thread is the only one of the process. A task directory has a link for each thread beside its own
-/// two.
+/// Returns true if the process has one thread. The task directory has a link for each thread beside
+/// its own two.
 fn is_single_threaded() -> bool {
     rustix::fs::stat("/proc/self/task").is_ok_and(|tasks| tasks.st_nlink == 3)
 }
 
-/// Dispatches for ever.
+/// Dispatches events for ever.
 pub(crate) fn serve(waitset: &Waitset) -> ! {
     loop {
-        // A mistake of ours costs the task that made it, not every binding of the process.
+        // A panic ends the task that caused it, not every binding of the process.
         match catch_unwind(AssertUnwindSafe(|| waitset.dispatch())) {
             Ok(Ok(())) => {}
             Ok(Err(DispatchError::Os(error))) => {
-                // The kernel is out of memory for a moment: a monitor does not die of it.
+                // The kernel lacks memory for a moment: the monitor continues.
                 tracing::error!(%error, "the monitor cannot wait");
                 thread::sleep(Duration::from_millis(10));
             }
@@ -109,7 +111,8 @@ pub(crate) fn serve(waitset: &Waitset) -> ! {
     }
 }
 
-/// Makes the descriptors that a waitset needs to block, so that a lack of them is known now.
+/// Creates the descriptors that a waitset needs to block, so that a lack of descriptors is reported
+/// now.
 pub(crate) fn prepare(waitset: &Waitset) -> Result<(), MonitorError> {
     waitset.after(Duration::ZERO, |_| Ok(()));
     waitset.dispatch().map_err(|error| match error {

@@ -1,4 +1,4 @@
-//! Names of services, and what can go wrong with them: types that the name service and the monitor share.
+//! Types of the name service that the monitor shares: names, entries, errors.
 
 use core::fmt;
 
@@ -12,22 +12,22 @@ use crate::root_location::RootLocation;
 /// Longest name, in bytes.
 pub(crate) const MAX_NAME: usize = 255;
 
-/// Whether a string can be a name: not empty, not too long, and nothing in it that a terminal would obey.
+/// Returns true if a string can be a name: not empty, not too long, and without control characters.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control)
 }
 
-/// A name and what it stands for.
+/// A registered name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
     /// The name.
     pub name: String,
-    /// The service.
+    /// Reference of the service.
     pub iref: Iref,
-    /// Name of its interface.
+    /// Name of the interface of the service.
     pub interface: String,
-    /// The interface's digest.
+    /// Digest of the interface.
     pub fingerprint: u128,
     /// The process that owns the name, if it is visible from here.
     pub pid: Option<u32>,
@@ -36,7 +36,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// `None` if it makes no sense.
+    /// Returns the entry of a message, or `None` if it is malformed.
     pub(crate) fn from_wire(entry: monitor::Entry) -> Option<Self> {
         let iref = Iref::from_bits(entry.iref)?;
         let fingerprint = digest(entry.digest_high, entry.digest_low);
@@ -46,11 +46,11 @@ impl Entry {
     }
 }
 
-/// What a lookup finds.
+/// Result of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolvedName {
-    /// The service.
+    /// Reference of the service.
     pub iref: Iref,
     /// The process that owns the name, if it is visible from here.
     pub pid: Option<u32>,
@@ -59,67 +59,67 @@ pub struct ResolvedName {
     pub uid: Option<u32>,
 }
 
-/// A name that this process had, and another has.
+/// A name that another process has taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostName {
     /// The name.
     pub name: String,
-    /// The process that has it, if it is visible from here.
+    /// The process that has the name, if it is visible from here.
     pub pid: Option<u32>,
 }
 
-/// Why the name service did not do what it was asked.
+/// Error of the name service.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
     /// Another process has the name.
     Taken {
-        /// That process, if it is visible from here.
+        /// Process id of the owner, if it is visible from here.
         pid: Option<u32>,
-        /// What was asked, and where.
+        /// The request, and where it went.
         request: Box<NameRequest>,
     },
     /// There is no such name. `LIB_ERR_NAMESERVICE_UNKNOWN_NAME`
     Unknown {
-        /// What was asked, and where.
+        /// The request, and where it went.
         request: Box<NameRequest>,
     },
-    /// This cannot be a name. `LIB_ERR_NAMESERVICE_INVALID_NAME`
+    /// The string cannot be a name. `LIB_ERR_NAMESERVICE_INVALID_NAME`
     Invalid {
-        /// What is wrong with it.
+        /// What is wrong with the string.
         why: InvalidName,
-        /// What was asked, and where.
+        /// The request, and where it went.
         request: Box<NameRequest>,
     },
     /// This process has too many names, services or waiting lookups.
     Quota {
-        /// What was asked, and where.
+        /// The request, and where it went.
         request: Box<NameRequest>,
     },
     /// The name belongs to another process.
     NotOwner {
-        /// What was asked, and where.
+        /// The request, and where it went.
         request: Box<NameRequest>,
     },
     /// This process exports no service of that reference.
     NoService {
-        /// What was asked, and where.
+        /// The request, and where it went.
         request: Box<NameRequest>,
     },
     /// The deadline passed.
     Deadline {
-        /// What was asked, and where: the root monitor that did not answer, if there is one.
+        /// The request, and where it went: the root monitor that did not answer, if there is one.
         request: Box<NameRequest>,
     },
     /// The monitor cannot serve. `LIB_ERR_NAMESERVICE_NOT_BOUND`
     Monitor {
-        /// Why.
+        /// Reason.
         error: MonitorError,
-        /// What was asked, and where.
+        /// The request, and where it went.
         request: Box<NameRequest>,
     },
-    /// There is no service to name: its export failed.
+    /// The export of the service to name failed.
     Export(ExportError),
 }
 
@@ -134,14 +134,14 @@ pub struct NameRequest {
 }
 
 impl NameRequest {
-    /// A request about this name, or about none, in this place.
+    /// Returns a request about `name`, sent to `location`.
     #[must_use]
     pub const fn new(name: Option<String>, location: Option<RootLocation>) -> Self {
         Self { name, location }
     }
 }
 
-/// Why a request failed, for [`NameError`] to say of which.
+/// Error of a request, without the request: see [`NameError`].
 #[derive(Debug)]
 pub(crate) enum RequestError {
     Taken { pid: Option<u32> },
@@ -182,18 +182,18 @@ impl From<ExportError> for NameError {
     }
 }
 
-/// What is wrong with a name.
+/// Reason why a string cannot be a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidName {
-    /// There is nothing in it.
+    /// The string is empty.
     Empty,
-    /// It is longer than 255 bytes.
+    /// The string is longer than 255 bytes.
     TooLong {
-        /// Its length, in bytes.
+        /// Length of the string, in bytes.
         length: usize,
     },
-    /// It has control characters.
+    /// The string has control characters.
     Control,
 }
 

@@ -1,8 +1,11 @@
-//! Names for services, on one host and for one user, or several where a daemon lets them in.
+//! Names for services, on one host and for one user, or for several users where a daemon admits
+//! them.
 //!
-//! A name belongs to the process that registered it first, until that process takes it back or dies. The functions block
-//! the calling thread and may be called from handlers; each has an `_async` form, for
-//! [`Waitset::block_on`](flounder_rt::Waitset::block_on) and for other executors.
+//! A name belongs to the process that registered it first, until that process unregisters it or
+//! dies.
+//! The functions block the calling thread and may be called from handlers; each has an `_async`
+//! form,
+//! for [`Waitset::block_on`](flounder_rt::Waitset::block_on) and for other executors.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -38,100 +41,107 @@ use crate::oneshot;
 use crate::root_location::RootLocation;
 use crate::wait::{sleep, timeout, until_cancelled};
 
-/// A request that has not been answered by then is logged.
+/// Time after which an unanswered request is logged.
 const SLOW_REQUEST: Duration = Duration::from_secs(1);
 
-/// How long the functions without a deadline of their own wait for a root monitor.
+/// Time that functions without a deadline parameter wait for a root monitor.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Names a service that this process exports, which makes it reachable from other processes.
+/// Registers a name for a service that this process exports, which also publishes the service.
 ///
 /// # Errors
-/// [`NameError::Taken`] if another process has the name; [`NameError::NoService`] if `iref` is not of this process.
+/// [`NameError::Taken`] if another process has the name; [`NameError::NoService`] if this process
+/// exports no service `iref`.
 pub fn register(name: &str, iref: Iref) -> Result<(), NameError> {
     register_async(name, iref).wait()
 }
 
-/// As [`register`].
+/// Registers a name, like [`register`], without blocking.
 pub fn register_async(name: &str, iref: Iref) -> Answer<()> {
     let name = name.to_owned();
     start(Some(name.clone()), async move |monitor| monitor.register(&name, iref).await)
 }
 
-/// Takes a name back.
+/// Removes a name of this process.
 ///
 /// # Errors
-/// [`NameError::Unknown`], or [`NameError::NotOwner`] if it is another process's.
+/// [`NameError::Unknown`] if there is no such name; [`NameError::NotOwner`] if another process has
+/// it.
 pub fn unregister(name: &str) -> Result<(), NameError> {
     unregister_async(name).wait()
 }
 
-/// As [`unregister`].
+/// Removes a name, like [`unregister`], without blocking.
 pub fn unregister_async(name: &str) -> Answer<()> {
     let name = name.to_owned();
     start(Some(name.clone()), async move |monitor| monitor.unregister(&name).await)
 }
 
-/// The service of this name, if there is one now.
+/// Returns the service with this name.
 ///
 /// # Errors
-/// [`NameError::Unknown`].
+/// [`NameError::Unknown`] if there is no such name.
 pub fn lookup(name: &str) -> Result<Iref, NameError> {
     Ok(lookup_with_owner(name)?.iref)
 }
 
-/// As [`lookup`], with the owner of the name.
+/// Returns the service with this name, and the owner of the name.
 ///
 /// # Errors
-/// [`NameError::Unknown`].
+/// [`NameError::Unknown`] if there is no such name.
 pub fn lookup_with_owner(name: &str) -> Result<ResolvedName, NameError> {
     lookup_async(name).wait()
 }
 
-/// As [`lookup_with_owner`].
+/// Looks a name up, like [`lookup_with_owner`], without blocking.
 pub fn lookup_async(name: &str) -> Answer<ResolvedName> {
     let name = name.to_owned();
     start(Some(name.clone()), async move |monitor| monitor.lookup(&name).await)
 }
 
-/// The service of this name, as soon as there is one. It may wait for ever, for a name or for a root monitor; a service of
-/// the calling thread itself cannot be waited for so.
+/// Returns the service with this name, and waits until it is registered. Blocks for ever if the
+/// name is
+/// not registered, or if there is no root monitor. The calling thread cannot wait for a service of
+/// its
+/// own.
 ///
 /// # Errors
-/// Not [`NameError::Unknown`].
+/// Every error of a lookup but [`NameError::Unknown`] and [`NameError::Deadline`].
 pub fn blocking_lookup(name: &str) -> Result<Iref, NameError> {
     Ok(waiting_lookup(name, None).wait()?.iref)
 }
 
-/// As [`blocking_lookup`], for so long at most.
+/// Returns the service with this name, like [`blocking_lookup`], and waits for at most `deadline`.
 ///
 /// # Errors
-/// [`NameError::Deadline`].
+/// [`NameError::Deadline`] if the name is not registered in time.
 pub fn blocking_lookup_deadline(name: &str, deadline: Duration) -> Result<Iref, NameError> {
     Ok(waiting_lookup(name, Some(deadline)).wait()?.iref)
 }
 
-/// As [`blocking_lookup`]; dropped, it no longer waits.
+/// Waits for a name, like [`blocking_lookup`], without blocking. If dropped, the lookup ends.
 pub fn blocking_lookup_async(name: &str) -> Answer<ResolvedName> {
     waiting_lookup(name, None)
 }
 
-/// All names of the host, in order.
+/// Returns all names of the host, in order.
 ///
 /// # Errors
-/// [`NameError::Monitor`], [`NameError::Deadline`].
+/// [`NameError::Monitor`] if the monitor cannot serve; [`NameError::Deadline`] if no root answers
+/// in time.
 pub fn list() -> Result<Vec<Entry>, NameError> {
     list_async().wait()
 }
 
-/// As [`list`].
+/// Returns all names, like [`list`], without blocking.
 pub fn list_async() -> Answer<Vec<Entry>> {
     start(None, async move |monitor| monitor.list().await)
 }
 
-/// Completes once another process has a name that was this process's: the root died, and what was written down of the name
-/// was lost, too. As long as this process lives and the runtime directory is whole, that does not happen; a service that
-/// must not believe that it has its name when it has not waits for it.
+/// Completes once another process has a name that this process registered: the root died, and the
+/// record of the name was lost, too; or two roots have become one. Otherwise that does not happen
+/// while
+/// this process lives. For services that must not assume that they still have their name.
 ///
 /// ```no_run
 /// # async fn watch() -> Result<(), flounder_monitor::nameservice::NameError> {
@@ -143,7 +153,7 @@ pub fn list_async() -> Answer<Vec<Entry>> {
 /// ```
 ///
 /// # Errors
-/// [`NameError::NotOwner`] if this process has not registered the name, or takes it back.
+/// [`NameError::NotOwner`] if this process has not registered the name, or unregisters it.
 pub fn lost(name: &str) -> Answer<LostName> {
     let name = name.to_owned();
     submit(Some(name.clone()), None, SlowRequestLog::Off, async move |monitor| {
@@ -160,7 +170,7 @@ fn waiting_lookup(name: &str, deadline: Option<Duration>) -> Answer<ResolvedName
     submit(Some(name), deadline, SlowRequestLog::On, task)
 }
 
-/// Has the monitor's thread run `task`, about this name, with the default deadline.
+/// Runs `task`, a request about `name`, on the monitor's thread, with the default deadline.
 pub(crate) fn start<T: Send + 'static>(
     name: Option<String>,
     task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, RequestError> + Send + 'static,
@@ -168,7 +178,7 @@ pub(crate) fn start<T: Send + 'static>(
     submit(name, Some(DEFAULT_DEADLINE), SlowRequestLog::On, task)
 }
 
-/// Whether a request that waits is logged.
+/// Whether a request is logged when it has waited for [`SLOW_REQUEST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SlowRequestLog {
     On,
@@ -197,7 +207,7 @@ fn submit<T: Send + 'static>(
             let log_if_slow = async {
                 sleep(&waitset, SLOW_REQUEST).await;
                 if slow_log == SlowRequestLog::On {
-                    tracing::warn!(request = %request(name.clone()), "a request to the name service waits");
+                    tracing::warn!(request = %request(name.clone()), "a request to the name service is not answered yet");
                 }
                 core::future::pending::<()>().await;
             };
@@ -221,16 +231,16 @@ fn submit<T: Send + 'static>(
     Answer(receiver)
 }
 
-/// An answer to come from the monitor. Dropped, nobody waits for it, and a lookup that waits for a name ends.
-#[must_use = "an answer tells whether the request was granted"]
+/// A future answer of the monitor. If dropped, a lookup that waits for a name ends.
+#[must_use = "the answer reports whether the request succeeded"]
 #[derive(Debug)]
 pub struct Answer<T>(oneshot::Receiver<Result<T, NameError>>);
 
 impl<T> Answer<T> {
-    /// Blocks the thread until it is there.
+    /// Blocks the thread until the answer has arrived.
     ///
     /// # Errors
-    /// What the monitor says.
+    /// The error of the request.
     pub fn wait(self) -> Result<T, NameError> {
         match self.0.wait(None) {
             Ok(result) => result,

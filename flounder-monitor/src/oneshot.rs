@@ -1,4 +1,6 @@
-//! A value that another thread waits for: blocked, or as a future.
+//! A channel for one value between threads. The receiver blocks, or waits as a future.
+//!
+//! Neither end waits for the other in a forked child, where the parent's threads do not exist.
 
 use core::fmt;
 use core::future::Future;
@@ -9,7 +11,7 @@ use std::time::Instant;
 
 use flounder_rt::fork::ForkGeneration;
 
-/// A promise, and where its value will be.
+/// Returns the two ends of a channel.
 pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (slot, changed) = (Mutex::default(), Condvar::new());
     let shared = Arc::new(Shared { born: ForkGeneration::now(), slot, changed });
@@ -17,14 +19,15 @@ pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 struct Shared<T> {
-    /// In a forked child nobody keeps the promises of the parent's monitor, and its locks may be held for ever.
+    /// Process that made the channel. A forked child has no thread that would send, and locks may
+    /// stay held.
     born: ForkGeneration,
     slot: Mutex<Slot<T>>,
     changed: Condvar,
 }
 
 impl<T> Shared<T> {
-    /// `None` in a forked child.
+    /// Returns `None` in a forked child.
     fn lock(&self) -> Option<MutexGuard<'_, Slot<T>>> {
         self.born.is_here().then(|| self.slot.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -32,18 +35,18 @@ impl<T> Shared<T> {
 
 struct Slot<T> {
     state: State<T>,
-    /// Who waits for the value.
+    /// Waker of the receiver.
     receiver_waker: Option<Waker>,
-    /// Who wants to know that nobody does any more.
+    /// Waker of [`Sender::closed`].
     sender_waker: Option<Waker>,
 }
 
 enum State<T> {
     Open,
     Sent(T),
-    /// The promise was dropped, or the value was taken.
+    /// The sender was dropped, or the value was taken.
     Dropped,
-    /// Nobody waits.
+    /// The receiver was dropped.
     Closed,
 }
 
@@ -53,16 +56,16 @@ impl<T> Default for Slot<T> {
     }
 }
 
-/// The duty to give a value. Dropped without, the other side learns that there will be none.
+/// The sending end. If it is dropped, the receiver gets [`WaitError::Dropped`] or `None`.
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 impl<T> Sender<T> {
-    /// Gives the value. It is dropped if nobody waits.
+    /// Sends the value. Drops it if the receiver is gone.
     pub(crate) fn send(self, value: T) {
         self.complete(State::Sent(value));
     }
 
-    /// Completes when nobody waits for the value any more.
+    /// Completes when the receiver is dropped.
     pub(crate) fn closed(&self) -> Closed<'_, T> {
         Closed(self)
     }
@@ -88,7 +91,7 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// See [`Sender::closed`].
+/// Future of [`Sender::closed`].
 pub(crate) struct Closed<'a, T>(&'a Sender<T>);
 
 impl<T> Future for Closed<'_, T> {
@@ -104,20 +107,20 @@ impl<T> Future for Closed<'_, T> {
     }
 }
 
-/// A value to come; `None` if there will be none. Dropped, it tells the other side that nobody waits.
+/// The receiving end. As a future it yields `None` if the sender is dropped.
 pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
-/// A wait that ended without a value.
+/// Reason why a wait ended without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitError {
-    /// The deadline came first.
+    /// The deadline has passed.
     Deadline,
-    /// There will be none.
+    /// The sender was dropped, or the process has forked.
     Dropped,
 }
 
 impl<T> Receiver<T> {
-    /// Blocks the thread until the value is there.
+    /// Blocks the thread until the value is sent.
     pub(crate) fn wait(self, deadline: Option<Instant>) -> Result<T, WaitError> {
         let mut slot = self.0.lock().ok_or(WaitError::Dropped)?;
         loop {
@@ -200,41 +203,41 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_thread_gets_the_value() {
+    fn blocked_thread_gets_the_value() {
         let (sender, receiver) = channel();
         let giver = thread::spawn(move || sender.send(7));
         assert_eq!(receiver.wait(soon()), Ok(7));
-        giver.join().expect("it ends");
+        giver.join().expect("join the thread");
     }
 
     #[test]
-    fn a_dropped_promise_is_told() {
+    fn dropped_sender_ends_the_wait() {
         let (sender, receiver) = channel::<u8>();
         drop(sender);
         assert_eq!(receiver.wait(soon()), Err(WaitError::Dropped));
     }
 
     #[test]
-    fn a_wait_ends_at_its_deadline() {
+    fn wait_ends_at_its_deadline() {
         let (_promise, receiver) = channel::<u8>();
         let missed = receiver.wait(Some(Instant::now() + Duration::from_millis(5)));
         assert_eq!(missed, Err(WaitError::Deadline));
     }
 
     #[test]
-    fn the_giver_learns_that_nobody_waits() {
+    fn dropped_receiver_completes_closed() {
         let (sender, receiver) = channel::<u8>();
         let ws = Waitset::new();
         let dropper = thread::spawn(move || drop(receiver));
-        ws.block_on(sender.closed()).expect("no callback fails");
-        dropper.join().expect("it ends");
+        ws.block_on(sender.closed()).expect("dispatch");
+        dropper.join().expect("join the thread");
     }
 
     #[test]
-    fn a_future_gets_the_value() {
+    fn future_gets_the_value() {
         let (sender, receiver) = channel();
         let giver = thread::spawn(move || sender.send("x"));
-        assert_eq!(Waitset::new().block_on(receiver).expect("no callback fails"), Some("x"));
-        giver.join().expect("it ends");
+        assert_eq!(Waitset::new().block_on(receiver).expect("dispatch"), Some("x"));
+        giver.join().expect("join the thread");
     }
 }

@@ -1,4 +1,4 @@
-//! Messages that wait for the one outgoing slot of a binding.
+//! A queue of messages that wait for the one outgoing slot of a binding.
 
 use core::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,23 +7,23 @@ use std::rc::{Rc, Weak};
 use flounder_rt::Waitset;
 use flounder_rt::binding::RawBinding;
 
-/// What a queue is made of.
+/// A message that an [`Outbox`] can queue.
 pub(crate) trait OutboxMessage: Sized + 'static {
-    /// The binding that it goes over.
+    /// Binding over which the message is sent.
     type Binding: core::ops::Deref<Target = RawBinding> + 'static;
 
-    /// How many may wait: a peer that reads nothing and still has us answer costs no more than that.
+    /// Most queued messages: bounds what a peer costs that sends requests and reads nothing.
     const MAX_QUEUED: usize;
 
-    /// Sends it, or says what to do instead.
+    /// Tries to send the message.
     fn send(self, binding: &Self::Binding) -> SendOutcome<Self>;
 }
 
-/// What became of an attempt to send.
+/// Result of an attempt to send.
 pub(crate) enum SendOutcome<M> {
-    /// It is accepted.
+    /// The binding has accepted the message.
     Sent,
-    /// The slot is taken: this is to be sent when it is free.
+    /// The slot is taken: send this message when it is free.
     Retry(M),
     /// The binding has ended.
     Closed,
@@ -37,15 +37,15 @@ pub(crate) struct Outbox<M: OutboxMessage> {
     queue: RefCell<VecDeque<M>>,
     /// Number of messages that have left the queue.
     taken: Cell<u64>,
-    /// Whether the binding will tell when the slot is free.
+    /// True if the binding will call back when the slot is free.
     waiting_for_slot: Cell<bool>,
 }
 
-/// The messages that waited in an outbox at one moment.
+/// The messages that were queued in an outbox at one moment.
 pub(crate) struct Unsent(Box<dyn Fn() -> bool>);
 
 impl Unsent {
-    /// Whether the kernel has them all, or the binding has ended.
+    /// Returns true if the kernel has all the messages, or the binding has ended.
     pub(crate) fn is_sent(&self) -> bool {
         self.0()
     }
@@ -67,12 +67,12 @@ impl<M: OutboxMessage> Outbox<M> {
         &self.binding
     }
 
-    /// How many messages wait.
+    /// Returns the number of queued messages.
     pub(crate) fn queued(&self) -> usize {
         self.queue.borrow().len()
     }
 
-    /// Returns the messages that are not with the kernel, if there are some.
+    /// Returns the messages that the kernel does not have yet, or `None` if it has all.
     pub(crate) fn unsent(&self) -> Option<Unsent> {
         let (me, last) = (self.myself.clone(), self.taken.get() + self.queue.borrow().len() as u64);
         let is_sent = move || {
@@ -85,7 +85,7 @@ impl<M: OutboxMessage> Outbox<M> {
         if is_sent() { None } else { Some(Unsent(Box::new(is_sent))) }
     }
 
-    /// Sends `message` after those that wait. False if the peer has let too many pile up.
+    /// Queues and sends `message`. Returns false if too many messages are queued.
     #[must_use]
     pub(crate) fn push(&self, message: M) -> bool {
         let room = self.queue.borrow().len() < M::MAX_QUEUED;
@@ -96,7 +96,7 @@ impl<M: OutboxMessage> Outbox<M> {
         room
     }
 
-    /// Sends `message` ahead of those that wait: in place of one that was accepted and then lost.
+    /// Sends `message` ahead of the queue, in place of one that was accepted and then lost.
     pub(crate) fn push_instead(&self, message: M) {
         self.taken.set(self.taken.get().saturating_sub(1));
         self.queue.borrow_mut().push_front(message);
@@ -128,7 +128,7 @@ impl<M: OutboxMessage> Outbox<M> {
         });
         match registered {
             Ok(()) => self.waiting_for_slot.set(true),
-            // Closed: nobody else registers on this binding.
+            // The binding is closed: nothing else registers on it.
             Err(_) => self.queue.borrow_mut().clear(),
         }
     }

@@ -1,6 +1,7 @@
 //! Texts that are shortened to what a message has room for.
 
-/// Returns the longest beginning of `text` that has at most `max` bytes and ends between two characters.
+/// Returns the longest beginning of `text` that has at most `max` bytes and ends between two
+/// characters.
 pub(crate) fn prefix(text: &str, max: usize) -> &str {
     // `str::floor_char_boundary` needs Rust 1.91.
     let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end));

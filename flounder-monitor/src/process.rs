@@ -1,4 +1,4 @@
-//! Processes as the kernel knows them.
+//! Processes as the kernel identifies them: pidfds, credentials, namespaces.
 
 use core::cell::Cell;
 use core::fmt;
@@ -14,58 +14,60 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::sys::{self, Credentials};
 
-/// What stands for users and groups without a number, unless the system is set otherwise.
+/// Default uid and gid of the kernel for users and groups without a number.
 const DEFAULT_OVERFLOW_ID: u32 = 65534;
 
-/// Stands for a process without a number in messages between monitors.
+/// Pid of an unknown process in messages between monitors.
 const NO_PID: u32 = 0;
 
-/// Stands for a user or group without a number in messages between monitors. The kernel gives it to nobody.
+/// Uid or gid of an unknown user or group in messages between monitors. The kernel never assigns
+/// it.
 const NO_ID: u32 = u32::MAX;
 
 impl Credentials {
-    /// Returns what of it can be believed.
+    /// Returns the numbers that are known to identify the peer.
     pub(crate) fn peer(self) -> Peer {
         let pid = u32::try_from(self.pid).ok().filter(|pid| *pid != NO_PID);
         Peer::process(pid, known_id(self.uid, "uid"), known_id(self.gid, "gid"))
     }
-}
 
-impl Credentials {
-    /// Returns the same with a user that nobody has, if it cannot be told which user it is: what a process has is counted
-    /// for its user, and who may come in is decided by it.
+    /// Returns the credentials with [`NO_ID`] as the user if the user is unknown: resources are
+    /// charged to
+    /// the user, and the user decides who may join.
     pub(crate) fn or_nobody(self) -> Self {
         let is_known = self.uid == own_uid() || !is_unknown_uid(self.uid);
         Self { uid: if is_known { self.uid } else { NO_ID }, ..self }
     }
 }
 
-/// The user of this process.
+/// Returns the effective uid of this process.
 pub(crate) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The numbers of a peer in a message: process, user, group.
+/// Returns pid, uid and gid of a peer as messages carry them.
 pub(crate) fn to_wire(peer: &Peer) -> (u32, u32, u32) {
     let id = |id: Option<u32>| id.unwrap_or(NO_ID);
     (peer.pid().unwrap_or(NO_PID), id(peer.uid()), id(peer.gid()))
 }
 
 thread_local! {
-    /// Which numbers in messages of the root mean the same to this thread's process.
+    /// Which numbers in messages of the root are valid in this process.
     static SHARED_NAMESPACES: Cell<SharedNamespaces> = const { Cell::new(SharedNamespaces { pids: true, ids: true }) };
 }
 
 #[derive(Debug, Clone, Copy)]
 struct SharedNamespaces {
-    /// Those of processes: the root is in the same PID namespace.
+    /// True for pids: the root is in the same PID namespace.
     pids: bool,
-    /// Those of users and groups: the root is in the same user namespace.
+    /// True for uids and gids: the root is in the same user namespace.
     ids: bool,
 }
 
-/// Finds out which numbers in messages of the root, from now on, mean the same to this process. A root that is not visible
-/// from here names processes that are not visible either; its user namespace cannot be told, and is taken to be the same.
+/// Compares the namespaces of the root with those of this process, for [`pid_from_wire`] and
+/// [`id_from_wire`]. A root that is not visible from here sends pids that are not visible either;
+/// its
+/// user namespace is unknown and assumed to be the same.
 pub(crate) fn compare_namespaces(root: BorrowedFd<'_>) {
     let numbers = pids_of(root);
     let map = |pid: &dyn fmt::Display| fs::read_to_string(format!("/proc/{pid}/uid_map")).ok();
@@ -73,12 +75,12 @@ pub(crate) fn compare_namespaces(root: BorrowedFd<'_>) {
     SHARED_NAMESPACES.set(SharedNamespaces { pids: numbers.len() == 1, ids });
 }
 
-/// The number of a process in a message of the root.
+/// Returns a pid of a message of the root, if it is valid here.
 pub(crate) fn pid_from_wire(pid: u32) -> Option<u32> {
     (pid != NO_PID && SHARED_NAMESPACES.get().pids).then_some(pid)
 }
 
-/// The number of a user or group in a message of the root.
+/// Returns a uid or gid of a message of the root, if it is valid here.
 pub(crate) fn id_from_wire(id: u32) -> Option<u32> {
     (id != NO_ID && SHARED_NAMESPACES.get().ids).then_some(id)
 }
@@ -88,8 +90,9 @@ pub(crate) fn pid_of(process: BorrowedFd<'_>) -> Option<u32> {
     pids_of(process).first().copied()
 }
 
-/// Numbers of the process of a pidfd, in the PID namespace of this process and in those inside of it. None if the process
-/// is dead or not visible, or if /proc shows another namespace.
+/// Returns the pids of the process of a pidfd, in the PID namespace of this process and in those
+/// inside
+/// of it. Empty if the process is dead or not visible, or if /proc shows another namespace.
 fn pids_of(process: BorrowedFd<'_>) -> Vec<u32> {
     if !is_proc_of_this_namespace() {
         return Vec::new();
@@ -109,17 +112,18 @@ pub(crate) fn is_proc_of_this_namespace() -> bool {
     own.ok().and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())
 }
 
-/// A user or group that the kernel has named; `None` if the number may be the one that it gives for those without one.
+/// Returns a uid or gid of the kernel, or `None` if it may stand for users or groups without a
+/// number.
 fn known_id(id: u32, kind: &'static str) -> Option<u32> {
     (id != NO_ID && !is_overflow(id, kind)).then_some(id)
 }
 
-/// Whether the kernel may have given `uid` in place of a user that has no number here.
+/// Returns true if `uid` may stand for users without a number here.
 pub(crate) fn is_unknown_uid(uid: u32) -> bool {
     known_id(uid, "uid").is_none()
 }
 
-/// Whether a number may stand for all that have none: only where not every user, or group, has a number.
+/// Returns true if `id` is the overflow id, and not every user, or group, has a number here.
 fn is_overflow(id: u32, kind: &'static str) -> bool {
     let overflow = fs::read_to_string(format!("/proc/sys/kernel/overflow{kind}"));
     let overflow =
@@ -127,17 +131,17 @@ fn is_overflow(id: u32, kind: &'static str) -> bool {
     id == overflow && !maps_all_ids(kind)
 }
 
-/// Whether every user, or group, of the machine has a number in the user namespace of this process.
+/// Returns true if every uid, or gid, is mapped in the user namespace of this process.
 fn maps_all_ids(kind: &str) -> bool {
     let map = fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// A pidfd of the process at the other end of a socket, as it was when it connected or listened.
+/// Returns a pidfd of the process that connected, or listened, at the other end of a socket.
 pub(crate) fn process_of(socket: BorrowedFd<'_>, credentials: Credentials) -> io::Result<OwnedFd> {
     match sys::peer_pidfd(socket) {
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
-            // The kernel could name the process by its number only, and that is not visible here.
+            // The kernel has the pid only, and the process is not visible here.
             let pid = Some(credentials.pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
             open(socket, pid.ok_or(Errno::SRCH)?)
         }
@@ -145,7 +149,8 @@ pub(crate) fn process_of(socket: BorrowedFd<'_>, credentials: Credentials) -> io
     }
 }
 
-/// On kernels before 6.5. The number may have gone to another process in the meantime; but then the socket has ended.
+/// Opens a pidfd on kernels before 6.5. If the pid was reused in the meantime, the socket has
+/// ended.
 fn open(socket: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
     let process = pidfd_open(pid, PidfdFlags::empty())?;
     if has(socket, PollFlags::HUP | PollFlags::RDHUP) {
@@ -154,7 +159,7 @@ fn open(socket: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
     Ok(process)
 }
 
-/// The account of the process of a pidfd. This process has none.
+/// Returns the account of the process of a pidfd. For this process, an unlimited one.
 pub(crate) fn account_of(process: impl AsFd, peer: &Peer) -> rustix::io::Result<Account> {
     if peer.pid() == Some(std::process::id()) {
         return Ok(Account::unlimited());
@@ -163,7 +168,7 @@ pub(crate) fn account_of(process: impl AsFd, peer: &Peer) -> rustix::io::Result<
     Ok(Account::of(ProcessId { pid: peer.pid(), uid: peer.uid(), inode }))
 }
 
-/// Whether the process of a pidfd is dead.
+/// Returns true if the process of a pidfd is dead.
 pub(crate) fn is_dead(process: BorrowedFd<'_>) -> bool {
     has(process, PollFlags::IN)
 }
@@ -175,7 +180,7 @@ fn has(fd: BorrowedFd<'_>, wanted: PollFlags) -> bool {
     found.is_ok_and(|found| found > 0) && fds[0].revents().intersects(wanted)
 }
 
-/// A number that nobody can guess.
+/// Returns an unpredictable number.
 pub(crate) fn random_number() -> Result<u64, Errno> {
     let mut bytes = [0; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
@@ -189,18 +194,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_of_this_namespace_has_its_number() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat runs");
-        let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("it lives");
+    fn visible_process_has_a_pid() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("start cat");
+        let process =
+            pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("open a pidfd");
         assert_eq!(pid_of(process.as_fd()), Some(child.id()));
-        child.kill().and_then(|()| child.wait()).expect("it can be killed");
+        child.kill().and_then(|()| child.wait()).expect("kill the child");
         assert_eq!(pid_of(process.as_fd()), None);
         compare_namespaces(process.as_fd());
         assert_eq!((pid_from_wire(7), id_from_wire(7)), (None, Some(7)));
     }
 
     #[test]
-    fn what_the_kernel_cannot_show_is_unknown() {
+    fn invisible_process_and_user_are_unknown() {
         let none = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
         assert_eq!(none.peer(), Peer::process(None, None, None));
         assert_eq!(to_wire(&none.peer()), (0, u32::MAX, u32::MAX));
@@ -210,16 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_process_is_known_before_it_is_reaped() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat runs");
+    fn dead_process_is_detected_before_it_is_reaped() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("start cat");
         let pid = Pid::from_child(&child);
-        let process = pidfd_open(pid, PidfdFlags::empty()).expect("it lives");
+        let process = pidfd_open(pid, PidfdFlags::empty()).expect("open a pidfd");
         assert!(!is_dead(process.as_fd()));
         drop(child.stdin.take());
         let mut fds = [PollFd::new(&process, PollFlags::IN)];
         let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
         poll(&mut fds, Some(&patience)).expect("poll");
         assert!(is_dead(process.as_fd()));
-        child.wait().expect("it can be reaped");
+        child.wait().expect("wait for the child");
     }
 }

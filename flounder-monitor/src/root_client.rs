@@ -1,4 +1,4 @@
-//! Talking to a root without a monitor of one's own: what the tools do that watch over a host.
+//! A connection to the root without a monitor, for tools that inspect a host and for daemons.
 
 use core::future::Future;
 use core::time::Duration;
@@ -17,26 +17,26 @@ use crate::protocol::monitor::{Binding, RpcClient, RxVtbl, Verdict};
 use crate::root_location::{RootLocation, RootProcess};
 use crate::wait::timeout;
 
-/// How long a call may take.
+/// Time that a call may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// A connection to the root of a directory.
 pub(crate) struct RootClient {
     pub(crate) waitset: Waitset,
     client: RpcClient,
-    /// The number that it said hello with.
+    /// Id that this client sent in `hello`.
     pub(crate) number: u64,
-    /// The root.
+    /// Process of the root.
     pub(crate) root: Peer,
     directory: PathBuf,
 }
 
 impl RootClient {
-    /// Connects; `None` if there is no root, or it died meanwhile.
+    /// Connects to the root. Returns `None` if there is none, or if it dies in the meantime.
     pub(crate) fn join(directory: &RuntimeDir) -> Result<Option<Self>, MonitorError> {
         let Some(socket) = election::connect_to_root(directory)? else { return Ok(None) };
         let Some((root, _)) = election::identify_root(&socket, directory)? else { return Ok(None) };
-        let system = MonitorError::os("talk to the root monitor");
+        let system = MonitorError::os("connect to the root monitor");
         let failed = |error: std::io::Error| {
             system(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PROTO))
         };
@@ -64,7 +64,8 @@ impl RootClient {
         RootLocation::new(self.directory.clone(), Some(RootProcess::new(&self.root)))
     }
 
-    /// Calls the root. [`MonitorError::NoRoot`] if it does not answer, [`MonitorError::Ended`] if it hangs up.
+    /// Calls the root, and blocks. [`MonitorError::NoRoot`] if it does not answer,
+    /// [`MonitorError::Ended`] if the connection ends.
     pub(crate) fn ask<T, F>(&self, call: impl FnOnce(&RpcClient) -> F) -> Result<T, MonitorError>
     where
         F: Future<Output = Result<T, RpcError>>,
@@ -72,7 +73,7 @@ impl RootClient {
         self.waitset.block_on(self.call(call)).unwrap_or(Err(MonitorError::Ended))
     }
 
-    /// As [`ask`](Self::ask), beside others.
+    /// Calls the root like [`ask`](Self::ask), as a future.
     pub(crate) async fn call<T, F>(
         &self,
         call: impl FnOnce(&RpcClient) -> F,

@@ -1,4 +1,4 @@
-//! Where a process meets others, for those who are told that something went wrong there.
+//! Location of a root monitor, for error messages.
 
 use core::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::process::is_proc_of_this_namespace;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RootLocation {
-    /// The directory.
+    /// The runtime directory.
     pub directory: PathBuf,
     /// The root monitor; `None` while there is none.
     pub root: Option<RootProcess>,
@@ -28,7 +28,7 @@ pub struct RootProcess {
 }
 
 impl RootLocation {
-    /// Returns a place.
+    /// Returns a location.
     #[must_use]
     pub const fn new(directory: PathBuf, root: Option<RootProcess>) -> Self {
         Self { directory, root }
@@ -36,7 +36,7 @@ impl RootLocation {
 }
 
 impl RootProcess {
-    /// Finds out what the process is called.
+    /// Reads the name of the process's command.
     pub(crate) fn new(peer: &Peer) -> Self {
         let pid = peer.pid().filter(|_| is_proc_of_this_namespace());
         let command = pid.and_then(|pid| {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_names_directory_process_and_command() {
+    fn location_names_directory_process_and_command() {
         let directory = PathBuf::from("/run/a\u{202e}");
         let none = RootLocation::new(directory.clone(), None).to_string();
         assert_eq!(none, "in /run/a\\u{202e}, where there is no root monitor");

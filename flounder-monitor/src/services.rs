@@ -1,4 +1,4 @@
-//! The services of this process, by reference. In-process binding needs nothing else.
+//! The services of this process, by reference. A bind within the process needs nothing else.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,11 @@ use flounder_rt::export::{ExportError, ServiceEntry};
 use flounder_rt::fork::PerProcess;
 use parking_lot::Mutex;
 
-/// Services of one process.
+/// Most services of one process.
 const MAX_SERVICES: usize = 65_536;
 
-/// Those that are exported: a waitset withdraws its services when it ends. A forked child has none of its parent's.
+/// Exported services. A waitset withdraws its services when it ends; a forked child starts without
+/// services.
 static TABLE: PerProcess<Mutex<HashMap<Iref, ServiceEntry>>> =
     PerProcess::new(|_| Mutex::default());
 
@@ -24,13 +25,13 @@ pub(crate) fn insert(service: ServiceEntry) -> Result<(), ExportError> {
     Ok(())
 }
 
-/// Removes one.
+/// Removes a service.
 pub(crate) fn remove(iref: Iref) {
     let removed = TABLE.here().lock().remove(&iref);
     drop(removed);
 }
 
-/// The service of this reference, if it is one of this process and its waitset is still there.
+/// Returns the service with this reference, if this process exports it and its waitset exists.
 pub(crate) fn find(iref: Iref) -> Option<ServiceEntry> {
     let found = TABLE.here().lock().get(&iref).cloned()?;
     (!found.remote.is_closed()).then_some(found)
@@ -46,11 +47,11 @@ mod tests {
         Interface { name: "none", description: "", messages: &[], limits: &[], fingerprint: 0 };
 
     #[test]
-    fn a_service_goes_with_its_waitset() {
+    fn service_ends_with_its_waitset() {
         let iref = Iref::from_bits(0xfeed).expect("not zero");
         let ws = Waitset::new();
         let service = ServiceEntry { iref, interface: &INTERFACE, remote: ws.remote(), key: 0 };
-        insert(service).expect("room");
+        insert(service).expect("below the limit");
         assert!(find(iref).is_some());
         drop(ws);
         assert!(find(iref).is_none());

@@ -1,7 +1,10 @@
-//! What there is on a host: names, domains, and the bindings between them.
+//! A snapshot of a host: names, domains, and the bindings between them.
 //!
-//! The root knows the names and domains; about bindings it asks the domains, each of which tells of those whose client it
-//! is. So what is said of a binding is as true as its client; who is at its ends is the root's word.
+//! The root knows names and domains. It asks each domain for the bindings whose client the domain
+//! is.
+//! So a binding is as reliable as its client's report; the processes at its ends are reported by
+//! the
+//! root.
 //!
 //! ```no_run
 //! use flounder_monitor::snapshot;
@@ -33,42 +36,43 @@ use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{BindingReport, Verdict};
 use crate::root_client::RootClient;
 
-/// Domains that are asked at a time: those that do not answer are waited for together.
+/// Number of domains that are asked at once, so that unresponsive ones cost their deadline
+/// together.
 const MAX_ASKED_AT_ONCE: usize = 64;
 
-/// Roots that may die while they are asked.
+/// Number of roots that may die while they are asked.
 const MAX_ROOTS_TRIED: usize = 5;
 
-/// Bindings of one domain that are fetched: a domain that makes them up ends there.
+/// Most bindings fetched from one domain: bounds what a domain can invent.
 const MAX_BINDINGS: usize = 65_536;
 
-/// What was found.
+/// Names, domains and bindings of one runtime directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// The directory where these domains meet.
+    /// The runtime directory.
     pub directory: PathBuf,
     /// The process that is the root.
     pub root: Process,
-    /// The names, in order.
+    /// Registered names, in order.
     pub names: Vec<Entry>,
-    /// The domains; of those of other users only the root's user and user 0 learn.
+    /// The domains. Only the root's user and user 0 see those of other users.
     pub domains: Vec<Process>,
     /// Bindings between these domains and others.
     pub bindings: Vec<Binding>,
-    /// What these domains make each other hold.
+    /// What these domains hold for each other.
     pub accounts: Vec<Account>,
-    /// Domains that did not tell of their bindings.
+    /// Domains that did not report their bindings in time.
     pub unresponsive: Vec<Process>,
 }
 
-/// A process, as the kernel vouches for it.
+/// A process, as the kernel reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Process {
-    /// Its number, if it is visible from here.
+    /// Process id, if the process is visible from here.
     pub pid: Option<u32>,
-    /// Its user, if it has a number here.
+    /// User id, if the user has a number here.
     pub uid: Option<u32>,
 }
 
@@ -76,17 +80,17 @@ pub struct Process {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Binding {
-    /// The client's process, which told of it.
+    /// The client's process, which reported the binding.
     pub client: Process,
-    /// The service's process; `None` if it has left the root since.
+    /// The service's process; `None` if it has left the root in the meantime.
     pub service: Option<Process>,
-    /// The service.
+    /// Reference of the service.
     pub iref: Iref,
-    /// Name of the service's interface; empty if the service is not published any more.
+    /// Name of the service's interface; empty if the service is no longer published.
     pub interface: String,
-    /// The driver.
+    /// Name of the driver.
     pub driver: String,
-    /// When it was made, by the client's clock.
+    /// Time when the binding was made, by the client's clock.
     pub since: SystemTime,
 }
 
@@ -94,15 +98,15 @@ pub struct Binding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
-    /// The process that holds it, and reports it.
+    /// The process that holds the resources, and reports them.
     pub holder: Process,
-    /// The process that it is held for.
+    /// The process that they are held for.
     pub peer: Process,
     /// Amounts that are held for the peer.
     pub used: Amounts,
-    /// What the holder would hold for one process.
+    /// Limits of the holder for one process.
     pub limit: Amounts,
-    /// What the holder would hold for all peers together.
+    /// Limits of the holder for all peers together.
     pub limit_of_all: Amounts,
 }
 
@@ -118,10 +122,12 @@ impl Amounts {
     }
 }
 
-/// Asks the root of a directory, or of the one that the environment names. Never becomes the root.
+/// Takes a snapshot of a runtime directory; `None` for the one that the environment names. Never
+/// becomes root.
 ///
 /// # Errors
-/// [`SnapshotError::NoMonitor`] if there is no root; [`SnapshotError::Monitor`] if it cannot be asked.
+/// [`SnapshotError::NoMonitor`] if there is no root; [`SnapshotError::Monitor`] if the root cannot
+/// be asked.
 pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
     let path = directory.map_or_else(choice::chosen, Path::to_owned);
     let nobody = || SnapshotError::NoMonitor { directory: path.clone() };
@@ -132,7 +138,7 @@ pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
     for _ in 0..MAX_ROOTS_TRIED {
         let client = Rc::new(RootClient::join(&directory)?.ok_or_else(nobody)?);
         match take_from(&client, &directory) {
-            // The root has gone meanwhile.
+            // The root has died in the meantime.
             Err(MonitorError::Ended) => {}
             result => return Ok(result?),
         }
@@ -153,7 +159,7 @@ fn take_from(client: &Rc<RootClient>, directory: &RuntimeDir) -> Result<Snapshot
     };
     let members = members(client)?;
     if !members.iter().any(|(_, domain)| *domain == snapshot.root) {
-        // A daemon is the root of domains, and none of them.
+        // A daemon is not a domain of its own.
         let own = accounts(Rc::clone(client), 0, snapshot.root);
         match client.waitset.block_on(own).unwrap_or(Err(MonitorError::Ended)) {
             Ok(own) => snapshot.accounts.extend(own),
@@ -179,7 +185,7 @@ fn take_from(client: &Rc<RootClient>, directory: &RuntimeDir) -> Result<Snapshot
                     snapshot.bindings.extend(bindings);
                     snapshot.accounts.extend(accounts);
                 }
-                // It has left, or does not answer.
+                // The domain has left, or does not answer.
                 Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => {
                     snapshot.unresponsive.push(domain)
                 }
@@ -199,7 +205,7 @@ fn names(client: &RootClient) -> Result<Vec<Entry>, MonitorError> {
     loop {
         let last = names.last().map_or("", |entry| entry.name.as_str());
         let page = client.ask(|root| root.list_async(last))?;
-        // They come in order: a root that goes round in circles is cut short.
+        // Names are sent in order: a root that repeats itself ends the list.
         let next = page.into_iter().filter_map(Entry::from_wire);
         let next: Vec<_> = next.filter(|entry| entry.name.as_str() > last).collect();
         if next.is_empty() {
@@ -209,7 +215,7 @@ fn names(client: &RootClient) -> Result<Vec<Entry>, MonitorError> {
     }
 }
 
-/// The domains, with their numbers at the root.
+/// Returns the domains, with their ids at the root.
 fn members(client: &RootClient) -> Result<Vec<(u64, Process)>, MonitorError> {
     let (mut members, mut last) = (Vec::new(), 0);
     loop {
@@ -224,7 +230,7 @@ fn members(client: &RootClient) -> Result<Vec<(u64, Process)>, MonitorError> {
     }
 }
 
-/// What a domain tells. A root that gives no verdict is as silent as the domain.
+/// Returns the bindings that a domain reports.
 async fn bindings(
     root_client: Rc<RootClient>,
     number: u64,
@@ -236,7 +242,7 @@ async fn bindings(
             root_client.call(|root| root.bindings_async(number, last.0, last.1)).await?;
         match verdict {
             Verdict::Ok => {}
-            // It has left since.
+            // The domain has left in the meantime.
             Verdict::Unknown => break,
             _ => return Err(MonitorError::Busy),
         }
@@ -250,7 +256,7 @@ async fn bindings(
     Ok(bindings)
 }
 
-/// The accounts that a domain keeps, or the root itself for number 0.
+/// Returns the accounts that a domain keeps, or for number 0 those of the root's process.
 async fn accounts(
     root_client: Rc<RootClient>,
     number: u64,
@@ -281,7 +287,7 @@ async fn accounts(
 }
 
 impl Amounts {
-    /// Those of a list that is too short are 0.
+    /// Returns the amounts of a list; those beyond its end are 0.
     fn from_wire(amounts: &[u64]) -> Self {
         Self(core::array::from_fn(|at| amounts.get(at).copied().unwrap_or_default()))
     }
@@ -315,13 +321,13 @@ impl Process {
     }
 }
 
-/// Why there is no census.
+/// Reason why there is no snapshot.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// Nobody is the root there.
+    /// The directory has no root.
     NoMonitor {
-        /// The directory.
+        /// The runtime directory.
         directory: PathBuf,
     },
     /// The root cannot be asked.

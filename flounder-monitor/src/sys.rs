@@ -16,7 +16,8 @@ const SO_PEERPIDFD: libc::c_int = 77;
 /// `SO_PASSRIGHTS`, which libc does not name everywhere.
 const SO_PASSRIGHTS: libc::c_int = 83;
 
-/// A descriptor of the process at the other end of a socket that connected, or that listened (`SO_PEERPIDFD`).
+/// Returns a pidfd of the process that connected, or listened, at the other end of a socket
+/// (`SO_PEERPIDFD`).
 ///
 /// # Errors
 /// `ENOPROTOOPT` where the kernel has no such option; another if the process is gone.
@@ -46,15 +47,16 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// from here".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Credentials {
-    /// 0 if the PID namespace of this process does not show the process.
+    /// 0 if the process is not visible in the PID namespace of this process.
     pub(crate) pid: libc::pid_t,
-    /// The overflow user if the user namespace of this process has no number for the user.
+    /// The overflow uid if the user has no number in the user namespace of this process.
     pub(crate) uid: libc::uid_t,
-    /// Likewise.
+    /// The overflow gid if the group has no number in the user namespace of this process.
     pub(crate) gid: libc::gid_t,
 }
 
-/// Returns who connected, or listened, at the other end of a socket (`SO_PEERCRED`).
+/// Returns the credentials of the process that connected, or listened, at the other end of a socket
+/// (`SO_PEERCRED`).
 ///
 /// rustix makes a `Pid`, which is never 0, of a number that is 0 for a process of another PID namespace.
 ///
@@ -110,7 +112,8 @@ pub(crate) fn refuse_descriptors(socket: BorrowedFd<'_>) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Has `handler` run when the process ends normally: at a return from `main`, or by `exit`.
+/// Registers `handler` to run when the process ends normally: at a return from `main`, or by
+/// `exit`.
 pub(crate) fn at_exit(handler: extern "C" fn()) {
     // SAFETY:
     // * libc keeps the pointer for the life of the process; a function lives as long.
@@ -118,7 +121,8 @@ pub(crate) fn at_exit(handler: extern "C" fn()) {
     let _ = unsafe { libc::atexit(handler) };
 }
 
-/// Blocks all signals in the calling thread: those of the process go to threads of the program, which expects them there.
+/// Blocks all signals in the calling thread, so that the kernel delivers those of the process to
+/// the program's threads.
 pub(crate) fn block_signals() {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY:
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_tells_of_the_process_behind_it() {
+    fn socket_has_a_pidfd_of_its_peer() {
         let (a, _b) = UnixStream::pair().expect("sockets");
         let pidfd = peer_pidfd(a.as_fd()).expect("the kernel is recent");
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
@@ -149,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_has_no_peer() {
+    fn file_has_no_peer() {
         let file = std::fs::File::open("/dev/null").expect("null");
         assert_eq!(
             peer_pidfd(file.as_fd()).expect_err("no socket").raw_os_error(),

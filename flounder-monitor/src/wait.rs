@@ -1,4 +1,4 @@
-//! Waiting within the monitor's thread: for a condition, for the first of several, with a deadline.
+//! Waiting on the monitor's thread: for a condition, with a timeout, with cancellation.
 
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
@@ -9,18 +9,19 @@ use std::time::Instant;
 
 use flounder_rt::Waitset;
 
-/// Wakes those who wait for a condition to be looked at again.
+/// Wakes futures that wait for a condition, so that they check it again.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeNotifier(RefCell<Vec<Waker>>);
 
 impl ChangeNotifier {
-    /// Something has changed.
+    /// Wakes all waiting futures.
     pub(crate) fn notify_all(&self) {
         let wakers = self.0.take();
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until `look` finds something. It is asked at once, and whenever the signal is raised.
+    /// Waits until `look` returns a value. `look` runs at once, and after each
+    /// [`notify_all`](Self::notify_all).
     pub(crate) async fn wait_for<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         poll_fn(|cx| match look() {
             Some(found) => Poll::Ready(found),
@@ -33,7 +34,7 @@ impl ChangeNotifier {
     }
 }
 
-/// `future`'s value, unless `delay` passes before.
+/// Returns the value of `future`, or `None` if `delay` passes first.
 pub(crate) fn timeout<F: Future>(
     waitset: &Waitset,
     delay: Duration,
@@ -55,19 +56,20 @@ pub(crate) fn timeout<F: Future>(
     }
 }
 
-/// Waits for this long.
+/// Waits for `delay`.
 pub(crate) async fn sleep(waitset: &Waitset, delay: Duration) {
     timeout(waitset, delay, core::future::pending::<()>()).await;
 }
 
-/// How long a process may say nothing before it counts as stuck.
+/// Time without an answer after which a root counts as stuck.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Parts of that time; each must pass on time.
+/// Number of parts of [`RESPONSE_TIMEOUT`]; each must pass on time.
 const TIMEOUT_PARTS: u32 = 4;
 
-/// `future`'s value, unless it takes longer than [`RESPONSE_TIMEOUT`]. Time in which this process did not run itself does not count:
-/// it may have been stopped, or the machine have too much to do.
+/// Returns the value of `future`, or `None` if it takes longer than [`RESPONSE_TIMEOUT`]. Time in
+/// which
+/// this process did not run does not count: it may have been stopped, or the machine be overloaded.
 pub(crate) fn within_response_timeout<F: Future>(
     waitset: &Waitset,
     future: F,
@@ -87,7 +89,7 @@ pub(crate) fn within_response_timeout<F: Future>(
     }
 }
 
-/// `future`'s value, unless `end` completes before.
+/// Returns the value of `future`, or `None` if `end` completes first.
 pub(crate) fn until_cancelled<F: Future>(
     future: F,
     end: impl Future<Output = ()>,
@@ -101,7 +103,7 @@ pub(crate) fn until_cancelled<F: Future>(
     })
 }
 
-/// Cancels a timer when the wait ends, however it ends.
+/// Cancels a timer when dropped.
 struct Cancel(Option<flounder_rt::waitset::Timer>);
 
 impl Drop for Cancel {
@@ -117,21 +119,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_ends_what_never_does() {
+    fn timeout_ends_a_pending_future() {
         let ws = Waitset::new();
         let wait = timeout(&ws, Duration::from_millis(2), core::future::pending::<()>());
-        assert_eq!(ws.block_on(wait).expect("no callback fails"), None);
+        assert_eq!(ws.block_on(wait).expect("dispatch"), None);
     }
 
     #[test]
-    fn what_is_ready_needs_no_deadline() {
+    fn ready_future_needs_no_timeout() {
         let ws = Waitset::new();
         let wait = timeout(&ws, Duration::from_secs(100), async { 3 });
-        assert_eq!(ws.block_on(wait).expect("no callback fails"), Some(3));
+        assert_eq!(ws.block_on(wait).expect("dispatch"), Some(3));
     }
 
     #[test]
-    fn a_signal_has_its_condition_looked_at() {
+    fn notify_all_checks_the_condition_again() {
         let ws = Waitset::new();
         let (signal, flag) = (Rc::new(ChangeNotifier::default()), Rc::new(Cell::new(false)));
         let (theirs, set) = (Rc::clone(&signal), Rc::clone(&flag));
@@ -141,6 +143,6 @@ mod tests {
             theirs.notify_all();
             Ok(())
         });
-        ws.block_on(signal.wait_for(|| flag.get().then_some(()))).expect("no callback fails");
+        ws.block_on(signal.wait_for(|| flag.get().then_some(()))).expect("dispatch");
     }
 }

@@ -77,7 +77,7 @@ fn start(role: &str, dir: &Path) -> (Child, mpsc::Receiver<String>) {
 
 #[test]
 fn a_child_of_the_root_does_not_keep_its_office() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = tempfile::tempdir().expect("create a temporary directory");
     let dir = dir.path().join("run");
     let (mut root, heard) = start("forking root", &dir);
     let mut both: Vec<_> =
@@ -86,11 +86,11 @@ fn a_child_of_the_root_does_not_keep_its_office() {
     assert_eq!(both, ["child", "parent"]);
     // The pipe is kept, so the child lives on, with a copy of all descriptors of the root.
     let input = root.stdin.take();
-    root.kill().expect("it can be killed");
+    root.kill().expect("kill the child");
     root.wait().expect("it is dead");
     let (mut successor, said) = start("successor", &dir);
     assert_eq!(said.recv_timeout(PATIENCE).expect("it gets to be root"), "root");
-    assert!(successor.wait().expect("it ends").success());
+    assert!(successor.wait().expect("join the thread").success());
     drop(input);
     assert_eq!(heard.recv_timeout(PATIENCE).expect("it has a monitor"), "child served");
 }

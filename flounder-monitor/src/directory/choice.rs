@@ -1,6 +1,7 @@
 //! The choice of the runtime directory among the candidates.
 //!
-//! The environment is read once, at the first use, and a relative path is made absolute then: a later
+//! The environment is read once, at the first use, and a relative path is made absolute then: a
+//! later
 //! change of the environment or the working directory has no effect. The candidates are
 //!
 //! 1. `$FLOUNDER_RUNTIME_DIR`, and then no other;
@@ -9,22 +10,27 @@
 //! 4. `/tmp/flounder-UID`.
 //!
 //! The first candidate that has a root is chosen, or else the first. So a program that cron started
-//! before its user logged in, in a directory that a login does not choose, is found nevertheless. The
-//! choice is kept while the directory can be used or created again, and no other candidate is the only
+//! before its user logged in, in a directory that a login does not choose, is found nevertheless.
+//! The
+//! choice is kept while the directory can be used or created again, and no other candidate is the
+//! only
 //! one with a root. A program that gained privileges by being started (`AT_SECURE`) ignores the
 //! environment, which is its caller's.
 //!
 //! # Two roots at once
 //! Processes of a user may have different candidates, and each may find no root and become one. Two
-//! rules bring them together. Both rest on the order above, which is the same in all processes, and on
+//! rules bring them together. Both rest on the order above, which is the same in all processes, and
+//! on
 //! the last candidate, which all have.
 //!
 //! * A process that has put its socket in place checks its other candidates *after* that
-//!   ([`must_yield`]). If two processes do so at once, and each has the directory of the other among
+//!   ([`must_yield`]). If two processes do so at once, and each has the directory of the other
+//! among
 //!   its candidates, at least one sees the other. The process in the later directory continues; the
 //!   other removes its socket and joins. A process joins a root that was there before.
 //! * A root checks once a second whether a root listens in a later candidate
-//!   ([`must_yield_to_later`]), and then joins it with its domains. This finds a root that could not
+//!   ([`must_yield_to_later`]), and then joins it with its domains. This finds a root that could
+//! not
 //!   see this one: a process without the directory of this root has a later one.
 //!
 //! A daemon stays where it was started.
@@ -81,7 +87,8 @@ pub(crate) fn chosen() -> PathBuf {
     }
 }
 
-/// Returns the chosen path, if there is one. Does not block on the lock: in a forked child its holder may not exist.
+/// Returns the chosen path, if there is one. Does not block on the lock: in a forked child its
+/// holder may not exist.
 pub(crate) fn chosen_already() -> Option<PathBuf> {
     let named = settings::read_already().and_then(|settings| settings.named.clone());
     named.or_else(|| CHOSEN.try_lock()?.clone())
@@ -100,7 +107,8 @@ fn has_root(path: PathBuf) -> bool {
     }
 }
 
-/// Chooses another candidate than `path` in which a root listens, and opens it. `None` if there is none, or if this process
+/// Chooses another candidate than `path` in which a root listens, and opens it. `None` if there is
+/// none, or if this process
 /// has no choice.
 pub(crate) fn switch_from(path: &Path) -> Option<RuntimeDir> {
     let (earlier, later) = others(path)?;
@@ -109,7 +117,8 @@ pub(crate) fn switch_from(path: &Path) -> Option<RuntimeDir> {
     RuntimeDir::existing(path).ok()
 }
 
-/// Returns true if this process, whose socket has just been put into `path`, must give way to a root in another
+/// Returns true if this process, whose socket has just been put into `path`, must give way to a
+/// root in another
 /// candidate. That one is chosen from now on.
 pub(crate) fn must_yield(path: &Path) -> bool {
     let Some((earlier, later)) = others(path) else { return false };
@@ -184,8 +193,8 @@ mod tests {
     use crate::directory::settings::from_vars;
 
     #[test]
-    fn the_environment_names_candidates() {
-        let dir = tempfile::tempdir().expect("a directory");
+    fn environment_determines_the_candidates() {
+        let dir = tempfile::tempdir().expect("create a temporary directory");
         let xdg = dir.path().to_str().expect("UTF-8");
         let uid = own_uid();
         let tmp = PathBuf::from(format!("/tmp/flounder-{uid}"));
@@ -202,30 +211,30 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_path_is_made_absolute_or_passed_over() {
+    fn relative_path_is_made_absolute_or_ignored() {
         let relative = from_vars(&[("FLOUNDER_RUNTIME_DIR", "run"), ("XDG_RUNTIME_DIR", ".")]);
-        let here = env::current_dir().expect("it is there");
+        let here = env::current_dir().expect("the file exists");
         assert_eq!(candidates(&relative, own_uid()), [here.join("run")]);
         assert_eq!(from_vars(&[("XDG_RUNTIME_DIR", ".")]).xdg, None);
     }
 
     #[test]
-    fn a_directory_of_another_user_is_no_candidate() {
-        let dir = tempfile::tempdir().expect("a directory");
+    fn directory_of_another_user_is_no_candidate() {
+        let dir = tempfile::tempdir().expect("create a temporary directory");
         let xdg = dir.path().to_str().expect("UTF-8");
         let of_another = candidates(&from_vars(&[("XDG_RUNTIME_DIR", xdg)]), own_uid() + 1);
         assert!(!of_another.contains(&dir.path().join("flounder")), "{of_another:?}");
     }
 
     #[test]
-    fn a_root_is_known_by_its_socket_and_a_dead_one_is_none() {
-        let parent = tempfile::tempdir().expect("a directory");
+    fn only_a_listening_socket_counts_as_root() {
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let path = parent.path().join("run");
         assert!(!has_root(path.clone()) && !path.exists());
-        let dir = RuntimeDir::at(path.clone()).expect("it can be made");
+        let dir = RuntimeDir::at(path.clone()).expect("create the directory");
         assert!(!has_root(path.clone()));
-        let elected =
-            election::install_socket(&dir, election::SocketAccess::Private).expect("it is ours");
+        let elected = election::install_socket(&dir, election::SocketAccess::Private)
+            .expect("own the directory");
         assert!(has_root(path.clone()));
         drop(elected);
         assert!(!has_root(path.clone()) && path.join("root.sock").exists());

@@ -13,7 +13,8 @@
 //! the kernel releases it when the root dies. The lock does not make a root, because a stopped root
 //! keeps it: docs/design/0011-a-root-that-is-stuck.md.
 //!
-//! A process that is low on descriptors does not run for root: it could accept no connection. Neither
+//! A process that is low on descriptors does not run for root: it could accept no connection.
+//! Neither
 //! does a process of a user whom a daemon let in.
 
 use core::time::Duration;
@@ -32,13 +33,15 @@ use crate::error::MonitorError;
 use crate::process::{compare_namespaces, is_dead, process_of, random_number};
 use crate::sys;
 
-/// Free descriptors that a process needs to become root: for its own membership, a few domains and a reserve.
+/// Free descriptors that a process needs to become root: for its own membership, a few domains and
+/// a reserve.
 const MIN_FREE_DESCRIPTORS: usize = 16;
 
 /// Length of the queue of connections that are not accepted yet.
 const BACKLOG: i32 = 1024;
 
-/// How long a lock is respected while no root listens. After that other processes become root without
+/// How long a lock is respected while no root listens. After that other processes become root
+/// without
 /// it: the lock may be held by a root that was replaced and is still stopped.
 pub(crate) const STALE_LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -86,7 +89,8 @@ impl RootSocket {
 pub(crate) enum Precondition {
     /// No root listens, and no other process is becoming root.
     NoRoot,
-    /// The root in place is still this one, which does not answer, or is dead while another process keeps its lock.
+    /// The root in place is still this one, which does not answer, or is dead while another process
+    /// keeps its lock.
     RootIs(Option<RootSocketId>),
 }
 
@@ -138,7 +142,8 @@ pub(crate) fn reacquire(
     Ok(elected)
 }
 
-/// Puts the root's socket in place. After an error the caller drops the directory, which releases the
+/// Puts the root's socket in place. After an error the caller drops the directory, which releases
+/// the
 /// lock for a process that has descriptors to spare.
 pub(crate) fn install_socket(
     directory: &RuntimeDir,
@@ -178,7 +183,8 @@ fn is_temporary_name(name: &str) -> bool {
     number.is_some_and(|number| temporary_name(number) == name)
 }
 
-/// Removes the sockets of processes that were killed before they renamed theirs. Requires the lock: a process that has it
+/// Removes the sockets of processes that were killed before they renamed theirs. Requires the lock:
+/// a process that has it
 /// is the only one that makes such a socket, unless it takes the place of a root that is stuck.
 fn remove_stale_sockets(directory: &RuntimeDir) {
     let names = match directory.own_sockets() {
@@ -231,7 +237,8 @@ pub(crate) fn probe(directory: &RuntimeDir) -> Result<RootProbe, MonitorError> {
     }
 }
 
-/// Returns a socket connected to the root of a directory, or `None` if no root accepts a connection now.
+/// Returns a socket connected to the root of a directory, or `None` if no root accepts a connection
+/// now.
 pub(crate) fn connect_to_root(directory: &RuntimeDir) -> Result<Option<OwnedFd>, MonitorError> {
     match probe(directory)? {
         RootProbe::Connected(socket) => Ok(Some(socket)),
@@ -257,14 +264,16 @@ pub(crate) fn identify_root(
     Ok((!is_dead(process.as_fd())).then(|| (root.peer(), process)))
 }
 
-/// Fails if the process is low on descriptors: a root that cannot accept connections is worse than none.
+/// Fails if the process is low on descriptors: a root that cannot accept connections is worse than
+/// none.
 fn check_headroom(any: &OwnedFd) -> rustix::io::Result<()> {
     let spare: Result<Vec<_>, _> =
         (0..MIN_FREE_DESCRIPTORS).map(|_| fcntl_dupfd_cloexec(any, 0)).collect();
     spare.map(drop)
 }
 
-/// Returns a socket that preserves message boundaries. Non-blocking, so that a root that accepts nothing blocks nobody.
+/// Returns a socket that preserves message boundaries. Non-blocking, so that a root that accepts
+/// nothing blocks nobody.
 fn new_socket() -> rustix::io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
@@ -278,7 +287,7 @@ mod tests {
 
     #[test]
     fn becoming_root_removes_stale_sockets_only() {
-        let parent = tempfile::tempdir().expect("make a directory");
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let path = parent.path().join("run");
         let dir = RuntimeDir::at(path.clone()).expect("make the runtime directory");
         let socket = |name: &str| {
@@ -305,7 +314,7 @@ mod tests {
 
     #[test]
     fn stale_sockets_stay_while_another_has_the_lock() {
-        let parent = tempfile::tempdir().expect("make a directory");
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let path = parent.path().join("run");
         let dir = RuntimeDir::at(path.clone()).expect("make the runtime directory");
         let stale = new_socket().expect("make a socket");

@@ -1,18 +1,24 @@
 //! The journal of names: a file that only the root's user can read and write.
 //!
-//! Domains register their names again with a new root, but not all at once, and a stopped one not at
-//! all. A name must stay with its owner for as long as the owner lives, also while there is no root,
-//! and a lookup must not be answered with "no such name". So the root keeps a file beside its socket
+//! Domains register their names again with a new root, but not all at once, and a stopped one not
+//! at
+//! all. A name must stay with its owner for as long as the owner lives, also while there is no
+//! root,
+//! and a lookup must not be answered with "no such name". So the root keeps a file beside its
+//! socket
 //! with the owner of each name. The file exists while there is at least one name.
 //!
 //! ```text
 //!   byte 0        8        16       20       24       32       34                       512
 //!        | process |  iref  |  pid   |  user  | space  | length |  name, then zeros ..  |   one record; all zeros: free
 //! ```
-//! `process` is the inode of the owner's pidfd, which on Linux 6.9 and later is never reused. `space`
-//! is the PID namespace of the root that wrote the record: in another namespace the pid means nothing.
+//! `process` is the inode of the owner's pidfd, which on Linux 6.9 and later is never reused.
+//! `space`
+//! is the PID namespace of the root that wrote the record: in another namespace the pid means
+//! nothing.
 //! A record never crosses a page and is written by one call, so a root that is killed leaves each
-//! record whole or absent. A new root writes a file of its own and renames it over the last one: what
+//! record whole or absent. A new root writes a file of its own and renames it over the last one:
+//! what
 //! a replaced root still writes is read by nobody.
 
 use std::collections::{HashMap, HashSet};
@@ -58,7 +64,8 @@ impl ProcessIdentity {
         (self.pid != 0).then_some(self.pid)
     }
 
-    /// Returns true if both are the same process. A pid of 0, from a root that could not see the process, matches every pid.
+    /// Returns true if both are the same process. A pid of 0, from a root that could not see the
+    /// process, matches every pid.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same_pid = self.pid == other.pid || self.pid == 0 || other.pid == 0;
         same_pid && (self.inode, self.uid) == (other.inode, other.uid)
@@ -90,7 +97,8 @@ pub(crate) struct NameJournal {
     names_of_others: HashSet<String>,
     free: Vec<u64>,
     records: u64,
-    /// True if the last [`replace`](Self::replace) failed: the file in place may be the last root's.
+    /// True if the last [`replace`](Self::replace) failed: the file in place may be the last
+    /// root's.
     replace_failed: bool,
     /// Records of the last root.
     previous: Vec<Record>,
@@ -246,7 +254,8 @@ fn create(directory: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<File>
     let flags = open_flags() | OFlags::CREATE | OFlags::EXCL;
     let mode = Mode::RUSR | Mode::WUSR;
     let file = openat(directory, name, flags, mode)?;
-    // The umask may have removed permissions of the owner, and the next root must be able to open the file.
+    // The umask may have removed permissions of the owner, and the next root must be able to open
+    // the file.
     fchmod(&file, mode)?;
     Ok(File::from(file))
 }
@@ -299,8 +308,8 @@ mod tests {
     const FILE: &str = "names";
 
     fn directory() -> (tempfile::TempDir, OwnedFd) {
-        let dir = tempfile::tempdir().expect("a directory");
-        let fd = File::open(dir.path()).expect("it is there").into();
+        let dir = tempfile::tempdir().expect("create a temporary directory");
+        let fd = File::open(dir.path()).expect("the file exists").into();
         (dir, fd)
     }
 
@@ -311,7 +320,7 @@ mod tests {
     }
 
     fn previous(fd: &OwnedFd) -> Vec<Record> {
-        let mut journal = NameJournal::open(fd).expect("it can be opened");
+        let mut journal = NameJournal::open(fd).expect("open the journal");
         let mut previous = journal.take_previous();
         previous.sort_by(|a, b| a.name.cmp(&b.name));
         previous
@@ -320,29 +329,29 @@ mod tests {
     #[test]
     fn next_root_finds_records_of_the_last() {
         let (dir, fd) = directory();
-        let mut journal = NameJournal::open(&fd).expect("it can be opened");
+        let mut journal = NameJournal::open(&fd).expect("open the journal");
         assert_eq!(journal.take_previous(), []);
         let long = "n".repeat(MAX_NAME);
         let records = [record("a", 1), record("b", 2), record(&long, 3)];
-        records.iter().for_each(|record| journal.record_owner(record).expect("room"));
-        journal.record_owner(&record("b", 4)).expect("it is there");
+        records.iter().for_each(|record| journal.record_owner(record).expect("below the limit"));
+        journal.record_owner(&record("b", 4)).expect("the file exists");
         journal.erase("a");
-        journal.record_owner(&record("c", 5)).expect("room");
+        journal.record_owner(&record("c", 5)).expect("below the limit");
         drop(journal);
         assert_eq!(previous(&fd), [record("b", 4), record("c", 5), record(&long, 3)]);
-        let length = dir.path().join(FILE).metadata().expect("it is there").len();
+        let length = dir.path().join(FILE).metadata().expect("the file exists").len();
         assert_eq!(length, 3 * RECORD as u64, "a record that was free is used again");
     }
 
     #[test]
     fn file_exists_while_there_are_names() {
         let (dir, fd) = directory();
-        let mut journal = NameJournal::open(&fd).expect("it can be opened");
+        let mut journal = NameJournal::open(&fd).expect("open the journal");
         let is_there = || dir.path().join(FILE).exists();
         assert!(!is_there());
         for _ in 0..2 {
-            journal.record_owner(&record("a", 1)).expect("room");
-            journal.record_owner(&record("b", 1)).expect("room");
+            journal.record_owner(&record("a", 1)).expect("below the limit");
+            journal.record_owner(&record("b", 1)).expect("below the limit");
             journal.erase("a");
             assert!(is_there());
             journal.erase("b");
@@ -363,12 +372,14 @@ mod tests {
             bytes.extend_from_slice(record);
         }
         bytes.extend_from_slice(&twice[..100]);
-        std::fs::write(dir.path().join(FILE), &bytes).expect("it is ours");
+        std::fs::write(dir.path().join(FILE), &bytes).expect("own the directory");
         assert_eq!(previous(&fd), [record("b", 2)]);
-        let mut journal = NameJournal::open(&fd).expect("it can be opened");
+        let mut journal = NameJournal::open(&fd).expect("open the journal");
         let records = journal.take_previous();
-        journal.replace(&records).expect("room");
-        (0..5).for_each(|i| journal.record_owner(&record(&format!("n{i}"), 3)).expect("room"));
+        journal.replace(&records).expect("below the limit");
+        (0..5).for_each(|i| {
+            journal.record_owner(&record(&format!("n{i}"), 3)).expect("below the limit")
+        });
         assert_eq!(journal.records, 6);
         assert_eq!(previous(&fd).len(), 6);
     }
@@ -377,26 +388,26 @@ mod tests {
     fn symbolic_link_is_not_followed() {
         let (dir, fd) = directory();
         std::os::unix::fs::symlink("/dev/null", dir.path().join(FILE)).expect("symlink");
-        let mut journal = NameJournal::open(&fd).expect("it is passed over");
+        let mut journal = NameJournal::open(&fd).expect("open the journal");
         assert_eq!(journal.take_previous(), []);
         journal.record_owner(&record("a", 1)).expect_err("the link is in the way");
-        journal.replace(&[record("a", 1)]).expect("it takes the place of the link");
+        journal.replace(&[record("a", 1)]).expect("replace the link");
         assert_eq!(previous(&fd), [record("a", 1)]);
     }
 
     #[test]
     fn writes_of_a_replaced_root_are_not_read() {
         let (_dir, fd) = directory();
-        let mut deposed = NameJournal::open(&fd).expect("it can be opened");
-        deposed.record_owner(&record("a", 1)).expect("room");
-        let mut next = NameJournal::open(&fd).expect("it can be opened");
+        let mut deposed = NameJournal::open(&fd).expect("open the journal");
+        deposed.record_owner(&record("a", 1)).expect("below the limit");
+        let mut next = NameJournal::open(&fd).expect("open the journal");
         let records = next.take_previous();
-        next.replace(&records).expect("room");
+        next.replace(&records).expect("below the limit");
         assert!(next.is_in_place() && !deposed.is_in_place());
-        deposed.record_owner(&record("b", 1)).expect("room");
+        deposed.record_owner(&record("b", 1)).expect("below the limit");
         assert_eq!(previous(&fd), [record("a", 1)]);
         // The replaced root renames its file over the new one.
-        deposed.replace(&[record("b", 1)]).expect("room");
+        deposed.replace(&[record("b", 1)]).expect("below the limit");
         assert!(!next.is_in_place());
     }
 

@@ -1,8 +1,10 @@
-//! What this process keeps while it is the root: the runtime directory with its lock, until the root
+//! What this process keeps while it is the root: the runtime directory with its lock, until the
+//! root
 //! ends. When the process exits normally, the root's socket is unlinked, and so is the name journal
 //! if no other process has a name.
 //!
-//! A forked child keeps nothing: its copy of the directory does not hold the lock, and it may become
+//! A forked child keeps nothing: its copy of the directory does not hold the lock, and it may
+//! become
 //! root itself.
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +42,8 @@ struct RootLock {
     socket: u64,
 }
 
-/// Keeps the runtime directory, and the root's socket with this inode, until [`release`] or the end of the process.
+/// Keeps the runtime directory, and the root's socket with this inode, until [`release`] or the end
+/// of the process.
 pub(crate) fn hold(directory: OwnedFd, socket: u64) {
     // SYNC registered: the flag is set once and never cleared; no data is published with it.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -73,7 +76,8 @@ pub(crate) fn release() {
     }
 }
 
-/// Removes the root's socket if it is still the one of this process. Returns false if another process
+/// Removes the root's socket if it is still the one of this process. Returns false if another
+/// process
 /// is the root. A socket that cannot be removed is replaced by the next root.
 fn remove_socket(directory: BorrowedFd<'_>, inode: u64) -> bool {
     let Ok(found) = statat(directory, ROOT_SOCKET, AtFlags::SYMLINK_NOFOLLOW) else { return true };

@@ -1,10 +1,13 @@
 //! The runtime directory: opening, checking and creating it.
 //!
 //! # How it is checked
-//! A missing directory is created with mode 0700, unless its parent belongs to another user. A process
+//! A missing directory is created with mode 0700, unless its parent belongs to another user. A
+//! process
 //! that could put files into the directory could pose as the root monitor. So the directory is used
-//! only if it is a directory itself (no link) that nobody but its owner can read or write, and if its
-//! owner is trusted: this user, user 0, or the user in `$FLOUNDER_TRUST_UID`. Everything goes through
+//! only if it is a directory itself (no link) that nobody but its owner can read or write, and if
+//! its
+//! owner is trusted: this user, user 0, or the user in `$FLOUNDER_TRUST_UID`. Everything goes
+//! through
 //! the descriptor that was checked.
 //!
 //! | form | mode | created by | who can connect to the socket |
@@ -34,7 +37,8 @@ use crate::process::{is_unknown_uid, own_uid};
 /// Mode of a shared directory: others may enter it, and so reach the socket, and nothing else.
 const SHARED: Mode = Mode::from_raw_mode(0o711);
 
-/// Permissions that only the owner may have: to read, which is enough to take the lock, and to write.
+/// Permissions that only the owner may have: to read, which is enough to take the lock, and to
+/// write.
 const FORBIDDEN_BITS: u32 = 0o066;
 
 /// Mode bit of directories in which only the owner of a file can remove it.
@@ -142,7 +146,8 @@ impl RuntimeDir {
         chmodat(&self.fd, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
-    /// Renames the listening socket `name` to the root's socket. Its process is the root from then on.
+    /// Renames the listening socket `name` to the root's socket. Its process is the root from then
+    /// on.
     pub(crate) fn install_socket(&self, name: &str) -> rustix::io::Result<RootSocketId> {
         let status = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         renameat(&self.fd, name, &self.fd, ROOT_SOCKET)?;
@@ -188,7 +193,8 @@ impl RuntimeDir {
         self.address(ROOT_SOCKET)
     }
 
-    /// Returns the address of a socket in the directory. A path that is too long goes through the descriptor.
+    /// Returns the address of a socket in the directory. A path that is too long goes through the
+    /// descriptor.
     pub(crate) fn address(&self, name: &str) -> Result<SocketAddrUnix, MonitorError> {
         let address = SocketAddrUnix::new(self.path().join(name)).or_else(|_| {
             SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", self.fd.as_raw_fd()))
@@ -197,7 +203,8 @@ impl RuntimeDir {
     }
 }
 
-/// Identity of a root: device and inode of its socket. A root keeps its socket open, so no other file
+/// Identity of a root: device and inode of its socket. A root keeps its socket open, so no other
+/// file
 /// gets these numbers while the process is the root or could be taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RootSocketId {
@@ -225,14 +232,16 @@ impl DirIdentity {
         &self.path
     }
 
-    /// Returns true if the path still leads to this directory. Requires that a process keeps the directory
+    /// Returns true if the path still leads to this directory. Requires that a process keeps the
+    /// directory
     /// open: otherwise the kernel may reuse the inode.
     pub(crate) fn is_there(&self) -> bool {
         lstat(&self.path)
             .is_ok_and(|status| (status.st_dev, status.st_ino) == (self.device, self.inode))
     }
 
-    /// Returns the identity of the root's socket at this path, or `None` if there is none or the directory is gone.
+    /// Returns the identity of the root's socket at this path, or `None` if there is none or the
+    /// directory is gone.
     pub(crate) fn root_socket_id(&self) -> Option<RootSocketId> {
         Some(RootSocketId::new(&lstat(self.path.join(ROOT_SOCKET)).ok()?))
     }
@@ -311,45 +320,45 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_private_and_found_again() {
-        let parent = tempfile::tempdir().expect("a directory");
+    fn new_directory_is_private() {
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let path = parent.path().join("run");
-        RuntimeDir::at(path.clone()).expect("it can be made");
-        let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+        RuntimeDir::at(path.clone()).expect("create the directory");
+        let mode = fs::metadata(&path).expect("the file exists").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        RuntimeDir::at(path).expect("it is good the second time");
+        RuntimeDir::at(path).expect("open the directory again");
     }
 
     #[test]
-    fn a_directory_that_others_may_enter_is_refused() {
-        let dir = tempfile::tempdir().expect("a directory");
+    fn directory_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().expect("create a temporary directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o750)).expect("chmod");
         assert_eq!(problem(dir.path().to_owned()), DirProblem::Mode { mode: 0o750 });
     }
 
     #[test]
-    fn others_may_enter_but_neither_read_nor_write() {
-        let parent = tempfile::tempdir().expect("a directory");
+    fn shared_directory_gives_others_search_permission_only() {
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let path = parent.path().join("run");
-        let mut dir = RuntimeDir::at(path.clone()).expect("it can be made");
+        let mut dir = RuntimeDir::at(path.clone()).expect("create the directory");
         assert!(dir.was_created() && dir.is_ours() && !dir.is_shared());
-        dir.share(true).expect("it is ours");
-        let again = RuntimeDir::at(path.clone()).expect("it can be used");
+        dir.share(true).expect("own the directory");
+        let again = RuntimeDir::at(path.clone()).expect("open the directory");
         assert!(again.is_shared() && !again.was_created());
-        assert!(again.lock().expect("the owner can read") && !dir.lock().expect("it can be asked"));
+        assert!(again.lock().expect("lock the directory") && !dir.lock().expect("try the lock"));
         for mode in [0o701, 0o710, 0o711] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
-            assert!(RuntimeDir::at(path.clone()).expect("it can be used").is_shared());
+            assert!(RuntimeDir::at(path.clone()).expect("open the directory").is_shared());
         }
         for mode in [0o715, 0o713, 0o751, 0o731, 0o704, 0o702] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
             assert_eq!(problem(path.clone()), DirProblem::Mode { mode });
         }
-        dir.share(false).expect("it is ours");
+        dir.share(false).expect("own the directory");
     }
 
     #[test]
-    fn only_who_is_named_is_believed_besides_oneself_and_user_0() {
+    fn own_user_user_0_and_the_named_user_are_trusted() {
         let other = own_uid() + 1;
         assert!(is_trusted(own_uid(), None) && is_trusted(0, None));
         assert!(!is_trusted(other, None) && is_trusted(other, Some(other)));
@@ -360,8 +369,8 @@ mod tests {
     }
 
     #[test]
-    fn a_link_and_a_file_are_refused() {
-        let parent = tempfile::tempdir().expect("a directory");
+    fn link_and_file_are_refused() {
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let (real, link) = (parent.path().join("real"), parent.path().join("link"));
         fs::create_dir(&real).expect("mkdir");
         std::os::unix::fs::symlink(&real, &link).expect("symlink");
@@ -372,45 +381,46 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_parent_is_said() {
-        let parent = tempfile::tempdir().expect("a directory");
+    fn missing_parent_is_reported() {
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let why = problem(parent.path().join("no/such"));
         assert_eq!(why, DirProblem::Os(libc::ENOENT));
         assert!(why.to_string().contains("FLOUNDER_RUNTIME_DIR"), "it says what to do: {why}");
     }
 
     #[test]
-    fn nothing_is_made_in_a_directory_of_another_user() {
+    fn nothing_is_created_in_a_directory_of_another_user() {
         if own_uid() != 0 {
             return println!("skipped: only user 0 can make a directory of another user");
         }
-        let dir = tempfile::tempdir().expect("a directory");
-        std::os::unix::fs::chown(dir.path(), Some(7), Some(7)).expect("user 0 may");
+        let dir = tempfile::tempdir().expect("create a temporary directory");
+        std::os::unix::fs::chown(dir.path(), Some(7), Some(7)).expect("chown as user 0");
         let path = dir.path().join("run");
         let why = problem(path.clone());
         assert_eq!(why, DirProblem::Parent { uid: 7 });
         assert!(!path.exists() && why.to_string().contains("FLOUNDER_RUNTIME_DIR"), "{why}");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).expect("chmod");
-        RuntimeDir::at(path).expect("nobody else can remove it there");
+        RuntimeDir::at(path).expect("create the directory in a sticky one");
     }
 
     #[test]
-    fn a_place_that_is_removed_or_replaced_is_not_there() {
-        let parent = tempfile::tempdir().expect("a directory");
+    fn renamed_directory_is_detected() {
+        let parent = tempfile::tempdir().expect("create a temporary directory");
         let path = parent.path().join("run");
-        let dir = RuntimeDir::at(path.clone()).expect("it can be made");
+        let dir = RuntimeDir::at(path.clone()).expect("create the directory");
         assert!(dir.identity().is_there());
         fs::rename(&path, parent.path().join("old")).expect("rename");
         assert!(!dir.identity().is_there());
-        let anew = RuntimeDir::at(path).expect("it can be made");
+        let anew = RuntimeDir::at(path).expect("create the directory");
         assert!(anew.identity().is_there() && !dir.identity().is_there());
     }
 
     #[test]
-    fn a_long_path_still_has_an_address() {
-        let parent = tempfile::tempdir().expect("a directory");
-        let dir = RuntimeDir::at(parent.path().join("x".repeat(200))).expect("it can be made");
-        let address = dir.root_address().expect("by way of the descriptor");
+    fn long_path_has_an_address() {
+        let parent = tempfile::tempdir().expect("create a temporary directory");
+        let dir =
+            RuntimeDir::at(parent.path().join("x".repeat(200))).expect("create the directory");
+        let address = dir.root_address().expect("an address through the descriptor");
         assert!(address.path_bytes().is_some_and(|path| path.starts_with(b"/proc/self/fd/")));
     }
 }

@@ -4,7 +4,8 @@
 //!   Idle --head, caps = 0--> complete                    any other message in Following: the peer broke the protocol
 //!   Idle --head, caps = n--> Following --cap | no_cap (n times)--> complete
 //! ```
-//! At the descriptor limit of this process, a message with several capabilities would be lost whole,
+//! At the descriptor limit of this process, a message with several capabilities would be lost
+//! whole,
 //! and the lost message could not be identified. So the head comes first, without capabilities; a
 //! capability that is lost then belongs to the head before it.
 

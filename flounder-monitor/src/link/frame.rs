@@ -69,7 +69,8 @@ impl Frame {
         Self::Refused { connection, why: BindRefusal::NoService }
     }
 
-    /// Returns the messages of a frame: a head, its capabilities, and for [`Caps`](Self::Caps) a note that they are sent.
+    /// Returns the messages of a frame: a head, its capabilities, and for [`Caps`](Self::Caps) a
+    /// note that they are sent.
     pub(super) fn into_items(mut self) -> impl Iterator<Item = OutgoingItem> {
         let caps = match &mut self {
             Self::Request { offer, .. } | Self::Bound { offer, .. } => {
@@ -97,7 +98,8 @@ pub(super) enum OutgoingItem {
     FrameHead(Frame, u32),
     Cap(Cap),
     NoCap(CapRefusal),
-    /// No message: when this is next to be sent and the slot is free, the kernel has everything before it.
+    /// No message: when this is next to be sent and the slot is free, the kernel has everything
+    /// before it.
     CapsSent(Weak<CapInbox>, u64),
 }
 

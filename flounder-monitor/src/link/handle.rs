@@ -71,7 +71,8 @@ impl LinkHandle {
         &self.peer
     }
 
-    /// Adds an end made over this link, so that it learns when the peer dies. `about` is set at a client's end.
+    /// Adds an end made over this link, so that it learns when the peer dies. `about` is set at a
+    /// client's end.
     pub(crate) fn add_end(&self, connection: u64, notifier: Notifier, about: Option<ClientInfo>) {
         let mut state = self.state.lock();
         state.sweep();
@@ -96,7 +97,8 @@ impl LinkHandle {
         }
     }
 
-    /// Returns the bindings of clients here with connection numbers after `after`: the first `max` in order.
+    /// Returns the bindings of clients here with connection numbers after `after`: the first `max`
+    /// in order.
     pub(crate) fn client_bindings(&self, after: Option<u64>, max: usize) -> Vec<(u64, ClientInfo)> {
         let state = self.state.lock();
         let held = state.ends.iter().filter_map(|(connection, end)| {
@@ -118,7 +120,8 @@ impl LinkHandle {
             || state.ends.get(&connection).is_some_and(|end| !end.notifier.is_last())
     }
 
-    /// Puts an event into the inbox of an end, if that exists. Returns false if the peer has sent more than it may.
+    /// Puts an event into the inbox of an end, if that exists. Returns false if the peer has sent
+    /// more than it may.
     ///
     /// Capabilities are the peer's to account for until the end takes them; those for which it has no room left are lost.
     pub(crate) fn deliver_caps(&self, connection: u64, event: CapEvent) -> bool {

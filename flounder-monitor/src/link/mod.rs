@@ -1,9 +1,11 @@
-//! The link between two domains: bind requests, capabilities for drivers that carry none, and the news
+//! The link between two domains: bind requests, capabilities for drivers that carry none, and the
+//! news
 //! that the peer has died.
 //!
 //! There is one link for each pair of domains, made when the root introduces them. It keeps nothing
 //! per binding but a number and a notifier. The domain that asked for the link uses even connection
-//! numbers, the other one odd ones. *The link is the peer*: when it ends, because the process died or
+//! numbers, the other one odd ones. *The link is the peer*: when it ends, because the process died
+//! or
 //! broke the protocol, every binding made over it reports that the peer is gone.
 //!
 //! | module | contents |
@@ -74,7 +76,8 @@ pub(crate) struct PeerLink {
     _charge: Charge,
 }
 
-/// Most messages received from the socket of a dead process: more than the kernel can hold for it. A
+/// Most messages received from the socket of a dead process: more than the kernel can hold for it.
+/// A
 /// process with a copy of the socket could send for ever.
 const MAX_MESSAGES_AFTER_DEATH: u32 = 1024;
 
@@ -173,7 +176,8 @@ impl PeerLink {
         connection % 2 == u64::from(!self.caller)
     }
 
-    /// Sends a bind request. The receiver gets `None` if the link ends first. [`cancel_request`](Self::cancel_request) cancels it.
+    /// Sends a bind request. The receiver gets `None` if the link ends first.
+    /// [`cancel_request`](Self::cancel_request) cancels it.
     pub(crate) fn request(
         &self,
         connection: u64,
@@ -214,7 +218,8 @@ impl PeerLink {
         }
     }
 
-    /// Counts a received message. Returns false if the process is dead and has used up its messages.
+    /// Counts a received message. Returns false if the process is dead and has used up its
+    /// messages.
     fn may_receive(&self) -> bool {
         let Some(messages_left) = self.messages_left.get() else { return true };
         self.messages_left.set(Some(messages_left.saturating_sub(1)));
@@ -232,7 +237,8 @@ impl PeerLink {
         self.handle.end();
     }
 
-    /// Ends the link, because the peer broke the protocol. From a later dispatch: handlers of the link are running.
+    /// Ends the link, because the peer broke the protocol. From a later dispatch: handlers of the
+    /// link are running.
     fn fail(&self, what: &'static str) {
         tracing::warn!(peer = %self.peer(), what, "the monitor of another domain broke the protocol");
         self.events.post(LinkEvent::Ended(what));

@@ -1,6 +1,7 @@
 //! Binds of clients of this process to services of others.
 //!
-//! The root finds the service's domain, once, and introduces the link to it, once; the rest goes over
+//! The root finds the service's domain, once, and introduces the link to it, once; the rest goes
+//! over
 //! the link: for each driver in turn an offer, and its answer.
 
 use core::time::Duration;
@@ -23,7 +24,8 @@ use crate::wait::timeout;
 /// Most binds of this domain in progress.
 const MAX_BINDS: usize = 1024;
 
-/// Delays before each attempt, if the link ends during the one before: the root may learn later than
+/// Delays before each attempt, if the link ends during the one before: the root may learn later
+/// than
 /// this domain that a process has died.
 const RETRY_DELAYS: [Duration; 5] = [
     Duration::ZERO,
@@ -63,7 +65,8 @@ enum Attempt {
 }
 
 impl Monitor {
-    /// Binds, and sends the result to the request's reply. A bind beyond [`MAX_BINDS`] waits until another one ends.
+    /// Binds, and sends the result to the request's reply. A bind beyond [`MAX_BINDS`] waits until
+    /// another one ends.
     pub(crate) fn bind(
         self: &Rc<Self>,
         request: BindRequest,
@@ -128,7 +131,8 @@ impl Monitor {
         Err(BindError::LinkLost)
     }
 
-    /// Returns the link to the domain of a service, introduced if there is none. `None` if the domain has
+    /// Returns the link to the domain of a service, introduced if there is none. `None` if the
+    /// domain has
     /// left the root, or the link has ended, in the meantime.
     async fn link_for(&self, iref: Iref) -> Result<Option<Rc<PeerLink>>, BindError> {
         let domain = self.service_domains.borrow().get(&iref).copied();
@@ -153,7 +157,8 @@ impl Monitor {
         Ok(Some(link))
     }
 
-    /// Returns the link to a domain, introduced if there is none. `None` if it has ended in the meantime.
+    /// Returns the link to a domain, introduced if there is none. `None` if it has ended in the
+    /// meantime.
     async fn introduced_to(&self, domain: u64) -> Result<Option<Rc<PeerLink>>, BindError> {
         loop {
             if let Some(link) = self.link_to(domain) {

@@ -1,4 +1,5 @@
-//! Membership of this domain: becomes root or joins the root that there is, and starts over when the
+//! Membership of this domain: becomes root or joins the root that there is, and starts over when
+//! the
 //! root is gone or stuck.
 //!
 //! ```text
@@ -7,7 +8,8 @@
 //!      |                                              |
 //!      '------- a request arrives -- Failed <---------'  (an error that a retry does not change)
 //! ```
-//! A root that does not answer for [`RESPONSE_TIMEOUT`](crate::wait::RESPONSE_TIMEOUT) is stuck: one of
+//! A root that does not answer for [`RESPONSE_TIMEOUT`](crate::wait::RESPONSE_TIMEOUT) is stuck:
+//! one of
 //! its domains replaces it. A stuck root may run again later and answer old requests. So an answer
 //! counts only if the root is still in place after the answer has arrived.
 
@@ -39,7 +41,8 @@ use crate::root::{JoinPolicy, Root};
 use crate::root_location::{RootLocation, RootProcess};
 use crate::wait::{sleep, timeout, until_cancelled, within_response_timeout};
 
-/// Delay after the first failed attempt to join. Doubles with each attempt, up to [`MAX_RETRY_DELAY`].
+/// Delay after the first failed attempt to join. Doubles with each attempt, up to
+/// [`MAX_RETRY_DELAY`].
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(1);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(50);
 
@@ -49,7 +52,8 @@ const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Time after which an unanswered call is followed by `alive`, which every root answers at once.
 const ALIVE_CHECK_DELAY: Duration = Duration::from_millis(250);
 
-/// Interval of checks whether the root is still in place. A stuck root does not report that it was replaced.
+/// Interval of checks whether the root is still in place. A stuck root does not report that it was
+/// replaced.
 const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// State of this domain's membership.
@@ -231,7 +235,8 @@ impl Monitor {
         }
     }
 
-    /// Waits until a request arrives, and at most [`RETRY_AFTER_FAILURE`] if services are published here.
+    /// Waits until a request arrives, and at most [`RETRY_AFTER_FAILURE`] if services are published
+    /// here.
     async fn wait_before_retry(&self) {
         let joining = || matches!(*self.status.borrow(), Status::Joining);
         let asked = self.changed.wait_for(|| joining().then_some(()));
@@ -258,8 +263,10 @@ impl Monitor {
 
     /// Calls the root. If it dies or is stuck, calls the next one.
     ///
-    /// A root that was stopped and replaced does not know that when it continues, and its answers are void.
-    /// So after each answer this checks that the root is still in place. The root that replaces it reads
+    /// A root that was stopped and replaced does not know that when it continues, and its answers
+    /// are void.
+    /// So after each answer this checks that the root is still in place. The root that replaces it
+    /// reads
     /// the journal after the rename. So a name that is granted here is known to every later root.
     pub(super) async fn call_root<T, F>(
         &self,
@@ -484,7 +491,8 @@ impl Monitor {
                 }));
             }
             monitor::Verdict::Duplicate => {
-                // The id is that of an earlier connection that the root still has, or of another process. A new id will do.
+                // The id is that of an earlier connection that the root still has, or of another
+                // process. A new id will do.
                 self.domain.set(0);
                 return Err(JoinFailure::Retry);
             }

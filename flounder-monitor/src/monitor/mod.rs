@@ -1,7 +1,8 @@
 //! The monitor of this process: one thread, one waitset, and its state.
 //!
 //! All state belongs to the monitor's thread. Other threads post tasks to its waitset
-//! ([`crate::monitor_thread`]); the tasks find the monitor with [`Monitor::current`]. Work that waits
+//! ([`crate::monitor_thread`]); the tasks find the monitor with [`Monitor::current`]. Work that
+//! waits
 //! is written as futures on that waitset.
 //!
 //! | module | contents |
@@ -165,7 +166,8 @@ impl Monitor {
         self.link(number)
     }
 
-    /// Handles an introduction by the root. Two domains that ask for each other at once are introduced
+    /// Handles an introduction by the root. Two domains that ask for each other at once are
+    /// introduced
     /// twice; both receive the two links in the same order and keep the first.
     fn introduced(&self, introduction: Introduction) {
         if self.link_to(introduction.domain).is_some() {
@@ -214,7 +216,8 @@ impl Monitor {
         self.service_domains.borrow_mut().retain(|_, of_service| *of_service != domain);
         link.end();
         self.changed.notify_all();
-        // Handlers of the link may be on the stack: they are dropped with the binding, from a later dispatch.
+        // Handlers of the link may be on the stack: they are dropped with the binding, from a later
+        // dispatch.
         self.waitset.post(move |_| {
             drop(link);
             Ok(())

@@ -120,7 +120,8 @@ impl Monitor {
         found(self.call_root(|root| root.lookup_async(name)).await?)
     }
 
-    /// Looks a name up, and waits until it is registered. If dropped, the root removes the waiting lookup.
+    /// Looks a name up, and waits until it is registered. If dropped, the root removes the waiting
+    /// lookup.
     pub(crate) async fn await_name(
         self: &Rc<Self>,
         name: &str,
@@ -172,7 +173,8 @@ impl Monitor {
 impl Membership {
     fn send(&self, monitor: &Monitor, notice: MessageToRoot) {
         if !self.outbox.push(notice) {
-            // The root has not read for long, and its state of this domain is wrong now: join again.
+            // The root has not read for long, and its state of this domain is wrong now: join
+            // again.
             self.end(monitor);
         }
     }

@@ -1,8 +1,10 @@
 //! The root monitor: holds the names of a host, and introduces its domains to each other.
 //!
-//! The root runs on the waitset of the monitor that was elected, which is one of its domains like the
+//! The root runs on the waitset of the monitor that was elected, which is one of its domains like
+//! the
 //! others, connected through the socket; or it is a daemon. The owners of names are the only state
-//! that a successor needs; when the root dies, domains publish and register again with the next one.
+//! that a successor needs; when the root dies, domains publish and register again with the next
+//! one.
 //! No messages between domains pass through the root, so its death does not affect bindings.
 //!
 //! | module | contents |
@@ -74,10 +76,12 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Time that a connection has to send `hello` before it is closed.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Time that owners of names and services have to rejoin before a new root answers that there is no such thing.
+/// Time that owners of names and services have to rejoin before a new root answers that there is no
+/// such thing.
 const REJOIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Time from the release of the socket to the close of connections, so that the daemon that asked becomes root first.
+/// Time from the release of the socket to the close of connections, so that the daemon that asked
+/// becomes root first.
 const HANDOVER_DELAY: Duration = Duration::from_millis(50);
 
 thread_local! {
@@ -204,10 +208,12 @@ impl OutgoingIntroduction {
 }
 
 impl Root {
-    /// Starts a root on this thread. It serves until the process ends or another process replaces it.
+    /// Starts a root on this thread. It serves until the process ends or another process replaces
+    /// it.
     pub(crate) fn start(waitset: &Waitset, elected: ElectedRoot, policy: JoinPolicy) {
         let listener = Rc::clone(&elected.socket.listener);
-        // No message to the root has descriptors. On a kernel without the option those that arrive are closed when their
+        // No message to the root has descriptors. On a kernel without the option those that arrive
+        // are closed when their
         // frame is refused.
         if let Err(error) = sys::refuse_descriptors(listener.as_fd()) {
             tracing::debug!(%error, "the root monitor cannot have the kernel refuse descriptors");
@@ -246,7 +252,8 @@ impl Root {
         Self::current().is_some_and(|root| !root.released.get())
     }
 
-    /// Releases the root for a daemon that has asked for it. Connections are closed a little later, so
+    /// Releases the root for a daemon that has asked for it. Connections are closed a little later,
+    /// so
     /// that domains find the daemon.
     fn hand_over(self: &Rc<Self>) {
         tracing::info!("a daemon replaces this process as the root monitor");
@@ -328,7 +335,8 @@ impl Root {
         true
     }
 
-    /// Closes the reserve to accept and refuse one connection, so that its process need not wait for a deadline.
+    /// Closes the reserve to accept and refuse one connection, so that its process need not wait
+    /// for a deadline.
     fn reject_next(&self, listener: &ProcessFd) -> bool {
         let reserve = self.reserve.borrow_mut().take();
         if reserve.is_none() {

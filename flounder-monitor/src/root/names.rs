@@ -1,4 +1,5 @@
-//! The table of names and their owners. Owners are numbers. The cost of a request does not depend on
+//! The table of names and their owners. Owners are numbers. The cost of a request does not depend
+//! on
 //! how many names others have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -102,7 +103,8 @@ impl Names {
         Ok(())
     }
 
-    /// Restores `name` for its owner under the last root. Returns false if it is taken or cannot be a name.
+    /// Restores `name` for its owner under the last root. Returns false if it is taken or cannot be
+    /// a name.
     pub(crate) fn restore(&mut self, requester: Requester<'_>, name: &str, iref: Iref) -> bool {
         let free = is_name(name) && !self.table.contains_key(name);
         if free {
@@ -255,7 +257,7 @@ mod tests {
     fn quota_of_a_domain_is_freed_by_unregister() {
         let mut names = names();
         for i in 0..MAX_NAMES {
-            names.register(domain(1), &format!("n{i}"), iref(1)).expect("within the quota");
+            names.register(domain(1), &format!("n{i}"), iref(1)).expect("below the quota");
         }
         assert_eq!(names.register(domain(1), "more", iref(1)), Err(NameRefusal::Quota));
         assert_eq!(names.register(domain(2), "more", iref(1)), Ok(()), "the quota is per domain");
@@ -270,7 +272,7 @@ mod tests {
         let of_one = |owner: u64| Requester { owner, user: 7, replaces: &[] };
         for i in 0..MAX_NAMES_OF_USER {
             let owner = (i / MAX_NAMES) as u64;
-            names.register(of_one(owner), &format!("n{i}"), iref(1)).expect("within the quota");
+            names.register(of_one(owner), &format!("n{i}"), iref(1)).expect("below the quota");
         }
         assert_eq!(names.register(of_one(99), "more", iref(1)), Err(NameRefusal::Quota));
         assert_eq!(names.register(domain(99), "more", iref(1)), Ok(()), "of another user");

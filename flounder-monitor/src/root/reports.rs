@@ -1,4 +1,5 @@
-//! Requests for the bindings and accounts of a domain: the root does not know them, and forwards the
+//! Requests for the bindings and accounts of a domain: the root does not know them, and forwards
+//! the
 //! request to the domain.
 
 use std::collections::BTreeMap;
@@ -69,7 +70,8 @@ impl PendingReports {
         Some(reply)
     }
 
-    /// Removes the requests from and to a connection that has ended. A dropped reply ends the call without an answer.
+    /// Removes the requests from and to a connection that has ended. A dropped reply ends the call
+    /// without an answer.
     pub(super) fn forget(&mut self, number: u64) -> Vec<ReportReply> {
         let range = (number, 0)..=(number, u64::MAX);
         let asked = self.pending.range(range.clone()).map(|(key, _)| *key);
@@ -106,7 +108,8 @@ impl Root {
         }
     }
 
-    /// Replies with the bindings that a domain has reported. A report without a pending request is dropped.
+    /// Replies with the bindings that a domain has reported. A report without a pending request is
+    /// dropped.
     pub(super) fn report(&self, asked: &Domain, ticket: u64, bindings: &[ClientBinding]) {
         let reply = self.reports.borrow_mut().settle(asked.number, ticket);
         if let Some(ReportReply::Bindings(reply)) = reply {
@@ -115,7 +118,8 @@ impl Root {
         }
     }
 
-    /// Replies with the accounts that a domain has reported. A report without a pending request is dropped.
+    /// Replies with the accounts that a domain has reported. A report without a pending request is
+    /// dropped.
     pub(super) fn report_accounts(
         &self,
         asked: &Domain,

@@ -27,7 +27,8 @@ pub(super) struct DomainHandler {
 }
 
 impl DomainHandler {
-    /// Returns the root and the domain. Closes the connection if there was no `hello`, or if the root is released.
+    /// Returns the root and the domain. Closes the connection if there was no `hello`, or if the
+    /// root is released.
     fn joined_domain(&self) -> Option<(Rc<Root>, Rc<Domain>)> {
         let root = Root::current()?;
         let domain = root.domain(self.number)?;
@@ -127,7 +128,8 @@ impl monitor::Rx for DomainHandler {
         if let Err(error) = &written {
             tracing::warn!(%error, name = %Escaped(name), "a name could not be recorded in the journal");
         }
-        // The next root is of the root's user, and owners of that user register again. A name of another user
+        // The next root is of the root's user, and owners of that user register again. A name of
+        // another user
         // that is not in the journal could go to a third user while there is no root.
         if written.is_err() && domain.uid != own_uid() {
             let taken_back = root.names.borrow_mut().unregister(requester, name);

@@ -1,8 +1,12 @@
-//! Owners of names that live and are not connected: they have lost the root and not joined this one.
+//! Owners of names that live and are not connected: they have lost the root and not joined this
+//! one.
 //!
-//! Such an owner keeps the number that its connection had, or gets a new one; no other process gets its
-//! names. A lookup waits for [`REJOIN_TIMEOUT`], and is then answered from the journal: the name has an
-//! owner, who lives. When the process joins, it takes its names over one by one as it registers them.
+//! Such an owner keeps the number that its connection had, or gets a new one; no other process gets
+//! its
+//! names. A lookup waits for [`REJOIN_TIMEOUT`], and is then answered from the journal: the name
+//! has an
+//! owner, who lives. When the process joins, it takes its names over one by one as it registers
+//! them.
 //! Names that are left when it has sent `rejoined` are free.
 //!
 //! | owner that is not connected | keeps its names |
@@ -48,7 +52,8 @@ impl UnjoinedOwner {
 }
 
 impl Root {
-    /// Restores the names in the last root's journal whose owners still live, and writes a journal of its own.
+    /// Restores the names in the last root's journal whose owners still live, and writes a journal
+    /// of its own.
     pub(super) fn restore_names(&self) {
         let found = self.journal.borrow_mut().as_mut().map(|journal| journal.take_previous());
         let mut by_owner: HashMap<ProcessIdentity, Vec<Record>> = HashMap::new();
@@ -99,7 +104,8 @@ impl Root {
         );
     }
 
-    /// Keeps the names of a domain whose connection has ended, if its process lives. Returns false if the names are free.
+    /// Keeps the names of a domain whose connection has ended, if its process lives. Returns false
+    /// if the names are free.
     pub(super) fn retain_names(self: &Rc<Self>, number: u64, domain: &Domain) -> bool {
         let several = self.users.borrow().policy().has_others();
         let kept = self.journal.borrow().is_some()
@@ -189,7 +195,8 @@ impl Root {
         same.map(|(number, _)| *number).collect()
     }
 
-    /// Handles `rejoined`: the names that were kept for the domain and not registered again are free.
+    /// Handles `rejoined`: the names that were kept for the domain and not registered again are
+    /// free.
     pub(super) fn rejoined(self: &Rc<Self>, domain: &Rc<Domain>) {
         self.unjoined_numbers(domain)
             .into_iter()

@@ -1,7 +1,9 @@
 //! Which users may join the root, and how much of it one user may have.
 //!
-//! The root's own user, and user 0, are not limited by this: they could kill the root. Others may join
-//! only where a daemon admits them; each of these users gets an equal share of the root's descriptors,
+//! The root's own user, and user 0, are not limited by this: they could kill the root. Others may
+//! join
+//! only where a daemon admits them; each of these users gets an equal share of the root's
+//! descriptors,
 //! so that none can use them up.
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,7 +23,8 @@ const MAX_REFUSED_IN_ALL: usize = 64;
 /// Most introductions in the outbox of a domain of another user.
 pub(super) const MAX_INTRODUCTIONS: usize = 4;
 
-/// Descriptors that a connection of another user can make the root hold: the socket, a pidfd, another
+/// Descriptors that a connection of another user can make the root hold: the socket, a pidfd,
+/// another
 /// pidfd if the domain has left and its names are kept, and two for each introduction in its outbox
 /// or on its way.
 const DESCRIPTORS: usize = 3 + 2 * (MAX_INTRODUCTIONS + 1);
@@ -157,7 +160,8 @@ impl Users {
         }
     }
 
-    /// Notes that a counted connection has ended. `joined` is true if [`joined`](Self::joined) was called.
+    /// Notes that a counted connection has ended. `joined` is true if [`joined`](Self::joined) was
+    /// called.
     pub(super) fn left(&mut self, uid: u32, joined: bool) {
         if !joined {
             self.joined(uid);

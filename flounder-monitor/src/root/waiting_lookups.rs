@@ -1,11 +1,13 @@
-//! Lookups that wait for a name. The cost of one lookup does not depend on how many others there are.
+//! Lookups that wait for a name. The cost of one lookup does not depend on how many others there
+//! are.
 
 use core::hash::Hash;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-/// Most waiting lookups of one domain. Fewer than the pending replies of a binding, so that a domain
+/// Most waiting lookups of one domain. Fewer than the pending replies of a binding, so that a
+/// domain
 /// with this many lookups can still make other calls.
 pub(crate) const MAX_WAITING: usize = 512;
 
@@ -41,7 +43,8 @@ impl<W> WaitingLookups<W> {
         }
     }
 
-    /// Adds a lookup of a domain of `user`. Returns `answer` if there are too many lookups, or one with this ticket.
+    /// Adds a lookup of a domain of `user`. Returns `answer` if there are too many lookups, or one
+    /// with this ticket.
     pub(crate) fn wait(
         &mut self,
         user: u32,
@@ -106,10 +109,10 @@ mod tests {
     #[test]
     fn lookups_are_found_by_name() {
         let mut waiting_lookups = WaitingLookups::new();
-        waiting_lookups.wait(7, (1, 10), "a", "first").expect("room");
-        waiting_lookups.wait(7, (2, 10), "a", "second").expect("room");
-        waiting_lookups.wait(7, (2, 11), "b", "other").expect("room");
-        waiting_lookups.wait(7, (2, 12), "ab", "longer").expect("room");
+        waiting_lookups.wait(7, (1, 10), "a", "first").expect("below the limit");
+        waiting_lookups.wait(7, (2, 10), "a", "second").expect("below the limit");
+        waiting_lookups.wait(7, (2, 11), "b", "other").expect("below the limit");
+        waiting_lookups.wait(7, (2, 12), "ab", "longer").expect("below the limit");
         assert_eq!(waiting_lookups.forget((2, 10)), Some("second"));
         assert_eq!(waiting_lookups.take("a"), ["first"]);
         assert_eq!(waiting_lookups.take("a"), [""; 0]);
@@ -123,7 +126,7 @@ mod tests {
     fn lookups_of_a_domain_are_limited() {
         let mut waiting_lookups = WaitingLookups::new();
         for number in 0..MAX_WAITING as u64 {
-            waiting_lookups.wait(7, (1, number), "a", "").expect("room");
+            waiting_lookups.wait(7, (1, number), "a", "").expect("below the limit");
         }
         assert_eq!(waiting_lookups.wait(7, (1, 9999), "a", "full"), Err("full"));
         assert_eq!(
@@ -145,7 +148,7 @@ mod tests {
         let mut waiting_lookups = WaitingLookups::new();
         let ticket = |i: usize| ((i / MAX_WAITING) as u64, i as u64);
         for i in 0..MAX_WAITING_OF_USER {
-            waiting_lookups.wait(7, ticket(i), "a", ()).expect("room");
+            waiting_lookups.wait(7, ticket(i), "a", ()).expect("below the limit");
         }
         let next = ticket(MAX_WAITING_OF_USER);
         assert_eq!(waiting_lookups.wait(7, next, "a", ()), Err(()));
