@@ -1,22 +1,23 @@
 //! Numbers and sizes of messages.
 
-/// Number of the messages of the runtime itself (a reply that will never come); interfaces number theirs from 1.
+/// Number of the runtime's own messages, such as the notice that a reply will never come. Messages
+/// of interfaces are numbered from 1.
 pub const RUNTIME_MESSAGE: u16 = 0;
 
-/// The largest number a message can have.
+/// Largest message number.
 pub const MAX_NUMBER: u16 = (1 << 14) - 1;
 
-/// The most capabilities in one message.
+/// Largest number of capabilities in one message.
 pub const MAX_CAPS: usize = 64;
 
-/// What an interface allows of one of its messages.
+/// Maximum size of one message of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageLimit {
-    /// Words of the body, at most.
+    /// Largest number of words in the body.
     pub words: usize,
-    /// Capabilities, at most.
+    /// Largest number of capabilities.
     pub caps: usize,
 }
 
-/// What an interface allows: entry `i` is for the message numbered `i + 1`.
+/// Maximum sizes of the messages of an interface: entry `i` is for the message numbered `i + 1`.
 pub type Limits = &'static [MessageLimit];

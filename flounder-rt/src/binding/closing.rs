@@ -535,7 +535,7 @@ impl waitset::Successor for Closings {
         if left.is_empty() || TOGETHER.get() {
             return;
         }
-        let Some(heir) = Waitset::heir() else { return send_now(&left) };
+        let Some(heir) = Waitset::another() else { return send_now(&left) };
         for core in &left {
             if let Err(error) = core.go_on_from(&heir) {
                 tracing::warn!(%error, "what a binding has not sent is lost: no waitset can watch it");

@@ -22,10 +22,10 @@ use crate::notify::Notifier;
 use crate::peer::Peer;
 use crate::waitset::{DispatchError, Extension, Outcome, Remote, Timer, Waitset};
 
-/// How long a bind may take, by default.
+/// Default time limit of a bind.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A bind that is about to start.
+/// A builder for a bind, which starts with `on_bound`, `wait` or `.await`.
 #[must_use = "nothing is bound before `on_bound`, `wait` or `.await`"]
 pub struct Bind<B> {
     iref: Iref,
@@ -55,12 +55,12 @@ impl<B: 'static> Bind<B> {
         Self { iref, waitset, interface, broker, handler, wrap, drivers, deadline, buffer }
     }
 
-    /// Uses this driver and no other.
+    /// Allows this driver only.
     pub fn driver(self, name: impl Into<String>) -> Self {
         self.drivers([name.into()])
     }
 
-    /// Tries these drivers, in order.
+    /// Sets the drivers to try, in order.
     pub fn drivers<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.drivers = names.into_iter().map(Into::into).collect();
         self
@@ -79,7 +79,7 @@ impl<B: 'static> Bind<B> {
         self
     }
 
-    /// Starts; `callback` runs once from the waitset, with the binding or the reason why there is none.
+    /// Starts the bind. `callback` runs once from the waitset, with the binding or the error.
     ///
     /// # Errors
     /// None at present; the result leaves room for drivers that fail before they start.
@@ -92,7 +92,7 @@ impl<B: 'static> Bind<B> {
         Ok(())
     }
 
-    /// Binds, dispatching the waitset meanwhile.
+    /// Binds, and dispatches the waitset until the result is there.
     ///
     /// # Errors
     /// [`BindError`]. A callback that fails meanwhile ends the bind with [`BindError::Dispatch`].
@@ -153,7 +153,7 @@ impl<B: 'static> IntoFuture for Bind<B> {
     }
 }
 
-/// A bind in progress. Dropped, the binding is torn down as soon as it is made.
+/// A bind in progress. If it is dropped, the binding is torn down as soon as it is made.
 pub struct Binding<B>(Rc<Slot<B>>);
 
 struct Slot<B> {
@@ -181,16 +181,16 @@ impl<B> fmt::Debug for Binding<B> {
     }
 }
 
-/// What a client asks of its broker.
+/// A client's request to its broker.
 #[derive(Debug)]
 pub struct BindRequest {
-    /// The service.
+    /// Reference of the service.
     pub iref: Iref,
     /// The client's interface.
     pub interface: &'static Interface,
     /// Drivers to try, in order; empty for the recommended ones.
     pub drivers: Vec<String>,
-    /// How long the bind may take; the client gives up by itself then.
+    /// Time limit of the bind. The client gives up by itself after it.
     pub deadline: Duration,
     /// Bytes of buffer wanted; 0 for the driver's default.
     pub buffer: usize,
@@ -198,7 +198,8 @@ pub struct BindRequest {
     pub reply: BindReply,
 }
 
-/// Where the result of a bind goes, from any thread. Dropped unused, the bind fails.
+/// Sends the result of a bind to the client, from any thread. If it is dropped unused, the bind
+/// fails.
 #[derive(Debug)]
 pub struct BindReply {
     remote: Arc<Remote>,
@@ -207,7 +208,8 @@ pub struct BindReply {
 }
 
 impl BindReply {
-    /// The client's end of the channel is ready. `charge` is kept for as long as the binding lives.
+    /// Completes the bind with the client's end of the channel. The binding keeps `charge` while it
+    /// lives.
     pub fn bound(
         mut self,
         channel: Box<dyn Channel + Send>,
@@ -223,7 +225,7 @@ impl BindReply {
         });
     }
 
-    /// The bind has failed.
+    /// Fails the bind.
     pub fn failed(mut self, error: BindError) {
         self.fail(error);
     }
@@ -255,7 +257,7 @@ struct Made {
     twin: Option<RawBinding>,
 }
 
-/// The binds of one waitset that wait for their result.
+/// Binds of one waitset that wait for their result.
 #[derive(Default)]
 struct Pending {
     next: Cell<u64>,
@@ -263,7 +265,7 @@ struct Pending {
 }
 
 impl Extension for Pending {
-    /// Drops them: nobody waits for a result any more.
+    /// Drops the binds: no callback runs any more.
     fn waitset_closed(&self) {
         let pending = self.table.try_borrow_mut().map(|mut table| core::mem::take(&mut *table));
         drop(pending);
@@ -278,8 +280,8 @@ struct PendingBind {
 }
 
 impl Waitset {
-    /// Puts the client's binding on its channel and runs its callback. A result that comes too late is dropped, and the
-    /// service sees the binding end.
+    /// Attaches the client's binding to its channel and runs the callback. A result that comes too
+    /// late is dropped, and the service's binding ends.
     fn finish_bind(&self, ticket: u64, result: Result<Made, BindError>) -> Outcome {
         let pending = self.extension::<Pending>().table.borrow_mut().remove(&ticket);
         let Some(PendingBind { interface, handler, done, timer }) = pending else {
@@ -302,7 +304,7 @@ impl Waitset {
     }
 }
 
-/// A service's side of a failed bind, as it travels to the client.
+/// Why the service's side of a bind failed, as it travels to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindRefusal {
@@ -317,16 +319,17 @@ pub enum BindRefusal {
     },
     /// This driver made no channel; another may.
     Driver(ConnectError),
-    /// Nor did any other: what each said.
+    /// No driver made a channel: the error of each.
     Drivers(Vec<(String, ConnectError)>),
     /// The service's process holds as much for the client as its limits allow.
     OverLimit(OverLimit),
-    /// The connect callback said no.
+    /// The connect callback refused the client.
     Service(Refusal),
 }
 
 impl BindRefusal {
-    /// As the client with `interface` sees it; [`BindRefusal::Driver`] is for the caller to collect.
+    /// Converts the refusal to the error of a client with `interface`. The caller collects
+    /// [`BindRefusal::Driver`] of several drivers.
     #[must_use]
     pub fn into_error(self, driver: &str, interface: &Interface) -> BindError {
         match self {
@@ -387,7 +390,7 @@ pub enum BindError {
         expected: String,
         /// Name of the service's interface.
         found: String,
-        /// Whether all messages of the two agree, so that only the name differs.
+        /// True if all messages of the two agree, so that only the name differs.
         messages_agree: bool,
     },
     /// No driver could do it: what each said. `FLOUNDER_ERR_GENERIC_BIND_NO_MORE_DRIVERS`

@@ -21,18 +21,18 @@ use crate::notify::Notifier;
 use crate::peer::Peer;
 use crate::waitset::{CallbackError, Extension, Outcome, Remote, Waitset};
 
-/// Introduces clients to services: the monitor of the process, or something simpler in tests.
+/// Connects clients with services: the monitor of the process, or something simpler in tests.
 pub trait Broker: Send + Sync {
-    /// Makes a service known. It is reachable from this process at once.
+    /// Registers a service. Clients of this process can bind to it at once.
     ///
     /// # Errors
     /// [`ExportError`].
     fn export(&self, service: ServiceEntry) -> Result<(), ExportError>;
 
-    /// Forgets a service. Bindings that were made go on.
+    /// Removes a service. Its bindings live on.
     fn withdraw(&self, iref: Iref);
 
-    /// Starts to bind; the result goes to [`BindRequest::reply`]. Called on the client's thread.
+    /// Starts a bind; the result goes to [`BindRequest::reply`]. Called on the client's thread.
     fn bind(&self, request: BindRequest);
 
     /// Blocks until the kernel has what the broker was given to send by calls that returned before this one (capabilities of
@@ -43,20 +43,20 @@ pub trait Broker: Send + Sync {
     fn flush(&self, deadline: Instant);
 }
 
-/// Where a service lives. Usable from any thread.
+/// The place of a service. Usable from any thread.
 #[derive(Debug, Clone)]
 pub struct ServiceEntry {
-    /// Its reference.
+    /// Reference of the service.
     pub iref: Iref,
-    /// Its interface.
+    /// Interface of the service.
     pub interface: &'static Interface,
-    /// Its waitset.
+    /// Waitset of the service.
     pub remote: Arc<Remote>,
-    /// What its waitset knows it by.
+    /// Number of the service in its waitset.
     pub key: u64,
 }
 
-/// A service that is about to be exported.
+/// A builder for an export, which starts with `on_exported` or `start`.
 #[must_use = "nothing is exported before `on_exported` or `start`"]
 pub struct Export {
     waitset: Waitset,
@@ -69,7 +69,7 @@ pub struct Export {
 /// Bytes of buffer that a service spends on one binding, unless [`Export::max_buffer`] says otherwise.
 pub const DEFAULT_MAX_BUFFER: usize = 1 << 20;
 
-/// No driver has a larger default.
+/// Largest default buffer of a driver, in bytes.
 const LARGEST_DEFAULT: usize = 64 << 10;
 
 type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal>>;
@@ -162,13 +162,13 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Its reference, to give to clients or to the name service.
+    /// Returns the reference, for clients or for the name service.
     #[must_use]
     pub const fn iref(&self) -> Iref {
         self.iref
     }
 
-    /// Ends the export. Bindings that were made go on.
+    /// Ends the export. Its bindings live on.
     pub fn withdraw(self) {
         self.broker.withdraw(self.iref);
         self.waitset.withdraw(self.key);
@@ -181,12 +181,12 @@ impl fmt::Debug for Exported {
     }
 }
 
-/// What a callback may return: nothing, or a result whose error ends the dispatch that ran it.
+/// A value that a callback may return: `()`, or a result whose error ends the dispatch that ran it.
 pub trait IntoOutcome {
-    /// As the waitset wants it.
+    /// Converts the value for the waitset.
     ///
     /// # Errors
-    /// The callback's own.
+    /// The error that the callback returned.
     fn into_outcome(self) -> Outcome;
 }
 
@@ -202,17 +202,17 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutcome for Resul
     }
 }
 
-/// A service's "no" to a client. The client gets both parts.
+/// A service's refusal of a client. The client receives both parts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// A number between the two.
+    /// A number whose meaning client and service agree on.
     pub code: u64,
-    /// A sentence for people.
+    /// A sentence for people, which is shown escaped.
     pub reason: String,
 }
 
 impl Refusal {
-    /// A refusal.
+    /// Creates a refusal.
     #[must_use]
     pub fn new(code: u64, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into() }
@@ -229,11 +229,11 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Why a service was not exported.
+/// Error of an export.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// The kernel gave no random bits; the number is the system's.
+    /// The kernel returned no random bits; the number is its `errno`.
     Random(i32),
     /// The broker cannot take more. `MON_ERR_IREF_ALLOC`
     Full,
@@ -262,7 +262,7 @@ impl fmt::Display for ExportError {
 
 impl std::error::Error for ExportError {}
 
-/// The services of one waitset.
+/// Services of one waitset.
 #[derive(Default)]
 struct Services {
     next: Cell<u64>,
@@ -314,16 +314,16 @@ impl Extension for Services {
     }
 }
 
-/// A client at the door of a service.
+/// A client that asks a service for a binding.
 #[derive(Debug)]
 pub struct Client {
-    /// Who it is.
+    /// Process of the client.
     pub peer: Peer,
-    /// The account of its process; `None` within a process.
+    /// Account of that process; `None` within a process.
     pub account: Option<Account>,
-    /// The digest of its interface.
+    /// Digest of the client's interface.
     pub fingerprint: u128,
-    /// The connection's number on its link; 0 within a process.
+    /// Number of the connection on its link; 0 within a process.
     pub connection: u64,
     /// Bytes of buffer for what the service sends; 0 for the driver's default.
     pub buffer: usize,
@@ -376,7 +376,7 @@ impl Waitset {
         }
     }
 
-    /// Has the clients that wait admitted, from a later dispatch.
+    /// Admits the waiting clients from a later dispatch.
     fn admit_waiting(&self, service: &Rc<Service>) {
         if service.waiting.borrow().is_empty() {
             return;
@@ -393,7 +393,7 @@ impl Waitset {
         });
     }
 
-    /// Forgets a service. The clients that wait learn that there is none.
+    /// Removes a service. Waiting clients get [`BindRefusal::NoService`].
     fn withdraw(&self, key: u64) {
         let service = self.extension::<Services>().table.borrow_mut().remove(&key);
         let Some(service) = service else { return };
@@ -409,12 +409,12 @@ impl Waitset {
 }
 
 impl Service {
-    /// Whether a client has to wait: for the callback, or for others.
+    /// Returns true if a client has to wait: for the callback, or for other clients.
     fn is_busy(&self) -> bool {
         self.is_running() || !self.waiting.borrow().is_empty()
     }
 
-    /// Whether the callback is on the stack.
+    /// Returns true if the callback is on the stack.
     fn is_running(&self) -> bool {
         let connect = self.connect.replace(Connecting::Running);
         let running = matches!(connect, Connecting::Running);

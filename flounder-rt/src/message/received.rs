@@ -2,19 +2,20 @@
 
 use crate::cap::Cap;
 
-/// A message that has come, in private memory.
+/// A received message, in private memory.
 #[derive(Debug)]
 pub struct Received<'a> {
-    /// Its number.
+    /// Message number.
     pub number: u16,
-    /// Its words.
+    /// Words of the body.
     pub words: &'a [u64],
-    /// Its capabilities, to be taken out.
+    /// Capabilities, in order. The reader takes them out.
     pub caps: &'a mut Vec<Cap>,
 }
 
 impl Received<'_> {
-    /// The four bytes at offset `at`, where a call or a reply has its id.
+    /// Returns the four bytes at offset `at`, where a call or a reply has its id; `None` if the
+    /// body is shorter.
     #[inline]
     pub(crate) fn id_at(&self, at: usize) -> Option<u32> {
         self.words.get(at / 8).map(|word| (word >> (at % 8 * 8)) as u32)

@@ -70,49 +70,50 @@ pub use incoming::{Incoming, ProtocolError};
 pub struct Outgoing<'a> {
     /// Message number.
     pub number: u16,
-    /// The words.
+    /// Words of the body.
     pub body: Gather<'a>,
-    /// The capabilities, in order; the driver takes them out as in clause 4.
+    /// Capabilities, in order; the driver takes them out as clause 4 describes.
     pub caps: &'a mut Vec<Cap>,
-    /// How many capabilities the message has (also after they were taken).
+    /// Number of capabilities of the message, including those that were taken out.
     pub cap_count: usize,
 }
 
-/// What became of a `send`.
+/// Result of a `send`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// The channel has taken the whole message.
     Done,
-    /// It has taken this many words (and perhaps waits to hand over capabilities); call again when it is ready.
+    /// The channel has taken this many words, and may still have to hand over capabilities. The
+    /// binding calls again when the channel is ready.
     Partial(usize),
 }
 
-/// What became of a `recv`.
+/// Result of a `recv`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recv {
     /// A message is complete in the [`Incoming`].
     Message,
-    /// Part of a message was taken; there may be more at once.
+    /// Part of a message was received; there may be more at once.
     More,
     /// Nothing is there.
     Empty,
 }
 
-/// What became of a `recv_now`.
+/// Result of a `recv_now`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecvNow {
     /// A message is complete in the [`Incoming`].
     Message,
-    /// Nothing is there, and nothing is to be told: `recv` would give [`Recv::Empty`].
+    /// Nothing is there, and nothing is to be reported: `recv` would return [`Recv::Empty`].
     Empty,
-    /// `recv` has to see to it. Nothing has been taken.
+    /// Only `recv` can decide. Nothing has been taken.
     Unsure,
 }
 
-/// How the waitset learns that a channel is worth a visit.
+/// How the waitset learns that a channel should be visited.
 #[derive(Debug, Clone, Copy)]
 pub enum Readiness<'a> {
-    /// By looking ([`Channel::ready`] is a few loads), and by the notifier when armed.
+    /// By polling ([`Channel::ready`] is a few loads), and by the notifier when armed.
     Polled,
     /// By an edge on this descriptor; `ready` costs a system call or nothing.
     Fd(BorrowedFd<'a>),
@@ -125,16 +126,16 @@ pub enum Control {
     Teardown,
     /// Prefer the receiver: yield the processor with each message, where messages go through the kernel (lmp).
     SetSync,
-    /// The opposite, which is the default.
+    /// Undoes `SetSync`. This is the default.
     ClearSync,
 }
 
 /// One end of a channel. See the [module](self) for the contract.
 pub trait Channel {
-    /// Name of the driver.
+    /// Returns the name of the driver.
     fn driver(&self) -> &'static str;
 
-    /// Sends `message`, of which `from` words were taken before.
+    /// Sends `message`, of which earlier calls have taken `from` words.
     ///
     /// # Errors
     /// If the channel has ended. Nothing of the message will arrive whole.
@@ -159,25 +160,28 @@ pub trait Channel {
         RecvNow::Unsure
     }
 
-    /// Whether `recv` or a blocked `send` would get on. Cheap; may be true in vain, never false in vain.
+    /// Returns true if `recv` or a blocked `send` would make progress. Cheap; may be true in vain,
+    /// never false in vain.
     fn ready(&mut self) -> bool;
 
-    /// Whether a blocked `send` would get on, whatever has come in. Cheap; may be true in vain, never false in vain.
+    /// Returns true if a blocked `send` would make progress, whatever has arrived. Cheap; may be
+    /// true in vain, never false in vain.
     fn can_resume(&mut self) -> bool {
         self.ready()
     }
 
-    /// Whether the peer has ended the channel, though what it sent before may not have been received yet: nothing that is sent gets
-    /// through any more. Cheap; never true in vain. A binding that holds back what comes asks for it; if a driver cannot
-    /// tell, that binding learns of the end when it receives again.
+    /// Returns true if the peer has ended the channel, though messages that it sent before may not
+    /// have been received yet: nothing that is sent gets through any more. Cheap; never true in
+    /// vain. A binding that holds back messages calls this; if a driver cannot tell, that binding
+    /// learns of the end when it receives again.
     fn is_over(&mut self) -> bool {
         false
     }
 
-    /// Asks for a wake-up (clause 8).
+    /// Requests a wake-up (clause 8).
     fn arm(&mut self) {}
 
-    /// Withdraws that.
+    /// Withdraws the request.
     fn disarm(&mut self) {}
 
     /// Returns how long the waitset may sleep at most before it arms and looks at this end again, although nobody has
@@ -186,7 +190,7 @@ pub trait Channel {
         None
     }
 
-    /// How the waitset learns of events.
+    /// Returns how the waitset learns of events.
     fn readiness(&self) -> Readiness<'_>;
 
     /// What the driver notifies when this end is to be visited: that of the [`End`] it was made for, where it keeps one.
@@ -216,7 +220,7 @@ pub trait Channel {
         Ok(())
     }
 
-    /// Ends the channel from this side. Idempotent; never waits for the peer.
+    /// Closes this end. Idempotent; never waits for the peer.
     fn close(&mut self);
 }
 
@@ -233,7 +237,7 @@ impl PairId {
     }
 }
 
-/// Why a channel has ended.
+/// Error of a channel, which ends it except for [`Caps`](Self::Caps).
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelError {

@@ -1,4 +1,4 @@
-//! Waking a waitset from anywhere.
+//! Waking the waitset of a channel from any thread.
 
 use core::fmt;
 use std::sync::Arc;
@@ -7,15 +7,16 @@ use crate::fork::ForkGeneration;
 use crate::sync::{Mutex, MutexGuard};
 pub use crate::waitset::{Gone, Wake};
 
-/// Wakes whatever waitset serves one end of a channel.
+/// Wakes the waitset that serves one end of a channel.
 ///
-/// Cheap to clone, usable from any thread. The waitset behind it may change; before there is one, a notification is kept.
-/// In a forked child, one of the parent's does nothing.
+/// Cheap to clone, usable from any thread. The target may change; a notification that comes before
+/// there is one is kept. In a forked child, a notifier of the parent does nothing.
 #[derive(Clone, Default)]
 pub struct Notifier(Arc<Inner>);
 
 struct Inner {
-    /// Asked before the lock is taken: in a forked child nobody may be there to let go of it.
+    /// Checked before the lock is taken: in a forked child the lock may be held by a thread that
+    /// the child does not have.
     born: ForkGeneration,
     target: Mutex<Target>,
 }
@@ -34,20 +35,20 @@ struct Target {
 }
 
 impl Notifier {
-    /// One that wakes nothing yet.
+    /// Creates a notifier without a target.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Points it at `wake`; a notification that came before goes there now.
+    /// Sets the target; a notification that came before goes there now.
     pub fn retarget(&self, wake: Arc<dyn Wake>, token: u64) {
         let (missed, gone, old) = {
             let Some(mut target) = self.target() else { return };
             let missed = core::mem::take(&mut target.missed);
             (missed, target.gone, target.wake.replace((Arc::clone(&wake), token)))
         };
-        // What is woken, or dropped, may be foreign code: not under the lock.
+        // The target may be foreign code: it is called, and dropped, without the lock.
         drop(old);
         if missed {
             wake.wake(token);
@@ -57,14 +58,15 @@ impl Notifier {
         }
     }
 
-    /// Points it at nothing; notifications are dropped from here on, and its waitset may go.
+    /// Removes the target: later notifications are dropped, and the waitset may be dropped.
     pub fn detach(&self) {
         let old = self.target().map(|mut target| core::mem::take(&mut *target));
         drop(old);
     }
 
-    /// Tells the waitset that there is nobody at the other end, now and whenever the waitset changes: for a broker that has
-    /// seen the process die, or was [told](crate::channel::Link::closed) of the close. What comes first counts.
+    /// Reports to the waitset that the peer is gone, now and whenever the target changes. For a
+    /// broker that has seen the process die, or that [received](crate::channel::Link::closed) the
+    /// close. The first report counts.
     pub fn peer_gone(&self, gone: Gone) {
         let Some(mut target) = self.target() else { return };
         let gone = *target.gone.get_or_insert(gone);
@@ -75,7 +77,7 @@ impl Notifier {
         }
     }
 
-    /// Returns whether it was made in this process, and not in a parent that forked.
+    /// Returns true if it was created in this process, and not in a parent that forked.
     #[must_use]
     pub(crate) fn is_here(&self) -> bool {
         self.0.born.is_here()
@@ -85,7 +87,7 @@ impl Notifier {
         self.is_here().then(|| self.0.target.lock())
     }
 
-    /// Whether nobody else holds this notifier any more.
+    /// Returns true if this is the only clone of the notifier.
     #[must_use]
     pub fn is_last(&self) -> bool {
         Arc::strong_count(&self.0) == 1

@@ -1,8 +1,8 @@
-//! Which capabilities may leave this domain, and which may come in.
+//! Rules of the program about the capabilities that leave and enter this domain.
 //!
-//! The rule is asked by the bindings, so it is the same whatever carries the message: in band over lmp, by the monitors over
-//! ump, by hand over loopback. It is about the messages of the program; what drivers and monitors hand each other when a
-//! binding is made is theirs.
+//! Bindings ask the rule, so it holds whatever carries the message: lmp in band, the monitors for
+//! ump, memory for loopback. It covers the messages of the program, not the descriptors that
+//! drivers and monitors exchange while a binding is made.
 
 use core::panic::AssertUnwindSafe;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,19 +15,19 @@ use crate::cap::Cap;
 use crate::fork::PerProcess;
 use crate::peer::Peer;
 
-/// Which way a capability is going.
+/// Direction in which a capability moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Out of this domain.
     Send,
-    /// Into it.
+    /// Into this domain.
     Receive,
 }
 
-/// A capability at the border.
+/// A capability that is about to leave or enter this domain.
 #[derive(Debug, Clone, Copy)]
 pub struct CapTransfer<'a> {
-    /// Which way.
+    /// Its direction.
     pub direction: Direction,
     /// The other domain.
     pub peer: &'a Peer,
@@ -73,13 +73,13 @@ pub fn set_cap_policy(policy: impl Fn(&CapTransfer<'_>) -> bool + Send + Sync + 
     drop(old);
 }
 
-/// Lets everything pass again.
+/// Removes the rule: every capability may pass again.
 pub fn clear_cap_policy() {
     let old = POLICY.here().write().take();
     drop(old);
 }
 
-/// Whether all of these may pass. A rule that panics lets nothing pass.
+/// Returns true if all of `caps` may pass. A rule that panics lets nothing pass.
 pub(crate) fn allows(direction: Direction, peer: &Peer, caps: &[Cap]) -> bool {
     let Some(policy) = POLICY.here().read().clone() else { return true };
     let ask = || caps.iter().all(|cap| policy(&CapTransfer { direction, peer, cap: cap.as_fd() }));

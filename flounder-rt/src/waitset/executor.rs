@@ -13,29 +13,34 @@ use std::thread;
 use crate::waitset::queues::Item;
 use crate::waitset::{DispatchError, Inner, Remote, Visit, Waitset};
 
-/// Bytes of a future that is not moved about.
+/// Size in bytes above which a future is moved once, into memory of its own.
 const LARGE: usize = 1024;
 
-/// Wakes a blocked `block_on`.
+/// The flag that a waker sets to end the wait of `block_on`.
 pub(super) struct WakeFlag {
-    /// Written by its own thread alone.
+    /// Set by wakers on the thread of `block_on`; no other thread writes it.
     here: AtomicBool,
+    /// Set by wakers on other threads.
     elsewhere: AtomicBool,
     remote: Arc<Remote>,
-    home: usize,
+    /// The thread of `block_on`, as [`thread_number`] returns it.
+    thread: usize,
 }
 
 thread_local! {
-    static HERE: u8 = const { 0 };
+    /// Its address is the number of the thread.
+    static MARK: u8 = const { 0 };
 }
 
-/// A number that no other living thread has: cheaper than its id, which is counted in and out.
-fn here() -> usize {
-    HERE.with(|here| core::ptr::from_ref(here).addr())
+/// Returns a number that no other living thread has. Cheaper than the thread id, whose handle has a
+/// reference count.
+fn thread_number() -> usize {
+    MARK.with(|mark| core::ptr::from_ref(mark).addr())
 }
 
 impl WakeFlag {
-    /// Clears the flag; says whether it was set. No atomic operation that writes unless another thread has set it.
+    /// Clears the flag, and returns true if it was set. Does no atomic write unless another thread
+    /// has set it.
     #[inline]
     fn take(&self) -> bool {
         if self.here.load(Ordering::Relaxed) {
@@ -57,37 +62,38 @@ impl Wake for WakeFlag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Whatever happens on its own thread, `block_on` looks afterwards.
-        if here() == self.home {
+        // `block_on` looks at the flag after everything that runs on its own thread.
+        if thread_number() == self.thread {
             return self.here.store(true, Ordering::Relaxed);
         }
-        // SYNC block-on: pairs with the Acquire swap in `take`; what the waker's thread did before is seen there. If it was
-        // woken already, whoever did it posts, or `block_on` is about to look anyway.
+        // SYNC block-on: pairs with the Acquire swap in `take`, which sees what this thread did
+        // before. If the flag was set already, the thread that set it posts, or `block_on` is about
+        // to look.
         if !self.elsewhere.swap(true, Ordering::AcqRel) {
             self.remote.post(|_| Ok(()));
         }
     }
 }
 
-/// What is kept for the next `block_on`.
+/// A flag with its waker, kept for the next `block_on`: creating them takes two allocations.
 pub(super) struct CachedWaker {
     flag: Arc<WakeFlag>,
     waker: Waker,
 }
 
-/// What a `block_on` waits with.
+/// The wait of one `block_on`.
 struct Runner<'a> {
     waitset: &'a Waitset,
-    /// Until it is put back.
+    /// `None` once the drop has put it back.
     cached_waker: Option<Rc<CachedWaker>>,
 }
 
 impl<'a> Runner<'a> {
     fn new(waitset: &'a Waitset) -> Self {
-        // Only one that is called from within another finds none, after the first.
+        // After the first `block_on`, only one inside of another finds none.
         let cached_waker = waitset.0.cached_waker.take().unwrap_or_else(|| {
-            let (remote, home) = (waitset.remote(), here());
-            let flag = WakeFlag { here: false.into(), elsewhere: false.into(), remote, home };
+            let (remote, thread) = (waitset.remote(), thread_number());
+            let flag = WakeFlag { here: false.into(), elsewhere: false.into(), remote, thread };
             let flag = Arc::new(flag);
             Rc::new(CachedWaker { waker: Waker::from(Arc::clone(&flag)), flag })
         });
@@ -95,18 +101,18 @@ impl<'a> Runner<'a> {
     }
 
     fn cached_waker(&self) -> &CachedWaker {
-        self.cached_waker.as_ref().expect("it is put back at the end")
+        self.cached_waker.as_ref().expect("only the drop puts it back")
     }
 
-    /// Dispatches until the future was woken.
+    /// Dispatches until the future is woken.
     fn wait(&self) -> Result<(), DispatchError> {
         let flag = &self.cached_waker().flag;
         loop {
-            // A future that wakes itself at once lets the others in first.
+            // A future that wakes itself at once lets other events run first.
             if !self.waitset.step()? && !flag.is_set() {
                 self.waitset.block(None, Visit::Run)?;
             }
-            // A waker that is left from the last future wakes this one in vain.
+            // A waker of an earlier future may set the flag: the future is then polled in vain.
             if flag.take() {
                 return Ok(());
             }
@@ -120,8 +126,8 @@ impl Drop for Runner<'_> {
     }
 }
 
-/// The wakers of all futures that were spawned on a waitset and are not over: whoever else could wake one may be in another
-/// thread, and keep it for ever.
+/// Wakers of all futures that were spawned on a waitset and have not ended. Any other waker may be
+/// in another thread, which may keep it for ever.
 #[derive(Default)]
 pub(super) struct Tasks(RefCell<Slots>);
 
@@ -131,14 +137,14 @@ struct Slots {
     free: Vec<usize>,
 }
 
-/// The place of a future, which it gives up when it is dropped.
+/// The slot of a future in [`Tasks`]; the drop releases it.
 struct TaskEntry {
     waitset: Weak<Inner>,
     id: usize,
 }
 
 pin_project_lite::pin_project! {
-    /// A future with its place among the tasks.
+    /// A future with its slot.
     struct Tracked<F> {
         #[pin]
         future: F,
@@ -178,7 +184,7 @@ impl Tasks {
         drop(waker);
     }
 
-    /// Drops the futures: the waitset is closed, so that each that is woken is refused, and dropped here.
+    /// Drops the futures: the waitset is closed, so a woken future is refused, and dropped here.
     pub(super) fn cancel_all(&self) {
         let wakers: Vec<_> = match self.0.try_borrow_mut() {
             Ok(mut slots) => slots.wakers.iter_mut().filter_map(Option::take).collect(),
@@ -197,10 +203,11 @@ impl Drop for TaskEntry {
 }
 
 impl Waitset {
-    /// Dispatches until `future` is ready, and gives its value.
+    /// Dispatches until `future` is ready, and returns its value.
     ///
     /// # Errors
-    /// What an event's callback returned meanwhile; the future is dropped then.
+    /// [`DispatchError::Callback`] if the callback of an event fails meanwhile, and the other
+    /// errors of [`dispatch`](Self::dispatch). The future is dropped then.
     #[inline]
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, DispatchError> {
         let mut future = pin!(future);
@@ -262,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_local_task_and_block_on_share_the_waitset() {
+    fn local_task_runs_inside_block_on() {
         let ws = Waitset::new();
         let hits = Rc::new(Cell::new(0));
         let theirs = Rc::clone(&hits);

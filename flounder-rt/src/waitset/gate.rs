@@ -1,8 +1,9 @@
-//! Whether a waitset sleeps and whether something waits for it, agreed on by two flags.
+//! The agreement between a waitset that goes to sleep and threads that post to it: two flags.
 
 use crate::sync::{AtomicBool, Ordering, fence};
 
-/// One side [announces](Gate::announce) what it has put in, the other [goes to sleep](Gate::sleep) only if nothing was.
+/// A poster [announces](Gate::announce) what it has queued; the sleeper [sleeps](Gate::sleep) only
+/// if nothing was announced.
 ///
 /// ```text
 ///   poster: put; pending = true; FENCE; asleep?       sleeper: asleep = true; FENCE; pending?
@@ -10,7 +11,7 @@ use crate::sync::{AtomicBool, Ordering, fence};
 /// With a full fence between the two steps of each, at least one sees the other: no wake-up is lost.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Something was put in. Set after it was, cleared before it is taken out.
+    /// Something is queued. Set after it is queued, cleared before the queue is drained.
     pending: AtomicBool,
     /// The sleeper blocks, or is about to.
     asleep: AtomicBool,
@@ -21,11 +22,13 @@ impl Gate {
         Self { pending: AtomicBool::new(false), asleep: AtomicBool::new(false) }
     }
 
-    /// Something was put in; returns whether the bell must be rung. Of many that are put in before the sleeper looks, only
-    /// the first has to ask: whoever made `pending` true rings for all.
+    /// Announces that something is queued. Returns true if the caller must wake the sleeper. Of
+    /// several posters that come before the sleeper looks, only the one that made `pending` true
+    /// must do so.
     pub(crate) fn announce(&self) -> bool {
-        // SYNC gate-take: an AcqRel swap, pairs with the one in `clear`. If this one finds `true`, the clearing that follows
-        // reads from it or from a later one, so what was put in before is taken out after it.
+        // SYNC gate-take: an AcqRel swap, pairs with the one in `clear`. If this one finds `true`,
+        // the next `clear` reads from it or from a later one, and what was queued before is drained
+        // after it.
         if self.pending.swap(true, Ordering::AcqRel) {
             return false;
         }
@@ -36,20 +39,20 @@ impl Gate {
         self.asleep.load(Ordering::Relaxed)
     }
 
-    /// Whether something was put in. One load.
+    /// Returns true if something is queued. One load.
     #[inline]
     pub(crate) fn is_pending(&self) -> bool {
-        // SYNC gate-take: a hint only; `clear` comes before anything is taken out.
+        // SYNC gate-take: a hint only; `clear` comes before the queue is drained.
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// The sleeper is about to take out what was put in.
+    /// Called by the sleeper before it drains the queue.
     pub(crate) fn clear(&self) {
         // SYNC gate-take: see `announce`.
         self.pending.swap(false, Ordering::AcqRel);
     }
 
-    /// The sleeper is about to block; false if it must take out first.
+    /// Called by the sleeper before it blocks. Returns false if it must drain the queue first.
     pub(crate) fn sleep(&self) -> bool {
         self.asleep.store(true, Ordering::Relaxed);
         // SYNC gate-sleep: with the fence in `announce`.
@@ -57,7 +60,7 @@ impl Gate {
         !self.pending.load(Ordering::Relaxed)
     }
 
-    /// The sleeper does not block any more.
+    /// Called by the sleeper after it has blocked.
     pub(crate) fn awake(&self) {
         // SYNC gate-sleep: seen late, it costs a needless ring, nothing else.
         self.asleep.store(false, Ordering::Relaxed);

@@ -1,14 +1,46 @@
 //! Waitsets: where threads meet events (TN-011 section 4.1).
 //!
-//! A [`Waitset`] belongs to one thread. It serves *sources* (bindings, which stay registered), *event channels*
-//! ([`EventChannel`], single-shot), tasks posted by callbacks, timers, descriptors, signals, children, and what other
-//! threads post through its [`Remote`]. The order of a [`dispatch`](Waitset::dispatch) is: what is pending, first in first
-//! out; then poll what is polled, beginning behind the last one visited and stopping at the first hit; then, when nothing
-//! came for the spin time, arm every polled source, look once more, and block.
+//! A [`Waitset`] belongs to one thread and runs everything that happens to that thread: messages of
+//! bindings, timers, tasks, futures, signals, and the tasks of other threads. A program is a loop:
 //!
-//! Handlers and callbacks run with no borrow of the waitset held: they may send, bind, tear down, or dispatch again.
+//! ```no_run
+//! use std::time::Duration;
 //!
-//! A program that has an event loop already waits for the waitset's one descriptor: [`Waitset::prepare_wait`].
+//! let ws = flounder_rt::Waitset::current();
+//! ws.after(Duration::from_secs(1), |_| { println!("a second has passed"); Ok(()) });
+//! loop {
+//!     ws.dispatch()?; // Blocks until there is an event, and runs it.
+//! }
+//! # #[allow(unreachable_code)]
+//! # Ok::<(), flounder_rt::DispatchError>(())
+//! ```
+//!
+//! | event | registered by |
+//! |---|---|
+//! | a message, or room for one | a binding, which is a [`Source`] and stays registered |
+//! | a single event of the program | [`EventChannel`], or [`SharedEvent`] for several threads |
+//! | a time | [`Waitset::after`], which returns a [`Timer`] |
+//! | a task | [`Waitset::post`]; from other threads [`Remote::post`] |
+//! | a future that was woken | [`Waitset::spawn_local`], [`Waitset::block_on`] |
+//! | a descriptor, a signal, the end of a child | [`Waitset::when`], [`Waitset::on_signal`], [`Waitset::when_exited`] |
+//!
+//! # Order
+//! A [`dispatch`](Waitset::dispatch) looks in this order:
+//!
+//! 1. at pending events, first in, first out;
+//! 2. at polled sources, from the one behind the last visit, until one has something to do;
+//! 3. when nothing came for the spin time, it arms every polled source, looks once more, and
+//! blocks.
+//!
+//! After 64 events in a row without blocking it looks at descriptors, timers and other
+//! threads, so that a flood of one kind of event holds back no other kind.
+//!
+//! # Callbacks
+//! Handlers and callbacks run with no borrow of the waitset held: they may send, bind, tear down,
+//! or dispatch again. A callback that panics leaves the waitset usable.
+//!
+//! A program that has an event loop already waits for the waitset's one descriptor:
+//! [`Waitset::prepare_wait`]. Several threads share a [`SharedWaitset`].
 
 use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
@@ -65,29 +97,30 @@ pub use timers::Timer;
 use timers::Timers;
 pub use wake::{Gone, Wake};
 
-/// How long a waitset polls before it blocks, by default: two context switches.
+/// Default time that a waitset polls before it blocks: that of two context switches.
 pub const DEFAULT_SPIN: Duration = Duration::from_micros(20);
 
-/// The most halvings of that time while polling does not pay.
+/// The most halvings of the spin time while polling does not pay.
 const MAX_BACK_OFF: u32 = 3;
 
-/// After this many events in a row without blocking, descriptors and other threads get their turn.
+/// Events in a row without blocking, after which the waitset looks at descriptors and other
+/// threads.
 const LOOK_AROUND: u32 = 64;
 
 /// Sources visited between two looks at the clock while spinning.
 const SPINS_PER_LOOK: usize = 32;
 
-/// Visits to polled sources between two looks at everything else while spinning: a visit in vain is cheap, the way to it is
-/// not.
+/// Visits to polled sources between two looks at everything else while spinning. A visit in vain is
+/// cheap; the loop around it is not.
 const VISITS: usize = 8;
 
-/// What a look at a source with a descriptor costs, in looks at polled ones: it is a system call.
+/// Cost of a look at a source with a descriptor, in looks at polled ones: it is a system call.
 const FD_VISIT: usize = 16;
 
-/// The token of nothing.
+/// A token that no source has.
 const NO_TOKEN: u64 = u64::MAX;
 
-/// What a callback gives back.
+/// The result of a callback.
 pub type Outcome = Result<(), CallbackError>;
 
 pub(crate) type Task = Box<dyn FnOnce(&Waitset) -> Outcome>;
@@ -97,35 +130,36 @@ pub trait Source {
     /// Does one piece of work, if there is any: receives one message and runs its handler, or gets on with a send.
     fn turn(&self) -> bool;
 
-    /// Whether [`turn`](Source::turn) would do something. Cheap.
+    /// Returns true if [`turn`](Source::turn) would do something. Cheap.
     fn ready(&self) -> bool;
 
-    /// Asks for a wake-up (clause 8 of the driver contract); false if there can be none.
+    /// Requests a wake-up (clause 8 of the driver contract). Returns false if there can be none.
     fn arm(&self) -> bool;
-    /// Withdraws it.
+    /// Withdraws the request.
     fn disarm(&self);
 
-    /// Returns how long the waitset may sleep at most before it looks at this source again, although nobody has woken it;
-    /// `None` if there is no limit. Asked after [`arm`](Source::arm).
+    /// Returns how long the waitset may sleep at most before it looks at this source again without
+    /// a wake-up; `None` if there is no limit. Called after [`arm`](Source::arm).
     fn sleep_limit(&self) -> Option<Duration> {
         None
     }
 
-    /// Gives back the memory that large messages took. Called before the waitset sleeps, once for each
+    /// Frees the memory that large messages took. Called before the waitset sleeps, once for each
     /// `Waitset::trim_before_sleep`.
     fn trim(&self) {}
 
-    /// Whether it must be looked at to learn of events (otherwise its descriptor or its driver tells).
+    /// Returns true if the waitset must look at the source to learn of events. Otherwise its
+    /// descriptor or its driver reports them.
     fn is_polled(&self) -> bool;
 
-    /// There is nobody at the other end any more.
+    /// Called when the peer is gone.
     fn peer_gone(&self, gone: Gone);
 
-    /// The waitset is going; the source will not be visited again.
+    /// Called when the waitset closes: the source is not visited again.
     fn abandoned(&self);
 }
 
-/// A thread's events. Cheap to clone: clones are the same waitset.
+/// The events of a thread. Cheap to clone: clones are the same waitset.
 ///
 /// ```
 /// use flounder_rt::Waitset;
@@ -147,38 +181,38 @@ struct Inner {
     sleeper: RefCell<Option<Sleeper>>,
     remote: Arc<Remote>,
     spin: Cell<Duration>,
-    /// How often the spin time is halved at present.
+    /// Number of times that the spin time is halved at present.
     backed_off: Cell<u32>,
     /// Sources that hold more memory than they need while the waitset sleeps.
     untrimmed: RefCell<Vec<Weak<dyn Source>>>,
     /// Events since the last look at descriptors and other threads.
     streak: Cell<u32>,
-    /// Where the polled sources are collected that are about to rest; empty otherwise.
+    /// Buffer for the polled sources that are about to be armed; empty otherwise.
     resting: Cell<Vec<Registered>>,
-    /// The source with a descriptor that had work last: before it blocks the waitset looks at it too, as at those that
-    /// are polled.
+    /// The source with a descriptor that had work last: while it spins, the waitset looks at it as
+    /// at the polled ones.
     last_ready: Cell<u64>,
     extensions: Extensions,
-    /// The futures that were spawned and are not over.
+    /// Futures that were spawned and have not ended.
     tasks: executor::Tasks,
-    /// For the next `block_on`, while none runs.
+    /// For the next `block_on`; `None` while one runs.
     cached_waker: Cell<Option<Rc<executor::CachedWaker>>>,
-    /// For a loop that this waitset is part of, if there is one.
+    /// Descriptors for a host event loop, if there is one.
     host_loop: OnceCell<HostLoop>,
 }
 
-/// What `dispatch` reports.
+/// Error of a dispatch.
 #[non_exhaustive]
 pub enum DispatchError {
-    /// A callback gave an error back. It was the only thing that was lost.
+    /// A callback returned an error. Nothing else is lost.
     Callback(CallbackError),
-    /// The kernel refused to make or to wait on the waitset's descriptors.
+    /// The kernel refused to create the waitset's descriptors or to wait on them.
     Os(io::Error),
-    /// A blocking wait ended without what it waited for.
+    /// The deadline of a blocking wait passed.
     Deadline,
     /// The thread of the waitset is ending, and has closed it.
     Closed,
-    /// The waitset is the parent's, and this is a forked child. What is made anew here works.
+    /// The waitset belongs to the parent of this forked process. A new one works here.
     Forked,
 }
 
@@ -208,7 +242,7 @@ impl std::error::Error for DispatchError {
     }
 }
 
-/// As calls say it whose errors are the system's.
+/// For calls whose errors are those of the system.
 impl From<DispatchError> for io::Error {
     fn from(error: DispatchError) -> Self {
         match error {
@@ -226,11 +260,11 @@ impl From<io::Error> for DispatchError {
     }
 }
 
-/// Any error that a callback gives back with `?`.
+/// Any error that a callback returns with `?`.
 pub struct CallbackError(Box<dyn std::error::Error + Send + Sync>);
 
 impl CallbackError {
-    /// The error itself.
+    /// Returns the error itself.
     #[must_use]
     pub fn into_inner(self) -> Box<dyn std::error::Error + Send + Sync> {
         self.0
@@ -260,7 +294,7 @@ thread_local! {
 }
 
 impl Waitset {
-    /// A new one, for this thread. Costs no descriptor before it first blocks.
+    /// Creates a waitset for this thread. Takes no descriptor before it first blocks.
     ///
     /// It ends with its last clone, or with its thread, whichever comes first: a handler, a task or a timer may own a clone.
     /// At its end its bindings are torn down, its services are withdrawn, and what it has not run is dropped.
@@ -291,13 +325,13 @@ impl Waitset {
         waitset
     }
 
-    /// The waitset of this thread that `remote` leads to, if it is one of this thread.
+    /// Returns the waitset that `remote` leads to, if it is one of this thread.
     #[must_use]
     pub fn local(remote: &Arc<Remote>) -> Option<Self> {
         thread_end::find(remote)
     }
 
-    /// The dispatcher's default waitset: one for each thread. `get_default_waitset`
+    /// Returns the default waitset of this thread. `get_default_waitset`
     #[must_use]
     pub fn current() -> Self {
         let current = CURRENT.try_with(|current| {
@@ -312,13 +346,14 @@ impl Waitset {
         current.unwrap_or_else(|_| Self::new())
     }
 
-    /// Sets how long the waitset polls before it blocks. Zero blocks at once. After waits that were much longer it polls for
-    /// less, down to an eighth, until one is short again.
+    /// Sets how long the waitset polls before it blocks. Zero blocks at once. After waits that were
+    /// much longer than this time the waitset polls for less, down to an eighth, until a wait is
+    /// short again.
     pub fn set_spin(&self, spin: Duration) {
         self.0.spin.set(spin);
     }
 
-    /// The handle for other threads.
+    /// Returns the handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Arc<Remote> {
         Arc::clone(&self.0.remote)
@@ -337,8 +372,9 @@ impl Waitset {
     /// Waits for the next event and runs it. `event_dispatch`
     ///
     /// # Errors
-    /// What the event's callback returned, or [`DispatchError::Os`]: the waitset is as usable as before.
-    /// [`DispatchError::Closed`] and [`DispatchError::Forked`]: it cannot be used here any more.
+    /// [`DispatchError::Callback`] with the error of the event's callback, or
+    /// [`DispatchError::Os`]: the waitset is as usable as before. [`DispatchError::Closed`] and
+    /// [`DispatchError::Forked`]: it cannot be used here any more.
     ///
     /// # Panics
     /// If the event's callback panics, unless it is a handler of a binding. The waitset is as usable as before.
@@ -348,7 +384,7 @@ impl Waitset {
         Ok(())
     }
 
-    /// Runs the next event if there is one, and says whether there was. `event_dispatch_non_block`
+    /// Runs the next event if there is one. Returns true if there was. `event_dispatch_non_block`
     ///
     /// # Errors
     /// As [`dispatch`](Waitset::dispatch).
@@ -360,8 +396,9 @@ impl Waitset {
         self.step()
     }
 
-    /// Dispatches until `done` says so or `deadline` passes; returns whether it was done. The deadline is looked at after
-    /// every event, so that a flood of them does not hold the caller.
+    /// Dispatches until `done` returns true or `deadline` passes. Returns the last result of
+    /// `done`. The deadline is checked after every event, so that a flood of events does not hold
+    /// the caller.
     ///
     /// # Errors
     /// As [`dispatch`](Waitset::dispatch).
@@ -384,7 +421,7 @@ impl Waitset {
         }
     }
 
-    /// Waits for the next event and hands it out instead of running it. `get_next_event`
+    /// Waits for the next event and returns it instead of running it. `get_next_event`
     ///
     /// # Errors
     /// [`DispatchError::Os`].
@@ -397,9 +434,10 @@ impl Waitset {
         }
     }
 
-    /// Hands out the next event if there is one. `check_for_event`
+    /// Returns the next event if there is one. `check_for_event`
     ///
-    /// That of a binding may turn out to be nothing when it is run: its driver says only that it is worth a visit.
+    /// An event of a binding may do nothing when it is run: its driver reports only that a visit is
+    /// worthwhile.
     ///
     /// # Errors
     /// [`DispatchError::Os`].
@@ -413,37 +451,39 @@ impl Waitset {
         Ok(next.map(|next| Event { waitset: self.clone(), next: Some(next) }))
     }
 
-    /// Whether nothing is pending now (polled sources are not looked at).
+    /// Returns true if nothing is pending now. Polled sources are not looked at.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.0.queues.borrow().pending.is_empty() && !self.0.remote.is_pending()
     }
 
-    /// Watches what a driver wants watched (see [`Watched`]). It is held weakly.
+    /// Watches a descriptor for a driver (see [`Watched`]). Holds a weak reference.
     ///
     /// # Errors
-    /// If the kernel has no more room for it.
+    /// If the kernel has no memory for it, or the limit of epoll watches is reached.
     pub fn watch(&self, watched: &Arc<dyn Watched>) -> io::Result<()> {
         self.with_sleeper(|sleeper| sleeper.watch(watched))
     }
 
-    /// Stops watching it. Dropping it does, too, unless another process has a copy of the descriptor: the kernel forgets a
-    /// descriptor with its last copy, and until then would refuse to watch another copy under the same number.
+    /// Stops watching a descriptor. So does the drop of `watched`, unless another process has a
+    /// copy of the descriptor: the kernel forgets a descriptor with its last copy, and until then
+    /// would refuse to watch another copy under the same number.
     pub fn unwatch(&self, watched: &Arc<dyn Watched>) {
-        // Nothing is made for it: what was never watched has no sleeper.
+        // A waitset that never watched anything has no sleeper, and needs none here.
         if let Some(sleeper) = &mut *self.0.sleeper.borrow_mut() {
             sleeper.unwatch(watched);
         }
     }
 
-    /// Whether the two are the same waitset.
+    /// Returns true if both are the same waitset.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Another waitset of this thread, for what one that is gone has left to do; there is none if the thread ends.
-    pub(crate) fn heir() -> Option<Self> {
+    /// Returns another waitset of this thread, which finishes the work of one that is gone; `None`
+    /// if the thread ends.
+    pub(crate) fn another() -> Option<Self> {
         if thread_end::is_ending() {
             return None;
         }
@@ -452,7 +492,7 @@ impl Waitset {
         Some(current.unwrap_or_else(Self::current))
     }
 
-    /// Returns whether this is its process, and its thread is not ending.
+    /// Returns true if this is the process of the waitset, and its thread is not ending.
     #[inline]
     fn is_usable(&self) -> bool {
         self.0.born.get().is_here()
@@ -467,7 +507,7 @@ impl Waitset {
         WeakWaitset(Rc::downgrade(&self.0))
     }
 
-    /// Registers a source with its descriptor. It is visited once soon.
+    /// Registers a source with its descriptor. The source is visited once soon.
     pub(crate) fn insert(&self, source: Rc<dyn Source>, fd: BorrowedFd<'_>) -> io::Result<u64> {
         self.usable()?;
         let token = self.0.queues.borrow_mut().insert(source);
@@ -480,8 +520,9 @@ impl Waitset {
         Ok(token)
     }
 
-    /// Registers a source that is looked at in every round. Its first visit comes in its turn: one service may be bound to
-    /// again and again, and those whose bindings have ended meanwhile wait to be visited as well.
+    /// Registers a source that is polled in every round. Its first visit comes in its turn: clients
+    /// may bind to one service again and again, and the bindings that have ended meanwhile need
+    /// visits, too.
     pub(crate) fn insert_polled(&self, source: Rc<dyn Source>) -> io::Result<u64> {
         self.usable()?;
         let mut queues = self.0.queues.borrow_mut();
@@ -492,7 +533,8 @@ impl Waitset {
         Ok(token)
     }
 
-    /// Registers a source that is visited when it is poked. A waitset that is not usable never visits it.
+    /// Registers a source that is visited after [`poke`](Self::poke) only. A waitset that is not
+    /// usable never visits it.
     pub(crate) fn insert_idle(&self, source: Rc<dyn Source>) -> u64 {
         if !self.is_usable() {
             return NO_TOKEN;
@@ -510,7 +552,7 @@ impl Waitset {
         drop(removed);
     }
 
-    /// Has a source visited soon.
+    /// Makes the waitset visit a source soon.
     pub(crate) fn poke(&self, token: u64) {
         if self.0.queues.borrow_mut().make_pending(token) == Some(Standing::Idle) {
             let source = self.0.queues.borrow().source(token).cloned();
@@ -527,8 +569,9 @@ impl Waitset {
         self.step_quickly().map_or_else(|| self.step_slowly(), Ok)
     }
 
-    /// What most steps are: nothing is pending, and the polled source whose turn it is has something to do. As
-    /// [`step`](Self::step), but `None` if there is more to look at than polled sources, or the waitset is not usable.
+    /// The common case of [`step`](Self::step): nothing is pending, and the polled source whose
+    /// turn it is has something to do. Returns `None` if there is more to look at than polled
+    /// sources, or if the waitset is not usable.
     #[inline(never)]
     fn step_quickly(&self) -> Option<bool> {
         let inner = &*self.0;
@@ -547,7 +590,7 @@ impl Waitset {
         if source.turn() { Some(true) } else { self.missed(at, source) }
     }
 
-    /// Goes on with the round behind a polled source that had nothing to do.
+    /// Continues the round behind a polled source that had nothing to do.
     #[inline(never)]
     fn missed(&self, at: usize, source: Rc<dyn Source>) -> Option<bool> {
         let left = {
@@ -565,7 +608,8 @@ impl Waitset {
 
     #[inline(never)]
     fn step_slowly(&self) -> Result<bool, DispatchError> {
-        // Pending sources that turn out to have nothing are no events, but nor may they hold the caller for ever.
+        // Pending sources that have nothing to do are no events, but must not hold the caller for
+        // ever.
         for _ in 0..LOOK_AROUND {
             let worked = match self.next(|source| source.turn())? {
                 Some(Next::Task(task)) => {
@@ -587,7 +631,7 @@ impl Waitset {
         Ok(true)
     }
 
-    /// Takes the next event. Polled sources are asked by `probe`.
+    /// Takes the next event. `probe` decides whether a polled source has one.
     #[inline]
     fn next(&self, probe: impl Fn(&dyn Source) -> bool) -> Result<Option<Next>, DispatchError> {
         self.usable()?;
@@ -595,7 +639,7 @@ impl Waitset {
         if streak >= LOOK_AROUND {
             self.look_around()?;
             self.rest_quiet();
-            // One polled event, so that those that are always pending do not starve those that are polled.
+            // One polled event, so that sources that are always pending do not starve polled ones.
             if let Some(source) = self.poll_round(self.polled_len(), &probe) {
                 return Ok(Some(Next::Polled(source)));
             }
@@ -636,7 +680,8 @@ impl Waitset {
         self.0.queues.borrow().polled_len()
     }
 
-    /// Asks polled sources, so many of them at most, until one has something to do or something becomes pending meanwhile.
+    /// Probes at most `left` polled sources, until one has something to do or something becomes
+    /// pending.
     #[inline]
     fn poll_round(
         &self,
@@ -662,13 +707,14 @@ impl Waitset {
         None
     }
 
-    /// Visits a source that was pending, and puts it back where it belongs, also if a handler unwinds.
+    /// Visits a source that was pending, and puts it back into its queue, also if a handler
+    /// unwinds.
     fn visit(&self, token: u64, source: &dyn Source) -> bool {
         if source.is_polled() {
             self.0.queues.borrow_mut().make_polled(token);
             return source.turn();
         }
-        // Its descriptor told of an edge only; until nothing was found there may be more.
+        // Its descriptor reports edges only: there may be more until a visit finds nothing.
         let mut again = Again { waitset: self, token, wanted: true };
         again.wanted = source.turn();
         if again.wanted {
@@ -677,7 +723,7 @@ impl Waitset {
         again.wanted
     }
 
-    /// Takes in what other threads have posted.
+    /// Queues the tasks and signals that other threads have posted.
     fn drain_remote(&self) {
         self.wake_host_loop();
         let queue = self.0.remote.drain();
@@ -710,10 +756,10 @@ impl Waitset {
         Ok(())
     }
 
-    /// Waits in the kernel and makes pending what it tells of.
+    /// Waits in the kernel and makes the reported sources pending.
     fn wait(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
         let waited = self.with_sleeper(|sleeper| sleeper.wait(timeout));
-        // From here on nobody has to ring, least of all this thread itself.
+        // From here on no thread has to wake the waitset, least of all this one.
         self.0.remote.awake();
         self.wake_host_loop();
         waited?;
@@ -724,7 +770,7 @@ impl Waitset {
         Ok(())
     }
 
-    /// Makes pending what the last wait in the kernel has found.
+    /// Makes the sources pending that the last wait in the kernel has found.
     fn take_found(&self) -> io::Result<()> {
         while let Some(ready) = self.with_sleeper(|sleeper| Ok(sleeper.next()))? {
             match ready {
@@ -741,8 +787,8 @@ impl Waitset {
         Ok(())
     }
 
-    /// Polls for the spin time, then blocks, until there is something to do or `deadline` has passed; says whether an event
-    /// was run, which is never if `visit` only finds.
+    /// Polls for the spin time, then blocks, until there is something to do or `deadline` has
+    /// passed. Returns true if an event was run, which [`Visit::Find`] never does.
     fn block(&self, deadline: Option<Instant>, visit: Visit) -> Result<bool, DispatchError> {
         self.wake_host_loop();
         let polled = self.polled_len();
@@ -779,7 +825,7 @@ impl Waitset {
         }
     }
 
-    /// Learns from a wait that ended in sleep whether polling would have paid.
+    /// Adapts the spin time after a sleep: halves it if the wait was too long for polling to pay.
     fn back_off(&self, began: Option<Instant>) {
         if let Some(began) = began {
             let long = began.elapsed() >= 2 * self.0.spin.get();
@@ -791,7 +837,7 @@ impl Waitset {
         }
     }
 
-    /// Arms every polled source and looks once more; says whether they all rest now.
+    /// Arms every polled source and looks once more. Returns whether the waitset may sleep now.
     fn rest(&self) -> Rest {
         let mut resting = self.0.resting.take();
         self.0.queues.borrow().all_polled(&mut resting);
@@ -813,8 +859,8 @@ impl Waitset {
         rest
     }
 
-    /// Makes sources that are armed idle, except those that limit the sleep: they are polled when it is over. Returns when
-    /// that is, if there is a limit.
+    /// Makes armed sources idle, except those that limit the sleep: they are polled when it is
+    /// over. Returns the end of the sleep, if there is a limit.
     fn make_all_idle(&self, armed: &[Registered]) -> Option<Instant> {
         let mut limit = None;
         for (token, source) in armed {
@@ -826,7 +872,7 @@ impl Waitset {
         limit
     }
 
-    /// Looks until something is found or the spin time is over; `visits` is what one look costs.
+    /// Looks until something is found or the spin time is over. `visits` is the cost of one look.
     #[inline]
     fn spin(&self, visits: usize, mut look: impl FnMut() -> Found) -> Spun {
         let spin = self.0.spin.get() / (1 << self.0.backed_off.get());
@@ -838,7 +884,8 @@ impl Waitset {
                     self.0.backed_off.set(0);
                     return Spun::Found(found);
                 }
-                // A peer that answers at once does so in the first looks: then neither a pause nor the clock is in the way.
+                // A peer that answers at once does so in the first looks: they use neither a pause
+                // nor the clock.
                 if started.is_some() {
                     core::hint::spin_loop();
                 }
@@ -849,7 +896,7 @@ impl Waitset {
         }
     }
 
-    /// Looks at what is pending, and visits the polled sources until one of them has something to do.
+    /// Checks for pending work, and visits the polled sources until one has something to do.
     #[inline]
     fn look(&self, visit: Visit) -> Found {
         if self.0.remote.is_pending() {
@@ -894,7 +941,7 @@ impl Waitset {
 
     /// Blocks in the kernel until another thread, a descriptor, a timer or `deadline`, unless something is pending.
     ///
-    /// The caller has armed what it waits for.
+    /// The caller has armed the sources that it waits for.
     fn sleep(&self, deadline: Option<Instant>, timers: bool) -> Result<(), DispatchError> {
         self.trim_sources();
         self.with_sleeper(|_| Ok(()))?;
@@ -911,7 +958,8 @@ impl Waitset {
         Ok(())
     }
 
-    /// Has `source` give memory back before this waitset sleeps next: not sooner, since the next large message may follow.
+    /// Makes `source` free memory before this waitset sleeps next: not sooner, since another large
+    /// message may follow.
     pub(crate) fn trim_before_sleep(&self, source: Weak<dyn Source>) {
         self.0.untrimmed.borrow_mut().push(source);
     }
@@ -925,20 +973,21 @@ impl Waitset {
         }
     }
 
-    /// Gives the collection back; what is dropped with it may run user code.
+    /// Puts the buffer back. The drop of its sources may run user code.
     fn rested(&self, mut resting: Vec<Registered>) {
         resting.clear();
         self.0.resting.set(resting);
     }
 
-    /// Arms polled sources that have been quiet for long, so that ten thousand of them cost a busy one nothing.
+    /// Arms polled sources that have been quiet for long, so that ten thousand quiet sources cost a
+    /// busy one nothing.
     fn rest_quiet(&self) {
-        // One that never sleeps gives memory back, too.
+        // A waitset that never sleeps frees memory, too.
         self.trim_sources();
         let mut quiet = self.0.resting.take();
         self.0.queues.borrow_mut().quiet(&mut quiet);
         if !quiet.is_empty() {
-            // Those that nobody would wake stay, and are not asked again soon.
+            // Sources that no driver would wake stay polled, and are not armed again soon.
             arm_then_barrier(|| {
                 quiet.retain(|(token, source)| {
                     let armed = source.arm();
@@ -960,7 +1009,8 @@ impl Waitset {
         self.rested(quiet);
     }
 
-    /// Waits until `done`, visiting only the source `token`, whose turn is `turn`; everything else stays pending.
+    /// Waits until `done` returns true. Visits only the source `token`, by `turn`; everything else
+    /// stays pending.
     pub(crate) fn wait_for(
         &self,
         token: u64,
@@ -974,7 +1024,8 @@ impl Waitset {
             let visit = || if turn() { Found::Event } else { Found::Nothing };
             let visits = if source.is_polled() { 1 } else { FD_VISIT };
             let spun = self.spin(visits, visit);
-            // An answer that is quick does without the clock; a flood of other messages is no reason to wait on.
+            // A quick answer needs no clock; under a flood of other messages the deadline still
+            // counts.
             if let Spun::Found(_) = spun {
                 events += 1;
                 if !events.is_multiple_of(LOOK_AROUND) {
@@ -993,7 +1044,7 @@ impl Waitset {
         Ok(())
     }
 
-    /// Blocks until the source `token` has news.
+    /// Blocks until the source `token` may have something to do.
     fn sleep_for(
         &self,
         token: u64,
@@ -1120,16 +1171,16 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     [a, b].into_iter().flatten().min()
 }
 
-/// What is done with a polled source while a waitset looks for something to do.
+/// How a waitset that looks for something to do visits a polled source.
 #[derive(Clone, Copy)]
 enum Visit {
-    /// It has its turn: what it has to do is an event.
+    /// Runs its turn, which is an event if it does something.
     Run,
-    /// It is asked, and told to be visited next.
+    /// Asks only; a source that is ready is visited next.
     Find,
 }
 
-/// What a look for something to do came to.
+/// Result of a look for something to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -1139,37 +1190,37 @@ enum Found {
     Event,
 }
 
-/// What spinning came to.
+/// Result of spinning.
 enum Spun {
-    /// Not [`Found::Nothing`].
+    /// Never [`Found::Nothing`].
     Found(Found),
-    /// Since when, if there was anything to look at.
+    /// Start of the spin, if there was a source to look at.
     InVain(Option<Instant>),
 }
 
-/// What came of an attempt to put every polled source to rest.
+/// Result of arming every polled source.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rest {
-    /// They are armed: whatever has news wakes the waitset. If there is a time, the sleep must end then.
+    /// All are armed: a source with news wakes the waitset. A time limits the sleep.
     Asleep(Option<Instant>),
-    /// Something has news.
+    /// A source has news.
     News,
-    /// There is one that nobody would wake.
+    /// A source cannot be armed: no driver would wake the waitset for it.
     Never,
 }
 
-/// What [`Waitset::next`] takes.
+/// The next event of a waitset.
 enum Next {
     Task(Task),
     /// A future that was woken.
     Runnable(async_task::Runnable),
-    /// It was pending; to be visited.
+    /// A pending source, which is to be visited.
     Source(u64, Rc<dyn Source>),
-    /// It was polled, and the probe said yes.
+    /// A polled source for which the probe returned true.
     Polled(Rc<dyn Source>),
 }
 
-/// Puts a source back into the pending queue, if that is still wanted at the end of the scope.
+/// Makes a source pending again at the end of the scope, if `wanted` is true then.
 struct Again<'a> {
     waitset: &'a Waitset,
     token: u64,
@@ -1200,7 +1251,7 @@ impl WeakWaitset {
         self.upgrade().is_some()
     }
 
-    /// The waitset, if it can be used.
+    /// Returns the waitset, if it can be used.
     pub(crate) fn upgrade(&self) -> Option<Waitset> {
         self.0.upgrade().map(Waitset).filter(Waitset::is_usable)
     }
@@ -1218,19 +1269,19 @@ impl WeakWaitset {
     }
 }
 
-/// An event that was handed out and not yet run. Dropped unrun, a task is lost; a source is visited again.
+/// An event that has not run yet. If it is dropped, a task is lost; a source is visited again.
 #[must_use]
 pub struct Event {
     waitset: Waitset,
-    /// Until it is run.
+    /// `None` once it has run.
     next: Option<Next>,
 }
 
 impl Event {
-    /// Runs it.
+    /// Runs the event.
     ///
     /// # Errors
-    /// What the event's callback returned.
+    /// [`DispatchError::Callback`] with the error of the event's callback.
     pub fn run(mut self) -> Result<(), DispatchError> {
         match self.next.take() {
             Some(Next::Task(task)) => task(&self.waitset).map_err(DispatchError::Callback)?,

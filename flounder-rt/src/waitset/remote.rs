@@ -1,4 +1,4 @@
-//! The side of a waitset that other threads see.
+//! The handle to a waitset for other threads.
 
 use std::io;
 
@@ -9,22 +9,24 @@ use crate::waitset::gate::Gate;
 use crate::waitset::sleeper::WakeFd;
 use crate::waitset::{Gone, Outcome, Waitset, Wake};
 
-/// Work for a waitset's thread.
+/// A task for the waitset's thread.
 pub(crate) type SendTask = Box<dyn FnOnce(&Waitset) -> Outcome + Send>;
 
 /// A handle to a waitset for other threads: posts work to it and wakes its sources.
 ///
-/// After the waitset is gone, what is posted is dropped; so it is in a forked child, if the waitset is the parent's.
+/// Tasks that are posted after the waitset has closed are dropped. So are tasks that a forked child
+/// posts to a waitset of its parent.
 pub struct Remote {
-    /// Asked before a lock is taken: in a child nobody may be there to let go of it.
+    /// Checked before a lock is taken: in a forked child the lock may be held by a thread that the
+    /// child does not have.
     born: ForkGeneration,
     gate: Gate,
     queue: Mutex<Queue>,
-    /// Made before the waitset first sleeps; gone when it is closed.
+    /// Created before the waitset first sleeps; `None` once the waitset is closed.
     wake_fd: Mutex<Option<WakeFd>>,
 }
 
-/// What others have put in.
+/// Tasks and signals of other threads.
 #[derive(Default)]
 pub(crate) struct Queue {
     pub(crate) tasks: Vec<SendTask>,
@@ -32,12 +34,12 @@ pub(crate) struct Queue {
     closed: bool,
 }
 
-/// What happened to a source.
+/// A report about a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// It is worth a visit.
+    /// The source should be visited.
     Wake,
-    /// There is nobody at its other end any more.
+    /// The peer of the source is gone.
     PeerGone(Gone),
 }
 
@@ -47,13 +49,13 @@ impl Remote {
         drop(self.offer(Box::new(task)));
     }
 
-    /// Whether the waitset is gone. It may go at any time after a "no".
+    /// Returns true if the waitset is closed. After false it may close at any time.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         !self.born.is_here() || self.queue.lock().closed
     }
 
-    /// As [`post`](Self::post), but gives the task back if the waitset is gone.
+    /// Posts a task, or returns it as the error if the waitset is closed.
     pub(crate) fn offer(&self, task: SendTask) -> Result<(), SendTask> {
         self.push(task, |queue, task| queue.tasks.push(task))
     }
@@ -78,17 +80,17 @@ impl Remote {
     }
 
     fn signal(&self, token: u64, signal: Signal) {
-        // A waitset that is gone has no sources.
+        // A closed waitset has no sources.
         let _ = self.push((token, signal), |queue, signal| queue.signals.push(signal));
     }
 
-    /// Whether there is something to drain. One load.
+    /// Returns true if there is something to drain. One load.
     #[inline]
     pub(crate) fn is_pending(&self) -> bool {
         self.gate.is_pending()
     }
 
-    /// Takes everything.
+    /// Takes all tasks and signals.
     pub(crate) fn drain(&self) -> Queue {
         self.gate.clear();
         let mut queue = self.queue.lock();
@@ -99,17 +101,17 @@ impl Remote {
         }
     }
 
-    /// The waitset is about to block: returns false if it must look again instead.
+    /// Called before the waitset blocks. Returns false if it must drain instead.
     pub(crate) fn sleep(&self) -> bool {
         self.gate.sleep()
     }
 
-    /// The waitset is awake.
+    /// Called after the waitset has blocked.
     pub(crate) fn awake(&self) {
         self.gate.awake();
     }
 
-    /// Does something with what rings when the sleeping waitset must wake; makes it if there is none.
+    /// Calls `f` with the descriptor that wakes the sleeping waitset, which the first call creates.
     pub(crate) fn with_wake_fd<T>(
         &self,
         f: impl FnOnce(&WakeFd) -> io::Result<T>,
@@ -122,7 +124,7 @@ impl Remote {
         f(wake_fd.insert(made))
     }
 
-    /// The waitset is gone: nothing more is taken, and nothing rings.
+    /// Closes the handle: tasks are refused from here on, and nothing wakes the waitset.
     pub(crate) fn close(&self) {
         if !self.born.is_here() {
             return;

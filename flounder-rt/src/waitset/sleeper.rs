@@ -1,4 +1,5 @@
-//! Blocking: one epoll set for the wake_fd, for sources with descriptors, and for what drivers watch.
+//! Blocking in the kernel: one epoll set for the wake-up descriptor, the descriptors of sources,
+//! and the descriptors that drivers watch.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -12,17 +13,17 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use crate::fork::ProcessFd;
 use crate::waitset::epoll_wait;
 
-/// A descriptor that a driver wants watched, for as long as it keeps the object alive.
+/// A descriptor that a waitset watches for a driver, until the driver drops the object.
 pub trait Watched: Send + Sync {
-    /// The descriptor.
+    /// Returns the descriptor.
     fn fd(&self) -> BorrowedFd<'_>;
 
-    /// The descriptor is readable (level-triggered: it is called again until it is not). Runs on the waitset's thread
-    /// and calls no user code.
+    /// Called while the descriptor is readable (level-triggered: again and again until it is not).
+    /// Runs on the waitset's thread, and calls no user code.
     fn fired(&self);
 }
 
-/// What an epoll event stands for.
+/// Meaning of an epoll event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ready {
     WakeFd,
@@ -33,10 +34,10 @@ pub(crate) enum Ready {
 const WAKE_FD: u64 = u64::MAX;
 const WATCHED: u64 = 1 << 63;
 
-/// No wait is longer: the kernel takes no arbitrary numbers, and those who wait look again anyway.
+/// Longest wait in the kernel: the kernel refuses arbitrary numbers, and callers look again anyway.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A time to wait as the kernel takes it, cut to the longest.
+/// Converts a timeout for the kernel, limited to [`LONGEST`].
 pub(crate) fn timespec(time: Duration) -> Timespec {
     let time = time.min(LONGEST);
     Timespec {
@@ -45,7 +46,8 @@ pub(crate) fn timespec(time: Duration) -> Timespec {
     }
 }
 
-/// What wakes a thread that blocks in the kernel. Each ring is an edge in the [`Epoll`]: nobody has to silence it.
+/// An eventfd that wakes a thread which blocks in the kernel. Each signal is an edge in the
+/// [`Epoll`], so no code has to read the eventfd.
 #[derive(Debug)]
 pub(crate) struct WakeFd(ProcessFd);
 
@@ -54,9 +56,9 @@ impl WakeFd {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?.into()))
     }
 
-    /// Rings.
+    /// Wakes the thread that blocks in the epoll set, or the next one that will.
     pub(crate) fn signal(&self) {
-        // Nobody else holds this descriptor, and its counter is full after 2^64 rings.
+        // No other code holds this descriptor, and its counter is full after 2^64 signals only.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 }
@@ -64,7 +66,7 @@ impl WakeFd {
 /// A set of descriptors to wait for.
 pub(crate) struct Epoll(ProcessFd);
 
-/// What a wait has found and nobody has taken yet.
+/// Events that the last wait found, in order; `taken` of them were returned.
 #[derive(Default)]
 pub(crate) struct Found {
     ready: Vec<Ready>,
@@ -88,7 +90,7 @@ impl Epoll {
         self.add(fd, token, both)
     }
 
-    /// Watches a descriptor once for what `flags` name.
+    /// Watches a descriptor for one event of `flags`.
     pub(crate) fn add_once(
         &self,
         fd: BorrowedFd<'_>,
@@ -98,12 +100,12 @@ impl Epoll {
         self.add(fd, token, flags | EventFlags::ONESHOT)
     }
 
-    /// Stops watching a descriptor. A descriptor of which no copy is open is forgotten by the kernel.
+    /// Stops watching a descriptor. The kernel forgets a descriptor itself once no copy is open.
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
         let _ = epoll::delete(&self.0, fd);
     }
 
-    /// Waits for events, at most for `timeout`. A signal ends the wait without one.
+    /// Waits for events, at most for `timeout`. A signal ends the wait without an event.
     pub(crate) fn wait(&self, timeout: Option<Duration>, found: &mut Found) -> io::Result<()> {
         let timeout = timeout.map(timespec);
         found.taken = 0;
@@ -143,13 +145,13 @@ impl Iterator for Found {
     }
 }
 
-/// The kernel's side of a waitset of one thread.
+/// The kernel objects of a waitset of one thread.
 pub(crate) struct Sleeper {
     pub(crate) epoll: Epoll,
     watched: HashMap<u64, Weak<dyn Watched>>,
     next: u64,
     found: Found,
-    /// Those that have fired and are not watched on yet.
+    /// Ids that have fired and are not armed again yet.
     fired: Vec<u64>,
 }
 
@@ -160,11 +162,12 @@ impl Sleeper {
         Ok(Self { epoll, watched: HashMap::new(), next: 0, found, fired: Vec::new() })
     }
 
-    /// Watches what a driver wants watched; a second time is a no-op.
+    /// Watches a descriptor for a driver; a second call for the same object does nothing.
     ///
-    /// The kernel reports a descriptor as long as any copy of it is open, also one in another process, when ours is closed
-    /// and can no longer be taken out of the set. Therefore each report is the last one until the next [`wait`](Self::wait): one
-    /// that is gone costs one needless wake-up, not a processor.
+    /// The kernel reports a descriptor as long as any copy of it is open, also a copy in another
+    /// process after ours is closed and can no longer be removed from the set. Therefore each
+    /// report disarms the descriptor until the next [`wait`](Self::wait): a stale one costs one
+    /// needless wake-up, not a busy loop.
     pub(crate) fn watch(&mut self, watched: &Arc<dyn Watched>) -> io::Result<()> {
         self.watched.retain(|_, other| other.strong_count() > 0);
         let weak = Arc::downgrade(watched);
@@ -178,7 +181,7 @@ impl Sleeper {
         Ok(())
     }
 
-    /// Stops that, while the descriptor is still open.
+    /// Stops watching, while the descriptor is still open.
     pub(crate) fn unwatch(&mut self, watched: &Arc<dyn Watched>) {
         let before = self.watched.len();
         self.watched.retain(|_, other| !core::ptr::addr_eq(other.as_ptr(), Arc::as_ptr(watched)));
@@ -187,20 +190,22 @@ impl Sleeper {
         }
     }
 
-    /// One that has fired. It is watched on from the next [`wait`](Self::wait): what it has to do comes first.
+    /// Returns the object that has fired. The next [`wait`](Self::wait) arms its descriptor again,
+    /// so that its work comes first.
     pub(crate) fn fired(&mut self, id: u64) -> Option<Arc<dyn Watched>> {
         let watched = self.watched.get(&id)?.upgrade()?;
         self.fired.push(id);
         Some(watched)
     }
 
-    /// Waits for events, at most for `timeout`; says whether there are any. [`next`](Self::next) gives them.
+    /// Waits for events, at most for `timeout`. Returns true if there are any; [`next`](Self::next)
+    /// returns them.
     ///
     /// # Errors
-    /// Those of the wait. If a descriptor that has fired cannot be watched on, that is tried again in each wait; the error is
-    /// reported when there is nothing else.
+    /// Errors of `epoll_wait`. If a descriptor that has fired cannot be armed again, each wait
+    /// tries again; the error is reported when there is no event.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        let watched = self.watch_on();
+        let watched = self.rearm();
         let timeout = if watched.is_err() { Some(Duration::ZERO) } else { timeout };
         self.epoll.wait(timeout, &mut self.found)?;
         if self.found.ready.is_empty() {
@@ -209,8 +214,8 @@ impl Sleeper {
         Ok(!self.found.ready.is_empty())
     }
 
-    /// Watches those on that have fired; those for which it fails are left.
-    fn watch_on(&mut self) -> io::Result<()> {
+    /// Arms the descriptors that have fired; an id stays in `fired` if that fails.
+    fn rearm(&mut self) -> io::Result<()> {
         let mut failed = Ok(());
         self.fired.retain(|id| {
             let Some(watched) = self.watched.get(id).and_then(Weak::upgrade) else { return false };

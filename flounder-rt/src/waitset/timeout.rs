@@ -1,27 +1,27 @@
-//! How long a call may take.
+//! Time limits of calls.
 
 use core::time::Duration;
 use std::time::Instant;
 
-/// How long a blocking call waits that was given no limit. Two services that call each other, each blocked and so unable to
-/// serve the other, get an error and not a hang.
+/// Limit of a blocking call that was given none. Two services that call each other, each blocked
+/// and so unable to serve the other, get an error and do not hang.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a call may take.
+/// The longest time that a call may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timeout {
     /// [`DEFAULT_TIMEOUT`]. An asynchronous call of the thread of its binding may take a sixteenth longer.
     #[default]
     Default,
-    /// So long from when it is made. A time beyond the end of the clock is for ever.
+    /// This long from when the call is made. A time beyond the end of the clock means no limit.
     For(Duration),
-    /// Until then.
+    /// Until this time.
     Until(Instant),
 }
 
 impl Timeout {
-    /// When a blocking call that is made now has to end.
+    /// Returns the deadline of a blocking call that is made now.
     pub(crate) fn end_of_blocking(self) -> Option<Instant> {
         match self {
             Self::Default => Instant::now().checked_add(DEFAULT_TIMEOUT),
@@ -29,7 +29,7 @@ impl Timeout {
         }
     }
 
-    /// When an asynchronous call that is made now has to end.
+    /// Returns the deadline of an asynchronous call that is made now.
     pub(crate) fn end(self) -> Option<Instant> {
         match self {
             Self::Default => None,
@@ -38,7 +38,7 @@ impl Timeout {
         }
     }
 
-    /// The same for a call that is awaited from now on.
+    /// Converts the timeout of a call that is awaited from now on: the default becomes a deadline.
     pub(crate) fn limited_now(self) -> Self {
         match self {
             Self::Default => Self::For(DEFAULT_TIMEOUT).beginning_now(),
@@ -46,7 +46,7 @@ impl Timeout {
         }
     }
 
-    /// The same for a call that is made now and waited for later, in whatever way.
+    /// Converts a relative timeout to an absolute deadline.
     pub(crate) fn beginning_now(self) -> Self {
         match self {
             Self::For(time) => Instant::now().checked_add(time).map_or(self, Self::Until),
@@ -54,7 +54,7 @@ impl Timeout {
         }
     }
 
-    /// Whether it was over before it began.
+    /// Returns true if the deadline has already passed.
     pub(crate) fn is_over(self) -> bool {
         matches!(self, Self::Until(at) if Instant::now() >= at)
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_blocking_call_has_a_limit_that_nobody_set() {
+    fn default_limits_only_blocking_calls() {
         let now = Instant::now();
         assert_eq!(Timeout::Default.end(), None);
         assert!(Timeout::Default.end_of_blocking().is_some_and(|end| end >= now + DEFAULT_TIMEOUT));

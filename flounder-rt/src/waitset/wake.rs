@@ -1,21 +1,22 @@
 //! Waking a waitset for one of its sources, from any thread.
 
-/// What a [`Notifier`](crate::notify::Notifier) wakes. A waitset, in practice; anything, in tests.
+/// The target of a [`Notifier`](crate::notify::Notifier): a waitset, or anything in tests.
 pub trait Wake: Send + Sync {
-    /// Something happened to the channel that the target knows as `token`.
+    /// Called when something happened to the channel that the target knows as `token`.
     fn wake(&self, token: u64);
 
-    /// There is nobody at the other end of the channel that the target knows as `token`, and the channel itself may not tell.
+    /// Called when the peer of the channel `token` is gone, which the channel itself may not
+    /// report.
     fn peer_gone(&self, token: u64, _gone: Gone) {
         self.wake(token);
     }
 }
 
-/// What the broker knows of the other end of a channel.
+/// Why the peer of a channel is gone, as the broker knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
-    /// Its process is dead.
+    /// The process of the peer died.
     Died,
-    /// It is closed.
+    /// The peer closed its end.
     Closed,
 }

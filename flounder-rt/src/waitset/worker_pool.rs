@@ -1,15 +1,18 @@
-//! Several threads at one waitset: who gets an event, who polls, who waits (TN-011 section 4.1).
+//! Several threads at one waitset: which thread gets an event, which one polls, which ones wait
+//! (TN-011 section 4.1).
 //!
 //! ```text
-//!   take():   something pending? ---> it, first in first out
-//!             nobody polls? --------> poll: block in the kernel, then look again
-//!             otherwise ------------> wait in the line of threads, until given an event or the poll
+//!   take():   an event is pending? ---> return it, first in first out
+//!             no thread polls? -------> poll: block in the kernel, then look again
+//!             otherwise --------------> wait in line for an event or for the poll
 //! ```
-//! Whoever leaves with an event sees to it that the others go on: what else is pending goes to those who wait, and if
-//! nobody polls now, the first who still waits is told to. An event that comes while threads wait is given to the first of
-//! them at once. Only a thread that runs no event is in here, so a long handler stops nobody else.
+//! A thread that leaves with an event hands the other pending events to the waiting threads; if no
+//! thread polls then, it makes the first thread that still waits poll. An event that arrives while
+//! threads wait goes to the first of them at once. Only threads that run no event are in here, so a
+//! long handler stops no other thread.
 //!
-//! This module knows neither closures nor the kernel; `tests/loom_remote.rs` runs it through every interleaving.
+//! This module knows neither closures nor the kernel; `tests/loom_remote.rs` runs it through every
+//! interleaving.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,28 +20,28 @@ use std::time::Instant;
 
 use crate::sync::{Condvar, Mutex};
 
-/// What the thread that polls blocks in.
+/// The blocking wait of the thread that polls.
 pub(crate) trait Kernel<T> {
-    /// Why it failed.
+    /// Error of a poll.
     type Error;
 
-    /// Adds what is there to `found`. If nothing is, blocks as `wait` says, until something is or the bell rings.
-    /// Runs no user code.
+    /// Adds the events that are ready to `found`. If there are none, blocks as `wait` allows, until
+    /// one is ready or [`interrupt`](Self::interrupt) is called. Runs no user code.
     fn poll(&self, wait: Wait, found: &mut Vec<T>) -> Result<(), Self::Error>;
 
-    /// Called before each poll that may block: from here on, [`interrupt`](Self::interrupt) does what it says.
+    /// Called before each poll that may block. From here on [`interrupt`](Self::interrupt) works.
     fn prepare(&self) -> Result<(), Self::Error>;
 
-    /// Ends the poll that is under way, or the next one if there is none. Usable from any thread.
+    /// Ends the poll that is running, or the next one if none is. Usable from any thread.
     fn interrupt(&self);
 }
 
-/// How long to wait.
+/// The longest time that a thread waits for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// Only look.
+    /// Not at all.
     Not,
-    /// At most until then.
+    /// Until this time, or without a limit.
     Until(Option<Instant>),
 }
 
@@ -58,7 +61,7 @@ impl Wait {
     }
 }
 
-/// The threads that serve one waitset, and what is pending for them.
+/// The threads that serve one waitset, with the events that are pending for them.
 pub(crate) struct WorkerPool<T> {
     /// After this many events without polling, a thread polls although more are pending.
     look_around: u32,
@@ -67,19 +70,20 @@ pub(crate) struct WorkerPool<T> {
 
 struct State<T> {
     pending: VecDeque<T>,
-    /// Longest first. Outside of the lock, if anybody waits then nothing is pending.
+    /// Waiting threads, longest wait first. Invariant while the lock is free: if a thread waits, no
+    /// event is pending.
     waiting: VecDeque<Arc<Waiter<T>>>,
     /// A thread is in [`Kernel::poll`].
     polling: bool,
-    /// The bell was interrupted for the poll under way.
+    /// The poll that is running was interrupted.
     interrupted: bool,
     /// Events taken since the last poll.
     streak: u32,
-    /// How often everybody was [called](WorkerPool::call).
+    /// Number of [`call`](WorkerPool::call)s.
     round: u64,
 }
 
-/// A thread in the line.
+/// A waiting thread.
 struct Waiter<T> {
     given: Mutex<Option<Given<T>>>,
     woken: Condvar,
@@ -87,12 +91,12 @@ struct Waiter<T> {
 
 enum Given<T> {
     Event(T),
-    /// Look again: nobody polls, or everybody was called.
+    /// Nothing: the thread looks again, because no thread polls or all threads were called.
     Look,
 }
 
 impl<T> WorkerPool<T> {
-    /// One whose threads look at the kernel at least once in `look_around` events.
+    /// Creates a pool whose threads poll at least once in `look_around` events.
     pub(crate) fn new(look_around: u32) -> Self {
         Self {
             look_around,
@@ -127,12 +131,13 @@ impl<T> WorkerPool<T> {
         }
     }
 
-    /// How often everybody was called so far; for [`take`](Self::take).
+    /// Returns the number of calls so far, for [`take`](Self::take).
     pub(crate) fn round(&self) -> u64 {
         self.state.lock().round
     }
 
-    /// Calls everybody out of [`take`](Self::take) who entered it with an earlier round and finds nothing.
+    /// Makes [`take`](Self::take) return in every thread that entered it with an earlier round and
+    /// finds no event.
     pub(crate) fn call<K: Kernel<T>>(&self, kernel: &K) {
         let interrupt = {
             let mut state = self.state.lock();
@@ -147,7 +152,8 @@ impl<T> WorkerPool<T> {
         }
     }
 
-    /// Takes an event; `None` once the wait is over or everybody was called since `round`.
+    /// Returns the next event, or `None` once the wait is over or [`call`](Self::call) has run
+    /// since `round`.
     pub(crate) fn take<K: Kernel<T>>(
         &self,
         kernel: &K,
@@ -162,7 +168,7 @@ impl<T> WorkerPool<T> {
                 !state.polling && state.streak >= self.look_around && !state.pending.is_empty();
             if !look_around {
                 if let Some(event) = state.pending.pop_front() {
-                    // Somebody who polls sees to the kernel.
+                    // A thread that polls looks at the kernel meanwhile.
                     state.streak += u32::from(!state.polling);
                     state.leave();
                     return Ok(Some(event));
@@ -195,7 +201,7 @@ impl<T> WorkerPool<T> {
                 }
             } else {
                 let wait = if state.pending.is_empty() { wait } else { Wait::Not };
-                // Under the lock: whoever sees that somebody polls must be able to interrupt.
+                // Under the lock: a thread that sees `polling` must be able to interrupt the poll.
                 if wait != Wait::Not
                     && let Err(error) = kernel.prepare()
                 {
@@ -223,12 +229,12 @@ impl<T> WorkerPool<T> {
 }
 
 impl<T> State<T> {
-    /// Whether the thread that polls must be interrupted for.
+    /// Returns true if the caller must interrupt the poll that is running.
     fn must_interrupt(&mut self) -> bool {
         self.polling && !core::mem::replace(&mut self.interrupted, true)
     }
 
-    /// The calling thread is about to leave; the others go on.
+    /// Hands pending events, or the poll, to waiting threads: the calling thread is about to leave.
     fn leave(&mut self) {
         while !self.pending.is_empty()
             && let Some(waiter) = self.waiting.pop_front()
@@ -245,7 +251,7 @@ impl<T> State<T> {
 }
 
 impl<T> Waiter<T> {
-    /// Gives something to a thread that was taken out of the line. The caller holds the lock of the pool.
+    /// Wakes a thread that was removed from the line. The caller holds the lock of the pool.
     fn give(&self, given: Given<T>) {
         *self.given.lock() = Some(given);
         self.woken.notify_one();

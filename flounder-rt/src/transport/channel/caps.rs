@@ -34,13 +34,14 @@ pub enum CapEvent {
 }
 
 impl CapInbox {
-    /// An empty inbox whose news wake `notifier`.
+    /// Creates an empty inbox whose events wake `notifier`.
     #[must_use]
     pub const fn new(notifier: Notifier) -> Self {
         Self { events: Mutex::new(VecDeque::new()), sent: AtomicU64::new(0), notifier }
     }
 
-    /// Notes that the kernel has the capabilities of message number `sequence` of this end, which a driver gave to
+    /// Records that the kernel has the capabilities of message number `sequence` of this end, which
+    /// a driver gave to
     /// [`Link::send_caps`](crate::channel::Link::send_caps), and wakes the end.
     pub fn note_sent(&self, sequence: u64) {
         // SYNC caps-sent: Release, pairs with the Acquire in `is_sent`. The notifier comes after it.
@@ -48,21 +49,22 @@ impl CapInbox {
         self.notifier.notify();
     }
 
-    /// Whether the kernel has the capabilities of message number `sequence` of this end.
+    /// Returns true if the kernel has the capabilities of message number `sequence` of this end.
     #[must_use]
     pub fn is_sent(&self, sequence: u64) -> bool {
         // SYNC caps-sent: Acquire, pairs with the Release in `note_sent`.
         self.sent.load(Ordering::Acquire) >= sequence
     }
 
-    /// Puts news in and wakes the end.
+    /// Adds an event and wakes the end.
     pub fn put(&self, event: CapEvent) {
         self.events.lock().push_back((event, None));
         self.notifier.notify();
     }
 
-    /// Puts news in and wakes the end, unless there is news of [`CAPS_AHEAD`] messages and one already, which no sender
-    /// that keeps to its driver's rules lets happen. Says whether it did. What lies in here is charged to the peer.
+    /// Adds an event and wakes the end, unless more than [`CAPS_AHEAD`] events are queued, which no
+    /// sender that keeps to its driver's rules causes. Returns true if the event was added.
+    /// `charge` is kept until the event is taken.
     #[must_use]
     pub fn offer(&self, event: CapEvent, charge: Option<Charge>) -> bool {
         let mut events = self.events.lock();
@@ -75,13 +77,13 @@ impl CapInbox {
         has_room
     }
 
-    /// Takes the oldest news.
+    /// Returns the oldest event and removes it.
     #[must_use]
     pub fn take(&self) -> Option<CapEvent> {
         self.events.lock().pop_front().map(|(event, _)| event)
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.lock().is_empty()
@@ -92,9 +94,9 @@ impl CapInbox {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CapRefusal {
-    /// A rule of the sender's domain says no.
+    /// A rule of the sender's domain refuses the capability.
     Sender,
-    /// A rule of the receiver's domain says no.
+    /// A rule of the receiver's domain refuses the capability.
     Receiver,
     /// The sender has no descriptor to spare.
     SenderLimit,
@@ -105,7 +107,7 @@ pub enum CapRefusal {
 }
 
 impl CapRefusal {
-    /// Its number on the wire.
+    /// Returns the number of the refusal on the wire.
     #[must_use]
     pub const fn code(self) -> u32 {
         match self {
@@ -117,7 +119,7 @@ impl CapRefusal {
         }
     }
 
-    /// The refusal with this number.
+    /// Returns the refusal with this number.
     #[must_use]
     pub const fn from_code(code: u32) -> Option<Self> {
         Some(match code {

@@ -13,20 +13,21 @@ pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
 /// The most words a message of the runtime has.
 const RUNTIME_WORDS: usize = LINE;
 
-/// Words of a message are charged to its sender in steps of at least so many: 4 KiB.
+/// Least number of words by which the charge of a message to its sender grows: 4 KiB.
 const STEP: usize = (4 << 10) / 8;
 
-/// A message coming in, in private memory. What is long is charged to the account of its sender.
+/// The message that a channel is receiving, in private memory. The memory of a long message is
+/// charged to the account of its sender.
 #[derive(Debug)]
 pub struct Incoming {
     limits: Limits,
-    /// Words of the longest message that is paid for.
+    /// Length in words of the longest message that needs no further charge.
     paid: usize,
-    /// The sender's, if there is one.
+    /// The sender's account, if it has one.
     account: Option<Account>,
-    /// For `large`.
+    /// Charge for `large`.
     memory: Option<Charge>,
-    /// For the capabilities of a message of which words are missing.
+    /// Charge for the capabilities of a message of which words are missing.
     held: Option<Charge>,
     number: u16,
     total: usize,
@@ -38,7 +39,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// An empty one for an interface with these limits.
+    /// Creates an empty message for an interface with these limits.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
@@ -57,19 +58,19 @@ impl Incoming {
         }
     }
 
-    /// The same, for messages of a peer that has an account.
+    /// Creates an empty message for an interface with these limits and a peer that has an account.
     #[must_use]
     pub fn charged(limits: Limits, account: Option<Account>) -> Self {
         let paid = if account.is_some() { LINE } else { usize::MAX };
         Self { paid, account, ..Self::new(limits) }
     }
 
-    /// An empty one for the same messages of the same peer.
+    /// Creates an empty message for the same interface and peer.
     pub(crate) fn another(&self) -> Self {
         Self::charged(self.limits, self.account.clone())
     }
 
-    /// Starts a message of `words` words and `caps` capabilities, forgetting the one before.
+    /// Starts a message of `words` words and `caps` capabilities, and drops the one before.
     ///
     /// # Errors
     /// If the interface has no such message, or not so large a one (`FLOUNDER_ERR_RX_INVALID_MSGNUM`), or its sender has
@@ -96,7 +97,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// Charges the memory of a message of so many words.
+    /// Charges the memory of a message of this many words.
     #[cold]
     fn pay(&mut self, words: usize) -> Result<(), OverLimit> {
         let Some(account) = &self.account else { return Ok(()) };
@@ -110,8 +111,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// Whether a message of the interface with this number may have so many words in one line, and no capabilities; and
-    /// whether the message before has left none behind.
+    /// Returns true if message `number` of the interface may have this many words in one line and
+    /// no capabilities, and the message before has left no capability behind.
     #[inline]
     #[must_use]
     pub fn may_be_whole(&self, number: u16, words: usize) -> bool {
@@ -121,7 +122,8 @@ impl Incoming {
         }
     }
 
-    /// Where a driver may put seven words before it calls [`put_whole`](Self::put_whole). The message before is forgotten.
+    /// Returns the place for seven words, which a driver fills before it calls
+    /// [`put_whole`](Self::put_whole). Drops the message before.
     #[inline]
     pub fn line(&mut self) -> &mut [u64; LINE] {
         &mut self.inline
@@ -137,7 +139,7 @@ impl Incoming {
         (self.number, self.total, self.have, self.cap_count) = (number, words, words, 0);
     }
 
-    /// Appends words of the message begun.
+    /// Appends words to the message that was started.
     ///
     /// # Errors
     /// If there are more than were announced.
@@ -159,7 +161,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// Appends lines of seven words each of the message begun, which has more words than that.
+    /// Appends lines of seven words each to the message that was started, which has more words than
+    /// that.
     ///
     /// # Errors
     /// If there are more than were announced.
@@ -179,7 +182,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// Puts the capabilities of the message in place. While words of it are missing, they are charged to its sender.
+    /// Sets the capabilities of the message. They are charged to its sender while words are
+    /// missing.
     ///
     /// # Errors
     /// If there are not as many as were announced, or the sender has this process hold too many descriptors.
@@ -201,55 +205,56 @@ impl Incoming {
         Ok(())
     }
 
-    /// Number of the message begun.
+    /// Returns the number of the message that was started.
     #[inline]
     #[must_use]
     pub const fn number(&self) -> u16 {
         self.number
     }
 
-    /// Words announced and not yet pushed.
+    /// Returns the number of words that were announced and have not been appended.
     #[inline]
     #[must_use]
     pub const fn missing(&self) -> usize {
         self.total - self.have
     }
 
-    /// Capabilities announced.
+    /// Returns the number of capabilities that were announced.
     #[inline]
     #[must_use]
     pub const fn cap_count(&self) -> usize {
         self.cap_count
     }
 
-    /// The words that are there.
+    /// Returns the words that have been appended.
     #[inline]
     #[must_use]
     pub fn words(&self) -> &[u64] {
         if self.total <= LINE { &self.inline[..self.have] } else { &self.large }
     }
 
-    /// The message, as a binding delivers it.
+    /// Returns the message as a binding delivers it.
     #[inline]
     pub(crate) fn lend(&mut self) -> Received<'_> {
         let words = if self.total <= LINE { &self.inline[..self.have] } else { &self.large[..] };
         Received { number: self.number, words, caps: &mut self.caps }
     }
 
-    /// Whether the message holds more memory than is kept.
+    /// Returns true if the message holds more memory than is kept while the waitset sleeps.
     #[inline]
     pub(crate) fn is_large(&self) -> bool {
         self.large.capacity() > KEPT_WORDS
     }
 
-    /// Forgets the words of a message that was delivered, and keeps their memory.
+    /// Drops the words of a message that was delivered, and keeps their memory.
     pub(crate) fn done(&mut self) {
         (self.total, self.have) = (0, 0);
         self.large.clear();
         self.held = None;
     }
 
-    /// Gives back the memory of long messages, unless it holds words of one. Returns whether it is given back.
+    /// Frees the memory of long messages, unless it holds words of one. Returns true if it is
+    /// freed.
     pub(crate) fn trim(&mut self) -> bool {
         if self.large.is_empty() {
             self.large = Vec::new();
@@ -260,7 +265,7 @@ impl Incoming {
         !self.is_large()
     }
 
-    /// Takes the capabilities out.
+    /// Removes the capabilities and returns them.
     #[inline]
     #[must_use]
     pub fn take_caps(&mut self) -> Vec<Cap> {
@@ -269,7 +274,7 @@ impl Incoming {
     }
 }
 
-/// What no correct peer does.
+/// A violation of the protocol, which no correct peer commits.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
