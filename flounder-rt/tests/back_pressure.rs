@@ -78,7 +78,7 @@ fn replies_wait_for_room_and_hold_back_new_calls() {
 }
 
 #[test]
-fn the_replies_that_wait_come_in_order_and_later_calls_are_answered() {
+fn waiting_replies_arrive_in_order_and_later_calls_are_answered() {
     let pair = pair(PLENTY, 0);
     let order = Rc::new(RefCell::new(Vec::new()));
     let values = 100..100 + 3 * CALL_WINDOW as u64;
@@ -99,7 +99,7 @@ fn the_replies_that_wait_come_in_order_and_later_calls_are_answered() {
 }
 
 #[test]
-fn a_service_lets_a_megabyte_of_replies_wait_and_no_more() {
+fn service_queues_at_most_a_megabyte_of_replies() {
     // Each note has a reply of 64 kilobytes, for the sake of the test.
     let reply = |raw: &RawBinding, value: u64| {
         ReplyToken::new(raw, value as u32, WORDS).send(&[], &[&[0; 1 << 16]]);
@@ -136,7 +136,7 @@ fn answers_to_calls_that_are_given_up_go_away() {
 }
 
 #[test]
-fn calls_beyond_the_window_wait_and_those_that_are_given_up_make_room() {
+fn calls_beyond_the_window_wait_and_dropped_calls_make_room() {
     let pair = pair(PLENTY, PLENTY);
     pair.service.teardown();
     // Nobody answers from here on.
@@ -192,7 +192,7 @@ fn calls_that_are_woken_and_not_polled_hold_nobody_up() {
 }
 
 #[test]
-fn calls_that_are_woken_while_the_binding_is_busy_hold_nobody_up() {
+fn calls_woken_while_the_binding_is_busy_block_no_other() {
     let pair = pair(CALL_WINDOW, PLENTY);
     let calls = pair.doubles(0..MANY);
     pair.client.send(NOTE, &[1], &[]).map(drop).expect("the slot takes it");
@@ -247,7 +247,7 @@ fn calls_of_this_thread_and_of_others_have_one_window() {
 }
 
 #[test]
-fn a_binding_that_moves_takes_those_along_who_wait_for_a_place() {
+fn moved_binding_keeps_its_waiting_senders() {
     let pair = pair(PLENTY, PLENTY);
     let mut calls = pair.doubles(0..MANY);
     while poll(&mut calls[0]).is_pending() {

@@ -83,7 +83,7 @@ fn register_send_fires_at_once_when_there_is_room() {
 }
 
 #[test]
-fn a_continuation_is_dropped_unrun_when_the_binding_fails() {
+fn continuation_is_dropped_unrun_when_the_binding_fails() {
     let pair = Pair::new(0);
     let alive = Rc::new(());
     let held = Rc::clone(&alive);
@@ -250,7 +250,7 @@ fn a_future_that_wakes_itself_lets_events_in() {
 }
 
 #[test]
-fn capabilities_that_the_channel_took_and_lost_are_told_to_the_error_handler() {
+fn caps_lost_by_the_channel_are_reported_to_the_error_handler() {
     let pair = Pair::new(10);
     pair.to_service.refuses_caps.set(true);
     let mut caps = vec![support::null()];
@@ -276,7 +276,7 @@ fn control_tears_down_and_then_says_so() {
 }
 
 #[test]
-fn a_blocking_call_in_a_handler_of_its_binding_is_refused_and_sends_nothing() {
+fn blocking_call_in_own_handler_is_refused_and_sends_nothing() {
     let result = Rc::new(RefCell::new(None));
     let told = Rc::clone(&result);
     let pair = Pair::hooked(10, move |raw, value| {

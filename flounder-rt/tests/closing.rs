@@ -142,7 +142,7 @@ fn accepted_messages_survive_their_waitset() {
 }
 
 #[test]
-fn close_that_the_broker_tells_comes_behind_what_was_sent() {
+fn close_reported_by_the_broker_comes_after_sent_messages() {
     for died in [false, true] {
         let pair = Pair::new(10);
         for n in 0..3 {
@@ -232,7 +232,7 @@ fn deadlines_follow_the_binding_to_another_waitset() {
 }
 
 #[test]
-fn calls_that_are_late_before_they_are_sent_are_not_sent() {
+fn calls_that_expire_before_they_are_sent_are_not_sent() {
     let pair = Pair::new(CALL_WINDOW);
     let late = double_async(&pair.client, 1).deadline(Instant::now());
     assert_eq!(pair.ws.block_on(late).expect("dispatch"), Err(RpcError::Deadline));

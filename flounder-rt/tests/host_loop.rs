@@ -155,7 +155,7 @@ fn whatever_this_thread_does_meanwhile_is_seen() {
 }
 
 #[test]
-fn somebody_else_who_dispatches_meanwhile_leaves_nothing_behind() {
+fn dispatch_by_another_caller_leaves_nothing_behind() {
     let ws = Waitset::new();
     come_to_rest(&ws);
     // A blocking wait in another task of the loop: what it does not run is pending when it is over.
@@ -187,7 +187,7 @@ fn somebody_else_who_dispatches_meanwhile_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_waitset_whose_event_must_be_asked_for_never_rests() {
+fn waitset_with_a_polled_event_never_rests() {
     let ws = Waitset::new();
     let asked = Rc::new(Cell::new(0));
     let theirs = Rc::clone(&asked);
@@ -308,7 +308,7 @@ impl Watched for Ear {
 }
 
 #[test]
-fn what_a_driver_has_watched_wakes_the_loop_each_time() {
+fn descriptor_watched_by_a_driver_wakes_the_loop_each_time() {
     let ws = Waitset::new();
     let ear = Arc::new(Ear {
         fd: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("a descriptor"),
@@ -336,7 +336,7 @@ fn what_a_driver_has_watched_wakes_the_loop_each_time() {
 }
 
 #[test]
-fn more_events_than_fit_into_one_look_are_all_fetched() {
+fn more_events_than_one_epoll_wait_returns_are_all_fetched() {
     let ws = Waitset::new();
     let hits = Rc::new(Cell::new(0));
     let mut ends = Vec::new();
@@ -357,7 +357,7 @@ fn more_events_than_fit_into_one_look_are_all_fetched() {
 }
 
 #[test]
-fn the_descriptor_stays_the_same_and_goes_with_the_waitset() {
+fn descriptor_stays_the_same_and_closes_with_the_waitset() {
     let ws = Waitset::new();
     let before = ws.as_raw_fd();
     come_to_rest(&ws);

@@ -240,7 +240,7 @@ fn a_result_wakes_the_caller_who_waits() {
 }
 
 #[test]
-fn a_call_that_is_given_up_is_not_begun_or_the_server_is_told_of_it() {
+fn dropped_call_is_not_begun_or_is_reported_to_the_server() {
     model(None, || {
         let slot = Arc::new(Slot::<u32>::default());
         let caller = {

@@ -58,7 +58,7 @@ fn a_thread_that_blocks_is_woken() {
 
 /// The word that the first is ready may come when the thread waits for the second.
 #[test]
-fn a_wake_up_that_comes_too_late_is_none_for_another_future() {
+fn late_wake_up_does_not_wake_another_future() {
     model(Some(3), || {
         let slots = Arc::new([Slot::default(), Slot::default()]);
         for n in 0..2 {
@@ -163,7 +163,7 @@ fn the_server_hears_of_every_alarm() {
 }
 
 #[test]
-fn the_server_hears_of_an_alarm_that_comes_before_those_that_it_knows() {
+fn earlier_alarm_wakes_the_server() {
     alarms(&[&[FAR], &[1]], 1);
     alarms(&[&[FAR, FAR], &[2]], 1);
 }

@@ -164,14 +164,14 @@ fn every_event_reaches_one_thread() {
 }
 
 #[test]
-fn whoever_leaves_with_an_event_leaves_nobody_without_a_poll() {
+fn thread_that_leaves_with_an_event_hands_the_poll_on() {
     pool_model(3, &[1], &[2]);
     pool_model(3, &[], &[1, 2]);
     pool_model(1, &[1], &[2, 4]);
 }
 
 #[test]
-fn a_thread_that_only_looks_takes_nothing_from_one_that_waits() {
+fn thread_that_only_looks_takes_no_event_of_a_waiting_one() {
     model(Some(2), || {
         let threads = Threads::new();
         let waiter = {
@@ -224,7 +224,7 @@ fn everybody_who_is_called_comes() {
 }
 
 #[test]
-fn a_thread_that_is_due_to_look_around_still_comes_when_called() {
+fn thread_that_is_due_to_look_around_still_obeys_a_call() {
     model(Some(3), || {
         let threads = Threads::looking_around_after(1);
         let stop = Arc::new(sync::AtomicBool::new(false));

@@ -79,7 +79,7 @@ fn a_panic_leaves_dispatch_and_nothing_else_is_lost() {
 }
 
 #[test]
-fn a_waitset_whose_last_clone_goes_drops_all_in_spite_of_panics() {
+fn dropped_waitset_drops_everything_despite_panics() {
     struct Loud(Rc<Cell<usize>>);
     impl Drop for Loud {
         fn drop(&mut self) {

@@ -65,7 +65,7 @@ fn refused(refusal: CapRefusal) -> Vec<Seen> {
 }
 
 #[test]
-fn what_may_not_leave_is_given_back_and_the_peer_is_told() {
+fn refused_outgoing_caps_return_and_the_peer_is_notified() {
     let pair = Ruled::new(10);
     forbid(Direction::Send);
     let mut caps = vec![null()];
@@ -78,7 +78,7 @@ fn what_may_not_leave_is_given_back_and_the_peer_is_told() {
 }
 
 #[test]
-fn what_may_not_enter_is_lost_in_its_place_and_both_are_told() {
+fn refused_incoming_message_is_lost_and_reported_to_both_ends() {
     let pair = Ruled::new(10);
     forbid(Direction::Receive);
     pair.note(1, &mut Vec::new()).expect("room");
@@ -102,7 +102,7 @@ fn a_message_that_is_not_accepted_is_not_asked_about() {
 }
 
 #[test]
-fn a_refusal_waits_for_room_and_takes_no_more_than_the_slot() {
+fn refusal_waits_for_room_and_uses_only_the_slot() {
     let pair = Ruled::new(0);
     forbid(Direction::Send);
     assert!(matches!(pair.note(1, &mut vec![null()]), Err(TxError::CapsRefused(_))));
@@ -177,7 +177,7 @@ fn a_call_that_is_lost_fails_whoever_refuses_it() {
 }
 
 #[test]
-fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
+fn blocking_call_whose_caps_are_lost_fails() {
     within(LIMIT, || {
         let pair = Ruled::new(10);
         pair.to_service.refuses_caps.set(true);
@@ -191,7 +191,7 @@ fn a_blocking_call_whose_capabilities_the_channel_loses_fails() {
 }
 
 #[test]
-fn a_response_that_is_lost_fails_its_call_whoever_refuses_it() {
+fn lost_response_fails_its_call_whichever_end_refuses() {
     let pair = Ruled::new(10);
     assert_eq!(result(&pair, call(&pair, 14, vec![])), Ok(28));
     assert_eq!(pair.seen(), (vec![], vec![Seen::Call(14)]));
@@ -228,7 +228,7 @@ fn a_response_is_asked_about_before_it_waits_for_room() {
 }
 
 #[test]
-fn a_message_that_the_channel_loses_later_is_told_to_both() {
+fn message_lost_later_is_reported_to_both_ends() {
     let pair = Ruled::new(0);
     pair.to_service.refuses_caps.set(true);
     let mut caps = vec![null()];

@@ -230,7 +230,7 @@ fn wakers_that_wait_for_a_place_may_do_anything() {
 }
 
 #[test]
-fn captured_values_may_do_anything_when_they_are_dropped() {
+fn captured_values_may_use_the_library_when_dropped() {
     for fails in [false, true] {
         everywhere(0, |scene| {
             let client = scene.client().expect("it is there");
@@ -253,7 +253,7 @@ fn captured_values_may_do_anything_when_they_are_dropped() {
 }
 
 #[test]
-fn callbacks_of_a_waitset_that_is_gone_may_do_anything() {
+fn callbacks_of_a_closed_waitset_may_use_the_library() {
     everywhere(0, |scene| {
         let client = scene.client().expect("it is there");
         _ = client.send(NOTE, &[1], &[]).map(drop);

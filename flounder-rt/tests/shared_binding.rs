@@ -123,7 +123,7 @@ fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
 }
 
 #[test]
-fn what_is_queued_goes_out_in_order_once_the_thread_dispatches() {
+fn queued_messages_go_out_in_order_once_the_thread_dispatches() {
     let pair = pair(100);
     for value in 0..10 {
         pair.note(value).try_now().expect("there is room");
@@ -149,7 +149,7 @@ fn a_full_queue_is_busy_and_keeps_the_message() {
 }
 
 #[test]
-fn behind_a_binding_that_is_busy_no_more_is_taken_than_two_queues() {
+fn busy_binding_takes_at_most_two_queues() {
     let pair = pair(0);
     let mut taken = 0;
     for _ in 0..10 {
@@ -165,7 +165,7 @@ fn behind_a_binding_that_is_busy_no_more_is_taken_than_two_queues() {
 }
 
 #[test]
-fn those_who_wait_for_room_are_served_in_order_and_nobody_passes_them() {
+fn senders_that_wait_for_room_are_served_in_order() {
     let pair = pair(1000);
     pair.fill();
     let count = Arc::new(Count::default());
@@ -187,7 +187,7 @@ fn those_who_wait_for_room_are_served_in_order_and_nobody_passes_them() {
 }
 
 #[test]
-fn a_send_that_is_dropped_while_it_waits_sends_nothing_and_passes_its_place_on() {
+fn dropped_waiting_send_sends_nothing_and_frees_its_place() {
     let pair = pair(1000);
     pair.fill();
     let count = Arc::new(Count::default());
@@ -262,7 +262,7 @@ fn a_call_that_is_dropped_in_the_queue_is_not_sent() {
 }
 
 #[test]
-fn a_call_that_is_dropped_while_the_binding_is_busy_is_not_sent() {
+fn call_dropped_while_the_binding_is_busy_is_not_sent() {
     let pair = pair(0);
     let count = Arc::new(Count::default());
     pair.note(1).try_now().expect("there is room");
@@ -365,7 +365,7 @@ fn the_end_of_the_binding_ends_whatever_waits() {
 }
 
 #[test]
-fn a_binding_ends_with_its_thread_although_its_waitset_is_leaked() {
+fn binding_ends_with_its_thread_if_the_waitset_is_leaked() {
     let (sender, shared) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         let pair = pair(100);
@@ -421,7 +421,7 @@ const SHORT: Duration = Duration::from_millis(2);
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
-fn a_deadline_ends_a_call_that_is_awaited_wherever_it_is() {
+fn deadline_ends_an_awaited_call_in_every_state() {
     let (ws, _client, shared, _far) = unanswered();
     let count = Arc::new(Count::default());
     let mut calls = Vec::new();
@@ -476,7 +476,7 @@ fn a_call_that_is_answered_in_time_keeps_no_alarm() {
 }
 
 #[test]
-fn the_clock_is_watched_by_the_waitset_that_the_binding_moves_to() {
+fn clock_moves_to_another_waitset_with_the_binding() {
     let (ws, client, shared, _far) = unanswered();
     let count = Arc::new(Count::default());
     let mut late = pin!(double(&shared, 1).timeout(Duration::from_millis(50)));
@@ -490,7 +490,7 @@ fn the_clock_is_watched_by_the_waitset_that_the_binding_moves_to() {
 }
 
 #[test]
-fn a_blocking_call_ends_with_its_own_deadline_or_that_of_who_waits() {
+fn blocking_call_ends_with_the_earlier_of_two_deadlines() {
     let (ws, _client, shared, _far) = unanswered();
     let calls = [
         thread::spawn({
@@ -517,7 +517,7 @@ fn a_blocking_call_ends_with_its_own_deadline_or_that_of_who_waits() {
 }
 
 #[test]
-fn the_last_handle_ends_the_binding_after_what_was_sent() {
+fn last_handle_ends_the_binding_after_sent_messages() {
     let Pair { ws, client, shared, seen, to_service, service, .. } = pair(0);
     let other = shared.clone();
     drop(client);
@@ -537,7 +537,7 @@ fn the_last_handle_ends_the_binding_after_what_was_sent() {
 }
 
 #[test]
-fn a_binding_that_has_a_handle_at_home_goes_on_and_can_be_shared_again() {
+fn binding_with_a_local_handle_lives_on_and_can_be_shared_again() {
     let Pair { ws, client, shared, seen, service, .. } = pair(10);
     drop(shared);
     settle(&ws);
@@ -550,7 +550,7 @@ fn a_binding_that_has_a_handle_at_home_goes_on_and_can_be_shared_again() {
 }
 
 #[test]
-fn a_binding_that_has_ended_can_be_shared_and_says_why() {
+fn ended_binding_can_be_shared_and_reports_why() {
     let pair = pair(10);
     let Pair { client, service, ws, .. } = &pair;
     service.teardown();
@@ -590,7 +590,7 @@ impl Reply for Garbled {
 }
 
 #[test]
-fn a_reply_that_cannot_be_read_ends_the_call_and_the_binding() {
+fn unreadable_reply_ends_the_call_and_the_binding() {
     let pair = pair(100);
     let count = Arc::new(Count::default());
     let short = DecodeError::Short { need: 9, have: 2 };
@@ -607,7 +607,7 @@ fn a_reply_that_cannot_be_read_ends_the_call_and_the_binding() {
 }
 
 #[test]
-fn capabilities_that_may_not_leave_are_told_to_the_error_handler_or_the_caller() {
+fn refused_outgoing_caps_are_reported_to_handler_or_caller() {
     let pair = pair(100);
     pair.to_service.refuses_caps.set(true);
     let count = Arc::new(Count::default());
@@ -625,7 +625,7 @@ fn capabilities_that_may_not_leave_are_told_to_the_error_handler_or_the_caller()
 }
 
 #[test]
-fn what_is_dropped_with_a_message_may_use_the_binding() {
+fn values_dropped_with_a_message_may_use_the_binding() {
     /// Drops a future when it is woken, as an executor that is shutting down does.
     struct Executor(parking_lot::Mutex<Option<Pin<Box<SharedSend>>>>);
     impl Wake for Executor {

@@ -149,7 +149,7 @@ fn threads_that_wait_all_get_events() {
 }
 
 #[test]
-fn a_long_handler_stops_neither_posts_nor_timers_nor_descriptors() {
+fn long_handler_stops_no_post_timer_or_descriptor() {
     within(LIMIT, || {
         let ws = SharedWaitset::new();
         let threads = Dispatchers::new(&ws, 2);

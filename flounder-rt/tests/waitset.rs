@@ -166,7 +166,7 @@ fn polling_begins_behind_the_last_hit_and_stops_at_the_first() {
 }
 
 #[test]
-fn a_flood_of_pending_does_not_starve_the_polled_nor_timers_nor_descriptors() {
+fn pending_flood_starves_no_polled_source_timer_or_descriptor() {
     let (ws, log) = (Waitset::new(), Log::default());
     fn flood(ws: &Waitset) -> Outcome {
         ws.post(flood);
@@ -206,7 +206,7 @@ fn a_flood_of_messages_does_not_starve_the_pending() {
 }
 
 #[test]
-fn quiet_sources_come_to_rest_while_one_is_busy_and_wake_up_again() {
+fn quiet_sources_are_armed_beside_a_busy_one_and_wake_again() {
     let (ws, log) = (Waitset::new(), Log::default());
     let lines: Vec<_> = (0..200).map(|i| logging(&ws, &log, i * 1_000_000)).collect();
     drain(&ws);
@@ -296,7 +296,7 @@ fn delivery_unregisters_before_the_closure_runs() {
 }
 
 #[test]
-fn a_polled_channel_is_asked_until_it_hits_and_stops_the_round() {
+fn polled_channel_is_asked_until_it_hits_and_stops_the_round() {
     let (ws, log) = (Waitset::new(), Log::default());
     let channels: Vec<_> = (0..3).map(|_| EventChannel::new()).collect();
     let asked: Rc<Cell<usize>> = Rc::default();
@@ -480,7 +480,7 @@ fn a_message_always_wakes_a_binding_that_rests() {
 }
 
 #[test]
-fn many_posts_from_many_threads_all_come_in_their_order() {
+fn posts_from_many_threads_all_arrive_in_order() {
     within(LIMIT, || {
         let ws = Waitset::new();
         let log: Arc<Mutex<Vec<Vec<u32>>>> = Arc::new(Mutex::new(vec![Vec::new(); 4]));
@@ -573,7 +573,7 @@ impl Watched for Rung {
 }
 
 #[test]
-fn a_watched_descriptor_fires_until_it_is_empty_and_costs_nothing_once_gone() {
+fn watched_descriptor_fires_until_empty_and_is_free_when_gone() {
     within(LIMIT, || {
         let ws = Waitset::new();
         let (read, write) = rustix::pipe::pipe().expect("a pipe");
@@ -631,7 +631,7 @@ fn equal_timers_fire_in_the_order_they_were_set() {
 }
 
 #[test]
-fn a_timer_fires_while_a_polled_channel_keeps_the_waitset_awake() {
+fn timer_fires_while_a_polled_channel_keeps_the_waitset_awake() {
     within(LIMIT, || {
         let (ws, log) = (Waitset::new(), Log::default());
         let channel = EventChannel::new();
@@ -743,7 +743,7 @@ fn taking_events_starves_nothing_either() {
 }
 
 #[test]
-fn dispatch_until_ends_at_its_deadline_also_in_a_flood() {
+fn dispatch_until_ends_at_its_deadline_in_a_flood() {
     within(LIMIT, || {
         let ws = Waitset::new();
         let soon = || Some(Instant::now() + Duration::from_millis(20));

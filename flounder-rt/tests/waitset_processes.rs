@@ -57,7 +57,7 @@ fn each_waitset_that_waits_for_a_signal_hears_each() {
 }
 
 #[test]
-fn a_signal_wakes_a_waitset_that_blocks_and_an_outer_loop() {
+fn signal_wakes_a_blocked_waitset_and_a_host_loop() {
     within(LIMIT, || {
         let ws = Waitset::new();
         let (count, task) = counter();
@@ -85,7 +85,7 @@ fn a_signal_wakes_a_waitset_that_blocks_and_an_outer_loop() {
 }
 
 #[test]
-fn a_signal_during_its_task_is_another_event_and_many_are_at_least_one() {
+fn signal_during_its_task_is_another_event() {
     let ws = Waitset::new();
     let count = Rc::new(Cell::new(0));
     let theirs = Rc::clone(&count);
@@ -218,7 +218,7 @@ fn the_end_of_a_child_is_told_with_its_status() {
 }
 
 #[test]
-fn many_children_end_each_for_itself_and_leave_no_zombie() {
+fn children_are_reported_one_by_one_and_leave_no_zombie() {
     let ws = Waitset::new();
     let ended = Rc::new(Cell::new(0_u64));
     let mut stdins = Vec::new();
