@@ -6,7 +6,7 @@ use std::thread;
 
 use flounder::drivers::registry;
 use flounder::{Waitset, flounder};
-use foreign_driver::Post;
+use foreign_driver::Mailbox;
 
 flounder! {
     interface greeter "Greets" {
@@ -23,28 +23,28 @@ impl greeter::Rx for Greeter {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    registry::register(Arc::new(Post))?;
+    registry::register(Arc::new(Mailbox))?;
     println!("drivers: {}", registry::names().join(", "));
 
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || -> Result<(), Box<dyn Error + Send + Sync>> {
         let ws = Waitset::current();
         let service = greeter::export(&ws, |_| Ok(Greeter)).start()?;
-        tell.send(service.iref())?;
+        sender.send(service.iref())?;
         loop {
             ws.dispatch()?;
         }
     });
-    let iref = told.recv()?;
+    let iref = receiver.recv()?;
 
     let ws = Waitset::current();
-    for order in [&["post"][..], &["loopback", "post", "ump"], &["ump"]] {
+    for order in [&["mailbox"][..], &["loopback", "mailbox", "ump"], &["ump"]] {
         let client = greeter::RxVtbl::default();
         let binding = greeter::bind(iref, &ws, client).drivers(order.iter().copied()).wait()?;
         let greeting = greeter::RpcClient::new(&binding).greet("world")?;
         println!("asked for {}: got {}; {greeting}", order.join(", "), binding.driver());
     }
-    // Loopback stays in one thread, and there is nothing else in this order.
+    // Loopback does not reach another thread, and this order has no other driver.
     let client = greeter::RxVtbl::default();
     match greeter::bind(iref, &ws, client).driver("loopback").wait() {
         Ok(binding) => Err(format!("bound by {}", binding.driver()).into()),

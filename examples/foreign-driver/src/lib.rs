@@ -1,15 +1,15 @@
-//! A driver from another crate: whole messages in a queue between two threads, behind one lock.
+//! A driver from another crate: whole messages in a mailbox between two threads, behind one lock.
 //!
-//! It shows what a driver is made of, and nothing else: no ring, no descriptor, no quick ways. It needs `flounder-rt` only.
-//! `docs/drivers.md` goes through it; `tests/conformance.rs` holds it to the contract, of which the comments here name the
-//! clauses.
+//! The crate shows the parts of a driver and nothing else: no ring, no descriptor, no quick ways. It needs `flounder-rt`
+//! only. `docs/drivers.md` explains it step by step; `tests/conformance.rs` holds it to the driver contract. The comments
+//! here name the clauses of that contract.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use flounder::drivers::registry;
 //!
-//! registry::register(Arc::new(foreign_driver::Post))?;
-//! assert!(registry::find("post").is_some());
+//! registry::register(Arc::new(foreign_driver::Mailbox))?;
+//! assert!(registry::find("mailbox").is_some());
 //! # Ok::<(), registry::NameTaken>(())
 //! ```
 
@@ -26,172 +26,176 @@ use flounder_rt::channel::{
 use flounder_rt::notify::Notifier;
 use parking_lot::Mutex;
 
-const NAME: &str = "post";
+const NAME: &str = "mailbox";
 
-/// Messages in a queue (clause 3).
-const MAX_LETTERS: usize = 32;
+/// Messages that a queue holds (clause 3).
+const MAX_MESSAGES: usize = 32;
 
-/// Words in a queue, unless one message alone has more.
+/// Words that a queue holds, except that one message may have more.
 const MAX_WORDS: usize = 1 << 16;
 
 /// The driver.
 #[derive(Debug, Clone, Copy)]
-pub struct Post;
+pub struct Mailbox;
 
-impl Connector for Post {
+impl Connector for Mailbox {
     fn name(&self) -> &'static str {
         NAME
     }
 
     fn pair(&self, client: &End, service: &End) -> Result<SendPair, ConnectError> {
-        let notifiers = [&client.notifier, &service.notifier].map(Notifier::clone);
-        let office = Arc::new(Office { desks: Mutex::default(), notifiers });
-        let counter = |me| Counter { office: Arc::clone(&office), me };
-        Ok((Box::new(counter(0)), Box::new(counter(1))))
+        let doorbells = [&client.notifier, &service.notifier].map(Notifier::clone);
+        let shared = Arc::new(Shared { state: Mutex::default(), doorbells });
+        let end = |index| MailboxChannel { shared: Arc::clone(&shared), index };
+        Ok((Box::new(end(0)), Box::new(end(1))))
     }
 }
 
 /// What both ends share.
-struct Office {
-    desks: Mutex<Desks>,
-    /// Who is woken for an end.
-    notifiers: [Notifier; 2],
+struct Shared {
+    state: Mutex<State>,
+    /// For each end, what wakes its waitset.
+    doorbells: [Notifier; 2],
 }
 
 #[derive(Default)]
-struct Desks {
-    of: [Desk; 2],
-    /// Whether one of the ends is closed.
+struct State {
+    /// For each end, the messages to it.
+    queues: [Queue; 2],
+    /// True once either end is closed.
     closed: bool,
 }
 
-/// What there is for one end.
+/// Messages to one end, and what that end waits for.
 #[derive(Default)]
-struct Desk {
-    letters: VecDeque<Letter>,
-    /// Words of these.
+struct Queue {
+    messages: VecDeque<Message>,
+    /// Sum of the words of `messages`.
     words: usize,
-    /// Whether the end sleeps.
+    /// True from `arm` until `disarm` or the next wake-up.
     armed: bool,
-    /// The words of a message that the end could not send.
+    /// Length in words of the message that this end could not send.
     blocked: Option<usize>,
 }
 
-struct Letter {
+struct Message {
     number: u16,
     words: Vec<u64>,
     caps: Vec<Cap>,
 }
 
-/// One end.
-struct Counter {
-    office: Arc<Office>,
-    me: usize,
+/// One end of a channel.
+struct MailboxChannel {
+    shared: Arc<Shared>,
+    /// Index of this end: 0 for the client, 1 for the service.
+    index: usize,
 }
 
-impl Counter {
+impl MailboxChannel {
     const fn peer(&self) -> usize {
-        1 - self.me
+        1 - self.index
     }
 
-    /// Wakes the peer, after the lock is given back: what is woken may call into this channel.
-    fn wake_peer(&self, sleeps: bool) {
-        if sleeps {
-            self.office.notifiers[self.peer()].notify();
+    /// Wakes the peer if it was armed. Call this after the lock is released: what is woken may call into this channel.
+    fn wake_peer(&self, was_armed: bool) {
+        if was_armed {
+            self.shared.doorbells[self.peer()].notify();
         }
     }
 }
 
-impl Desk {
+impl Queue {
     fn has_room(&self, words: usize) -> bool {
-        self.letters.is_empty()
-            || self.letters.len() < MAX_LETTERS && self.words + words <= MAX_WORDS
+        self.messages.is_empty()
+            || self.messages.len() < MAX_MESSAGES && self.words + words <= MAX_WORDS
     }
 
-    /// Whether the end has to be woken; if so it is awake from here on.
-    fn stir(&mut self) -> bool {
+    /// Disarms this end. Returns true if it was armed and has to be woken.
+    fn take_armed(&mut self) -> bool {
         core::mem::take(&mut self.armed)
     }
 }
 
-impl Desks {
-    fn can_resume(&self, me: usize) -> bool {
-        let blocked = self.of[me].blocked;
-        blocked.is_some_and(|words| self.closed || self.of[1 - me].has_room(words))
+impl State {
+    fn can_resume(&self, end: usize) -> bool {
+        let blocked = self.queues[end].blocked;
+        blocked.is_some_and(|words| self.closed || self.queues[1 - end].has_room(words))
     }
 }
 
-impl Channel for Counter {
+impl Channel for MailboxChannel {
     fn driver(&self) -> &'static str {
         NAME
     }
 
     fn send(&mut self, message: &mut Outgoing<'_>, _from: usize) -> Result<Progress, ChannelError> {
         let words = message.body.len();
-        let mut desks = self.office.desks.lock();
-        if desks.closed {
+        let mut state = self.shared.state.lock();
+        if state.closed {
             return Err(ChannelError::Closed);
         }
-        // Whole or not at all: no message is ever partly taken (clauses 4 and 5).
-        if !desks.of[self.peer()].has_room(words) {
-            desks.of[self.me].blocked = Some(words);
+        // A message is taken whole or not at all (clauses 4 and 5).
+        if !state.queues[self.peer()].has_room(words) {
+            state.queues[self.index].blocked = Some(words);
             return Ok(Progress::Partial(0));
         }
-        desks.of[self.me].blocked = None;
-        let mut letter = Letter {
+        state.queues[self.index].blocked = None;
+        let mut copy = Message {
             number: message.number,
             words: vec![0; words],
             caps: core::mem::take(message.caps),
         };
-        message.body.reader(0).read(&mut letter.words);
-        let desk = &mut desks.of[self.peer()];
-        desk.words += words;
-        desk.letters.push_back(letter);
-        let sleeps = desk.stir();
-        drop(desks);
-        self.wake_peer(sleeps);
+        message.body.reader(0).read(&mut copy.words);
+        let queue = &mut state.queues[self.peer()];
+        queue.words += words;
+        queue.messages.push_back(copy);
+        let was_armed = queue.take_armed();
+        drop(state);
+        self.wake_peer(was_armed);
         Ok(Progress::Done)
     }
 
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
-        let mut desks = self.office.desks.lock();
-        let closed = desks.closed;
-        let desk = &mut desks.of[self.me];
-        let Some(letter) = desk.letters.front() else {
-            // The end comes after what was sent (clause 7).
+        let mut state = self.shared.state.lock();
+        let closed = state.closed;
+        let queue = &mut state.queues[self.index];
+        let Some(message) = queue.messages.front() else {
+            // The end of the channel is reported after all messages (clause 7).
             return if closed { Err(ChannelError::Closed) } else { Ok(Recv::Empty) };
         };
-        // What the interface refuses stays where it is, and is refused again (clause 6).
+        // A message that the interface refuses stays in the queue, so that each call returns the same error (clause 6).
         incoming
-            .begin(letter.number, letter.words.len(), letter.caps.len())
+            .begin(message.number, message.words.len(), message.caps.len())
             .map_err(ChannelError::Protocol)?;
-        incoming.push(&letter.words).map_err(ChannelError::Protocol)?;
-        desk.words -= letter.words.len();
-        let caps = desk.letters.pop_front().map_or_else(Vec::new, |letter| letter.caps);
+        incoming.push(&message.words).map_err(ChannelError::Protocol)?;
+        queue.words -= message.words.len();
+        let caps = queue.messages.pop_front().map_or_else(Vec::new, |message| message.caps);
         incoming.put_caps(caps).map_err(ChannelError::Protocol)?;
-        let peer = &mut desks.of[self.peer()];
-        let sleeps = peer.blocked.is_some() && peer.stir();
-        drop(desks);
-        self.wake_peer(sleeps);
+        let peer = &mut state.queues[self.peer()];
+        let was_armed = peer.blocked.is_some() && peer.take_armed();
+        drop(state);
+        self.wake_peer(was_armed);
         Ok(Recv::Message)
     }
 
     fn ready(&mut self) -> bool {
-        let desks = self.office.desks.lock();
-        !desks.of[self.me].letters.is_empty() || desks.closed || desks.can_resume(self.me)
+        let state = self.shared.state.lock();
+        !state.queues[self.index].messages.is_empty()
+            || state.closed
+            || state.can_resume(self.index)
     }
 
     fn can_resume(&mut self) -> bool {
-        self.office.desks.lock().can_resume(self.me)
+        self.shared.state.lock().can_resume(self.index)
     }
 
-    // The lock orders this before whatever the peer does next: no wake-up is missed (clause 8).
+    // The lock orders `arm` before the peer's next call, so no wake-up is missed (clause 8).
     fn arm(&mut self) {
-        self.office.desks.lock().of[self.me].armed = true;
+        self.shared.state.lock().queues[self.index].armed = true;
     }
 
     fn disarm(&mut self) {
-        self.office.desks.lock().of[self.me].armed = false;
+        self.shared.state.lock().queues[self.index].armed = false;
     }
 
     fn readiness(&self) -> Readiness<'_> {
@@ -199,16 +203,16 @@ impl Channel for Counter {
     }
 
     fn close(&mut self) {
-        let mut desks = self.office.desks.lock();
-        if !core::mem::replace(&mut desks.closed, true) {
-            let sleeps = desks.of[self.peer()].stir();
-            drop(desks);
-            self.wake_peer(sleeps);
+        let mut state = self.shared.state.lock();
+        if !core::mem::replace(&mut state.closed, true) {
+            let was_armed = state.queues[self.peer()].take_armed();
+            drop(state);
+            self.wake_peer(was_armed);
         }
     }
 }
 
-impl Drop for Counter {
+impl Drop for MailboxChannel {
     fn drop(&mut self) {
         self.close();
     }

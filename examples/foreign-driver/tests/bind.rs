@@ -1,4 +1,4 @@
-//! Binding over a driver from another crate, by its name and by its place in an order.
+//! Bindings over a driver from another crate, chosen by its name and by its position in an order.
 
 use std::sync::{Arc, Once, mpsc};
 use std::thread::{self, JoinHandle};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use flounder::drivers::registry;
 use flounder::{BindError, Iref, Waitset, flounder};
-use foreign_driver::Post;
+use foreign_driver::Mailbox;
 
 flounder! {
     interface counter "Counts" {
@@ -15,11 +15,11 @@ flounder! {
     };
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn register() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| registry::register(Arc::new(Post)).expect("the name is new"));
+    ONCE.call_once(|| registry::register(Arc::new(Mailbox)).expect("register the driver once"));
 }
 
 struct Server(u64);
@@ -34,7 +34,7 @@ impl counter::Rx for Server {
     }
 }
 
-/// A service in a thread of its own; ends when `stop` is dropped.
+/// A service on a thread of its own, until `stop` is dropped.
 struct Service {
     iref: Iref,
     stop: mpsc::Sender<()>,
@@ -44,20 +44,20 @@ struct Service {
 impl Service {
     fn start() -> Self {
         register();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::spawn(move || {
             let ws = Waitset::current();
             let service = counter::export(&ws, |_| Ok(Server(0))).start().unwrap();
-            tell.send(service.iref()).unwrap();
-            let deadline = Instant::now() + PATIENCE;
+            sender.send(service.iref()).unwrap();
+            let deadline = Instant::now() + TIMEOUT;
             while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
-                assert!(Instant::now() < deadline, "nobody stops the service");
+                assert!(Instant::now() < deadline, "the service was not stopped in time");
                 ws.dispatch_until(Some(Instant::now() + Duration::from_millis(5)), || false)
                     .unwrap();
             }
         });
-        let iref = told.recv_timeout(PATIENCE).unwrap();
+        let iref = receiver.recv_timeout(TIMEOUT).unwrap();
         Self { iref, stop, thread }
     }
 
@@ -67,7 +67,7 @@ impl Service {
     }
 }
 
-/// Uses a binding; more goes through it than it can hold.
+/// Sends more messages than the channel holds, and returns the total that the service counted.
 fn count(ws: &Waitset, binding: &counter::Binding) -> u64 {
     ws.block_on(async {
         for _ in 0..200 {
@@ -79,25 +79,25 @@ fn count(ws: &Waitset, binding: &counter::Binding) -> u64 {
 }
 
 #[test]
-fn it_is_bound_by_its_name_in_one_thread() {
+fn bound_by_name_in_one_thread() {
     register();
     let ws = Waitset::current();
     let service = counter::export(&ws, |_| Ok(Server(0))).start().unwrap();
     let client = counter::RxVtbl::default();
-    let binding = counter::bind(service.iref(), &ws, client).driver("post").wait().unwrap();
-    assert_eq!(binding.driver(), "post");
+    let binding = counter::bind(service.iref(), &ws, client).driver("mailbox").wait().unwrap();
+    assert_eq!(binding.driver(), "mailbox");
     assert_eq!(count(&ws, &binding), 2_000_000);
 }
 
 #[test]
-fn it_is_bound_by_its_name_and_by_its_place_between_threads() {
+fn bound_by_name_and_by_order_between_threads() {
     let service = Service::start();
     let ws = Waitset::current();
-    for order in [&["post"][..], &["loopback", "post", "lmp"]] {
+    for order in [&["mailbox"][..], &["loopback", "mailbox", "lmp"]] {
         let client = counter::RxVtbl::default();
         let binding = counter::bind(service.iref, &ws, client).drivers(order.iter().copied());
         let binding = binding.wait().unwrap();
-        assert_eq!(binding.driver(), "post", "of {order:?}");
+        assert_eq!(binding.driver(), "mailbox", "of {order:?}");
         assert_eq!(count(&ws, &binding), 2_000_000);
         binding.teardown();
     }
@@ -105,11 +105,11 @@ fn it_is_bound_by_its_name_and_by_its_place_between_threads() {
 }
 
 #[test]
-fn a_driver_that_is_not_there_is_said() {
+fn unknown_driver_is_named_in_the_error() {
     let service = Service::start();
     let ws = Waitset::current();
     let client = counter::RxVtbl::default();
-    let refused = counter::bind(service.iref, &ws, client).drivers(["post", "pigeon"]).wait();
-    assert_eq!(refused.err(), Some(BindError::UnknownDriver("pigeon".into())));
+    let refused = counter::bind(service.iref, &ws, client).drivers(["mailbox", "unknown"]).wait();
+    assert_eq!(refused.err(), Some(BindError::UnknownDriver("unknown".into())));
     service.end();
 }

@@ -1,6 +1,6 @@
-//! The driver keeps the contract, as far as it reaches.
+//! The driver keeps the contract of a channel, in one dispatcher and between threads.
 
 use flounder_conformance::conformance_tests;
-use foreign_driver::Post;
+use foreign_driver::Mailbox;
 
-conformance_tests!(post: Post; in_one_dispatcher, between_threads);
+conformance_tests!(mailbox: Mailbox; in_one_dispatcher, between_threads);
