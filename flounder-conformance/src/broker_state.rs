@@ -1,4 +1,4 @@
-//! What a broker keeps for the drivers at one end of a link.
+//! State that a broker keeps for the drivers at one end of a link.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use flounder_rt::account::Account;
 use flounder_rt::channel::CapInbox;
 
-/// The inboxes of its connections, and what the drivers keep for it.
+/// Inboxes of the connections, and the state that drivers keep for the link.
 #[derive(Debug, Default)]
 pub(crate) struct BrokerState {
     account: Account,
@@ -19,22 +19,22 @@ pub(crate) struct BrokerState {
 }
 
 impl BrokerState {
-    /// [`Link::account`](flounder_rt::channel::Link::account).
+    /// See [`Link::account`](flounder_rt::channel::Link::account).
     pub(crate) const fn account(&self) -> &Account {
         &self.account
     }
 
-    /// Where capabilities for `connection` go, if that is still there.
+    /// Returns the inbox of `connection`, if the connection is still there.
     pub(crate) fn inbox(&self, connection: u64) -> Option<Arc<CapInbox>> {
         self.inboxes.lock().get(&connection).and_then(Weak::upgrade)
     }
 
-    /// [`Link::expect_caps`](flounder_rt::channel::Link::expect_caps).
+    /// See [`Link::expect_caps`](flounder_rt::channel::Link::expect_caps).
     pub(crate) fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
         self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
     }
 
-    /// [`Link::state`](flounder_rt::channel::Link::state).
+    /// See [`Link::state`](flounder_rt::channel::Link::state).
     pub(crate) fn state(
         &self,
         name: &'static str,

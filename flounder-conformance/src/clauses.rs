@@ -45,7 +45,7 @@ all! {
     clause_12_done_is_sent,
 }
 
-/// Messages arrive once and in order, whatever their sizes.
+/// Messages of all sizes arrive once and in order.
 fn clause_1_prefix(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let rounds = if suite.reach == Reach::Dispatcher { 3000 } else { 300 };
@@ -68,7 +68,8 @@ fn clause_1_prefix(suite: &Suite<'_>) {
     }
 }
 
-/// A message that was not wholly sent when the channel ended does not arrive, and all before it do.
+/// A message that was not wholly sent when the channel ended does not arrive, and all messages
+/// before it do.
 fn clause_1_prefix_of_what_was_cut_off(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let long: Vec<u64> = (0..test.long()).collect();
@@ -80,7 +81,7 @@ fn clause_1_prefix_of_what_was_cut_off(suite: &Suite<'_>) {
     assert_eq!(test.end(), ChannelError::Closed);
 }
 
-/// Every word arrives, for sizes around those at which words, lines, frames and buffers end.
+/// Every word arrives, for sizes around the ends of words, lines, frames and buffers.
 fn clause_2_whole(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let powers = |factor: usize| (0..18).map(move |power| factor << power);
@@ -105,7 +106,7 @@ fn clause_2_whole(suite: &Suite<'_>) {
     test.expect_empty();
 }
 
-/// A body in pieces arrives as one, each piece padded with zeroes to whole words.
+/// A body in pieces arrives as one body, each piece padded with zeroes to whole words.
 fn clause_2_whole_with_tails(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i | 1) as u8).collect();
@@ -137,7 +138,7 @@ fn clause_2_whole_with_capabilities(suite: &Suite<'_>) {
     test.expect_empty();
 }
 
-/// `recv` returns from an empty channel and `send` from a full one; full it gets.
+/// `recv` returns from an empty channel and `send` from a full one, and a channel does get full.
 fn clause_3_never_blocks(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     test.expect_empty();
@@ -148,7 +149,8 @@ fn clause_3_never_blocks(suite: &Suite<'_>) {
     }
 }
 
-/// A send that stops goes on where it stopped; what it has taken is not taken back, and begins no message anew.
+/// A partial send continues where it stopped; it takes back no word, and does not begin the message
+/// again.
 fn clause_4_partial_sends(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let words: Vec<u64> = (0..test.long()).map(|word| word * 3 + 1).collect();
@@ -179,7 +181,8 @@ fn clause_4_partial_sends(suite: &Suite<'_>) {
     test.expect_empty();
 }
 
-/// The same, where the last thing to be sent is a capability; a channel that stops with one still in hand says so.
+/// A send whose last part is a capability continues, too; a channel that stops with a capability
+/// pending reports that.
 fn clause_4_partial_sends_with_capabilities(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let sent = test.fill(|number| vec![number]);
@@ -244,7 +247,8 @@ fn clause_5_nothing_taken(suite: &Suite<'_>) {
     }
 }
 
-/// What the interface does not allow is an error, the right one, and the same for ever.
+/// A message that the interface does not permit is an error: the right one, and the same in every
+/// later call.
 fn clause_6_total(suite: &Suite<'_>) {
     let bad = [
         (NOTHING + 1, 1, 0, ProtocolError::Number(NOTHING + 1)),
@@ -290,7 +294,7 @@ fn clause_6_total_for_the_runtime(suite: &Suite<'_>) {
     }
 }
 
-/// The peer's close comes after all that it sent, as much as there is room for, and for good.
+/// The peer's close is reported after all that the peer sent, and in every later call.
 fn clause_7_end(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let sent = test.fill(|number| vec![number; 5]);
@@ -305,7 +309,8 @@ fn clause_7_end(suite: &Suite<'_>) {
     assert!(test.service.begin(WORDS, &[]).is_err(), "a message is sent to one who has left");
 }
 
-/// Who can say that the peer has left, while there is something to be received, says so for good, and not before.
+/// `is_over` may report the end while messages are left. Once true it stays true, and it is false
+/// before the close.
 fn clause_7_end_is_foreseen(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let sent = test.fill(|number| vec![number; 5]);
@@ -350,7 +355,8 @@ fn clause_7_end_of_this_side(suite: &Suite<'_>) {
     assert_eq!(test.client.receive().map(drop), Err(ErrorText::from(ChannelError::Closed)));
 }
 
-/// What a process sent before it was killed arrives; then its end is known to be dead, or is silent and the broker tells.
+/// Messages that a process sent before it was killed arrive. Then the end reports death, or stays
+/// silent and leaves it to the broker.
 fn clause_7_end_by_death(suite: &Suite<'_>) {
     if suite.reach != Reach::Processes || !suite.swapped {
         return;
@@ -373,7 +379,7 @@ fn clause_7_end_by_death(suite: &Suite<'_>) {
     }
 }
 
-/// Whoever sleeps is woken by a message; every sleep has a wake-up of its own.
+/// A message wakes an armed end, once for each sleep.
 fn clause_8_sleep_until_a_message(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     for round in 0..100 {
@@ -387,7 +393,8 @@ fn clause_8_sleep_until_a_message(suite: &Suite<'_>) {
     }
 }
 
-/// Whoever cannot send and sleeps is woken by room; also if it found the channel full only after it lay down.
+/// Room wakes an armed end that could not send, also if the channel was full only after the end had
+/// armed.
 fn clause_8_sleep_until_room(suite: &Suite<'_>) {
     for is_asleep_first in [false, true] {
         let mut test = Test::new(suite);
@@ -409,7 +416,7 @@ fn clause_8_sleep_until_room(suite: &Suite<'_>) {
     }
 }
 
-/// Whoever sleeps is woken by the end.
+/// The end of the channel wakes an armed end.
 fn clause_8_sleep_until_the_end(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let before = fall_asleep(&mut test.service);
@@ -418,7 +425,7 @@ fn clause_8_sleep_until_the_end(suite: &Suite<'_>) {
     assert!(test.service.soon(EndHandle::is_ready), "the end does not make it ready");
 }
 
-/// After a change of its waitset an end is woken through the new one.
+/// After a change of its waitset, an end is woken through the new waitset.
 fn clause_9_retarget(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     for round in 0..20 {
@@ -441,7 +448,7 @@ fn clause_9_retarget(suite: &Suite<'_>) {
     }
 }
 
-/// A message and the end make an end ready; nothing does not.
+/// A message makes an end ready, and so does the end of the channel; nothing else does.
 fn clause_10_ready(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     for words in [&[][..], &[1], &[0; 400]] {
@@ -461,7 +468,8 @@ fn clause_10_ready(suite: &Suite<'_>) {
     assert!(test.service.soon(EndHandle::is_ready), "the end does not make it ready");
 }
 
-/// Room for what could not be sent makes an end ready, and so does the end; messages that come in do not let it send.
+/// Room for a blocked send makes an end ready, and so does the end of the channel; incoming
+/// messages do not let it resume.
 fn clause_10_ready_for_room(suite: &Suite<'_>) {
     for ends in [false, true] {
         let mut test = Test::new(suite);
@@ -480,7 +488,7 @@ fn clause_10_ready_for_room(suite: &Suite<'_>) {
     }
 }
 
-/// By whichever way messages go in and come out, they keep one order.
+/// Messages keep one order, by whichever way they go in and come out.
 fn clause_11_quick_ways(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let lengths = [1, 3, 0, 2, 4];
@@ -512,7 +520,8 @@ fn clause_11_quick_ways(suite: &Suite<'_>) {
     }
 }
 
-/// What is not for the quick paths is untouched by them: what `recv_now` did not take is there for `recv`, also to refuse it.
+/// `recv_now` leaves every message that is not for it untouched, so that `recv` can take or refuse
+/// it.
 fn clause_11_quick_ways_leave_the_rest(suite: &Suite<'_>) {
     if suite.paths == Paths::SlowOnly {
         return;
@@ -548,7 +557,7 @@ fn clause_11_quick_ways_leave_the_rest(suite: &Suite<'_>) {
     }
 }
 
-/// A full channel takes nothing by the quick way, and what it took is there.
+/// `send_now` takes nothing into a full channel, and what it took before arrives.
 fn clause_11_quick_ways_when_full(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let mut sent = 0;
@@ -563,7 +572,8 @@ fn clause_11_quick_ways_when_full(suite: &Suite<'_>) {
     test.exchange(WORDS, &Gather::words_only(&[1]), vec![], &[1]);
 }
 
-/// What the quick way refuses at the end arrives once at most; and once the end was told, it takes nothing.
+/// A message that `send_now` refuses at the end arrives once at most. Once the end was reported,
+/// `send_now` takes nothing.
 fn clause_11_quick_ways_at_the_end(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     test.service.close();
@@ -586,7 +596,8 @@ fn clause_11_quick_ways_at_the_end(suite: &Suite<'_>) {
     assert_eq!(test.end(), ChannelError::Closed);
 }
 
-/// A message that is done arrives with its capabilities, though its sender goes at once and takes its broker along.
+/// A message that is done arrives with its capabilities, even if its sender goes at once, with its
+/// broker.
 fn clause_12_done_is_sent(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let mut held = caps(2);

@@ -1,6 +1,7 @@
-//! One end of a channel as the tests see it: here, in another thread, or in another process.
+//! One end of a channel as the tests use it: here, on another thread, or in another process.
 //!
-//! A test asks for an operation, and a [`TestEnd`] runs it on its end. So the same tests run whatever lies between the ends.
+//! A test requests an [`Operation`], and a [`TestEnd`] runs it on its end. So the same tests run
+//! wherever the ends are.
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -20,17 +21,17 @@ use flounder_rt::wire::Gather;
 
 use crate::{LIMITS, Paths, WakeCounter};
 
-/// Has one end do something.
+/// Runs operations on one end.
 pub(crate) trait TestEnd {
     fn run(&mut self, operation: Operation) -> Response;
 
-    /// Whether what the other end is told to do is done within the call, in this thread.
+    /// Returns true if operations of the other end take effect within the call, on this thread.
     fn is_here(&self) -> bool {
         false
     }
 }
 
-/// What an end is asked.
+/// An operation on an end.
 #[derive(Debug)]
 pub(crate) enum Operation {
     Send(SendCall),
@@ -43,7 +44,7 @@ pub(crate) enum Operation {
     Ready,
     CanResume,
     IsOver,
-    /// Arms, with the barrier that belongs to it.
+    /// Arms, with the barrier that follows.
     Arm,
     Disarm,
     Close,
@@ -51,14 +52,14 @@ pub(crate) enum Operation {
     Drop,
     /// Kills the process of the end.
     Die,
-    /// How often it was woken.
+    /// Counts the wake-ups.
     Wakes,
-    /// Another waitset, and another count.
+    /// Moves the end to another waitset, with a new counter.
     Move,
     Driver,
 }
 
-/// A call of `send`.
+/// Arguments of a call of `send`.
 #[derive(Debug, Default)]
 pub(crate) struct SendCall {
     pub(crate) number: u16,
@@ -69,10 +70,10 @@ pub(crate) struct SendCall {
     pub(crate) from: usize,
 }
 
-/// What it answers.
+/// Result of an operation.
 #[derive(Debug)]
 pub(crate) enum Response {
-    /// Of `send`: what became of it, and the capabilities that were left.
+    /// Result of `send`, and the capabilities that were left.
     Sent(Result<Progress, ErrorText>, Vec<Cap>),
     Received(Result<Received, ErrorText>),
     Yes(bool),
@@ -81,17 +82,17 @@ pub(crate) enum Response {
     Done,
 }
 
-/// Of `recv`.
+/// Result of `recv` or `recv_now`.
 #[derive(Debug)]
 pub(crate) enum Received {
     Message(Message),
     More,
     Empty,
-    /// By the quick way only.
+    /// Of `recv_now` only.
     Unsure,
 }
 
-/// A message that has come.
+/// A message that has arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
     pub(crate) number: u16,
@@ -99,7 +100,7 @@ pub(crate) struct Message {
     pub(crate) caps: Vec<Cap>,
 }
 
-/// A [`ChannelError`] that may have come from another process: equal to one that is written alike.
+/// A [`ChannelError`] that may be from another process. Two errors are equal if their texts are.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ErrorText(pub(crate) String);
 
@@ -121,13 +122,13 @@ impl fmt::Debug for ErrorText {
     }
 }
 
-/// One end with what belongs to it: who is woken, the waitset that it is under, and the message that it receives.
+/// An end of this thread, with its wake-ups, its waitset, and the message that it receives.
 pub(crate) struct LocalEnd {
     channel: Option<Box<dyn Channel>>,
     notifier: Notifier,
     wakes: Arc<WakeCounter>,
     waitset: Waitset,
-    /// For an end that has a descriptor: sees its edges, as a waitset does.
+    /// Sees the edges of the descriptor, as a waitset does, for an end that has one.
     edges: Option<OwnedFd>,
     incoming: Incoming,
 }
@@ -249,7 +250,7 @@ impl TestEnd for LocalEnd {
     }
 }
 
-/// Sees the edges of the descriptor of a channel, if it has one.
+/// Returns an epoll descriptor that sees the edges of the channel, if it has a descriptor.
 fn edges(channel: &dyn Channel) -> Option<OwnedFd> {
     let Readiness::Fd(fd) = channel.readiness() else { return None };
     Some(watch(fd).expect("there are descriptors to spare"))
@@ -262,7 +263,7 @@ fn watch(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     Ok(edges)
 }
 
-/// What a test holds: operations of an end, with types and deadlines.
+/// An end in the hands of a test: operations with types and deadlines.
 pub(crate) struct EndHandle {
     end: Box<dyn TestEnd>,
     paths: Paths,
@@ -274,7 +275,7 @@ impl EndHandle {
         Self { end, paths, timeout }
     }
 
-    /// Asks; no call takes as long as a test waits for what must happen (clause 3).
+    /// Runs an operation. No call takes as long as a test waits for an event (clause 3).
     fn run(&mut self, operation: Operation) -> Response {
         let asked = Instant::now();
         let answer = self.end.run(operation);
@@ -310,7 +311,7 @@ impl EndHandle {
         sent
     }
 
-    /// Begins to send a message without capabilities: the way that a binding does.
+    /// Begins to send a message without capabilities, in the order of ways that a binding uses.
     pub(crate) fn begin(&mut self, number: u16, words: &[u64]) -> Result<Progress, ErrorText> {
         if self.send_now(number, words) {
             return Ok(Progress::Done);
@@ -318,13 +319,13 @@ impl EndHandle {
         self.send(number, &Gather::words_only(words), &mut Vec::new(), 0, 0)
     }
 
-    /// Tries the quick way, if it is to be used.
+    /// Tries the quick way, if the test uses it.
     pub(crate) fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
         self.paths == Paths::FastFirst
             && self.yes(Operation::SendNow { number, words: words.to_vec() })
     }
 
-    /// Receives at most one message: the way that a binding does.
+    /// Receives at most one message, in the order of ways that a binding uses.
     pub(crate) fn recv(&mut self) -> Result<Received, ErrorText> {
         if self.paths == Paths::FastFirst {
             match self.recv_now() {
@@ -346,7 +347,7 @@ impl EndHandle {
         }
     }
 
-    /// Receives one message, for which it waits.
+    /// Receives one message, and waits for it.
     pub(crate) fn receive(&mut self) -> Result<Message, ErrorText> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -369,7 +370,8 @@ impl EndHandle {
         self.yes(Operation::IsOver)
     }
 
-    /// Whether this comes true: at once for an end in this thread, in time for another.
+    /// Returns true if `is_so` is true: at once for an end of this thread, within the timeout for
+    /// another.
     pub(crate) fn soon(&mut self, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
         if self.end.is_here() {
             return is_so(self);
@@ -383,7 +385,7 @@ impl EndHandle {
         true
     }
 
-    /// Whether it is woken once more than `before`.
+    /// Returns true if there is one more wake-up than `before` within the timeout.
     pub(crate) fn is_woken_after(&mut self, before: usize) -> bool {
         let deadline = Instant::now() + self.timeout;
         while self.wakes() <= before {
@@ -440,7 +442,7 @@ impl EndHandle {
     }
 }
 
-/// An end, and its notifier.
+/// Returns an end with a notifier of its own.
 pub(crate) fn end(connection: u64, buffer: usize) -> End {
     End { notifier: Notifier::new(), connection, buffer }
 }

@@ -138,6 +138,7 @@ pub fn pair(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -
         fault,
         own: Arc::clone(own),
         peer: Arc::clone(peer),
+        /// True once one of the ends is closed.
         is_closed: Rc::clone(&is_closed),
         closed_here: false,
         sent: 0,
@@ -147,12 +148,13 @@ pub fn pair(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -
         foreseen: false,
         taken: 0,
         errors: 0,
+        /// Messages that were taken and not forwarded.
         stash: VecDeque::new(),
     };
     (Box::new(end(near, &one, &other)), Box::new(end(far, &other, &one)))
 }
 
-/// Passes wake-ups on, unless it is mute.
+/// Forwards wake-ups, unless it is muted.
 struct WakeRelay {
     to: Notifier,
     mute: AtomicBool,
@@ -194,11 +196,11 @@ struct FaultyChannel {
     sent: u64,
     attached: u32,
     armed: u32,
-    /// Whether the last send was not done.
+    /// True if the last send was not done.
     blocked: bool,
-    /// Whether it has told of the end ahead.
+    /// True once `is_over` has reported the end.
     foreseen: bool,
-    /// Words of the message in hand.
+    /// Words of the current message.
     taken: usize,
     errors: u32,
     /// Messages that were taken, and not passed on.

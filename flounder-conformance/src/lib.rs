@@ -1,8 +1,9 @@
-//! The contract of a driver as tests: every driver runs all of them, those of other crates too.
+//! The contract of a driver as tests, for drivers of any crate.
 //!
-//! [`CLAUSES`] lists the tests; each is named after the clause of [`flounder_rt::channel`] that it holds a driver to. A
-//! [`Suite`] runs them over channels within one dispatcher, between two threads, or between two processes, in both
-//! directions, and by both paths of sending and receiving. The author of a driver writes into a file in `tests/`:
+//! [`CLAUSES`] lists the tests; each is named after the clause of [`flounder_rt::channel`] that it
+//! checks. A [`Suite`] runs them over channels within one dispatcher, between two threads, or
+//! between two processes, in both directions, and with the quick ways of clause 11 and without. The
+//! author of a driver writes into a file in `tests/`:
 //!
 //! ```no_run
 //! use flounder_conformance::conformance_tests;
@@ -11,21 +12,24 @@
 //! conformance_tests!(ump: Ump; in_one_dispatcher, between_threads, between_processes);
 //! ```
 //!
-//! with the reaches that the driver has, and gets a module `ump` with a test for each of them. What the macro does can be
-//! done by hand, where channels are made in another way:
+//! with the reaches that the driver has. The macro makes a module `ump` with a test for each reach.
+//! For channels that are made in another way, make a suite yourself:
 //!
 //! ```
 //! use flounder_conformance::Suite;
 //! use flounder_drivers::loopback::Loopback;
 //! use flounder_rt::channel::Connector;
 //!
-//! let connect = |client: &_, service: &_| Loopback.pair_local(client, service).expect("it is in this thread");
+//! let connect = |client: &_, service: &_| Loopback.pair_local(client, service).expect("loopback reaches this thread");
 //! Suite::in_one_dispatcher(connect).run();
 //! ```
 //!
 //! The tests panic where a driver breaks the contract. No wait in them is longer than the suite's
-//! [timeout](Suite::timeout). What they allow is what a binding can live with; a driver whose channel holds any number of
-//! messages is turned down (clause 3).
+//! [timeout](Suite::timeout). They permit what a binding can cope with. A driver whose channel
+//! holds any number of messages fails (clause 3).
+//!
+//! [`TestLink`] and [`SocketLink`] stand in for the link between two brokers; [`fake`] and
+//! [`faulty`] have channels for tests of bindings, and of this suite.
 
 mod broker_state;
 mod clauses;
@@ -55,10 +59,11 @@ pub use link::TestLink;
 pub use process::child;
 pub use socket_link::SocketLink;
 
-/// How long a test waits for what must happen.
+/// Default time for which a test waits for an event.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The messages that the tests send: 1 has up to 2^17 words, 2 has capabilities as well, 3 has none of either.
+/// Limits of the messages that the tests send: message 1 has up to 2^17 words, message 2 has
+/// capabilities as well, message 3 has neither.
 pub const LIMITS: Limits = &[
     MessageLimit { words: 1 << 17, caps: 0 },
     MessageLimit { words: 1 << 17, caps: MAX_CAPS },
@@ -68,21 +73,21 @@ pub const LIMITS: Limits = &[
 /// One test of the contract.
 pub type Clause = for<'a> fn(&Suite<'a>);
 
-/// The tests, in the order of the clauses, each with its name.
+/// The tests with their names, in the order of the clauses.
 pub const CLAUSES: &[(&str, Clause)] = clauses::ALL;
 
-/// The tests, over channels of one driver between ends that lie somewhere.
+/// The tests, over channels of one driver with one reach.
 pub struct Suite<'a> {
     connect: Box<Connect<'a>>,
     reach: Reach,
     buffers: [usize; 2],
     timeout: Duration,
     paths: Paths,
-    /// Whether the end that lies elsewhere is the client's.
+    /// True if the end here is the service's.
     swapped: bool,
 }
 
-/// Makes a channel with buffers of these sizes: the end here, and the one that may lie elsewhere.
+/// Makes a channel with buffers of these sizes: the end here, and the end that may be elsewhere.
 type Connect<'a> = dyn Fn([usize; 2]) -> [Box<dyn TestEnd>; 2] + 'a;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,12 +97,12 @@ enum Reach {
     Processes,
 }
 
-/// Whether a test uses the quick paths of clause 11.
+/// Use of the quick ways of clause 11.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Paths {
-    /// First, as a binding does.
+    /// Before the other ways, as a binding does.
     FastFirst,
-    /// Not at all.
+    /// Never.
     SlowOnly,
 }
 
@@ -106,12 +111,13 @@ enum Paths {
 pub struct Violation {
     /// Name of the test.
     pub clause: &'static str,
-    /// What it found.
+    /// Description of what the test found.
     pub what: String,
 }
 
 impl<'a> Suite<'a> {
-    /// Over channels whose ends are both here, made by `connect` for the client's end and the service's.
+    /// Returns a suite over channels with both ends here. `connect` gets the client's end and the
+    /// service's.
     pub fn in_one_dispatcher(connect: impl Fn(&End, &End) -> Pair + 'a) -> Self {
         Self::new(Reach::Dispatcher, move |buffers| {
             let [client, service] = buffers.map(|buffer| end(0, buffer));
@@ -122,7 +128,7 @@ impl<'a> Suite<'a> {
         })
     }
 
-    /// Over channels with one end here and one in another thread.
+    /// Returns a suite over channels with one end here and one on another thread.
     pub fn between_threads(connect: impl Fn(&End, &End) -> SendPair + 'a) -> Self {
         Self::new(Reach::Threads, move |buffers| {
             let [client, service] = buffers.map(|buffer| end(0, buffer));
@@ -132,8 +138,8 @@ impl<'a> Suite<'a> {
         })
     }
 
-    /// Over channels with one end here and one in another process: this test program, started again for its test `test`,
-    /// which does nothing but call [`child`].
+    /// Returns a suite over channels with one end here and one in another process: this test
+    /// program, started again for its test `test`, which only calls [`child`].
     pub fn between_processes(driver: &'a dyn Connector, test: &str) -> Self {
         let child = ChildProcess::new(test);
         Self::new(Reach::Processes, move |buffers| {
@@ -153,24 +159,27 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// Asks for so many bytes of buffer at the client's end and at the service's; the driver's default otherwise.
+    /// Requests buffers of these sizes in bytes for the client's end and the service's, in place of
+    /// the driver's default.
     #[must_use]
     pub fn buffers(mut self, client: usize, service: usize) -> Self {
         self.buffers = [client, service];
         self
     }
 
-    /// Waits so long for what must happen, instead of [`TIMEOUT`]: for drivers that are known to break the contract.
+    /// Sets the time for which a test waits for an event, in place of [`TIMEOUT`]: for drivers that
+    /// are known to break the contract.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Runs all tests: by both paths and by the slow paths alone, and in both directions where the ends lie apart.
+    /// Runs all tests, with the quick ways and without, and in both directions where the ends are
+    /// apart.
     ///
     /// # Panics
-    /// If the driver breaks the contract: says all tests that it did not pass.
+    /// If the driver breaks the contract: with all tests that it did not pass.
     pub fn run(self) {
         let reach = self.reach;
         let violations = self.violations();
@@ -184,7 +193,10 @@ impl<'a> Suite<'a> {
         panic!("the driver breaks its contract ({reach:?}):\n  {}", lines.join("\n  "));
     }
 
-    /// Runs all tests, and gives those that the driver did not pass.
+    /// Runs the test `clause`, and returns what it found if the driver did not pass.
+    ///
+    /// # Panics
+    /// If there is no such test.
     #[must_use]
     pub fn violations(mut self) -> Vec<Violation> {
         CLAUSES.iter().filter_map(|(clause, _)| self.violation(clause)).collect()
@@ -197,7 +209,7 @@ impl<'a> Suite<'a> {
     #[must_use]
     pub fn violation(&mut self, clause: &str) -> Option<Violation> {
         let named = CLAUSES.iter().find(|(name, _)| *name == clause);
-        let (clause, test) = *named.expect("the test is listed in `CLAUSES`");
+        let (clause, test) = *named.expect("a name of `CLAUSES`");
         for swapped in [false, true] {
             if swapped && self.reach == Reach::Dispatcher {
                 continue;
@@ -212,7 +224,7 @@ impl<'a> Suite<'a> {
         None
     }
 
-    /// Makes a channel: the end that sends in most tests, and the one that receives.
+    /// Makes a channel. Returns the end that sends in most tests, and the end that receives.
     fn connect(&self) -> (EndHandle, EndHandle) {
         let handle = |end| EndHandle::new(end, self.paths, self.timeout);
         let [near, far] = (self.connect)(self.buffers).map(handle);
@@ -228,8 +240,9 @@ fn text(panic: &(dyn core::any::Any + Send)) -> String {
     }
 }
 
-/// The tests of the contract for a driver: `name: connector; reaches`, with the reaches that it has of
-/// `in_one_dispatcher`, `between_threads` and `between_processes`. See the [module](crate).
+/// Makes tests of the contract for a driver: `name: connector; reaches`, with those of
+/// `in_one_dispatcher`, `between_threads` and `between_processes` that the driver has. See the
+/// [crate](crate).
 #[macro_export]
 macro_rules! conformance_tests {
     ($name:ident: $driver:expr; $($reach:ident),+ $(,)?) => {
@@ -275,12 +288,12 @@ macro_rules! conformance_tests {
     };
 }
 
-/// What [`conformance_tests!`] names.
+/// Items that [`conformance_tests!`] names.
 #[doc(hidden)]
 pub mod __private {
     pub use flounder_rt::channel::Connector;
 
-    /// The name of `test` in `module`, as the test harness knows it: without the crate.
+    /// Returns the name of `test` in `module` for the test harness: without the crate.
     #[must_use]
     pub fn test_beside(module: &str, test: &str) -> String {
         match module.split_once("::") {
@@ -290,12 +303,12 @@ pub mod __private {
     }
 }
 
-/// Counts the wake-ups of one end.
+/// Counter of the wake-ups of one end.
 #[derive(Debug, Default)]
 pub struct WakeCounter(AtomicUsize);
 
 impl WakeCounter {
-    /// A counter, and an end that it counts for.
+    /// Returns a counter, and an end that it counts for.
     #[must_use]
     pub fn new() -> (Arc<Self>, End) {
         let wakes = Arc::new(Self::default());
@@ -304,13 +317,14 @@ impl WakeCounter {
         (wakes, End { notifier, connection: 0, buffer: 0 })
     }
 
-    /// How many there were.
+    /// Returns the number of wake-ups.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Whether there is one more than `before`, within [`TIMEOUT`], while `waitset` runs.
+    /// Returns true if there is one more wake-up than `before` within [`TIMEOUT`], while `waitset`
+    /// runs.
     ///
     /// # Panics
     /// If the waitset fails.

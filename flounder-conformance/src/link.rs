@@ -24,30 +24,30 @@ use crate::broker_state::BrokerState;
 /// A connection, the number of a message on it, and the capabilities of that message.
 type Unsent = (u64, u64, Vec<Cap>);
 
-/// How long a thread that sends capabilities waits first.
+/// Delay of a thread that sends capabilities.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A link from a process to itself, as two ends: for the half-by-half way of connecting.
+/// A link from a process to itself, as two ends, to connect channels half by half.
 ///
-/// What is sent at one end arrives at the other at once, unless it is [held up](Self::hold) or goes
-/// [by a thread](Self::send_by_thread); a refusal can be planned.
+/// Capabilities sent at one end arrive at the other at once, unless they are [held](Self::hold) or
+/// sent [by a thread](Self::send_by_thread). A refusal can be planned.
 #[derive(Default)]
 pub struct TestLink {
     peer: Mutex<Weak<TestLink>>,
-    /// To the thread that sends capabilities, if there is one.
+    /// Queue of the thread that sends capabilities, if there is one.
     thread: Mutex<Option<Sender<Unsent>>>,
     broker: BrokerState,
     refusal: Mutex<Option<CapRefusal>>,
-    /// Capabilities that wait with the broker of this end, while it is stalled.
+    /// Capabilities at the broker of this end, while it is stalled.
     stalled: Mutex<Option<Vec<Unsent>>>,
-    /// Connections of which the other end is to be told that this one is closed.
+    /// Connections that drivers have reported as closed.
     closed: Mutex<Vec<u64>>,
-    /// What was sent at this end and is held up, while anything is.
+    /// Events sent at this end and held back, while any are.
     held: Mutex<Option<Vec<(u64, CapEvent)>>>,
 }
 
 impl TestLink {
-    /// Both ends.
+    /// Returns both ends.
     #[must_use]
     pub fn pair() -> (Arc<Self>, Arc<Self>) {
         let (a, b) = (Arc::new(Self::default()), Arc::new(Self::default()));
@@ -56,8 +56,8 @@ impl TestLink {
         (a, b)
     }
 
-    /// Has a thread send the capabilities of this end from now on, as monitors do: a moment after they were handed over, if
-    /// the end is there by then.
+    /// Has a thread send the capabilities of this end from now on, as monitors do: a moment after
+    /// they were handed over, if the end still exists.
     pub fn send_by_thread(self: &Arc<Self>) {
         let (thread, unsent) = channel::<Unsent>();
         *self.thread.lock() = Some(thread);
@@ -77,12 +77,12 @@ impl TestLink {
         *self.refusal.lock() = Some(refusal);
     }
 
-    /// Keeps the capabilities that are handed over at this end with the broker from now on: they are not sent.
+    /// Keeps capabilities that are handed over at this end with its broker from now on.
     pub fn stall(&self) {
         self.stalled.lock().get_or_insert_default();
     }
 
-    /// Sends what was kept.
+    /// Sends the capabilities that were kept.
     ///
     /// # Panics
     /// If the other end is gone.
@@ -108,18 +108,19 @@ impl TestLink {
         Ok(())
     }
 
-    /// Returns the connections that drivers have reported as closed since the last call. The other end is not told.
+    /// Returns the connections that drivers have reported as closed since the last call. The other
+    /// end is not notified.
     #[must_use]
     pub fn take_closed(&self) -> Vec<u64> {
         core::mem::take(&mut self.closed.lock())
     }
 
-    /// Holds up the capabilities that are sent at this end from now on.
+    /// Holds back the capabilities that are sent at this end from now on.
     pub fn hold(&self) {
         self.held.lock().get_or_insert_default();
     }
 
-    /// Lets those that were held up arrive.
+    /// Delivers the capabilities that were held back.
     ///
     /// # Panics
     /// If there are more than a driver may send.
@@ -130,10 +131,11 @@ impl TestLink {
         }
     }
 
-    /// Connects two ends over a new link, half by half, as two processes do. Threads send the capabilities.
+    /// Connects two ends over a new link, half by half, as two processes do. Threads send the
+    /// capabilities.
     ///
     /// # Panics
-    /// If the driver does not.
+    /// If the driver refuses.
     #[must_use]
     pub fn connect(driver: &dyn Connector, client: &End, service: &End) -> Pair {
         let (here, there) = Self::pair();
@@ -149,7 +151,7 @@ impl TestLink {
     /// Connects two ends over this link.
     ///
     /// # Panics
-    /// If the driver does not.
+    /// If the driver refuses.
     #[must_use]
     pub fn connect_over(
         driver: &dyn Connector,
@@ -210,7 +212,7 @@ impl Link for TestLink {
     }
 }
 
-/// Keeps its end of a link, as a broker does.
+/// A channel that keeps its end of a link alive, as a broker does.
 struct HeldLink {
     channel: Box<dyn Channel + Send>,
     _link: Arc<TestLink>,

@@ -1,4 +1,4 @@
-//! An end in another process: this program, run again.
+//! An end in another process: this program, started again.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -19,16 +19,17 @@ use crate::end::{
 };
 use crate::socket_link::{SocketLink, receive, transmit};
 
-/// Tells a test program that it is the child process of a suite.
+/// Environment variable that is set in the child process of a suite.
 const CHILD: &str = "FLOUNDER_CONFORMANCE_CHILD";
 
-/// The most bytes of one packet: no message of the tests comes near.
+/// Maximum number of bytes of a packet; no message of the tests is as long.
 const MAX_PACKET: usize = 1 << 26;
 
-/// Is the child process, if this is one, until the first has no more use for it; returns at once otherwise.
+/// Runs the child process of a suite, if this is one, until the parent is done. Returns at once
+/// otherwise.
 ///
 /// # Panics
-/// If the first process does not do its part.
+/// If the parent process breaks off.
 pub fn child(driver: &dyn Connector) {
     if std::env::var_os(CHILD).is_none() {
         return;
@@ -93,10 +94,11 @@ fn accept(
     }
 }
 
-/// The child process, as the first one sees it; started when it is first needed, and again after it was killed.
+/// The child process, as its parent sees it: started when it is first needed, and again after it
+/// was killed.
 #[derive(Clone)]
 pub(crate) struct ChildProcess {
-    /// The test that calls [`child`].
+    /// Name of the test that calls [`child`].
     test: Rc<str>,
     running: Rc<RefCell<Option<RunningChild>>>,
     connections: Rc<Cell<u64>>,
@@ -113,7 +115,7 @@ impl ChildProcess {
         Self { test: test.into(), running: Rc::default(), connections: Rc::default() }
     }
 
-    /// Makes a channel between the processes: the end here, and the one there.
+    /// Makes a channel between the processes. Returns the end here and the end there.
     pub(crate) fn connect(
         &self,
         driver: &dyn Connector,
@@ -180,7 +182,7 @@ impl Drop for RunningChild {
     }
 }
 
-/// Asks across to the other process, and waits for the answer.
+/// An end in the child process.
 pub(crate) struct ProcessEnd(ChildProcess);
 
 impl TestEnd for ProcessEnd {
@@ -202,7 +204,7 @@ impl TestEnd for ProcessEnd {
 
 // ---- what goes between the processes --------------------------------------------------------------------------------------
 
-/// A question or an answer.
+/// An operation or its response, as it crosses between the processes.
 #[derive(Debug, Default)]
 struct Packet {
     kind: u64,
@@ -217,7 +219,7 @@ const REFUSED: u64 = 2;
 const DIE: u64 = 3;
 const SEND: u64 = 4;
 const SEND_NOW: u64 = 5;
-/// Questions without anything but themselves, from here on.
+/// Operations without arguments.
 const PLAIN: [(u64, fn() -> Operation); 12] = [
     (10, || Operation::Recv),
     (11, || Operation::RecvNow),
@@ -382,7 +384,7 @@ impl PacketSocket {
         self.0.write_all(&packet.bytes)
     }
 
-    /// The next packet; `None` if the other process is gone.
+    /// Receives a packet; `None` if the other process is gone.
     fn get(&mut self) -> Option<Packet> {
         let mut head = [0_u64; 6];
         let (read, caps) = receive(self.0.as_fd(), bytemuck::cast_slice_mut(&mut head)).ok()?;

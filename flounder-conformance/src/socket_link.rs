@@ -21,18 +21,18 @@ use flounder_rt::closer::Origin;
 
 use crate::broker_state::BrokerState;
 
-/// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end: what two brokers do, and
-/// no more.
+/// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end.
+/// It does what two brokers do, and no more.
 #[derive(Debug)]
 pub struct SocketLink {
     socket: OwnedFd,
     broker: BrokerState,
-    /// To the thread that sends capabilities.
+    /// Queue of the thread that sends capabilities.
     outgoing: Sender<(u64, u64, Vec<Cap>)>,
 }
 
 impl SocketLink {
-    /// This process's end.
+    /// Returns this process's end.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Arc<Self> {
         let (outgoing, capabilities) = channel();
@@ -65,7 +65,8 @@ impl SocketLink {
             .expect("the other process lives");
     }
 
-    /// Receives what [`put`](Self::put) sent; `None` if the other process is gone. Not while [`serve`](Self::serve) does.
+    /// Receives what [`put`](Self::put) sent; `None` if the other process is gone. Not to be called
+    /// after [`serve`](Self::serve).
     #[must_use]
     pub fn get(&self) -> Option<Offer> {
         let mut words = [0_u64; 32];
@@ -74,7 +75,7 @@ impl SocketLink {
         (read > 0).then(|| Offer { words: words[..read / 8].to_vec(), caps })
     }
 
-    /// Delivers capabilities to their channels from now on, in a thread of its own, until the other process goes.
+    /// Starts a thread that delivers capabilities to their channels until the other process ends.
     pub fn serve(self: &Arc<Self>) {
         let link = Arc::clone(self);
         thread::spawn(move || {
@@ -104,7 +105,7 @@ impl Link for SocketLink {
         self.broker.expect_caps(connection, inbox);
     }
 
-    /// Does nothing: no binding here waits for the report.
+    /// Does nothing: no binding of these tests waits for the report.
     fn closed(&self, _connection: u64) {}
 
     fn state(
@@ -116,7 +117,7 @@ impl Link for SocketLink {
     }
 }
 
-/// Sends bytes, and capabilities with them.
+/// Sends bytes with capabilities.
 pub(crate) fn transmit(socket: BorrowedFd<'_>, bytes: &[u8], caps: &[Cap]) -> io::Result<()> {
     let fds: Vec<BorrowedFd<'_>> = caps.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CAPS))];
@@ -128,7 +129,7 @@ pub(crate) fn transmit(socket: BorrowedFd<'_>, bytes: &[u8], caps: &[Cap]) -> io
     Ok(())
 }
 
-/// Receives bytes, how many, and the capabilities that came with them.
+/// Receives bytes and capabilities. Returns the number of bytes.
 pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<Cap>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CAPS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

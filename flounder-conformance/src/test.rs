@@ -1,4 +1,4 @@
-//! What the tests are written with: both ends of a channel, and what is done with them again and again.
+//! Both ends of a channel, and the steps that the tests share.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -11,12 +11,12 @@ use flounder_rt::wire::Gather;
 use crate::end::{EndHandle, ErrorText, Message, Received};
 use crate::{LIMITS, Reach, Suite};
 
-/// The messages of [`LIMITS`], by what they may have.
+/// Numbers of the messages of [`LIMITS`], by what they may have.
 pub(crate) const WORDS: u16 = 1;
 pub(crate) const CAPS: u16 = 2;
 pub(crate) const NOTHING: u16 = 3;
 
-/// The longest of them, in words.
+/// Maximum number of words of a message.
 pub(crate) const LONGEST: usize = LIMITS[0].words;
 
 /// More words than any channel may hold: 256 MiB.
@@ -38,12 +38,13 @@ impl<'a> Test<'a> {
         Self { suite, client, service }
     }
 
-    /// Sends a small message, all of it at once.
+    /// Sends a small message, whole in one call.
     pub(crate) fn put(&mut self, number: u16, words: &[u64]) {
         assert_eq!(self.client.begin(number, words), Ok(Progress::Done));
     }
 
-    /// Sends messages until one does not fit; gives how many did. Of that one the channel may have taken a part.
+    /// Sends messages until one does not fit, and returns the number of those that did. The channel
+    /// may have taken a part of the next one.
     pub(crate) fn fill(&mut self, body: impl Fn(u64) -> Vec<u64>) -> u64 {
         let (mut sent, mut words) = (0, 0);
         while self.client.begin(WORDS, &body(sent)).expect("it is open") == Progress::Done {
@@ -65,7 +66,7 @@ impl<'a> Test<'a> {
         self.finish(number, body, caps, expected, Progress::Partial(0));
     }
 
-    /// The same, for one of which some was sent.
+    /// Sends the rest of a message while the other end receives it.
     pub(crate) fn finish(
         &mut self,
         number: u16,
@@ -108,7 +109,8 @@ impl<'a> Test<'a> {
         assert_eq!(arrived, inodes, "other capabilities arrive than were sent");
     }
 
-    /// Receives one message, for which it waits, while the waitset of the other end runs, as clause 7 demands.
+    /// Receives one message, and waits for it, while the waitset of the other end runs, as clause 7
+    /// requires.
     pub(crate) fn receive(&mut self) -> Result<Message, ErrorText> {
         let deadline = Instant::now() + self.suite.timeout;
         loop {
@@ -123,7 +125,7 @@ impl<'a> Test<'a> {
         }
     }
 
-    /// Receives this message.
+    /// Receives a message, and compares it with this one.
     pub(crate) fn expect(&mut self, number: u16, words: &[u64]) {
         let message = self.receive().expect("the channel is sound");
         assert_eq!(message.number, number, "another message arrives");
@@ -131,13 +133,13 @@ impl<'a> Test<'a> {
         assert!(message.caps.is_empty(), "a capability arrives that nobody sent");
     }
 
-    /// Words of a message that is longer than most channels are.
+    /// Returns the number of words of a message that is longer than most channels are.
     pub(crate) fn long(&self) -> u64 {
         if self.suite.reach == Reach::Dispatcher { LONGEST as u64 } else { 1 << 14 }
     }
 
-    /// Sends a message again and again, until the channel takes no more; gives how many it took, and how many words of the
-    /// next.
+    /// Sends a message again and again until the channel accepts no more. Returns the number of
+    /// messages accepted, and the words accepted of the next one.
     pub(crate) fn fill_with(&mut self, words: &[u64]) -> (u64, usize) {
         let (mut sent, mut from) = (0, 0);
         loop {
@@ -156,21 +158,21 @@ impl<'a> Test<'a> {
         assert!(matches!(got, Ok(Received::Empty)), "{got:?}, and nothing was sent");
     }
 
-    /// The error with which the service's end ends.
+    /// Returns the error with which the service's end ends.
     pub(crate) fn end(&mut self) -> ErrorText {
         let ended = self.receive();
         ended.map(|message| message.number).expect_err("the channel has ended")
     }
 }
 
-/// Has an end sleep that has nothing to do; gives how often it was woken before.
+/// Arms an end that has nothing to do. Returns the number of its wake-ups so far.
 pub(crate) fn fall_asleep(handle: &mut EndHandle) -> usize {
     handle.arm();
     assert!(handle.soon(|handle| !handle.is_ready()), "nothing makes it ready");
     handle.wakes()
 }
 
-/// Capabilities for files that can be told apart.
+/// Returns capabilities for files that differ.
 pub(crate) fn caps(count: usize) -> Vec<Cap> {
     let pipe = || io::pipe().expect("there are descriptors to spare").0;
     (0..count).map(|_| Cap::from(pipe())).collect()

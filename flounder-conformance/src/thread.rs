@@ -1,4 +1,4 @@
-//! An end in another thread.
+//! An end on another thread.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -8,14 +8,14 @@ use flounder_rt::notify::Notifier;
 
 use crate::end::{LocalEnd, Operation, Response, TestEnd};
 
-/// Asks across to the thread of the end, and waits for the answer.
+/// Sends operations to the thread of the end, and waits for their responses.
 pub(crate) struct ThreadEnd {
     operations: Sender<Operation>,
     answers: Receiver<Response>,
 }
 
 impl ThreadEnd {
-    /// Gives the end to a thread of its own, which ends with this value.
+    /// Moves the channel to a thread of its own, which ends with this value.
     pub(crate) fn new(channel: Box<dyn Channel + Send>, notifier: Notifier) -> Self {
         let (operations, asked) = self::channel();
         let (answer, answers) = self::channel();

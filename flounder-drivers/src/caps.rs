@@ -1,47 +1,47 @@
-//! How the capabilities of a message get to the other end: never through the ring.
+//! The path of the capabilities of a message: beside the ring, never through it.
 
 use std::sync::Arc;
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, End, Link, PairId, ProtocolError};
 
-/// As a number of messages.
+/// [`CAPS_AHEAD`](flounder_rt::channel::CAPS_AHEAD) as a number of messages.
 pub(crate) const CAPS_AHEAD: u64 = flounder_rt::channel::CAPS_AHEAD as u64;
 
-/// Their way.
+/// Path to the other end.
 enum Route {
     /// Into the inbox of the other end, in this process.
     Local(Arc<CapInbox>),
-    /// By the brokers of the two processes.
+    /// Through the brokers of the two processes.
     Remote {
-        /// The way to the other process.
+        /// Link to the other process.
         link: Arc<dyn Link>,
-        /// This connection on it.
+        /// Number of this connection on the link.
         connection: u64,
     },
 }
 
-/// The capabilities of one end: those on their way in, and those on their way out.
+/// Capabilities of one end, incoming and outgoing.
 pub(crate) struct Caps {
     route: Route,
     inbox: Arc<CapInbox>,
     pair: Option<PairId>,
-    /// Messages with capabilities sent (at least their first line).
+    /// Messages with capabilities of which at least the first line was sent.
     sent: u64,
-    /// Messages with capabilities of which the first line has come.
+    /// Messages with capabilities of which the first line has arrived.
     seen: u64,
 }
 
-/// What the inbox had for the message in hand.
+/// Content of the inbox for the current message.
 pub(crate) enum Delivery {
     Nothing,
     Caps(Vec<Cap>),
-    /// The capabilities of the message in hand will not come.
+    /// The capabilities of the current message will not arrive.
     Lost(CapRefusal),
 }
 
 impl Caps {
-    /// Those of two ends in this process.
+    /// Returns the capabilities of two ends in this process.
     pub(crate) fn between(client: &End, service: &End) -> [Self; 2] {
         let [at_client, at_service] = [client, service].map(inbox_of);
         let to_service = Route::Local(Arc::clone(&at_service));
@@ -50,7 +50,8 @@ impl Caps {
         [Self::new(to_service, at_client, pair), Self::new(to_client, at_service, pair)]
     }
 
-    /// Those of an end whose peer is in another process. They are expected from now on.
+    /// Returns the capabilities of an end whose peer is in another process. From now on the link
+    /// delivers to it.
     pub(crate) fn over(link: &Arc<dyn Link>, end: &End) -> Self {
         let inbox = inbox_of(end);
         link.expect_caps(end.connection, &inbox);
@@ -61,12 +62,13 @@ impl Caps {
         Self { route, inbox, pair, sent: 0, seen: 0 }
     }
 
-    /// What the two ends have in common, within a process.
+    /// Returns the identity that both ends share, within a process.
     pub(crate) const fn pair(&self) -> Option<PairId> {
         self.pair
     }
 
-    /// Counts a message with capabilities that is about to be sent. Within a process, they go ahead of it.
+    /// Counts a message with capabilities that is about to be sent. Within a process, its
+    /// capabilities go ahead of it.
     pub(crate) fn start(&mut self, caps: &mut Vec<Cap>) {
         self.sent += 1;
         if let Route::Local(peer) = &self.route {
@@ -74,22 +76,25 @@ impl Caps {
         }
     }
 
-    /// Whether capabilities come by themselves, within this process: then nobody waits for leave to hand them over.
+    /// Returns true within a process, where capabilities need no hand-over through the brokers.
     pub(crate) const fn are_local(&self) -> bool {
         matches!(self.route, Route::Local(_))
     }
 
-    /// Number of the last message with capabilities of which the first line has come.
+    /// Returns the number of messages with capabilities of which the first line has arrived.
     pub(crate) const fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// Number of the last message with capabilities sent.
+    /// Returns the number of messages with capabilities that were sent.
     pub(crate) const fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Hands over those of the message in hand.
+    /// Hands the capabilities of the current message to the broker.
+    ///
+    /// # Errors
+    /// The reason for which the broker refuses them.
     pub(crate) fn hand_over(&self, caps: &mut Vec<Cap>) -> Result<(), CapRefusal> {
         match &self.route {
             Route::Local(_) => Ok(()),
@@ -99,30 +104,35 @@ impl Caps {
         }
     }
 
-    /// Has the brokers tell the other end that this one is closed, because the channel cannot. Within a process it can.
+    /// Has the brokers report to the other end that this one is closed, for a channel that cannot.
+    /// Within a process the channel can.
     pub(crate) fn report_closed(&self) {
         if let Route::Remote { link, connection } = &self.route {
             link.closed(*connection);
         }
     }
 
-    /// Whether the kernel has the capabilities of the last message with some that were handed over.
+    /// Returns true if the kernel has the capabilities of the last message that was handed over.
     pub(crate) fn are_sent(&self) -> bool {
         self.inbox.is_sent(self.sent)
     }
 
-    /// Counts a message with capabilities of which the first line has come, and gives its number.
+    /// Counts a message with capabilities of which the first line has arrived, and returns its
+    /// number.
     pub(crate) const fn count_seen(&mut self) -> u64 {
         self.seen += 1;
         self.seen
     }
 
-    /// Whether there is news.
+    /// Returns true if the inbox has an event.
     pub(crate) fn has_event(&self) -> bool {
         !self.inbox.is_empty()
     }
 
-    /// Takes the oldest news, for a message in hand that waits for its capabilities.
+    /// Takes the oldest event, for a message that waits for its capabilities.
+    ///
+    /// # Errors
+    /// If the event is about another message.
     pub(crate) fn take(&self) -> Result<Delivery, ProtocolError> {
         match self.inbox.take() {
             None => Ok(Delivery::Nothing),

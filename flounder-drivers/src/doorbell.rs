@@ -1,27 +1,31 @@
-//! Waking the other end.
+//! Doorbells: how one end of a channel wakes the other.
 //!
-//! Within a process the doorbell is the [`Notifier`] of the other end. Between two processes each has one *receiver*, whatever
-//! the number of channels: a datagram socket whose other end, the *sender*, the peer gets, and a *log*, one page written by
-//! the peer alone.
+//! Within a process the doorbell is the [`Notifier`] of the other end. Between two processes, each
+//! process has one [`DoorbellReceiver`], whatever the number of channels: a datagram socket and a
+//! *log*, one page that the peer alone writes. The other end of the socket goes to the peer, which
+//! uses it in a [`DoorbellSender`].
 //!
 //! ```text
-//!   ringer: log[n mod 512] = (n + 1) << 32 | slot;  n += 1;  send 1 byte to the sender
-//!   owner:  receiver readable -> take a byte; read the log from where it stopped; notify the slots; a gap -> notify all slots;
-//!           unless there was one entry, take more and read on
+//!   sender:   log[n mod 512] = (n + 1) << 32 | slot;  n += 1;  send 1 byte to the socket
+//!   receiver: socket readable -> take a byte; read the log from where it stopped; notify the slots; a gap -> notify all slots;
+//!             unless there was one entry, take more and read on
 //! ```
 //!
-//! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry, not a search. The log may be
-//! overrun, which its tags show; then every channel of this link is visited once.
+//! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry, not a
+//! search. The log may be overrun, which its tags show; then every channel of this link is visited
+//! once.
 //!
-//! Why a socket and not an eventfd: a peer can set the counter of a shared eventfd to its maximum and take `O_NONBLOCK`
-//! away, and a write then blocks for ever. `send` with `MSG_DONTWAIT` never does, whatever the peer does to the socket.
-//! Why datagrams: the end of the peer's process leaves a stream readable for ever; a datagram socket stays silent.
+//! Why a socket and not an eventfd: a peer can set the counter of a shared eventfd to its maximum
+//! and take `O_NONBLOCK` away, and a write then blocks for ever. `send` with `MSG_DONTWAIT` never
+//! blocks, whatever the peer does to the socket. Why datagrams: the end of the peer's process
+//! leaves a stream readable for ever; a datagram socket stays silent.
 //!
-//! A ring that the kernel refuses (no memory, a seccomp filter) *fails*: its end sleeps for a limited time, and tries
-//! again each time; after a second the channel ends with the error. A full socket is as good as a ring: its owner has
-//! datagrams to read, and reads the log after them.
+//! If the kernel refuses a ring (no memory, a seccomp filter), the ring is *pending*: its end
+//! sleeps for a limited time and retries each time; after a second the channel ends with the error.
+//! A full socket counts as rung: the receiver has datagrams to read, and reads the log after them.
 //!
-//! A hostile peer can ring for nothing. Each time costs the owner one visit to the receiver, bounded by [`DRAIN`] and the log.
+//! A hostile peer can ring in vain. Each ring costs the receiver one visit to the socket, bounded
+//! by [`DRAIN`] and the log.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
@@ -53,26 +57,27 @@ use flounder_rt::fork::{ForkGeneration, Mark};
 /// Pages of a log.
 const LOG_PAGES: usize = 1;
 
-/// Datagrams taken from a receiver in one visit.
+/// Maximum number of datagrams taken from a socket in one visit.
 const DRAIN: usize = 64;
 
-/// How long a doorbell may fail until its channel ends with the error.
+/// Time for which a doorbell may fail before its channel ends with the error.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a waitset may sleep that has something to try again: as long as it has tried already, within these bounds.
+/// Bounds of the sleep of a waitset that has a ring to retry. Between them, the sleep is as long as
+/// the ring has been failing.
 const RETRY_TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(100);
 
-/// Attempts to ring a doorbell that fails, before it is dropped.
+/// Attempts to ring a failing doorbell before it is dropped.
 const LAST_TRIES: usize = 64;
 
 /// Attempts to send after signals, in one ring.
 const INTERRUPTIONS: usize = 8;
 
-/// How one end wakes the other.
+/// The doorbell of the other end.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
     target: Target,
-    /// Since when the other end should have been woken, and why it was not.
+    /// The pending ring, if the last one failed.
     failed: Option<FailedRing>,
 }
 
@@ -80,7 +85,7 @@ pub(crate) struct Doorbell {
 enum Target {
     /// In this process.
     Local(Notifier),
-    /// In another one: the slot of the other end there.
+    /// In another process: the slot of the other end there.
     Remote(Arc<DoorbellSender>, u32),
 }
 
@@ -91,17 +96,18 @@ struct FailedRing {
 }
 
 impl Doorbell {
-    /// One that rings in this process.
+    /// Returns a doorbell that rings in this process.
     pub(crate) const fn local(notifier: Notifier) -> Self {
         Self { target: Target::Local(notifier), failed: None }
     }
 
-    /// One that rings for this slot in another process.
+    /// Returns a doorbell that rings for `slot` in another process.
     pub(crate) const fn remote(sender: Arc<DoorbellSender>, slot: u32) -> Self {
         Self { target: Target::Remote(sender, slot), failed: None }
     }
 
-    /// Rings. Returns false if that failed: the ring has failed, and has to be tried again with [`retry`](Self::retry).
+    /// Rings. Returns false if that failed: the ring is pending, and [`retry`](Self::retry) has to
+    /// be called.
     #[must_use = "a doorbell that was not rung has to be rung later"]
     pub(crate) fn ring(&mut self) -> bool {
         let rung = match &self.target {
@@ -118,10 +124,10 @@ impl Doorbell {
         self.failed.is_none()
     }
 
-    /// Rings if that has failed before. Returns whether nothing has to be rung any more.
+    /// Rings if a ring is pending. Returns true if none is pending any more.
     ///
     /// # Errors
-    /// That of the system call, if it has failed for [`GIVE_UP_AFTER`].
+    /// The error of the system call, if it has failed for [`GIVE_UP_AFTER`].
     pub(crate) fn retry(&mut self) -> Result<bool, Errno> {
         if self.failed.is_none() || self.ring() {
             return Ok(true);
@@ -129,20 +135,21 @@ impl Doorbell {
         self.failure().map_or(Ok(false), Err)
     }
 
-    /// Returns why the other end could not be woken, if that has failed for [`GIVE_UP_AFTER`].
+    /// Returns the error of a ring that has failed for [`GIVE_UP_AFTER`].
     pub(crate) fn failure(&self) -> Option<Errno> {
         self.failed
             .filter(|failed| failed.since.elapsed() > GIVE_UP_AFTER)
             .map(|failed| failed.error)
     }
 
-    /// Returns how long a waitset may sleep until it tries again to ring; `None` if nothing has failed.
+    /// Returns the longest sleep until the next retry; `None` if no ring is pending.
     pub(crate) fn sleep_limit(&self) -> Option<Duration> {
         self.failed.map(|failed| retry_time(failed.since))
     }
 
-    /// Rings a doorbell that failed, in up to [`LAST_TRIES`] attempts, because no thread may be left to try again later. Returns
-    /// false if it still fails: then the monitors have to report the close to the peer.
+    /// Retries a pending ring up to [`LAST_TRIES`] times, because no thread may be left to retry
+    /// later. Returns false if it is still pending: then the monitors have to report the close to
+    /// the peer.
     #[must_use = "a peer that cannot be woken has to be told by the brokers"]
     pub(crate) fn retry_before_drop(&mut self) -> bool {
         for _ in 0..LAST_TRIES {
@@ -155,18 +162,18 @@ impl Doorbell {
     }
 }
 
-/// Returns how long a waitset may sleep that has tried something since this time.
+/// Returns the longest sleep of a waitset that has been retrying since `since`.
 pub(crate) fn retry_time(since: Instant) -> Duration {
     since.elapsed().clamp(*RETRY_TIMES.start(), *RETRY_TIMES.end())
 }
 
-/// What this process rings the other one with.
+/// Rings the channels of another process.
 #[derive(Debug)]
 pub(crate) struct DoorbellSender {
     log: Mutex<LogWriter>,
-    /// The peer's socket; what it does to it harms only its own waking.
     // Dropped first: a number that is free may be another file's.
     _mark: Mark,
+    /// The peer's socket. Whatever the peer does to it delays its own wake-ups only.
     socket: Cap,
     born: ForkGeneration,
 }
@@ -178,7 +185,7 @@ struct LogWriter {
 }
 
 impl DoorbellSender {
-    /// Rings at this socket, which was checked, with this log.
+    /// Returns a sender for this socket, which was checked, and this log.
     pub(crate) fn new(socket: Cap, log: MappedOwn) -> Self {
         let _mark = Mark::new(socket.as_fd());
         Self {
@@ -189,7 +196,10 @@ impl DoorbellSender {
         }
     }
 
-    /// Whether a socket that the peer has handed over will do.
+    /// Checks a socket that the peer has sent.
+    ///
+    /// # Errors
+    /// [`ConnectError::Refused`] if it is not a local datagram socket.
     pub(crate) fn check(socket: BorrowedFd<'_>) -> Result<(), ConnectError> {
         let is_local = socket_domain(socket).is_ok_and(|domain| domain == AddressFamily::UNIX);
         if is_local && socket_type(socket).is_ok_and(|kind| kind == SocketType::DGRAM) {
@@ -202,7 +212,7 @@ impl DoorbellSender {
     /// Rings for a slot of the peer.
     ///
     /// # Errors
-    /// If the kernel did not take the datagram, and the peer has no other to read.
+    /// If the kernel did not take the datagram and the peer has no other to read.
     fn ring(&self, slot: u32) -> Result<(), Errno> {
         // A forked child has no mapping of the log, and no peer.
         if !self.born.is_here() {
@@ -235,7 +245,7 @@ impl DoorbellSender {
         Err(Errno::INTR)
     }
 
-    /// Returns true if datagrams lie in the socket that the peer has not read.
+    /// Returns true if the socket has datagrams that the peer has not read.
     fn is_full(&self) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let found = poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&now));
@@ -243,7 +253,7 @@ impl DoorbellSender {
     }
 }
 
-/// Where the peer process rings for the channels of this one.
+/// Receives the rings of another process for the channels of this one.
 pub(crate) struct DoorbellReceiver {
     // Dropped first: a number that is free may be another file's.
     _mark: Mark,
@@ -254,7 +264,7 @@ pub(crate) struct DoorbellReceiver {
 
 struct ReceiverState {
     log: Option<MappedPeer>,
-    /// What the peer needs to ring here, until it is known to have that.
+    /// What the peer needs to ring here, until the peer is known to have it.
     setup: Vec<Cap>,
     /// Entries read.
     next: u64,
@@ -263,7 +273,7 @@ struct ReceiverState {
 }
 
 impl DoorbellReceiver {
-    /// A receiver. Its sender, and what else the peer needs that is in `setup`, is for the peer.
+    /// Returns a receiver. The other end of its socket and the descriptors in `setup` are for the peer.
     pub(crate) fn new(
         setup: impl IntoIterator<Item = OwnedFd>,
         origin: &Origin,
@@ -280,25 +290,25 @@ impl DoorbellReceiver {
         Ok(Self { _mark, socket, inner: Mutex::new(inner), born: ForkGeneration::now() })
     }
 
-    /// Returns copies of the sender and of what goes with it; none if the peer is known to have them.
+    /// Returns copies of what the peer needs to ring here: none if the peer is known to have it.
     pub(crate) fn setup_caps(&self) -> io::Result<Vec<Cap>> {
         let inner = self.inner.lock();
         inner.setup.iter().map(Cap::try_clone).collect()
     }
 
-    /// The peer has the sender, and what goes with it.
+    /// Drops what the peer needs to ring here, because the peer has it.
     pub(crate) fn setup_received(&self) {
         let setup = core::mem::take(&mut self.inner.lock().setup);
         drop(setup);
     }
 
-    /// Takes the log that the peer writes when it rings.
+    /// Sets the log that the peer writes when it rings.
     pub(crate) fn set_log(&self, log: AcceptedRegion) {
         self.inner.lock().log.get_or_insert(log.lines);
     }
 
-    /// Wakes the ends that were rung, without a visit to the socket: one load if there are none. Whoever wants to know of a
-    /// ring before the waitset hears of it looks.
+    /// Notifies the slots that were rung, without a visit to the socket: one load if there are
+    /// none. For a driver that checks its doorbell before the waitset reports it.
     #[cfg(feature = "scc")]
     pub(crate) fn poll_log(&self) {
         let rung = self.inner.lock().read_log();
@@ -307,7 +317,7 @@ impl DoorbellReceiver {
         }
     }
 
-    /// A slot for a channel of this process.
+    /// Returns a slot for a channel of this process, which `notifier` wakes.
     pub(crate) fn add_slot(self: &Arc<Self>, notifier: Notifier) -> DoorbellSlot {
         let mut inner = self.inner.lock();
         let number = inner.free.pop().unwrap_or_else(|| {
@@ -320,7 +330,7 @@ impl DoorbellReceiver {
 }
 
 impl DoorbellReceiver {
-    /// Takes datagrams, so many at most and within what is `left`; gives whether there were any.
+    /// Takes up to `datagrams` datagrams, within `left`. Returns true if there were any.
     fn drain(&self, datagrams: usize, left: &mut usize) -> bool {
         let mut found = false;
         for _ in 0..datagrams.min(*left) {
@@ -369,7 +379,8 @@ impl Watched for DoorbellReceiver {
 }
 
 impl ReceiverState {
-    /// The notifiers of the slots that were rung since the last time, or of all if that cannot be told.
+    /// Returns the notifiers of the slots that were rung since the last call, or all notifiers if
+    /// the log was overrun.
     fn read_log(&mut self) -> Vec<Notifier> {
         let Some(log) = &self.log else { return Vec::new() };
         let entries = (log.lines() * LINE_WORDS) as u64;
@@ -397,7 +408,7 @@ impl ReceiverState {
     }
 }
 
-/// A slot in a receiver, given back when dropped.
+/// A slot of a receiver, freed when dropped.
 pub(crate) struct DoorbellSlot {
     receiver: Arc<DoorbellReceiver>,
     number: u32,
@@ -421,7 +432,7 @@ impl Drop for DoorbellSlot {
     }
 }
 
-/// A log for this process to write, its descriptor for the peer, and what tells it from other regions.
+/// Returns a log for this process to write, its descriptor for the peer, and its inode.
 pub(crate) fn new_log() -> Result<(MappedOwn, OwnedFd, u64), Errno> {
     create_sealed(LOG_PAGES)
 }
@@ -429,7 +440,8 @@ pub(crate) fn new_log() -> Result<(MappedOwn, OwnedFd, u64), Errno> {
 /// Checks a log that the peer has made.
 ///
 /// # Errors
-/// [`ConnectError::Refused`] if it is not one page, or not sealed as a region has to be; `Os` if a system call fails.
+/// [`ConnectError::Refused`] if the log is not one page or not sealed as a region must be;
+/// [`ConnectError::Os`] if a system call fails.
 pub(crate) fn accept_log(fd: Cap) -> Result<AcceptedRegion, ConnectError> {
     accept_region(fd, RegionSize::Pages(LOG_PAGES, "the log is not one page"))
 }
@@ -562,7 +574,8 @@ mod tests {
         assert_eq!(count.take(), 0);
     }
 
-    /// For a time the sender is connected to a socket that takes datagrams from another one only.
+    /// For a time the sender is connected to a socket that takes datagrams from another socket
+    /// only.
     #[test]
     fn refused_ring_is_owed_and_tried_again() {
         let (receiver, sender) = connected();

@@ -1,5 +1,5 @@
 //! The interconnect drivers of flounder: [`loopback`], [`lmp`], [`ump`], [`scc`] and [`beehive`], and the [`registry`] that
-//! others can add to.
+//! other crates can add to.
 //!
 //! | driver | reaches | a channel is | capabilities | waits |
 //! |---|---|---|---|---|

@@ -1,5 +1,5 @@
-//! What the two halves of a channel over shared memory tell each other through the brokers, and what all such channels
-//! between two processes share: a receiver, a sender, and the set of regions in use.
+//! State of all shared-memory channels between this process and one other: the doorbells, the set
+//! of regions in use, and the terms that two halves of a channel exchange through the brokers.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -22,14 +22,14 @@ use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{PAGE, RegionSize, accept_region, create_sealed};
 use crate::mem::{LINE_WORDS, LineMemory};
 
-/// Under which the link keeps this.
+/// Key of this state in the link.
 const NAME: &str = "shared memory";
 
 /// Version of the terms and of the lines.
 const VERSION: u64 = 1;
-/// The socket and log that ring the sender are enclosed.
+/// Flag: the socket and the log that ring the sender of the terms are enclosed.
 const BELL_ENCLOSED: u64 = 1;
-/// The sender has those of the receiver.
+/// Flag: the sender of the terms has the socket and the log that ring the receiver.
 const BELL_HELD: u64 = 2;
 
 /// The half of a channel that this process has made.
@@ -42,7 +42,7 @@ pub(crate) struct LocalHalf {
     charges: [Charge; 2],
 }
 
-/// What a channel is made of when both halves are there.
+/// The parts of a channel of which both halves are known.
 pub(crate) struct JoinedHalves {
     pub(crate) mine: MappedOwn,
     pub(crate) theirs: MappedPeer,
@@ -52,7 +52,8 @@ pub(crate) struct JoinedHalves {
 }
 
 impl LocalHalf {
-    /// Over a region of so many pages, in which `initialize` writes what the other half checks; woken by `notifier`.
+    /// Returns a half over a region of `pages` pages, woken by `notifier`, and its terms.
+    /// `initialize` writes into the region what the other half checks.
     pub(crate) fn new(
         end: &End,
         link: &Arc<dyn Link>,
@@ -75,7 +76,7 @@ impl LocalHalf {
         Ok((Self { pair, lines, region, slot, caps: Caps::over(link, end), charges }, terms))
     }
 
-    /// Takes the terms of the other half, as [`ProcessPair::take`].
+    /// Takes the terms of the other half, as [`ProcessPair::take`] does.
     pub(crate) fn take(
         &self,
         terms: Offer,
@@ -84,7 +85,7 @@ impl LocalHalf {
         self.pair.take(terms, check)
     }
 
-    /// With the other half.
+    /// Joins this half with the other one.
     pub(crate) fn join(self, theirs: PeerHalf) -> JoinedHalves {
         let PeerHalf { theirs, region, doorbell, charge } = theirs;
         let [mapping, bytes] = self.charges;
@@ -97,48 +98,48 @@ impl LocalHalf {
     }
 }
 
-/// The other half of a channel, checked.
+/// The checked half of the peer.
 pub(crate) struct PeerHalf {
     theirs: MappedPeer,
     region: ClaimedRegion,
     doorbell: Doorbell,
-    /// Of the mapping.
+    /// Charge for the mapping.
     charge: Charge,
 }
 
 impl PeerHalf {
-    /// Pages that the other half spends on its ring.
+    /// Pages of the peer's ring.
     pub(crate) fn pages(&self) -> usize {
         self.theirs.lines() * LINE_WORDS * 8 / PAGE
     }
 }
 
-/// What the channels between this process and another one share.
+/// State shared by all channels between this process and one other.
 pub(crate) struct ProcessPair {
     receiver: Arc<DoorbellReceiver>,
     state: Mutex<PairState>,
     account: Account,
-    /// Of the descriptors that are kept, and of the logs.
+    /// Charges for the descriptors that are kept, and for the logs.
     _charges: [Charge; 2],
 }
 
-/// Descriptors that two processes keep for each other: the receiving socket, and the sending socket to the other one.
+/// Descriptors that two processes keep for each other: the receiver's socket, and the sender's.
 const DESCRIPTORS: u64 = 2;
 
-/// Mappings likewise: a log for each.
+/// Mappings that two processes keep for each other: a log each.
 const LOGS: u64 = 2;
 
 struct PairState {
-    /// What the peer is rung with, once it has handed over its sender.
+    /// Rings the peer; `None` until the peer has sent its socket.
     sender: Option<Arc<DoorbellSender>>,
-    /// The log for that, until then.
+    /// Our log, until `sender` takes it.
     log: Option<MappedOwn>,
-    /// Regions in use, by inode: those of channels, and both logs.
+    /// Inodes of the regions in use: those of channels, and both logs.
     regions: HashSet<u64>,
 }
 
 impl ProcessPair {
-    /// What is shared over `link`; made when the first channel is.
+    /// Returns the state of `link`, made for the first channel.
     pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
         link_state(link, NAME, Self::new)
     }
@@ -156,7 +157,7 @@ impl ProcessPair {
         Ok(Self { receiver, state: Mutex::new(state), account, _charges: charges })
     }
 
-    /// A slot for a new channel in this process's receiver.
+    /// Returns a slot of this process's receiver for a new channel.
     pub(crate) fn add_slot(&self, notifier: Notifier) -> DoorbellSlot {
         self.receiver.add_slot(notifier)
     }
@@ -167,7 +168,7 @@ impl ProcessPair {
         Ok(ClaimedRegion { pair: Arc::clone(self), inode })
     }
 
-    /// The terms of a half with this ring, woken at this slot.
+    /// Returns the terms of a half with this ring, woken at `slot`.
     pub(crate) fn terms(&self, ring: OwnedFd, slot: &DoorbellSlot) -> Result<Offer, ConnectError> {
         let mut flags = 0;
         let mut caps = vec![Cap::from(ring)];
@@ -182,8 +183,9 @@ impl ProcessPair {
         Ok(Offer { words: vec![VERSION, flags, u64::from(slot.number())], caps })
     }
 
-    /// Takes the terms of the other half, if its region passes this check of what is in it. Whatever is wrong with them,
-    /// every descriptor in them is closed or kept.
+    /// Takes the terms of the other half, if its region passes `check`.
+    ///
+    /// Whatever is wrong with the terms, every descriptor in them is closed or kept.
     pub(crate) fn take(
         self: &Arc<Self>,
         terms: Offer,
@@ -250,6 +252,9 @@ impl ProcessPair {
 }
 
 /// Claims the region with this inode.
+///
+/// # Errors
+/// [`ConnectError::Refused`] if it is in use.
 pub(crate) fn claim(regions: &mut HashSet<u64>, inode: u64) -> Result<(), ConnectError> {
     if regions.insert(inode) {
         Ok(())
@@ -258,7 +263,7 @@ pub(crate) fn claim(regions: &mut HashSet<u64>, inode: u64) -> Result<(), Connec
     }
 }
 
-/// What `link` keeps under this name; made on first use.
+/// Returns the state that `link` keeps under `name`, made on first use.
 pub(crate) fn link_state<T: Any + Send + Sync>(
     link: &Arc<dyn Link>,
     name: &'static str,
@@ -271,15 +276,15 @@ pub(crate) fn link_state<T: Any + Send + Sync>(
 
 /// What a channel to another process occupies in the state of its link.
 pub(crate) struct ChannelResources {
-    /// Where the peer rings for it.
+    /// Slot at which the peer rings for the channel.
     pub(crate) slot: DoorbellSlot,
-    /// Its memory, and the peer's.
+    /// The channel's memory, and the peer's.
     pub(crate) _regions: [ClaimedRegion; 2],
-    /// Of both mappings, and of the bytes of its memory.
+    /// Charges for both mappings, and for the bytes of our memory.
     pub(crate) _charges: [Charge; 3],
 }
 
-/// A region in use by a channel; free again when dropped.
+/// A region in use by a channel, free again when dropped.
 pub(crate) struct ClaimedRegion {
     pair: Arc<ProcessPair>,
     inode: u64,

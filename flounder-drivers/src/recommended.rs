@@ -1,4 +1,4 @@
-//! The order in which drivers are tried when the caller says nothing: the nearest first.
+//! The order in which drivers are tried if the caller names none: the nearest first.
 
 use flounder_rt::channel::Connector;
 
@@ -6,8 +6,8 @@ use crate::lmp::Lmp;
 use crate::loopback::Loopback;
 use crate::ump::Ump;
 
-/// Between two bindings of one dispatcher.
+/// Drivers between two bindings of one dispatcher.
 pub const SAME_DISPATCHER: [&dyn Connector; 3] = [&Loopback, &Ump, &Lmp];
 
-/// Between two threads of one process, or two processes of one host.
+/// Drivers between two threads of one process, or two processes of one host.
 pub const ELSEWHERE: [&dyn Connector; 2] = [&Ump, &Lmp];

@@ -25,17 +25,18 @@ static BUILT_IN: &[&dyn Connector] = &[
     &Beehive,
 ];
 
-/// A forked child has those of its parent, unless another thread was about to add one.
+/// Added drivers. A forked child has its parent's, unless another thread of the parent was about to
+/// add one.
 static ADDED: PerProcess<RwLock<Vec<&'static dyn Connector>>> = PerProcess::new(|parents| {
     let added = parents.and_then(RwLock::try_read).map(|added| added.clone());
     RwLock::new(added.unwrap_or_default())
 });
 
-/// The driver of this name.
+/// Returns the driver with this name.
 ///
 /// ```
 /// assert!(flounder_drivers::registry::find("lmp").is_some());
-/// assert!(flounder_drivers::registry::find("pigeon").is_none());
+/// assert!(flounder_drivers::registry::find("unknown").is_none());
 /// ```
 #[must_use]
 pub fn find(name: &str) -> Option<&'static dyn Connector> {
@@ -45,17 +46,17 @@ pub fn find(name: &str) -> Option<&'static dyn Connector> {
     })
 }
 
-/// Names of all drivers, built-in ones first.
+/// Returns the names of all drivers, built-in ones first.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     let added = ADDED.here().read();
     BUILT_IN.iter().chain(added.iter()).map(|driver| driver.name()).collect()
 }
 
-/// Adds a driver, for the rest of the life of the process.
+/// Adds a driver for the lifetime of the process.
 ///
 /// # Errors
-/// [`NameTaken`] if there is a driver of this name.
+/// [`NameTaken`] if a driver has this name.
 pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
     let mut added = ADDED.here().write();
     let name = driver.name();
@@ -67,7 +68,7 @@ pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
     Ok(())
 }
 
-/// There is a driver of this name.
+/// Error: a driver has this name already.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NameTaken(pub &'static str);
 
@@ -85,27 +86,27 @@ impl std::error::Error for NameTaken {}
 mod tests {
     use super::*;
 
-    /// A driver that reaches nobody.
-    struct Pigeon(&'static str);
+    /// A driver that makes no channel.
+    struct Unreachable(&'static str);
 
-    impl Connector for Pigeon {
+    impl Connector for Unreachable {
         fn name(&self) -> &'static str {
             self.0
         }
     }
 
     #[test]
-    fn a_driver_is_found_once_it_is_added_and_its_name_is_taken() {
-        assert!(find("carrier pigeon").is_none());
-        assert_eq!(register(Arc::new(Pigeon("carrier pigeon"))), Ok(()));
-        assert_eq!(find("carrier pigeon").map(Connector::name), Some("carrier pigeon"));
+    fn registered_driver_is_found_and_its_name_is_taken() {
+        assert!(find("unreachable").is_none());
+        assert_eq!(register(Arc::new(Unreachable("unreachable"))), Ok(()));
+        assert_eq!(find("unreachable").map(Connector::name), Some("unreachable"));
         let mut expected = vec!["loopback", "ump", "lmp"];
         expected.extend(cfg!(feature = "scc").then_some("scc"));
         expected.extend(cfg!(feature = "beehive").then_some("beehive"));
-        expected.push("carrier pigeon");
+        expected.push("unreachable");
         assert_eq!(names(), expected);
-        for name in ["carrier pigeon", "ump"] {
-            assert_eq!(register(Arc::new(Pigeon(name))), Err(NameTaken(name)));
+        for name in ["unreachable", "ump"] {
+            assert_eq!(register(Arc::new(Unreachable(name))), Err(NameTaken(name)));
         }
     }
 }

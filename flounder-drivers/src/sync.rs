@@ -1,4 +1,4 @@
-//! Atomics of the rings: the real ones, or loom's where a model checks every interleaving.
+//! Atomics of the rings: those of `core`, or those of loom where a model checks every interleaving.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};

@@ -24,18 +24,19 @@ const _: () = assert!(MAX_CAPS < 1 << CAPS_BITS);
 const _: () = assert!(PARTS < 1 << USED_BITS);
 const _: () = assert!(MAX_NUMBER as u32 == (1 << NUMBER_BITS) - 1);
 
-/// What a line is to its message.
+/// Position of a line in its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineKind {
-    /// All of it.
+    /// The line is the whole message.
     Whole,
-    /// The first of several lines; part 0 of the payload is the number of words of the message.
+    /// The line is the first of several; part 0 of its payload is the number of words of the
+    /// message.
     First,
-    /// One of the others.
+    /// The line is one of the others.
     Next,
 }
 
-/// What a header says about its message, where it says so: `AT` bits up from the bottom.
+/// What a line header says about its message: `AT` bits up from the bottom of the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineInfo<const AT: u32>(u32);
 
@@ -43,10 +44,11 @@ impl<const AT: u32> LineInfo<AT> {
     const USED: u32 = AT + CAPS_BITS;
     const KIND: u32 = Self::USED + USED_BITS;
     const NUMBER: u32 = Self::KIND + KIND_BITS;
-    /// Its bits, and those that must be zero.
+    /// The bits of this value, and those below it that must be zero.
     const MASK: u32 = u32::MAX >> (u32::BITS - AT - BITS);
 
-    /// The info of a line with `used` parts of payload, of a message with this number and `caps` capabilities.
+    /// Returns the info of a line with `used` parts of payload, of a message with this number and
+    /// `caps` capabilities.
     #[inline]
     #[must_use]
     pub const fn new(kind: LineKind, number: u16, used: usize, caps: usize) -> Self {
@@ -63,31 +65,32 @@ impl<const AT: u32> LineInfo<AT> {
         )
     }
 
-    /// One as found in a header, before any check.
+    /// Returns the info in a header, unchecked.
     #[inline]
     #[must_use]
     pub const fn from_raw(header: u32) -> Self {
         Self(header & Self::MASK)
     }
 
-    /// As it goes into a header.
+    /// Returns the bits of a header.
     #[inline]
     #[must_use]
     pub const fn raw(self) -> u32 {
         self.0
     }
 
-    /// Whether the line is a whole message without capabilities, and says so in a sound way.
+    /// Returns true if the line is a whole message without capabilities, and no reserved bit is
+    /// set.
     #[inline]
     #[must_use]
     pub const fn is_plain(self) -> bool {
         self.0 & (((1 << Self::USED) - 1) | (3 << Self::KIND)) == 0
     }
 
-    /// What the line is to its message.
+    /// Returns the position of the line in its message.
     ///
     /// # Errors
-    /// If the kind is unknown, there are too many capabilities, or the bits that must be zero are not.
+    /// If the kind is unknown, there are too many capabilities, or reserved bits are set.
     pub const fn kind(self) -> Result<LineKind, ProtocolError> {
         if self.0 & ((1 << AT) - 1) != 0 {
             return Err(ProtocolError::Frame("a line has reserved bits set"));
@@ -110,14 +113,14 @@ impl<const AT: u32> LineInfo<AT> {
         (self.0 >> Self::NUMBER) as u16
     }
 
-    /// Parts of payload that mean something.
+    /// Number of parts of payload in use.
     #[inline]
     #[must_use]
     pub const fn used(self) -> usize {
         (self.0 >> Self::USED & 7) as usize
     }
 
-    /// Capabilities of the message, in its first line.
+    /// Number of capabilities of the message, in its first line.
     #[inline]
     #[must_use]
     pub const fn caps(self) -> usize {
@@ -125,9 +128,9 @@ impl<const AT: u32> LineInfo<AT> {
     }
 }
 
-/// What a line carries: words of a body, or halves of them.
+/// Unit of payload: a word of a body, or half of one.
 pub(crate) trait PayloadUnit: Copy + Into<u64> {
-    /// How many make a word.
+    /// Units that make a word.
     const OF_A_WORD: usize = size_of::<u64>() / size_of::<Self>();
 }
 
@@ -135,8 +138,8 @@ impl PayloadUnit for u64 {}
 impl PayloadUnit for u32 {}
 
 impl MessageAssembler {
-    /// Takes what a line says about its message, which begins with it or goes on, and gives the parts of the body that are
-    /// in the line. So many parts of a word were `left` over by the line before.
+    /// Checks a line against the current message, which begins or goes on with it. Returns the
+    /// units of the body in the line. `left` units of a word remain from the line before.
     pub(crate) fn accept_line<'a, P: PayloadUnit, const AT: u32>(
         &self,
         incoming: &mut Incoming,

@@ -1,22 +1,23 @@
-//! The message that is on its way out of one end of a channel and the one that is on its way in, for the drivers that move
-//! messages in lines (or frames) and have the brokers carry capabilities beside them.
+//! The state of the message on its way out of one end and of the message on its way in, for drivers
+//! that move messages in lines or frames while the brokers carry capabilities.
 //!
 //! ```text
-//! out   Idle --> Blocked --> Parts(n) --> Caps --> HandedOver --> Idle     each step may be skipped; from each of them --> Ended
+//! out   Idle --> Blocked --> Parts(n) --> Caps --> HandedOver --> Idle     each step may be skipped; each may lead to Ended
 //! in    Idle -------------> Words ------> Caps --> Idle     likewise
 //! ```
 //!
-//! A driver has lines of its own: it says where they go ([`LineWriter`]), where they come from ([`LineReader`]), and what the other
-//! end has told of itself ([`PeerEnd`]). What follows from that for a message is the same for all, and is here.
+//! A driver defines its lines: where they go ([`LineWriter`]), where they come from
+//! ([`LineReader`]), and what the other end has published ([`PeerEnd`]). The consequences for a
+//! message are the same for all drivers, and are here.
 //!
 //! # Invariants
-//! * `ended` is there if and only if `rx` is `Ended`, and then `tx` is, too. An end that is closed sends nothing, and
-//!   receives until it has been told that no more comes.
-//! * What a message that comes in announces is compared with the interface before anything is taken of it
-//!   ([`Incoming::begin`]), and a line is taken only where one like it may come.
-//! * Capabilities go to the brokers when all words of their message are out and the other end expects them; the message is
-//!   sent when the brokers have passed them to the kernel. A message that comes in is
-//!   complete when its own have come. The lines behind it wait for that.
+//! * `ended` is `Some` if and only if `rx` is `Ended`, and then `tx` is `Ended`, too. An end that
+//!   is closed sends nothing, and receives until the end of the channel was reported.
+//! * The announced sizes of an incoming message are compared with the interface before anything of
+//!   it is taken ([`Incoming::begin`]), and a line is taken only in a state that permits it.
+//! * Capabilities go to the brokers when all words of their message are out and the other end
+//!   expects them; the message is sent when the brokers have passed them to the kernel. An incoming
+//!   message is complete when its own capabilities have arrived. The lines behind it wait for that.
 
 use flounder_rt::channel::{
     ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Recv,
@@ -27,85 +28,93 @@ use flounder_rt::fork::ForkGeneration;
 
 pub(crate) mod line;
 
-/// What the other end has told of itself.
+/// State that the other end has published.
 pub(crate) trait PeerEnd {
-    /// Whether a line has come.
+    /// Returns true if a line has arrived.
     fn has_line(&mut self) -> bool;
 
-    /// The same for an end that sends no more, as of after that.
+    /// Returns true if a line has arrived from an end that is closed. Called after
+    /// [`is_closed`](Self::is_closed).
     fn has_last_line(&mut self) -> bool {
         self.has_line()
     }
 
-    /// Whether there is room for a line.
+    /// Returns true if there is room for a line.
     ///
     /// # Errors
-    /// If the other end tells what cannot be.
+    /// If the other end makes a false claim.
     fn room(&mut self) -> Result<bool, ProtocolError>;
 
-    /// Whether it sends no more.
+    /// Returns true if the other end sends no more.
     ///
     /// # Errors
-    /// If it has done what no correct peer does.
+    /// If the other end breaks the protocol.
     fn is_closed(&mut self) -> Result<bool, ProtocolError>;
 
-    /// Whether the capabilities of our message number `sent` with some, which is the last, may be handed over: it has seen
-    /// the first line of the one before, and so has those of the one before that.
+    /// Returns true if the capabilities of our message number `sent` with some, the last one, may
+    /// be handed over: the peer has read the first line of the one before it, and so has the
+    /// capabilities of the one before that.
     ///
     /// # Errors
-    /// If it tells what cannot be.
+    /// If the other end makes a false claim.
     fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError>;
 
-    /// Whether the capabilities of its message number `count` with some are with the brokers.
+    /// Returns true if the capabilities of the peer's message number `count` with some are with the
+    /// brokers.
     fn is_handed_over(&mut self, count: u64) -> bool;
 
-    /// Tells it that those of ours are.
+    /// Publishes that the capabilities of our message number `count` with some are with the
+    /// brokers.
     fn handed_over(&mut self, count: u64);
 }
 
-/// Where lines go.
+/// Destination of lines.
 pub(crate) trait LineWriter: PeerEnd {
-    /// In how many parts lines take a word.
+    /// Parts of a line that make a word.
     const PARTS: usize;
 
-    /// Publishes the first line of a message into room that is there; gives how many parts of the body are in it.
+    /// Publishes the first line of a message, for which there is room. Returns the number of parts
+    /// of the body in it.
     fn first(&mut self, message: &Outgoing<'_>) -> usize;
 
-    /// Publishes what follows these parts, as far as there is room; gives how many parts are published now.
+    /// Publishes lines from part `sent` on, as far as there is room. Returns the number of parts
+    /// published so far.
     ///
     /// # Errors
-    /// As [`PeerEnd::room`].
+    /// If the other end makes a false claim, as in [`PeerEnd::room`].
     fn next(&mut self, message: &Outgoing<'_>, sent: usize) -> Result<usize, ProtocolError>;
 
-    /// Lets the other end know, after lines were published.
+    /// Notifies the other end of published lines.
     ///
     /// # Errors
-    /// If it turns out to have closed.
+    /// [`ChannelError::Closed`] if the other end is closed.
     fn published(&mut self) -> Result<(), ChannelError> {
         Ok(())
     }
 }
 
-/// Where lines come from.
+/// Source of lines.
 pub(crate) trait LineReader {
-    /// Lines of one message taken in one call, so that a long one does not hold up the other channels of the waitset.
+    /// Maximum number of lines of one message taken in one call, so that a long message does not
+    /// delay the other channels of the waitset.
     const BURST: usize;
 
-    /// Takes a line into the message in hand, or begins one with it; gives whether there was one.
+    /// Takes one line into the current message, or begins a message with it. Returns true if there
+    /// was a line.
     ///
     /// # Errors
-    /// If no correct peer sends it.
+    /// If no correct peer sends the line.
     fn take(
         &mut self,
         assembler: &mut MessageAssembler,
         incoming: &mut Incoming,
     ) -> Result<bool, ProtocolError>;
 
-    /// Takes lines of the message in hand together, where it can, and counts them off from `burst`. It leaves at least one
-    /// part of the message to [`take`](Self::take), and whatever is out of the ordinary.
+    /// Takes several lines of the current message, where it can, and counts them off `burst`.
+    /// Leaves at least one part of the message, and everything unusual, to [`take`](Self::take).
     ///
     /// # Errors
-    /// If there are more than were announced.
+    /// If there are more words than were announced.
     fn take_many(
         &mut self,
         _incoming: &mut Incoming,
@@ -115,60 +124,60 @@ pub(crate) trait LineReader {
     }
 }
 
-/// What one end has in hand.
+/// The outgoing and the incoming message of one end.
 pub(crate) struct MessageAssembler {
     tx: SendState,
     rx: ReceiveState,
-    /// Whether this end is closed.
+    /// True once this end is closed.
     closed: bool,
     born: ForkGeneration,
     caps: Caps,
-    /// The end of the channel, once it was told.
+    /// Error with which the channel ended, once it was reported.
     ended: Option<ChannelError>,
 }
 
-/// The message on its way out.
+/// State of the outgoing message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SendState {
-    /// There is none.
+    /// No message is on its way.
     Idle,
-    /// Nothing of one was taken, for want of room.
+    /// The channel had no room for any part of a message.
     Blocked,
-    /// So many parts of one are published.
+    /// Number of parts of a message that are published.
     Parts(usize),
-    /// All words of one are published, and the peer does not expect its capabilities yet.
+    /// All words are published, and the peer does not expect the capabilities yet.
     Caps,
-    /// Its capabilities are with the brokers, and the kernel does not have them yet.
+    /// The capabilities are with the brokers, and not with the kernel yet.
     HandedOver,
-    /// The channel takes no more.
+    /// The channel accepts no more.
     Ended,
 }
 
-/// The message on its way in.
+/// State of the incoming message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReceiveState {
-    /// There is none.
+    /// No message is on its way.
     Idle,
-    /// Some words of one are there.
+    /// Some words have arrived.
     Words,
-    /// All words of one are there, and its capabilities are not.
+    /// All words have arrived, and the capabilities have not.
     Caps,
-    /// No more comes; see `ended`.
+    /// No more arrives; see `ended`.
     Ended,
 }
 
-/// How far a call has come with the lines that are there.
+/// Result of taking the lines that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReceiveStep {
     /// A message is complete.
     Message,
-    /// All words of one are there, and its capabilities are to be fetched.
+    /// All words of a message have arrived, and its capabilities are due.
     Caps,
-    /// It is the turn of others.
+    /// The burst is over; more lines may be there.
     More,
-    /// There are none.
+    /// No line is there.
     Nothing,
-    /// The end has been told.
+    /// The end of the channel was reported.
     Ended,
 }
 
@@ -184,30 +193,30 @@ impl MessageAssembler {
         }
     }
 
-    /// [`Channel::pair`](flounder_rt::channel::Channel::pair).
+    /// See [`Channel::pair`](flounder_rt::channel::Channel::pair).
     pub(crate) const fn pair(&self) -> Option<PairId> {
         self.caps.pair()
     }
 
-    /// Whether this is the process of the channel.
+    /// Returns true in the process that made the channel, and false in its forked children.
     #[inline]
     pub(crate) fn is_here(&self) -> bool {
         self.born.is_here()
     }
 
-    /// Whether no message is on its way out, and one may be.
+    /// Returns true if a new message may be sent.
     #[inline]
     pub(crate) fn may_send_now(&self) -> bool {
         self.tx == SendState::Idle && self.born.is_here()
     }
 
-    /// Whether no message is on its way in, and one may be.
+    /// Returns true if a new message may be received.
     #[inline]
     pub(crate) fn may_receive_now(&self) -> bool {
         self.rx == ReceiveState::Idle && self.born.is_here()
     }
 
-    /// Whether a send could not go on.
+    /// Returns true if a send could not finish.
     pub(crate) const fn is_blocked(&self) -> bool {
         matches!(
             self.tx,
@@ -215,13 +224,13 @@ impl MessageAssembler {
         )
     }
 
-    /// Whether this end is closed.
+    /// Returns true if this end is closed.
     #[inline]
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Closes this end: for what is then to be done, gives whether it was open.
+    /// Closes this end. Returns true if it was open.
     pub(crate) fn close(&mut self) -> bool {
         if self.closed || !self.born.is_here() {
             return false;
@@ -231,28 +240,28 @@ impl MessageAssembler {
         true
     }
 
-    /// Has the brokers tell the peer of the close, if the channel cannot.
+    /// Has the brokers report the close to the peer, for a channel that cannot.
     pub(crate) fn report_closed(&self) {
         self.caps.report_closed();
     }
 
-    /// Takes no more to send, because the peer has closed.
+    /// Sends no more, because the peer has closed.
     pub(crate) const fn stop_sending(&mut self) {
         self.tx = SendState::Ended;
     }
 
     // ---- sending --------------------------------------------------------------------------------------------------------
 
-    /// Whether there is any use in sending.
+    /// Checks that a message may be sent.
     ///
     /// # Errors
-    /// If not: in another process, and after the end.
+    /// In a forked child, and after the end of the channel.
     pub(crate) fn check_sender(&self) -> Result<(), ChannelError> {
         self.check_process()?;
         if self.tx == SendState::Ended { Err(self.end_error()) } else { Ok(()) }
     }
 
-    /// Sends as much of the message in hand as there is room for.
+    /// Sends as much of the current message as there is room for.
     pub(crate) fn send<S: LineWriter>(
         &mut self,
         message: &mut Outgoing<'_>,
@@ -277,7 +286,8 @@ impl MessageAssembler {
         self.progress(message, S::PARTS, writer)
     }
 
-    /// How many words of the message in hand are published; `None` if it has not begun.
+    /// Returns the number of words of the current message that are published; `None` if it has not
+    /// begun.
     #[cfg(feature = "beehive")]
     pub(crate) fn begun(&self, message: &Outgoing<'_>) -> Option<usize> {
         match self.tx {
@@ -287,8 +297,8 @@ impl MessageAssembler {
         }
     }
 
-    /// Notes that so many words of the message in hand are published now, of which there were as many as `begun` says; and
-    /// goes on to its capabilities. For a driver that sends in its own way, in whole words.
+    /// Notes that `words` words of the current message are published now, and goes on to its
+    /// capabilities. For a driver that publishes lines itself, in whole words.
     #[cfg(feature = "beehive")]
     pub(crate) fn sent(
         &mut self,
@@ -314,7 +324,7 @@ impl MessageAssembler {
         }
     }
 
-    /// What has become of the message in hand, when no more of its words can be published.
+    /// Returns the progress of the current message, when no more of its words can be published.
     fn progress(
         &mut self,
         message: &mut Outgoing<'_>,
@@ -336,8 +346,8 @@ impl MessageAssembler {
         Ok(Progress::Partial(taken.max(1)))
     }
 
-    /// Hands over the capabilities of the message in hand, if it has any and the peer expects them; returns whether the
-    /// kernel has them.
+    /// Hands over the capabilities of the current message, if it has any and the peer expects them.
+    /// Returns true if the kernel has them.
     fn hand_over(
         &mut self,
         message: &mut Outgoing<'_>,
@@ -373,7 +383,7 @@ impl MessageAssembler {
         self.received(step, incoming, lines)
     }
 
-    /// Takes lines until a message has all its words, none is there, or it is the turn of others.
+    /// Takes lines until a message has all its words, no line is there, or the burst is over.
     pub(crate) fn take_lines<S: LineReader>(
         &mut self,
         incoming: &mut Incoming,
@@ -398,7 +408,7 @@ impl MessageAssembler {
         Ok(ReceiveStep::More)
     }
 
-    /// What has become of a message, after [`take_lines`](Self::take_lines).
+    /// Returns what `recv` returns, after [`take_lines`](Self::take_lines).
     pub(crate) fn received(
         &mut self,
         step: Result<ReceiveStep, ProtocolError>,
@@ -414,10 +424,10 @@ impl MessageAssembler {
         }
     }
 
-    /// Whether a message may begin.
+    /// Checks that a message may begin.
     ///
     /// # Errors
-    /// If one is in hand.
+    /// If a message is on its way already.
     pub(crate) fn check_first(&self) -> Result<(), ProtocolError> {
         if self.rx == ReceiveState::Idle {
             return Ok(());
@@ -425,10 +435,11 @@ impl MessageAssembler {
         Err(ProtocolError::Frame("a message begins before the one before has ended"))
     }
 
-    /// Whether the message in hand may go on with a line of this message, which announces so many capabilities.
+    /// Checks that the current message may go on with a line of message `number` that announces
+    /// `caps` capabilities.
     ///
     /// # Errors
-    /// If it is another one, or none is in hand.
+    /// If the line belongs to another message, or none is on its way.
     pub(crate) fn check_next(
         &self,
         incoming: &Incoming,
@@ -446,8 +457,8 @@ impl MessageAssembler {
         Ok(())
     }
 
-    /// Notes that the words of a line are in. If they are the first of a message with capabilities that the peer keeps back
-    /// until it knows that: the number of that message, which it is to be told.
+    /// Notes that the words of a line were taken. Returns the number of the message if its
+    /// capabilities wait until the peer knows of this line: the driver has to publish that number.
     pub(crate) fn taken(&mut self, incoming: &Incoming) -> Option<u64> {
         let is_first = self.rx == ReceiveState::Idle;
         self.rx = match (incoming.missing(), incoming.cap_count()) {
@@ -462,7 +473,7 @@ impl MessageAssembler {
         (!self.caps.are_local()).then_some(seen)
     }
 
-    /// Completes the message in hand, if its capabilities are there.
+    /// Completes the current message, if its capabilities have arrived.
     fn complete(
         &mut self,
         incoming: &mut Incoming,
@@ -486,14 +497,15 @@ impl MessageAssembler {
         }
     }
 
-    /// Whether the channel ended before the capabilities of the message in hand were handed over. Those that were come
-    /// yet, or are lost, and the brokers tell which.
+    /// Returns true if the channel ended before the capabilities of the current message were handed
+    /// over. Capabilities that were handed over still arrive, or are lost, and the brokers report
+    /// which.
     fn caps_will_never_arrive(&self, peer: &mut impl PeerEnd) -> Result<bool, ProtocolError> {
         let is_over = peer.is_closed()? || self.closed;
         Ok(is_over && !self.caps.are_local() && !peer.is_handed_over(self.caps.seen()))
     }
 
-    /// No line is there: perhaps none will come.
+    /// Returns what `recv` returns if no line is there: perhaps none will come.
     #[cold]
     fn no_line(&mut self, peer: &mut impl PeerEnd) -> Result<Recv, ChannelError> {
         match peer.is_closed() {
@@ -507,7 +519,7 @@ impl MessageAssembler {
 
     // ---- readiness ------------------------------------------------------------------------------------------------------
 
-    /// [`Channel::ready`](flounder_rt::channel::Channel::ready).
+    /// See [`Channel::ready`](flounder_rt::channel::Channel::ready).
     #[inline]
     pub(crate) fn ready(&mut self, peer: &mut impl PeerEnd) -> bool {
         if !self.born.is_here() {
@@ -529,7 +541,7 @@ impl MessageAssembler {
         }
     }
 
-    /// [`Channel::can_resume`](flounder_rt::channel::Channel::can_resume).
+    /// See [`Channel::can_resume`](flounder_rt::channel::Channel::can_resume).
     pub(crate) fn can_resume(&mut self, peer: &mut impl PeerEnd) -> bool {
         if !self.born.is_here() {
             return true;
@@ -545,17 +557,17 @@ impl MessageAssembler {
         waits != Ok(false) || peer.is_closed() != Ok(false)
     }
 
-    /// [`Channel::is_over`](flounder_rt::channel::Channel::is_over).
+    /// See [`Channel::is_over`](flounder_rt::channel::Channel::is_over).
     pub(crate) fn is_over(&self, peer: &mut impl PeerEnd) -> bool {
         !self.born.is_here() || self.rx == ReceiveState::Ended || peer.is_closed() != Ok(false)
     }
 
     // ---- the end --------------------------------------------------------------------------------------------------------
 
-    /// Whether this is the process of the channel.
+    /// Checks that this is the process that made the channel.
     ///
     /// # Errors
-    /// If it is a child of that.
+    /// `ECHILD` in a forked child.
     pub(crate) fn check_process(&self) -> Result<(), ChannelError> {
         if self.born.is_here() { Ok(()) } else { Err(ChannelError::Os(libc::ECHILD)) }
     }
@@ -565,14 +577,14 @@ impl MessageAssembler {
         self.end(ChannelError::Protocol(error))
     }
 
-    /// Ends the channel with this error, which every later call gives.
+    /// Ends the channel with this error, which every later call returns.
     pub(crate) fn end(&mut self, error: ChannelError) -> ChannelError {
         (self.tx, self.rx) = (SendState::Ended, ReceiveState::Ended);
         self.ended = Some(error.clone());
         error
     }
 
-    /// What was told when the channel ended.
+    /// Returns the error with which the channel ended.
     fn end_error(&self) -> ChannelError {
         self.ended.clone().unwrap_or(ChannelError::Closed)
     }

@@ -1,43 +1,44 @@
-//! Frames: what one datagram of lmp holds.
+//! Frames: the content of one datagram of lmp.
 //!
 //! ```text
-//!         63            32 31  24 23 21 20    14 13        0
+//!          63            32 31  24 23 21 20    14 13        0
 //! word 0 | payload words  | kind | zero |  caps  |  message  |
-//! word 1 | of the first frame: words of the message; of the others: words that came before; of the last of all: zero |
+//! word 1 | first frame: words of the message; next frames: words sent before; close: zero |
 //! then the payload
 //! ```
 
 use flounder_rt::channel::{MAX_CAPS, MAX_NUMBER, ProtocolError};
 
-/// Words of a frame before its payload.
+/// Number of words of a frame before its payload.
 pub(super) const HEADER_WORDS: usize = 2;
 
-/// The most words of a frame, header and all: 32 KiB.
+/// Maximum number of words of a frame with its header: 32 KiB.
 ///
-/// Per byte, frames of twice the size took a fifth less processor time where it was measured, and frames of half the size a
-/// quarter more. Larger ones would need more of the socket kept free for the last frame.
+/// Measured per byte, frames of twice the size took a fifth less processor time, and frames of half
+/// the size a quarter more. Larger frames would need more of the socket kept free for the last
+/// frame.
 pub(super) const MAX_WORDS: usize = (32 << 10) / 8;
 
-/// The most words of payload.
+/// Maximum number of words of payload.
 pub(super) const MAX_PAYLOAD: usize = MAX_WORDS - HEADER_WORDS;
 
 const FIRST: u64 = 1;
 const NEXT: u64 = 2;
 const CLOSE: u64 = 3;
 
-/// What a frame is.
+/// Kind of a frame, with what its header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
     /// The beginning of a message, or all of it.
     First { number: u16, caps: usize, total: usize },
     /// More of the message of the frame before.
     Next { number: u16, from: usize },
-    /// The last of all: the sender has closed its end.
+    /// The last frame: the sender has closed its end.
     Close,
 }
 
 impl Frame {
-    /// Its header, with so many words of payload.
+    /// Returns the header of a frame with `payload` words of payload.
     pub(super) const fn header(self, payload: usize) -> [u64; HEADER_WORDS] {
         let (kind, number, caps, second) = match self {
             Self::First { number, caps, total } => (FIRST, number, caps, total),
@@ -47,10 +48,10 @@ impl Frame {
         [(payload as u64) << 32 | kind << 24 | (caps as u64) << 14 | number as u64, second as u64]
     }
 
-    /// The frame that a datagram holds, and its payload.
+    /// Returns the frame in a datagram, and its payload.
     ///
     /// # Errors
-    /// If it holds none.
+    /// If the datagram is not a frame.
     pub(super) fn parse(datagram: &[u64]) -> Result<(Self, &[u64]), ProtocolError> {
         let [first, second, payload @ ..] = datagram else {
             return Err(ProtocolError::Frame("a frame has no header"));

@@ -1,24 +1,27 @@
-//! Messages by way of the kernel: a pair of Unix `SOCK_SEQPACKET` sockets, capabilities in band.
+//! Messages through the kernel: a pair of Unix `SOCK_SEQPACKET` sockets, capabilities in band.
 //!
-//! A message is one datagram, or several if it is longer than 32 KiB; its capabilities go with the first. `docs/wire.md`
-//! has the format. The pieces of a message are handed to the kernel where they are, without a copy.
+//! A message is one datagram, or several if it is longer than 32 KiB; its capabilities go with the
+//! first. `docs/wire.md` has the format. The pieces of a message go to the kernel from where they
+//! are, without a copy.
 //!
-//! # What the kernel does for us, and what it does not
-//! * The flags of a socket belong to whoever has a copy of it. So each call says that it does not block, and none sets
-//!   `O_NONBLOCK`.
-//! * A process at its descriptor limit gets datagrams without their descriptors. Such a message is lost whole, and `recv`
-//!   says so once ([`CapRefusal::ReceiverLimit`]); the channel goes on.
-//! * The end of a socket looks the same whether the peer closed or died. So a frame says that an end is closed, and a
-//!   socket that ends without it was the socket of one who died.
-//! * The last close of a socket closes what is in its queue as well, and the peer can make that block. So sockets and
-//!   whatever came over them are closed by [`flounder_rt::closer`].
-//! * A socket full of messages has no room for that frame. So messages may fill little more than half of what the socket
-//!   can hold; the limit is lifted for the last frame.
+//! # What the kernel guarantees, and what it does not
+//! * Every holder of a copy of a socket can change its flags. So each call requests not to block,
+//!   and none sets `O_NONBLOCK`.
+//! * A process at its descriptor limit gets datagrams without their descriptors. Such a message is
+//!   lost whole, and `recv` reports it once ([`CapRefusal::ReceiverLimit`]); the channel goes on.
+//! * The end of a socket looks alike whether the peer closed or died. So a frame announces a close,
+//!   and a socket that ends without it belonged to a process that died.
+//! * The last close of a socket closes the descriptors in its queue as well, and the peer can make
+//!   that block. So sockets, and descriptors that arrived over them, are closed by
+//!   [`flounder_rt::closer`].
+//! * A socket full of messages has no room for that frame. So messages may fill little more than
+//!   half of the socket's buffer; the limit is lifted for the last frame.
 //!
 //! # What a peer can still do
-//! The client makes the pair, and a client with bad intentions keeps a copy of the service's half. While it receives on that
-//! into memory whose page never comes (userfaultfd, a FUSE file), it has the lock that receiving takes, and `recvmsg` of the
-//! service waits for it, whatever its flags say: until the client is killed. Ump, scc and beehive share no such lock.
+//! The client makes the pair, and a malicious client keeps a copy of the service's half. While it
+//! receives on that copy into memory whose page never arrives (userfaultfd, a FUSE file), it holds
+//! the lock of receiving, and the service's `recvmsg` waits for it, whatever its flags: until the
+//! client is killed. Ump, scc and beehive share no such lock.
 
 use std::cell::RefCell;
 use std::io::IoSlice;
@@ -55,19 +58,19 @@ const NAME: &str = "lmp";
 /// Version of the terms and of the frames.
 const VERSION: u64 = 1;
 
-/// `SO_SNDBUF` while messages are sent; the kernel doubles it, and lets one frame go over it.
+/// `SO_SNDBUF` while messages are sent. The kernel doubles it, and lets one frame exceed it.
 const SEND_BUFFER: usize = 64 << 10;
 
 /// `SO_SNDBUF` for the last frame. The default `wmem_max` allows it.
 const LAST_BUFFER: usize = 104 << 10;
 
-/// Words of a message that is put together before it is sent, at most.
+/// Maximum number of words of a message that is copied into one piece before it is sent.
 const SMALL: usize = 16;
 
-/// Pieces of a frame, at most; a message in more pieces goes in more frames.
+/// Maximum number of pieces of a frame; a message in more pieces goes in more frames.
 const PIECES: usize = 64;
 
-/// Frames of one message taken in one call.
+/// Maximum number of frames of one message taken in one call.
 const BURST: usize = 8;
 
 /// The driver.
@@ -121,11 +124,12 @@ impl Connector for Lmp {
     }
 }
 
-/// An end over a connected `SOCK_SEQPACKET` socket, of which a channel of `origin` has the other end. For brokers: the link
-/// between them comes before there can be an offer.
+/// Returns an end over a connected `SOCK_SEQPACKET` socket whose other end belongs to a process of
+/// `origin`. For brokers: the link between them comes before there can be an offer.
 ///
 /// # Errors
-/// [`ConnectError::Refused`] if it is no such socket; [`ConnectError::Os`].
+/// [`ConnectError::Refused`] if the socket is not of that kind; [`ConnectError::Os`] if a system
+/// call fails.
 pub fn over(
     socket: impl Into<Cap>,
     origin: Origin,
@@ -157,45 +161,45 @@ impl PendingOffer for LmpOffer {
     }
 }
 
-/// One end.
+/// One end of a channel.
 struct LmpChannel {
     // Dropped first: a number that is free may be another file's.
     _mark: Mark,
     socket: Cap,
     /// The process at the other end.
     origin: Origin,
-    /// Of the socket, if the other end is another process's.
+    /// Charge for the socket, if the other end is another process's.
     _charge: Option<Charge>,
     rx: ReceiveState,
-    /// Whether a send could not go on.
+    /// True if a send could not finish.
     blocked: bool,
-    /// Whether this end is closed.
+    /// True once this end is closed.
     closed: bool,
-    /// Whether the processor is yielded with each message.
+    /// True if this end yields the processor with each message.
     sync: bool,
-    /// The end of the channel, once it was told.
+    /// Error with which the channel ended, once it was reported.
     ended: Option<ChannelError>,
     born: ForkGeneration,
-    /// Where the other end is in this process.
+    /// Identity that both ends share, within a process.
     pair: Option<PairId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReceiveState {
-    /// No message is in hand.
+    /// No message is on its way.
     Idle,
-    /// Some words of one are there.
+    /// Some words of a message have arrived.
     Words,
-    /// The rest of a message that was lost, by number: words that came, and words in all.
+    /// The rest of a lost message: its number, the words that have arrived, and its words in all.
     Lost(u16, usize, usize),
 }
 
 thread_local! {
-    /// Where a frame is before its words are with their message: one for all channels of a thread.
+    /// Buffer of a frame before its words join their message: one for all channels of a thread.
     static FRAME: RefCell<Box<[u64]>> = RefCell::new(vec![0; MAX_WORDS].into_boxed_slice());
 }
 
-/// Runs `f` with the buffer of this thread, or with another one where the thread has ended so far that it has none.
+/// Runs `f` with the buffer of this thread, or with a new one if the thread is ending and has none.
 fn with_frame<T>(f: impl FnOnce(&mut [u64]) -> T) -> T {
     let mut f = Some(f);
     let run = FRAME.try_with(|frame| f.take().map(|f| f(&mut frame.borrow_mut())));
@@ -229,7 +233,7 @@ impl LmpChannel {
         if self.born.is_here() { Ok(()) } else { Err(ChannelError::Os(libc::ECHILD)) }
     }
 
-    /// Sends the frame of `message` that begins at word `sent`; gives how many words were in it.
+    /// Sends the frame of `message` that begins at word `sent`. Returns the number of words in it.
     fn send_frame(
         &self,
         message: &Outgoing<'_>,
@@ -251,7 +255,8 @@ impl LmpChannel {
         Ok(words)
     }
 
-    /// Sends a message that is one small frame, from one piece of memory: the kernel does less for it than for several.
+    /// Sends a message that fits in one small frame, from one piece of memory: the kernel does less
+    /// work for one piece.
     fn send_small(&self, number: u16, words: &[u64]) -> Result<(), Errno> {
         let mut frame = [0; HEADER_WORDS + SMALL];
         let [first, second] =
@@ -263,7 +268,7 @@ impl LmpChannel {
         send(&self.socket, bytemuck::cast_slice(frame), flags).map(drop)
     }
 
-    /// Takes one frame. `None` if there is none.
+    /// Takes one frame. Returns `None` if there is none.
     fn recv_frame(
         &mut self,
         incoming: &mut Incoming,

@@ -1,8 +1,8 @@
 //! Messages between two bindings of one dispatcher: a queue in each direction, in ordinary memory.
 //!
-//! Messages are encoded as for every driver, so that a program behaves the same over all of them. Sixty-four messages fit
-//! in a queue, in entries that keep their buffers: a message of any size that was sent before costs no allocation.
-//! Capabilities are moved. Neither end leaves its thread.
+//! Messages are encoded as for every driver, so that a program behaves the same over all of them. A
+//! queue holds sixty-four messages, in entries that keep their buffers: a message of a size that
+//! was sent before costs no allocation. Capabilities are moved. Neither end leaves its thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,13 +17,13 @@ use flounder_rt::wire::{LINE, copy_line};
 
 const NAME: &str = "loopback";
 
-/// Messages in a queue.
+/// Messages that a queue holds.
 const MAX_MESSAGES: usize = 64;
 
-/// Words in a queue, unless one message alone has more.
+/// Words that a queue holds, except that one message may have more.
 const MAX_WORDS: usize = (1 << 20) / 8;
 
-/// A buffer larger than this does not stay in its entry.
+/// Size in words above which an entry frees its buffer.
 const KEPT_WORDS: usize = 8 << 10;
 
 /// The driver.
@@ -43,30 +43,31 @@ impl Connector for Loopback {
     }
 }
 
-/// One end.
+/// One end of a channel.
 struct LoopbackChannel {
     out: Rc<Queue>,
     into: Rc<Queue>,
     pair: PairId,
-    /// The words of a message that there was no room for; then the reader of `out` wakes this end.
+    /// Length of the message that found no room; the reader of `out` wakes this end for it.
     blocked: Option<usize>,
 }
 
 /// Messages on their way in one direction.
 struct Queue {
     messages: RefCell<Messages>,
-    /// Wakes the end that takes messages out.
+    /// The end that takes messages out.
     reader: Reader,
-    /// Whether one of the ends is closed.
+    /// True once one of the ends is closed.
     closed: Cell<bool>,
 }
 
 struct Messages {
-    /// A ring of entries: messages are in `len` of them from `head` on; `head < MAX_MESSAGES` and `len <= MAX_MESSAGES`.
+    /// A ring of entries, with messages in `len` of them from `head` on; `head < MAX_MESSAGES` and
+    /// `len <= MAX_MESSAGES`.
     entries: Box<[QueuedMessage; MAX_MESSAGES]>,
     head: usize,
     len: usize,
-    /// Words of these messages.
+    /// Sum of the words of these messages.
     words: usize,
 }
 
@@ -79,7 +80,7 @@ struct QueuedMessage {
     caps: Vec<Cap>,
 }
 
-/// An end that may be asleep.
+/// Wakes an end that may be asleep.
 struct Reader {
     notifier: Notifier,
     state: Cell<SleepState>,
@@ -89,7 +90,7 @@ struct Reader {
 enum SleepState {
     Awake,
     ForMessages,
-    /// Also for room.
+    /// Asleep until a message arrives or there is room.
     ForRoom,
 }
 
@@ -225,7 +226,7 @@ impl Messages {
         self.len == 0 || self.len < MAX_MESSAGES && self.words + words <= MAX_WORDS
     }
 
-    /// Puts a message of so many words in; `false` if there is no room.
+    /// Appends a message of `words` words. Returns false if there is no room.
     #[inline]
     fn put(&mut self, message: &mut Outgoing<'_>, words: usize) -> bool {
         if !self.has_room(words) {
@@ -247,7 +248,8 @@ impl Messages {
         true
     }
 
-    /// Puts a message in that needs no buffer; `false` if there is no room, or it does.
+    /// Appends a message that needs no buffer. Returns false if there is no room, or the message
+    /// needs one.
     #[inline]
     fn put_small(&mut self, number: u16, words: &[u64]) -> bool {
         if words.len() > LINE || !self.has_room(words.len()) {
@@ -261,7 +263,8 @@ impl Messages {
         true
     }
 
-    /// Takes the oldest message out, if it needs no buffer and has no capabilities; `false` otherwise.
+    /// Takes the oldest message, if it needs no buffer and has no capabilities. Returns false
+    /// otherwise.
     #[inline]
     fn take_small(&mut self, incoming: &mut Incoming) -> bool {
         let entry = &self.entries[self.head % MAX_MESSAGES];
@@ -281,7 +284,10 @@ impl Messages {
         true
     }
 
-    /// Takes the oldest message out; `false` if there is none.
+    /// Takes the oldest message. Returns false if there is none.
+    ///
+    /// # Errors
+    /// If the interface does not permit the message.
     #[inline]
     fn take(&mut self, incoming: &mut Incoming) -> Result<bool, ChannelError> {
         if self.len == 0 {
@@ -305,7 +311,7 @@ impl Messages {
 }
 
 impl Reader {
-    /// Wakes the end if it sleeps for this, once.
+    /// Wakes the end once, if it sleeps for this cause.
     #[inline]
     fn wake(&self, cause: SleepState) {
         let state = self.state.get();

@@ -17,7 +17,7 @@ pub struct HeapPeer(Arc<[HeapLine]>);
 #[repr(align(64))]
 struct HeapLine([AtomicU64; LINE_WORDS]);
 
-/// A memory of `lines` lines of zeroes, for one writer and its readers.
+/// Returns a memory of `lines` lines of zeroes, for one writer and its readers.
 #[must_use]
 pub fn allocate(lines: usize) -> (HeapOwn, HeapPeer) {
     let lines: Arc<[HeapLine]> =

@@ -28,11 +28,11 @@ use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::Ordering;
 use flounder_rt::fork::ForkGeneration;
 
-/// The maker's mapping.
+/// The maker's mapping, which is writable.
 #[derive(Debug)]
 pub(crate) struct MappedOwn(Mapping);
 
-/// A reader's mapping.
+/// A reader's mapping, which is read-only.
 #[derive(Debug)]
 pub(crate) struct MappedPeer(Mapping);
 
@@ -49,7 +49,7 @@ impl MappedPeer {
         Mapping::new(fd, bytes, ProtFlags::READ).map(Self)
     }
 
-    /// Brings in every page, also one that the maker has not allocated.
+    /// Brings in every page, also a page that the maker has not allocated.
     pub(super) fn populate(&self) -> Result<(), Errno> {
         self.0.advise(Advice::LinuxPopulateRead)
     }
@@ -58,7 +58,7 @@ impl MappedPeer {
 macro_rules! line_memory {
     ($($end:ty),*) => {$(
         impl $end {
-            /// Returns where a word is, for an instruction on its line.
+            /// Returns the address of a word, for an instruction on its line.
             #[cfg(feature = "scc")]
             #[inline]
             pub(crate) fn address(&self, line: usize, word: usize) -> WordAddress<'_> {
@@ -124,15 +124,15 @@ impl MappedOwn {
     }
 }
 
-/// A line of a mapping, which outlives it.
+/// A line of a mapping that lives for `'a`.
 struct MappedLine<'a> {
-    /// Its first word: aligned, inside the mapping, and with the others of the line behind it.
+    /// Its first word: aligned, inside the mapping, with the other words of the line behind it.
     start: *mut u64,
     _mapping: PhantomData<&'a Mapping>,
 }
 
 impl MappedLine<'_> {
-    /// Where a word is: aligned, and inside the mapping.
+    /// Returns the address of a word: aligned, and inside the mapping.
     #[inline]
     fn word(&self, word: usize) -> *mut u64 {
         assert!(word < LINE_WORDS, "a line has eight words");
@@ -164,7 +164,8 @@ impl MappedLine<'_> {
     }
 }
 
-/// Where a word is, in a mapping that lives for `'a`. It names a line to the processor; nothing is accessed through it.
+/// The address of a word in a mapping that lives for `'a`. It names a line to the processor;
+/// nothing is accessed through it.
 #[cfg(feature = "scc")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WordAddress<'a> {
@@ -174,13 +175,13 @@ pub(crate) struct WordAddress<'a> {
 
 #[cfg(feature = "scc")]
 impl<'a> WordAddress<'a> {
-    /// That of a word in private memory, for tests.
+    /// Returns the address of a word in private memory, for tests.
     #[cfg(test)]
     pub(crate) const fn of(word: &'a AtomicU64) -> Self {
         Self { at: word.as_ptr(), _mapping: PhantomData }
     }
 
-    /// The address: mapped for as long as `'a`.
+    /// Returns the address, which is mapped for as long as `'a`.
     #[inline]
     pub(crate) const fn as_ptr(self) -> *const u64 {
         self.at
@@ -211,7 +212,7 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Gives advice about all of it: one of those that change no contents.
+    /// Gives advice about the whole mapping. The advice must be one that changes no contents.
     fn advise(&self, advice: Advice) -> Result<(), Errno> {
         // SAFETY:
         // * The range is exactly this mapping; `MADV_DONTFORK` and `MADV_POPULATE_READ`, which it is called with, change

@@ -1,11 +1,13 @@
-//! Memory of 64-byte lines, as a ring sees it.
+//! Memory of 64-byte lines, as a ring uses it.
 //!
-//! A ring is written once and runs over two memories: [`heap`] (atomics; between threads, in tests, and under loom) and
-//! `mapped` (memory shared with another process, behind raw pointers). Both are reached a whole 64-bit word at a time, by
-//! atomic loads and stores, never by a reference to what another party writes: the compiler may assume nothing about it.
+//! A ring is written once and runs over two memories: [`heap`] (atomics; between threads, in tests,
+//! and under loom) and `mapped` (memory shared with another process, behind raw pointers). Both are
+//! accessed one 64-bit word at a time, by atomic loads and stores, never through a reference to
+//! what another process writes: the compiler may assume nothing about it.
 //!
-//! One memory has one writer. That is a property of the types here ([`OwnMemory`] has stores, [`LineMemory`] has none), and
-//! of the kernel for mapped memory: `seal` makes regions that nobody but their maker can write, and takes no others.
+//! A memory has one writer. The types here enforce it ([`OwnMemory`] has stores, [`LineMemory`] has
+//! none), and the kernel does for mapped memory: `seal` makes regions that only their maker can
+//! write, and accepts no others.
 
 pub mod heap;
 pub(crate) mod mapped;
@@ -13,24 +15,26 @@ pub(crate) mod seal;
 
 use crate::sync::{Ordering, fence};
 
-/// 64-bit words in a line.
+/// Number of 64-bit words in a line.
 pub const LINE_WORDS: usize = 8;
 
-/// Words of a line besides its header.
+/// Number of words of a line besides its header.
 pub const PAYLOAD_WORDS: usize = LINE_WORDS - 1;
 
-/// The words of a line besides its header, in private memory.
+/// Words of a line besides its header, in private memory.
 pub type Payload = [u64; PAYLOAD_WORDS];
 
-/// The tag of the line, or entry, with this sequence number: new in every lap, and never zero before 2^32 lines.
+/// Returns the tag of the line, or log entry, with this sequence number: new in every lap, and
+/// never zero before 2^32 lines.
 #[inline]
 #[must_use]
 pub const fn tag(sequence: u64) -> u32 {
     sequence.wrapping_add(1) as u32
 }
 
-/// Orders a relaxed load before this as a load with `order`, which is `Relaxed` or `Acquire`. Memory that a reader maps
-/// read-only must be loaded from like this, and so all memories are: what is tested over one holds over the others.
+/// Makes a relaxed load before this call a load with `order`, which is `Relaxed` or `Acquire`.
+/// Memory that a reader maps read-only has to be loaded like this; all memories are, so that a test
+/// over one holds for the others.
 #[inline]
 pub(crate) fn acquire(order: Ordering) {
     debug_assert!(matches!(order, Ordering::Relaxed | Ordering::Acquire), "the order of a load");
@@ -41,7 +45,7 @@ pub(crate) fn acquire(order: Ordering) {
 
 /// Lines to read.
 pub trait LineMemory {
-    /// How many lines there are.
+    /// Returns the number of lines.
     fn lines(&self) -> usize;
 
     /// Loads one word; `order` is `Relaxed` or `Acquire`.
@@ -50,7 +54,7 @@ pub trait LineMemory {
     /// If there is no such word.
     fn load(&self, line: usize, word: usize, order: Ordering) -> u64;
 
-    /// Loads the payload of a line, each word once, and gives what it has of the bits of `mask`.
+    /// Loads the payload of a line, each word once. Returns the bits of `mask` that are set in it.
     #[inline(always)]
     fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
         let mut found = 0;
@@ -71,10 +75,10 @@ pub trait OwnMemory: LineMemory {
     /// If there is no such word.
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering);
 
-    /// Stores the payload of a line: these words, at most seven, and zeroes after them.
+    /// Stores the payload of a line: `words`, at most seven, and zeroes after them.
     ///
     /// # Panics
-    /// If there are more.
+    /// If there are more words.
     #[inline]
     fn store_words(&self, line: usize, words: &[u64]) {
         if let Ok(payload) = <&Payload>::try_from(words) {

@@ -23,43 +23,44 @@ use flounder_rt::channel::ConnectError;
 
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 
-/// Bytes of a page; regions are whole pages.
+/// Bytes of a page. Regions are whole pages.
 pub(crate) const PAGE: usize = 4096;
 
-/// The largest region taken from a peer.
+/// Bytes of the largest region that is accepted from a peer.
 pub(crate) const MAX_REGION: usize = 16 << 20;
 
 /// `F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE`, 0x17.
 const SEALS: SealFlags =
     SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE);
 
-/// Magic number of tmpfs, which memfds other than huge ones live on.
+/// Magic number of tmpfs, the file system of memfds other than huge ones.
 const TMPFS: i64 = 0x0102_1994;
 
 const HOLES: &str = "the region has holes";
 
-/// A region that a peer has made.
+/// A region made by a peer, checked and mapped.
 #[derive(Debug)]
 pub(crate) struct AcceptedRegion {
     /// The lines.
     pub(crate) lines: MappedPeer,
-    /// Tells regions apart.
+    /// Inode, which identifies the region.
     pub(crate) inode: u64,
 }
 
-/// How large a region has to be.
+/// Permitted size of a region.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RegionSize {
-    /// Whole pages, [`MAX_REGION`] at most.
+    /// Whole pages, at most [`MAX_REGION`] bytes.
     Any,
     /// Exactly this number of pages. The text is the error for any other size.
     Pages(usize, &'static str),
 }
 
-/// Makes a region of `pages` pages: the writer's mapping, the descriptor to pass on, and what tells it from others.
+/// Makes a region of `pages` pages. Returns the writer's mapping, the descriptor for the peer, and
+/// the inode.
 ///
 /// # Errors
-/// `EFBIG` if the process may not have a file of that size; those of the system calls.
+/// `EFBIG` if the process may not have a file of that size; the errors of the system calls.
 pub(crate) fn create_sealed(pages: usize) -> Result<(MappedOwn, OwnedFd, u64), Errno> {
     let bytes = pages * PAGE;
     // The kernel would also raise SIGXFSZ in this thread, which is the program's.
@@ -76,7 +77,7 @@ pub(crate) fn create_sealed(pages: usize) -> Result<(MappedOwn, OwnedFd, u64), E
     Ok((lines, fd, inode))
 }
 
-/// Returns memory that can be sealed and is not executable; on a kernel without the latter (before 6.3) it is.
+/// Returns memory that can be sealed. It is not executable, unless the kernel is older than 6.3.
 fn create_memory() -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     match memfd_create("flounder", flags | MemfdFlags::NOEXEC_SEAL) {
@@ -85,10 +86,11 @@ fn create_memory() -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Checks a region that a peer has made, and maps it.
+/// Checks a region made by a peer, and maps it.
 ///
 /// # Errors
-/// [`ConnectError::Refused`] says which check failed.
+/// [`ConnectError::Refused`] with the check that failed; [`ConnectError::Os`] if a system call
+/// fails.
 pub(crate) fn accept_region(fd: Cap, size: RegionSize) -> Result<AcceptedRegion, ConnectError> {
     // Only files in memory have seals at all: anything else fails here.
     let seals = fcntl_get_seals(&fd)

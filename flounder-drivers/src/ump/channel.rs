@@ -21,22 +21,23 @@ use crate::ump::line::{LineInfo, LineKind, padding};
 use crate::ump::ring::{EndState, Ring, WakeCause};
 use crate::ump::signalled_ring::SignalledRing;
 
-/// One end.
+/// One end of a channel.
 ///
-/// Both ends of a channel between threads are made by one of them, one after the other: on lines of their own, or what one
-/// end notes of its position would take a line away from the other with each message.
+/// Both ends of a channel between threads are made by one thread, one after the other. Each lies on
+/// cache lines of its own, or the position that one end updates would take a line away from the
+/// other with each message.
 pub(crate) struct UmpChannel<W: OwnMemory, R: LineMemory> {
     ring: SignalledRing<W, R>,
     assembler: MessageAssembler,
     armed: bool,
     /// Aligns the end to cache lines of its own.
     _own_lines: CachePadded<()>,
-    /// Held by a channel to another process until it is unmapped.
+    /// Resources of a channel to another process, held until its memory is unmapped.
     resources: Option<ChannelResources>,
 }
 
 impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
-    /// Over this ring, for an end with this notifier.
+    /// Returns an end over this ring, for an [`End`](flounder_rt::channel::End) with this notifier.
     pub(crate) fn new(
         ring: Ring<W, R>,
         doorbell: Doorbell,
@@ -54,7 +55,8 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         }
     }
 
-    /// As [`SignalledRing::signal`], for `send_now`: after a "no", `send` reports why, and does not send the line again.
+    /// Signals the peer after `send_now`. Returns false if the peer is closed: then `send` reports
+    /// it, and does not send the line again.
     #[cold]
     fn signal_now(&mut self, state: EndState) -> bool {
         let told = self.ring.signal(state, WakeCause::Line).is_ok();
@@ -92,7 +94,7 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
         self.assembler.recv(incoming, &mut self.ring)
     }
 
-    /// No line is there, and no message is in hand: whether there is anything else to report.
+    /// Returns what `recv_now` returns if no line is there and no message is on its way in.
     #[inline]
     fn nothing_now(&self) -> RecvNow {
         if self.assembler.is_closed() || self.ring.seems_closed() {

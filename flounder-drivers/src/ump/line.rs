@@ -12,7 +12,7 @@ use crate::mem::{PAYLOAD_WORDS, Payload, tag};
 
 pub use crate::assembler::line::LineKind;
 
-/// The word of a line that is its header: the last.
+/// Index of the word of a line that is its header: the last.
 pub const HEADER: usize = PAYLOAD_WORDS;
 
 /// The lower half of a header: what the line says about its message. Its payload counts in words.
@@ -20,25 +20,25 @@ pub type LineInfo = line::LineInfo<6>;
 
 const _: () = assert!(PAYLOAD_WORDS == line::PARTS);
 
-/// The header of a line.
+/// Returns the header of a line.
 #[inline]
 #[must_use]
 pub const fn header(sequence: u64, info: LineInfo) -> u64 {
     (tag(sequence) as u64) << 32 | info.raw() as u64
 }
 
-/// The bits of the words after the first `used`, which must be zero. A table, not a jump that depends on the message: the
-/// processor would guess it wrong where sizes are mixed.
+/// Returns the mask of the words after the first `used`, which must be zero. It is a table and not
+/// a jump that depends on the message: the processor would mispredict it where sizes are mixed.
 ///
 /// # Panics
-/// If there are more than seven.
+/// If `used` is more than seven.
 #[inline]
 #[must_use]
 pub fn padding(used: usize) -> &'static Payload {
     &AFTER[used]
 }
 
-/// For each number of used words, the bits of the words after them.
+/// Masks of the unused words, by the number of used words.
 static AFTER: [Payload; PAYLOAD_WORDS + 1] = {
     let mut after = [[0; PAYLOAD_WORDS]; PAYLOAD_WORDS + 1];
     let mut used = 0;

@@ -1,18 +1,21 @@
 //! Messages over rings of 64-byte lines in memory: between threads, or between processes.
 //!
-//! A channel is two rings, one in each direction, and each ring has one writer; between processes the kernel enforces it.
-//! A line is seven words of payload and a header, which is written last and read first. `docs/wire.md` has the format.
+//! A channel is two rings, one in each direction, and each ring has one writer; between processes
+//! the kernel enforces it. A line is seven words of payload and a header, which is written last and
+//! read first. `docs/wire.md` has the format.
 //!
-//! A channel between processes holds no descriptor: its memory is mapped, and all channels to one process share one doorbell.
-//! Capabilities go by the brokers; the line says how many belong to its message, and the message is complete when they are
-//! there.
+//! A channel between processes holds no descriptor: its memory is mapped, and all channels to one
+//! process share one doorbell. Capabilities go through the brokers; the line carries the number of
+//! capabilities of its message, and the message is complete when they have arrived.
 //!
-//! *Sleeping.* An end that finds nothing says in its control line that it sleeps, has a barrier run, looks once more, and
-//! then sleeps. The other end looks at that control line after each line that it publishes, and rings once for each sleep.
-//! A wake-up is good for one sleep: an end that wants another arms again.
+//! *Sleeping.* An end that finds nothing publishes in its control line that it sleeps, has a
+//! barrier run, looks once more, and then sleeps. The other end reads that control line after each
+//! line that it publishes, and rings once for each sleep. A wake-up ends one sleep: an end that
+//! sleeps again arms again.
 //!
-//! *Errors.* A peer that breaks the format ends the channel with [`ChannelError::Protocol`]. That a peer has *died* cannot
-//! be seen in memory; the broker tells. A call from a forked child gives `ECHILD`.
+//! *Errors.* A peer that breaks the format ends the channel with [`ChannelError::Protocol`]. Memory
+//! does not show that a peer has *died*; the broker reports it. In a forked child, calls return
+//! `ECHILD`.
 //!
 //! [`ChannelError::Protocol`]: flounder_rt::channel::ChannelError::Protocol
 
@@ -44,7 +47,7 @@ use ring::Ring;
 
 const NAME: &str = "ump";
 
-/// Bytes of a ring whose end asks for no size: 1022 lines of data.
+/// Bytes of a ring whose end requests no size: 1022 lines of data.
 pub const DEFAULT_BUFFER: usize = 64 << 10;
 
 /// The driver.
@@ -81,7 +84,8 @@ impl Connector for Ump {
     }
 }
 
-/// The driver, with the positions of its rings starting here: for tests of their wrap-around.
+/// The driver, with positions of its rings that start at this number: for tests of their
+/// wrap-around.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct StartingAt(pub u64);
@@ -96,7 +100,7 @@ impl Connector for StartingAt {
     }
 }
 
-/// Both ends of a channel within this process, with the positions of its rings starting at `start`.
+/// Returns both ends of a channel within this process, with positions that start at `start`.
 fn pair(client: &End, service: &End, start: u64) -> SendPair {
     barrier::register();
     let (client_own, client_peer) = heap::allocate(lines(client));
@@ -148,18 +152,18 @@ impl PendingOffer for UmpHalf {
     }
 }
 
-/// Whether a region is a ring.
+/// Checks that a region is a ring.
 fn check(theirs: &MappedPeer) -> Result<(), &'static str> {
     Ring::<MappedOwn, MappedPeer>::check(theirs)
 }
 
-/// Pages of the ring that this end writes.
+/// Returns the pages of the ring that this end writes.
 fn pages(end: &End) -> usize {
     let bytes = if end.buffer == 0 { DEFAULT_BUFFER } else { end.buffer };
     bytes.clamp(1, MAX_REGION).div_ceil(PAGE)
 }
 
-/// Lines of that.
+/// Returns the lines of the ring that this end writes.
 fn lines(end: &End) -> usize {
     pages(end) * PAGE / (LINE_WORDS * 8)
 }

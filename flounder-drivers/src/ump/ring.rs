@@ -26,7 +26,7 @@ use crate::ump::line::{HEADER, LineInfo, header};
 
 const CONTROL: usize = 0;
 const FLOW: usize = 1;
-/// The first line that carries data.
+/// Index of the first line that carries data.
 pub const DATA: usize = 2;
 
 /// Word of the control line that names format and version.
@@ -35,17 +35,19 @@ const MAGIC: usize = 0;
 const LINES: usize = 1;
 /// Word of the control line with an [`EndState`].
 const STATE: usize = 2;
-/// Word of the flow line: the lines that its writer has read.
+/// Word of the flow line: the number of lines that its writer has read.
 const ACK: usize = 0;
-/// Word of the flow line: the messages with capabilities that its writer has seen the first line of.
+/// Word of the flow line: the number of messages with capabilities of which its writer has read the
+/// first line.
 const EXPECTED: usize = 1;
-/// Word of the flow line: the messages with capabilities of which its writer has handed them to the brokers.
+/// Word of the flow line: the number of messages with capabilities that its writer has handed to
+/// the brokers.
 const HANDED: usize = 2;
 
 /// "flounder" without its vowels, and the version of the format in the last byte.
 pub const MAGIC_1: u64 = u64::from_be_bytes(*b"flndr_u\x01");
 
-/// What an end says of itself.
+/// State that an end publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndState(u64);
 
@@ -54,51 +56,52 @@ impl EndState {
     const FENCE: u64 = 2;
     const BLOCKED: u64 = 4;
     const CLOSED: u64 = 8;
-    /// How often it armed, in the bits above: a doorbell rings once for each time.
+    /// Unit of the counter of arms, in the bits above: a doorbell rings once for each arm.
     const EPOCH: u64 = 16;
 
-    /// Whether the end is closed.
+    /// Returns true if the end is closed.
     #[inline]
     #[must_use]
     pub const fn is_closed(self) -> bool {
         self.0 & Self::CLOSED != 0
     }
 
-    /// How often the end has armed.
+    /// Returns the number of times that the end has armed.
     const fn epoch(self) -> u64 {
         self.0 / Self::EPOCH
     }
 
-    /// Whether nothing about it concerns a sender.
+    /// Returns true if the state requires nothing of a sender.
     #[inline]
     const fn is_quiet(self) -> bool {
         self.0 & (Self::ASLEEP | Self::FENCE | Self::CLOSED) == 0
     }
 }
 
-/// What a sleeper may be waiting for.
+/// What a sleeping end may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WakeCause {
     /// A line, or the end of the channel.
     Line,
-    /// Room for a line, or leave to hand over capabilities.
+    /// Room for a line, or permission to hand over capabilities.
     Room,
 }
 
-/// Both rings, from one end.
+/// Both rings of a channel, from one end.
 #[derive(Debug)]
 pub struct Ring<W, R> {
     mine: W,
     theirs: R,
-    /// Whether this end fences between publishing and looking for a sleeper.
+    /// True if this end fences between publishing and the look at the sleep state.
     fences: bool,
     tx: SendPosition,
     rx: ReceivePosition,
-    /// This end's state, as published.
+    /// State of this end, as published.
     state: u64,
-    /// The state of the peer for which the doorbell was rung last.
+    /// State of the peer for which the doorbell was rung last.
     rung: EndState,
-    /// How often the peer had armed when this end asked it for fences: until it has armed once more, it may send without.
+    /// The peer's arms when this end requested fences: until the peer has armed once more, it may
+    /// send without one.
     unsure: Option<u64>,
 }
 
@@ -106,12 +109,12 @@ pub struct Ring<W, R> {
 struct SendPosition {
     /// Sequence number of the next line.
     next: u64,
-    /// Where it goes: `DATA <= line < lines`.
+    /// Its place: `DATA <= line < lines`.
     line: usize,
     /// `next <= limit`, and `limit` is the last checked ack plus `capacity`.
     limit: u64,
     capacity: u64,
-    /// The last checked claim of the peer about capabilities; never more than `caps_sent`.
+    /// The last checked claim of the peer about capabilities; never more than were sent.
     caps_ready: u64,
 }
 
@@ -119,22 +122,23 @@ struct SendPosition {
 struct ReceivePosition {
     /// Sequence number of the next line.
     next: u64,
-    /// Where it comes: `DATA <= line < lines`.
+    /// Its place: `DATA <= line < lines`.
     line: usize,
-    /// What was last acknowledged: `acked <= next`.
+    /// Position of the last ack: `acked <= next`.
     acked: u64,
-    /// How many lines are read between two acks; at least 1.
+    /// Number of lines read between two acks; at least 1.
     quarter: u64,
 }
 
 impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
-    /// Over these memories, both of at least three lines. `fences` says whether this end fences when it sends, because it
-    /// cannot rely on the sleeper's barrier.
+    /// Returns the ring over these memories, both of at least three lines. `fences` is true if this
+    /// end fences when it sends, because it cannot rely on the barrier of the sleeper.
     pub fn new(mine: W, theirs: R, fences: bool) -> Self {
         Self::starting_at(mine, theirs, fences, 0)
     }
 
-    /// With the sequence numbers of both directions starting at `start`, for tests of their wrap-around.
+    /// Returns a ring with the sequence numbers of both directions starting at `start`, for tests
+    /// of their wrap-around.
     pub fn starting_at(mine: W, theirs: R, fences: bool, start: u64) -> Self {
         let capacity = data_lines(&mine) as u64;
         let quarter = (data_lines(&theirs) as u64 / 4).max(1);
@@ -160,10 +164,10 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         }
     }
 
-    /// Whether the peer's memory says that it is one, of the size that it has.
+    /// Checks that the peer's memory is a ring of its size.
     ///
     /// # Errors
-    /// With what it is instead.
+    /// What it is instead.
     pub fn check(theirs: &R) -> Result<(), &'static str> {
         if theirs.load(CONTROL, MAGIC, Ordering::Relaxed) != MAGIC_1 {
             return Err("the region is not a ring of this version");
@@ -174,19 +178,19 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         Ok(())
     }
 
-    /// How many lines are free, as far as is known without a look at the peer's memory.
+    /// Returns the number of lines known to be free, without a look at the peer's memory.
     #[inline]
     pub fn free(&self) -> usize {
         self.tx.limit.wrapping_sub(self.tx.next) as usize
     }
 
-    /// Whether a line is free, as far as is known without a look at the peer's memory.
+    /// Returns true if a line is known to be free, without a look at the peer's memory.
     #[inline]
     pub fn has_room(&self) -> bool {
         self.tx.next != self.tx.limit
     }
 
-    /// Whether a line is free.
+    /// Returns true if a line is free.
     ///
     /// # Errors
     /// If the peer claims to have read what was not sent, or less than before.
@@ -212,6 +216,10 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// # Panics
     /// If no line is free, of which `room` tells, or there are more words.
     // Where it is called on the quick way of sending, the call would cost a sixth of that.
+    /// Publishes a line with these words of payload, at most seven, and zeroes after them.
+    ///
+    /// # Panics
+    /// If no line is free (see [`room`](Self::room)), or there are more words.
     #[inline(always)]
     pub fn publish(&mut self, payload: &[u64], info: LineInfo) {
         assert!(self.has_room(), "a line is published only into room");
@@ -240,7 +248,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         (self.tx.next, self.tx.line) = (next, line);
     }
 
-    /// Stores a line: what `store` stores, then the header.
+    /// Stores a line: calls `store` for the payload, then stores the header.
     #[inline(always)]
     fn store(&self, line: usize, header: u64, store: impl FnOnce(&W)) {
         if cfg!(flounder_bug = "header_first") {
@@ -256,7 +264,8 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.mine.store(line, HEADER, header, order);
     }
 
-    /// Looks at the peer after publishing: its state, or `None` if nothing there concerns a sender.
+    /// Loads the state of the peer after publishing. Returns `None` if it requires nothing of a
+    /// sender.
     #[inline]
     pub fn look(&self) -> Option<EndState> {
         // SYNC sleep: the loads of `state` must come after the stores before this call, for all to see. Either this end
@@ -269,7 +278,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         if state.is_quiet() { None } else { Some(self.look_twice(state)) }
     }
 
-    /// If the peer cannot run the barrier, this end fences in its place.
+    /// Fences in place of a peer that cannot run the barrier, and loads its state again.
     #[cold]
     fn look_twice(&self, state: EndState) -> EndState {
         if state.0 & EndState::FENCE == 0 || self.fences {
@@ -279,25 +288,25 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.peer_state(Ordering::Relaxed)
     }
 
-    /// Whether the doorbell must be rung for a peer in this state. It is, once, each time that the peer arms.
+    /// Returns true if the doorbell must be rung for a peer in this state: once for each arm.
     pub fn must_ring(&self, state: EndState, cause: WakeCause) -> bool {
         state.0 & EndState::ASLEEP != 0
             && state != self.rung
             && (cause == WakeCause::Line || state.0 & EndState::BLOCKED != 0)
     }
 
-    /// Notes that it was rung.
+    /// Notes that the doorbell was rung for this state.
     pub fn note_rung(&mut self, state: EndState) {
         self.rung = state;
     }
 
-    /// The state of the peer.
+    /// Returns the state of the peer.
     #[inline]
     pub fn peer_state(&self, order: Ordering) -> EndState {
         EndState(self.theirs.load(CONTROL, STATE, order))
     }
 
-    /// Whether there is a line to take.
+    /// Returns true if there is a line to take.
     #[inline]
     pub fn has_line(&self) -> bool {
         // No line is read on the strength of this: a header is loaded again, with Acquire, to take it.
@@ -305,7 +314,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             == tag(self.rx.next)
     }
 
-    /// Takes a line, out of the peer's memory into private memory, unchecked.
+    /// Takes a line out of the peer's memory into private memory, unchecked.
     #[inline]
     pub fn take(&mut self) -> Option<(LineInfo, Payload)> {
         let mut payload = [0; 7];
@@ -318,7 +327,8 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         Some((info, payload))
     }
 
-    /// How many of the next lines are there and have this info, and need no ack between them; so many at most.
+    /// Returns the number of next lines, at most `most`, that are there, have this info, and need
+    /// no ack between them.
     #[inline]
     pub fn lines(&self, info: LineInfo, most: usize) -> usize {
         let unacknowledged = self.rx.next.wrapping_sub(self.rx.acked);
@@ -336,7 +346,8 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         found
     }
 
-    /// The payload of a line that [`lines`](Self::lines) has found: the next one, or so many behind it.
+    /// Returns the payload of a line that [`lines`](Self::lines) has found, `behind` lines after
+    /// the next one.
     #[inline]
     pub fn line(&self, behind: usize) -> Payload {
         let (mut payload, lines) = ([0; PAYLOAD_WORDS], self.theirs.lines());
@@ -346,7 +357,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         payload
     }
 
-    /// What the next line says about its message, if there is a next line; unchecked.
+    /// Returns the info of the next line, unchecked, if there is a next line.
     #[inline]
     pub fn info(&self) -> Option<LineInfo> {
         // SYNC line-publish: Acquire, pairs with the Release in `store`.
@@ -354,14 +365,14 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         ((header >> 32) as u32 == tag(self.rx.next)).then_some(LineInfo::from_raw(header as u32))
     }
 
-    /// Copies the payload of the next line, of which [`info`](Self::info) has been seen, and gives what it has of the bits of
-    /// `mask`.
+    /// Copies the payload of the next line, after [`info`](Self::info) has found it. Returns the
+    /// bits of `mask` that are set in it.
     #[inline]
     pub fn copy(&self, into: &mut Payload, mask: &Payload) -> u64 {
         self.theirs.payload(self.rx.line, into, mask)
     }
 
-    /// The next lines, so many, have been copied.
+    /// Notes that the next `lines` lines were copied.
     #[inline]
     pub fn taken(&mut self, lines: usize) {
         self.rx.next = self.rx.next.wrapping_add(lines as u64);
@@ -369,30 +380,31 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.rx.line = if line < end { line } else { line - end + DATA };
     }
 
-    /// Whether it is time to acknowledge.
+    /// Returns true if it is time for an ack.
     #[inline]
     pub fn ack_is_due(&self) -> bool {
         self.rx.next.wrapping_sub(self.rx.acked) >= self.rx.quarter
     }
 
-    /// Tells the peer what was read.
+    /// Publishes the number of lines read.
     pub fn acknowledge(&mut self) {
         self.rx.acked = self.rx.next;
         // SYNC ack: Release, pairs with the Acquire in `look_for_room`: our loads of the lines come before.
         self.mine.store(FLOW, ACK, self.rx.acked, Ordering::Release);
     }
 
-    /// Tells the peer how many messages with capabilities have begun to come in.
+    /// Publishes the number of messages with capabilities that have begun to arrive.
     pub fn expect_caps(&self, count: u64) {
         // SYNC caps: Release for the order of this end's claims among each other; no other memory hangs on it.
         self.mine.store(FLOW, EXPECTED, count, Ordering::Release);
     }
 
-    /// Whether the capabilities of our message number `sent` with some, which is the last, may be handed over: the peer has
-    /// seen the first line of the one before, and so has those of the one before that.
+    /// Returns true if the capabilities of our message number `sent` with some, the last one, may
+    /// be handed over: the peer has read the first line of the one before it, and so has the
+    /// capabilities of the one before that.
     ///
     /// # Errors
-    /// If it claims to have seen more than that, or less than before.
+    /// If the peer claims to have read more than that, or less than before.
     pub fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
         let claim = self.theirs.load(FLOW, EXPECTED, Ordering::Acquire);
         if claim < self.tx.caps_ready || claim > sent {
@@ -402,21 +414,24 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         Ok(claim + CAPS_AHEAD >= sent)
     }
 
-    /// Notes that the capabilities of our message number `count` with some are with the brokers.
+    /// Publishes that the capabilities of our message number `count` with some are with the
+    /// brokers.
     pub fn handed_over(&self, count: u64) {
         // SYNC close: ordered by the Release of the state, if this end closes after.
         self.mine.store(FLOW, HANDED, count, Ordering::Release);
     }
 
-    /// Whether the capabilities of the peer's message number `count` with some are with the brokers, so it says.
+    /// Returns true if the peer claims that the capabilities of its message number `count` with
+    /// some are with the brokers.
     pub fn is_handed_over(&self, count: u64) -> bool {
         self.theirs.load(FLOW, HANDED, Ordering::Relaxed) >= count
     }
 
-    /// Asks the peer to fence when it sends from now on, because the sleeper's barrier has been refused, and fences as well.
-    /// Returns false if that was asked for before.
+    /// Requests that the peer fence when it sends from now on, because the barrier of this end was
+    /// refused; this end fences, too. Returns false if fences were requested before.
     ///
-    /// The peer may yet send a line without a fence, having loaded the state of this end before: [`is_unsure`].
+    /// The peer may still send a line without a fence, after loading the old state of this end:
+    /// [`is_unsure`].
     ///
     /// [`is_unsure`]: Self::is_unsure
     #[cold]
@@ -434,8 +449,9 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         true
     }
 
-    /// Returns true as long as the peer may send a line without a fence that it was asked for. Before a barrier only: the
-    /// look that follows it finds the lines that were sent that way.
+    /// Returns true as long as the peer may send a line without the fence that was requested. Call
+    /// it before a barrier only: the look that follows the barrier finds the lines that were sent
+    /// that way.
     #[must_use]
     pub fn is_unsure(&mut self) -> bool {
         let Some(epoch) = self.unsure else { return false };
@@ -451,7 +467,8 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.unsure.is_some()
     }
 
-    /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look at the ring.
+    /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look
+    /// at the ring.
     pub fn arm(&mut self, blocked: bool) {
         let epoch = (self.state & !(EndState::EPOCH - 1)).wrapping_add(EndState::EPOCH);
         let kept = self.state & (EndState::FENCE | EndState::CLOSED);
@@ -465,7 +482,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.set_state(self.state & !(EndState::ASLEEP | EndState::BLOCKED));
     }
 
-    /// Publishes that this end sends nothing any more.
+    /// Publishes that this end sends no more.
     pub fn close(&mut self) {
         self.set_state(self.state | EndState::CLOSED);
     }
@@ -477,7 +494,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     }
 }
 
-/// Writes into a memory of zeroes what it is.
+/// Writes format and size into a memory of zeroes.
 pub fn initialize(mine: &impl OwnMemory) {
     // SYNC setup: whoever hands a memory to the other end orders all that was stored before.
     mine.store(CONTROL, MAGIC, MAGIC_1, Ordering::Relaxed);

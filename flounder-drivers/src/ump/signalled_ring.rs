@@ -1,4 +1,4 @@
-//! How lines get to the other end of a channel, and how it is woken for them: a [`Ring`] and a [`Doorbell`].
+//! A [`Ring`] with the [`Doorbell`] of the other end: lines, and the wake-ups that follow them.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -18,9 +18,9 @@ use crate::ump::ring::{EndState, Ring, WakeCause};
 pub(super) struct SignalledRing<W, R> {
     pub(super) inner: Ring<W, R>,
     doorbell: Doorbell,
-    /// What has the waitset of this end look at it.
+    /// Notifier of this end, to have the waitset poll it.
     notifier: Notifier,
-    /// Since when this end sleeps with a limit, because its peer may send without a fence.
+    /// Time since which this end sleeps with a limit, because its peer may send without a fence.
     unsure_since: Option<Instant>,
 }
 
@@ -29,7 +29,8 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
         Self { inner: ring, doorbell, notifier, unsure_since: None }
     }
 
-    /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look at the ring.
+    /// Publishes that this end sleeps from now on. A full barrier must follow, and then a last look
+    /// at the ring.
     ///
     /// # Errors
     /// If the doorbell of the peer has failed for too long.
@@ -45,18 +46,19 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
         Ok(())
     }
 
-    /// How long this end may sleep now that it is armed.
+    /// Returns the longest sleep of this end now that it is armed.
     pub(super) fn sleep_limit(&self) -> Option<Duration> {
         let unsure = self.unsure_since.map(retry_time);
         [unsure, self.doorbell.sleep_limit()].into_iter().flatten().min()
     }
 
-    /// Has the waitset look at this end again, and limit its sleep.
+    /// Has the waitset poll this end again, and limit its sleep.
     pub(super) fn poll_soon(&self) {
         self.notifier.notify();
     }
 
-    /// Rings an owed doorbell, when nobody is left to try again later; returns whether nothing is owed any more.
+    /// Retries a pending ring, when no thread may be left to retry later. Returns true if none is
+    /// pending any more.
     #[must_use = "a peer that cannot be woken has to be told by the brokers"]
     pub(super) fn retry_before_drop(&mut self) -> bool {
         self.doorbell.retry_before_drop()
@@ -68,13 +70,13 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
         }
     }
 
-    /// Whether the peer has closed. The lines before that may yet have to be looked for.
+    /// Returns true if the peer has closed. Lines from before may still be there.
     #[inline]
     pub(super) fn seems_closed(&self) -> bool {
         self.inner.peer_state(Ordering::Relaxed).is_closed()
     }
 
-    /// After publishing, to a peer about which this is known: wakes it if it sleeps.
+    /// Wakes a peer in this state if it sleeps, after publishing.
     #[cold]
     pub(super) fn signal(&mut self, state: EndState, cause: WakeCause) -> Result<(), ChannelError> {
         if self.inner.must_ring(state, cause) {
@@ -85,7 +87,7 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
         if state.is_closed() { Err(ChannelError::Closed) } else { Ok(()) }
     }
 
-    /// Tells the peer what was read, if it is time.
+    /// Publishes what was read, if an ack is due.
     #[inline]
     pub(super) fn acknowledge(&mut self) {
         if self.inner.ack_is_due() {
@@ -99,7 +101,8 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
         self.signal_room();
     }
 
-    /// After an ack or leave to hand over: wakes the peer if it sleeps for want of that.
+    /// Wakes the peer if it sleeps until there is room, after an ack or a permission to hand over
+    /// capabilities.
     fn signal_room(&mut self) {
         if let Some(state) = self.inner.look() {
             // That the peer is closed is told when there are no more lines.
@@ -210,7 +213,7 @@ impl<W: OwnMemory, R: LineMemory> LineReader for SignalledRing<W, R> {
         Ok(true)
     }
 
-    /// Takes lines that are full, and have more behind them.
+    /// Takes full lines that have more of their message behind them.
     #[inline]
     fn take_many(
         &mut self,
