@@ -138,7 +138,6 @@ pub fn pair(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -
         fault,
         own: Arc::clone(own),
         peer: Arc::clone(peer),
-        /// True once one of the ends is closed.
         is_closed: Rc::clone(&is_closed),
         closed_here: false,
         sent: 0,
@@ -148,7 +147,6 @@ pub fn pair(fault: Fault, driver: &dyn Connector, client: &End, service: &End) -
         foreseen: false,
         taken: 0,
         errors: 0,
-        /// Messages that were taken and not forwarded.
         stash: VecDeque::new(),
     };
     (Box::new(end(near, &one, &other)), Box::new(end(far, &other, &one)))
@@ -190,7 +188,7 @@ struct FaultyChannel {
     fault: Fault,
     own: Arc<WakeRelay>,
     peer: Arc<WakeRelay>,
-    /// Whether one of the ends is closed.
+    /// True once one of the ends is closed.
     is_closed: Rc<Cell<bool>>,
     closed_here: bool,
     sent: u64,
@@ -203,7 +201,7 @@ struct FaultyChannel {
     /// Words of the current message.
     taken: usize,
     errors: u32,
-    /// Messages that were taken, and not passed on.
+    /// Messages that were taken and not forwarded.
     stash: VecDeque<(u16, Vec<u64>)>,
 }
 

@@ -29,7 +29,7 @@ pub struct Board {
 impl CoreOwner for Board {}
 
 impl Board {
-    /// A board without channels.
+    /// Returns a board without channels.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let fabric = Fabric::new();
@@ -44,7 +44,7 @@ impl Board {
         Arc::new(Self { fabric, nodes, born: ForkGeneration::now() })
     }
 
-    /// Its fabric.
+    /// Returns the fabric.
     #[must_use]
     pub fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
@@ -54,28 +54,29 @@ impl Board {
         &self.nodes.0[core.index()]
     }
 
-    /// Credit of a core toward another one: what is available, and what is owed.
+    /// Returns the credit of a core toward another one: available, and owed.
     #[must_use]
     pub fn credit(&self, core: Core, toward: Core) -> (u16, u16) {
         self.node(core).enter(|kernel| kernel.credit(toward))
     }
 
-    /// How many messages for associations not in use have come to a core.
+    /// Returns the number of messages to a core for associations not in use.
     #[must_use]
     pub fn dropped(&self, core: Core) -> u64 {
         self.node(core).enter(|kernel| kernel.dropped())
     }
 
-    /// Sends a frame past all channels, as a core gone wrong does. Credit is spent for it, if there is enough.
+    /// Sends a frame that belongs to no channel, as a faulty core does. Returns false if there is
+    /// no credit for it.
     #[must_use]
     pub fn inject(&self, core: Core, to: Core, association: u16, frame: &[u32]) -> bool {
         self.node(core).enter(|kernel| kernel.inject(to, association, frame))
     }
 
-    /// A channel between two of its cores.
+    /// Makes a channel between two cores of the board.
     ///
     /// # Errors
-    /// [`ConnectError::Refused`] if they are one, or one of them has 32 channels.
+    /// [`ConnectError::Refused`] if the cores are the same, or one of them has 32 channels.
     pub fn connect(
         self: &Arc<Self>,
         (client_core, client): (Core, &End),
@@ -111,7 +112,7 @@ impl Board {
     }
 }
 
-/// A channel between two cores that this thread has room at.
+/// Makes a channel between two cores at which this thread has room.
 pub(crate) fn connect(client: &End, service: &End) -> Result<SendPair, ConnectError> {
     thread_local! {
         static MINE: RefCell<Weak<Board>> = const { RefCell::new(Weak::new()) };

@@ -18,10 +18,11 @@ use crate::beehive::kernel::Kernel;
 use crate::beehive::node::{CoreOwner, Node};
 use crate::caps::{CAPS_AHEAD, Caps};
 
-/// Messages with capabilities that the peer has not begun when those of the last may not be handed over.
+/// Number of messages with capabilities not begun by the peer at which the capabilities of the last
+/// may not be handed over.
 const TOO_FAR: u32 = CAPS_AHEAD as u32 + 1;
 
-/// One end.
+/// One end of a channel.
 pub(crate) struct BeehiveChannel {
     node: Arc<Node>,
     association: u16,
@@ -53,7 +54,7 @@ struct PeerSnapshot<'a> {
 }
 
 impl<'a> PeerSnapshot<'a> {
-    /// As the kernel knows it after it has taken in what has come.
+    /// Returns the other end as the kernel knows it after polling the hardware.
     fn now(node: &'a Node, association: u16) -> Self {
         let view = node.enter(|kernel| {
             kernel.poll();
@@ -243,8 +244,8 @@ fn view(kernel: &mut Kernel, association: u16) -> EndpointView {
     view
 }
 
-/// Sends as many frames of a message as there is room for behind these words of it; gives how many are sent now, `None` as
-/// long as it has not begun.
+/// Sends as many frames of a message as there is room for, from word `begun` on. Returns the number
+/// of words sent so far, `None` if the message has not begun.
 fn send_frames(
     kernel: &mut Kernel,
     association: u16,
@@ -289,7 +290,7 @@ fn send_frames(
     }
 }
 
-/// Takes one frame into the message in hand, or begins one with it.
+/// Takes one frame into the current message, or begins a message with it.
 fn take_frame(
     assembler: &MessageAssembler,
     frame: &[u32],

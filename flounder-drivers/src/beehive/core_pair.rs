@@ -1,5 +1,6 @@
-//! What the two halves of a channel between processes tell each other through the brokers, and what all channels between
-//! two processes share: one core each, with its FIFO in the region that the other process writes, and the doorbells.
+//! State of all channels between this process and one other: a core with its kernel, whose FIFO is
+//! in the region that the other process writes, and the doorbells; and the terms that two halves of
+//! a channel exchange through the brokers.
 
 use std::collections::HashSet;
 use std::io;
@@ -26,39 +27,39 @@ use crate::process_pair::{claim, link_state};
 
 /// Version of the terms, the FIFO and the frames.
 const VERSION: u64 = 1;
-/// The socket, log and region that ring the sender are enclosed.
+/// Flag: the socket, log and region that belong to the sender of the terms are enclosed.
 const ENCLOSED: u64 = 1;
-/// The sender has those of the receiver.
+/// Flag: the sender of the terms has those of the receiver.
 const HELD: u64 = 2;
 
 /// Pages of a region.
 const PAGES: usize = (LINES * LINE_WORDS * 8).div_ceil(PAGE);
 const SIZE: RegionSize = RegionSize::Pages(PAGES, "the region is not three pages");
 
-/// What the channels between this process and another one share.
+/// State shared by all channels between this process and one other.
 pub(crate) struct CorePair {
     node: Arc<Node>,
-    /// Where the peer rings for the node.
+    /// Slot at which the peer rings for the node.
     slot: DoorbellSlot,
     state: Mutex<CorePairState>,
-    /// Of the descriptors that are kept, of the logs and regions, and of the bytes of ours.
+    /// Charges for the descriptors that are kept, for logs and regions, and for the bytes of ours.
     _charges: [Charge; 3],
 }
 
-/// Descriptors that two processes keep for each other: the receiving socket, and the sending socket to the other one.
+/// Descriptors that two processes keep for each other: the receiver's socket, and the sender's.
 const DESCRIPTORS: u64 = 2;
 
-/// Mappings likewise: a log and a region for each.
+/// Mappings that two processes keep for each other: a log and a region each.
 const MAPPINGS: u64 = 4;
 
 struct CorePairState {
-    /// Our region and the log of our doorbell, until the peer's have come.
+    /// Our region and the log of our doorbell, until the machine takes them.
     own: Option<(MappedOwn, MappedOwn)>,
-    /// Regions in use, by inode: ours, and both logs.
+    /// Inodes of the regions in use: ours, and both logs.
     regions: HashSet<u64>,
 }
 
-/// What the other half has told about a channel.
+/// Terms of the other half of a channel.
 pub(crate) struct PeerTerms {
     pub(crate) association: u16,
     pub(crate) window: u16,
@@ -67,7 +68,7 @@ pub(crate) struct PeerTerms {
 impl CoreOwner for CorePair {}
 
 impl CorePair {
-    /// What is shared over `link`; made when the first channel is.
+    /// Returns the state of `link`, made for the first channel.
     pub(crate) fn over(link: &Arc<dyn Link>) -> Result<Arc<Self>, ConnectError> {
         link_state(link, super::NAME, Self::new)
     }
@@ -101,7 +102,7 @@ impl CorePair {
         self.slot.receiver()
     }
 
-    /// The terms of a half: its association, and the window for what it sends.
+    /// Returns the terms of a half: its association, and the window for what it sends.
     pub(crate) fn terms(&self, association: u16, window: u16) -> Result<Offer, ConnectError> {
         let mut flags = 0;
         let caps = self.receiver().setup_caps()?;
@@ -116,7 +117,8 @@ impl CorePair {
         Ok(Offer { words, caps })
     }
 
-    /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is closed or kept.
+    /// Takes the terms of the other half. Whatever is wrong with them, every descriptor in them is
+    /// closed or kept.
     pub(crate) fn take(&self, terms: Offer) -> Result<PeerTerms, ConnectError> {
         let [VERSION, flags, slot, association, window] = terms.words[..] else {
             return Err(ConnectError::Refused("the terms are of no known version"));
@@ -155,7 +157,8 @@ impl CorePair {
         Ok(PeerTerms { association, window })
     }
 
-    /// Connects this process's core to the machine, when the peer's part of it comes for the first time: returns true then.
+    /// Connects this process's core to the machine when the peer's part of it arrives. Returns true
+    /// the first time.
     fn attach_hardware(
         &self,
         enclosed: Option<(Cap, Cap, Cap)>,

@@ -23,13 +23,13 @@ use crate::beehive::hardware::{CORES, FIFO_WORDS};
 /// Words of credit toward each other core at the start.
 pub const START: u16 = 64;
 
-/// The hardware header and the kernel header of a message.
+/// Words of the hardware header and the kernel header of a message.
 pub const HEADERS: u16 = 2;
 
-/// Words that a message leaves, for one of credit alone.
+/// Words that a message leaves for a message of credit alone.
 pub const RESERVE: u16 = 2;
 
-/// A debt that is not worth a message.
+/// Debt that is not worth a message of its own.
 const MAX_UNRETURNED: u16 = 2;
 
 const _: () = assert!((CORES - 1) * START as usize <= FIFO_WORDS);
@@ -46,57 +46,60 @@ pub struct Credit {
 }
 
 impl Credit {
-    /// That of two cores that have sent each other nothing.
+    /// Returns the credit of two cores that have sent each other nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self { available: START, owed: 0 }
     }
 
-    /// What this core may have in the other one's FIFO besides what is there.
+    /// Returns the words that this core may still put into the other core's FIFO.
     #[must_use]
     pub const fn available(&self) -> u16 {
         self.available
     }
 
-    /// What this core has taken and not returned.
+    /// Returns the words that this core has taken and not returned.
     #[must_use]
     pub const fn owed(&self) -> u16 {
         self.owed
     }
 
-    /// The longest message that there is credit for, in words behind the kernel header.
+    /// Returns the length of the longest message that there is credit for, in words behind the
+    /// kernel header.
     #[must_use]
     pub const fn room(&self) -> usize {
         self.available.saturating_sub(HEADERS + RESERVE) as usize
     }
 
-    /// Spends what a message of so many words behind the kernel header takes, and gives what it returns to the other core.
+    /// Spends the credit for a message of `words` words behind the kernel header. Returns the
+    /// credit that the message returns to the other core.
     ///
     /// # Panics
-    /// If there is no credit for it, of which [`room`](Self::room) tells.
+    /// If there is no credit for it (see [`room`](Self::room)).
     pub const fn spend(&mut self, words: usize) -> u16 {
         assert!(words <= self.room(), "a message is sent only with credit for it");
         self.available -= words as u16 + HEADERS;
         self.take_owed()
     }
 
-    /// Whether a message of credit alone is due and possible.
+    /// Returns true if a message of credit alone is due and possible.
     #[must_use]
     pub const fn is_return_due(&self) -> bool {
         self.owed > MAX_UNRETURNED && self.available >= HEADERS
     }
 
-    /// Spends what a message of credit alone takes, and gives what it returns.
+    /// Spends the credit for a message of credit alone. Returns the credit that it returns.
     ///
     /// # Panics
-    /// If none is due, of which [`is_return_due`](Self::is_return_due) tells.
+    /// If none is due (see [`is_return_due`](Self::is_return_due)).
     pub const fn spend_reserve(&mut self) -> u16 {
         assert!(self.is_return_due(), "credit is returned alone only when it is due");
         self.available -= HEADERS;
         self.take_owed()
     }
 
-    /// Counts a message taken out of the FIFO: so many words with both headers, and what it returns.
+    /// Counts a message taken out of the FIFO: its words with both headers, and the credit that it
+    /// returns.
     ///
     /// # Errors
     /// If the other core has sent without credit, or returns more than it was sent.

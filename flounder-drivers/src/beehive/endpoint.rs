@@ -1,4 +1,5 @@
-//! One end of a channel, as the kernel of its core knows it: its windows, the frames that wait for it, and its wishes.
+//! One end of a channel in the kernel of its core: its windows, the frames that wait for it, and
+//! what it has to publish.
 
 use std::collections::VecDeque;
 
@@ -9,76 +10,77 @@ use crate::beehive::frame::{FrameBuilder, FrameHeader, FrameKind, MAX_FRAME};
 use crate::beehive::hardware::Core;
 use crate::beehive::window::{MAX_WINDOW, ReceiveWindow, SendWindow};
 
-/// The shortest frame that an end makes of a longer one, because others have had the credit that it waits for.
+/// Length of the shortest frame that an end makes of a longer one, because other ends used up the
+/// credit that it waits for.
 pub(crate) const SHORT: usize = 16;
 
-/// An end that was overtaken so often is let through.
+/// Number of times that an end may be overtaken before it goes first.
 const MAX_OVERTAKEN: u32 = 8;
 
-/// One end.
+/// One end of a channel.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     notifier: Notifier,
     peer: Option<PeerAddress>,
     pub(crate) out: SendWindow,
     pub(crate) into: ReceiveWindow,
-    /// Frames of messages that have come, each behind its length.
+    /// Frames of messages that have arrived, each behind its length.
     frames: VecDeque<u32>,
-    /// Whether it is to be woken, once.
+    /// True if the end is to be woken, once.
     armed: bool,
-    /// Whether something has come since it was armed.
+    /// True if something has arrived since the end was armed.
     news: bool,
-    /// Words of the frame that did not go out.
+    /// Length of the frame that did not go out.
     blocked: Option<usize>,
-    /// How often another end has had credit since.
+    /// Number of times that another end had credit since.
     overtaken: u32,
-    /// What the other end is to be told, and whether it was.
+    /// Claims of this end; `claims_sent` is false while the other end has to be sent them.
     mine: Claims,
     claims_sent: bool,
-    /// What the other end has told.
+    /// Claims that the other end has sent.
     theirs: Claims,
     error: Option<ProtocolError>,
-    /// Whether its channel is gone. It goes itself when the other end knows.
+    /// True once the channel is gone. The end is freed when the other end knows.
     abandoned: bool,
 }
 
-/// Where the other end is.
+/// Address of the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PeerAddress {
     pub(crate) core: Core,
     pub(crate) association: u16,
 }
 
-/// What an end tells the other one in control frames, besides its acknowledgements.
+/// State that an end publishes in control frames, besides its acknowledgements.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
-    /// It sends no more.
+    /// True if the end sends no more.
     pub(crate) closed: bool,
-    /// Messages with capabilities of which it has seen the first frame.
+    /// Messages with capabilities of which the end has taken the first frame.
     pub(crate) expected: u32,
-    /// Its messages with capabilities of which it has handed these to the brokers.
+    /// Own messages with capabilities of which the capabilities are with the brokers.
     pub(crate) handed: u32,
 }
 
-/// The credit that an end may use.
+/// Credit that an end may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CreditShare {
     /// For a frame of so many words.
     pub(crate) words: usize,
-    /// Whether some is kept for another end.
+    /// True if some credit is reserved for another end.
     pub(crate) is_reduced: bool,
 }
 
-/// What a channel asks its kernel after.
+/// State of an end that its channel asks for.
 #[derive(Debug)]
 pub(crate) struct EndpointView {
-    /// Whether a frame has come.
+    /// True if a frame has arrived.
     pub(crate) has_frame: bool,
-    /// Whether a blocked frame would go out now.
+    /// True if a blocked frame would go out now.
     pub(crate) can_resume: bool,
-    /// What the other end has told.
+    /// Claims of the other end.
     pub(crate) theirs: Claims,
-    /// What is wrong with the other end.
+    /// Violation of the protocol by the other end.
     pub(crate) error: Option<ProtocolError>,
 }
 
@@ -103,7 +105,7 @@ impl Endpoint {
         }
     }
 
-    /// Names the other end, and the windows of both directions.
+    /// Sets the address of the other end, and the windows of both directions.
     pub(crate) const fn connect(&mut self, peer: PeerAddress, out: u16, into: u16) {
         self.peer = Some(peer);
         self.out = SendWindow::starting_at(out, 0);
@@ -118,7 +120,7 @@ impl Endpoint {
         self.peer
     }
 
-    /// Takes a frame from a core, or notes what is wrong with it.
+    /// Takes a frame from a core, or notes the violation in it.
     pub(crate) fn deliver(&mut self, from: Core, frame: &[u32]) {
         if self.abandoned || self.error.is_some() {
             return;
@@ -164,7 +166,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Takes the oldest frame out: how many words of `into` it fills.
+    /// Takes the oldest frame. Returns the number of words of `into` that it fills.
     pub(crate) fn next_frame(&mut self, into: &mut [u32; MAX_FRAME]) -> Option<usize> {
         let length = self.frames.pop_front()? as usize;
         for (word, value) in into.iter_mut().zip(self.frames.drain(..length)) {
@@ -174,7 +176,8 @@ impl Endpoint {
         Some(length)
     }
 
-    /// How long a frame may be that should have `wanted` words; `None` if it has to wait.
+    /// Returns the permitted length of a frame that should have `wanted` words; `None` if it has to
+    /// wait.
     pub(crate) fn room(&mut self, wanted: usize, credit: CreditShare) -> Option<usize> {
         let room = self.fits(wanted, credit);
         if room.is_none() {
@@ -194,13 +197,13 @@ impl Endpoint {
         }
     }
 
-    /// Notes that a frame of it was sent.
+    /// Notes that a frame of this end was sent.
     pub(crate) const fn sent(&mut self, words: usize) {
         self.out.send(words);
         (self.blocked, self.overtaken) = (None, 0);
     }
 
-    /// Notes that another end has had credit; gives whether this one has been patient for long enough.
+    /// Notes that another end had credit. Returns true if this end goes first from now on.
     pub(crate) fn overtake(&mut self) -> bool {
         // Who waits for its window is overtaken by nobody.
         if self.blocked.is_some_and(|wanted| self.out.room() >= wanted) {
@@ -209,12 +212,12 @@ impl Endpoint {
         self.overtaken >= MAX_OVERTAKEN
     }
 
-    /// Whether a frame of it did not go out.
+    /// Returns true if a frame of this end did not go out.
     pub(crate) const fn is_blocked(&self) -> bool {
         self.blocked.is_some()
     }
 
-    /// Changes what the other end is to be told, unless that this end is closed was the last of it.
+    /// Changes the claims of this end. After the claim that this end is closed, nothing changes.
     pub(crate) fn update_claims(&mut self, change: impl FnOnce(&mut Claims)) {
         let before = self.mine;
         if before.closed {
@@ -224,7 +227,8 @@ impl Endpoint {
         self.claims_sent &= self.mine == before;
     }
 
-    /// The control frame that is due, if one is. After the frame in which this end closes, none is.
+    /// Returns the control frame that is due, if one is. After the frame in which this end closes,
+    /// none is.
     pub(crate) fn control(&self) -> Option<FrameBuilder> {
         self.peer?;
         let is_ack_due = self.into.is_ack_due() && !self.mine.closed;
@@ -240,7 +244,7 @@ impl Endpoint {
         Some(frame)
     }
 
-    /// Notes that it was sent.
+    /// Notes that the claims were sent.
     pub(crate) const fn note_claims_sent(&mut self) {
         self.claims_sent = true;
     }
@@ -254,7 +258,8 @@ impl Endpoint {
         }
     }
 
-    /// To an end that is closed nothing goes out: whoever sleeps beside it is not woken for room again and again.
+    /// Returns true if a blocked frame would go out now. Nothing goes out to a closed end:
+    /// otherwise an end that sleeps beside it would be woken for room again and again.
     fn can_resume(&self, credit: CreditShare) -> bool {
         let fits = |wanted| self.fits(wanted, credit).is_some();
         !self.theirs.closed && self.blocked.is_some_and(fits)
@@ -272,14 +277,14 @@ impl Endpoint {
         self.armed
     }
 
-    /// Whom to wake, if this end sleeps and something has happened, or whatever has happened.
+    /// Returns the notifier, once, if this end sleeps and something has happened, or `in_any_case`.
     pub(crate) fn wake(&mut self, credit: CreditShare, in_any_case: bool) -> Option<Notifier> {
         let wakes = self.armed && (in_any_case || self.news || self.can_resume(credit));
         self.armed &= !wakes;
         wakes.then(|| self.notifier.clone())
     }
 
-    /// Closes this end for a channel that is gone.
+    /// Closes this end, because its channel is gone.
     pub(crate) fn abandon(&mut self) {
         self.update_claims(|claims| claims.closed = true);
         self.abandoned = true;
@@ -288,7 +293,8 @@ impl Endpoint {
         self.frames = VecDeque::new();
     }
 
-    /// Whether nobody needs it any more: the other end knows that it is closed, or can be told nothing.
+    /// Returns true if the end is no longer needed: the other end knows that it is closed, or
+    /// cannot be reached.
     pub(crate) fn is_over(&self, has_failed: bool) -> bool {
         self.abandoned && (has_failed || self.control().is_none())
     }

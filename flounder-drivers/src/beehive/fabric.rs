@@ -17,7 +17,7 @@ use crate::beehive::hardware::{
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// The ring.
+/// The ring of cores.
 #[derive(Debug)]
 pub struct Fabric {
     fifos: [Fifo; CORES],
@@ -28,16 +28,16 @@ pub struct Fabric {
 struct Fifo {
     /// Never more than [`FIFO_WORDS`].
     words: Mutex<VecDeque<u32>>,
-    /// How many there are.
+    /// Number of words in the FIFO.
     filled: AtomicU64,
-    /// The most there ever were.
+    /// Maximum number of words that were ever in the FIFO.
     fullest: AtomicU64,
-    /// Whether its core wants interrupts.
+    /// True if the core wants interrupts.
     listens: AtomicBool,
 }
 
 impl Fabric {
-    /// A ring with empty FIFOs.
+    /// Returns a ring with empty FIFOs.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let fifos = core::array::from_fn(|_| Fifo {
@@ -49,7 +49,7 @@ impl Fabric {
         Arc::new(Self { fifos, stalls: AtomicU64::new(0) })
     }
 
-    /// What one of its cores sees.
+    /// Returns the view of one core.
     ///
     /// # Panics
     /// If there is no such core.
@@ -59,20 +59,20 @@ impl Fabric {
         Port { fabric: Arc::clone(self), core }
     }
 
-    /// How many messages have found a FIFO full, or the ring stalled by one that did.
+    /// Returns the number of messages that found a FIFO full, or the ring stalled.
     #[must_use]
     pub fn stalls(&self) -> u64 {
         self.stalls.load(Ordering::Relaxed)
     }
 
-    /// The most words that the FIFO of this core ever held.
+    /// Returns the maximum number of words that the FIFO of this core ever held.
     #[must_use]
     pub fn fullest(&self, core: Core) -> u64 {
         self.fifos[core.index()].fullest.load(Ordering::Relaxed)
     }
 }
 
-/// What a core sees of a [`Fabric`].
+/// View that a core has of a [`Fabric`].
 #[derive(Debug)]
 pub struct Port {
     fabric: Arc<Fabric>,

@@ -19,13 +19,13 @@
 
 use flounder_rt::channel::{MAX_NUMBER, ProtocolError};
 
-/// The most words of a frame.
+/// Maximum number of words of a frame.
 pub const MAX_FRAME: usize = 58;
 
-/// The most words of payload.
+/// Maximum number of words of payload.
 pub const MAX_PAYLOAD: usize = MAX_FRAME - 1;
 
-/// The most words of a body in one frame.
+/// Maximum number of words of a body in one frame.
 pub const MAX_BODY: usize = MAX_PAYLOAD / 2;
 
 const KIND_SHIFT: u32 = 30;
@@ -33,7 +33,7 @@ const NUMBER_SHIFT: u32 = 16;
 
 const _: () = assert!(MAX_NUMBER as u32 == (1 << (KIND_SHIFT - NUMBER_SHIFT)) - 1);
 
-/// What a frame is to its message.
+/// Position of a frame in its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
     /// All of it.

@@ -1,8 +1,10 @@
-//! What the driver asks of message hardware: to put a message on the ring, and to take one out of a FIFO.
+//! What the driver requires of message hardware: to put a message on the ring, and to take one out
+//! of a FIFO.
 //!
-//! A core of Beehive sends messages of up to 63 words of 32 bits to another one, past memory and caches. They come out of
-//! the receiver's FIFO of 1024 words, in order, where it polls. There is no flow control: a message that finds a FIFO full
-//! blocks the ring, for every core. It is the business of the layer above that this never happens.
+//! A core of Beehive sends messages of up to 63 words of 32 bits to another core, past memory and
+//! caches. They arrive in the receiver's FIFO of 1024 words, in order, which the receiver polls.
+//! There is no flow control: a message that finds a FIFO full blocks the ring, for every core. The
+//! layer above has to prevent that.
 //!
 //! ```text
 //!                  31                     12 11    8 7  6 5        0
@@ -12,13 +14,13 @@
 
 use flounder_rt::channel::ProtocolError;
 
-/// The most words of a message.
+/// Maximum number of words of a message.
 pub const MAX_MESSAGE: usize = 63;
 
-/// Words of a FIFO, hardware headers included.
+/// Number of words of a FIFO, hardware headers included.
 pub const FIFO_WORDS: usize = 1024;
 
-/// Cores of a ring.
+/// Number of cores of a ring.
 pub const CORES: usize = 13;
 
 /// A message taken out of a FIFO, in private memory.
@@ -29,19 +31,19 @@ pub type Message = [u32; MAX_MESSAGE];
 pub struct Core(pub u8);
 
 impl Core {
-    /// As an index.
+    /// Returns the number as an index.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// What a core sees of the machine.
+/// The machine, as a core sees it.
 ///
-/// Beehive polls, and does nothing else meanwhile. Cores that share processors with other work sleep: the last two methods
-/// are how they say so, and learn it of each other. An error is for good.
+/// Beehive polls, and does nothing else meanwhile. Cores that share processors with other work
+/// sleep: the last two methods let them request an interrupt. An error is permanent.
 pub trait Hardware: Send {
-    /// How many cores there are.
+    /// Returns the number of cores.
     fn cores(&self) -> usize;
 
     /// Puts a message on the ring.
@@ -53,37 +55,39 @@ pub trait Hardware: Send {
     /// If there is no such core, or the message has no word or more than [`MAX_MESSAGE`].
     fn send(&mut self, to: Core, words: &[u32]) -> Result<(), ProtocolError>;
 
-    /// Whether there is a message to take. A load or two; never false in vain.
+    /// Returns true if there is a message to take. Costs a load or two, and is never false in vain.
     fn poll(&self) -> bool;
 
-    /// Takes a message out of the FIFO: where it came from, and how many words it has.
+    /// Takes a message out of the FIFO. Returns its source and its length in words.
     ///
     /// # Errors
-    /// If the other core has put there what is no message.
+    /// If the other core has put something else there.
     fn receive(&mut self, into: &mut Message) -> Result<Option<(Core, usize)>, ProtocolError>;
 
-    /// Publishes whether messages for this core are to be followed by an interrupt, and fences, so that of a message and
-    /// this at least one sees the other. Said again, it asks for an interrupt once more.
+    /// Publishes whether an interrupt has to follow messages for this core, and fences, so that
+    /// either the sender sees the request or this core sees the message. A repeated request is good
+    /// for one more interrupt.
     fn listen(&mut self, wanted: bool);
 
-    /// Whether what was sent to `to` is to be followed by an interrupt. Says so once for each time that `to` asked.
+    /// Returns true if an interrupt has to follow what was sent to `to`: once for each request of
+    /// `to`.
     fn must_interrupt(&mut self, to: Core) -> bool;
 }
 
-/// What a full FIFO gives.
+/// Error of a full FIFO.
 pub const STALLED: ProtocolError =
     ProtocolError::Frame("the ring has stalled: the FIFO of the other core is full");
 
-/// The hardware header of a message.
+/// Returns the hardware header of a message.
 #[must_use]
 pub const fn hardware_header(source: Core, length: usize) -> u32 {
     (source.0 as u32) << 8 | length as u32
 }
 
-/// Where a message comes from, and its length, out of its hardware header.
+/// Returns the source and the length of a message from its hardware header.
 ///
 /// # Errors
-/// If it is none, on a ring of so many cores.
+/// If it is not a header on a ring of `cores` cores.
 pub const fn parse_hardware_header(
     header: u32,
     cores: usize,

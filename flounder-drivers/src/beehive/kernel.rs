@@ -28,32 +28,33 @@ use crate::beehive::endpoint::{CreditShare, Endpoint, SHORT};
 use crate::beehive::frame::{MAX_FRAME, kernel_header, parse_kernel_header};
 use crate::beehive::hardware::{Core, FIFO_WORDS, Hardware, MAX_MESSAGE};
 
-/// Channels that end at one core.
+/// Maximum number of channels that end at one core.
 pub const ASSOCIATIONS: usize = 32;
 
 const INDEX_BITS: u32 = ASSOCIATIONS.ilog2();
 const INDEX: u16 = (1 << INDEX_BITS) - 1;
 
-/// Credit that is left to the first in line.
+/// Words of credit reserved for the first in line.
 const RESERVED_FOR_FIRST: usize = SHORT + HEADERS as usize;
 
-/// What the kernel of a core keeps.
+/// State of the kernel of a core.
 pub(crate) struct Kernel {
-    /// None until the other side of it is known.
+    /// The machine; `None` until the other side of it is known.
     hardware: Option<Box<dyn Hardware>>,
-    /// Toward each core.
+    /// Credit toward each core.
     credits: Vec<Credit>,
     /// By index of their associations; grows up to [`ASSOCIATIONS`].
     associations: Vec<AssociationEntry>,
-    /// The association for which others leave some credit, and toward which core; its end is blocked.
+    /// Association for which other ends reserve some credit, and the core toward which; its end is
+    /// blocked.
     first_in_line: Option<(u16, Core)>,
-    /// What is wrong with the machine, or with a core that broke the rules of all.
+    /// Permanent error of the machine, or of a core that broke the rules between cores.
     failure: Option<ProtocolError>,
     listens: bool,
-    /// Whether interrupts must be asked for again.
+    /// True if interrupts must be requested again.
     asks_again: bool,
     wakeups: Wakeups,
-    /// Messages for associations that are not in use.
+    /// Number of messages for associations not in use.
     dropped: u64,
 }
 
@@ -63,17 +64,17 @@ struct AssociationEntry {
     endpoint: Option<Endpoint>,
 }
 
-/// Whom to call when the kernel is left.
+/// What to wake once the kernel is left.
 #[derive(Default)]
 pub(crate) struct Wakeups {
-    /// Ends of this core that sleep.
+    /// Notifiers of ends of this core that sleep.
     pub(crate) wake: Vec<Notifier>,
     /// Cores that want an interrupt, a bit for each.
     pub(crate) interrupt: u16,
 }
 
 impl Kernel {
-    /// One without a machine.
+    /// Returns a kernel without a machine.
     pub(crate) fn new() -> Self {
         Self {
             hardware: None,
@@ -88,7 +89,7 @@ impl Kernel {
         }
     }
 
-    /// Connects it to its machine.
+    /// Connects the kernel to its machine.
     pub(crate) fn attach_hardware(&mut self, hardware: Box<dyn Hardware>) {
         self.credits = vec![Credit::new(); hardware.cores()];
         self.hardware = Some(hardware);
@@ -96,7 +97,7 @@ impl Kernel {
         self.listens = false;
     }
 
-    /// An association for a new channel, if one is free.
+    /// Returns an association for a new channel, if one is free.
     pub(crate) fn open(&mut self, notifier: Notifier) -> Option<u16> {
         self.poll();
         self.flush();
@@ -113,7 +114,7 @@ impl Kernel {
         Some(entry.generation << INDEX_BITS | index as u16)
     }
 
-    /// The end with this association. It is there from `open` until `abandon`.
+    /// Returns the end with this association. It exists from `open` until `abandon`.
     pub(crate) fn endpoint(&mut self, association: u16) -> &mut Endpoint {
         self.lookup(association).expect("a channel keeps its association as long as it lives")
     }
@@ -124,17 +125,18 @@ impl Kernel {
         entry.endpoint.as_mut().filter(|_| is_same)
     }
 
-    /// Whether the other end of one that was abandoned could be told so, after [`flush`](Self::flush).
+    /// Returns true if the other end of an abandoned one was sent its close, after
+    /// [`flush`](Self::flush).
     pub(crate) fn close_is_reported(&mut self, association: u16) -> bool {
         self.failure.is_none() && self.lookup(association).is_none_or(|end| end.control().is_none())
     }
 
-    /// What is wrong with the whole core.
+    /// Returns the permanent error of the core.
     pub(crate) const fn failure(&self) -> Option<&ProtocolError> {
         self.failure.as_ref()
     }
 
-    /// The credit that the end with this association may use.
+    /// Returns the credit that the end with this association may use.
     pub(crate) fn share_of(&mut self, association: u16) -> CreditShare {
         let Some(peer) = self.endpoint(association).peer() else {
             return CreditShare { words: 0, is_reduced: false };
@@ -148,13 +150,14 @@ impl Kernel {
         }
     }
 
-    /// Credit toward a core: what is available, and what is owed.
+    /// Returns the credit toward a core: available, and owed.
     pub(crate) fn credit(&self, toward: Core) -> (u16, u16) {
         let credit = &self.credits[toward.index()];
         (credit.available(), credit.owed())
     }
 
-    /// Sends a frame past the ends and their windows, for tests of what comes from a core gone wrong.
+    /// Sends a frame past the ends and their windows, for tests of a faulty core. Returns false if
+    /// there is no credit for it.
     pub(crate) fn inject(&mut self, to: Core, association: u16, frame: &[u32]) -> bool {
         let has_room = self.credits[to.index()].room() >= frame.len();
         if has_room {
@@ -166,12 +169,12 @@ impl Kernel {
         has_room
     }
 
-    /// How many messages for nobody have come.
+    /// Returns the number of messages for associations not in use.
     pub(crate) const fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Takes out of the FIFO what was there, at most all that can be in it.
+    /// Takes the messages out of the FIFO, at most as many as it can hold.
     pub(crate) fn poll(&mut self) {
         let mut message = [0; MAX_MESSAGE];
         let mut words = 0;
@@ -248,12 +251,13 @@ impl Kernel {
         self.wake(true);
     }
 
-    /// Asks for interrupts when the kernel is left, even if they were asked for before.
+    /// Requests interrupts when the kernel is left, even if they were requested before.
     pub(crate) const fn ask_again(&mut self) {
         self.asks_again = true;
     }
 
-    /// Returns credit, tells what is to be told, finds out who is to be woken, and publishes whether interrupts are wanted.
+    /// Returns credit, sends control frames, determines what to wake, and publishes whether
+    /// interrupts are wanted.
     pub(crate) fn flush(&mut self) {
         let waits = self.send_due_frames();
         if !self.listen(waits) {
@@ -264,7 +268,8 @@ impl Kernel {
         self.send_due_frames();
     }
 
-    /// Publishes whether interrupts are wanted, if that has changed; gives whether something may have been missed.
+    /// Publishes whether interrupts are wanted, if that has changed. Returns true if a message may
+    /// have been missed.
     fn listen(&mut self, waits: bool) -> bool {
         let Some(hardware) = &mut self.hardware else { return false };
         let wanted = waits
@@ -278,7 +283,8 @@ impl Kernel {
         wanted && hardware.poll()
     }
 
-    /// Returns credit, tells what is to be told and finds out who is to be woken; gives whether something waits for credit.
+    /// Returns credit, sends control frames, and determines what to wake. Returns true if a control
+    /// frame waits for credit.
     fn send_due_frames(&mut self) -> bool {
         if let Some((first, _)) = self.first_in_line {
             self.first_in_line.take_if(|_| {
@@ -311,12 +317,13 @@ impl Kernel {
         waits
     }
 
-    /// Whether there is credit for a frame that is not kept from the first in line, because it is about a channel.
+    /// Returns true if there is credit for a control frame. Nothing is reserved for the first in
+    /// line here, because the frame is about a channel.
     fn has_credit(&self, endpoint: &Endpoint, words: usize) -> bool {
         endpoint.peer().is_some_and(|peer| self.credits[peer.core.index()].room() >= words)
     }
 
-    /// Frees an entry that is no longer needed.
+    /// Frees an association that is no longer needed.
     fn free_if_over(&mut self, index: usize) {
         let entry = &mut self.associations[index];
         let has_failed = self.failure.is_some();
@@ -325,7 +332,7 @@ impl Kernel {
         }
     }
 
-    /// Has all woken that sleep and have something to do, or all that sleep.
+    /// Wakes all ends that sleep and have something to do, or `in_any_case` all that sleep.
     pub(crate) fn wake(&mut self, in_any_case: bool) {
         for index in 0..self.associations.len() {
             let entry = &self.associations[index];
@@ -343,7 +350,7 @@ impl Kernel {
         self.associations.iter().flat_map(|entry| &entry.endpoint).map(Endpoint::notifier).collect()
     }
 
-    /// Whom to call, once the kernel is left.
+    /// Returns what to wake once the kernel is left.
     pub(crate) fn take_wakeups(&mut self) -> Wakeups {
         core::mem::take(&mut self.wakeups)
     }
@@ -364,7 +371,7 @@ mod tests {
 
     const OTHER_CORE: Core = Core(1);
 
-    /// A machine whose next messages come at the worst time: when it is asked for interrupts.
+    /// A machine whose next messages arrive at the worst time: when interrupts are requested.
     #[derive(Clone, Default)]
     struct Late(Arc<Mutex<State>>);
 

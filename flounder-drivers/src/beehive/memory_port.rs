@@ -27,12 +27,12 @@ use crate::beehive::hardware::{
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory};
 use crate::sync::{Ordering, fence};
 
-/// Lines of a region that are used.
+/// Number of lines of a region that are used.
 pub const LINES: usize = FIFO + FIFO_WORDS / LINE_WORDS;
 
-/// This core, for itself.
+/// Number of this core, as it sees itself.
 pub const THIS_CORE: Core = Core(0);
-/// The other one.
+/// Number of the other core.
 pub const OTHER_CORE: Core = Core(1);
 const BOTH: usize = 2;
 
@@ -50,10 +50,10 @@ const TAKEN: usize = 0;
 /// "flounder" without its vowels, and the version of the format in the last byte.
 pub const MAGIC_1: u64 = u64::from_be_bytes(*b"flndr_b\x01");
 
-/// Bit of `listens`: interrupts are wanted. Above it, how often that was said.
+/// Bit of `listens`: interrupts are wanted. The bits above count the requests.
 const WANTED: u64 = 1;
 
-/// What one of the two cores sees.
+/// View that one of the two cores has of the machine.
 #[derive(Debug)]
 pub struct MemoryPort<W, R> {
     mine: W,
@@ -66,28 +66,30 @@ pub struct MemoryPort<W, R> {
     taken: u64,
     /// As published in `listens`.
     listens: u64,
-    /// For which the other core was interrupted last.
+    /// Value of `listens` for which the other core was interrupted last.
     interrupted: u64,
 }
 
 impl<W: OwnMemory, R: LineMemory> MemoryPort<W, R> {
-    /// Over these memories, both of [`LINES`] at least; [`initialize`] has been called on `mine`.
+    /// Returns the port over these memories, both of at least [`LINES`] lines; [`initialize`] has
+    /// been called on `mine`.
     pub const fn new(mine: W, theirs: R) -> Self {
         let (written, taken_there, taken) = (0, 0, 0);
         Self { mine, theirs, written, taken_there, taken, listens: 0, interrupted: 0 }
     }
 
-    /// With the positions of both directions at `start`, for tests of their wrap-around.
+    /// Returns a port with the positions of both directions at `start`, for tests of their
+    /// wrap-around.
     pub fn starting_at(mine: W, theirs: R, start: u64) -> Self {
         initialize(&mine);
         mine.store(FLOW, TAKEN, start, Ordering::Relaxed);
         Self { written: start, taken_there: start, taken: start, ..Self::new(mine, theirs) }
     }
 
-    /// Whether the memory of the other core says that it is one.
+    /// Checks that the memory of the other core is one of a port.
     ///
     /// # Errors
-    /// With what it is instead.
+    /// What it is instead.
     pub fn check(theirs: &R) -> Result<(), &'static str> {
         if theirs.lines() < LINES || theirs.load(CONTROL, MAGIC, Ordering::Relaxed) != MAGIC_1 {
             return Err("the region is not a FIFO of this version");
@@ -103,7 +105,7 @@ impl<W: OwnMemory, R: LineMemory> MemoryPort<W, R> {
         self.mine.store(line, word, tagged(position, value), order);
     }
 
-    /// The word at this position, if it is there.
+    /// Returns the word at this position, if it is there.
     fn get(&self, position: u64, order: Ordering) -> Option<u32> {
         let (line, word) = locate(position);
         let found = self.theirs.load(line, word, order);
@@ -177,7 +179,7 @@ impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for MemoryPort<W, R> {
     }
 }
 
-/// Writes into a memory of zeroes what it is.
+/// Writes format and size into a memory of zeroes.
 pub fn initialize(mine: &impl OwnMemory) {
     assert!(mine.lines() >= LINES, "a region has room for a FIFO");
     // SYNC setup: whoever hands a memory to the other core orders all that was stored before.
@@ -185,12 +187,12 @@ pub fn initialize(mine: &impl OwnMemory) {
     mine.store(CONTROL, WORDS, FIFO_WORDS as u64, Ordering::Relaxed);
 }
 
-/// A word of the FIFO, as it lies in memory.
+/// Returns a word of the FIFO, as it is in memory.
 const fn tagged(position: u64, value: u32) -> u64 {
     (position.wrapping_add(1) as u32 as u64) << 32 | value as u64
 }
 
-/// Line and word for a position.
+/// Returns line and word of a position.
 const fn locate(position: u64) -> (usize, usize) {
     let at = (position % FIFO_WORDS as u64) as usize;
     (FIFO + at / LINE_WORDS, at % LINE_WORDS)

@@ -91,9 +91,9 @@ impl Connector for Beehive {
     }
 }
 
-/// The half of a channel to another process that this one has made.
+/// The half of a channel to another process that this process has made.
 struct LocalHalf {
-    /// For what this end sends.
+    /// Window for what this end sends.
     window: u16,
     caps: Caps,
     open: OpenAssociation,
@@ -103,7 +103,7 @@ struct LocalHalf {
 struct OpenAssociation {
     pair: Arc<CorePair>,
     association: u16,
-    /// Whether a channel has taken it over.
+    /// True once a channel has taken it over.
     taken: bool,
 }
 

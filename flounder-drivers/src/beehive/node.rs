@@ -1,8 +1,9 @@
-//! A core with its kernel, and how it is reached: by calls of its own channels, and by interrupts.
+//! A core with its kernel, and the two ways to reach it: calls of its own channels, and interrupts.
 //!
-//! The kernel of a core is entered by whichever thread uses a channel there, one at a time. On its way out, with no lock
-//! held, a thread wakes the ends that sleep and interrupts the cores that asked for it. Within a process an interrupt is a
-//! call into the other core's kernel, which takes in what has come; to another process it is the doorbell.
+//! The kernel of a core is entered by any thread that uses a channel there, one at a time. When it
+//! leaves, with no lock held, a thread wakes the ends that sleep and interrupts the cores that
+//! requested it. Within a process an interrupt is a call into the other core's kernel, which takes
+//! in what has arrived; to another process it is the doorbell.
 
 use core::time::Duration;
 use std::sync::{Arc, Weak};
@@ -18,8 +19,9 @@ use crate::beehive::hardware::{Core, Hardware};
 use crate::beehive::kernel::Kernel;
 use crate::doorbell::Doorbell;
 
-/// Interrupts that follow from one call: of the credit that is returned for returned credit there is an end, but other
-/// threads may send meanwhile. Then the sleepers of the core are woken, to see for themselves.
+/// Maximum depth of interrupts that follow from one call. The chain of credit returned for returned
+/// credit ends, but other threads may send meanwhile. At this depth the sleepers of the core are
+/// woken instead, to look for themselves.
 const MAX_DEPTH: usize = 8;
 
 /// A core.
@@ -28,11 +30,11 @@ pub(crate) struct Node {
     others: OtherCores,
 }
 
-/// The way to the other cores.
+/// Path to the other cores.
 enum OtherCores {
     /// In this process.
     Board(Weak<Nodes>),
-    /// One, in another process, once its doorbell has come.
+    /// One core in another process, once its doorbell has arrived.
     Process(Mutex<Option<Doorbell>>),
 }
 
@@ -43,12 +45,12 @@ pub(crate) struct Nodes(pub(crate) Vec<Arc<Node>>);
 pub(crate) trait CoreOwner: Send + Sync {}
 
 impl Node {
-    /// A core of a board.
+    /// Returns a core of a board.
     pub(crate) fn on_board(kernel: Kernel, nodes: Weak<Nodes>) -> Arc<Self> {
         Arc::new(Self { kernel: Mutex::new(kernel), others: OtherCores::Board(nodes) })
     }
 
-    /// The core that this process has toward another one, as yet without a machine.
+    /// Returns the core that this process has toward another one, without a machine yet.
     pub(crate) fn toward_process() -> Arc<Self> {
         Arc::new(Self {
             kernel: Mutex::new(Kernel::new()),
@@ -65,24 +67,27 @@ impl Node {
         self.kernel.lock().attach_hardware(hardware);
     }
 
-    /// Does something in the kernel, and then what follows from it.
+    /// Runs `what` in the kernel, and then the wake-ups that follow from it.
     pub(crate) fn enter<T>(&self, what: impl FnOnce(&mut Kernel) -> T) -> T {
         self.visit(0, what)
     }
 
-    /// An association for a new channel.
+    /// Returns an association for a new channel.
+    ///
+    /// # Errors
+    /// [`ConnectError::Refused`] if all are in use.
     pub(crate) fn open(&self, notifier: &Notifier) -> Result<u16, ConnectError> {
         self.enter(|kernel| kernel.open(notifier.clone()))
             .ok_or(ConnectError::Refused("all 32 associations of the core are in use"))
     }
 
-    /// Connects one to the other end, with these windows.
+    /// Connects an association to the other end, with these windows.
     pub(crate) fn connect(&self, association: u16, peer: PeerAddress, out: u16, into: u16) {
         self.enter(|kernel| kernel.endpoint(association).connect(peer, out, into));
     }
 
-    /// Gives one up. Nobody may be left here to take in credit for its last frame, or to try again to ring for it: returns
-    /// false if the other end may not hear that it is closed.
+    /// Gives up an association. No thread may be left to take in credit for its last frame, or to
+    /// retry its doorbell: returns false if the other end may not learn of the close.
     pub(crate) fn abandon(&self, association: u16) -> bool {
         self.enter(|kernel| {
             kernel.poll();
@@ -92,20 +97,20 @@ impl Node {
         self.with_bell(Doorbell::retry_before_drop).unwrap_or(true) && is_told
     }
 
-    /// Rings the doorbell of the other process, for nothing.
+    /// Rings the doorbell of the other process for no channel.
     pub(crate) fn ring(&self) {
         let _ = self.with_bell(Doorbell::ring);
     }
 
-    /// Rings the doorbell of the other process, if that is owed.
+    /// Rings the doorbell of the other process if a ring is pending.
     ///
     /// # Errors
-    /// If it has failed for too long.
+    /// The error of the doorbell, if it has failed for too long.
     pub(crate) fn retry_doorbell(&self) -> Result<(), Errno> {
         self.with_bell(Doorbell::retry).unwrap_or(Ok(true)).map(drop)
     }
 
-    /// How long those may sleep whose doorbell is owed.
+    /// Returns the longest sleep of the ends of this core, if a ring is pending.
     pub(crate) fn sleep_limit(&self) -> Option<Duration> {
         self.with_bell(|doorbell| doorbell.sleep_limit()).flatten()
     }
@@ -150,7 +155,7 @@ impl Node {
         }
     }
 
-    /// Something has come for this core.
+    /// Takes in what has arrived for this core.
     fn interrupt(&self, depth: usize) {
         self.visit(depth, |kernel| {
             if depth < MAX_DEPTH {
@@ -163,7 +168,7 @@ impl Node {
     }
 }
 
-/// What the doorbell of a process wakes: the kernel of a core.
+/// Enters a core's kernel when the doorbell of the process rings.
 pub(crate) struct Interrupts(pub(crate) Weak<Node>);
 
 impl Wake for Interrupts {

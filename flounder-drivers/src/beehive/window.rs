@@ -1,7 +1,9 @@
-//! The window of a channel: how many words of it may be under way, whatever the credit of its cores.
+//! The window of a channel: how many of its words may be on their way, whatever the credit of its
+//! cores.
 //!
-//! Both ends count the words of the frames of one direction, and one more for each (its length, where it waits), modulo
-//! 2^16. The receiver tells how many it has consumed in each frame that it sends, and by itself when the sender might run dry.
+//! Both ends count the words of the frames of one direction, and one more for each frame (its
+//! length, where it waits), modulo 2^16. The receiver sends the number of words that it has
+//! consumed in each frame of its own, and by itself when the sender might run dry.
 
 use flounder_rt::channel::{End, ProtocolError};
 
@@ -10,7 +12,7 @@ use crate::beehive::frame::MAX_FRAME;
 /// The smallest window: one frame.
 pub const MIN_WINDOW: u16 = MAX_FRAME as u16;
 
-/// That of an end that asks for no size: two frames.
+/// Window of an end that requests no size: two frames.
 pub const DEFAULT_WINDOW: u16 = 2 * MAX_FRAME as u16;
 
 /// The largest window. Less than half of 2^16, so that old counts are told from new ones.
@@ -30,37 +32,38 @@ pub(crate) fn window_of(end: &End) -> u16 {
 #[derive(Debug, Clone, Copy)]
 pub struct SendWindow {
     sent: u16,
-    /// The last checked claim: never ahead of `sent`.
+    /// The last checked claim of the receiver; never ahead of `sent`.
     acked: u16,
     length: u16,
 }
 
 impl SendWindow {
-    /// Of a window of `length` words, with both counts at `start`.
+    /// Returns a window of `length` words, with both counts at `start`.
     #[must_use]
     pub const fn starting_at(length: u16, start: u16) -> Self {
         Self { sent: start, acked: start, length }
     }
 
-    /// The longest frame that fits: `n` words do if `sent - acked <= length - n`.
+    /// Returns the length of the longest frame that fits: `n` words do if `sent - acked <= length -
+    /// n`.
     #[must_use]
     pub const fn room(&self) -> usize {
         self.length.saturating_sub(self.sent.wrapping_sub(self.acked)) as usize
     }
 
-    /// Counts a frame of so many words.
+    /// Counts a frame of `words` words.
     ///
     /// # Panics
-    /// If it does not fit.
+    /// If the frame does not fit.
     pub const fn send(&mut self, words: usize) {
         assert!(words <= self.room(), "a frame is sent only into its window");
         self.sent = self.sent.wrapping_add(words as u16 + 1);
     }
 
-    /// Takes the receiver's claim of what it has consumed.
+    /// Takes the receiver's claim of the words that it has consumed.
     ///
     /// # Errors
-    /// If it was not sent, or is less than before.
+    /// If they were not sent, or are fewer than before.
     pub const fn acknowledge(&mut self, claim: u16) -> Result<(), ProtocolError> {
         if claim.wrapping_sub(self.acked) > self.sent.wrapping_sub(self.acked) {
             return Err(ProtocolError::Position { claim: claim as u64, max: self.sent as u64 });
@@ -82,13 +85,13 @@ pub struct ReceiveWindow {
 }
 
 impl ReceiveWindow {
-    /// Of a window of `length` words, with all counts at `start`.
+    /// Returns a window of `length` words, with all counts at `start`.
     #[must_use]
     pub const fn starting_at(length: u16, start: u16) -> Self {
         Self { arrived: start, consumed: start, reported: start, length }
     }
 
-    /// Sets the length, when the sender has named it.
+    /// Sets the length, once the sender has sent it.
     pub const fn set_length(&mut self, length: u16) {
         self.length = length;
     }
@@ -96,7 +99,8 @@ impl ReceiveWindow {
     /// Counts a frame that came out of the FIFO.
     ///
     /// # Errors
-    /// If it does not fit into the window, whatever of the acknowledgements has reached the sender.
+    /// If the frame does not fit into the window, whichever acknowledgements have reached the
+    /// sender.
     pub const fn arrive(&mut self, words: usize) -> Result<(), ProtocolError> {
         let under_way = self.arrived.wrapping_sub(self.reported) as usize;
         if under_way + words > self.length as usize {
@@ -111,14 +115,14 @@ impl ReceiveWindow {
         self.consumed = self.consumed.wrapping_add(words as u16 + 1);
     }
 
-    /// Whether the sender may wait for word from here.
+    /// Returns true if the sender may be waiting for an acknowledgement.
     #[must_use]
     pub const fn is_ack_due(&self) -> bool {
         self.consumed != self.reported
             && self.consumed.wrapping_sub(self.reported) >= self.length.saturating_sub(MIN_WINDOW)
     }
 
-    /// What to report to the sender, and notes that it was reported.
+    /// Returns the count to send to the sender, and notes that it was sent.
     pub const fn report(&mut self) -> u16 {
         self.reported = self.consumed;
         self.consumed

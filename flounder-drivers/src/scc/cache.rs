@@ -38,7 +38,7 @@ mod x86 {
         Clflush,
     }
 
-    /// The instructions of this processor.
+    /// Cache instructions of this CPU.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Caches {
         write_back: Instruction,
@@ -46,7 +46,7 @@ mod x86 {
     }
 
     impl Caches {
-        /// Those of this processor, if it has any.
+        /// Returns this CPU's cache instructions, or `None` if it has none.
         pub(crate) fn of_this_machine() -> Option<Self> {
             static FOUND: OnceLock<Option<Caches>> = OnceLock::new();
             *FOUND.get_or_init(Self::ask)
@@ -62,19 +62,19 @@ mod x86 {
             (basic.edx & CLFSH != 0).then_some(Self { write_back, drop })
         }
 
-        /// Begins to write the line of this word back.
+        /// Starts to write the line of this word back.
         #[inline]
         pub(crate) fn write_back(self, word: WordAddress<'_>) {
             self.write_back.on(word);
         }
 
-        /// Begins to drop the line of this word, from all caches of this machine.
+        /// Starts to drop the line of this word from all caches of this machine.
         #[inline]
         pub(crate) fn drop_line(self, word: WordAddress<'_>) {
             self.drop.on(word);
         }
 
-        /// What was begun to be written back is in memory before anything that is stored later is seen.
+        /// Orders started write-backs before every later store.
         #[inline]
         pub(crate) fn fence_writes(self) {
             // SAFETY:
@@ -82,7 +82,7 @@ mod x86 {
             unsafe { _mm_sfence() };
         }
 
-        /// What was begun to be dropped is gone before anything is loaded later.
+        /// Orders started drops before every later load.
         #[inline]
         pub(crate) fn fence_reads(self) {
             // SAFETY:
@@ -152,7 +152,7 @@ mod x86 {
 mod unknown {
     use crate::mem::mapped::WordAddress;
 
-    /// The instructions of this processor: never any.
+    /// Cache instructions of this CPU: none are known.
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Caches {}
 

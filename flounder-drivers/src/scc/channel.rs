@@ -13,22 +13,22 @@ use super::ring::Ring;
 use crate::assembler::{LineReader, LineWriter, MessageAssembler, PeerEnd};
 use crate::caps::Caps;
 
-/// The most words in a line that is a whole message.
+/// Maximum number of words in a line that is a whole message.
 const WHOLE_WORDS: usize = HALVES / 2;
 
-/// How often an end that goes away tries to ring.
+/// Attempts to ring a failing doorbell before an end is dropped.
 const LAST_TRIES: usize = 64;
 
-/// One end.
+/// One end of a channel.
 pub(crate) struct SccChannel<H: Hardware> {
     ring: HalfWordRing<H>,
     assembler: MessageAssembler,
 }
 
-/// How lines get to the other end. What is written is to be announced.
+/// A ring whose lines carry halves of words. Every write has to be announced.
 struct HalfWordRing<H> {
     inner: Ring<H>,
-    /// Half a word of the message coming in.
+    /// Half a word of the incoming message.
     join: HalfJoiner,
 }
 
@@ -152,7 +152,7 @@ impl<H: Hardware> Channel for SccChannel<H> {
         received
     }
 
-    /// Without a ring of the doorbell this is a few loads of this process's own memory.
+    /// Costs a few loads of private memory if the doorbell was not rung.
     fn ready(&mut self) -> bool {
         // Nobody tells when a doorbell that is owed can be rung.
         !self.assembler.is_here()
@@ -170,8 +170,9 @@ impl<H: Hardware> Channel for SccChannel<H> {
         self.assembler.is_over(&mut self.ring)
     }
 
-    /// The doorbell rings for all that is written, whether this end sleeps or not. One that has failed for too long ends the
-    /// channel; until then an end that owes it is ready, and tries again.
+    /// Announces nothing: the doorbell rings for everything that is written, whether the peer
+    /// sleeps or not. A doorbell that has failed for too long ends the channel; until then an end
+    /// with a pending ring is ready, and retries.
     fn arm(&mut self) {
         if self.assembler.is_here()
             && !self.ring.inner.retry_doorbell()

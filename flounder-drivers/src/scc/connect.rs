@@ -1,4 +1,4 @@
-//! Connecting two ends over the real machine.
+//! Connects two ends over the real machine.
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ fn caches() -> Result<Caches, ConnectError> {
     Caches::of_this_machine().ok_or(ConnectError::Reach)
 }
 
-/// A region of this process, for its writer and its reader.
+/// Returns a region of this process, for its writer and its reader.
 fn region(end: &End) -> Result<(MappedOwn, MappedPeer), ConnectError> {
     let (own, fd, _) = create_sealed(pages(end))?;
     Ok((own, accept_region(fd.into(), RegionSize::Any)?.lines))

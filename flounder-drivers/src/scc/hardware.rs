@@ -1,4 +1,4 @@
-//! What the driver needs of a machine whose caches do not keep themselves up to date.
+//! What the driver requires of a machine whose caches are not coherent.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -10,59 +10,62 @@ use flounder_rt::waitset::Watched;
 /// 64-bit words of a line.
 pub const LINE_WORDS: usize = 4;
 
-/// The machine, as one end of a channel sees it: a region that it alone writes, a region that it only reads, and doorbells.
+/// The machine, as one end of a channel sees it: a region that it alone writes, a region that it
+/// only reads, and doorbells.
 ///
-/// Between the two ends nothing is coherent. What an end stores may stay in its cache for good, and what it loads may come
-/// out of its cache, however old, unless it does something about it:
+/// Nothing between the two ends is coherent. What an end stores may stay in its cache for ever, and
+/// what it loads may come out of its cache, however old, unless the end acts:
 ///
-/// * `write_back`, and `fence_writes` behind it: from then on the line is in memory, as it was when it was written back or
+/// * `write_back` and then `fence_writes`: from then on the line is in memory, as it was when it
+///   was written back or later.
+/// * `invalidate` and then `fence_reads`: later loads return what was in memory at that time or
 ///   later.
-/// * `invalidate`, and `fence_reads` behind it: what is loaded from then on was in memory at that time or later.
 ///
-/// What a machine must do unasked, and the driver relies on:
+/// The driver relies on the machine for the following:
 ///
-/// * A line reaches memory, and comes out of it, whole. It may do so at any time, and lines in any order.
+/// * A line reaches memory, and comes out of it, whole. It may do so at any time, and lines in any
+///   order.
 /// * Stores of one end to *one line* become visible in the order in which they were made.
-/// * An end does not store before what it has loaded earlier has come.
-/// * A doorbell that rings stays rung until it is looked at.
+/// * An end does not store before its earlier loads have returned.
+/// * A doorbell that rings stays rung until it is checked.
 pub trait Hardware: Send {
-    /// Lines of the region that this end writes.
+    /// Returns the number of lines of the region that this end writes.
     fn lines(&self) -> usize;
 
-    /// Lines of the region that this end reads.
+    /// Returns the number of lines of the region that this end reads.
     fn peer_lines(&self) -> usize;
 
     /// Stores a word in this end's region.
     fn store(&mut self, line: usize, word: usize, value: u64);
 
-    /// Loads a word of the peer's region, of now or of some time before.
+    /// Loads a word of the peer's region, current or old.
     fn load(&mut self, line: usize, word: usize) -> u64;
 
-    /// Begins to write a line of this end's region back to memory.
+    /// Starts to write a line of this end's region back to memory.
     fn write_back(&mut self, line: usize, reason: CacheOpReason);
 
-    /// Begins to forget what is cached of a line of the peer's region.
+    /// Starts to drop what is cached of a line of the peer's region.
     fn invalidate(&mut self, line: usize, reason: CacheOpReason);
 
-    /// Ends what `write_back` began, before anything that this end does later.
+    /// Finishes what `write_back` started, before any later operation of this end.
     fn fence_writes(&mut self, reason: CacheOpReason);
 
-    /// Ends what `invalidate` began, before anything that this end does later.
+    /// Finishes what `invalidate` started, before any later operation of this end.
     fn fence_reads(&mut self, reason: CacheOpReason);
 
-    /// Rings the doorbell of the peer's end; `false` if that cannot be done now and has to be tried again.
+    /// Rings the doorbell of the peer's end. Returns false if that failed and has to be retried.
     #[must_use = "a doorbell that was not rung has to be rung later"]
     fn ring(&mut self) -> bool;
 
-    /// Returns the error number of the doorbell, if it has failed for so long that the channel ends.
+    /// Returns the error number of a doorbell that has failed for so long that the channel ends.
     fn ring_failure(&self) -> Option<i32> {
         None
     }
 
-    /// Whether the doorbell of this end was rung since this was asked last. Cheap.
+    /// Returns true if the doorbell of this end was rung since the last call. Cheap.
     fn rung(&mut self) -> bool;
 
-    /// What a waitset has to watch for this end to hear its doorbell while it sleeps.
+    /// Returns what a waitset has to watch so that this end's doorbell wakes it.
     fn watched(&self) -> Option<Arc<dyn Watched>> {
         None
     }
@@ -70,10 +73,12 @@ pub trait Hardware: Send {
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $reason:ident = $name:literal,)*) => {
-        /// Why the driver has the caches do something: there is one reason for each place in the code that does.
+        /// Reason for a cache operation of the driver: there is one for each place in the code that
+        /// has one.
         ///
-        /// A machine takes no notice. A [`Model`](super::model::Model) can be told to leave out what is done for one
-        /// reason; a test must then fail, or the operation is not needed. `ci/cache-operations.sh` tries them all.
+        /// The real machine ignores the reason. A [`Model`](super::model::Model) can skip the
+        /// operations of one reason; then a test must fail, or the operation is not needed.
+        /// `ci/cache-operations.sh` tries them all.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum CacheOpReason {
             $($(#[$doc])* $reason,)*
@@ -83,7 +88,7 @@ macro_rules! reasons {
             /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$reason,)*];
 
-            /// Its name.
+            /// Returns the name of the reason.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -117,7 +122,7 @@ impl fmt::Display for CacheOpReason {
     }
 }
 
-/// The doorbell of one end within this process: whether it was rung, and who wants to know.
+/// The doorbell of one end within this process: a flag, and the notifier of its owner.
 #[derive(Debug)]
 pub struct DoorbellFlag {
     rung: AtomicBool,
@@ -125,13 +130,13 @@ pub struct DoorbellFlag {
 }
 
 impl DoorbellFlag {
-    /// One that has not been rung, and wakes `owner` when it is.
+    /// Returns a flag that is not set, and notifies `owner` when it is.
     #[must_use]
     pub fn new(owner: Notifier) -> Arc<Self> {
         Arc::new(Self { rung: AtomicBool::new(false), owner })
     }
 
-    /// What rings it when notified.
+    /// Returns a notifier that sets the flag.
     #[must_use]
     pub fn ringer(self: &Arc<Self>) -> Notifier {
         let ringer = Notifier::new();
@@ -139,12 +144,12 @@ impl DoorbellFlag {
         ringer
     }
 
-    /// Has the waitset of its owner look at the channel.
+    /// Has the waitset of the owner poll the channel.
     pub(crate) fn wake_owner(&self) {
         self.owner.notify();
     }
 
-    /// Whether it was rung since the last time.
+    /// Returns true if the flag was set since the last call, and clears it.
     #[inline]
     #[must_use]
     pub fn take(&self) -> bool {

@@ -18,67 +18,70 @@ use crate::assembler::line;
 
 pub use crate::assembler::line::LineKind;
 
-/// Halves of payload in a line.
+/// Number of halves of payload in a line.
 pub const HALVES: usize = 2 * LINE_WORDS - 1;
 
-/// The halves of a line besides its header, in private memory.
+/// Halves of a line besides its header, in private memory.
 pub type Payload = [u32; HALVES];
 
-/// The word of a line with its header, which is stored last and loaded first.
+/// Index of the word of a line with its header, which is stored last and loaded first.
 pub const LAST: usize = LINE_WORDS - 1;
 
 const TAG_SHIFT: u32 = 26;
 
-/// What a header says about its message: all of it but the tag. Its payload counts in halves.
+/// What a header says about its message: all of the header but the tag. Its payload counts in
+/// halves.
 pub type LineInfo = line::LineInfo<0>;
 
 const _: () = assert!(HALVES == line::PARTS);
 
-/// The tag of the lines of this lap: one more than in the lap before, of which the reader has seen the line in this place.
+/// Returns the tag of the lines of this lap: one more than that of the lap before, whose line in
+/// this place the reader has read.
 ///
-/// As no older line can come back and no newer one can be there before this one is acknowledged, two tags in turn would
-/// do. There is room for 64, the first of which is not that of a line that was never written.
+/// No older line can come back and no newer line can be there before this one is acknowledged, so
+/// two alternating tags would do. There is room for 64, the first of which differs from that of a
+/// line that was never written.
 #[must_use]
 pub const fn tag(lap: u64) -> u32 {
     lap.wrapping_add(1) as u32 & (u32::MAX >> TAG_SHIFT)
 }
 
-/// The header of a line of this lap.
+/// Returns the header of a line of this lap.
 #[must_use]
 pub const fn header(lap: u64, info: LineInfo) -> u32 {
     tag(lap) << TAG_SHIFT | info.raw()
 }
 
-/// Whether a header is of this lap.
+/// Returns true if a header is of this lap.
 #[must_use]
 pub const fn is_of_lap(header: u32, lap: u64) -> bool {
     header >> TAG_SHIFT == tag(lap)
 }
 
-/// The words of a line.
+/// Returns the words of a line.
 #[must_use]
 pub fn pack(payload: &Payload, header: u32) -> [u64; LINE_WORDS] {
     let [a, b, c, d, e, f, g] = payload.map(u64::from);
     [a | b << 32, c | d << 32, e | f << 32, g | u64::from(header) << 32]
 }
 
-/// The payload of a line of these words.
+/// Returns the payload of a line of these words.
 #[must_use]
 pub const fn unpack(words: [u64; LINE_WORDS]) -> Payload {
     let [a, b, c, d] = words;
     [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32, c as u32, (c >> 32) as u32, d as u32]
 }
 
-/// Takes a body apart into halves.
+/// Splits a body into halves of words.
 #[derive(Debug)]
 pub struct HalfSplitter<'a> {
     words: Reader<'a>,
-    /// The upper half of a word of which the lower one was taken.
+    /// The upper half of a word of which the lower half was taken.
     upper: Option<u32>,
 }
 
 impl<'a> HalfSplitter<'a> {
-    /// From this half of the body on.
+    /// Returns a splitter that starts at this half of the body.
     #[must_use]
     pub fn at(body: &Gather<'a>, half: usize) -> Self {
         let mut split = Self { words: body.reader(half / 2), upper: None };
@@ -88,7 +91,7 @@ impl<'a> HalfSplitter<'a> {
         split
     }
 
-    /// Puts halves into `out` and zeroes behind the last; gives how many there were.
+    /// Writes halves into `out`, and zeroes behind the last. Returns the number of halves.
     pub fn fill(&mut self, out: &mut [u32]) -> usize {
         let mut count = 0;
         for place in out {
@@ -116,18 +119,18 @@ impl<'a> HalfSplitter<'a> {
     }
 }
 
-/// Puts halves together into words.
+/// Joins halves to words.
 #[derive(Debug, Default)]
 pub struct HalfJoiner {
-    /// The lower half of a word of which the upper one is yet to come.
+    /// The lower half of a word of which the upper half has not arrived.
     lower: Option<u32>,
 }
 
 impl HalfJoiner {
-    /// Takes halves, at most seven, and gives the words that they complete.
+    /// Takes halves, at most seven, and returns the words that they complete.
     ///
     /// # Panics
-    /// If there are more.
+    /// If there are more halves.
     pub fn push(&mut self, halves: &[u32]) -> JoinedWords {
         let mut words = JoinedWords { words: [0; LINE_WORDS], count: 0 };
         for half in halves {
@@ -142,7 +145,7 @@ impl HalfJoiner {
         words
     }
 
-    /// Whether half a word is left.
+    /// Returns true if half a word is left.
     #[must_use]
     pub const fn is_between(&self) -> bool {
         self.lower.is_some()
@@ -157,7 +160,7 @@ pub struct JoinedWords {
 }
 
 impl JoinedWords {
-    /// As a slice.
+    /// Returns the words.
     #[must_use]
     pub fn as_slice(&self) -> &[u64] {
         &self.words[..self.count]

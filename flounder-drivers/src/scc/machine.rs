@@ -19,7 +19,7 @@ use crate::mem::{self, LineMemory, OwnMemory};
 use crate::process_pair::ChannelResources;
 use crate::sync::Ordering;
 
-/// Lines of the driver in one of the memory's.
+/// Lines of the driver in one line of the memory.
 const PER_LINE: usize = mem::LINE_WORDS / LINE_WORDS;
 
 /// The machine, as one end sees it.
@@ -30,7 +30,7 @@ pub(crate) struct Machine {
     /// The peer's doorbell.
     peer_doorbell: Doorbell,
     flag: Arc<DoorbellFlag>,
-    /// Held by an end of a channel to another process until all of the above is gone.
+    /// Resources of a channel to another process, held until everything above is gone.
     resources: Option<ChannelResources>,
 }
 
@@ -47,7 +47,7 @@ impl Machine {
     }
 }
 
-/// Where a word of a line is.
+/// Returns the line and the word of the memory for a word of a line of the driver.
 #[inline]
 const fn locate(line: usize, word: usize) -> (usize, usize) {
     (line / PER_LINE, line % PER_LINE * LINE_WORDS + word)

@@ -1,21 +1,25 @@
-//! Messages over memory that no hardware keeps coherent: rings of 32-byte lines, written back and invalidated by hand.
+//! Messages over memory that no hardware keeps coherent: rings of 32-byte lines, written back and
+//! invalidated explicitly.
 //!
-//! A channel is two rings, one in each direction, each with one writer, as in [`ump`](crate::ump). But what an end stores
-//! reaches memory only when it is written back, what an end loads may be old until it is invalidated, and both end only
-//! at a fence. Looking at memory is dear, so nobody looks unasked: an end is *rung* for all that is written for it, and a
-//! doorbell is all that an idle end looks at. `docs/wire.md` has the format.
+//! A channel is two rings, one in each direction, each with one writer, as in [`ump`](crate::ump).
+//! But what an end stores reaches memory only when it is written back, what an end loads may be old
+//! until it is invalidated, and both finish only at a fence. Memory is expensive to poll, so no end
+//! polls it: an end is *rung* for everything that is written for it, and an idle end checks its
+//! doorbell only. `docs/wire.md` has the format.
 //!
-//! The driver is written against a small trait, [`Hardware`], with two machines behind it:
+//! The driver uses a small trait, [`Hardware`], with two machines behind it:
 //!
-//! * the real one, on x86-64: memory shared by two threads or processes, `clwb`, `clflushopt` or `clflush`, and fences. On a
-//!   host whose caches are coherent these cost time and change nothing; a pool of memory between hosts needs them;
-//! * the [`Model`], whose caches do the worst that they may. Tests run over it ([`Scc::over`]), and each cache operation
-//!   of the driver has a test that fails without it ([`CacheOpReason`] lists them).
+//! * the real one, on x86-64: memory shared by two threads or processes, `clwb`, `clflushopt` or
+//!   `clflush`, and fences. On a host with coherent caches these cost time and change nothing; a
+//!   pool of memory between hosts needs them;
+//! * the [`Model`], whose caches behave as badly as the trait permits. Tests run over it
+//!   ([`Scc::over`]), and each cache operation of the driver has a test that fails without it
+//!   ([`CacheOpReason`] lists them).
 //!
-//! **Other processors:** the instructions are known for x86-64 only. Elsewhere [`Scc`] connects threads over a model, which
-//! is slow, and does not reach other processes.
+//! **Other processors:** the instructions are known for x86-64 only. Elsewhere [`Scc`] connects
+//! threads over a model, which is slow, and does not reach other processes.
 //!
-//! Capabilities and the death of the peer are as in `ump`, and so is a call from a forked child.
+//! Capabilities, the death of the peer and calls from a forked child are handled as in `ump`.
 
 use std::sync::Arc;
 
@@ -47,7 +51,7 @@ use ring::Ring;
 
 const NAME: &str = "scc";
 
-/// Bytes of a ring whose end asks for no size: 2047 lines of data.
+/// Bytes of a ring whose end requests no size: 2047 lines of data.
 pub const DEFAULT_BUFFER: usize = 64 << 10;
 
 /// The driver, over the real machine where there is one.
@@ -113,13 +117,14 @@ pub struct Modelled {
 }
 
 impl Modelled {
-    /// With rings of so many lines, at least two, whatever buffer an end asks for: to get round them often.
+    /// Sets the number of lines of each ring, at least two, whatever buffer an end requests: to
+    /// wrap around often.
     #[must_use]
     pub fn with_lines(self, lines: usize) -> Self {
         Self { lines: Some(lines), ..self }
     }
 
-    /// With the positions and laps of its rings starting at `start`: for tests of their wrap-around.
+    /// Sets the first position and lap of the rings: for tests of their wrap-around.
     #[doc(hidden)]
     #[must_use]
     pub fn starting_at(self, start: u64) -> Self {
@@ -141,7 +146,7 @@ impl Connector for Modelled {
     }
 }
 
-/// A channel within this process over any hardware, of which these are two ends that are connected.
+/// Returns a channel within this process over two connected ends of any hardware.
 pub fn ends<A, B>(client: (A, &End), service: (B, &End)) -> SendPair
 where
     A: Hardware + 'static,
@@ -162,7 +167,7 @@ where
     )
 }
 
-/// Pages of the ring that this end writes.
+/// Returns the pages of the ring that this end writes.
 fn pages(end: &End) -> usize {
     let bytes = if end.buffer == 0 { DEFAULT_BUFFER } else { end.buffer };
     bytes.clamp(1, MAX_REGION).div_ceil(PAGE)

@@ -1,28 +1,32 @@
-//! A machine whose caches do the worst that they may, in software.
+//! A machine whose caches behave as badly as they may, in software.
 //!
-//! Every end has a core, and every core a private cache of 32-byte lines. What the model does to them is drawn from a
-//! seed, so that a failure can be replayed:
+//! Every end has a core, and every core a private cache of 32-byte lines. What the model does to
+//! them is drawn from a seed, so that a failure can be replayed:
 //!
 //! ```text
 //!   store ----> cache of the writer ------------------------------> memory ------------> cache of the reader ----> load
 //!               dirty words of a line, gathered                     |  ^   when the line is not cached:   |
-//!               go together, at any time,                           |  |   by a load, or unasked          |
+//!               go together, at any time,                           |  |   by a load, or by a prefetch    |
 //!               or at the latest when a                             |  |                                  |
 //!               write-back meets its fence                          |  |   dropped at any time, or at the |
 //!                                                                   |  |   latest when an invalidation    |
 //!                                                                   |  |   meets its fence                |
 //! ```
 //!
-//! * A line that a core has cached is what its loads give, however old, until it is dropped.
-//! * A write-back or an invalidation is only *begun*. It ends with the next fence of its kind, or before, at any time.
-//! * A partly written line stays in the cache as it is; if it goes to memory, its dirty words go all at once.
-//! * A doorbell is an entry in a ring of [`DOORBELLS`] of the other core. A core that takes no interrupts leaves them there,
-//!   and a full ring takes no more. With some fault rates a ring is refused now and then as if it were full.
+//! * A core loads a cached line as it is, however old, until the line is dropped.
+//! * A write-back or an invalidation is only *started*. It finishes with the next fence of its
+//!   kind, or before, at any time.
+//! * A partly written line stays in the cache as it is; if it goes to memory, its dirty words go
+//!   all at once.
+//! * A doorbell is an entry in a ring of [`DOORBELLS`] entries of the other core. A core that takes
+//!   no interrupts leaves them there, and a full ring takes no more. Some fault rates have a
+//!   doorbell refused now and then as if the ring were full.
 //!
-//! How often such things happen depends on the [`FaultRates`], which is drawn too. Some machines write nothing back and drop
-//! nothing unless told; others do it all the time.
+//! The [`FaultRates`], also drawn from the seed, are the rates of such events. Some machines write
+//! nothing back and drop nothing unless told; others do it all the time.
 //!
-//! All of the machine is behind one lock: a model is for tests, and for platforms on which there is nothing better.
+//! All of the machine is behind one lock: a model is for tests, and for platforms on which there is
+//! nothing better.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,10 +39,10 @@ use flounder_rt::notify::Notifier;
 
 use super::hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
 
-/// Entries of the doorbell ring of a core.
+/// Number of entries in the doorbell ring of a core.
 pub const DOORBELLS: usize = 255;
 
-/// Lines that may be fetched unasked behind one that is.
+/// Maximum number of lines that are fetched behind one that is loaded.
 const PREFETCH: usize = 3;
 
 /// The two cores: those of clients and those of services.
@@ -50,7 +54,7 @@ pub enum Core {
     Service,
 }
 
-/// How often the caches do what nobody asks for: once in so many occasions, never if 0.
+/// Rates at which caches act without an instruction: once in this number of occasions, never if 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FaultRates {
     /// A dirty line is written back after a store.
@@ -59,22 +63,23 @@ pub struct FaultRates {
     pub drops: u32,
     /// Lines behind one that is loaded are fetched.
     pub prefetches: u32,
-    /// Something begun ends before its fence.
+    /// A started operation finishes before its fence.
     pub ends_early: u32,
     /// A doorbell is refused.
     pub refuses: u32,
 }
 
 impl FaultRates {
-    /// Nothing happens unasked: what is not written back never gets to memory, what is not dropped stays for ever.
+    /// No fault: what is not written back never reaches memory, and what is not dropped stays for
+    /// ever.
     pub const NONE: Self =
         Self { writes_back: 0, drops: 0, prefetches: 0, ends_early: 0, refuses: 0 };
 
-    /// Everything happens all the time.
+    /// Every fault, often.
     pub const FREQUENT: Self =
         Self { writes_back: 2, drops: 3, prefetches: 2, ends_early: 2, refuses: 4 };
 
-    /// The rates of the machine with this seed.
+    /// Returns the rates of the machine with this seed.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let mut rng = Pcg32::seed_from_u64(seed ^ 0x6d6f_6f64);
@@ -94,13 +99,13 @@ impl FaultRates {
 pub struct Model(Arc<Mutex<ModelState>>);
 
 impl Model {
-    /// The machine of this seed.
+    /// Returns the machine of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::with_faults(seed, FaultRates::from_seed(seed))
     }
 
-    /// A machine with these rates.
+    /// Returns a machine with these rates.
     #[must_use]
     pub fn with_faults(seed: u64, faults: FaultRates) -> Self {
         Self(Arc::new(Mutex::new(ModelState {
@@ -113,14 +118,15 @@ impl Model {
         })))
     }
 
-    /// Leaves out what is done to the caches for this reason.
+    /// Skips the cache operations of this reason.
     #[must_use]
     pub fn without(self, reason: CacheOpReason) -> Self {
         self.0.lock().left_out = Some(reason);
         self
     }
 
-    /// Two ends with regions of so many lines, and whom their doorbells wake.
+    /// Returns two ends with regions of these numbers of lines, and doorbells that wake these
+    /// notifiers.
     ///
     /// # Panics
     /// If there are as many channels as a doorbell can name.
@@ -151,12 +157,12 @@ impl Model {
         (end(Core::Client, a, b, client_flag), end(Core::Service, b, a, service_flag))
     }
 
-    /// Lets a core take no interrupts: doorbells gather in its ring.
+    /// Masks the interrupts of a core: doorbells queue in its ring.
     pub fn mask(&self, core: Core) {
         self.0.lock().doorbells[core as usize].masked = true;
     }
 
-    /// Lets a core take interrupts again, those that have gathered first.
+    /// Unmasks the interrupts of a core, and delivers those that are queued.
     pub fn unmask(&self, core: Core) {
         let mut state = self.0.lock();
         state.doorbells[core as usize].masked = false;
@@ -172,7 +178,7 @@ impl Model {
         has_rung
     }
 
-    /// Runs the interrupt handler of a core, which needs the locks of others: with ours given back.
+    /// Runs the interrupt handler of a core, which takes other locks: with ours released.
     fn interrupt(mut state: MutexGuard<'_, ModelState>, core: Core) {
         let rung = state.doorbells[core as usize].drain();
         drop(state);
@@ -188,7 +194,7 @@ struct ModelState {
     faults: FaultRates,
     left_out: Option<CacheOpReason>,
     regions: Vec<ModelRegion>,
-    /// Numbers of regions whose ends are gone.
+    /// Numbers of the regions whose ends are gone.
     unused: Vec<usize>,
     /// Of each core.
     doorbells: [DoorbellRing; 2],
@@ -203,7 +209,7 @@ struct ModelRegion {
     ends: usize,
 }
 
-/// The words of a line that were stored and are not in memory.
+/// Words of a line that were stored and are not in memory.
 #[derive(Debug, Clone, Copy, Default)]
 struct Dirty([Option<u64>; LINE_WORDS]);
 
@@ -217,7 +223,7 @@ struct DoorbellRing {
 }
 
 impl ModelState {
-    /// Whether something that happens once in so many occasions happens now.
+    /// Draws whether an event with this rate happens now.
     fn happens(&mut self, once_in: u32) -> bool {
         once_in != 0 && self.rng.next_u32().is_multiple_of(once_in)
     }
@@ -238,7 +244,7 @@ impl ModelState {
 }
 
 impl ModelRegion {
-    /// What is dirty in a line goes to memory, at once.
+    /// Writes the dirty words of a line to memory, all at once.
     fn write_back(&mut self, line: usize) {
         let dirty = core::mem::take(&mut self.written[line]);
         for (word, value) in self.memory[line].iter_mut().zip(dirty.0) {
@@ -246,7 +252,7 @@ impl ModelRegion {
         }
     }
 
-    /// The reader's copy of a line, fetched if there is none.
+    /// Returns the reader's copy of a line, fetched if there is none.
     fn fetch(&mut self, line: usize) -> &[u64; LINE_WORDS] {
         self.cached[line].get_or_insert(self.memory[line])
     }
@@ -274,7 +280,7 @@ impl DoorbellRing {
         has_room
     }
 
-    /// What the entries ring, if the core takes interrupts.
+    /// Returns the notifiers of the queued doorbells, if the core takes interrupts.
     fn drain(&mut self) -> Vec<Notifier> {
         if self.masked {
             return Vec::new();
@@ -295,7 +301,7 @@ pub struct ModelEnd {
     theirs: usize,
     channel: u16,
     flag: Arc<DoorbellFlag>,
-    /// Write-backs and invalidations that have not ended.
+    /// Write-backs and invalidations that have not finished.
     pending: Vec<PendingOp>,
 }
 
@@ -306,7 +312,7 @@ enum PendingOp {
 }
 
 impl ModelEnd {
-    /// Ends what was begun, if `which` says so.
+    /// Finishes the pending operations for which `which` returns true.
     fn end(
         &mut self,
         state: &mut ModelState,
@@ -324,7 +330,7 @@ impl ModelEnd {
         });
     }
 
-    /// Locks the machine, after what happens between two operations of this end has happened.
+    /// Locks the machine, after the events between two operations of this end.
     fn step<R>(&mut self, operate: impl FnOnce(&mut Self, &mut ModelState) -> R) -> R {
         let model = self.model.clone();
         let mut state = model.0.lock();

@@ -27,13 +27,13 @@ use crate::caps::CAPS_AHEAD;
 
 /// The line with the claims of its writer.
 const CLAIMS: usize = 0;
-/// The first line that carries data.
+/// Index of the first line that carries data.
 pub const DATA: usize = 1;
 
 /// Bit of `state`: the writer has sent its last line.
 const CLOSED: u32 = 1;
 
-/// Both rings, from one end.
+/// Both rings of a channel, from one end.
 #[derive(Debug)]
 pub struct Ring<H> {
     hardware: H,
@@ -41,15 +41,15 @@ pub struct Ring<H> {
     rx: ReceivePosition,
     mine: Claims,
     theirs: Claims,
-    /// Whether the peer's claims may have changed since they were fetched.
+    /// True if the peer's claims may have changed since they were fetched.
     stale_claims: bool,
-    /// Whether something was written and not announced.
+    /// True if something was written and not announced.
     unannounced: bool,
-    /// Whether the doorbell has to be rung yet.
+    /// True while the doorbell has to be rung.
     owed: bool,
 }
 
-/// What an end says of itself. Counters are the low halves of private ones of 64 bits.
+/// Claims that an end publishes. Counters are the low halves of private ones of 64 bits.
 #[derive(Debug, Clone, Copy, Default)]
 struct Claims {
     state: u32,
@@ -57,7 +57,7 @@ struct Claims {
     ack: u32,
     /// Messages with capabilities of which the first line was read.
     expected: u32,
-    /// Own messages with capabilities of which these are with the brokers.
+    /// Own messages with capabilities of which the capabilities are with the brokers.
     handed: u32,
 }
 
@@ -78,17 +78,17 @@ struct ReceivePosition {
     /// Sequence number of the next line.
     next: u64,
     position: LinePosition,
-    /// The last word of the next line, if it is there.
+    /// The last word of the next line, if the line is there.
     found: Option<u64>,
-    /// Whether the next line may have come since it was looked for.
+    /// True if the next line may have arrived since the last look.
     unseen: bool,
-    /// What was last acknowledged: `acked <= next`.
+    /// Position of the last ack: `acked <= next`.
     acked: u64,
-    /// How many lines are read between two acks; at least 1.
+    /// Number of lines read between two acks; at least 1.
     quarter: u64,
 }
 
-/// Where a line goes.
+/// Place of a line.
 #[derive(Debug, Clone, Copy)]
 struct LinePosition {
     /// `DATA <= line < lines`.
@@ -108,12 +108,14 @@ impl LinePosition {
 }
 
 impl<H: Hardware> Ring<H> {
-    /// Over this machine, of which both regions are zeroes and have at least two lines.
+    /// Returns the rings over this machine, whose regions are zeroes and have at least two lines
+    /// each.
     pub fn new(hardware: H) -> Self {
         Self::starting_at(hardware, 0)
     }
 
-    /// With the sequence numbers of both directions and the laps starting at `start`, for tests of their wrap-around.
+    /// Returns rings whose sequence numbers and laps start at `start`, for tests of their
+    /// wrap-around.
     ///
     /// # Panics
     /// If a region has no line of data.
@@ -149,12 +151,12 @@ impl<H: Hardware> Ring<H> {
         }
     }
 
-    /// The machine.
+    /// Returns the machine.
     pub const fn hardware(&self) -> &H {
         &self.hardware
     }
 
-    /// Whether a line is free.
+    /// Returns true if a line is free.
     ///
     /// # Errors
     /// If the peer claims to have read what was not sent, or less than before.
@@ -175,10 +177,10 @@ impl<H: Hardware> Ring<H> {
         })
     }
 
-    /// Writes a line, and zeroes behind its used halves. `announce` has to follow.
+    /// Writes a line, and zeroes behind its used halves. `announce` must follow.
     ///
     /// # Panics
-    /// If no line is free, of which `room` tells.
+    /// If no line is free (see [`room`](Self::room)).
     pub fn publish(&mut self, payload: &Payload, info: LineInfo) {
         assert!(self.tx.next != self.tx.limit, "a line is published only into room");
         let LinePosition { line, lap, .. } = self.tx.position;
@@ -195,7 +197,7 @@ impl<H: Hardware> Ring<H> {
         self.unannounced = true;
     }
 
-    /// Rings for all that was written since the last time.
+    /// Rings for everything that was written since the last call.
     pub fn announce(&mut self) {
         if core::mem::take(&mut self.unannounced) {
             // The peer looks once after it was rung, and finds nothing if the doorbell is faster than the lines.
@@ -206,7 +208,7 @@ impl<H: Hardware> Ring<H> {
         let _ = self.retry_doorbell();
     }
 
-    /// Rings the doorbell if it is owed; gives whether it is no more.
+    /// Rings the doorbell if it has to be rung. Returns true if it has not to be rung any more.
     #[must_use = "a doorbell that is owed has to be rung later"]
     pub fn retry_doorbell(&mut self) -> bool {
         if self.owed && self.hardware.ring() {
@@ -215,13 +217,13 @@ impl<H: Hardware> Ring<H> {
         !self.owed
     }
 
-    /// Whether there is a line to take.
+    /// Returns true if there is a line to take.
     pub fn has_line(&mut self) -> bool {
         // Twice at most, however often the peer rings. If that is in vain the doorbell was silent, or is since the last look.
         self.rx.found.is_some() || self.rx.unseen && self.look() || self.listen() && self.look()
     }
 
-    /// Looks at the memory for the next line.
+    /// Looks for the next line in memory.
     fn look(&mut self) -> bool {
         self.rx.unseen = false;
         let LinePosition { line, lap, .. } = self.rx.position;
@@ -234,7 +236,8 @@ impl<H: Hardware> Ring<H> {
         self.rx.found.is_some()
     }
 
-    /// As `has_line`, whether the doorbell was rung or not: at the end, the last ring may be owed yet.
+    /// Returns true if there is a line to take, whether the doorbell was rung or not: at the end,
+    /// the last ring may still be pending.
     pub fn has_last_line(&mut self) -> bool {
         self.rx.unseen = true;
         self.has_line()
@@ -256,29 +259,30 @@ impl<H: Hardware> Ring<H> {
         Some((LineInfo::from_raw((last >> 32) as u32), unpack([a, b, c, last])))
     }
 
-    /// Whether it is time to acknowledge.
+    /// Returns true if it is time for an ack.
     pub const fn ack_is_due(&self) -> bool {
         self.rx.next.wrapping_sub(self.rx.acked) >= self.rx.quarter
     }
 
-    /// Tells the peer what was read.
+    /// Publishes the number of lines read.
     pub fn acknowledge(&mut self) {
         self.rx.acked = self.rx.next;
         self.mine.ack = self.rx.acked as u32;
         self.claim();
     }
 
-    /// Tells the peer how many messages with capabilities have begun to come in.
+    /// Publishes the number of messages with capabilities that have begun to arrive.
     pub fn expect_caps(&mut self, count: u64) {
         self.mine.expected = count as u32;
         self.claim();
     }
 
-    /// Whether the capabilities of our message number `sent` with some, which is the last, may be handed over: the peer has
-    /// seen the first line of the one before, and so has those of the one before that.
+    /// Returns true if the capabilities of our message number `sent` with some, the last one, may
+    /// be handed over: the peer has read the first line of the one before it, and so has the
+    /// capabilities of the one before that.
     ///
     /// # Errors
-    /// If it claims to have seen more than that, or less than before.
+    /// If the peer claims to have read more than that, or less than before.
     pub fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
         if self.tx.caps_ready + CAPS_AHEAD >= sent {
             return Ok(true);
@@ -294,31 +298,33 @@ impl<H: Hardware> Ring<H> {
         })
     }
 
-    /// Tells the peer that the capabilities of our message number `count` with some are with the brokers.
+    /// Publishes that the capabilities of our message number `count` with some are with the
+    /// brokers.
     pub fn handed_over(&mut self, count: u64) {
         self.mine.handed = count as u32;
         self.claim();
     }
 
-    /// Whether the capabilities of the peer's message number `count` with some are with the brokers, as far as it has said.
+    /// Returns true if the last fetched claims say that the capabilities of the peer's message
+    /// number `count` with some are with the brokers.
     pub const fn is_handed_over(&self, count: u64) -> bool {
         self.theirs.handed.wrapping_sub(count as u32) <= u32::MAX / 2
     }
 
-    /// Whether the peer has sent its last line.
+    /// Returns true if the peer has sent its last line.
     pub fn peer_is_closed(&mut self) -> bool {
         // Of this claim nothing is false.
         self.find_in_claims(|ring| Ok(ring.theirs.state & CLOSED != 0)) == Ok(true)
     }
 
-    /// Tells the peer that this end sends nothing any more.
+    /// Publishes that this end sends no more.
     pub fn close(&mut self) {
         self.mine.state |= CLOSED;
         self.claim();
         self.announce();
     }
 
-    /// Writes the claims. `announce` has to follow.
+    /// Writes the claims. `announce` must follow.
     fn claim(&mut self) {
         let Claims { state, ack, expected, handed } = self.mine;
         // Whoever sees a part of them sees nothing false: each stands for itself, and what was claimed before came before.
@@ -329,8 +335,9 @@ impl<H: Hardware> Ring<H> {
         self.unannounced = true;
     }
 
-    /// Whether the peer's claims say something: those that were fetched before, those that there are since, or those for
-    /// which the doorbell rang meanwhile. If not it was silent, or is since the last look, however often the peer rings.
+    /// Returns true if `says` does for the claims fetched before, those in memory now, or those for
+    /// which the doorbell rings meanwhile. Otherwise the doorbell is silent since the last look,
+    /// however often the peer rings.
     fn find_in_claims(
         &mut self,
         mut says: impl FnMut(&mut Self) -> Result<bool, ProtocolError>,
@@ -346,7 +353,7 @@ impl<H: Hardware> Ring<H> {
         says(self)
     }
 
-    /// Fetches the peer's claims, if they may have changed; gives whether they may.
+    /// Fetches the peer's claims, if they may have changed. Returns true if so.
     fn fetch_claims(&mut self) -> bool {
         if !self.stale_claims && !self.listen() {
             return false;
@@ -366,7 +373,7 @@ impl<H: Hardware> Ring<H> {
         true
     }
 
-    /// Whether the doorbell was rung: then anything may have changed.
+    /// Returns true if the doorbell was rung: then anything may have changed.
     fn listen(&mut self) -> bool {
         if !self.hardware.rung() {
             return false;
