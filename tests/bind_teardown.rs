@@ -2,8 +2,7 @@
 //!
 //! `ci/bind-teardown.sh` makes a hundred thousand of them.
 
-mod support;
-
+use flounder_test_support as support;
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,6 @@
 //! Capabilities between processes: in band over lmp, through the monitors over the other drivers.
 
-mod support;
-
+use flounder_test_support as support;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 

@@ -1,7 +1,6 @@
 //! A peer may send descriptors whose close blocks: only the peer itself is held up.
 
-mod support;
-
+use flounder_test_support as support;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;

@@ -1,8 +1,6 @@
 //! Bindings between processes: bind, refusal, messages, death of a process, and release of all resources.
 
-#[path = "support/mod.rs"]
-mod support;
-
+use flounder_test_support as support;
 use std::time::{Duration, Instant};
 
 use support::process::{self, Bound};

@@ -1,7 +1,6 @@
 //! The root monitor as a daemon: taking over from another root, other users, and its death.
 
-mod support;
-
+use flounder_test_support as support;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};

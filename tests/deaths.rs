@@ -1,8 +1,7 @@
 //! A process waits for a peer, in every way there is, and the peer dies or closes its end. The wait ends at once with the
 //! documented error, and the process keeps no resource of the peer.
 
-mod support;
-
+use flounder_test_support as support;
 use std::time::{Duration, Instant};
 
 use flounder::binding::MAX_OWED_REPLIES;

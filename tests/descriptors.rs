@@ -1,8 +1,6 @@
 //! Number of descriptors that a client process costs its service.
 
-#[path = "support/mod.rs"]
-mod support;
-
+use flounder_test_support as support;
 use support::protocol::Driver;
 use support::{TestProcess, TestSystem};
 

@@ -1,7 +1,6 @@
 //! A waitset inside another event loop: no wake-up is lost, over any driver.
 
-mod support;
-
+use flounder_test_support as support;
 use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;

@@ -1,8 +1,7 @@
 //! Back-pressure: a binding that has reached its reply quota, or whose inbox is full, stops receiving. These tests check that
 //! such a binding (1) uses no CPU, (2) still reports that its peer closed, and (3) cannot deadlock with another one.
 
-mod support;
-
+use flounder_test_support as support;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;

@@ -1,7 +1,6 @@
 //! Limits of what a process can make another process hold, and the errors beyond them.
 
-mod support;
-
+use flounder_test_support as support;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 

@@ -1,7 +1,6 @@
 //! Ten thousand bindings between two processes: opened, used, idle, woken and closed.
 
-mod support;
-
+use flounder_test_support as support;
 use std::thread;
 use std::time::{Duration, Instant};
 

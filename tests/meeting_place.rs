@@ -1,7 +1,6 @@
 //! Processes find each other, whatever happens to the runtime directory, and in whatever environment they run.
 
-mod support;
-
+use flounder_test_support as support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;

@@ -1,7 +1,6 @@
 //! Monitors: which process is the root, what happens when the root dies, and what a peer that violates the protocol gets.
 
-mod support;
-
+use flounder_test_support as support;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};

@@ -1,8 +1,7 @@
 //! Blocking calls inside handlers, nested and mutual: each ends with an answer or with an error that says what to do, and none
 //! hangs.
 
-mod support;
-
+use flounder_test_support as support;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,6 @@
 //! Names, lookups and binds while the root monitor changes: it dies, ends, or is stopped and continued.
 
-mod support;
-
+use flounder_test_support as support;
 use std::time::{Duration, Instant};
 
 use flounder::monitor::snapshot;

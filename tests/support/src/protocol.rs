@@ -319,9 +319,9 @@ impl Limit {
 /// Type of an argument of a method that runs a command: strings are borrowed, drivers converted.
 macro_rules! argument {
     (String) => { &str };
-    (Drivers) => { impl Into<$crate::support::protocol::Drivers> };
-    (ResourceKind) => { impl Into<$crate::support::protocol::ResourceKind> };
-    (Limits) => { impl Into<Vec<$crate::support::protocol::Limit>> };
+    (Drivers) => { impl Into<$crate::protocol::Drivers> };
+    (ResourceKind) => { impl Into<$crate::protocol::ResourceKind> };
+    (Limits) => { impl Into<Vec<$crate::protocol::Limit>> };
     ($type:ident) => { $type };
 }
 
@@ -340,27 +340,27 @@ macro_rules! commands {
             pub struct $name { $(pub $field: $type),* }
 
             impl $name {
-                pub fn new($($field: $crate::support::protocol::argument!($type)),*) -> Self {
+                pub fn new($($field: $crate::protocol::argument!($type)),*) -> Self {
                     Self { $($field: $field.into()),* }
                 }
             }
 
-            impl $crate::support::protocol::Command for $name {
+            impl $crate::protocol::Command for $name {
                 type Answer = $answer;
 
-                fn wrap(self) -> $crate::support::protocol::AnyCommand {
-                    $crate::support::protocol::AnyCommand::$family(Wire::$name(self))
+                fn wrap(self) -> $crate::protocol::AnyCommand {
+                    $crate::protocol::AnyCommand::$family(Wire::$name(self))
                 }
             }
 
-            impl $crate::support::TestProcess {
+            impl $crate::TestProcess {
                 $(#[$doc])*
                 ///
                 /// # Panics
                 /// If the command fails.
                 #[track_caller]
                 pub fn $method(
-                    &mut self $(, $field: $crate::support::protocol::argument!($type))*
+                    &mut self $(, $field: $crate::protocol::argument!($type))*
                 ) -> $answer {
                     self.expect($name::new($($field),*))
                 }
@@ -372,15 +372,15 @@ macro_rules! commands {
         pub enum Wire { $($name($name)),* }
 
         /// A command of this family, with the answer that it is to be given.
-        pub enum Request { $($name($name, $crate::support::protocol::Reply<$answer>)),* }
+        pub enum Request { $($name($name, $crate::protocol::Reply<$answer>)),* }
 
         impl Wire {
             pub fn request(self, id: u64) -> Request {
-                use $crate::support::protocol::Reply;
+                use $crate::protocol::Reply;
                 match self { $(Self::$name(command) => Request::$name(command, Reply::new(id))),* }
             }
         }
     };
 }
 
-pub(super) use {argument, commands};
+pub(crate) use {argument, commands};

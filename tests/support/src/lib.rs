@@ -5,14 +5,16 @@
 //!   test ── TestSystem ── spawn ──> TestProcess ── command ──> test process (process.rs)
 //!                                               <── answer, events ──
 //! ```
+//! This is a package of its own, so that it is compiled once, and not in each test file.
+//!
 //! A test file declares `#[test] fn test_process()` that calls [`process::run`]. [`TestSystem`] is a runtime directory with the
 //! processes that meet there; [`TestProcess`] has a method for each command, which panics if the command fails:
 //! `client.bind(Driver::Ump, "echo")`. [`TestProcess::expect_error`] is for commands that fail, [`TestProcess::start`] and
 //! [`TestProcess::wait`] for commands that take their time. Commands and events are defined in [`protocol`] and in a module
 //! for each family of commands.
 
-// Each test file uses its part of this.
-#![allow(dead_code, unreachable_pub)]
+// Methods of commands have their docs from the definitions; what else is public is for the tests alone.
+#![allow(missing_docs, unreachable_pub)]
 
 pub mod cap_transfer;
 pub mod group;

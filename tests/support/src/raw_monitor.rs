@@ -15,8 +15,8 @@ use super::kind::Kind;
 use super::{TIMEOUT, TestSystem};
 
 pub mod protocol {
-    flounder::flounder! { file = "flounder-monitor/src/if/monitor.if"; }
-    flounder::flounder! { file = "flounder-monitor/src/if/intermon.if"; }
+    flounder::flounder! { file = "../../flounder-monitor/src/if/monitor.if"; }
+    flounder::flounder! { file = "../../flounder-monitor/src/if/intermon.if"; }
 }
 
 use protocol::{intermon, monitor};
