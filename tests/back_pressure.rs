@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::binding::{CALL_WINDOW, MAX_OWED_REPLIES};
+use flounder::binding::{CALL_WINDOW, MAX_PENDING_REPLIES};
 use flounder::waitset::{CallbackError, Remote};
 use flounder::{BindingError, Iref, RpcError, Waitset};
 
@@ -257,7 +257,7 @@ fn dropping_cancelled_replies_frees_the_reply_quota() {
             serve(&ws, || done(end.held.borrow().len()), driver);
         };
         // All that may be under way is given up, again and again, until the service listens no more.
-        while end.held.borrow().len() < MAX_OWED_REPLIES {
+        while end.held.borrow().len() < MAX_PENDING_REPLIES {
             let before = end.held.borrow().len();
             let holds: Vec<_> = (0..CALL_WINDOW)
                 .map(|_| {

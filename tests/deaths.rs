@@ -4,7 +4,7 @@
 use flounder_test_support as support;
 use std::time::{Duration, Instant};
 
-use flounder::binding::MAX_OWED_REPLIES;
+use flounder::binding::MAX_PENDING_REPLIES;
 use support::pending_calls::{self, Way};
 use support::protocol::{Driver, Event};
 use support::resources::Resources;
@@ -173,12 +173,12 @@ fn full_reply_quota_still_reports_death() {
     over_each_driver(|driver| {
         let system = TestSystem::new();
         let (mut service, account, mut client) = served(&system, driver);
-        client.call_regardless(MAX_OWED_REPLIES as u32 + 6);
+        client.call_regardless(MAX_PENDING_REPLIES as u32 + 6);
         client.wait_for(&Event::Called);
-        service.settle_owed(MAX_OWED_REPLIES, 0);
+        service.settle_owed(MAX_PENDING_REPLIES, 0);
         expect_sleep(&mut service, driver);
         client.kill();
-        service.settle_owed(MAX_OWED_REPLIES + 6, MAX_OWED_REPLIES + 6);
+        service.settle_owed(MAX_PENDING_REPLIES + 6, MAX_PENDING_REPLIES + 6);
         expect_sleep(&mut service, driver);
         assert_eq!(service.drop_all(), ["PeerDied"], "{driver}");
         account.settle(&mut service, 16);

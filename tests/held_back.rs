@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use flounder::binding::{CALL_WINDOW, Call, MAX_OWED_REPLIES};
+use flounder::binding::{CALL_WINDOW, Call, MAX_PENDING_REPLIES};
 use flounder::{BindingError, Peer, RecvError, RpcError, Waitset};
 use rustix::time::{ClockId, clock_gettime};
 use support::TIMEOUT;
@@ -26,7 +26,7 @@ const DRIVERS: [&str; 5] = ["loopback", "lmp", "ump", "scc", "beehive"];
 
 /// The number of the call of `hold`, and how many are made where more than may be owed are.
 const HOLD_CALL: u16 = 3;
-const OVERBURDEN: u32 = MAX_OWED_REPLIES as u32 + 4;
+const OVERBURDEN: u32 = MAX_PENDING_REPLIES as u32 + 4;
 
 /// How long a waitset is watched that has nothing to do, and how much of that it may use the processor.
 const IDLE: Duration = Duration::from_millis(200);
@@ -96,7 +96,7 @@ impl Ends {
             self.call_regardless(n);
             while self.there.try_dispatch().expect("no callback fails") {}
         }
-        assert_eq!(self.keeper.held.borrow().len(), MAX_OWED_REPLIES);
+        assert_eq!(self.keeper.held.borrow().len(), MAX_PENDING_REPLIES);
     }
 
     /// A call by a client that has no window, and takes no reply.
@@ -194,14 +194,14 @@ fn full_reply_quota_still_reports_close() {
 #[test]
 fn calls_of_a_closed_peer_are_bounded_by_twice_the_quota() {
     let ends = Ends::with_room("ump", 1 << 20, work::RxVtbl::default());
-    (0..4 * MAX_OWED_REPLIES as u32).for_each(|n| ends.call_regardless(n));
+    (0..4 * MAX_PENDING_REPLIES as u32).for_each(|n| ends.call_regardless(n));
     assert!(ends.client.can_send(), "all of them are in the channel");
     settle(&ends.there);
-    assert_eq!(ends.keeper.held.borrow().len(), MAX_OWED_REPLIES);
+    assert_eq!(ends.keeper.held.borrow().len(), MAX_PENDING_REPLIES);
     ends.client.teardown();
     until(&ends.there, || !ends.keeper.errors.borrow().is_empty());
     assert_eq!(*ends.keeper.errors.borrow(), [BindingError::Closed]);
-    assert_eq!(ends.keeper.held.take().len(), 2 * MAX_OWED_REPLIES);
+    assert_eq!(ends.keeper.held.take().len(), 2 * MAX_PENDING_REPLIES);
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn full_reply_quota_still_delivers_cancellations_and_replies() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         let mut calls: Vec<_> = Vec::new();
-        for n in 0..MAX_OWED_REPLIES as u32 {
+        for n in 0..MAX_PENDING_REPLIES as u32 {
             if n.is_multiple_of(CALL_WINDOW as u32) {
                 // The service keeps the replies all the same.
                 for call in calls.drain(..) {
@@ -328,7 +328,7 @@ fn full_reply_quota_still_delivers_cancellations_and_replies() {
         ends.client.tx_note(1).expect("the channel has room");
         expect_sleep(&ends.there, driver);
         let mut held = ends.keeper.held.take();
-        assert_eq!(held.len(), MAX_OWED_REPLIES, "{driver}: the late call waits");
+        assert_eq!(held.len(), MAX_PENDING_REPLIES, "{driver}: the late call waits");
         assert!(held.iter().all(|(_, reply)| reply.is_cancelled()), "{driver}");
         drop(held.pop());
         settle(&ends.there);

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use flounder::binding::{Call, MAX_OWED_REPLIES};
+use flounder::binding::{Call, MAX_PENDING_REPLIES};
 use flounder::channel::RUNTIME_MESSAGE;
 use flounder::{BindingError, Peer, RpcError, TxError, Waitset};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -350,7 +350,7 @@ fn forged_notice_ends_only_its_binding() {
 fn cancelled_calls_count_until_the_service_drops_their_replies() {
     for driver in DRIVERS {
         let scene = Scene::new(driver);
-        for id in 10..4 * MAX_OWED_REPLIES as u32 {
+        for id in 10..4 * MAX_PENDING_REPLIES as u32 {
             // Behind a channel that is full there is nothing more to be said.
             let call = Message::HoldCall { id, n: id }.encode().expect("nothing is too long");
             let notice = [CANCELLED, id.into()];
@@ -362,6 +362,6 @@ fn cancelled_calls_count_until_the_service_drops_their_replies() {
         }
         scene.settle();
         let held = scene.victim.held.borrow().len();
-        assert_eq!(held, MAX_OWED_REPLIES + 1, "{driver}");
+        assert_eq!(held, MAX_PENDING_REPLIES + 1, "{driver}");
     }
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use flounder_rt::binding::{CALL_WINDOW, Call, MAX_OWED_REPLIES, RawBinding, ReplyToken, Timeout};
+use flounder_rt::binding::{
+    CALL_WINDOW, Call, MAX_PENDING_REPLIES, RawBinding, ReplyToken, Timeout,
+};
 use flounder_rt::{BindingError, RpcError, Waitset};
 use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pair, Seen, WORDS};
 
@@ -66,15 +68,15 @@ fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
 fn replies_wait_for_room_and_hold_back_new_calls() {
     let pair = pair(PLENTY, 0);
     // Not the client of this crate: it has no window, and does not read.
-    for n in 0..2 * MAX_OWED_REPLIES as u64 {
+    for n in 0..2 * MAX_PENDING_REPLIES as u64 {
         pair.client.send(DOUBLE_CALL, &[n, n], &[]).map(drop).expect("there is room");
     }
     pair.settle();
     let taken = pair.called();
-    assert_eq!(taken, MAX_OWED_REPLIES + 1, "those whose replies wait, and one is in the slot");
+    assert_eq!(taken, MAX_PENDING_REPLIES + 1, "those whose replies wait, and one is in the slot");
     pair.to_client.room.set(PLENTY);
     pair.settle();
-    assert_eq!(pair.called(), 2 * MAX_OWED_REPLIES);
+    assert_eq!(pair.called(), 2 * MAX_PENDING_REPLIES);
 }
 
 #[test]

@@ -11,9 +11,12 @@ use core::time::Duration;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use crate::binding::calls::{GivenUp, Left, Limit, NONE, Polled, TICKS, Waits};
-use crate::binding::notice::Notice;
-use crate::binding::{Core, RawBinding, Received, RpcError, TxError, TxState};
+use crate::binding::connection::{
+    GivenUp, Left, Limit, Line, Message, NONE, Polled, ReplyLine, Rule, Sender, State, TICKS,
+    Waits, Watched,
+};
+use crate::binding::shell::Shell;
+use crate::binding::{BindingError, RawBinding, Received, RpcError, TxError};
 use crate::cap::Cap;
 use crate::waitset::{DEFAULT_TIMEOUT, DispatchError, Source, Timeout, Timer, Waitset};
 use crate::wire::{DecodeError, Gather};
@@ -33,7 +36,7 @@ pub struct Procedure {
 struct Way {
     waitset: Waitset,
     /// The other end, if it is in this thread.
-    twin: Option<Rc<Core>>,
+    local_peer: Option<Rc<Shell>>,
     timeout: Timeout,
 }
 
@@ -41,7 +44,7 @@ struct Way {
 type Read<'a> = &'a mut dyn FnMut(Received<'_>) -> Result<(), DecodeError>;
 
 /// Gives up a call that ends without a result.
-struct GiveUp<'a>(&'a Core, u32);
+struct GiveUp<'a>(&'a Shell, u32);
 
 impl Drop for GiveUp<'_> {
     #[inline]
@@ -56,7 +59,7 @@ impl RawBinding {
     #[inline]
     #[must_use]
     pub fn next_call(&self) -> u32 {
-        self.0.calls.next()
+        self.shell().io.borrow_mut().connection.calls().next()
     }
 
     /// Hands a reply, whose record has so many words and the number of the call at byte `at`, to the call that waits for
@@ -74,7 +77,7 @@ impl RawBinding {
         let have = message.words.len();
         match message.id_at(at) {
             Some(id) if have >= words => {
-                self.0.calls.answer(id, message);
+                self.shell().answer(id, message);
                 Ok(())
             }
             _ => Err(DecodeError::Short { need: words, have }),
@@ -99,7 +102,7 @@ impl RawBinding {
     ) -> Result<R::Values, RpcError> {
         let mut values = None;
         let body = Gather { fixed, tails };
-        self.0.call(id, procedure, body, caps, timeout, &mut |reply| {
+        self.shell().call(id, procedure, body, caps, timeout, &mut |reply| {
             values = Some(R::decode(reply)?);
             Ok(())
         })?;
@@ -119,15 +122,19 @@ impl RawBinding {
         timeout: Timeout,
     ) -> Call<R> {
         let limit = match timeout {
-            Timeout::Default => {
-                if self.0.calls.must_tick() {
-                    self.0.start_ticking();
-                }
-                Limit::Usual
-            }
+            Timeout::Default => Limit::Default,
             limited => Limit::At(limited.end()),
         };
-        self.0.calls.begin_with(id, number, Gather { fixed, tails }, caps, limit);
+        let mut io = self.shell().io.borrow_mut();
+        let mut calls = io.connection.calls();
+        if matches!(limit, Limit::Default) && calls.must_tick() {
+            drop(io);
+            self.shell().start_ticking();
+            io = self.shell().io.borrow_mut();
+            calls = io.connection.calls();
+        }
+        calls.begin_with(id, number, Gather { fixed, tails }, caps, limit);
+        drop(io);
         Call { raw: self.clone(), id, reply: PhantomData }
     }
 
@@ -135,12 +142,12 @@ impl RawBinding {
     #[doc(hidden)]
     #[cold]
     pub fn call_failed<R>(&self, id: u32, error: RpcError) -> Call<R> {
-        self.0.calls.fail_at_once(id, error);
+        self.shell().io.borrow_mut().connection.calls().fail_at_once(id, error);
         Call { raw: self.clone(), id, reply: PhantomData }
     }
 }
 
-impl Core {
+impl Shell {
     /// As [`RawBinding::call`], with what reads the reply.
     fn call(
         &self,
@@ -155,17 +162,17 @@ impl Core {
         let Procedure { call, response, id: at } = procedure;
         let now =
             body.tails.is_empty() && caps.is_empty() && self.accept_now(call, body.fixed).is_some();
-        self.calls.begin(id, now);
+        self.io.borrow_mut().connection.calls().begin(id, now);
         let give_up = GiveUp(self, id);
         if !now {
             // It may be lost again at once, with its capabilities: then the call fails, which has to be known.
             self.accept_call(&mut way, call, body, &mut caps)?;
-            self.calls.accepted(id);
+            self.io.borrow_mut().connection.calls().accepted(id);
         }
         let (is_read, failed) = (Cell::new(false), Cell::new(None));
         // The reply is read where it lies, if it comes while this waits and goes the quick way; else it comes by `answer`.
         let mut turn = || {
-            self.turn_unless(|reply| {
+            self.step(|reply| {
                 let ours = reply.number == response && reply.id_at(at) == Some(id);
                 if ours {
                     is_read.set(true);
@@ -174,7 +181,7 @@ impl Core {
                 ours
             })
         };
-        let is_answered = || is_read.get() || self.calls.is_done(id);
+        let is_answered = || is_read.get() || self.is_call_done(id);
         // Nobody takes messages out of the inbox while this thread waits here.
         let done = || is_answered() || self.is_mail_full();
         self.wait_until(&way, &mut turn, &done)?;
@@ -183,7 +190,7 @@ impl Core {
         }
         if is_read.get() {
             core::mem::forget(give_up);
-            self.calls.free(id);
+            self.free_call(id);
             return failed.take().map_or(Ok(()), |error| Err(self.bad_reply(response, error)));
         }
         self.take(id, read)
@@ -192,15 +199,15 @@ impl Core {
     /// How a blocking call can wait, if it can.
     fn way(&self, timeout: Timeout) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
-        let twin = self.twin.borrow().upgrade();
-        let twin_delivers = twin.as_ref().is_some_and(|twin| twin.is_delivering());
-        if self.is_delivering() || twin_delivers || self.is_mail_full() {
+        let local_peer = self.local_peer.borrow().upgrade();
+        let peer_delivers = local_peer.as_ref().is_some_and(|peer| peer.is_delivering());
+        if self.is_delivering() || peer_delivers || self.is_mail_full() {
             return Err(RpcError::WouldDeadlock);
         }
         if timeout.is_over() {
             return Err(RpcError::Deadline);
         }
-        Ok(Way { waitset, twin, timeout })
+        Ok(Way { waitset, local_peer, timeout })
     }
 
     /// Sends a call, waiting for the slot if that is taken.
@@ -220,7 +227,7 @@ impl Core {
                     if let Some(end) = way.timeout.end_of_blocking() {
                         way.timeout = Timeout::Until(end);
                     }
-                    let free = || self.io.borrow().state != TxState::Sending;
+                    let free = || self.io.borrow().connection.state() != State::Sending;
                     self.wait_until(way, &mut || self.turn(), &free)?;
                     if way.timeout.is_over() {
                         return Err(RpcError::Deadline);
@@ -245,9 +252,9 @@ impl Core {
         turn: &mut dyn FnMut() -> bool,
         done: &dyn Fn() -> bool,
     ) -> Result<(), RpcError> {
-        let result = match &way.twin {
+        let result = match &way.local_peer {
             None => way.waitset.wait_for(self.token.get(), self, way.timeout, turn, done),
-            Some(twin) => self.wait_with_twin(twin, way.timeout, done),
+            Some(peer) => self.wait_with_local_peer(peer, way.timeout, done),
         };
         result.map_err(|error| match error {
             DispatchError::Os(error) => RpcError::Os(error.raw_os_error().unwrap_or(0)),
@@ -256,16 +263,16 @@ impl Core {
     }
 
     /// Both ends are here: whatever the service needs for its answer is dispatched too.
-    pub(super) fn wait_with_twin(
+    pub(super) fn wait_with_local_peer(
         &self,
-        twin: &Rc<Self>,
+        peer: &Rc<Self>,
         timeout: Timeout,
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
         let mut deadline = None;
         let mut turns = 0_usize;
         while !done() {
-            let worked = Source::turn(&**twin) | self.turn();
+            let worked = Source::turn(&**peer) | self.turn();
             turns += 1;
             if worked && !turns.is_multiple_of(TURNS_PER_LOOK) {
                 continue;
@@ -277,8 +284,8 @@ impl Core {
                 }
                 continue;
             }
-            let Some(waitset) = twin.waitset() else { return Ok(()) };
-            match waitset.dispatch_until(deadline, || done() || twin.ready() || self.ready()) {
+            let Some(waitset) = peer.waitset() else { return Ok(()) };
+            match waitset.dispatch_until(deadline, || done() || peer.ready() || self.ready()) {
                 Ok(true) => {}
                 Ok(false) => return Err(DispatchError::Deadline),
                 // It is somebody else's, and lost like any that the program does not look at.
@@ -291,18 +298,51 @@ impl Core {
         Ok(())
     }
 
-    /// Whether a handler of this binding is running.
-    pub(super) fn is_delivering(&self) -> bool {
-        let receiver = self.receiver.take();
-        let absent = receiver.is_none();
-        self.receiver.set(receiver);
-        absent && !self.has_ended()
-    }
-
-    fn call_error(&self, error: TxError) -> RpcError {
-        match (error, &*self.ended.borrow()) {
+    pub(super) fn call_error(&self, error: TxError) -> RpcError {
+        match (error, self.io.borrow().connection.ended()) {
             (TxError::Closed, Some(why)) => RpcError::Closed(why.clone()),
             (error, _) => RpcError::Tx(error),
+        }
+    }
+
+    /// Hands a reply to the call that waits for it. A reply that no call waits for is discarded.
+    #[inline]
+    fn answer(&self, id: u32, mut message: Received<'_>) {
+        let mut io = self.io.borrow_mut();
+        let Some(waker) = io.connection.answer(id, &mut message) else {
+            drop(io);
+            if let Some(shared) = self.shared.get() {
+                shared.settle(id, || Ok(Message::keep(message)));
+            }
+            return;
+        };
+        let has_events = io.connection.has_events();
+        drop(io);
+        if let Some(waker) = waker {
+            waker.wake_by_ref();
+            let old = self.io.borrow_mut().connection.calls().keep(waker);
+            drop(old);
+        }
+        if has_events {
+            self.run_events();
+        }
+    }
+
+    #[inline]
+    fn is_call_done(&self, id: u32) -> bool {
+        self.io.borrow_mut().connection.calls().is_done(id)
+    }
+
+    /// Forgets a blocking call whose reply was read where it lay.
+    #[inline]
+    fn free_call(&self, id: u32) {
+        let has_events = {
+            let connection = &mut self.io.borrow_mut().connection;
+            connection.free_call(id);
+            connection.has_events()
+        };
+        if has_events {
+            self.run_events();
         }
     }
 
@@ -314,16 +354,17 @@ impl Core {
         decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, RpcError> {
         // Not under a borrow: types of the user are made of it.
-        let (decoded, number) = if let Some(line) = self.calls.take_line(id) {
+        let (decoded, number) = if let Some(line) = self.take_line(id) {
             let (number, words) = (line.number, &line.words[..line.len]);
             // Readers take out and put nothing in, so that there is nothing to be dropped: the compiler does not know.
             let mut caps = ManuallyDrop::new(Vec::new());
             (decode(Received { number, words, caps: &mut caps }), number)
         } else {
-            if let Some(waits) = self.calls.take_waits(id) {
+            if let Some(waits) = self.take_waits(id) {
                 self.wait_no_more(*waits);
             }
-            match self.calls.take(id) {
+            let taken = self.io.borrow_mut().connection.calls().take(id);
+            match taken {
                 Some(Ok(mut reply)) => (decode(reply.lend()), reply.number),
                 Some(Err(error)) => return Err(error),
                 None => return Err(self.call_error(TxError::Closed)),
@@ -339,28 +380,39 @@ impl Core {
     #[cold]
     pub(super) fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
         let message = self.interface.message_name(number);
-        self.note(super::BindingError::Decode { message, error: error.clone() });
+        self.note(BindingError::Decode { message, error: error.clone() });
         self.poke();
         RpcError::Decode(error)
     }
 
-    /// Nobody waits for this call any more: the service is told, if it may be at work on it.
+    #[inline]
+    fn take_line(&self, id: u32) -> Option<ReplyLine> {
+        self.io.borrow_mut().connection.calls().take_line(id)
+    }
+
+    fn take_waits(&self, id: u32) -> Option<Box<Waits<Timer>>> {
+        self.io.borrow_mut().connection.calls().take_waits(id)
+    }
+
+    /// Gives a call up: the service is told, if it may be at work on it.
     #[inline]
     fn give_up(&self, id: u32) {
-        let GivenUp { left, waits } = self.calls.forget(id);
+        let GivenUp { left, waits, waker } = self.io.borrow_mut().connection.give_up_call(id);
+        drop(waker);
         if let Some(waits) = waits {
             self.wait_no_more(*waits);
         }
         if left == Left::Accepted {
-            self.tell_peer(Notice::Cancelled(id));
+            self.flush();
+            self.run_events();
         }
     }
 
     /// The deadline of a call has passed.
     fn expire(&self, id: u32) {
-        if self.calls.fail(id, RpcError::Deadline) == Left::Accepted {
-            self.tell_peer(Notice::Cancelled(id));
-        }
+        self.io.borrow_mut().connection.expire_call(id);
+        self.flush();
+        self.run_events();
     }
 }
 
@@ -407,7 +459,8 @@ impl<R> Call<R> {
     }
 
     fn limited(self, limit: Option<Instant>) -> Self {
-        if let Some(old) = self.raw.0.calls.limit(self.id, limit) {
+        let old = self.raw.shell().io.borrow_mut().connection.calls().limit(self.id, limit);
+        if let Some(old) = old {
             old.cancel();
         }
         self
@@ -420,76 +473,121 @@ impl<R: Reply> Future for Call<R> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Polled again after it was ready, it stays pending.
-        if self.id == NONE || self.raw.0.poll_call(self.id, cx.waker()).is_pending() {
+        if self.id == NONE || self.raw.shell().poll_call(self.id, cx.waker()).is_pending() {
             return Poll::Pending;
         }
         let id = core::mem::replace(&mut self.id, NONE);
         // Nothing comes behind this, so that the values go where the caller wants them.
-        Poll::Ready(self.raw.0.take(id, R::decode))
+        Poll::Ready(self.raw.shell().take(id, R::decode))
     }
 }
 
-impl Core {
-    /// Gets on with an asynchronous call, until its result can be taken.
+impl Shell {
+    /// Makes progress with an asynchronous call, until its result can be taken.
     #[inline]
     fn poll_call(&self, id: u32, waker: &Waker) -> Poll<()> {
-        let send =
-            |number, words: &[u64]| self.calls.window.is_free() && self.accept_first(number, words);
-        match self.calls.poll(id, waker, send) {
+        let (polled, watch) = {
+            let io = &mut *self.io.borrow_mut();
+            io.connection.poll_call(id, waker, |number, words| io.channel.send_now(number, words))
+        };
+        if watch {
+            self.watch_call(id, waker);
+        }
+        match polled {
             Polled::Done => Poll::Ready(()),
             Polled::Accepted => Poll::Pending,
             Polled::Waiting => self.poll_slowly(id, waker),
         }
     }
 
+    #[cold]
+    fn watch_call(&self, id: u32, waker: &Waker) {
+        // To copy, to wake or to drop a waker is user code: nothing is borrowed.
+        let copy = waker.clone();
+        let watched = self.io.borrow_mut().connection.calls().watch(id, copy);
+        match watched {
+            Watched::Kept(old) => drop(old),
+            Watched::Settled(waker) => waker.wake(),
+        }
+    }
+
     /// Where there is more to be done than to send what fits at once, or to wait.
     #[inline(never)]
     fn poll_slowly(&self, id: u32, waker: &Waker) -> Poll<()> {
-        let mut waits = self.calls.take_waits(id).map_or_else(Waits::default, |waits| *waits);
-        let window = &self.calls.window;
+        let mut waits = self.take_waits(id).map_or_else(Waits::default, |waits| *waits);
         // A call whose time is over before it is sent is not sent.
-        if waits.end.is_some_and(|end| Instant::now() >= end) && self.calls.is_waiting(id) {
-            self.calls.fail(id, RpcError::Deadline);
+        if waits.end.is_some_and(|end| Instant::now() >= end) && self.is_call_waiting(id) {
+            self.io.borrow_mut().connection.fail_call(id, RpcError::Deadline);
+            self.run_events();
         }
-        if self.may_send(&waits)
-            && let Some(mut request) = self.calls.take_request(id)
-        {
-            let number = request.number;
-            let (words, caps) = request.parts();
-            match self.accept(number, Gather::words_only(words), caps) {
-                Ok(_) => self.calls.accepted(id),
-                Err(TxError::Busy) => self.calls.put_request(id, request),
-                Err(TxError::Closed) if !self.has_ended() => self.calls.doom(id),
-                Err(error) => self.calls.refuse(id, self.call_error(error)),
-            }
+        if matches!(self.rule_of(&waits), Rule::Send | Rule::Refuse) {
+            self.send_call(id);
         }
         // It may have been lost again at once.
-        if self.calls.is_done(id) {
+        if self.is_call_done(id) {
             self.wait_no_more(waits);
             return Poll::Ready(());
         }
-        if !self.calls.is_waiting(id) {
+        if !self.is_call_waiting(id) {
             self.stop_waiting(&mut waits);
-        } else if window.is_open(&waits.place) {
-            self.wait_for_turn(&mut waits.ticket, waker);
+        } else if self.rule_of(&waits) == Rule::WaitForPlace {
+            self.leave(Line::Slot, &mut waits.turn);
+            self.wait_in(Line::Place, &mut waits.place, waker);
         } else {
-            self.leave(&mut waits.ticket);
-            window.wait(&mut waits.place, waker, &self.myself);
+            self.wait_in(Line::Slot, &mut waits.turn, waker);
         }
         if let (Some(end), None, Some(waitset)) = (waits.end, &waits.timer, self.waitset()) {
             waits.timer = Some(self.watch_the_clock(id, end, &waitset));
         }
-        self.calls.put_waits(id, waits);
+        self.io.borrow_mut().connection.calls().put_waits(id, waits);
         Poll::Pending
+    }
+
+    /// Sends a call that waits, if it still does.
+    fn send_call(&self, id: u32) {
+        let request = self.io.borrow_mut().connection.calls().take_request(id);
+        let Some(mut request) = request else { return };
+        let number = request.number;
+        let (words, caps) = request.parts();
+        let accepted = self.accept(number, Gather::words_only(words), caps);
+        let error = match accepted {
+            Err(error) => self.call_error(error),
+            Ok(_) => return self.io.borrow_mut().connection.calls().accepted(id),
+        };
+        let calls = &mut *self.io.borrow_mut();
+        let connection = &mut calls.connection;
+        let waker = match error {
+            RpcError::Tx(TxError::Busy) => {
+                connection.calls().put_request(id, request);
+                None
+            }
+            // The binding is about to end, and knows why only then.
+            RpcError::Tx(TxError::Closed) => {
+                connection.calls().doom(id);
+                None
+            }
+            error => connection.calls().refuse(id, error),
+        };
+        drop(waker);
+    }
+
+    fn is_call_waiting(&self, id: u32) -> bool {
+        self.io.borrow_mut().connection.calls().is_waiting(id)
+    }
+
+    /// Returns the rule for a call.
+    fn rule_of(&self, waits: &Waits<Timer>) -> Rule {
+        let Waits { place, turn, .. } = waits;
+        self.io.borrow().connection.rule(Sender::Call { place, turn })
     }
 
     /// Ends a call at this time.
     fn watch_the_clock(&self, id: u32, end: Instant, waitset: &Waitset) -> Timer {
-        let core = Weak::clone(&self.myself);
+        let shell = Weak::clone(&self.myself);
         let left = end.saturating_duration_since(Instant::now());
         waitset.after(left, move |_| {
-            if let Some(core) = core.upgrade() {
-                core.expire(id);
+            if let Some(shell) = shell.upgrade() {
+                shell.expire(id);
             }
             Ok(())
         })
@@ -506,50 +604,62 @@ impl Core {
     }
 
     fn tick_from(&self, waitset: &Waitset) {
-        let core = Weak::clone(&self.myself);
+        let shell = Weak::clone(&self.myself);
         let timer = waitset.after(DEFAULT_TIMEOUT / TICKS, move |waitset| {
-            if let Some(core) = core.upgrade() {
-                let (late, others) = core.calls.tick();
-                if others && !core.has_ended() {
-                    core.tick_from(waitset);
+            if let Some(shell) = shell.upgrade() {
+                let (late, others) = shell.io.borrow_mut().connection.calls().tick();
+                if others && !shell.has_ended() {
+                    shell.tick_from(waitset);
                 } else {
-                    core.calls.stop_ticking();
+                    shell.stop_ticking();
                 }
-                // Last, because who is woken may make a call, which needs ticks again.
-                late.into_iter().for_each(|id| core.expire(id));
+                // Last, because a task that is woken may make a call, which needs ticks again.
+                late.into_iter().for_each(|id| shell.expire(id));
             }
             Ok(())
         });
-        self.calls.tick_by(timer);
+        self.io.borrow_mut().connection.calls().start_ticking();
+        if let Some(old) = self.ticker.replace(Some(timer)) {
+            old.cancel();
+        }
+    }
+
+    /// Nothing counts ticks any more.
+    pub(super) fn stop_ticking(&self) {
+        self.io.borrow_mut().connection.calls().stop_ticking();
+        if let Some(old) = self.ticker.take() {
+            old.cancel();
+        }
     }
 
     /// The binding has another waitset, which watches the clock from here on.
     pub(super) fn calls_moved(&self, waitset: &Waitset) {
-        if self.calls.is_ticking() {
+        let (is_ticking, timed) = {
+            let io = &mut *self.io.borrow_mut();
+            let calls = io.connection.calls();
+            (calls.is_ticking(), calls.timed())
+        };
+        if is_ticking {
             self.tick_from(waitset);
         }
-        for (id, end) in self.calls.timed() {
+        for (id, end) in timed {
             let timer = self.watch_the_clock(id, end, waitset);
-            if let Some(old) = self.calls.watch_by(id, timer) {
+            let old = self.io.borrow_mut().connection.calls().watch_by(id, timer);
+            if let Some(old) = old {
                 old.cancel();
             }
         }
     }
 
-    /// Whether a call has its place and its turn.
-    fn may_send(&self, waits: &Waits) -> bool {
-        self.calls.window.is_open(&waits.place) && self.is_turn_of(&waits.ticket)
-    }
-
     /// A call does not wait for its turn any more.
-    fn stop_waiting(&self, waits: &mut Waits) {
-        self.leave(&mut waits.ticket);
-        self.calls.window.leave(&mut waits.place);
+    fn stop_waiting(&self, waits: &mut Waits<Timer>) {
+        self.leave(Line::Slot, &mut waits.turn);
+        self.leave(Line::Place, &mut waits.place);
     }
 
     /// A call has nothing to wait for any more.
     #[cold]
-    fn wait_no_more(&self, mut waits: Waits) {
+    fn wait_no_more(&self, mut waits: Waits<Timer>) {
         self.stop_waiting(&mut waits);
         if let Some(timer) = waits.timer {
             timer.cancel();
@@ -561,7 +671,7 @@ impl<R> Drop for Call<R> {
     #[inline]
     fn drop(&mut self) {
         if self.id != NONE {
-            self.raw.0.give_up(self.id);
+            self.raw.shell().give_up(self.id);
         }
     }
 }

@@ -18,24 +18,21 @@ use core::fmt;
 use core::future::Future;
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::binding::calls::Message;
-use crate::binding::notice::Notice;
+use crate::binding::connection::{Message, Owned, Queued, State};
 use crate::binding::shared::SentSlot;
-use crate::binding::{
-    BindingError, Core, Ended, Incoming, Io, Owned, RawBinding, Receiver, Recv, RpcError,
-    SendCallback, Timeout, TxError, TxState, Waiting,
-};
-use crate::channel::{CapRefusal, ChannelError};
+use crate::binding::shell::{Due, Ended, Receiver, Shell, run_due};
+use crate::binding::{BindingError, RawBinding, Timeout, TxError};
+use crate::channel::{CapRefusal, ChannelError, Incoming, Recv};
 use crate::exit;
-use crate::waitset::{self, DispatchError, Waitset, WeakWaitset};
+use crate::waitset::{self, DispatchError, Source, Waitset, WeakWaitset};
 
 /// Bindings of one thread that may be closing at a time.
 const MAX_CLOSING: usize = 1024;
@@ -58,128 +55,68 @@ pub(super) enum Rest {
     IsLost,
 }
 
-/// User code that is due as soon as nothing is borrowed.
-pub(super) enum Due {
-    /// To be woken.
-    Wake(Waker),
-    /// To be posted, or dropped if its waitset is gone.
-    Post(WeakWaitset, SendCallback),
-    /// To be dropped.
-    Drop(SendCallback),
-    /// To be told what became of its message.
-    Report(Arc<SentSlot>, Result<(), TxError>),
-    /// A call whose message was lost with its capabilities.
-    Fail(Weak<Core>, u32, CapRefusal),
-}
-
-impl Due {
-    pub(super) fn run(self) {
-        match self {
-            Self::Wake(waker) => waker.wake(),
-            Self::Post(waitset, callback) => {
-                if let Some(waitset) = waitset.upgrade() {
-                    waitset.post(callback);
-                }
-            }
-            Self::Drop(callback) => drop(callback),
-            Self::Report(slot, result) => slot.settle(result),
-            Self::Fail(core, call, refusal) => {
-                if let Some(core) = core.upgrade() {
-                    core.calls.fail(call, RpcError::CapsRefused(refusal));
-                }
-            }
-        }
-    }
-}
-
-/// Runs all of it. Of several panics the first goes on, after the others have had their turn.
-pub(super) fn run_all(due: impl IntoIterator<Item = Due>) {
-    let mut panicked = None;
-    for due in due {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| due.run())) {
-            panicked.get_or_insert(panic);
-        }
-    }
-    if let Some(panic) = panicked {
-        resume_unwind(panic);
-    }
-}
-
-/// Wakes all of them, also if one panics.
-pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    run_all(wakers.into_iter().map(Due::Wake));
-}
-
-impl Core {
-    /// Ends the binding: nothing more is accepted or delivered from here on.
-    pub(super) fn end(&self, why: BindingError, told: bool, rest: Rest) {
-        if self.has_ended() {
+impl Shell {
+    /// Ends the binding: nothing more is accepted or delivered from here on. `is_reported` if the error handler runs by itself.
+    pub(super) fn end(&self, why: BindingError, is_reported: bool, rest: Rest) {
+        if !self.io.borrow_mut().connection.end(&why) {
             return;
         }
-        *self.ended.borrow_mut() = Some(why.clone());
-        // What other threads were told is accepted counts as accepted.
-        let left = self.calls.home.get().map(|home| home.take_messages(&why)).unwrap_or_default();
+        // What other threads were promised to be accepted counts as accepted. Their calls fail.
+        let shared = self.shared.get();
+        let left = shared.map(|shared| shared.take_messages(&why)).unwrap_or_default();
+        if let Some(shared) = shared {
+            shared.end(&why);
+        }
+        if let Some(ticker) = self.ticker.take() {
+            ticker.cancel();
+        }
         let mut due = {
             let io = &mut *self.io.borrow_mut();
-            self.calm.set(false);
-            let mut due = core::mem::take(&mut io.due);
-            due.extend(io.turns.end().map(Due::Wake));
-            due.extend(io.register_send.take().map(|(waitset, task)| Due::Post(waitset, task)));
+            let mut due = io.take_due();
+            let waiting = io.register_send.take();
+            due.extend(waiting.map(|(waitset, callback)| Due::Post(waitset, callback)));
             due
         };
-        self.calls.stop_ticking();
-        let mut woken = self.calls.window.close();
-        self.calls.fail_all(&why, &mut woken);
-        self.debts.wake_all(&mut woken);
-        due.extend(woken.into_iter().map(Due::Wake));
-        let receiver = if told { None } else { self.receiver.take() };
+        let receiver = if is_reported { None } else { self.receiver.take() };
         let receiver = self.begin_closing(receiver, rest);
         for (message, report) in left {
             self.send_last(message, report);
         }
         self.close_if_done(&mut due);
-        self.run_later(move || {
+        let shell = Weak::clone(&self.myself);
+        self.run_from_here(move || {
             drop(receiver);
-            run_all(due);
+            run_due(&shell, due);
         });
     }
 
-    /// Tells `report` what becomes of a message that was handed in by another thread.
-    pub(super) fn report(&self, accepted: Result<u64, TxError>, report: Arc<SentSlot>) {
-        let outcome = accepted
-            .map_or_else(|error| Some(Err(error)), |serial| self.io.borrow().outcome(serial));
-        match outcome {
-            Some(outcome) => report.settle(outcome),
-            // It is in the slot.
-            None => self.io.borrow_mut().report = Some(report),
-        }
-    }
-
-    /// Has the last message of another thread sent behind all others.
-    fn send_last(&self, mut message: Message, report: Option<Arc<SentSlot>>) {
+    /// Sends the last message of another thread, behind all others.
+    fn send_last(&self, mut message: Message, receipt: Option<Arc<SentSlot>>) {
         let number = message.number;
         let (words, caps) = message.parts();
-        let is_allowed = caps.is_empty() || self.exempt.get() || self.may_leave(caps);
+        let is_allowed = caps.is_empty() || self.may_leave(caps);
         let io = &mut *self.io.borrow_mut();
-        let lost = if io.is_cut {
+        let connection = &mut io.connection;
+        let lost = if connection.is_cut() {
             TxError::Closed
         } else if is_allowed {
             let (words, caps) = (words.to_vec(), core::mem::take(caps));
             let cap_count = caps.len();
             let owned = Owned { number, words, caps, cap_count };
-            io.backlog.push(Waiting::Message(owned, report));
-            return self.has_unsent(io);
+            connection.queue(Queued::Message(owned, receipt));
+            return io.note_unsent();
         } else {
-            let refusal = CapRefusal::Sender;
-            io.backlog.push(Waiting::Notice(Notice::CapsRefused(refusal, None)));
-            self.has_unsent(io);
-            TxError::CapsRefused(refusal)
+            connection.report_refusal(CapRefusal::Sender, None);
+            TxError::CapsRefused(CapRefusal::Sender)
         };
-        io.due.extend(report.map(|report| Due::Report(report, Err(lost))));
+        if let Some(receipt) = receipt {
+            connection.report(Err(lost), receipt);
+        }
+        io.note_unsent();
     }
 
     /// Runs what may be user code from the waitset, if it is there: this may be inside of a send.
-    fn run_later(&self, run: impl FnOnce() + 'static) {
+    fn run_from_here(&self, run: impl FnOnce() + 'static) {
         match self.waitset() {
             Some(waitset) => waitset.post(move |_| {
                 run();
@@ -205,17 +142,18 @@ impl Core {
             None => Incoming::new(self.interface.limits),
         };
         io.discarded = Some(Box::new(incoming));
-        io.state = TxState::Closing;
-        let is_lost = rest == Rest::IsLost || self.exempt.get();
-        io.is_cut = is_lost || (io.has_unsent() && self.is_peer_gone(io));
+        let connection = &mut io.connection;
+        let is_lost = rest == Rest::IsLost
+            || (connection.has_unsent() && connection.is_peer_gone(|| io.channel.is_over()));
+        connection.begin_closing(is_lost);
         receiver
     }
 
     /// Closes the channel if there is nothing left to be sent; else sees to it that the rest is.
     fn close_if_done(&self, due: &mut Vec<Due>) {
         let words = {
-            let io = self.io.borrow();
-            if io.is_cut || !io.has_unsent() { None } else { Some(io.unsent_words()) }
+            let connection = &self.io.borrow().connection;
+            (!connection.may_close()).then(|| connection.unsent_words())
         };
         match words {
             Some(words) => {
@@ -228,17 +166,18 @@ impl Core {
 
     /// Whether it has ended and messages that it accepted are still to be sent.
     pub(super) fn is_closing(&self) -> bool {
-        self.io.borrow().state == TxState::Closing
+        self.io.borrow().connection.state() == State::Closing
     }
 
-    /// A turn of a binding that is closing: sends, and discards what has come.
+    /// A step of a binding that is closing: sends, and discards what has come.
     #[cold]
-    pub(super) fn turn_closing(&self) -> bool {
+    pub(super) fn step_closing(&self) -> bool {
         let moved = self.pump();
         let mut worked = moved;
         for _ in 0..DISCARDS {
             let io = &mut *self.io.borrow_mut();
             let Some(incoming) = &mut io.discarded else { break };
+            let connection = &mut io.connection;
             match io.channel.recv(incoming) {
                 Ok(Recv::Message) => {
                     drop(incoming.take_caps());
@@ -247,25 +186,24 @@ impl Core {
                 }
                 Ok(Recv::More) => {}
                 Ok(Recv::Empty) => {
-                    io.is_cut |= self.is_told_gone() && !moved;
+                    if connection.peer_gone().is_some() && !moved {
+                        connection.cut();
+                    }
                     break;
                 }
                 Err(ChannelError::Caps(_)) => drop(incoming.take_caps()),
                 Err(_) => {
-                    io.is_cut = true;
+                    connection.cut();
                     break;
                 }
             }
             worked = true;
         }
-        let is_done = {
-            let io = self.io.borrow();
-            io.state == TxState::Closing && (io.is_cut || !io.has_unsent())
-        };
+        let is_done = self.io.borrow().connection.may_close();
         if is_done {
             let mut due = Vec::new();
             self.close_channel(&mut due);
-            run_all(due);
+            run_due(&self.myself, due);
         }
         worked || is_done
     }
@@ -274,20 +212,13 @@ impl Core {
     fn close_channel(&self, due: &mut Vec<Due>) {
         let lost = {
             let io = &mut *self.io.borrow_mut();
-            if io.state == TxState::Closed {
-                return;
-            }
-            io.all_sent = !io.has_unsent();
-            io.state = TxState::Closed;
+            let Some(lost) = io.connection.close() else { return };
             io.channel.close();
             io.unsent = None;
             io.discarded = None;
-            due.append(&mut io.due);
-            due.extend(io.watchers.drain(..).map(Due::Wake));
+            due.extend(io.take_due());
             due.extend(io.continuations.drain(..).map(Due::Drop));
-            let reports = io.report.take().into_iter().chain(io.backlog.reports());
-            due.extend(reports.map(|report| Due::Report(report, Err(TxError::Closed))));
-            (core::mem::take(&mut io.slot), core::mem::take(&mut io.backlog))
+            lost
         };
         drop(lost);
         let left = Left::remove(self);
@@ -320,7 +251,7 @@ impl Core {
         if self.is_closing() {
             let mut due = Vec::new();
             self.close_channel(&mut due);
-            run_all(due);
+            run_due(&self.myself, due);
         }
     }
 
@@ -338,11 +269,11 @@ impl Core {
         if done() {
             return true;
         }
-        let twin = self.twin.borrow().upgrade().filter(|twin| !twin.is_delivering());
-        let result = match (twin, self.waitset()) {
-            (Some(twin), _) => self.wait_with_twin(&twin, timeout, done),
+        let peer = self.local_peer.borrow().upgrade().filter(|peer| !peer.is_delivering());
+        let result = match (peer, self.waitset()) {
+            (Some(peer), _) => self.wait_with_local_peer(&peer, timeout, done),
             (None, Some(waitset)) => {
-                let mut turn = || crate::waitset::Source::turn(self);
+                let mut turn = || Source::turn(self);
                 waitset.wait_for(self.token.get(), self, timeout, &mut turn, done)
             }
             (None, None) => Ok(()),
@@ -355,38 +286,9 @@ impl Core {
 
     /// Blocks until message `serial` is sent or lost.
     pub(super) fn wait_sent(&self, serial: u64, timeout: Timeout) -> Result<(), TxError> {
-        let settled = || self.io.borrow().outcome(serial);
+        let settled = || self.io.borrow().connection.outcome(serial);
         self.wait_for_sent(timeout, &|| settled().is_some());
         settled().unwrap_or(Err(TxError::Busy))
-    }
-}
-
-impl Io {
-    /// Whether the slot has a message.
-    pub(super) const fn is_slot_full(&self) -> bool {
-        let settled = if self.sent > self.lost { self.sent } else { self.lost };
-        self.accepted > settled
-    }
-
-    /// Whether a message was accepted that the channel has not taken.
-    pub(super) fn has_unsent(&self) -> bool {
-        self.is_slot_full() || !self.backlog.is_empty()
-    }
-
-    fn unsent_words(&self) -> usize {
-        let slot = if self.is_slot_full() { self.slot.words.len() } else { 0 };
-        slot + self.backlog.all_words()
-    }
-
-    /// What became of message `serial`, if that is known.
-    pub(super) fn outcome(&self, serial: u64) -> Option<Result<(), TxError>> {
-        if self.is_sent(serial) {
-            Some(Ok(()))
-        } else if self.lost >= serial || self.state == TxState::Closed {
-            Some(Err(TxError::Closed))
-        } else {
-            None
-        }
     }
 }
 
@@ -433,17 +335,15 @@ impl Closing {
     }
 
     fn wait_for(self, timeout: Timeout) -> Result<(), TxError> {
-        let core = &self.raw.0;
-        core.wait_for_sent(timeout, &|| !core.is_closing());
-        core.close_result().unwrap_or(Err(TxError::Busy))
+        let shell = self.raw.shell();
+        shell.wait_for_sent(timeout, &|| !shell.is_closing());
+        shell.close_result().unwrap_or(Err(TxError::Busy))
     }
 }
 
-impl Core {
+impl Shell {
     fn close_result(&self) -> Option<Result<(), TxError>> {
-        let io = self.io.borrow();
-        let sent = if io.all_sent { Ok(()) } else { Err(TxError::Closed) };
-        (io.state == TxState::Closed).then_some(sent)
+        self.io.borrow().connection.close_result()
     }
 }
 
@@ -451,12 +351,12 @@ impl Future for Closing {
     type Output = Result<(), TxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let core = &self.raw.0;
-        match core.close_result() {
+        let shell = self.raw.shell();
+        match shell.close_result() {
             Some(result) => Poll::Ready(result),
             None => {
-                core.watch_slot(cx.waker());
-                core.close_result().map_or(Poll::Pending, Poll::Ready)
+                shell.watch_slot(cx.waker());
+                shell.close_result().map_or(Poll::Pending, Poll::Ready)
             }
         }
     }
@@ -470,7 +370,7 @@ impl fmt::Debug for Closing {
 
 /// A binding that is closing, and the words that it held when it began to.
 struct Left {
-    core: Rc<Core>,
+    shell: Rc<Shell>,
     words: usize,
 }
 
@@ -484,42 +384,42 @@ thread_local! {
 }
 
 impl Left {
-    fn add(core: Rc<Core>, words: usize) {
+    fn add(shell: Rc<Shell>, words: usize) {
         let mut cut = Vec::new();
         LEFT.with(|left| {
             let left = &mut *left.borrow_mut();
-            left.push_back(Self { core, words });
+            left.push_back(Self { shell, words });
             let mut total: usize = left.iter().map(|left| left.words).sum();
             while left.len() > 1 && (left.len() > MAX_CLOSING || total > MAX_CLOSING_WORDS) {
                 let Some(oldest) = left.pop_front() else { break };
                 total -= oldest.words;
-                cut.push(oldest.core);
+                cut.push(oldest.shell);
             }
         });
-        for core in cut {
+        for shell in cut {
             tracing::warn!(
-                interface = core.interface.name,
-                peer = %core.peer,
+                interface = shell.interface.name,
+                peer = %shell.peer,
                 "too many bindings are closing: what this one has not sent is lost"
             );
-            core.cut();
+            shell.cut();
         }
     }
 
     /// Takes a binding out that is closed.
-    fn remove(core: &Core) -> Option<Self> {
+    fn remove(shell: &Shell) -> Option<Self> {
         LEFT.with(|left| {
             let left = &mut *left.borrow_mut();
-            let at = left.iter().position(|left| core::ptr::eq(&raw const *left.core, core))?;
+            let at = left.iter().position(|left| core::ptr::eq(&raw const *left.shell, shell))?;
             left.remove(at)
         })
     }
 
-    fn all() -> Vec<Rc<Core>> {
+    fn all() -> Vec<Rc<Shell>> {
         // Those of the parent, in a forked child, are the parent's to send.
-        let is_here = |left: &&Self| left.core.notifier.is_here();
+        let is_here = |left: &&Self| left.shell.notifier.is_here();
         LEFT.with(|all| {
-            all.borrow().iter().filter(is_here).map(|left| Rc::clone(&left.core)).collect()
+            all.borrow().iter().filter(is_here).map(|left| Rc::clone(&left.shell)).collect()
         })
     }
 }
@@ -531,15 +431,15 @@ impl waitset::Successor for Closings {
     /// Those that are closing go on from another waitset; if the thread ends as well, this waits for them.
     fn waitset_gone(&self, is_gone: &dyn Fn(&WeakWaitset) -> bool) {
         let mut left = Left::all();
-        left.retain(|core| is_gone(&core.place.borrow().waitset));
+        left.retain(|shell| is_gone(&shell.home_waitset()));
         if left.is_empty() || TOGETHER.get() {
             return;
         }
         let Some(heir) = Waitset::another() else { return send_now(&left) };
-        for core in &left {
-            if let Err(error) = core.go_on_from(&heir) {
+        for shell in &left {
+            if let Err(error) = shell.go_on_from(&heir) {
                 tracing::warn!(%error, "what a binding has not sent is lost: no waitset can watch it");
-                core.cut();
+                shell.cut();
             }
         }
     }
@@ -553,20 +453,20 @@ impl waitset::Successor for Closings {
 }
 
 /// Blocks until these have sent what they accepted, at most until the exit timeout of the thread.
-fn send_now(left: &[Rc<Core>]) {
+fn send_now(left: &[Rc<Shell>]) {
     if left.is_empty() {
         return;
     }
     let deadline = exit::deadline();
     let waitset = Waitset::new();
-    for core in left {
-        core.forget_continuations();
-        if let Err(error) = core.go_on_from(&waitset) {
+    for shell in left {
+        shell.forget_continuations();
+        if let Err(error) = shell.go_on_from(&waitset) {
             tracing::warn!(%error, "what a binding has not sent is lost: no waitset can watch it");
-            core.cut();
+            shell.cut();
         }
     }
-    let is_done = || left.iter().all(|core| !core.is_closing());
+    let is_done = || left.iter().all(|shell| !shell.is_closing());
     let mut panics = 0;
     while !is_done() && Instant::now() < deadline && panics < MAX_PANICS {
         // What the bindings wake on their way is user code.
@@ -584,13 +484,13 @@ fn send_now(left: &[Rc<Core>]) {
             }
         }
     }
-    let late: Vec<_> = left.iter().filter(|core| core.is_closing()).collect();
-    for core in late {
+    let late: Vec<_> = left.iter().filter(|shell| shell.is_closing()).collect();
+    for shell in late {
         tracing::warn!(
-            interface = core.interface.name,
-            peer = %core.peer,
+            interface = shell.interface.name,
+            peer = %shell.peer,
             "the thread ends before the peer has read everything: the rest is lost"
         );
-        core.cut();
+        shell.cut();
     }
 }

@@ -23,7 +23,8 @@ use std::rc::Rc;
 
 use futures_core::Stream;
 
-use crate::binding::{BindingError, Core, Dispatch, RawBinding, Received, wake_all};
+use crate::binding::shell::{Shell, wake_all};
+use crate::binding::{BindingError, Dispatch, RawBinding, Received};
 use crate::interface::MessageKind;
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
@@ -120,7 +121,7 @@ struct Keep {
 
 impl Dispatch for Keep {
     fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
-        let info = raw.0.interface.message(message.number);
+        let info = raw.shell().interface.message(message.number);
         if info.is_none_or(|info| info.kind != MessageKind::Message) {
             return self.handler.deliver(raw, message);
         }
@@ -128,7 +129,7 @@ impl Dispatch for Keep {
         let kept = MessageBuffer { number, words: words.to_vec(), caps: core::mem::take(caps) };
         self.mail.kept.borrow_mut().push_back(kept);
         if self.mail.is_full() {
-            raw.0.calm.set(false);
+            raw.shell().check_inbox(&self.mail);
         }
         self.mail.wake();
         Ok(())
@@ -140,10 +141,10 @@ impl Dispatch for Keep {
 
     fn attached(&mut self, raw: &RawBinding) {
         // A binding is attached once.
-        let _ = raw.0.mail.set(Rc::clone(&self.mail));
+        let _ = raw.shell().mail.set(Rc::clone(&self.mail));
         if let Some(on_bound) = self.on_bound.take() {
             let binding = raw.clone();
-            raw.0.run_from_waitset(Box::new(move |_| {
+            raw.shell().run_from_waitset(Box::new(move |_| {
                 on_bound(binding);
                 Ok(())
             }));
@@ -158,13 +159,7 @@ impl Drop for Keep {
     }
 }
 
-impl Core {
-    /// Whether an inbox has no room.
-    #[inline]
-    pub(super) fn is_mail_full(&self) -> bool {
-        self.mail.get().is_some_and(|mail| mail.is_full())
-    }
-
+impl Shell {
     /// Takes a message out of the inbox, if it can be said now what comes of it.
     fn take_mail<T>(&self, what: &What<T>, cx: &Context<'_>) -> Poll<Result<T, RecvError>> {
         let Some(mail) = self.mail.get() else { return Poll::Ready(Err(RecvError::NoInbox)) };
@@ -172,13 +167,14 @@ impl Core {
         if let Some(mut message) = mail.take(what.number) {
             if full {
                 // The binding had stopped receiving.
+                self.check_inbox(mail);
                 self.poke();
             }
             let decoded = (what.decode)(message.lend());
             let number = message.number;
             return Poll::Ready(decoded.map_err(|error| self.bad_mail(mail, number, error)));
         }
-        if let Some(why) = &*self.ended.borrow() {
+        if let Some(why) = self.io.borrow().connection.ended() {
             return Poll::Ready(Err(RecvError::Ended(why.clone())));
         }
         if full {
@@ -197,6 +193,7 @@ impl Core {
     fn bad_mail(&self, mail: &Mail, number: u16, error: DecodeError) -> RecvError {
         let kept = core::mem::take(&mut *mail.kept.borrow_mut());
         drop(kept);
+        self.check_inbox(mail);
         let message = self.interface.message_name(number);
         let error = BindingError::Decode { message, error };
         if !self.has_ended() {
@@ -247,7 +244,7 @@ impl<T> Future for Receiving<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.raw.0.take_mail(&self.what, cx)
+        self.raw.shell().take_mail(&self.what, cx)
     }
 }
 
@@ -268,7 +265,7 @@ impl<M: MessageValue> Stream for Messages<'_, M> {
     type Item = M;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        self.raw.0.take_mail(&What { number: None, decode: M::unmarshal }, cx).map(Result::ok)
+        self.raw.shell().take_mail(&What { number: None, decode: M::unmarshal }, cx).map(Result::ok)
     }
 }
 

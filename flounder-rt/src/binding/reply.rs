@@ -1,11 +1,12 @@
-//! The reply that a service owes: a value, usable once.
+//! The reply to a call, as a value that is used once.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
 
-use crate::binding::notice::Notice;
-use crate::binding::{Core, Owned, RawBinding, TxError, TxState, Waiting};
+use crate::binding::connection::Finished;
+use crate::binding::shell::Shell;
+use crate::binding::{RawBinding, TxError};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
 use crate::message::args::Refused;
@@ -15,32 +16,32 @@ use super::BindingError;
 
 /// A call that is to be answered. Generated code wraps it in one type for each rpc.
 ///
-/// It may be kept and used later; the binding may have ended by then, and the reply goes nowhere. Dropped unused, it tells
-/// the caller that no reply will come. Replies never fail for want of room: they wait in the binding, which receives
-/// nothing while too many do.
+/// A reply may be kept and sent later; if the binding has ended by then, the reply is discarded. A reply that is dropped
+/// unsent reports to the caller that none will come. A full channel never makes a reply fail: replies wait in the binding,
+/// which receives no more calls while too many wait.
 ///
-/// A caller may give up, by dropping its call or when its deadline passes: the reply is *cancelled* then, and what is sent
-/// with it goes nowhere.
-#[must_use = "a reply that is dropped tells the caller that there will be none"]
-// Two words, which are passed in registers: it goes from hand to hand, and what is written to memory in pieces and read in
-// one stalls the processor.
+/// A caller gives up by dropping its call, or when its deadline passes. The reply is *cancelled* then, and is discarded when
+/// it is sent.
+#[must_use = "a reply that is dropped reports to the caller that there will be none"]
+// Two words, which are passed in registers: the value moves often, and memory that is written in pieces and read at once
+// stalls the processor.
 pub struct ReplyToken {
-    core: Rc<Core>,
+    shell: Rc<Shell>,
     note: Note,
 }
 
-/// Where the binding has noted that the reply is owed, the number of its message, and whether it is not sent yet.
+/// Where the binding has noted the call, the number of the reply message, and whether the reply is still to be sent.
 #[derive(Clone, Copy)]
 struct Note(u64);
 
 impl Note {
-    const OWED: u64 = 1 << 48;
+    const PENDING: u64 = 1 << 48;
 
-    const fn new(debt: u32, number: u16) -> Self {
-        Self(debt as u64 | (number as u64) << 32 | Self::OWED)
+    const fn new(at: u32, number: u16) -> Self {
+        Self(at as u64 | (number as u64) << 32 | Self::PENDING)
     }
 
-    const fn debt(self) -> u32 {
+    const fn at(self) -> u32 {
         self.0 as u32
     }
 
@@ -48,34 +49,35 @@ impl Note {
         (self.0 >> 32) as u16
     }
 
-    const fn is_owed(self) -> bool {
-        self.0 & Self::OWED != 0
+    const fn is_pending(self) -> bool {
+        self.0 & Self::PENDING != 0
     }
 }
 
 impl ReplyToken {
-    /// The reply to call `id`, as message `number`.
+    /// Notes that call `id` is to be answered with message `number`.
     #[inline]
     pub fn new(raw: &RawBinding, id: u32, number: u16) -> Self {
-        let core = Rc::clone(&raw.0);
-        let note = Note::new(core.owe(id), number);
-        Self { core, note }
+        let shell = Rc::clone(raw.shell());
+        let at = shell.io.borrow_mut().connection.begin_reply(id);
+        Self { shell, note: Note::new(at, number) }
     }
 
-    /// The id of the call.
+    /// Returns the id of the call.
     #[inline]
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.core.debts.id(self.note.debt())
+        self.shell.io.borrow().connection.reply_id(self.note.at())
     }
 
-    /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+    /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.core.debts.is_cancelled(self.note.debt()) || self.core.has_ended()
+        let connection = &self.shell.io.borrow().connection;
+        connection.is_reply_cancelled(self.note.at()) || connection.has_ended()
     }
 
-    /// Completes when nobody waits for the reply any more.
+    /// Returns a future that completes when the reply would be discarded.
     pub const fn cancelled(&mut self) -> Cancelled<'_> {
         Cancelled(self)
     }
@@ -84,26 +86,33 @@ impl ReplyToken {
         if self.is_cancelled() {
             return Poll::Ready(());
         }
-        self.core.debts.watch(self.note.debt(), cx.waker());
+        // To copy or to drop a waker is user code: nothing is borrowed.
+        let copy = cx.waker().clone();
+        let old = self.shell.io.borrow_mut().connection.watch_reply(self.note.at(), copy);
+        drop(old);
         if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// What the call is called.
+    /// Returns the name of the rpc.
     pub(super) fn call_name(&self) -> &'static str {
-        self.core.interface.message_name(self.note.number())
+        self.shell.interface.message_name(self.note.number())
     }
 
     /// Sends the reply.
     #[inline]
     pub fn send(mut self, fixed: &[u64], tails: &[&[u8]]) {
-        // While the binding is calm, no reply waits for room. First things first: what is owed is noted once it is sent.
-        let now = tails.is_empty()
-            && self.core.calm.get()
-            && !self.core.debts.is_cancelled(self.note.debt())
-            && self.core.accept_now(self.note.number(), fixed).is_some();
+        if tails.is_empty() && self.shell.reply_at_once(self.note, fixed) {
+            self.note.0 &= !Note::PENDING;
+            return;
+        }
+        self.send_slowly(fixed, tails);
+    }
+
+    #[inline(never)]
+    fn send_slowly(mut self, fixed: &[u64], tails: &[&[u8]]) {
         let id = self.id();
-        if !self.close() && !now {
-            self.core.reply(id, self.note.number(), Gather { fixed, tails }, Vec::new());
+        if !self.close() {
+            self.shell.reply(id, self.note.number(), Gather { fixed, tails }, Vec::new());
         }
     }
 
@@ -111,31 +120,57 @@ impl ReplyToken {
     pub fn send_caps(mut self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
         let id = self.id();
         if !self.close() {
-            self.core.reply(id, self.note.number(), Gather { fixed, tails }, caps);
+            self.shell.reply(id, self.note.number(), Gather { fixed, tails }, caps);
         }
     }
 
-    /// A value of the reply is too long, or a capability of it cannot be copied: the caller learns that no reply will come,
-    /// the service's error handler why.
+    /// A value of the reply is too long, or a capability of it cannot be copied: the caller gets no reply, and the error
+    /// handler of the service gets the reason.
     #[cold]
     pub(super) fn refuse(mut self, refused: Refused) {
-        let (interface, number) = (self.core.interface, self.note.number());
+        let (interface, number) = (self.shell.interface, self.note.number());
         let error = TxError::refused(refused, interface, number, |error| {
             let id = self.id();
             if !self.close() {
-                self.core.tell_refusal(CapRefusal::SenderLimit, Some(id));
+                self.shell.report_refusal(CapRefusal::SenderLimit, Some(id));
             }
             TxError::cap_copy(error)
         });
-        self.core.note(BindingError::Reply(error));
-        self.core.poke();
+        self.shell.note(BindingError::Reply(error));
+        self.shell.poke();
     }
 
-    /// The reply is owed no more; says whether nobody waits for it.
+    /// The reply is sent, or will not be. Returns true if the caller gave up.
     #[inline]
     fn close(&mut self) -> bool {
-        self.note.0 &= !Note::OWED;
-        self.core.settle_debt(self.note.debt())
+        self.note.0 &= !Note::PENDING;
+        let finished = self.shell.io.borrow_mut().connection.finish_reply(self.note.at());
+        let Finished { cancelled, resumes, waker } = finished;
+        drop(waker);
+        if resumes {
+            self.shell.poke();
+        }
+        cancelled
+    }
+}
+
+impl Shell {
+    /// Sends a small reply, if the channel takes it whole and nothing is ahead of it.
+    fn reply_at_once(&self, note: Note, words: &[u64]) -> bool {
+        let waker = {
+            let io = &mut *self.io.borrow_mut();
+            // The caller waits for the message, so what is noted about it comes after it.
+            let may_reply = io.connection.may_reply_at_once(note.at());
+            if !may_reply || !io.hand_over(note.number(), words) {
+                return false;
+            }
+            io.connection.sent_at_once();
+            let Finished { resumes, waker, .. } = io.connection.finish_reply(note.at());
+            debug_assert!(!resumes, "an end that may reply at once receives");
+            waker
+        };
+        drop(waker);
+        true
     }
 }
 
@@ -148,9 +183,9 @@ impl core::fmt::Debug for ReplyToken {
     }
 }
 
-/// Waits until nobody waits for a reply any more.
+/// Completes when a reply would be discarded: the caller gave up, or the binding has ended.
 #[derive(Debug)]
-#[must_use = "nothing is waited for unless it is awaited"]
+#[must_use = "futures do nothing unless awaited"]
 pub struct Cancelled<'a>(&'a mut ReplyToken);
 
 impl Future for Cancelled<'_> {
@@ -163,54 +198,12 @@ impl Future for Cancelled<'_> {
 
 impl Drop for ReplyToken {
     fn drop(&mut self) {
-        if self.note.is_owed() {
+        if self.note.is_pending() {
             let id = self.id();
             if !self.close() {
-                self.core.tell_peer(Notice::NoReply(id));
+                self.shell.io.borrow_mut().connection.no_reply(id);
+                self.shell.flush();
             }
-        }
-    }
-}
-
-impl Core {
-    /// Answers `call`.
-    fn reply(&self, call: u32, number: u16, body: Gather<'_>, caps: Vec<Cap>) {
-        self.queue(number, body, caps, |body, caps| {
-            let mut words = vec![0; body.len()];
-            body.reader(0).read(&mut words);
-            let cap_count = caps.len();
-            Waiting::Reply(call, Owned { number, words, caps, cap_count })
-        });
-    }
-
-    /// Sends now, or as soon as there is room, which `waiting` waits for. Nothing happens if the binding has ended.
-    pub(super) fn queue(
-        &self,
-        number: u16,
-        body: Gather<'_>,
-        mut caps: Vec<Cap>,
-        waiting: impl FnOnce(Gather<'_>, Vec<Cap>) -> Waiting,
-    ) {
-        let fail = |error| {
-            self.note(BindingError::Reply(error));
-            self.poke();
-        };
-        if !caps.is_empty()
-            && let Err(error) = self.ask_out(number, body, &caps)
-        {
-            return fail(error);
-        }
-        if self.io.borrow().backlog.is_empty() {
-            match self.accept_allowed(number, body, &mut caps) {
-                Ok(_) | Err(TxError::Closed) => return,
-                Err(TxError::Busy) => {}
-                Err(error) => return fail(error),
-            }
-        }
-        let io = &mut *self.io.borrow_mut();
-        if matches!(io.state, TxState::Free | TxState::Sending) {
-            self.has_unsent(io);
-            io.backlog.push(waiting(body, caps));
         }
     }
 }

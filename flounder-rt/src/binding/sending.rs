@@ -3,24 +3,25 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
+use crate::binding::connection::{Line, Position, Rule, Sender};
 use crate::binding::message_type::Sendable;
-use crate::binding::turns::Ticket;
-use crate::binding::{RawBinding, TxError, TxState};
+use crate::binding::shell::Shell;
+use crate::binding::{RawBinding, TxError};
 
 /// A message that waits until the binding accepts it. Dropped before that, nothing is sent; after that, all of it.
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct Sending<'a, F: Sendable> {
     raw: &'a RawBinding,
-    ticket: Ticket,
+    position: Position,
     /// Absent once the message is accepted.
     args: Option<F::Sent<'a>>,
 }
 
 impl<'a, F: Sendable> Sending<'a, F> {
     pub(super) fn new(raw: &'a RawBinding, args: F::Sent<'a>) -> Self {
-        Self { raw, ticket: Ticket::default(), args: Some(args) }
+        Self { raw, position: Position::default(), args: Some(args) }
     }
 }
 
@@ -31,17 +32,17 @@ impl<F: Sendable> Future for Sending<'_, F> {
         let this = &mut *self;
         // Polled again after it was done, it stays so.
         let Some(args) = this.args else { return Poll::Pending };
-        if this.raw.0.is_turn_of(&this.ticket) {
+        if this.raw.shell().may_try(&this.position) {
             match F::try_send(this.raw, args) {
                 Err(TxError::Busy) => {}
                 done => {
                     this.args = None;
-                    this.raw.0.leave(&mut this.ticket);
+                    this.raw.shell().leave(Line::Slot, &mut this.position);
                     return Poll::Ready(done.map(drop));
                 }
             }
         }
-        this.raw.0.wait_for_turn(&mut this.ticket, cx.waker());
+        this.raw.shell().wait_in(Line::Slot, &mut this.position, cx.waker());
         Poll::Pending
     }
 }
@@ -51,7 +52,7 @@ impl<F: Sendable> Unpin for Sending<'_, F> {}
 
 impl<F: Sendable> Drop for Sending<'_, F> {
     fn drop(&mut self) {
-        self.raw.0.leave(&mut self.ticket);
+        self.raw.shell().leave(Line::Slot, &mut self.position);
     }
 }
 
@@ -61,20 +62,39 @@ impl<F: Sendable> fmt::Debug for Sending<'_, F> {
     }
 }
 
-impl super::Core {
-    /// Whether it is worth trying to send.
+impl Shell {
+    /// Returns true if it is the turn of a task that waits for the slot, or no turn will come.
     #[inline(always)]
-    pub(super) fn is_turn_of(&self, ticket: &Ticket) -> bool {
-        let io = self.io.borrow();
-        match io.state {
-            TxState::Free => !io.turns.must_wait(ticket),
-            TxState::Sending => false,
-            TxState::Closing | TxState::Closed => true,
+    pub(super) fn may_try(&self, position: &Position) -> bool {
+        let rule = self.io.borrow().connection.rule(Sender::Waiting(position));
+        matches!(rule, Rule::Send | Rule::Refuse)
+    }
+
+    /// Waits in a line: `waker` is woken when it is the turn of `position`.
+    pub(super) fn wait_in(&self, line: Line, position: &mut Position, waker: &Waker) {
+        let before = {
+            let connection = &self.io.borrow().connection;
+            if connection.is_waiting(line, position, waker) {
+                return;
+            }
+            connection.changes(line)
+        };
+        // To copy or to drop a waker is user code: nothing is borrowed.
+        let copy = waker.clone();
+        let (old, changes) = {
+            let connection = &mut self.io.borrow_mut().connection;
+            (connection.wait(line, position, copy), connection.changes(line))
+        };
+        drop(old);
+        if changes != before {
+            // Its turn may have come meanwhile.
+            waker.wake_by_ref();
         }
     }
 
-    pub(super) fn leave(&self, ticket: &mut Ticket) {
-        let waker = self.io.borrow_mut().turns.leave(ticket);
+    /// Leaves a line.
+    pub(super) fn leave(&self, line: Line, position: &mut Position) {
+        let waker = self.io.borrow_mut().connection.leave(line, position);
         drop(waker);
     }
 }

@@ -6,7 +6,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
-use crate::binding::{Core, RawBinding, Timeout, TxError};
+use crate::binding::shell::Shell;
+use crate::binding::{RawBinding, Timeout, TxError};
 use crate::waitset::{Outcome, Waitset};
 
 /// A message that was accepted. Dropping it asks for nothing more (`NOP_CONT`).
@@ -37,19 +38,19 @@ impl<'a> Sent<'a> {
 
     /// As [`then`](Sent::then), for a continuation that uses the waitset or may fail.
     pub fn and_then(self, continuation: impl FnOnce(&Waitset) -> Outcome + 'static) {
-        let core = &self.raw.0;
-        let outcome = core.io.borrow().outcome(self.serial);
+        let shell = self.raw.shell();
+        let outcome = shell.io.borrow().connection.outcome(self.serial);
         match outcome {
-            Some(Ok(())) => core.run_from_waitset(Box::new(continuation)),
+            Some(Ok(())) => shell.run_from_waitset(Box::new(continuation)),
             Some(Err(_)) => {}
-            None => core.io.borrow_mut().continuations.push(Box::new(continuation)),
+            None => shell.io.borrow_mut().continuations.push(Box::new(continuation)),
         }
     }
 
     /// Whether the message is sent already.
     #[must_use]
     pub fn is_sent(&self) -> bool {
-        self.raw.0.io.borrow().is_sent(self.serial)
+        self.raw.shell().io.borrow().connection.is_sent(self.serial)
     }
 
     /// Blocks until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
@@ -57,7 +58,7 @@ impl<'a> Sent<'a> {
     /// # Errors
     /// As [`wait_timeout`](Self::wait_timeout).
     pub fn wait(self) -> Result<(), TxError> {
-        self.raw.0.wait_sent(self.serial, Timeout::Default)
+        self.raw.shell().wait_sent(self.serial, Timeout::Default)
     }
 
     /// Blocks until the message is sent, at most for `timeout`. Only this binding is served meanwhile: its handlers run, unless
@@ -67,7 +68,7 @@ impl<'a> Sent<'a> {
     /// [`TxError::Closed`] if the message is lost; [`TxError::Busy`] if it is not sent by then: it is still accepted, and must
     /// not be sent again.
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        self.raw.0.wait_sent(self.serial, Timeout::For(timeout))
+        self.raw.shell().wait_sent(self.serial, Timeout::For(timeout))
     }
 }
 
@@ -76,28 +77,27 @@ impl Future for Sent<'_> {
     type Output = Result<(), TxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let core = &self.raw.0;
-        let outcome = core.io.borrow().outcome(self.serial);
+        let shell = self.raw.shell();
+        let outcome = shell.io.borrow().connection.outcome(self.serial);
         match outcome {
             Some(result) => Poll::Ready(result),
             None => {
-                core.watch_slot(cx.waker());
-                let outcome = core.io.borrow().outcome(self.serial);
+                shell.watch_slot(cx.waker());
+                let outcome = shell.io.borrow().connection.outcome(self.serial);
                 outcome.map_or(Poll::Pending, Poll::Ready)
             }
         }
     }
 }
 
-impl Core {
+impl Shell {
     /// Has `waker` woken when the message in the slot is sent or lost.
     pub(super) fn watch_slot(&self, waker: &Waker) {
-        let is_known = |watchers: &[Waker]| watchers.iter().any(|watcher| watcher.will_wake(waker));
         // One message may be awaited in several places.
-        if !is_known(&self.io.borrow().watchers) {
+        if !self.io.borrow().connection.is_watched_by(waker) {
             // To copy a waker is user code: nothing is borrowed.
             let waker = waker.clone();
-            self.io.borrow_mut().watchers.push(waker);
+            self.io.borrow_mut().connection.watch_slot(waker);
         }
     }
 }

@@ -6,7 +6,8 @@ use core::task::Poll;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use crate::binding::{BindingError, Core, RawBinding, ReplyToken, Rest};
+use crate::binding::shell::Shell;
+use crate::binding::{BindingError, RawBinding, ReplyToken, Rest};
 use crate::waitset::CallbackError;
 
 /// How a handler ended.
@@ -16,19 +17,22 @@ enum End<T> {
     Cancelled,
 }
 
-/// A message that is being worked on. Too many hold back what comes after them, as too many owed replies do.
-struct Work(Rc<Core>);
+/// A message that is being worked on. Too many of them hold back what comes after them, as too many pending replies do.
+struct Work(Rc<Shell>);
 
 impl Work {
-    fn begin(core: &Rc<Core>) -> Self {
-        core.owe_work();
-        Self(Rc::clone(core))
+    fn begin(shell: &Rc<Shell>) -> Self {
+        shell.io.borrow_mut().connection.begin_work();
+        Self(Rc::clone(shell))
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.0.work_done();
+        let resumes = self.0.io.borrow_mut().connection.finish_work();
+        if resumes {
+            self.0.poke();
+        }
     }
 }
 
@@ -100,7 +104,7 @@ impl RawBinding {
     }
 
     fn spawn(&self, handler: impl Future<Output = ()> + 'static) {
-        let work = Work::begin(&self.0);
+        let work = Work::begin(self.shell());
         self.spawn_task(async move {
             let end = run(handler, None).await;
             if matches!(end, End::Panicked) {

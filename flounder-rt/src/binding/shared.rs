@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   any thread                                      the thread of the binding's waitset
-//!   marshal --> Job --[ Lane: bounded queue ]-----> Home (a source of the waitset) --> Core::accept --> channel
+//!   marshal --> Job --[ Lane: bounded queue ]-----> Home (a source of the waitset) --> Shell::accept --> channel
 //!                            wakes by a Notifier      |
-//!   decode <--- Slot <-------- the caller's waker ----+-- answer <-- Core::turn <-- channel
+//!   decode <--- Slot <-------- the caller's waker ----+-- answer <-- Shell::step <-- channel
 //! ```
 //! The binding stays with its thread and costs what it costs alone: nothing in here is on its way. What crosses is owned words
 //! and capabilities, put together and read by the same generated code as ever, in the thread that sends or calls. Why it is a
@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::binding::calls::Message;
+use crate::binding::connection::Message;
 use crate::binding::{BindingError, RawBinding, Reply, RpcError, TxError};
 use crate::cap::Cap;
 use crate::exit::Queue;

@@ -12,11 +12,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::binding::calls::Message;
-
-use crate::binding::notice::Notice;
-use crate::binding::turns::Ticket;
-use crate::binding::{BindingError, Core, RawBinding, RpcError, TxError, TxState, wake_all};
+use crate::binding::connection::{Line, Message, Position, Rule, Sender, State};
+use crate::binding::shell::{Shell, wake_all};
+use crate::binding::{BindingError, RawBinding, RpcError, TxError};
 use crate::channel::CapRefusal;
 use crate::exit;
 use crate::fork::ForkGeneration;
@@ -34,7 +32,7 @@ const JOBS: usize = 16;
 
 /// The thread's side of a shared binding. The binding owns it.
 pub(in crate::binding) struct Home {
-    core: Weak<Core>,
+    shell: Weak<Shell>,
     link: Arc<Link>,
     /// Keeps the binding while there are handles in other threads.
     raw: Cell<Option<RawBinding>>,
@@ -46,8 +44,8 @@ pub(in crate::binding) struct Home {
     /// The calls that are sent, by number.
     calls: RefCell<HashMap<u32, Arc<Slot>>>,
     /// Its places among those who wait for the slot of the binding, and for one among its calls.
-    ticket: RefCell<Ticket>,
-    place: RefCell<Ticket>,
+    turn: RefCell<Position>,
+    place: RefCell<Position>,
     /// Wakes it when it has its turn.
     waker: Waker,
     /// Runs when the first alarm is due.
@@ -73,9 +71,10 @@ impl Wake for Nudge {
 impl Home {
     /// The home of a binding, made the first time it is asked for.
     pub(super) fn of(raw: &RawBinding) -> Rc<Self> {
-        let core = &raw.0;
-        let home = core.calls.home.get_or_init(|| Self::new(core));
-        match core.ended.borrow().as_ref() {
+        let shell = raw.shell();
+        let home = shell.shared.get_or_init(|| Self::new(shell));
+        let ended = shell.io.borrow().connection.ended().cloned();
+        match &ended {
             Some(why) => home.end(why),
             None => {
                 // Handles in other threads count as one of this.
@@ -86,7 +85,7 @@ impl Home {
         Rc::clone(home)
     }
 
-    fn new(core: &Rc<Core>) -> Rc<Self> {
+    fn new(shell: &Rc<Shell>) -> Rc<Self> {
         let notifier = Notifier::new();
         let thread = std::thread::current();
         let number = || format!("{:?}", thread.id());
@@ -102,24 +101,24 @@ impl Home {
             is_watched: AtomicBool::new(false),
             watch: Mutex::default(),
             ended: OnceLock::new(),
-            interface: core.interface,
-            driver: core.driver,
-            peer: core.peer.clone(),
+            interface: shell.interface,
+            driver: shell.driver,
+            peer: shell.peer.clone(),
         });
         let home = Rc::new(Self {
-            core: Rc::downgrade(core),
+            shell: Rc::downgrade(shell),
             link,
             raw: Cell::new(None),
             token: Cell::new(u64::MAX),
             held: RefCell::default(),
             remarks: Cell::default(),
             calls: RefCell::default(),
-            ticket: RefCell::default(),
+            turn: RefCell::default(),
             place: RefCell::default(),
             waker: Arc::new(Nudge(notifier)).into(),
             timer: Cell::default(),
         });
-        if let Some(waitset) = core.waitset() {
+        if let Some(waitset) = shell.waitset() {
             home.settle_in(&waitset);
         }
         let link = Arc::downgrade(&home.link);
@@ -180,8 +179,9 @@ impl Home {
     /// Takes a call out of those that are under way.
     fn forget(&self, id: u32) -> Option<Arc<Slot>> {
         let slot = self.calls.borrow_mut().remove(&id)?;
-        if let Some(core) = self.core.upgrade() {
-            core.calls.window.end();
+        if let Some(shell) = self.shell.upgrade() {
+            shell.io.borrow_mut().connection.end_foreign();
+            shell.run_events();
         }
         Some(slot)
     }
@@ -190,7 +190,7 @@ impl Home {
     pub(in crate::binding) fn end(&self, why: &BindingError) {
         self.note_end(why);
         self.link.home.detach();
-        if let Some(waitset) = self.core.upgrade().and_then(|core| core.waitset()) {
+        if let Some(waitset) = self.shell.upgrade().and_then(|shell| shell.waitset()) {
             self.move_out(&waitset);
         }
         if !self.link.born.is_here() {
@@ -235,54 +235,57 @@ impl Home {
         messages
     }
 
-    fn carry_out(&self, core: &Core, job: &mut Job) -> Result<(), Wait> {
+    fn carry_out(&self, shell: &Shell, job: &mut Job) -> Result<(), Wait> {
         match job {
             Job::Message(message, report) => {
-                let sent = self.try_send(core, message);
+                let sent = self.try_send(shell, message);
                 match sent {
                     Err(TxError::Busy) => return Err(Wait::Slot),
                     Err(TxError::CapsRefused(refusal)) => {
-                        core.note(BindingError::CapsRefused(refusal));
-                        core.poke();
+                        shell.note(BindingError::CapsRefused(refusal));
+                        shell.poke();
                     }
                     // A binding that is closed says so by itself.
                     Ok(_) | Err(_) => {}
                 }
                 if let Some(report) = report.take() {
-                    core.report(sent, report);
+                    shell.io.borrow_mut().connection.report(sent, report);
+                    shell.run_events();
                 }
             }
-            Job::Call(request, slot) => return self.call(core, request, slot),
+            Job::Call(request, slot) => return self.call(shell, request, slot),
             Job::Missed => {
                 // It waits its turn as the message would have, or trying again would pile up notices.
-                if !core.is_turn_of(&self.ticket.borrow()) {
+                if !shell.may_try(&self.turn.borrow()) {
                     return Err(Wait::Slot);
                 }
-                core.leave(&mut self.ticket.borrow_mut());
-                core.tell_refusal(CapRefusal::SenderLimit, None);
+                shell.leave(Line::Slot, &mut self.turn.borrow_mut());
+                shell.report_refusal(CapRefusal::SenderLimit, None);
             }
         }
         Ok(())
     }
 
-    fn call(&self, core: &Core, request: &mut Message, slot: &Arc<Slot>) -> Result<(), Wait> {
-        let window = &core.calls.window;
-        if !window.is_open(&self.place.borrow()) {
-            return Err(Wait::Window);
+    fn call(&self, shell: &Shell, request: &mut Message, slot: &Arc<Slot>) -> Result<(), Wait> {
+        let rule = {
+            let (place, turn) = (&*self.place.borrow(), &*self.turn.borrow());
+            shell.io.borrow().connection.rule(Sender::Call { place, turn })
+        };
+        match rule {
+            Rule::Send | Rule::Refuse => {}
+            Rule::WaitForPlace => return Err(Wait::Window),
+            Rule::WaitForSlot => return Err(Wait::Slot),
         }
-        if !core.is_turn_of(&self.ticket.borrow()) {
-            return Err(Wait::Slot);
-        }
-        let id = core.calls.next();
+        let id = shell.io.borrow_mut().connection.calls().next();
         if !slot.begin(id) {
-            window.leave(&mut self.place.borrow_mut());
+            shell.leave(Line::Place, &mut self.place.borrow_mut());
             return Ok(());
         }
-        set_id(core, request, id);
+        set_id(shell, request, id);
         // First: what is refused on its way out fails by its number.
         self.calls.borrow_mut().insert(id, Arc::clone(slot));
-        window.begin();
-        match self.try_send(core, request) {
+        shell.io.borrow_mut().connection.begin_foreign();
+        match self.try_send(shell, request) {
             Ok(_) => {}
             Err(TxError::Busy) => {
                 self.forget(id);
@@ -292,54 +295,54 @@ impl Home {
             Err(TxError::Closed) => {}
             Err(error) => self.settle(id, || Err(RpcError::Tx(error))),
         }
-        window.leave(&mut self.place.borrow_mut());
+        shell.leave(Line::Place, &mut self.place.borrow_mut());
         Ok(())
     }
 
     /// Sends, if those who waited for the slot before had theirs.
-    fn try_send(&self, core: &Core, message: &mut Message) -> Result<u64, TxError> {
-        if !core.is_turn_of(&self.ticket.borrow()) {
+    fn try_send(&self, shell: &Shell, message: &mut Message) -> Result<u64, TxError> {
+        if !shell.may_try(&self.turn.borrow()) {
             return Err(TxError::Busy);
         }
         let number = message.number;
         let (words, caps) = message.parts();
         // Nothing is borrowed meanwhile: a call that fails at once wakes who waits for it.
-        let now = if caps.is_empty() { core.accept_now(number, words) } else { None };
+        let now = if caps.is_empty() { shell.accept_now(number, words) } else { None };
         let result = match now {
             Some(serial) => Ok(serial),
-            None => core.accept(number, Gather::words_only(words), caps),
+            None => shell.accept(number, Gather::words_only(words), caps),
         };
         if result != Err(TxError::Busy) {
-            core.leave(&mut self.ticket.borrow_mut());
+            shell.leave(Line::Slot, &mut self.turn.borrow_mut());
         }
         result
     }
 
     /// No handle is left in other threads, and all that they sent is accepted.
-    fn release(&self, core: &Core) {
-        if core.io.borrow().state == TxState::Sending {
-            self.wait_for_slot(core);
+    fn release(&self, shell: &Shell) {
+        if shell.io.borrow().connection.state() == State::Sending {
+            self.wait_for_slot(shell);
         } else {
-            core.leave(&mut self.ticket.borrow_mut());
+            shell.leave(Line::Slot, &mut self.turn.borrow_mut());
             drop(self.raw.take());
         }
     }
 
-    fn wait_for_place(&self, core: &Core) {
-        core.leave(&mut self.ticket.borrow_mut());
-        core.calls.window.wait(&mut self.place.borrow_mut(), &self.waker, &core.myself);
+    fn wait_for_place(&self, shell: &Shell) {
+        shell.leave(Line::Slot, &mut self.turn.borrow_mut());
+        shell.wait_in(Line::Place, &mut self.place.borrow_mut(), &self.waker);
     }
 
-    fn wait_for_slot(&self, core: &Core) {
-        core.wait_for_turn(&mut self.ticket.borrow_mut(), &self.waker);
+    fn wait_for_slot(&self, shell: &Shell) {
+        shell.wait_in(Line::Slot, &mut self.turn.borrow_mut(), &self.waker);
     }
 }
 
 impl Source for Home {
     fn turn(&self) -> bool {
-        let Some(core) = self.core.upgrade() else { return false };
+        let Some(shell) = self.shell.upgrade() else { return false };
         if self.link.alarms.is_told()
-            && let (Some(home), Some(waitset)) = (core.calls.home.get(), core.waitset())
+            && let (Some(home), Some(waitset)) = (shell.shared.get(), shell.waitset())
         {
             home.look_at_the_clock(&waitset);
         }
@@ -350,10 +353,11 @@ impl Source for Home {
         for remark in remarks.drain(..) {
             match remark {
                 Remark::GivenUp(id) if self.forget(id).is_some() => {
-                    core.tell_peer(Notice::Cancelled(id));
+                    shell.io.borrow_mut().connection.cancel_foreign(id);
+                    shell.flush();
                 }
                 Remark::GivenUp(_) => {}
-                Remark::BadReply(number, error) => drop(core.bad_reply(number, error)),
+                Remark::BadReply(number, error) => drop(shell.bad_reply(number, error)),
             }
         }
         self.remarks.set(remarks);
@@ -361,18 +365,18 @@ impl Source for Home {
         while done < JOBS {
             let job = self.held.borrow_mut().pop_front();
             let Some(mut job) = job else { break };
-            if let Err(wait) = self.carry_out(&core, &mut job) {
+            if let Err(wait) = self.carry_out(&shell, &mut job) {
                 self.held.borrow_mut().push_front(job);
                 match wait {
-                    Wait::Slot => self.wait_for_slot(&core),
-                    Wait::Window => self.wait_for_place(&core),
+                    Wait::Slot => self.wait_for_slot(&shell),
+                    Wait::Window => self.wait_for_place(&shell),
                 }
                 return done > 0;
             }
             done += 1;
         }
         if !used && self.held.borrow().is_empty() {
-            self.release(&core);
+            self.release(&shell);
         }
         done > 0
     }
@@ -399,8 +403,8 @@ impl Source for Home {
 }
 
 /// Puts the number of a call in.
-fn set_id(core: &Core, request: &mut Message, id: u32) {
-    let kind = core.interface.message(request.number).map(|message| message.kind);
+fn set_id(shell: &Shell, request: &mut Message, id: u32) {
+    let kind = shell.interface.message(request.number).map(|message| message.kind);
     if let Some(MessageKind::RpcCall { at }) = kind
         && let Some(word) = request.words_mut().get_mut(at / 8)
     {

@@ -1,8 +1,8 @@
-//! What the runtimes of the two ends tell each other: messages number 0, a few words each. `docs/wire.md` has the format.
+//! What the runtimes of the two ends report to each other: messages of number 0, a few words each. `docs/wire.md` has the
+//! format.
 
-use crate::binding::{Core, Owned, Waiting};
+use super::message::Owned;
 use crate::channel::{CapRefusal, RUNTIME_MESSAGE};
-use crate::wire::Gather;
 
 const NO_REPLY: u64 = 1;
 const CAPS_REFUSED: u64 = 2;
@@ -11,15 +11,15 @@ const CANCELLED: u64 = 3;
 /// Words of the longest notice.
 const WORDS: usize = 3;
 
-/// News for the other end.
+/// A report to the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Notice {
-    /// This call gets no reply.
+pub(in crate::binding) enum Notice {
+    /// This call of the receiver gets no reply.
     NoReply(u32),
-    /// A message between the two is lost, because its capabilities were refused: one of the peer's, or one of ours that
-    /// the peer may wait for. The call if it was one of the peer's, or the reply to it.
+    /// A message between the two is lost, because its capabilities were refused. With the id of a call of the receiver if
+    /// the message was that call or the reply to it.
     CapsRefused(CapRefusal, Option<u32>),
-    /// Nobody waits for the reply to this call of ours any more.
+    /// The sender has given up this call of its own.
     Cancelled(u32),
 }
 
@@ -37,8 +37,8 @@ impl Notice {
         })
     }
 
-    /// Its words, and how many they are.
-    fn words(self) -> ([u64; WORDS], usize) {
+    /// Returns the words, and how many they are.
+    pub(in crate::binding) fn words(self) -> ([u64; WORDS], usize) {
         match self {
             Self::NoReply(call) => ([NO_REPLY, call.into(), 0], 2),
             Self::Cancelled(call) => ([CANCELLED, call.into(), 0], 2),
@@ -49,20 +49,10 @@ impl Notice {
         }
     }
 
-    /// As a message.
+    /// Returns the notice as a message.
     pub(super) fn into_owned(self) -> Owned {
         let (words, used) = self.words();
         Owned { number: RUNTIME_MESSAGE, words: words[..used].to_vec(), ..Owned::default() }
-    }
-}
-
-impl Core {
-    /// Tells the peer, now or as soon as there is room.
-    pub(super) fn tell_peer(&self, notice: Notice) {
-        let (words, used) = notice.words();
-        self.queue(RUNTIME_MESSAGE, Gather::words_only(&words[..used]), Vec::new(), |_, _| {
-            Waiting::Notice(notice)
-        });
     }
 }
 

@@ -4,32 +4,32 @@ use core::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
-use crate::binding::Core;
+use crate::binding::shell::Shell;
 use crate::channel::PairId;
 
 thread_local! {
     /// The ends of this thread whose other end is not known to be in it.
-    static ALONE: RefCell<HashMap<PairId, Weak<Core>>> = RefCell::default();
+    static ALONE: RefCell<HashMap<PairId, Weak<Shell>>> = RefCell::default();
 }
 
 /// A binding was put on one end of `pair`.
-pub(super) fn attached(pair: PairId, core: &Rc<Core>) {
+pub(super) fn attached(pair: PairId, shell: &Rc<Shell>) {
     // A thread that is ending makes no calls.
     let _ = ALONE.try_with(|alone| {
         let mut alone = alone.borrow_mut();
         let other = alone.remove(&pair);
         if let Some(other) = other.as_ref().and_then(Weak::upgrade) {
-            return self::pair(core, &other);
+            return self::pair(shell, &other);
         }
         if alone.len() == alone.capacity() {
-            alone.retain(|_, core| core.strong_count() > 0);
+            alone.retain(|_, shell| shell.strong_count() > 0);
         }
-        alone.insert(pair, Rc::downgrade(core));
+        alone.insert(pair, Rc::downgrade(shell));
     });
 }
 
 /// The two are the ends of one channel.
-pub(super) fn pair(one: &Rc<Core>, other: &Rc<Core>) {
-    *one.twin.borrow_mut() = Rc::downgrade(other);
-    *other.twin.borrow_mut() = Rc::downgrade(one);
+pub(super) fn pair(one: &Rc<Shell>, other: &Rc<Shell>) {
+    *one.local_peer.borrow_mut() = Rc::downgrade(other);
+    *other.local_peer.borrow_mut() = Rc::downgrade(one);
 }

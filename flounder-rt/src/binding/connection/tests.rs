@@ -1,0 +1,696 @@
+//! Two machines, tied together by two pipes that lose nothing, hold little and are as slow as a random number says, run
+//! random programs.
+//!
+//! Tasks are polled only when their wakers were woken, so a wake-up that is lost shows as a task that never ends. After each
+//! program everything is let run until nothing moves: then every message must have come, in order and once, every call must
+//! have ended, once and for a reason that happened, and nothing may be left waiting.
+
+use core::task::Waker;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+
+use super::*;
+use crate::binding::Received;
+use crate::channel::Progress;
+use crate::interface::MessageInfo;
+use crate::interface::MessageKind;
+use crate::wire::Gather;
+
+const NOTE: u16 = 1;
+const CALL: u16 = 2;
+const REPLY: u16 = 3;
+
+/// Steps of all programs together; the variable `FLOUNDER_CONNECTION_STEPS` asks for another number.
+const STEPS: u64 = 1_000_000;
+
+/// Steps of one program.
+const STEPS_OF_ONE: u64 = 2_000;
+
+const fn message(number: u16, name: &'static str, kind: MessageKind) -> MessageInfo {
+    MessageInfo { number, name, kind, args: &[], annotations: &[], fingerprint: 0 }
+}
+
+static INTERFACE: Interface = Interface {
+    name: "program",
+    description: "",
+    messages: &[
+        message(NOTE, "note", MessageKind::Message),
+        message(CALL, "call", MessageKind::RpcCall { at: 0 }),
+        message(REPLY, "reply", MessageKind::RpcResponse { at: 0 }),
+    ],
+    limits: &[],
+    fingerprint: 0,
+};
+
+/// Random numbers (splitmix64, Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn one_in(&mut self, odds: usize) -> bool {
+        self.below(odds) == 0
+    }
+}
+
+/// One direction: words on their way, and how many more it takes now.
+#[derive(Default)]
+struct Pipe {
+    messages: VecDeque<(u16, Vec<u64>)>,
+    /// What has been taken of a message that is not whole. The sender does not have these words any more.
+    part: Vec<u64>,
+    words: usize,
+    budget: usize,
+}
+
+/// Rounds in which everything that a program began is done.
+const ROUNDS: usize = 10_000;
+
+/// Words that a pipe holds.
+const PIPE: usize = 48;
+
+impl Pipe {
+    fn send(&mut self, number: u16, words: &[u64], from: usize) -> Progress {
+        let room = PIPE - self.words;
+        let taken = self.budget.min(room).min(words.len() - from);
+        self.budget -= taken;
+        self.words += taken;
+        self.part.extend_from_slice(&words[from..from + taken]);
+        if from + taken < words.len() {
+            return Progress::Partial(from + taken);
+        }
+        self.messages.push_back((number, core::mem::take(&mut self.part)));
+        Progress::Done
+    }
+
+    fn receive(&mut self) -> Option<(u16, Vec<u64>)> {
+        let (number, words) = self.messages.pop_front()?;
+        self.words -= words.len();
+        Some((number, words))
+    }
+}
+
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A task: a call, or a message that waits for the slot.
+struct Task {
+    flag: Arc<Flag>,
+    waker: Waker,
+    kind: Kind,
+}
+
+enum Kind {
+    Call { id: u32, payload: u64, expired: bool },
+    Message { position: Position, words: Vec<u64> },
+}
+
+impl Task {
+    fn new(kind: Kind) -> Self {
+        let flag = Arc::new(Flag(AtomicBool::new(true)));
+        Self { waker: Arc::clone(&flag).into(), flag, kind }
+    }
+}
+
+/// How the programs of one end behave.
+struct Manner {
+    /// One in so many chances to answer a call is taken.
+    answers: usize,
+    /// One in so many chances to give a call up is taken.
+    gives_up: usize,
+    /// Handlers answer only when no call of their own end is under way, or when their caller has given up. Those that kept
+    /// a reply that nobody waits for until then would stop both ends (see [`backlog`]).
+    is_nested: bool,
+}
+
+/// What a program knows of one end.
+struct End {
+    manner: Manner,
+    /// Payloads of calls that were given up, or whose time was over.
+    abandoned: Vec<u64>,
+    machine: Connection<u32, u64>,
+    tasks: BTreeMap<u64, Task>,
+    next_task: u64,
+    /// The replies that this end's handlers have still to send, with the payload of the call.
+    pending: Vec<(u32, u64)>,
+    /// A message that is held back.
+    held_back: Option<(u16, Vec<u64>)>,
+    /// The last of the messages that were accepted here, and that came from the other end.
+    notes_sent: u64,
+    notes_received: u64,
+    /// Receipts that are out, with the serials.
+    receipts: BTreeMap<u64, u64>,
+    next_receipt: u64,
+    jobs: Vec<Line>,
+    /// Calls that this end's handlers left without reply, by payload.
+    unanswered: Vec<u64>,
+    calls_ended: u64,
+}
+
+impl End {
+    fn new(manner: Manner) -> Self {
+        Self {
+            manner,
+            abandoned: Vec::new(),
+            machine: Connection::new(&INTERFACE),
+            tasks: BTreeMap::new(),
+            next_task: 0,
+            pending: Vec::new(),
+            held_back: None,
+            notes_sent: 0,
+            notes_received: 0,
+            receipts: BTreeMap::new(),
+            next_receipt: 0,
+            jobs: Vec::new(),
+            unanswered: Vec::new(),
+            calls_ended: 0,
+        }
+    }
+
+    fn add(&mut self, kind: Kind) {
+        self.tasks.insert(self.next_task, Task::new(kind));
+        self.next_task += 1;
+    }
+
+    /// Runs what the machine asks for. Receipts must be settled once.
+    fn run_events(&mut self) {
+        for event in self.machine.drain_events().collect::<Vec<_>>() {
+            match event {
+                Event::Wake(waker) => waker.wake(),
+                Event::PassOn(line) => self.jobs.push(line),
+                Event::Report(receipt, result) => {
+                    assert_eq!(result, Ok(()), "nothing is lost");
+                    assert!(self.receipts.remove(&receipt).is_some(), "a receipt is settled once");
+                }
+                // A reply, or a notice, for a call that was given up.
+                Event::Fail(..) => {}
+            }
+        }
+    }
+
+    /// The words of the next message of this end.
+    fn note(&mut self, length: usize) -> Vec<u64> {
+        self.notes_sent += 1;
+        let mut words = vec![0; length];
+        words[0] = self.notes_sent;
+        words
+    }
+
+    /// Sends as the shell does, if the rule allows it.
+    fn try_send(
+        &mut self,
+        pipe: &mut Pipe,
+        number: u16,
+        words: &[u64],
+        sender: Sender<'_>,
+    ) -> Result<u64, Rule> {
+        match self.machine.rule(sender) {
+            Rule::Send => {}
+            wait => return Err(wait),
+        }
+        Ok(match pipe.send(number, words, 0) {
+            Progress::Done => self.machine.sent_at_once(),
+            Progress::Partial(taken) => {
+                let body = Gather::words_only(words);
+                self.machine.stash(number, body, &mut Vec::new(), 0, taken)
+            }
+        })
+    }
+
+    /// Sends a message that does not wait. Refused, it was never there.
+    fn send(&mut self, pipe: &mut Pipe, random: &mut Random) {
+        let words = self.note(1 + random.below(20));
+        match self.try_send(pipe, NOTE, &words, Sender::Any) {
+            Ok(serial) => {
+                self.receipts.insert(self.next_receipt, serial);
+                self.machine.report(Ok(serial), self.next_receipt);
+                self.next_receipt += 1;
+                self.run_events();
+            }
+            Err(rule) => {
+                assert_eq!(rule, Rule::WaitForSlot);
+                self.notes_sent -= 1;
+            }
+        }
+    }
+
+    /// Begins a message that waits for the slot: the order of such messages is that of their acceptance.
+    fn begin_message(&mut self, random: &mut Random) {
+        let words = vec![0; 1 + random.below(20)];
+        self.add(Kind::Message { position: Position::default(), words });
+    }
+
+    fn begin_call(&mut self, random: &mut Random) {
+        let id = self.machine.calls().next();
+        let payload = random.next();
+        let mut words = vec![payload; 2 + random.below(20)];
+        words[0] = u64::from(id);
+        let body = Gather::words_only(&words);
+        self.machine.calls().begin_with(id, CALL, body, Vec::new(), Limit::At(None));
+        self.add(Kind::Call { id, payload, expired: false });
+    }
+
+    /// Polls a task if it was woken. Returns true if anything happened.
+    fn poll(&mut self, key: u64, pipe: &mut Pipe, peer_unanswered: &[u64]) -> bool {
+        let Some(task) = self.tasks.get(&key) else { return false };
+        if !task.flag.0.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        let mut task = self.tasks.remove(&key).expect("it is there");
+        let is_done = match &mut task.kind {
+            Kind::Message { position, words } => {
+                self.notes_sent += 1;
+                words[0] = self.notes_sent;
+                let sent = self.try_send(pipe, NOTE, words, Sender::Waiting(position));
+                if sent.is_ok() {
+                    drop(self.machine.leave(Line::Slot, position));
+                } else {
+                    self.notes_sent -= 1;
+                    drop(self.machine.wait(Line::Slot, position, task.waker.clone()));
+                }
+                sent.is_ok()
+            }
+            Kind::Call { id, payload, expired } => {
+                let (id, payload, expired) = (*id, *payload, *expired);
+                self.poll_call(id, &task.waker, pipe).is_some_and(|result| {
+                    self.calls_ended += 1;
+                    match result {
+                        Ok(mut reply) => {
+                            let words = reply.parts().0;
+                            assert_eq!(words[1], !payload, "the reply is that to this call");
+                        }
+                        Err(RpcError::Deadline) => assert!(expired, "its time was not over"),
+                        Err(RpcError::NoReply) => {
+                            assert!(peer_unanswered.contains(&payload), "it was answered");
+                        }
+                        Err(error) => panic!("{error:?}"),
+                    }
+                    true
+                })
+            }
+        };
+        if !is_done {
+            self.tasks.insert(key, task);
+        }
+        self.run_events();
+        true
+    }
+
+    /// Polls a call as the shell does.
+    fn poll_call(
+        &mut self,
+        id: u32,
+        waker: &Waker,
+        pipe: &mut Pipe,
+    ) -> Option<Result<Message, RpcError>> {
+        let whole = |number, words: &[u64]| {
+            let fits = pipe.budget.min(PIPE - pipe.words) >= words.len();
+            fits && pipe.send(number, words, 0) == Progress::Done
+        };
+        let (polled, watch) = self.machine.poll_call(id, waker, whole);
+        if watch {
+            match self.machine.calls().watch(id, waker.clone()) {
+                Watched::Kept(old) => drop(old),
+                Watched::Settled(waker) => waker.wake(),
+            }
+        }
+        match polled {
+            Polled::Done => {}
+            Polled::Accepted => return None,
+            Polled::Waiting => {
+                let waits = self.machine.calls().take_waits(id);
+                let mut waits = waits.map_or_else(Waits::default, |waits| *waits);
+                let sender = Sender::Call { place: &waits.place, turn: &waits.turn };
+                let rule = self.machine.rule(sender);
+                if rule == Rule::Send
+                    && let Some(mut request) = self.machine.calls().take_request(id)
+                {
+                    let words = request.parts().0.to_vec();
+                    self.try_send(pipe, CALL, &words, Sender::Any).expect("the rule allows it");
+                    self.machine.calls().accepted(id);
+                }
+                if !self.machine.calls().is_waiting(id) {
+                    drop(self.machine.leave(Line::Slot, &mut waits.turn));
+                    drop(self.machine.leave(Line::Place, &mut waits.place));
+                } else if rule == Rule::WaitForPlace {
+                    drop(self.machine.leave(Line::Slot, &mut waits.turn));
+                    drop(self.machine.wait(Line::Place, &mut waits.place, waker.clone()));
+                } else {
+                    drop(self.machine.wait(Line::Slot, &mut waits.turn, waker.clone()));
+                }
+                self.machine.calls().put_waits(id, waits);
+                return None;
+            }
+        }
+        if let Some(mut waits) = self.machine.calls().take_waits(id) {
+            drop(self.machine.leave(Line::Slot, &mut waits.turn));
+            drop(self.machine.leave(Line::Place, &mut waits.place));
+        }
+        self.machine.calls().take(id)
+    }
+
+    /// Gives a task up.
+    fn give_up(&mut self, key: u64) {
+        match self.tasks.remove(&key).map(|task| task.kind) {
+            Some(Kind::Call { id, payload, .. }) => {
+                self.abandoned.push(payload);
+                let given_up = self.machine.give_up_call(id);
+                if let Some(mut waits) = given_up.waits {
+                    drop(self.machine.leave(Line::Slot, &mut waits.turn));
+                    drop(self.machine.leave(Line::Place, &mut waits.place));
+                }
+            }
+            Some(Kind::Message { mut position, .. }) => {
+                drop(self.machine.leave(Line::Slot, &mut position));
+            }
+            None => {}
+        }
+        self.run_events();
+    }
+
+    fn expire(&mut self, key: u64) {
+        let task = self.tasks.get_mut(&key);
+        if let Some(Task { kind: Kind::Call { id, expired, payload }, .. }) = task {
+            *expired = true;
+            self.abandoned.push(*payload);
+            self.machine.expire_call(*id);
+        }
+        self.run_events();
+    }
+
+    /// Answers one of the calls of the peer, or lets it go without reply.
+    fn answer(&mut self, pipe: &mut Pipe, random: &mut Random) -> bool {
+        let calls = |task: &Task| matches!(task.kind, Kind::Call { .. });
+        let must_wait = self.manner.is_nested && self.tasks.values().any(calls);
+        let machine = &self.machine;
+        let may_answer = |(at, _): &(u32, u64)| !must_wait || machine.is_reply_cancelled(*at);
+        let count = self.pending.iter().filter(|reply| may_answer(reply)).count();
+        if count == 0 {
+            return false;
+        }
+        let chosen = random.below(count);
+        let mut may_be = (0..self.pending.len()).filter(|at| may_answer(&self.pending[*at]));
+        let at = may_be.nth(chosen).expect("there are as many");
+        let (at, payload) = self.pending.swap_remove(at);
+        let id = self.machine.reply_id(at);
+        let Finished { cancelled, waker, .. } = self.machine.finish_reply(at);
+        drop(waker);
+        if cancelled {
+            return true;
+        }
+        if random.one_in(8) {
+            self.unanswered.push(payload);
+            self.machine.no_reply(id);
+            return true;
+        }
+        let mut words = vec![!payload; 2 + random.below(20)];
+        words[0] = u64::from(id);
+        let sent =
+            self.machine.may_reply() && self.try_send(pipe, REPLY, &words, Sender::Any).is_ok();
+        if !sent {
+            let owned = Owned { number: REPLY, words, ..Owned::default() };
+            assert!(self.machine.queue(Queued::Reply(id, owned)), "the end is open");
+        }
+        true
+    }
+
+    /// One step of the shell. Returns true if anything moved.
+    fn step(&mut self, out: &mut Pipe, into: &mut Pipe) -> bool {
+        if !self.machine.is_receive_only() {
+            return self.step_slowly(out, into);
+        }
+        let Some((number, words)) = into.messages.front().cloned() else { return false };
+        if number == crate::channel::RUNTIME_MESSAGE {
+            return self.step_slowly(out, into);
+        }
+        into.receive();
+        self.deliver(number, words);
+        if !self.machine.is_receive_only() {
+            self.finish_step();
+        }
+        true
+    }
+
+    fn step_slowly(&mut self, out: &mut Pipe, into: &mut Pipe) -> bool {
+        let is_blocked = self.machine.has_unsent() || self.machine.has_events();
+        let mut moved = is_blocked && self.pump(out);
+        let intake = self.machine.intake(|| false);
+        if intake == Intake::Everything && self.machine.take_held_back() {
+            let (number, words) = self.held_back.take().expect("it was kept");
+            self.deliver(number, words);
+            moved = true;
+        } else if intake != Intake::Nothing
+            && let Some((number, words)) = into.receive()
+        {
+            moved = true;
+            if number == crate::channel::RUNTIME_MESSAGE {
+                self.machine.runtime_message(&words);
+            } else if intake == Intake::Replies && !self.machine.is_reply(number) {
+                self.machine.hold_back();
+                self.held_back = Some((number, words));
+            } else {
+                self.deliver(number, words);
+            }
+        }
+        self.finish_step();
+        moved
+    }
+
+    fn finish_step(&mut self) {
+        self.run_events();
+        assert!(!self.machine.has_unreported_errors(), "{:?}", self.machine.next_error());
+        self.machine.recompute();
+    }
+
+    fn pump(&mut self, out: &mut Pipe) -> bool {
+        let mut moved = false;
+        while let Some((message, from)) = self.machine.outgoing() {
+            let mut words = vec![0; message.body.len()];
+            message.body.reader(0).read(&mut words);
+            let progress = out.send(message.number, &words, from);
+            match self.machine.took(Ok(progress)) {
+                Took::All => moved = true,
+                Took::Part { moved: more } => {
+                    moved |= more;
+                    break;
+                }
+                took => panic!("{took:?}"),
+            }
+        }
+        self.run_events();
+        self.machine.wake_next();
+        self.run_events();
+        moved
+    }
+
+    fn deliver(&mut self, number: u16, words: Vec<u64>) {
+        match number {
+            NOTE => {
+                assert_eq!(words[0], self.notes_received + 1, "messages come in order");
+                self.notes_received += 1;
+            }
+            CALL => {
+                let at = self.machine.begin_reply(words[0] as u32);
+                self.pending.push((at, words[1]));
+                assert!(
+                    self.pending.len() <= MAX_PENDING_REPLIES,
+                    "an end receives no more calls than it may owe replies"
+                );
+            }
+            REPLY => {
+                let (id, mut caps) = (words[0] as u32, Vec::new());
+                let mut reply = Received { number, words: &words, caps: &mut caps };
+                if let Some(Some(waker)) = self.machine.answer(id, &mut reply) {
+                    waker.wake_by_ref();
+                    drop(self.machine.calls().keep(waker));
+                }
+            }
+            other => panic!("message {other}"),
+        }
+    }
+
+    /// Runs a job of the waitset.
+    fn run_job(&mut self) -> bool {
+        let Some(line) = self.jobs.pop() else { return false };
+        self.machine.pass_on(line);
+        self.run_events();
+        true
+    }
+
+    fn random_task(&self, random: &mut Random) -> Option<u64> {
+        let at = random.below(self.tasks.len().max(1));
+        self.tasks.keys().nth(at).copied()
+    }
+}
+
+/// One random step of one end.
+fn step(end: &mut End, peer: &mut End, out: &mut Pipe, into: &mut Pipe, random: &mut Random) {
+    match random.below(16) {
+        0 => end.send(out, random),
+        1 if end.tasks.len() < 40 => end.begin_message(random),
+        2 | 3 if end.tasks.len() < 40 => end.begin_call(random),
+        4..=6 => {
+            if let Some(key) = end.random_task(random) {
+                end.poll(key, out, &peer.unanswered);
+            }
+        }
+        7 if random.one_in(end.manner.gives_up) => {
+            if let Some(key) = end.random_task(random) {
+                end.give_up(key);
+            }
+        }
+        8 if random.one_in(6) => {
+            if let Some(key) = end.random_task(random) {
+                end.expire(key);
+            }
+        }
+        9 | 10 if random.one_in(end.manner.answers) => _ = end.answer(out, random),
+        11 => _ = end.run_job(),
+        12 => out.budget = random.below(30),
+        13 if random.one_in(8) => {
+            // Room in an inbox comes and goes.
+            let is_full = random.one_in(2);
+            end.machine.set_inbox_full(is_full);
+        }
+        14 if random.one_in(20) => {
+            end.machine.moved();
+            end.jobs.clear();
+            end.run_events();
+        }
+        _ => _ = end.step(out, into),
+    }
+}
+
+/// Lets everything run until nothing moves.
+fn drain(ends: &mut [End; 2], pipes: &mut [Pipe; 2], random: &mut Random, answers: bool) {
+    for end in &mut *ends {
+        end.machine.set_inbox_full(false);
+    }
+    for _ in 0..ROUNDS {
+        let mut moved = false;
+        for which in 0..2 {
+            let [first, second] = &mut *ends;
+            let [there, back] = &mut *pipes;
+            let (end, peer, out, into) = if which == 0 {
+                (first, second, there, back)
+            } else {
+                (second, first, back, there)
+            };
+            out.budget = PIPE;
+            moved |= end.step(out, into) | end.run_job();
+            moved |= answers && end.answer(out, random);
+            let tasks: Vec<_> = end.tasks.keys().copied().collect();
+            for key in tasks {
+                moved |= end.poll(key, out, &peer.unanswered);
+            }
+        }
+        if !moved {
+            return;
+        }
+    }
+    panic!("the ends keep moving and get nowhere");
+}
+
+fn run(seed: u64) -> u64 {
+    let mut random = Random(seed);
+    let mut ends = [(), ()].map(|()| {
+        End::new(Manner {
+            answers: [1, 2, 20][random.below(3)],
+            gives_up: [1, 3, 30][random.below(3)],
+            is_nested: false,
+        })
+    });
+    // Two ends that both wait for the other before they answer would stop each other by themselves.
+    ends[random.below(2)].manner.is_nested = random.one_in(2);
+    let mut pipes = [Pipe::default(), Pipe::default()];
+    ends[0].machine.is_service = random.one_in(2);
+    for _ in 0..STEPS_OF_ONE {
+        let [first, second] = &mut ends;
+        let [there, back] = &mut pipes;
+        if random.one_in(2) {
+            step(first, second, there, back, &mut random);
+        } else {
+            step(second, first, back, there, &mut random);
+        }
+    }
+    drain(&mut ends, &mut pipes, &mut random, false);
+    let [first, second] = &mut ends;
+    for (end, peer) in [(&*first, &*second), (&*second, &*first)] {
+        // What is behind a message that is held back has not been received.
+        if end.held_back.is_none() {
+            for (at, payload) in &end.pending {
+                let is_cancelled = end.machine.is_reply_cancelled(*at);
+                assert_eq!(
+                    is_cancelled,
+                    peer.abandoned.contains(payload),
+                    "calls given up are known"
+                );
+            }
+            let cancelled = |(at, _): &&(u32, u64)| end.machine.is_reply_cancelled(*at);
+            let live = end.pending.len() - end.pending.iter().filter(cancelled).count();
+            assert!(live <= CALL_WINDOW, "the peer has {live} calls under way");
+        }
+    }
+    drain(&mut ends, &mut pipes, &mut random, true);
+    let [first, second] = &mut ends;
+    for (end, peer) in [(&*first, &*second), (&*second, &*first)] {
+        assert!(end.tasks.is_empty(), "{} tasks wait for ever", end.tasks.len());
+        assert_eq!(end.notes_sent, peer.notes_received, "every message has come");
+        assert!(end.receipts.is_empty() && end.pending.is_empty() && end.held_back.is_none());
+        assert!(!end.machine.has_unsent(), "everything is sent");
+        assert!(end.machine.calls.window.is_free(), "no place is lost");
+        assert_eq!(end.machine.replies.count(), 0);
+        assert!(end.machine.may_only_receive(), "the fast path is open again");
+    }
+    assert!(pipes.iter().all(|pipe| pipe.messages.is_empty()));
+    first.calls_ended + second.calls_ended
+}
+
+#[test]
+fn random_programs_keep_every_promise() {
+    let steps = std::env::var("FLOUNDER_CONNECTION_STEPS");
+    let steps = steps.map_or(STEPS, |steps| steps.parse().expect("a number of steps"));
+    let mut calls = 0;
+    for seed in 0..steps.div_ceil(STEPS_OF_ONE) {
+        let ended = std::panic::catch_unwind(|| run(seed));
+        calls += ended.unwrap_or_else(|panic| {
+            eprintln!("the program of seed {seed} failed");
+            std::panic::resume_unwind(panic)
+        });
+    }
+    assert!(calls > steps / 100, "{calls} calls are too few to show anything");
+}
+
+/// A binding that has ended fails new calls at once, however many were under way when it did.
+#[test]
+fn call_on_ended_binding_is_refused_when_window_was_full() {
+    let mut machine = Connection::<u32, u64>::new(&INTERFACE);
+    for _ in 0..CALL_WINDOW {
+        let id = machine.calls().next();
+        machine.calls().begin(id, true);
+    }
+    let (place, turn) = (Position::default(), Position::default());
+    let sender = Sender::Call { place: &place, turn: &turn };
+    assert_eq!(machine.rule(sender), Rule::WaitForPlace);
+    assert!(machine.end(&BindingError::Closed));
+    machine.begin_closing(false);
+    assert_eq!(machine.rule(sender), Rule::Refuse);
+}

@@ -1,0 +1,250 @@
+//! One step of a binding: at most one message is received and delivered.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::binding::connection::Intake;
+use crate::binding::shell::{Io, Receiver, Shell};
+use crate::binding::{BindingError, Received, Rest};
+use crate::channel::{CapRefusal, ChannelError, Incoming, RUNTIME_MESSAGE, Recv, RecvNow};
+use crate::wire::DecodeError;
+
+/// Keeps the allocation out of the way of messages that are read.
+#[cold]
+#[inline(never)]
+fn boxed(error: DecodeError) -> Box<DecodeError> {
+    Box::new(error)
+}
+
+impl Io {
+    /// Receives a small message, if nothing else is to be done; [`RecvNow::Unsure`] if something is.
+    #[inline(always)]
+    fn receive_now(&mut self, incoming: &mut Incoming) -> RecvNow {
+        if self.connection.is_receive_only() {
+            self.channel.recv_now(incoming)
+        } else {
+            RecvNow::Unsure
+        }
+    }
+}
+
+impl Shell {
+    /// Runs one receive step. `taken` may consume the message instead of the handler; it is asked on the fast path only.
+    #[inline(always)]
+    pub(super) fn step(&self, taken: impl FnOnce(Received<'_>) -> bool) -> bool {
+        let Some(mut receiver) = self.receiver.take() else { return self.step_slowly() };
+        let received = self.io.borrow_mut().receive_now(&mut receiver.incoming);
+        if received != RecvNow::Message {
+            self.put_back_alive(receiver);
+            return received == RecvNow::Unsure && self.step_slowly();
+        }
+        if !taken(receiver.incoming.lend()) {
+            self.deliver(&mut receiver);
+            // To borrow for a change is one comparison less than to borrow.
+            if !self.io.borrow_mut().connection.is_receive_only() {
+                self.put_back(receiver);
+                self.finish_step();
+                return true;
+            }
+        }
+        self.put_back_alive(receiver);
+        true
+    }
+
+    /// A step in which more may have to be done than to receive.
+    #[inline(never)]
+    fn step_slowly(&self) -> bool {
+        if self.is_closing() {
+            return self.step_closing();
+        }
+        let is_blocked = {
+            let io = self.io.borrow();
+            io.connection.has_unsent() || io.connection.has_events() || !io.due.is_empty()
+        };
+        let mut worked = is_blocked && self.pump();
+        let intake = {
+            let io = &mut *self.io.borrow_mut();
+            io.connection.intake(|| io.channel.is_over())
+        };
+        if intake != Intake::Nothing
+            && let Some(mut receiver) = self.receiver.take()
+        {
+            let is_held_back =
+                intake == Intake::Everything && self.io.borrow_mut().connection.take_held_back();
+            worked |= if is_held_back {
+                self.hand_out(&mut receiver);
+                true
+            } else {
+                self.receive(&mut receiver, intake)
+            };
+            self.put_back(receiver);
+        }
+        self.finish_step();
+        worked
+    }
+
+    /// Ends a step: gives errors to the error handler, and finds out whether the next step has only to receive.
+    #[cold]
+    fn finish_step(&self) {
+        self.run_events();
+        if self.io.borrow().connection.has_unreported_errors() {
+            self.report_errors();
+        }
+        if self.polled_in_handler.get() && !self.is_delivering() {
+            self.polled_in_handler.set(false);
+            self.poke();
+        }
+        let io = &mut *self.io.borrow_mut();
+        io.connection.recompute();
+        if self.polled_in_handler.get() || !io.due.is_empty() {
+            io.connection.look_at_everything();
+        }
+    }
+
+    /// Receives at most one message, and delivers it, or holds it back.
+    fn receive(&self, receiver: &mut Receiver, intake: Intake) -> bool {
+        let result = {
+            let io = &mut *self.io.borrow_mut();
+            if io.connection.has_too_many_replies() {
+                // The peer is gone, and what it left does not end.
+                let gone = io.connection.peer_gone();
+                io.connection.note(gone.map_or(BindingError::Closed, BindingError::from));
+                return true;
+            }
+            io.channel.recv(&mut receiver.incoming)
+        };
+        match result {
+            Ok(Recv::Message) if receiver.incoming.number() == RUNTIME_MESSAGE => {
+                self.io.borrow_mut().connection.runtime_message(receiver.incoming.words());
+            }
+            Ok(Recv::Message)
+                if intake == Intake::Replies && !self.is_reply(receiver.incoming.number()) =>
+            {
+                self.io.borrow_mut().connection.hold_back();
+            }
+            Ok(Recv::Message) => self.hand_out(receiver),
+            Ok(Recv::More) => {}
+            Ok(Recv::Empty) => {
+                let gone = self.io.borrow().connection.peer_gone();
+                match gone {
+                    Some(gone) => self.note(gone.into()),
+                    None => return false,
+                }
+            }
+            Err(ChannelError::Caps(refusal)) => self.refuse_incoming(receiver, refusal),
+            Err(error) => self.note(error.into()),
+        }
+        true
+    }
+
+    fn is_reply(&self, number: u16) -> bool {
+        self.io.borrow().connection.is_reply(number)
+    }
+
+    /// Delivers the message in hand, if its capabilities may enter.
+    fn hand_out(&self, receiver: &mut Receiver) {
+        let caps = receiver.incoming.lend().caps;
+        if caps.is_empty() || self.may_enter(caps) {
+            self.deliver(receiver);
+        } else {
+            self.refuse_incoming(receiver, CapRefusal::Receiver);
+        }
+        if receiver.incoming.is_large() {
+            receiver.incoming.done();
+            self.trim_before_sleep();
+        }
+    }
+
+    /// The message in `receiver` is lost with its capabilities: both ends learn of it.
+    fn refuse_incoming(&self, receiver: &mut Receiver, refusal: CapRefusal) {
+        let incoming = &mut receiver.incoming;
+        drop(incoming.take_caps());
+        let (number, words) = (incoming.number(), incoming.words());
+        self.io.borrow_mut().connection.lost_incoming(number, words, refusal);
+        self.flush();
+    }
+
+    #[inline(always)]
+    fn deliver(&self, receiver: &mut Receiver) {
+        let Receiver { incoming, handler, raw } = &mut *receiver;
+        let message = incoming.lend();
+        // The one place where a panic of user code stops: the binding ends, everything else goes on.
+        let run = || handler.deliver(raw, message).err().map(boxed);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(None) => {}
+            Ok(Some(error)) => self.undecodable(receiver.incoming.number(), *error),
+            Err(_) => self.panicked(receiver.incoming.number()),
+        }
+    }
+
+    #[cold]
+    fn undecodable(&self, number: u16, error: DecodeError) {
+        let message = self.interface.message_name(number);
+        self.note(BindingError::Decode { message, error });
+    }
+
+    #[cold]
+    fn panicked(&self, number: u16) {
+        let message = self.interface.message_name(number);
+        tracing::error!(
+            interface = self.interface.name,
+            message,
+            "a handler panicked; its binding is closed"
+        );
+        self.end(BindingError::Closed, false, Rest::IsSent);
+    }
+
+    /// Puts the receiver back, or drops it if the binding has ended meanwhile.
+    #[inline(never)]
+    pub(super) fn put_back(&self, receiver: Box<Receiver>) {
+        if !self.has_ended() {
+            self.receiver.set(Some(receiver));
+        }
+    }
+
+    /// Puts the receiver back into a binding that has not ended.
+    #[inline(always)]
+    fn put_back_alive(&self, receiver: Box<Receiver>) {
+        let none = self.receiver.replace(Some(receiver));
+        debug_assert!(none.is_none(), "there is one receiver");
+        // Nothing is to be dropped: the compiler does not know.
+        core::mem::forget(none);
+    }
+
+    /// Gives the error handler the errors that it has not seen.
+    #[cold]
+    fn report_errors(&self) {
+        loop {
+            let Some(mut receiver) = self.receiver.take() else { return };
+            let error = self.io.borrow_mut().connection.next_error();
+            let Some(error) = error else {
+                self.put_back(receiver);
+                return;
+            };
+            let fatal = error.is_fatal();
+            if fatal {
+                self.end(error.clone(), true, Rest::IsLost);
+            }
+            let Receiver { handler, raw, .. } = &mut *receiver;
+            if catch_unwind(AssertUnwindSafe(|| handler.error(raw, error))).is_err() {
+                self.panicked(RUNTIME_MESSAGE);
+            }
+            self.put_back(receiver);
+            if fatal {
+                return;
+            }
+        }
+    }
+
+    /// Returns true while a handler of this binding runs.
+    pub(super) fn is_delivering(&self) -> bool {
+        self.is_delivering_in(self.has_ended())
+    }
+
+    /// As [`is_delivering`](Self::is_delivering), of a binding that `has_ended` or not.
+    pub(super) fn is_delivering_in(&self, has_ended: bool) -> bool {
+        let receiver = self.receiver.take();
+        let absent = receiver.is_none();
+        self.receiver.set(receiver);
+        absent && !has_ended
+    }
+}
