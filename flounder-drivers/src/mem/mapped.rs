@@ -167,6 +167,8 @@ impl MappedLine<'_> {
 /// The address of a word in a mapping that lives for `'a`. It names a line to the processor;
 /// nothing is accessed through it.
 #[cfg(feature = "scc")]
+// Only the cache instructions of x86-64 read the address.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WordAddress<'a> {
     at: *const u64,
@@ -174,6 +176,7 @@ pub(crate) struct WordAddress<'a> {
 }
 
 #[cfg(feature = "scc")]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 impl<'a> WordAddress<'a> {
     /// Returns the address of a word in private memory, for tests.
     #[cfg(test)]
