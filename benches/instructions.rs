@@ -187,7 +187,7 @@ fn exchange(ends: &Ends, note: &[u8]) {
     }
 }
 
-/// Two ends of a channel in this thread, with a waitset each, or both with one where the driver wants that.
+/// Two ends of a channel in this thread, with a waitset each, or both with one where the driver requires that.
 struct Ends {
     client: work::Binding,
     _service: work::Binding,

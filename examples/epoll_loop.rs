@@ -62,7 +62,7 @@ fn service(name: &str) -> Result {
     }
 }
 
-/// The program's own business: somebody who writes lines.
+/// The own work of the program: a source of lines.
 fn writer() -> Result<Child> {
     let script = "for line in 'one' 'one two' 'one two three'; do echo \"$line\"; sleep 0.01; done";
     Ok(Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn()?)
@@ -105,11 +105,11 @@ fn program() -> Result {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut events = [const { MaybeUninit::uninit() }; 16];
     while !over.get() {
-        // The rule: prepare before each wait, and wait only if the waitset says so.
+        // The rule: prepare before each wait, and wait only if it returns true.
         let timeout = if ws.prepare_wait()? { None } else { Some(&at_once) };
         let ready = match epoll::wait(&epoll, &mut events, timeout) {
             Ok((ready, _)) => ready,
-            // A signal, perhaps one that the waitset has heard: prepare again.
+            // A signal, perhaps one that the waitset has received: prepare again.
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         };

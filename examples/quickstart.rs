@@ -100,7 +100,7 @@ fn client(name: &str) -> Result {
     Ok(())
 }
 
-/// A capability for an anonymous file that says `text`.
+/// A capability for an anonymous file that contains `text`.
 fn note(text: &str) -> Result<Cap> {
     let mut file = File::from(rustix::fs::memfd_create("note", rustix::fs::MemfdFlags::CLOEXEC)?);
     file.write_all(text.as_bytes())?;

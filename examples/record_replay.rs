@@ -2,7 +2,7 @@
 //!
 //! A client talks to a service over a channel that notes every message in either direction, and the recording goes to a
 //! file. Then the file is read, its requests are sent to a fresh service, and what that one answers is compared with what
-//! the first one had answered. With `--differ` the second service tells one balance wrong; the difference is printed, and the
+//! the first one had answered. With `--differ` the second service returns one wrong balance; the difference is printed, and the
 //! program fails, as `diff` does.
 
 use std::cell::RefCell;
@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Bank {
     balances: BTreeMap<String, u64>,
-    /// An account whose balance is told one too high.
+    /// An account whose balance is returned one too high.
     wrong: Option<&'static str>,
 }
 
@@ -205,7 +205,7 @@ fn read(file: &mut fs::File) -> Result<Vec<(Way, bank::Message)>> {
     Ok(messages)
 }
 
-/// Sends the requests of a recording to a service, and prints in what its answers differ; says in how many.
+/// Sends the requests of a recording to a service, prints the answers that differ, and returns their number.
 fn replay(ws: &Waitset, recording: &[(Way, bank::Message)], bank: Bank) -> Result<usize> {
     let (binding, _service, record) = connect(ws, bank)?;
     let (mut seen, mut differences) = (0, 0);

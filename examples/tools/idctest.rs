@@ -3,7 +3,7 @@
 //!
 //! Eight steps: `basic`, `str` with a short string, `str` with text from the heap that its continuation frees, `str` with
 //! a long one, `caps`, `buf`, `one_cap`, and the call `basic_rpc`. The receiver checks each of them (capabilities by the
-//! inode they lead to) and tells at the end; any difference ends the program with an error.
+//! inode they lead to) and reports at the end; any difference ends the program with an error.
 //!
 //! Service and client are two processes; with `--threads`, two threads of one process. Loopback reaches no further than
 //! its own dispatcher: there both ends share one thread, which with `--threads` is not the main one.
@@ -161,7 +161,7 @@ fn file() -> Result<Cap> {
     Ok(Cap::from(rustix::fs::memfd_create("idctest", rustix::fs::MemfdFlags::CLOEXEC)?))
 }
 
-/// Exports the service; the cell says when its client has gone.
+/// Exports the service; the cell becomes true when its client has gone.
 fn export(ws: &Waitset) -> Result<(Iref, Rc<Cell<bool>>)> {
     let done = Rc::new(Cell::new(false));
     let theirs = Rc::clone(&done);

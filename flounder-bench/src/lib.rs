@@ -53,10 +53,10 @@ use report::{Measured, MemoryRow, Report, Settings};
 use sample::{Amount, Probe, Series};
 use work::Between;
 
-/// When nothing has moved for so long, something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest time without progress; after it the program ends.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A time that does not end.
+/// A budget that does not run out.
 const FOREVER: Duration = Duration::from_secs(1 << 32);
 
 /// The command line.
@@ -210,7 +210,7 @@ fn measure(
             }
             watchdog.pat(subject.to_string());
             let before = limits::guard(cores.service)?;
-            let sample = probe(*amount).map_err(|error| hosts.told(*subject, &*error))?;
+            let sample = probe(*amount).map_err(|error| hosts.explain(*subject, &*error))?;
             let after = limits::guard(cores.service)?;
             series.add(sample, [before, after]);
             bar.inc(1);
@@ -302,7 +302,7 @@ impl Hosts {
             } else {
                 Ok((Amount::LEAST, 0.0))
             };
-            let (amount, typical) = calibrated.map_err(|error| self.told(subject, &*error))?;
+            let (amount, typical) = calibrated.map_err(|error| self.explain(subject, &*error))?;
             let series = Series::default();
             measurements.push(Measurement { subject, probe, amount, typical, series });
         }
@@ -310,8 +310,8 @@ impl Hosts {
         Ok((measurements, too_long))
     }
 
-    /// What went wrong, and what the services said of it.
-    fn told(&self, subject: Subject, error: &(dyn std::error::Error + Send + Sync)) -> String {
+    /// Returns the text of an error with its sources, and the errors that the services printed.
+    fn explain(&self, subject: Subject, error: &(dyn std::error::Error + Send + Sync)) -> String {
         let mut text = format!("{subject}: {error}");
         let mut source = error.source();
         while let Some(error) = source {
@@ -352,12 +352,12 @@ impl Watchdog {
         thread::spawn(move || {
             let mut last = String::new();
             loop {
-                match receiver.recv_timeout(PATIENCE) {
+                match receiver.recv_timeout(STALL_TIMEOUT) {
                     Ok(next) => last = next,
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
                         warn(format_args!(
-                            "flounder: bench: {last}: nothing has moved for {PATIENCE:?}"
+                            "flounder: bench: {last}: nothing has moved for {STALL_TIMEOUT:?}"
                         ));
                         std::process::exit(1);
                     }
@@ -379,7 +379,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_longer_messages_is_foreseen() {
+    fn time_of_longer_messages_is_forecast() {
         let figure = |work, driver| Subject::Figure { work, driver, between: Between::Threads };
         let known = |work, driver, typical| Measurement {
             subject: figure(work, driver),

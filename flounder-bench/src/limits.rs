@@ -68,7 +68,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Those that are measured even if no figure is compared with them.
+    /// Limits that are measured even if no figure is compared with them.
     pub(crate) const OWN: [Self; 9] = [
         Self::Line,
         Self::Ring,

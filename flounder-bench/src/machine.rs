@@ -98,7 +98,7 @@ pub(crate) struct Machine {
     /// How the clock rate is chosen, where that can be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) governor: Option<String>,
-    /// Whether it is a guest.
+    /// True in a virtual machine.
     pub(crate) virtual_machine: bool,
     /// When this was, in UTC.
     pub(crate) date: String,
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_s_lists_are_understood() {
+    fn lists_of_the_kernel_are_parsed() {
         assert_eq!(parse_list("0-2,5\n"), [0, 1, 2, 5].map(Core).into());
         assert_eq!(parse_list(""), BTreeSet::new());
     }

@@ -84,13 +84,13 @@ struct Seen {
     ended: RefCell<Option<BindingError>>,
 }
 
-/// Either end of a binding.
-struct Party {
+/// The handlers of either end of a binding.
+struct Handlers {
     seen: Rc<Seen>,
     pattern: Rc<[u8]>,
 }
 
-impl Party {
+impl Handlers {
     const fn new(seen: Rc<Seen>, pattern: Rc<[u8]>) -> Self {
         Self { seen, pattern }
     }
@@ -119,7 +119,7 @@ impl Party {
     }
 }
 
-impl bench::Rx for Party {
+impl bench::Rx for Handlers {
     fn ping(&mut self, b: &bench::Binding, n: u64) {
         self.sent(b.tx_pong(n).map(drop));
     }
@@ -212,7 +212,7 @@ impl Service {
         // Idle clients have no use for a pattern each.
         let pattern = pattern();
         let export =
-            bench::export(&ws, move |_peer| Ok(Party::new(Rc::default(), Rc::clone(&pattern))));
+            bench::export(&ws, move |_peer| Ok(Handlers::new(Rc::default(), Rc::clone(&pattern))));
         let iref = export.start()?.iref();
         Ok(Self { ws, iref })
     }
@@ -250,8 +250,8 @@ impl Client {
         buffer: usize,
     ) -> Result<Option<Self>> {
         let (seen, data) = (Rc::<Seen>::default(), pattern());
-        let party = Party::new(Rc::clone(&seen), Rc::clone(&data));
-        let binding = match bench::bind(iref, &ws, party).driver(driver).buffer(buffer).wait() {
+        let handlers = Handlers::new(Rc::clone(&seen), Rc::clone(&data));
+        let binding = match bench::bind(iref, &ws, handlers).driver(driver).buffer(buffer).wait() {
             Ok(binding) => binding,
             Err(BindError::Drivers(errors))
                 if errors.iter().all(|(_, error)| *error == ConnectError::Reach) =>
@@ -268,7 +268,7 @@ impl Client {
 
     /// Binds once more, to hold and not to use.
     pub(crate) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding, BindError> {
-        let bind = bench::bind(self.iref, &self.ws, self.party());
+        let bind = bench::bind(self.iref, &self.ws, self.handlers());
         bind.driver(self.driver).buffer(buffer).wait()
     }
 
@@ -306,8 +306,8 @@ impl Client {
     }
 
     /// One more end, with next to nothing of its own.
-    fn party(&self) -> Party {
-        Party::new(Rc::clone(&self.seen), Rc::clone(&self.data))
+    fn handlers(&self) -> Handlers {
+        Handlers::new(Rc::clone(&self.seen), Rc::clone(&self.data))
     }
 
     fn rpc(&self) -> bench::RpcClient {
@@ -558,11 +558,11 @@ mod tests {
 
     #[test]
     fn bytes_that_were_changed_on_their_way_are_seen() {
-        let party = Party::new(Rc::default(), pattern());
-        party.saw_bytes(&pattern()[..100]);
-        assert_eq!((party.seen.wrong.get(), party.seen.count.get()), (0, 1));
-        party.seen.count.set(0);
-        party.saw_bytes(&[1; 100]);
-        assert_eq!((party.seen.wrong.get(), party.seen.length.get()), (1, 100));
+        let handlers = Handlers::new(Rc::default(), pattern());
+        handlers.saw_bytes(&pattern()[..100]);
+        assert_eq!((handlers.seen.wrong.get(), handlers.seen.count.get()), (0, 1));
+        handlers.seen.count.set(0);
+        handlers.saw_bytes(&[1; 100]);
+        assert_eq!((handlers.seen.wrong.get(), handlers.seen.length.get()), (1, 100));
     }
 }

@@ -31,7 +31,7 @@ pub(crate) enum Buffer {
 }
 
 impl Buffer {
-    /// As a bind wants it.
+    /// Returns the argument of `bind(..).buffer`.
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::Default => 0,
@@ -98,7 +98,7 @@ impl Subject {
         }
     }
 
-    /// Whether it differs from the other in the size of its messages at most.
+    /// Returns true if it differs from the other in the size of its messages at most.
     pub(crate) fn is_like(self, other: Self) -> bool {
         match (self, other) {
             (Self::Limit(one), Self::Limit(other)) => discriminant(&one) == discriminant(&other),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_driver_has_all_rows_between_threads_and_between_processes() {
+    fn a_new_driver_has_all_rows() {
         let plan = Plan::new(&["loopback", "new"], &[]);
         let of_new = |between| {
             let is_it = |subject: &&Subject| matches!(subject, Subject::Figure { driver: "new", between: b, .. } if *b == between);

@@ -151,7 +151,7 @@ fn name((driver, between): &(&'static str, Between)) -> String {
     format!("{driver}, {between}")
 }
 
-/// Colours that can be told apart, also by those who see fewer of them.
+/// Colours that differ for colour-blind readers as well.
 fn colour(place: usize) -> RGBColor {
     const COLOURS: [RGBColor; 7] = [
         RGBColor(0, 114, 178),

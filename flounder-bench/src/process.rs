@@ -14,13 +14,13 @@ use crate::log::warn;
 use crate::machine::{Core, pin};
 use crate::over;
 
-/// How long a process waits for another's name.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// Longest wait for the name of another process.
+const LOOKUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Of what a process says, so many bytes are kept.
-const MUCH: usize = 4 << 10;
+/// Bytes of the standard error of a process that are kept.
+const MAX_ERRORS: usize = 4 << 10;
 
-/// What a service's process says once it can be bound to.
+/// Line that the process of a service prints once it can be bound to.
 pub(crate) const READY: &str = "ready";
 
 /// A thread with a service.
@@ -80,7 +80,7 @@ impl Drop for ServiceThread {
 /// A process that ends with this one.
 pub(crate) struct Process {
     child: Child,
-    /// What it has said to standard error: that it also appears there may be lost behind a progress bar.
+    /// Its standard error so far: on the terminal it may be lost behind a progress bar.
     said: Arc<Mutex<String>>,
     listener: Option<JoinHandle<()>>,
 }
@@ -115,7 +115,7 @@ impl Process {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     warn(&line);
                     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                    if said.len() < MUCH {
+                    if said.len() < MAX_ERRORS {
                         said.push_str(&line);
                         said.push('\n');
                     }
@@ -125,7 +125,7 @@ impl Process {
         Ok(Self { child, said, listener })
     }
 
-    /// What it has said to standard error, if anything.
+    /// Returns what the process has written to standard error, if anything.
     pub(crate) fn last_words(&self) -> Option<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         Some(said.trim_end().to_owned()).filter(|said| !said.is_empty())
@@ -167,7 +167,7 @@ fn this_program() -> Result<Command> {
 
 /// The service of this name, in whatever process it is.
 pub(crate) fn find(name: &str) -> Result<Iref> {
-    Ok(nameservice::blocking_lookup_deadline(name, PATIENCE)?)
+    Ok(nameservice::blocking_lookup_deadline(name, LOOKUP_TIMEOUT)?)
 }
 
 /// A name that nobody has.
@@ -182,8 +182,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_process_said_before_it_ended_is_told() {
-        // This program is the test harness, which knows no such options, and says so.
+    fn early_end_of_a_process_reports_its_errors() {
+        // This program is the test harness, which knows no such options, and reports that.
         let error = Process::ask(&["serve".into()]).expect_err("it ends").to_string();
         let said = error.split_once("it said: ").expect("it is told").1;
         assert!(error.contains("ended early") && said.contains("parent"), "{error}");

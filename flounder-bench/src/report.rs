@@ -34,7 +34,7 @@ pub(crate) struct Report {
     baseline: Baseline,
     /// Samples taken.
     taken: usize,
-    /// Those beside which other work held a core.
+    /// Samples during which other work held a core.
     busy: usize,
     /// Measurements that there was no time for.
     not_measured: Vec<String>,
@@ -109,7 +109,7 @@ pub(crate) struct Row {
     /// Name of what bounds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
-    /// That one's median.
+    /// Median of the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit_median: Option<f64>,
     /// How many times its limit.
@@ -316,7 +316,7 @@ const THERE_AND_BACK: &str = "There and back";
 const ONE_WAY: &str = "One way";
 const OTHER: &str = "Asleep, with capabilities, from nothing";
 
-/// The table that tells of this work.
+/// The table for this work.
 const fn table_of(work: Work) -> &'static str {
     match work {
         Work::RoundTrip(_) | Work::Blocking | Work::Rpc | Work::RpcAsync => THERE_AND_BACK,

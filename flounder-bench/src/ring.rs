@@ -44,7 +44,7 @@ impl Wait {
         }
     }
 
-    /// Whether the core was given up.
+    /// True if the core was given up.
     #[inline(always)]
     pub(crate) const fn was_long(&self) -> bool {
         self.looks == LOOKS
@@ -259,7 +259,7 @@ impl<'a> Receiver<'a> {
 
     #[inline(always)]
     fn is_there(&self, position: u64) -> bool {
-        // Relaxed: whoever reads the line looks again.
+        // Relaxed: the reader of the line looks again.
         self.words(position)[PAYLOAD].load(Ordering::Relaxed) == position + 1
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A *sample* is some batches of operations, each timed as one, so that reading the clock costs nothing, and then some
 //! operations timed one by one, for the tail. A figure is the median over the batches of all samples: a batch in which the
-//! kernel ran something else is one of many. Before and after each sample a short raw ping-pong tells how far apart the two cores
+//! kernel ran something else is one of many. Before and after each sample a short raw ping-pong measures how far apart the two cores
 //! are at that time. It is not always the same: both threads may have to share one core for a while, and a virtual machine
 //! may find its processors on one die now and on two in a minute, which changes everything by a factor of five. So, when all
 //! is done, the samples count that were taken while the ping-pong took what it took most of the time; the others are left
@@ -23,7 +23,7 @@ const SPREAD: f64 = 1.5;
 /// Fewer samples than this part of all are no basis for a figure of their own.
 const ENOUGH: f64 = 0.25;
 
-/// Who has nothing to do and does not poll sleeps after this time.
+/// Time after which an end sleeps that has nothing to do and does not poll.
 const FALLS_ASLEEP: Duration = Duration::from_micros(20);
 
 /// Batches of a sample.
@@ -44,7 +44,7 @@ const MAX_BATCH: u64 = 1 << 16;
 /// The most operations of a sample that are timed one by one.
 const MAX_SINGLES: u64 = 200;
 
-/// What is measured: carries out so many operations and says how long they took.
+/// What is measured: carries out so many operations and returns how long they took.
 pub(crate) type Probe = Box<dyn FnMut(Amount) -> Result<Sample>>;
 
 /// How many operations a sample has.
@@ -285,7 +285,7 @@ pub(crate) struct Figure {
     pub(crate) samples: usize,
     /// Samples that were left out.
     pub(crate) left_out: usize,
-    /// Whether the left-out samples had to be taken, because there were hardly any others.
+    /// True if the left-out samples had to be taken, because there were hardly any others.
     pub(crate) noisy: bool,
     /// Processor time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_counts_only_if_the_machine_was_the_same_before_and_after() {
+    fn sample_counts_only_if_the_machine_did_not_change() {
         let baseline = Baseline { low: 200.0, high: 300.0, share: 1.0 };
         let accepts = |around: [f64; 2]| {
             baseline.accepts(&Taken { sample: sample(1.0), around: around.map(Guard::Free) })
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn with_hardly_any_good_sample_all_are_used_and_the_figure_says_so() {
+    fn too_few_good_samples_use_all_and_are_marked() {
         let series = series([(10.0, 200.0), (50.0, 1e3), (50.0, 2e3), (50.0, 4e3), (50.0, 8e3)]);
         let figure = series.figure(&Baseline::of([&series])).expect("there are samples");
         assert_eq!((figure.median, figure.samples, figure.left_out), (50.0, 5, 0));

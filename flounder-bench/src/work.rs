@@ -49,7 +49,7 @@ impl Work {
         Self::Bind,
     ];
 
-    /// Whether a driver can be asked for it.
+    /// Returns true if the driver supports this work.
     pub(crate) fn is_for(self, driver: &str, between: Between) -> bool {
         match self {
             // Nobody wakes itself.

@@ -67,13 +67,13 @@ struct Input {
     import: Vec<PathBuf>,
 }
 
-/// What ends the command.
+/// Reason why the command ends early.
 enum Stop {
-    /// The interface is wrong, and this is how.
+    /// The interface has mistakes.
     Wrong(Failure),
     /// A file cannot be read or written.
     File(PathBuf, io::Error),
-    /// What a command was to do with the system cannot be done.
+    /// A command failed: its name and the error.
     Failed(&'static str, Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -131,7 +131,7 @@ fn open(path: &Path) -> Result<SourceFile, Stop> {
     FileSources::open(path).map_err(|error| Stop::File(path.to_owned(), error))
 }
 
-/// Writes the whole text or leaves the file as it was.
+/// Writes the whole text, or leaves the file as it was.
 fn write(output: Option<&Path>, text: &str) -> Result<(), Stop> {
     let Some(path) = output else {
         return output::print(text).map_err(|error| Stop::File("standard output".into(), error));

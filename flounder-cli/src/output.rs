@@ -1,9 +1,9 @@
-//! What the command prints, where it may go nowhere: a full disk, a closed pipe.
+//! Output of the command, where writing can fail: a full disk, a closed pipe.
 
 use core::fmt;
 use std::io::{self, Write};
 
-/// Writes the result of a command to standard output. A reader that has left has seen enough.
+/// Writes the result of a command to standard output. A closed pipe is not an error: its reader has seen enough.
 ///
 /// # Errors
 /// If the text cannot be written, such as to a full disk.
@@ -15,8 +15,8 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line for people to standard error. `eprintln!` panics where that cannot be done, and a daemon does not end
-/// because its log is full.
+/// Writes a line for people to standard error. `eprintln!` panics where that fails, and a daemon must not end because its
+/// log is full.
 pub(crate) fn tell(line: impl fmt::Display) {
     let line = format!("{line}\n");
     let _ = io::stderr().lock().write_all(line.as_bytes());

@@ -7,7 +7,7 @@ use miette::{
 };
 use std::io::IsTerminal;
 
-/// Every diagnostic, with the lines it speaks of and carets under the tokens at fault.
+/// Returns every diagnostic, with the lines at fault and carets under their tokens.
 pub(crate) fn render(diagnostics: &Diagnostics) -> String {
     let theme = if std::io::stderr().is_terminal() {
         GraphicalTheme::unicode()

@@ -134,7 +134,7 @@ fn a_second_one_is_refused() {
 }
 
 #[test]
-fn it_says_whom_it_lets_in_and_opens_the_directory_no_further_than_that() {
+fn admitted_users_are_listed_and_the_mode_is_no_wider() {
     use std::os::unix::fs::PermissionsExt;
     let (_parent, dir) = place();
     let mode =

@@ -33,7 +33,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         #doc
         ///
         /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-        /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+        /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
         /// caller gives up, the handler is dropped where it waits.
         pub trait AsyncRx {
             #(#methods)*

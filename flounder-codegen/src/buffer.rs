@@ -248,7 +248,7 @@ fn inbox(messages: &Messages<'_>) -> TokenStream {
                 Self::beside(bound, <RxVtbl as #rt::core::default::Default>::default())
             }
 
-            /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+            /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
             pub fn beside(bound: #rt::core::primitive::usize, rx: impl Handlers) -> Self {
                 Self(#rt::Inbox::new(bound, rx.__deliver()))
             }

@@ -1,4 +1,4 @@
-//! The `INTERFACE` constant: what a module tells about its interface, and the layouts of its messages.
+//! The `INTERFACE` constant: the description of the interface, and the layouts of its messages.
 
 use flounder_idl::model::{AnnotationValue, Interface, Role};
 use proc_macro2::{Literal, TokenStream};

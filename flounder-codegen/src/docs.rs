@@ -10,7 +10,7 @@ pub(crate) fn of(lines: &[String], otherwise: &str) -> TokenStream {
     if empty { line(otherwise) } else { quote!(#(#[doc = #lines])*) }
 }
 
-/// As [`of`], and a section on errors.
+/// Returns the docs of [`of`] and a section on errors.
 pub(crate) fn with_errors(lines: &[String], otherwise: &str, errors: &str) -> TokenStream {
     let (first, heading, errors) = (of(lines, otherwise), line("# Errors"), line(errors));
     quote!(#first #[doc = ""] #heading #errors)

@@ -125,7 +125,7 @@ fn handler(message: &SalvagedMessage) -> Option<TokenStream> {
     Some(quote!(fn #name(&mut self, _: &__Unknown, #(#parameters),*) {}))
 }
 
-/// As [`handler`], for one that is a future.
+/// Generates a [`handler`] that is a future.
 fn async_handler(message: &SalvagedMessage) -> Option<TokenStream> {
     let name = &message.name.rust;
     let parameters = message.inputs.as_ref()?.iter().map(|_| quote!(_: __Unknown));

@@ -3,7 +3,7 @@
 //! Everything here is pure: a [`Unit`] goes in, tokens come out. Reading files, formatting and telling Cargo about them is
 //! the business of the callers (the macro and the command line), so that both give the same tokens.
 //!
-//! Generated code is thin: it says which arguments a message has, and leaves it to the runtime to put them into words and to
+//! Generated code is thin: it lists the arguments of a message, and leaves it to the runtime to put them into words and to
 //! take them out again. It names everything by absolute paths through one path to the runtime ([`Options::runtime`]), because nothing can be
 //! assumed of the scope it lands in; its own locals and helpers begin with `__`, which the language reserves; `__rt` is
 //! that path.

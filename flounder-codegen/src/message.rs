@@ -57,17 +57,17 @@ impl<'a> Wire<'a> {
         self.rt
     }
 
-    /// Whether the record begins with the number of a call.
+    /// Returns true if the record begins with the number of a call.
     pub(crate) fn has_id(&self) -> bool {
         matches!(self.message.role, Role::RpcCall(_) | Role::RpcResponse(_))
     }
 
-    /// Whether there are capabilities, or may be.
+    /// Returns true if there are capabilities, or may be.
     pub(crate) fn has_caps(&self) -> bool {
         self.values.iter().any(Value::has_caps)
     }
 
-    /// Whether there are more arguments than the runtime is prepared for.
+    /// Returns true if there are more arguments than the runtime is prepared for.
     pub(crate) fn is_long(&self) -> bool {
         self.values.len() + usize::from(self.has_id()) > MOST
     }
@@ -128,7 +128,7 @@ impl<'a> Wire<'a> {
         tuple(id.into_iter().chain(self.values.iter().map(Value::passed)))
     }
 
-    /// As [`passed`](Self::passed), of references to owned values that stay.
+    /// The arguments of [`passed`](Self::passed) as references to owned values that stay.
     pub(crate) fn copied(&self, id: Option<TokenStream>) -> TokenStream {
         tuple(id.into_iter().chain(self.values.iter().map(Value::copied)))
     }

@@ -57,7 +57,7 @@ impl<'m, 'a> Call<'m, 'a> {
         quote! {
             #doc
             ///
-            /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+            /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
             #[must_use = "a caller waits for the reply"]
             #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug)]
             pub struct #name(#rt::ReplyToken);
@@ -71,7 +71,7 @@ impl<'m, 'a> Call<'m, 'a> {
                     #form::reply(#passed, self.0);
                 }
 
-                /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+                /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
                 #[inline]
                 #[must_use]
                 pub fn is_cancelled(&self) -> bool {

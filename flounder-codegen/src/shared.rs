@@ -28,7 +28,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
         pub struct SharedBinding(#rt::SharedEndpoint);
 
         impl Binding {
-            /// The same end, for other threads. Its handlers stay in this one.
+            /// Returns a handle to this end for other threads. The handlers stay in this one.
             pub fn shared(&self) -> SharedBinding {
                 SharedBinding(self.0.share())
             }

@@ -8,7 +8,7 @@ use crate::docs;
 use crate::rt::{Rt, from_module};
 use crate::wire::{Body, Member, Variant, WireType, wire_traits};
 
-/// The types that an interface can name, and what the generator wants to know of them.
+/// The types that an interface can name, and what the generator needs to know of them.
 pub(crate) struct Types<'a> {
     pub(crate) defs: &'a [TypeDef],
     facts: Vec<Facts>,
@@ -92,12 +92,12 @@ impl<'a> Types<'a> {
         self.facts(ty).place
     }
 
-    /// Whether values hold capabilities, or may do so.
+    /// Returns true if values hold capabilities, or may do so.
     pub(crate) fn has_caps(&self, ty: Ty) -> bool {
         self.facts(ty).caps
     }
 
-    /// Whether the Rust type is known to have `Debug`: declared types derive it, and need it of their fields.
+    /// Returns true if the Rust type is known to have `Debug`: declared types derive it, and need it of their fields.
     pub(crate) fn has_debug(&self, ty: Ty) -> bool {
         let Ty::Named(id) = ty else { return true };
         match &self.defs[id.0].kind {

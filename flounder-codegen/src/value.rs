@@ -10,7 +10,7 @@ use crate::types::{Form, Types};
 /// An argument.
 pub(crate) struct Value<'a> {
     pub(crate) arg: &'a Arg,
-    /// Its parameter and local.
+    /// Name of the parameter and the local.
     name: Ident,
     types: &'a Types<'a>,
     pub(crate) pass: Pass,
@@ -66,7 +66,7 @@ impl<'a> Value<'a> {
         self.types.owned(self.arg.ty)
     }
 
-    /// Whether it is a string, or a sequence of strings.
+    /// Returns true for a string, or a sequence of strings.
     fn is_text(&self) -> bool {
         matches!(self.types.form(self.arg.ty), Form::Text(_))
     }
@@ -76,7 +76,7 @@ impl<'a> Value<'a> {
         self.sent_for(&TokenStream::new())
     }
 
-    /// That, with a lifetime for what is borrowed.
+    /// The type of [`sent`](Self::sent), with a lifetime for what is borrowed.
     pub(crate) fn sent_for(&self, lifetime: &TokenStream) -> TokenStream {
         let (rt, owned) = (self.rt, self.owned());
         match self.pass {
@@ -144,7 +144,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether it holds capabilities, or may do so.
+    /// Returns true if the value holds capabilities, or may do so.
     pub(crate) fn has_caps(&self) -> bool {
         self.types.has_caps(self.arg.ty)
     }
@@ -202,7 +202,7 @@ impl Types<'_> {
     }
 }
 
-/// The same tokens, shown where `span` is: errors about a type then point to the argument and not to all of the macro.
+/// Returns the tokens with the location `span`: errors about a type then point to the argument and not to all of the macro.
 fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     let respan_tree = |mut tree: TokenTree| {
         if let TokenTree::Group(group) = &tree {
@@ -226,7 +226,7 @@ fn local(name: &Ident) -> Ident {
     if upper { format_ident!("__{name}") } else { name.clone() }
 }
 
-/// Whether slices of these values lie in memory as they lie on the wire.
+/// Returns true if slices of these values lie in memory as they lie on the wire.
 fn is_plain(builtin: Builtin) -> bool {
     use Builtin::{Char, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
     matches!(builtin, Char | U8 | U16 | U32 | U64 | I8 | I16 | I32 | I64 | F32 | F64)

@@ -11,13 +11,13 @@ use crate::rt::Rt;
 /// A type to implement the wire traits for.
 #[derive(Debug)]
 pub struct WireType {
-    /// Its Rust name.
+    /// The Rust name.
     pub ident: Ident,
     /// The name to use in errors.
     pub name: String,
     /// What it holds.
     pub body: Body,
-    /// Whether it is known to hold nothing that has a tail, a maximum or a capability.
+    /// True if the type is known to hold nothing that has a tail, a maximum or a capability.
     pub plain: bool,
 }
 
@@ -33,24 +33,24 @@ pub enum Body {
 /// A variant of an enumeration.
 #[derive(Debug)]
 pub struct Variant {
-    /// Its Rust name.
+    /// The Rust name.
     pub ident: Ident,
-    /// Its name in the canonical form.
+    /// The name in the canonical form.
     pub name: String,
-    /// Its fields.
+    /// The fields.
     pub members: Vec<Member>,
 }
 
 /// A field.
 #[derive(Debug)]
 pub struct Member {
-    /// Its Rust name or index.
+    /// The Rust name or index.
     pub member: syn::Member,
-    /// Its name in the canonical form.
+    /// The name in the canonical form.
     pub name: String,
-    /// Its type.
+    /// The type.
     pub ty: TokenStream,
-    /// Its maximum, if that is not the default of its type.
+    /// The maximum, if that is not the default of its type.
     pub max: Option<u32>,
 }
 
@@ -67,7 +67,7 @@ pub fn wire_impl(wire: &WireType, runtime: &syn::Path) -> TokenStream {
     }
 }
 
-/// As [`wire_impl`], in a module that knows the runtime.
+/// Generates the impls of [`wire_impl`] in a module that knows the runtime.
 pub(crate) fn wire_traits(wire: &WireType, rt: &Rt) -> TokenStream {
     let traits = traits(wire, rt);
     quote!(const _: () = { #traits };)

@@ -42,9 +42,9 @@ impl PartialEq for Name {
 /// A number.
 #[derive(Debug, Clone)]
 pub struct Int {
-    /// Its value; `None` when it is not one that can be told, which was reported.
+    /// The value; `None` if the literal has none, which was reported.
     pub value: Option<u64>,
-    /// Whether a minus stands before it.
+    /// True after a minus.
     pub negative: bool,
     /// Where it stands.
     pub place: Place,
@@ -104,9 +104,9 @@ impl PartialEq for Import {
 /// A path of modules as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModulePath {
-    /// Whether it begins with `::`.
+    /// True if the path begins with `::`.
     pub global: bool,
-    /// Its words; at least one.
+    /// The segments; at least one.
     pub segments: Vec<Name>,
 }
 
@@ -117,7 +117,7 @@ pub struct Types {
     pub attrs: Attrs,
     /// The module's name.
     pub name: Name,
-    /// Its types and imports, in order.
+    /// Types and imports, in order of declaration.
     pub body: Vec<Decl>,
 }
 
@@ -128,7 +128,7 @@ pub struct Interface {
     pub attrs: Attrs,
     /// Its name.
     pub name: Name,
-    /// Its description.
+    /// The description string.
     pub description: Option<String>,
     /// What it declares, in order.
     pub body: Vec<Decl>,
@@ -224,13 +224,13 @@ pub enum Suffix {
 pub struct Message {
     /// What stands before it.
     pub attrs: Attrs,
-    /// Its annotations.
+    /// The annotations.
     pub annotations: Vec<Annotation>,
-    /// Its keyword.
+    /// The keyword.
     pub word: Word,
     /// Its name.
     pub name: Name,
-    /// Its arguments.
+    /// The arguments.
     pub args: Vec<Arg>,
     /// The arguments could not all be read.
     pub damaged: bool,
@@ -266,7 +266,7 @@ impl Word {
 pub struct Annotation {
     /// The context.
     pub context: Name,
-    /// Its parameters.
+    /// The parameters.
     pub params: Vec<(Name, Value)>,
 }
 

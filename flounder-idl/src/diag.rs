@@ -179,7 +179,7 @@ pub struct Place {
 pub struct TextRange {
     /// The number of the file.
     pub source: usize,
-    /// Its first byte.
+    /// The first byte.
     pub start: usize,
     /// The byte after its last.
     pub end: usize,
@@ -279,7 +279,7 @@ impl Diagnostics {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Returns true if there are no diagnostics.
     pub fn is_empty(&self) -> bool {
         self.0.list.is_empty()
     }
@@ -294,7 +294,7 @@ impl Diagnostics {
         self.0.more
     }
 
-    /// The mistakes, in the order of what they are about.
+    /// Returns the mistakes, in the order of the text.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.read.set(true);
         self.0.list.iter()
@@ -305,7 +305,7 @@ impl Diagnostics {
         self.0.sources.get(number)
     }
 
-    /// Forgets what was found, on purpose.
+    /// Drops the diagnostics, on purpose.
     pub fn discard(self) {
         self.0.read.set(true);
     }
@@ -330,7 +330,7 @@ impl Diagnostics {
         self.0.sources.len() - 1
     }
 
-    /// Puts the mistakes into the order of what they are about: stages find them in another one.
+    /// Sorts the mistakes by position: stages find them in another order.
     pub(crate) fn sort(&mut self) {
         self.0.list.sort_by_key(|diagnostic| {
             let start = diagnostic.span.span.start();
@@ -386,6 +386,6 @@ fn in_text(diagnostics: &Diagnostics, place: Place) -> Option<String> {
 
 fn in_rust(place: Place) -> Option<String> {
     let start = place.span.start();
-    // Line 0 is what a span without a location says.
+    // A span without a location has line 0.
     (start.line > 0).then(|| format!("line {}, column {}", start.line, start.column + 1))
 }

@@ -144,7 +144,7 @@ fn compile(
     sources: &dyn Sources,
     mut diagnostics: Diagnostics,
 ) -> Result<Unit, Failure> {
-    // Resolving goes on after mistakes of syntax, and says only what cannot be their consequence.
+    // Resolving goes on after mistakes of syntax, and reports only what cannot follow from them.
     let resolver = resolve::Resolver::new(sources, &mut diagnostics);
     let (resolved, files): (_, Vec<PathBuf>) = resolver.unit(unit, main, imports);
     match check::check(resolved, &mut diagnostics) {

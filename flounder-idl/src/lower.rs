@@ -1,6 +1,6 @@
 //! From a checked unit to the model: rpcs become two messages, messages get their numbers and canonical forms.
 //!
-//! The canonical form of a message says what a receiver has to agree with, in one line of text:
+//! The canonical form of a message has what a receiver must agree with, in one line of text:
 //!
 //! ```text
 //! form    = role SP name "(" [ arg { "," arg } ] ")"

@@ -20,7 +20,7 @@ pub struct Unit {
     pub modules: Vec<TypeModule>,
     /// The interfaces, in order.
     pub interfaces: Vec<Interface>,
-    /// Files that were read, so that the macro can tell Cargo about them.
+    /// Files that were read, which the macro reports to Cargo.
     pub files: Vec<std::path::PathBuf>,
 }
 
@@ -29,7 +29,7 @@ pub struct Unit {
 pub struct TypeModule {
     /// The module's name.
     pub name: Name,
-    /// Its visibility tokens (`pub` when none was written).
+    /// Visibility tokens (`pub` when none was written).
     pub visibility: TokenStream,
     /// The types it declares, in order.
     pub types: Vec<TypeDef>,
@@ -76,7 +76,7 @@ pub struct TypeId(pub usize);
 /// A declared type.
 #[derive(Debug, Clone)]
 pub struct TypeDef {
-    /// Its name; `name.rust` is CamelCase.
+    /// The name; `name.rust` is CamelCase.
     pub name: Name,
     /// Doc comment lines.
     pub docs: Vec<String>,
@@ -277,7 +277,7 @@ pub enum Role {
 /// A remote procedure.
 #[derive(Debug, Clone)]
 pub struct Rpc {
-    /// Its name (client method and handler).
+    /// The name (client method and handler).
     pub name: Name,
     /// CamelCase form of the name; the reply type is `<camel>Reply`.
     pub camel: Ident,
@@ -296,7 +296,7 @@ pub struct Arg {
     pub name: Name,
     /// Doc comment lines.
     pub docs: Vec<String>,
-    /// Its type, or that of one element.
+    /// The type, or that of one element.
     pub ty: Ty,
     /// `Some` for a dynamic array.
     pub array: Option<DynArray>,

@@ -55,7 +55,7 @@ pub(crate) fn visibility(attrs: &Attrs) -> TokenStream {
     attrs.visibility.as_ref().map_or_else(|| quote! { pub }, |tokens| tokens.stream.clone())
 }
 
-/// An identifier, raw where Rust wants it so.
+/// An identifier, raw where Rust requires that.
 pub(crate) fn ident(text: &str, span: Span) -> Ident {
     if !token::is_rust_name(text) {
         // The name was refused already; nothing is generated from it.

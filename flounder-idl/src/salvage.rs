@@ -10,14 +10,14 @@ use crate::ast::{Attrs, Decl, Item, TypeDecl, TypeDeclKind, Unit, Word};
 use crate::model::Name;
 use crate::{ast, names, token};
 
-/// What can be told of a unit that has mistakes. No two names of one list are the same in Rust.
+/// The names of a unit that has mistakes, as far as they are known. No two names of one list are the same in Rust.
 #[derive(Debug, Clone, Default)]
 pub struct Salvage {
     /// The interfaces whose names could be read.
     pub interfaces: Vec<SalvagedInterface>,
     /// Modules of types: their names and types. Those of import files are not known.
     pub modules: Vec<SalvagedModule>,
-    /// Files that were read, so that the macro can tell Cargo about them.
+    /// Files that were read, which the macro reports to Cargo.
     pub files: Vec<PathBuf>,
 }
 
@@ -41,14 +41,14 @@ pub struct SalvagedModule {
     pub name: Name,
     /// Visibility tokens of the module (`pub` when none was written).
     pub visibility: TokenStream,
-    /// Its types.
+    /// The types.
     pub types: Vec<SalvagedType>,
 }
 
 /// A type of which the name is known.
 #[derive(Debug, Clone)]
 pub struct SalvagedType {
-    /// Its name, cased.
+    /// The name, cased.
     pub name: Name,
     /// The elements, of an enumeration.
     pub elements: Vec<Name>,
@@ -57,9 +57,9 @@ pub struct SalvagedType {
 /// A message or an rpc as far as it could be read.
 #[derive(Debug, Clone)]
 pub struct SalvagedMessage {
-    /// Its name; an rpc is one and not two.
+    /// The name; an rpc is one message here, not two.
     pub name: Name,
-    /// Whether it is an rpc.
+    /// True for an rpc.
     pub rpc: bool,
     /// The names of the arguments of a message, or of those that go with the call; `None` when they are not all known.
     pub inputs: Option<Vec<Name>>,

@@ -51,7 +51,7 @@ impl SourceFile {
         &self.key
     }
 
-    /// What it says.
+    /// The text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -121,7 +121,7 @@ impl Sources for FileSources {
     }
 }
 
-/// Files that exist in memory only; a path is a key, whoever imports it.
+/// Files that exist in memory only; a path is a key, whichever file imports it.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySources {
     files: BTreeMap<String, String>,

@@ -32,7 +32,7 @@ impl primes::Rx for Server {
         let Some(ws) = b.waitset() else { return };
         let work = self.tokio.spawn(async move { (from..to).filter(|n| is_prime(*n)).count() });
         // The handler is free for the next call; replies go out as the work is done. Work that panics drops its reply, which
-        // tells the caller.
+        // informs the caller.
         ws.spawn_local(async move {
             if let Ok(primes) = work.await {
                 reply.send(primes as u64);

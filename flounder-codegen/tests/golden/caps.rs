@@ -873,7 +873,7 @@ pub mod caps {
     /// What one end of `caps` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
     /// caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `copied(cap a, holder b)`.
@@ -1051,7 +1051,7 @@ pub mod caps {
     }
     /// The reply that a caller of `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct ExchangeReply(__rt::ReplyToken);
@@ -1066,7 +1066,7 @@ pub mod caps {
                 self.0,
             );
         }
-        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
@@ -1157,7 +1157,7 @@ pub mod caps {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
+        /// Returns a handle to this end for other threads. The handlers stay in this one.
         pub fn shared(&self) -> SharedBinding {
             SharedBinding(self.0.share())
         }
@@ -1500,7 +1500,7 @@ pub mod caps {
         pub fn new(bound: __rt::core::primitive::usize) -> Self {
             Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
         }
-        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
         pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }

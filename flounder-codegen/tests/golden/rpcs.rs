@@ -691,7 +691,7 @@ pub mod rpcs {
     /// What one end of `rpcs` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
     /// caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Nothing in, nothing out.
@@ -894,7 +894,7 @@ pub mod rpcs {
     }
     /// The reply that a caller of `rpc ping()` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct PingReply(__rt::ReplyToken);
@@ -905,7 +905,7 @@ pub mod rpcs {
         pub fn send(self) {
             __PingResponseMessageType::reply((self.0.id(),), self.0);
         }
-        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
@@ -928,7 +928,7 @@ pub mod rpcs {
     }
     /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct OneReply(__rt::ReplyToken);
@@ -939,7 +939,7 @@ pub mod rpcs {
         pub fn send(self, s: &str) {
             __OneResponseMessageType::reply((self.0.id(), s), self.0);
         }
-        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
@@ -962,7 +962,7 @@ pub mod rpcs {
     }
     /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct ManyReply(__rt::ReplyToken);
@@ -976,7 +976,7 @@ pub mod rpcs {
                 self.0,
             );
         }
-        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
@@ -1107,7 +1107,7 @@ pub mod rpcs {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
+        /// Returns a handle to this end for other threads. The handlers stay in this one.
         pub fn shared(&self) -> SharedBinding {
             SharedBinding(self.0.share())
         }
@@ -1507,7 +1507,7 @@ pub mod rpcs {
         pub fn new(bound: __rt::core::primitive::usize) -> Self {
             Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
         }
-        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
         pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }

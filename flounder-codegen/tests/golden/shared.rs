@@ -453,7 +453,7 @@ pub mod painter {
     /// What one end of `painter` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
     /// caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `draw(line l, colour c)`.
@@ -524,7 +524,7 @@ pub mod painter {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
+        /// Returns a handle to this end for other threads. The handlers stay in this one.
         pub fn shared(&self) -> SharedBinding {
             SharedBinding(self.0.share())
         }
@@ -645,7 +645,7 @@ pub mod painter {
         pub fn new(bound: __rt::core::primitive::usize) -> Self {
             Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
         }
-        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
         pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }
@@ -935,7 +935,7 @@ pub(crate) mod plotter {
     /// What one end of `plotter` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
     /// caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `move_to(point p)`.
@@ -1006,7 +1006,7 @@ pub(crate) mod plotter {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
+        /// Returns a handle to this end for other threads. The handlers stay in this one.
         pub fn shared(&self) -> SharedBinding {
             SharedBinding(self.0.share())
         }
@@ -1125,7 +1125,7 @@ pub(crate) mod plotter {
         pub fn new(bound: __rt::core::primitive::usize) -> Self {
             Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
         }
-        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
         pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }

@@ -739,7 +739,7 @@ pub mod test {
     /// What one end of `test` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
     /// caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Sends basic values.
@@ -916,7 +916,7 @@ pub mod test {
     }
     /// The reply that a caller of `rpc testrpc(in string s, out uint32 result)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it tells the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
     pub struct TestrpcReply(__rt::ReplyToken);
@@ -927,7 +927,7 @@ pub mod test {
         pub fn send(self, result: u32) {
             __TestrpcResponseMessageType::reply((self.0.id(), result), self.0);
         }
-        /// Whether nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
@@ -1006,7 +1006,7 @@ pub mod test {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
+        /// Returns a handle to this end for other threads. The handlers stay in this one.
         pub fn shared(&self) -> SharedBinding {
             SharedBinding(self.0.share())
         }
@@ -1314,7 +1314,7 @@ pub mod test {
         pub fn new(bound: __rt::core::primitive::usize) -> Self {
             Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
         }
-        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
         pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }

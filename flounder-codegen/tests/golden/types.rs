@@ -1339,7 +1339,7 @@ pub mod types {
     /// What one end of `types` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, tells the caller that there will be none. When the
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
     /// caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
@@ -1600,7 +1600,7 @@ pub mod types {
     #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
-        /// The same end, for other threads. Its handlers stay in this one.
+        /// Returns a handle to this end for other threads. The handlers stay in this one.
         pub fn shared(&self) -> SharedBinding {
             SharedBinding(self.0.share())
         }
@@ -2062,7 +2062,7 @@ pub mod types {
         pub fn new(bound: __rt::core::primitive::usize) -> Self {
             Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
         }
-        /// As `new`; `rx` gets the calls of rpcs, as they come, and is told of errors. None of its other handlers runs.
+        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
         pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }

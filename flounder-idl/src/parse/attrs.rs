@@ -36,7 +36,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether `pub` is a visibility here, and not the name of a type or of an element.
+    /// True if `pub` is a visibility here, and not the name of a type or of an element.
     fn is_visibility(&self, outside: bool) -> bool {
         match self.kind_after(1) {
             Kind::Open('(') => true,

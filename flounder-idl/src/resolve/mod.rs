@@ -33,7 +33,7 @@ pub(crate) struct Module {
 pub(crate) struct Interface<'a> {
     pub(crate) ast: &'a ast::Interface,
     pub(crate) scope: Scope,
-    /// Its messages in order, an rpc being one.
+    /// The messages in order; an rpc is one.
     pub(crate) messages: Vec<Message<'a>>,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Whether both are aliases of one type, from different places.
+    /// Returns true if both are aliases of one type, from different places.
     pub(crate) fn is_agreed_alias(&self, other: &Self) -> bool {
         matches!(self.meaning, Meaning::Alias(_))
             && self.meaning == other.meaning
@@ -67,7 +67,7 @@ pub(crate) struct Scope {
     pub(crate) entries: HashMap<String, Entry>,
     /// The names of `entries`, in order of declaration.
     pub(crate) order: Vec<String>,
-    /// Where the modules are whose types are in here, and where that was said.
+    /// Modules whose types are in this scope, and the places that name them.
     pub(crate) homes: Vec<(ModuleId, ModPath, Place)>,
     /// Something is missing that a name might stand for.
     pub(crate) damaged: bool,

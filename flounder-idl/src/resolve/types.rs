@@ -517,7 +517,7 @@ fn known(scope: &Scope, name: &str, later: &Later<'_>) -> bool {
     scope.entries.contains_key(name) || builtin(name).is_some() || declared_later
 }
 
-/// Whether a declaration uses `name` itself.
+/// Returns true if a declaration uses `name` itself.
 fn mentions(decl: &TypeDecl, name: &str) -> bool {
     match &decl.kind {
         TypeDeclKind::Struct(fields) => fields.iter().any(|field| field.ty.text == name),

@@ -1,7 +1,7 @@
 //! Tokens, from Rust's or from text.
 //!
 //! The parser reads one flat list, whichever door the input came through. Doc comments are not tokens: they hang on the
-//! token that follows, and whoever begins an item there takes them.
+//! token that follows, and the parser of the item there takes them.
 //!
 //! Text has its own small lexer. Rust's would do for correct input, but inside a procedural macro it forgets all
 //! positions, and it stops at the first mistake.
@@ -102,7 +102,7 @@ pub(crate) fn is_rust_keyword(name: &str) -> bool {
     RUST_KEYWORDS.contains(&name)
 }
 
-/// Whether `name` can be an identifier of Rust, raw where it must be.
+/// Returns true if `name` can be an identifier of Rust, raw where it must be.
 pub(crate) fn is_rust_name(name: &str) -> bool {
     let mut chars = name.chars();
     let starts = chars.next().is_some_and(|c| c == '_' || c.is_ascii_alphabetic());
@@ -191,7 +191,7 @@ fn clip(text: &str) -> &str {
 }
 
 /// A list of tokens as tokens of Rust: an attribute, a path, a visibility. `None` if they are none, or nested so deeply
-/// that the stack of whoever reads them would not do.
+/// that the stack of a reader would not suffice.
 pub(crate) fn rust_between(list: &[Token], text: Option<&str>) -> Option<TokenStream> {
     let mut deepest = 0_usize;
     let mut depth = 0_usize;
@@ -228,7 +228,7 @@ pub(crate) fn rust_between(list: &[Token], text: Option<&str>) -> Option<TokenSt
     Some(stream)
 }
 
-/// Whether two tokens are the `::` of a path.
+/// Returns true if two tokens are the `::` of a path.
 pub(crate) fn is_double_colon(first: &Token, second: &Token) -> bool {
     let spaced =
         matches!(&first.tree, Some(TokenTree::Punct(punct)) if punct.spacing() == Spacing::Alone);
