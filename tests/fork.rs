@@ -11,6 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flounder::monitor::publish;
+use flounder::nameservice::NameError;
 use flounder::waitset::UnixSignal;
 use flounder::{
     BindError, Cap, DispatchError, Iref, Peer, SharedWaitset, Waitset, flounder, nameservice,
@@ -42,6 +44,11 @@ fn role() {
         ["busy"] => busy(),
         ["exec"] => exec_with_a_child(),
         ["watch", driver] => watch(driver),
+        ["root"] => root_with_a_child(),
+        ["successor"] => {
+            assert_eq!(nameservice::list(), Ok(Vec::new()));
+            say("root");
+        }
         _ => panic!("no such role: {role}"),
     }
 }
@@ -359,6 +366,27 @@ fn watch(driver: &str) {
     say(if ended.expect("no callback fails") { "ended" } else { "late" });
 }
 
+/// Becomes root and forks. Parent and child wait for the end of their input; the child then uses a
+/// monitor of its own.
+fn root_with_a_child() {
+    assert_eq!(nameservice::list(), Ok(Vec::new()));
+    fork(|| {
+        say("child");
+        wait_for_end_of_input();
+        let iref = Iref::from_bits(1).expect("not zero");
+        let served = nameservice::list() == Ok(Vec::new())
+            && matches!(publish(iref), Err(NameError::NoService { .. }));
+        say(if served { "child served" } else { "child refused" });
+    });
+    assert_eq!(nameservice::list(), Ok(Vec::new()), "the parent is served as before");
+    say("parent");
+    wait_for_end_of_input();
+}
+
+fn wait_for_end_of_input() {
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
 struct Process {
     child: Child,
     lines: mpsc::Receiver<String>,
@@ -446,4 +474,25 @@ fn an_exec_is_reported_while_a_child_lives() {
             client.says("ended");
         }
     });
+}
+
+#[test]
+fn a_child_of_a_dead_root_does_not_stay_root() {
+    let dir = tempfile::tempdir().expect("create a temporary directory");
+    let dir = dir.path().join("run");
+    let mut root = Process::start("root", &dir);
+    let mut both: Vec<_> = (0..2)
+        .map(|_| root.lines.recv_timeout(PATIENCE).expect("parent and child report"))
+        .collect();
+    both.sort();
+    assert_eq!(both, ["child", "parent"]);
+    // The pipe stays open, so the child lives on, with a copy of all descriptors of the root.
+    let input = root.child.stdin.take();
+    root.child.kill().expect("kill the root");
+    root.child.wait().expect("wait for the root");
+    let mut successor = Process::start("successor", &dir);
+    successor.says("root");
+    assert!(successor.child.wait().expect("wait for the successor").success());
+    drop(input);
+    root.says("child served");
 }
