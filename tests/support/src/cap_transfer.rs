@@ -151,10 +151,9 @@ fn flood(binding: &cap_transfer::Binding, number: u32) {
         Event::Flooded(number).report();
     }
     let again = binding.clone();
-    match binding.tx_moved(number, pipe().1) {
-        Ok(sent) => sent.then(move || flood(&again, number + 1)),
-        // The error handler reports the end of the binding.
-        Err(_) => {}
+    // The error handler reports the end of the binding.
+    if let Ok(sent) = binding.tx_moved(number, pipe().1) {
+        sent.then(move || flood(&again, number + 1));
     }
 }
 

@@ -153,9 +153,13 @@ impl GroupMember {
             Request::Export(Export { name }, reply) => {
                 reply.send(nameservice::register(&name, self.export(waitset)));
             }
-            Request::SetForm(SetForm { form }, reply) => reply.ok(self.form.set(form)),
+            Request::SetForm(SetForm { form }, reply) => {
+                self.form.set(form);
+                reply.ok(());
+            }
             Request::SetCallTimeout(SetCallTimeout { timeout }, reply) => {
-                reply.ok(self.timeout.set(Some(timeout)));
+                self.timeout.set(Some(timeout));
+                reply.ok(());
             }
             Request::Bind(Bind { driver, name }, reply) => {
                 let (iref, myself) = (nameservice::lookup(&name), self.clone());

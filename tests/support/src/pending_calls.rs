@@ -126,7 +126,10 @@ pub fn run(waitset: &Waitset, request: Request) {
             with(|here| here.asleep.push(asleep));
             reply.ok(());
         }
-        Request::Close(Close {}, reply) => reply.ok(binding().teardown()),
+        Request::Close(Close {}, reply) => {
+            binding().teardown();
+            reply.ok(());
+        }
         Request::DropAll(DropAll {}, reply) => {
             reply.ok(forget().iter().map(Kind::kind).collect());
         }
@@ -193,7 +196,10 @@ pub fn run(waitset: &Waitset, request: Request) {
             }
             reply.ok(());
         }
-        Request::FillChannel(FillChannel {}, reply) => reply.ok(fill(&binding())),
+        Request::FillChannel(FillChannel {}, reply) => {
+            fill(&binding());
+            reply.ok(());
+        }
         Request::CallKeeper(CallKeeper { timeout }, reply) => {
             let call = pending_calls::RpcClient::new(&binding()).hold_async(7).timeout(timeout);
             waitset.spawn_local(async move { reply.send(call.await) }).detach();

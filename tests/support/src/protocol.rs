@@ -8,7 +8,7 @@
 //! - Tests stop, block and kill test processes in the middle of a dispatch. A thread that reads a pipe goes on.
 //! - A defect of the runtime must fail the check that looks for it, and not the harness that reports it.
 //!
-//! [`commands!`] defines the commands of a family: a type for each, with the type of its answer, and a method of
+//! The macro `commands!` defines the commands of a family: a type for each, with the type of its answer, and a method of
 //! [`TestProcess`](super::TestProcess) that runs it. A misspelt command, argument or event does not compile.
 
 use std::fmt::{self, Display};
