@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_wakes_its_slot_and_no_other() {
+    fn ring_wakes_its_slot_only() {
         let (receiver, sender) = connected();
         let (a, b) = (Arc::new(Count::default()), Arc::new(Count::default()));
         let (slot_a, slot_b) = (receiver.add_slot(a.notifier()), receiver.add_slot(b.notifier()));
@@ -515,7 +515,7 @@ mod tests {
 
     #[cfg(feature = "scc")]
     #[test]
-    fn a_ring_is_heard_without_a_visit_to_the_socket() {
+    fn ring_is_found_without_reading_the_socket() {
         let (receiver, sender) = connected();
         let count = Arc::new(Count::default());
         let slot = receiver.add_slot(count.notifier());
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overrun_log_wakes_everybody_and_then_goes_on() {
+    fn overrun_log_wakes_all_slots_and_recovers() {
         let (receiver, sender) = connected();
         let counts: Vec<_> = (0..100).map(|_| Arc::new(Count::default())).collect();
         let slots: Vec<_> =
@@ -555,14 +555,14 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_peer_leaves_the_ear_silent() {
+    fn end_of_the_peer_leaves_the_socket_silent() {
         let (receiver, sender) = connected();
         drop(sender);
         assert!(!is_readable(&receiver));
     }
 
     #[test]
-    fn a_slot_is_used_again_and_rings_for_the_old_one_hit_nobody_else_for_good() {
+    fn freed_slot_is_reused_and_unknown_slots_are_ignored() {
         let (receiver, sender) = connected();
         let count = Arc::new(Count::default());
         let number = receiver.add_slot(Notifier::new()).number();
@@ -577,7 +577,7 @@ mod tests {
     /// For a time the sender is connected to a socket that takes datagrams from another socket
     /// only.
     #[test]
-    fn refused_ring_is_owed_and_tried_again() {
+    fn refused_ring_is_retried() {
         let (receiver, sender) = connected();
         let [deaf, other] = [(); 2].map(|()| {
             let flags = SocketFlags::CLOEXEC;
@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn other_sockets_are_refused_as_bells() {
+    fn other_sockets_are_refused_as_doorbells() {
         let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
         for fd in [stream.as_fd(), file.as_fd()] {

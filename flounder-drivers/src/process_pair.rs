@@ -28,9 +28,9 @@ const NAME: &str = "shared memory";
 /// Version of the terms and of the lines.
 const VERSION: u64 = 1;
 /// Flag: the socket and the log that ring the sender of the terms are enclosed.
-const BELL_ENCLOSED: u64 = 1;
+const DOORBELL_ENCLOSED: u64 = 1;
 /// Flag: the sender of the terms has the socket and the log that ring the receiver.
-const BELL_HELD: u64 = 2;
+const DOORBELL_HELD: u64 = 2;
 
 /// The half of a channel that this process has made.
 pub(crate) struct LocalHalf {
@@ -174,11 +174,11 @@ impl ProcessPair {
         let mut caps = vec![Cap::from(ring)];
         let gift = self.receiver.setup_caps()?;
         if !gift.is_empty() {
-            flags |= BELL_ENCLOSED;
+            flags |= DOORBELL_ENCLOSED;
             caps.extend(gift);
         }
         if self.state.lock().sender.is_some() {
-            flags |= BELL_HELD;
+            flags |= DOORBELL_HELD;
         }
         Ok(Offer { words: vec![VERSION, flags, u64::from(slot.number())], caps })
     }
@@ -196,13 +196,13 @@ impl ProcessPair {
         };
         let slot =
             u32::try_from(slot).map_err(|_| ConnectError::Refused("the slot is too large"))?;
-        if flags & !(BELL_ENCLOSED | BELL_HELD) != 0 {
+        if flags & !(DOORBELL_ENCLOSED | DOORBELL_HELD) != 0 {
             return Err(ConnectError::Refused("the terms have unknown flags"));
         }
         let mut caps = terms.caps.into_iter();
         let (ring, doorbell) = match (caps.next(), caps.next(), caps.next(), caps.next()) {
-            (Some(ring), None, None, None) if flags & BELL_ENCLOSED == 0 => (ring, None),
-            (Some(ring), Some(sender), Some(log), None) if flags & BELL_ENCLOSED != 0 => {
+            (Some(ring), None, None, None) if flags & DOORBELL_ENCLOSED == 0 => (ring, None),
+            (Some(ring), Some(sender), Some(log), None) if flags & DOORBELL_ENCLOSED != 0 => {
                 (ring, Some((sender, log)))
             }
             _ => {
@@ -215,7 +215,7 @@ impl ProcessPair {
         let ring = accept_region(ring, RegionSize::Any)?;
         check(&ring.lines).map_err(ConnectError::Refused)?;
         let region = self.claim(ring.inode)?;
-        let held = flags & BELL_HELD != 0;
+        let held = flags & DOORBELL_HELD != 0;
         if held {
             self.receiver.setup_received();
         }

@@ -21,7 +21,7 @@ use flounder_rt::channel::{
 };
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
-use support::{Bed, check, stream};
+use support::{Parker, check, stream};
 
 const A: Core = Core(0);
 const B: Core = Core(1);
@@ -150,7 +150,7 @@ fn check_credit(board: &Board, a: Core, b: Core) {
 
 /// Random traffic of many channels between the same two cores, in both directions.
 #[test]
-fn credit_is_neither_lost_nor_made() {
+fn credit_is_conserved() {
     for seed in 0..60 {
         let mut random = Random(seed);
         let board = Board::new();
@@ -218,7 +218,7 @@ fn thirteen_cores_do_not_fill_a_fifo() {
 
 /// An end that needs nearly all credit for its frame is not passed over for ever by those that need little.
 #[test]
-fn a_long_message_gets_past_a_stream_of_short_ones() {
+fn long_message_is_sent_beside_a_stream_of_short_ones() {
     let board = Board::new();
     let mut random = Random(0);
     let mut short: Vec<_> = (0..8).map(|_| Ends::new(connect(&board, A, B, 0))).collect();
@@ -246,7 +246,7 @@ fn a_long_message_gets_past_a_stream_of_short_ones() {
 
 /// What frames of every length cost: their payload, the head, and two headers.
 #[test]
-fn a_message_costs_its_words_and_three() {
+fn message_costs_its_words_and_three() {
     for (words, caps, payload, progress) in [
         (0, 0, 0, Progress::Done),
         (0, 1, 1, Progress::Done),
@@ -282,7 +282,7 @@ fn a_message_costs_its_words_and_three() {
 
 /// A window takes what fits and no word more, whatever the credit; and opens again when the other end has seen it.
 #[test]
-fn a_window_ends_where_it_should() {
+fn window_has_its_exact_size() {
     // (bytes asked for, messages of one frame word, each counted as two, until one does not fit any more)
     for (buffer, fits) in
         [(1, 29), (58 * 4, 29), (60 * 4, 30), (0, 58), (4000, 500), (1 << 20, 1 << 13)]
@@ -319,7 +319,7 @@ fn a_window_ends_where_it_should() {
 const NO_PLACE: ConnectError = ConnectError::Refused("all 32 associations of the core are in use");
 
 #[test]
-fn the_thirty_third_channel_of_a_core_is_refused() {
+fn core_refuses_its_thirty_third_channel() {
     let board = Board::new();
     let mut channels: Vec<_> =
         (1..=ASSOCIATIONS as u8).map(|n| connect(&board, A, Core(1 + n % 12), 0)).collect();
@@ -333,7 +333,7 @@ fn the_thirty_third_channel_of_a_core_is_refused() {
 }
 
 #[test]
-fn a_thread_gets_as_many_channels_as_it_likes() {
+fn thread_has_no_limit_of_channels() {
     let mut incoming = Incoming::new(LIMITS);
     let mut channels: Vec<_> = (0..500).map(|_| Beehive.pair(&end(0), &end(0)).unwrap()).collect();
     for (number, (client, service)) in (0..).zip(&mut channels) {
@@ -374,7 +374,7 @@ fn two_processes_have_thirty_two_channels() {
 }
 
 #[test]
-fn messages_for_nobody_are_dropped_and_their_credit_comes_back() {
+fn message_for_no_channel_is_dropped_and_credited() {
     let board = Board::new();
     let (mut client, mut service) = connect(&board, A, B, 0);
     // A place never used, one that is used under another generation, and one beyond the places.
@@ -392,7 +392,7 @@ fn messages_for_nobody_are_dropped_and_their_credit_comes_back() {
 
 /// A frame for the channel that had the place before is for nobody.
 #[test]
-fn late_messages_get_to_no_successor() {
+fn late_message_does_not_reach_a_new_channel() {
     let board = Board::new();
     for generation in 0..70_u16 {
         let (_client, mut service) = connect(&board, A, B, 0);
@@ -416,7 +416,7 @@ fn late_messages_get_to_no_successor() {
 
 /// That an end is closed is told as soon as there is credit for it, whether or not anybody uses its core any more.
 #[test]
-fn an_end_without_credit_closes_all_the_same() {
+fn end_without_credit_still_closes() {
     let board = Board::new();
     let (mut client, mut service) = connect(&board, A, B, 0);
     let words = [7; 28];
@@ -434,7 +434,7 @@ fn an_end_without_credit_closes_all_the_same() {
 /// An interrupt for one sleeper leaves the others asleep, and the next one finds them.
 /// Nobody may be left who takes in the credit for the last frame: then the brokers tell.
 #[test]
-fn a_close_without_credit_is_told_by_the_brokers() {
+fn brokers_report_a_close_without_credit() {
     let (here, there) = TestLink::pair();
     let end = End { connection: 7, ..end(8 << 10) };
     let mut incoming = Incoming::new(LIMITS);
@@ -457,7 +457,7 @@ fn a_close_without_credit_is_told_by_the_brokers() {
 }
 
 #[test]
-fn sleepers_are_woken_one_by_one() {
+fn armed_ends_are_woken_one_by_one() {
     let (here, there) = TestLink::pair();
     let waitset = Waitset::new();
     let mut channels: Vec<_> = (0..ASSOCIATIONS as u64)
@@ -488,7 +488,7 @@ fn sleepers_are_woken_one_by_one() {
 
 /// Each frame that no end sends ends its own channel with an error, and no other.
 #[test]
-fn a_bad_frame_ends_its_channel_and_no_other() {
+fn bad_frame_ends_its_channel_only() {
     let head = |kind, number, ack| FrameHeader::new(kind, number, ack).raw();
     let whole = head(FrameKind::Whole, 1, 0);
     let frames: &[&[&[u32]]] = &[
@@ -543,7 +543,7 @@ fn a_bad_frame_ends_its_channel_and_no_other() {
 
 /// Whatever comes out of the FIFO: messages, or an error, and nothing else.
 #[test]
-fn noise_gives_messages_or_an_error() {
+fn random_frames_give_messages_or_an_error() {
     let mut ends = 0;
     for seed in 0..3000 {
         let mut random = Random(seed);
@@ -585,7 +585,7 @@ fn noise_gives_messages_or_an_error() {
 
 /// Who sends past its window fills no more memory than that.
 #[test]
-fn a_window_is_not_overrun() {
+fn frame_beyond_the_window_is_an_error() {
     let board = Board::new();
     let (mut client, mut service) = connect(&board, A, B, 1);
     let frame = [FrameHeader::new(FrameKind::Whole, 1, 0).raw()];
@@ -645,7 +645,7 @@ fn false_credit_ends_the_channels_of_the_core() {
 
 /// If the ring stalls all the same, that is an error too, and not a wait.
 #[test]
-fn a_stall_is_an_error() {
+fn stall_is_an_error() {
     let board = Board::new();
     let (mut client, _service) = connect(&board, A, B, 0);
     let mut port = board.fabric().port(Core(7));
@@ -669,7 +669,7 @@ fn refusal_of(change: impl FnOnce(&mut Offer)) -> &'static str {
 }
 
 #[test]
-fn unsound_terms_are_refused_each_for_its_own_reason() {
+fn each_fault_in_the_terms_has_its_own_error() {
     let pipe = || Cap::from(std::io::pipe().unwrap().0);
     let mut reasons = [
         refusal_of(|offer| offer.words[0] = 2),
@@ -700,7 +700,7 @@ fn unsound_terms_are_refused_each_for_its_own_reason() {
 
 /// A peer that gives us our own region back would have us talk to ourselves.
 #[test]
-fn our_own_region_is_refused() {
+fn own_region_is_refused() {
     let (here, _there) = TestLink::pair();
     let here: Arc<dyn Link> = here;
     let (offer, offered) = Beehive.offer(&end(0), &here).unwrap();
@@ -725,12 +725,14 @@ fn body(number: u64, words: &mut Vec<u64>) {
 fn threads(mut pair: impl FnMut(&End, &End) -> SendPair, channels: usize, messages: u64) {
     thread::scope(|scope| {
         for number in 0..channels {
-            let beds = [Arc::new(Bed::default()), Arc::new(Bed::default())];
-            let (client, mut service) = pair(&beds[0].end(0), &beds[1].end(0));
-            let [client_bed, service_bed] = beds;
+            let parkers = [Arc::new(Parker::default()), Arc::new(Parker::default())];
+            let (client, mut service) = pair(&parkers[0].end(0), &parkers[1].end(0));
+            let [client_parker, service_parker] = parkers;
             let messages = messages + number as u64;
-            scope.spawn(move || stream(client, messages, body, |end| client_bed.sleep(end)));
-            scope.spawn(move || check(&mut *service, messages, body, |end| service_bed.sleep(end)));
+            scope.spawn(move || stream(client, messages, body, |end| client_parker.sleep(end)));
+            scope.spawn(move || {
+                check(&mut *service, messages, body, |end| service_parker.sleep(end))
+            });
         }
     });
 }
@@ -752,6 +754,6 @@ fn many_threads_share_two_cores() {
 }
 
 #[test]
-fn two_threads_share_a_fabric_with_nobody() {
+fn each_pair_of_threads_has_a_fabric_of_its_own() {
     threads(|client, service| Beehive.pair(client, service).unwrap(), 1, 20_000);
 }

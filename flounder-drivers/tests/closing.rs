@@ -69,7 +69,7 @@ fn settle(readers: Vec<TcpStream>) {
 }
 
 #[test]
-fn descriptors_nobody_takes_are_closed_without_blocking() {
+fn unclaimed_descriptors_are_closed_without_blocking() {
     // A frame that is none, one that announces no capability, one of a message that the interface lacks, and the first
     // half of a message.
     let first = |number: u64, caps: u64| (1 << 32) | (1 << 24) | (caps << 14) | number;

@@ -81,14 +81,14 @@ fn scc_half_by_half_with_the_smallest_rings() {
 
 #[cfg(feature = "scc")]
 #[test]
-fn scc_over_a_lazy_model() {
+fn scc_over_a_model_without_faults() {
     let scc = Scc::over(&Model::with_faults(1, FaultRates::NONE));
     near(&scc).buffers(1, 1).run();
 }
 
 #[cfg(feature = "scc")]
 #[test]
-fn scc_over_a_restless_model() {
+fn scc_over_a_model_with_frequent_faults() {
     // A doorbell that is refused is rung by the next call, and these tests wait for it without one.
     let faults = FaultRates { refuses: 0, ..FaultRates::FREQUENT };
     near(&Scc::over(&Model::with_faults(2, faults))).run();
@@ -128,7 +128,7 @@ fn scc_with_positions_near_their_wrap() {
 
 /// All of it is there, and yet others have a turn while it is taken.
 #[test]
-fn a_long_message_is_taken_in_several_calls() {
+fn long_message_is_received_in_several_calls() {
     let drivers: &[&dyn Connector] = &[
         &Ump,
         #[cfg(feature = "scc")]

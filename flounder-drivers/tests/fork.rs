@@ -37,7 +37,7 @@ fn maps_memory() -> bool {
 }
 
 #[test]
-fn a_child_gets_an_error_and_its_parent_none() {
+fn forked_child_gets_an_error_and_its_parent_none() {
     let drivers: &[&dyn Connector] = &[
         &Ump,
         &Lmp,

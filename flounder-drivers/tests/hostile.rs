@@ -96,7 +96,7 @@ fn refusal_of(region: OwnedFd) -> &'static str {
 }
 
 #[test]
-fn each_unsound_region_is_refused_for_its_own_reason() {
+fn each_unsound_region_has_its_own_error() {
     let _alone = alone();
     let before = open_descriptors();
     let sealed_but = |seal: SealFlags| sealed(allocated(PAGE), SEALS.difference(seal));
@@ -195,7 +195,7 @@ const WITH_DOORBELL: &[&dyn Connector] = &[
 ];
 
 #[test]
-fn region_is_not_taken_a_second_time_as_a_log() {
+fn region_in_use_is_refused_as_a_log() {
     let _alone = alone();
     let in_use = Some(ConnectError::Refused("the region is in use already"));
     let ring_and_log = accept(|offer| {
@@ -220,7 +220,7 @@ fn region_is_not_taken_a_second_time_as_a_log() {
 
 /// Once a peer has rung it has the doorbell: copies of it, and of the log, are closed.
 #[test]
-fn doorbell_costs_two_descriptors_once_it_has_rung() {
+fn doorbell_costs_two_descriptors_after_its_first_ring() {
     let _alone = alone();
     for connector in WITH_DOORBELL.iter().copied() {
         let before = open_descriptors();
@@ -246,7 +246,7 @@ fn doorbell_costs_two_descriptors_once_it_has_rung() {
 }
 
 #[test]
-fn one_region_serves_one_channel() {
+fn region_serves_one_channel() {
     let _alone = alone();
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
@@ -264,7 +264,7 @@ fn one_region_serves_one_channel() {
 }
 
 #[test]
-fn ones_own_region_does_not_come_back() {
+fn own_region_is_refused() {
     let _alone = alone();
     let (here, _there) = TestLink::pair();
     let here: Arc<dyn Link> = here;
@@ -390,7 +390,7 @@ const fn head(number: u64, kind: u64, used: u64, caps: u64) -> u64 {
 }
 
 #[test]
-fn a_sound_line_is_a_message() {
+fn sound_line_is_a_message() {
     let _alone = alone();
     let mut victim = Victim::new();
     assert_eq!(victim.recv(), Ok(Recv::Empty));
@@ -401,7 +401,7 @@ fn a_sound_line_is_a_message() {
 }
 
 #[test]
-fn each_bad_line_ends_the_channel() {
+fn bad_line_ends_the_channel() {
     let _alone = alone();
     let zero = [0; 7];
     let nine = [9, 1, 2, 3, 4, 5, 6];
@@ -487,7 +487,7 @@ fn false_claims_end_the_channel() {
 }
 
 #[test]
-fn an_ack_that_goes_back_ends_the_channel() {
+fn decreasing_ack_ends_the_channel() {
     let _alone = alone();
     let mut victim = Victim::new();
     victim.peer.store(1, 0, 40);
@@ -504,7 +504,7 @@ fn an_ack_that_goes_back_ends_the_channel() {
 }
 
 #[test]
-fn a_false_claim_about_capabilities_ends_the_channel() {
+fn false_claim_about_capabilities_ends_the_channel() {
     let _alone = alone();
     let mut victim = Victim::new();
     let mut caps = vec![Cap::from(io::pipe().unwrap().0)];
@@ -518,7 +518,7 @@ fn a_false_claim_about_capabilities_ends_the_channel() {
 }
 
 #[test]
-fn a_peer_that_closes_with_capabilities_still_its_own_has_closed() {
+fn close_before_the_hand_over_of_capabilities_is_a_close() {
     let _alone = alone();
     let mut victim = Victim::new();
     victim.peer.line(0, [0; 7], head(2, WHOLE, 0, 1));
@@ -530,7 +530,7 @@ fn a_peer_that_closes_with_capabilities_still_its_own_has_closed() {
 }
 
 #[test]
-fn scribbling_everywhere_harms_nobody() {
+fn random_writes_give_messages_or_an_error() {
     let _alone = alone();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
@@ -566,12 +566,12 @@ fn scribbling_everywhere_harms_nobody() {
 }
 
 /// A memory that counts how often each word is loaded, and never gives the same value twice.
-struct Fickle {
+struct ChangingMemory {
     inner: flounder_drivers::mem::heap::HeapPeer,
     loads: std::rc::Rc<std::cell::RefCell<Vec<u64>>>,
 }
 
-impl flounder_drivers::mem::LineMemory for Fickle {
+impl flounder_drivers::mem::LineMemory for ChangingMemory {
     fn lines(&self) -> usize {
         self.inner.lines()
     }
@@ -591,7 +591,7 @@ fn each_word_of_a_line_is_read_once() {
     use flounder_drivers::ump::ring::{DATA, Ring};
     let ((a_own, a_peer), (b_own, b_peer)) = (allocate(DATA + 3), allocate(DATA + 3));
     let loads = std::rc::Rc::new(std::cell::RefCell::new(vec![0; 5 * 8]));
-    let fickle = Fickle { inner: a_peer, loads: std::rc::Rc::clone(&loads) };
+    let fickle = ChangingMemory { inner: a_peer, loads: std::rc::Rc::clone(&loads) };
     let mut writer = Ring::new(a_own, b_peer, true);
     let mut reader = Ring::new(b_own, fickle, true);
     for value in 0..10 {
@@ -666,7 +666,7 @@ fn pipe() -> Cap {
 }
 
 #[test]
-fn lost_capabilities_lose_their_message_and_nothing_else() {
+fn lost_capabilities_lose_their_message_only() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
@@ -721,7 +721,7 @@ impl Link for Shut {
 }
 
 #[test]
-fn refused_capabilities_lose_their_message_and_nothing_else() {
+fn refused_capabilities_lose_their_message_only() {
     let _alone = alone();
     for driver in BESIDE {
         let (here, there) = TestLink::pair();
@@ -748,7 +748,7 @@ fn refused_capabilities_lose_their_message_and_nothing_else() {
 }
 
 #[test]
-fn capabilities_that_overtake_their_message_wait_for_it() {
+fn early_capabilities_wait_for_their_message() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::with_buffers(*driver, PAGE);
@@ -765,7 +765,7 @@ fn capabilities_that_overtake_their_message_wait_for_it() {
 }
 
 #[test]
-fn capabilities_go_one_message_ahead_and_no_further() {
+fn capabilities_go_one_message_ahead_at_most() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
@@ -790,7 +790,7 @@ fn capabilities_go_one_message_ahead_and_no_further() {
 }
 
 #[test]
-fn message_is_sent_when_the_kernel_has_its_capabilities() {
+fn message_is_done_when_the_kernel_has_its_capabilities() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
@@ -809,7 +809,7 @@ fn message_is_sent_when_the_kernel_has_its_capabilities() {
 }
 
 #[test]
-fn capabilities_that_are_late_come_after_the_close_of_their_sender() {
+fn late_capabilities_arrive_after_the_senders_close() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
@@ -830,7 +830,7 @@ fn capabilities_that_are_late_come_after_the_close_of_their_sender() {
 }
 
 #[test]
-fn capabilities_that_are_late_come_after_the_close_of_their_receiver() {
+fn late_capabilities_arrive_after_the_receivers_close() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
@@ -848,7 +848,7 @@ fn capabilities_that_are_late_come_after_the_close_of_their_receiver() {
 }
 
 #[test]
-fn an_end_that_has_been_told_of_the_end_is_worth_a_visit() {
+fn end_that_reported_the_end_is_ready() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
@@ -867,7 +867,7 @@ fn an_end_that_has_been_told_of_the_end_is_worth_a_visit() {
 }
 
 #[test]
-fn an_end_that_is_closed_does_not_wait_for_capabilities_that_stay() {
+fn closed_end_does_not_wait_for_unsent_capabilities() {
     let _alone = alone();
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
@@ -953,7 +953,7 @@ fn other_descriptors_are_refused_as_sockets() {
 }
 
 #[test]
-fn each_bad_frame_ends_the_channel() {
+fn bad_frame_ends_the_channel() {
     let _alone = alone();
     let (pipe, _writer) = io::pipe().unwrap();
     let fds = [pipe.as_fd(); 70];
@@ -1011,7 +1011,7 @@ fn each_bad_frame_ends_the_channel() {
 }
 
 #[test]
-fn a_socket_that_ends_without_a_word_belonged_to_one_who_died() {
+fn socket_without_a_close_frame_means_death() {
     let _alone = alone();
     let mut socket = Socket::new();
     socket.send(&[&frame(1, 1, 0, 1, 1)[..], &[7]].concat(), &[]);
@@ -1023,7 +1023,7 @@ fn a_socket_that_ends_without_a_word_belonged_to_one_who_died() {
 }
 
 #[test]
-fn flags_set_by_the_peer_do_not_block_us() {
+fn flags_set_by_the_peer_do_not_block() {
     let _alone = alone();
     let (mine, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
@@ -1052,7 +1052,7 @@ fn flags_set_by_the_peer_do_not_block_us() {
 }
 
 #[test]
-fn at_the_descriptor_limit_a_message_is_lost_whole_and_once() {
+fn descriptor_limit_loses_one_whole_message() {
     let _alone = alone();
     let (mut client, mut service) = Lmp.pair(&WakeCounter::new().1, &WakeCounter::new().1).unwrap();
     let mut incoming = Incoming::new(LIMITS);

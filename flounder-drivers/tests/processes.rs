@@ -215,7 +215,7 @@ fn echoes_over_lmp() {
 }
 
 #[test]
-fn what_was_sent_before_death_arrives_over_lmp() {
+fn messages_sent_before_death_arrive_over_lmp() {
     let (mut side, child, _link) = with_child("die", "lmp");
     for word in 0..10 {
         side.recv().unwrap();
@@ -226,7 +226,7 @@ fn what_was_sent_before_death_arrives_over_lmp() {
 }
 
 #[test]
-fn what_was_sent_before_death_arrives_over_memory() {
+fn messages_sent_before_death_arrive_over_memory() {
     for driver in ["ump"]
         .into_iter()
         .chain(cfg!(feature = "beehive").then_some("beehive"))

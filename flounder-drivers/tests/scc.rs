@@ -23,7 +23,7 @@ use flounder_rt::notify::Notifier;
 use flounder_rt::wire::Gather;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::{Rng, SeedableRng};
-use support::{Bed, check, stream};
+use support::{Parker, check, stream};
 
 /// Random programs, if the environment does not say how many.
 const PROGRAMS: u64 = 3000;
@@ -177,7 +177,7 @@ fn stale_claims_are_dropped_in_time() {
 // ---- doorbells --------------------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_full_doorbell_ring_is_tried_again() {
+fn full_doorbell_ring_is_retried() {
     let model = machine(1, FaultRates::NONE);
     let (mut client, mut service) = connect(&model, 512);
     model.mask(Core::Service);
@@ -202,7 +202,7 @@ fn a_full_doorbell_ring_is_tried_again() {
 
 /// What has to be done yet when there was no doorbell to be had.
 #[test]
-fn doorbells_owed_are_rung_from_every_call() {
+fn pending_doorbell_is_rung_by_every_call() {
     type Call = fn(&mut Side);
     let calls: [Call; 4] = [
         |side| assert!(!side.channel.ready()),
@@ -226,7 +226,7 @@ fn doorbells_owed_are_rung_from_every_call() {
 }
 
 #[test]
-fn an_end_that_goes_while_doorbells_are_refused_is_missed() {
+fn close_reaches_the_peer_despite_refused_doorbells() {
     for seed in 0..100 {
         let (mut client, mut service) = connect(&machine(seed, FaultRates::FREQUENT), 64);
         assert_eq!(client.put(&[1]), Progress::Done);
@@ -319,7 +319,7 @@ fn connect_spied(
 }
 
 #[test]
-fn an_idle_end_leaves_the_memory_alone() {
+fn idle_end_does_not_touch_memory() {
     let touched = Arc::new(Mutex::new(0));
     let count = Arc::clone(&touched);
     let (_client, mut service) =
@@ -387,7 +387,7 @@ fn a_line_is_never_seen_in_part() {
 }
 
 #[test]
-fn the_last_line_is_found_when_nobody_rings_for_it() {
+fn last_line_is_found_without_its_doorbell() {
     let model = machine(1, FaultRates::NONE);
     let slot: Arc<Mutex<Option<Side>>> = Arc::default();
     let (client, core) = (Arc::clone(&slot), model.clone());
@@ -413,7 +413,7 @@ fn the_last_line_is_found_when_nobody_rings_for_it() {
 
 /// A peer that rings all the time gets two looks for each thing that there is to know: a line, room, and the end, also of a send.
 #[test]
-fn a_storm_of_doorbells_is_endured() {
+fn storm_of_doorbells_is_harmless() {
     let model = machine(1, FaultRates::NONE);
     let looks = Arc::new(Mutex::new(0));
     let (count, storm) = (Arc::clone(&looks), Arc::new(Mutex::new(None::<ModelEnd>)));
@@ -604,7 +604,7 @@ fn play(seed: u64) {
 }
 
 #[test]
-fn random_programs_lose_nothing() {
+fn random_programs_lose_no_message() {
     let programs = std::env::var("FLOUNDER_SCC_SEEDS");
     let programs = programs.map_or(PROGRAMS, |count| count.parse().expect("a number of programs"));
     for seed in 0..programs {
@@ -742,7 +742,7 @@ fn false_acks_end_the_channel() {
 }
 
 #[test]
-fn scribbles_do_no_harm() {
+fn random_writes_give_messages_or_an_error() {
     for seed in 0..2000 {
         let mut rng = Pcg32::seed_from_u64(seed);
         let (mut liar, mut side) = beside_a_liar(seed, DATA + 4);
@@ -792,12 +792,15 @@ fn body(number: u64, words: &mut Vec<u64>) {
 /// One thread sends, the other receives, and both sleep whenever they can. The doorbell rings for all that is written, so
 /// that they need no barrier.
 fn stream_between_threads(scc: &dyn Connector, buffer: usize, messages: u64) {
-    let [client_bed, service_bed] = [Arc::new(Bed::default()), Arc::new(Bed::default())];
+    let [client_parker, service_parker] =
+        [Arc::new(Parker::default()), Arc::new(Parker::default())];
     let (client, mut service) =
-        scc.pair(&client_bed.end(buffer), &service_bed.end(buffer)).unwrap();
+        scc.pair(&client_parker.end(buffer), &service_parker.end(buffer)).unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| stream(client, messages, body, |end| client_bed.sleep_without_barrier(end)));
-        check(&mut *service, messages, body, |end| service_bed.sleep_without_barrier(end));
+        scope.spawn(|| {
+            stream(client, messages, body, |end| client_parker.sleep_without_barrier(end))
+        });
+        check(&mut *service, messages, body, |end| service_parker.sleep_without_barrier(end));
     });
 }
 

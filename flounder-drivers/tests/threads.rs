@@ -9,7 +9,7 @@ use flounder_conformance::TestLink;
 use flounder_drivers::{lmp::Lmp, ump::Ump};
 use flounder_rt::channel::{Connector, End, SendPair};
 use flounder_rt::notify::Notifier;
-use support::{Bed, check, stream, yielding};
+use support::{Parker, check, stream, yielding};
 
 /// Words of message `number`, of a length that depends on it.
 fn body(number: u64, words: &mut Vec<u64>) {
@@ -27,13 +27,13 @@ fn body(number: u64, words: &mut Vec<u64>) {
 
 /// Between two threads whose ends sleep.
 fn run(buffer: usize, messages: u64) {
-    let beds = [Arc::new(Bed::default()), Arc::new(Bed::default())];
-    let [client_end, service_end] = [&beds[0], &beds[1]].map(|bed| bed.end(buffer));
+    let parkers = [Arc::new(Parker::default()), Arc::new(Parker::default())];
+    let [client_end, service_end] = [&parkers[0], &parkers[1]].map(|parker| parker.end(buffer));
     let (client, mut service) = Ump.pair(&client_end, &service_end).unwrap();
-    let [client_bed, service_bed] = &beds;
+    let [client_parker, service_parker] = &parkers;
     thread::scope(|scope| {
-        scope.spawn(|| stream(client, messages, body, |end| client_bed.sleep(end)));
-        check(&mut *service, messages, body, |end| service_bed.sleep(end));
+        scope.spawn(|| stream(client, messages, body, |end| client_parker.sleep(end)));
+        check(&mut *service, messages, body, |end| service_parker.sleep(end));
     });
 }
 

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_gives_back_what_was_put_in() {
+    fn header_round_trips() {
         there_and_back::<0>();
         there_and_back::<6>();
     }
@@ -225,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_bit_is_an_error() {
+    fn reserved_bits_and_unknown_kinds_are_errors() {
         every_bad_bit::<0>();
         every_bad_bit::<6>();
     }
 
     #[test]
-    fn padding_is_checked_part_by_part() {
+    fn padding_must_be_zero() {
         let end = WakeCounter::new().1;
         let [caps, _] = Caps::between(&end, &end);
         let assembler = MessageAssembler::new(caps);

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_message_needs_all_that_a_receiver_ever_returns() {
+    fn longest_message_fits_the_credit_that_comes_back() {
         let mut credit = Credit::new();
         assert_eq!(credit.room(), 60);
         assert_eq!(credit.spend(60), 0);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_of_two_words_waits_for_a_message() {
+    fn debt_of_two_words_is_returned_with_a_message() {
         let mut credit = Credit::new();
         credit.receive(2, 0).unwrap();
         assert!(!credit.is_return_due());
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_is_for_credit_alone() {
+    fn reserve_is_spent_by_credit_messages_only() {
         let mut credit = Credit::new();
         credit.spend(60);
         assert_eq!(credit.room(), 0);

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_many_cores_come_in_order_with_their_source() {
+    fn messages_arrive_in_order_with_their_source() {
         let fabric = Fabric::new();
         let mut to = fabric.port(Core(12));
         let mut message = [0; MAX_MESSAGE];
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_fifo_stalls_the_ring_for_everybody() {
+    fn full_fifo_stalls_the_whole_ring() {
         let fabric = Fabric::new();
         let mut from = fabric.port(Core(0));
         for _ in 0..16 {

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_gives_back_what_was_put_in() {
+    fn header_round_trips() {
         for kind in [FrameKind::Whole, FrameKind::First, FrameKind::Next, FrameKind::Control] {
             for (number, ack) in [(0, 0), (1, u16::MAX), (MAX_NUMBER, 0x1234)] {
                 let head = FrameHeader::from_raw(FrameHeader::new(kind, number, ack).raw());
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_tell_a_body_from_what_is_said_of_it() {
+    fn payload_splits_into_total_caps_and_body() {
         let payload: Vec<u32> = (100..157).collect();
         for (kind, length, total, caps, words) in [
             (FrameKind::Whole, 0, None, 0, 0),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_no_frame_has_is_an_error() {
+    fn impossible_payloads_are_errors() {
         for (kind, payload) in [
             (FrameKind::Whole, &[0, 1, 2][..]),
             (FrameKind::First, &[]),

@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_comes_while_an_end_falls_asleep_wakes_it() {
+    fn message_during_arm_wakes_the_end() {
         let machine = Late::default();
         let (mut kernel, association) = kernel(&machine);
         let frame = FrameHeader::new(FrameKind::Whole, 1, 0).raw();
@@ -441,7 +441,7 @@ mod tests {
 
     /// Explicit returns answer messages, and not each other.
     #[test]
-    fn returned_credit_is_not_returned_by_itself() {
+    fn returned_credit_causes_no_further_return() {
         let machine = Late::default();
         let (mut kernel, association) = kernel(&machine);
         let frame = FrameHeader::new(FrameKind::Whole, 1, 0).raw();

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_fifo_is_a_stall_and_false_claims_are_errors() {
+    fn full_fifo_stalls_and_false_claims_are_errors() {
         let ((a_own, a_peer), (b_own, b_peer)) = (allocate(LINES), allocate(LINES));
         let mut a = MemoryPort::starting_at(a_own, b_peer, 0);
         for _ in 0..16 {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_an_error() {
+    fn malformed_messages_are_errors() {
         for (header, words) in
             [(0, 0), (64, 64), (1 << 6, 1), (5, 4), (1 << 8 | 3, 3), (1 << 31 | 3, 3)]
         {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_good_for_one_interrupt() {
+    fn interrupt_request_is_good_once() {
         let (mut a, mut b) = pair(0);
         assert!(!a.must_interrupt(OTHER_CORE));
         for _ in 0..3 {

@@ -94,12 +94,12 @@ impl Node {
             kernel.endpoint(association).abandon();
         });
         let is_told = self.enter(|kernel| kernel.close_is_reported(association));
-        self.with_bell(Doorbell::retry_before_drop).unwrap_or(true) && is_told
+        self.with_doorbell(Doorbell::retry_before_drop).unwrap_or(true) && is_told
     }
 
     /// Rings the doorbell of the other process for no channel.
     pub(crate) fn ring(&self) {
-        let _ = self.with_bell(Doorbell::ring);
+        let _ = self.with_doorbell(Doorbell::ring);
     }
 
     /// Rings the doorbell of the other process if a ring is pending.
@@ -107,15 +107,15 @@ impl Node {
     /// # Errors
     /// The error of the doorbell, if it has failed for too long.
     pub(crate) fn retry_doorbell(&self) -> Result<(), Errno> {
-        self.with_bell(Doorbell::retry).unwrap_or(Ok(true)).map(drop)
+        self.with_doorbell(Doorbell::retry).unwrap_or(Ok(true)).map(drop)
     }
 
     /// Returns the longest sleep of the ends of this core, if a ring is pending.
     pub(crate) fn sleep_limit(&self) -> Option<Duration> {
-        self.with_bell(|doorbell| doorbell.sleep_limit()).flatten()
+        self.with_doorbell(|doorbell| doorbell.sleep_limit()).flatten()
     }
 
-    fn with_bell<T>(&self, f: impl FnOnce(&mut Doorbell) -> T) -> Option<T> {
+    fn with_doorbell<T>(&self, f: impl FnOnce(&mut Doorbell) -> T) -> Option<T> {
         match &self.others {
             OtherCores::Board(_) => None,
             OtherCores::Process(doorbell) => doorbell.lock().as_mut().map(f),
@@ -146,7 +146,7 @@ impl Node {
                 }
             }
             OtherCores::Process(_) => {
-                if self.with_bell(Doorbell::ring) == Some(false) {
+                if self.with_doorbell(Doorbell::ring) == Some(false) {
                     // Those that are asleep have to try again.
                     let notifiers = self.kernel.lock().notifiers();
                     notifiers.iter().for_each(Notifier::notify);

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_that_fits_exactly_is_sent_and_one_word_more_is_not() {
+    fn frame_may_fill_the_window_exactly() {
         let mut out = SendWindow::starting_at(DEFAULT_WINDOW, 0);
         out.send(58);
         assert_eq!(out.room(), 57);
@@ -146,7 +146,7 @@ mod tests {
 
     /// Whatever the lengths, and wherever the counts are: a sender without room is told before it waits for ever.
     #[test]
-    fn nobody_waits_for_ever_and_counts_wrap() {
+    fn acks_keep_the_sender_going_over_the_wrap() {
         for length in [MIN_WINDOW, MIN_WINDOW + 1, DEFAULT_WINDOW, 1000, MAX_WINDOW] {
             let start = u16::MAX - 700;
             let mut out = SendWindow::starting_at(length, start);

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_gives_back_what_was_put_in() {
+    fn frame_round_trips() {
         for frame in [
             Frame::First { number: MAX_NUMBER, caps: MAX_CAPS, total: 1 << 40 },
             Frame::Next { number: 7, from: 4094 },

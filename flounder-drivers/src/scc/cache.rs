@@ -134,7 +134,7 @@ mod x86 {
         use super::*;
 
         #[test]
-        fn every_instruction_leaves_memory_as_it_is() {
+        fn cache_instructions_leave_memory_unchanged() {
             let Some(found) = Caches::of_this_machine() else { return };
             let words = [AtomicU64::new(1), AtomicU64::new(2)];
             for instruction in [found.write_back, found.drop, Instruction::Clflush] {

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_doorbell_rings_once_for_all_that_happened_since_it_was_looked_at() {
+    fn flag_is_set_once_for_all_rings_since_the_last_take() {
         let flag = DoorbellFlag::new(Notifier::new());
         let ringer = flag.ringer();
         assert!(!flag.take());

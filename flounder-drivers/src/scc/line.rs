@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_has_the_head_and_the_lap() {
+    fn header_has_the_info_and_the_lap() {
         for info in [
             LineInfo::new(LineKind::Whole, 0, 0, 0),
             LineInfo::new(LineKind::Next, u16::MAX >> 2, 7, 64),
@@ -197,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_never_written_is_not_of_the_first_lap() {
+    fn unwritten_line_is_not_of_the_first_lap() {
         assert!(!is_of_lap(0, 0));
     }
 
     #[test]
-    fn halves_put_together_are_the_words_wherever_they_were_split() {
+    fn halves_join_to_the_words_wherever_they_were_split() {
         let body: Vec<u64> = (1..=20).map(|word| word << 32 | (100 + word)).collect();
         let gather = Gather::words_only(&body);
         for start in 0..40 {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_packed_and_unpacked() {
+    fn line_packs_and_unpacks() {
         let payload = [1, u32::MAX, 3, 4, 5, 6, 7];
         let words = pack(&payload, 0x8000_0001);
         assert_eq!(unpack(words), payload);

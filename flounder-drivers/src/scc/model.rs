@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_back_stays_in_the_cache() {
+    fn store_without_write_back_stays_in_the_cache() {
         let (_, mut writer, mut reader) = ends(FaultRates::NONE);
         writer.store(1, 0, 5);
         writer.fence_writes(REASON);
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_back_without_its_fence_has_not_ended() {
+    fn write_back_needs_its_fence() {
         let (_, mut writer, mut reader) = ends(FaultRates::NONE);
         writer.store(1, 0, 5);
         writer.write_back(1, REASON);
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_is_stale_until_the_line_is_dropped() {
+    fn load_is_stale_until_the_line_is_dropped() {
         let (_, mut writer, mut reader) = ends(FaultRates::NONE);
         assert_eq!(reader.load(1, 0), 0);
         for (word, value) in [(0, 5), (3, 6)] {
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_fetched_unasked_is_stale() {
+    fn prefetched_line_is_stale() {
         let (_, mut writer, mut reader) = ends(FaultRates { prefetches: 1, ..FaultRates::NONE });
         assert_eq!(reader.load(0, 0), 0);
         writer.store(1, 0, 5);
@@ -511,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_seen_out_of_order_and_in_part() {
+    fn lines_arrive_out_of_order_and_in_part() {
         let (mut is_reordered, mut is_torn) = (false, false);
         for seed in 0..200 {
             let model = Model::with_faults(seed, FaultRates { writes_back: 4, ..FaultRates::NONE });
@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_says_it_all() {
+    fn seed_determines_the_run() {
         let play = |seed| {
             let model = Model::with_faults(seed, FaultRates::FREQUENT);
             let nobody = Notifier::new();
@@ -554,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn doorbells_gather_until_there_are_too_many() {
+    fn masked_doorbells_queue_up_to_the_limit() {
         let (model, mut writer, mut reader) = ends(FaultRates::NONE);
         model.mask(Core::Service);
         for _ in 0..DOORBELLS {
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_are_given_back() {
+    fn freed_regions_are_reused() {
         let model = Model::with_faults(1, FaultRates::NONE);
         let nobody = Notifier::new();
         for _ in 0..10 {
@@ -582,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_can_be_left_out() {
+    fn each_reason_can_be_skipped() {
         for reason in CacheOpReason::ALL {
             let model = Model::with_faults(1, FaultRates::NONE).without(*reason);
             let nobody = Notifier::new();

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_what_is_not_used() {
+    fn padding_masks_the_unused_words() {
         for used in 0..=PAYLOAD_WORDS {
             for (word, bits) in padding(used).iter().enumerate() {
                 assert_eq!(*bits == 0, word < used, "word {word} of {used}");

@@ -73,22 +73,22 @@ pub(crate) fn yielding() -> impl FnMut(&mut dyn Channel) {
     }
 }
 
-/// A bed: `wake` ends the sleep of the end that lies in it.
+/// Puts an end to sleep until `wake`.
 #[derive(Default)]
-pub(crate) struct Bed {
+pub(crate) struct Parker {
     woken: Mutex<bool>,
-    doorbell: Condvar,
+    condvar: Condvar,
 }
 
-impl Wake for Bed {
+impl Wake for Parker {
     fn wake(&self, _token: u64) {
         *self.woken.lock().unwrap() = true;
-        self.doorbell.notify_all();
+        self.condvar.notify_all();
     }
 }
 
-impl Bed {
-    /// An end that lies in it.
+impl Parker {
+    /// Returns an end that it wakes.
     pub(crate) fn end(self: &Arc<Self>, buffer: usize) -> End {
         let notifier = Notifier::new();
         notifier.retarget(Arc::clone(self) as Arc<dyn Wake>, 0);
@@ -112,7 +112,7 @@ impl Bed {
             let (woken, limit) = (self.woken.lock().unwrap(), channel.sleep_limit());
             let time = limit.unwrap_or(PATIENCE);
             let (woken, timeout) =
-                self.doorbell.wait_timeout_while(woken, time, |woken| !*woken).unwrap();
+                self.condvar.wait_timeout_while(woken, time, |woken| !*woken).unwrap();
             let is_late = timeout.timed_out() && limit.is_none();
             assert!(!is_late, "asleep for good: a wake-up was lost");
             drop(woken);
