@@ -11,7 +11,7 @@ drivers() {
         cargo test --quiet -p flounder-drivers --test loom --target-dir "$target" -- --test-threads=1
 }
 runtime() {
-    RUSTFLAGS="$1" cargo test --quiet --no-fail-fast -p flounder-rt --test loom_lane --test loom_park --test loom_remote \
+    RUSTFLAGS="$1" cargo test --quiet --no-fail-fast -p flounder-rt --test loom_job_queue --test loom_park --test loom_remote \
         --target-dir "$target" -- --test-threads=1
 }
 
@@ -37,4 +37,4 @@ find() {
 drivers ""
 runtime ""
 find drivers relaxed_header header_first early_ack no_fence sure_at_once
-find runtime gate_without_fence pool_stays_rung alarm_of_no_use park_without_notice lane_keeps_place
+find runtime gate_without_fence pool_stays_rung alarm_of_no_use park_without_notice job_queue_keeps_place

@@ -7,12 +7,12 @@ use loom_support::sync;
 
 #[path = "../src/binding/shared/alarm.rs"]
 mod alarm;
-#[allow(dead_code, reason = "the models of `loom_lane.rs` use all of it")]
-#[path = "../src/binding/shared/lane.rs"]
-mod lane;
+#[allow(dead_code, reason = "the models of `loom_job_queue.rs` use all of it")]
+#[path = "../src/binding/shared/job_queue.rs"]
+mod job_queue;
 #[path = "../src/binding/shared/park.rs"]
 mod park;
-#[allow(dead_code, reason = "the models of `loom_lane.rs` use all of it")]
+#[allow(dead_code, reason = "the models of `loom_job_queue.rs` use all of it")]
 #[path = "../src/binding/shared/slot.rs"]
 mod slot;
 
@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Wake, Waker};
 
 use alarm::{Alarm, Alarms};
-use lane::Tell;
+use job_queue::Tell;
 use loom::thread;
 use loom_support::{Bell, model};
 use slot::Slot;

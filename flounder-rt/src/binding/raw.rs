@@ -159,9 +159,9 @@ impl RawBinding {
         }
         if let Some(shared) = shell.shared.get() {
             if let Some(old) = &old {
-                shared.move_out(old);
+                shared.detach(old);
             }
-            shared.settle_in(waitset);
+            shared.attach(waitset);
         }
         shell.io.borrow_mut().connection.moved();
         shell.untrimmed.set(false);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   any thread                                      the thread of the binding's waitset
-//!   marshal --> Job --[ Lane: bounded queue ]-----> Home (a source of the waitset) --> Shell::accept --> channel
+//!   marshal --> Job --[ JobQueue: bounded queue ]-----> SharedServer (a source of the waitset) --> Shell::accept --> channel
 //!                            wakes by a Notifier      |
 //!   decode <--- Slot <-------- the caller's waker ----+-- answer <-- Shell::step <-- channel
 //! ```
@@ -40,14 +40,14 @@ use crate::wire::{DecodeError, Gather};
 
 mod alarm;
 mod clock;
-mod home;
-mod lane;
+mod job_queue;
 mod park;
+mod server;
 mod slot;
 
 use alarm::{Alarm, Alarms};
-pub(super) use home::Home;
-use lane::{Lane, Put, Tell};
+use job_queue::{JobQueue, Put, Tell};
+pub(super) use server::SharedServer;
 
 /// Where the result of a call goes.
 type Slot = slot::Slot<Result<Message, RpcError>>;
@@ -70,11 +70,11 @@ pub struct SharedEndpoint(Arc<Handle>);
 /// What the handles have of the binding. In a forked child its locks are not taken: a thread that is not there may hold them.
 struct Link {
     born: ForkGeneration,
-    lane: Lane<Job, Remark>,
+    job_queue: JobQueue<Job, HandleEvent>,
     /// The deadlines of calls that are awaited.
     alarms: Alarms<Instant>,
-    /// Wakes the home.
-    home: Notifier,
+    /// Wakes the server.
+    server: Notifier,
     thread: ThreadId,
     thread_name: String,
     /// Whether the binding ended because its thread did.
@@ -107,7 +107,7 @@ enum Job {
 }
 
 /// Something for it to know.
-enum Remark {
+enum HandleEvent {
     /// Nobody waits for this call any more.
     GivenUp(u32),
     /// The reply with this number cannot be read.
@@ -120,7 +120,7 @@ struct Handle(Arc<Link>);
 impl Handle {
     fn new(link: &Arc<Link>) -> Arc<Self> {
         if link.born.is_here() {
-            link.lane.enter();
+            link.job_queue.enter();
         }
         Arc::new(Self(Arc::clone(link)))
     }
@@ -129,7 +129,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.0.born.is_here() {
-            self.0.tell(self.0.lane.leave());
+            self.0.tell(self.0.job_queue.leave());
         }
     }
 }
@@ -137,7 +137,7 @@ impl Drop for Handle {
 impl Link {
     fn tell(&self, tell: Tell) {
         if tell == Tell::Yes {
-            self.home.notify();
+            self.server.notify();
         }
     }
 
@@ -154,7 +154,7 @@ impl Link {
 
     /// A tick of the clock; says whether anything waits.
     fn tick(&self, now: Instant) -> bool {
-        let (looks, waits) = self.lane.looks();
+        let (looks, waits) = self.job_queue.looks();
         let is_stalled = {
             let mut watch = self.watch.lock();
             let stands = waits && watch.looks == looks && self.ended.get().is_none();
@@ -176,7 +176,7 @@ impl Link {
     /// Wakes calls whose time is over; says whether anything else waits.
     fn waits(&self, now: Instant) -> bool {
         let has_alarms = self.alarms.look(now).is_some();
-        self.ended.get().is_none() && (has_alarms || self.lane.looks().1)
+        self.ended.get().is_none() && (has_alarms || self.job_queue.looks().1)
     }
 
     /// The error of a call whose time is over.
@@ -197,7 +197,7 @@ impl Link {
         }
     }
 
-    fn is_home(&self) -> bool {
+    fn is_server_thread(&self) -> bool {
         std::thread::current().id() == self.thread
     }
 
@@ -209,7 +209,7 @@ impl Link {
 
 impl Queue for Link {
     fn is_busy(&self) -> bool {
-        self.lane.looks().1
+        self.job_queue.looks().1
     }
 }
 
@@ -217,7 +217,7 @@ impl RawBinding {
     /// A handle for other threads.
     #[must_use]
     pub fn share(&self) -> SharedEndpoint {
-        SharedEndpoint(Handle::new(Home::of(self).link()))
+        SharedEndpoint(Handle::new(SharedServer::of(self).link()))
     }
 }
 
@@ -318,7 +318,7 @@ impl Entry {
         if !link.born.is_here() {
             return Err(TxError::Closed);
         }
-        match link.lane.put(&mut self.job, &mut self.ticket, waker) {
+        match link.job_queue.put(&mut self.job, &mut self.ticket, waker) {
             Put::Done(tell) => {
                 link.tell(tell);
                 link.is_waited_for();
@@ -338,7 +338,7 @@ impl Drop for Entry {
         if let Some(ticket) = self.ticket
             && self.handle.link().born.is_here()
         {
-            self.handle.link().lane.give_up(ticket);
+            self.handle.link().job_queue.give_up(ticket);
         }
     }
 }
@@ -381,7 +381,7 @@ impl SharedSend {
     /// [`TxError`]; [`TxError::Busy`] only in the thread that would have to make the room, that of the binding's waitset.
     pub fn wait(mut self) -> Result<(), TxError> {
         match self.try_now() {
-            Err(TxError::Busy) if !self.is_home() => {
+            Err(TxError::Busy) if !self.is_server_thread() => {
                 park::block_on(self, None).unwrap_or(Err(TxError::Busy))
             }
             result => result,
@@ -398,8 +398,8 @@ impl SharedSend {
         SharedSent { entering: Some(self), slot }
     }
 
-    fn is_home(&self) -> bool {
-        matches!(&self.0, Sending::Entering(entry) if entry.handle.link().is_home())
+    fn is_server_thread(&self) -> bool {
+        matches!(&self.0, Sending::Entering(entry) if entry.handle.link().is_server_thread())
     }
 
     fn attempt(&mut self, waker: Option<&Waker>) -> Result<(), TxError> {
@@ -458,7 +458,7 @@ impl SharedSent {
     /// [`TxError`]; [`TxError::Busy`] if the message is not sent by then, and in the thread that would have to send it, that
     /// of the binding's waitset. A message that the binding has taken by then is sent all the same.
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        if self.entering.as_ref().is_some_and(SharedSend::is_home) {
+        if self.entering.as_ref().is_some_and(SharedSend::is_server_thread) {
             return Err(TxError::Busy);
         }
         park::block_on(self, Timeout::For(timeout).end()).unwrap_or(Err(TxError::Busy))
@@ -563,7 +563,7 @@ impl<R: Reply> SharedCall<R> {
 
     fn wait_until(mut self, end: Option<Instant>) -> Result<R::Values, RpcError> {
         if let Stage::Entering(entry, _) = &self.stage
-            && entry.handle.link().is_home()
+            && entry.handle.link().is_server_thread()
         {
             return Err(RpcError::WouldDeadlock);
         }
@@ -607,7 +607,7 @@ impl<R: Reply> SharedCall<R> {
         let number = message.number;
         R::decode(message).map_err(|error| {
             let link = handle.link();
-            link.tell(link.lane.remark(Remark::BadReply(number, error.clone())));
+            link.tell(link.job_queue.report(HandleEvent::BadReply(number, error.clone())));
             RpcError::Decode(error)
         })
     }
@@ -675,7 +675,7 @@ impl<R> SharedCall<R> {
         if let Stage::Waiting(_, slot) = &stage
             && let Some(id) = slot.give_up()
         {
-            link.tell(link.lane.remark(Remark::GivenUp(id)));
+            link.tell(link.job_queue.report(HandleEvent::GivenUp(id)));
         }
     }
 }

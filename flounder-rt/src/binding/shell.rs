@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::account::Charge;
 use crate::binding::connection::{self, Connection, Event, Intake, State};
 use crate::binding::inbox::Mail;
-use crate::binding::shared::{Home, SentSlot};
+use crate::binding::shared::{SentSlot, SharedServer};
 use crate::binding::{BindingError, Dispatch, RawBinding, closing};
 use crate::channel::{Channel, ChannelError, Incoming, Outgoing, Progress, Readiness, Recv};
 use crate::exit::Unsent;
@@ -59,7 +59,7 @@ pub(crate) struct Shell {
     /// Counts the ticks of calls with the default timeout.
     pub(super) ticker: Cell<Option<Timer>>,
     /// Serves the handles of other threads.
-    pub(super) shared: OnceCell<Rc<Home>>,
+    pub(super) shared: OnceCell<Rc<SharedServer>>,
     /// Messages that are received as values.
     pub(super) mail: OnceCell<Rc<Mail>>,
     /// True if the waitset asked for events while the handler ran: the answer was that there are none, and the waitset may

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-use super::lane::Tell;
+use super::job_queue::Tell;
 
 /// The deadlines, in a time `T`.
 pub(crate) struct Alarms<T> {

@@ -1,4 +1,4 @@
-//! Where a call of another thread and its result meet. `tests/loom_lane.rs` runs it through every interleaving.
+//! Where a call of another thread and its result meet. `tests/loom_job_queue.rs` runs it through every interleaving.
 
 use core::task::Waker;
 

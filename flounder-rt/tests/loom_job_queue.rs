@@ -1,4 +1,4 @@
-//! Every interleaving of the two protocols of a shared binding, in their shipped source: the queue to its thread (`lane.rs`),
+//! Every interleaving of the two protocols of a shared binding, in their shipped source: the queue to its thread (`job_queue.rs`),
 //! where nobody who waits for room is forgotten and the server is told of everything, and where a call meets its result
 //! (`slot.rs`).
 
@@ -6,8 +6,8 @@ mod loom_support;
 
 use loom_support::sync;
 
-#[path = "../src/binding/shared/lane.rs"]
-mod lane;
+#[path = "../src/binding/shared/job_queue.rs"]
+mod job_queue;
 #[path = "../src/binding/shared/slot.rs"]
 mod slot;
 
@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use lane::{Lane, Put, Taken, Tell};
+use job_queue::{JobQueue, Put, Taken, Tell};
 use loom::thread;
 use loom_support::{Bell, model};
 use slot::Slot;
@@ -26,16 +26,16 @@ impl Wake for Bell {
     }
 }
 
-/// A lane, and what its server sleeps on.
+/// A job_queue, and what its server sleeps on.
 struct Way {
-    lane: Lane<u32, u32>,
+    job_queue: JobQueue<u32, u32>,
     capacity: usize,
     server: Bell,
 }
 
 impl Way {
     fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self { lane: Lane::new(capacity), capacity, server: Bell::default() })
+        Arc::new(Self { job_queue: JobQueue::new(capacity), capacity, server: Bell::default() })
     }
 
     fn tell(&self, tell: Tell) {
@@ -49,7 +49,7 @@ impl Way {
         let (mut item, mut ticket, bell) = (Some(item), None, Arc::new(Bell::default()));
         let waker = Waker::from(Arc::clone(&bell));
         loop {
-            match self.lane.put(&mut item, &mut ticket, Some(&waker)) {
+            match self.job_queue.put(&mut item, &mut ticket, Some(&waker)) {
                 Put::Done(tell) => {
                     assert_eq!((item, ticket), (None, None));
                     self.tell(tell);
@@ -69,28 +69,28 @@ impl Way {
         let (mut item, mut ticket) = (Some(item), None);
         let waker = Waker::from(Arc::new(Bell::default()));
         for _ in 0..2 {
-            if let Put::Done(tell) = self.lane.put(&mut item, &mut ticket, Some(&waker)) {
+            if let Put::Done(tell) = self.job_queue.put(&mut item, &mut ticket, Some(&waker)) {
                 self.tell(tell);
                 return true;
             }
         }
         if let Some(ticket) = ticket {
-            self.lane.give_up(ticket);
+            self.job_queue.give_up(ticket);
         }
         false
     }
 
     /// Serves until `done`.
     fn serve(&self, mut done: impl FnMut(&[u32], &[u32], bool) -> bool) {
-        let (mut items, mut remarks) = (VecDeque::new(), Vec::new());
+        let (mut items, mut handle_events) = (VecDeque::new(), Vec::new());
         let (mut taken, mut remarked) = (Vec::new(), Vec::new());
         loop {
-            let Taken { used, next } = self.lane.take(&mut items, &mut remarks);
+            let Taken { used, next } = self.job_queue.take(&mut items, &mut handle_events);
             next.into_iter().for_each(Waker::wake);
             assert!(items.len() <= self.capacity);
-            let idle = items.is_empty() && remarks.is_empty();
+            let idle = items.is_empty() && handle_events.is_empty();
             taken.extend(items.drain(..));
-            remarked.append(&mut remarks);
+            remarked.append(&mut handle_events);
             if done(&taken, &remarked, used) {
                 return;
             }
@@ -128,24 +128,24 @@ fn whoever_waits_for_room_gets_it() {
 }
 
 #[test]
-fn lane_is_busy_until_the_server_comes_back() {
+fn queue_is_busy_until_the_server_comes_back() {
     model(Some(3), || {
         let way = Way::new(2);
         let sender = {
             let way = Arc::clone(&way);
             thread::spawn(move || assert!(way.put(0)))
         };
-        let (mut items, mut remarks) = (VecDeque::new(), Vec::new());
+        let (mut items, mut handle_events) = (VecDeque::new(), Vec::new());
         while items.is_empty() {
-            drop(way.lane.take(&mut items, &mut remarks));
+            drop(way.job_queue.take(&mut items, &mut handle_events));
             if items.is_empty() {
                 way.server.wait();
             }
         }
-        assert!(way.lane.looks().1, "the server has an item in its hands");
+        assert!(way.job_queue.looks().1, "the server has an item in its hands");
         items.clear();
-        drop(way.lane.take(&mut items, &mut remarks));
-        assert!(!way.lane.looks().1);
+        drop(way.job_queue.take(&mut items, &mut handle_events));
+        assert!(!way.job_queue.looks().1);
         sender.join().expect("it does not panic");
     });
 }
@@ -180,7 +180,7 @@ fn a_server_that_goes_sends_everybody_away() {
                 thread::spawn(move || way.put(item))
             })
             .collect();
-        let left = way.lane.close();
+        let left = way.job_queue.close();
         let put = senders.into_iter().map(|sender| sender.join().expect("it does not panic"));
         assert_eq!(put.filter(|put| *put).count(), left.len(), "each was sent away, or came");
         assert!(!way.put(3));
@@ -193,7 +193,7 @@ fn the_server_hears_of_remarks() {
         let way = Way::new(1);
         for n in 0..2 {
             let way = Arc::clone(&way);
-            thread::spawn(move || way.tell(way.lane.remark(n)));
+            thread::spawn(move || way.tell(way.job_queue.report(n)));
         }
         way.serve(|_, remarked, _| remarked.len() == 2);
     });
@@ -203,13 +203,13 @@ fn the_server_hears_of_remarks() {
 fn the_server_hears_of_the_last_user() {
     model(Some(3), || {
         let way = Way::new(1);
-        way.lane.enter();
-        way.lane.enter();
+        way.job_queue.enter();
+        way.job_queue.enter();
         for n in 0..2 {
             let way = Arc::clone(&way);
             thread::spawn(move || {
                 way.put(n);
-                way.tell(way.lane.leave());
+                way.tell(way.job_queue.leave());
             });
         }
         way.serve(|taken, _, used| {

@@ -6,19 +6,19 @@
 //!   take():  the server takes all of it; each place that comes free is kept for the first in the line, who is woken
 //! ```
 //! A place that is kept goes to nobody else: who waits is served in order, and a newcomer passes nobody. One who gives up
-//! passes the place on. Beside the queue there are *remarks*, which need no place: whoever makes one had a place before, and
+//! passes the place on. Beside the queue there are *handle_events*, which need no place: whoever makes one had a place before, and
 //! makes at most one for it.
 //!
 //! Wakers are foreign code: they are cloned, woken and dropped outside of the lock. This module knows neither bindings nor
-//! waitsets; `tests/loom_lane.rs` runs it through every interleaving.
+//! waitsets; `tests/loom_job_queue.rs` runs it through every interleaving.
 
 use core::task::Waker;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::sync::Mutex;
 
-/// The queue, of items `T` and remarks `R`.
-pub(crate) struct Lane<T, R> {
+/// The queue, of items `T` and handle_events `R`.
+pub(crate) struct JobQueue<T, R> {
     capacity: usize,
     state: Mutex<State<T, R>>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Lane<T, R> {
 struct State<T, R> {
     /// With the places that are kept, at most as many as the capacity.
     queue: VecDeque<T>,
-    remarks: Vec<R>,
+    handle_events: Vec<R>,
     /// Who waits for room, by ticket. Outside of the lock, if anybody does then no place is free.
     waiting: BTreeMap<u64, Waker>,
     /// Tickets that a place is kept for.
@@ -43,7 +43,7 @@ struct State<T, R> {
     closed: bool,
 }
 
-/// What came of a [`put`](Lane::put).
+/// What came of a [`put`](JobQueue::put).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
     /// It is in the queue.
@@ -70,14 +70,14 @@ pub(crate) struct Taken {
     pub(crate) next: Vec<Waker>,
 }
 
-impl<T, R> Lane<T, R> {
+impl<T, R> JobQueue<T, R> {
     /// One with room for so many items, and no user.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
-                remarks: Vec::new(),
+                handle_events: Vec::new(),
                 waiting: BTreeMap::new(),
                 kept: BTreeSet::new(),
                 next_ticket: 0,
@@ -135,7 +135,7 @@ impl<T, R> Lane<T, R> {
             let mut state = self.state.lock();
             let own = state.waiting.remove(&ticket);
             let was_kept = state.kept.remove(&ticket);
-            let passes_on = was_kept && !cfg!(flounder_bug = "lane_keeps_place");
+            let passes_on = was_kept && !cfg!(flounder_bug = "job_queue_keeps_place");
             let next = if passes_on { state.keep(self.capacity) } else { Vec::new() };
             (own, next)
         };
@@ -143,15 +143,15 @@ impl<T, R> Lane<T, R> {
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// Adds a remark.
-    pub(crate) fn remark(&self, remark: R) -> Tell {
+    /// Adds a report.
+    pub(crate) fn report(&self, report: R) -> Tell {
         let mut state = self.state.lock();
         if state.closed {
             return Tell::No;
         }
-        // The server takes the remarks whenever it looks, the queue only when it is done with the last one.
-        let tell = if state.remarks.is_empty() { Tell::Yes } else { Tell::No };
-        state.remarks.push(remark);
+        // The server takes the handle_events whenever it looks, the queue only when it is done with the last one.
+        let tell = if state.handle_events.is_empty() { Tell::Yes } else { Tell::No };
+        state.handle_events.push(report);
         tell
     }
 
@@ -167,11 +167,11 @@ impl<T, R> Lane<T, R> {
         if state.users == 0 && !state.closed { Tell::Yes } else { Tell::No }
     }
 
-    /// For the server: takes the remarks, and the queue if `items` is empty.
-    pub(crate) fn take(&self, items: &mut VecDeque<T>, remarks: &mut Vec<R>) -> Taken {
+    /// For the server: takes the handle_events, and the queue if `items` is empty.
+    pub(crate) fn take(&self, items: &mut VecDeque<T>, handle_events: &mut Vec<R>) -> Taken {
         let mut state = self.state.lock();
         state.looks += 1;
-        remarks.append(&mut state.remarks);
+        handle_events.append(&mut state.handle_events);
         let mut next = Vec::new();
         if items.is_empty() {
             state.told = false;
@@ -190,7 +190,7 @@ impl<T, R> Lane<T, R> {
 
     /// For the server, which goes: nothing more is taken, and whoever waits learns it. What is left is given back.
     pub(crate) fn close(&self) -> VecDeque<T> {
-        let (left, waiting, remarks) = {
+        let (left, waiting, handle_events) = {
             let mut state = self.state.lock();
             state.closed = true;
             state.serving = false;
@@ -198,10 +198,10 @@ impl<T, R> Lane<T, R> {
             (
                 core::mem::take(&mut state.queue),
                 core::mem::take(&mut state.waiting),
-                core::mem::take(&mut state.remarks),
+                core::mem::take(&mut state.handle_events),
             )
         };
-        drop(remarks);
+        drop(handle_events);
         waiting.into_values().for_each(Waker::wake);
         left
     }

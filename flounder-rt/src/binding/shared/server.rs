@@ -24,14 +24,14 @@ use crate::waitset::{self, Source, Timer, Waitset};
 use crate::wire::Gather;
 
 use super::alarm::Alarms;
-use super::lane::Lane;
-use super::{Job, Link, Remark, SHARED_QUEUE, SentSlot, Slot};
+use super::job_queue::JobQueue;
+use super::{HandleEvent, Job, Link, SHARED_QUEUE, SentSlot, Slot};
 
 /// Jobs carried out in one turn, so that a busy queue does not hold up what else the waitset serves.
 const JOBS: usize = 16;
 
 /// The thread's side of a shared binding. The binding owns it.
-pub(in crate::binding) struct Home {
+pub(in crate::binding) struct SharedServer {
     shell: Weak<Shell>,
     link: Arc<Link>,
     /// Keeps the binding while there are handles in other threads.
@@ -40,7 +40,7 @@ pub(in crate::binding) struct Home {
     token: Cell<u64>,
     /// Taken from the queue, to be carried out in order.
     held: RefCell<VecDeque<Job>>,
-    remarks: Cell<Vec<Remark>>,
+    handle_events: Cell<Vec<HandleEvent>>,
     /// The calls that are sent, by number.
     calls: RefCell<HashMap<u32, Arc<Slot>>>,
     /// Its places among those who wait for the slot of the binding, and for one among its calls.
@@ -54,7 +54,7 @@ pub(in crate::binding) struct Home {
 
 /// Why a job has to wait.
 enum Wait {
-    /// The binding is busy; its slot will wake the home.
+    /// The binding is busy; its slot will wake the server.
     Slot,
     /// As many calls are under way as may be; the window will.
     Window,
@@ -68,21 +68,21 @@ impl Wake for Nudge {
     }
 }
 
-impl Home {
-    /// The home of a binding, made the first time it is asked for.
+impl SharedServer {
+    /// The server of a binding, made the first time it is asked for.
     pub(super) fn of(raw: &RawBinding) -> Rc<Self> {
         let shell = raw.shell();
-        let home = shell.shared.get_or_init(|| Self::new(shell));
+        let server = shell.shared.get_or_init(|| Self::new(shell));
         let ended = shell.io.borrow().connection.ended().cloned();
         match &ended {
-            Some(why) => home.end(why),
+            Some(why) => server.end(why),
             None => {
                 // Handles in other threads count as one of this.
-                let kept = home.raw.take().unwrap_or_else(|| raw.clone());
-                home.raw.set(Some(kept));
+                let kept = server.raw.take().unwrap_or_else(|| raw.clone());
+                server.raw.set(Some(kept));
             }
         }
-        Rc::clone(home)
+        Rc::clone(server)
     }
 
     fn new(shell: &Rc<Shell>) -> Rc<Self> {
@@ -92,9 +92,9 @@ impl Home {
         let thread_name = thread.name().map_or_else(number, |name| format!("\"{name}\""));
         let link = Arc::new(Link {
             born: ForkGeneration::now(),
-            lane: Lane::new(SHARED_QUEUE),
+            job_queue: JobQueue::new(SHARED_QUEUE),
             alarms: Alarms::new(),
-            home: notifier.clone(),
+            server: notifier.clone(),
             thread: thread.id(),
             thread_name,
             thread_ended: AtomicBool::new(false),
@@ -105,13 +105,13 @@ impl Home {
             driver: shell.driver,
             peer: shell.peer.clone(),
         });
-        let home = Rc::new(Self {
+        let server = Rc::new(Self {
             shell: Rc::downgrade(shell),
             link,
             raw: Cell::new(None),
             token: Cell::new(u64::MAX),
             held: RefCell::default(),
-            remarks: Cell::default(),
+            handle_events: Cell::default(),
             calls: RefCell::default(),
             turn: RefCell::default(),
             place: RefCell::default(),
@@ -119,11 +119,11 @@ impl Home {
             timer: Cell::default(),
         });
         if let Some(waitset) = shell.waitset() {
-            home.settle_in(&waitset);
+            server.attach(&waitset);
         }
-        let link = Arc::downgrade(&home.link);
+        let link = Arc::downgrade(&server.link);
         exit::wait_for(link);
-        home
+        server
     }
 
     pub(super) const fn link(&self) -> &Arc<Link> {
@@ -131,16 +131,16 @@ impl Home {
     }
 
     /// The binding is served by this waitset from now on.
-    pub(in crate::binding) fn settle_in(self: &Rc<Self>, waitset: &Waitset) {
+    pub(in crate::binding) fn attach(self: &Rc<Self>, waitset: &Waitset) {
         let token = waitset.insert_idle(Rc::clone(self) as Rc<dyn Source>);
         self.token.set(token);
-        self.link.home.retarget(waitset.remote(), token);
+        self.link.server.retarget(waitset.remote(), token);
         waitset.poke(token);
         self.look_at_the_clock(waitset);
     }
 
     /// And no more by this one.
-    pub(in crate::binding) fn move_out(&self, waitset: &Waitset) {
+    pub(in crate::binding) fn detach(&self, waitset: &Waitset) {
         waitset.remove(self.token.get(), None);
         if let Some(timer) = self.timer.take() {
             timer.cancel();
@@ -152,10 +152,10 @@ impl Home {
         let now = Instant::now();
         let next = self.link.alarms.look(now);
         let timer = next.map(|next| {
-            let home = Rc::downgrade(self);
+            let server = Rc::downgrade(self);
             waitset.after(next.saturating_duration_since(now), move |waitset| {
-                if let Some(home) = home.upgrade() {
-                    home.look_at_the_clock(waitset);
+                if let Some(server) = server.upgrade() {
+                    server.look_at_the_clock(waitset);
                 }
                 Ok(())
             })
@@ -189,15 +189,15 @@ impl Home {
     /// The binding has ended: everything that waits learns why.
     pub(in crate::binding) fn end(&self, why: &BindingError) {
         self.note_end(why);
-        self.link.home.detach();
+        self.link.server.detach();
         if let Some(waitset) = self.shell.upgrade().and_then(|shell| shell.waitset()) {
-            self.move_out(&waitset);
+            self.detach(&waitset);
         }
         if !self.link.born.is_here() {
             drop(self.raw.take());
             return;
         }
-        let held = self.held.take().into_iter().chain(self.link.lane.close());
+        let held = self.held.take().into_iter().chain(self.link.job_queue.close());
         let left =
             held.filter_map(|job| if let Job::Call(_, slot) = job { Some(slot) } else { None });
         for slot in left.chain(self.calls.take().into_values()) {
@@ -225,7 +225,7 @@ impl Home {
             return messages;
         }
         self.note_end(why);
-        for job in self.held.take().into_iter().chain(self.link.lane.close()) {
+        for job in self.held.take().into_iter().chain(self.link.job_queue.close()) {
             match job {
                 Job::Message(message, report) => messages.push((message, report)),
                 job => others.push_back(job),
@@ -338,29 +338,29 @@ impl Home {
     }
 }
 
-impl Source for Home {
+impl Source for SharedServer {
     fn turn(&self) -> bool {
         let Some(shell) = self.shell.upgrade() else { return false };
         if self.link.alarms.is_told()
-            && let (Some(home), Some(waitset)) = (shell.shared.get(), shell.waitset())
+            && let (Some(server), Some(waitset)) = (shell.shared.get(), shell.waitset())
         {
-            home.look_at_the_clock(&waitset);
+            server.look_at_the_clock(&waitset);
         }
-        let mut remarks = self.remarks.take();
-        let taken = self.link.lane.take(&mut self.held.borrow_mut(), &mut remarks);
+        let mut handle_events = self.handle_events.take();
+        let taken = self.link.job_queue.take(&mut self.held.borrow_mut(), &mut handle_events);
         wake_all(taken.next);
         let used = taken.used;
-        for remark in remarks.drain(..) {
-            match remark {
-                Remark::GivenUp(id) if self.forget(id).is_some() => {
+        for report in handle_events.drain(..) {
+            match report {
+                HandleEvent::GivenUp(id) if self.forget(id).is_some() => {
                     shell.io.borrow_mut().connection.cancel_foreign(id);
                     shell.flush();
                 }
-                Remark::GivenUp(_) => {}
-                Remark::BadReply(number, error) => drop(shell.bad_reply(number, error)),
+                HandleEvent::GivenUp(_) => {}
+                HandleEvent::BadReply(number, error) => drop(shell.bad_reply(number, error)),
             }
         }
-        self.remarks.set(remarks);
+        self.handle_events.set(handle_events);
         let mut done = 0;
         while done < JOBS {
             let job = self.held.borrow_mut().pop_front();
