@@ -31,8 +31,11 @@ static TIMEOUT_NS: AtomicU64 = AtomicU64::new(EXIT_TIMEOUT.as_nanos() as u64);
 /// Bindings of this process that have accepted a message which their channel has not taken.
 static UNSENT: PerProcess<AtomicUsize> = PerProcess::new(|_| AtomicUsize::new(0));
 
+/// Blocks until something is sent, at most until a deadline.
+type Flush = fn(Instant);
+
 /// Run when the process ends, behind the messages.
-static FLUSH: PerProcess<Mutex<Option<fn(Instant)>>> = PerProcess::new(|_| Mutex::default());
+static FLUSH: PerProcess<Mutex<Option<Flush>>> = PerProcess::new(|_| Mutex::default());
 
 /// Queues to threads of this process.
 static QUEUES: PerProcess<Mutex<Vec<Weak<dyn Queue>>>> = PerProcess::new(|_| Mutex::default());
@@ -84,7 +87,7 @@ pub(crate) fn wait_for(queue: Weak<dyn Queue>) {
 }
 
 /// Sets what the end of the process runs behind the messages. `flush` returns at the deadline that is passed to it.
-pub(crate) fn flush_with(flush: fn(Instant)) {
+pub(crate) fn flush_with(flush: Flush) {
     register();
     *FLUSH.here().lock() = Some(flush);
 }

@@ -30,7 +30,7 @@
 //! 1. at pending events, first in, first out;
 //! 2. at polled sources, from the one behind the last visit, until one has something to do;
 //! 3. when nothing came for the spin time, it arms every polled source, looks once more, and
-//! blocks.
+//!    blocks.
 //!
 //! After 64 events in a row without blocking it looks at descriptors, timers and other
 //! threads, so that a flood of one kind of event holds back no other kind.
