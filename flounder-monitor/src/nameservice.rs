@@ -178,7 +178,7 @@ pub(crate) fn start<T: Send + 'static>(
     submit(name, Some(DEFAULT_DEADLINE), SlowRequestLog::On, task)
 }
 
-/// Whether a request is logged when it has waited for [`SLOW_REQUEST`].
+/// Logging of a request that has waited for [`SLOW_REQUEST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SlowRequestLog {
     On,

@@ -39,7 +39,7 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY:
-    // * The call has succeeded, so the kernel has just installed `fd` for this process, and nobody else knows of it.
+    // * The call has succeeded, so the kernel has just installed `fd` for this process, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -83,15 +83,16 @@ pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<Credentials
     }
 }
 
-/// Whether this program gained privileges by being started (set-user-ID, file capabilities): its environment is that of
-/// somebody who has less.
+/// Returns true if this program gained privileges by being started (set-user-ID, file capabilities):
+/// its environment comes from a user with fewer privileges.
 pub(crate) fn is_secure() -> bool {
     // SAFETY:
     // * The call takes a number and reads memory of libc's; it has no further requirements.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Has the kernel refuse messages with descriptors to this socket, and to those that it accepts (`SO_PASSRIGHTS`).
+/// Makes the kernel refuse messages with descriptors to this socket, and to those that it accepts
+/// (`SO_PASSRIGHTS`).
 ///
 /// # Errors
 /// `ENOPROTOOPT` where the kernel has no such option (before Linux 6.16).

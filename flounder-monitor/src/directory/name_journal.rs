@@ -19,7 +19,7 @@
 //! A record never crosses a page and is written by one call, so a root that is killed leaves each
 //! record whole or absent. A new root writes a file of its own and renames it over the last one:
 //! what
-//! a replaced root still writes is read by nobody.
+//! a replaced root still writes is never read.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -398,16 +398,16 @@ mod tests {
     #[test]
     fn writes_of_a_replaced_root_are_not_read() {
         let (_dir, fd) = directory();
-        let mut deposed = NameJournal::open(&fd).expect("open the journal");
-        deposed.record_owner(&record("a", 1)).expect("below the limit");
+        let mut replaced = NameJournal::open(&fd).expect("open the journal");
+        replaced.record_owner(&record("a", 1)).expect("below the limit");
         let mut next = NameJournal::open(&fd).expect("open the journal");
         let records = next.take_previous();
         next.replace(&records).expect("below the limit");
-        assert!(next.is_in_place() && !deposed.is_in_place());
-        deposed.record_owner(&record("b", 1)).expect("below the limit");
+        assert!(next.is_in_place() && !replaced.is_in_place());
+        replaced.record_owner(&record("b", 1)).expect("below the limit");
         assert_eq!(previous(&fd), [record("a", 1)]);
         // The replaced root renames its file over the new one.
-        deposed.replace(&[record("b", 1)]).expect("below the limit");
+        replaced.replace(&[record("b", 1)]).expect("below the limit");
         assert!(!next.is_in_place());
     }
 

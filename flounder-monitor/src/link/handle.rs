@@ -168,7 +168,7 @@ impl LinkHandle {
         self.state.lock().incoming_binds.get(&connection).copied().unwrap_or(false)
     }
 
-    /// Has the monitor send a frame.
+    /// Passes a frame to the monitor, which sends it.
     fn send(&self, frame: Frame) {
         self.events.post(LinkEvent::Send(frame));
     }

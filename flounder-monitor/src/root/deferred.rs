@@ -21,7 +21,7 @@ pub(super) struct DeferredRequests {
 }
 
 impl DeferredRequests {
-    /// Returns the state of a root that starts now. The first root of a directory waits for nobody.
+    /// Returns the state of a root that starts now. The first root of a directory does not wait.
     pub(super) fn new(is_first: bool) -> Self {
         let now = Instant::now();
         Self { requests: Vec::new(), until: if is_first { now } else { now + REJOIN_TIMEOUT } }
