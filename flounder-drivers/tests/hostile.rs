@@ -205,7 +205,7 @@ fn region_in_use_is_refused_as_a_log() {
     });
     assert_eq!(ring_and_log.err(), in_use);
     // A log of this process comes back from the peer.
-    for connector in WITH_DOORBELL.iter().copied() {
+    for &connector in WITH_DOORBELL {
         let (here, there) = TestLink::pair();
         let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
         let (offer, offered) = connector.offer(&WakeCounter::new().1, &here).unwrap();
@@ -222,7 +222,7 @@ fn region_in_use_is_refused_as_a_log() {
 #[test]
 fn doorbell_costs_two_descriptors_after_its_first_ring() {
     let _alone = alone();
-    for connector in WITH_DOORBELL.iter().copied() {
+    for &connector in WITH_DOORBELL {
         let before = open_descriptors();
         let (here, there) = TestLink::pair();
         let waitset = Waitset::new();

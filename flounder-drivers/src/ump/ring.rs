@@ -214,12 +214,8 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// Publishes a line with these words of payload, at most seven, and zeroes after them.
     ///
     /// # Panics
-    /// If no line is free, of which `room` tells, or there are more words.
-    // Where it is called on the quick way of sending, the call would cost a sixth of that.
-    /// Publishes a line with these words of payload, at most seven, and zeroes after them.
-    ///
-    /// # Panics
     /// If no line is free (see [`room`](Self::room)), or there are more words.
+    // Where it is called on the quick way of sending, the call would cost a sixth of that.
     #[inline(always)]
     pub fn publish(&mut self, payload: &[u64], info: LineInfo) {
         assert!(self.has_room(), "a line is published only into room");
