@@ -1,18 +1,14 @@
 //! A root monitor in a process of its own: for a host that wants one fixed root, or that has
-//! several
-//! users.
+//! several users.
 //!
 //! The daemon is a root like the one that every domain embeds, and nothing else depends on it: when
-//! it
-//! is killed, a domain of its user replaces it until it is started again. An embedded root hands
-//! over
-//! when a daemon asks.
+//! it is killed, a domain of its user replaces it until it is started again. An embedded root hands
+//! over when a daemon asks.
 //!
 //! Other users reach the socket in a directory that they can enter, and neither read nor write. The
 //! kernel reports the user of each process; exactly the users on the daemon's list may join. Their
 //! domains survive the daemon and wait for the next one: only processes of the directory's owner
-//! can
-//! be root, and the owners of names stay in the name journal for as long as they live.
+//! can be root, and the owners of names stay in the name journal for as long as they live.
 
 use core::fmt;
 use core::time::Duration;
@@ -49,8 +45,7 @@ const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const WAITING_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// Time that the domains of a private directory have to register their names again when the
-/// directory
-/// becomes shared, before other users may join.
+/// directory becomes shared, before other users may join.
 const REJOIN_HEAD_START: Duration = Duration::from_secs(1);
 
 /// Options of a daemon.
@@ -72,8 +67,8 @@ pub struct Daemon {
 
 impl Daemon {
     /// Becomes the root of a directory, replacing an embedded root. Blocks for as long as that
-    /// takes;
-    /// `waiting` is called once if that is more than a second, with the process that is the root.
+    /// takes; `waiting` is called once if that is more than a second, with the process that is the
+    /// root.
     ///
     /// # Errors
     /// [`DaemonError::Running`] if another daemon is the root; [`DaemonError::NotOwner`] if the
@@ -127,8 +122,7 @@ impl Daemon {
     }
 
     /// Serves until the process ends. A normal exit (`std::process::exit`, on any thread) removes
-    /// the
-    /// socket. If this process was stopped and replaced, it becomes root again.
+    /// the socket. If this process was stopped and replaced, it becomes root again.
     pub fn serve(self) -> ! {
         let waitset = self.waitset.clone();
         waitset.spawn_local(self.keep_root()).detach();
@@ -242,8 +236,7 @@ pub enum DaemonError {
         directory: PathBuf,
     },
     /// Other users are to join, and one of them, or the daemon's own, cannot be distinguished from
-    /// users
-    /// without a number in this user namespace.
+    /// users without a number in this user namespace.
     UnknownUser {
         /// The uid that stands for all users without a number.
         uid: u32,

@@ -1,6 +1,5 @@
 //! Notification that a process has exited, from its pidfd. The end of a socket is not enough: a
-//! forked
-//! child can keep the socket open.
+//! forked child can keep the socket open.
 
 use core::cell::RefCell;
 use std::collections::HashMap;

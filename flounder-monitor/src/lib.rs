@@ -3,11 +3,9 @@
 //!
 //! Every process embeds a *monitor*: a small thread, started when the first bind, name or published
 //! service leaves the process. One monitor of a user is the *root*: it holds the names and
-//! introduces
-//! processes to each other, which then communicate directly. When the root dies another monitor
-//! replaces it, and bindings are not affected. A [`daemon`] can be the root instead, and admit
-//! other
-//! users; a [`snapshot`] lists names, processes and bindings of a host.
+//! introduces processes to each other, which then communicate directly. When the root dies another
+//! monitor replaces it, and bindings are not affected. A [`daemon`] can be the root instead, and
+//! admit other users; a [`snapshot`] lists names, processes and bindings of a host.
 //!
 //! ```text
 //!   client            monitor A            root            monitor B           service

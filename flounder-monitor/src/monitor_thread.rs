@@ -61,9 +61,8 @@ pub(crate) fn running_elsewhere() -> Option<Arc<Remote>> {
 fn start() -> Result<MonitorThread, MonitorError> {
     if is_single_threaded() {
         // The process may bind over shared memory soon. In a process with one thread the kernel
-        // registers at
-        // once; with several it waits for every processor, which may be most of the time of a first
-        // bind.
+        // registers at once; with several it waits for every processor, which may be most of the
+        // time of a first bind.
         barrier::register();
     }
     let (sender, receiver) = oneshot::channel();

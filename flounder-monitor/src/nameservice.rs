@@ -2,10 +2,9 @@
 //! them.
 //!
 //! A name belongs to the process that registered it first, until that process unregisters it or
-//! dies.
-//! The functions block the calling thread and may be called from handlers; each has an `_async`
-//! form,
-//! for [`Waitset::block_on`](flounder_rt::Waitset::block_on) and for other executors.
+//! dies. The functions block the calling thread and may be called from handlers; each has an
+//! `_async` form, for [`Waitset::block_on`](flounder_rt::Waitset::block_on) and for other
+//! executors.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -100,10 +99,8 @@ pub fn lookup_async(name: &str) -> Answer<ResolvedName> {
 }
 
 /// Returns the service with this name, and waits until it is registered. Blocks for ever if the
-/// name is
-/// not registered, or if there is no root monitor. The calling thread cannot wait for a service of
-/// its
-/// own.
+/// name is not registered, or if there is no root monitor. The calling thread cannot wait for a
+/// service of its own.
 ///
 /// # Errors
 /// Every error of a lookup but [`NameError::Unknown`] and [`NameError::Deadline`].
@@ -140,8 +137,7 @@ pub fn list_async() -> Answer<Vec<Entry>> {
 
 /// Completes once another process has a name that this process registered: the root died, and the
 /// record of the name was lost, too; or two roots have become one. Otherwise that does not happen
-/// while
-/// this process lives. For services that must not assume that they still have their name.
+/// while this process lives. For services that must not assume that they still have their name.
 ///
 /// ```no_run
 /// # async fn watch() -> Result<(), flounder_monitor::nameservice::NameError> {

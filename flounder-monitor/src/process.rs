@@ -32,8 +32,7 @@ impl Credentials {
     }
 
     /// Returns the credentials with [`NO_ID`] as the user if the user is unknown: resources are
-    /// charged to
-    /// the user, and the user decides who may join.
+    /// charged to the user, and the user decides who may join.
     pub(crate) fn or_nobody(self) -> Self {
         let is_known = self.uid == own_uid() || !is_unknown_uid(self.uid);
         Self { uid: if is_known { self.uid } else { NO_ID }, ..self }
@@ -66,8 +65,7 @@ struct SharedNamespaces {
 
 /// Compares the namespaces of the root with those of this process, for [`pid_from_wire`] and
 /// [`id_from_wire`]. A root that is not visible from here sends pids that are not visible either;
-/// its
-/// user namespace is unknown and assumed to be the same.
+/// its user namespace is unknown and assumed to be the same.
 pub(crate) fn compare_namespaces(root: BorrowedFd<'_>) {
     let numbers = pids_of(root);
     let map = |pid: &dyn fmt::Display| fs::read_to_string(format!("/proc/{pid}/uid_map")).ok();
@@ -91,8 +89,7 @@ pub(crate) fn pid_of(process: BorrowedFd<'_>) -> Option<u32> {
 }
 
 /// Returns the pids of the process of a pidfd, in the PID namespace of this process and in those
-/// inside
-/// of it. Empty if the process is dead or not visible, or if /proc shows another namespace.
+/// inside of it. Empty if the process is dead or not visible, or if /proc shows another namespace.
 fn pids_of(process: BorrowedFd<'_>) -> Vec<u32> {
     if !is_proc_of_this_namespace() {
         return Vec::new();

@@ -1,10 +1,8 @@
 //! A snapshot of a host: names, domains, and the bindings between them.
 //!
 //! The root knows names and domains. It asks each domain for the bindings whose client the domain
-//! is.
-//! So a binding is as reliable as its client's report; the processes at its ends are reported by
-//! the
-//! root.
+//! is. So a binding is as reliable as its client's report; the processes at its ends are reported
+//! by the root.
 //!
 //! ```no_run
 //! use flounder_monitor::snapshot;

@@ -68,8 +68,8 @@ pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 const TIMEOUT_PARTS: u32 = 4;
 
 /// Returns the value of `future`, or `None` if it takes longer than [`RESPONSE_TIMEOUT`]. Time in
-/// which
-/// this process did not run does not count: it may have been stopped, or the machine be overloaded.
+/// which this process did not run does not count: it may have been stopped, or the machine be
+/// overloaded.
 pub(crate) fn within_response_timeout<F: Future>(
     waitset: &Waitset,
     future: F,

@@ -1,8 +1,7 @@
 //! The choice of the runtime directory among the candidates.
 //!
 //! The environment is read once, at the first use, and a relative path is made absolute then: a
-//! later
-//! change of the environment or the working directory has no effect. The candidates are
+//! later change of the environment or the working directory has no effect. The candidates are
 //!
 //! 1. `$FLOUNDER_RUNTIME_DIR`, and then no other;
 //! 2. `flounder` in `$XDG_RUNTIME_DIR`, if that is an absolute path to a directory of this user;
@@ -11,27 +10,23 @@
 //!
 //! The first candidate that has a root is chosen, or else the first. So a program that cron started
 //! before its user logged in, in a directory that a login does not choose, is found nevertheless.
-//! The
-//! choice is kept while the directory can be used or created again, and no other candidate is the
-//! only
-//! one with a root. A program that gained privileges by being started (`AT_SECURE`) ignores the
-//! environment, which is its caller's.
+//! The choice is kept while the directory can be used or created again, and no other candidate is
+//! the only one with a root. A program that gained privileges by being started (`AT_SECURE`)
+//! ignores the environment, which is its caller's.
 //!
 //! # Two roots at once
 //! Processes of a user may have different candidates, and each may find no root and become one. Two
 //! rules bring them together. Both rest on the order above, which is the same in all processes, and
-//! on
-//! the last candidate, which all have.
+//! on the last candidate, which all have.
 //!
 //! * A process that has put its socket in place checks its other candidates *after* that
 //!   ([`must_yield`]). If two processes do so at once, and each has the directory of the other
-//! among
-//!   its candidates, at least one sees the other. The process in the later directory continues; the
-//!   other removes its socket and joins. A process joins a root that was there before.
+//!   among its candidates, at least one sees the other. The process in the later directory
+//!   continues; the other removes its socket and joins. A process joins a root that was there
+//!   before.
 //! * A root checks once a second whether a root listens in a later candidate
 //!   ([`must_yield_to_later`]), and then joins it with its domains. This finds a root that could
-//! not
-//!   see this one: a process without the directory of this root has a later one.
+//!   not see this one: a process without the directory of this root has a later one.
 //!
 //! A daemon stays where it was started.
 

@@ -14,8 +14,7 @@
 //! keeps it: docs/design/0011-a-root-that-is-stuck.md.
 //!
 //! A process that is low on descriptors does not run for root: it could accept no connection.
-//! Neither
-//! does a process of a user whom a daemon let in.
+//! Neither does a process of a user whom a daemon let in.
 
 use core::time::Duration;
 use std::os::fd::{AsFd, OwnedFd};
@@ -41,8 +40,7 @@ const MIN_FREE_DESCRIPTORS: usize = 16;
 const BACKLOG: i32 = 1024;
 
 /// How long a lock is respected while no root listens. After that other processes become root
-/// without
-/// it: the lock may be held by a root that was replaced and is still stopped.
+/// without it: the lock may be held by a root that was replaced and is still stopped.
 pub(crate) const STALE_LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What a root starts with. [`root_lock::hold`] keeps the directory.
@@ -143,8 +141,7 @@ pub(crate) fn reacquire(
 }
 
 /// Puts the root's socket in place. After an error the caller drops the directory, which releases
-/// the
-/// lock for a process that has descriptors to spare.
+/// the lock for a process that has descriptors to spare.
 pub(crate) fn install_socket(
     directory: &RuntimeDir,
     access: SocketAccess,

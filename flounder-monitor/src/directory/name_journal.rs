@@ -1,25 +1,19 @@
 //! The journal of names: a file that only the root's user can read and write.
 //!
 //! Domains register their names again with a new root, but not all at once, and a stopped one not
-//! at
-//! all. A name must stay with its owner for as long as the owner lives, also while there is no
-//! root,
-//! and a lookup must not be answered with "no such name". So the root keeps a file beside its
-//! socket
-//! with the owner of each name. The file exists while there is at least one name.
+//! at all. A name must stay with its owner for as long as the owner lives, also while there is no
+//! root, and a lookup must not be answered with "no such name". So the root keeps a file beside its
+//! socket with the owner of each name. The file exists while there is at least one name.
 //!
 //! ```text
 //!   byte 0        8        16       20       24       32       34                       512
 //!        | process |  iref  |  pid   |  user  | space  | length |  name, then zeros ..  |   one record; all zeros: free
 //! ```
 //! `process` is the inode of the owner's pidfd, which on Linux 6.9 and later is never reused.
-//! `space`
-//! is the PID namespace of the root that wrote the record: in another namespace the pid means
-//! nothing.
-//! A record never crosses a page and is written by one call, so a root that is killed leaves each
-//! record whole or absent. A new root writes a file of its own and renames it over the last one:
-//! what
-//! a replaced root still writes is never read.
+//! `space` is the PID namespace of the root that wrote the record: in another namespace the pid
+//! means nothing. A record never crosses a page and is written by one call, so a root that is
+//! killed leaves each record whole or absent. A new root writes a file of its own and renames it
+//! over the last one: what a replaced root still writes is never read.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

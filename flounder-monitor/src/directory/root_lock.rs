@@ -1,11 +1,9 @@
 //! What this process keeps while it is the root: the runtime directory with its lock, until the
-//! root
-//! ends. When the process exits normally, the root's socket is unlinked, and so is the name journal
-//! if no other process has a name.
+//! root ends. When the process exits normally, the root's socket is unlinked, and so is the name
+//! journal if no other process has a name.
 //!
 //! A forked child keeps nothing: its copy of the directory does not hold the lock, and it may
-//! become
-//! root itself.
+//! become root itself.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -77,8 +75,7 @@ pub(crate) fn release() {
 }
 
 /// Removes the root's socket if it is still the one of this process. Returns false if another
-/// process
-/// is the root. A socket that cannot be removed is replaced by the next root.
+/// process is the root. A socket that cannot be removed is replaced by the next root.
 fn remove_socket(directory: BorrowedFd<'_>, inode: u64) -> bool {
     let Ok(found) = statat(directory, ROOT_SOCKET, AtFlags::SYMLINK_NOFOLLOW) else { return true };
     if found.st_ino != inode {

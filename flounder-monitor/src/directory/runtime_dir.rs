@@ -2,13 +2,10 @@
 //!
 //! # How it is checked
 //! A missing directory is created with mode 0700, unless its parent belongs to another user. A
-//! process
-//! that could put files into the directory could pose as the root monitor. So the directory is used
-//! only if it is a directory itself (no link) that nobody but its owner can read or write, and if
-//! its
-//! owner is trusted: this user, user 0, or the user in `$FLOUNDER_TRUST_UID`. Everything goes
-//! through
-//! the descriptor that was checked.
+//! process that could put files into the directory could pose as the root monitor. So the directory
+//! is used only if it is a directory itself (no link) that nobody but its owner can read or write,
+//! and if its owner is trusted: this user, user 0, or the user in `$FLOUNDER_TRUST_UID`. Everything
+//! goes through the descriptor that was checked.
 //!
 //! | form | mode | created by | who can connect to the socket |
 //! |---|---|---|---|
@@ -204,8 +201,7 @@ impl RuntimeDir {
 }
 
 /// Identity of a root: device and inode of its socket. A root keeps its socket open, so no other
-/// file
-/// gets these numbers while the process is the root or could be taken for it.
+/// file gets these numbers while the process is the root or could be taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RootSocketId {
     device: u64,
@@ -233,8 +229,7 @@ impl DirIdentity {
     }
 
     /// Returns true if the path still leads to this directory. Requires that a process keeps the
-    /// directory
-    /// open: otherwise the kernel may reuse the inode.
+    /// directory open: otherwise the kernel may reuse the inode.
     pub(crate) fn is_there(&self) -> bool {
         lstat(&self.path)
             .is_ok_and(|status| (status.st_dev, status.st_ino) == (self.device, self.inode))

@@ -5,9 +5,8 @@
 //!   Idle --head, caps = n--> Following --cap | no_cap (n times)--> complete
 //! ```
 //! At the descriptor limit of this process, a message with several capabilities would be lost
-//! whole,
-//! and the lost message could not be identified. So the head comes first, without capabilities; a
-//! capability that is lost then belongs to the head before it.
+//! whole, and the lost message could not be identified. So the head comes first, without
+//! capabilities; a capability that is lost then belongs to the head before it.
 
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapRefusal, MAX_CAPS};

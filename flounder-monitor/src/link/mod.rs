@@ -1,12 +1,10 @@
 //! The link between two domains: bind requests, capabilities for drivers that carry none, and the
-//! news
-//! that the peer has died.
+//! news that the peer has died.
 //!
 //! There is one link for each pair of domains, made when the root introduces them. It keeps nothing
 //! per binding but a number and a notifier. The domain that asked for the link uses even connection
 //! numbers, the other one odd ones. *The link is the peer*: when it ends, because the process died
-//! or
-//! broke the protocol, every binding made over it reports that the peer is gone.
+//! or broke the protocol, every binding made over it reports that the peer is gone.
 //!
 //! | module | contents |
 //! |---|---|
@@ -77,8 +75,7 @@ pub(crate) struct PeerLink {
 }
 
 /// Most messages received from the socket of a dead process: more than the kernel can hold for it.
-/// A
-/// process with a copy of the socket could send for ever.
+/// A process with a copy of the socket could send for ever.
 const MAX_MESSAGES_AFTER_DEATH: u32 = 1024;
 
 /// Descriptors of a link: the socket, and a pidfd.

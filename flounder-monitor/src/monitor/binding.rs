@@ -1,8 +1,7 @@
 //! Binds of clients of this process to services of others.
 //!
 //! The root finds the service's domain, once, and introduces the link to it, once; the rest goes
-//! over
-//! the link: for each driver in turn an offer, and its answer.
+//! over the link: for each driver in turn an offer, and its answer.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -25,8 +24,7 @@ use crate::wait::timeout;
 const MAX_BINDS: usize = 1024;
 
 /// Delays before each attempt, if the link ends during the one before: the root may learn later
-/// than
-/// this domain that a process has died.
+/// than this domain that a process has died.
 const RETRY_DELAYS: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(1),
@@ -132,8 +130,7 @@ impl Monitor {
     }
 
     /// Returns the link to the domain of a service, introduced if there is none. `None` if the
-    /// domain has
-    /// left the root, or the link has ended, in the meantime.
+    /// domain has left the root, or the link has ended, in the meantime.
     async fn link_for(&self, iref: Iref) -> Result<Option<Rc<PeerLink>>, BindError> {
         let domain = self.service_domains.borrow().get(&iref).copied();
         if let Some(link) = domain.and_then(|domain| self.link_to(domain)) {

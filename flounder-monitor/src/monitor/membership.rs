@@ -1,6 +1,5 @@
 //! Membership of this domain: becomes root or joins the root that there is, and starts over when
-//! the
-//! root is gone or stuck.
+//! the root is gone or stuck.
 //!
 //! ```text
 //!   Joining --no root--> become root --.
@@ -9,9 +8,8 @@
 //!      '------- a request arrives -- Failed <---------'  (an error that a retry does not change)
 //! ```
 //! A root that does not answer for [`RESPONSE_TIMEOUT`](crate::wait::RESPONSE_TIMEOUT) is stuck:
-//! one of
-//! its domains replaces it. A stuck root may run again later and answer old requests. So an answer
-//! counts only if the root is still in place after the answer has arrived.
+//! one of its domains replaces it. A stuck root may run again later and answer old requests. So an
+//! answer counts only if the root is still in place after the answer has arrived.
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -264,10 +262,9 @@ impl Monitor {
     /// Calls the root. If it dies or is stuck, calls the next one.
     ///
     /// A root that was stopped and replaced does not know that when it continues, and its answers
-    /// are void.
-    /// So after each answer this checks that the root is still in place. The root that replaces it
-    /// reads
-    /// the journal after the rename. So a name that is granted here is known to every later root.
+    /// are void. So after each answer this checks that the root is still in place. The root that
+    /// replaces it reads the journal after the rename. So a name that is granted here is known to
+    /// every later root.
     pub(super) async fn call_root<T, F>(
         &self,
         call: impl Fn(&monitor::RpcClient) -> F,

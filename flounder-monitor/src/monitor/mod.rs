@@ -2,8 +2,7 @@
 //!
 //! All state belongs to the monitor's thread. Other threads post tasks to its waitset
 //! ([`crate::monitor_thread`]); the tasks find the monitor with [`Monitor::current`]. Work that
-//! waits
-//! is written as futures on that waitset.
+//! waits is written as futures on that waitset.
 //!
 //! | module | contents |
 //! |---|---|
@@ -167,8 +166,7 @@ impl Monitor {
     }
 
     /// Handles an introduction by the root. Two domains that ask for each other at once are
-    /// introduced
-    /// twice; both receive the two links in the same order and keep the first.
+    /// introduced twice; both receive the two links in the same order and keep the first.
     fn introduced(&self, introduction: Introduction) {
         if self.link_to(introduction.domain).is_some() {
             return;

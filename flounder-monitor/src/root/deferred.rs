@@ -2,8 +2,7 @@
 //!
 //! A root that has just taken over does not know all domains of the last one yet. Until it does, it
 //! must not answer that there is no such name or service. Such a request is put here, and retried
-//! when
-//! a domain has rejoined, when an owner dies, and when the time is over.
+//! when a domain has rejoined, when an owner dies, and when the time is over.
 
 use std::rc::Rc;
 use std::time::Instant;

@@ -1,11 +1,10 @@
 //! The root monitor: holds the names of a host, and introduces its domains to each other.
 //!
 //! The root runs on the waitset of the monitor that was elected, which is one of its domains like
-//! the
-//! others, connected through the socket; or it is a daemon. The owners of names are the only state
-//! that a successor needs; when the root dies, domains publish and register again with the next
-//! one.
-//! No messages between domains pass through the root, so its death does not affect bindings.
+//! the others, connected through the socket; or it is a daemon. The owners of names are the only
+//! state that a successor needs; when the root dies, domains publish and register again with the
+//! next one. No messages between domains pass through the root, so its death does not affect
+//! bindings.
 //!
 //! | module | contents |
 //! |---|---|
@@ -253,8 +252,7 @@ impl Root {
     }
 
     /// Releases the root for a daemon that has asked for it. Connections are closed a little later,
-    /// so
-    /// that domains find the daemon.
+    /// so that domains find the daemon.
     fn hand_over(self: &Rc<Self>) {
         tracing::info!("a daemon replaces this process as the root monitor");
         self.release(HANDOVER_DELAY);

@@ -1,6 +1,5 @@
 //! The table of names and their owners. Owners are numbers. The cost of a request does not depend
-//! on
-//! how many names others have.
+//! on how many names others have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;

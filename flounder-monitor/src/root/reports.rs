@@ -1,6 +1,5 @@
 //! Requests for the bindings and accounts of a domain: the root does not know them, and forwards
-//! the
-//! request to the domain.
+//! the request to the domain.
 
 use std::collections::BTreeMap;
 

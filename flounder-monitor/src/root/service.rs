@@ -129,8 +129,7 @@ impl monitor::Rx for DomainHandler {
             tracing::warn!(%error, name = %Escaped(name), "a name could not be recorded in the journal");
         }
         // The next root is of the root's user, and owners of that user register again. A name of
-        // another user
-        // that is not in the journal could go to a third user while there is no root.
+        // another user that is not in the journal could go to a third user while there is no root.
         if written.is_err() && domain.uid != own_uid() {
             let taken_back = root.names.borrow_mut().unregister(requester, name);
             debug_assert_eq!(taken_back, Ok(()));

@@ -1,13 +1,10 @@
 //! Keeps the root's socket where its path leads, and notices when another root has replaced it.
 //!
 //! The runtime directory or its socket can be removed, renamed or replaced while the root lives: by
-//! a
-//! cleaner of /tmp, a logout, `rm -r`. A newcomer would find nothing and become a second root. So
-//! the
-//! root compares its socket with the one that its path leads to: a moment after inotify reports a
-//! change of the directory, and every few seconds. The latter covers what inotify does not report:
-//! a
-//! change of a directory above, or a user without a free watch.
+//! a cleaner of /tmp, a logout, `rm -r`. A newcomer would find nothing and become a second root. So
+//! the root compares its socket with the one that its path leads to: a moment after inotify reports
+//! a change of the directory, and every few seconds. The latter covers what inotify does not
+//! report: a change of a directory above, or a user without a free watch.
 //!
 //! ```text
 //!   compare --same--> continue
@@ -17,9 +14,8 @@
 //!                          '--failed--> continue as before, and compare again later
 //! ```
 //! Another root is there because a process became root while the directory was gone, or because
-//! this
-//! one was stopped and did not answer: docs/design/0011-a-root-that-is-stuck.md. A root in a later
-//! candidate directory is a reason to release, too: see [`choice`].
+//! this one was stopped and did not answer: docs/design/0011-a-root-that-is-stuck.md. A root in a
+//! later candidate directory is a reason to release, too: see [`choice`].
 
 use core::time::Duration;
 use std::os::fd::OwnedFd;

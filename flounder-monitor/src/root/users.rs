@@ -1,10 +1,8 @@
 //! Which users may join the root, and how much of it one user may have.
 //!
 //! The root's own user, and user 0, are not limited by this: they could kill the root. Others may
-//! join
-//! only where a daemon admits them; each of these users gets an equal share of the root's
-//! descriptors,
-//! so that none can use them up.
+//! join only where a daemon admits them; each of these users gets an equal share of the root's
+//! descriptors, so that none can use them up.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -24,9 +22,8 @@ const MAX_REFUSED_IN_ALL: usize = 64;
 pub(super) const MAX_INTRODUCTIONS: usize = 4;
 
 /// Descriptors that a connection of another user can make the root hold: the socket, a pidfd,
-/// another
-/// pidfd if the domain has left and its names are kept, and two for each introduction in its outbox
-/// or on its way.
+/// another pidfd if the domain has left and its names are kept, and two for each introduction in
+/// its outbox or on its way.
 const DESCRIPTORS: usize = 3 + 2 * (MAX_INTRODUCTIONS + 1);
 
 /// Descriptors that are not shared out to other users.

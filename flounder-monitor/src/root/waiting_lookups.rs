@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// Most waiting lookups of one domain. Fewer than the pending replies of a binding, so that a
-/// domain
-/// with this many lookups can still make other calls.
+/// domain with this many lookups can still make other calls.
 pub(crate) const MAX_WAITING: usize = 512;
 
 /// Most waiting lookups of all domains of one user.

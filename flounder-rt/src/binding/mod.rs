@@ -7,8 +7,8 @@
 //!   tx_* --> [ slot ] --> Channel::send               Channel::recv --> [ Incoming ] --> decode --> handler
 //!   reply -> [ backlog ] -----^                                              '--> the call that waits for it
 //! ```
-//! [`connection`] is the protocol as a machine: it decides what may be sent, received, answered, and when the binding ends,
-//! and touches neither a channel nor a clock. [`shell`] owns those, and runs user code. [`shared`] is a second shell for
+//! `connection` is the protocol as a machine: it decides what may be sent, received, answered, and when the binding ends,
+//! and touches neither a channel nor a clock. `shell` owns those, and runs user code. `shared` is a second shell for
 //! threads other than that of the waitset; it uses the same machine.
 
 use crate::wire::DecodeError;

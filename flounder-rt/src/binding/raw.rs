@@ -281,7 +281,7 @@ impl RawBinding {
         local_peers::pair(self.shell(), other.shell());
     }
 
-    /// What identifies the binding to [`Wake::peer_died`](crate::notify::Wake::peer_died).
+    /// What identifies the binding to [`Wake::peer_gone`](crate::notify::Wake::peer_gone).
     #[must_use]
     pub fn token(&self) -> u64 {
         self.0.token.get()
