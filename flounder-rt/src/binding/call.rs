@@ -1,4 +1,8 @@
-//! Calls: blocking, and as futures.
+//! Calls, blocking and asynchronous.
+//!
+//! A blocking call decodes its reply in the memory of the channel if the reply comes while the call
+//! waits. An asynchronous call keeps everything in its slot of the table of calls: what is sent, the
+//! waker, and the reply. [`connection`](super::connection) decides when either may be sent.
 
 use core::cell::Cell;
 use core::fmt;
@@ -21,18 +25,18 @@ use crate::cap::Cap;
 use crate::waitset::{DEFAULT_TIMEOUT, DispatchError, Source, Timeout, Timer, Waitset};
 use crate::wire::{DecodeError, Gather};
 
-/// A remote procedure, as it is on the wire.
+/// A remote procedure on the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct Procedure {
     /// Message number of the call.
     pub call: u16,
     /// Message number of the response.
     pub response: u16,
-    /// Byte offset of the call's id in the response.
+    /// Byte offset of the id of the call in the response.
     pub id: usize,
 }
 
-/// What a blocking call waits with.
+/// Means by which a blocking call waits.
 struct Way {
     waitset: Waitset,
     /// The other end, if it is in this thread.
@@ -40,10 +44,10 @@ struct Way {
     timeout: Timeout,
 }
 
-/// What reads a reply, and keeps what is in it.
+/// Decodes a reply and keeps its values.
 type Read<'a> = &'a mut dyn FnMut(Received<'_>) -> Result<(), DecodeError>;
 
-/// Gives up a call that ends without a result.
+/// Gives up a call when dropped.
 struct GiveUp<'a>(&'a Shell, u32);
 
 impl Drop for GiveUp<'_> {
@@ -54,7 +58,7 @@ impl Drop for GiveUp<'_> {
 }
 
 impl RawBinding {
-    /// An id for the next call.
+    /// Returns an id for the next call.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -62,11 +66,11 @@ impl RawBinding {
         self.shell().io.borrow_mut().connection.calls().next()
     }
 
-    /// Hands a reply, whose record has so many words and the number of the call at byte `at`, to the call that waits for
-    /// it. Used by generated code.
+    /// Passes a reply to the call that waits for it. The record of the reply has `words` words, and the
+    /// id of the call at byte `at`. Used by generated code.
     ///
     /// # Errors
-    /// [`DecodeError::Short`].
+    /// [`DecodeError::Short`] if the reply has fewer words.
     #[doc(hidden)]
     pub fn answer(
         &self,
@@ -84,11 +88,11 @@ impl RawBinding {
         }
     }
 
-    /// Makes a call and blocks until its reply has come, visiting only this binding (and, if the service is in the same
-    /// thread, whatever it takes to have it answer). Used by generated code.
+    /// Makes a call and blocks until its reply has come. Only this binding is served meanwhile, and, if
+    /// the service is in the same thread, the waitset of the service. Used by generated code.
     ///
     /// # Errors
-    /// [`RpcError`].
+    /// Every [`RpcError`] of a binding for one thread.
     #[doc(hidden)]
     #[inline]
     pub fn call<R: Reply>(
@@ -109,7 +113,7 @@ impl RawBinding {
         Ok(values.expect("a call that succeeds has read its reply"))
     }
 
-    /// Makes a call; the future gives its result. Used by generated code.
+    /// Makes a call. The future completes with its result. Used by generated code.
     #[doc(hidden)]
     #[inline]
     pub fn call_async<R>(
@@ -138,7 +142,7 @@ impl RawBinding {
         Call { raw: self.clone(), id, reply: PhantomData }
     }
 
-    /// A call that cannot be made. Used by generated code.
+    /// Returns a call that fails with `error`. Used by generated code.
     #[doc(hidden)]
     #[cold]
     pub fn call_failed<R>(&self, id: u32, error: RpcError) -> Call<R> {
@@ -148,7 +152,7 @@ impl RawBinding {
 }
 
 impl Shell {
-    /// As [`RawBinding::call`], with what reads the reply.
+    /// Makes a call and blocks until `read` has decoded its reply. See [`RawBinding::call`].
     fn call(
         &self,
         id: u32,
@@ -165,12 +169,12 @@ impl Shell {
         self.io.borrow_mut().connection.calls().begin(id, now);
         let give_up = GiveUp(self, id);
         if !now {
-            // It may be lost again at once, with its capabilities: then the call fails, which has to be known.
+            // The call may be lost at once, with its capabilities; it fails then, so it must be in the table.
             self.accept_call(&mut way, call, body, &mut caps)?;
             self.io.borrow_mut().connection.calls().accepted(id);
         }
         let (is_read, failed) = (Cell::new(false), Cell::new(None));
-        // The reply is read where it lies, if it comes while this waits and goes the quick way; else it comes by `answer`.
+        // A reply that comes on the fast path while this waits is decoded in place; any other comes by `answer`.
         let mut turn = || {
             self.step(|reply| {
                 let ours = reply.number == response && reply.id_at(at) == Some(id);
@@ -182,7 +186,7 @@ impl Shell {
             })
         };
         let is_answered = || is_read.get() || self.is_call_done(id);
-        // Nobody takes messages out of the inbox while this thread waits here.
+        // This thread, which waits here, is the one that would empty the inbox.
         let done = || is_answered() || self.is_mail_full();
         self.wait_until(&way, &mut turn, &done)?;
         if !is_answered() {
@@ -196,7 +200,7 @@ impl Shell {
         self.take(id, read)
     }
 
-    /// How a blocking call can wait, if it can.
+    /// Returns how a blocking call can wait.
     fn way(&self, timeout: Timeout) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
         let local_peer = self.local_peer.borrow().upgrade();
@@ -210,7 +214,7 @@ impl Shell {
         Ok(Way { waitset, local_peer, timeout })
     }
 
-    /// Sends a call, waiting for the slot if that is taken.
+    /// Sends a call, after waiting for the slot if it is taken.
     #[cold]
     fn accept_call(
         &self,
@@ -223,7 +227,7 @@ impl Shell {
             match self.accept(number, body, caps) {
                 Ok(_) => return Ok(()),
                 Err(TxError::Busy) => {
-                    // What is left of the time is for the reply.
+                    // The reply gets the rest of the time.
                     if let Some(end) = way.timeout.end_of_blocking() {
                         way.timeout = Timeout::Until(end);
                     }
@@ -244,7 +248,7 @@ impl Shell {
         }
     }
 
-    /// Blocks until `done`, with `turn` for the turns of this binding.
+    /// Blocks until `done` returns true, with `turn` for the steps of this binding.
     #[inline]
     fn wait_until(
         &self,
@@ -262,7 +266,7 @@ impl Shell {
         })
     }
 
-    /// Both ends are here: whatever the service needs for its answer is dispatched too.
+    /// Blocks until `done` returns true, and dispatches the waitset of the other end meanwhile.
     pub(super) fn wait_with_local_peer(
         &self,
         peer: &Rc<Self>,
@@ -288,7 +292,7 @@ impl Shell {
             match waitset.dispatch_until(deadline, || done() || peer.ready() || self.ready()) {
                 Ok(true) => {}
                 Ok(false) => return Err(DispatchError::Deadline),
-                // It is somebody else's, and lost like any that the program does not look at.
+                // The error belongs to another part of the program, which is not here to get it.
                 Err(DispatchError::Callback(error)) => {
                     tracing::error!(?error, "a callback failed during a blocking call");
                 }
@@ -305,7 +309,7 @@ impl Shell {
         }
     }
 
-    /// Hands a reply to the call that waits for it. A reply that no call waits for is discarded.
+    /// Passes a reply to the call that waits for it. A reply that no call waits for is discarded.
     #[inline]
     fn answer(&self, id: u32, mut message: Received<'_>) {
         let mut io = self.io.borrow_mut();
@@ -333,7 +337,7 @@ impl Shell {
         self.io.borrow_mut().connection.calls().is_done(id)
     }
 
-    /// Forgets a blocking call whose reply was read where it lay.
+    /// Forgets a blocking call whose reply was decoded in place.
     #[inline]
     fn free_call(&self, id: u32) {
         let has_events = {
@@ -346,17 +350,17 @@ impl Shell {
         }
     }
 
-    /// Takes what came of a call that is done.
+    /// Takes the result of a call that is done.
     #[inline]
     fn take<T>(
         &self,
         id: u32,
         decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, RpcError> {
-        // Not under a borrow: types of the user are made of it.
+        // Nothing is borrowed while `decode` makes values of user types.
         let (decoded, number) = if let Some(line) = self.take_line(id) {
             let (number, words) = (line.number, &line.words[..line.len]);
-            // Readers take out and put nothing in, so that there is nothing to be dropped: the compiler does not know.
+            // Decoders only take capabilities out, so nothing is to be dropped: the compiler does not know.
             let mut caps = ManuallyDrop::new(Vec::new());
             (decode(Received { number, words, caps: &mut caps }), number)
         } else {
@@ -376,7 +380,7 @@ impl Shell {
         }
     }
 
-    /// A reply cannot be read: the error handler is told, and the caller.
+    /// Reports a malformed reply to the error handler, and returns the error for the caller.
     #[cold]
     pub(super) fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
         let message = self.interface.message_name(number);
@@ -394,7 +398,7 @@ impl Shell {
         self.io.borrow_mut().connection.calls().take_waits(id)
     }
 
-    /// Gives a call up: the service is told, if it may be at work on it.
+    /// Gives a call up, and cancels it if the service may be at work on it.
     #[inline]
     fn give_up(&self, id: u32) {
         let GivenUp { left, waits, waker } = self.io.borrow_mut().connection.give_up_call(id);
@@ -408,7 +412,7 @@ impl Shell {
         }
     }
 
-    /// The deadline of a call has passed.
+    /// Ends a call whose deadline has passed.
     fn expire(&self, id: u32) {
         self.io.borrow_mut().connection.expire_call(id);
         self.flush();
@@ -416,44 +420,44 @@ impl Shell {
     }
 }
 
-/// Turns of a binding without the reply between two looks at the clock.
+/// Steps without the reply between two looks at the clock.
 const TURNS_PER_LOOK: usize = 64;
 
-/// The reply to one rpc: what generated reply types stand for.
+/// The reply to one rpc. Generated reply types implement this.
 pub trait Reply {
-    /// The results of the rpc: a value, or a tuple of them in order.
+    /// Results of the rpc: one value, or a tuple in order.
     type Values;
 
-    /// Reads a message. That it is the reply to this call, and not to another one, is for the peer to claim and for this to
-    /// check.
+    /// Decodes a reply, and checks that it is of this rpc: the peer chose the number.
     ///
     /// # Errors
-    /// If it is not.
+    /// [`DecodeError`] if it is of another rpc, or malformed.
     #[doc(hidden)]
     fn decode(message: Received<'_>) -> Result<Self::Values, DecodeError>;
 }
 
-/// A call on its way, which gives what the reply `R` brings: with `rpc add(in uint32 a, in uint32 b, out uint32 sum)`,
-/// `client.add_async(1, 2)` is a `Call<AddReply>`, and its output a `Result<u32, RpcError>`.
+/// A call under way: a future that completes with the results in the reply `R`. With
+/// `rpc add(in uint32 a, in uint32 b, out uint32 sum)`, `client.add_async(1, 2)` is a `Call<AddReply>`
+/// with the output `Result<u32, RpcError>`.
 ///
-/// Dropped before the call was accepted, nothing is sent; after that, the service is told that nobody waits any more, and a
-/// reply that comes all the same is discarded.
-// Two words, as a reply: see there.
+/// A call that is dropped before it was accepted is not sent. Dropped later, it is cancelled, and a
+/// reply that still comes is discarded.
+// Two words, like `ReplyToken`, for the same reason.
 #[must_use = "a call does nothing unless awaited"]
 pub struct Call<R> {
     raw: RawBinding,
-    /// Where it stands in the table, which has the rest; `NONE` once it was ready.
+    /// Id in the table of calls, which has everything else; `NONE` once the future has completed.
     id: u32,
     reply: PhantomData<fn() -> R>,
 }
 
 impl<R> Call<R> {
-    /// Ends the call with [`RpcError::Deadline`] if it is not done after this time, which begins now.
+    /// Limits the call to this time, from now. Then it ends with [`RpcError::Deadline`].
     pub fn timeout(self, timeout: Duration) -> Self {
         self.limited(Instant::now().checked_add(timeout))
     }
 
-    /// Ends the call with [`RpcError::Deadline`] if it is not done at this time.
+    /// Limits the call to this point in time. Then it ends with [`RpcError::Deadline`].
     pub fn deadline(self, deadline: Instant) -> Self {
         self.limited(Some(deadline))
     }
@@ -472,12 +476,12 @@ impl<R: Reply> Future for Call<R> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Polled again after it was ready, it stays pending.
+        // A future that is polled after it completed stays pending.
         if self.id == NONE || self.raw.shell().poll_call(self.id, cx.waker()).is_pending() {
             return Poll::Pending;
         }
         let id = core::mem::replace(&mut self.id, NONE);
-        // Nothing comes behind this, so that the values go where the caller wants them.
+        // The last expression, so that the values are written to where the caller wants them.
         Poll::Ready(self.raw.shell().take(id, R::decode))
     }
 }
@@ -511,7 +515,7 @@ impl Shell {
         }
     }
 
-    /// Where there is more to be done than to send what fits at once, or to wait.
+    /// Polls a call that has to wait in a line, has a deadline, or does not fit into the channel at once.
     #[inline(never)]
     fn poll_slowly(&self, id: u32, waker: &Waker) -> Poll<()> {
         let mut waits = self.take_waits(id).map_or_else(Waits::default, |waits| *waits);
@@ -523,7 +527,7 @@ impl Shell {
         if matches!(self.rule_of(&waits), Rule::Send | Rule::Refuse) {
             self.send_call(id);
         }
-        // It may have been lost again at once.
+        // The call may have been lost at once, with its capabilities.
         if self.is_call_done(id) {
             self.wait_no_more(waits);
             return Poll::Ready(());
@@ -543,7 +547,7 @@ impl Shell {
         Poll::Pending
     }
 
-    /// Sends a call that waits, if it still does.
+    /// Sends a call, if it still waits to be sent.
     fn send_call(&self, id: u32) {
         let request = self.io.borrow_mut().connection.calls().take_request(id);
         let Some(mut request) = request else { return };
@@ -581,7 +585,7 @@ impl Shell {
         self.io.borrow().connection.rule(Sender::Call { place, turn })
     }
 
-    /// Ends a call at this time.
+    /// Returns a timer that ends a call at `end`.
     fn watch_the_clock(&self, id: u32, end: Instant, waitset: &Waitset) -> Timer {
         let shell = Weak::clone(&self.myself);
         let left = end.saturating_duration_since(Instant::now());
@@ -593,7 +597,7 @@ impl Shell {
         })
     }
 
-    /// Counts ticks while there are calls that have the usual time.
+    /// Starts to count ticks, for calls with the default timeout.
     #[cold]
     fn start_ticking(&self) {
         if let Some(waitset) = self.waitset()
@@ -624,7 +628,7 @@ impl Shell {
         }
     }
 
-    /// Nothing counts ticks any more.
+    /// Stops counting ticks.
     pub(super) fn stop_ticking(&self) {
         self.io.borrow_mut().connection.calls().stop_ticking();
         if let Some(old) = self.ticker.take() {
@@ -632,7 +636,7 @@ impl Shell {
         }
     }
 
-    /// The binding has another waitset, which watches the clock from here on.
+    /// Moves the timers of calls to another waitset.
     pub(super) fn calls_moved(&self, waitset: &Waitset) {
         let (is_ticking, timed) = {
             let io = &mut *self.io.borrow_mut();
@@ -651,13 +655,13 @@ impl Shell {
         }
     }
 
-    /// A call does not wait for its turn any more.
+    /// Takes a call out of the lines that it waits in.
     fn stop_waiting(&self, waits: &mut Waits<Timer>) {
         self.leave(Line::Slot, &mut waits.turn);
         self.leave(Line::Place, &mut waits.place);
     }
 
-    /// A call has nothing to wait for any more.
+    /// Ends everything that a call waits for.
     #[cold]
     fn wait_no_more(&self, mut waits: Waits<Timer>) {
         self.stop_waiting(&mut waits);

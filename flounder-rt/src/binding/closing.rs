@@ -4,14 +4,15 @@
 //!   Free, Sending --teardown, last handle, end of the waitset--> Closing --everything sent, or the peer is gone--> Closed
 //!        '------------peer closed or died, error, exempt-------------------------------------------------------------^
 //! ```
-//! A binding in `Closing` has ended for the program: nothing more is accepted, no handler runs, and what comes in is
-//! discarded. It stays a source of its waitset until the channel has taken the message in the slot and the backlog; then the
-//! channel is closed. So dropping a handle never waits, and a peer that does not read delays no other binding.
+//! A binding in `Closing` has ended for the program: nothing more is accepted, no handler runs, and
+//! received messages are discarded. It stays a source of its waitset until the channel has taken the
+//! message in the slot and the backlog; then the channel is closed. So dropping a handle never blocks,
+//! and a peer that does not read delays no other binding.
 //!
-//! Where the waitset ends first, the bindings in `Closing` move to another waitset of the thread. A thread that ends, and a
-//! process that ends by `exit` or by a return from `main`, waits for them, at most for the [exit timeout](set_exit_timeout).
-//! What the bindings in `Closing` of one thread hold is bounded by [`MAX_CLOSING`] and [`MAX_CLOSING_WORDS`]: beyond that
-//! the oldest is cut off.
+//! If the waitset ends first, the bindings in `Closing` move to another waitset of the thread. A
+//! thread that ends, and a process that ends by `exit` or by returning from `main`, waits for them, at
+//! most for the [exit timeout](set_exit_timeout). [`MAX_CLOSING`] and [`MAX_CLOSING_WORDS`] bound what
+//! the bindings in `Closing` of one thread hold: beyond that the oldest is cut off.
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
@@ -34,29 +35,30 @@ use crate::channel::{CapRefusal, ChannelError, Incoming, Recv};
 use crate::exit;
 use crate::waitset::{self, DispatchError, Source, Waitset, WeakWaitset};
 
-/// Bindings of one thread that may be closing at a time.
+/// Most bindings of one thread that are closing at a time.
 const MAX_CLOSING: usize = 1024;
 
-/// Words of messages that the closing bindings of one thread may hold, unless one of them alone holds more.
+/// Most words of messages that the closing bindings of one thread hold, unless one alone holds more.
 const MAX_CLOSING_WORDS: usize = (64 << 20) / 8;
 
-/// Wakers that may panic while a thread ends, until it waits no more.
+/// Panics of wakers after which a thread that ends no longer waits.
 const MAX_PANICS: usize = 1000;
 
-/// Messages that a closing binding discards in one turn.
+/// Messages that a closing binding discards in one step.
 const DISCARDS: usize = 16;
 
-/// What becomes of messages that are accepted and not sent when a binding ends.
+/// What happens to messages that are accepted and not sent when a binding ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
     /// They are sent.
     IsSent,
-    /// They are lost: the peer is gone, or is not to be believed.
+    /// They are lost: the peer is gone, or has violated the protocol.
     IsLost,
 }
 
 impl Shell {
-    /// Ends the binding: nothing more is accepted or delivered from here on. `is_reported` if the error handler runs by itself.
+    /// Ends the binding: from here on nothing is accepted or delivered. With `is_reported`, the caller
+    /// runs the error handler, and has taken the receiver out.
     pub(super) fn end(&self, why: BindingError, is_reported: bool, rest: Rest) {
         if !self.io.borrow_mut().connection.end(&why) {
             return;
@@ -115,7 +117,7 @@ impl Shell {
         io.note_unsent();
     }
 
-    /// Runs what may be user code from the waitset, if it is there: this may be inside of a send.
+    /// Runs user code from the waitset, if there is one: the caller may be inside a send.
     fn run_from_here(&self, run: impl FnOnce() + 'static) {
         match self.waitset() {
             Some(waitset) => waitset.post(move |_| {
@@ -126,14 +128,14 @@ impl Shell {
         }
     }
 
-    /// From here on, what comes in is discarded.
+    /// Begins to discard what is received.
     fn begin_closing(
         &self,
         mut receiver: Option<Box<Receiver>>,
         rest: Rest,
     ) -> Option<Box<Receiver>> {
         let io = &mut *self.io.borrow_mut();
-        // A message that has come in part goes on where it stopped.
+        // A message of which a part has come continues in the same memory.
         let incoming = match &mut receiver {
             Some(receiver) => {
                 let fresh = receiver.incoming.another();
@@ -149,7 +151,7 @@ impl Shell {
         receiver
     }
 
-    /// Closes the channel if there is nothing left to be sent; else sees to it that the rest is.
+    /// Closes the channel if nothing is left to be sent; otherwise has the waitset send the rest.
     fn close_if_done(&self, due: &mut Vec<Due>) {
         let words = {
             let connection = &self.io.borrow().connection;
@@ -164,12 +166,12 @@ impl Shell {
         }
     }
 
-    /// Whether it has ended and messages that it accepted are still to be sent.
+    /// Returns true if the binding has ended and has messages left to send.
     pub(super) fn is_closing(&self) -> bool {
         self.io.borrow().connection.state() == State::Closing
     }
 
-    /// A step of a binding that is closing: sends, and discards what has come.
+    /// Runs one step of a binding that is closing: sends, and discards what is received.
     #[cold]
     pub(super) fn step_closing(&self) -> bool {
         let moved = self.pump();
@@ -226,12 +228,12 @@ impl Shell {
         if let Some(waitset) = self.waitset() {
             self.unregister(&waitset, self.token.get());
         }
-        // The channel goes now; handles of the user may stay for long.
+        // The channel is dropped now; the program may keep handles for long.
         let channel = core::mem::replace(&mut self.io.borrow_mut().channel, Box::new(Ended));
         drop((channel, left));
     }
 
-    /// The waitset goes. What is not sent is left to the thread.
+    /// The waitset ends. The thread sends the rest.
     pub(super) fn waitset_ends(&self) {
         self.end(BindingError::Closed, false, Rest::IsSent);
         let finished = core::mem::take(&mut self.io.borrow_mut().finished);
@@ -255,7 +257,7 @@ impl Shell {
         }
     }
 
-    /// Nothing that a program asked to be run after a message is run any more.
+    /// Drops the continuations, which no longer run.
     fn forget_continuations(&self) {
         let (finished, continuations) = {
             let io = &mut *self.io.borrow_mut();
@@ -264,7 +266,7 @@ impl Shell {
         drop((finished, continuations));
     }
 
-    /// Blocks until `done`, serving this binding alone; says whether it was done by then.
+    /// Blocks until `done` returns true, serving this binding alone. Returns false if time ran out.
     fn wait_for_sent(&self, timeout: Timeout, done: &dyn Fn() -> bool) -> bool {
         if done() {
             return true;
@@ -293,8 +295,8 @@ impl Shell {
 }
 
 impl RawBinding {
-    /// Tears the binding down, as [`teardown`](RawBinding::teardown), and gives a future that completes when everything that
-    /// was accepted is sent and the channel is closed.
+    /// [Tears the binding down](RawBinding::teardown). The future completes when everything that was
+    /// accepted is sent and the channel is closed.
     ///
     /// ```no_run
     /// # async fn example(binding: flounder_rt::binding::RawBinding) -> Result<(), flounder_rt::TxError> {
@@ -310,9 +312,9 @@ impl RawBinding {
 
 /// Completes when a binding that was [closed](RawBinding::close) has sent what it accepted. Dropping it changes nothing.
 ///
-/// [`TxError::Closed`] if something that was accepted could not be sent: the peer is gone, or the binding ended before by
-/// an error.
-#[must_use = "the rest is sent all the same; to know when, use `.await` or `wait`"]
+/// Its output is [`TxError::Closed`] if something that was accepted could not be sent: the peer is
+/// gone, or the binding ended before by an error.
+#[must_use = "the rest is sent anyway; `.await` or `wait` to know when"]
 pub struct Closing {
     raw: RawBinding,
 }
@@ -321,7 +323,7 @@ impl Closing {
     /// Blocks until everything is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
     ///
     /// # Errors
-    /// As [`wait_timeout`](Self::wait_timeout).
+    /// [`TxError::Closed`] if something could not be sent; [`TxError::Busy`] if time ran out.
     pub fn wait(self) -> Result<(), TxError> {
         self.wait_for(Timeout::Default)
     }
@@ -329,7 +331,8 @@ impl Closing {
     /// Blocks until everything is sent, at most for `timeout`. Only this binding is served meanwhile.
     ///
     /// # Errors
-    /// [`TxError::Closed`] if something could not be sent; [`TxError::Busy`] if something is not sent by then: it goes on.
+    /// [`TxError::Closed`] if something could not be sent. [`TxError::Busy`] if something is not sent by
+    /// then: sending continues.
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
         self.wait_for(Timeout::For(timeout))
     }
@@ -368,18 +371,18 @@ impl fmt::Debug for Closing {
     }
 }
 
-/// A binding that is closing, and the words that it held when it began to.
+/// A binding that is closing, and the number of words that it held when it began to close.
 struct Left {
     shell: Rc<Shell>,
     words: usize,
 }
 
 thread_local! {
-    /// The bindings of this thread that are closing, oldest first. It is used while the thread ends as well, and so has no
-    /// destructor; the last use leaves it empty.
+    /// The bindings of this thread that are closing, oldest first. It is used while the thread ends,
+    /// too, so it has no destructor; the last use leaves it empty.
     static LEFT: ManuallyDrop<RefCell<VecDeque<Left>>> =
         const { ManuallyDrop::new(RefCell::new(VecDeque::new())) };
-    /// Whether waitsets are ending that are waited for together.
+    /// True while all waitsets of the thread end, whose bindings are waited for together.
     static TOGETHER: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -406,7 +409,7 @@ impl Left {
         }
     }
 
-    /// Takes a binding out that is closed.
+    /// Removes a binding that is closed.
     fn remove(shell: &Shell) -> Option<Self> {
         LEFT.with(|left| {
             let left = &mut *left.borrow_mut();
@@ -416,7 +419,7 @@ impl Left {
     }
 
     fn all() -> Vec<Rc<Shell>> {
-        // Those of the parent, in a forked child, are the parent's to send.
+        // In a forked child, the parent sends what its bindings hold.
         let is_here = |left: &&Self| left.shell.notifier.is_here();
         LEFT.with(|all| {
             all.borrow().iter().filter(is_here).map(|left| Rc::clone(&left.shell)).collect()
@@ -424,11 +427,11 @@ impl Left {
     }
 }
 
-/// The bindings of a thread that are closing when their waitsets end.
+/// Takes over the closing bindings of a waitset that ends.
 pub(super) struct Closings;
 
 impl waitset::Successor for Closings {
-    /// Those that are closing go on from another waitset; if the thread ends as well, this waits for them.
+    /// Moves them to another waitset of the thread; if there is none, blocks until they have sent.
     fn waitset_gone(&self, is_gone: &dyn Fn(&WeakWaitset) -> bool) {
         let mut left = Left::all();
         left.retain(|shell| is_gone(&shell.home_waitset()));
@@ -452,7 +455,7 @@ impl waitset::Successor for Closings {
     }
 }
 
-/// Blocks until these have sent what they accepted, at most until the exit timeout of the thread.
+/// Blocks until these bindings have sent what they accepted, at most until the exit timeout.
 fn send_now(left: &[Rc<Shell>]) {
     if left.is_empty() {
         return;
@@ -469,7 +472,7 @@ fn send_now(left: &[Rc<Shell>]) {
     let is_done = || left.iter().all(|shell| !shell.is_closing());
     let mut panics = 0;
     while !is_done() && Instant::now() < deadline && panics < MAX_PANICS {
-        // What the bindings wake on their way is user code.
+        // The wakers that this wakes are user code.
         let run = AssertUnwindSafe(|| waitset.dispatch_until(Some(deadline), is_done));
         match catch_unwind(run) {
             Ok(Ok(_)) => {}

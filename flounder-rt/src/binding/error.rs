@@ -1,4 +1,4 @@
-//! What can go wrong on a binding.
+//! Errors of a binding.
 
 use core::fmt;
 use std::error::Error;
@@ -12,37 +12,41 @@ use crate::wire::{DecodeError, TooLong};
 
 crate::debug_as_chain!(TxError, BindingError, RpcError, ControlError);
 
-/// Why a message was not accepted. The binding is as it was.
+/// Error of sending: the message was not accepted. The binding is unchanged.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TxError {
-    /// A message is going out already; try again from its continuation or from `register_send`.
+    /// The slot has a message that is not sent yet. Send again from its continuation or from
+    /// `register_send`.
     /// `FLOUNDER_ERR_TX_BUSY`
     Busy,
-    /// The binding has ended; its error handler was told why.
+    /// The binding has ended; its error handler got the reason.
     Closed,
     /// A string or array is longer than the interface allows. `FLOUNDER_ERR_TX_MSG_SIZE`
     TooLong {
-        /// The argument.
+        /// Name of the argument.
         arg: &'static str,
-        /// Its length and its maximum.
+        /// Length and maximum.
         length: TooLong,
     },
-    /// A capability could not be copied; the number is the system's (`EMFILE`). The peer learns that it missed a message.
+    /// A capability could not be copied; with the error number of the system (`EMFILE`). The peer learns
+    /// that a message was lost.
     CapCopy(i32),
-    /// The capabilities may not or cannot be sent. The peer learns that it missed a message. `LIB_ERR_MONITOR_CAP_SEND`
+    /// The capabilities may not or cannot be sent. The peer learns that a message was lost.
+    /// `LIB_ERR_MONITOR_CAP_SEND`
     CapsRefused(CapRefusal),
 }
 
 impl TxError {
-    /// A value of `arg` is too long.
+    /// Returns the error of a value of `arg` that is too long.
     #[cold]
     #[must_use]
     pub const fn too_long(arg: &'static str, length: TooLong) -> Self {
         Self::TooLong { arg, length }
     }
 
-    /// Arguments of message `number` were refused; `cap_copy` says what comes of a capability that could not be copied.
+    /// Returns the error of message `number` whose arguments were refused; `cap_copy` makes the error of a
+    /// capability that could not be copied.
     #[cold]
     pub(super) fn refused(
         refused: Refused,
@@ -56,7 +60,7 @@ impl TxError {
         }
     }
 
-    /// A capability could not be copied.
+    /// Returns the error of a capability that could not be copied.
     #[cold]
     #[must_use]
     pub fn cap_copy(error: io::Error) -> Self {
@@ -80,11 +84,11 @@ impl fmt::Display for TxError {
 
 impl Error for TxError {}
 
-/// A message was not accepted; the capabilities it would have given away are back.
+/// Error of sending capabilities: the message was not accepted, and the capabilities are returned.
 pub struct Rejected<T> {
-    /// Why.
+    /// Reason.
     pub error: TxError,
-    /// What it would have given away: the value, or a tuple of them in order.
+    /// The capabilities that would have been moved: one value, or a tuple in order.
     pub given: T,
 }
 
@@ -100,14 +104,14 @@ impl<T> fmt::Debug for Rejected<T> {
     }
 }
 
-/// Shown as its error is.
+/// Displays the error.
 impl<T> Error for Rejected<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }
 }
 
-/// What a binding tells its error handler.
+/// Error that the error handler of a binding gets.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindingError {
@@ -115,30 +119,31 @@ pub enum BindingError {
     Closed,
     /// The peer's process died.
     PeerDied,
-    /// The peer sent words that no sender of the interface writes.
+    /// The peer sent a malformed message.
     Decode {
-        /// The message.
+        /// Name of the message.
         message: &'static str,
-        /// What is wrong with them.
+        /// What is wrong with the words.
         error: DecodeError,
     },
     /// The peer broke the protocol of the channel.
     Protocol(ProtocolError),
-    /// A system call on the channel failed; the number is the system's.
+    /// A system call on the channel failed; with the error number of the system.
     Os(i32),
-    /// Capabilities of a message were refused on their way in or out. That message is lost; the binding goes on.
+    /// Capabilities of a message were refused, on the way in or out. The message is lost; the binding
+    /// continues.
     CapsRefused(CapRefusal),
-    /// A message came for which there is no handler. It is lost; the binding goes on.
+    /// A message without a handler was received. It is lost; the binding continues.
     NoHandler {
-        /// The message.
+        /// Name of the message.
         message: &'static str,
     },
-    /// A reply could not be sent; the caller was told. The binding goes on.
+    /// A reply could not be sent; the caller gets an error. The binding continues.
     Reply(TxError),
 }
 
 impl BindingError {
-    /// Whether the binding has ended.
+    /// Returns true if the error ends the binding.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
         !matches!(self, Self::CapsRefused(_) | Self::NoHandler { .. } | Self::Reply(_))
@@ -195,7 +200,7 @@ impl Error for BindingError {
     }
 }
 
-/// Why a call gave no result.
+/// Error of a call.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RpcError {
@@ -209,14 +214,15 @@ pub enum RpcError {
     CapsRefused(CapRefusal),
     /// The reply cannot be decoded; the binding has ended.
     Decode(DecodeError),
-    /// The call would wait for a handler that is running below it, or for an inbox to be emptied that is full; use the
-    /// asynchronous form there.
+    /// The call would wait for a handler that runs below it on the stack, or for a full inbox to be
+    /// emptied. Use the asynchronous form there.
     WouldDeadlock,
     /// The deadline passed; a reply that comes later is discarded.
     Deadline,
-    /// The deadline passed, and the thread that serves the shared binding has not looked at its queue for a second or more.
+    /// The deadline passed, and the thread that serves the shared binding has not read its queue for a
+    /// second or more.
     NotServed {
-        /// Name or number of the thread. It has to dispatch its waitset.
+        /// Name or number of the thread, which has to dispatch its waitset.
         thread: String,
     },
     /// The thread that served the shared binding has ended, and the binding with it.
@@ -224,7 +230,7 @@ pub enum RpcError {
         /// Name or number of the thread.
         thread: String,
     },
-    /// The waitset cannot block; the number is the system's.
+    /// The waitset cannot block; with the error number of the system.
     Os(i32),
 }
 
@@ -262,7 +268,7 @@ impl fmt::Display for RpcError {
 impl Error for RpcError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            // Shown as that error.
+            // The text is that of the source.
             Self::Tx(error) => error.source(),
             Self::Closed(error) => Some(error),
             Self::Decode(error) => Some(error),
@@ -271,7 +277,7 @@ impl Error for RpcError {
     }
 }
 
-/// Why an operation on a binding failed. Nothing was changed.
+/// Error of an operation on a binding, which changed nothing.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControlError {
@@ -279,7 +285,8 @@ pub enum ControlError {
     Closed,
     /// A send callback is registered already. `LIB_ERR_CHAN_ALREADY_REGISTERED`
     AlreadyRegistered,
-    /// The waitset cannot watch the channel; the number is the system's. `FLOUNDER_ERR_CHANGE_WAITSET`
+    /// The waitset cannot watch the channel; with the error number of the system.
+    /// `FLOUNDER_ERR_CHANGE_WAITSET`
     Os(i32),
 }
 

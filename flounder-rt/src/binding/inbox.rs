@@ -1,15 +1,16 @@
-//! Receiving as values: messages that wait in their binding until somebody takes them.
+//! Inboxes: messages that wait in their binding until the program takes them.
 //!
 //! ```text
 //!   Channel::recv --> Keep::deliver --message--> [ kept: at most `bound`, in order ] <-- recv, recv_*, messages
 //!                                '--call, response of an rpc--> handler, waiting call
 //! ```
-//! A binding made with an [`Inbox`] calls no handler for the messages that stand alone; it keeps them as they came. With
-//! `bound` of them it is full, and receives nothing until one is taken, so that the peer runs into `Busy`: nothing is lost,
-//! and memory is bounded. A message leaves the inbox in the very poll that gives it away, so that a future which is dropped,
-//! also one that was woken, has taken nothing.
+//! A binding with an [`Inbox`] keeps messages (not the calls of rpcs) instead of calling a handler.
+//! With `bound` messages the inbox is full, and the binding receives nothing until one is taken; so
+//! the peer runs into `Busy`, nothing is lost, and memory is bounded. A message leaves the inbox in
+//! the poll that returns it, so a future that is dropped, even after it was woken, has taken nothing.
 //!
-//! Words are read when their message is taken. The end of the binding is told after everything that came before it.
+//! A message is decoded when it is taken. The end of the binding is reported after every message that
+//! came before it.
 
 use core::cell::RefCell;
 use core::fmt;
@@ -29,10 +30,10 @@ use crate::interface::MessageKind;
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
 
-/// Runs once the binding is there.
+/// Callback that gets the new binding.
 type OnBound = Box<dyn FnOnce(RawBinding)>;
 
-/// What a generated `Inbox` is underneath: it receives the messages of one binding.
+/// Receives the messages of one binding. Every generated `Inbox` wraps one.
 pub struct Inbox {
     bound: usize,
     handler: Box<dyn Dispatch>,
@@ -40,20 +41,21 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Room for `bound` messages (at least one); `handler` gets the calls of rpcs, and is told of errors.
+    /// Creates an inbox for `bound` messages (at least one). `handler` gets the calls of rpcs, and
+    /// errors.
     #[must_use]
     pub fn new(bound: usize, handler: Box<dyn Dispatch>) -> Self {
         Self { bound: bound.max(1), handler, on_bound: None }
     }
 
-    /// Has `callback` run from the waitset with the binding, once there is one.
+    /// Runs `callback` from the waitset when the binding is connected.
     #[must_use]
     pub fn on_bound(mut self, callback: impl FnOnce(RawBinding) + 'static) -> Self {
         self.on_bound = Some(Box::new(callback));
         self
     }
 
-    /// As a binding takes it.
+    /// Returns the receiver to make a binding with.
     #[must_use]
     pub fn into_deliver(self) -> Box<dyn Dispatch> {
         let Self { bound, handler, on_bound } = self;
@@ -68,13 +70,14 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// The messages of an inbox, and who waits for them.
+/// The messages of an inbox, and the tasks that wait for them.
 #[derive(Default)]
 pub(super) struct Mail {
     bound: usize,
-    /// At most `bound`.
+    /// At most `bound` messages, in order.
     kept: RefCell<VecDeque<MessageBuffer>>,
-    /// Those to wake when anything changes. Each looks for itself, so that one who was woken and is gone has taken nothing.
+    /// Wakers of the waiting tasks, all woken at each change. A task takes its message when it is
+    /// polled, so a task that was woken and dropped has taken nothing.
     waiting: RefCell<Vec<Waker>>,
 }
 
@@ -83,7 +86,7 @@ impl Mail {
         self.kept.borrow().len() >= self.bound
     }
 
-    /// The first message, or the first with this number.
+    /// Removes the first message, or the first with this number.
     fn take(&self, number: Option<u16>) -> Option<MessageBuffer> {
         let mut kept = self.kept.borrow_mut();
         let at = match number {
@@ -153,14 +156,14 @@ impl Dispatch for Keep {
 }
 
 impl Drop for Keep {
-    /// The binding has ended.
+    /// Wakes the waiting tasks: the binding has ended.
     fn drop(&mut self) {
         self.mail.wake();
     }
 }
 
 impl Shell {
-    /// Takes a message out of the inbox, if it can be said now what comes of it.
+    /// Takes a message out of the inbox, or reports that none will come, or waits.
     fn take_mail<T>(&self, what: &What<T>, cx: &Context<'_>) -> Poll<Result<T, RecvError>> {
         let Some(mail) = self.mail.get() else { return Poll::Ready(Err(RecvError::NoInbox)) };
         let full = mail.is_full();
@@ -188,7 +191,7 @@ impl Shell {
         Poll::Pending
     }
 
-    /// The peer sent what no sender of the interface writes: nothing that it sent afterwards is believed.
+    /// Drops all messages: one was malformed, so nothing that the peer sent after it is trusted.
     #[cold]
     fn bad_mail(&self, mail: &Mail, number: u16, error: DecodeError) -> RecvError {
         let kept = core::mem::take(&mut *mail.kept.borrow_mut());
@@ -205,13 +208,13 @@ impl Shell {
 }
 
 impl RawBinding {
-    /// Waits for the next message of the inbox. Used by generated code.
+    /// Returns the next message of the inbox. Used by generated code.
     #[doc(hidden)]
     pub fn recv<M: MessageValue>(&self) -> Receiving<'_, M> {
         Receiving { raw: self, what: What { number: None, decode: M::unmarshal } }
     }
 
-    /// Waits for the next message of the inbox that has this number.
+    /// Returns the next message of the inbox that has this number.
     pub(super) fn recv_one<T>(
         &self,
         number: u16,
@@ -220,21 +223,22 @@ impl RawBinding {
         Receiving { raw: self, what: What { number: Some(number), decode } }
     }
 
-    /// The messages of the inbox. Used by generated code.
+    /// Returns a stream of the messages of the inbox. Used by generated code.
     #[doc(hidden)]
     pub fn messages<M: MessageValue>(&self) -> Messages<'_, M> {
         Messages { raw: self, of: PhantomData }
     }
 }
 
-/// The next message of an [`Inbox`], or the next one of its kind. Dropped before it is ready, it has taken nothing.
+/// Completes with the next message of an [`Inbox`], or the next of one type. If it is dropped before,
+/// it has taken nothing.
 #[must_use = "nothing is received unless awaited"]
 pub struct Receiving<'a, T> {
     raw: &'a RawBinding,
     what: What<T>,
 }
 
-/// What is waited for, any message if it has no number, and how it is read.
+/// The number of the message that is waited for (any message if `None`), and its decoder.
 struct What<T> {
     number: Option<u16>,
     decode: fn(Received<'_>) -> Result<T, DecodeError>,
@@ -254,7 +258,8 @@ impl<T> fmt::Debug for Receiving<'_, T> {
     }
 }
 
-/// The messages of an [`Inbox`], one after the other, until its binding has ended; [`RawBinding::ended`] says why.
+/// Stream of the messages of an [`Inbox`]. It ends with the binding; [`RawBinding::ended`] returns the
+/// reason.
 #[must_use = "nothing is received unless polled"]
 pub struct Messages<'a, M> {
     raw: &'a RawBinding,
@@ -275,15 +280,16 @@ impl<M> fmt::Debug for Messages<'_, M> {
     }
 }
 
-/// Why there is no message to receive.
+/// Error of receiving from an inbox.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
     /// The binding has ended, and everything that came before was received.
     Ended(BindingError),
-    /// The inbox is full of messages of other kinds; the one waited for cannot come until some of them are received.
+    /// The inbox is full of messages of other types; the one waited for cannot come until some of them
+    /// are received.
     Full,
-    /// The binding was made with handlers, not with an inbox.
+    /// The binding has handlers, not an inbox.
     NoInbox,
 }
 

@@ -1,4 +1,4 @@
-//! The two ends of a channel that are in one thread: while one waits for an answer, it serves the other.
+//! Bindings whose two ends are in one thread: an end that blocks for a reply serves the other end.
 
 use core::cell::RefCell;
 use std::collections::HashMap;
@@ -8,11 +8,11 @@ use crate::binding::shell::Shell;
 use crate::channel::PairId;
 
 thread_local! {
-    /// The ends of this thread whose other end is not known to be in it.
+    /// Ends of this thread whose other end has not been attached in this thread.
     static ALONE: RefCell<HashMap<PairId, Weak<Shell>>> = RefCell::default();
 }
 
-/// A binding was put on one end of `pair`.
+/// Notes that a binding was attached to one end of `pair`.
 pub(super) fn attached(pair: PairId, shell: &Rc<Shell>) {
     // A thread that is ending makes no calls.
     let _ = ALONE.try_with(|alone| {
@@ -28,7 +28,7 @@ pub(super) fn attached(pair: PairId, shell: &Rc<Shell>) {
     });
 }
 
-/// The two are the ends of one channel.
+/// Notes that the two are the ends of one channel.
 pub(super) fn pair(one: &Rc<Shell>, other: &Rc<Shell>) {
     *one.local_peer.borrow_mut() = Rc::downgrade(other);
     *other.local_peer.borrow_mut() = Rc::downgrade(one);

@@ -1,7 +1,7 @@
-//! The form of a message: what generated code calls, for each message with its own arguments.
+//! Message types: the functions that generated code calls for each message, generic over its arguments.
 //!
-//! Everything here is generic over the arguments, so that a user's crate contains it for the messages that it sends or
-//! receives, and only for those; what does not depend on them is left to the endpoints.
+//! A user's crate contains the code of the messages that it sends or receives, and only of those.
+//! What does not depend on the arguments is a method of [`RawBinding`].
 
 use core::marker::PhantomData;
 use std::io;
@@ -21,32 +21,32 @@ use crate::wire::{DecodeError, Gather};
 #[derive(Debug)]
 pub struct MessageType<const NUMBER: u16, const WORDS: usize, A>(PhantomData<A>);
 
-/// What can be sent with [`Sending`].
+/// A message that [`Sending`] can send.
 pub trait Sendable {
-    /// What the sender passes.
+    /// Arguments as the sender passes them.
     type Sent<'a>: Copy;
 
-    /// Sends it.
+    /// Sends the message, or returns [`TxError::Busy`].
     ///
     /// # Errors
     /// [`TxError`].
     fn try_send<'a>(raw: &'a RawBinding, args: Self::Sent<'_>) -> Result<Sent<'a>, TxError>;
 }
 
-/// Where the response of an rpc is found.
+/// Layout of the response to an rpc.
 pub trait Response {
-    /// Its number.
+    /// Message number.
     const NUMBER: u16;
-    /// Where its words have the number of the call, in bytes.
+    /// Byte offset of the id of the call.
     const ID: usize;
 }
 
 impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, A> {
-    /// The most that such a message takes.
+    /// Limits of this message on the wire.
     pub const LIMIT: MessageLimit =
         MessageLimit { words: WORDS.saturating_add(A::MAX_TAIL), caps: A::MAX_CAPS };
 
-    /// Where the words of a half of an rpc have the number of the call, in bytes.
+    /// Byte offset of the id of the call, in a call or a response.
     pub const ID: usize = A::FIRST_AT;
 
     /// Sends a message.
@@ -78,7 +78,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         send.unwrap_or_else(SharedSend::failed)
     }
 
-    /// Makes call `id`, whose arguments begin with that number, and waits for the reply.
+    /// Makes call `id`, whose arguments begin with that id, and blocks until the reply comes.
     ///
     /// # Errors
     /// [`RpcError`].
@@ -96,7 +96,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         })
     }
 
-    /// As [`call`](Self::call), as a future.
+    /// Makes call `id`, whose arguments begin with that id. The future completes with the reply.
     #[inline]
     pub fn call_async<R>(
         raw: &RawBinding,
@@ -111,7 +111,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         call.unwrap_or_else(|error| raw.call_failed(id, error.into()))
     }
 
-    /// Makes a call from any thread. The thread of the binding gives it its number.
+    /// Makes a call from any thread. The thread of the binding chooses its id.
     #[inline]
     pub fn call_shared<R: Reply>(
         raw: &SharedEndpoint,
@@ -125,7 +125,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         call.unwrap_or_else(|error| SharedCall::failed(error.into()))
     }
 
-    /// Sends a reply, whose arguments begin with the number of the call.
+    /// Sends a reply, whose arguments begin with the id of the call.
     #[inline]
     pub fn reply(args: A::Sent<'_>, token: ReplyToken) {
         let mut token = Some(token);
@@ -147,7 +147,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         }
     }
 
-    /// Puts a message into words.
+    /// Encodes a message.
     ///
     /// # Errors
     /// [`EncodeError`].
@@ -165,7 +165,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         raw.recv_one(NUMBER, |message| Self::take_owned(message).map(A::output))
     }
 
-    /// Hands a response to the call that waits for it, which reads the rest.
+    /// Passes a response to the call that waits for it, which decodes the rest.
     ///
     /// # Errors
     /// [`DecodeError::Short`].
@@ -174,19 +174,19 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         raw.answer(message, Self::ID, WORDS)
     }
 
-    /// Reads a message where it lies.
+    /// Decodes a message without copying it.
     ///
     /// # Errors
-    /// If no sender of the interface writes these words.
+    /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
     pub fn take(message: Received<'_>) -> Result<A::Taken<'_>, DecodeError> {
         A::take(message.words, message.caps)
     }
 
-    /// Reads a message to keep it.
+    /// Decodes a message into values that can be kept.
     ///
     /// # Errors
-    /// If no sender of the interface writes these words.
+    /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
     pub fn take_owned(message: Received<'_>) -> Result<A::Owned, DecodeError> {
         A::take_owned(message.words, message.caps)
@@ -203,10 +203,10 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> Sendable for MessageType<NU
 }
 
 impl<const NUMBER: u16, const WORDS: usize, A: Results> MessageType<NUMBER, WORDS, A> {
-    /// Reads a response. That it is the one to this call, and not to another, is for the peer to claim and for us to check.
+    /// Decodes a response, and checks that it is of this rpc: the peer chose the number.
     ///
     /// # Errors
-    /// If it is not, or if no sender of the interface writes these words.
+    /// [`DecodeError`] if it is the response to another rpc, or malformed.
     #[inline]
     pub fn returned(message: Received<'_>) -> Result<A::Returned, DecodeError> {
         if message.number != NUMBER {
@@ -221,14 +221,14 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for MessageType
     const ID: usize = A::FIRST_AT;
 }
 
-/// The capabilities of a message, to be kept.
+/// Takes the capabilities of a message.
 #[inline]
 fn taken(caps: Option<&mut Vec<Cap>>) -> Vec<Cap> {
     caps.map(core::mem::take).unwrap_or_default()
 }
 
 impl RawBinding {
-    /// The error of a message whose arguments are refused.
+    /// Returns the error of a message whose arguments are refused.
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
         TxError::refused(refused, self.interface(), number, |error| self.cap_copy(error))
@@ -258,7 +258,7 @@ impl RawBinding {
 }
 
 impl SharedEndpoint {
-    /// As that of [`RawBinding`].
+    /// Returns the error of a message whose arguments are refused.
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
         TxError::refused(refused, self.interface(), number, |error| self.cap_copy(error))

@@ -16,10 +16,11 @@ use crate::peer::Peer;
 use crate::waitset::{Outcome, Waitset};
 use crate::wire::{Gather, LINE};
 
-/// A handle to a binding: what every generated `Binding` is underneath, and derefs to.
+/// An untyped handle to a binding. Every generated `Binding` wraps one and dereferences to it.
 ///
-/// Clones are handles to the same binding. When the last handle of a client is dropped the binding is [torn
-/// down](RawBinding::teardown), which sends what was accepted; the bindings of a service are kept by its export until they end.
+/// Clones are handles to the same binding. When the last handle of a client is dropped, the binding
+/// is [torn down](RawBinding::teardown), which sends what was accepted. The export of a service
+/// keeps its bindings until they end.
 pub struct RawBinding(BelongsToOneThreadUseShared);
 
 /// The shell of a binding. rustc names the type, and shows its line, where a binding is sent to another thread.
@@ -46,13 +47,14 @@ impl RawBinding {
         &self.0.0
     }
 
-    /// Puts a binding on a channel that is connected.
+    /// Attaches a connected channel to a new binding.
     ///
-    /// The binding lives as long as its handles; [`RawBinding::keep`] lets it live until it ends by itself. Its
-    /// [`peer`](RawBinding::peer) is unknown: nobody but whoever made the channel can say who has the other end.
+    /// The binding lives as long as its handles; with [`RawBinding::keep`], until either side tears
+    /// it down. Its [`peer`](RawBinding::peer) is unknown: only the code that made the channel knows
+    /// which process has the other end.
     ///
     /// # Errors
-    /// If the waitset cannot watch the channel.
+    /// The error of the system call with which the waitset failed to watch the channel.
     pub fn attach(
         channel: Box<dyn Channel>,
         waitset: &Waitset,
@@ -63,11 +65,11 @@ impl RawBinding {
         Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
     }
 
-    /// As [`attach`](RawBinding::attach), for a channel that was made with `notifier` and leads to `peer`, whose account
-    /// `charge` is given back to when the binding is gone.
+    /// Attaches a connected channel that was made with `notifier` and leads to `peer`. `charge` is
+    /// returned to the account of the peer when the binding is gone.
     ///
     /// # Errors
-    /// If the waitset cannot watch the channel.
+    /// The error of the system call with which the waitset failed to watch the channel.
     pub fn attach_from(
         mut channel: Box<dyn Channel>,
         waitset: &Waitset,
@@ -97,32 +99,34 @@ impl RawBinding {
         Ok(raw)
     }
 
-    /// Lets the binding live without handles, until either side tears it down.
+    /// Keeps the binding alive without handles, until either side tears it down.
     pub fn keep(&self) {
         self.0.kept.set(true);
     }
 
-    /// Makes this the end of a service: it lives until it ends by itself, and receives nothing while a megabyte of replies
-    /// waits for a client that does not read. At most one of two ends may be that of a service. Exported services have done
-    /// this.
+    /// Makes this the end of a service: the binding lives without handles, and receives no more calls
+    /// while a mebibyte of replies waits for a client that does not read. At most one of the two ends
+    /// may be that of a service. Exports call this for their bindings.
     pub fn serve(&self) {
         self.0.io.borrow_mut().connection.is_service = true;
         self.keep();
     }
 
-    /// Whether a message would be accepted now.
+    /// Returns true if a message would be accepted now.
     #[inline]
     #[must_use]
     pub fn can_send(&self) -> bool {
         self.0.io.borrow().connection.is_free()
     }
 
-    /// Runs `callback` once from `waitset` when a message is likely to be accepted: at once if one would be now, or when
-    /// the message in the slot is sent or fails. Nothing is reserved: the callback may find the binding busy again. It does not
-    /// keep the waitset, and is dropped unrun if that is gone by then.
+    /// Runs `callback` once from `waitset` when a message is likely to be accepted: in the next
+    /// dispatch if the slot is free, otherwise when the message in the slot is sent or lost. Nothing
+    /// is reserved: the callback may find the binding busy again. The callback is dropped unrun if
+    /// the waitset is gone by then.
     ///
     /// # Errors
-    /// [`ControlError::AlreadyRegistered`] if another waits; [`ControlError::Closed`].
+    /// [`ControlError::AlreadyRegistered`] if another callback waits; [`ControlError::Closed`] if the
+    /// binding has ended.
     pub fn register_send(
         &self,
         waitset: &Waitset,
@@ -138,10 +142,12 @@ impl RawBinding {
         Ok(())
     }
 
-    /// Moves the binding to another waitset of the same thread: its handlers and continuations run from there.
+    /// Moves the binding to another waitset of the same thread, which then runs its handlers and
+    /// continuations.
     ///
     /// # Errors
     /// [`ControlError::Os`] if that waitset cannot watch the channel: the binding stays where it is.
+    /// [`ControlError::Closed`] if the binding has ended.
     pub fn change_waitset(&self, waitset: &Waitset) -> Result<(), ControlError> {
         let shell = self.shell();
         let old = shell.waitset();
@@ -166,17 +172,17 @@ impl RawBinding {
         shell.io.borrow_mut().connection.moved();
         shell.untrimmed.set(false);
         shell.calls_moved(waitset);
-        // The tasks that were to run these are in the queue of the old waitset.
+        // The tasks that would have run these are in the queue of the old waitset.
         let finished = shell.io.borrow().finished.len();
         (0..finished).for_each(|_| shell.post_finished(waitset));
         shell.wake_next();
         Ok(())
     }
 
-    /// Carries out a control operation; drivers to which it means nothing do nothing.
+    /// Executes a control operation. A driver ignores an operation that it has no use for.
     ///
     /// # Errors
-    /// [`ControlError::Closed`].
+    /// [`ControlError::Closed`] if the binding has ended.
     pub fn control(&self, control: Control) -> Result<(), ControlError> {
         if self.0.has_ended() {
             return Err(ControlError::Closed);
@@ -189,40 +195,41 @@ impl RawBinding {
         io.channel.control(control).map_err(|_| ControlError::Closed)
     }
 
-    /// Tears the binding down, without waiting. From here on nothing is accepted, no handler runs, and what comes in is
-    /// discarded; calls that wait end with an error. The own error handler is not called. The peer gets every message and
-    /// every reply that was accepted before, and then [`BindingError::Closed`]: what the channel has not taken yet is sent
-    /// from the waitset, and continuations run as ever. [`close`](RawBinding::close) tells when that is done. Does nothing
-    /// the second time. `IDC_CONTROL_TEARDOWN`
+    /// Tears the binding down, without blocking. From here on no message is accepted, no handler
+    /// runs (the error handler included), received messages are discarded, and waiting calls end with
+    /// an error. The peer receives every message and reply that was accepted before, and then
+    /// [`BindingError::Closed`]: the waitset sends what the channel has not taken yet, and
+    /// continuations run as usual. [`close`](RawBinding::close) completes when that is done. A second
+    /// call does nothing. `IDC_CONTROL_TEARDOWN`
     pub fn teardown(&self) {
         self.0.end(BindingError::Closed, false, Rest::IsSent);
     }
 
-    /// Why the binding ended, if it has.
+    /// Returns the reason why the binding ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<BindingError> {
         self.0.io.borrow().connection.ended().cloned()
     }
 
-    /// Who is at the other end.
+    /// Returns the process at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.0.peer
     }
 
-    /// The driver that was chosen.
+    /// Returns the name of the driver.
     #[must_use]
     pub fn driver(&self) -> &'static str {
         self.0.driver
     }
 
-    /// The interface.
+    /// Returns the interface.
     #[must_use]
     pub fn interface(&self) -> &'static Interface {
         self.0.interface
     }
 
-    /// The waitset that serves the binding, unless it is gone.
+    /// Returns the waitset that serves the binding, unless it is gone.
     #[must_use]
     pub fn waitset(&self) -> Option<Waitset> {
         self.0.waitset()
@@ -231,7 +238,7 @@ impl RawBinding {
     /// Sends a message without capabilities. Used by generated code.
     ///
     /// # Errors
-    /// [`TxError::Busy`] or [`TxError::Closed`].
+    /// [`TxError::Busy`] if the slot is taken; [`TxError::Closed`] if the binding has ended.
     #[inline]
     #[doc(hidden)]
     pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]]) -> Result<Sent<'_>, TxError> {
@@ -260,10 +267,11 @@ impl RawBinding {
         self.send_caps(number, fixed, tails, &mut Vec::new())
     }
 
-    /// Sends a message; on an error its capabilities are still in `caps`. Used by generated code.
+    /// Sends a message with capabilities. Used by generated code.
     ///
     /// # Errors
-    /// [`TxError::Busy`] or [`TxError::Closed`].
+    /// [`TxError::Busy`], [`TxError::Closed`], or [`TxError::CapsRefused`]. The capabilities that were
+    /// not moved are still in `caps`.
     #[inline]
     #[doc(hidden)]
     pub fn send_caps(
@@ -281,7 +289,7 @@ impl RawBinding {
         local_peers::pair(self.shell(), other.shell());
     }
 
-    /// What identifies the binding to [`Wake::peer_gone`](crate::notify::Wake::peer_gone).
+    /// Returns the token that identifies the binding to [`Wake::peer_gone`](crate::notify::Wake::peer_gone).
     #[must_use]
     pub fn token(&self) -> u64 {
         self.0.token.get()

@@ -1,4 +1,4 @@
-//! Sending that waits while the binding is busy.
+//! Futures that send once the binding is no longer busy.
 
 use core::fmt;
 use core::future::Future;
@@ -10,12 +10,12 @@ use crate::binding::message_type::Sendable;
 use crate::binding::shell::Shell;
 use crate::binding::{RawBinding, TxError};
 
-/// A message that waits until the binding accepts it. Dropped before that, nothing is sent; after that, all of it.
+/// Completes when the binding has accepted a message. If it is dropped before, nothing is sent.
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct Sending<'a, F: Sendable> {
     raw: &'a RawBinding,
     position: Position,
-    /// Absent once the message is accepted.
+    /// `None` once the message is accepted.
     args: Option<F::Sent<'a>>,
 }
 
@@ -30,7 +30,7 @@ impl<F: Sendable> Future for Sending<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        // Polled again after it was done, it stays so.
+        // A future that is polled after it completed stays pending.
         let Some(args) = this.args else { return Poll::Pending };
         if this.raw.shell().may_try(&this.position) {
             match F::try_send(this.raw, args) {
@@ -47,7 +47,7 @@ impl<F: Sendable> Future for Sending<'_, F> {
     }
 }
 
-// What is borrowed stays where it is.
+// The arguments are borrowed or copied, so moving the future moves nothing that is pointed to.
 impl<F: Sendable> Unpin for Sending<'_, F> {}
 
 impl<F: Sendable> Drop for Sending<'_, F> {

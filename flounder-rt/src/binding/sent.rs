@@ -1,4 +1,4 @@
-//! What follows an accepted message: nothing, a continuation, or an await.
+//! An accepted message, which can be followed by a continuation or awaited.
 
 use core::fmt;
 use core::future::Future;
@@ -10,7 +10,7 @@ use crate::binding::shell::Shell;
 use crate::binding::{RawBinding, Timeout, TxError};
 use crate::waitset::{Outcome, Waitset};
 
-/// A message that was accepted. Dropping it asks for nothing more (`NOP_CONT`).
+/// A message that was accepted. It may be dropped (`NOP_CONT`).
 ///
 /// "Sent" means that the channel has taken the whole message, not that the peer has received it. An accepted message is sent
 /// even if the last handle to the binding is dropped before; only a peer that is gone, or the
@@ -27,8 +27,9 @@ impl<'a> Sent<'a> {
         Self { raw, serial }
     }
 
-    /// Runs `continuation` from the binding's waitset once the message is sent (`MKCONT`); it is dropped unrun if the
-    /// binding fails before. If the binding changes its waitset, it runs from the new one.
+    /// Runs `continuation` from the waitset of the binding once the message is sent (`MKCONT`). If the
+    /// binding moves to another waitset, that one runs it. If the message is lost, `continuation` is
+    /// dropped unrun.
     pub fn then(self, continuation: impl FnOnce() + 'static) {
         self.and_then(|_| {
             continuation();
@@ -36,7 +37,7 @@ impl<'a> Sent<'a> {
         });
     }
 
-    /// As [`then`](Sent::then), for a continuation that uses the waitset or may fail.
+    /// Runs a continuation that uses the waitset or may fail, like [`then`](Sent::then).
     pub fn and_then(self, continuation: impl FnOnce(&Waitset) -> Outcome + 'static) {
         let shell = self.raw.shell();
         let outcome = shell.io.borrow().connection.outcome(self.serial);
@@ -47,7 +48,7 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// Whether the message is sent already.
+    /// Returns true if the message is sent.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.raw.shell().io.borrow().connection.is_sent(self.serial)
@@ -56,17 +57,17 @@ impl<'a> Sent<'a> {
     /// Blocks until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
     ///
     /// # Errors
-    /// As [`wait_timeout`](Self::wait_timeout).
+    /// [`TxError::Closed`] if the message is lost; [`TxError::Busy`] if it is not sent by then.
     pub fn wait(self) -> Result<(), TxError> {
         self.raw.shell().wait_sent(self.serial, Timeout::Default)
     }
 
-    /// Blocks until the message is sent, at most for `timeout`. Only this binding is served meanwhile: its handlers run, unless
-    /// one of them is what waits here.
+    /// Blocks until the message is sent, at most for `timeout`. Only this binding is served meanwhile:
+    /// its handlers run, unless this is called from one of them.
     ///
     /// # Errors
-    /// [`TxError::Closed`] if the message is lost; [`TxError::Busy`] if it is not sent by then: it is still accepted, and must
-    /// not be sent again.
+    /// [`TxError::Closed`] if the message is lost. [`TxError::Busy`] if it is not sent by then: it stays
+    /// accepted and will be sent; do not send it again.
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
         self.raw.shell().wait_sent(self.serial, Timeout::For(timeout))
     }
@@ -91,7 +92,7 @@ impl Future for Sent<'_> {
 }
 
 impl Shell {
-    /// Has `waker` woken when the message in the slot is sent or lost.
+    /// Wakes `waker` when the message in the slot is sent or lost.
     pub(super) fn watch_slot(&self, waker: &Waker) {
         // One message may be awaited in several places.
         if !self.io.borrow().connection.is_watched_by(waker) {

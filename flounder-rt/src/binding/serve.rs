@@ -1,4 +1,4 @@
-//! Handlers that are futures: each runs as a task of the binding's waitset.
+//! Asynchronous handlers: each call runs as a task of the waitset that serves the binding.
 
 use core::future::{Future, poll_fn};
 use core::pin::pin;
@@ -17,7 +17,8 @@ enum End<T> {
     Cancelled,
 }
 
-/// A message that is being worked on. Too many of them hold back what comes after them, as too many pending replies do.
+/// A message that a handler works on. It counts as a pending reply, so too many of them hold back
+/// further messages.
 struct Work(Rc<Shell>);
 
 impl Work {
@@ -36,9 +37,9 @@ impl Drop for Work {
     }
 }
 
-/// A handler that is a future: a method of the service `S`, called with the binding `B` and the arguments `A`.
+/// An asynchronous method of the service `S`, called with the binding `B` and the arguments `A`.
 pub trait Handler<S, B, A, T>: Sized + 'static {
-    /// Runs it.
+    /// Calls the method.
     fn run(self, service: Rc<S>, binding: B, args: A) -> impl Future<Output = T> + 'static;
 }
 
@@ -76,7 +77,7 @@ handlers! {
 }
 
 impl RawBinding {
-    /// Runs the handler of a message. One that panics ends the binding. Used by generated code.
+    /// Runs the handler of a message. A panic ends the binding. Used by generated code.
     #[doc(hidden)]
     pub fn handle<S, B, A>(
         &self,
@@ -88,8 +89,9 @@ impl RawBinding {
         self.spawn(handler.run(Rc::clone(service), binding, args));
     }
 
-    /// Runs the handler of a call; `send` replies with its value. Without one, the caller learns that there will be no
-    /// reply. When the caller gives up, the handler is dropped. Used by generated code.
+    /// Runs the handler of a call, and sends its value with `send`. If the handler fails, the caller
+    /// gets [`RpcError::NoReply`](crate::RpcError::NoReply). If the caller gives up, the handler is
+    /// dropped. Used by generated code.
     #[doc(hidden)]
     pub fn handle_call<S, B, A, T: 'static>(
         &self,

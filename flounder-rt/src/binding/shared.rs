@@ -1,4 +1,4 @@
-//! A binding that any thread may use (TN-011 section 3.2: the mutex of a binding).
+//! Bindings that any thread may use (TN-011 section 3.2: the mutex of a binding).
 //!
 //! ```text
 //!   any thread                                      the thread of the binding's waitset
@@ -6,12 +6,13 @@
 //!                            wakes by a Notifier      |
 //!   decode <--- Slot <-------- the caller's waker ----+-- answer <-- Shell::step <-- channel
 //! ```
-//! The binding stays with its thread and costs what it costs alone: nothing in here is on its way. What crosses is owned words
-//! and capabilities, put together and read by the same generated code as ever, in the thread that sends or calls. Why it is a
-//! queue and not a lock stands in `docs/design/0009-shared-bindings.md`.
+//! The binding stays with its thread, and nothing in this module is on its fast path. Words and
+//! capabilities cross between threads; the thread that sends or calls encodes and decodes them, with
+//! the same generated code as for any binding. `docs/design/0009-shared-bindings.md` explains why this
+//! is a queue and not a lock.
 //!
-//! What is bounded: the queue, by [`SHARED_QUEUE`]; the calls under way, with those of the binding's own thread, by
-//! [`CALL_WINDOW`](super::CALL_WINDOW). Behind a full one the other fills, and then callers wait, in order.
+//! [`SHARED_QUEUE`] bounds the queue, [`CALL_WINDOW`](super::CALL_WINDOW) the calls under way, together
+//! with those of the thread of the binding. When both are full, callers wait, in order.
 
 use core::fmt;
 use core::future::Future;
@@ -49,25 +50,28 @@ use alarm::{Alarm, Alarms};
 use job_queue::{JobQueue, Put, Tell};
 pub(super) use server::SharedServer;
 
-/// Where the result of a call goes.
+/// Receives the result of a call.
 type Slot = slot::Slot<Result<Message, RpcError>>;
 
-/// Where it is told what became of a message.
+/// Receives the outcome of a message.
 pub(super) type SentSlot = slot::Slot<Result<(), TxError>>;
 
-/// Messages and calls that other threads may have handed to a binding, and that its thread has not begun to send; as many
-/// again may be in its hands.
+/// Most messages and calls of other threads that wait in the queue of a binding. The thread of the
+/// binding may hold as many again.
 pub const SHARED_QUEUE: usize = 64;
 
-/// A handle to a binding for any thread: what every generated `SharedBinding` is underneath, and derefs to.
+/// An untyped handle to a binding for any thread. Every generated `SharedBinding` wraps one and
+/// dereferences to it.
 ///
-/// Clones are handles to the same binding. They count as handles of it together: when the last one is dropped, what they
-/// have sent goes out first. Handlers, the error handler among them, run in the thread of the binding's waitset, which has to
-/// dispatch; when that waitset or that thread ends, so does the binding, and whatever waits here gets an error.
+/// Clones are handles to the same binding, and together count as one handle of it: when the last one is
+/// dropped, what they have sent goes out first. Handlers, the error handler included, run in the thread
+/// of the binding's waitset, which has to dispatch. When that waitset or that thread ends, the binding
+/// ends, and waiting calls and messages get an error.
 #[derive(Clone)]
 pub struct SharedEndpoint(Arc<Handle>);
 
-/// What the handles have of the binding. In a forked child its locks are not taken: a thread that is not there may hold them.
+/// The part of a binding that its handles share. A forked child does not take its locks: a thread that
+/// does not exist in the child may hold them.
 struct Link {
     born: ForkGeneration,
     job_queue: JobQueue<Job, HandleEvent>,
@@ -77,11 +81,11 @@ struct Link {
     server: Notifier,
     thread: ThreadId,
     thread_name: String,
-    /// Whether the binding ended because its thread did.
+    /// True if the binding ended because its thread did.
     thread_ended: AtomicBool,
-    /// Whether the clock looks after this link.
+    /// True while the clock watches this link.
     is_watched: AtomicBool,
-    /// What the clock saw last.
+    /// State of the queue at the last tick of the clock.
     watch: Mutex<Watch>,
     ended: OnceLock<BindingError>,
     interface: &'static Interface,
@@ -89,28 +93,28 @@ struct Link {
     peer: Peer,
 }
 
-/// What the clock has seen of a queue.
+/// State of a queue at a tick of the clock.
 #[derive(Default)]
 struct Watch {
     looks: u64,
-    /// Ticks without a look of the thread, while something waited.
+    /// Ticks during which something waited and the thread did not read the queue.
     ticks: u32,
 }
 
-/// Something for the thread of the binding to do.
+/// Work for the thread of the binding.
 enum Job {
-    /// The slot is told when the message is sent.
+    /// A message, with a slot that receives its outcome.
     Message(Message, Option<Arc<SentSlot>>),
     Call(Message, Arc<Slot>),
-    /// A capability of a message could not be copied: the peer is to learn that it missed one.
+    /// A capability of a message could not be copied: the peer has to learn that a message was lost.
     Missed,
 }
 
-/// Something for it to know.
+/// Report of a handle to the thread of the binding.
 enum HandleEvent {
-    /// Nobody waits for this call any more.
+    /// This call is given up.
     GivenUp(u32),
-    /// The reply with this number cannot be read.
+    /// The reply with this message number is malformed.
     BadReply(u16, DecodeError),
 }
 
@@ -141,7 +145,7 @@ impl Link {
         }
     }
 
-    /// Something waits for the thread of the binding.
+    /// Has the clock watch this link: something waits for the thread of the binding.
     #[inline]
     fn is_waited_for(self: &Arc<Self>) {
         if !self.is_watched.load(Ordering::Acquire)
@@ -152,7 +156,7 @@ impl Link {
         }
     }
 
-    /// A tick of the clock; says whether anything waits.
+    /// Handles a tick of the clock. Returns true if anything waits.
     fn tick(&self, now: Instant) -> bool {
         let (looks, waits) = self.job_queue.looks();
         let is_stalled = {
@@ -173,13 +177,13 @@ impl Link {
         self.waits(now)
     }
 
-    /// Wakes calls whose time is over; says whether anything else waits.
+    /// Wakes calls whose deadline has passed. Returns true if anything else waits.
     fn waits(&self, now: Instant) -> bool {
         let has_alarms = self.alarms.look(now).is_some();
         self.ended.get().is_none() && (has_alarms || self.job_queue.looks().1)
     }
 
-    /// The error of a call whose time is over.
+    /// Returns the error of a call whose deadline has passed.
     fn too_late(&self) -> RpcError {
         if self.watch.lock().ticks >= clock::STALLED {
             RpcError::NotServed { thread: self.thread_name.clone() }
@@ -188,7 +192,7 @@ impl Link {
         }
     }
 
-    /// The error of calls when the binding has ended for this reason.
+    /// Returns the error of calls when the binding has ended for this reason.
     fn end_error(&self, why: &BindingError) -> RpcError {
         if self.thread_ended.load(Ordering::Acquire) {
             RpcError::ThreadEnded { thread: self.thread_name.clone() }
@@ -201,7 +205,7 @@ impl Link {
         std::thread::current().id() == self.thread
     }
 
-    /// Why nothing can be called any more.
+    /// Returns the error of calls on a binding that has ended.
     fn call_error(&self) -> RpcError {
         self.ended.get().map_or(RpcError::Tx(TxError::Closed), |why| self.end_error(why))
     }
@@ -214,7 +218,7 @@ impl Queue for Link {
 }
 
 impl RawBinding {
-    /// A handle for other threads.
+    /// Returns a handle for any thread.
     #[must_use]
     pub fn share(&self) -> SharedEndpoint {
         SharedEndpoint(Handle::new(SharedServer::of(self).link()))
@@ -222,38 +226,38 @@ impl RawBinding {
 }
 
 impl SharedEndpoint {
-    /// Why the binding ended, if it has.
+    /// Returns the reason why the binding ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<BindingError> {
         self.link().ended.get().cloned()
     }
 
-    /// Who is at the other end.
+    /// Returns the process at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.link().peer
     }
 
-    /// The driver that was chosen.
+    /// Returns the name of the driver.
     #[must_use]
     pub fn driver(&self) -> &'static str {
         self.link().driver
     }
 
-    /// The interface.
+    /// Returns the interface.
     #[must_use]
     pub fn interface(&self) -> &'static Interface {
         self.link().interface
     }
 
-    /// A message to be sent. Used by generated code.
+    /// Returns a message to be sent. Used by generated code.
     #[doc(hidden)]
     pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) -> SharedSend {
         let job = Job::Message(Message::new(number, Gather { fixed, tails }, caps), None);
         SharedSend(Sending::Entering(Entry::new(self, job)))
     }
 
-    /// A call to be made; its number is put in later. Used by generated code.
+    /// Returns a call to be made; its id is filled in later. Used by generated code.
     #[doc(hidden)]
     pub fn call<R>(
         &self,
@@ -300,7 +304,7 @@ impl fmt::Debug for SharedEndpoint {
     }
 }
 
-/// A job on its way into the queue. Dropped before it is there, nothing is sent.
+/// A job that waits for room in the queue. If it is dropped before, nothing is sent.
 struct Entry {
     handle: SharedEndpoint,
     job: Option<Job>,
@@ -312,7 +316,7 @@ impl Entry {
         Self { handle: handle.clone(), job: Some(job), ticket: None }
     }
 
-    /// [`TxError::Busy`] if there is no room; with a waker it waits in the line.
+    /// Puts the job into the queue, or returns [`TxError::Busy`]; with a waker, the job then waits in line.
     fn put(&mut self, waker: Option<&Waker>) -> Result<(), TxError> {
         let link = self.handle.link();
         if !link.born.is_here() {
@@ -343,13 +347,16 @@ impl Drop for Entry {
     }
 }
 
-/// A message for a shared binding: a future, `Send`, that ends when the binding has taken the message. Nothing is sent before it is
-/// awaited, [waited for](Self::wait), or [tried](Self::try_now).
+/// A message for a shared binding: a future that is `Send` and completes when the binding has accepted
+/// the message. Nothing is sent before the future is awaited, [waited for](Self::wait), or
+/// [tried](Self::try_now).
 ///
-/// Dropped before it has ended, it sends nothing, and capabilities that it would give away are closed. Afterwards the message
-/// goes out, behind all that were taken before, also if the last handle is dropped or the thread of the binding ends; only a
-/// peer that is gone, or the [end of the process](crate::set_exit_timeout), prevents that. That its capabilities may not leave
-/// is then told to the error handler of the binding. [`sent`](Self::sent) waits until it is sent.
+/// A future that is dropped before it completes sends nothing, and closes the capabilities that it would
+/// have moved. Once it has completed, the message is sent, behind all that were accepted before, even if
+/// the last handle is dropped or the thread of the binding ends; only a peer that is gone, or the [end
+/// of the process](crate::set_exit_timeout), prevents that. If its capabilities may not leave this
+/// domain, the error handler of the binding gets the error. [`sent`](Self::sent) waits until the message
+/// is sent.
 #[must_use = "nothing is sent before `.await`, `wait` or `try_now`"]
 pub struct SharedSend(Sending);
 
@@ -360,25 +367,26 @@ enum Sending {
 }
 
 impl SharedSend {
-    /// One that failed before it began.
+    /// Returns one that fails with `error`.
     #[doc(hidden)]
     pub const fn failed(error: TxError) -> Self {
         Self(Sending::Failed(error))
     }
 
-    /// Sends if there is room now. When it is [busy](TxError::Busy) the message stays in here, with its capabilities, and may be
+    /// Sends the message if there is room now. Otherwise it stays here with its capabilities, and may be
     /// tried again or awaited.
     ///
     /// # Errors
-    /// [`TxError`].
+    /// [`TxError::Busy`] if there is no room; otherwise the reason why the message cannot be sent.
     pub fn try_now(&mut self) -> Result<(), TxError> {
         self.attempt(None)
     }
 
-    /// Waits for room, blocking the thread, and sends.
+    /// Blocks until there is room, and sends the message.
     ///
     /// # Errors
-    /// [`TxError`]; [`TxError::Busy`] only in the thread that would have to make the room, that of the binding's waitset.
+    /// The reason why the message cannot be sent. [`TxError::Busy`] only in the thread of the binding's
+    /// waitset, which would have to make the room.
     pub fn wait(mut self) -> Result<(), TxError> {
         match self.try_now() {
             Err(TxError::Busy) if !self.is_server_thread() => {
@@ -388,8 +396,8 @@ impl SharedSend {
         }
     }
 
-    /// As the message itself, and completes when the channel has taken all of it: what happens to this process does not
-    /// matter to the message from then on.
+    /// Returns a future that completes when the channel has taken the whole message. From then on, the
+    /// message arrives whatever happens to this process.
     pub fn sent(mut self) -> SharedSent {
         let slot = Arc::new(SentSlot::default());
         if let Sending::Entering(Entry { job: Some(Job::Message(_, report)), .. }) = &mut self.0 {
@@ -433,12 +441,12 @@ impl fmt::Debug for SharedSend {
     }
 }
 
-/// A message for a shared binding and what becomes of it: a future, `Send`, that ends when the channel has taken the whole
-/// message. Made by [`SharedSend::sent`]. Dropped before the binding has taken the message, it sends nothing; dropped later, it
-/// changes nothing.
+/// A message for a shared binding and its outcome: a future that is `Send` and completes when the
+/// channel has taken the whole message. Made by [`SharedSend::sent`]. Dropped before the binding has
+/// accepted the message, it sends nothing; dropped later, it changes nothing.
 #[must_use = "nothing is sent before `.await` or `wait`"]
 pub struct SharedSent {
-    /// Until the binding has taken the message.
+    /// The message, until the binding has accepted it.
     entering: Option<SharedSend>,
     slot: Arc<SentSlot>,
 }
@@ -447,7 +455,7 @@ impl SharedSent {
     /// Blocks the thread until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
     ///
     /// # Errors
-    /// As [`wait_timeout`](Self::wait_timeout).
+    /// Those of [`wait_timeout`](Self::wait_timeout).
     pub fn wait(self) -> Result<(), TxError> {
         self.wait_timeout(super::DEFAULT_TIMEOUT)
     }
@@ -455,8 +463,9 @@ impl SharedSent {
     /// Blocks the thread until the message is sent, at most for `timeout`.
     ///
     /// # Errors
-    /// [`TxError`]; [`TxError::Busy`] if the message is not sent by then, and in the thread that would have to send it, that
-    /// of the binding's waitset. A message that the binding has taken by then is sent all the same.
+    /// The reason why the message cannot be sent. [`TxError::Busy`] if it is not sent by then, and in the
+    /// thread of the binding's waitset, which would have to send it. A message that the binding has
+    /// accepted by then will be sent.
     pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
         if self.entering.as_ref().is_some_and(SharedSend::is_server_thread) {
             return Err(TxError::Busy);
@@ -492,13 +501,15 @@ impl fmt::Debug for SharedSent {
     }
 }
 
-/// A call through a shared binding: a future, `Send`. Nothing is sent before it is awaited or [waited for](Self::wait).
+/// A call through a shared binding: a future that is `Send`. Nothing is sent before it is awaited or
+/// [waited for](Self::wait).
 ///
-/// It waits for room behind the others, and then for the reply. Dropped before it has room, it sends nothing; dropped later,
-/// it is not sent if the binding has not begun to, and else its reply is discarded. A call whose [time](Self::timeout) is over
-/// ends as if it were dropped. One without a time of its own ends after [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT). A call
-/// ends at its time also if the thread of the binding's waitset does not dispatch: with [`RpcError::NotServed`], which names
-/// that thread, and up to a quarter of a second late.
+/// A call waits for room behind the others, and then for the reply. If it is dropped before the binding
+/// has begun to send it, nothing is sent; dropped later, its reply is discarded. A call whose
+/// [timeout](Self::timeout) passes ends as if it were dropped; without one of its own, the timeout is
+/// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT). If the thread of the binding's waitset does not dispatch,
+/// a call still ends, up to a quarter of a second late, with [`RpcError::NotServed`], which names that
+/// thread.
 #[must_use = "a call does nothing before `.await` or `wait`"]
 pub struct SharedCall<R> {
     stage: Stage,
@@ -515,7 +526,7 @@ enum Stage {
 }
 
 impl<R: Reply> SharedCall<R> {
-    /// One that failed before it began.
+    /// Returns one that fails with `error`.
     #[doc(hidden)]
     pub fn failed(error: RpcError) -> Self {
         Self {
@@ -526,13 +537,13 @@ impl<R: Reply> SharedCall<R> {
         }
     }
 
-    /// Ends the call with [`RpcError::Deadline`] if it is not done after this time, which begins now. A time beyond the end of
-    /// the clock is for ever.
+    /// Limits the call to this time, from now. Then it ends with [`RpcError::Deadline`].
+    /// [`Duration::MAX`] is no limit.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.limited(Timeout::For(timeout))
     }
 
-    /// Ends the call with [`RpcError::Deadline`] if it is not done at this time.
+    /// Limits the call to this point in time. Then it ends with [`RpcError::Deadline`].
     pub fn deadline(self, deadline: Instant) -> Self {
         self.limited(Timeout::Until(deadline))
     }
@@ -542,20 +553,20 @@ impl<R: Reply> SharedCall<R> {
         self
     }
 
-    /// Blocks the thread until the reply has come, for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most, as any
-    /// blocking call without a time of its own.
+    /// Blocks until the reply has come, for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most.
     ///
     /// # Errors
-    /// [`RpcError`]; [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would have to fetch the reply.
+    /// Every [`RpcError`]. [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would
+    /// have to receive the reply.
     pub fn wait(self) -> Result<R::Values, RpcError> {
         let end = self.timeout.end_of_blocking();
         self.wait_until(end)
     }
 
-    /// As [`wait`](Self::wait), for so long at most; a time beyond the end of the clock is for ever.
+    /// Blocks until the reply has come, for `timeout` at most; [`Duration::MAX`] is no limit.
     ///
     /// # Errors
-    /// [`RpcError::Deadline`] then, and the call is given up.
+    /// Those of [`wait`](Self::wait); [`RpcError::Deadline`] when time runs out, and the call is given up.
     pub fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
         let (own, end) = (self.timeout.end(), Timeout::For(timeout).end());
         self.wait_until(own.into_iter().chain(end).min())
@@ -570,7 +581,7 @@ impl<R: Reply> SharedCall<R> {
         if self.timeout.is_over() {
             return Err(RpcError::Deadline);
         }
-        // This thread watches the clock itself.
+        // This thread checks the deadline itself.
         self.timeout = Timeout::For(Duration::MAX);
         let link = self.link();
         park::block_on(self, end)
@@ -586,7 +597,7 @@ impl<R: Reply> SharedCall<R> {
         }
     }
 
-    /// What is to be done while there is no result: the error if the time is over.
+    /// Waits for the result; returns the error if the deadline has passed.
     fn watch_the_clock(&mut self, waker: &Waker) -> Poll<RpcError> {
         let Some(end) = self.timeout.end() else { return Poll::Pending };
         if Instant::now() >= end {
@@ -661,7 +672,7 @@ impl<R: Reply> Future for SharedCall<R> {
 }
 
 impl<R> SharedCall<R> {
-    /// Forgets everything; what is still under way is given up.
+    /// Gives up what is still under way.
     fn give_up(&mut self) {
         let stage = core::mem::replace(&mut self.stage, Stage::Over);
         let (Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _)) = &stage else {

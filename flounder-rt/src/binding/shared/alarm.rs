@@ -1,11 +1,11 @@
-//! Deadlines of futures in other threads: the thread that has the timers wakes who is late.
+//! Deadlines of futures in other threads: the thread with the timers wakes futures that are late.
 //!
 //! ```text
 //!   any thread   set ---> [ deadlines, in order ] <--- look   the thread with the timers
-//!                 '-- tells it, if it would come too late ---^ '-- wakes who is late; says when to look again
+//!                 '-- notify, if look would be too late ------^ '-- wakes late futures; returns when to look again
 //! ```
-//! Who is woken looks at the clock itself. A future has at most one alarm, and takes it back when it ends: there are no more
-//! than futures. `tests/loom_park.rs` runs this through every interleaving.
+//! A future that is woken checks the clock itself. It has at most one alarm, and removes it when it ends,
+//! so there are no more alarms than futures. `tests/loom_park.rs` checks every interleaving.
 
 use core::task::Waker;
 use std::collections::BTreeMap;
@@ -14,18 +14,18 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 
 use super::job_queue::Tell;
 
-/// The deadlines, in a time `T`.
+/// Deadlines, with times of type `T`.
 pub(crate) struct Alarms<T> {
     state: Mutex<State<T>>,
-    /// Whether the server has been told since it looked: it need not take the lock to see that it has not.
+    /// True if the server was notified since it looked. Read without the lock.
     told: AtomicBool,
 }
 
 struct State<T> {
-    /// By time, then by number.
+    /// Alarms by time, then by number.
     set: BTreeMap<(T, u64), Waker>,
     last_number: u64,
-    /// When the server will look, at the latest.
+    /// Latest time at which the server will look.
     look: Option<T>,
 }
 
@@ -39,7 +39,8 @@ impl<T: Copy + Ord> Alarms<T> {
         Self { state: Mutex::new(state), told: AtomicBool::new(false) }
     }
 
-    /// Has `waker` woken at this time, and none that was set before. Says whether the server has to be told.
+    /// Sets the alarm: `waker` is woken at this time, in place of an alarm set before. Returns whether the
+    /// server has to be notified.
     pub(crate) fn set(&self, alarm: &mut Alarm<T>, at: T, waker: &Waker) -> Tell {
         let waker = waker.clone();
         let (old, tell) = {
@@ -60,7 +61,7 @@ impl<T: Copy + Ord> Alarms<T> {
             };
             if too_late {
                 state.look = Some(at);
-                // SYNC alarm-told: pairs with the swap in `is_told`. Whoever sees this finds the alarm under the lock.
+                // SYNC alarm-told: pairs with the swap in `is_told`. A thread that reads this finds the alarm under the lock.
                 self.told.store(true, Ordering::Release);
             }
             (old, if too_late { Tell::Yes } else { Tell::No })
@@ -69,7 +70,7 @@ impl<T: Copy + Ord> Alarms<T> {
         tell
     }
 
-    /// Takes an alarm back.
+    /// Removes an alarm.
     pub(crate) fn clear(&self, alarm: &mut Alarm<T>) {
         if let Some(key) = alarm.0.take() {
             let waker = self.state.lock().set.remove(&key);
@@ -77,12 +78,12 @@ impl<T: Copy + Ord> Alarms<T> {
         }
     }
 
-    /// For the server: whether it has to look before the time that it was given.
+    /// For the server: returns true if it has to look before the time that `look` returned.
     pub(crate) fn is_told(&self) -> bool {
         self.told.load(Ordering::Relaxed) && self.told.swap(false, Ordering::Acquire)
     }
 
-    /// For the server: wakes who is late, and says when it has to look again, if it is not told before.
+    /// For the server: wakes late futures, and returns when to look again unless notified before.
     pub(crate) fn look(&self, now: T) -> Option<T> {
         let (late, next) = {
             let mut state = self.state.lock();

@@ -1,10 +1,10 @@
-//! Watches the queues of shared bindings whose threads do not: a thread that does not dispatch cannot tell that it does not.
+//! Watches the queues of shared bindings: a thread that does not dispatch cannot report that itself.
 //!
 //! ```text
 //!   put, call ---> [ links ] <--- every TICK --- the clock: a thread that runs while a queue or a deadline waits
 //! ```
-//! The clock wakes calls whose deadline has passed, and logs a warning when a queue has not been looked at for a second. It
-//! ends when nothing has waited for a while.
+//! The clock wakes calls whose deadline has passed, and logs a warning when a queue has not been read for
+//! a second. It ends when nothing has waited for a second.
 
 use core::time::Duration;
 use std::sync::{Arc, Weak};
@@ -16,29 +16,29 @@ use parking_lot::Mutex;
 use super::Link;
 use crate::fork::PerProcess;
 
-/// Time between two looks.
+/// Time between two ticks.
 const TICK: Duration = Duration::from_millis(250);
 
-/// A queue that was not looked at for so many ticks, all of a second, is not served.
+/// Ticks without a read after which a queue counts as not served: one second.
 pub(super) const STALLED: u32 = 4;
 
-/// Ticks without anything that waits, after which the clock ends.
+/// Ticks without anything that waits after which the clock ends.
 const IDLE: u32 = 4;
 
-/// A forked child has no copy of the thread, and a clock of its own.
+/// Per process: a forked child has no copy of the thread.
 static CLOCK: PerProcess<Mutex<Clock>> = PerProcess::new(|_| Mutex::default());
 
 #[derive(Default)]
 struct Clock {
-    /// Whether its thread runs.
+    /// True while the thread runs.
     runs: bool,
     links: Vec<Weak<Link>>,
 }
 
-/// Has the clock look after `link`; says whether it does.
+/// Has the clock watch `link`. Returns false if it cannot.
 #[cold]
 pub(super) fn watch(link: &Arc<Link>) -> bool {
-    // Where another thread holds the lock, the next one that puts something in comes here.
+    // If another thread holds the lock, the next thread that queues something tries again.
     let Some(mut clock) = CLOCK.here().try_lock() else { return false };
     clock.links.push(Arc::downgrade(link));
     if !clock.runs {
@@ -68,7 +68,7 @@ fn run() {
             for link in links.iter().filter_map(Weak::upgrade) {
                 link.is_watched.store(false, core::sync::atomic::Ordering::Release);
             }
-            // What was put in meanwhile has seen that it was watched.
+            // A thread that queued something meanwhile has seen that the link was watched.
             let waits =
                 links.iter().filter_map(Weak::upgrade).any(|link| link.waits(Instant::now()));
             if !waits {

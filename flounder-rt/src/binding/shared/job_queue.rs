@@ -1,52 +1,53 @@
-//! A bounded queue from any number of threads to the one that serves a binding: who waits for room, and who is woken.
+//! A bounded queue from any number of threads to the thread that serves a binding.
 //!
 //! ```text
-//!   put():   room, and nobody waits for it? ---> into the queue; the server is told, unless it was and has not looked
+//!   put():   room, and no thread waits? ---> into the queue; notify the server, unless it was and has not looked
 //!            otherwise --------------------> wait in the line, with a ticket
-//!   take():  the server takes all of it; each place that comes free is kept for the first in the line, who is woken
+//!   take():  the server takes everything; each free place is kept for the first in the line, which is woken
 //! ```
-//! A place that is kept goes to nobody else: who waits is served in order, and a newcomer passes nobody. One who gives up
-//! passes the place on. Beside the queue there are *handle_events*, which need no place: whoever makes one had a place before, and
-//! makes at most one for it.
+//! A place that is kept goes to no other thread, so waiting threads are served in order and newcomers
+//! overtake none. A thread that gives up passes the place on. Beside the queue there are *reports*, which
+//! need no place: a thread that makes one had a place before, and makes at most one for it.
 //!
-//! Wakers are foreign code: they are cloned, woken and dropped outside of the lock. This module knows neither bindings nor
-//! waitsets; `tests/loom_job_queue.rs` runs it through every interleaving.
+//! Wakers are foreign code: they are cloned, woken and dropped outside of the lock. This module knows
+//! neither bindings nor waitsets; `tests/loom_job_queue.rs` checks every interleaving.
 
 use core::task::Waker;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::sync::Mutex;
 
-/// The queue, of items `T` and handle_events `R`.
+/// The queue, of items `T` and reports `R`.
 pub(crate) struct JobQueue<T, R> {
     capacity: usize,
     state: Mutex<State<T, R>>,
 }
 
 struct State<T, R> {
-    /// With the places that are kept, at most as many as the capacity.
+    /// Items; with the places that are kept, at most `capacity`.
     queue: VecDeque<T>,
     handle_events: Vec<R>,
-    /// Who waits for room, by ticket. Outside of the lock, if anybody does then no place is free.
+    /// Wakers of the threads that wait for room, by ticket. If there is one, no place is free (while the
+    /// lock is not held).
     waiting: BTreeMap<u64, Waker>,
     /// Tickets that a place is kept for.
     kept: BTreeSet<u64>,
     next_ticket: u64,
-    /// How often the server has looked.
+    /// Number of times that the server has looked.
     looks: u64,
-    /// Whether the server has taken items and has not come back for more.
+    /// True if the server has taken items and has not come back for more.
     serving: bool,
-    /// Handles in other threads.
+    /// Number of handles in other threads.
     users: usize,
-    /// The server was told of the queue, and has not taken it since.
+    /// True if the server was notified, and has not taken the queue since.
     told: bool,
     closed: bool,
 }
 
-/// What came of a [`put`](JobQueue::put).
+/// Result of [`put`](JobQueue::put).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// It is in the queue.
+    /// The item is in the queue.
     Done(Tell),
     /// There is no room.
     Full,
@@ -54,24 +55,24 @@ pub(crate) enum Put {
     Closed,
 }
 
-/// Whether the caller has to tell the server that there is something for it.
+/// Whether the caller has to notify the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tell {
     Yes,
     No,
 }
 
-/// What the server learns when it takes the queue.
+/// Result of [`take`](JobQueue::take).
 #[must_use]
 pub(crate) struct Taken {
-    /// Whether there is a user left.
+    /// True if a handle is left.
     pub(crate) used: bool,
-    /// Those for whom there is room now. They are foreign code: the server wakes them when it holds nothing.
+    /// Wakers of the threads for which there is room now; the server wakes them when it holds no lock.
     pub(crate) next: Vec<Waker>,
 }
 
 impl<T, R> JobQueue<T, R> {
-    /// One with room for so many items, and no user.
+    /// Creates a queue for `capacity` items, without handles.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -90,8 +91,8 @@ impl<T, R> JobQueue<T, R> {
         }
     }
 
-    /// Puts the item in, if there is room; else it stays where it is, and with a waker the caller gets a ticket and waits.
-    /// A ticket must be [given back](Self::give_up) unless a later `put` takes it.
+    /// Takes the item, if there is room. Otherwise the item stays where it is, and with a waker the caller
+    /// gets a ticket and waits. A ticket must be [returned](Self::give_up) unless a later `put` takes it.
     pub(crate) fn put(
         &self,
         item: &mut Option<T>,
@@ -129,7 +130,7 @@ impl<T, R> JobQueue<T, R> {
         put
     }
 
-    /// Gives a ticket back; a place that was kept for it goes to the next.
+    /// Returns a ticket; a place that was kept for it goes to the next thread.
     pub(crate) fn give_up(&self, ticket: u64) {
         let (own, next) = {
             let mut state = self.state.lock();
@@ -149,25 +150,25 @@ impl<T, R> JobQueue<T, R> {
         if state.closed {
             return Tell::No;
         }
-        // The server takes the handle_events whenever it looks, the queue only when it is done with the last one.
+        // The server takes the reports whenever it looks, the queue only when it is done with the last one.
         let tell = if state.handle_events.is_empty() { Tell::Yes } else { Tell::No };
         state.handle_events.push(report);
         tell
     }
 
-    /// One more user.
+    /// Counts a new handle.
     pub(crate) fn enter(&self) {
         self.state.lock().users += 1;
     }
 
-    /// One user less; the server is told of the last.
+    /// Counts a handle that is dropped. The server is notified of the last one.
     pub(crate) fn leave(&self) -> Tell {
         let mut state = self.state.lock();
         state.users -= 1;
         if state.users == 0 && !state.closed { Tell::Yes } else { Tell::No }
     }
 
-    /// For the server: takes the handle_events, and the queue if `items` is empty.
+    /// For the server: takes the reports, and the queue if `items` is empty.
     pub(crate) fn take(&self, items: &mut VecDeque<T>, handle_events: &mut Vec<R>) -> Taken {
         let mut state = self.state.lock();
         state.looks += 1;
@@ -182,13 +183,14 @@ impl<T, R> JobQueue<T, R> {
         Taken { used: state.users > 0 || !state.queue.is_empty(), next }
     }
 
-    /// How often the server has looked, and whether there is an item that it has not taken or is not done with.
+    /// Returns how often the server has looked, and whether there is an item that it has not taken or is
+    /// not done with.
     pub(crate) fn looks(&self) -> (u64, bool) {
         let state = self.state.lock();
         (state.looks, state.serving || !state.queue.is_empty())
     }
 
-    /// For the server, which goes: nothing more is taken, and whoever waits learns it. What is left is given back.
+    /// For the server: closes the queue, wakes all waiting threads, and returns the items.
     pub(crate) fn close(&self) -> VecDeque<T> {
         let (left, waiting, handle_events) = {
             let mut state = self.state.lock();
@@ -212,7 +214,7 @@ impl<T, R> State<T, R> {
         self.queue.len() + self.kept.len() < capacity
     }
 
-    /// Keeps the places that are free for those who wait, and gives their wakers.
+    /// Keeps the free places for the threads that wait, and returns their wakers.
     fn keep(&mut self, capacity: usize) -> Vec<Waker> {
         let mut woken = Vec::new();
         while self.has_room(capacity)

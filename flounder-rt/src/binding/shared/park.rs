@@ -1,4 +1,5 @@
-//! Blocks a thread that has no waitset until a future is ready. `tests/loom_park.rs` runs it through every interleaving.
+//! Blocks a thread without a waitset until a future is ready. `tests/loom_park.rs` checks every
+//! interleaving.
 
 use core::cell::Cell;
 use core::future::Future;
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use crate::sync::{Condvar, Mutex, thread_local};
 
-/// Where a thread waits. Not the parking of `std::thread`, whose tokens may be somebody else's.
+/// A parked thread. Not `std::thread::park`, whose token other code may use.
 struct Parker {
     woken: Mutex<bool>,
     bell: Condvar,
@@ -21,7 +22,7 @@ impl Parker {
         Arc::new(Self { woken: Mutex::new(true), bell: Condvar::default() })
     }
 
-    /// Waits until it was woken since the last time, at most until `deadline`; says whether it was.
+    /// Blocks until woken (since the last call), at most until `deadline`. Returns true if woken.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut woken = self.woken.lock();
         while !*woken {
@@ -49,14 +50,14 @@ impl Wake for Parker {
 }
 
 thread_local! {
-    /// Taken out while it is in use. A wake-up for its last use only has the next one look once more.
+    /// Taken out while it is in use. A late wake-up of an earlier use causes one spurious poll.
     static PARKER: Cell<Option<Arc<Parker>>> = const { Cell::new(None) };
 }
 
-/// Blocks until `future` is ready, at most until `deadline`; `None` is the deadline.
+/// Blocks until `future` is ready. Returns `None` if `deadline` passes first.
 pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
     let mut future = pin!(future);
-    // A thread that ends has no place to keep one.
+    // A thread that ends has no thread-local to keep one in.
     let parker = PARKER.try_with(Cell::take).ok().flatten().unwrap_or_else(Parker::new);
     *parker.woken.lock() = true;
     let waker = Arc::clone(&parker).into();

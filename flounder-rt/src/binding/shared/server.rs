@@ -1,5 +1,5 @@
-//! The side of a shared binding that lives in its thread: a source of the waitset, which sends what the others have queued and hands
-//! out the replies.
+//! The part of a shared binding in the thread of its waitset: a source of the waitset, which sends what
+//! other threads have queued and distributes the replies.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;
@@ -27,36 +27,36 @@ use super::alarm::Alarms;
 use super::job_queue::JobQueue;
 use super::{HandleEvent, Job, Link, SHARED_QUEUE, SentSlot, Slot};
 
-/// Jobs carried out in one turn, so that a busy queue does not hold up what else the waitset serves.
+/// Most jobs of one step, so that a busy queue does not delay the other sources of the waitset.
 const JOBS: usize = 16;
 
-/// The thread's side of a shared binding. The binding owns it.
+/// Serves the handles that other threads have of a binding, which owns it.
 pub(in crate::binding) struct SharedServer {
     shell: Weak<Shell>,
     link: Arc<Link>,
     /// Keeps the binding while there are handles in other threads.
     raw: Cell<Option<RawBinding>>,
-    /// What the waitset knows it by.
+    /// Token in the waitset.
     token: Cell<u64>,
-    /// Taken from the queue, to be carried out in order.
+    /// Jobs taken from the queue, to be done in order.
     held: RefCell<VecDeque<Job>>,
     handle_events: Cell<Vec<HandleEvent>>,
-    /// The calls that are sent, by number.
+    /// Calls that are sent, by id.
     calls: RefCell<HashMap<u32, Arc<Slot>>>,
-    /// Its places among those who wait for the slot of the binding, and for one among its calls.
+    /// Positions in the lines for the slot of the binding, and for a place in the call window.
     turn: RefCell<Position>,
     place: RefCell<Position>,
-    /// Wakes it when it has its turn.
+    /// Wakes this source when its turn comes.
     waker: Waker,
-    /// Runs when the first alarm is due.
+    /// Fires when the first alarm is due.
     timer: Cell<Option<Timer>>,
 }
 
 /// Why a job has to wait.
 enum Wait {
-    /// The binding is busy; its slot will wake the server.
+    /// The slot of the binding is taken; this source is woken when it is free.
     Slot,
-    /// As many calls are under way as may be; the window will.
+    /// The call window is full; this source is woken when a place is free.
     Window,
 }
 
@@ -69,7 +69,7 @@ impl Wake for Nudge {
 }
 
 impl SharedServer {
-    /// The server of a binding, made the first time it is asked for.
+    /// Returns the server of a binding, which is created at the first call.
     pub(super) fn of(raw: &RawBinding) -> Rc<Self> {
         let shell = raw.shell();
         let server = shell.shared.get_or_init(|| Self::new(shell));
@@ -77,7 +77,7 @@ impl SharedServer {
         match &ended {
             Some(why) => server.end(why),
             None => {
-                // Handles in other threads count as one of this.
+                // All handles in other threads count as one handle of this thread.
                 let kept = server.raw.take().unwrap_or_else(|| raw.clone());
                 server.raw.set(Some(kept));
             }
@@ -130,7 +130,7 @@ impl SharedServer {
         &self.link
     }
 
-    /// The binding is served by this waitset from now on.
+    /// Registers with a waitset.
     pub(in crate::binding) fn attach(self: &Rc<Self>, waitset: &Waitset) {
         let token = waitset.insert_idle(Rc::clone(self) as Rc<dyn Source>);
         self.token.set(token);
@@ -139,7 +139,7 @@ impl SharedServer {
         self.look_at_the_clock(waitset);
     }
 
-    /// And no more by this one.
+    /// Unregisters from a waitset.
     pub(in crate::binding) fn detach(&self, waitset: &Waitset) {
         waitset.remove(self.token.get(), None);
         if let Some(timer) = self.timer.take() {
@@ -147,7 +147,7 @@ impl SharedServer {
         }
     }
 
-    /// Wakes the calls whose time is over, and sees to it that this is done when the next one's is.
+    /// Wakes the calls whose deadline has passed, and sets a timer for the next deadline.
     fn look_at_the_clock(self: &Rc<Self>, waitset: &Waitset) {
         let now = Instant::now();
         let next = self.link.alarms.look(now);
@@ -165,7 +165,7 @@ impl SharedServer {
         }
     }
 
-    /// Hands a call its result, which is not asked for one that nobody waits for.
+    /// Settles a call. `result` is not called if the call was given up.
     pub(in crate::binding) fn settle(
         &self,
         id: u32,
@@ -176,7 +176,7 @@ impl SharedServer {
         }
     }
 
-    /// Takes a call out of those that are under way.
+    /// Removes a call that was under way.
     fn forget(&self, id: u32) -> Option<Arc<Slot>> {
         let slot = self.calls.borrow_mut().remove(&id)?;
         if let Some(shell) = self.shell.upgrade() {
@@ -186,7 +186,7 @@ impl SharedServer {
         Some(slot)
     }
 
-    /// The binding has ended: everything that waits learns why.
+    /// The binding has ended: every call ends with an error.
     pub(in crate::binding) fn end(&self, why: &BindingError) {
         self.note_end(why);
         self.link.server.detach();
@@ -206,7 +206,8 @@ impl SharedServer {
         drop(self.raw.take());
     }
 
-    /// Says why the binding ends, before the queue is closed: whoever finds it closed tells the reason.
+    /// Records why the binding ends, before the queue is closed: a thread that finds the queue closed
+    /// reports the reason.
     fn note_end(&self, why: &BindingError) {
         if waitset::thread_ends() {
             self.link.thread_ended.store(true, Ordering::Release);
@@ -215,7 +216,8 @@ impl SharedServer {
         let _ = self.link.ended.set(why.clone());
     }
 
-    /// The binding ends: takes the messages that other threads know to be accepted, and accepts nothing more.
+    /// Closes the queue, and returns the messages in it: the threads that sent them know that they were
+    /// accepted.
     pub(in crate::binding) fn take_messages(
         &self,
         why: &BindingError,
@@ -245,7 +247,7 @@ impl SharedServer {
                         shell.note(BindingError::CapsRefused(refusal));
                         shell.poke();
                     }
-                    // A binding that is closed says so by itself.
+                    // The binding reports by itself that it is closed.
                     Ok(_) | Err(_) => {}
                 }
                 if let Some(report) = report.take() {
@@ -255,7 +257,7 @@ impl SharedServer {
             }
             Job::Call(request, slot) => return self.call(shell, request, slot),
             Job::Missed => {
-                // It waits its turn as the message would have, or trying again would pile up notices.
+                // It waits for its turn as the message would have; otherwise retries would pile up notices.
                 if !shell.may_try(&self.turn.borrow()) {
                     return Err(Wait::Slot);
                 }
@@ -282,7 +284,7 @@ impl SharedServer {
             return Ok(());
         }
         set_id(shell, request, id);
-        // First: what is refused on its way out fails by its number.
+        // Before it is sent: a call that is refused fails by its id.
         self.calls.borrow_mut().insert(id, Arc::clone(slot));
         shell.io.borrow_mut().connection.begin_foreign();
         match self.try_send(shell, request) {
@@ -291,7 +293,7 @@ impl SharedServer {
                 self.forget(id);
                 return Err(Wait::Slot);
             }
-            // The binding is about to end, and knows why only then.
+            // The binding is about to end, and settles the call then.
             Err(TxError::Closed) => {}
             Err(error) => self.settle(id, || Err(RpcError::Tx(error))),
         }
@@ -299,14 +301,14 @@ impl SharedServer {
         Ok(())
     }
 
-    /// Sends, if those who waited for the slot before had theirs.
+    /// Sends a message, if it is its turn.
     fn try_send(&self, shell: &Shell, message: &mut Message) -> Result<u64, TxError> {
         if !shell.may_try(&self.turn.borrow()) {
             return Err(TxError::Busy);
         }
         let number = message.number;
         let (words, caps) = message.parts();
-        // Nothing is borrowed meanwhile: a call that fails at once wakes who waits for it.
+        // Nothing is borrowed meanwhile: a call that fails at once wakes its task.
         let now = if caps.is_empty() { shell.accept_now(number, words) } else { None };
         let result = match now {
             Some(serial) => Ok(serial),
@@ -318,7 +320,8 @@ impl SharedServer {
         result
     }
 
-    /// No handle is left in other threads, and all that they sent is accepted.
+    /// Drops the handle of this thread: no handle is left in other threads, and all that they sent is
+    /// accepted.
     fn release(&self, shell: &Shell) {
         if shell.io.borrow().connection.state() == State::Sending {
             self.wait_for_slot(shell);
@@ -398,11 +401,11 @@ impl Source for SharedServer {
     fn peer_gone(&self, _gone: Gone) {}
 
     fn abandoned(&self) {
-        // As the binding itself, which is a source of the same waitset.
+        // The binding is a source of the same waitset, and ends this with itself.
     }
 }
 
-/// Puts the number of a call in.
+/// Writes the id of a call into its words.
 fn set_id(shell: &Shell, request: &mut Message, id: u32) {
     let kind = shell.interface.message(request.number).map(|message| message.kind);
     if let Some(MessageKind::RpcCall { at }) = kind

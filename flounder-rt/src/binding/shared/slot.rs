@@ -1,14 +1,15 @@
-//! Where a call of another thread and its result meet. `tests/loom_job_queue.rs` runs it through every interleaving.
+//! A one-shot for the result of a call or a message of another thread. `tests/loom_job_queue.rs` checks
+//! every interleaving.
 
 use core::task::Waker;
 
 use crate::sync::Mutex;
 
-/// Where a call and its result meet.
+/// Passes one result between two threads.
 pub(crate) struct Slot<T>(Mutex<Meeting<T>>);
 
 struct Meeting<T> {
-    /// The number of the call, once it is being sent.
+    /// Id of the call, once it is being sent.
     id: Option<u32>,
     given_up: bool,
     waker: Option<Waker>,
@@ -16,14 +17,14 @@ struct Meeting<T> {
 }
 
 impl<T> Slot<T> {
-    /// The call is being sent, with this number; false if nobody waits for it any more.
+    /// Notes the id of the call, which is being sent. Returns false if the call was given up.
     pub(crate) fn begin(&self, id: u32) -> bool {
         let mut meeting = self.0.lock();
         meeting.id = Some(id);
         !meeting.given_up
     }
 
-    /// The result is there.
+    /// Stores the result, and wakes the task that waits for it.
     pub(crate) fn settle(&self, result: T) {
         let waker = {
             let mut meeting = self.0.lock();
@@ -35,7 +36,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Whether the result is there; if not, the waker is woken when it is.
+    /// Returns true if the result is there; otherwise wakes `waker` when it is.
     pub(crate) fn listen(&self, waker: &Waker) -> bool {
         let waker = waker.clone();
         let mut meeting = self.0.lock();
@@ -52,7 +53,7 @@ impl<T> Slot<T> {
         self.0.lock().result.take()
     }
 
-    /// Nobody waits any more. The number of the call if one was given and no result is there.
+    /// Gives the result up. Returns the id of the call, if it was sent and has no result yet.
     pub(crate) fn give_up(&self) -> Option<u32> {
         let mut meeting = self.0.lock();
         meeting.given_up = true;
