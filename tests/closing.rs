@@ -25,7 +25,7 @@ fn test_process() {
     support::process::run();
 }
 
-/// Whether a thread of the process is in `close(2)`.
+/// Returns true if a thread of the process is in `close(2)`.
 fn closes(process: &TestProcess) -> bool {
     let tasks = Path::new("/proc").join(process.pid().to_string()).join("task");
     let tasks = std::fs::read_dir(tasks).expect("the process lives");

@@ -30,7 +30,7 @@ fn is_refused(mut channel: Box<dyn Channel>) -> bool {
     refused && send(&mut *channel, 8) == Err(GONE)
 }
 
-/// Whether this process maps regions of channels.
+/// Returns true if this process maps regions of channels.
 fn maps_memory() -> bool {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     maps.contains("/memfd:flounder")

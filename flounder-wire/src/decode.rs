@@ -259,9 +259,9 @@ pub enum DecodeError {
     Utf8,
     /// A string or sequence is longer than the interface allows. `FLOUNDER_ERR_RX_INVALID_LENGTH`
     TooLong {
-        /// Its announced length.
+        /// Announced length.
         len: usize,
-        /// What the interface allows.
+        /// Maximum of the interface.
         max: u32,
     },
     /// An interface reference is zero.

@@ -73,9 +73,9 @@ pub trait Encode: Shape {
 /// A string or sequence longer than its type allows. `FLOUNDER_ERR_TX_MSG_SIZE`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TooLong {
-    /// Its length, in bytes for strings and in elements for sequences.
+    /// Length: bytes of a string, elements of a sequence.
     pub len: usize,
-    /// What the interface allows.
+    /// Maximum of the interface.
     pub max: u32,
 }
 

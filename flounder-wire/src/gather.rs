@@ -51,7 +51,7 @@ impl<'a> Gather<'a> {
         self.fixed.len() + self.tails.iter().map(|tail| tail.len().div_ceil(8)).sum::<usize>()
     }
 
-    /// Whether the body has no word at all.
+    /// Returns true if the body has no word at all.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What a generated module tells about its interface.
+//! Descriptors of interfaces, which generated modules have as constants.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,13 +9,13 @@ use crate::{Limits, RUNTIME_MESSAGE, digest, fingerprint};
 /// An interface, as the constant `INTERFACE` of its module describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name.
+    /// Name.
     pub name: &'static str,
-    /// Its description.
+    /// Description, as in the declaration.
     pub description: &'static str,
-    /// Its messages, those of rpcs included; entry `i` is numbered `i + 1`.
+    /// Messages, including the calls and responses of rpcs; entry `i` has number `i + 1`.
     pub messages: &'static [MessageInfo],
-    /// What the wire allows of each message.
+    /// Limits of each message on the wire.
     pub limits: Limits,
     /// Digest of the name and of the messages: two ends can bind if theirs are equal.
     pub fingerprint: u128,
@@ -24,21 +24,21 @@ pub struct Interface {
 /// A message of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageInfo {
-    /// Its number on the wire, from 1.
+    /// Number on the wire, from 1.
     pub number: u16,
-    /// Its name.
+    /// Name.
     pub name: &'static str,
-    /// What it is.
+    /// Kind: a message, or half of an rpc.
     pub kind: MessageKind,
-    /// Its arguments.
+    /// Arguments.
     pub args: &'static [ArgInfo],
-    /// Its annotations.
+    /// Annotations.
     pub annotations: &'static [AnnotationInfo],
     /// Digest of its canonical form.
     pub fingerprint: u128,
 }
 
-/// What a message is.
+/// Kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
     /// A message that stands alone.
@@ -58,9 +58,9 @@ pub enum MessageKind {
 /// An argument of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArgInfo {
-    /// Its name.
+    /// Name.
     pub name: &'static str,
-    /// Its type, as the interface spells it.
+    /// Type, as the interface spells it.
     pub ty: &'static str,
 }
 
@@ -69,7 +69,7 @@ pub struct ArgInfo {
 pub struct AnnotationInfo {
     /// The context.
     pub context: &'static str,
-    /// Its parameters.
+    /// Parameters.
     pub params: &'static [(&'static str, AnnotationValue)],
 }
 

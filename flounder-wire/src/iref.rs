@@ -20,7 +20,7 @@ impl Iref {
         }
     }
 
-    /// Its bits, for the wire and for tables.
+    /// Returns the bits, for the wire and for tables.
     #[inline]
     #[must_use]
     pub const fn to_bits(self) -> u64 {
@@ -42,7 +42,7 @@ impl Errval {
     /// Success (`SYS_ERR_OK`).
     pub const OK: Self = Self(0);
 
-    /// Whether this is success.
+    /// Returns true if this is success.
     #[inline]
     #[must_use]
     pub const fn is_ok(self) -> bool {

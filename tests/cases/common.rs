@@ -264,7 +264,7 @@ pub fn fds(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count())
 }
 
-/// Whether this process is of user 0.
+/// Returns true if this process is of user 0.
 pub fn is_root() -> bool {
     // SAFETY:
     // * `geteuid` takes nothing and always succeeds.

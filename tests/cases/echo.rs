@@ -119,7 +119,7 @@ pub fn client(name: &str, patience: f64) -> ! {
     }
 }
 
-/// Whether a client has said that it has called.
+/// Returns true if a client has said that it has called.
 pub fn called(said: &Option<String>) -> bool {
     said.as_deref().is_some_and(|said| said.starts_with("called"))
 }

@@ -50,7 +50,7 @@ pub(crate) struct End {
     pub(crate) dropped: Cell<u32>,
     /// How many of them were written down.
     pub(crate) continued: Cell<usize>,
-    /// Whether it has moved since the last of them was written down.
+    /// True if it has moved since the last of them was written down.
     pub(crate) moved: Cell<bool>,
     /// Calls for room that are wanted, and whether one is registered.
     pub(crate) rooms: RefCell<VecDeque<usize>>,

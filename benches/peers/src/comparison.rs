@@ -53,7 +53,7 @@ pub(crate) struct Cell {
 pub(crate) struct Figure {
     pub(crate) median: f64,
     pub(crate) kept: usize,
-    /// Whether every sample was disturbed: the median is of those then.
+    /// True if every sample was disturbed: the median is of those then.
     pub(crate) doubtful: bool,
 }
 

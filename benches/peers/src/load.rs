@@ -45,7 +45,7 @@ pub(crate) struct Load {
     pub(crate) size: usize,
     /// Payloads to time.
     pub(crate) count: u64,
-    /// Whether receivers compare every byte.
+    /// True if receivers compare every byte.
     pub(crate) thorough: bool,
 }
 
@@ -55,7 +55,7 @@ impl Load {
         WARM_UP + self.count
     }
 
-    /// Whether the peer answers the payload after which it has received so many.
+    /// Returns true if the peer answers the payload after which it has received so many.
     pub(crate) const fn is_answered(&self, received: u64) -> bool {
         match self.pattern {
             Pattern::RoundTrip => true,

@@ -371,7 +371,7 @@ impl LmpChannel {
         Ok(Some(if self.rx == ReceiveState::Idle { Recv::Message } else { Recv::More }))
     }
 
-    /// Whether the socket is one of these, or has ended.
+    /// Returns true if the socket is one of these, or has ended.
     fn is(&self, wanted: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.socket, wanted)];
         // A look that fails is worth a visit.

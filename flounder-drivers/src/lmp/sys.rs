@@ -38,7 +38,7 @@ pub(super) struct Received {
     pub(super) bytes: usize,
     /// Its descriptors.
     pub(super) caps: Vec<Cap>,
-    /// Whether there were more descriptors than could be installed.
+    /// True if there were more descriptors than could be installed.
     pub(super) caps_lost: bool,
 }
 

@@ -11,11 +11,11 @@ use crate::wire::{
 
 /// How one argument of a message is passed, written and read.
 pub trait Arg {
-    /// What the sender passes.
+    /// Type that the sender passes.
     type Sent<'a>: Copy;
-    /// What is read from a message where it lies.
+    /// Type that is decoded without copying.
     type Taken<'a>;
-    /// What is read to be kept.
+    /// Type that is decoded to be kept.
     type Owned;
 
     /// Size and alignment of the fixed part.
@@ -163,7 +163,7 @@ impl core::fmt::Debug for CapToMove {
     }
 }
 
-/// What the sender of a [`Moved`] passes.
+/// Type that the sender of a [`Moved`] capability passes.
 #[derive(Debug, Clone, Copy)]
 pub enum Giving<'a> {
     /// It gives the capability away.
@@ -444,7 +444,7 @@ impl Arg for Moved {
 pub struct CapsToSend<'a> {
     /// Copies, and in the end all of them.
     caps: Vec<Cap>,
-    /// Those that are moved, with their places among all.
+    /// Capabilities that are moved, with their positions among all.
     gifts: Vec<(usize, &'a CapToMove)>,
 }
 
@@ -478,7 +478,7 @@ impl CapsToSend<'_> {
     /// goes back.
     ///
     /// # Errors
-    /// What `send` gives.
+    /// The error of `send`.
     pub fn send<T, E>(mut self, send: impl FnOnce(&mut Vec<Cap>) -> Result<T, E>) -> Result<T, E> {
         for (at, gift) in &self.gifts {
             if let Some(cap) = gift.0.take() {

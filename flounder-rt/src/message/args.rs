@@ -27,11 +27,11 @@ pub enum Refused {
 ///
 /// Tuples of up to 16 have it; a longer list is a type of its own, by the same macro.
 pub trait Args {
-    /// What the sender passes.
+    /// Types that the sender passes.
     type Sent<'a>: Copy;
-    /// What is read from a message where it lies.
+    /// Types that are decoded without copying.
     type Taken<'a>;
-    /// What is read to be kept.
+    /// Types that are decoded to be kept.
     type Owned;
     /// That, for a user: one value as it is, not in a tuple.
     type Output;
@@ -51,7 +51,7 @@ pub trait Args {
     /// fails, what was to be given away is there again, unless `send` took it.
     ///
     /// # Errors
-    /// What `refuse` or `send` give.
+    /// The errors of `refuse` and of `send`.
     fn marshal<const WORDS: usize, T, E>(
         args: Self::Sent<'_>,
         refuse: impl FnOnce(Refused) -> E,
@@ -83,7 +83,7 @@ pub fn slots(caps: &mut Vec<Cap>) -> CapSlots<'_> {
 
 /// The arguments of a response.
 pub trait Results: Args {
-    /// What an rpc returns: all but the number of the call.
+    /// Results of the rpc: all arguments but the id of the call.
     type Returned;
 
     /// The values that an rpc returns.

@@ -95,7 +95,7 @@ pub struct MessageBuffer {
     pub number: u16,
     /// The words of its body.
     pub words: Vec<u64>,
-    /// Its capabilities, in order.
+    /// Capabilities, in order.
     pub caps: Vec<Cap>,
 }
 
@@ -169,7 +169,8 @@ impl MessageBuffer {
     }
 }
 
-/// Whether two messages are the same words. Capabilities cannot be compared: who holds one equals nothing.
+/// Returns true if two messages have the same words. A message with capabilities equals no other, since
+/// capabilities cannot be compared.
 pub fn same<M: MessageValue>(one: &M, other: &M) -> bool {
     let encoded = [one, other].map(MessageBuffer::encode);
     let [Ok(one), Ok(other)] = encoded else { return false };
@@ -185,7 +186,7 @@ pub enum EncodeError {
     TooLong {
         /// The argument.
         arg: &'static str,
-        /// Its length and its maximum.
+        /// Length and maximum.
         length: TooLong,
     },
     /// A capability could not be copied; the number is the system's (`EMFILE`).

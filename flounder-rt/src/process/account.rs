@@ -112,7 +112,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// Those who share a limit.
+/// Scope of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -262,7 +262,7 @@ pub struct OverLimit {
     pub resource: Resource,
     /// The limit.
     pub limit: u64,
-    /// Those who share the limit.
+    /// Scope of the limit.
     pub of: Scope,
 }
 
@@ -294,9 +294,9 @@ impl From<OverLimit> for std::io::Error {
 /// A peer process, told from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProcessId {
-    /// Its number, if it has one in this PID namespace.
+    /// Process id, if the process is visible in this PID namespace.
     pub pid: Option<u32>,
-    /// Its user, if that is known.
+    /// User of the process, if known.
     pub uid: Option<u32>,
     /// Inode number of its pidfd, which no other process has on Linux 6.9 and later.
     pub inode: u64,
@@ -352,7 +352,7 @@ impl Account {
         Self(Arc::new(Process { id: None, domain, used, user: None }))
     }
 
-    /// Whether this is the same account as `other`.
+    /// Returns true if this is the same account as `other`.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -516,13 +516,13 @@ impl fmt::Debug for Charge {
     }
 }
 
-/// What one peer process holds, as [`usage`] found it.
+/// Resources that one peer process holds; see [`usage`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
     /// The process.
     pub process: ProcessId,
-    /// Its number at the root monitor; 0 if that is not known.
+    /// Number at the root monitor; 0 if unknown.
     pub domain: u64,
     used: [u64; RESOURCES],
 }
@@ -663,7 +663,7 @@ impl Table {
     }
 }
 
-/// Whether a user could end this process anyway.
+/// Returns true if a user could end this process anyway.
 fn is_own(uid: Option<u32>) -> bool {
     uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
 }
@@ -673,7 +673,7 @@ const fn half(limit: u64) -> u64 {
     if limit == UNLIMITED { UNLIMITED } else { limit / 2 }
 }
 
-/// What the kernel gives this process.
+/// Resources that the kernel allows this process.
 struct Given {
     mappings: u64,
     descriptors: u64,

@@ -26,7 +26,7 @@ use crate::closer::{self, Origin};
 pub struct Cap {
     /// Absent in a capability that is being taken apart.
     fd: Option<OwnedFd>,
-    /// Who else has, or had, access to the file; `None` if nobody that this process knows of.
+    /// Peers that have, or had, access to the file; `None` if this process knows of none.
     origin: Option<Origin>,
 }
 

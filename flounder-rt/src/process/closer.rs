@@ -90,14 +90,14 @@ impl Origin {
         Self(Some(Arc::new(OriginPeer { account, is_cut_off, cut_off })))
     }
 
-    /// Whether the peer has been cut off: nothing is to be taken from it any more.
+    /// Returns true if the peer has been cut off: nothing is to be taken from it any more.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         // SYNC cut-off: a flag that never goes back; nothing is published with it.
         self.0.as_ref().is_some_and(|peer| peer.is_cut_off.load(Ordering::Relaxed))
     }
 
-    /// Whether this is a source within this process.
+    /// Returns true if this is a source within this process.
     pub(crate) const fn is_local(&self) -> bool {
         self.0.is_none()
     }
@@ -166,13 +166,13 @@ pub fn wait_until_closed(deadline: Instant) -> bool {
     true
 }
 
-/// Whether `fd` is a file in memory of moderate size. Makes no call into a file of another kind.
+/// Returns true if `fd` is a file in memory of moderate size. Makes no call into a file of another kind.
 fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
     fcntl_get_seals(fd).is_ok()
         && fstat(fd).is_ok_and(|stat| stat.st_blocks.unsigned_abs() <= MAX_INLINE / 512)
 }
 
-/// What waits to be closed in one process.
+/// Descriptors of one process that wait to be closed.
 #[derive(Default)]
 struct Queue {
     state: Mutex<State>,
@@ -189,7 +189,7 @@ struct State {
     idle: usize,
     /// Threads that were started or woken, and have not looked for work yet.
     coming: usize,
-    /// Whether a thread waits for a close to become slow.
+    /// True if a thread waits for a close to become slow.
     is_watched: bool,
     /// Callers that wait for a file to be closed.
     waiting: usize,
@@ -197,7 +197,7 @@ struct State {
     peers: Vec<PeerFiles>,
 }
 
-/// What there is to do for a thread.
+/// Work of a thread.
 enum Next {
     /// A file of the peer in this place can be closed.
     Now(usize),
@@ -271,7 +271,7 @@ impl Queue {
         }
     }
 
-    /// What a thread does.
+    /// Runs in each thread.
     fn work(&'static self) {
         let mut state = self.lock();
         state.coming = state.coming.saturating_sub(1);

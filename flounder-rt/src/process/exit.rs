@@ -74,7 +74,7 @@ pub(crate) fn deadline() -> Instant {
 
 /// Messages between threads of this process.
 pub(crate) trait Queue: Send + Sync {
-    /// Whether something is in it, or in the hands of the thread that serves it.
+    /// Returns true if something is in it, or in the hands of the thread that serves it.
     fn is_busy(&self) -> bool;
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn flush_with(flush: Flush) {
     *FLUSH.here().lock() = Some(flush);
 }
 
-/// What a binding holds while it has something unsent.
+/// Guard of a binding that has something unsent: keeps the process from ending.
 #[derive(Debug)]
 pub(crate) struct Unsent {
     /// Where it is counted: a forked child has copies of its parent's, and a count of its own.

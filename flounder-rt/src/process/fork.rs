@@ -1,4 +1,4 @@
-//! What a forked child must not share with its parent.
+//! State that a forked child must not share with its parent.
 //!
 //! A child that `fork(2)` has made has a copy of the parent's memory and of its descriptors, and one thread. The objects of
 //! this library belong to the process that made them: the child would take messages and events away from its parent through

@@ -1,4 +1,4 @@
-//! What a process has besides its waitsets: descriptors, and what its peers may make it hold.
+//! State of a process besides its waitsets: descriptors, and the resources that peers make it hold.
 //!
 //! | module | owns |
 //! |---|---|

@@ -68,13 +68,13 @@ impl Peer {
         self.gid
     }
 
-    /// Whether the other end is in this process. False in a child that was forked from it.
+    /// Returns true if the other end is in this process. False in a child that was forked from it.
     #[must_use]
     pub fn is_this_process(&self) -> bool {
         self.place == Place::Process && self.pid == Some(std::process::id())
     }
 
-    /// Whether the other end is known to be on this machine.
+    /// Returns true if the other end is known to be on this machine.
     #[must_use]
     pub fn is_this_machine(&self) -> bool {
         self.place != Place::Unknown

@@ -27,7 +27,7 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 /// Waits for events, at most for `timeout`, and passes the data of each event to `found`.
 ///
 /// # Errors
-/// Those of `epoll_wait(2)`, `EINTR` included.
+/// The errors of `epoll_wait(2)`, including `EINTR`.
 pub(super) fn wait(
     epoll: BorrowedFd<'_>,
     timeout: Option<&Timespec>,

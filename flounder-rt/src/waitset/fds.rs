@@ -8,7 +8,7 @@ use rustix::event::epoll::EventFlags;
 
 use crate::waitset::{Outcome, Waitset};
 
-/// What to wait for on a descriptor.
+/// Event of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     /// Something to read, or the end.

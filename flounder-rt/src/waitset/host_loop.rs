@@ -34,12 +34,12 @@ use crate::fork::ProcessFd;
 use crate::waitset::sleeper::timespec;
 use crate::waitset::{Rest, Waitset};
 
-/// What a host loop sees of a waitset.
+/// State of a waitset that a host loop waits for.
 pub(crate) struct HostLoop {
     epoll: ProcessFd,
     flag: ProcessFd,
     timer: ProcessFd,
-    /// What the timer is set to.
+    /// Time to which the timer is set.
     set: Cell<Option<Instant>>,
     /// The flag is down.
     at_rest: Cell<bool>,

@@ -19,7 +19,7 @@ use crate::waitset::{Source, Task};
 /// Where a source stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Its driver will wake it.
+    /// Its driver wakes it.
     Idle,
     /// It is looked at in every round.
     Polled,
@@ -27,7 +27,7 @@ pub(crate) enum Standing {
     Pending,
 }
 
-/// What is next.
+/// Item that is dispatched next.
 pub(crate) enum Item {
     Task(Task),
     Runnable(async_task::Runnable),
@@ -35,7 +35,7 @@ pub(crate) enum Item {
     Event(Due),
 }
 
-/// What makes single-shot registrations, one after another, and numbers them.
+/// Maker of single-shot registrations, which it numbers.
 pub(crate) trait Registrations {
     /// Returns true if registration `serial` is the present one and its event has come.
     fn is_due(&self, serial: u64) -> bool;
@@ -396,7 +396,7 @@ impl Queues {
     }
 }
 
-/// What [`Queues::remove`] gives back, to be dropped where user code may run.
+/// Result of [`Queues::remove`], to be dropped where user code may run.
 #[derive(Default)]
 pub(crate) struct Removed {
     entry: Option<Entry>,

@@ -67,7 +67,7 @@ enum Item {
 }
 
 impl Item {
-    /// What is to be run, if it is still wanted.
+    /// Callback to run, unless it was cancelled.
     fn task(self) -> Option<Task> {
         match self {
             Self::Task(task) => Some(task),
@@ -195,7 +195,7 @@ impl SharedWaitset {
         }
     }
 
-    /// Whether the two are the same waitset.
+    /// Returns true if the two are the same waitset.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -266,7 +266,7 @@ struct Host {
     events: Mutex<Found>,
 }
 
-/// What waits for descriptors, by what the kernel knows it as.
+/// Tasks that wait for descriptors, by the number that the kernel reports.
 #[derive(Default)]
 struct Waiting {
     tasks: HashMap<u64, Task>,

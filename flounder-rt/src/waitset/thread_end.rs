@@ -34,7 +34,7 @@ thread_local! {
     static SUCCESSOR: Cell<Option<&'static dyn Successor>> = const { Cell::new(None) };
 }
 
-/// What outlives the waitsets of a thread: sources that have something unsent.
+/// Takes over sources with something unsent when the waitsets of a thread end.
 pub(crate) trait Successor {
     /// A waitset of the calling thread is gone, and its sources were told. `is_gone` recognises it.
     fn waitset_gone(&self, is_gone: &dyn Fn(&WeakWaitset) -> bool);

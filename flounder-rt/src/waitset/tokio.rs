@@ -59,7 +59,7 @@ pub async fn run_until<F: Future>(
 }
 
 struct Driver {
-    /// Its readiness is remembered until it is cleared, and each thing that happens sets it anew.
+    /// Readiness stays set until it is cleared; each event sets it again.
     waitset: AsyncFd<Waitset>,
     /// It has not come to rest since its readiness was cleared.
     is_awake: Cell<bool>,

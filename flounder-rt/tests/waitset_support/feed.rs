@@ -11,7 +11,7 @@ pub(crate) trait Feeds {
     /// The next one. Called once for each visit of the channel.
     fn take(&self) -> Option<u64>;
 
-    /// Whether there is one.
+    /// Returns true if there is one.
     fn has_some(&self) -> bool;
 
     /// Notes whether whoever puts one in has to wake the channel.

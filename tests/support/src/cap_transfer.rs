@@ -592,7 +592,7 @@ fn expect_end(reader: &PipeReader) -> Result<(), Fault> {
 
 const A_WHILE: Timespec = Timespec { tv_sec: TIMEOUT.as_secs() as i64 / 4, tv_nsec: 0 };
 
-/// Whether a pipe is this, or has no writing end any more, within some time.
+/// Returns true if a pipe is this, or has no writing end any more, within some time.
 fn is(reader: &PipeReader, wanted: PollFlags, limit: Timespec) -> bool {
     poll(&mut [PollFd::new(reader, wanted)], Some(&limit)) == Ok(1)
 }

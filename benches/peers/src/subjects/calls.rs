@@ -41,7 +41,7 @@ impl Ledger {
     }
 }
 
-/// Whether everything came, in the client's words.
+/// Returns true if everything came, in the client's words.
 ///
 /// # Errors
 /// If not.
