@@ -235,7 +235,7 @@ fn printable(text: &str) -> String {
     Escaped(text).to_string()
 }
 
-/// Escapes the characters of JSON that a terminal would obey, or not show. They occur in strings
+/// Escapes the characters of JSON that a terminal would interpret or not show. They occur in strings
 /// only.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
