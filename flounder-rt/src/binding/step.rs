@@ -8,13 +8,6 @@ use crate::binding::{BindingError, Received, Rest};
 use crate::channel::{CapRefusal, ChannelError, Incoming, RUNTIME_MESSAGE, Recv, RecvNow};
 use crate::wire::DecodeError;
 
-/// Keeps the allocation out of the way of messages that are read.
-#[cold]
-#[inline(never)]
-fn boxed(error: DecodeError) -> Box<DecodeError> {
-    Box::new(error)
-}
-
 impl Io {
     /// Receives a small message, if nothing else is to be done; [`RecvNow::Unsure`] if something is.
     #[inline(always)]
@@ -168,7 +161,7 @@ impl Shell {
         let Receiver { incoming, handler, raw } = &mut *receiver;
         let message = incoming.lend();
         // The one place where a panic of user code stops: the binding ends, everything else goes on.
-        let run = || handler.deliver(raw, message).err().map(boxed);
+        let run = || handler.deliver(raw, message).err().map(Box::new);
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(None) => {}
             Ok(Some(error)) => self.undecodable(receiver.incoming.number(), *error),
