@@ -1,27 +1,44 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # The rings of the drivers and the protocols of the runtime under loom: the models pass, and each planted defect makes one of
 # them fail.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target="${CARGO_TARGET_DIR:-target}/loom"
-# Runs the models of the drivers, or of the runtime, with these flags.
+target="$(realpath -m "${CARGO_TARGET_DIR:-target}")/loom"
+mkdir -p "$target"
+
+# Runs cargo with a defect, if one is named. The wrapper sets the cfg for the crates of this workspace only: what they depend on
+# is built once.
+with() {
+    local bug=$1 wrapper
+    shift
+    [ -n "$bug" ] || {
+        "$@"
+        return
+    }
+    wrapper="$target/rustc-$bug"
+    printf '#!/bin/sh\nexec "$@" --cfg "flounder_bug=\\"%s\\""\n' "$bug" >"$wrapper"
+    chmod +x "$wrapper"
+    RUSTC_WORKSPACE_WRAPPER="$wrapper" "$@"
+}
+
+# Runs the models of the drivers, or of the runtime.
 drivers() {
-    RUSTFLAGS="--cfg loom $1" LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" \
+    RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" with "$1" \
         cargo test --quiet -p flounder-drivers --test loom --target-dir "$target" -- --test-threads=1
 }
 runtime() {
-    RUSTFLAGS="$1" cargo test --quiet --no-fail-fast -p flounder-rt --test loom_job_queue --test loom_park --test loom_remote \
+    with "$1" cargo test --quiet --no-fail-fast -p flounder-rt --test loom_job_queue --test loom_park --test loom_remote \
         --target-dir "$target" -- --test-threads=1
 }
 
 # find MODELS BUG..: each of these defects is found by one of these models.
 find() {
-    models=$1
+    local models=$1 bug log
     shift
     for bug; do
         log="$target/$bug.log"
-        if "$models" "--cfg flounder_bug=\"$bug\"" >"$log" 2>&1; then
+        if "$models" "$bug" >"$log" 2>&1; then
             echo "loom does not find $bug" >&2
             exit 1
         fi
