@@ -3,9 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# As the tests have built them.
-cargo build --workspace --examples --quiet
-bin=${CARGO_TARGET_DIR:-target}/debug/examples
+cargo build --release --examples --quiet
+cargo build --release --examples --quiet -p event-loops -p foreign-driver
+bin=${CARGO_TARGET_DIR:-target}/release/examples
 
 FLOUNDER_RUNTIME_DIR=$(mktemp -d)
 export FLOUNDER_RUNTIME_DIR
