@@ -641,9 +641,8 @@ impl<T, R> Connection<T, R> {
 
     /// It is over.
     pub(in crate::binding) fn end_foreign(&mut self) {
-        if self.calls.window.end() {
-            self.wake_next_call();
-        }
+        self.calls.window.end();
+        self.wake_next_call();
     }
 
     /// Settles the call that a reply answers, and returns the waker of its task, to be woken and
@@ -655,7 +654,7 @@ impl<T, R> Connection<T, R> {
         message: &mut Received<'_>,
     ) -> Option<Option<Waker>> {
         let waker = self.calls.answer(id, message)?;
-        self.place_is_free();
+        self.wake_next_call();
         Some(waker)
     }
 
@@ -664,7 +663,7 @@ impl<T, R> Connection<T, R> {
         match self.calls.fail(id, &error) {
             Some((left, waker)) => {
                 self.events.extend(waker.map(Event::Wake));
-                self.place_is_free();
+                self.wake_next_call();
                 left
             }
             None => {
@@ -685,7 +684,7 @@ impl<T, R> Connection<T, R> {
     #[inline]
     pub(in crate::binding) fn free_call(&mut self, id: u32) {
         self.calls.free(id);
-        self.place_is_free();
+        self.wake_next_call();
     }
 
     /// Forgets a call, done or not, and cancels it if the peer may be at work on it.
@@ -693,7 +692,7 @@ impl<T, R> Connection<T, R> {
     pub(in crate::binding) fn give_up_call(&mut self, id: u32) -> GivenUp<T> {
         let given_up = self.calls.forget(id);
         if given_up.left == Left::Accepted {
-            self.place_is_free();
+            self.wake_next_call();
             self.notify(Notice::Cancelled(id));
         }
         given_up
@@ -702,13 +701,6 @@ impl<T, R> Connection<T, R> {
     /// A call of another thread is given up.
     pub(in crate::binding) fn cancel_foreign(&mut self, id: u32) {
         self.notify(Notice::Cancelled(id));
-    }
-
-    #[inline]
-    fn place_is_free(&mut self) {
-        if !self.calls.window.queue.is_empty() {
-            self.wake_next_call();
-        }
     }
 }
 

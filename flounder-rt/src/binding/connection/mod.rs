@@ -284,6 +284,7 @@ impl<T, R> Connection<T, R> {
     }
 
     /// Wakes the first call that waits for a place, if there is one.
+    #[inline]
     pub(super) fn wake_next_call(&mut self) {
         if !self.calls.window.queue.is_empty() && self.calls.window.has_room() {
             self.wake_first(Line::Place, self.send.state == State::Free);

@@ -81,36 +81,6 @@ impl<R> SendHalf<R> {
         self.accepted
     }
 
-    /// The channel took a message's capabilities, and lost the message. Returns its serial.
-    pub(super) const fn lost_at_once(&mut self) -> u64 {
-        self.accepted += 1;
-        self.lost = self.accepted;
-        self.accepted
-    }
-
-    /// Puts into the slot what the channel has not taken. Returns the serial of the message.
-    #[cold]
-    pub(super) fn stash(
-        &mut self,
-        number: u16,
-        body: Gather<'_>,
-        caps: &mut Vec<Cap>,
-        cap_count: usize,
-        taken: usize,
-    ) -> u64 {
-        self.state = State::Sending;
-        self.accepted += 1;
-        self.taken = taken;
-        self.slot.number = number;
-        // The channel does not ask again for the words that it has taken.
-        let (len, from) = (body.len(), taken.min(body.len()));
-        self.slot.words.resize(len, 0);
-        body.reader(from).read(&mut self.slot.words[from..]);
-        self.slot.caps = core::mem::take(caps);
-        self.slot.cap_count = cap_count;
-        self.accepted
-    }
-
     /// Moves the first entry of the backlog into the slot, if the slot is empty. Returns true if the slot has a message.
     pub(super) fn fill_slot(&mut self) -> bool {
         if self.is_slot_full() {
@@ -179,7 +149,9 @@ impl<T, R> Connection<T, R> {
 
     /// The channel took the capabilities of a message, and lost the message. Returns its serial.
     pub(in crate::binding) const fn lost_at_once(&mut self) -> u64 {
-        self.send.lost_at_once()
+        self.send.accepted += 1;
+        self.send.lost = self.send.accepted;
+        self.send.accepted
     }
 
     /// Puts into the slot what the channel has not taken of a message. Returns the serial of the message.
@@ -193,7 +165,18 @@ impl<T, R> Connection<T, R> {
         taken: usize,
     ) -> u64 {
         self.receive_only = false;
-        self.send.stash(number, body, caps, cap_count, taken)
+        let half = &mut self.send;
+        half.state = State::Sending;
+        half.accepted += 1;
+        half.taken = taken;
+        half.slot.number = number;
+        // The channel does not ask again for the words that it has taken.
+        let (len, from) = (body.len(), taken.min(body.len()));
+        half.slot.words.resize(len, 0);
+        body.reader(from).read(&mut half.slot.words[from..]);
+        half.slot.caps = core::mem::take(caps);
+        half.slot.cap_count = cap_count;
+        half.accepted
     }
 
     /// Queues a reply or a message behind everything that is accepted; drops it, and returns false, once the binding is

@@ -33,11 +33,10 @@ impl Window {
         self.taken += 1;
     }
 
-    /// A call that was sent is over. Returns true if another call waits for the place.
+    /// A call that was sent is over.
     #[inline]
-    pub(super) fn end(&mut self) -> bool {
+    pub(super) const fn end(&mut self) {
         self.taken -= 1;
-        !self.queue.is_empty()
     }
 
     /// Returns true if there is a place for a call that has not waited.
