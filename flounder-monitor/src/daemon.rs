@@ -30,7 +30,6 @@ use crate::process::{is_unknown_uid, own_uid};
 use crate::protocol::monitor::Verdict;
 use crate::root::{JoinPolicy, Root};
 use crate::root_client::RootClient;
-use crate::wait::sleep;
 
 /// Delay between two attempts to lock the directory.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
@@ -131,7 +130,7 @@ impl Daemon {
 
     async fn keep_root(self) {
         loop {
-            sleep(&self.waitset, ROOT_CHECK_INTERVAL).await;
+            self.waitset.sleep(ROOT_CHECK_INTERVAL).await;
             if Root::check_socket() {
                 continue;
             }

@@ -38,7 +38,7 @@ use crate::name::RequestError;
 pub use crate::name::{Entry, InvalidName, LostName, NameError, NameRequest, ResolvedName};
 use crate::oneshot;
 use crate::root_location::RootLocation;
-use crate::wait::{sleep, timeout, until_cancelled};
+use crate::wait::until_cancelled;
 
 /// Time after which an unanswered request is logged.
 const SLOW_REQUEST: Duration = Duration::from_secs(1);
@@ -201,7 +201,7 @@ fn submit<T: Send + 'static>(
             let waitset = monitor.waitset().clone();
             let request = |name| NameRequest { name, location: Some(monitor.location()) };
             let log_if_slow = async {
-                sleep(&waitset, SLOW_REQUEST).await;
+                waitset.sleep(SLOW_REQUEST).await;
                 if slow_log == SlowRequestLog::On {
                     tracing::warn!(request = %request(name.clone()), "a request to the name service is not answered yet");
                 }
@@ -212,8 +212,8 @@ fn submit<T: Send + 'static>(
             let result = match deadline {
                 None => until_cancelled(work, sender.closed()).await,
                 Some(deadline) => {
-                    let work = timeout(&waitset, deadline, work);
-                    let work = async { work.await.unwrap_or(Err(RequestError::Deadline)) };
+                    let work = waitset.timeout(deadline, work);
+                    let work = async { work.await.unwrap_or_else(|_| Err(RequestError::Deadline)) };
                     until_cancelled(work, sender.closed()).await
                 }
             };

@@ -15,7 +15,6 @@ use crate::process::random_number;
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{Binding, RpcClient, RxVtbl, Verdict};
 use crate::root_location::{RootLocation, RootProcess};
-use crate::wait::timeout;
 
 /// Time that a call may take.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -81,11 +80,11 @@ impl RootClient {
     where
         F: Future<Output = Result<T, RpcError>>,
     {
-        match timeout(&self.waitset, DEADLINE, call(&self.client)).await {
-            Some(Ok(value)) => Ok(value),
-            None => Err(MonitorError::NoRoot { location: self.location() }),
-            Some(Err(RpcError::NoReply)) => Err(MonitorError::Busy),
-            Some(Err(_)) => Err(MonitorError::Ended),
+        match self.waitset.timeout(DEADLINE, call(&self.client)).await {
+            Ok(Ok(value)) => Ok(value),
+            Err(_) => Err(MonitorError::NoRoot { location: self.location() }),
+            Ok(Err(RpcError::NoReply)) => Err(MonitorError::Busy),
+            Ok(Err(_)) => Err(MonitorError::Ended),
         }
     }
 }

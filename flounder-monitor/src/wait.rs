@@ -1,10 +1,9 @@
-//! Waiting on the monitor's thread: for a condition, with a timeout, with cancellation.
+//! Waiting on the monitor's thread: for a condition, for a root that may be stuck, with cancellation.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::future::{Future, poll_fn};
 use core::task::{Poll, Waker};
 use core::time::Duration;
-use std::rc::Rc;
 use std::time::Instant;
 
 use flounder_rt::Waitset;
@@ -34,33 +33,6 @@ impl ChangeNotifier {
     }
 }
 
-/// Returns the value of `future`, or `None` if `delay` passes first.
-pub(crate) fn timeout<F: Future>(
-    waitset: &Waitset,
-    delay: Duration,
-    future: F,
-) -> impl Future<Output = Option<F::Output>> {
-    // An `async fn` would hold its arguments twice, and nested ones double with each level: the thread's stack is small.
-    let future = Box::pin(future);
-    async move {
-        let passed = Rc::new(Cell::new(false));
-        let signal = Rc::new(ChangeNotifier::default());
-        let (theirs, ring) = (Rc::clone(&passed), Rc::clone(&signal));
-        let timer = waitset.after(delay, move |_| {
-            theirs.set(true);
-            ring.notify_all();
-            Ok(())
-        });
-        let _cancel = Cancel(Some(timer));
-        until_cancelled(future, signal.wait_for(|| passed.get().then_some(()))).await
-    }
-}
-
-/// Waits for `delay`.
-pub(crate) async fn sleep(waitset: &Waitset, delay: Duration) {
-    timeout(waitset, delay, core::future::pending::<()>()).await;
-}
-
 /// Time without an answer after which a root counts as stuck.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -80,7 +52,7 @@ pub(crate) fn within_response_timeout<F: Future>(
         let mut passed = 0;
         while passed < TIMEOUT_PARTS {
             let began = Instant::now();
-            if let Some(value) = timeout(waitset, part, future.as_mut()).await {
+            if let Ok(value) = waitset.timeout(part, future.as_mut()).await {
                 return Some(value);
             }
             passed = if began.elapsed() < part * 2 { passed + 1 } else { 0 };
@@ -103,34 +75,12 @@ pub(crate) fn until_cancelled<F: Future>(
     })
 }
 
-/// Cancels a timer when dropped.
-struct Cancel(Option<flounder_rt::waitset::Timer>);
-
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        if let Some(timer) = self.0.take() {
-            timer.cancel();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+    use std::rc::Rc;
+
     use super::*;
-
-    #[test]
-    fn timeout_ends_a_pending_future() {
-        let ws = Waitset::new();
-        let wait = timeout(&ws, Duration::from_millis(2), core::future::pending::<()>());
-        assert_eq!(ws.block_on(wait).expect("dispatch"), None);
-    }
-
-    #[test]
-    fn ready_future_needs_no_timeout() {
-        let ws = Waitset::new();
-        let wait = timeout(&ws, Duration::from_secs(100), async { 3 });
-        assert_eq!(ws.block_on(wait).expect("dispatch"), Some(3));
-    }
 
     #[test]
     fn notify_all_checks_the_condition_again() {

@@ -18,7 +18,6 @@ use crate::error::MonitorError;
 use crate::link::{ClientInfo, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
 use crate::monitor::Monitor;
 use crate::protocol::monitor::Verdict;
-use crate::wait::timeout;
 
 /// Most binds of this domain in progress.
 const MAX_BINDS: usize = 1024;
@@ -84,20 +83,20 @@ impl Monitor {
         let task = async move {
             let QueuedBind { request, drivers, since } = queued;
             let BindRequest { iref, interface, deadline, buffer, reply, .. } = request;
-            let making = me.make_end(iref, interface, buffer, &drivers);
+            let making = Box::pin(me.make_end(iref, interface, buffer, &drivers));
             let left = deadline.saturating_sub(since.elapsed());
-            let made = timeout(&me.waitset, left, making).await;
+            let made = me.waitset.timeout(left, making).await;
             me.binds.set(me.binds.get() - 1);
             let next = me.binds_waiting.borrow_mut().pop_front();
             if let Some(next) = next {
                 me.begin_bind(next);
             }
             match made {
-                Some(Ok(ClientEnd { channel, notifier, link, charge })) => {
+                Ok(Ok(ClientEnd { channel, notifier, link, charge })) => {
                     reply.bound(channel, notifier, link.peer().clone(), Some(charge));
                 }
-                Some(Err(error)) => reply.failed(error),
-                None => reply.failed(BindError::Deadline),
+                Ok(Err(error)) => reply.failed(error),
+                Err(_) => reply.failed(BindError::Deadline),
             }
         };
         self.waitset.spawn_local(task).detach();
@@ -112,7 +111,7 @@ impl Monitor {
     ) -> Result<ClientEnd, BindError> {
         for pause in RETRY_DELAYS {
             if !pause.is_zero() {
-                let _ = timeout(&self.waitset, pause, core::future::pending::<()>()).await;
+                self.waitset.sleep(pause).await;
             }
             let Some(link) = self.link_for(iref).await? else { continue };
             match try_drivers(&link, iref, interface, buffer, drivers).await {
@@ -186,12 +185,11 @@ impl Monitor {
             None if !self.introducing.borrow().contains(&domain) => Some(Ok(None)),
             None => None,
         };
-        let link =
-            timeout(&self.waitset, INTRODUCTION_DEADLINE, self.changed.wait_for(found)).await;
+        let link = self.waitset.timeout(INTRODUCTION_DEADLINE, self.changed.wait_for(found)).await;
         match link {
-            Some(Ok(link)) => Ok(link),
-            Some(Err(())) => Err(BindError::NoDescriptor(Lacking::Client)),
-            None => Err(BindError::LinkLost),
+            Ok(Ok(link)) => Ok(link),
+            Ok(Err(())) => Err(BindError::NoDescriptor(Lacking::Client)),
+            Err(_) => Err(BindError::LinkLost),
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{JoinPolicy, Root};
 use crate::root_location::{RootLocation, RootProcess};
-use crate::wait::{sleep, timeout, until_cancelled, within_response_timeout};
+use crate::wait::{until_cancelled, within_response_timeout};
 
 /// Delay after the first failed attempt to join. Doubles with each attempt, up to
 /// [`MAX_RETRY_DELAY`].
@@ -186,7 +186,7 @@ impl Monitor {
                     ) => {
                         // Wakes binds and lookups that have given up.
                         me.changed.notify_all();
-                        sleep(&me.waitset, pause).await;
+                        me.waitset.sleep(pause).await;
                         pause = (pause * 2).min(MAX_RETRY_DELAY);
                     }
                     Err(JoinFailure::Permanent(error)) => {
@@ -204,7 +204,7 @@ impl Monitor {
         let me = Rc::clone(self);
         async move {
             loop {
-                sleep(&me.waitset, ROOT_CHECK_INTERVAL).await;
+                me.waitset.sleep(ROOT_CHECK_INTERVAL).await;
                 Root::check_socket();
                 let member = me.member();
                 if let Some(membership) = member.filter(|membership| !membership.is_in_place()) {
@@ -240,7 +240,7 @@ impl Monitor {
         let asked = self.changed.wait_for(|| joining().then_some(()));
         if self.published.borrow().is_empty() {
             asked.await;
-        } else if timeout(&self.waitset, RETRY_AFTER_FAILURE, asked).await.is_none() {
+        } else if self.waitset.timeout(RETRY_AFTER_FAILURE, asked).await.is_err() {
             self.set_status(Status::Joining);
         }
     }
@@ -311,13 +311,13 @@ impl Monitor {
 
     /// Completes when the root is stuck.
     async fn until_unresponsive(&self, membership: &Membership, timing: ReplyTiming) {
-        sleep(&self.waitset, ALIVE_CHECK_DELAY).await;
+        self.waitset.sleep(ALIVE_CHECK_DELAY).await;
         while within_response_timeout(&self.waitset, membership.client.alive_async())
             .await
             .is_some()
         {
             match timing {
-                ReplyTiming::Immediate => sleep(&self.waitset, ROOT_CHECK_INTERVAL).await,
+                ReplyTiming::Immediate => self.waitset.sleep(ROOT_CHECK_INTERVAL).await,
                 // The root has received the call. If it gets stuck, the next other call notices.
                 ReplyTiming::Deferred => core::future::pending().await,
             }
@@ -393,7 +393,7 @@ impl Monitor {
     /// Waits until the root accepts a connection, or is gone.
     async fn until_not_busy(&self, directory: &RuntimeDir) -> Result<(), MonitorError> {
         while let RootProbe::Busy = election::probe(directory)? {
-            sleep(&self.waitset, MAX_RETRY_DELAY).await;
+            self.waitset.sleep(MAX_RETRY_DELAY).await;
         }
         Ok(())
     }

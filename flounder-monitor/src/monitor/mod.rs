@@ -23,7 +23,7 @@ use crate::link::{Introduction, LinkEvent, PeerLink};
 use crate::name::LostName;
 use crate::oneshot;
 use crate::outbox::Unsent;
-use crate::wait::{ChangeNotifier, sleep};
+use crate::wait::ChangeNotifier;
 
 mod binding;
 mod membership;
@@ -128,7 +128,7 @@ impl Monitor {
                 if unsent.is_empty() {
                     return sender.send(());
                 }
-                sleep(&waitset, FLUSH_POLL_INTERVAL).await;
+                waitset.sleep(FLUSH_POLL_INTERVAL).await;
             }
         };
         self.waitset.spawn_local(task).detach();

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | a message, or room for one | a binding, which is a [`Source`] and stays registered |
 //! | a single event of the program | [`EventChannel`], or [`SharedEvent`] for several threads |
-//! | a time | [`Waitset::after`], which returns a [`Timer`] |
+//! | a time | [`Waitset::after`], which returns a [`Timer`]; for futures [`Waitset::sleep`], [`Waitset::timeout`] |
 //! | a task | [`Waitset::post`]; from other threads [`Remote::post`] |
 //! | a future that was woken | [`Waitset::spawn_local`], [`Waitset::block_on`] |
 //! | a descriptor, a signal, the end of a child | [`Waitset::when`], [`Waitset::on_signal`], [`Waitset::when_exited`] |
@@ -70,6 +70,7 @@ mod queues;
 mod remote;
 mod shared;
 mod signals;
+mod sleep;
 mod sleeper;
 mod thread_end;
 mod timeout;
@@ -89,6 +90,7 @@ pub use remote::Remote;
 pub(crate) use remote::Signal;
 pub use shared::{SharedEvent, SharedTimer, SharedWaitset};
 pub use signals::{SignalWatch, UnixSignal};
+pub use sleep::{Elapsed, Limited, Sleep};
 pub use sleeper::Watched;
 use sleeper::{Ready, Sleeper};
 pub(crate) use thread_end::{Successor, set_successor, thread_ends};
@@ -810,7 +812,7 @@ impl Waitset {
         };
         match self.rest() {
             Rest::Asleep(limit) => {
-                self.sleep(earlier(deadline, limit), true)?;
+                self.sleep_in_kernel(earlier(deadline, limit), true)?;
                 self.back_off(began);
                 Ok(false)
             }
@@ -942,7 +944,11 @@ impl Waitset {
     /// Blocks in the kernel until another thread, a descriptor, a timer or `deadline`, unless something is pending.
     ///
     /// The caller has armed the sources that it waits for.
-    fn sleep(&self, deadline: Option<Instant>, timers: bool) -> Result<(), DispatchError> {
+    fn sleep_in_kernel(
+        &self,
+        deadline: Option<Instant>,
+        timers: bool,
+    ) -> Result<(), DispatchError> {
         self.trim_sources();
         self.with_sleeper(|_| Ok(()))?;
         if self.0.remote.sleep() {
@@ -1057,7 +1063,7 @@ impl Waitset {
             limit = source.sleep_limit().map(|limit| Instant::now() + limit);
         }
         let until = earlier(deadline, limit);
-        let result = if source.ready() { Ok(()) } else { self.sleep(until, false) };
+        let result = if source.ready() { Ok(()) } else { self.sleep_in_kernel(until, false) };
         if source.is_polled() {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);

@@ -29,9 +29,13 @@ impl<T> Timers<T> {
 
     pub(crate) fn insert(&mut self, delay: Duration, task: T) -> u64 {
         let now = Instant::now();
+        self.insert_at(now.checked_add(delay).unwrap_or(now + FAR), task)
+    }
+
+    pub(crate) fn insert_at(&mut self, at: Instant, task: T) -> u64 {
         let id = self.next;
         self.next += 1;
-        self.heap.push(Reverse((now.checked_add(delay).unwrap_or(now + FAR), id)));
+        self.heap.push(Reverse((at, id)));
         self.tasks.insert(id, task);
         id
     }
@@ -102,11 +106,20 @@ impl Waitset {
     /// # Ok::<(), flounder_rt::DispatchError>(())
     /// ```
     pub fn after(&self, delay: Duration, task: impl FnOnce(&Self) -> Outcome + 'static) -> Timer {
+        self.add_timer(|timers| timers.insert(delay, Box::new(task)))
+    }
+
+    /// Runs `task` once, at `time`, like [`after`](Self::after).
+    pub(crate) fn at(&self, time: Instant, task: impl FnOnce(&Self) -> Outcome + 'static) -> Timer {
+        self.add_timer(|timers| timers.insert_at(time, Box::new(task)))
+    }
+
+    fn add_timer(&self, add: impl FnOnce(&mut Timers<Task>) -> u64) -> Timer {
         if !self.is_usable() {
             // No timer has this number.
             return Timer { waitset: self.downgrade(), id: u64::MAX };
         }
-        let id = self.0.timers.borrow_mut().insert(delay, Box::new(task));
+        let id = add(&mut self.0.timers.borrow_mut());
         self.wake_host_loop();
         Timer { waitset: self.downgrade(), id }
     }
