@@ -1,6 +1,6 @@
-//! An interface as it was written: a place on every name, and no meaning.
+//! Syntax tree of an interface. Each name has its place in the source; nothing is resolved.
 //!
-//! Two trees are equal when they say the same, wherever it stands and however it is laid out.
+//! Places do not take part in comparisons: two trees are equal if they declare the same, in whatever layout.
 
 use proc_macro2::TokenStream;
 
@@ -9,11 +9,11 @@ use crate::diag::Place;
 /// One input: a macro call or a text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Unit {
-    /// What it declares, in order.
+    /// Declarations in order.
     pub items: Vec<Item>,
 }
 
-/// What a unit declares.
+/// A declaration at the top level of a unit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
     /// `import "file.if";`
@@ -24,12 +24,12 @@ pub enum Item {
     Interface(Interface),
 }
 
-/// A word that names something.
+/// An identifier and its place.
 #[derive(Debug, Clone)]
 pub struct Name {
-    /// Without `r#`.
+    /// The identifier without `r#`.
     pub text: String,
-    /// Where it stands.
+    /// Place in the source.
     pub place: Place,
 }
 
@@ -39,14 +39,14 @@ impl PartialEq for Name {
     }
 }
 
-/// A number.
+/// An integer literal.
 #[derive(Debug, Clone)]
 pub struct Int {
-    /// The value; `None` if the literal has none, which was reported.
+    /// The value; `None` for a malformed literal, which has been reported.
     pub value: Option<u64>,
-    /// True after a minus.
+    /// True if a minus sign precedes the literal.
     pub negative: bool,
-    /// Where it stands.
+    /// Place in the source.
     pub place: Place,
 }
 
@@ -56,12 +56,12 @@ impl PartialEq for Int {
     }
 }
 
-/// Tokens of Rust that are passed on as they are.
+/// Rust tokens that are copied to the output.
 #[derive(Debug, Clone)]
 pub struct Tokens {
-    /// What they are.
+    /// The tokens.
     pub stream: TokenStream,
-    /// Where they begin.
+    /// Place of the first token.
     pub place: Place,
 }
 
@@ -71,14 +71,14 @@ impl PartialEq for Tokens {
     }
 }
 
-/// What can stand before a declaration.
+/// Doc comments, attributes and visibility of a declaration.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attrs {
     /// Doc comment lines.
     pub docs: Vec<String>,
     /// `#[rust_name = ".."]`
     pub rust_name: Option<Name>,
-    /// Other attributes, whole.
+    /// All other attributes, with their `#[..]`.
     pub others: Vec<Tokens>,
     /// `pub`, `pub(crate)`
     pub visibility: Option<Tokens>,
@@ -91,7 +91,7 @@ pub struct Import {
     pub path: String,
     /// Where the path stands.
     pub place: Place,
-    /// The module that holds its types already.
+    /// Module that already contains the types of the file (`as module`).
     pub module: Option<ModulePath>,
 }
 
@@ -113,7 +113,7 @@ pub struct ModulePath {
 /// `types name { .. };`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Types {
-    /// What stands before it.
+    /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
     /// The module's name.
     pub name: Name,
@@ -124,15 +124,15 @@ pub struct Types {
 /// `interface name "description" { .. };`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interface {
-    /// What stands before it.
+    /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
-    /// Its name.
+    /// The name.
     pub name: Name,
     /// The description string.
     pub description: Option<String>,
-    /// What it declares, in order.
+    /// Declarations in order.
     pub body: Vec<Decl>,
-    /// Something in it could not be read: that something is missing proves nothing.
+    /// True if a part could not be parsed. A missing declaration is then no mistake of its own.
     pub damaged: bool,
 }
 
@@ -150,11 +150,11 @@ pub enum Decl {
 /// The declaration of a type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TypeDecl {
-    /// What stands before it.
+    /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
     /// The new name.
     pub name: Name,
-    /// What it names.
+    /// Form of the declaration.
     pub kind: TypeDeclKind,
 }
 
@@ -178,40 +178,40 @@ pub enum TypeDeclKind {
 /// An element of an enumeration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Element {
-    /// What stands before it.
+    /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
-    /// Its name.
+    /// The name.
     pub name: Name,
 }
 
 /// An argument of a message or a field of a struct.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arg {
-    /// What stands before it.
+    /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
-    /// Which way it goes, in an rpc.
+    /// `in` or `out`; `None` outside of an rpc.
     pub direction: Option<Direction>,
-    /// The name of its type.
+    /// Name of the type.
     pub ty: Name,
-    /// Its name.
+    /// The name.
     pub name: Name,
-    /// What stands behind it.
+    /// Brackets after the name.
     pub suffix: Suffix,
 }
 
-/// Which way an argument of an rpc goes.
+/// Direction of an argument of an rpc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// With the call.
+    /// Sent with the call.
     In,
-    /// With the response.
+    /// Returned with the response.
     Out,
 }
 
-/// What stands behind the name of an argument.
+/// Brackets after the name of an argument.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Suffix {
-    /// Nothing.
+    /// No brackets.
     None,
     /// `[bound]`
     Bound(Int),
@@ -222,17 +222,17 @@ pub enum Suffix {
 /// A message or an rpc.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// What stands before it.
+    /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
     /// The annotations.
     pub annotations: Vec<Annotation>,
     /// The keyword.
     pub word: Word,
-    /// Its name.
+    /// The name.
     pub name: Name,
     /// The arguments.
     pub args: Vec<Arg>,
-    /// The arguments could not all be read.
+    /// True if an argument could not be parsed.
     pub damaged: bool,
 }
 
@@ -250,7 +250,7 @@ pub enum Word {
 }
 
 impl Word {
-    /// As it is written.
+    /// Returns the keyword as written.
     pub fn as_str(self) -> &'static str {
         match self {
             Word::Message => "message",
@@ -275,6 +275,6 @@ pub struct Annotation {
 pub enum Value {
     /// A number.
     Number(Int),
-    /// A word.
+    /// An identifier.
     Ident(Name),
 }

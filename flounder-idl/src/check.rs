@@ -1,7 +1,7 @@
 //! The rules of a whole unit, one `check_*` each.
 //!
-//! Only this module builds the `Checked` unit that lowering takes, and only of a unit without mistakes: what comes after
-//! cannot fail.
+//! Only this module constructs `Checked`, and only from a unit without mistakes. Lowering takes a `Checked` and cannot
+//! fail.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -13,13 +13,13 @@ use crate::names::{self, GENERATED_CLIENT, GENERATED_HANDLERS, GENERATED_TYPES};
 use crate::resolve::{Interface, Meaning, Message, Resolved};
 use crate::{ast, model::Ty};
 
-/// The most capabilities of one message.
+/// Maximum number of capabilities in one message.
 pub const MAX_CAPS: u64 = 64;
 
-/// The most bytes of the canonical forms of one interface.
+/// Maximum sum of the lengths of the canonical forms of one interface, in bytes.
 const MAX_CANONICAL: u64 = 16 * 1024 * 1024;
 
-/// A unit that keeps all rules.
+/// A unit that has passed all rules.
 #[derive(Debug)]
 pub(crate) struct Checked<'a>(Resolved<'a>);
 
@@ -29,7 +29,7 @@ impl<'a> Checked<'a> {
     }
 }
 
-/// Checks a unit. There is an answer only if nothing was ever wrong with it.
+/// Checks a unit. Returns `None` if any stage has reported a mistake.
 pub(crate) fn check<'a>(unit: Resolved<'a>, diagnostics: &mut Diagnostics) -> Option<Checked<'a>> {
     check_modules(&unit, diagnostics);
     for interface in &unit.interfaces {
@@ -70,7 +70,7 @@ pub(crate) fn check_members(body: &[Decl], diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Names of one place, by spelling and by Rust identifier.
+/// Names of one namespace, by spelling and by Rust identifier.
 struct Names<'a, 'd> {
     diagnostics: &'d mut Diagnostics,
     spelled: HashMap<&'a str, Place>,
@@ -130,7 +130,7 @@ fn generated(name: &ast::Name, rust: &str, what: &str) -> Diagnostic {
         .help("write `#[rust_name = \"..\"]` before it, or rename it")
 }
 
-/// Modules of one unit lie side by side.
+/// Modules of one unit are siblings: their names must differ.
 fn check_modules(unit: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     let plain = |name: &model::Name| name.rust.to_string().trim_start_matches("r#").to_owned();
     let modules = unit.modules.iter().map(|module| (plain(&module.model.name), module.place));
@@ -157,7 +157,7 @@ fn check_modules(unit: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Types come before messages.
+/// Types must precede messages.
 fn check_order(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let mut message = None;
     for decl in &interface.ast.body {
@@ -180,7 +180,7 @@ fn check_order(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// There is a message, and there are not too many.
+/// An interface must have at least one message and at most as many as the wire can number.
 fn check_messages(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let name = &interface.ast.name;
     if interface.messages.is_empty() && !interface.ast.damaged {
@@ -202,7 +202,7 @@ fn check_messages(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Messages, those of rpcs included, have names of their own.
+/// Messages must have different names, including the two messages of each rpc.
 fn check_message_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let mut spelled: HashMap<String, &ast::Name> = HashMap::new();
     let mut camels = Names::new(diagnostics);
@@ -248,7 +248,7 @@ fn check_message_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics)
     }
 }
 
-/// The functions of the rpc client: `f` and `f_async` for each rpc.
+/// The methods of the rpc client, `f` and `f_async` for each rpc, must have different names.
 fn check_client<'a>(
     name: &'a ast::Name,
     rust: &str,
@@ -273,7 +273,7 @@ fn check_client<'a>(
     }
 }
 
-/// The names that a declaration takes.
+/// Returns the message names that a declaration takes.
 fn wire_names(message: &ast::Message) -> Vec<String> {
     let name = &message.name.text;
     match message.word {
@@ -282,7 +282,7 @@ fn wire_names(message: &ast::Message) -> Vec<String> {
     }
 }
 
-/// Arguments of one message have names of their own, lengths included. `in` and `out` are two messages.
+/// Arguments of one message must have different names, including lengths. `in` and `out` arguments are in two messages.
 fn check_args(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     for message in &interface.messages {
         for direction in [Direction::In, Direction::Out] {
@@ -299,7 +299,7 @@ fn check_args(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// No message carries more capabilities than a transport can.
+/// A message must not contain more capabilities than a transport can carry.
 fn check_caps(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     for message in &interface.messages {
         for direction in [Direction::In, Direction::Out] {
@@ -324,7 +324,7 @@ fn check_caps(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Types are written out in canonical forms, so that their sum must be bounded.
+/// Canonical forms contain whole types, so their total length must be bounded.
 fn check_canonical(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let mut total = 0_u64;
     for message in &interface.messages {
@@ -349,7 +349,7 @@ fn canonical_length(interface: &Interface<'_>, message: &Message<'_>) -> u64 {
         .fold(64, u64::saturating_add)
 }
 
-/// Types have names other than what is generated beside them.
+/// Types must not have the names of generated items.
 fn check_type_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let mut replies: HashMap<String, &ast::Name> = HashMap::new();
     for message in interface

@@ -1,6 +1,7 @@
-//! What is wrong with an interface, and where.
+//! Diagnostics: mistakes in an interface, with their places.
 //!
-//! Every stage adds to one [`Diagnostics`] and goes on; a result exists only when the collection stayed empty.
+//! Every stage adds its mistakes to one [`Diagnostics`] and continues. The front end returns a model only if the
+//! collection is empty at the end.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use quote::quote_spanned;
 
 use crate::source::SourceFile;
 
-/// More diagnostics than this are counted and not shown.
+/// Maximum number of diagnostics that are kept. Further ones are only counted.
 pub const MAX_SHOWN: usize = 256;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+) => {
-        /// What kind of mistake a diagnostic is about. The documentation lists each with its cause and its cure.
+        /// Kind of a mistake. The documentation lists each kind with its cause and the fix.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Code {
@@ -26,7 +27,7 @@ macro_rules! codes {
             /// Every code, in the order of the stages that report them.
             pub const ALL: &[Code] = &[$(Code::$variant),+];
 
-            /// The name to show and to search for, such as `duplicate-message`.
+            /// Returns the name that is shown to users, such as `duplicate-message`.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Code::$variant => $text,)+
@@ -41,7 +42,7 @@ codes! {
     UnterminatedComment = "unterminated-comment",
     /// A string literal that does not end on its line.
     UnterminatedString = "unterminated-string",
-    /// A backslash followed by something that is no escape.
+    /// A backslash that begins no escape sequence.
     BadEscape = "bad-escape",
     /// A character that no token begins with.
     BadCharacter = "bad-character",
@@ -49,7 +50,7 @@ codes! {
     Apostrophe = "apostrophe",
     /// An identifier with letters other than `a` to `z`.
     NonAsciiName = "non-ascii-name",
-    /// An identifier that is longer than anybody reads.
+    /// An identifier over the maximum length.
     NameTooLong = "name-too-long",
     /// A bracket that is never closed.
     UnclosedDelimiter = "unclosed-delimiter",
@@ -57,12 +58,12 @@ codes! {
     UnexpectedClosing = "unexpected-closing",
     /// A number followed by letters.
     LiteralSuffix = "literal-suffix",
-    /// A number that is not written as one.
+    /// A malformed number.
     BadNumber = "bad-number",
-    /// Text that is too long to be read.
+    /// A file over the maximum size.
     FileTooLarge = "file-too-large",
 
-    /// One thing was expected and another found.
+    /// A token other than the expected one.
     Expected = "expected",
     /// A declaration that does not end with `;`.
     MissingSemicolon = "missing-semicolon",
@@ -70,19 +71,19 @@ codes! {
     KeywordCase = "keyword-case",
     /// A declaration that begins with no keyword.
     UnknownDeclaration = "unknown-declaration",
-    /// Something that cannot stand outside of an interface.
+    /// A declaration that is allowed only inside an interface.
     TrailingInput = "trailing-input",
     /// Input that declares nothing.
     EmptyUnit = "empty-unit",
     /// An annotation that is not `@context(name=value, ..)`.
     BadAnnotation = "bad-annotation",
-    /// An attribute where it means nothing, or a malformed one.
+    /// An attribute on a declaration that takes none, or a malformed one.
     BadAttribute = "bad-attribute",
-    /// `#[rust_name = ".."]` with something that is no identifier.
+    /// `#[rust_name = ".."]` whose value is not an identifier.
     BadRustName = "bad-rust-name",
-    /// A visibility where it means nothing.
+    /// A visibility on a declaration that takes none.
     BadVisibility = "bad-visibility",
-    /// A name that belongs to the language, to Rust or to generated code.
+    /// A name that is reserved by the language, by Rust or by generated code.
     ReservedName = "reserved-name",
     /// An argument of an rpc without `in` or `out`.
     MissingDirection = "missing-direction",
@@ -90,9 +91,9 @@ codes! {
     StrayDirection = "stray-direction",
     /// `use` in a text file.
     UseInText = "use-in-text",
-    /// `as` with something that is no path of a module.
+    /// `as` without a module path.
     BadImportPath = "bad-import-path",
-    /// Anything but types in an import file.
+    /// A declaration other than a type in an import file.
     NotAType = "not-a-type",
     /// A struct without fields.
     EmptyStruct = "empty-struct",
@@ -105,7 +106,7 @@ codes! {
     ImportCycle = "import-cycle",
     /// One file imported as two modules.
     ImportConflict = "import-conflict",
-    /// Two interfaces or modules of one name.
+    /// Two interfaces or modules with one name.
     DuplicateModule = "duplicate-module",
 
     /// Two types of one name.
@@ -118,14 +119,14 @@ codes! {
     DuplicateMessage = "duplicate-message",
     /// Two arguments of one name.
     DuplicateArgument = "duplicate-argument",
-    /// Two names that are one after casing.
+    /// Two names that become one Rust name.
     NameCollision = "name-collision",
-    /// A name that generated code needs for itself.
+    /// A name that generated code uses.
     GeneratedName = "generated-name",
 
     /// A type that is declared nowhere.
     UnknownType = "unknown-type",
-    /// A type that is declared further down.
+    /// A type that is declared after its use.
     UseBeforeDeclaration = "use-before-declaration",
     /// A type that contains itself.
     RecursiveType = "recursive-type",
@@ -150,11 +151,11 @@ codes! {
     TypeAfterMessage = "type-after-message",
     /// An interface without messages.
     NoMessage = "no-message",
-    /// More messages than the wire can number.
+    /// More messages than the wire header can number.
     TooManyMessages = "too-many-messages",
     /// More capabilities than a message can carry.
     TooManyCaps = "too-many-caps",
-    /// An interface whose canonical form is out of proportion.
+    /// An interface whose canonical forms are too long together.
     TooComplex = "too-complex",
 }
 
@@ -164,34 +165,34 @@ impl std::fmt::Display for Code {
     }
 }
 
-/// Where a token stands: in Rust source (the span), in interface text (the range), or in a text that Rust source
-/// imports (both; the span is that of the import).
+/// Place of a token: in Rust source (the span), in interface text (the range), or in a text that Rust source imports
+/// (both; the span is that of the import).
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
-    /// Where rustc shows it.
+    /// Span that rustc shows.
     pub span: Span,
-    /// Where it stands in text.
+    /// Range in interface text.
     pub text: Option<TextRange>,
 }
 
 /// A range of bytes of a source file of a [`Diagnostics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TextRange {
-    /// The number of the file.
+    /// Index of the file in its [`Diagnostics`].
     pub source: usize,
-    /// The first byte.
+    /// Offset of the first byte.
     pub start: usize,
-    /// The byte after its last.
+    /// Offset after the last byte.
     pub end: usize,
 }
 
 impl Place {
-    /// A place in Rust source.
+    /// Returns a place in Rust source.
     pub fn of_span(span: Span) -> Self {
         Self { span, text: None }
     }
 
-    /// The empty place behind this one.
+    /// Returns the empty place after this one.
     pub(crate) fn after(self) -> Self {
         Self { span: self.span, text: self.text.map(|text| TextRange { start: text.end, ..text }) }
     }
@@ -200,57 +201,59 @@ impl Place {
 /// One mistake.
 #[derive(Debug, Clone)]
 pub struct Diagnostic {
-    /// What kind.
+    /// Kind of the mistake.
     pub code: Code,
     /// The token at fault.
     pub span: Place,
-    /// What is wrong, in lower case and without a full stop.
+    /// Message, in lower case and without a full stop.
     pub message: String,
-    /// What to say at the token; may be empty.
+    /// Label at the token; may be empty.
     pub label: String,
-    /// Other places that take part.
+    /// Related places, each with a label.
     pub secondary: Vec<(Place, String)>,
-    /// Facts that explain.
+    /// Notes that explain the mistake.
     pub notes: Vec<String>,
-    /// How to put it right.
+    /// Ways to fix the mistake.
     pub help: Vec<String>,
 }
 
 impl Diagnostic {
-    /// A mistake of kind `code` at `span`.
+    /// Creates a diagnostic of kind `code` at `place`.
     pub fn new(code: Code, span: Place, message: impl Into<String>) -> Self {
         let (secondary, notes, help) = Default::default();
         Self { code, span, message: message.into(), label: String::new(), secondary, notes, help }
     }
 
-    /// Says `label` at the token.
+    /// Sets the label at the token.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// Points to another place.
+    /// Adds a related place.
     pub fn also(mut self, place: Place, label: impl Into<String>) -> Self {
         self.secondary.push((place, label.into()));
         self
     }
 
-    /// Adds a fact.
+    /// Adds a note.
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
-    /// Adds a way out.
+    /// Adds a help text: a way to fix the mistake.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 }
 
-/// The mistakes found so far, and the text that they point into.
+/// The mistakes found so far, and the texts that they point into.
 ///
-/// Dropping one that holds mistakes nobody looked at is a bug of the caller: it panics in builds with debug assertions.
+/// # Panics
+///
+/// With debug assertions, dropping a collection with unread mistakes panics: the caller would lose them.
 #[must_use]
 #[derive(Debug, Default)]
 pub struct Diagnostics(Box<State>);
@@ -258,14 +261,14 @@ pub struct Diagnostics(Box<State>);
 #[derive(Debug, Default)]
 struct State {
     list: Vec<Diagnostic>,
-    /// How many were not kept, beyond [`MAX_SHOWN`].
+    /// Number of mistakes beyond [`MAX_SHOWN`], which are not kept.
     more: usize,
     sources: Vec<Arc<SourceFile>>,
     read: Cell<bool>,
 }
 
 impl Diagnostics {
-    /// An empty collection.
+    /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
@@ -284,12 +287,12 @@ impl Diagnostics {
         self.0.list.is_empty()
     }
 
-    /// How many mistakes there are, those beyond [`MAX_SHOWN`] included.
+    /// Returns the number of mistakes, including those beyond [`MAX_SHOWN`].
     pub fn len(&self) -> usize {
         self.0.list.len() + self.0.more
     }
 
-    /// How many mistakes were counted and not kept.
+    /// Returns the number of mistakes beyond [`MAX_SHOWN`], which were only counted.
     pub fn omitted(&self) -> usize {
         self.0.more
     }
@@ -300,18 +303,18 @@ impl Diagnostics {
         self.0.list.iter()
     }
 
-    /// The file that a [`TextRange::source`] numbers.
+    /// Returns the file with index [`TextRange::source`].
     pub fn source(&self, number: usize) -> Option<&Arc<SourceFile>> {
         self.0.sources.get(number)
     }
 
-    /// Drops the diagnostics, on purpose.
+    /// Drops the diagnostics unread, without the panic.
     pub fn discard(self) {
         self.0.read.set(true);
     }
 
-    /// One `::core::compile_error!` per mistake, at its token. A macro error has one span, so that other places become
-    /// lines of the text.
+    /// Returns one `::core::compile_error!` per mistake, at its token. A macro error has one span, so related places
+    /// become lines of its text.
     pub fn into_compile_error(self) -> TokenStream {
         let errors = self.iter().map(|diagnostic| {
             let text = one_span(&self, diagnostic);
@@ -330,7 +333,7 @@ impl Diagnostics {
         self.0.sources.len() - 1
     }
 
-    /// Sorts the mistakes by position: stages find them in another order.
+    /// Sorts the mistakes by position: stages report them in another order.
     pub(crate) fn sort(&mut self) {
         self.0.list.sort_by_key(|diagnostic| {
             let start = diagnostic.span.span.start();
@@ -355,7 +358,7 @@ impl Drop for Diagnostics {
     }
 }
 
-/// Returns the text of a diagnostic for an error of rustc, which has one span: other places become lines of the text.
+/// Returns the text of a diagnostic for rustc. A rustc error has one span, so related places become lines of the text.
 fn one_span(diagnostics: &Diagnostics, diagnostic: &Diagnostic) -> String {
     let mut out = diagnostic.message.clone();
     let mut add = |kind: &str, text: &str, at: Option<String>| {

@@ -7,7 +7,7 @@
 //!                                      Sources (imports)
 //! ```
 //!
-//! Every stage runs to its end and collects what is wrong in one [`Diagnostics`]; a model exists only when nothing is.
+//! Every stage runs to its end and adds its mistakes to one [`Diagnostics`]. A model is returned only if there are none.
 //! The language itself is described in `docs/idl.md`.
 //!
 //! ```
@@ -44,11 +44,11 @@ pub use model::Unit;
 pub use salvage::Salvage;
 pub use source::{SourceFile, Sources};
 
-/// What there is instead of a model. Its text names every mistake; [`render`] draws them with their places.
+/// Error of the front end: all mistakes. `Display` lists them; [`render`] shows them with their places.
 pub struct Failure {
-    /// What is wrong; never empty.
+    /// The mistakes; never empty.
     pub diagnostics: Diagnostics,
-    /// What could be read all the same.
+    /// The declarations that could be parsed.
     pub salvage: Salvage,
 }
 
@@ -69,7 +69,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// As `Display`: `main` prints the `Debug` of the error that it returns.
+/// Same text as `Display`, because `main` prints the `Debug` of the error that it returns.
 impl std::fmt::Debug for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
@@ -82,7 +82,7 @@ impl std::error::Error for Failure {}
 ///
 /// # Errors
 ///
-/// All mistakes of the interfaces, and what is left of them.
+/// Returns all mistakes of the interfaces, and the declarations that could be parsed.
 pub fn compile_tokens(tokens: TokenStream, sources: &dyn Sources) -> Result<Unit, Failure> {
     let mut diagnostics = Diagnostics::new();
     let tokens = token::from_stream(tokens, &mut diagnostics);
@@ -90,11 +90,11 @@ pub fn compile_tokens(tokens: TokenStream, sources: &dyn Sources) -> Result<Unit
     compile(&unit, None, &[], sources, diagnostics)
 }
 
-/// Compiles the text of a file. `imports` are read before it, in order, each seeing those before.
+/// Compiles the text of a file. `imports` are read before it, in order; each sees the types of the earlier ones.
 ///
 /// # Errors
 ///
-/// All mistakes of the interfaces, and what is left of them.
+/// Returns all mistakes of the interfaces, and the declarations that could be parsed.
 pub fn compile_text(
     main: SourceFile,
     imports: &[SourceFile],
@@ -119,11 +119,11 @@ pub fn compile_text(
     compile(&unit, Some(&main), &imports, sources, diagnostics)
 }
 
-/// Reads a file without asking what its names stand for: what a formatter needs.
+/// Parses a file without resolving names, for formatters.
 ///
 /// # Errors
 ///
-/// All mistakes of syntax.
+/// Returns all syntax errors.
 pub fn parse_text(file: SourceFile) -> Result<ast::Unit, Diagnostics> {
     let mut diagnostics = Diagnostics::new();
     let file = Arc::new(file);
@@ -144,7 +144,7 @@ fn compile(
     sources: &dyn Sources,
     mut diagnostics: Diagnostics,
 ) -> Result<Unit, Failure> {
-    // Resolving goes on after mistakes of syntax, and reports only what cannot follow from them.
+    // The resolver also runs after syntax errors. It reports only mistakes that cannot be consequences of them.
     let resolver = resolve::Resolver::new(sources, &mut diagnostics);
     let (resolved, files): (_, Vec<PathBuf>) = resolver.unit(unit, main, imports);
     match check::check(resolved, &mut diagnostics) {

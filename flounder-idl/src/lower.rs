@@ -1,6 +1,6 @@
-//! From a checked unit to the model: rpcs become two messages, messages get their numbers and canonical forms.
+//! Lowering of a checked unit to the model: rpcs become two messages, messages get their numbers and canonical forms.
 //!
-//! The canonical form of a message has what a receiver must agree with, in one line of text:
+//! The canonical form of a message is one line of text with everything that sender and receiver must agree on:
 //!
 //! ```text
 //! form    = role SP name "(" [ arg { "," arg } ] ")"
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! `call` and `response` are `message`. Names are those of the interface; an rpc `f` gives `f_call` and `f_response`.
-//! Numbers are decimal. Types are written out, so that their own names do not count; `extern#k` is the k-th different type
-//! from Rust in the message, from 0. A digest is the first 16 bytes of SHA-256 of the form, as a big-endian number.
+//! Numbers are decimal. Types are written out, so their own names do not matter; `extern#k` is the k-th different Rust type
+//! in the message, from 0. A digest is the first 16 bytes of SHA-256 of the form, as a big-endian number.
 
 use std::fmt::Write as _;
 
@@ -26,14 +26,14 @@ use crate::model::{
 };
 use crate::{names, resolve};
 
-/// Makes the model of a unit.
+/// Returns the model of a unit.
 pub(crate) fn lower(unit: Checked<'_>, files: Vec<std::path::PathBuf>) -> Unit {
     let unit = unit.into_inner();
     let modules = unit.modules.into_iter().map(|module| module.model).collect();
     Unit { modules, interfaces: unit.interfaces.into_iter().map(interface).collect(), files }
 }
 
-/// The name of one of an rpc's two messages.
+/// Returns the name of one of the two messages of an rpc.
 fn half(message: &ast::Message, suffix: &str) -> Name {
     let span = message.name.place.span;
     let rust = format!("{}{suffix}", names::value_text(&message.name, &message.attrs));
@@ -156,7 +156,7 @@ fn digest(canonical: &str) -> u128 {
     hash.iter().take(16).fold(0, |value, byte| value << 8 | u128::from(*byte))
 }
 
-/// A canonical form in the making.
+/// Builder of a canonical form.
 struct Form<'a> {
     types: &'a [TypeDef],
     text: String,
@@ -182,7 +182,7 @@ impl Form<'_> {
         self.text.push(')');
     }
 
-    /// Types are nested in a bounded depth, and the checker bounds what they are written out.
+    /// Recursion is bounded: the checker limits the nesting of types and the length of their canonical forms.
     fn ty(&mut self, ty: Ty) {
         let types = self.types;
         let id = match ty {

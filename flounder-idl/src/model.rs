@@ -1,9 +1,8 @@
-//! The checked model of one interface: what generators read.
+//! Checked model of interfaces, the input of code generators.
 //!
-//! A model is complete: every name is resolved, every size is bounded, every rule of [`crate::check`] holds. A generator
-//! turns it into text and asks no further questions. Word layout is *not* here: a type that comes from Rust
-//! (`use path::Type as name;`) has a size that only rustc knows, so offsets are computed by `const` functions of the
-//! runtime, from one rule for all types (`docs/wire.md`).
+//! A model is complete: every name is resolved, every size is bounded, every rule of [`crate::check`] holds, so a generator
+//! cannot fail. The model has no word layout: only rustc knows the size of a Rust type (`use path::Type as name;`), so
+//! `const` functions of the runtime compute all offsets, by one rule for all types (`docs/wire.md`).
 
 use proc_macro2::{Ident, Span, TokenStream};
 
@@ -13,7 +12,7 @@ pub const DEFAULT_MAX: u32 = 65_536;
 /// The largest message number a wire header can hold.
 pub const MAX_MESSAGES: usize = 16_000;
 
-/// One compilation: the types it declares for others to share, and the interfaces over them.
+/// Result of one compilation: modules of shared types, and interfaces.
 #[derive(Debug, Clone)]
 pub struct Unit {
     /// Modules of shared types that this unit generates, in order.
@@ -31,7 +30,7 @@ pub struct TypeModule {
     pub name: Name,
     /// Visibility tokens (`pub` when none was written).
     pub visibility: TokenStream,
-    /// The types it declares, in order.
+    /// Types in order of declaration.
     pub types: Vec<TypeDef>,
 }
 
@@ -60,12 +59,12 @@ pub struct Interface {
 /// A name as written and as generated.
 #[derive(Debug, Clone)]
 pub struct Name {
-    /// As the interface spells it.
+    /// The name as spelled in the interface.
     pub idl: String,
     /// The Rust identifier (cased, raw when it is a keyword, or as chosen with `#[rust_name = ".."]`), with the span
     /// of the IDL name.
     pub rust: Ident,
-    /// Where it was written.
+    /// Place of the name in the source.
     pub span: Span,
 }
 
@@ -80,20 +79,20 @@ pub struct TypeDef {
     pub name: Name,
     /// Doc comment lines.
     pub docs: Vec<String>,
-    /// What it is.
+    /// Body of the declaration.
     pub kind: TypeKind,
     /// Where the Rust type is generated.
     pub home: Home,
-    /// What generators want to know about the values of this type.
+    /// Properties of the values of this type.
     pub traits: Traits,
 }
 
-/// Where the Rust type of a [`TypeDef`] lives.
+/// Module that declares the Rust type of a [`TypeDef`].
 #[derive(Debug, Clone)]
 pub enum Home {
-    /// In the module of this interface (or of this [`TypeModule`]).
+    /// The module of this interface (or of this [`TypeModule`]).
     Here,
-    /// In another module that `flounder!` generated; the path names the *module* as seen from the interface's module.
+    /// Another module that `flounder!` generated; the path names the *module* as seen from the interface's module.
     Module(TokenStream),
     /// A Rust type with `#[derive(FlounderMessage)]`; the path names the *type* as seen from the scope of the macro call.
     Rust(syn::Path),
@@ -110,7 +109,7 @@ pub enum TypeKind {
     Array {
         /// The element.
         elem: Ty,
-        /// How many.
+        /// Number of elements.
         len: u64,
     },
     /// `typedef old new;`
@@ -119,16 +118,16 @@ pub enum TypeKind {
     Extern,
 }
 
-/// Facts about the values of a type, computed once.
+/// Properties of the values of a type, computed once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traits {
-    /// No string, no capability, nothing from Rust: the size is fixed and the generated type is `Copy`.
+    /// True if the type has no string, no capability and no Rust type: its size is fixed and the generated type is `Copy`.
     pub copy: bool,
-    /// Holds a `cap` or `give_away_cap` somewhere (false for types from Rust: unknown).
+    /// True if the type contains a `cap` or `give_away_cap` (false for Rust types: unknown).
     pub caps: bool,
-    /// Holds a `give_away_cap` somewhere.
+    /// True if the type contains a `give_away_cap`.
     pub gives_away: bool,
-    /// `Eq` and `Hash` can be derived (no float inside, nothing from Rust, no capability).
+    /// True if `Eq` and `Hash` can be derived: the type contains no float, no Rust type and no capability.
     pub eq: bool,
 }
 
@@ -139,7 +138,7 @@ pub struct Field {
     pub name: Name,
     /// Doc comment lines.
     pub docs: Vec<String>,
-    /// Its type.
+    /// Type of the field.
     pub ty: Ty,
 }
 
@@ -152,14 +151,14 @@ pub struct Element {
     pub docs: Vec<String>,
 }
 
-/// A type in use.
+/// Type of a field or an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ty {
     /// A builtin (aliases are resolved away).
     Builtin(Builtin),
     /// `string`, at most `max` bytes of UTF-8.
     String {
-        /// Bytes.
+        /// Maximum length in bytes.
         max: u32,
     },
     /// A declared type.
@@ -208,7 +207,7 @@ pub enum Builtin {
 }
 
 impl Builtin {
-    /// As canonical forms and documentation spell it: one of the type's names in the language.
+    /// Returns the name that canonical forms and documentation use, one of the type's names in the language.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -243,23 +242,23 @@ pub struct Message {
     pub camel: Ident,
     /// Doc comment lines.
     pub docs: Vec<String>,
-    /// From 1, in declaration order after expansion of rpcs.
+    /// Message number, from 1, in declaration order after expansion of rpcs.
     pub number: u16,
-    /// How it was declared.
+    /// Form of the declaration.
     pub role: Role,
-    /// Arguments, in order. The call id of an rpc is not among them.
+    /// Arguments in order, without the call id of an rpc.
     pub args: Vec<Arg>,
-    /// Annotations, those of the rpc for both of its messages.
+    /// Annotations. Both messages of an rpc have those of the rpc.
     pub annotations: Vec<Annotation>,
-    /// The canonical form (see [`crate::lower`]), without what types from Rust contribute.
+    /// The canonical form (see [`crate::lower`]), without the digests of Rust types.
     pub canonical: String,
     /// The first 128 bits of SHA-256 of `canonical`.
     pub digest: u128,
-    /// The types from Rust that take part, in order of first use: their digests are mixed in by rustc.
+    /// Rust types in the message, in order of first use. A `const` function mixes their digests in.
     pub externs: Vec<TypeId>,
 }
 
-/// How a message was declared.
+/// Form of a message's declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// `message`
@@ -268,9 +267,9 @@ pub enum Role {
     Call,
     /// `response`
     Response,
-    /// The first half of `rpcs[i]`.
+    /// The call of `rpcs[i]`.
     RpcCall(usize),
-    /// The second half of `rpcs[i]`.
+    /// The response of `rpcs[i]`.
     RpcResponse(usize),
 }
 
@@ -296,16 +295,16 @@ pub struct Arg {
     pub name: Name,
     /// Doc comment lines.
     pub docs: Vec<String>,
-    /// The type, or that of one element.
+    /// Type of the argument; for a dynamic array, type of one element.
     pub ty: Ty,
     /// `Some` for a dynamic array.
     pub array: Option<DynArray>,
 }
 
-/// What makes an argument a dynamic array.
+/// Length and maximum of a dynamic array.
 #[derive(Debug, Clone)]
 pub struct DynArray {
-    /// The name of the length (documentation: a slice knows its length).
+    /// Name of the length. Documentation only: a Rust slice has its length.
     pub len_name: Name,
     /// The maximum number of elements.
     pub max: u32,

@@ -1,4 +1,4 @@
-//! From names of interfaces to identifiers of Rust.
+//! Conversion of interface names to Rust identifiers.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -6,7 +6,7 @@ use quote::quote;
 use crate::ast::{Attrs, Name};
 use crate::{model, token};
 
-/// Types that every generated module declares for itself.
+/// Names of the types in every generated module.
 pub const GENERATED_TYPES: &[&str] = &[
     "Binding",
     "Rx",
@@ -22,43 +22,43 @@ pub const GENERATED_TYPES: &[&str] = &[
     "SharedClient",
 ];
 
-/// Methods that the generated receive trait declares for itself.
+/// Names of the methods that every generated receive trait has.
 pub const GENERATED_HANDLERS: &[&str] = &["error"];
 
-/// Functions that the generated rpc client declares for itself.
+/// Names of the methods that every generated rpc client has.
 pub const GENERATED_CLIENT: &[&str] = &["new", "binding", "timeout", "deadline"];
 
-/// The name of a module, message, argument or field: as written, or as chosen.
+/// Returns the Rust name of a module, message, argument or field: as written, or `#[rust_name]`.
 pub(crate) fn value(name: &Name, attrs: &Attrs) -> model::Name {
     let rust = ident(value_text(name, attrs), name.place.span);
     model::Name { idl: name.text.clone(), rust, span: name.place.span }
 }
 
-/// The text of the identifier that [`value`] makes, without `r#`.
+/// Returns the text of the identifier of [`value`], without `r#`.
 pub(crate) fn value_text<'a>(name: &'a Name, attrs: &'a Attrs) -> &'a str {
     attrs.rust_name.as_ref().map_or(&name.text, |chosen| &chosen.text)
 }
 
-/// The name of a type or of an element: cased, or as chosen.
+/// Returns the Rust name of a type or an element: in CamelCase, or `#[rust_name]`.
 pub(crate) fn cased(name: &Name, attrs: &Attrs) -> model::Name {
     let rust = ident(&cased_text(name, attrs), name.place.span);
     model::Name { idl: name.text.clone(), rust, span: name.place.span }
 }
 
-/// The text of the identifier that [`cased`] makes, without `r#`.
+/// Returns the text of the identifier of [`cased`], without `r#`.
 pub(crate) fn cased_text(name: &Name, attrs: &Attrs) -> String {
     attrs.rust_name.as_ref().map_or_else(|| camel(&name.text), |chosen| chosen.text.clone())
 }
 
-/// The visibility of a module, `pub` when none was written.
+/// Returns the visibility of a module, `pub` if none was written.
 pub(crate) fn visibility(attrs: &Attrs) -> TokenStream {
     attrs.visibility.as_ref().map_or_else(|| quote! { pub }, |tokens| tokens.stream.clone())
 }
 
-/// An identifier, raw where Rust requires that.
+/// Returns an identifier, raw if Rust requires it.
 pub(crate) fn ident(text: &str, span: Span) -> Ident {
     if !token::is_rust_name(text) {
-        // The name was refused already; nothing is generated from it.
+        // The parser has refused the name; no code is generated from it.
         Ident::new("__refused", span)
     } else if token::is_rust_keyword(text) {
         Ident::new_raw(text, span)
@@ -67,11 +67,11 @@ pub(crate) fn ident(text: &str, span: Span) -> Ident {
     }
 }
 
-/// `my_type_t` as `MyTypeT`, `FOO_BAR` as `FooBar`, `v4l2` as `V4l2`.
+/// Converts to CamelCase: `my_type_t` to `MyTypeT`, `FOO_BAR` to `FooBar`, `v4l2` to `V4l2`.
 pub fn camel(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for part in name.split('_').filter(|part| !part.is_empty()) {
-        // `a_1_2` and `a_12` are two names.
+        // `a_1_2` and `a_12` must remain different names.
         if out.ends_with(|c: char| c.is_ascii_digit())
             && part.starts_with(|c: char| c.is_ascii_digit())
         {

@@ -1,10 +1,10 @@
-//! The canonical layout of interfaces: what is printed reads back as an equal tree.
+//! Pretty printer for interfaces. Parsing its output gives an equal tree.
 
 use std::fmt::Write as _;
 
 use crate::ast::*;
 
-/// A unit as text.
+/// Prints a unit.
 pub fn unit(unit: &Unit) -> String {
     let mut printer = Printer::default();
     for (index, item) in unit.items.iter().enumerate() {
@@ -29,14 +29,14 @@ pub fn unit(unit: &Unit) -> String {
     printer.out
 }
 
-/// An interface as text.
+/// Prints an interface.
 pub fn interface(interface: &Interface) -> String {
     let mut printer = Printer::default();
     printer.interface(interface);
     printer.out
 }
 
-/// An import file as text.
+/// Prints an import file.
 pub fn types_file(body: &[Decl]) -> String {
     let mut printer = Printer::default();
     body.iter().for_each(|decl| printer.decl(decl));
@@ -166,7 +166,7 @@ impl Printer {
     }
 }
 
-/// `pub(crate) `, with the space behind it, or nothing.
+/// Returns the visibility with a space after it, or an empty string.
 fn visibility(attrs: &Attrs) -> String {
     let tokens = attrs.visibility.as_ref().map(|tokens| tokens.stream.to_string());
     tokens
@@ -200,7 +200,7 @@ fn int(int: &Int) -> String {
     format!("{}{}", if int.negative { "-" } else { "" }, int.value.unwrap_or(0))
 }
 
-/// A string literal with the escapes that the lexer knows.
+/// Returns a string literal with the escapes that the lexer reads.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

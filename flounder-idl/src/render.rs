@@ -1,7 +1,7 @@
-//! Diagnostics as text.
+//! Rendering of diagnostics.
 //!
-//! [`views`] is for programs that draw their own (a terminal, an editor); [`plain`] draws carets; rustc draws what
-//! [`Diagnostics::into_compile_error`] hands it.
+//! [`plain`] renders text with carets; [`views`] is for programs with a renderer of their own (a terminal, an editor);
+//! [`Diagnostics::into_compile_error`] leaves the rendering to rustc.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,40 +9,40 @@ use std::path::Path;
 use crate::diag::{Code, Diagnostics, Place};
 use crate::source::SourceFile;
 
-/// The longest piece of a line that [`plain`] shows, in characters.
+/// Maximum part of a source line that [`plain`] shows, in characters.
 const WIDTH: usize = 120;
 
 /// A diagnostic with its places looked up.
 #[derive(Debug, Clone)]
 pub struct View<'a> {
-    /// What kind of mistake.
+    /// Kind of the mistake.
     pub code: Code,
-    /// What is wrong.
+    /// Message.
     pub message: &'a str,
-    /// The token at fault first, then the other places.
+    /// The place of the mistake, then related places.
     pub labels: Vec<Label<'a>>,
-    /// Facts that explain.
+    /// Notes that explain the mistake.
     pub notes: &'a [String],
-    /// How to put it right.
+    /// Ways to fix the mistake.
     pub help: &'a [String],
 }
 
-/// A place with something to say about it.
+/// A place with its label.
 #[derive(Debug, Clone)]
 pub struct Label<'a> {
     /// The file, when the place is in interface text.
     pub source: Option<&'a SourceFile>,
-    /// The bytes of the file; of the line's tokens nothing is known in Rust source, where it is empty.
+    /// Byte range in the file; empty for places in Rust source.
     pub range: std::ops::Range<usize>,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What to say; may be empty.
+    /// Label; may be empty.
     pub text: &'a str,
 }
 
-/// The diagnostics with their places looked up, in order.
+/// Returns the diagnostics in order, with their places looked up.
 pub fn views(diagnostics: &Diagnostics) -> impl Iterator<Item = View<'_>> {
     diagnostics.iter().map(|diagnostic| {
         let others =
@@ -58,7 +58,7 @@ pub fn views(diagnostics: &Diagnostics) -> impl Iterator<Item = View<'_>> {
     })
 }
 
-/// The diagnostics as plain text with carets.
+/// Renders the diagnostics as plain text with carets.
 pub fn plain(diagnostics: &Diagnostics) -> String {
     let mut out = String::new();
     for view in views(diagnostics) {
@@ -105,7 +105,7 @@ fn snippet(out: &mut String, label: &Label<'_>, primary: bool) {
         }
         return;
     };
-    // A window around the token: a line may be of any length, and may hold anything.
+    // Show a window around the token: a line may have any length and any characters.
     let skip = label.column.saturating_sub(1).saturating_sub(WIDTH / 2);
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     let shown: String =
@@ -123,7 +123,7 @@ fn snippet(out: &mut String, label: &Label<'_>, primary: bool) {
     line(out, format_args!("{:width$} | {:indent$}{mark} {says}", "", "", width = gutter.len()));
 }
 
-/// Appends a line without the spaces at its end.
+/// Appends a line without trailing spaces.
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = write!(out, "{text}");

@@ -1,5 +1,5 @@
-//! What is left of an input with mistakes: enough for a macro to emit empty items of the right names, so that one mistake
-//! gives one error and not one for each use of the interface.
+//! Names of an input with mistakes. A macro emits empty items with these names, so that one mistake in an interface gives
+//! one error and not another one at each use of the interface.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -10,34 +10,34 @@ use crate::ast::{Attrs, Decl, Item, TypeDecl, TypeDeclKind, Unit, Word};
 use crate::model::Name;
 use crate::{ast, names, token};
 
-/// The names of a unit that has mistakes, as far as they are known. No two names of one list are the same in Rust.
+/// Known names of a unit with mistakes. The names of one list are different Rust names.
 #[derive(Debug, Clone, Default)]
 pub struct Salvage {
-    /// The interfaces whose names could be read.
+    /// Interfaces whose names could be parsed.
     pub interfaces: Vec<SalvagedInterface>,
-    /// Modules of types: their names and types. Those of import files are not known.
+    /// Modules of types, without those of import files.
     pub modules: Vec<SalvagedModule>,
     /// Files that were read, which the macro reports to Cargo.
     pub files: Vec<PathBuf>,
 }
 
-/// An interface as far as it could be read.
+/// The parsed part of an interface.
 #[derive(Debug, Clone)]
 pub struct SalvagedInterface {
-    /// Its name.
+    /// The name.
     pub name: Name,
     /// Visibility tokens of the module (`pub` when none was written).
     pub visibility: TokenStream,
     /// Messages and rpcs, in order.
     pub messages: Vec<SalvagedMessage>,
-    /// Types that it declares itself; aliases are not among them.
+    /// Types declared in the interface, without aliases.
     pub types: Vec<SalvagedType>,
 }
 
-/// A module of types as far as it could be read.
+/// The parsed part of a module of types.
 #[derive(Debug, Clone)]
 pub struct SalvagedModule {
-    /// Its name.
+    /// The name.
     pub name: Name,
     /// Visibility tokens of the module (`pub` when none was written).
     pub visibility: TokenStream,
@@ -45,25 +45,25 @@ pub struct SalvagedModule {
     pub types: Vec<SalvagedType>,
 }
 
-/// A type of which the name is known.
+/// A type whose name is known.
 #[derive(Debug, Clone)]
 pub struct SalvagedType {
-    /// The name, cased.
+    /// The name in CamelCase.
     pub name: Name,
-    /// The elements, of an enumeration.
+    /// Elements of an enumeration.
     pub elements: Vec<Name>,
 }
 
-/// A message or an rpc as far as it could be read.
+/// The parsed part of a message or an rpc.
 #[derive(Debug, Clone)]
 pub struct SalvagedMessage {
-    /// The name; an rpc is one message here, not two.
+    /// The name. An rpc is one entry, not two.
     pub name: Name,
     /// True for an rpc.
     pub rpc: bool,
-    /// The names of the arguments of a message, or of those that go with the call; `None` when they are not all known.
+    /// Names of the arguments of the message or of the call; `None` if some are unknown.
     pub inputs: Option<Vec<Name>>,
-    /// The names of what comes back from an rpc.
+    /// Names of the results of an rpc.
     pub outputs: Option<Vec<Name>>,
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn salvage(unit: &Unit, files: Vec<PathBuf>) -> Salvage {
     salvage
 }
 
-/// The name of an item, if it is one and was not seen before.
+/// Returns the name of an item, or `None` if the name is invalid or already taken.
 fn fresh(name: &ast::Name, attrs: &Attrs, seen: &mut HashSet<String>) -> Option<Name> {
     let name = names::value(name, attrs);
     usable(&name).filter(|name| seen.insert(name.rust.to_string()))

@@ -1,14 +1,13 @@
 //! Interface files and how imports find them.
 //!
-//! The front end itself never touches the file system: it asks a [`Sources`], so that a test (or an editor) can answer
-//! from memory.
+//! The front end reads files only through [`Sources`], so a test or an editor can supply them from memory.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 
 /// One file of interface text.
@@ -22,13 +21,13 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// A file shown as `path` in diagnostics.
+    /// Creates a file that diagnostics show as `path`.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         let path = path.into();
         Self::with_key(path.clone(), path, text)
     }
 
-    /// A file shown as `path` whose identity is `key`: two imports with one key are one file.
+    /// Creates a file that diagnostics show as `path`, with the identity `key`: imports with equal keys are one file.
     pub fn with_key(
         path: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
@@ -41,29 +40,29 @@ impl SourceFile {
         Self { path: path.into(), key: key.into(), text, lines }
     }
 
-    /// The path to show.
+    /// Returns the path that diagnostics show.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What identifies the file.
+    /// Returns the identity of the file.
     pub fn key(&self) -> &Path {
         &self.key
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Line and column of a byte offset, both from 1; the column counts characters.
+    /// Returns line and column of a byte offset, both from 1; the column counts characters.
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
         let line = self.lines.partition_point(|&start| start <= offset);
         let before = self.text.get(self.lines[line - 1]..offset).unwrap_or("");
         (line, before.chars().count() + 1)
     }
 
-    /// The text of a line (from 1), without its line break.
+    /// Returns the text of a line (from 1), without the line break.
     pub fn line(&self, line: usize) -> &str {
         let Some(&start) = line.checked_sub(1).and_then(|at| self.lines.get(at)) else { return "" };
         let end = self.lines.get(line).copied().unwrap_or(self.text.len());
@@ -75,32 +74,32 @@ impl SourceFile {
 pub trait Sources {
     /// Reads `path` as written in `importer`, or in a macro call when there is none.
     ///
-    /// The answer's [key](SourceFile::key) must be equal for equal files: that is how a file that is imported by two
-    /// paths stays one module.
+    /// The returned [key](SourceFile::key) must be equal for equal files, so that a file that is imported by two paths
+    /// becomes one module.
     ///
     /// # Errors
     ///
-    /// Whatever kept the file from being read; it becomes part of the diagnostic.
+    /// Returns the reason why the file cannot be read; it becomes part of the diagnostic.
     fn read(&self, importer: Option<&SourceFile>, path: &str) -> io::Result<SourceFile>;
 }
 
-/// Files of the file system, found beside the file that imports them.
+/// Files of the file system. An import is relative to the directory of the importing file.
 #[derive(Debug, Clone)]
 pub struct FileSources {
     base: PathBuf,
 }
 
 impl FileSources {
-    /// Imports of a macro call are found under `base`.
+    /// Creates a source in which imports of a macro call are relative to `base`.
     pub fn new(base: impl Into<PathBuf>) -> Self {
         Self { base: base.into() }
     }
 
-    /// Reads the file at `path`, with the key that an import of it would have.
+    /// Reads the file at `path`, with the key that an import of the file would have.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, is larger than [`MAX_FILE_BYTES`] or is not UTF-8.
+    /// Fails if the file cannot be read, is larger than [`MAX_FILE_BYTES`] or is not UTF-8.
     pub fn open(path: impl AsRef<Path>) -> io::Result<SourceFile> {
         let path = path.as_ref();
         let mut bytes = Vec::new();
@@ -121,19 +120,19 @@ impl Sources for FileSources {
     }
 }
 
-/// Files that exist in memory only; a path is a key, whichever file imports it.
+/// Files in memory. The path is the key, in whichever file the import stands.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySources {
     files: BTreeMap<String, String>,
 }
 
 impl MemorySources {
-    /// No file at all.
+    /// Creates an empty set of files.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a file. Several paths with one text are several files.
+    /// Adds a file. Two paths with equal text are two files.
     pub fn with(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
         self.files.insert(path.into(), text.into());
         self
@@ -142,7 +141,7 @@ impl MemorySources {
 
 impl Sources for MemorySources {
     fn read(&self, _: Option<&SourceFile>, path: &str) -> io::Result<SourceFile> {
-        // `./a.if` and `a.if` are one file here as they are on a disk.
+        // `./a.if` and `a.if` are one file, as on a disk.
         let plain = path.trim_start_matches("./");
         let text = self
             .files

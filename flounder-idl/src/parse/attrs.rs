@@ -1,4 +1,4 @@
-//! What stands before a declaration: doc comments, attributes, a visibility.
+//! Parsing of doc comments, attributes and visibilities.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -36,7 +36,7 @@ impl Parser<'_> {
         }
     }
 
-    /// True if `pub` is a visibility here, and not the name of a type or of an element.
+    /// Returns true if `pub` is a visibility here, not the name of a type or an element.
     fn is_visibility(&self, outside: bool) -> bool {
         match self.kind_after(1) {
             Kind::Open('(') => true,
@@ -128,7 +128,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Complains about attributes of something that is not generated. Doc comments are ignored there.
+    /// Reports attributes on a declaration without generated code. Doc comments are ignored there.
     pub(super) fn no_attrs(&mut self, attrs: &Attrs, what: &str) {
         let tokens = attrs.others.iter().chain(&attrs.visibility).map(|tokens| tokens.place);
         for place in tokens.chain(attrs.rust_name.iter().map(|name| name.place)) {

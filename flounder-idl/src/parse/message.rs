@@ -1,4 +1,4 @@
-//! Messages, rpcs, their arguments and annotations.
+//! Parsing of messages, rpcs, their arguments and annotations.
 
 use crate::ast::*;
 use crate::diag::{Code, Diagnostic};
@@ -6,7 +6,7 @@ use crate::token::Kind;
 
 use super::{Parse, Parser, Reported, Scope};
 
-/// The keyword that `word` is.
+/// Returns the keyword with the text `word`.
 pub(super) fn word(word: &str) -> Option<Word> {
     [Word::Message, Word::Call, Word::Response, Word::Rpc]
         .into_iter()
@@ -20,7 +20,7 @@ impl Parser<'_> {
         while *self.kind() == Kind::Punct('@') {
             match self.annotation() {
                 Ok(annotation) => annotations.push(annotation),
-                // A malformed annotation costs itself, not its message.
+                // Drop a malformed annotation and keep its message.
                 Err(Reported) => {
                     damaged = true;
                     let mut ends: Vec<Kind> = ["message", "call", "response", "rpc"]
@@ -55,7 +55,7 @@ impl Parser<'_> {
         let name = self.name(&format!("the name of the {}", word.as_str()))?;
         let mut message =
             Message { attrs, annotations, word, name, args: Vec::new(), damaged: false };
-        // The name is known: whatever else is wrong, the message exists.
+        // The name is known, so the message exists even if the rest is malformed.
         if self.expect(&Kind::Open('(')).is_err() {
             message.damaged = true;
             self.recover();
@@ -68,7 +68,7 @@ impl Parser<'_> {
         Ok(Some(Decl::Message(message)))
     }
 
-    /// Arguments and the closing parenthesis.
+    /// Parses arguments and the closing parenthesis.
     fn args(&mut self, message: &mut Message) -> Parse<()> {
         while *self.kind() != Kind::Close(')') {
             match self.arg(message.word) {
@@ -93,7 +93,7 @@ impl Parser<'_> {
                     }
                 }
                 Kind::Close(')') => {}
-                // The argument was reported, and nothing of the list is left.
+                // The mistake was reported, and the list has no further argument.
                 _ if message.damaged => return Err(Reported),
                 _ => return Err(self.expected("`,` or `)`")),
             }

@@ -1,7 +1,7 @@
-//! Concrete syntax, and nothing else.
+//! Parser: tokens to syntax tree.
 //!
-//! A declaration that cannot be read is reported once and skipped up to its `;` or to the `}` around it; what follows is
-//! read as usual. Every loop consumes a token or ends, so that parsing is linear in the input.
+//! A malformed declaration is reported once and skipped up to its `;` or the enclosing `}`; parsing continues there.
+//! Every loop consumes a token or ends, so parsing takes linear time.
 
 mod attrs;
 mod message;
@@ -11,7 +11,7 @@ use crate::ast::*;
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
 use crate::token::{self, Kind, Token, Tokens as TokenList};
 
-/// What an input may hold.
+/// Kind of an input, which decides what declarations are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// The tokens of a macro call.
@@ -20,12 +20,12 @@ pub(crate) enum Dialect {
     Text,
 }
 
-/// Reads a unit. What could not be read is reported and missing.
+/// Parses a unit. Malformed declarations are reported and left out.
 pub(crate) fn unit(tokens: &TokenList, text: Option<&str>, diagnostics: &mut Diagnostics) -> Unit {
     Parser::new(tokens, text, diagnostics).unit()
 }
 
-/// Reads an import file.
+/// Parses an import file.
 pub(crate) fn types_file(
     tokens: &TokenList,
     text: Option<&str>,
@@ -37,7 +37,7 @@ pub(crate) fn types_file(
     (body, damaged || tokens.torn)
 }
 
-/// What a list of declarations belongs to.
+/// Owner of a list of declarations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Interface,
@@ -45,14 +45,14 @@ enum Scope {
     File,
 }
 
-/// A mistake was reported.
+/// Marker error: the mistake has been reported.
 struct Reported;
 
 type Parse<T> = Result<T, Reported>;
 
 struct Parser<'a> {
     tokens: &'a [Token],
-    /// Not past the last token, which is [`Kind::End`].
+    /// Index of the current token; never beyond the last token, [`Kind::End`].
     at: usize,
     torn: bool,
     text: Option<&'a str>,
@@ -115,7 +115,7 @@ impl<'a> Parser<'a> {
     fn expected(&mut self, what: &str) -> Reported {
         let found = self.kind();
         if self.torn && matches!(found, Kind::End | Kind::Close('}') | Kind::Punct(';')) {
-            // The missing bracket or quote was reported where it matters.
+            // The lexer has reported the missing bracket or quote.
             return Reported;
         }
         let message = format!("expected {what}, found {}", found.describe());
@@ -129,7 +129,7 @@ impl<'a> Parser<'a> {
         if self.eat(kind) { Ok(place) } else { Err(self.expected(&kind.describe())) }
     }
 
-    /// A word that names something new.
+    /// Parses the name of a new item.
     fn name(&mut self, what: &str) -> Parse<Name> {
         let name = self.reference(what)?;
         if let Some(reason) = token::reserved(&name.text) {
@@ -146,14 +146,14 @@ impl<'a> Parser<'a> {
         Ok(name)
     }
 
-    /// A word that names something that exists.
+    /// Parses the name of an existing item.
     fn reference(&mut self, what: &str) -> Parse<Name> {
         let Some(word) = self.word() else { return Err(self.expected(what)) };
         let place = self.next().place;
         Ok(Name { text: word.to_owned(), place })
     }
 
-    /// The `;` of a declaration. A missing one is reported; whether something else is in its place is left to the caller.
+    /// Parses the `;` of a declaration. Reports a missing one and does not skip the token in its place.
     fn semicolon(&mut self, after: &str) -> Parse<()> {
         if self.eat(&Kind::Punct(';')) {
             return Ok(());
@@ -167,7 +167,7 @@ impl<'a> Parser<'a> {
                 .label("expected `;` after this")
                 .help(format!("end {after} with `;`"));
         self.report(diagnostic);
-        // Where the next declaration begins nothing has to be skipped.
+        // The next declaration begins here: skip no token.
         if self.begins_declaration() || matches!(self.kind(), Kind::Close('}') | Kind::End) {
             Ok(())
         } else {
@@ -207,7 +207,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips to one of `ends` outside of inner brackets, and does not consume it.
+    /// Skips to one of `ends` outside of inner brackets, without consuming that token.
     fn skip_to(&mut self, ends: &[Kind]) {
         let mut depth = 0_usize;
         while *self.kind() != Kind::End {
@@ -224,7 +224,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The keyword `wanted`; in another case it is reported and taken all the same.
+    /// Consumes the keyword `wanted`. A keyword in another case is reported and consumed too.
     fn keyword_case(&mut self, word: &str, known: &[&str]) -> Option<String> {
         let lower = word.to_ascii_lowercase();
         if lower == word || !known.contains(&lower.as_str()) {
@@ -266,7 +266,7 @@ impl<'a> Parser<'a> {
             };
             if parsed.is_err() {
                 self.recover();
-                // A closing brace that closes nothing of ours.
+                // A closing brace without an opening one.
                 while self.eat(&Kind::Close('}')) || self.eat(&Kind::Punct(';')) {}
             }
             debug_assert!(
@@ -343,7 +343,7 @@ impl<'a> Parser<'a> {
         Ok(Types { attrs, name, body })
     }
 
-    /// Declarations up to the closing brace (of a file: up to its end). Answers whether some could not be read.
+    /// Parses declarations up to the closing brace (in a file: up to its end). Returns true if one was malformed.
     fn body(&mut self, scope: Scope, body: &mut Vec<Decl>) -> bool {
         let mut damaged = false;
         loop {

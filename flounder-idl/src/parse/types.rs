@@ -1,4 +1,4 @@
-//! Declarations of types, and the fields and arguments that use them.
+//! Parsing of type declarations, fields and arguments.
 
 use crate::ast::*;
 use crate::diag::{Code, Diagnostic};
@@ -46,7 +46,7 @@ impl Parser<'_> {
                 Err(Reported) => {
                     damaged = true;
                     self.skip_to(&[Kind::Punct(';')]);
-                    // Brackets that close nothing are passed one by one.
+                    // Skip closing brackets without an opening one, one at a time.
                     if !self.eat(&Kind::Punct(';')) && *self.kind() != Kind::Close('}') {
                         self.next();
                     }
@@ -68,7 +68,7 @@ impl Parser<'_> {
         let attrs = self.attrs(false);
         let field = self.typed(attrs, None, "the type of a field")?;
         if *self.kind() == Kind::Close('}') {
-            // Nothing to skip: the struct ends here.
+            // The struct ends here: skip no token.
             let _ = self.semicolon("the field");
         } else {
             self.semicolon("the field")?;
@@ -205,7 +205,7 @@ impl Parser<'_> {
         Ok(Arg { attrs, direction, ty, name, suffix })
     }
 
-    /// A number, perhaps a negative one: that is the checker's to refuse.
+    /// Parses a number. A negative one is accepted here and refused by the checker.
     pub(super) fn int(&mut self, what: &str) -> Parse<Int> {
         let negative =
             *self.kind() == Kind::Punct('-') && matches!(self.kind_after(1), Kind::Int(_));

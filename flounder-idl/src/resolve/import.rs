@@ -1,4 +1,4 @@
-//! Units, imports and the modules they become.
+//! Loading of imports, and the modules that are generated from them.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -16,16 +16,16 @@ use crate::{names, parse, token};
 use super::path::stem;
 use super::{Interface, ModPath, Module, ModuleId, Resolved, Scope};
 
-/// How deep imports may be nested.
+/// Maximum nesting depth of imports.
 const MAX_IMPORT_DEPTH: usize = 64;
 
-/// How many shared types and modules all interfaces and modules of a unit may see together: each has a list of its own.
+/// Maximum number of shared types and modules that are visible, summed over all interfaces and modules of a unit.
 const MAX_VISIBLE: usize = 1_000_000;
 
-/// The module number of what an interface declares itself.
+/// Module number of the types that an interface declares itself.
 pub(super) const OWN: ModuleId = ModuleId(usize::MAX);
 
-/// Reads a file that no import names. Its number in the diagnostics, if it is not too large.
+/// Adds a file that no import names. Returns its index in the diagnostics, or `None` if the file is too large.
 pub(crate) fn root_source(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<usize> {
     let source = diagnostics.add_source(Arc::clone(file));
     if file.text().len() <= MAX_FILE_BYTES {
@@ -50,19 +50,19 @@ pub(crate) struct Resolver<'a> {
     pub(super) diagnostics: &'a mut Diagnostics,
     modules: Vec<Loaded>,
     by_key: HashMap<PathBuf, ModuleId>,
-    /// What was looked for already, by the importer's key and the path as written; `None` where it failed.
+    /// Imports looked up so far, by the importer's key and the path as written; `None` if the lookup failed.
     by_path: HashMap<(Option<PathBuf>, String), Option<ModuleId>>,
-    /// The modules being read, outermost first.
+    /// Modules being read, outermost first.
     loading: Vec<ModuleId>,
-    /// The modules to generate, each after those that it refers to.
+    /// Modules to generate, each after the modules that it refers to.
     generated: Vec<(ModuleId, Place)>,
     /// Files that were read.
     pub(crate) files: Vec<PathBuf>,
-    /// Names already reported as unknown, by interface or module.
+    /// Names reported as unknown so far, by interface or module.
     pub(super) unknown: HashSet<String>,
-    /// How many shared types and modules all scopes have seen.
+    /// Number of shared types and modules visible in all scopes so far.
     visible: usize,
-    /// How many suggestions may still be searched for.
+    /// Number of suggestions that may still be searched for.
     pub(super) suggestions: u32,
 }
 
@@ -71,7 +71,7 @@ struct Loaded {
     name: model::Name,
     visibility: proc_macro2::TokenStream,
     scope: Scope,
-    /// What it imports without `as`: to be generated wherever it is.
+    /// Imports without `as`: they are generated together with this module.
     needs: Vec<ModuleId>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Resolves a unit. `main` is the text it was read from, `before` what was imported on the command line.
+    /// Resolves a unit. `main` is its source text, `before` are the imports of the command line.
     pub(crate) fn unit<'u>(
         mut self,
         unit: &'u ast::Unit,
@@ -134,7 +134,7 @@ impl<'a> Resolver<'a> {
         (Resolved { modules, interfaces }, self.files)
     }
 
-    /// Counts what is about to be copied from `scope`; complains when all of it becomes too much.
+    /// Counts the types that are about to be copied from `scope`; reports a sum over the maximum.
     fn affordable(&mut self, scope: &Scope, place: Place) -> bool {
         let before = self.visible;
         self.visible += scope.types.len() + scope.homes.len();
@@ -177,7 +177,7 @@ impl<'a> Resolver<'a> {
         self.enter(scope, module, path, import.place);
     }
 
-    /// Makes a module's types known in `scope`.
+    /// Adds the types of a module to `scope`.
     fn enter(
         &mut self,
         scope: &mut Scope,
@@ -206,7 +206,7 @@ impl<'a> Resolver<'a> {
         self.modules[module.0].scope = other;
     }
 
-    /// The module that an import names. A path that failed once is not complained about again.
+    /// Returns the module that an import names. A path that has failed is not reported again.
     fn find(&mut self, import: &ast::Import, importer: Option<&SourceFile>) -> Option<ModuleId> {
         let written = (importer.map(|file| file.key().to_owned()), import.path.clone());
         let module = match self.by_path.get(&written) {
@@ -236,7 +236,7 @@ impl<'a> Resolver<'a> {
         None
     }
 
-    /// Reads the file that an import names, unless it was read by another path.
+    /// Reads the file that an import names, unless an import with another path has read it.
     fn load(&mut self, import: &ast::Import, importer: Option<&SourceFile>) -> Option<ModuleId> {
         let failed = |reason: String| {
             Diagnostic::new(Code::ImportFailed, import.place, format!("cannot import {:?}: {reason}", import.path))
@@ -266,7 +266,7 @@ impl<'a> Resolver<'a> {
         self.read_module(&file, source, Scope::default(), import.place)
     }
 
-    /// Reads an import file; `scope` is what it sees besides its own.
+    /// Reads an import file; `scope` has the types that are visible in the file besides its own.
     fn read_module(
         &mut self,
         file: &SourceFile,
@@ -337,12 +337,12 @@ impl<'a> Resolver<'a> {
         id
     }
 
-    /// Adds a module to those that are generated, after what it needs.
+    /// Adds a module to the generated ones, after the modules that it refers to.
     fn generate(&mut self, module: ModuleId, place: Place) {
         if self.generated.iter().any(|&(known, _)| known == module) {
             return;
         }
-        // A module that needs itself was refused as a cycle, and the depth of imports is bounded.
+        // Recursion ends: cycles have been refused, and the depth of imports is bounded.
         for needed in self.modules[module.0].needs.clone() {
             self.generate(needed, place);
         }
@@ -361,8 +361,8 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Removes the modules without types of their own whose name another module or interface has: nothing refers to them, and
-/// files of one stem in several folders often declare aliases only.
+/// Removes modules without types whose name another module or interface has. No code refers to them, and files with one
+/// stem in several folders often declare aliases only.
 fn drop_empty_duplicates(modules: &mut Vec<Module>, interfaces: &[Interface<'_>]) {
     let is_empty =
         |module: &Module| module.model.types.iter().all(|def| matches!(def.home, Home::Module(_)));
@@ -375,7 +375,7 @@ fn drop_empty_duplicates(modules: &mut Vec<Module>, interfaces: &[Interface<'_>]
     modules.retain(|module| !is_empty(module) || taken.insert(plain(&module.model.name)));
 }
 
-/// The name of a module without `r#`.
+/// Returns the name of a module without `r#`.
 fn plain(name: &model::Name) -> String {
     let text = name.rust.to_string();
     text.strip_prefix("r#").map_or(text.clone(), str::to_owned)

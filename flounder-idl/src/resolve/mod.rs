@@ -1,4 +1,4 @@
-//! What names stand for: imports, aliases and types.
+//! Resolution of names: imports, aliases and types.
 
 mod import;
 mod path;
@@ -13,7 +13,7 @@ pub(crate) use import::{Resolver, root_source};
 pub(crate) use path::ModPath;
 pub(crate) use scope::{Entry, Facts, Meaning, ModuleId, Scope, builtin};
 
-/// A unit whose names are resolved as far as they could be.
+/// A unit with its names resolved. Names with mistakes are left out.
 #[derive(Debug)]
 pub(crate) struct Resolved<'a> {
     pub(crate) modules: Vec<Module>,
@@ -24,20 +24,20 @@ pub(crate) struct Resolved<'a> {
 #[derive(Debug)]
 pub(crate) struct Module {
     pub(crate) model: TypeModule,
-    /// The declaration, or the import that asks for it.
+    /// The declaration, or the import that names the module.
     pub(crate) place: crate::diag::Place,
 }
 
-/// An interface and the types that it can name.
+/// An interface and the types visible in it.
 #[derive(Debug)]
 pub(crate) struct Interface<'a> {
     pub(crate) ast: &'a ast::Interface,
     pub(crate) scope: Scope,
-    /// The messages in order; an rpc is one.
+    /// Messages in order. An rpc is one entry.
     pub(crate) messages: Vec<Message<'a>>,
 }
 
-/// A message and those of its arguments that could be resolved.
+/// A message and its resolved arguments.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) ast: &'a ast::Message,
@@ -49,6 +49,6 @@ pub(crate) struct Message<'a> {
 pub(crate) struct Arg<'a> {
     pub(crate) ast: &'a ast::Arg,
     pub(crate) ty: Ty,
-    /// The name of the length and the maximum, of a dynamic array.
+    /// Name of the length, and maximum, of a dynamic array.
     pub(crate) array: Option<(&'a ast::Name, u32)>,
 }

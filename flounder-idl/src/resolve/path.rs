@@ -1,4 +1,4 @@
-//! Paths of modules, as seen from the scope of a macro call.
+//! Module paths, relative to the scope of a macro call.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -6,7 +6,7 @@ use quote::quote;
 use crate::ast::ModulePath;
 use crate::{names, token};
 
-/// A path of modules without detours.
+/// A normalised module path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ModPath {
     root: Root,
@@ -19,17 +19,17 @@ enum Root {
     Global,
     /// `crate`
     Crate,
-    /// So many `super`; none is `self`.
+    /// Number of `super` segments; 0 is `self`.
     Super(usize),
 }
 
 impl ModPath {
-    /// The module `name` beside the interface modules.
+    /// Returns the path of the module `name` beside the interface modules.
     pub(crate) fn sibling(name: &str) -> Self {
         Self { root: Root::Super(0), segments: vec![name.to_owned()] }
     }
 
-    /// A path as written, if it names a module.
+    /// Returns the path as written, or `None` if it names no module.
     pub(crate) fn new(path: &ModulePath) -> Option<Self> {
         let mut words = path.segments.iter().map(|name| name.text.as_str()).peekable();
         let root = match (path.global, words.peek().copied()) {
@@ -48,7 +48,7 @@ impl ModPath {
         valid.then_some(Self { root, segments })
     }
 
-    /// What `self` names when it was written where the module `other` is generated.
+    /// Resolves `self`, written in the scope where the module `other` is generated.
     pub(crate) fn beside(&self, other: &ModPath) -> Self {
         let Root::Super(up) = self.root else { return self.clone() };
         let mut base = other.clone();
@@ -63,7 +63,7 @@ impl ModPath {
         base
     }
 
-    /// The path as seen from a module one level below the scope of the macro call.
+    /// Returns the path relative to a module one level below the scope of the macro call.
     pub(crate) fn seen_below(&self) -> TokenStream {
         let segments = self.segments.iter().map(|name| names::ident(name, Span::call_site()));
         match self.root {
@@ -77,7 +77,7 @@ impl ModPath {
     }
 }
 
-/// The name of the module that the file at `path` becomes.
+/// Returns the name of the module for the file at `path`.
 pub(crate) fn stem(path: &std::path::Path) -> Option<String> {
     let stem = path.file_stem()?.to_str()?;
     let mut name: String =

@@ -1,4 +1,4 @@
-//! The types that can be named at one point, and what is known about their values.
+//! Scopes: the types that are visible at one point, and properties of their values.
 
 use std::collections::HashMap;
 
@@ -7,21 +7,21 @@ use crate::model::{Builtin, DEFAULT_MAX, Home, Traits, Ty, TypeDef, TypeId, Type
 
 use super::path::ModPath;
 
-/// The number of a module of types.
+/// Number of a module of types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ModuleId(pub(crate) usize);
 
-/// What makes two types one: where they are declared, and under which number there.
+/// Identity of a type: the declaring module, and the index of the declaration in that module.
 pub(crate) type Origin = (ModuleId, TypeId);
 
-/// What a name stands for.
+/// Meaning of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// An alias of a builtin type.
     Alias(Ty),
     /// A type.
     Type(TypeId),
-    /// A declaration that was refused: its uses are not to blame.
+    /// A refused declaration: its uses are not reported.
     Broken,
 }
 
@@ -41,17 +41,17 @@ impl Entry {
     }
 }
 
-/// Sizes of a type that bound what can be built from it.
+/// Sizes of a type, for the limits on types and messages that contain it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
-    /// Bytes of its fixed part, padding included; what varies counts as one word.
+    /// Size of the fixed part in bytes, with padding. A part of variable size counts as one word.
     pub(crate) size: u64,
     pub(crate) align: u64,
-    /// How many declarations deep it is nested.
+    /// Nesting depth in declarations.
     pub(crate) depth: u32,
-    /// How many capabilities a value holds.
+    /// Number of capabilities in a value.
     pub(crate) caps: u64,
-    /// About how long its canonical form is.
+    /// Approximate length of the canonical form, in bytes.
     pub(crate) canonical: u64,
     pub(crate) traits: Traits,
 }
@@ -62,19 +62,19 @@ pub(crate) struct Scope {
     facts: Vec<Facts>,
     origins: Vec<Origin>,
     by_origin: HashMap<Origin, TypeId>,
-    /// The Rust names of the types, with the names and places they come from.
+    /// Rust names of the types, with their names and places in the source.
     rust: HashMap<String, (ModuleId, String, Place)>,
     pub(crate) entries: HashMap<String, Entry>,
-    /// The names of `entries`, in order of declaration.
+    /// Names of `entries` in order of declaration.
     pub(crate) order: Vec<String>,
-    /// Modules whose types are in this scope, and the places that name them.
+    /// Modules whose types are visible, and the places of their imports.
     pub(crate) homes: Vec<(ModuleId, ModPath, Place)>,
-    /// Something is missing that a name might stand for.
+    /// True if a declaration is missing because of a mistake: an unknown name may mean that declaration.
     pub(crate) damaged: bool,
 }
 
 impl Scope {
-    /// Declares `name`, unless it is taken. An alias of a builtin type may come from several places that agree on the type.
+    /// Declares `name`, unless it is taken. Several aliases with one name are accepted if they have the same builtin type.
     pub(crate) fn declare(
         &mut self,
         name: &str,
@@ -107,7 +107,7 @@ impl Scope {
         true
     }
 
-    /// Adds a type and its facts.
+    /// Adds a type and its properties.
     pub(crate) fn add(
         &mut self,
         def: TypeDef,
@@ -124,7 +124,7 @@ impl Scope {
         id
     }
 
-    /// Takes the Rust name of a type that `place` adds.
+    /// Reserves the Rust name of a type that is declared at `place`.
     pub(crate) fn claim(
         &mut self,
         def: &TypeDef,
@@ -138,7 +138,7 @@ impl Scope {
             None => {
                 self.rust.insert(rust, (module, idl.clone(), place));
             }
-            // A type of one name is a duplicate, and reported as that.
+            // Two types with one name are reported as duplicates elsewhere.
             Some((_, other, first)) if other != idl => diagnostics.push(
                 Diagnostic::new(
                     Code::NameCollision,
@@ -167,7 +167,7 @@ impl Scope {
         }
     }
 
-    /// Makes everything that can be named in `other`, which lies at `path`, known here.
+    /// Adds everything visible in `other`, the scope of the module at `path`.
     pub(crate) fn import(
         &mut self,
         module: ModuleId,
@@ -178,14 +178,14 @@ impl Scope {
     ) {
         self.damaged |= other.damaged;
         if self.homes.iter().any(|(id, known, _)| *id == module && known == path) {
-            // Whatever is known of a module, all of it is.
+            // A scope has all types of a module or none.
             return;
         }
         self.locate(module, path.clone(), place, diagnostics);
         for (dependency, seen_there, _) in &other.homes {
             self.locate(*dependency, seen_there.beside(path), place, diagnostics);
         }
-        // Types precede their uses, so that one pass maps them all.
+        // Types precede their uses, so one pass is enough.
         let mut map: Vec<TypeId> = Vec::with_capacity(other.types.len());
         for (index, def) in other.types.iter().enumerate() {
             let origin = other.origins[index];
@@ -271,7 +271,7 @@ fn mapped(kind: &TypeKind, map: &[TypeId]) -> TypeKind {
     }
 }
 
-/// The builtin type called `name`.
+/// Returns the builtin type with the name `name`.
 pub(crate) fn builtin(name: &str) -> Option<Ty> {
     Some(Ty::Builtin(match name {
         "bool" => Builtin::Bool,
@@ -297,7 +297,7 @@ pub(crate) fn builtin(name: &str) -> Option<Ty> {
     }))
 }
 
-/// The names of the builtin types, for suggestions.
+/// Names of the builtin types, for suggestions.
 pub(crate) const BUILTIN_NAMES: &[&str] = &[
     "bool",
     "char",

@@ -1,4 +1,4 @@
-//! Declarations of types, and the types of arguments.
+//! Resolution of type declarations and of the types of arguments.
 
 use std::collections::HashMap;
 
@@ -13,24 +13,24 @@ use super::import::OWN;
 use super::similar::similar;
 use super::{Arg, Entry, Facts, Meaning, Message, ModuleId, Resolver, Scope, builtin};
 
-/// The most elements of a fixed array.
+/// Maximum number of elements of a fixed array.
 const MAX_LENGTH: u64 = 65_536;
-/// The most bytes of the fixed part of a type.
+/// Maximum size of the fixed part of a type, in bytes.
 const MAX_SIZE: u64 = 64 * 1024;
-/// The most elements of a dynamic array.
+/// Maximum number of elements of a dynamic array.
 const MAX_ELEMENTS: u64 = 16 * 1024 * 1024;
-/// The most bytes of a string.
+/// Maximum length of a string, in bytes.
 const MAX_STRING: u64 = 16 * 1024 * 1024;
-/// How deep types may be nested.
+/// Maximum nesting depth of types.
 const MAX_DEPTH: u32 = 64;
 
-/// The declarations that a list still has to come to.
+/// Declarations of a list, to report a use before the declaration.
 struct Later<'a> {
-    /// The first declaration of each name, by its number.
+    /// Index of the first declaration of each name.
     by_name: HashMap<&'a str, (usize, &'a TypeDecl)>,
-    /// The number of the declaration being resolved.
+    /// Index of the declaration being resolved.
     now: usize,
-    /// Its name.
+    /// Name of the declaration being resolved.
     name: &'a str,
 }
 
@@ -43,8 +43,8 @@ impl Resolver<'_> {
         body: &[Decl],
         file: Option<&SourceFile>,
     ) {
-        // Modules are resolved in the middle of others: each has its own list of complaints. That of an interface goes on
-        // with its messages.
+        // A module is resolved in the middle of another one, so each has its own list of reported names. The list of an
+        // interface is kept for its messages.
         let outer = std::mem::take(&mut self.unknown);
         let mut by_name = HashMap::new();
         for (index, decl) in body.iter().enumerate() {
@@ -103,7 +103,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The string type of `string name[bound]`.
+    /// Returns the string type of `string name[bound]`.
     fn bounded(
         &mut self,
         ty: Option<Ty>,
@@ -156,7 +156,7 @@ impl Resolver<'_> {
         None
     }
 
-    /// Resolves one declaration and makes its name known.
+    /// Resolves one declaration and adds its name to the scope.
     fn type_decl(
         &mut self,
         scope: &mut Scope,
@@ -173,7 +173,7 @@ impl Resolver<'_> {
             return;
         }
         if scope.entries.contains_key(&decl.name.text) {
-            // Its body is still looked at: it may hold mistakes of its own.
+            // Resolve the body too, to report its mistakes.
             let meaning = match self.kind(scope, decl, later) {
                 Some(Declared::Alias(ty)) => Meaning::Alias(ty),
                 _ => Meaning::Broken,
@@ -420,7 +420,7 @@ impl Resolver<'_> {
         None
     }
 
-    /// What the name of a type stands for. `later` are declarations that do not count yet.
+    /// Resolves the name of a type. `later` has the declarations that are not yet visible.
     fn reference(
         &mut self,
         scope: &Scope,
@@ -469,7 +469,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Complains about an unknown type, once for each name.
+    /// Reports an unknown type, once for each name.
     fn unknown(&mut self, scope: &Scope, name: &ast::Name) {
         if scope.damaged || self.unknown.contains(&name.text) {
             return;
@@ -488,7 +488,7 @@ impl Resolver<'_> {
     }
 }
 
-/// What a declaration declares.
+/// Result of resolving a declaration.
 enum Declared {
     Alias(Ty),
     Type(TypeKind, Facts),
@@ -496,7 +496,7 @@ enum Declared {
 
 /// A declaration of a name that is builtin.
 enum Redeclared {
-    /// The alias of `iref` or `errval` that the original's shared files hold: it changes nothing.
+    /// An alias of `iref` or `errval` to itself, as in the shared files of Barrelfish: without effect.
     Original,
     Builtin,
 }

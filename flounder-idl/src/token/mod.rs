@@ -1,10 +1,10 @@
-//! Tokens, from Rust's or from text.
+//! Tokens of macro calls and of text files.
 //!
-//! The parser reads one flat list, whichever door the input came through. Doc comments are not tokens: they hang on the
-//! token that follows, and the parser of the item there takes them.
+//! The parser reads one flat list of tokens, for both kinds of input. Doc comments are not tokens: the following token
+//! holds them.
 //!
-//! Text has its own small lexer. Rust's would do for correct input, but inside a procedural macro it forgets all
-//! positions, and it stops at the first mistake.
+//! Text has its own lexer. The lexer of `proc_macro2` loses all positions inside a procedural macro and stops at the
+//! first mistake.
 
 mod rust;
 mod text;
@@ -16,19 +16,19 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Place};
 pub(crate) use rust::from_stream;
 pub(crate) use text::from_text;
 
-/// The most bytes of an identifier.
+/// Maximum length of an identifier, in bytes.
 const MAX_NAME: usize = 255;
 
-/// How deep brackets of Rust may be nested.
+/// Maximum nesting depth of brackets in Rust tokens.
 const MAX_NESTED: usize = 64;
 
-/// The words that name nothing, whatever the context.
+/// Words that are names in no context.
 const RESERVED_WORDS: &[&str] = &["interface", "message", "rpc", "in", "out"];
 
-/// The words that Rust refuses even as raw identifiers.
+/// Words that Rust refuses even as raw identifiers.
 const NEVER_RAW: &[&str] = &["crate", "self", "super", "Self", "_"];
 
-/// Rust's keywords, those it keeps for later included.
+/// Keywords of Rust, including reserved ones.
 const RUST_KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
@@ -37,34 +37,34 @@ const RUST_KEYWORDS: &[&str] = &[
     "virtual", "where", "while", "yield",
 ];
 
-/// A token and what is known about it.
+/// A token with its place and doc comments.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) place: Place,
-    /// Lines of the doc comments before it.
+    /// Lines of the doc comments before the token.
     pub(crate) docs: Vec<String>,
-    /// What it was in Rust; an opening bracket holds its whole group.
+    /// The Rust token. An opening bracket holds its whole group.
     pub(crate) tree: Option<TokenTree>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Without `r#`.
+    /// An identifier, without `r#`.
     Ident(String),
-    /// `None`: a number that was already complained about.
+    /// A number; `None` if it is malformed, which has been reported.
     Int(Option<u64>),
     Str(String),
     Open(char),
     Close(char),
     Punct(char),
-    /// A literal of Rust that this language has no use for.
+    /// A Rust literal that is none of this language.
     Literal,
     End,
 }
 
 impl Kind {
-    /// For "found ..".
+    /// Returns the description for "found ..".
     pub(crate) fn describe(&self) -> String {
         match self {
             Kind::Ident(name) => format!("`{name}`"),
@@ -77,15 +77,16 @@ impl Kind {
     }
 }
 
-/// All tokens of an input, the last one being [`Kind::End`].
+/// All tokens of an input. The last one is [`Kind::End`].
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) list: Vec<Token>,
-    /// Brackets do not match, or a string or comment swallowed the rest: complaints about the end would be noise.
+    /// True if brackets do not match, or a string or comment has no end: an error at the end of the input is not reported
+    /// then.
     pub(crate) torn: bool,
 }
 
-/// Why a word cannot be a name.
+/// Returns the reason why a word cannot be a name.
 pub(crate) fn reserved(name: &str) -> Option<&'static str> {
     if RESERVED_WORDS.contains(&name) {
         Some("it is a keyword of interfaces")
@@ -109,7 +110,7 @@ pub(crate) fn is_rust_name(name: &str) -> bool {
     starts && chars.all(|c| c == '_' || c.is_ascii_alphanumeric()) && !NEVER_RAW.contains(&name)
 }
 
-/// Adds the lines of a doc comment, those of a block without the stars at their beginning.
+/// Adds the lines of a doc comment. Lines of a block lose their leading stars.
 fn push_docs(docs: &mut Vec<String>, text: &str) {
     let mut lines: Vec<&str> = text.lines().collect();
     if lines.len() > 1 {
@@ -133,7 +134,7 @@ fn finish(mut list: Vec<Token>, torn: bool, nowhere: Place) -> Tokens {
     Tokens { list, torn }
 }
 
-/// The value of a number, or a complaint.
+/// Returns the value of a number; reports a malformed one.
 fn number(text: &str, place: Place, diagnostics: &mut Diagnostics) -> Option<u64> {
     let (radix, digits) = match text.get(..2) {
         Some("0x" | "0X") => (16, &text[2..]),
@@ -169,7 +170,7 @@ fn suffix(place: Place, suffix: &str) -> Diagnostic {
     .help("remove the suffix: literals of an interface have no type")
 }
 
-/// An identifier as written, or the beginning of one that is too long.
+/// Returns an identifier, cut if it is too long.
 fn word(name: &str, place: Place, diagnostics: &mut Diagnostics) -> String {
     if name.len() > MAX_NAME {
         let message = format!("a name of {} bytes", name.len());
@@ -185,13 +186,13 @@ fn word(name: &str, place: Place, diagnostics: &mut Diagnostics) -> String {
     name.to_owned()
 }
 
-/// The beginning of something that may be of any length.
+/// Returns the beginning of a text of any length.
 fn clip(text: &str) -> &str {
     text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
 
-/// A list of tokens as tokens of Rust: an attribute, a path, a visibility. `None` if they are none, or nested so deeply
-/// that the stack of a reader would not suffice.
+/// Converts tokens to Rust tokens, for an attribute, a path or a visibility. Returns `None` if they are no Rust tokens, or
+/// are nested so deeply that parsing them could overflow the stack.
 pub(crate) fn rust_between(list: &[Token], text: Option<&str>) -> Option<TokenStream> {
     let mut deepest = 0_usize;
     let mut depth = 0_usize;
@@ -215,7 +216,7 @@ pub(crate) fn rust_between(list: &[Token], text: Option<&str>) -> Option<TokenSt
     let mut depth = 0_usize;
     let mut stream = TokenStream::new();
     for token in list {
-        // A group comes whole with its opening bracket.
+        // The opening bracket holds the whole group.
         if depth == 0 {
             stream.extend(token.tree.clone());
         }

@@ -1,4 +1,4 @@
-//! Tokens of Rust, from a macro call.
+//! Tokens of a macro call.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 
@@ -6,11 +6,11 @@ use crate::diag::{Diagnostics, Place};
 
 use super::{Kind, Token, Tokens, finish, number, push_docs, suffix, word};
 
-/// The tokens of a macro call.
+/// Returns the tokens of a macro call.
 pub(crate) fn from_stream(stream: TokenStream, diagnostics: &mut Diagnostics) -> Tokens {
     let mut list = Vec::new();
     let mut docs = Vec::new();
-    // Groups are entered with a stack of our own: their depth is the caller's choice.
+    // An explicit stack of groups: the input decides how deep they are nested.
     let mut stack =
         vec![(stream.into_iter().collect::<Vec<_>>().into_iter(), None::<(char, Span)>)];
     while let Some((trees, close)) = stack.last_mut() {
