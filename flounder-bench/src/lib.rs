@@ -1,16 +1,16 @@
-//! `flounder bench`: what messages cost on this machine, and what they would cost at least.
+//! `flounder bench`: cost of messages on this machine, beside what hardware and kernel need for the same work.
 //!
-//! A library only for the command `flounder`, which shows its command line.
+//! The only user of this library is the command `flounder`.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `work` | what is measured, and its names |
-//! | `over` | through a generated interface and a waitset |
-//! | `limits`, `ring` | what hardware and kernel need for the same |
+//! | `work` | the kinds of work that are measured, and their names |
+//! | `over` | measurements through a generated interface and a waitset |
+//! | `limits`, `ring` | measurements of hardware and kernel at the same work |
 //! | `process`, `worker` | services in other threads and processes; the command line of such a process |
-//! | `usage`, `memory` | what a process holds; what a binding holds |
-//! | `sample` | the clock, what is left out, statistics |
-//! | `machine` | cores |
+//! | `usage`, `memory` | memory and descriptors of a process, and of a binding |
+//! | `sample` | clock, samples, statistics |
+//! | `machine` | cores, description of the machine |
 //! | `report`, `plot` | tables, JSON, pictures |
 
 #![forbid(unsafe_code)]
@@ -53,53 +53,52 @@ use report::{Measured, MemoryRow, Report, Settings};
 use sample::{Amount, Probe, Series};
 use work::Between;
 
-/// Longest time without progress; after it the program ends.
+/// Longest time without progress, after which the program ends.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A budget that does not run out.
+/// An unlimited time budget.
 const FOREVER: Duration = Duration::from_secs(1 << 32);
 
 /// The command line.
 #[derive(Args)]
 pub struct Options {
-    /// Fewer and shorter samples: done in about a minute, and less exact. Without it: about nine minutes.
+    /// Take fewer and shorter samples: about one minute instead of nine, and less exact.
     #[arg(long)]
     quick: bool,
     /// Print one JSON document instead of tables.
     #[arg(long)]
     json: bool,
-    /// Draw the figures.
+    /// Draw the figures into this file.
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// Measure this driver only; may be given several times.
     #[arg(long, value_name = "NAME")]
     driver: Vec<String>,
-    /// Measure only what has this in its name ("ump, threads: round trip, 8 B"), and its limits; may be given several
-    /// times.
+    /// Measure only rows whose name contains this ("ump, threads: round trip, 8 B"), and their limits; may be given
+    /// several times.
     #[arg(long, value_name = "PATTERN")]
     only: Vec<String>,
-    /// The cores that the two sides run on.
+    /// Cores of the client and the service.
     #[arg(long, value_name = "A,B", value_parser = Cores::parse)]
     cores: Option<Cores>,
-    /// Samples of each measurement, however long that takes.
+    /// Number of samples of each measurement, without a limit of time.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: Option<u32>,
-    /// Microseconds that a sample should take.
+    /// Length of a sample in microseconds.
     #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     sample: Option<u64>,
-    /// Bytes of buffer in each direction that bindings ask for, where the driver has one to size; the raw rings keep the
-    /// default.
+    /// Buffer of a binding in bytes, for each direction, for drivers with a buffer. Raw rings keep the default.
     #[arg(long, value_name = "BYTES")]
     buffer: Option<usize>,
-    /// Bindings that are opened to see what one holds.
+    /// Number of bindings to open for the memory of one.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     bindings: Option<u64>,
 }
 
-/// Measures, and returns the report as text: tables, or one JSON document.
+/// Measures and returns the report: tables, or one JSON document.
 ///
 /// # Errors
-/// If nothing is left to measure, a core cannot be used, a measurement fails, or the picture cannot be written.
+/// Fails if no row has a chosen name, a core cannot be used, a measurement fails, or the picture cannot be written.
 pub fn run(options: &Options) -> Result<String> {
     if cfg!(debug_assertions) {
         warn(
@@ -126,7 +125,7 @@ pub fn run(options: &Options) -> Result<String> {
         buffer_bytes: options.buffer,
     };
     let (watchdog, started) = (Watchdog::start(), Instant::now());
-    // Memory comes first: its processes should not meet those that are measured.
+    // Memory first: its processes must have ended before times are measured.
     let memory = measure_memory(&plan, &settings, &watchdog)?;
     let measured = measure(&plan, &settings, started, &watchdog)?;
     drop(watchdog);
@@ -137,7 +136,7 @@ pub fn run(options: &Options) -> Result<String> {
     report.render(if options.json { report::Form::Json } else { report::Form::Tables })
 }
 
-/// The drivers to measure: those that were named, or all there are.
+/// Returns the drivers to measure: the named ones, or all.
 fn drivers(named: &[String]) -> Result<Vec<&'static str>> {
     let all = registry::names();
     if let Some(unknown) = named.iter().find(|name| !all.contains(&name.as_str())) {
@@ -168,18 +167,18 @@ fn measure_memory(plan: &Plan, settings: &Settings, watchdog: &Watchdog) -> Resu
     Ok(rows)
 }
 
-/// A measurement on its way.
+/// A measurement with the samples taken so far.
 struct Measurement {
     subject: Subject,
     probe: Probe,
     amount: Amount,
-    /// Nanoseconds of an operation, roughly.
+    /// Approximate time of one operation, in nanoseconds.
     typical: f64,
     series: Series,
 }
 
-/// Samples everything in turn, round after round, so that what changes with time changes all alike. When the time is over
-/// it is enough.
+/// Takes one sample of each measurement per round, so that a machine whose speed changes changes all figures alike. Ends
+/// after the last round or when the time budget is used up.
 fn measure(
     plan: &Plan,
     settings: &Settings,
@@ -194,12 +193,12 @@ fn measure(
             hosts.prepare(driver, between, cores)?;
         }
     }
-    // Those that were started inherit nothing of this; that both are possible is known from here on.
+    // Threads and processes that are already running keep their cores. Pinning here shows that both cores can be used.
     pin(cores.service)?;
     pin(cores.client)?;
     hosts.bind(settings.buffer_bytes.unwrap_or(0))?;
 
-    // If that takes so long, samples of one operation have to do.
+    // After half of the budget, calibration ends: further measurements have samples of one operation.
     let enough = started + settings.budget / 2;
     let (mut measurements, too_long) = hosts.calibrate(plan, settings, enough, watchdog)?;
     let bar = progress("measuring", u64::from(settings.rounds) * measurements.len() as u64);
@@ -221,7 +220,7 @@ fn measure(
     Ok(Measured { series, too_long })
 }
 
-/// How long an operation will take, if one of the same kind with shorter messages was measured before.
+/// Estimates the time of an operation from the same operation with shorter messages. Zero if there is none.
 fn forecast(measurements: &[Measurement], subject: Subject) -> Duration {
     let like = measurements.iter().filter(|known| subject.is_like(known.subject));
     let smaller = like.filter_map(|known| {
@@ -233,10 +232,10 @@ fn forecast(measurements: &[Measurement], subject: Subject) -> Duration {
     best.map_or(Duration::ZERO, |(_, nanoseconds)| Duration::from_secs_f64(nanoseconds / 1e9))
 }
 
-/// The services, and the clients that are bound to them.
+/// The services, and the clients bound to them.
 #[derive(Default)]
 struct Hosts {
-    // Before what they are bound to: fields are dropped in this order.
+    // First, because fields are dropped in this order: clients before their services.
     clients: HashMap<(&'static str, Between), Client>,
     waiting: Vec<(&'static str, Between, Waitset, flounder::Iref)>,
     threads: Vec<ServiceThread>,
@@ -244,8 +243,7 @@ struct Hosts {
 }
 
 impl Hosts {
-    /// Starts the service, each with a waitset of its own at either end: polling one driver is no part of the cost of
-    /// another.
+    /// Starts a service. Each driver has its own waitset at either end, so polling one driver does not slow another.
     fn prepare(&mut self, driver: &'static str, between: Between, cores: Cores) -> Result {
         if self.waiting.iter().any(|waiting| (waiting.0, waiting.1) == (driver, between)) {
             return Ok(());
@@ -260,7 +258,7 @@ impl Hosts {
                 iref
             }
             Between::Processes => {
-                // The own monitor starts here, on whatever core.
+                // Starts the monitor of this process before the thread is pinned.
                 nameservice::list()?;
                 let name = process::fresh_name();
                 self.processes.push(Process::serve(&name, Some(cores.service))?);
@@ -271,7 +269,7 @@ impl Hosts {
         Ok(())
     }
 
-    /// Finds out how many operations a sample has. What takes too long is not measured.
+    /// Determines the number of operations in a sample. Operations that take too long are not measured.
     fn calibrate(
         &self,
         plan: &Plan,
@@ -291,7 +289,7 @@ impl Hosts {
                 }
             };
             bar.inc(1);
-            // The driver may not reach so far.
+            // A driver that does not reach the service has no probe.
             let Some(mut probe) = probe else { continue };
             if forecast(&measurements, subject) > settings.longest {
                 too_long.push(subject);
@@ -324,7 +322,7 @@ impl Hosts {
         text
     }
 
-    /// Binds to all of them, as far as their drivers reach.
+    /// Binds to all services that their drivers reach.
     fn bind(&mut self, buffer: usize) -> Result {
         for (driver, between, ws, iref) in self.waiting.drain(..) {
             let client = Client::bind(ws, iref, driver, buffer)
@@ -343,7 +341,7 @@ fn progress(what: &'static str, steps: u64) -> ProgressBar {
     bar
 }
 
-/// Ends the program when nothing moves: a lost message must not look like a long measurement.
+/// Ends the program if there is no progress: a lost message must not look like a long measurement.
 struct Watchdog(Sender<String>);
 
 impl Watchdog {
@@ -368,7 +366,7 @@ impl Watchdog {
     }
 
     fn pat(&self, next: String) {
-        // It ends only with this.
+        // The thread ends only when `self` is dropped.
         let _ = self.0.send(next);
     }
 }

@@ -1,4 +1,4 @@
-//! The limits: what the hardware and the kernel need for the same work, with nothing of this project in between.
+//! Limits: time that hardware and kernel need for the same work, without any code of flounder.
 
 use std::fmt;
 use std::hint::black_box;
@@ -26,49 +26,49 @@ use crate::ring::{Expect, PingPong, Receiver, Ring, Sender, Wait};
 use crate::sample::{Amount, Guard, Probe, Sample};
 use crate::work::Work;
 
-/// Lines of a raw ring: as many as `ump` has by default.
+/// Lines of a raw ring, as many as `ump` has by default.
 const LINES: usize = DEFAULT_BUFFER / 64;
 
-/// The longest datagram; longer data is sent in several.
+/// Maximum length of a datagram in bytes; longer data is sent in several.
 const DATAGRAM: usize = 32 << 10;
 
-/// The ping-pong that looks how far apart the cores are.
+/// Operations of the ping-pong that measures the distance of the cores.
 const GUARD: Amount = Amount { warm: 50, batches: 8, each: 25, singles: 0 };
 
-/// After this time, and a round trip in which other work ran, it has seen enough.
+/// The ping-pong ends after this time once other work has held a core.
 const GUARD_TIME: Duration = Duration::from_millis(5);
 
-/// What bounds a figure.
+/// A limit that figures are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// A cache line there and another back.
+    /// One cache line there and one back.
     Line,
-    /// A message in each line of a ring, one way.
+    /// One message per line of a ring, one way.
     Ring,
-    /// So many bytes through a ring and back through another.
+    /// This many bytes through a ring and back through another.
     Fragments(usize),
-    /// So many bytes through a ring, again and again.
+    /// A stream of messages of this many bytes through a ring.
     FragmentStream(usize),
-    /// So many bytes copied.
+    /// A copy of this many bytes.
     Memcpy(usize),
-    /// Two threads that wake each other with a futex; both sleep before each wake-up.
+    /// Two threads that wake each other with a futex; the woken one sleeps before each wake-up.
     Futex,
-    /// As that, with an eventfd.
+    /// Two threads that wake each other with an eventfd; the woken one sleeps before each wake-up.
     Eventfd,
-    /// So many bytes through a socket and back, polled.
+    /// This many bytes through a socket and back, polled.
     Seqpacket(usize),
-    /// So many bytes through a socket, again and again, polled.
+    /// A stream of messages of this many bytes through a socket, polled.
     SeqpacketStream(usize),
     /// Eight bytes through a socket and back; both sides block.
     SeqpacketBlocking,
-    /// Eight bytes through a socket and back; both sides sleep before each.
+    /// Eight bytes through a socket and back; the receiver sleeps before each message.
     SeqpacketWake,
     /// A descriptor through a socket and back, polled.
     SeqpacketDescriptor,
 }
 
 impl Limit {
-    /// Limits that are measured even if no figure is compared with them.
+    /// Limits that are measured even without a figure to compare.
     pub(crate) const OWN: [Self; 9] = [
         Self::Line,
         Self::Ring,
@@ -81,7 +81,7 @@ impl Limit {
         Self::SeqpacketWake,
     ];
 
-    /// The limit of a driver at some work. A driver that is not known here is compared with what the hardware can do.
+    /// Returns the limit of a driver at some work. Other drivers than those named here are compared with the hardware.
     pub(crate) fn of(driver: &str, work: Work) -> Option<Self> {
         Some(match (driver, work) {
             (_, Work::Bind) | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return None,
@@ -105,7 +105,7 @@ impl Limit {
         })
     }
 
-    /// Bytes of a message, where there is a choice.
+    /// Returns the length of a message in bytes, for limits with several.
     pub(crate) const fn size(self) -> Option<usize> {
         match self {
             Self::Fragments(size)
@@ -123,7 +123,7 @@ impl Limit {
         }
     }
 
-    /// How it is measured, with the other thread on `core`.
+    /// Returns the measurement, with the other thread on `core`.
     pub(crate) fn probe(self, core: Core) -> Probe {
         match self {
             Self::Line => Box::new(move |amount| line(core, amount)),
@@ -181,7 +181,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// What a raw round trip takes now. Where other work holds the cores it gives up soon.
+/// Measures a raw round trip. Ends early if other work holds a core.
 pub(crate) fn guard(core: Core) -> Result<Guard> {
     let (lines, mut number, started) = (PingPong::new(), 0, Instant::now());
     beside(
@@ -205,7 +205,7 @@ pub(crate) fn guard(core: Core) -> Result<Guard> {
 fn beside<T>(core: Core, job: impl FnOnce() + Send, body: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         scope.spawn(move || {
-            // The main thread could be pinned there, so this one can.
+            // Cannot fail: the main thread could be pinned to both cores.
             let _ = pin(core);
             job();
         });
@@ -230,7 +230,7 @@ fn line(core: Core, amount: Amount) -> Result<Sample> {
     )
 }
 
-/// Runs `batches` of operations that the other thread counts, and waits for the end of each.
+/// Number of operations that the other thread has done, to wait for the end of a batch.
 struct Finish(AtomicU64);
 
 impl Finish {
@@ -251,7 +251,7 @@ impl Finish {
     }
 }
 
-/// Times a stream: `send` is called here for each message, `receive` there.
+/// Times a stream: this thread calls `send` for each message, the other one `receive`.
 fn stream(
     core: Core,
     amount: Amount,
@@ -280,7 +280,7 @@ fn stream(
     })
 }
 
-/// Nobody knows beforehand how far apart the cores are: every manner of waiting is tried, and the fastest counts.
+/// Runs a stream with each way of waiting and returns the fastest: the best way depends on the distance of the cores.
 fn fastest(mut run: impl FnMut(Expect) -> Result<Sample>) -> Result<Sample> {
     let [first, others @ ..] = Expect::STREAMS;
     others.into_iter().try_fold(run(first)?, |best, expect| {
@@ -355,11 +355,11 @@ fn futex_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
     let word = AtomicU32::new(0);
     let turn = |value| {
         word.store(value, Ordering::Release);
-        // That nobody waits is no error.
+        // Zero waiting threads are no error.
         let _ = futex::wake(&word, futex::Flags::PRIVATE, 1);
     };
     let wait = |value| {
-        // A wait that ends early looks again.
+        // The caller checks the word again after an early return.
         let _ = futex::wait(&word, futex::Flags::PRIVATE, value, None);
     };
     let answer = || loop {
@@ -407,12 +407,12 @@ fn eventfd_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
     })
 }
 
-/// How an end of a socket waits.
+/// Way in which an end of a socket waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     Polls,
     Blocks,
-    /// Blocks, and the client lets the other side fall asleep first.
+    /// Blocks; the client gives the other end time to fall asleep first.
     Sleeps,
 }
 
@@ -423,7 +423,7 @@ struct Socket<'a> {
 }
 
 impl Socket<'_> {
-    /// Repeats a call until it need not wait.
+    /// Repeats a call until it succeeds or fails for another reason than an empty or full socket.
     fn poll<T>(&self, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
         let mut wait = Wait::default();
         loop {
@@ -444,7 +444,7 @@ impl Socket<'_> {
             .try_for_each(|chunk| self.poll(|| send(self.fd, chunk, flags)).map(drop))
     }
 
-    /// False at the end.
+    /// Returns false at the end of the stream.
     fn receive(&self, bytes: &mut [u8]) -> Result<bool, Errno> {
         let flags = match self.waiting {
             Waiting::Polls => RecvFlags::DONTWAIT,
@@ -467,7 +467,7 @@ impl Socket<'_> {
         self.poll(|| sendmsg(self.fd, &data, &mut control, SendFlags::DONTWAIT)).map(drop)
     }
 
-    /// Nothing at the end.
+    /// Returns `None` at the end of the stream.
     fn receive_descriptor(&self) -> Result<Option<OwnedFd>, Errno> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -522,7 +522,7 @@ fn seqpacket_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
         amount,
         || Ok(near.send(&data)?),
         || {
-            // An error here is one of the sender as well.
+            // The sender sees the same error.
             let _ = far.receive(&mut received);
         },
     )

@@ -1,9 +1,9 @@
-//! Lines for people, on standard error.
+//! Messages for the user, on standard error.
 
 use std::fmt::Display;
 use std::io::Write;
 
-/// Writes a line to standard error. Unlike `eprintln!` it does not panic where that fails.
+/// Writes a line to standard error. Unlike `eprintln!`, does not panic if that fails.
 pub(crate) fn warn(line: impl Display) {
     let line = format!("{line}\n");
     let _ = std::io::stderr().lock().write_all(line.as_bytes());

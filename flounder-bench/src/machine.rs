@@ -1,4 +1,4 @@
-//! The machine: which cores are used, and what it is.
+//! Cores to measure on, and a description of the machine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::error::Result;
 
-/// A processor, by the kernel's number.
+/// Number of a processor, as the kernel counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Core(pub(crate) usize);
 
-/// The cores that the two sides run on.
+/// Cores of the client and the service.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Cores {
     pub(crate) client: Core,
@@ -21,7 +21,7 @@ pub(crate) struct Cores {
 }
 
 impl Core {
-    /// One that this thread may run on.
+    /// Returns a processor that this thread may run on.
     #[cfg(test)]
     pub(crate) fn any() -> Self {
         *allowed().expect("the kernel tells").last().expect("this runs somewhere")
@@ -29,7 +29,7 @@ impl Core {
 }
 
 impl Cores {
-    /// Two that this process may use, and that are not two faces of one.
+    /// Returns two processors that this process may use, on different cores.
     pub(crate) fn choose() -> Result<Self> {
         let allowed = allowed()?;
         let Some(&client) = allowed.first() else {
@@ -43,7 +43,7 @@ impl Cores {
         }
     }
 
-    /// As written on the command line: `A,B`.
+    /// Parses `A,B` from the command line.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let numbers =
             text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
@@ -54,7 +54,7 @@ impl Cores {
     }
 }
 
-/// Has this thread run on `core` only.
+/// Pins this thread to `core`.
 pub(crate) fn pin(core: Core) -> Result {
     if core.0 >= CpuSet::MAX_CPU {
         return Err(format!("there is no core {}", core.0).into());
@@ -71,13 +71,13 @@ fn allowed() -> Result<BTreeSet<Core>> {
     Ok((0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).map(Core).collect())
 }
 
-/// The processors that share a core with this one, itself included.
+/// Returns the processors on the same core as this one, including it.
 fn siblings(core: Core) -> BTreeSet<Core> {
     let path = format!("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", core.0);
     fs::read_to_string(path).map(|list| parse_list(&list)).unwrap_or_default()
 }
 
-/// A list as the kernel writes it: `0-3,8`.
+/// Parses a list of processors in the kernel's format: `0-3,8`.
 fn parse_list(list: &str) -> BTreeSet<Core> {
     let ranges = list.trim().split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -86,21 +86,21 @@ fn parse_list(list: &str) -> BTreeSet<Core> {
     ranges.flatten().map(Core).collect()
 }
 
-/// What a figure is worth nothing without.
+/// Description of the machine that figures were measured on.
 #[derive(Debug, Serialize)]
 pub(crate) struct Machine {
-    /// As the processor calls itself.
+    /// Model name of the processor.
     pub(crate) cpu: String,
-    /// Processors of the machine.
+    /// Number of processors.
     pub(crate) processors: usize,
-    /// Release of the kernel.
+    /// Kernel release.
     pub(crate) kernel: String,
-    /// How the clock rate is chosen, where that can be known.
+    /// Frequency governor, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) governor: Option<String>,
     /// True in a virtual machine.
     pub(crate) virtual_machine: bool,
-    /// When this was, in UTC.
+    /// Time of the measurement, in UTC.
     pub(crate) date: String,
 }
 
@@ -128,7 +128,7 @@ impl Machine {
     }
 }
 
-/// Seconds since 1970 as `2026-01-31T12:00:00Z`.
+/// Formats seconds since 1970 as `2026-01-31T12:00:00Z`.
 fn date(seconds: u64) -> String {
     let (mut days, time) = (seconds / 86_400, seconds % 86_400);
     let is_leap = |year: u64| {

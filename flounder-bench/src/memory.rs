@@ -1,6 +1,6 @@
-//! What an idle binding holds: many are opened, and what they hold together is divided.
+//! Memory and descriptors of an idle binding: the growth of a process that opens many, divided by their number.
 //!
-//! It is measured in processes of its own, where no earlier measurement has left memory behind that can be used again.
+//! Each measurement runs in new processes, in which no earlier one has left free memory behind.
 
 use clap::Args;
 use flounder::{BindError, Waitset};
@@ -12,19 +12,19 @@ use crate::process::{Process, ServiceThread, find, fresh_name};
 use crate::usage::Usage;
 use crate::work::Between;
 
-/// What one binding holds in one process.
+/// Resources of one binding in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Held {
-    /// Bytes of private memory.
+    /// Private memory in bytes.
     pub(crate) private_bytes: f64,
-    /// Bytes of shared memory. Both ends map the same.
+    /// Shared memory in bytes. Both ends map the same memory.
     pub(crate) shared_bytes: f64,
-    /// Descriptors.
+    /// Number of descriptors.
     pub(crate) descriptors: f64,
 }
 
 impl Held {
-    /// The share of one binding in what `count` bindings added.
+    /// Returns the share of one of `count` bindings in the growth of a process.
     fn share(added: Usage, count: u64) -> Self {
         let part = |total: u64| total as f64 / count as f64;
         Self {
@@ -35,37 +35,37 @@ impl Held {
     }
 }
 
-/// What one binding holds.
+/// Resources of one binding, in all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PerBinding {
-    /// In the client's process; in both ends' process, if that is one.
+    /// In the client's process, which may have both ends.
     pub(crate) client: Held,
-    /// In the service's process, if that is another.
+    /// In the service's process, if the service has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) service: Option<Held>,
 }
 
-/// What a process is to measure.
+/// A measurement of memory, by a process of its own.
 #[derive(Args)]
 pub(crate) struct Order {
     #[arg(long)]
     driver: String,
-    /// Bytes of buffer to ask for; 0 for the default.
+    /// Buffer in bytes; 0 for the default.
     #[arg(long)]
     buffer: usize,
-    /// Bindings to open, at most.
+    /// Maximum number of bindings to open.
     #[arg(long)]
     count: u64,
-    /// The service, in another process.
+    /// Name of the service, if it is in another process.
     #[arg(long)]
     name: Option<String>,
-    /// The service is in another thread.
+    /// True if the service is in another thread.
     #[arg(long)]
     threads: bool,
 }
 
 impl Order {
-    /// Does it; there is nothing to measure where the driver does not reach.
+    /// Measures. Returns `None` if the driver does not reach the service.
     pub(crate) fn carry_out(&self) -> Result<Option<PerBinding>> {
         let driver = flounder::drivers::registry::find(&self.driver)
             .ok_or_else(|| format!("there is no driver called {}", self.driver))?
@@ -78,14 +78,14 @@ impl Order {
             (None, None) => Service::export(ws.clone())?.iref(),
         };
         let Some(client) = Client::bind(ws, iref, driver, self.buffer)? else { return Ok(None) };
-        // The first of its kind may make what all others use.
+        // The first binding may allocate what all others share.
         let first = client.bind_idle(self.buffer)?;
         let before = (Usage::now()?, client.memory_of_service()?);
         let mut bindings = Vec::new();
         for _ in 0..self.count {
             match client.bind_idle(self.buffer) {
                 Ok(binding) => bindings.push(binding),
-                // There are drivers that can have so many and no more.
+                // Some drivers have a maximum number of bindings.
                 Err(BindError::Drivers(_)) if !bindings.is_empty() => break,
                 Err(error) => return Err(error.into()),
             }
@@ -100,8 +100,8 @@ impl Order {
     }
 }
 
-/// Measures it: `count` bindings of a driver with a buffer of this size (0 for the default). There is nothing to measure
-/// where the driver does not reach.
+/// Measures `count` bindings of a driver with a buffer of this size (0 for the default). Returns `None` if the driver does
+/// not reach the service.
 pub(crate) fn measure(
     driver: &str,
     between: Between,

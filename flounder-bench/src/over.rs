@@ -1,5 +1,5 @@
-//! Measurements through a generated interface and a waitset, as any program uses them: nothing is bypassed, and nothing
-//! is set that is not the default, except where the measurement is about that.
+//! Measurements through a generated interface and a waitset, used like in any program, with default settings unless the
+//! measurement is about a setting.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -22,7 +22,7 @@ flounder! {
     pub(crate) interface bench "Measurements" {
         typedef uint64 words[7];
 
-        /// To come back; so do all that are called so.
+        /// The service returns each `ping*` message as `pong*`.
         message ping(uint64 n);
         message pong(uint64 n);
         message ping_words(words w);
@@ -32,51 +32,51 @@ flounder! {
         message ping_cap(give_away_cap c);
         message pong_cap(give_away_cap c);
 
-        /// To be counted; so are all that are called so.
+        /// The service counts each `tell*` message.
         message count(uint64 n);
         message count_words(words w);
         message count_bytes(uint8 data[length, 1048576]);
-        /// How many were counted since the last call, and how many messages were wrong.
+        /// Returns the number of messages since the last call, and how many of them were wrong.
         rpc counted(out uint64 right, out uint64 wrong);
 
         rpc next(in uint64 n, out uint64 next);
         /// Sets how long the service polls before it blocks.
         rpc spin(in uint64 nanoseconds);
-        /// Processor time that the service's thread has used, in nanoseconds.
+        /// Returns the processor time of the service's thread, in nanoseconds.
         rpc processor(out uint64 nanoseconds);
-        /// What the service's process holds.
+        /// Returns memory and descriptors of the service's process.
         rpc memory(out uint64 heap, out uint64 shared, out uint64 descriptors);
     };
 }
 
-/// The longest message.
+/// Length of the longest message, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// Pauses in a sample of the paced measurement, at most.
+/// Maximum number of pauses in a sample of the paced measurement.
 const PAUSES: u64 = 20;
 
-/// Between two messages of the paced measurement.
+/// Time between two messages of the paced measurement.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What every message of bytes is a beginning of.
+/// Pattern that every message of bytes is a prefix of.
 fn pattern() -> Rc<[u8]> {
     (0..LONGEST).map(|i| (i * 7 % 251) as u8).collect()
 }
 
-/// Processor time of this thread.
+/// Returns the processor time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// What one end has seen.
+/// What one end has received.
 #[derive(Default)]
 struct Seen {
-    /// Messages since this was last asked for.
+    /// Number of messages since the counter was last read.
     count: Cell<u64>,
-    /// Messages that were not what they should be, or could not be answered.
+    /// Number of messages with wrong contents, or that could not be answered.
     wrong: Cell<u64>,
-    /// The number in the last message that has one.
+    /// Number in the last message with a number.
     number: Cell<u64>,
     /// Length of the last message of bytes.
     length: Cell<usize>,
@@ -107,8 +107,8 @@ impl Handlers {
         }
     }
 
-    /// Looks at all of the first message since it was asked, and only at the length of the others: comparing is no part of
-    /// what is measured.
+    /// Compares the contents of the first message since the counter was read, and only the length of the others: the
+    /// comparison is not part of the measurement.
     #[inline]
     fn saw_bytes(&self, data: &[u8]) {
         if self.seen.count.get() == 0 && self.pattern.get(..data.len()) != Some(data) {
@@ -200,16 +200,16 @@ impl bench::Rx for Handlers {
     }
 }
 
-/// The service: every client gets an end that answers.
+/// A service that answers every client.
 pub(crate) struct Service {
     ws: Waitset,
     iref: Iref,
 }
 
 impl Service {
-    /// Exports it.
+    /// Exports the service.
     pub(crate) fn export(ws: Waitset) -> Result<Self> {
-        // Idle clients have no use for a pattern each.
+        // One pattern for all clients.
         let pattern = pattern();
         let export =
             bench::export(&ws, move |_peer| Ok(Handlers::new(Rc::default(), Rc::clone(&pattern))));
@@ -221,7 +221,7 @@ impl Service {
         self.iref
     }
 
-    /// Serves until `done`, which is asked after each event.
+    /// Serves until `done` returns true; `done` is called after each event.
     pub(crate) fn run(&self, done: impl Fn() -> bool) -> Result {
         while !done() {
             self.ws.dispatch()?;
@@ -230,7 +230,7 @@ impl Service {
     }
 }
 
-/// A client with its waitset, and what its end of the binding has seen.
+/// A client with its waitset and what its end of the binding has received.
 #[derive(Clone)]
 pub(crate) struct Client {
     ws: Waitset,
@@ -242,7 +242,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Binds to a service. There is no client if the driver does not reach so far.
+    /// Binds to a service. Returns `None` if the driver does not reach it.
     pub(crate) fn bind(
         ws: Waitset,
         iref: Iref,
@@ -266,19 +266,19 @@ impl Client {
         Ok(Some(Self { ws, iref, binding, seen, data, driver }))
     }
 
-    /// Binds once more, to hold and not to use.
+    /// Binds once more, for a binding that is held but not used.
     pub(crate) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding, BindError> {
         let bind = bench::bind(self.iref, &self.ws, self.handlers());
         bind.driver(self.driver).buffer(buffer).wait()
     }
 
-    /// What the service's process holds.
+    /// Returns memory and descriptors of the service's process.
     pub(crate) fn memory_of_service(&self) -> Result<Usage> {
         let (heap, shared, descriptors) = self.rpc().memory()?;
         Ok(Usage { heap, shared, descriptors })
     }
 
-    /// How `work` is measured over this binding.
+    /// Returns the measurement of `work` over this binding.
     pub(crate) fn probe(&self, work: Work) -> Probe {
         let client = self.clone();
         match work {
@@ -305,7 +305,7 @@ impl Client {
         }
     }
 
-    /// One more end, with next to nothing of its own.
+    /// Returns handlers that record what they receive in this client.
     fn handlers(&self) -> Handlers {
         Handlers::new(Rc::clone(&self.seen), Rc::clone(&self.data))
     }
@@ -326,7 +326,7 @@ impl Client {
         }
     }
 
-    /// Sends a message and dispatches until one comes back. It is looked at in full if `first` is zero.
+    /// Sends a message and dispatches until one comes back, which is compared in full if `first` is zero.
     #[inline]
     fn there_and_back(&self, first: u64, attempt: impl FnMut() -> Result<(), TxError>) -> Result {
         self.seen.count.set(first);
@@ -340,7 +340,7 @@ impl Client {
         Ok(())
     }
 
-    /// The reason behind an error, if the binding has ended.
+    /// Returns the reason why the binding has ended, or else `error`.
     #[cold]
     fn why(
         &self,
@@ -349,7 +349,7 @@ impl Client {
         self.seen.ended.take().map_or(error, Into::into)
     }
 
-    /// Ends a sample: nothing may have been wrong on either side.
+    /// Ends a sample. Fails if either side has received a wrong message.
     fn check(&self, sample: Sample) -> Result<Sample> {
         let (_, wrong) = self.rpc().counted()?;
         match self.seen.wrong.take() + wrong {
@@ -442,7 +442,7 @@ impl Client {
         })
     }
 
-    /// Neither side polls before it blocks.
+    /// Measures round trips in which neither side polls before it blocks.
     fn blocking(&self, amount: Amount) -> Result<Sample> {
         self.without_spinning(|| self.round_trip_number(amount))
     }
@@ -457,7 +457,7 @@ impl Client {
         sample
     }
 
-    /// Neither side polls, and each message finds its receiver asleep.
+    /// Measures round trips in which neither side polls and each receiver is asleep.
     fn wake_ups(&self, amount: Amount) -> Result<Sample> {
         let mut n = 0;
         let ping = || {
@@ -468,7 +468,7 @@ impl Client {
         self.check(sample)
     }
 
-    /// A message now and then, with the default settings; the client dispatches in the pauses, as a program would.
+    /// Measures round trips with pauses between them, with default settings. The client dispatches in the pauses.
     fn paced(&self, amount: Amount) -> Result<Sample> {
         let amount = Amount { warm: 1, ..amount };
         let rpc = self.rpc();
@@ -516,7 +516,7 @@ mod tests {
     use super::*;
     use crate::work::Between;
 
-    /// A driver that reaches nobody.
+    /// A driver that reaches no service.
     struct Hermit;
 
     impl Connector for Hermit {

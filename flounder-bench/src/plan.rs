@@ -1,4 +1,4 @@
-//! What is to be measured, from what there is and what was asked for.
+//! List of the measurements, from the drivers and the command line.
 
 use std::fmt;
 use std::mem::discriminant;
@@ -6,16 +6,16 @@ use std::mem::discriminant;
 use crate::limits::Limit;
 use crate::work::{Between, Work};
 
-/// One measurement in time.
+/// A measurement of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// Of hardware or kernel.
+    /// Time of hardware or kernel.
     Limit(Limit),
-    /// Of a driver.
+    /// Time of a driver.
     Figure { work: Work, driver: &'static str, between: Between },
 }
 
-/// One measurement of memory.
+/// A measurement of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MemorySubject {
     pub(crate) driver: &'static str,
@@ -23,7 +23,7 @@ pub(crate) struct MemorySubject {
     pub(crate) buffer: Buffer,
 }
 
-/// The size of what a driver has one to choose of.
+/// Buffer size of a binding, for drivers with a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Buffer {
     Default,
@@ -40,16 +40,17 @@ impl Buffer {
     }
 }
 
-/// Everything to be measured.
+/// All measurements.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Limits first; no two alike.
+    /// Limits, then figures, without duplicates.
     pub(crate) subjects: Vec<Subject>,
     pub(crate) memory: Vec<MemorySubject>,
 }
 
 impl Plan {
-    /// All of `drivers` whose name has one of `only` in it, and the limits of that; everything if there is no `only`.
+    /// Creates a plan for `drivers`: rows whose name contains one of `only`, with their limits; all rows if `only` is
+    /// empty.
     pub(crate) fn new(drivers: &[&'static str], only: &[String]) -> Self {
         let wanted = |name: String| {
             let name = name.to_lowercase();
@@ -90,7 +91,7 @@ impl Plan {
 }
 
 impl Subject {
-    /// Bytes of a message, where there is a choice.
+    /// Returns the length of a message in bytes, for work with several.
     pub(crate) const fn size(self) -> Option<usize> {
         match self {
             Self::Limit(limit) => limit.size(),
@@ -98,7 +99,7 @@ impl Subject {
         }
     }
 
-    /// Returns true if it differs from the other in the size of its messages at most.
+    /// Returns true if the two differ at most in the length of their messages.
     pub(crate) fn is_like(self, other: Self) -> bool {
         match (self, other) {
             (Self::Limit(one), Self::Limit(other)) => discriminant(&one) == discriminant(&other),
@@ -113,7 +114,7 @@ impl Subject {
         }
     }
 
-    /// What bounds it.
+    /// Returns the limit that the figure is compared with.
     pub(crate) fn limit(self) -> Option<Limit> {
         match self {
             Self::Limit(_) => None,

@@ -1,4 +1,4 @@
-//! Pictures: a bar for each driver with its limit drawn across, and how round trips are distributed.
+//! Pictures: a bar for each driver with its limit, and the distribution of round trips.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,14 +9,14 @@ use plotters::prelude::*;
 use crate::report::{Report, Row, time};
 use crate::work::{Between, Size, Work};
 
-/// Pixels.
+/// Size of a picture in pixels.
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 1500;
 
 type Drawn<T = ()> = Result<T, Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws what was measured into a file.
+/// Draws the figures into a file.
 pub(crate) fn draw(report: &Report, path: &Path) -> Drawn {
     let root = SVGBackend::new(path, (WIDTH, HEIGHT)).into_drawing_area();
     root.fill(&WHITE)?;
@@ -33,7 +33,7 @@ pub(crate) fn draw(report: &Report, path: &Path) -> Drawn {
     Ok(())
 }
 
-/// Nanoseconds for each size; the bars of a size stand together.
+/// Draws nanoseconds for each size, with the bars of one size side by side.
 fn bars(area: &Area<'_>, title: &str, rows: &[&Row]) -> Drawn {
     let sizes = distinct(rows.iter().filter_map(|row| row.kind.size()));
     let kinds = distinct(rows.iter().map(|row| (row.driver, row.place)));
@@ -83,7 +83,7 @@ fn bars(area: &Area<'_>, title: &str, rows: &[&Row]) -> Drawn {
     legend(&mut chart, SeriesLabelPosition::UpperLeft)
 }
 
-/// How many of the round trips of 8 bytes took no longer than so long.
+/// Draws the cumulative distribution of round trips of 8 bytes.
 fn distributions(area: &Area<'_>, report: &Report) -> Drawn {
     let of_drivers = report.figures.iter().filter(|row| row.kind == Work::RoundTrip(8));
     let of_drivers = of_drivers.map(|row| (name(&(row.driver, row.place)), &row.figure));
@@ -91,7 +91,7 @@ fn distributions(area: &Area<'_>, report: &Report) -> Drawn {
     let of_limits = of_limits.map(|row| (row.name.clone(), &row.figure));
     let curves: Vec<_> =
         of_drivers.chain(of_limits).filter(|(_, figure)| figure.distribution.len() > 1).collect();
-    // The longest of all would take the place of the rest.
+    // Without the longest, which would compress all others.
     let shown = |distribution: &[f64]| distribution[..distribution.len() - 1].to_vec();
     let values = curves.iter().flat_map(|(_, figure)| shown(&figure.distribution));
     let Some((low, high)) = bounds(values) else { return Ok(()) };
@@ -131,7 +131,7 @@ fn legend<'a, X: Ranged, Y: Ranged>(
     Ok(())
 }
 
-/// Somewhat more than all of these; nothing without them.
+/// Returns a value somewhat above all of these, or `None` if there are none.
 fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let (low, high) = values
         .fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));

@@ -1,4 +1,4 @@
-//! Services to measure: in another thread, or in another process, which is this program once more.
+//! Services to measure, in another thread or another process. The other process runs this program.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,16 +14,16 @@ use crate::log::warn;
 use crate::machine::{Core, pin};
 use crate::over;
 
-/// Longest wait for the name of another process.
+/// Longest wait for the name that another process registers.
 const LOOKUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Bytes of the standard error of a process that are kept.
+/// Number of bytes kept from the standard error of a process.
 const MAX_ERRORS: usize = 4 << 10;
 
 /// Line that the process of a service prints once it can be bound to.
 pub(crate) const READY: &str = "ready";
 
-/// A thread with a service.
+/// A thread that runs a service.
 pub(crate) struct ServiceThread {
     iref: Iref,
     stop: Arc<AtomicBool>,
@@ -32,7 +32,7 @@ pub(crate) struct ServiceThread {
 }
 
 impl ServiceThread {
-    /// Starts it on a core, or on any.
+    /// Starts the thread on a core, or on any.
     pub(crate) fn start(core: Option<Core>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -49,7 +49,7 @@ impl ServiceThread {
             if sender.send((result, Waitset::current().remote())).is_err() {
                 return;
             }
-            // SYNC stop: the wake-up that follows the store orders it; late is as good.
+            // SYNC stop: the wake-up after the store orders it; a late read only delays the end.
             let served =
                 service.map_or(Ok(()), |service| service.run(|| theirs.load(Ordering::Relaxed)));
             if let Err(error) = served {
@@ -71,16 +71,16 @@ impl Drop for ServiceThread {
         self.stop.store(true, Ordering::Relaxed);
         (self.wake)();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported there.
+            // The thread has reported its panic.
             let _ = thread.join();
         }
     }
 }
 
-/// A process that ends with this one.
+/// A child process that is killed with this one.
 pub(crate) struct Process {
     child: Child,
-    /// Its standard error so far: on the terminal it may be lost behind a progress bar.
+    /// Standard error of the process so far. On the terminal, a progress bar could hide it.
     said: Arc<Mutex<String>>,
     listener: Option<JoinHandle<()>>,
 }
@@ -152,7 +152,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -165,14 +165,14 @@ fn this_program() -> Result<Command> {
     Ok(command)
 }
 
-/// The service of this name, in whatever process it is.
+/// Looks up a service.
 pub(crate) fn find(name: &str) -> Result<Iref> {
     Ok(nameservice::blocking_lookup_deadline(name, LOOKUP_TIMEOUT)?)
 }
 
-/// A name that nobody has.
+/// Returns a service name that no other process uses.
 pub(crate) fn fresh_name() -> String {
-    // SYNC none: each number is given once, in whatever order.
+    // SYNC none: only uniqueness matters, not the order.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("flounder bench {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn early_end_of_a_process_reports_its_errors() {
-        // This program is the test harness, which knows no such options, and reports that.
+        // In a test, this program is the test harness, which refuses the options.
         let error = Process::ask(&["serve".into()]).expect_err("it ends").to_string();
         let said = error.split_once("it said: ").expect("it is told").1;
         assert!(error.contains("ended early") && said.contains("parent"), "{error}");

@@ -1,4 +1,4 @@
-//! What was found, as tables for people and as JSON for programs.
+//! The report, as tables for people and as JSON for programs.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use crate::plan::{MemorySubject, Subject};
 use crate::sample::{Baseline, Figure, Series};
 use crate::work::{Between, Size, Work};
 
-/// How a report is written.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Tables,
     Json,
 }
 
-/// What was measured, and what it has come to.
+/// All figures, with the settings and the machine.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// Version of the program.
+    /// Version of flounder.
     version: &'static str,
-    /// `release` or `debug`; figures of the latter mean nothing.
+    /// `release` or `debug`. Figures of a debug build mean nothing.
     build: &'static str,
     machine: Machine,
     settings: Settings,
-    /// The raw ping-pong beside the samples that count.
+    /// Raw ping-pong beside the samples in use.
     baseline: Baseline,
-    /// Samples taken.
+    /// Number of samples taken.
     taken: usize,
-    /// Samples during which other work held a core.
+    /// Number of samples during which other work held a core.
     busy: usize,
-    /// Measurements that there was no time for.
+    /// Measurements left out for lack of time.
     not_measured: Vec<String>,
     pub(crate) limits: Vec<LimitRow>,
     pub(crate) figures: Vec<Row>,
@@ -46,37 +46,37 @@ pub(crate) struct Report {
 /// The samples of all measurements.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
-    /// In the order of the plan.
+    /// Samples in the order of the plan.
     pub(crate) series: Vec<(Subject, Series)>,
-    /// What was not begun, because it would have taken too long.
+    /// Measurements that were not begun, because they would have taken too long.
     pub(crate) too_long: Vec<Subject>,
 }
 
-/// What was chosen, and the defaults of what was measured.
+/// Settings of a run.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Settings {
     pub(crate) cores: Cores,
-    /// Samples of each measurement, unless time runs out.
+    /// Number of samples of each measurement, unless the budget is used up.
     pub(crate) rounds: u32,
-    /// Time for everything; what has begun then is ended.
+    /// Time budget of the run. A sample that has begun is completed.
     #[serde(skip)]
     pub(crate) budget: Duration,
-    /// What takes longer is not measured.
+    /// Operations that take longer are not measured.
     #[serde(skip)]
     pub(crate) longest: Duration,
     pub(crate) sample_microseconds: u64,
-    /// Bindings opened to see what one holds, at most.
+    /// Maximum number of bindings to open for the memory of one.
     pub(crate) bindings: u64,
-    /// How long a waitset polls before it blocks.
+    /// Time that a waitset polls before it blocks, in nanoseconds.
     pub(crate) spin_nanoseconds: u64,
-    /// Bytes of a ring, raw ones included.
+    /// Size of a ring in bytes, also of raw ones.
     pub(crate) ring_bytes: usize,
-    /// Bytes of buffer that bindings asked for instead.
+    /// Buffer of the bindings in bytes, if not the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) buffer_bytes: Option<usize>,
 }
 
-/// What hardware or kernel need.
+/// Figure of a limit.
 #[derive(Debug, Serialize)]
 pub(crate) struct LimitRow {
     #[serde(skip)]
@@ -87,14 +87,14 @@ pub(crate) struct LimitRow {
     pub(crate) figure: Figure,
 }
 
-/// What a driver needs.
+/// Figure of a driver.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     name: String,
     #[serde(skip)]
     pub(crate) kind: Work,
     work: &'static str,
-    /// Bytes of a message.
+    /// Length of a message in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<usize>,
     pub(crate) driver: &'static str,
@@ -106,18 +106,18 @@ pub(crate) struct Row {
     pub(crate) figure: Figure,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_per_second: Option<f64>,
-    /// Name of what bounds it.
+    /// Name of the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
-    /// Median of the limit.
+    /// Median of the limit, in nanoseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit_median: Option<f64>,
-    /// How many times its limit.
+    /// Ratio of the figure to its limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
 }
 
-/// What a binding holds.
+/// Memory and descriptors of a binding.
 #[derive(Debug, Serialize)]
 pub(crate) struct MemoryRow {
     name: String,
@@ -154,7 +154,7 @@ impl Report {
         let not_measured = too_long.iter().chain(never.map(|(subject, _)| subject));
         let not_measured = not_measured.map(ToString::to_string).collect();
         let (mut limits, mut figures) = (Vec::new(), Vec::new());
-        // Limits come before what they bound.
+        // Limits come before the figures that are compared with them.
         for (subject, series) in series {
             let Some(figure) = series.figure(&baseline) else { continue };
             match *subject {
@@ -201,7 +201,7 @@ impl Report {
         }
     }
 
-    /// What the reader has to know before the figures, if anything.
+    /// Returns warnings about the figures.
     fn warnings(&self) -> Vec<String> {
         let Self { taken, busy, not_measured, .. } = self;
         let mut warnings = Vec::new();
@@ -223,7 +223,7 @@ impl Report {
         warnings
     }
 
-    /// Returns the report as text, and writes its warnings to standard error as well.
+    /// Returns the report as text and writes its warnings to standard error.
     pub(crate) fn render(&self, form: Form) -> Result<String> {
         for warning in self.warnings() {
             warn(format_args!("flounder: bench: {warning}"));
@@ -235,7 +235,7 @@ impl Report {
         Ok(text + "\n")
     }
 
-    /// The machine, in a line.
+    /// Returns the machine in one line.
     pub(crate) fn headline(&self) -> String {
         let Machine { cpu, processors, kernel, governor, virtual_machine, date } = &self.machine;
         let guest = if *virtual_machine { ", a virtual machine" } else { "" };
@@ -306,17 +306,17 @@ impl Report {
 
 const UNIT: &str = "ns";
 
-/// So many of those that were not measured are called by their names.
+/// Number of measurements left out that are listed by name.
 const LISTED: usize = 4;
 
-/// With other work beside more than this part of the samples, it has disturbed the others as well.
+/// Part of samples with other work on a core, above which the figures are not to be trusted.
 const DISTURBED: f64 = 0.1;
 
 const THERE_AND_BACK: &str = "There and back";
 const ONE_WAY: &str = "One way";
 const OTHER: &str = "Asleep, with capabilities, from nothing";
 
-/// The table for this work.
+/// Returns the table for one kind of work.
 const fn table_of(work: Work) -> &'static str {
     match work {
         Work::RoundTrip(_) | Work::Blocking | Work::Rpc | Work::RpcAsync => THERE_AND_BACK,
@@ -370,7 +370,7 @@ impl MemoryRow {
     }
 }
 
-/// Bytes in a second, one way or in each direction, where that is what matters.
+/// Returns the throughput in bytes a second, for long messages.
 fn rate(work: Work, nanoseconds: f64) -> Option<f64> {
     match work {
         Work::Stream(size) => Some(size as f64 / nanoseconds * 1e9),
@@ -378,7 +378,7 @@ fn rate(work: Work, nanoseconds: f64) -> Option<f64> {
     }
 }
 
-/// Adds a table, if there is anything in it; columns are aligned to the right, but those in `left`.
+/// Adds a table, unless it has no rows. Columns are aligned to the right, except those in `left`.
 fn section(
     text: &mut String,
     title: &str,
@@ -400,7 +400,7 @@ fn section(
     text.push_str(&format!("\n{title}\n\n{table}\n"));
 }
 
-/// How many samples there are, and how many were left out.
+/// Formats the number of samples, and how many were left out.
 fn samples(figure: &Figure) -> String {
     match figure {
         Figure { noisy: true, samples, .. } => format!("~{samples}"),
@@ -409,7 +409,7 @@ fn samples(figure: &Figure) -> String {
     }
 }
 
-/// Nanoseconds, with three figures.
+/// Formats nanoseconds with three significant digits.
 pub(crate) fn time(nanoseconds: f64) -> String {
     let (value, unit) = match nanoseconds {
         ns if ns < 999.5 => (ns, "ns"),

@@ -1,7 +1,7 @@
-//! Raw lines and raw rings of lines: what a careful programmer would write by hand for two threads that trust each other.
+//! Raw cache lines and raw rings of lines, as written by hand for two threads that trust each other.
 //!
-//! They are the limits that drivers are compared with. The layout is that of `ump` (seven words of payload, one of header,
-//! as many lines), with nothing else: no types, no checks, no sleeping.
+//! Drivers are compared with them. The layout is that of `ump` (seven words of payload, one of header, as many lines)
+//! without types, checks and sleeping.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,31 +9,30 @@ use std::thread;
 
 use crossbeam_utils::CachePadded;
 
-/// Words of a line.
+/// Words in a line.
 const WORDS: usize = 8;
-/// Words of payload in a line; the last word is the header.
+/// Words of payload in a line. The last word is the header.
 const PAYLOAD: usize = WORDS - 1;
 /// Bytes of payload in a line.
 const BYTES: usize = PAYLOAD * 8;
-/// Bytes beside the length in the first line of some.
+/// Bytes of payload in the first line of a message, beside the length.
 const FIRST: usize = BYTES - 8;
 
-/// A receiver that knows that more is to come looks for the line that is so far ahead: to look at a line that is about to
-/// be written takes it from the writer, and costs as much as to be sent it.
+/// Distance in lines at which a receiver polls while it waits for the next lines of a message. Polling the line that the
+/// writer is about to write takes the line away from the writer, which costs as much as receiving it.
 const AHEAD: usize = 8;
 
-/// So often a thread looks before it gives up its core: many times as often as it takes while both threads run.
+/// Number of polls before a thread yields its core, many times more than a wait takes while both threads run.
 const LOOKS: u32 = 4096;
 
-/// Waiting for the other thread: on a core of its own by looking again and again; if that takes too long other work may
-/// hold its core, and runs the sooner.
+/// Waits for the other thread by polling. After many polls, yields the core to other work, which may be the other thread.
 #[derive(Default)]
 pub(crate) struct Wait {
     looks: u32,
 }
 
 impl Wait {
-    /// Between two looks.
+    /// Pauses between two polls.
     #[inline(always)]
     pub(crate) fn pause(&mut self) {
         if self.looks < LOOKS {
@@ -44,14 +43,14 @@ impl Wait {
         }
     }
 
-    /// True if the core was given up.
+    /// Returns true if the core was yielded.
     #[inline(always)]
     pub(crate) const fn was_long(&self) -> bool {
         self.looks == LOOKS
     }
 }
 
-/// Two words, written by one thread each, on lines of their own.
+/// Two words on separate cache lines, one written by each thread.
 pub(crate) struct PingPong {
     ping: CachePadded<AtomicU64>,
     pong: CachePadded<AtomicU64>,
@@ -84,8 +83,8 @@ impl PingPong {
         }
     }
 
-    /// There and back; gives whether that took so long that the core was given up. `number` is neither zero nor the last
-    /// one.
+    /// Makes a round trip with `number`, which must be neither zero nor the last number. Returns true if the core was
+    /// yielded meanwhile.
     #[inline(always)]
     pub(crate) fn round_trip(&self, number: u64) -> bool {
         self.ping.store(number, Ordering::Release);
@@ -104,14 +103,14 @@ impl PingPong {
 #[repr(align(64))]
 struct Line([AtomicU64; WORDS]);
 
-/// One direction. The sender's and the receiver's positions are theirs; what they share is the lines and the ack.
+/// Shared part of a ring: the lines and the receiver's acknowledged position.
 pub(crate) struct Ring {
     lines: Box<[Line]>,
     acked: CachePadded<AtomicU64>,
 }
 
 impl Ring {
-    /// A ring of so many lines, a power of two of at least 4.
+    /// Creates a ring. `lines` is a power of two of at least 4.
     pub(crate) fn new(lines: usize) -> Self {
         assert!(
             lines.is_power_of_two() && lines >= 4,
@@ -133,7 +132,7 @@ pub(crate) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    /// The only sender of a ring that is new.
+    /// Creates the only sender of a new ring.
     pub(crate) const fn new(ring: &'a Ring) -> Self {
         Self { ring, next: 0, acked: 0 }
     }
@@ -157,7 +156,7 @@ impl<'a> Sender<'a> {
         words[PAYLOAD].store(self.next, Ordering::Release);
     }
 
-    /// Sends bytes: their number and the first of them in one line, then lines of others.
+    /// Sends a message: its length and its first bytes in one line, the rest in further lines.
     #[inline(always)]
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         let (first, others) = bytes.split_at(bytes.len().min(FIRST));
@@ -174,17 +173,17 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// What a receiver expects.
+/// Kind of traffic that a receiver expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
-    /// One message, as soon as it is there.
+    /// One message at a time, as soon as possible.
     One,
-    /// Many in a row. After a look in vain the sender is left alone for so many pauses of the processor.
+    /// A stream. After polling in vain the receiver waits for this many pause instructions.
     Stream(usize),
 }
 
 impl Expect {
-    /// What suits streams: no rest where cores are near each other, some where they are far apart.
+    /// Ways to wait in a stream: without a rest for near cores, with one for far cores.
     pub(crate) const STREAMS: [Self; 2] = [Self::Stream(1), Self::Stream(256)];
 
     const fn rest(self) -> usize {
@@ -203,7 +202,7 @@ pub(crate) struct Receiver<'a> {
 }
 
 impl<'a> Receiver<'a> {
-    /// The only receiver of a ring that is new.
+    /// Creates the only receiver of a new ring.
     pub(crate) const fn new(ring: &'a Ring, expect: Expect) -> Self {
         Self { ring, next: 0, expect }
     }
@@ -214,7 +213,7 @@ impl<'a> Receiver<'a> {
         self.receive_after(self.expect.rest())
     }
 
-    /// Receives a line, with so many pauses after each look in vain.
+    /// Receives a line, with `rest` pause instructions after polling in vain.
     #[inline(always)]
     fn receive_after(&mut self, rest: usize) -> [u64; PAYLOAD] {
         let (words, mut wait) = (self.words(self.next), Wait::default());
@@ -226,20 +225,20 @@ impl<'a> Receiver<'a> {
         }
         let payload = std::array::from_fn(|i| words[i].load(Ordering::Relaxed));
         if self.next & (self.ring.lines.len() as u64 / 4 - 1) == 0 {
-            // SYNC ack: pairs with the Acquire in `send`; what was loaded above stays above.
+            // SYNC ack: pairs with the Acquire in `send`; the loads above cannot move below.
             self.ring.acked.store(self.next, Ordering::Release);
         }
         payload
     }
 
-    /// Receives one of so many lines that a message has to come. If it is not there, a later one is waited for instead.
+    /// Receives the next of `lines` lines that a message still has. Polls a later line if the next one is not there.
     #[inline(always)]
     fn receive_within(&mut self, lines: usize) -> [u64; PAYLOAD] {
         match self.expect {
             Expect::Stream(rest) => self.receive_after(rest),
             Expect::One => {
                 if !self.is_there(self.next) {
-                    // The sender can get as far without an ack.
+                    // The sender can fill half of the ring without an ack.
                     let ahead = lines.min(AHEAD).min(self.ring.lines.len() / 2) as u64;
                     let mut wait = Wait::default();
                     while !self.is_there(self.next + ahead - 1) {
@@ -259,11 +258,11 @@ impl<'a> Receiver<'a> {
 
     #[inline(always)]
     fn is_there(&self, position: u64) -> bool {
-        // Relaxed: the reader of the line looks again.
+        // Relaxed: the reader of the line loads the header again.
         self.words(position)[PAYLOAD].load(Ordering::Relaxed) == position + 1
     }
 
-    /// Receives what [`Sender::send_bytes`] sends.
+    /// Receives a message of [`Sender::send_bytes`].
     #[inline(always)]
     pub(crate) fn receive_bytes(&mut self, into: &mut Vec<u8>) {
         let [length, a, b, c, d, e, f] = self.receive();
@@ -283,7 +282,7 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// Less than a line, with zeros behind it.
+/// Returns a line with these bytes, filled with zeros.
 fn padded(bytes: &[u8]) -> [u8; BYTES] {
     let mut line = [0; BYTES];
     line[..bytes.len()].copy_from_slice(bytes);

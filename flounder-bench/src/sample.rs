@@ -1,12 +1,14 @@
-//! One clock, samples, what is left out of them, and statistics.
+//! Samples and their statistics.
 //!
-//! A *sample* is some batches of operations, each timed as one, so that reading the clock costs nothing, and then some
+//! A *sample* has batches of operations, each batch timed as a whole so that reading the clock costs nothing, and then
 //! operations timed one by one, for the tail. A figure is the median over the batches of all samples: a batch in which the
-//! kernel ran something else is one of many. Before and after each sample a short raw ping-pong measures how far apart the two cores
-//! are at that time. It is not always the same: both threads may have to share one core for a while, and a virtual machine
-//! may find its processors on one die now and on two in a minute, which changes everything by a factor of five. So, when all
-//! is done, the samples count that were taken while the ping-pong took what it took most of the time; the others are left
-//! out and counted, as are those beside which it was given up, because other work held a core. Figures and limits that are divided by each other are thus of the same state of the machine.
+//! kernel ran other work is one of many.
+//!
+//! A short raw ping-pong before and after each sample measures the distance of the two cores. It changes: both threads may
+//! share one core for a while, and a virtual machine may have its processors on one die now and on two a minute later,
+//! which changes all figures by a factor of five. At the end, only samples count whose ping-pongs had the most frequent
+//! time. The others are left out and counted, and so are samples during which other work held a core. A figure and the
+//! limit it is divided by are thus from the same state of the machine.
 
 use std::fmt;
 use std::hint::spin_loop;
@@ -17,68 +19,68 @@ use serde::Serialize;
 
 use crate::error::Result;
 
-/// Ping-pongs of one state of the machine differ by less than this factor.
+/// Largest ratio between ping-pongs of one state of the machine.
 const SPREAD: f64 = 1.5;
 
-/// Fewer samples than this part of all are no basis for a figure of their own.
+/// Smallest part of all samples that a figure can be based on.
 const ENOUGH: f64 = 0.25;
 
-/// Time after which an end sleeps that has nothing to do and does not poll.
+/// Time after which an idle end that does not poll is asleep.
 const FALLS_ASLEEP: Duration = Duration::from_micros(20);
 
-/// Batches of a sample.
+/// Number of batches in a sample.
 const BATCHES: u64 = 16;
 
-/// Where it takes a round trip to learn that a batch is done, batches are this much longer, and fewer.
+/// Factor by which batches are longer, and fewer, if the end of a batch takes a round trip to detect.
 const LONGER: u64 = 4;
 
-/// Tries with each number of operations before it is settled.
+/// Number of trials with each number of operations during calibration.
 const TRIES: usize = 3;
 
-/// What takes so long is tried once.
+/// Operations that take this long are tried once.
 const LONG: Duration = Duration::from_millis(200);
 
-/// The most operations in a batch.
+/// Maximum number of operations in a batch.
 const MAX_BATCH: u64 = 1 << 16;
 
-/// The most operations of a sample that are timed one by one.
+/// Maximum number of operations of a sample that are timed one by one.
 const MAX_SINGLES: u64 = 200;
 
-/// What is measured: carries out so many operations and returns how long they took.
+/// A measurement: carries out this many operations and returns their times.
 pub(crate) type Probe = Box<dyn FnMut(Amount) -> Result<Sample>>;
 
-/// How many operations a sample has.
+/// Numbers of operations in a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Amount {
-    /// Before the clock runs.
+    /// Operations before the first batch, not timed.
     pub(crate) warm: u64,
-    /// Batches; at least 1.
+    /// Number of batches, at least 1.
     pub(crate) batches: u64,
-    /// Operations in a batch; at least 1.
+    /// Operations in a batch, at least 1.
     pub(crate) each: u64,
-    /// Timed one by one.
+    /// Operations timed one by one.
     pub(crate) singles: u64,
 }
 
-/// What a probe has found.
+/// Result of a probe.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sample {
-    /// Nanoseconds of an operation, in each batch.
+    /// Time of an operation in each batch, in nanoseconds.
     pub(crate) batches: Vec<f64>,
-    /// Nanoseconds of single operations.
+    /// Times of single operations, in nanoseconds.
     pub(crate) singles: Vec<u64>,
-    /// Processor time used, as a part of the time that passed.
+    /// Processor time of both sides, if measured.
     pub(crate) cpu: Option<Cpu>,
 }
 
 impl Sample {
-    /// Nanoseconds of an operation in the middle batch.
+    /// Returns the median time of an operation over the batches, in nanoseconds.
     pub(crate) fn typical(&self) -> f64 {
         quantile(&sorted(self.batches.iter().copied()), 0.5).unwrap_or(0.0)
     }
 }
 
-/// Processor time of the two sides, as parts of a core.
+/// Processor time of both sides, as parts of one core.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Cpu {
     pub(crate) client: f64,
@@ -86,15 +88,15 @@ pub(crate) struct Cpu {
 }
 
 impl Amount {
-    /// As little as makes a sample.
+    /// The smallest sample.
     pub(crate) const LEAST: Self = Self { warm: 0, batches: 1, each: 1, singles: 0 };
 
-    /// Operations in all batches.
+    /// Returns the number of operations in all batches.
     const fn total(self) -> u64 {
         self.batches * self.each
     }
 
-    /// Times an operation that is nothing but what is measured.
+    /// Times an operation as a whole.
     #[inline]
     pub(crate) fn time(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
         for _ in 0..self.warm {
@@ -121,7 +123,7 @@ impl Amount {
         Ok(Sample { batches, singles, cpu: None })
     }
 
-    /// Times an operation that reads the clock itself, because not all that it does is measured; at most so many.
+    /// Takes a sample of an operation that measures a part of itself and returns the time; at most `most` operations.
     pub(crate) fn time_parts(
         self,
         most: u64,
@@ -136,8 +138,7 @@ impl Amount {
         Ok(Sample { batches, singles, cpu: None })
     }
 
-    /// Times an operation that is to find the other side asleep: before each, this side does nothing for a while, and
-    /// stays awake over it.
+    /// Times an operation whose receiver must be asleep: this side spins for a while before each operation.
     pub(crate) fn time_asleep(self, mut once: impl FnMut() -> Result) -> Result<Sample> {
         self.time_parts(u64::MAX, || {
             let paused = Instant::now();
@@ -150,16 +151,17 @@ impl Amount {
         })
     }
 
-    /// Times many operations that make sense only together: `run` is called with the numbers of [`runs`](Self::runs).
+    /// Takes a sample of operations that can be timed only together: calls `run` with each number of
+    /// [`runs`](Self::runs).
     pub(crate) fn time_whole(self, mut run: impl FnMut(u64) -> Result<Duration>) -> Result<Sample> {
         let times = self.runs().map(|count| Ok(nanoseconds(run(count)?) / count as f64));
         let mut batches = times.collect::<Result<Vec<_>>>()?;
-        // To warm up.
+        // Warm-up.
         batches.remove(0);
         Ok(Sample { batches, singles: Vec::new(), cpu: None })
     }
 
-    /// How many operations are carried out at a time by [`time_whole`](Self::time_whole), in order.
+    /// Returns the numbers of operations that [`time_whole`](Self::time_whole) runs at a time, in order.
     pub(crate) fn runs(self) -> impl Iterator<Item = u64> {
         let batches = self.batches.div_ceil(LONGER);
         let runs = iter::repeat_n(self.total() / batches, batches as usize);
@@ -167,8 +169,8 @@ impl Amount {
     }
 }
 
-/// Finds out how many operations fill `time`, and how many nanoseconds one takes. A try that was disturbed must not make all batches too short: the fastest of
-/// several counts.
+/// Determines how many operations fill `time`, and how many nanoseconds one takes. The fastest of several trials counts, so
+/// that a disturbed one does not make all batches too short.
 pub(crate) fn calibrate(probe: &mut Probe, time: Duration) -> Result<(Amount, f64)> {
     let (time, mut each) = (nanoseconds(time), 1);
     loop {
@@ -188,35 +190,35 @@ pub(crate) fn calibrate(probe: &mut Probe, time: Duration) -> Result<(Amount, f6
 }
 
 fn amount(typical: f64, time: f64) -> Amount {
-    // A float beyond the integers becomes the largest of them.
+    // `as` saturates.
     let total = ((time / typical.max(0.1)) as u64).clamp(1, BATCHES * MAX_BATCH);
     let batches = total.min(BATCHES);
     let (warm, singles) = ((total / 8).clamp(1, 100), total.min(MAX_SINGLES));
     Amount { warm, batches, each: total / batches, singles }
 }
 
-/// What the raw ping-pong beside a sample found.
+/// Result of the raw ping-pong beside a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Guard {
-    /// Both threads had a core, and a round trip took so many nanoseconds.
+    /// Both threads had a core; time of a round trip in nanoseconds.
     Free(f64),
-    /// Other work held one.
+    /// Other work held a core.
     Busy,
 }
 
-/// What the raw ping-pong took most of the time, in nanoseconds of a round trip.
+/// Most frequent time of the raw ping-pong, in nanoseconds of a round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Baseline {
-    /// The least.
+    /// Lower bound.
     low: f64,
-    /// The most.
+    /// Upper bound.
     high: f64,
-    /// So much of the time.
+    /// Part of the samples within the bounds.
     share: f64,
 }
 
 impl Baseline {
-    /// The state that the machine was in most of the time; the faster of two that it was in equally often.
+    /// Returns the most frequent state of the machine; of two equally frequent ones, the faster.
     pub(crate) fn of<'a>(series: impl IntoIterator<Item = &'a Series>) -> Self {
         let taken = series.into_iter().flat_map(|series| &series.0);
         let guards: Vec<_> = taken.flat_map(|taken| taken.around).collect();
@@ -271,32 +273,31 @@ struct Taken {
 #[derive(Debug, Default)]
 pub(crate) struct Series(Vec<Taken>);
 
-/// What a series comes to.
+/// Statistics of a series.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Figure {
-    /// Nanoseconds of an operation: the median over the batches of all samples.
+    /// Median time of an operation over the batches of all samples, in nanoseconds.
     pub(crate) median: f64,
-    /// Nanoseconds that 99 of 100 operations do not take longer than; over batches where operations are not timed one by
-    /// one.
+    /// 99th percentile of single operations, or of batches if operations are not timed one by one, in nanoseconds.
     pub(crate) p99: f64,
-    /// Nanoseconds of an operation in the fastest batch.
+    /// Time of an operation in the fastest batch, in nanoseconds.
     pub(crate) best: f64,
-    /// Samples behind the figure.
+    /// Number of samples in use.
     pub(crate) samples: usize,
-    /// Samples that were left out.
+    /// Number of samples left out.
     pub(crate) left_out: usize,
-    /// True if the left-out samples had to be taken, because there were hardly any others.
+    /// True if too few samples remained, so that all were used.
     pub(crate) noisy: bool,
     /// Processor time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu: Option<Cpu>,
-    /// Nanoseconds of single operations: the shortest, the percentiles 1 to 99, and the longest.
+    /// Times of single operations in nanoseconds: minimum, percentiles 1 to 99, maximum.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) distribution: Vec<f64>,
 }
 
 impl Series {
-    /// Adds a sample, and what a raw ping-pong found before and after it.
+    /// Adds a sample, and the raw ping-pongs before and after it.
     pub(crate) fn add(&mut self, sample: Sample, around: [Guard; 2]) {
         self.0.push(Taken { sample, around });
     }
@@ -305,17 +306,17 @@ impl Series {
         self.0.len()
     }
 
-    /// Samples that do not count.
+    /// Returns the number of samples outside of the baseline.
     fn strange(&self, baseline: &Baseline) -> usize {
         self.0.iter().filter(|taken| !baseline.accepts(taken)).count()
     }
 
-    /// Samples beside which other work held a core.
+    /// Returns the number of samples during which other work held a core.
     pub(crate) fn busy(&self) -> usize {
         self.0.iter().filter(|taken| taken.around.contains(&Guard::Busy)).count()
     }
 
-    /// Statistics of the samples that count, or of all if those are too few.
+    /// Returns the statistics of the samples within the baseline, or of all if those are too few.
     pub(crate) fn figure(&self, baseline: &Baseline) -> Option<Figure> {
         let good = self.len() - self.strange(baseline);
         let noisy = (good as f64) < ENOUGH * self.0.len() as f64;
@@ -354,8 +355,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The smallest of `sorted` that this part of them does not exceed; between the two middle ones for a median of an even
-/// number.
+/// Returns a quantile of `sorted`; the median of an even number of values is the mean of the two middle ones.
 fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     if part == 0.5 {
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn the_machine_s_state_is_the_one_that_lasted_longest() {
-        // Far apart for most of the time, near for some of it, and once on one core.
+        // Far cores most of the time, near ones for some of it, and once a shared core.
         let far = (0..60).map(|i| (1.0, 600.0 + f64::from(i)));
         let near = (0..30).map(|i| (1.0, 105.0 + f64::from(i % 10)));
         let series = series(near.chain(far).chain([(1.0, 4e6)]));

@@ -1,4 +1,4 @@
-//! What a process holds, read from the kernel's tables.
+//! Memory and descriptors of this process, read from the kernel's tables.
 
 use std::fs;
 use std::ops::Sub;
@@ -10,16 +10,16 @@ use crate::error::Result;
 /// Memory and descriptors of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Usage {
-    /// Bytes of private memory that are there, not only reserved.
+    /// Resident private memory in bytes.
     pub(crate) heap: u64,
-    /// Bytes of shared memory that are mapped.
+    /// Mapped shared memory in bytes.
     pub(crate) shared: u64,
-    /// Descriptors.
+    /// Number of descriptors.
     pub(crate) descriptors: u64,
 }
 
 impl Usage {
-    /// What this process holds now.
+    /// Returns the present usage of this process.
     pub(crate) fn now() -> Result<Self> {
         Ok(Self {
             heap: anonymous(&fs::read_to_string("/proc/self/smaps_rollup")?),
@@ -41,14 +41,14 @@ impl Sub for Usage {
     }
 }
 
-/// From `smaps_rollup`.
+/// Returns private memory from `smaps_rollup`, in bytes.
 fn anonymous(rollup: &str) -> u64 {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }
 
-/// From `maps`: shared mappings of files that have no name in any file system.
+/// Returns the size of shared mappings of unnamed files from `maps`, in bytes.
 fn shared(maps: &str) -> u64 {
     let of_line = |line: &str| {
         let mut fields = line.split_ascii_whitespace();

@@ -1,15 +1,15 @@
-//! What is measured, and its names.
+//! Kinds of work that are measured, and their names.
 
 use std::fmt;
 
 /// A piece of work that a driver does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// So many bytes there and back.
+    /// Round trip of this many bytes.
     RoundTrip(usize),
-    /// So many bytes one way, again and again.
+    /// Stream of messages of this many bytes.
     Stream(usize),
-    /// Eight bytes there and back by a driver that waits in the kernel; neither side polls before it blocks.
+    /// Round trip of eight bytes over a driver that waits in the kernel; neither side polls before it blocks.
     Blocking,
     /// A call by a client that blocks.
     Rpc,
@@ -17,16 +17,16 @@ pub(crate) enum Work {
     RpcAsync,
     /// A bind to a service whose reference is known.
     Bind,
-    /// Eight bytes there and back; both sides sleep before each message.
+    /// Round trip of eight bytes; the receiver sleeps before each message.
     Wake,
-    /// Eight bytes there and back once in a millisecond.
+    /// Round trip of eight bytes once in a millisecond.
     Paced,
-    /// A capability there and back.
+    /// Round trip of a capability.
     Cap,
 }
 
 impl Work {
-    /// In the order of the report.
+    /// All kinds, in the order of the report.
     pub(crate) const ALL: [Self; 19] = [
         Self::RoundTrip(8),
         Self::RoundTrip(56),
@@ -52,9 +52,9 @@ impl Work {
     /// Returns true if the driver supports this work.
     pub(crate) fn is_for(self, driver: &str, between: Between) -> bool {
         match self {
-            // Nobody wakes itself.
+            // A thread cannot wake itself.
             Self::Wake | Self::Paced => between != Between::Here,
-            // An answer to what is polled is there before one could block: to have both sides asleep is another work.
+            // A polled answer arrives before the caller could block. `Wake` measures two sleeping sides.
             Self::Blocking => {
                 between != Between::Here && !["ump", "scc", "beehive"].contains(&driver)
             }
@@ -62,7 +62,7 @@ impl Work {
         }
     }
 
-    /// What it is called without its size.
+    /// Returns the name without the size.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RoundTrip(_) => "round trip",
@@ -77,7 +77,7 @@ impl Work {
         }
     }
 
-    /// Bytes of a message, where there is a choice.
+    /// Returns the length of a message in bytes, for work with several.
     pub(crate) const fn size(self) -> Option<usize> {
         match self {
             Self::RoundTrip(size) | Self::Stream(size) => Some(size),
@@ -93,19 +93,19 @@ impl fmt::Display for Work {
     }
 }
 
-/// Where the two ends are.
+/// Places of the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Between {
-    /// In one thread.
+    /// Both in one thread.
     Here,
-    /// In two threads of one process.
+    /// Two threads of one process.
     Threads,
-    /// In two processes.
+    /// Two processes.
     Processes,
 }
 
 impl Between {
-    /// Where a driver is measured: loopback reaches no other thread.
+    /// Returns the places where a driver is measured: loopback reaches no other thread.
     pub(crate) fn of(driver: &str) -> &'static [Self] {
         if driver == "loopback" { &[Self::Here] } else { &[Self::Threads, Self::Processes] }
     }
@@ -121,7 +121,7 @@ impl fmt::Display for Between {
     }
 }
 
-/// A number of bytes, as people write it.
+/// A number of bytes, displayed with a unit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size(pub(crate) usize);
 

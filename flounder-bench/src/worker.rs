@@ -1,4 +1,4 @@
-//! The other processes of a benchmark: the same program once more, with this command line.
+//! Command line of the other processes of a benchmark, which run the same program.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ use crate::process::READY;
 /// The command line of the other processes.
 #[derive(Args)]
 pub struct Options {
-    /// The process that this one ends with.
+    /// Process id of the parent: this process ends with it.
     #[arg(long)]
     parent: u32,
     #[command(subcommand)]
@@ -34,10 +34,10 @@ enum Role {
     Memory(Order),
 }
 
-/// Runs as such a process: serves until it is killed, or prints what it measured.
+/// Runs such a process: serves until it is killed, or prints its measurement.
 ///
 /// # Errors
-/// If the parent has ended, or the service or the measurement fails.
+/// Fails if the parent has ended, or the service or the measurement fails.
 pub fn run(options: Options) -> Result {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
@@ -51,7 +51,7 @@ pub fn run(options: Options) -> Result {
 }
 
 fn serve(name: &str, core: Option<Core>) -> Result {
-    // The monitor's thread starts with the name, before this one is pinned: it runs where the kernel likes.
+    // Registering the name starts the monitor's thread, which must not inherit the pinning of this one.
     let service = over::Service::export(Waitset::current())?;
     nameservice::register(name, service.iref())?;
     core.map_or(Ok(()), pin)?;
