@@ -16,6 +16,8 @@ pub(crate) struct BrokerState {
     account: Account,
     inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
     states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+    /// Locked from before capabilities are sent until the end here is notified.
+    transfer: Mutex<()>,
 }
 
 impl BrokerState {
@@ -32,6 +34,17 @@ impl BrokerState {
     /// See [`Link::expect_caps`](flounder_rt::channel::Link::expect_caps).
     pub(crate) fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
         self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
+    }
+
+    /// Runs `transfer`, which sends capabilities and notifies the end here.
+    pub(crate) fn transfer<T>(&self, transfer: impl FnOnce() -> T) -> T {
+        let _transfer = self.transfer.lock();
+        transfer()
+    }
+
+    /// See [`Link::finish_transfer`](flounder_rt::channel::Link::finish_transfer).
+    pub(crate) fn finish_transfer(&self) {
+        drop(self.transfer.lock());
     }
 
     /// See [`Link::state`](flounder_rt::channel::Link::state).

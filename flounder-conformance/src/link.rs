@@ -98,13 +98,15 @@ impl TestLink {
             None => CapEvent::Arrived(sequence, caps),
             Some(refusal) => CapEvent::Lost(sequence, refusal),
         };
-        match &mut *self.held.lock() {
-            Some(held) => held.push((connection, event)),
-            None => peer.deliver(connection, event),
-        }
-        if let Some(inbox) = self.broker.inbox(connection) {
-            inbox.note_sent(sequence);
-        }
+        self.broker.transfer(|| {
+            match &mut *self.held.lock() {
+                Some(held) => held.push((connection, event)),
+                None => peer.deliver(connection, event),
+            }
+            if let Some(inbox) = self.broker.inbox(connection) {
+                inbox.note_sent(sequence);
+            }
+        });
         Ok(())
     }
 
@@ -193,6 +195,10 @@ impl Link for TestLink {
             return thread.send(unsent).map_err(|_| CapRefusal::LinkLost);
         }
         self.send(connection, sequence, caps)
+    }
+
+    fn finish_transfer(&self) {
+        self.broker.finish_transfer();
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {

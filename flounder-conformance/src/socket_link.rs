@@ -50,10 +50,12 @@ impl SocketLink {
 
     fn transmit(&self, connection: u64, sequence: u64, caps: &[Cap]) {
         let words = [connection, sequence];
-        let sent = transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), caps);
-        if let (Ok(()), Some(inbox)) = (sent, self.broker.inbox(connection)) {
-            inbox.note_sent(sequence);
-        }
+        self.broker.transfer(|| {
+            let sent = transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), caps);
+            if let (Ok(()), Some(inbox)) = (sent, self.broker.inbox(connection)) {
+                inbox.note_sent(sequence);
+            }
+        });
     }
 
     /// Sends words and capabilities.
@@ -99,6 +101,10 @@ impl Link for SocketLink {
 
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
         self.outgoing.send((connection, sequence, caps)).map_err(|_| CapRefusal::LinkLost)
+    }
+
+    fn finish_transfer(&self) {
+        self.broker.finish_transfer();
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {

@@ -112,9 +112,21 @@ impl Caps {
         }
     }
 
-    /// Returns true if the kernel has the capabilities of the last message that was handed over.
+    /// Returns true if the kernel has the capabilities of the last message that was handed over, as
+    /// far as this end was notified.
     pub(crate) fn are_sent(&self) -> bool {
         self.inbox.is_sent(self.sent)
+    }
+
+    /// Returns true if the kernel has the capabilities of the last message that was handed over:
+    /// always if the other end has them.
+    pub(crate) fn are_with_kernel(&self) -> bool {
+        if !self.are_sent()
+            && let Route::Remote { link, .. } = &self.route
+        {
+            link.finish_transfer();
+        }
+        self.are_sent()
     }
 
     /// Counts a message with capabilities of which the first line has arrived, and returns its

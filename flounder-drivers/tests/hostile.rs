@@ -703,6 +703,10 @@ impl Link for Shut {
         Err(CapRefusal::Sender)
     }
 
+    fn finish_transfer(&self) {
+        self.0.finish_transfer();
+    }
+
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
         self.0.expect_caps(connection, inbox);
     }

@@ -368,7 +368,7 @@ impl MessageAssembler {
                 ChannelError::Caps(refusal)
             })?;
         }
-        Ok(self.caps.are_sent())
+        Ok(self.caps.are_with_kernel())
     }
 
     // ---- receiving ------------------------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 //! Frames of a link, and their messages in `intermon`.
 
-use flounder_rt::account::{OverLimit, Resource, Scope};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
+use flounder_rt::account::{OverLimit, Resource, Scope};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapInbox, CapRefusal, ConnectError, Offer};
 use flounder_rt::export::Refusal;
 use flounder_rt::{Escaped, Iref, Rejected, TxError};
 
+use crate::link::transfer::Transfer;
 use crate::outbox::{OutboxMessage, SendOutcome};
 use crate::prefix::prefix;
 use crate::protocol::{digest, halves, intermon};
@@ -69,25 +70,31 @@ impl Frame {
         Self::Refused { connection, why: BindRefusal::NoService }
     }
 
-    /// Returns the messages of a frame: a head, its capabilities, and for [`Caps`](Self::Caps) a
-    /// note that they are sent.
-    pub(super) fn into_items(mut self) -> impl Iterator<Item = OutgoingItem> {
-        let caps = match &mut self {
+    /// Returns the messages of a frame: a head, and its capabilities. When the kernel has the last
+    /// one of [`Caps`](Self::Caps), `transfer` notes it.
+    pub(super) fn into_items(
+        mut self,
+        transfer: &Arc<Transfer>,
+    ) -> impl Iterator<Item = OutgoingItem> {
+        let mut caps = match &mut self {
             Self::Request { offer, .. } | Self::Bound { offer, .. } => {
                 core::mem::take(&mut offer.caps)
             }
             Self::Caps { caps, .. } => core::mem::take(caps),
             _ => Vec::new(),
         };
-        let sent = match &mut self {
-            Self::Caps { sequence, inbox, .. } => {
-                Some(OutgoingItem::CapsSent(core::mem::take(inbox), *sequence))
-            }
+        let note = match &mut self {
+            Self::Caps { sequence, inbox, .. } => Some(OutgoingItem::NoteNext(
+                Arc::clone(transfer),
+                core::mem::take(inbox),
+                *sequence,
+            )),
             _ => None,
         };
         let count = u32::try_from(caps.len()).expect("a message has at most 64 capabilities");
         let head = core::iter::once(OutgoingItem::FrameHead(self, count));
-        head.chain(caps.into_iter().map(OutgoingItem::Cap)).chain(sent)
+        let last = caps.pop().map(OutgoingItem::Cap);
+        head.chain(caps.into_iter().map(OutgoingItem::Cap)).chain(note).chain(last)
     }
 }
 
@@ -98,9 +105,8 @@ pub(super) enum OutgoingItem {
     FrameHead(Frame, u32),
     Cap(Cap),
     NoCap(CapRefusal),
-    /// No message: when this is next to be sent and the slot is free, the kernel has everything
-    /// before it.
-    CapsSent(Weak<CapInbox>, u64),
+    /// No message: the next one is noted when the kernel has it.
+    NoteNext(Arc<Transfer>, Weak<CapInbox>, u64),
 }
 
 impl OutboxMessage for OutgoingItem {
@@ -125,14 +131,13 @@ impl OutboxMessage for OutgoingItem {
                 Err(TxError::Busy) => SendOutcome::Retry(Self::NoCap(refusal)),
                 Err(_) => SendOutcome::Closed,
             },
-            Self::CapsSent(inbox, sequence) if binding.can_send() => {
-                if let Some(inbox) = inbox.upgrade() {
-                    inbox.note_sent(sequence);
-                }
+            // The slot is free, so the next message that the channel takes is the next one here.
+            Self::NoteNext(transfer, inbox, sequence) if binding.can_send() => {
+                transfer.note_next(inbox, sequence);
                 SendOutcome::Sent
             }
-            Self::CapsSent(..) if binding.ended().is_some() => SendOutcome::Closed,
-            Self::CapsSent(..) => SendOutcome::Retry(self),
+            Self::NoteNext(..) if binding.ended().is_some() => SendOutcome::Closed,
+            Self::NoteNext(..) => SendOutcome::Retry(self),
             Self::FrameHead(frame, caps) => match send_head(&frame, caps, binding) {
                 Ok(()) => SendOutcome::Sent,
                 Err(TxError::Busy) => SendOutcome::Retry(Self::FrameHead(frame, caps)),
@@ -257,17 +262,18 @@ mod tests {
             caps: vec![cap(), cap()],
             inbox: Weak::new(),
         };
-        let items: Vec<_> = frame.into_items().collect();
+        let transfer = Arc::default();
+        let items: Vec<_> = frame.into_items(&transfer).collect();
         assert!(matches!(
             &items[..],
             [
                 OutgoingItem::FrameHead(Frame::Caps { .. }, 2),
                 OutgoingItem::Cap(_),
+                OutgoingItem::NoteNext(_, _, 2),
                 OutgoingItem::Cap(_),
-                OutgoingItem::CapsSent(_, 2)
             ]
         ));
-        assert_eq!(Frame::Closed { connection: 1 }.into_items().count(), 1);
+        assert_eq!(Frame::Closed { connection: 1 }.into_items(&transfer).count(), 1);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use flounder_rt::notify::{Gone, Notifier};
 use flounder_rt::{Iref, Peer};
 use parking_lot::Mutex;
 
+use crate::link::transfer::Transfer;
 use crate::link::{EventSender, Frame, LinkEvent};
 
 /// Number of ends before the first sweep.
@@ -27,6 +28,7 @@ pub(crate) struct LinkHandle {
     /// The process at the other end, as the origin of descriptors.
     origin: Origin,
     events: EventSender,
+    transfer: Arc<Transfer>,
     state: Mutex<State>,
 }
 
@@ -64,7 +66,13 @@ impl LinkHandle {
         let origin = Origin::new(account.clone(), move || {
             hang_up.post(LinkEvent::Ended("too many of its descriptors wait to be closed"));
         });
-        Arc::new(Self { peer, account, origin, events, state: Mutex::new(state) })
+        let transfer = Arc::default();
+        Arc::new(Self { peer, account, origin, events, transfer, state: Mutex::new(state) })
+    }
+
+    /// Returns the state of the message that the link gives to the kernel.
+    pub(super) const fn transfer(&self) -> &Arc<Transfer> {
+        &self.transfer
     }
 
     pub(crate) const fn peer(&self) -> &Peer {
@@ -193,6 +201,10 @@ impl Link for LinkHandle {
         };
         self.send(Frame::Caps { connection, sequence, caps, inbox });
         Ok(())
+    }
+
+    fn finish_transfer(&self) {
+        self.transfer.wait();
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {

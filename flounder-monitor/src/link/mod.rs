@@ -13,6 +13,7 @@
 //! | `handle` | the side that drivers and other threads use |
 //! | `assembly` | messages with the capabilities that follow them |
 //! | `frame` | frames, and their form on the wire |
+//! | `transfer` | the channel, and the note that the kernel has a message |
 
 use core::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -41,6 +42,7 @@ mod assembly;
 mod event;
 mod frame;
 mod handle;
+mod transfer;
 
 use assembly::{Assembly, Complete};
 pub(crate) use event::{EventSender, LinkEvent};
@@ -48,6 +50,7 @@ pub(crate) use frame::{Frame, MAX_DRIVER_NAME, MAX_TERMS, Request};
 use frame::{OutgoingItem, refusal_of};
 use handle::IncomingBind;
 pub(crate) use handle::{ClientInfo, LinkHandle};
+use transfer::NotingChannel;
 
 /// Answer of the service's side to a bind request.
 pub(crate) type Answer = Result<Offer, BindRefusal>;
@@ -121,9 +124,10 @@ impl PeerLink {
             ConnectError::Os(errno) => failed("set up a link", errno),
             _ => failed("set up a link", libc::EPROTO),
         })?;
+        let channel = NotingChannel { channel, transfer: Arc::clone(handle.transfer()) };
         let link = Rc::new(OnceCell::new());
         let handler = LinkHandler { link: Rc::clone(&link) };
-        let binding = intermon::Binding::attach(channel as _, waitset, handler)
+        let binding = intermon::Binding::attach(Box::new(channel) as _, waitset, handler)
             .map_err(|error| failed("watch a link", error.raw_os_error().unwrap_or(0)))?;
         binding.exempt();
         let exits = events.clone();
@@ -196,7 +200,7 @@ impl PeerLink {
 
     /// Sends a frame. The link ends if the peer has let too many pile up.
     pub(crate) fn send(&self, frame: Frame) {
-        if !frame.into_items().all(|item| self.outbox.push(item)) {
+        if !frame.into_items(self.handle.transfer()).all(|item| self.outbox.push(item)) {
             self.fail("it has not read too many messages");
         }
     }

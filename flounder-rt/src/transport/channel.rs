@@ -393,6 +393,12 @@ pub trait Link: Send + Sync {
     /// If the link has ended; the capabilities are dropped.
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal>;
 
+    /// Returns once every transfer to the kernel that has begun is noted ([`CapInbox::note_sent`]). Without it the answer of
+    /// the peer can come before the note: a thread of the brokers may be preempted between the two.
+    ///
+    /// Waits for a system call that does not block, and for nothing else.
+    fn finish_transfer(&self);
+
     /// Where capabilities for this end of `connection` are put when they arrive. Forgotten when the inbox is dropped.
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>);
 
