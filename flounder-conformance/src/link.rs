@@ -66,7 +66,7 @@ impl TestLink {
             for (connection, sequence, caps) in unsent {
                 thread::sleep(MOMENT);
                 let Some(link) = link.upgrade() else { return };
-                // An error means that the other end is gone, and with it whoever would receive them.
+                // An error means that the other end is gone.
                 let _ = link.send(connection, sequence, caps);
             }
         });

@@ -24,8 +24,8 @@
 //! sleeps for a limited time and retries each time; after a second the channel ends with the error.
 //! A full socket counts as rung: the receiver has datagrams to read, and reads the log after them.
 //!
-//! A hostile peer can ring in vain. Each ring costs the receiver one visit to the socket, bounded
-//! by [`DRAIN`] and the log.
+//! A hostile peer can ring without a message. Each ring costs the receiver one visit to the socket,
+//! bounded by [`DRAIN`] and the log.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
@@ -237,7 +237,7 @@ impl DoorbellSender {
                 Ok(_) => Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) if self.is_full() => Ok(()),
-                // The receiver is gone, and with it whoever was to be woken.
+                // The receiver is gone: there is nothing to wake.
                 Err(Errno::CONNREFUSED | Errno::CONNRESET | Errno::NOTCONN | Errno::PIPE) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -356,7 +356,7 @@ impl Watched for DoorbellReceiver {
         }
         let mut left = DRAIN;
         if self.drain(1, &mut left) {
-            // Who rings has the sender: copies of it, and of what came with it, cost descriptors for nothing.
+            // The peer has rung, so it has the sender: drop the spare copies and their descriptors.
             self.setup_received();
         }
         loop {
@@ -524,7 +524,7 @@ mod tests {
         sender.ring(slot.number()).unwrap();
         receiver.poll_log();
         assert_eq!(count.take(), 1);
-        // The waitset hears of it yet, in vain.
+        // The waitset is still woken, although the log has been read.
         assert!(is_readable(&receiver));
         receiver.fired();
         assert!(!is_readable(&receiver));

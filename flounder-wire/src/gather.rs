@@ -111,8 +111,8 @@ impl<'a> Reader<'a> {
         if head == out.len() { head } else { head + self.read_tails(&mut out[head..]) }
     }
 
-    /// Takes seven words after seven words that lie in one piece, so many times at most: full lines of a long message.
-    /// None where the next seven words are in several pieces, or are not so many.
+    /// Returns up to this many groups of seven words that lie in one piece: full lines of a long message. Returns `None` if
+    /// the next seven words are in several pieces, or fewer are left.
     ///
     /// ```
     /// use flounder_wire::Gather;

@@ -511,7 +511,7 @@ impl MessageAssembler {
         match peer.is_closed() {
             Err(error) => Err(self.protocol(error)),
             Ok(false) if !self.closed => Ok(Recv::Empty),
-            // What the peer published before it closed is there if that is: whoever sees the end looks once more.
+            // The peer published its lines before the end, so lines may have arrived since the last read: read once more.
             Ok(_) if peer.has_last_line() => Ok(Recv::More),
             Ok(_) => Err(self.end(ChannelError::Closed)),
         }

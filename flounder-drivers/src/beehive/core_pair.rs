@@ -181,7 +181,7 @@ impl CorePair {
         self.receiver().set_log(log);
         let Some((lines, log_lines)) = state.own.take() else { return Ok(false) };
         state.regions = regions;
-        // Under the lock: whoever finds that our part has gone also finds the machine.
+        // Under the lock: a thread that finds `own` empty also finds the attached hardware.
         let doorbell = Doorbell::remote(Arc::new(DoorbellSender::new(socket, log_lines)), slot);
         self.node.attach_hardware(Box::new(MemoryPort::new(lines, theirs.lines)), doorbell);
         Ok(true)

@@ -9,7 +9,7 @@
 //!   cores together put 768 words into a FIFO of 1024.
 //! * A message leaves two words of credit, and a message of credit alone needs no more: credit can always be returned. It
 //!   may use up those two. That does not stop both sides: the last message that was sent was then one of credit, of more
-//!   than two words, and whoever takes it has them.
+//!   than two words, and the side that takes it has that credit.
 //! * A debt of two words or less is not returned by a message of its own: it may be for one of credit alone, and
 //!   acknowledging that would never end. A message of credit returns three words or more and makes a debt of two,
 //!   so that a chain of them is over soon.

@@ -65,7 +65,7 @@ pub(crate) struct Claims {
 /// Credit that an end may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CreditShare {
-    /// For a frame of so many words.
+    /// Words of the frame that the credit is for.
     pub(crate) words: usize,
     /// True if some credit is reserved for another end.
     pub(crate) is_reduced: bool,
@@ -205,7 +205,7 @@ impl Endpoint {
 
     /// Notes that another end had credit. Returns true if this end goes first from now on.
     pub(crate) fn overtake(&mut self) -> bool {
-        // Who waits for its window is overtaken by nobody.
+        // An end that waits for its own window is not overtaken.
         if self.blocked.is_some_and(|wanted| self.out.room() >= wanted) {
             self.overtaken = self.overtaken.saturating_add(1);
         }

@@ -32,7 +32,7 @@ struct Fifo {
     filled: AtomicU64,
     /// Maximum number of words that were ever in the FIFO.
     fullest: AtomicU64,
-    /// True if the core wants interrupts.
+    /// True if the core needs interrupts.
     listens: AtomicBool,
 }
 

@@ -14,8 +14,8 @@
 //! | next | more of them |
 //! | control | nothing, or `expected` and `handed`; bit 0 of `message`: closed |
 //!
-//! A word of a body is two of the hardware's, the lower half first. So the words of a body are even in number, and an odd
-//! one in front of them is the number of capabilities: 57 words hold 28 words of a body and what there is to say of it.
+//! A word of a body is two words of the hardware, the lower half first. So a body has an even number of hardware words, and
+//! an additional word in front of it is the number of capabilities: 57 words hold 28 words of a body and that number.
 
 use flounder_rt::channel::{MAX_NUMBER, ProtocolError};
 

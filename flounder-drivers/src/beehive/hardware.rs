@@ -55,7 +55,7 @@ pub trait Hardware: Send {
     /// If there is no such core, or the message has no word or more than [`MAX_MESSAGE`].
     fn send(&mut self, to: Core, words: &[u32]) -> Result<(), ProtocolError>;
 
-    /// Returns true if there is a message to take. Costs a load or two, and is never false in vain.
+    /// Returns true if there is a message to take. Costs one or two loads. A false result is exact.
     fn poll(&self) -> bool;
 
     /// Takes a message out of the FIFO. Returns its source and its length in words.

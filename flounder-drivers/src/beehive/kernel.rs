@@ -16,9 +16,9 @@
 //! it makes one. Until it does they have less, but not nothing: nobody waits for an end that does not come.
 //!
 //! # Invariants
-//! * Whoever is done with the kernel calls [`Kernel::flush`]: what can be returned and told was, and whether this core
-//!   wants interrupts was published, before the kernel is left.
-//! * A core wants interrupts while an end sleeps, or a control frame waits for credit.
+//! * Every use of the kernel ends with [`Kernel::flush`], which returns credit, sends control frames, and publishes whether
+//!   this core needs interrupts.
+//! * A core needs interrupts while an end sleeps, or a control frame waits for credit.
 
 use flounder_rt::channel::ProtocolError;
 use flounder_rt::notify::Notifier;
@@ -69,7 +69,7 @@ struct AssociationEntry {
 pub(crate) struct Wakeups {
     /// Notifiers of ends of this core that sleep.
     pub(crate) wake: Vec<Notifier>,
-    /// Cores that want an interrupt, a bit for each.
+    /// Cores that need an interrupt, one bit each.
     pub(crate) interrupt: u16,
 }
 

@@ -135,7 +135,7 @@ impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for MemoryPort<W, R> {
         for (position, value) in (1..).zip(words) {
             self.put(self.written.wrapping_add(position), *value, Ordering::Relaxed);
         }
-        // SYNC message: Release, pairs with the Acquire in `receive`: who sees the header sees the words.
+        // SYNC message: Release, pairs with the Acquire in `receive`: a reader that sees the header sees the words.
         self.put(self.written, hardware_header(THIS_CORE, words.len()), Ordering::Release);
         self.written = self.written.wrapping_add(1 + words.len() as u64);
         Ok(())
@@ -182,7 +182,7 @@ impl<W: OwnMemory + Send, R: LineMemory + Send> Hardware for MemoryPort<W, R> {
 /// Writes format and size into a memory of zeroes.
 pub fn initialize(mine: &impl OwnMemory) {
     assert!(mine.lines() >= LINES, "a region has room for a FIFO");
-    // SYNC setup: whoever hands a memory to the other core orders all that was stored before.
+    // SYNC setup: handing the memory to the other core orders all earlier stores.
     mine.store(CONTROL, MAGIC, MAGIC_1, Ordering::Relaxed);
     mine.store(CONTROL, WORDS, FIFO_WORDS as u64, Ordering::Relaxed);
 }

@@ -17,7 +17,8 @@
 //! then takes in the message in its place, between processes the doorbell of ump rings.
 //!
 //! *Errors.* A peer that breaks the format of frames ends its channel. One that breaks the rules between cores (credit, the
-//! FIFO) ends all channels of that pair. That a peer has *died* the broker tells. A call from a forked child gives `ECHILD`.
+//! FIFO) ends all channels of that pair. The broker reports that a peer has *died*. A call from a forked child fails with
+//! `ECHILD`.
 
 use std::sync::Arc;
 

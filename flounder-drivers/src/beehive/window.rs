@@ -15,7 +15,7 @@ pub const MIN_WINDOW: u16 = MAX_FRAME as u16;
 /// Window of an end that requests no size: two frames.
 pub const DEFAULT_WINDOW: u16 = 2 * MAX_FRAME as u16;
 
-/// The largest window. Less than half of 2^16, so that old counts are told from new ones.
+/// Largest window. Less than half of 2^16, so that old counts can be distinguished from new ones.
 pub const MAX_WINDOW: u16 = 1 << 14;
 
 /// Returns the window, in words of 32 bits, for what an end sends.
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(out.room(), 58);
     }
 
-    /// Whatever the lengths, and wherever the counts are: a sender without room is told before it waits for ever.
+    /// For all lengths and counts, a sender without room gets an ack.
     #[test]
     fn acks_keep_the_sender_going_over_the_wrap() {
         for length in [MIN_WINDOW, MIN_WINDOW + 1, DEFAULT_WINDOW, 1000, MAX_WINDOW] {

@@ -286,7 +286,7 @@ impl LmpChannel {
             Err(errno) => return Err(errno.into()),
         };
         if received.bytes == 0 {
-            // No frame is empty: the socket has ended, and no frame has said that it would.
+            // No frame is empty: the socket has ended without a closing frame.
             return Err(ChannelError::PeerDied);
         }
         if !received.caps.is_empty() && self.origin.is_cut_off() {
@@ -417,7 +417,7 @@ impl Channel for LmpChannel {
                 }
                 // Nothing of the message has left, and its capabilities are still the caller's.
                 Err(Errno::TOOMANYREFS) => return Err(ChannelError::Caps(CapRefusal::SenderLimit)),
-                // Whether it was closed or died, `recv` can tell, when it has got everything else.
+                // `recv` finds out whether the peer closed or died, after it has received all messages.
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(ChannelError::Closed),
                 Err(errno) => return Err(self.end(errno.into())),
             }
@@ -432,7 +432,7 @@ impl Channel for LmpChannel {
     }
 
     fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
-        // Whatever is in the way, `send` finds it again, and says so.
+        // On any obstacle return false: `send` meets it again and reports it.
         let sent = words.len() <= SMALL
             && !self.blocked
             && !self.closed

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 //! # Safety
 //! This module owns no memory. It hands pointers to buffers to `recvmsg`, for the time of the call, and it turns every
-//! descriptor that the kernel says it has installed into an `OwnedFd`, once, before it does anything else.
+//! descriptor that the kernel reports as installed into an `OwnedFd`, once, before it does anything else.
 //!
 //! `recvmsg` is called directly, because the peer may have made the socket and kept a copy: it can then switch on control
 //! messages that nobody here asked for, and one of them (`SCM_PIDFD`) installs a descriptor.
@@ -101,8 +101,8 @@ fn take_descriptors(mut control: &[u8], origin: &Origin) -> Vec<Cap> {
 
 fn own(fd: RawFd) -> OwnedFd {
     // SAFETY:
-    // * The kernel has just installed `fd` for this process and told nobody else; each number of a control message is
-    //   passed here once, so it is owned once, and it is not -1.
+    // * The kernel has just installed `fd` in this process and reported it to this call only. Each number of a control
+    //   message is passed here once, so it is owned once, and it is not -1.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

@@ -5,9 +5,9 @@
 //! maps anything; each failed check is refused in its own words. With them a hostile maker can change the contents at any
 //! time, which readers expect, and nothing else: no `SIGBUS`, no growth at the reader's expense.
 //!
-//! A hole would be filled by whoever reads it first, at that one's expense, and `st_blocks` does not show one if there are
-//! blocks beyond the end. So the reader has the kernel bring in every page when it maps the region: that fails here and not
-//! in a later load, and a region that has grown by it had a hole, and is refused.
+//! The first read of a hole allocates its page, charged to the reader, and `st_blocks` hides a hole if there are blocks
+//! beyond the end. So the reader populates all pages when it maps the region: an allocation failure happens here and not
+//! in a later load, and a region that has grown had a hole, and is refused.
 
 use std::os::fd::{AsFd, OwnedFd};
 

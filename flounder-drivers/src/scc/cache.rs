@@ -1,4 +1,4 @@
-//! What a processor can be told about its caches: that of x86-64; of others this is not known, and they cannot be told.
+//! Cache instructions of the processor, for x86-64. Other processors have none here.
 //!
 //! On x86-64 a line is written back with `clwb`, which keeps it, or else with `clflushopt` or `clflush`, which do not; it is
 //! dropped with `clflushopt`, or else with `clflush`. Which of them there are is asked of the processor once. `sfence` puts

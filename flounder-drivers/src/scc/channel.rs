@@ -154,7 +154,7 @@ impl<H: Hardware> Channel for SccChannel<H> {
 
     /// Costs a few loads of private memory if the doorbell was not rung.
     fn ready(&mut self) -> bool {
-        // Nobody tells when a doorbell that is owed can be rung.
+        // No event reports that a doorbell can be rung again, so retry it here.
         !self.assembler.is_here()
             || !self.ring.inner.retry_doorbell()
             || self.assembler.ready(&mut self.ring)

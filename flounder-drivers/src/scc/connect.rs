@@ -56,7 +56,7 @@ impl SccHalf {
     fn new(end: &End, link: &Arc<dyn Link>, pages: usize) -> Result<(Self, Offer), ConnectError> {
         let caches = caches()?;
         let flag = DoorbellFlag::new(end.notifier.clone());
-        // Nothing tells a region of this driver: it is all zeroes.
+        // A region of this driver has no header: it starts as zeroes.
         let (half, terms) = LocalHalf::new(end, link, flag.ringer(), pages, |_| ())?;
         Ok((Self { caches, flag, half }, terms))
     }

@@ -106,7 +106,7 @@ reasons! {
     ClaimsWritten = "claims-written",
     /// The doorbell is about to ring: what it announces must be in memory. Without: `the_doorbell_does_not_overtake`.
     BeforeRinging = "before-ringing",
-    /// A line was looked at in vain before, or fetched unasked. Without: `a_stale_line_is_dropped`.
+    /// The cache may hold an old copy of the line, from an earlier read or a prefetch. Without: `a_stale_line_is_dropped`.
     LineStale = "line-stale",
     /// The stale line must be gone before the new one is loaded. Without: `a_stale_line_is_dropped_in_time`.
     LineDropped = "line-dropped",
@@ -160,7 +160,8 @@ impl DoorbellFlag {
 
 impl Wake for DoorbellFlag {
     fn wake(&self, _token: u64) {
-        // SYNC doorbell: pairs with `take`. Who finds it rung leaves it at that: its owner was told, and looks after it takes.
+        // SYNC doorbell: pairs with `take`. If the flag was set already, the owner has been notified, and reads the lines
+        // after it takes the flag.
         if !self.rung.swap(true, Ordering::AcqRel) {
             self.owner.notify();
         }

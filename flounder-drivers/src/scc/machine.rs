@@ -65,7 +65,7 @@ impl Hardware for Machine {
     #[inline]
     fn store(&mut self, line: usize, word: usize, value: u64) {
         let (line, word) = locate(line, word);
-        // SYNC scc-line: Release keeps the stores to one line in order, as the driver wants them; it pairs with `load`.
+        // SYNC scc-line: Release keeps the stores to one line in order, as the driver requires; pairs with `load`.
         self.mine.store(line, word, value, Ordering::Release);
     }
 

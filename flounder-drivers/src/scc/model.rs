@@ -23,7 +23,7 @@
 //!   doorbell refused now and then as if the ring were full.
 //!
 //! The [`FaultRates`], also drawn from the seed, are the rates of such events. Some machines write
-//! nothing back and drop nothing unless told; others do it all the time.
+//! nothing back and drop nothing without an instruction; others do both all the time.
 //!
 //! All of the machine is behind one lock: a model is for tests, and for platforms on which there is
 //! nothing better.

@@ -8,15 +8,15 @@
 //! ```
 //!
 //! # Invariants
-//! * Positions are private. From the peer come lines, of which the tag says which, and claims, fetched together into private
-//!   memory and checked when they are used.
+//! * Positions are private. The peer writes lines (each tagged with its number) and claims, which are fetched together into
+//!   private memory and checked when they are used.
 //! * A line is free for the writer once the peer's ack has passed the line that was in its place a lap before. So a
 //!   reader finds in the place where it looks the line of this lap, or that of the lap before, which it has seen.
 //! * A reader owes at most a quarter of a ring in acks, so a writer without room has three quarters under way, the reading
 //!   of which brings an ack: no line is kept in reserve and no ack is ever forced.
 //! * *What is announced is in memory.* The doorbell rings after each group of stores, when they were written back and the
-//!   write-backs have ended. So nobody need look before the doorbell rings, and who has looked in vain since it rang
-//!   need not look again. This replaces the sleeping flag of ump: an end can always sleep.
+//!   write-backs have ended. So an end reads lines only after the doorbell has rung, and after reading the last one it need
+//!   not read again before the next ring. This replaces the sleep state of ump: an end can always sleep.
 //! * A doorbell that could not ring is *owed*, and tried again whenever there is an occasion.
 
 use flounder_rt::channel::ProtocolError;
@@ -166,7 +166,7 @@ impl<H: Hardware> Ring<H> {
         }
         self.find_in_claims(|ring| {
             let acked = ring.tx.limit.wrapping_sub(ring.tx.capacity);
-            // The window is far below 2^32 lines: the low half of the claim says all.
+            // The window is far below 2^32 lines: the low half of the claim is enough.
             let ahead = u64::from(ring.theirs.ack.wrapping_sub(acked as u32));
             if ahead > ring.tx.next.wrapping_sub(acked) {
                 let claim = acked.wrapping_add(ahead);
@@ -219,7 +219,7 @@ impl<H: Hardware> Ring<H> {
 
     /// Returns true if there is a line to take.
     pub fn has_line(&mut self) -> bool {
-        // Twice at most, however often the peer rings. If that is in vain the doorbell was silent, or is since the last look.
+        // Reads at most twice, however often the peer rings.
         self.rx.found.is_some() || self.rx.unseen && self.look() || self.listen() && self.look()
     }
 
@@ -227,7 +227,7 @@ impl<H: Hardware> Ring<H> {
     fn look(&mut self) -> bool {
         self.rx.unseen = false;
         let LinePosition { line, lap, .. } = self.rx.position;
-        // An earlier look in vain, the lap before, or a fetch that nobody asked for may have left an old copy.
+        // An earlier read, the previous lap, or a prefetch may have left an old copy in the cache.
         self.hardware.invalidate(line, CacheOpReason::LineStale);
         // The invalidation may end after the load, otherwise.
         self.hardware.fence_reads(CacheOpReason::LineDropped);
@@ -305,8 +305,8 @@ impl<H: Hardware> Ring<H> {
         self.claim();
     }
 
-    /// Returns true if the last fetched claims say that the capabilities of the peer's message
-    /// number `count` with some are with the brokers.
+    /// Returns true if, by the last fetched claims, the brokers have the capabilities of the peer's message
+    /// number `count` (counting messages with capabilities).
     pub const fn is_handed_over(&self, count: u64) -> bool {
         self.theirs.handed.wrapping_sub(count as u32) <= u32::MAX / 2
     }

@@ -1,4 +1,4 @@
-//! Two rings, one in each direction, as one end has them: lines in, lines out, positions, and who is asleep.
+//! One end's view of the two rings of a channel: lines in, lines out, positions, and sleep states.
 //!
 //! This end writes the memory `mine` and only reads the memory `theirs`; the other end has them the other way round.
 //!
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! # Invariants
-//! * Positions are private. From the peer come lines (a tag says which), and claims, each checked when it is used: an
-//!   `ack` never goes back and never beyond what was sent; nor does `expected`.
+//! * Positions are private. The peer writes lines (each tagged with its number) and claims. A claim is checked when it is
+//!   used: `ack` and `expected` never go back and never beyond what was sent.
 //! * A line is free for the writer once the peer's `ack` has passed the line that was in its place a lap before.
 //! * A reader owes at most a quarter of a ring in acks. So a writer that sees no free line has at least three quarters of
 //!   a ring under way, the reading of which brings an ack: no line is kept in reserve and no ack is ever forced.
@@ -492,7 +492,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
 
 /// Writes format and size into a memory of zeroes.
 pub fn initialize(mine: &impl OwnMemory) {
-    // SYNC setup: whoever hands a memory to the other end orders all that was stored before.
+    // SYNC setup: handing the memory to the other end orders all earlier stores.
     mine.store(CONTROL, MAGIC, MAGIC_1, Ordering::Relaxed);
     mine.store(CONTROL, LINES, mine.lines() as u64, Ordering::Relaxed);
 }

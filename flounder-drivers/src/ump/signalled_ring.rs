@@ -105,7 +105,7 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
     /// capabilities.
     fn signal_room(&mut self) {
         if let Some(state) = self.inner.look() {
-            // That the peer is closed is told when there are no more lines.
+            // Ignore an error: a closed peer is reported once no lines are left.
             let _ = self.signal(state, WakeCause::Room);
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Such an owner keeps the number that its connection had, or gets a new one; no other process gets
 //! its names. A lookup waits for [`REJOIN_TIMEOUT`], and is then answered from the journal: the
-//! name has an owner, who lives. When the process joins, it takes its names over one by one as it
+//! name has a living owner. When the process joins, it takes its names over one by one as it
 //! registers them. Names that are left when it has sent `rejoined` are free.
 //!
 //! | owner that is not connected | keeps its names |

@@ -10,7 +10,7 @@
 //!  | number (16) | caps (16)  | words (32)   | the body        |   the lower bits first
 //!  +-------------+------------+--------------+-----------------+
 //! ```
-//! Bytes hold no capabilities, only how many there were: who reads the bytes provides them.
+//! Bytes hold no capabilities, only their number: the reader of the bytes provides them.
 
 use core::fmt;
 use std::error::Error;

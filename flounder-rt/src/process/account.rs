@@ -291,7 +291,7 @@ impl From<OverLimit> for std::io::Error {
     }
 }
 
-/// A peer process, told from all others.
+/// Identity of a peer process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProcessId {
     /// Process id, if the process is visible in this PID namespace.

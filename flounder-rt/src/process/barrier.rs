@@ -1,16 +1,16 @@
 //! The barrier between a receiver that goes to sleep and the senders that might miss it.
 //!
-//! A sender publishes a line, then looks whether its peer is asleep; a receiver publishes that it is asleep, then looks
-//! for a line. On every processor of today each side needs a full barrier between its two steps, or both can miss the
-//! other (store buffering). A fence in every send would cost more than the message. So the sleeper pays for both: it
-//! asks the kernel to run a barrier on every processor that runs a registered process (`membarrier(2)`,
-//! `GLOBAL_EXPEDITED`), and processes register when they first make a channel. A peer that does not register harms only
-//! its own messages: they are seen when the receiver wakes for another reason.
+//! A sender publishes a line, then loads the sleep state of its peer; a receiver publishes that it sleeps, then loads the
+//! next line. Each side needs a full barrier between its two steps, or both can miss the other's store (store buffering).
+//! A fence in every send would cost more than the message, so the receiver runs both barriers: it asks the kernel for a
+//! barrier on every processor that runs a registered process (`membarrier(2)`, `GLOBAL_EXPEDITED`). Processes register when
+//! they first create a channel. A peer that does not register harms only its own messages: the receiver sees them when it
+//! wakes for another reason.
 //!
-//! Where the kernel has no such call, senders fence: [`senders_fence`] tells. The kernel may also refuse a barrier later,
-//! to a process that has registered (a seccomp filter that was installed after the start, no memory). From the first
-//! refusal on [`senders_fence`] is true, and [`arm_then_barrier`] arms again: the channels then ask their peers to fence.
-//! A channel whose peer may not have seen that yet limits the sleep ([`Channel::sleep_limit`]).
+//! If the kernel has no such call, senders fence: [`senders_fence`] is true. The kernel may also refuse a barrier to a
+//! process that has registered (a seccomp filter installed later, no memory). From the first refusal on, [`senders_fence`]
+//! is true, and [`arm_then_barrier`] arms again: the channels then ask their peers to fence. A channel whose peer may not
+//! have read that request yet limits the sleep ([`Channel::sleep_limit`]).
 //!
 //! [`Channel::sleep_limit`]: crate::channel::Channel::sleep_limit
 
@@ -29,7 +29,7 @@ static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// Prepares this process; called whenever a channel over shared memory is made. Idempotent and cheap.
 pub fn register() {
-    // SYNC mode: the value is a fact about the kernel, the same whoever finds it out; no other memory hangs on it.
+    // SYNC mode: every thread would find the same value, and no other memory depends on it.
     if MODE.load(Ordering::Relaxed) == UNKNOWN {
         let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
         let mode = if registered { EXPEDITED } else { FENCES };

@@ -13,8 +13,8 @@
 //!
 //! The rows of pipes, eventfds and Unix sockets were tried: a close took until the peer was killed. So there is one rule, and
 //! it applies to all kinds of files but one. *A file in memory* (memfd, tmpfs, hugetlbfs) cannot be polled, has no code of its
-//! own to run at a close, and its last close has it to itself: closing it costs the time to free its pages. `F_GET_SEALS`
-//! tells such a file from all others without a call into the file: `fstat(2)` of a FUSE file can block as well. A file in
+//! own to run at a close, and no other user during its last close: closing it costs the time to free its pages. `F_GET_SEALS`
+//! distinguishes such files without a call into the file: `fstat(2)` of a FUSE file can block as well. A file in
 //! memory of up to [`MAX_INLINE`] bytes is closed at once by the calling thread.
 //!
 //! Everything else goes to a thread that may hang. There are at most [`MAX_THREADS`]; they are started when there is work

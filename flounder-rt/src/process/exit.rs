@@ -118,7 +118,7 @@ impl Drop for Unsent {
 /// Two threads that come at once may both register the handler, which then waits twice, until the same time. A lock would be
 /// one more that a forked child may find held.
 fn register() {
-    // SYNC registered: set after the registration; whoever sees it set has it before him.
+    // SYNC registered: set after the registration; a thread that reads true runs after it.
     if REGISTERED.load(Ordering::Acquire) {
         return;
     }
@@ -130,7 +130,7 @@ fn register() {
 }
 
 extern "C" fn exiting() {
-    // Nobody is left who could be told of a panic.
+    // The process ends: ignore a panic.
     let _ = catch_unwind(|| {
         while !is_done() && Instant::now() < deadline() {
             thread::sleep(LOOK);

@@ -58,7 +58,7 @@ impl ForkGeneration {
 /// Registers the handler. Two threads that come at once may both do it, which counts each fork twice and harms nothing; a
 /// lock would be one more that a child may find held.
 fn watch_forks() {
-    // SYNC registered: set after the registration; whoever sees it set has it before him.
+    // SYNC registered: set after the registration; a thread that reads true runs after it.
     if REGISTERED.load(Ordering::Acquire) {
         return;
     }

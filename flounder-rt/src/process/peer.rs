@@ -38,7 +38,7 @@ impl Peer {
         }
     }
 
-    /// Returns a process of this machine. `None` stands for what the kernel does not tell this process.
+    /// Returns a process of this machine. `None` stands for values that the kernel does not show to this process.
     #[must_use]
     pub const fn process(pid: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Self {
         Self { place: Place::Machine, pid, uid, gid }

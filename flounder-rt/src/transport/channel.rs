@@ -1,46 +1,47 @@
-//! The contract of an interconnect driver: [`Connector`] makes channels, a [`Channel`] moves messages.
+//! Contract of an interconnect driver: a [`Connector`] creates channels, a [`Channel`] moves messages.
 //!
-//! A driver moves *messages made of words and capabilities*; it knows no interface and no type. A binding owns one end of a
+//! A message is a sequence of words and capabilities; a driver knows no interface and no type. A binding owns one end of a
 //! channel and is its only user, from one thread at a time.
 //!
 //! # Contract of `Channel`
 //! Each clause has tests of its name in `flounder-conformance`.
-//! 1. *Prefix.* The receiver gets the messages whose `send` returned [`Progress::Done`] exactly once, whole and in order;
-//!    of the others, at most a prefix of the sending order follows them.
-//! 2. *Whole.* A message is handed out with all its words and all its capabilities, or not at all. If its capabilities are
-//!    lost, `recv` says so once in its place ([`ChannelError::Caps`]).
-//! 3. *Never blocks.* `send` and `recv` return at once, call no user code and take no unbounded time. A channel holds a
-//!    bounded number of words; when it is full, `send` says so.
-//! 4. *Partial sends.* [`Progress::Partial`] says how many words were taken: never fewer than before, and 0 only if nothing
-//!    was. The binding calls `send` again with the same message and that count until `Done`; it sends nothing else in
-//!    between. Capabilities are taken out of [`Outgoing::caps`] when the driver has no more use for the caller's copy, and
-//!    none is left at `Done`.
-//! 5. *Nothing taken.* `Partial(0)` of a first call leaves the channel as if the call had not been made.
-//! 6. *Total.* Whatever the peer does, `recv` gives a message, `Empty`, `More` or an error, and after an error the channel
-//!    gives the same error again; but [`ChannelError::Caps`] is about one message, and the channel goes on. Memory is
-//!    allocated only within [`Incoming::begin`]'s limits and as words arrive.
-//! 7. *End.* After [`Channel::close`], or after the peer's, messages already sent are still received; then `recv` gives
-//!    [`ChannelError::Closed`]. An end that is dropped is closed. Where the channel is full, the close may get through only
-//!    while a waitset runs to which this end was [attached](Channel::attached); when the end is dropped, nobody may be left
-//!    to try again, and [the brokers tell](Link::closed) what the channel has not. So it is with a doorbell that fails.
-//!    Death of the peer without a close gives [`ChannelError::PeerDied`] at that point, if the driver can tell; the binding
-//!    is told by the broker otherwise. At the latest when `recv` has told of the end, `send` fails. [`Channel::is_over`]
-//!    may tell of the peer's end while messages are left; it does so for good.
+//! 1. *Prefix.* The receiver gets each message whose `send` returned [`Progress::Done`] exactly once, whole and in order.
+//!    Of the other messages, it gets at most a prefix of the sending order.
+//! 2. *Whole.* A message is delivered with all its words and all its capabilities, or not at all. If the capabilities are
+//!    lost, `recv` returns [`ChannelError::Caps`] once in the message's place.
+//! 3. *Never blocks.* `send` and `recv` return in bounded time and call no user code. A channel holds a bounded number of
+//!    words; `send` to a full channel returns [`Progress::Partial`].
+//! 4. *Partial sends.* [`Progress::Partial`] has the number of words taken so far: never fewer than before, and 0 only if
+//!    the channel has taken no part of the message. The binding calls `send` again with the same message and that number
+//!    until `Done`, and sends no other message in between. The driver takes capabilities out of [`Outgoing::caps`] when it
+//!    no longer needs the caller's copy; at `Done` none is left.
+//! 5. *Nothing taken.* `Partial(0)` of a first call leaves the channel unchanged.
+//! 6. *Total.* Whatever the peer does, `recv` returns a message, `Empty`, `More` or an error. After an error, the channel
+//!    returns the same error again, except for [`ChannelError::Caps`], which is about one message. Memory is allocated only
+//!    within the limits of [`Incoming::begin`] and as words arrive.
+//! 7. *End.* After [`Channel::close`] by either end, messages already sent are still received; then `recv` returns
+//!    [`ChannelError::Closed`]. Dropping an end closes it. If the channel is full, or a doorbell fails, the close may need a
+//!    waitset to which this end is [attached](Channel::attached); if the end is dropped before the close is through,
+//!    [the brokers report it](Link::closed). If the peer died without a close, `recv` returns [`ChannelError::PeerDied`] at
+//!    that point, if the driver can detect it; otherwise the broker informs the binding. `send` fails at the latest once
+//!    `recv` has returned the end. [`Channel::is_over`] may become true while messages are left, and then stays true.
 //! 8. *Sleep.* After [`Channel::arm`] and a full barrier between the two processes
-//!    ([`arm_then_barrier`](crate::barrier::arm_then_barrier)), either [`Channel::ready`] is true or the driver wakes the
-//!    [`Notifier`] of this end when a message arrives, space for a blocked send appears, or the channel ends. Until
-//!    [`Channel::disarm`]. While a wake-up may be missed, or is owed to the peer, [`Channel::sleep_limit`] says how long
-//!    the sleep may be at most. A channel that has a [descriptor](Readiness::Fd) shows an edge there instead, armed or not.
+//!    ([`arm_then_barrier`](crate::barrier::arm_then_barrier)), until [`Channel::disarm`]: either [`Channel::ready`] is
+//!    true, or the driver wakes the [`Notifier`] of this end when a message arrives, space for a blocked send appears, or
+//!    the channel ends. While a wake-up may be missed, or has not reached the peer, [`Channel::sleep_limit`] limits the
+//!    sleep. A channel with a [descriptor](Readiness::Fd) shows an edge there instead, armed or not.
 //! 9. *Retarget.* The waitset behind a `Notifier` may change at any time, also while the end is armed.
-//! 10. *Ready.* [`Channel::ready`] and [`Channel::can_resume`] may be true in vain, but not for ever while nothing happens;
-//!     they are never false in vain. What an end of this thread has done is seen at once.
-//! 11. *Quick ways.* [`Channel::send_now`] and [`Channel::recv_now`] are other doors to the same queue: by whichever of them
-//!     messages go in and come out, they are in one order. Either may always say no; then nothing was taken, and `send` or
-//!     `recv` says why. What only `recv` can judge (a message that the interface lacks, one of the runtime, one with
-//!     capabilities, one that has come in part) `recv_now` leaves to it; it says that nothing is there
-//!     only where `recv` would say so. A driver without them is complete.
-//! 12. *Done is sent.* A message for which `send` gives [`Progress::Done`] needs nothing more from this end or its broker:
-//!     its words are published, and the kernel has its capabilities. It arrives if this process ends at once.
+//! 10. *Ready.* [`Channel::ready`] and [`Channel::can_resume`] may return true although there is nothing to do, but not for
+//!     ever; they never return false if there is something to do. Effects of the other end in the same thread are visible
+//!     at once.
+//! 11. *Fast paths.* [`Channel::send_now`] and [`Channel::recv_now`] use the same queue as `send` and `recv`, and keep the
+//!     order of messages. Either may decline at any time without taking a message; `send` or `recv` is called then.
+//!     `recv_now` must leave to `recv`: messages that the interface lacks, messages of the runtime, messages with
+//!     capabilities, and partly received messages. It returns [`RecvNow::Empty`] only if `recv` would return
+//!     [`Recv::Empty`]. Both are optional.
+//! 12. *Done is sent.* Once `send` has returned [`Progress::Done`], the message needs nothing more from this end or its
+//!     broker: its words are published, and the kernel has its capabilities. The message arrives even if this process ends
+//!     at once.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -65,7 +66,7 @@ pub use caps::{CAPS_AHEAD, CapEvent, CapInbox, CapRefusal};
 pub(crate) use incoming::KEPT_WORDS;
 pub use incoming::{Incoming, ProtocolError};
 
-/// A message on its way out.
+/// A message to send.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     /// Message number.
@@ -95,7 +96,7 @@ pub enum Recv {
     Message,
     /// Part of a message was received; there may be more at once.
     More,
-    /// Nothing is there.
+    /// No message is there.
     Empty,
 }
 
@@ -104,7 +105,7 @@ pub enum Recv {
 pub enum RecvNow {
     /// A message is complete in the [`Incoming`].
     Message,
-    /// Nothing is there, and nothing is to be reported: `recv` would return [`Recv::Empty`].
+    /// No message and no error is there: `recv` would return [`Recv::Empty`].
     Empty,
     /// Only `recv` can decide. Nothing has been taken.
     Unsure,
@@ -147,33 +148,30 @@ pub trait Channel {
     /// If the channel has ended, after everything that was sent before was received.
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError>;
 
-    /// Sends a message of these words and no capabilities, if that can be done at once: a way past [`send`](Channel::send)
-    /// for what most messages are. After "no" `send` is called, with the same message or, some time, with another: nothing
-    /// of this one has been taken.
+    /// Sends a message without capabilities if that is possible at once: the fast path of [`send`](Channel::send) (clause
+    /// 11). After false, the caller uses `send`, with this message or with another: the channel has taken no part of it.
     fn send_now(&mut self, _number: u16, _words: &[u64]) -> bool {
         false
     }
 
-    /// Receives a message of the interface that is there as a whole and has no capabilities, if none is in hand: a way past
-    /// [`recv`](Channel::recv) for what most messages are, and for most looks at a channel where nothing is.
+    /// Receives a complete message of the interface without capabilities, if none is partly received: the fast path of
+    /// [`recv`](Channel::recv) (clause 11), also for an empty channel.
     fn recv_now(&mut self, _incoming: &mut Incoming) -> RecvNow {
         RecvNow::Unsure
     }
 
-    /// Returns true if `recv` or a blocked `send` would make progress. Cheap; may be true in vain,
-    /// never false in vain.
+    /// Returns true if `recv` or a blocked `send` may make progress. Cheap. A false result is exact (clause 10).
     fn ready(&mut self) -> bool;
 
-    /// Returns true if a blocked `send` would make progress, whatever has arrived. Cheap; may be
-    /// true in vain, never false in vain.
+    /// Returns true if a blocked `send` may make progress, whatever has arrived. Cheap. A false result is exact (clause
+    /// 10).
     fn can_resume(&mut self) -> bool {
         self.ready()
     }
 
-    /// Returns true if the peer has ended the channel, though messages that it sent before may not
-    /// have been received yet: nothing that is sent gets through any more. Cheap; never true in
-    /// vain. A binding that holds back messages calls this; if a driver cannot tell, that binding
-    /// learns of the end when it receives again.
+    /// Returns true if the peer has ended the channel, so that no further message reaches it; messages of the peer may
+    /// still be unreceived. Cheap. A true result is exact. A binding that holds back messages calls this; with a driver
+    /// that always returns false, such a binding finds the end when it receives again.
     fn is_over(&mut self) -> bool {
         false
     }
@@ -184,8 +182,8 @@ pub trait Channel {
     /// Withdraws the request.
     fn disarm(&mut self) {}
 
-    /// Returns how long the waitset may sleep at most before it arms and looks at this end again, although nobody has
-    /// woken it; `None` if there is no limit. Asked after [`arm`](Channel::arm).
+    /// Returns the longest time that the waitset may sleep without a wake-up before it arms and visits this end again;
+    /// `None` without a limit. Called after [`arm`](Channel::arm).
     fn sleep_limit(&mut self) -> Option<Duration> {
         None
     }
@@ -193,26 +191,26 @@ pub trait Channel {
     /// Returns how the waitset learns of events.
     fn readiness(&self) -> Readiness<'_>;
 
-    /// What the driver notifies when this end is to be visited: that of the [`End`] it was made for, where it keeps one.
+    /// Returns the notifier that the driver wakes for this end, the one of its [`End`], if the driver keeps one.
     fn notifier(&self) -> Option<Notifier> {
         None
     }
 
-    /// Returns what both ends of a channel within a process have in common, if the driver knows it: a blocking call through an
-    /// end also serves the other one, if that is in the same thread.
+    /// Returns an id that both ends of a channel within a process have, if the driver keeps one. A blocking call through one
+    /// end then also serves the other end if both are in one thread.
     fn pair(&self) -> Option<PairId> {
         None
     }
 
-    /// Called when the channel comes under a waitset, at first and after each change.
+    /// Called when the channel is attached to a waitset, at first and after each change.
     ///
     /// # Errors
-    /// If the waitset cannot watch what the driver needs watched.
+    /// Fails if the waitset cannot watch a descriptor of the driver.
     fn attached(&mut self, _waitset: &Waitset) -> io::Result<()> {
         Ok(())
     }
 
-    /// Carries out a control operation. Drivers to which it means nothing do nothing.
+    /// Carries out a control operation. The default ignores it.
     ///
     /// # Errors
     /// If the channel has ended.
@@ -224,12 +222,12 @@ pub trait Channel {
     fn close(&mut self);
 }
 
-/// A channel within a process: its two ends have it in common.
+/// Id of a channel within a process, the same at both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PairId(u64);
 
 impl PairId {
-    /// Returns one that no other channel of this process has.
+    /// Returns an id that no other channel of this process has.
     #[must_use]
     pub fn fresh() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
@@ -245,10 +243,10 @@ pub enum ChannelError {
     Closed,
     /// The peer died.
     PeerDied,
-    /// The peer did what no correct peer does.
+    /// The peer violated the protocol.
     Protocol(ProtocolError),
-    /// Capabilities of the message in hand were refused; the message is lost, the channel goes on. From `recv`, its number
-    /// and the words of it that came are in the [`Incoming`], and the binding tells the peer.
+    /// Capabilities of the current message were refused. The message is lost, the channel goes on. After `recv`, the
+    /// [`Incoming`] has the message's number and the words received, and the binding notifies the peer.
     Caps(CapRefusal),
     /// A system call failed.
     Os(i32),
@@ -286,16 +284,16 @@ impl From<rustix::io::Errno> for ChannelError {
     }
 }
 
-/// Makes channels of one driver.
+/// Creates the channels of one driver.
 ///
-/// There are three ways, from near to far. Between two dispatchers of one process a driver makes both ends at once
-/// ([`pair_local`](Connector::pair_local), [`pair`](Connector::pair)); between processes the client *offers*, the service
-/// *accepts* and *answers*, the client *completes*; the brokers carry offer and answer.
+/// Within a process a driver creates both ends at once: in one thread ([`pair_local`](Connector::pair_local)), or in two
+/// ([`pair`](Connector::pair)). Between processes, the client *offers*, the service *accepts* the offer and *answers*, the
+/// client *completes*; the brokers carry offer and answer.
 pub trait Connector: Send + Sync {
-    /// Name of the driver, as in [`Channel::driver`].
+    /// Returns the name of the driver, as [`Channel::driver`] does.
     fn name(&self) -> &'static str;
 
-    /// Both ends, for two bindings of one thread.
+    /// Creates both ends, for two bindings of one thread.
     ///
     /// # Errors
     /// [`ConnectError::Reach`] if the driver does not do this.
@@ -304,7 +302,7 @@ pub trait Connector: Send + Sync {
         Ok((client, service))
     }
 
-    /// Both ends, for two threads of one process.
+    /// Creates both ends, for two threads of one process.
     ///
     /// # Errors
     /// [`ConnectError::Reach`] if the driver does not do this.
@@ -312,7 +310,7 @@ pub trait Connector: Send + Sync {
         Err(ConnectError::Reach)
     }
 
-    /// The client's half of a channel to another process.
+    /// Creates the client's half of a channel to another process.
     ///
     /// # Errors
     /// [`ConnectError::Reach`] if the driver does not do this; [`ConnectError::Os`].
@@ -324,7 +322,7 @@ pub trait Connector: Send + Sync {
         Err(ConnectError::Reach)
     }
 
-    /// The service's half: takes what the client offered, gives what it answers.
+    /// Creates the service's half from the client's offer, and the answer to it.
     ///
     /// # Errors
     /// [`ConnectError::Reach`] if the driver does not do this. If the offer is not sound: [`ConnectError::Refused`] says what is
@@ -344,16 +342,16 @@ pub type Pair = (Box<dyn Channel>, Box<dyn Channel>);
 /// Two ends that may move to their threads.
 pub type SendPair = (Box<dyn Channel + Send>, Box<dyn Channel + Send>);
 
-/// A client's half that waits for the answer.
+/// A client's half without the service's answer.
 pub trait PendingOffer: Send {
-    /// Takes the service's answer.
+    /// Completes the channel with the service's answer.
     ///
     /// # Errors
-    /// If the answer is not sound.
+    /// Fails if the answer is invalid.
     fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError>;
 }
 
-/// What the two halves of a driver tell each other through the brokers.
+/// An offer or an answer: data that one half of a driver sends to the other through the brokers.
 #[derive(Debug, Default)]
 pub struct Offer {
     /// Numbers, as the driver documents them in `docs/wire.md`.
@@ -362,7 +360,7 @@ pub struct Offer {
     pub caps: Vec<Cap>,
 }
 
-/// What a driver is told about the end it makes.
+/// Parameters of an end that a driver creates.
 #[derive(Debug, Clone)]
 pub struct End {
     /// Wakes the waitset of this end.
@@ -375,19 +373,19 @@ pub struct End {
 
 /// The connection between two processes, as far as drivers use it.
 pub trait Link: Send + Sync {
-    /// The account of the process at the other end. Drivers charge it for what they make or keep for that process:
-    /// mappings, the bytes of their own rings, descriptors.
+    /// Returns the account of the process at the other end. Drivers charge it for the mappings, the memory of rings and the
+    /// descriptors that they create or keep for that process.
     fn account(&self) -> &Account;
 
-    /// The process at the other end, for descriptors that it sends or gets.
+    /// Returns the process at the other end, for descriptors that it sends or receives.
     fn origin(&self) -> &Origin;
 
-    /// Has the brokers carry capabilities to the end of `connection` in the other process, as number `sequence`. A driver
-    /// does so for [`CAPS_AHEAD`] messages at most of which the other end has not said that it has begun to read them;
-    /// the brokers take more for an attack.
+    /// Sends capabilities through the brokers to the end of `connection` in the other process, with number `sequence`. A
+    /// driver may do so for at most [`CAPS_AHEAD`] messages that the other end has not begun to read; the brokers treat more
+    /// as a protocol violation.
     ///
-    /// When the kernel has them, the brokers call [`CapInbox::note_sent`] on the inbox of this end: then the message is sent,
-    /// and arrives even if this process ends. Until then the driver says [`Progress::Partial`].
+    /// When the kernel has the capabilities, the brokers call [`CapInbox::note_sent`] on the inbox of this end. From then on
+    /// the message arrives even if this process ends. Until then the driver returns [`Progress::Partial`].
     ///
     /// # Errors
     /// If the link has ended; the capabilities are dropped.
@@ -399,15 +397,15 @@ pub trait Link: Send + Sync {
     /// Waits for a system call that does not block, and for nothing else.
     fn finish_transfer(&self);
 
-    /// Where capabilities for this end of `connection` are put when they arrive. Forgotten when the inbox is dropped.
+    /// Sets the inbox for capabilities that arrive for this end of `connection`, until the inbox is dropped.
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>);
 
-    /// Has the brokers tell the other end of `connection` that this one is closed. For a driver that cannot tell it by the
-    /// channel: because the peer has to make room first, or its doorbell fails. All that was sent before is published, or
-    /// with the brokers; the other end receives it, and then is closed. Costs a message; a close that the channel tells needs none.
+    /// Reports to the other end of `connection`, through the brokers, that this one is closed. For a close that the channel
+    /// cannot carry, because the channel is full or its doorbell fails. The other end first receives all messages sent
+    /// before. Costs a message of the brokers.
     fn closed(&self, connection: u64);
 
-    /// What the driver `name` keeps for this pair of processes, made on first use.
+    /// Returns the state that the driver `name` keeps for this pair of processes, created on first use.
     fn state(
         &self,
         name: &'static str,
@@ -415,13 +413,13 @@ pub trait Link: Send + Sync {
     ) -> io::Result<Arc<dyn Any + Send + Sync>>;
 }
 
-/// Why a driver made no channel.
+/// Error of creating a channel.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The driver does not reach that far (or that near).
+    /// The driver does not support ends at this distance.
     Reach,
-    /// What the other side sent is not sound.
+    /// The offer or answer of the other side is invalid.
     Refused(&'static str),
     /// A system call failed.
     Os(i32),
@@ -430,7 +428,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Returns whether the same attempt may succeed later, because something was short.
+    /// Returns true if the same attempt may succeed later, because a resource was short.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {

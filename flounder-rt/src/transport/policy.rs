@@ -47,16 +47,16 @@ static POLICY: PerProcess<RwLock<Option<Arc<Policy>>>> = PerProcess::new(|parent
     RwLock::new(policy)
 });
 
-/// Sets the rule for this domain: `policy` is asked about each capability and says whether it may pass. Without one, all
-/// may. A message goes with all of its capabilities or not at all, and both ends learn of a refusal:
+/// Sets the rule for this domain: `policy` is called for each capability and returns true if it may pass. Without a rule, all
+/// may. A message goes with all of its capabilities or not at all, and a refusal is reported at both ends:
 ///
 /// | refused | at the sender | at the receiver |
 /// |---|---|---|
 /// | on the way out | [`TxError::CapsRefused`](crate::TxError::CapsRefused), with what was to be given away | its error handler |
 /// | on the way in | its error handler; a call fails with [`RpcError::CapsRefused`](crate::RpcError::CapsRefused) | its error handler |
 ///
-/// It is asked on the thread of the binding, for what goes out while the message is sent, and so must be quick. Within a
-/// process, it is asked for both directions.
+/// The rule runs on the thread of the binding, for outgoing capabilities during the send, so it must be quick. Within a
+/// process, it is called for both directions.
 ///
 /// ```
 /// use flounder_rt::policy::{self, Direction};

@@ -77,7 +77,7 @@ pub(super) enum State {
     Closed,
 }
 
-/// Who wants to send.
+/// Kind of sender.
 #[derive(Clone, Copy)]
 pub(super) enum Sender<'a> {
     /// A message or a blocking call, which does not wait in line.
@@ -119,7 +119,7 @@ pub(super) enum Line {
     Place,
 }
 
-/// One end. `T` is a timer of the shell, `R` a receipt that the shell wants back when a message is settled.
+/// One end. `T` is a timer of the shell, `R` a receipt that the shell gets back when a message is settled.
 pub(super) struct Connection<T, R> {
     interface: &'static Interface,
     send: SendHalf<R>,

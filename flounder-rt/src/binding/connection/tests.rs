@@ -132,9 +132,9 @@ impl Task {
 
 /// How the programs of one end behave.
 struct Manner {
-    /// One in so many chances to answer a call is taken.
+    /// Calls are answered with probability 1 / this.
     answers: usize,
-    /// One in so many chances to give a call up is taken.
+    /// Calls are cancelled with probability 1 / this.
     gives_up: usize,
     /// Handlers answer only when no call of their own end is under way, or when their caller has given up. Those that kept
     /// a reply that nobody waits for until then would stop both ends (see [`backlog`]).

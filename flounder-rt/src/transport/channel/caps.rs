@@ -10,9 +10,9 @@ use crate::account::Charge;
 use crate::cap::Cap;
 use crate::notify::Notifier;
 
-/// How many messages ahead a driver may hand capabilities to the brokers: messages that the receiver has not said that it
-/// has begun to read. So they are under way while it reads, and it never has to keep those of more than one message beside
-/// those of the message in hand.
+/// Maximum number of messages whose capabilities a driver may give to the brokers before the receiver has begun to read
+/// them. The capabilities thus travel while the receiver reads, and it keeps those of at most one message beside the
+/// current one.
 pub const CAPS_AHEAD: usize = 1;
 
 /// Where the broker puts what concerns the capabilities of one end of a channel, until the channel fetches it.
