@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
+use flounder::error::Chain;
 use flounder::waitset::CallbackError;
 use flounder::{Peer, RpcError, Waitset, flounder};
 
@@ -95,7 +96,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("async_echo: {error}");
+            eprintln!("async_echo: {}", Chain(&*error));
             ExitCode::FAILURE
         }
     }

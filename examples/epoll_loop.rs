@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
+use flounder::error::Chain;
 use flounder::waitset::UnixSignal;
 use flounder::{Peer, Waitset, flounder, nameservice};
 use rustix::event::Timespec;
@@ -40,7 +41,7 @@ impl words::Rx for Service {
     fn line(&mut self, binding: &words::Binding, text: &str) {
         let words = text.split_whitespace().count() as u32;
         if let Err(error) = binding.tx_count(text, words) {
-            eprintln!("service: {error}");
+            eprintln!("service: {error:?}");
         }
     }
 
@@ -148,7 +149,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("epoll_loop: {error}");
+            eprintln!("epoll_loop: {}", Chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
+use flounder::error::Chain;
 use flounder::{BindingError, Peer, Waitset, flounder};
 
 flounder! {
@@ -91,7 +92,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (sender, receiver) = channel();
     let service = thread::spawn(move || {
         let tell = |iref| sender.send(iref).expect("the client waits");
-        serve(tell).map_err(|error| error.to_string())
+        serve(tell).map_err(|error| format!("{error:?}"))
     });
     call(receiver.recv()?)?;
     service.join().map_err(|_| "the service panicked")??;
@@ -102,7 +103,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pipeline: {error}");
+            eprintln!("pipeline: {}", Chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use flounder::error::Chain;
 use flounder::{BindingError, Cap, Peer, Waitset, flounder, nameservice};
 
 flounder! {
@@ -62,7 +63,7 @@ impl test::Rx for Server {
     }
 
     fn error(&mut self, _b: &test::Binding, error: BindingError) {
-        println!("service: {error}; done");
+        println!("service: {error:?}; done");
         std::process::exit(0);
     }
 }
@@ -140,7 +141,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("quickstart: {error}");
+            eprintln!("quickstart: {}", Chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use flounder::channel::{
     Channel, ChannelError, Connector, End, Incoming, Outgoing, Progress, Readiness, Recv,
 };
+use flounder::error::Chain;
 use flounder::notify::Notifier;
 use flounder::{MessageBuffer, Waitset, flounder};
 
@@ -50,7 +51,7 @@ impl bank::Rx for Bank {
         if (*balance).is_multiple_of(100)
             && let Err(error) = binding.tx_round(account, *balance)
         {
-            eprintln!("bank: {error}");
+            eprintln!("bank: {error:?}");
         }
     }
 
@@ -259,7 +260,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("record_replay: {error}");
+            eprintln!("record_replay: {}", Chain(&*error));
             ExitCode::from(2)
         }
     }

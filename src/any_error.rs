@@ -10,12 +10,13 @@ use flounder_monitor::daemon::DaemonError;
 use flounder_monitor::nameservice::NameError;
 use flounder_monitor::snapshot::SnapshotError;
 use flounder_rt::account::OverLimit;
+use flounder_rt::bind::BrokerError;
 use flounder_rt::channel::{CapRefusal, ChannelError, ConnectError, ProtocolError};
-use flounder_rt::waitset::EventError;
+use flounder_rt::waitset::{Elapsed, EventError};
 use flounder_rt::wire::{DecodeError, TooLong};
 use flounder_rt::{
-    BindError, BindingError, CallbackError, ControlError, DispatchError, EncodeError, ExportError,
-    RecvError, Refusal, Rejected, RpcError, TxError,
+    BindError, BindingError, CallbackError, ControlError, DispatchError, EncodeError, Errno,
+    ExportError, RecvError, Refusal, Rejected, RpcError, TxError,
 };
 
 macro_rules! any_error {
@@ -70,6 +71,8 @@ any_error! {
     Bind(BindError),
     /// Of a binding.
     Binding(BindingError),
+    /// Of the broker that a bind went through.
+    Broker(BrokerError),
     /// Of capabilities that did not travel.
     Caps(CapRefusal),
     /// Of a look at what there is on a host.
@@ -86,6 +89,8 @@ any_error! {
     Decode(DecodeError),
     /// Of a waitset, or of one of its callbacks.
     Dispatch(DispatchError),
+    /// Of a wait whose time is over.
+    Elapsed(Elapsed),
     /// Of a message that makes no words.
     Encode(EncodeError),
     /// Of an event channel.
@@ -102,6 +107,8 @@ any_error! {
     Monitor(MonitorError),
     /// Of the name service.
     Name(NameError),
+    /// Of a system call.
+    Os(Errno),
     /// Of a peer that broke the protocol of a channel.
     Protocol(ProtocolError),
     /// Of an inbox.

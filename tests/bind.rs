@@ -171,13 +171,13 @@ fn every_driver_but_loopback_reaches_another_thread() {
 #[test]
 fn a_failed_bind_lists_every_driver_and_its_reason_in_order() {
     register("tired", ConnectError::Refused("it has walked enough"));
-    register("poor", ConnectError::Os(rustix::io::Errno::NOMEM.raw_os_error()));
+    register("poor", ConnectError::Os(rustix::io::Errno::NOMEM.into()));
     let why = |errors: &[(&str, ConnectError)]| {
         let owned = errors.iter().map(|(driver, error)| ((*driver).to_owned(), error.clone()));
         BindError::Drivers(owned.collect())
     };
     let tired = ("tired", ConnectError::Refused("it has walked enough"));
-    let poor = ("poor", ConnectError::Os(rustix::io::Errno::NOMEM.raw_os_error()));
+    let poor = ("poor", ConnectError::Os(rustix::io::Errno::NOMEM.into()));
     with_service_elsewhere(|iref, ws| {
         let error = bind(iref, ws, &["poor", "loopback", "tired"]).expect_err("none can");
         let near = ("loopback", ConnectError::Reach);

@@ -218,5 +218,8 @@ fn an_array_of_owned_strings_keeps_its_maximum() {
     let long = vec![String::new(); 65_537];
     let item = words::Item { s: String::new(), n: 0 };
     let error = client.turn(&long, &item, &[], "").expect_err("it is too long");
-    assert_eq!(error.to_string(), "argument all: length 65537 is over the maximum of 65536");
+    assert_eq!(
+        format!("{error:?}"),
+        "argument all is too long: length 65537 is over the maximum of 65536"
+    );
 }

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use flounder::error::Chain;
 use flounder::{BindingError, Cap, Iref, Peer, Waitset, flounder, nameservice};
 
 flounder! {
@@ -148,7 +149,7 @@ impl idctest::Rx for Server {
     }
 
     fn error(&mut self, _b: &idctest::Binding, error: BindingError) {
-        println!("service: {error}");
+        println!("service: {error:?}");
         self.done.set(true);
     }
 }
@@ -293,7 +294,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("idctest: {error}");
+            eprintln!("idctest: {}", Chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -243,10 +243,10 @@ fn serve(options: &Serve, counters: &Shared) -> Result<(), String> {
             Ok(Service { counters, left, driver, seed: 0, received: 0, wrong: 0 })
         })
     };
-    let exported = exported.start().map_err(|error| error.to_string())?;
-    nameservice::register(&options.name, exported.iref()).map_err(|error| error.to_string())?;
+    let exported = exported.start().map_err(|error| format!("{error:?}"))?;
+    nameservice::register(&options.name, exported.iref()).map_err(|error| format!("{error:?}"))?;
     while left.get() > 0 {
-        ws.dispatch().map_err(|error| error.to_string())?;
+        ws.dispatch().map_err(|error| format!("{error:?}"))?;
     }
     Ok(())
 }
@@ -335,7 +335,7 @@ fn send_one(
 }
 
 fn traffic(role: &Role, options: &Traffic, counters: &Shared) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let text = |error: &dyn std::fmt::Debug| format!("{error:?}");
     let ws = Waitset::current();
     let iref = nameservice::blocking_lookup_deadline(&options.name, Duration::from_secs(10))
         .map_err(|e| text(&e))?;

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use flounder::drivers::registry;
+use flounder::error::Chain;
 use flounder::waitset::DEFAULT_SPIN;
 use flounder::{Waitset, nameservice};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -309,13 +310,8 @@ impl Hosts {
     }
 
     /// Returns the text of an error with its sources, and the errors that the services printed.
-    fn explain(&self, subject: Subject, error: &(dyn std::error::Error + Send + Sync)) -> String {
-        let mut text = format!("{subject}: {error}");
-        let mut source = error.source();
-        while let Some(error) = source {
-            text.push_str(&format!(": {error}"));
-            source = error.source();
-        }
+    fn explain(&self, subject: Subject, error: &(dyn std::error::Error + 'static)) -> String {
+        let mut text = format!("{subject}: {}", Chain(error));
         for words in self.processes.iter().filter_map(Process::last_words) {
             text.push_str(&format!("; a service's process said: {words}"));
         }

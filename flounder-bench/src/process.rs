@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use flounder::error::Chain;
 use flounder::{Iref, Waitset, nameservice};
 
 use crate::error::Result;
@@ -53,7 +54,7 @@ impl ServiceThread {
             let served =
                 service.map_or(Ok(()), |service| service.run(|| theirs.load(Ordering::Relaxed)));
             if let Err(error) = served {
-                warn(format_args!("flounder: bench: a service has failed: {error}"));
+                warn(format_args!("flounder: bench: a service has failed: {}", Chain(&*error)));
             }
         });
         let (iref, remote) = receiver.recv()?;

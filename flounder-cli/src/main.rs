@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use flounder::error::Chain;
 use flounder_idl::source::FileSources;
 use flounder_idl::{Failure, SourceFile, Unit};
 
@@ -108,7 +109,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(Stop::Failed(command, error)) => {
-            output::tell(format_args!("flounder: {command}: {error}"));
+            output::tell(format_args!("flounder: {command}: {}", Chain(&*error)));
             ExitCode::FAILURE
         }
     }

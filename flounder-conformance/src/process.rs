@@ -89,7 +89,7 @@ fn accept(
             Ok((local, Packet { kind: CONNECT, words, caps, ..Packet::default() }))
         }
         Err(error) => {
-            Err(Packet { kind: REFUSED, bytes: error.to_string().into(), ..Packet::default() })
+            Err(Packet { kind: REFUSED, bytes: format!("{error:?}").into(), ..Packet::default() })
         }
     }
 }

@@ -61,7 +61,7 @@ pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
     let mut added = ADDED.here().write();
     let name = driver.name();
     if BUILT_IN.iter().chain(added.iter()).any(|other| other.name() == name) {
-        return Err(NameTaken(name));
+        return Err(NameTaken { name });
     }
     // Never removed, so that `find` can lend it out for good.
     added.push(&**Box::leak(Box::new(driver)));
@@ -70,13 +70,17 @@ pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
 
 /// Error: a driver has this name already.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NameTaken(pub &'static str);
+#[non_exhaustive]
+pub struct NameTaken {
+    /// The name.
+    pub name: &'static str,
+}
 
 flounder_rt::debug_as_chain!(NameTaken);
 
 impl fmt::Display for NameTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is a driver named {} already", self.0)
+        write!(f, "there is a driver named {} already", self.name)
     }
 }
 
@@ -106,7 +110,7 @@ mod tests {
         expected.push("unreachable");
         assert_eq!(names(), expected);
         for name in ["unreachable", "ump"] {
-            assert_eq!(register(Arc::new(Unreachable(name))), Err(NameTaken(name)));
+            assert_eq!(register(Arc::new(Unreachable(name))), Err(NameTaken { name }));
         }
     }
 }

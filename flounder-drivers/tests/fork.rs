@@ -6,10 +6,11 @@ use flounder_drivers::beehive::Beehive;
 #[cfg(all(feature = "scc", target_arch = "x86_64"))]
 use flounder_drivers::scc::Scc;
 use flounder_drivers::{lmp::Lmp, ump::Ump};
+use flounder_rt::Errno;
 use flounder_rt::channel::{Channel, ChannelError, Connector, Incoming, Outgoing, Progress, Recv};
 use flounder_rt::wire::Gather;
 
-const GONE: ChannelError = ChannelError::Os(libc::ECHILD);
+const GONE: ChannelError = ChannelError::Os(Errno::from_raw_os_error(libc::ECHILD));
 
 fn send(channel: &mut dyn Channel, word: u64) -> Result<Progress, ChannelError> {
     let words = [word];

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use flounder_drivers::{recommended, registry};
 use flounder_rt::Iref;
-use flounder_rt::bind::{BindError, BindRequest, bind_in_process};
+use flounder_rt::bind::{BindError, BindRequest, BrokerError, bind_in_process};
 use flounder_rt::channel::Connector;
 use flounder_rt::export::{Broker, ExportError, ServiceEntry};
 
@@ -67,7 +67,7 @@ impl Broker for MonitorBroker {
                 }
                 Ok(())
             }),
-            Err(error) => request.reply.failed(BindError::Broker(error.to_string())),
+            Err(error) => request.reply.failed(BindError::Broker(BrokerError::new(error))),
         }
     }
 

@@ -138,7 +138,7 @@ impl Daemon {
             match directory.and_then(|directory| self.become_root(directory, |_| {})) {
                 Ok(()) => tracing::info!("this process is the root monitor again"),
                 Err(error) => {
-                    tracing::error!(%error, "this process is not the root monitor any more")
+                    tracing::error!(?error, "this process is not the root monitor any more")
                 }
             }
         }

@@ -2,11 +2,11 @@
 
 use core::fmt;
 use std::error::Error;
-use std::io;
 use std::path::PathBuf;
 
-use flounder_rt::Escaped;
 use flounder_rt::account::OverLimit;
+use flounder_rt::channel::ConnectError;
+use flounder_rt::{Errno, Escaped};
 
 use crate::root_location::RootLocation;
 
@@ -21,14 +21,14 @@ pub enum MonitorError {
         /// What is wrong with the directory.
         why: DirProblem,
     },
-    /// The monitor's thread did not start. Holds the error number.
-    Thread(i32),
+    /// The monitor's thread did not start.
+    Thread(Errno),
     /// A system call failed.
     Os {
         /// Purpose of the call.
         what: &'static str,
-        /// Error number.
-        errno: i32,
+        /// Error of the call.
+        errno: Errno,
     },
     /// The root monitor belongs to a user that this process does not trust.
     UntrustedRoot {
@@ -68,8 +68,8 @@ pub enum MonitorError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DirProblem {
-    /// The directory cannot be created or opened. Holds the error number.
-    Os(i32),
+    /// The directory cannot be created or opened.
+    Os(Errno),
     /// The path is not a directory, or is a symbolic link to one.
     NotADirectory,
     /// The directory belongs to a user that this process does not trust.
@@ -92,6 +92,9 @@ pub enum DirProblem {
     },
 }
 
+/// `ENOENT`: a file or a directory is not there.
+pub(crate) const NO_ENTRY: Errno = Errno::from_raw_os_error(libc::ENOENT);
+
 impl MonitorError {
     /// Returns true if the text names the directory.
     pub(crate) const fn names_location(&self) -> bool {
@@ -105,12 +108,16 @@ impl MonitorError {
         )
     }
 
-    pub(crate) fn os(what: &'static str) -> impl Fn(rustix::io::Errno) -> Self {
-        move |errno| Self::Os { what, errno: errno.raw_os_error() }
+    pub(crate) fn os<E: Into<Errno>>(what: &'static str) -> impl Fn(E) -> Self {
+        move |error| Self::Os { what, errno: error.into() }
     }
 
-    pub(crate) fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
-        move |error| Self::Os { what, errno: error.raw_os_error().unwrap_or(0) }
+    /// For a driver that made no channel over a socket that this process has.
+    pub(crate) fn connect(what: &'static str) -> impl Fn(ConnectError) -> Self {
+        move |error| match error {
+            ConnectError::Os(errno) => Self::Os { what, errno },
+            _ => Self::Os { what, errno: Errno::from_raw_os_error(libc::EPROTO) },
+        }
     }
 }
 
@@ -128,10 +135,8 @@ impl fmt::Display for MonitorError {
             Self::RuntimeDir { path, why } => {
                 write!(f, "the runtime directory {} {why}", Escaped(path.display()))
             }
-            Self::Thread(errno) => {
-                write!(f, "the monitor's thread did not start: {}", system(*errno))
-            }
-            Self::Os { what, errno } => write!(f, "cannot {what}: {}", system(*errno)),
+            Self::Thread(_) => f.write_str("the monitor's thread did not start"),
+            Self::Os { what, .. } => write!(f, "cannot {what}"),
             Self::UntrustedRoot { directory, uid } => write!(
                 f,
                 "the root monitor in {} belongs to user {uid}; set FLOUNDER_RUNTIME_DIR to a \
@@ -154,22 +159,37 @@ impl fmt::Display for MonitorError {
                 write!(f, "no root monitor answered before the deadline {location}")
             }
             Self::OwnThread => f.write_str("the monitor's own thread cannot wait for itself"),
-            Self::OverLimit(limit) => fmt::Display::fmt(limit, f),
+            Self::OverLimit(_) => f.write_str("this process holds too much for another"),
             Self::Busy => f.write_str("the monitor has too much to do already"),
             Self::Ended => f.write_str("the monitor has ended"),
         }
     }
 }
 
-impl Error for MonitorError {}
+impl Error for MonitorError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::RuntimeDir { why: DirProblem::Os(errno), .. }
+            | Self::Thread(errno)
+            | Self::Os { errno, .. } => Some(errno),
+            Self::OverLimit(limit) => Some(limit),
+            Self::RuntimeDir { .. }
+            | Self::UntrustedRoot { .. }
+            | Self::Version { .. }
+            | Self::JoinDenied { .. }
+            | Self::NoRoot { .. }
+            | Self::OwnThread
+            | Self::Busy
+            | Self::Ended => None,
+        }
+    }
+}
 
 impl fmt::Display for DirProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Os(errno) => write!(
-                f,
-                "cannot be used: {}; set FLOUNDER_RUNTIME_DIR to a directory of your own",
-                system(*errno)
+            Self::Os(_) => f.write_str(
+                "cannot be used; set FLOUNDER_RUNTIME_DIR to a directory of your own",
             ),
             Self::NotADirectory => f.write_str(
                 "is not a directory itself; remove it, or set FLOUNDER_RUNTIME_DIR to another",
@@ -193,8 +213,4 @@ impl fmt::Display for DirProblem {
             }
         }
     }
-}
-
-fn system(errno: i32) -> io::Error {
-    io::Error::from_raw_os_error(errno)
 }

@@ -67,9 +67,8 @@ fn start() -> Result<MonitorThread, MonitorError> {
     }
     let (sender, receiver) = oneshot::channel();
     let builder = thread::Builder::new().name("flounder-monitor".into()).stack_size(STACK_BYTES);
-    let thread = builder
-        .spawn(move || run(sender))
-        .map_err(|error| MonitorError::Thread(error.raw_os_error().unwrap_or(0)))?;
+    let thread =
+        builder.spawn(move || run(sender)).map_err(|error| MonitorError::Thread(error.into()))?;
     let remote = receiver.wait(None).unwrap_or(Err(MonitorError::Ended))?;
     Ok(MonitorThread { remote, thread: thread.thread().id() })
 }
@@ -104,7 +103,7 @@ pub(crate) fn serve(waitset: &Waitset) -> ! {
                 tracing::error!(%error, "the monitor cannot wait");
                 thread::sleep(Duration::from_millis(10));
             }
-            Ok(Err(error)) => tracing::error!(%error, "a task of the monitor failed"),
+            Ok(Err(error)) => tracing::error!(?error, "a task of the monitor failed"),
             Err(_) => tracing::error!("a task of the monitor panicked"),
         }
     }
@@ -115,10 +114,7 @@ pub(crate) fn serve(waitset: &Waitset) -> ! {
 pub(crate) fn prepare(waitset: &Waitset) -> Result<(), MonitorError> {
     waitset.after(Duration::ZERO, |_| Ok(()));
     waitset.dispatch().map_err(|error| match error {
-        DispatchError::Os(error) => MonitorError::Os {
-            what: "make the monitor's event queue",
-            errno: error.raw_os_error().unwrap_or(0),
-        },
+        DispatchError::Os(error) => MonitorError::os("make the monitor's event queue")(error),
         _ => MonitorError::Ended,
     })
 }

@@ -35,15 +35,12 @@ impl RootClient {
     pub(crate) fn join(directory: &RuntimeDir) -> Result<Option<Self>, MonitorError> {
         let Some(socket) = election::connect_to_root(directory)? else { return Ok(None) };
         let Some((root, _)) = election::identify_root(&socket, directory)? else { return Ok(None) };
-        let system = MonitorError::os("connect to the root monitor");
-        let failed = |error: std::io::Error| {
-            system(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PROTO))
-        };
-        let channel = lmp::over(socket, Origin::LOCAL)
-            .map_err(|error| failed(std::io::Error::other(error)))?;
+        const PURPOSE: &str = "connect to the root monitor";
+        let channel = lmp::over(socket, Origin::LOCAL).map_err(MonitorError::connect(PURPOSE))?;
         let waitset = Waitset::new();
         waitset.set_spin(Duration::ZERO);
-        let binding = Binding::attach(channel as _, &waitset, RxVtbl::default()).map_err(failed)?;
+        let binding = Binding::attach(channel as _, &waitset, RxVtbl::default())
+            .map_err(MonitorError::os(PURPOSE))?;
         let number = random_number().map_err(MonitorError::os("get random bits"))?;
         let client = RpcClient::new(&binding);
         let me = Self { waitset, client, number, root, directory: directory.path().to_owned() };

@@ -28,7 +28,7 @@ use flounder_rt::{Escaped, Iref, Peer};
 use crate::accounts::amounts_from_wire;
 use crate::directory::choice;
 use crate::directory::runtime_dir::RuntimeDir;
-use crate::error::{DirProblem, MonitorError};
+use crate::error::{DirProblem, MonitorError, NO_ENTRY};
 use crate::name::Entry;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{BindingReport, Verdict};
@@ -130,7 +130,7 @@ pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
     let path = directory.map_or_else(choice::chosen, Path::to_owned);
     let nobody = || SnapshotError::NoMonitor { directory: path.clone() };
     let directory = RuntimeDir::existing(path.clone()).map_err(|error| match error {
-        MonitorError::RuntimeDir { why: DirProblem::Os(libc::ENOENT), .. } => nobody(),
+        MonitorError::RuntimeDir { why: DirProblem::Os(NO_ENTRY), .. } => nobody(),
         error => error.into(),
     })?;
     for _ in 0..MAX_ROOTS_TRIED {

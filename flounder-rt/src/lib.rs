@@ -29,7 +29,7 @@ pub use broker::{bind, export};
 pub use flounder_wire::debug_as_chain;
 pub use flounder_wire::{error, escape, interface, iref};
 pub use process::{account, barrier, cap, closer, fork, peer};
-pub(crate) use process::{exit, sync};
+pub(crate) use process::{errno, exit, sync};
 pub use transport::{channel, notify, policy};
 #[cfg(feature = "tokio")]
 pub use waitset::tokio;
@@ -41,6 +41,7 @@ pub use binding::{
 };
 pub use cap::Cap;
 pub use channel::Control;
+pub use errno::Errno;
 pub use escape::Escaped;
 pub use exit::{EXIT_TIMEOUT, set_exit_timeout};
 pub use export::{ExportError, Exported, Refusal};

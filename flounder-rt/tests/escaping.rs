@@ -12,7 +12,7 @@ fn text_of_a_peer_is_escaped_where_an_error_shows_it() {
     let found = TEXT.to_owned();
     let errors = [
         refusal.to_string(),
-        BindError::Refused(refusal).to_string(),
+        format!("{:?}", BindError::Refused(refusal)),
         BindError::Interface { expected: "b".to_owned(), found, messages_agree: false }.to_string(),
         BindError::UnknownDriver(TEXT.to_owned()).to_string(),
     ];

@@ -25,6 +25,7 @@ use flounder_rt::channel::{
 
 use crate::caps::{Caps, Delivery};
 use flounder_rt::fork::ForkGeneration;
+use rustix::io::Errno;
 
 pub(crate) mod line;
 
@@ -569,7 +570,7 @@ impl MessageAssembler {
     /// # Errors
     /// `ECHILD` in a forked child.
     pub(crate) fn check_process(&self) -> Result<(), ChannelError> {
-        if self.born.is_here() { Ok(()) } else { Err(ChannelError::Os(libc::ECHILD)) }
+        if self.born.is_here() { Ok(()) } else { Err(Errno::CHILD.into()) }
     }
 
     #[cold]

@@ -8,6 +8,7 @@ use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
 };
 use flounder_rt::waitset::{Waitset, Watched};
+use rustix::io::Errno;
 
 use crate::assembler::{LineReader, MessageAssembler, PeerEnd};
 use crate::beehive::endpoint::{Endpoint, EndpointView};
@@ -253,7 +254,7 @@ fn send_frames(
     message: &Outgoing<'_>,
 ) -> Result<Option<usize>, ChannelError> {
     let total = message.body.len();
-    let claimed = u32::try_from(total).map_err(|_| ChannelError::Os(libc::EMSGSIZE))?;
+    let claimed = u32::try_from(total).map_err(|_| Errno::MSGSIZE)?;
     let mut sent = begun;
     let extra = usize::from(message.cap_count > 0);
     while sent != Some(total) {

@@ -230,7 +230,7 @@ impl LmpChannel {
     }
 
     fn check_process(&self) -> Result<(), ChannelError> {
-        if self.born.is_here() { Ok(()) } else { Err(ChannelError::Os(libc::ECHILD)) }
+        if self.born.is_here() { Ok(()) } else { Err(Errno::CHILD.into()) }
     }
 
     /// Sends the frame of `message` that begins at word `sent`. Returns the number of words in it.

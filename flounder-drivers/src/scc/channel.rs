@@ -178,7 +178,7 @@ impl<H: Hardware> Channel for SccChannel<H> {
             && !self.ring.inner.retry_doorbell()
             && let Some(errno) = self.ring.inner.hardware().ring_failure()
         {
-            self.assembler.end(ChannelError::Os(errno));
+            self.assembler.end(errno.into());
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Watched;
+use rustix::io::Errno;
 
 /// 64-bit words of a line.
 pub const LINE_WORDS: usize = 4;
@@ -58,7 +59,7 @@ pub trait Hardware: Send {
     fn ring(&mut self) -> bool;
 
     /// Returns the error number of a doorbell that has failed for so long that the channel ends.
-    fn ring_failure(&self) -> Option<i32> {
+    fn ring_failure(&self) -> Option<Errno> {
         None
     }
 

@@ -107,8 +107,8 @@ impl Hardware for Machine {
         rung
     }
 
-    fn ring_failure(&self) -> Option<i32> {
-        self.peer_doorbell.failure().map(Errno::raw_os_error)
+    fn ring_failure(&self) -> Option<Errno> {
+        self.peer_doorbell.failure()
     }
 
     #[inline]

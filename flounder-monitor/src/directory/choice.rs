@@ -59,7 +59,7 @@ pub(crate) fn open() -> Result<RuntimeDir, MonitorError> {
     match chosen() {
         same if same == path => Err(error),
         other => {
-            tracing::warn!(%error, now = %other.display(), "the runtime directory cannot be used: another one is chosen");
+            tracing::warn!(?error, now = %other.display(), "the runtime directory cannot be used: another one is chosen");
             RuntimeDir::at(other)
         }
     }

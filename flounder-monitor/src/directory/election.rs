@@ -249,7 +249,7 @@ pub(crate) fn identify_root(
     socket: &OwnedFd,
     directory: &RuntimeDir,
 ) -> Result<Option<(Peer, OwnedFd)>, MonitorError> {
-    let failed = MonitorError::io("ask who the root is");
+    let failed = MonitorError::os("ask who the root is");
     let root = sys::peer_credentials(socket.as_fd()).map_err(failed)?;
     let uid = root.uid;
     if uid != directory.owner() && uid != 0 {

@@ -28,7 +28,7 @@ use rustix::net::SocketAddrUnix;
 
 use crate::directory::root_lock::ROOT_SOCKET;
 use crate::directory::settings::Settings;
-use crate::error::{DirProblem, MonitorError};
+use crate::error::{DirProblem, MonitorError, NO_ENTRY};
 use crate::process::{is_unknown_uid, own_uid};
 
 /// Mode of a shared directory: others may enter it, and so reach the socket, and nothing else.
@@ -65,7 +65,7 @@ impl RuntimeDir {
     pub(crate) fn at(path: PathBuf) -> Result<Self, MonitorError> {
         let path = absolute(&path).unwrap_or(path);
         match Self::existing(path.clone()) {
-            Err(MonitorError::RuntimeDir { why: DirProblem::Os(libc::ENOENT), .. }) => {}
+            Err(MonitorError::RuntimeDir { why: DirProblem::Os(NO_ENTRY), .. }) => {}
             result => return result,
         }
         if let Err(why) = make(&path) {
@@ -249,7 +249,7 @@ fn is_trusted(uid: u32, named: Option<u32>) -> bool {
 
 /// Creates a missing directory.
 fn make(path: &Path) -> Result<(), DirProblem> {
-    let failed = |errno: Errno| DirProblem::Os(errno.raw_os_error());
+    let failed = |errno: Errno| DirProblem::Os(errno.into());
     if Settings::here().trusted.is_some_and(|uid| uid != own_uid()) {
         // Only that user may create it: a directory of this user would keep the others out.
         return Err(failed(Errno::NOENT));
@@ -274,7 +274,7 @@ fn make(path: &Path) -> Result<(), DirProblem> {
 fn open(path: &Path) -> Result<(OwnedFd, Stat), DirProblem> {
     let failed = |errno: Errno| match errno {
         Errno::NOTDIR | Errno::LOOP => DirProblem::NotADirectory,
-        errno => DirProblem::Os(errno.raw_os_error()),
+        errno => DirProblem::Os(errno.into()),
     };
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = openat(CWD, path, OFlags::PATH | flags, Mode::empty()).map_err(failed)?;
@@ -379,7 +379,7 @@ mod tests {
     fn missing_parent_is_reported() {
         let parent = tempfile::tempdir().expect("create a temporary directory");
         let why = problem(parent.path().join("no/such"));
-        assert_eq!(why, DirProblem::Os(libc::ENOENT));
+        assert_eq!(why, DirProblem::Os(NO_ENTRY));
         assert!(why.to_string().contains("FLOUNDER_RUNTIME_DIR"), "it says what to do: {why}");
     }
 

@@ -7,7 +7,7 @@ use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapInbox, CapRefusal, ConnectError, Offer};
 use flounder_rt::export::Refusal;
-use flounder_rt::{Escaped, Iref, Rejected, TxError};
+use flounder_rt::{Errno, Escaped, Iref, Rejected, TxError};
 
 use crate::link::transfer::Transfer;
 use crate::outbox::{OutboxMessage, SendOutcome};
@@ -191,7 +191,7 @@ fn send_refusal(
         BindRefusal::Driver(ConnectError::Reach) => (Why::Reach, 0, ""),
         BindRefusal::Driver(ConnectError::Refused(what)) => (Why::Unsound, 0, *what),
         BindRefusal::Driver(ConnectError::Os(errno)) => {
-            (Why::System, u64::from(errno.unsigned_abs()), "")
+            (Why::System, u64::from(errno.raw_os_error().unsigned_abs()), "")
         }
         BindRefusal::OverLimit(limit) => (Why::OverLimit, pack(*limit), ""),
         BindRefusal::Service(refusal) => (Why::Service, refusal.code, refusal.reason.as_str()),
@@ -223,7 +223,8 @@ pub(super) fn refusal_of(
             BindRefusal::Driver(ConnectError::Refused("the service's side found the offer unsound"))
         }
         Why::System => {
-            BindRefusal::Driver(ConnectError::Os(i32::try_from(code).unwrap_or(libc::EPROTO)))
+            let number = i32::try_from(code).unwrap_or(libc::EPROTO);
+            BindRefusal::Driver(ConnectError::Os(Errno::from_raw_os_error(number)))
         }
         Why::Service => BindRefusal::Service(Refusal::new(code, text)),
         Why::OverLimit => match unpack(code) {

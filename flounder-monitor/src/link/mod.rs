@@ -28,7 +28,7 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Offer};
 use flounder_rt::export::Client;
 use flounder_rt::notify::{Gone, Wake as _};
-use flounder_rt::{BindingError, Iref, Peer, Waitset};
+use flounder_rt::{BindingError, Errno, Iref, Peer, Waitset};
 
 use crate::error::MonitorError;
 use crate::exit_watch::ExitWatch;
@@ -51,6 +51,9 @@ use frame::{OutgoingItem, refusal_of};
 use handle::IncomingBind;
 pub(crate) use handle::{ClientInfo, LinkHandle};
 use transfer::NotingChannel;
+
+/// Error of a driver that did not get the capabilities of its offer: a process has no descriptor to spare.
+const MFILE: Errno = Errno::from_raw_os_error(libc::EMFILE);
 
 /// Answer of the service's side to a bind request.
 pub(crate) type Answer = Result<Offer, BindRefusal>;
@@ -110,7 +113,6 @@ impl PeerLink {
         introduction: Introduction,
         deliver: fn(u64, LinkEvent),
     ) -> Result<Rc<Self>, MonitorError> {
-        let failed = |what: &'static str, errno: i32| MonitorError::Os { what, errno };
         let Introduction { domain, peer, caller, socket, mut process } = introduction;
         let account =
             account_of(&process, &peer).map_err(MonitorError::os("identify a process"))?;
@@ -120,19 +122,17 @@ impl PeerLink {
         let events = EventSender::new(number, waitset.remote(), deliver);
         let handle = LinkHandle::new(peer, account, events.clone());
         process.share(handle.origin());
-        let channel = lmp::over(socket, handle.origin().clone()).map_err(|error| match error {
-            ConnectError::Os(errno) => failed("set up a link", errno),
-            _ => failed("set up a link", libc::EPROTO),
-        })?;
+        let channel = lmp::over(socket, handle.origin().clone())
+            .map_err(MonitorError::connect("set up a link"))?;
         let channel = NotingChannel { channel, transfer: Arc::clone(handle.transfer()) };
         let link = Rc::new(OnceCell::new());
         let handler = LinkHandler { link: Rc::clone(&link) };
         let binding = intermon::Binding::attach(Box::new(channel) as _, waitset, handler)
-            .map_err(|error| failed("watch a link", error.raw_os_error().unwrap_or(0)))?;
+            .map_err(MonitorError::os("watch a link"))?;
         binding.exempt();
         let exits = events.clone();
         let death = ExitWatch::new(waitset, process, move |_| exits.post(LinkEvent::ProcessExited))
-            .map_err(|error| failed("watch a process", error.raw_os_error().unwrap_or(0)))?;
+            .map_err(MonitorError::os("watch a process"))?;
         let new = Rc::new(Self {
             domain,
             handle,
@@ -275,7 +275,7 @@ impl PeerLink {
                 self.bind_requested(connection, request, caps)
             }
             FrameHead::Bound { connection, words } => {
-                let no_descriptor = BindRefusal::Driver(ConnectError::Os(libc::EMFILE));
+                let no_descriptor = BindRefusal::Driver(ConnectError::Os(MFILE));
                 let answer = caps.map(|caps| Offer { words, caps }).map_err(|_| no_descriptor);
                 self.bind_answered(connection, answer);
             }
@@ -308,11 +308,10 @@ impl PeerLink {
         request: Request,
         caps: Result<Vec<Cap>, CapRefusal>,
     ) -> Result<(), BindRefusal> {
-        let refused = |errno| BindRefusal::Driver(ConnectError::Os(errno));
         let service = services::find(request.iref).ok_or(BindRefusal::NoService)?;
         let driver = registry::find(&request.driver);
         let connector = driver.ok_or(BindRefusal::Driver(ConnectError::Reach))?;
-        let caps = caps.map_err(|_| refused(libc::EMFILE))?;
+        let caps = caps.map_err(|_| BindRefusal::Driver(ConnectError::Os(MFILE)))?;
         let account = self.handle.account();
         let charges = [
             account.charge(Resource::Requests, 1)?,
@@ -495,7 +494,7 @@ impl intermon::Rx for LinkHandler {
                 self.with(|link| link.outbox.push_instead(OutgoingItem::NoCap(refusal)));
             }
             error => {
-                tracing::debug!(%error, "a link has ended");
+                tracing::debug!(?error, "a link has ended");
                 if let Some(link) = self.link() {
                     link.events.deliver_now(LinkEvent::Ended("its connection has ended"));
                 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use flounder_rt::account::{Charge, Resource};
-use flounder_rt::bind::{BindError, BindRefusal, BindRequest, Lacking, Side};
+use flounder_rt::bind::{BindError, BindRefusal, BindRequest, BrokerError, Lacking, Side};
 use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link};
 use flounder_rt::notify::Notifier;
 use flounder_rt::{Interface, Iref};
@@ -325,6 +325,6 @@ impl Drop for CancelOnDrop<'_> {
 fn broker_error(error: MonitorError) -> BindError {
     match error {
         MonitorError::Busy => BindError::Busy,
-        error => BindError::Broker(error.to_string()),
+        error => BindError::Broker(BrokerError::new(error)),
     }
 }

@@ -21,13 +21,13 @@ use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::closer::Origin;
-use flounder_rt::{BindingError, Escaped, Iref, Peer, RpcError, TxError};
+use flounder_rt::{BindingError, Errno, Escaped, Iref, Peer, RpcError, TxError};
 
 use crate::directory::choice;
 use crate::directory::election::{self, Precondition, RootProbe, STALE_LOCK_TIMEOUT};
 use crate::directory::root_lock;
 use crate::directory::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
-use crate::error::{DirProblem, MonitorError};
+use crate::error::{DirProblem, MonitorError, NO_ENTRY};
 use crate::exit_watch::ExitWatch;
 use crate::link::Introduction;
 use crate::monitor::Monitor;
@@ -129,12 +129,12 @@ impl From<MonitorError> for JoinFailure {
     fn from(error: MonitorError) -> Self {
         match error {
             // The directory, or the socket on its way to its place, was removed.
-            MonitorError::Os { errno: libc::ENOENT, .. } => Self::Retry,
+            MonitorError::Os { errno: NO_ENTRY, .. } => Self::Retry,
             MonitorError::Os { errno, .. }
             | MonitorError::RuntimeDir { why: DirProblem::Os(errno), .. }
                 if is_shortage(errno) =>
             {
-                tracing::debug!(%error, "the monitor lacks a resource and tries again");
+                tracing::debug!(?error, "the monitor lacks a resource and tries again");
                 Self::Retry
             }
             error => Self::Permanent(error),
@@ -190,7 +190,7 @@ impl Monitor {
                         pause = (pause * 2).min(MAX_RETRY_DELAY);
                     }
                     Err(JoinFailure::Permanent(error)) => {
-                        tracing::warn!(%error, "the monitor cannot join");
+                        tracing::warn!(?error, "the monitor cannot join");
                         me.set_status(Status::Failed(error));
                         me.wait_before_retry().await;
                     }
@@ -302,7 +302,7 @@ impl Monitor {
                 Some(Ok(value)) if membership.is_in_place() => return Ok(value),
                 Some(Err(RpcError::NoReply)) => return Err(MonitorError::Busy),
                 Some(Ok(_)) => tracing::debug!("an answer came from a root that was replaced"),
-                Some(Err(error)) => tracing::debug!(%error, "a call to the root failed"),
+                Some(Err(error)) => tracing::debug!(?error, "a call to the root failed"),
                 None => self.replace_root(&membership).await,
             }
             membership.end(self);
@@ -336,7 +336,7 @@ impl Monitor {
         if let Err(JoinFailure::Permanent(error)) =
             self.become_root(Precondition::RootIs(Some(membership.socket_id)))
         {
-            tracing::warn!(%error, "this process cannot be the root monitor");
+            tracing::warn!(?error, "this process cannot be the root monitor");
         }
     }
 
@@ -435,11 +435,8 @@ impl Monitor {
         let channel = lmp::over(socket, Origin::LOCAL).map_err(|_| JoinFailure::Retry)?;
         let ended = Rc::new(Cell::new(false));
         let rx = RootHandler { ended: Rc::clone(&ended) };
-        let failed = |error: std::io::Error| MonitorError::Os {
-            what: "watch the root",
-            errno: error.raw_os_error().unwrap_or(0),
-        };
-        let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(failed)?;
+        let failed = MonitorError::os("watch the root");
+        let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(&failed)?;
         binding.exempt();
         let number = self.next_number();
         let death = ExitWatch::new(&self.waitset, process, move |remote| {
@@ -611,7 +608,7 @@ impl monitor::Rx for RootHandler {
             }
             error if !error.is_fatal() => {}
             error => {
-                tracing::debug!(%error, "the connection to the root has ended");
+                tracing::debug!(?error, "the connection to the root has ended");
                 self.ended.set(true);
                 Monitor::with_current(|monitor| monitor.changed.notify_all());
             }
@@ -683,6 +680,9 @@ impl monitor::Rx for RootHandler {
 }
 
 /// Returns true for errors that pass by themselves.
-fn is_shortage(errno: i32) -> bool {
-    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
+fn is_shortage(errno: Errno) -> bool {
+    matches!(
+        errno.raw_os_error(),
+        libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN
+    )
 }

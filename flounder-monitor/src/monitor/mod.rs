@@ -180,7 +180,7 @@ impl Monitor {
                 self.introducing.borrow_mut().remove(&domain);
             }
             Err(error) => {
-                tracing::warn!(%error, "a link could not be set up");
+                tracing::warn!(?error, "a link could not be set up");
                 self.introductions_lost.set(self.introductions_lost.get() + 1);
             }
         }

@@ -199,7 +199,7 @@ impl OutgoingIntroduction {
             Err(Rejected { error: TxError::Closed, .. }) => SendOutcome::Closed,
             Err(Rejected { error, .. }) => {
                 // The domain's bind ends at its deadline.
-                tracing::warn!(%error, %peer, "an introduction could not be sent");
+                tracing::warn!(?error, %peer, "an introduction could not be sent");
                 SendOutcome::Sent
             }
         }
@@ -534,7 +534,7 @@ impl Root {
     }
 
     fn ended(self: &Rc<Self>, number: u64, error: &BindingError) {
-        tracing::debug!(%error, "the connection of a domain has ended");
+        tracing::debug!(?error, "the connection of a domain has ended");
         self.remove(number);
     }
 }

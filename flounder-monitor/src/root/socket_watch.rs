@@ -135,7 +135,7 @@ impl Root {
         let directory = if is_daemon { RuntimeDir::at(path) } else { choice::open() };
         let moved = directory.and_then(|directory| self.reopen_at(directory));
         if let Err(error) = moved {
-            tracing::warn!(%error, "the root monitor has no socket: it tries again later");
+            tracing::warn!(?error, "the root monitor has no socket: it tries again later");
         }
     }
 

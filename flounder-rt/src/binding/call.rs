@@ -261,7 +261,7 @@ impl Shell {
             Some(peer) => self.wait_with_local_peer(peer, way.timeout, done),
         };
         result.map_err(|error| match error {
-            DispatchError::Os(error) => RpcError::Os(error.raw_os_error().unwrap_or(0)),
+            DispatchError::Os(error) => RpcError::Os(error.into()),
             _ => RpcError::Deadline,
         })
     }

@@ -480,7 +480,7 @@ fn send_now(left: &[Rc<Shell>]) {
                 tracing::warn!(%error, "cannot wait until everything is sent");
                 break;
             }
-            Ok(Err(error)) => tracing::error!(%error, "a callback failed while a thread ended"),
+            Ok(Err(error)) => tracing::error!(?error, "a callback failed while a thread ended"),
             Err(_) => {
                 panics += 1;
                 tracing::error!("a waker panicked while a thread ended");

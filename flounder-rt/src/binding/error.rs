@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 
 use crate::channel::{CapRefusal, ChannelError, ProtocolError};
+use crate::errno::Errno;
 use crate::interface::Interface;
 use crate::message::args::Refused;
 use crate::notify::Gone;
@@ -29,9 +30,8 @@ pub enum TxError {
         /// Length and maximum.
         length: TooLong,
     },
-    /// A capability could not be copied; with the error number of the system (`EMFILE`). The peer learns
-    /// that a message was lost.
-    CapCopy(i32),
+    /// A capability could not be copied (`EMFILE`). The peer learns that a message was lost.
+    CapCopy(Errno),
     /// The capabilities may not or cannot be sent. The peer learns that a message was lost.
     /// `LIB_ERR_MONITOR_CAP_SEND`
     CapsRefused(CapRefusal),
@@ -64,7 +64,7 @@ impl TxError {
     #[cold]
     #[must_use]
     pub fn cap_copy(error: io::Error) -> Self {
-        Self::CapCopy(error.raw_os_error().unwrap_or(0))
+        Self::CapCopy(error.into())
     }
 }
 
@@ -73,16 +73,23 @@ impl fmt::Display for TxError {
         match self {
             Self::Busy => f.write_str("the binding is busy with another message"),
             Self::Closed => f.write_str("the binding has ended"),
-            Self::TooLong { arg, length } => write!(f, "argument {arg}: {length}"),
-            Self::CapCopy(errno) => {
-                write!(f, "a capability cannot be copied: {}", io::Error::from_raw_os_error(*errno))
-            }
-            Self::CapsRefused(refusal) => fmt::Display::fmt(refusal, f),
+            Self::TooLong { arg, .. } => write!(f, "argument {arg} is too long"),
+            Self::CapCopy(_) => f.write_str("a capability cannot be copied"),
+            Self::CapsRefused(_) => f.write_str("the capabilities of the message were refused"),
         }
     }
 }
 
-impl Error for TxError {}
+impl Error for TxError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::TooLong { length, .. } => Some(length),
+            Self::CapCopy(errno) => Some(errno),
+            Self::CapsRefused(refusal) => Some(refusal),
+            Self::Busy | Self::Closed => None,
+        }
+    }
+}
 
 /// Error of sending capabilities: the message was not accepted, and the capabilities are returned.
 pub struct Rejected<T> {
@@ -128,8 +135,8 @@ pub enum BindingError {
     },
     /// The peer broke the protocol of the channel.
     Protocol(ProtocolError),
-    /// A system call on the channel failed; with the error number of the system.
-    Os(i32),
+    /// A system call on the channel failed.
+    Os(Errno),
     /// Capabilities of a message were refused, on the way in or out. The message is lost; the binding
     /// continues.
     CapsRefused(CapRefusal),
@@ -178,9 +185,7 @@ impl fmt::Display for BindingError {
             Self::PeerDied => f.write_str("the peer died"),
             Self::Decode { message, .. } => write!(f, "message {message} cannot be decoded"),
             Self::Protocol(_) => f.write_str("the peer broke the protocol"),
-            Self::Os(errno) => {
-                write!(f, "the channel failed: {}", io::Error::from_raw_os_error(*errno))
-            }
+            Self::Os(_) => f.write_str("the channel failed"),
             Self::CapsRefused(_) => f.write_str("capabilities of a message were refused"),
             Self::NoHandler { message } => write!(f, "message {message} has no handler"),
             Self::Reply(_) => f.write_str("a reply could not be sent"),
@@ -193,9 +198,10 @@ impl Error for BindingError {
         match self {
             Self::Decode { error, .. } => Some(error),
             Self::Protocol(error) => Some(error),
+            Self::Os(errno) => Some(errno),
             Self::CapsRefused(refusal) => Some(refusal),
             Self::Reply(error) => Some(error),
-            _ => None,
+            Self::Closed | Self::PeerDied | Self::NoHandler { .. } => None,
         }
     }
 }
@@ -230,8 +236,8 @@ pub enum RpcError {
         /// Name or number of the thread.
         thread: String,
     },
-    /// The waitset cannot block; with the error number of the system.
-    Os(i32),
+    /// The waitset cannot block.
+    Os(Errno),
 }
 
 impl From<TxError> for RpcError {
@@ -246,7 +252,9 @@ impl fmt::Display for RpcError {
             Self::Tx(error) => fmt::Display::fmt(error, f),
             Self::Closed(_) => f.write_str("the binding ended before the reply came"),
             Self::NoReply => f.write_str("the service dropped the call without a reply"),
-            Self::CapsRefused(refusal) => fmt::Display::fmt(refusal, f),
+            Self::CapsRefused(_) => {
+                f.write_str("the capabilities of the call or of its reply were refused")
+            }
             Self::Decode(_) => f.write_str("the reply cannot be decoded"),
             Self::WouldDeadlock => f.write_str(
                 "a blocking call would wait for a handler that is running below it, or for a full inbox; use the asynchronous form",
@@ -260,7 +268,7 @@ impl fmt::Display for RpcError {
                 f,
                 "thread {thread}, which served the shared binding, has ended; bind in a thread that dispatches its waitset"
             ),
-            Self::Os(errno) => write!(f, "the waitset cannot block: {}", io::Error::from_raw_os_error(*errno)),
+            Self::Os(_) => f.write_str("the waitset cannot block"),
         }
     }
 }
@@ -271,8 +279,14 @@ impl Error for RpcError {
             // The text is that of the source.
             Self::Tx(error) => error.source(),
             Self::Closed(error) => Some(error),
+            Self::CapsRefused(refusal) => Some(refusal),
             Self::Decode(error) => Some(error),
-            _ => None,
+            Self::Os(errno) => Some(errno),
+            Self::NoReply
+            | Self::WouldDeadlock
+            | Self::Deadline
+            | Self::NotServed { .. }
+            | Self::ThreadEnded { .. } => None,
         }
     }
 }
@@ -285,14 +299,13 @@ pub enum ControlError {
     Closed,
     /// A send callback is registered already. `LIB_ERR_CHAN_ALREADY_REGISTERED`
     AlreadyRegistered,
-    /// The waitset cannot watch the channel; with the error number of the system.
-    /// `FLOUNDER_ERR_CHANGE_WAITSET`
-    Os(i32),
+    /// The waitset cannot watch the channel. `FLOUNDER_ERR_CHANGE_WAITSET`
+    Os(Errno),
 }
 
 impl From<io::Error> for ControlError {
     fn from(error: io::Error) -> Self {
-        Self::Os(error.raw_os_error().unwrap_or(0))
+        Self::Os(error.into())
     }
 }
 
@@ -301,15 +314,16 @@ impl fmt::Display for ControlError {
         match self {
             Self::Closed => f.write_str("the binding has ended"),
             Self::AlreadyRegistered => f.write_str("a send callback is registered already"),
-            Self::Os(errno) => {
-                write!(
-                    f,
-                    "the waitset cannot watch the channel: {}",
-                    io::Error::from_raw_os_error(*errno)
-                )
-            }
+            Self::Os(_) => f.write_str("the waitset cannot watch the channel"),
         }
     }
 }
 
-impl Error for ControlError {}
+impl Error for ControlError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Os(errno) => Some(errno),
+            Self::Closed | Self::AlreadyRegistered => None,
+        }
+    }
+}

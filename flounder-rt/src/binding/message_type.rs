@@ -4,7 +4,6 @@
 //! What does not depend on the arguments is a method of [`RawBinding`].
 
 use core::marker::PhantomData;
-use std::io;
 
 use crate::binding::{
     Call, Procedure, RawBinding, Received, Receiving, Reply, ReplyToken, RpcError, Sending, Sent,
@@ -250,9 +249,7 @@ impl RawBinding {
                 self.send_caps(number, &words, &[], &mut caps)
             }
             Err(EncodeError::TooLong { arg, length }) => Err(TxError::too_long(arg, length)),
-            Err(EncodeError::CapCopy(errno)) => {
-                Err(self.cap_copy(io::Error::from_raw_os_error(errno)))
-            }
+            Err(EncodeError::CapCopy(errno)) => Err(self.cap_copy(errno.into())),
         }
     }
 }

@@ -10,17 +10,17 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use super::error::{BindError, BrokerError, Interrupted, Lacking, Side};
 use crate::account::{Charge, OverLimit};
 use crate::binding::{Dispatch, RawBinding};
 use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, ConnectError, Connector, End};
-use crate::escape::Escaped;
 use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
 use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{DispatchError, Extension, Outcome, Remote, Timer, Waitset};
+use crate::waitset::{Extension, Outcome, Remote, Timer, Waitset};
 
 /// Default time limit of a bind.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -240,7 +240,7 @@ impl BindReply {
 impl Drop for BindReply {
     fn drop(&mut self) {
         if self.open {
-            self.fail(BindError::Broker("the request was lost".into()));
+            self.fail(BindError::Dropped);
         }
     }
 }
@@ -357,194 +357,6 @@ impl BindRefusal {
 impl From<OverLimit> for BindRefusal {
     fn from(limit: OverLimit) -> Self {
         Self::OverLimit(limit)
-    }
-}
-
-/// One of the two sides of a bind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The process that binds.
-    Client,
-    /// The process that exports.
-    Service,
-}
-
-/// Why there is no binding. [`is_retryable`](Self::is_retryable) tells what may be mended by trying again.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BindError {
-    /// There is no such service (any more). `MON_ERR_INVALID_IREF`
-    NoService,
-    /// The service refused. Its code and its reason.
-    Refused(Refusal),
-    /// The service has another version of the interface.
-    Version {
-        /// The interface.
-        interface: String,
-        /// The first message that differs; empty if all agree, and only the digest of the interface differs.
-        message: String,
-    },
-    /// The service has an interface of another name.
-    Interface {
-        /// Name of the client's interface.
-        expected: String,
-        /// Name of the service's interface.
-        found: String,
-        /// True if all messages of the two agree, so that only the name differs.
-        messages_agree: bool,
-    },
-    /// No driver could do it: what each said. `FLOUNDER_ERR_GENERIC_BIND_NO_MORE_DRIVERS`
-    Drivers(Vec<(String, ConnectError)>),
-    /// There is no driver of this name.
-    UnknownDriver(String),
-    /// One side holds as much for the other as its limits allow ([`account`](crate::account)).
-    OverLimit {
-        /// The side whose limit it is.
-        at: Side,
-        /// The limit.
-        limit: OverLimit,
-    },
-    /// The deadline passed.
-    Deadline,
-    /// A process has no file descriptor to spare.
-    NoDescriptor(Lacking),
-    /// The connection between the processes ended while the bind was under way, again and again.
-    LinkLost,
-    /// The root monitor has too much to do.
-    Busy,
-    /// The broker failed.
-    Broker(String),
-    /// The waitset failed, or a callback of it did, while the bind was waited for.
-    Dispatch(Interrupted),
-}
-
-/// The process that has no file descriptor to spare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Lacking {
-    /// The process that binds.
-    Client,
-    /// The root monitor's.
-    Root,
-}
-
-impl BindError {
-    /// Returns whether the same bind may succeed later: something was short, or slow, or on its way out.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::OverLimit { .. }
-            | Self::Deadline
-            | Self::NoDescriptor(_)
-            | Self::LinkLost
-            | Self::Busy => true,
-            Self::Drivers(errors) => errors.iter().any(|(_, error)| error.is_retryable()),
-            Self::NoService
-            | Self::Refused(_)
-            | Self::Version { .. }
-            | Self::Interface { .. }
-            | Self::UnknownDriver(_)
-            | Self::Broker(_)
-            | Self::Dispatch(_) => false,
-        }
-    }
-}
-
-/// The error that ended the wait for a bind. Equal to its clones only, as such errors cannot be compared.
-#[derive(Clone)]
-pub struct Interrupted(Arc<DispatchError>);
-
-impl Interrupted {
-    /// The error of the waitset.
-    #[must_use]
-    pub fn error(&self) -> &DispatchError {
-        &self.0
-    }
-}
-
-impl PartialEq for Interrupted {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Interrupted {}
-
-impl fmt::Debug for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-crate::debug_as_chain!(BindError);
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoService => f.write_str("there is no such service"),
-            Self::Refused(refusal) => fmt::Display::fmt(refusal, f),
-            Self::Version { interface, message } if message.is_empty() => {
-                write!(
-                    f,
-                    "the service has another digest of interface {interface}, though all messages agree; build both with the same version of flounder"
-                )
-            }
-            Self::Version { interface, message } => {
-                write!(
-                    f,
-                    "the service has another version of interface {interface}: message {message} differs"
-                )
-            }
-            Self::Interface { expected, found, messages_agree } => {
-                write!(
-                    f,
-                    "the service's interface is `{}`, the client's is `{expected}`",
-                    Escaped(found)
-                )?;
-                if *messages_agree { f.write_str("; their messages agree") } else { Ok(()) }
-            }
-            Self::Drivers(errors) => {
-                f.write_str("no driver could connect")?;
-                errors
-                    .iter()
-                    .try_for_each(|(driver, error)| write!(f, "; {}: {error}", Escaped(driver)))
-            }
-            Self::UnknownDriver(name) => write!(f, "there is no driver called {}", Escaped(name)),
-            Self::OverLimit { at: Side::Client, limit } => {
-                write!(f, "this process holds too much for the service: {limit}")
-            }
-            Self::OverLimit { at: Side::Service, limit } => {
-                write!(f, "the service's process holds too much for this one: {limit}")
-            }
-            Self::Deadline => f.write_str("the deadline passed before the service answered"),
-            Self::NoDescriptor(Lacking::Client) => f.write_str(
-                "this process has no file descriptor to spare; close some, or raise RLIMIT_NOFILE (ulimit -n)",
-            ),
-            Self::NoDescriptor(Lacking::Root) => f.write_str(
-                "the root monitor has no file descriptor to spare; try again, or raise its RLIMIT_NOFILE (ulimit -n)",
-            ),
-            Self::LinkLost => f.write_str(
-                "the connection to the service's process ended while the bind was under way; try again",
-            ),
-            Self::Busy => f.write_str("the root monitor has too much to do; try again"),
-            Self::Broker(why) => write!(f, "the monitor failed: {why}"),
-            Self::Dispatch(_) => f.write_str("the wait for the service was interrupted"),
-        }
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Dispatch(interrupted) => Some(interrupted.error()),
-            _ => None,
-        }
-    }
-}
-
-impl From<DispatchError> for BindError {
-    fn from(error: DispatchError) -> Self {
-        Self::Dispatch(Interrupted(Arc::new(error)))
     }
 }
 

@@ -4,17 +4,16 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::{IntoFuture, Ready, ready};
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use super::error::{ExportError, Refusal};
 use crate::account::{Account, Resource};
 use crate::bind::{BindRefusal, BindRequest};
 use crate::binding::{Dispatch, RawBinding};
 use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, End};
-use crate::escape::Escaped;
 use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
@@ -201,66 +200,6 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutcome for Resul
         self.map(drop).map_err(|error| CallbackError::from(error.into()))
     }
 }
-
-/// A service's refusal of a client. The client receives both parts.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// A number whose meaning client and service agree on.
-    pub code: u64,
-    /// A sentence for people, which is shown escaped.
-    pub reason: String,
-}
-
-impl Refusal {
-    /// Creates a refusal.
-    #[must_use]
-    pub fn new(code: u64, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-}
-
-crate::debug_as_chain!(Refusal);
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the service refused: {} (code {})", Escaped(&self.reason), self.code)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-/// Error of an export.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ExportError {
-    /// The kernel returned no random bits; the number is its `errno`.
-    Random(i32),
-    /// The broker cannot take more. `MON_ERR_IREF_ALLOC`
-    Full,
-    /// The monitor could not be reached.
-    Monitor(String),
-    /// The waitset is closed, because its thread is ending, or it is that of the parent of this forked process.
-    Ended,
-}
-
-crate::debug_as_chain!(ExportError);
-
-impl fmt::Display for ExportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Random(errno) => {
-                write!(f, "no random bits: {}", io::Error::from_raw_os_error(*errno))
-            }
-            Self::Full => f.write_str("the broker cannot take more services"),
-            Self::Monitor(why) => write!(f, "the monitor could not be reached: {why}"),
-            Self::Ended => f.write_str(
-                "the waitset is closed, because its thread is ending, or is the parent's; make a new one",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ExportError {}
 
 /// Services of one waitset.
 #[derive(Default)]
@@ -497,7 +436,7 @@ fn fresh_iref() -> Result<Iref, ExportError> {
     loop {
         let mut bytes = [0; 8];
         let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-        got.map_err(|errno| ExportError::Random(errno.raw_os_error()))?;
+        got.map_err(|errno| ExportError::Random(errno.into()))?;
         if let Some(iref) = Iref::from_bits(u64::from_ne_bytes(bytes)) {
             return Ok(iref);
         }

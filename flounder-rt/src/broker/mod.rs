@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`export`] | the side of the service, and the trait [`Broker`](export::Broker) |
 //! | [`bind`] | the side of the client |
+//! | `error` | the errors of both |
 //! | `flush` | the brokers that the end of the process waits for |
 //! | [`none`] | the broker of a program that has none |
 
 pub mod bind;
+mod error;
 pub mod export;
 mod flush;
 pub(crate) mod none;

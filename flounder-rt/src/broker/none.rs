@@ -12,13 +12,13 @@ pub(crate) static NONE: NoBroker = NoBroker;
 
 impl Broker for NoBroker {
     fn export(&self, _service: ServiceEntry) -> Result<(), ExportError> {
-        Err(ExportError::Monitor("this program has no broker".into()))
+        Err(ExportError::NoBroker)
     }
 
     fn withdraw(&self, _iref: Iref) {}
 
     fn bind(&self, request: BindRequest) {
-        request.reply.failed(BindError::Broker("this program has no broker".into()));
+        request.reply.failed(BindError::NoBroker);
     }
 
     fn flush(&self, _deadline: Instant) {}

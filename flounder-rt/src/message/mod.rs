@@ -14,9 +14,9 @@
 
 use core::fmt;
 use std::error::Error;
-use std::io;
 
 use crate::cap::Cap;
+use crate::errno::Errno;
 use crate::interface::Interface;
 use crate::message::args::Refused;
 use crate::wire::{DecodeError, Gather, TooLong};
@@ -189,8 +189,8 @@ pub enum EncodeError {
         /// Length and maximum.
         length: TooLong,
     },
-    /// A capability could not be copied; the number is the system's (`EMFILE`).
-    CapCopy(i32),
+    /// A capability could not be copied (`EMFILE`).
+    CapCopy(Errno),
 }
 
 impl EncodeError {
@@ -201,7 +201,7 @@ impl EncodeError {
             Refused::TooLong(i, length) => {
                 Self::TooLong { arg: interface.argument(number, i), length }
             }
-            Refused::Caps(error) => Self::CapCopy(error.raw_os_error().unwrap_or(0)),
+            Refused::Caps(error) => Self::CapCopy(error.into()),
         }
     }
 }
@@ -211,12 +211,17 @@ crate::debug_as_chain!(EncodeError);
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLong { arg, length } => write!(f, "argument {arg}: {length}"),
-            Self::CapCopy(errno) => {
-                write!(f, "a capability cannot be copied: {}", io::Error::from_raw_os_error(*errno))
-            }
+            Self::TooLong { arg, .. } => write!(f, "argument {arg} is too long"),
+            Self::CapCopy(_) => f.write_str("a capability cannot be copied"),
         }
     }
 }
 
-impl Error for EncodeError {}
+impl Error for EncodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(match self {
+            Self::TooLong { length, .. } => length,
+            Self::CapCopy(errno) => errno,
+        })
+    }
+}

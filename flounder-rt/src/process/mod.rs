@@ -6,6 +6,7 @@
 //! | [`barrier`] | memory barriers that one thread runs on all processors |
 //! | [`cap`] | capabilities: descriptors that travel in messages |
 //! | [`closer`] | threads that close descriptors to which a peer had access |
+//! | [`errno`] | error numbers of the system |
 //! | [`exit`] | the wait for unsent messages when the process ends |
 //! | [`fork`] | the parts of a process that a forked child must not share with its parent |
 //! | [`peer`] | the identity of the process at the other end |
@@ -15,6 +16,7 @@ pub mod account;
 pub mod barrier;
 pub mod cap;
 pub mod closer;
+pub(crate) mod errno;
 pub(crate) mod exit;
 pub mod fork;
 pub mod peer;

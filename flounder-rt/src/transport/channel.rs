@@ -54,6 +54,7 @@ use std::sync::Arc;
 use crate::account::{Account, OverLimit};
 use crate::cap::Cap;
 use crate::closer::Origin;
+use crate::errno::Errno;
 use crate::notify::Notifier;
 use crate::waitset::Waitset;
 use crate::wire::Gather;
@@ -249,7 +250,7 @@ pub enum ChannelError {
     /// [`Incoming`] has the message's number and the words received, and the binding notifies the peer.
     Caps(CapRefusal),
     /// A system call failed.
-    Os(i32),
+    Os(Errno),
 }
 
 crate::debug_as_chain!(ChannelError);
@@ -261,9 +262,7 @@ impl fmt::Display for ChannelError {
             Self::PeerDied => f.write_str("the peer died"),
             Self::Protocol(_) => f.write_str("the peer broke the protocol"),
             Self::Caps(_) => f.write_str("capabilities were refused"),
-            Self::Os(errno) => {
-                write!(f, "a system call failed: {}", io::Error::from_raw_os_error(*errno))
-            }
+            Self::Os(_) => f.write_str("a system call failed"),
         }
     }
 }
@@ -273,14 +272,15 @@ impl std::error::Error for ChannelError {
         match self {
             Self::Protocol(error) => Some(error),
             Self::Caps(refusal) => Some(refusal),
-            _ => None,
+            Self::Os(errno) => Some(errno),
+            Self::Closed | Self::PeerDied => None,
         }
     }
 }
 
 impl From<rustix::io::Errno> for ChannelError {
     fn from(errno: rustix::io::Errno) -> Self {
-        Self::Os(errno.raw_os_error())
+        Self::Os(errno.into())
     }
 }
 
@@ -422,7 +422,7 @@ pub enum ConnectError {
     /// The offer or answer of the other side is invalid.
     Refused(&'static str),
     /// A system call failed.
-    Os(i32),
+    Os(Errno),
     /// One end holds as much for the peer as its limits allow.
     OverLimit(OverLimit),
 }
@@ -434,7 +434,7 @@ impl ConnectError {
         match self {
             Self::Reach | Self::Refused(_) => false,
             Self::Os(errno) => matches!(
-                *errno,
+                errno.raw_os_error(),
                 libc::EMFILE
                     | libc::ENFILE
                     | libc::ENOMEM
@@ -456,19 +456,37 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Reach => f.write_str("the driver does not reach there"),
             Self::Refused(what) => f.write_str(what),
-            Self::Os(errno) => {
-                write!(f, "a system call failed: {}", io::Error::from_raw_os_error(*errno))
-            }
-            Self::OverLimit(limit) => fmt::Display::fmt(limit, f),
+            Self::Os(_) => f.write_str("a system call failed"),
+            Self::OverLimit(_) => f.write_str("one end holds too much for the other"),
         }
     }
 }
 
-impl std::error::Error for ConnectError {}
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os(errno) => Some(errno),
+            Self::OverLimit(limit) => Some(limit),
+            Self::Reach | Self::Refused(_) => None,
+        }
+    }
+}
+
+impl From<Errno> for ChannelError {
+    fn from(errno: Errno) -> Self {
+        Self::Os(errno)
+    }
+}
+
+impl From<Errno> for ConnectError {
+    fn from(errno: Errno) -> Self {
+        Self::Os(errno)
+    }
+}
 
 impl From<rustix::io::Errno> for ConnectError {
     fn from(errno: rustix::io::Errno) -> Self {
-        Self::Os(errno.raw_os_error())
+        Self::Os(errno.into())
     }
 }
 
@@ -483,6 +501,6 @@ impl From<io::Error> for ConnectError {
         if let Some(limit) = error.get_ref().and_then(|inner| inner.downcast_ref::<OverLimit>()) {
             return Self::OverLimit(*limit);
         }
-        Self::Os(error.raw_os_error().unwrap_or(0))
+        Self::Os(error.into())
     }
 }

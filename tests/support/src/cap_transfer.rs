@@ -545,7 +545,7 @@ impl<'a> Script<'a> {
         let copied = self.binding.tx_copied(7, &one).map(drop);
         let swapped = self.service.swap(7, &one, other, "");
         drop(exhaust);
-        let limit = TxError::CapCopy(rustix::io::Errno::MFILE.raw_os_error());
+        let limit = TxError::CapCopy(rustix::io::Errno::MFILE.into());
         expect("tx_copied", copied, Err(limit.clone()))?;
         expect("swap", swapped.map(drop), Err(RpcError::Tx(limit)))?;
         self.expect_report("CapsRefused(SenderLimit); CapsRefused(SenderLimit)")?;

@@ -1,6 +1,6 @@
 //! Errors as text that tests compare: the variant and its values. The `Debug` of errors is for people.
 
-use flounder::bind::Interrupted;
+use flounder::bind::{BrokerError, Interrupted};
 use flounder::channel::{CapRefusal, ConnectError};
 use flounder::monitor::MonitorError;
 use flounder::monitor::daemon::DaemonError;
@@ -8,8 +8,8 @@ use flounder::monitor::snapshot::SnapshotError;
 use flounder::nameservice::{InvalidName, NameError};
 use flounder::wire::{DecodeError, TooLong};
 use flounder::{
-    BindError, BindingError, ControlError, DispatchError, ExportError, Iref, RecvError, Refusal,
-    RpcError, TxError,
+    BindError, BindingError, ControlError, DispatchError, Errno, ExportError, Iref, RecvError,
+    Refusal, RpcError, TxError,
 };
 
 /// Values that may hold errors.
@@ -30,7 +30,7 @@ macro_rules! by_debug {
 
 by_debug! {
     (), bool, u8, u32, u64, i32, usize, str, String, &str, Iref, flounder::nameservice::ResolvedName, InvalidName, DecodeError, TooLong, DispatchError,
-    std::io::Error, flounder::bind::Side, flounder::bind::Lacking, flounder::account::OverLimit, Interrupted, flounder::channel::ProtocolError, std::path::PathBuf, flounder::monitor::DirProblem
+    std::io::Error, flounder::bind::Side, flounder::bind::Lacking, flounder::account::OverLimit, BrokerError, Interrupted, flounder::channel::ProtocolError, std::path::PathBuf, flounder::monitor::DirProblem
 }
 
 macro_rules! kinds {
@@ -67,13 +67,13 @@ kinds! {
     RecvError { Ended(why), Full, NoInbox }
     BindError {
         NoService, Refused(refusal), Drivers(errors), UnknownDriver(name), Deadline, Broker(why),
-        Dispatch(error), Version { interface, message }, OverLimit { at, limit }, NoDescriptor(side),
+        Dispatch(error), Dropped, NoBroker, Version { interface, message }, OverLimit { at, limit }, NoDescriptor(side),
         LinkLost, Busy, Interface { expected, found },
     }
     ConnectError { Reach, Refused(what), Os(errno), OverLimit(limit) }
     CapRefusal { Sender, Receiver, SenderLimit, ReceiverLimit, LinkLost }
     ControlError { Closed, AlreadyRegistered, Os(errno) }
-    ExportError { Random(errno), Full, Monitor(why) }
+    ExportError { Random(errno), Full, NoBroker }
     MonitorError {
         OwnThread, Busy, Ended, UntrustedRoot { uid }, JoinDenied { owner },
         OverLimit(limit), RuntimeDir { path, why }, Version {}, NoRoot {},
@@ -96,6 +96,12 @@ impl Kind for NameError {
             Self::Export(error) => format!("Export({})", error.kind()),
             other => other.to_string(),
         }
+    }
+}
+
+impl Kind for Errno {
+    fn kind(&self) -> String {
+        self.raw_os_error().to_string()
     }
 }
 

@@ -267,7 +267,7 @@ impl ManyBindings {
             match self.bind(driver, iref, buffer) {
                 Ok(binding) => self.bindings.borrow_mut().push(binding),
                 Err(error) => {
-                    let (retryable, text) = (error.is_retryable(), error.to_string());
+                    let (retryable, text) = (error.is_retryable(), format!("{error:?}"));
                     return Ok(Filled { made, refusal: Some(BindRefusal { retryable, text }) });
                 }
             }
