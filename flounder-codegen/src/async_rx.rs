@@ -1,10 +1,10 @@
 //! Handlers that are futures: the trait `AsyncRx`, and `Async`, which puts it behind a binding.
 
 use flounder_idl::model::Role;
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
-use crate::binding::{Handler, deliver, deliver_impl};
+use crate::binding::{Handler, dispatch, number};
 use crate::docs;
 use crate::message::{Messages, Wire};
 use crate::rpc::reply_name;
@@ -16,19 +16,9 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         "What one end of `{name}` does with the messages that it receives, as futures."
     ));
     let methods = messages.handled().map(|wire| method(wire, messages));
-    let lent = quote!(__endpoint: &#rt::RawBinding);
-    let functions =
-        messages.handled().map(|wire| deliver(wire, "take_owned", &lent, &handle(wire, messages)));
-    let error = quote! {
-        AsyncRx::error(&*self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
-    };
-    let deliver = deliver_impl(
-        messages,
-        &quote!(__AsyncDispatch),
-        &quote!(AsyncRx + 'static),
-        &quote!(__endpoint),
-        &error,
-    );
+    let arms = messages.handled().map(|wire| deliver(wire, messages));
+    let error = quote!(AsyncRx::error(&**__rx, __binding, __error));
+    let dispatch = dispatch(messages, &quote!(__rx), arms, &error);
     quote! {
         #doc
         ///
@@ -46,23 +36,15 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         }
 
         /// Puts an [`AsyncRx`] behind a binding.
-        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug)]
+        #[#rt::derive(#rt::Debug)]
         pub struct Async<S>(pub S);
 
         #[automatically_derived]
         impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
             fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
-                #rt::Box::new(__AsyncDispatch(#rt::Rc::new(self.0)))
+                #rt::dispatcher(#rt::Rc::new(self.0), #dispatch)
             }
         }
-
-        struct __AsyncDispatch<__R>(#rt::Rc<__R>);
-
-        impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
-            #(#functions)*
-        }
-
-        #deliver
     }
 }
 
@@ -82,7 +64,7 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let parameters = wire.owned_parameters();
     let output = response(wire, messages).map(|response| {
         let output = response.output();
-        quote!(-> #rt::core::result::Result<#output, #rt::CallbackError>)
+        quote!(-> #rt::Result<#output, #rt::CallbackError>)
     });
     let declaration = quote_spanned!(name.span()=>
         async fn #name(&self, #binding: &Binding, #parameters) #output;
@@ -90,35 +72,38 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     quote!(#doc #declaration)
 }
 
-fn handle(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
-    let handler = Handler::new(wire, messages);
-    let name = handler.name;
-    let (args, run) = (wire.arguments(), run(wire, name));
-    let serve = match (wire.message.role, response(wire, messages)) {
-        (Role::RpcCall(index), Some(response)) => {
-            let number = Literal::u16_unsuffixed(response.message.number);
-            let ty = reply_name(&messages.interface.rpcs[index]);
-            let (value, lent) = (response.result(), response.lent());
-            quote! {
-                let __reply = #rt::ReplyToken::new(__endpoint, __id, #number);
-                __endpoint.handle_call(__reply, &self.0, __binding, #args, #run, |__reply, #value| {
-                    #ty(__reply).send(#lent)
-                });
-            }
-        }
-        _ => quote!(__endpoint.handle(&self.0, __binding, #args, #run);),
+/// `1 => __Basic::deliver_owned(__message, |__args| __raw.handle(..)),`
+fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+    let (rt, form, number) = (messages.rt, &wire.form, number(wire.message));
+    let run = run(wire, Handler::new(wire, messages).name);
+    let (Role::RpcCall(index), Some(response)) = (wire.message.role, response(wire, messages))
+    else {
+        let args = wire.arguments();
+        let pattern = wire.pattern();
+        return quote! {
+            #number => #form::deliver_owned(__message, |#pattern| {
+                __raw.spawn_handler(__rx, Binding, #args, #run)
+            }),
+        };
     };
+    let (pattern, args) = (wire.pattern(), wire.arguments());
+    let response_number = self::number(response.message);
+    let ty = reply_name(&messages.interface.rpcs[index]);
+    let (value, lent) = (response.result(), response.lent());
     quote! {
-        let __binding = Binding(#rt::core::clone::Clone::clone(__endpoint));
-        #serve
+        #number => #form::deliver_owned(__message, |#pattern| {
+            let __reply = #rt::ReplyToken::new(__raw, __id, #response_number);
+            __raw.spawn_call(__reply, __rx, Binding, #args, #run, |__reply, #value| {
+                #ty(__reply).send(#lent)
+            })
+        }),
     }
 }
 
 /// What runs a handler.
 fn run(wire: &Wire<'_>, name: &Ident) -> TokenStream {
     if !wire.is_long() {
-        return quote!(<__R as AsyncRx>::#name);
+        return quote!(__R::#name);
     }
     // The runtime calls no function of so many arguments: they go as one.
     let names = wire.names();

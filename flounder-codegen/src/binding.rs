@@ -11,8 +11,7 @@ use crate::rpc::reply_name;
 
 /// Everything around `Binding`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
-    let items =
-        [binding(messages), rx(messages), dispatch(messages), vtbl(messages), handlers(messages)];
+    let items = [binding(messages), rx(messages), vtbl(messages), handlers(messages)];
     items.into_iter().collect()
 }
 
@@ -26,7 +25,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
         #doc
         ///
         /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
-        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
+        #[#rt::derive(#rt::Debug, #rt::Clone)]
         pub struct Binding(#rt::RawBinding);
 
         impl Binding {
@@ -48,7 +47,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl #rt::core::ops::Deref for Binding {
+        impl #rt::Deref for Binding {
             type Target = #rt::RawBinding;
 
             fn deref(&self) -> &#rt::RawBinding {
@@ -72,7 +71,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     quote! {
         #doc
         #[inline]
-        pub fn #name(&self, #parameters) -> #rt::core::result::Result<#rt::Sent<'_>, #error> {
+        pub fn #name(&self, #parameters) -> #rt::Result<#rt::Sent<'_>, #error> {
             #gifts
             #form::send(&self.0, #passed) #rejected
         }
@@ -109,7 +108,7 @@ fn send_waiting(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         #doc
         ///
         /// Dropped before it is done, the future has sent nothing.
-        pub async fn #name(&self, #parameters) -> #rt::core::result::Result<(), #error> {
+        pub async fn #name(&self, #parameters) -> #rt::Result<(), #error> {
             #gifts
             let __result = #form::sending(&self.0, #passed).await;
             __result #rejected
@@ -240,86 +239,16 @@ impl<'m, 'a> Handler<'m, 'a> {
     }
 }
 
-/// The dispatcher: takes a message by its number, reads it, calls the handler.
-fn dispatch(messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
-    let lent = quote!(__binding: &Binding);
-    let functions =
-        messages.handled().map(|wire| deliver(wire, "take", &lent, &handle(wire, messages)));
-    let binding = quote!(&Binding(#rt::core::clone::Clone::clone(__endpoint)));
-    let error = quote! {
-        Rx::error(&mut self.0, &Binding(#rt::core::clone::Clone::clone(__endpoint)), __error);
-    };
-    let deliver = deliver_impl(messages, &quote!(__Dispatch), &quote!(Rx), &binding, &error);
-    quote! {
-        struct __Dispatch<__R>(__R);
-
-        impl<__R: Rx> __Dispatch<__R> {
-            #(#functions)*
-        }
-
-        #deliver
-    }
-}
-
-/// `impl Dispatch for` a dispatcher with functions called [`deliver_name`], which get `lent`.
-pub(crate) fn deliver_impl(
-    messages: &Messages<'_>,
-    dispatcher: &TokenStream,
-    bound: &TokenStream,
-    lent: &TokenStream,
-    error: &TokenStream,
-) -> TokenStream {
-    let rt = messages.rt;
-    let number = |wire: &Wire<'_>| Literal::u16_unsuffixed(wire.message.number);
-    let arms = messages.handled().map(|wire| {
-        let (number, function) = (number(wire), deliver_name(wire.message));
-        quote!(#number => self.#function(__lent, __message),)
-    });
-    // The waiting call reads the rest of a response.
-    let responses = messages.interface.rpcs.iter().map(|rpc| {
-        let wire = &messages.list[rpc.response];
-        let (number, form) = (number(wire), &wire.form);
-        quote!(#number => return #form::answer(__endpoint, __message),)
-    });
-    let responses = (!messages.interface.rpcs.is_empty()).then(|| {
-        quote! {
-            match __message.number {
-                #(#responses)*
-                _ => {}
-            }
-        }
-    });
-    quote! {
-        #[automatically_derived]
-        impl<__R: #bound> #rt::Dispatch for #dispatcher<__R> {
-            fn deliver(
-                &mut self,
-                __endpoint: &#rt::RawBinding,
-                __message: #rt::Received<'_>,
-            ) -> #rt::core::result::Result<(), #rt::DecodeError> {
-                #responses
-                let __lent = #lent;
-                match __message.number {
-                    #(#arms)*
-                    __number => #rt::core::result::Result::Err(#rt::unknown_message(__number)),
-                }
-            }
-
-            fn error(&mut self, __endpoint: &#rt::RawBinding, __error: #rt::BindingError) {
-                #error
-            }
-        }
-    }
-}
-
-/// `Handlers`: what `export`, `bind` and `attach` take.
+/// `Handlers`: what `export`, `bind` and `attach` take; and how an [`Rx`] becomes one.
 fn handlers(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!(
         "What can be put behind a binding of `{name}`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`]."
     ));
+    let arms = messages.handled().map(|wire| deliver(wire, messages));
+    let dispatch =
+        dispatch(messages, &quote!(__rx), arms, &quote!(Rx::error(__rx, __binding, __error)));
     quote! {
         #doc
         pub trait Handlers: 'static {
@@ -330,54 +259,61 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
         #[automatically_derived]
         impl<__R: Rx + 'static> Handlers for __R {
             fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
-                #rt::Box::new(__Dispatch(self))
+                #rt::dispatcher(self, #dispatch)
             }
         }
     }
 }
 
-pub(crate) fn deliver_name(message: &Message) -> Ident {
-    format_ident!("__deliver_{}", message.number)
-}
-
-/// One function for each message, so that none of them is too large to compile well.
-pub(crate) fn deliver(
-    wire: &Wire<'_>,
-    take: &str,
-    lent: &TokenStream,
-    handle: &TokenStream,
+/// The closures that the dispatcher of the runtime calls: for a message, with an arm for each number, and for an error.
+pub(crate) fn dispatch(
+    messages: &Messages<'_>,
+    state: &TokenStream,
+    arms: impl Iterator<Item = TokenStream>,
+    error: &TokenStream,
 ) -> TokenStream {
-    let (rt, name, form) = (wire.rt(), deliver_name(wire.message), &wire.form);
-    let (take, pattern) = (format_ident!("{take}"), wire.pattern());
+    let rt = messages.rt;
+    // The waiting call reads the rest of a response.
+    let responses = messages.interface.rpcs.iter().map(|rpc| {
+        let wire = &messages.list[rpc.response];
+        let (number, form) = (number(wire.message), &wire.form);
+        quote!(#number => #form::answer(__raw, __message),)
+    });
     quote! {
-        #[inline]
-        fn #name(
-            &mut self,
-            #lent,
-            __message: #rt::Received<'_>,
-        ) -> #rt::core::result::Result<(), #rt::DecodeError> {
-            match #form::#take(__message) {
-                #rt::core::result::Result::Ok(#pattern) => { #handle }
-                #rt::core::result::Result::Err(__error) => return #rt::core::result::Result::Err(__error),
-            }
-            #rt::core::result::Result::Ok(())
-        }
+        |#state, __raw, __message| match __message.number {
+            #(#arms)*
+            #(#responses)*
+            __number => #rt::unknown_message(__number),
+        },
+        |#state, __raw, __error| {
+            let __binding = &Binding(__raw.handle());
+            #error
+        },
     }
 }
 
-fn handle(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
+pub(crate) fn number(message: &Message) -> Literal {
+    Literal::u16_unsuffixed(message.number)
+}
+
+/// `1 => __Basic::deliver(__message, |(arg, e)| Rx::basic(..)),`
+fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+    let (rt, form, number) = (messages.rt, &wire.form, number(wire.message));
     let handler = Handler::new(wire, messages);
-    let (name, received) = (handler.name, wire.received());
+    let (name, pattern, received) = (handler.name, wire.pattern(), wire.received());
     let reply = match (wire.message.role, &handler.reply) {
         (Role::RpcCall(index), Some((_, ty))) => {
             let response = &messages.interface.messages[messages.interface.rpcs[index].response];
-            let number = Literal::u16_unsuffixed(response.number);
-            Some(quote!(#ty(#rt::ReplyToken::new(__binding, __id, #number)),))
+            let number = self::number(response);
+            Some(quote!(#ty(#rt::ReplyToken::new(__raw, __id, #number)),))
         }
         _ => None,
     };
-    quote!(Rx::#name(&mut self.0, __binding, #received #reply);)
+    quote! {
+        #number => #form::deliver(__message, |#pattern| {
+            Rx::#name(__rx, &Binding(__raw.handle()), #received #reply)
+        }),
+    }
 }
 
 /// `RxVtbl`: optional closures in place of a type that implements `Rx`.
@@ -386,7 +322,7 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
     let handlers: Vec<_> = messages.handled().map(|wire| Handler::new(wire, messages)).collect();
     let fields = handlers.iter().map(|handler| {
         let (doc, name, types) = (handler.doc(), handler.name, handler.types());
-        quote!(#doc pub #name: #rt::core::option::Option<#rt::Box<dyn #rt::core::ops::FnMut(&Binding, #types)>>,)
+        quote!(#doc pub #name: #rt::Option<#rt::Box<dyn #rt::FnMut(&Binding, #types)>>,)
     });
     let methods = handlers.iter().map(|handler| vtbl_method(handler));
     let doc = docs::line(&format!(
@@ -397,17 +333,17 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
         #doc
         ///
         /// A message without a handler is reported to `error`.
-        #[#rt::core::prelude::v1::derive(#rt::core::default::Default)]
+        #[#rt::derive(#rt::Default)]
         pub struct RxVtbl {
             #(#fields)*
             /// Something went wrong with the binding. Without it, the error is logged.
-            pub error: #rt::core::option::Option<#rt::Box<dyn #rt::core::ops::FnMut(&Binding, #rt::BindingError)>>,
+            pub error: #rt::Option<#rt::Box<dyn #rt::FnMut(&Binding, #rt::BindingError)>>,
         }
 
         #[automatically_derived]
-        impl #rt::core::fmt::Debug for RxVtbl {
-            fn fmt(&self, __f: &mut #rt::core::fmt::Formatter<'_>) -> #rt::core::fmt::Result {
-                __f.debug_struct("RxVtbl").finish_non_exhaustive()
+        impl #rt::Debug for RxVtbl {
+            fn fmt(&self, __f: &mut #rt::Formatter<'_>) -> #rt::fmt::Result {
+                #rt::closures(__f)
             }
         }
 
@@ -417,8 +353,8 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
 
             fn error(&mut self, binding: &Binding, error: #rt::BindingError) {
                 match &mut self.error {
-                    #rt::core::option::Option::Some(__handler) => __handler(binding, error),
-                    #rt::core::option::Option::None => #rt::unhandled_error(INTERFACE, &error),
+                    #rt::Some(__handler) => __handler(binding, error),
+                    #rt::None => #rt::unhandled_error(INTERFACE, &error),
                 }
             }
         }
@@ -431,10 +367,10 @@ fn vtbl_method(handler: &Handler<'_, '_>) -> TokenStream {
     let (parameters, names) = (handler.parameters(), handler.names());
     quote! {
         fn #name(&mut self, #binding: &Binding, #parameters) {
-            if let #rt::core::option::Option::Some(__handler) = &mut self.#name {
-                return (**__handler)(#binding, #names);
+            match &mut self.#name {
+                #rt::Some(__handler) => __handler(#binding, #names),
+                #rt::None => Rx::error(self, #binding, #rt::no_handler(#idl)),
             }
-            Rx::error(self, #binding, #rt::BindingError::NoHandler { message: #idl });
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
         /// # Errors
         /// As the `tx_*` method of the message.
         #[inline]
-        pub fn tx(&self, message: &Message) -> #rt::core::result::Result<#rt::Sent<'_>, #rt::TxError> {
+        pub fn tx(&self, message: &Message) -> #rt::Result<#rt::Sent<'_>, #rt::TxError> {
             self.0.send_message(message)
         }
 
@@ -120,13 +120,10 @@ impl<'m, 'a> Variant<'m, 'a> {
 
     /// The arm of `unmarshal`.
     fn read(&self) -> TokenStream {
-        let (rt, number, form) = (self.wire.rt(), &self.number, &self.wire.form);
+        let (number, form) = (&self.number, &self.wire.form);
         let (values, whole) = (self.wire.pattern(), self.pattern());
         quote! {
-            #number => match #form::take_owned(__message) {
-                #rt::core::result::Result::Ok(#values) => #rt::core::result::Result::Ok(#whole),
-                #rt::core::result::Result::Err(__error) => #rt::core::result::Result::Err(__error),
-            },
+            #number => #form::read(__message, |#values| #whole),
         }
     }
 
@@ -167,7 +164,7 @@ fn message(variants: &[Variant<'_, '_>], messages: &Messages<'_>) -> TokenStream
             /// # Errors
             /// If a value is over its maximum, or a capability cannot be copied.
             #[inline]
-            pub fn encode(&self) -> #rt::core::result::Result<#rt::MessageBuffer, #rt::EncodeError> {
+            pub fn encode(&self) -> #rt::Result<#rt::MessageBuffer, #rt::EncodeError> {
                 #rt::MessageBuffer::encode(self)
             }
 
@@ -180,7 +177,7 @@ fn message(variants: &[Variant<'_, '_>], messages: &Messages<'_>) -> TokenStream
                 number: u16,
                 words: &[u64],
                 mut caps: #rt::Vec<#rt::Cap>,
-            ) -> #rt::core::result::Result<Self, #rt::DecodeError> {
+            ) -> #rt::Result<Self, #rt::DecodeError> {
                 <Self as #rt::MessageValue>::unmarshal(#rt::Received { number, words, caps: &mut caps })
             }
         }
@@ -199,23 +196,23 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
             const INTERFACE: &'static #rt::Interface = INTERFACE;
 
             #[inline]
-            fn marshal(&self) -> #rt::core::result::Result<#rt::MessageBuffer, #rt::EncodeError> {
+            fn marshal(&self) -> #rt::Result<#rt::MessageBuffer, #rt::EncodeError> {
                 match self { #(#writes)* }
             }
 
             #[inline]
             fn unmarshal(
                 __message: #rt::Received<'_>,
-            ) -> #rt::core::result::Result<Self, #rt::DecodeError> {
+            ) -> #rt::Result<Self, #rt::DecodeError> {
                 match __message.number {
                     #(#reads)*
-                    __number => #rt::core::result::Result::Err(#rt::unknown_message(__number)),
+                    __number => #rt::unknown_message(__number),
                 }
             }
         }
 
         #[automatically_derived]
-        impl #rt::core::cmp::PartialEq for Message {
+        impl #rt::PartialEq for Message {
             #[inline]
             fn eq(&self, __other: &Self) -> bool {
                 #rt::same(self, __other)
@@ -223,9 +220,9 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl #rt::core::fmt::Debug for Message {
+        impl #rt::Debug for Message {
             #[inline]
-            fn fmt(&self, __f: &mut #rt::core::fmt::Formatter<'_>) -> #rt::core::fmt::Result {
+            fn fmt(&self, __f: &mut #rt::Formatter<'_>) -> #rt::fmt::Result {
                 match self { #(#shows)* }
             }
         }
@@ -237,26 +234,26 @@ fn inbox(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     quote! {
         /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug)]
+        #[#rt::derive(#rt::Debug)]
         pub struct Inbox(#rt::Inbox);
 
         impl Inbox {
             /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
             /// refused.
             #[inline]
-            pub fn new(bound: #rt::core::primitive::usize) -> Self {
-                Self::beside(bound, <RxVtbl as #rt::core::default::Default>::default())
+            pub fn new(bound: #rt::usize) -> Self {
+                Self::beside(bound, <RxVtbl as #rt::Default>::default())
             }
 
             /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-            pub fn beside(bound: #rt::core::primitive::usize, rx: impl Handlers) -> Self {
+            pub fn beside(bound: #rt::usize, rx: impl Handlers) -> Self {
                 Self(#rt::Inbox::new(bound, rx.__deliver()))
             }
 
             /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
             /// callback comes before.
             #[must_use]
-            pub fn on_bound(self, callback: impl #rt::core::ops::FnOnce(Binding) + 'static) -> Self {
+            pub fn on_bound(self, callback: impl #rt::FnOnce(Binding) + 'static) -> Self {
                 Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
             }
         }

@@ -1,20 +1,20 @@
 //! The `INTERFACE` constant: the description of the interface, and the layouts of its messages.
 
-use flounder_idl::model::{AnnotationValue, Interface, Role};
+use flounder_idl::model::{Annotation, AnnotationValue, Arg, Interface, Role};
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
 
 use crate::docs;
 use crate::message::{Messages, Wire};
+use crate::rt::Rt;
 
 /// The layouts of all messages, and `INTERFACE`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let (rt, interface) = (messages.rt, messages.interface);
     let forms = messages.list.iter().map(Wire::declaration);
-    let infos = messages.list.iter().enumerate().map(|(i, wire)| info(i, wire, interface));
+    let infos = messages.list.iter().map(|wire| info(wire, interface));
     let limits = messages.list.iter().map(|wire| &wire.form);
     let digests = messages.list.iter().map(|wire| digest(wire, interface));
-    let count = messages.list.len();
     let (name, description) = (&interface.name.idl, &interface.description);
     let doc = docs::line(&format!(
         "Describes the interface `{name}`: its messages, and the digest that two ends must agree on."
@@ -22,16 +22,13 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     quote! {
         #(#forms)*
 
-        const __DIGESTS: [u128; #count] = [#(#digests),*];
-
         #doc
-        pub const INTERFACE: &#rt::Interface = &#rt::Interface {
-            name: #name,
-            description: #description,
-            messages: &[#(#infos),*],
-            limits: &[#(#limits::LIMIT),*],
-            fingerprint: #rt::fingerprint(#rt::digest(#name), &__DIGESTS),
-        };
+        pub const INTERFACE: &#rt::Interface = &#rt::Interface::new(
+            #name,
+            #description,
+            &#rt::numbered([#(#infos),*], &[#(#digests),*]),
+            &[#(#limits::LIMIT),*],
+        );
     }
 }
 
@@ -45,43 +42,39 @@ fn digest(wire: &Wire<'_>, interface: &Interface) -> TokenStream {
     quote!(#rt::fingerprint(#digest, &[#(<#externs as #rt::Shape>::FINGERPRINT),*]))
 }
 
-fn info(i: usize, wire: &Wire<'_>, interface: &Interface) -> TokenStream {
-    let (rt, message) = (wire.rt(), wire.message);
-    let (number, name) = (message.number, &message.name.idl);
-    let index = Literal::usize_unsuffixed(i);
-    let form = &wire.form;
-    let kind = match message.role {
-        Role::Message | Role::Call | Role::Response => quote!(#rt::MessageKind::Message),
-        Role::RpcCall(_) => quote!(#rt::MessageKind::RpcCall { at: #form::ID }),
-        Role::RpcResponse(_) => quote!(#rt::MessageKind::RpcResponse { at: #form::ID }),
+/// `__Str::info("str", "arg: uint32, s: string[65536]")`
+fn info(wire: &Wire<'_>, interface: &Interface) -> TokenStream {
+    let (message, form) = (wire.message, &wire.form);
+    let name = &message.name.idl;
+    let info = match message.role {
+        Role::Message | Role::Call | Role::Response => quote!(info),
+        Role::RpcCall(_) => quote!(call_info),
+        Role::RpcResponse(_) => quote!(response_info),
     };
-    let args = message.args.iter().map(|arg| {
-        let (name, ty) = (&arg.name.idl, docs::argument_type(arg, &interface.types));
-        quote!(#rt::ArgInfo { name: #name, ty: #ty })
-    });
-    let annotations = message.annotations.iter().map(|annotation| {
-        let context = &annotation.context.idl;
-        let params = annotation.params.iter().map(|(name, value)| {
-            let name = &name.idl;
-            match value {
-                AnnotationValue::Number(value) => {
-                    quote!((#name, #rt::AnnotationValue::Number(#value)))
-                }
-                AnnotationValue::Ident(value) => {
-                    quote!((#name, #rt::AnnotationValue::Ident(#value)))
-                }
+    let arg =
+        |arg: &Arg| format!("{}: {}", arg.name.idl, docs::argument_type(arg, &interface.types));
+    let args = message.args.iter().map(arg).collect::<Vec<_>>().join(", ");
+    let annotations: Vec<_> = message
+        .annotations
+        .iter()
+        .map(|annotation| annotation_info(annotation, wire.rt()))
+        .collect();
+    let annotations = (!annotations.is_empty()).then(|| quote!(.annotations(&[#(#annotations),*])));
+    quote!(#form::#info(#name, #args) #annotations)
+}
+
+fn annotation_info(annotation: &Annotation, rt: &Rt) -> TokenStream {
+    let context = &annotation.context.idl;
+    let params = annotation.params.iter().map(|(name, value)| {
+        let name = &name.idl;
+        match value {
+            AnnotationValue::Number(value) => {
+                quote!((#name, #rt::AnnotationValue::Number(#value)))
             }
-        });
-        quote!(#rt::AnnotationInfo { context: #context, params: &[#(#params),*] })
-    });
-    quote! {
-        #rt::MessageInfo {
-            number: #number,
-            name: #name,
-            kind: #kind,
-            args: &[#(#args),*],
-            annotations: &[#(#annotations),*],
-            fingerprint: __DIGESTS[#index],
+            AnnotationValue::Ident(value) => {
+                quote!((#name, #rt::AnnotationValue::Ident(#value)))
+            }
         }
-    }
+    });
+    quote!(#rt::AnnotationInfo { context: #context, params: &[#(#params),*] })
 }

@@ -11,7 +11,7 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
         /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
         pub fn export<C, X>(waitset: &#rt::Waitset, mut connect: C) -> #rt::Export
         where
-            C: #rt::core::ops::FnMut(&#rt::Peer) -> #rt::core::result::Result<X, #rt::Refusal> + 'static,
+            C: #rt::FnMut(&#rt::Peer) -> #rt::Result<X, #rt::Refusal> + 'static,
             X: Handlers,
         {
             #rt::Export::new(waitset, INTERFACE, #rt::broker(), move |__peer: &#rt::Peer| {

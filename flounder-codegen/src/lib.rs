@@ -138,7 +138,8 @@ fn describe(interface: &Interface) -> String {
 /// there are and how they are spelled is the interface's business.
 fn allow() -> TokenStream {
     quote! {
-        #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub, private_interfaces, async_fn_in_trait)]
-        #[allow(non_camel_case_types, non_snake_case, long_running_const_eval, unused_imports, unused_qualifications)]
+        #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+        #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+        #[allow(long_running_const_eval, unused_imports, unused_qualifications)]
     }
 }

@@ -50,7 +50,7 @@ const MOST: usize = 16;
 impl<'a> Wire<'a> {
     fn new(message: &'a Message, types: &'a Types<'a>, rt: &'a Rt) -> Self {
         let values = message.args.iter().map(|arg| Value::new(arg, types, rt)).collect();
-        Self { message, values, form: format_ident!("__{}MessageType", message.camel), rt }
+        Self { message, values, form: format_ident!("__{}", message.camel), rt }
     }
 
     pub(crate) fn rt(&self) -> &'a Rt {
@@ -79,7 +79,7 @@ impl<'a> Wire<'a> {
         let id = self.has_id().then(|| quote!(#rt::Copied<u32>));
         let schemas: Vec<_> = id.into_iter().chain(self.values.iter().map(Value::schema)).collect();
         if self.is_long() {
-            let args = format_ident!("__{}Args", self.message.camel);
+            let args = format_ident!("__{}_args", self.message.camel);
             let count = Literal::usize_unsuffixed(schemas.len());
             let list = schemas.iter().enumerate().map(|(i, schema)| {
                 let (value, built) = (format_ident!("value_{i}"), format_ident!("built_{i}"));
@@ -95,7 +95,7 @@ impl<'a> Wire<'a> {
         match self.words() {
             Some(words) => quote!(type #form = #rt::MessageType<#number, #words, (#(#schemas,)*)>;),
             None => {
-                let args = format_ident!("__{}Args", self.message.camel);
+                let args = format_ident!("__{}_args", self.message.camel);
                 quote! {
                     type #args = (#(#schemas,)*);
                     type #form = #rt::MessageType<#number, { <#args as #rt::Args>::WORDS }, #args>;

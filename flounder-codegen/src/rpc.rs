@@ -59,7 +59,7 @@ impl<'m, 'a> Call<'m, 'a> {
             ///
             /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
             #[must_use = "a caller waits for the reply"]
-            #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug)]
+            #[#rt::derive(#rt::Debug)]
             pub struct #name(#rt::ReplyToken);
 
             impl #name {
@@ -89,7 +89,7 @@ impl<'m, 'a> Call<'m, 'a> {
                 type Values = #output;
 
                 #[inline]
-                fn decode(__message: #rt::Received<'_>) -> #rt::core::result::Result<#output, #rt::DecodeError> {
+                fn decode(__message: #rt::Received<'_>) -> #rt::Result<#output, #rt::DecodeError> {
                     #form::returned(__message)
                 }
             }
@@ -117,7 +117,7 @@ impl<'m, 'a> Call<'m, 'a> {
         quote! {
             #doc
             #[inline]
-            pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
+            pub fn #name(&self, #parameters) -> #rt::Result<#output, #rt::RpcError> {
                 let __id = self.0.0.next_call();
                 #gifts
                 #call::call::<#reply, #response>(&self.0.0, __id, #passed, self.1)
@@ -162,26 +162,26 @@ pub(crate) fn client_type(
         ///
         /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
         /// time of its own ends after 30 seconds.
-        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
+        #[#rt::derive(#rt::Debug, #rt::Clone)]
         pub struct #client(#binding, #rt::Timeout);
 
         impl #client {
             /// A client over a binding.
             pub fn new(binding: &#binding) -> Self {
-                Self(#rt::core::clone::Clone::clone(binding), #rt::Timeout::Default)
+                Self(#rt::Clone::clone(binding), #rt::Timeout::Default)
             }
 
             /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
             /// there is means for ever.
             #[must_use]
             pub fn timeout(&self, timeout: #rt::Duration) -> Self {
-                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Timeout::For(timeout))
+                Self(#rt::Clone::clone(&self.0), #rt::Timeout::For(timeout))
             }
 
             /// A client whose calls, blocking or not, end with an error if they are not done by then.
             #[must_use]
             pub fn deadline(&self, deadline: #rt::Instant) -> Self {
-                Self(#rt::core::clone::Clone::clone(&self.0), #rt::Timeout::Until(deadline))
+                Self(#rt::Clone::clone(&self.0), #rt::Timeout::Until(deadline))
             }
 
             /// The binding.

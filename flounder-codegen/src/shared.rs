@@ -24,7 +24,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
         ///
         /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
         /// them. What every such binding can do is on the endpoint that it dereferences to.
-        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #rt::core::clone::Clone)]
+        #[#rt::derive(#rt::Debug, #rt::Clone)]
         pub struct SharedBinding(#rt::SharedEndpoint);
 
         impl Binding {
@@ -39,7 +39,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl #rt::core::ops::Deref for SharedBinding {
+        impl #rt::Deref for SharedBinding {
             type Target = #rt::SharedEndpoint;
 
             fn deref(&self) -> &#rt::SharedEndpoint {
@@ -102,7 +102,7 @@ fn call(rpc: &Rpc, messages: &Messages<'_>) -> TokenStream {
     quote! {
         #doc
         #[inline]
-        pub fn #name(&self, #parameters) -> #rt::core::result::Result<#output, #rt::RpcError> {
+        pub fn #name(&self, #parameters) -> #rt::Result<#output, #rt::RpcError> {
             self.#name_async(#names).wait()
         }
 

@@ -233,14 +233,10 @@ fn structure(
     let name = &def.name.rust;
     let doc = head(&def.docs, &describe(def), &def.name);
     let known = !facts.foreign && !facts.caps;
-    let derives = [
-        (known, quote!(#rt::core::clone::Clone)),
-        (known && def.traits.copy, quote!(#rt::core::marker::Copy)),
-        (known, quote!(#rt::core::cmp::PartialEq)),
-        (known && def.traits.eq, quote!(#rt::core::cmp::Eq)),
-        (known && def.traits.eq, quote!(#rt::core::hash::Hash)),
-    ];
-    let derives = derives.into_iter().filter_map(|(wanted, path)| wanted.then_some(path));
+    let copy = def.traits.copy.then(|| quote!(#rt::Copy));
+    let eq = def.traits.eq.then(|| quote!(#rt::Eq, #rt::Hash));
+    let clone = known.then(|| quote!(#rt::Clone, #copy));
+    let comparison = known.then(|| quote!(#[#rt::derive(#rt::PartialEq, #eq)]));
     let declarations = fields.iter().map(|field| {
         let doc = docs::of(&field.docs, &format!("`{}`", field.name.idl));
         let (name, ty) = (&field.name.rust, types.owned(field.ty));
@@ -261,7 +257,8 @@ fn structure(
     let traits = wire_traits(&wire, rt);
     quote! {
         #doc
-        #[#rt::core::prelude::v1::derive(#rt::core::fmt::Debug, #(#derives),*)]
+        #[#rt::derive(#rt::Debug, #clone)]
+        #comparison
         pub struct #name { #(#declarations)* }
         #traits
     }
@@ -289,10 +286,8 @@ fn enumeration(def: &TypeDef, elements: &[Element], rt: &Rt) -> TokenStream {
     let traits = wire_traits(&wire, rt);
     quote! {
         #doc
-        #[#rt::core::prelude::v1::derive(
-            #rt::core::fmt::Debug, #rt::core::clone::Clone, #rt::core::marker::Copy,
-            #rt::core::cmp::PartialEq, #rt::core::cmp::Eq, #rt::core::hash::Hash,
-        )]
+        #[#rt::derive(#rt::Debug, #rt::Clone, #rt::Copy)]
+        #[#rt::derive(#rt::PartialEq, #rt::Eq, #rt::Hash)]
         #[repr(u32)]
         pub enum #name { #(#declarations)* }
         #traits

@@ -84,20 +84,21 @@ fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
     let ident = &wire.ident;
     let record = Record { members, name: format_ident!("__REC"), rt };
     let (layout, pattern) = (record.layout(), record.pattern());
-    let sums = |of: Vec<TokenStream>| if wire.plain { Vec::new() } else { of };
-    let (tails, caps, fingerprints) =
-        (sums(record.max_tails()), sums(record.max_caps()), record.fingerprints());
+    let fingerprints = record.fingerprints();
+    let maxima = (!wire.plain && !members.is_empty()).then(|| {
+        let (tails, caps) = (record.max_tails(), record.max_caps());
+        maxima([quote!(#rt::total(&[#(#tails),*])), quote!(#rt::total(&[#(#caps),*]))], rt)
+    });
     let canonical = format!("struct{}", record.canonical());
     let shape = quote! {
         #layout
 
         #[automatically_derived]
         impl #rt::Shape for #ident {
-            const SIZE: #rt::core::primitive::usize = __REC.size;
-            const ALIGN: #rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: #rt::core::primitive::usize = #rt::total(&[#(#tails),*]);
-            const MAX_CAPS: #rt::core::primitive::usize = #rt::total(&[#(#caps),*]);
-            const FINGERPRINT: #rt::core::primitive::u128 =
+            const SIZE: #rt::usize = __REC.size;
+            const ALIGN: #rt::usize = __REC.align;
+            #maxima
+            const FINGERPRINT: #rt::u128 =
                 #rt::fingerprint(#rt::digest(#canonical), &[#(#fingerprints),*]);
         }
     };
@@ -116,7 +117,7 @@ fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
     let take = quote! {
         #takes
         __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-        #rt::core::result::Result::Ok(Self #pattern)
+        #rt::Ok(Self #pattern)
     };
     let decode = decode(ident, &take, rt);
     quote!(#shape #encode #decode)
@@ -139,16 +140,19 @@ fn enumeration(wire: &WireType, variants: &[Variant], rt: &Rt) -> TokenStream {
         let caps = record.max_caps();
         quote!(#rt::total(&[#(#caps),*]))
     });
+    let has_data = variants.iter().any(|variant| !variant.members.is_empty());
+    let maxima = has_data.then(|| {
+        maxima([quote!(#rt::largest(&[#(#tails),*])), quote!(#rt::largest(&[#(#caps),*]))], rt)
+    });
     let shape = quote! {
         #(#layouts)*
 
         #[automatically_derived]
         impl #rt::Shape for #ident {
-            const SIZE: #rt::core::primitive::usize = 4;
-            const ALIGN: #rt::core::primitive::usize = 4;
-            const MAX_TAIL: #rt::core::primitive::usize = #rt::largest(&[#(#tails),*]);
-            const MAX_CAPS: #rt::core::primitive::usize = #rt::largest(&[#(#caps),*]);
-            const FINGERPRINT: #rt::core::primitive::u128 =
+            const SIZE: #rt::usize = 4;
+            const ALIGN: #rt::usize = 4;
+            #maxima
+            const FINGERPRINT: #rt::u128 =
                 #rt::fingerprint(#rt::digest(#canonical), &[#(#fingerprints),*]);
         }
     };
@@ -168,7 +172,7 @@ fn encode_variants(
         quote!(Self::#name { .. } => #tag,)
     });
     let put = quote! {
-        let __tag: #rt::core::primitive::u32 = match self { #(#tags)* };
+        let __tag: #rt::u32 = match self { #(#tags)* };
         #rt::Encode::put(&__tag, __words, __at);
     };
     let any = variants.iter().any(|variant| !variant.members.is_empty());
@@ -217,9 +221,17 @@ fn decode_variants(
     let name = &wire.name;
     let take = quote! {
         let __value = match __decoder.tag(__at, #count, #name)? { #(#arms)* };
-        #rt::core::result::Result::Ok(__value)
+        #rt::Ok(__value)
     };
     decode(&wire.ident, &take, rt)
+}
+
+/// The constants for the longest tail and the most capabilities, which are 0 without them.
+fn maxima([tail, caps]: [TokenStream; 2], rt: &Rt) -> TokenStream {
+    quote! {
+        const MAX_TAIL: #rt::usize = #tail;
+        const MAX_CAPS: #rt::usize = #caps;
+    }
 }
 
 /// `impl Encode`; the steps are check, tails and capabilities, each left to the trait's default if there is nothing to do.
@@ -230,17 +242,17 @@ fn encode(
     rt: &Rt,
 ) -> TokenStream {
     let [check, tail, caps] = steps;
-    let ok = quote!(#rt::core::result::Result::Ok(()));
+    let ok = quote!(#rt::Ok(()));
     let check = check.map(|body| {
         quote! {
             #[inline]
-            fn check(&self) -> #rt::core::result::Result<(), #rt::TooLong> { #body #ok }
+            fn check(&self) -> #rt::Result<(), #rt::TooLong> { #body #ok }
         }
     });
     let tail = tail.map(|body| {
         quote! {
             #[inline]
-            fn put_tail(&self, __tail: &mut #rt::Vec<#rt::core::primitive::u64>) { #body }
+            fn put_tail(&self, __tail: &mut #rt::Vec<#rt::u64>) { #body }
         }
     });
     let caps = caps.map(|body| {
@@ -255,7 +267,7 @@ fn encode(
             #check
 
             #[inline]
-            fn put(&self, __words: &mut [#rt::core::primitive::u64], __at: #rt::core::primitive::usize) { #put }
+            fn put(&self, __words: &mut [#rt::u64], __at: #rt::usize) { #put }
 
             #tail
             #caps
@@ -271,8 +283,8 @@ fn decode(ident: &Ident, take: &TokenStream, rt: &Rt) -> TokenStream {
             #[inline]
             fn take(
                 __decoder: &mut #rt::Decoder<'__a>,
-                __at: #rt::core::primitive::usize,
-            ) -> #rt::core::result::Result<Self, #rt::DecodeError> {
+                __at: #rt::usize,
+            ) -> #rt::Result<Self, #rt::DecodeError> {
                 #take
             }
         }
@@ -378,7 +390,7 @@ impl Record<'_> {
         self.each(|i, Member { ty, max, .. }, var| {
             let take = match max {
                 Some(max) => quote!(<#ty as #rt::TakeBounded<'__a, #max>>::take_bounded),
-                None => quote!(<#ty as #rt::Decode<'__a>>::take),
+                None => return quote!(let #var = __decoder.take::<#ty>(#base + #record.at[#i])?;),
             };
             quote!(let #var = #take(__decoder, #base + #record.at[#i])?;)
         })

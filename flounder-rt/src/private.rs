@@ -1,6 +1,17 @@
 //! What generated code names. Not part of the public interface: it changes with the generator.
 
 pub use core;
+pub use core::clone::Clone;
+pub use core::cmp::{Eq, PartialEq};
+pub use core::default::Default;
+pub use core::fmt::{self, Debug, Formatter};
+pub use core::hash::Hash;
+pub use core::marker::Copy;
+pub use core::ops::{Deref, FnMut, FnOnce};
+pub use core::option::Option::{self, None, Some};
+pub use core::prelude::v1::derive;
+pub use core::primitive::{bool, u32, u64, u128, usize};
+pub use core::result::Result::{self, Err, Ok};
 pub use std::boxed::Box;
 pub use std::io;
 pub use std::rc::Rc;
@@ -12,13 +23,13 @@ pub use crate::bind::Bind;
 pub use crate::binding::{
     BindingError, Call, Cancelled, Dispatch, Inbox, MessageType, Messages, RawBinding, Received,
     Receiving, Rejected, Reply, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
-    SharedSend, Timeout, TxError,
+    SharedSend, Timeout, TxError, dispatcher,
 };
 pub use crate::cap::Cap;
 pub use crate::channel::Channel;
 pub use crate::export::{Broker, Export, Refusal};
 pub use crate::interface::{
-    AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
+    AnnotationInfo, AnnotationValue, Interface, MessageInfo, MessageKind, numbered,
 };
 pub use crate::iref::{Errval, Iref};
 pub use crate::message::args::{
@@ -50,8 +61,23 @@ pub fn unhandled_error(interface: &Interface, error: &BindingError) {
 /// A message number beyond those of the interface: the limits of a channel let none through.
 #[cold]
 #[must_use]
-pub const fn unknown_message(number: u16) -> DecodeError {
-    DecodeError::Number(number)
+pub const fn unknown_message<T>(number: u16) -> Result<T, DecodeError> {
+    Err(DecodeError::Number(number))
+}
+
+/// Returns the error for a message whose closure is missing.
+#[cold]
+#[must_use]
+pub const fn no_handler(message: &'static str) -> BindingError {
+    BindingError::NoHandler { message }
+}
+
+/// Shows handlers that are closures.
+///
+/// # Errors
+/// The formatter's.
+pub fn closures(f: &mut Formatter<'_>) -> fmt::Result {
+    f.debug_struct("RxVtbl").finish_non_exhaustive()
 }
 
 /// The broker of a program that has only the runtime: it knows no service.

@@ -82,6 +82,15 @@ impl<'a> Decoder<'a> {
         Ok(Self { words, tail: record, caps })
     }
 
+    /// Reads the value whose fixed part lies at byte offset `at`.
+    ///
+    /// # Errors
+    /// As [`Decode::take`].
+    #[inline(always)]
+    pub fn take<T: Decode<'a>>(&mut self, at: usize) -> Result<T, DecodeError> {
+        T::take(self, at)
+    }
+
     /// Ends reading.
     ///
     /// # Errors

@@ -30,12 +30,58 @@ pub struct MessageInfo {
     pub name: &'static str,
     /// Kind: a message, or half of an rpc.
     pub kind: MessageKind,
-    /// Arguments.
-    pub args: &'static [ArgInfo],
+    /// Arguments: `arg: uint32, buf: uint8[buflen, 4096]`. [`arguments`](Self::arguments) returns them one by one.
+    pub args: &'static str,
     /// Annotations.
     pub annotations: &'static [AnnotationInfo],
     /// Digest of its canonical form.
     pub fingerprint: u128,
+}
+
+impl MessageInfo {
+    /// Describes a message. [`numbered`] gives it its number and its digest.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: MessageKind, args: &'static str) -> Self {
+        Self { number: 0, name, kind, args, annotations: &[], fingerprint: 0 }
+    }
+
+    /// Returns the arguments in order.
+    pub fn arguments(&self) -> impl Iterator<Item = ArgInfo> {
+        let mut depth = 0;
+        let parts = self.args.split(move |c| {
+            match c {
+                '[' => depth += 1,
+                ']' => depth -= 1,
+                _ => {}
+            }
+            depth == 0 && c == ','
+        });
+        parts.filter_map(|part| {
+            let (name, ty) = part.trim_start().split_once(": ")?;
+            Some(ArgInfo { name, ty })
+        })
+    }
+
+    /// Returns the description of a message with annotations.
+    #[must_use]
+    pub const fn annotations(self, annotations: &'static [AnnotationInfo]) -> Self {
+        Self { annotations, ..self }
+    }
+}
+
+/// Returns the messages of an interface in order, with their numbers and digests.
+#[must_use]
+pub const fn numbered<const N: usize>(
+    mut messages: [MessageInfo; N],
+    digests: &[u128; N],
+) -> [MessageInfo; N] {
+    let mut i = 0;
+    while i < N {
+        messages[i].number = i as u16 + 1;
+        messages[i].fingerprint = digests[i];
+        i += 1;
+    }
+    messages
 }
 
 /// Kind of a message.
@@ -83,6 +129,17 @@ pub enum AnnotationValue {
 }
 
 impl Interface {
+    /// Describes an interface.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        description: &'static str,
+        messages: &'static [MessageInfo],
+        limits: Limits,
+    ) -> Self {
+        Self { name, description, messages, limits, fingerprint: Self::digest(name, messages) }
+    }
+
     /// Returns the digest of an interface with this name and these messages.
     #[must_use]
     pub const fn digest(name: &str, messages: &[MessageInfo]) -> u128 {
@@ -118,7 +175,7 @@ impl Interface {
         let before = usize::from(message.kind != MessageKind::Message);
         match i.checked_sub(before) {
             None => "id",
-            Some(i) => message.args.get(i).map_or("(unknown)", |arg| arg.name),
+            Some(i) => message.arguments().nth(i).map_or("(unknown)", |arg| arg.name),
         }
     }
 
@@ -138,5 +195,22 @@ impl Interface {
         }
         let more = self.messages.get(theirs.len()).map(|message| message.name.to_owned());
         more.or_else(|| theirs.get(self.messages.len()).map(|theirs| theirs.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_split_outside_of_brackets() {
+        let text = "arg: uint32, buf: uint8[buflen, 4096], names: string[16][n, 8]";
+        let info = MessageInfo::new("m", MessageKind::Message, text);
+        let found: Vec<_> = info.arguments().map(|arg| (arg.name, arg.ty)).collect();
+        let expected =
+            [("arg", "uint32"), ("buf", "uint8[buflen, 4096]"), ("names", "string[16][n, 8]")];
+        assert_eq!(found, expected);
+        let none = MessageInfo::new("m", MessageKind::Message, "");
+        assert_eq!(none.arguments().count(), 0);
     }
 }

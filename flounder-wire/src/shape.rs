@@ -18,9 +18,9 @@ pub trait Shape {
     /// Alignment of the fixed part in bytes: 1, 2, 4 or 8.
     const ALIGN: usize;
     /// The most words the tail can take (saturating).
-    const MAX_TAIL: usize;
+    const MAX_TAIL: usize = 0;
     /// The most capabilities a value can hold (saturating).
-    const MAX_CAPS: usize;
+    const MAX_CAPS: usize = 0;
     /// Digest of the canonical form of the type.
     const FINGERPRINT: u128;
 

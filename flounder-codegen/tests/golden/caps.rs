@@ -1,25 +1,12 @@
 /// The interface `caps`.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    unreachable_pub,
-    private_interfaces,
-    async_fn_in_trait
-)]
-#[allow(
-    non_camel_case_types,
-    non_snake_case,
-    long_running_const_eval,
-    unused_imports,
-    unused_qualifications
-)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
 pub mod caps {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } holder;`
     #[doc(alias = "holder")]
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Holder {
         /// `c`
         pub c: __rt::Cap,
@@ -33,15 +20,15 @@ pub mod caps {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Holder {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const MAX_TAIL: __rt::usize = __rt::total(
                 &[<__rt::Cap as __rt::Shape>::MAX_TAIL, <u32 as __rt::Shape>::MAX_TAIL],
             );
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(
+            const MAX_CAPS: __rt::usize = __rt::total(
                 &[<__rt::Cap as __rt::Shape>::MAX_CAPS, <u32 as __rt::Shape>::MAX_CAPS],
             );
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{c,n}"),
                 &[
                     <__rt::Cap as __rt::Shape>::FINGERPRINT,
@@ -52,24 +39,20 @@ pub mod caps {
         #[automatically_derived]
         impl __rt::Encode for Holder {
             #[inline]
-            fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
                 let Self { c: __0, n: __1 } = self;
                 <__rt::Cap as __rt::Encode>::check(__0)?;
                 <u32 as __rt::Encode>::check(__1)?;
-                __rt::core::result::Result::Ok(())
+                __rt::Ok(())
             }
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { c: __0, n: __1 } = self;
                 <__rt::Cap as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <u32 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
             #[inline]
-            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
                 let Self { c: __0, n: __1 } = self;
                 <__rt::Cap as __rt::Encode>::put_tail(__0, __tail);
                 <u32 as __rt::Encode>::put_tail(__1, __tail);
@@ -86,22 +69,18 @@ pub mod caps {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <__rt::Cap as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <u32 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<__rt::Cap>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<u32>(__at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self { c: __0, n: __1 })
+                __rt::Ok(Self { c: __0, n: __1 })
             }
         }
     };
     /// `typedef struct { .. } gift;`
     #[doc(alias = "gift")]
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Gift {
         /// `c`
         pub c: __rt::Cap,
@@ -115,21 +94,21 @@ pub mod caps {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Gift {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const MAX_TAIL: __rt::usize = __rt::total(
                 &[
                     <__rt::Cap as __rt::Shape>::MAX_TAIL,
                     <__rt::String as __rt::Shape>::MAX_TAIL,
                 ],
             );
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(
+            const MAX_CAPS: __rt::usize = __rt::total(
                 &[
                     <__rt::Cap as __rt::Shape>::MAX_CAPS,
                     <__rt::String as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{c,why}"),
                 &[
                     <__rt::Cap as __rt::Shape>::FINGERPRINT,
@@ -140,24 +119,20 @@ pub mod caps {
         #[automatically_derived]
         impl __rt::Encode for Gift {
             #[inline]
-            fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
                 let Self { c: __0, why: __1 } = self;
                 <__rt::Cap as __rt::Encode>::check(__0)?;
                 <__rt::String as __rt::Encode>::check(__1)?;
-                __rt::core::result::Result::Ok(())
+                __rt::Ok(())
             }
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { c: __0, why: __1 } = self;
                 <__rt::Cap as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <__rt::String as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
             #[inline]
-            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
                 let Self { c: __0, why: __1 } = self;
                 <__rt::Cap as __rt::Encode>::put_tail(__0, __tail);
                 <__rt::String as __rt::Encode>::put_tail(__1, __tail);
@@ -174,26 +149,18 @@ pub mod caps {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <__rt::Cap as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <__rt::String as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<__rt::Cap>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<__rt::String>(__at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self { c: __0, why: __1 })
+                __rt::Ok(Self { c: __0, why: __1 })
             }
         }
     };
-    type __CopiedMessageType = __rt::MessageType<
-        1,
-        1,
-        (__rt::Lent<__rt::Cap>, __rt::Lent<Holder>),
-    >;
-    type __MovedMessageType = __rt::MessageType<2, 0, (__rt::Moved,)>;
-    type __MixedMessageType = __rt::MessageType<
+    type __Copied = __rt::MessageType<1, 1, (__rt::Lent<__rt::Cap>, __rt::Lent<Holder>)>;
+    type __Moved = __rt::MessageType<2, 0, (__rt::Moved,)>;
+    type __Mixed = __rt::MessageType<
         3,
         1,
         (
@@ -204,152 +171,58 @@ pub mod caps {
             __rt::Moved,
         ),
     >;
-    type __GivenMessageType = __rt::MessageType<4, 1, (__rt::Lent<Gift>,)>;
-    type __ExchangeCallMessageType = __rt::MessageType<
+    type __Given = __rt::MessageType<4, 1, (__rt::Lent<Gift>,)>;
+    type __ExchangeCall = __rt::MessageType<
         5,
         1,
         (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Moved),
     >;
-    type __ExchangeResponseMessageType = __rt::MessageType<
+    type __ExchangeResponse = __rt::MessageType<
         6,
         1,
         (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Moved),
     >;
-    const __DIGESTS: [u128; 6usize] = [
-        93148367173606453637942647565913657939, 301268730769755768539114688268579275233,
-        32715011797945037903032794303440454815, 281780660216544971999997568809596573349,
-        303299216978660726469179723316562410380, 115787097037390089571458261110394804251,
-    ];
     /// Describes the interface `caps`: its messages, and the digest that two ends must agree on.
-    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
-        name: "caps",
-        description: "caps",
-        messages: &[
-            __rt::MessageInfo {
-                number: 1u16,
-                name: "copied",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "a",
-                        ty: "cap",
-                    },
-                    __rt::ArgInfo {
-                        name: "b",
-                        ty: "holder",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[0],
-            },
-            __rt::MessageInfo {
-                number: 2u16,
-                name: "moved",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "a",
-                        ty: "give_away_cap",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[1],
-            },
-            __rt::MessageInfo {
-                number: 3u16,
-                name: "mixed",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "a",
-                        ty: "cap",
-                    },
-                    __rt::ArgInfo {
-                        name: "b",
-                        ty: "give_away_cap",
-                    },
-                    __rt::ArgInfo {
-                        name: "why",
-                        ty: "string[64]",
-                    },
-                    __rt::ArgInfo {
-                        name: "c",
-                        ty: "holder",
-                    },
-                    __rt::ArgInfo {
-                        name: "d",
-                        ty: "give_away_cap",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[2],
-            },
-            __rt::MessageInfo {
-                number: 4u16,
-                name: "given",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "g",
-                        ty: "gift",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[3],
-            },
-            __rt::MessageInfo {
-                number: 5u16,
-                name: "exchange_call",
-                kind: __rt::MessageKind::RpcCall {
-                    at: __ExchangeCallMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "a",
-                        ty: "cap",
-                    },
-                    __rt::ArgInfo {
-                        name: "b",
-                        ty: "give_away_cap",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[4],
-            },
-            __rt::MessageInfo {
-                number: 6u16,
-                name: "exchange_response",
-                kind: __rt::MessageKind::RpcResponse {
-                    at: __ExchangeResponseMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "c",
-                        ty: "cap",
-                    },
-                    __rt::ArgInfo {
-                        name: "d",
-                        ty: "give_away_cap",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[5],
-            },
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "caps",
+        "caps",
+        &__rt::numbered(
+            [
+                __Copied::info("copied", "a: cap, b: holder"),
+                __Moved::info("moved", "a: give_away_cap"),
+                __Mixed::info(
+                    "mixed",
+                    "a: cap, b: give_away_cap, why: string[64], c: holder, d: give_away_cap",
+                ),
+                __Given::info("given", "g: gift"),
+                __ExchangeCall::call_info("exchange_call", "a: cap, b: give_away_cap"),
+                __ExchangeResponse::response_info(
+                    "exchange_response",
+                    "c: cap, d: give_away_cap",
+                ),
+            ],
+            &[
+                93148367173606453637942647565913657939,
+                301268730769755768539114688268579275233,
+                32715011797945037903032794303440454815,
+                281780660216544971999997568809596573349,
+                303299216978660726469179723316562410380,
+                115787097037390089571458261110394804251,
+            ],
+        ),
+        &[
+            __Copied::LIMIT,
+            __Moved::LIMIT,
+            __Mixed::LIMIT,
+            __Given::LIMIT,
+            __ExchangeCall::LIMIT,
+            __ExchangeResponse::LIMIT,
         ],
-        limits: &[
-            __CopiedMessageType::LIMIT,
-            __MovedMessageType::LIMIT,
-            __MixedMessageType::LIMIT,
-            __GivenMessageType::LIMIT,
-            __ExchangeCallMessageType::LIMIT,
-            __ExchangeResponseMessageType::LIMIT,
-        ],
-        fingerprint: __rt::fingerprint(__rt::digest("caps"), &__DIGESTS),
-    };
+    );
     /// One end of a connection that speaks `caps`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
@@ -373,7 +246,7 @@ pub mod caps {
         pub fn tx(
             &self,
             message: &Message,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
             self.0.send_message(message)
         }
         /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
@@ -390,12 +263,12 @@ pub mod caps {
         /// As `recv`, for the next `copied(cap a, holder b)`; others are kept.
         #[inline]
         pub fn recv_copied(&self) -> __rt::Receiving<'_, (__rt::Cap, Holder)> {
-            __CopiedMessageType::recv(&self.0)
+            __Copied::recv(&self.0)
         }
         /// As `recv`, for the next `moved(give_away_cap a)`; others are kept.
         #[inline]
         pub fn recv_moved(&self) -> __rt::Receiving<'_, __rt::Cap> {
-            __MovedMessageType::recv(&self.0)
+            __Moved::recv(&self.0)
         }
         /// As `recv`, for the next `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`; others are kept.
         #[inline]
@@ -405,12 +278,12 @@ pub mod caps {
             '_,
             (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
         > {
-            __MixedMessageType::recv(&self.0)
+            __Mixed::recv(&self.0)
         }
         /// As `recv`, for the next `given(gift g)`; others are kept.
         #[inline]
         pub fn recv_given(&self) -> __rt::Receiving<'_, Gift> {
-            __GivenMessageType::recv(&self.0)
+            __Given::recv(&self.0)
         }
         /// Sends `copied(cap a, holder b)`.
         ///
@@ -421,8 +294,8 @@ pub mod caps {
             &self,
             a: &__rt::Cap,
             b: &Holder,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __CopiedMessageType::send(&self.0, (a, b))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Copied::send(&self.0, (a, b))
         }
         /// Sends `copied(cap a, holder b)`, after waiting while the binding is busy.
         ///
@@ -435,8 +308,8 @@ pub mod caps {
             &'__a self,
             a: &'__a __rt::Cap,
             b: &'__a Holder,
-        ) -> __rt::Sending<'__a, __CopiedMessageType> {
-            __CopiedMessageType::sending(&self.0, (a, b))
+        ) -> __rt::Sending<'__a, __Copied> {
+            __Copied::sending(&self.0, (a, b))
         }
         /// Sends `moved(give_away_cap a)`.
         ///
@@ -446,9 +319,9 @@ pub mod caps {
         pub fn tx_moved(
             &self,
             a: __rt::Cap,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<__rt::Cap>> {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::Rejected<__rt::Cap>> {
             let a = __rt::CapToMove::new(a);
-            __MovedMessageType::send(&self.0, (__rt::Giving::CapToMove(&a),))
+            __Moved::send(&self.0, (__rt::Giving::CapToMove(&a),))
                 .map_err(|__error| __rt::Rejected {
                     error: __error,
                     given: a.back(),
@@ -463,12 +336,9 @@ pub mod caps {
         pub async fn send_moved(
             &self,
             a: __rt::Cap,
-        ) -> __rt::core::result::Result<(), __rt::Rejected<__rt::Cap>> {
+        ) -> __rt::Result<(), __rt::Rejected<__rt::Cap>> {
             let a = __rt::CapToMove::new(a);
-            let __result = __MovedMessageType::sending(
-                    &self.0,
-                    (__rt::Giving::CapToMove(&a),),
-                )
+            let __result = __Moved::sending(&self.0, (__rt::Giving::CapToMove(&a),))
                 .await;
             __result
                 .map_err(|__error| __rt::Rejected {
@@ -488,13 +358,10 @@ pub mod caps {
             why: &str,
             c: &Holder,
             d: __rt::Cap,
-        ) -> __rt::core::result::Result<
-            __rt::Sent<'_>,
-            __rt::Rejected<(__rt::Cap, __rt::Cap)>,
-        > {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
             let b = __rt::CapToMove::new(b);
             let d = __rt::CapToMove::new(d);
-            __MixedMessageType::send(
+            __Mixed::send(
                     &self.0,
                     (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
                 )
@@ -516,10 +383,10 @@ pub mod caps {
             why: &str,
             c: &Holder,
             d: __rt::Cap,
-        ) -> __rt::core::result::Result<(), __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
+        ) -> __rt::Result<(), __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
             let b = __rt::CapToMove::new(b);
             let d = __rt::CapToMove::new(d);
-            let __result = __MixedMessageType::sending(
+            let __result = __Mixed::sending(
                     &self.0,
                     (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
                 )
@@ -538,8 +405,8 @@ pub mod caps {
         pub fn tx_given(
             &self,
             g: Gift,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::Rejected<Gift>> {
-            __GivenMessageType::send(&self.0, (&g,))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::Rejected<Gift>> {
+            __Given::send(&self.0, (&g,))
                 .map_err(|__error| __rt::Rejected {
                     error: __error,
                     given: g,
@@ -554,8 +421,8 @@ pub mod caps {
         pub async fn send_given(
             &self,
             g: Gift,
-        ) -> __rt::core::result::Result<(), __rt::Rejected<Gift>> {
-            let __result = __GivenMessageType::sending(&self.0, (&g,)).await;
+        ) -> __rt::Result<(), __rt::Rejected<Gift>> {
+            let __result = __Given::sending(&self.0, (&g,)).await;
             __result
                 .map_err(|__error| __rt::Rejected {
                     error: __error,
@@ -564,7 +431,7 @@ pub mod caps {
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for Binding {
+    impl __rt::Deref for Binding {
         type Target = __rt::RawBinding;
         fn deref(&self) -> &__rt::RawBinding {
             &self.0
@@ -604,201 +471,53 @@ pub mod caps {
             __rt::unhandled_error(INTERFACE, &error);
         }
     }
-    struct __Dispatch<__R>(__R);
-    impl<__R: Rx> __Dispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CopiedMessageType::take(__message) {
-                __rt::core::result::Result::Ok((a, b)) => {
-                    Rx::copied(&mut self.0, __binding, a, b);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MovedMessageType::take(__message) {
-                __rt::core::result::Result::Ok((a,)) => {
-                    Rx::moved(&mut self.0, __binding, a);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MixedMessageType::take(__message) {
-                __rt::core::result::Result::Ok((a, b, why, c, d)) => {
-                    Rx::mixed(&mut self.0, __binding, a, b, why, c, d);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __GivenMessageType::take(__message) {
-                __rt::core::result::Result::Ok((g,)) => {
-                    Rx::given(&mut self.0, __binding, g);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ExchangeCallMessageType::take(__message) {
-                __rt::core::result::Result::Ok((__id, a, b)) => {
-                    Rx::exchange(
-                        &mut self.0,
-                        __binding,
-                        a,
-                        b,
-                        ExchangeReply(__rt::ReplyToken::new(__binding, __id, 6)),
-                    );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __message.number {
-                6 => return __ExchangeResponseMessageType::answer(__endpoint, __message),
-                _ => {}
-            }
-            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                2 => self.__deliver_2(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                4 => self.__deliver_4(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            Rx::error(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
-        }
-    }
     /// Handlers of `caps` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
-    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `copied(cap a, holder b)`.
-        pub copied: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::Cap, Holder)>,
+        pub copied: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::Cap, Holder)>,
         >,
         /// Handles `moved(give_away_cap a)`.
-        pub moved: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::Cap)>,
-        >,
+        pub moved: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, __rt::Cap)>>,
         /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
-        pub mixed: __rt::core::option::Option<
+        pub mixed: __rt::Option<
             __rt::Box<
-                dyn __rt::core::ops::FnMut(
-                    &Binding,
-                    __rt::Cap,
-                    __rt::Cap,
-                    &str,
-                    Holder,
-                    __rt::Cap,
-                ),
+                dyn __rt::FnMut(&Binding, __rt::Cap, __rt::Cap, &str, Holder, __rt::Cap),
             >,
         >,
         /// Handles `given(gift g)`.
-        pub given: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Gift)>,
-        >,
+        pub given: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, Gift)>>,
         /// Handles `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)`.
-        pub exchange: __rt::core::option::Option<
-            __rt::Box<
-                dyn __rt::core::ops::FnMut(&Binding, __rt::Cap, __rt::Cap, ExchangeReply),
-            >,
+        pub exchange: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::Cap, __rt::Cap, ExchangeReply)>,
         >,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        pub error: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
         >,
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for RxVtbl {
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
-            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
         }
     }
     #[automatically_derived]
     impl Rx for RxVtbl {
         fn copied(&mut self, binding: &Binding, a: __rt::Cap, b: Holder) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.copied {
-                return (**__handler)(binding, a, b);
+            match &mut self.copied {
+                __rt::Some(__handler) => __handler(binding, a, b),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("copied")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "copied",
-                },
-            );
         }
         fn moved(&mut self, binding: &Binding, a: __rt::Cap) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.moved {
-                return (**__handler)(binding, a);
+            match &mut self.moved {
+                __rt::Some(__handler) => __handler(binding, a),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("moved")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "moved",
-                },
-            );
         }
         fn mixed(
             &mut self,
@@ -809,28 +528,16 @@ pub mod caps {
             c: Holder,
             d: __rt::Cap,
         ) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.mixed {
-                return (**__handler)(binding, a, b, why, c, d);
+            match &mut self.mixed {
+                __rt::Some(__handler) => __handler(binding, a, b, why, c, d),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("mixed")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "mixed",
-                },
-            );
         }
         fn given(&mut self, binding: &Binding, g: Gift) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.given {
-                return (**__handler)(binding, g);
+            match &mut self.given {
+                __rt::Some(__handler) => __handler(binding, g),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("given")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "given",
-                },
-            );
         }
         fn exchange(
             &mut self,
@@ -839,23 +546,15 @@ pub mod caps {
             b: __rt::Cap,
             reply: ExchangeReply,
         ) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.exchange {
-                return (**__handler)(binding, a, b, reply);
+            match &mut self.exchange {
+                __rt::Some(__handler) => __handler(binding, a, b, reply),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("exchange")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "exchange",
-                },
-            );
         }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
-                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
-                __rt::core::option::Option::None => {
-                    __rt::unhandled_error(INTERFACE, &error)
-                }
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(INTERFACE, &error),
             }
         }
     }
@@ -867,7 +566,57 @@ pub mod caps {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__Dispatch(self))
+            __rt::dispatcher(
+                self,
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Copied::deliver(
+                            __message,
+                            |(a, b)| { Rx::copied(__rx, &Binding(__raw.handle()), a, b) },
+                        )
+                    }
+                    2 => {
+                        __Moved::deliver(
+                            __message,
+                            |(a,)| { Rx::moved(__rx, &Binding(__raw.handle()), a) },
+                        )
+                    }
+                    3 => {
+                        __Mixed::deliver(
+                            __message,
+                            |(a, b, why, c, d)| {
+                                Rx::mixed(__rx, &Binding(__raw.handle()), a, b, why, c, d)
+                            },
+                        )
+                    }
+                    4 => {
+                        __Given::deliver(
+                            __message,
+                            |(g,)| { Rx::given(__rx, &Binding(__raw.handle()), g) },
+                        )
+                    }
+                    5 => {
+                        __ExchangeCall::deliver(
+                            __message,
+                            |(__id, a, b)| {
+                                Rx::exchange(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    a,
+                                    b,
+                                    ExchangeReply(__rt::ReplyToken::new(__raw, __id, 6)),
+                                )
+                            },
+                        )
+                    }
+                    6 => __ExchangeResponse::answer(__raw, __message),
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    Rx::error(__rx, __binding, __error)
+                },
+            )
         }
     }
     /// What one end of `caps` does with the messages that it receives, as futures.
@@ -898,7 +647,7 @@ pub mod caps {
             binding: &Binding,
             a: __rt::Cap,
             b: __rt::Cap,
-        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::CallbackError>;
+        ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             let _ = binding;
@@ -906,154 +655,79 @@ pub mod caps {
         }
     }
     /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
-        }
-    }
-    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
-    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CopiedMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((a, b)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (a, b), <__R as AsyncRx>::copied);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MovedMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((a,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint.handle(&self.0, __binding, (a,), <__R as AsyncRx>::moved);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MixedMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((a, b, why, c, d)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(
-                            &self.0,
-                            __binding,
-                            (a, b, why, c, d),
-                            <__R as AsyncRx>::mixed,
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __GivenMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((g,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint.handle(&self.0, __binding, (g,), <__R as AsyncRx>::given);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ExchangeCallMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((__id, a, b)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
-                    __endpoint
-                        .handle_call(
-                            __reply,
-                            &self.0,
-                            __binding,
-                            (a, b),
-                            <__R as AsyncRx>::exchange,
-                            |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __message.number {
-                6 => return __ExchangeResponseMessageType::answer(__endpoint, __message),
-                _ => {}
-            }
-            let __lent = __endpoint;
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                2 => self.__deliver_2(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                4 => self.__deliver_4(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            AsyncRx::error(
-                &*self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
+            __rt::dispatcher(
+                __rt::Rc::new(self.0),
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Copied::deliver_owned(
+                            __message,
+                            |(a, b)| {
+                                __raw.spawn_handler(__rx, Binding, (a, b), __R::copied)
+                            },
+                        )
+                    }
+                    2 => {
+                        __Moved::deliver_owned(
+                            __message,
+                            |(a,)| {
+                                __raw.spawn_handler(__rx, Binding, (a,), __R::moved)
+                            },
+                        )
+                    }
+                    3 => {
+                        __Mixed::deliver_owned(
+                            __message,
+                            |(a, b, why, c, d)| {
+                                __raw
+                                    .spawn_handler(__rx, Binding, (a, b, why, c, d), __R::mixed)
+                            },
+                        )
+                    }
+                    4 => {
+                        __Given::deliver_owned(
+                            __message,
+                            |(g,)| {
+                                __raw.spawn_handler(__rx, Binding, (g,), __R::given)
+                            },
+                        )
+                    }
+                    5 => {
+                        __ExchangeCall::deliver_owned(
+                            __message,
+                            |(__id, a, b)| {
+                                let __reply = __rt::ReplyToken::new(__raw, __id, 6);
+                                __raw
+                                    .spawn_call(
+                                        __reply,
+                                        __rx,
+                                        Binding,
+                                        (a, b),
+                                        __R::exchange,
+                                        |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
+                                    )
+                            },
+                        )
+                    }
+                    6 => __ExchangeResponse::answer(__raw, __message),
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    AsyncRx::error(&**__rx, __binding, __error)
+                },
+            )
         }
     }
     /// The reply that a caller of `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` waits for.
     ///
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct ExchangeReply(__rt::ReplyToken);
     impl ExchangeReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
@@ -1061,7 +735,7 @@ pub mod caps {
         #[inline]
         pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
             let d = __rt::CapToMove::new(d);
-            __ExchangeResponseMessageType::reply(
+            __ExchangeResponse::reply(
                 (self.0.id(), c, __rt::Giving::CapToMove(&d)),
                 self.0,
             );
@@ -1083,34 +757,31 @@ pub mod caps {
         #[inline]
         fn decode(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
-            __ExchangeResponseMessageType::returned(__message)
+        ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
+            __ExchangeResponse::returned(__message)
         }
     }
     /// Calls the remote procedures of `caps`.
     ///
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct RpcClient(Binding, __rt::Timeout);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(
-                __rt::core::clone::Clone::clone(&self.0),
-                __rt::Timeout::Until(deadline),
-            )
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// The binding.
         pub fn binding(&self) -> &Binding {
@@ -1125,12 +796,12 @@ pub mod caps {
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
-        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
+        ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
             let __id = self.0.0.next_call();
             let b = __rt::CapToMove::new(b);
-            __ExchangeCallMessageType::call::<
+            __ExchangeCall::call::<
                 ExchangeReply,
-                __ExchangeResponseMessageType,
+                __ExchangeResponse,
             >(&self.0.0, __id, (__id, a, __rt::Giving::CapToMove(&b)), self.1)
         }
         /// As `exchange`, without waiting: the result is a future.
@@ -1142,7 +813,7 @@ pub mod caps {
         ) -> __rt::Call<ExchangeReply> {
             let __id = self.0.0.next_call();
             let b = __rt::CapToMove::new(b);
-            __ExchangeCallMessageType::call_async(
+            __ExchangeCall::call_async(
                 &self.0.0,
                 __id,
                 (__id, a, __rt::Giving::CapToMove(&b)),
@@ -1154,7 +825,7 @@ pub mod caps {
     ///
     /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
     /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
         /// Returns a handle to this end for other threads. The handlers stay in this one.
@@ -1166,13 +837,13 @@ pub mod caps {
         /// Sends `copied(cap a, holder b)`.
         #[inline]
         pub fn send_copied(&self, a: &__rt::Cap, b: &Holder) -> __rt::SharedSend {
-            __CopiedMessageType::send_shared(&self.0, (a, b))
+            __Copied::send_shared(&self.0, (a, b))
         }
         /// Sends `moved(give_away_cap a)`.
         #[inline]
         pub fn send_moved(&self, a: __rt::Cap) -> __rt::SharedSend {
             let a = __rt::CapToMove::new(a);
-            __MovedMessageType::send_shared(&self.0, (__rt::Giving::CapToMove(&a),))
+            __Moved::send_shared(&self.0, (__rt::Giving::CapToMove(&a),))
         }
         /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
         #[inline]
@@ -1186,7 +857,7 @@ pub mod caps {
         ) -> __rt::SharedSend {
             let b = __rt::CapToMove::new(b);
             let d = __rt::CapToMove::new(d);
-            __MixedMessageType::send_shared(
+            __Mixed::send_shared(
                 &self.0,
                 (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
             )
@@ -1194,11 +865,11 @@ pub mod caps {
         /// Sends `given(gift g)`.
         #[inline]
         pub fn send_given(&self, g: Gift) -> __rt::SharedSend {
-            __GivenMessageType::send_shared(&self.0, (&g,))
+            __Given::send_shared(&self.0, (&g,))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
+    impl __rt::Deref for SharedBinding {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
@@ -1208,26 +879,23 @@ pub mod caps {
     ///
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedClient(SharedBinding, __rt::Timeout);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(
-                __rt::core::clone::Clone::clone(&self.0),
-                __rt::Timeout::Until(deadline),
-            )
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// The binding.
         pub fn binding(&self) -> &SharedBinding {
@@ -1242,7 +910,7 @@ pub mod caps {
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
-        ) -> __rt::core::result::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
+        ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
             self.exchange_async(a, b).wait()
         }
         /// As `exchange`, without blocking: the result is a future, `Send`.
@@ -1253,7 +921,7 @@ pub mod caps {
             b: __rt::Cap,
         ) -> __rt::SharedCall<ExchangeReply> {
             let b = __rt::CapToMove::new(b);
-            __ExchangeCallMessageType::call_shared(
+            __ExchangeCall::call_shared(
                 &self.0.0,
                 (0, a, __rt::Giving::CapToMove(&b)),
                 self.1,
@@ -1320,9 +988,7 @@ pub mod caps {
         /// # Errors
         /// If a value is over its maximum, or a capability cannot be copied.
         #[inline]
-        pub fn encode(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             __rt::MessageBuffer::encode(self)
         }
         /// Reads message `number` from its words and capabilities.
@@ -1334,7 +1000,7 @@ pub mod caps {
             number: u16,
             words: &[u64],
             mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             <Self as __rt::MessageValue>::unmarshal(__rt::Received {
                 number,
                 words,
@@ -1346,29 +1012,22 @@ pub mod caps {
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn marshal(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Copied { a, b } => __CopiedMessageType::encode(INTERFACE, (a, b)),
-                Self::Moved { a } => {
-                    __MovedMessageType::encode(INTERFACE, (__rt::Giving::Copy(a),))
-                }
+                Self::Copied { a, b } => __Copied::encode(INTERFACE, (a, b)),
+                Self::Moved { a } => __Moved::encode(INTERFACE, (__rt::Giving::Copy(a),)),
                 Self::Mixed { a, b, why, c, d } => {
-                    __MixedMessageType::encode(
+                    __Mixed::encode(
                         INTERFACE,
                         (a, __rt::Giving::Copy(b), why, c, __rt::Giving::Copy(d)),
                     )
                 }
-                Self::Given { g } => __GivenMessageType::encode(INTERFACE, (g,)),
+                Self::Given { g } => __Given::encode(INTERFACE, (g,)),
                 Self::ExchangeCall { id: __id, a, b } => {
-                    __ExchangeCallMessageType::encode(
-                        INTERFACE,
-                        (*__id, a, __rt::Giving::Copy(b)),
-                    )
+                    __ExchangeCall::encode(INTERFACE, (*__id, a, __rt::Giving::Copy(b)))
                 }
                 Self::ExchangeResponse { id: __id, c, d } => {
-                    __ExchangeResponseMessageType::encode(
+                    __ExchangeResponse::encode(
                         INTERFACE,
                         (*__id, c, __rt::Giving::Copy(d)),
                     )
@@ -1378,102 +1037,52 @@ pub mod caps {
         #[inline]
         fn unmarshal(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             match __message.number {
-                1 => {
-                    match __CopiedMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((a, b)) => {
-                            __rt::core::result::Result::Ok(Self::Copied { a, b })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
-                2 => {
-                    match __MovedMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((a,)) => {
-                            __rt::core::result::Result::Ok(Self::Moved { a })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
+                1 => __Copied::read(__message, |(a, b)| Self::Copied { a, b }),
+                2 => __Moved::read(__message, |(a,)| Self::Moved { a }),
                 3 => {
-                    match __MixedMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((a, b, why, c, d)) => {
-                            __rt::core::result::Result::Ok(Self::Mixed {
-                                a,
-                                b,
-                                why,
-                                c,
-                                d,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __Mixed::read(
+                        __message,
+                        |(a, b, why, c, d)| Self::Mixed { a, b, why, c, d },
+                    )
                 }
-                4 => {
-                    match __GivenMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((g,)) => {
-                            __rt::core::result::Result::Ok(Self::Given { g })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
+                4 => __Given::read(__message, |(g,)| Self::Given { g }),
                 5 => {
-                    match __ExchangeCallMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, a, b)) => {
-                            __rt::core::result::Result::Ok(Self::ExchangeCall {
-                                id: __id,
-                                a,
-                                b,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __ExchangeCall::read(
+                        __message,
+                        |(__id, a, b)| Self::ExchangeCall {
+                            id: __id,
+                            a,
+                            b,
+                        },
+                    )
                 }
                 6 => {
-                    match __ExchangeResponseMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, c, d)) => {
-                            __rt::core::result::Result::Ok(Self::ExchangeResponse {
-                                id: __id,
-                                c,
-                                d,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __ExchangeResponse::read(
+                        __message,
+                        |(__id, c, d)| Self::ExchangeResponse {
+                            id: __id,
+                            c,
+                            d,
+                        },
+                    )
                 }
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
+                __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
-    impl __rt::core::cmp::PartialEq for Message {
+    impl __rt::PartialEq for Message {
         #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for Message {
+    impl __rt::Debug for Message {
         #[inline]
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
             match self {
                 Self::Copied { a, b } => __rt::show(__f, INTERFACE, 1, "Copied", &[a, b]),
                 Self::Moved { a } => __rt::show(__f, INTERFACE, 2, "Moved", &[a]),
@@ -1491,26 +1100,23 @@ pub mod caps {
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Inbox(__rt::Inbox);
     impl Inbox {
         /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
         /// refused.
         #[inline]
-        pub fn new(bound: __rt::core::primitive::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        pub fn new(bound: __rt::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::Default>::default())
         }
         /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }
         /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
         /// callback comes before.
         #[must_use]
-        pub fn on_bound(
-            self,
-            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
-        ) -> Self {
+        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
             Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
         }
     }
@@ -1523,9 +1129,7 @@ pub mod caps {
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
-        C: __rt::core::ops::FnMut(
-                &__rt::Peer,
-            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
         __rt::Export::new(

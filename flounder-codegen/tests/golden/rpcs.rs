@@ -1,31 +1,13 @@
 /// The interface `rpcs`.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    unreachable_pub,
-    private_interfaces,
-    async_fn_in_trait
-)]
-#[allow(
-    non_camel_case_types,
-    non_snake_case,
-    long_running_const_eval,
-    unused_imports,
-    unused_qualifications
-)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
 pub mod rpcs {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } entry;`
     #[doc(alias = "entry")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::cmp::PartialEq,
-        __rt::core::cmp::Eq,
-        __rt::core::hash::Hash
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     pub struct Entry {
         /// `name`
         pub name: __rt::String,
@@ -39,21 +21,21 @@ pub mod rpcs {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Entry {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const MAX_TAIL: __rt::usize = __rt::total(
                 &[
                     <__rt::String as __rt::Shape>::MAX_TAIL,
                     <u64 as __rt::Shape>::MAX_TAIL,
                 ],
             );
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(
+            const MAX_CAPS: __rt::usize = __rt::total(
                 &[
                     <__rt::String as __rt::Shape>::MAX_CAPS,
                     <u64 as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{name,size}"),
                 &[
                     <__rt::String as __rt::Shape>::FINGERPRINT,
@@ -64,24 +46,20 @@ pub mod rpcs {
         #[automatically_derived]
         impl __rt::Encode for Entry {
             #[inline]
-            fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
                 let Self { name: __0, size: __1 } = self;
                 <__rt::String as __rt::Encode>::check(__0)?;
                 <u64 as __rt::Encode>::check(__1)?;
-                __rt::core::result::Result::Ok(())
+                __rt::Ok(())
             }
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { name: __0, size: __1 } = self;
                 <__rt::String as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <u64 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
             }
             #[inline]
-            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
                 let Self { name: __0, size: __1 } = self;
                 <__rt::String as __rt::Encode>::put_tail(__0, __tail);
                 <u64 as __rt::Encode>::put_tail(__1, __tail);
@@ -98,37 +76,29 @@ pub mod rpcs {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <__rt::String as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <u64 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<__rt::String>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<u64>(__at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self { name: __0, size: __1 })
+                __rt::Ok(Self { name: __0, size: __1 })
             }
         }
     };
-    type __PingCallMessageType = __rt::MessageType<1, 1, (__rt::Copied<u32>,)>;
-    type __PingResponseMessageType = __rt::MessageType<2, 1, (__rt::Copied<u32>,)>;
-    type __OneCallMessageType = __rt::MessageType<
+    type __PingCall = __rt::MessageType<1, 1, (__rt::Copied<u32>,)>;
+    type __PingResponse = __rt::MessageType<2, 1, (__rt::Copied<u32>,)>;
+    type __OneCall = __rt::MessageType<
         3,
         2,
         (__rt::Copied<u32>, __rt::Copied<u32>, __rt::Text<65536>),
     >;
-    type __OneResponseMessageType = __rt::MessageType<
-        4,
-        1,
-        (__rt::Copied<u32>, __rt::Text<65536>),
-    >;
-    type __ManyCallMessageType = __rt::MessageType<
+    type __OneResponse = __rt::MessageType<4, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
+    type __ManyCall = __rt::MessageType<
         5,
         3,
         (__rt::Copied<u32>, __rt::Lent<Entry>, __rt::Slice<u8, 32>),
     >;
-    type __ManyResponseMessageType = __rt::MessageType<
+    type __ManyResponse = __rt::MessageType<
         6,
         2,
         (
@@ -138,166 +108,59 @@ pub mod rpcs {
             __rt::Texts<65536>,
         ),
     >;
-    type __AskMessageType = __rt::MessageType<7, 1, (__rt::Copied<u32>,)>;
-    type __AnswerMessageType = __rt::MessageType<
+    type __Ask = __rt::MessageType<7, 1, (__rt::Copied<u32>,)>;
+    type __Answer = __rt::MessageType<
         8,
         2,
         (__rt::Copied<u32>, __rt::Copied<__rt::Errval>),
     >;
-    const __DIGESTS: [u128; 8usize] = [
-        51595523843201080921430445317355269382, 156078301340516475231160607692214558833,
-        152183435731338542281013111249378356878, 13357846369336494140321016555968630085,
-        178293217830059666357375581871349396673, 335770545456370672814039324617123955832,
-        170014236188090903268840310581693167460, 225054400992600137688023913363399057828,
-    ];
     /// Describes the interface `rpcs`: its messages, and the digest that two ends must agree on.
-    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
-        name: "rpcs",
-        description: "rpcs",
-        messages: &[
-            __rt::MessageInfo {
-                number: 1u16,
-                name: "ping_call",
-                kind: __rt::MessageKind::RpcCall {
-                    at: __PingCallMessageType::ID,
-                },
-                args: &[],
-                annotations: &[],
-                fingerprint: __DIGESTS[0],
-            },
-            __rt::MessageInfo {
-                number: 2u16,
-                name: "ping_response",
-                kind: __rt::MessageKind::RpcResponse {
-                    at: __PingResponseMessageType::ID,
-                },
-                args: &[],
-                annotations: &[],
-                fingerprint: __DIGESTS[1],
-            },
-            __rt::MessageInfo {
-                number: 3u16,
-                name: "one_call",
-                kind: __rt::MessageKind::RpcCall {
-                    at: __OneCallMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "reply",
-                        ty: "uint32",
-                    },
-                    __rt::ArgInfo {
-                        name: "binding",
-                        ty: "string[65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[2],
-            },
-            __rt::MessageInfo {
-                number: 4u16,
-                name: "one_response",
-                kind: __rt::MessageKind::RpcResponse {
-                    at: __OneResponseMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "s",
-                        ty: "string[65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[3],
-            },
-            __rt::MessageInfo {
-                number: 5u16,
-                name: "many_call",
-                kind: __rt::MessageKind::RpcCall {
-                    at: __ManyCallMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "e",
-                        ty: "entry",
-                    },
-                    __rt::ArgInfo {
-                        name: "key",
-                        ty: "uint8[key_len, 32]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[4],
-            },
-            __rt::MessageInfo {
-                number: 6u16,
-                name: "many_response",
-                kind: __rt::MessageKind::RpcResponse {
-                    at: __ManyResponseMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "found",
-                        ty: "entry[n, 100]",
-                    },
-                    __rt::ArgInfo {
-                        name: "data",
-                        ty: "uint8[len, 65536]",
-                    },
-                    __rt::ArgInfo {
-                        name: "names",
-                        ty: "string[65536][m, 65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[5],
-            },
-            __rt::MessageInfo {
-                number: 7u16,
-                name: "ask",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "token",
-                        ty: "uint32",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[6],
-            },
-            __rt::MessageInfo {
-                number: 8u16,
-                name: "answer",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "token",
-                        ty: "uint32",
-                    },
-                    __rt::ArgInfo {
-                        name: "err",
-                        ty: "errval",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[7],
-            },
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "rpcs",
+        "rpcs",
+        &__rt::numbered(
+            [
+                __PingCall::call_info("ping_call", ""),
+                __PingResponse::response_info("ping_response", ""),
+                __OneCall::call_info(
+                    "one_call",
+                    "reply: uint32, binding: string[65536]",
+                ),
+                __OneResponse::response_info("one_response", "s: string[65536]"),
+                __ManyCall::call_info("many_call", "e: entry, key: uint8[key_len, 32]"),
+                __ManyResponse::response_info(
+                    "many_response",
+                    "found: entry[n, 100], data: uint8[len, 65536], names: string[65536][m, 65536]",
+                ),
+                __Ask::info("ask", "token: uint32"),
+                __Answer::info("answer", "token: uint32, err: errval"),
+            ],
+            &[
+                51595523843201080921430445317355269382,
+                156078301340516475231160607692214558833,
+                152183435731338542281013111249378356878,
+                13357846369336494140321016555968630085,
+                178293217830059666357375581871349396673,
+                335770545456370672814039324617123955832,
+                170014236188090903268840310581693167460,
+                225054400992600137688023913363399057828,
+            ],
+        ),
+        &[
+            __PingCall::LIMIT,
+            __PingResponse::LIMIT,
+            __OneCall::LIMIT,
+            __OneResponse::LIMIT,
+            __ManyCall::LIMIT,
+            __ManyResponse::LIMIT,
+            __Ask::LIMIT,
+            __Answer::LIMIT,
         ],
-        limits: &[
-            __PingCallMessageType::LIMIT,
-            __PingResponseMessageType::LIMIT,
-            __OneCallMessageType::LIMIT,
-            __OneResponseMessageType::LIMIT,
-            __ManyCallMessageType::LIMIT,
-            __ManyResponseMessageType::LIMIT,
-            __AskMessageType::LIMIT,
-            __AnswerMessageType::LIMIT,
-        ],
-        fingerprint: __rt::fingerprint(__rt::digest("rpcs"), &__DIGESTS),
-    };
+    );
     /// One end of a connection that speaks `rpcs`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
@@ -321,7 +184,7 @@ pub mod rpcs {
         pub fn tx(
             &self,
             message: &Message,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
             self.0.send_message(message)
         }
         /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
@@ -338,23 +201,20 @@ pub mod rpcs {
         /// As `recv`, for the next `ask(uint32 token)`; others are kept.
         #[inline]
         pub fn recv_ask(&self) -> __rt::Receiving<'_, u32> {
-            __AskMessageType::recv(&self.0)
+            __Ask::recv(&self.0)
         }
         /// As `recv`, for the next `answer(uint32 token, errval err)`; others are kept.
         #[inline]
         pub fn recv_answer(&self) -> __rt::Receiving<'_, (u32, __rt::Errval)> {
-            __AnswerMessageType::recv(&self.0)
+            __Answer::recv(&self.0)
         }
         /// Sends `ask(uint32 token)`.
         ///
         /// # Errors
         /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
         #[inline]
-        pub fn tx_ask(
-            &self,
-            token: u32,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __AskMessageType::send(&self.0, (token,))
+        pub fn tx_ask(&self, token: u32) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Ask::send(&self.0, (token,))
         }
         /// Sends `ask(uint32 token)`, after waiting while the binding is busy.
         ///
@@ -363,11 +223,8 @@ pub mod rpcs {
         ///
         /// Dropped before it is done, the future has sent nothing.
         #[inline]
-        pub fn send_ask<'__a>(
-            &'__a self,
-            token: u32,
-        ) -> __rt::Sending<'__a, __AskMessageType> {
-            __AskMessageType::sending(&self.0, (token,))
+        pub fn send_ask<'__a>(&'__a self, token: u32) -> __rt::Sending<'__a, __Ask> {
+            __Ask::sending(&self.0, (token,))
         }
         /// Sends `answer(uint32 token, errval err)`.
         ///
@@ -378,8 +235,8 @@ pub mod rpcs {
             &self,
             token: u32,
             err: __rt::Errval,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __AnswerMessageType::send(&self.0, (token, err))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Answer::send(&self.0, (token, err))
         }
         /// Sends `answer(uint32 token, errval err)`, after waiting while the binding is busy.
         ///
@@ -392,12 +249,12 @@ pub mod rpcs {
             &'__a self,
             token: u32,
             err: __rt::Errval,
-        ) -> __rt::Sending<'__a, __AnswerMessageType> {
-            __AnswerMessageType::sending(&self.0, (token, err))
+        ) -> __rt::Sending<'__a, __Answer> {
+            __Answer::sending(&self.0, (token, err))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for Binding {
+    impl __rt::Deref for Binding {
         type Target = __rt::RawBinding;
         fn deref(&self) -> &__rt::RawBinding {
             &self.0
@@ -429,190 +286,43 @@ pub mod rpcs {
             __rt::unhandled_error(INTERFACE, &error);
         }
     }
-    struct __Dispatch<__R>(__R);
-    impl<__R: Rx> __Dispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __PingCallMessageType::take(__message) {
-                __rt::core::result::Result::Ok((__id,)) => {
-                    Rx::ping(
-                        &mut self.0,
-                        __binding,
-                        PingReply(__rt::ReplyToken::new(__binding, __id, 2)),
-                    );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __OneCallMessageType::take(__message) {
-                __rt::core::result::Result::Ok((__id, reply, binding)) => {
-                    Rx::one(
-                        &mut self.0,
-                        __binding,
-                        reply,
-                        binding,
-                        OneReply(__rt::ReplyToken::new(__binding, __id, 4)),
-                    );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ManyCallMessageType::take(__message) {
-                __rt::core::result::Result::Ok((__id, e, key)) => {
-                    Rx::many(
-                        &mut self.0,
-                        __binding,
-                        e,
-                        key,
-                        ManyReply(__rt::ReplyToken::new(__binding, __id, 6)),
-                    );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_7(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AskMessageType::take(__message) {
-                __rt::core::result::Result::Ok((token,)) => {
-                    Rx::ask(&mut self.0, __binding, token);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_8(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnswerMessageType::take(__message) {
-                __rt::core::result::Result::Ok((token, err)) => {
-                    Rx::answer(&mut self.0, __binding, token, err);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __message.number {
-                2 => return __PingResponseMessageType::answer(__endpoint, __message),
-                4 => return __OneResponseMessageType::answer(__endpoint, __message),
-                6 => return __ManyResponseMessageType::answer(__endpoint, __message),
-                _ => {}
-            }
-            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                7 => self.__deliver_7(__lent, __message),
-                8 => self.__deliver_8(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            Rx::error(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
-        }
-    }
     /// Handlers of `rpcs` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
-    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Nothing in, nothing out.
-        pub ping: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, PingReply)>,
-        >,
+        pub ping: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, PingReply)>>,
         /// Handles `rpc one(in uint32 reply, in string binding, out string s)`.
-        pub one: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, &str, OneReply)>,
-        >,
+        pub one: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, u32, &str, OneReply)>>,
         /// Handles `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])`.
-        pub many: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Entry, &[u8], ManyReply)>,
+        pub many: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, Entry, &[u8], ManyReply)>,
         >,
         /// Handles `ask(uint32 token)`.
-        pub ask: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32)>,
-        >,
+        pub ask: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, u32)>>,
         /// Handles `answer(uint32 token, errval err)`.
-        pub answer: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, __rt::Errval)>,
+        pub answer: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, u32, __rt::Errval)>,
         >,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        pub error: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
         >,
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for RxVtbl {
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
-            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
         }
     }
     #[automatically_derived]
     impl Rx for RxVtbl {
         fn ping(&mut self, binding: &Binding, reply: PingReply) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.ping {
-                return (**__handler)(binding, reply);
+            match &mut self.ping {
+                __rt::Some(__handler) => __handler(binding, reply),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("ping")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "ping",
-                },
-            );
         }
         fn one(
             &mut self,
@@ -621,59 +331,33 @@ pub mod rpcs {
             binding: &str,
             __reply: OneReply,
         ) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.one {
-                return (**__handler)(__binding, reply, binding, __reply);
+            match &mut self.one {
+                __rt::Some(__handler) => __handler(__binding, reply, binding, __reply),
+                __rt::None => Rx::error(self, __binding, __rt::no_handler("one")),
             }
-            Rx::error(
-                self,
-                __binding,
-                __rt::BindingError::NoHandler {
-                    message: "one",
-                },
-            );
         }
         fn many(&mut self, binding: &Binding, e: Entry, key: &[u8], reply: ManyReply) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.many {
-                return (**__handler)(binding, e, key, reply);
+            match &mut self.many {
+                __rt::Some(__handler) => __handler(binding, e, key, reply),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("many")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "many",
-                },
-            );
         }
         fn ask(&mut self, binding: &Binding, token: u32) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.ask {
-                return (**__handler)(binding, token);
+            match &mut self.ask {
+                __rt::Some(__handler) => __handler(binding, token),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("ask")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "ask",
-                },
-            );
         }
         fn answer(&mut self, binding: &Binding, token: u32, err: __rt::Errval) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.answer {
-                return (**__handler)(binding, token, err);
+            match &mut self.answer {
+                __rt::Some(__handler) => __handler(binding, token, err),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("answer")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "answer",
-                },
-            );
         }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
-                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
-                __rt::core::option::Option::None => {
-                    __rt::unhandled_error(INTERFACE, &error)
-                }
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(INTERFACE, &error),
             }
         }
     }
@@ -685,7 +369,73 @@ pub mod rpcs {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__Dispatch(self))
+            __rt::dispatcher(
+                self,
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __PingCall::deliver(
+                            __message,
+                            |(__id,)| {
+                                Rx::ping(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    PingReply(__rt::ReplyToken::new(__raw, __id, 2)),
+                                )
+                            },
+                        )
+                    }
+                    3 => {
+                        __OneCall::deliver(
+                            __message,
+                            |(__id, reply, binding)| {
+                                Rx::one(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    reply,
+                                    binding,
+                                    OneReply(__rt::ReplyToken::new(__raw, __id, 4)),
+                                )
+                            },
+                        )
+                    }
+                    5 => {
+                        __ManyCall::deliver(
+                            __message,
+                            |(__id, e, key)| {
+                                Rx::many(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    e,
+                                    key,
+                                    ManyReply(__rt::ReplyToken::new(__raw, __id, 6)),
+                                )
+                            },
+                        )
+                    }
+                    7 => {
+                        __Ask::deliver(
+                            __message,
+                            |(token,)| { Rx::ask(__rx, &Binding(__raw.handle()), token) },
+                        )
+                    }
+                    8 => {
+                        __Answer::deliver(
+                            __message,
+                            |(token, err)| {
+                                Rx::answer(__rx, &Binding(__raw.handle()), token, err)
+                            },
+                        )
+                    }
+                    2 => __PingResponse::answer(__raw, __message),
+                    4 => __OneResponse::answer(__raw, __message),
+                    6 => __ManyResponse::answer(__raw, __message),
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    Rx::error(__rx, __binding, __error)
+                },
+            )
         }
     }
     /// What one end of `rpcs` does with the messages that it receives, as futures.
@@ -695,24 +445,21 @@ pub mod rpcs {
     /// caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Nothing in, nothing out.
-        async fn ping(
-            &self,
-            binding: &Binding,
-        ) -> __rt::core::result::Result<(), __rt::CallbackError>;
+        async fn ping(&self, binding: &Binding) -> __rt::Result<(), __rt::CallbackError>;
         /// Handles `rpc one(in uint32 reply, in string binding, out string s)`.
         async fn one(
             &self,
             __binding: &Binding,
             reply: u32,
             binding: __rt::String,
-        ) -> __rt::core::result::Result<__rt::String, __rt::CallbackError>;
+        ) -> __rt::Result<__rt::String, __rt::CallbackError>;
         /// Handles `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])`.
         async fn many(
             &self,
             binding: &Binding,
             e: Entry,
             key: __rt::Vec<u8>,
-        ) -> __rt::core::result::Result<
+        ) -> __rt::Result<
             (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
             __rt::CallbackError,
         >;
@@ -727,183 +474,108 @@ pub mod rpcs {
         }
     }
     /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
-        }
-    }
-    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
-    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __PingCallMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((__id,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 2);
-                    __endpoint
-                        .handle_call(
-                            __reply,
-                            &self.0,
-                            __binding,
-                            (),
-                            <__R as AsyncRx>::ping,
-                            |__reply, ()| { PingReply(__reply).send() },
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __OneCallMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((__id, reply, binding)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 4);
-                    __endpoint
-                        .handle_call(
-                            __reply,
-                            &self.0,
-                            __binding,
-                            (reply, binding),
-                            <__R as AsyncRx>::one,
-                            |__reply, s| { OneReply(__reply).send(&s) },
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ManyCallMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((__id, e, key)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
-                    __endpoint
-                        .handle_call(
-                            __reply,
-                            &self.0,
-                            __binding,
-                            (e, key),
-                            <__R as AsyncRx>::many,
-                            |__reply, (found, data, names)| {
-                                ManyReply(__reply).send(&found, &data, &names)
+            __rt::dispatcher(
+                __rt::Rc::new(self.0),
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __PingCall::deliver_owned(
+                            __message,
+                            |(__id,)| {
+                                let __reply = __rt::ReplyToken::new(__raw, __id, 2);
+                                __raw
+                                    .spawn_call(
+                                        __reply,
+                                        __rx,
+                                        Binding,
+                                        (),
+                                        __R::ping,
+                                        |__reply, ()| { PingReply(__reply).send() },
+                                    )
                             },
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_7(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AskMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((token,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (token,), <__R as AsyncRx>::ask);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_8(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnswerMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((token, err)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(
-                            &self.0,
-                            __binding,
-                            (token, err),
-                            <__R as AsyncRx>::answer,
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __message.number {
-                2 => return __PingResponseMessageType::answer(__endpoint, __message),
-                4 => return __OneResponseMessageType::answer(__endpoint, __message),
-                6 => return __ManyResponseMessageType::answer(__endpoint, __message),
-                _ => {}
-            }
-            let __lent = __endpoint;
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                7 => self.__deliver_7(__lent, __message),
-                8 => self.__deliver_8(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            AsyncRx::error(
-                &*self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
+                        )
+                    }
+                    3 => {
+                        __OneCall::deliver_owned(
+                            __message,
+                            |(__id, reply, binding)| {
+                                let __reply = __rt::ReplyToken::new(__raw, __id, 4);
+                                __raw
+                                    .spawn_call(
+                                        __reply,
+                                        __rx,
+                                        Binding,
+                                        (reply, binding),
+                                        __R::one,
+                                        |__reply, s| { OneReply(__reply).send(&s) },
+                                    )
+                            },
+                        )
+                    }
+                    5 => {
+                        __ManyCall::deliver_owned(
+                            __message,
+                            |(__id, e, key)| {
+                                let __reply = __rt::ReplyToken::new(__raw, __id, 6);
+                                __raw
+                                    .spawn_call(
+                                        __reply,
+                                        __rx,
+                                        Binding,
+                                        (e, key),
+                                        __R::many,
+                                        |__reply, (found, data, names)| {
+                                            ManyReply(__reply).send(&found, &data, &names)
+                                        },
+                                    )
+                            },
+                        )
+                    }
+                    7 => {
+                        __Ask::deliver_owned(
+                            __message,
+                            |(token,)| {
+                                __raw.spawn_handler(__rx, Binding, (token,), __R::ask)
+                            },
+                        )
+                    }
+                    8 => {
+                        __Answer::deliver_owned(
+                            __message,
+                            |(token, err)| {
+                                __raw
+                                    .spawn_handler(__rx, Binding, (token, err), __R::answer)
+                            },
+                        )
+                    }
+                    2 => __PingResponse::answer(__raw, __message),
+                    4 => __OneResponse::answer(__raw, __message),
+                    6 => __ManyResponse::answer(__raw, __message),
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    AsyncRx::error(&**__rx, __binding, __error)
+                },
+            )
         }
     }
     /// The reply that a caller of `rpc ping()` waits for.
     ///
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct PingReply(__rt::ReplyToken);
     impl PingReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self) {
-            __PingResponseMessageType::reply((self.0.id(),), self.0);
+            __PingResponse::reply((self.0.id(),), self.0);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
@@ -920,24 +592,22 @@ pub mod rpcs {
     impl __rt::Reply for PingReply {
         type Values = ();
         #[inline]
-        fn decode(
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            __PingResponseMessageType::returned(__message)
+        fn decode(__message: __rt::Received<'_>) -> __rt::Result<(), __rt::DecodeError> {
+            __PingResponse::returned(__message)
         }
     }
     /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
     ///
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct OneReply(__rt::ReplyToken);
     impl OneReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, s: &str) {
-            __OneResponseMessageType::reply((self.0.id(), s), self.0);
+            __OneResponse::reply((self.0.id(), s), self.0);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
@@ -956,22 +626,22 @@ pub mod rpcs {
         #[inline]
         fn decode(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<__rt::String, __rt::DecodeError> {
-            __OneResponseMessageType::returned(__message)
+        ) -> __rt::Result<__rt::String, __rt::DecodeError> {
+            __OneResponse::returned(__message)
         }
     }
     /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
     ///
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct ManyReply(__rt::ReplyToken);
     impl ManyReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, found: &[Entry], data: &[u8], names: &[impl __rt::TextItem]) {
-            __ManyResponseMessageType::reply(
+            __ManyResponse::reply(
                 (self.0.id(), found, data, __rt::TextItem::strings(names)),
                 self.0,
             );
@@ -993,37 +663,34 @@ pub mod rpcs {
         #[inline]
         fn decode(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<
+        ) -> __rt::Result<
             (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
             __rt::DecodeError,
         > {
-            __ManyResponseMessageType::returned(__message)
+            __ManyResponse::returned(__message)
         }
     }
     /// Calls the remote procedures of `rpcs`.
     ///
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct RpcClient(Binding, __rt::Timeout);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(
-                __rt::core::clone::Clone::clone(&self.0),
-                __rt::Timeout::Until(deadline),
-            )
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// The binding.
         pub fn binding(&self) -> &Binding {
@@ -1034,18 +701,18 @@ pub mod rpcs {
         /// # Errors
         /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
         #[inline]
-        pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
+        pub fn ping(&self) -> __rt::Result<(), __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __PingCallMessageType::call::<
+            __PingCall::call::<
                 PingReply,
-                __PingResponseMessageType,
+                __PingResponse,
             >(&self.0.0, __id, (__id,), self.1)
         }
         /// As `ping`, without waiting: the result is a future.
         #[inline]
         pub fn ping_async(&self) -> __rt::Call<PingReply> {
             let __id = self.0.0.next_call();
-            __PingCallMessageType::call_async(&self.0.0, __id, (__id,), self.1)
+            __PingCall::call_async(&self.0.0, __id, (__id,), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and waits for the reply.
         ///
@@ -1056,23 +723,18 @@ pub mod rpcs {
             &self,
             reply: u32,
             binding: &str,
-        ) -> __rt::core::result::Result<__rt::String, __rt::RpcError> {
+        ) -> __rt::Result<__rt::String, __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __OneCallMessageType::call::<
+            __OneCall::call::<
                 OneReply,
-                __OneResponseMessageType,
+                __OneResponse,
             >(&self.0.0, __id, (__id, reply, binding), self.1)
         }
         /// As `one`, without waiting: the result is a future.
         #[inline]
         pub fn one_async(&self, reply: u32, binding: &str) -> __rt::Call<OneReply> {
             let __id = self.0.0.next_call();
-            __OneCallMessageType::call_async(
-                &self.0.0,
-                __id,
-                (__id, reply, binding),
-                self.1,
-            )
+            __OneCall::call_async(&self.0.0, __id, (__id, reply, binding), self.1)
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and waits for the reply.
         ///
@@ -1083,28 +745,28 @@ pub mod rpcs {
             &self,
             e: &Entry,
             key: &[u8],
-        ) -> __rt::core::result::Result<
+        ) -> __rt::Result<
             (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
             __rt::RpcError,
         > {
             let __id = self.0.0.next_call();
-            __ManyCallMessageType::call::<
+            __ManyCall::call::<
                 ManyReply,
-                __ManyResponseMessageType,
+                __ManyResponse,
             >(&self.0.0, __id, (__id, e, key), self.1)
         }
         /// As `many`, without waiting: the result is a future.
         #[inline]
         pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::Call<ManyReply> {
             let __id = self.0.0.next_call();
-            __ManyCallMessageType::call_async(&self.0.0, __id, (__id, e, key), self.1)
+            __ManyCall::call_async(&self.0.0, __id, (__id, e, key), self.1)
         }
     }
     /// One end of a connection that speaks `rpcs`, for any thread.
     ///
     /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
     /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
         /// Returns a handle to this end for other threads. The handlers stay in this one.
@@ -1116,16 +778,16 @@ pub mod rpcs {
         /// Sends `ask(uint32 token)`.
         #[inline]
         pub fn send_ask(&self, token: u32) -> __rt::SharedSend {
-            __AskMessageType::send_shared(&self.0, (token,))
+            __Ask::send_shared(&self.0, (token,))
         }
         /// Sends `answer(uint32 token, errval err)`.
         #[inline]
         pub fn send_answer(&self, token: u32, err: __rt::Errval) -> __rt::SharedSend {
-            __AnswerMessageType::send_shared(&self.0, (token, err))
+            __Answer::send_shared(&self.0, (token, err))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
+    impl __rt::Deref for SharedBinding {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
@@ -1135,26 +797,23 @@ pub mod rpcs {
     ///
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedClient(SharedBinding, __rt::Timeout);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(
-                __rt::core::clone::Clone::clone(&self.0),
-                __rt::Timeout::Until(deadline),
-            )
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// The binding.
         pub fn binding(&self) -> &SharedBinding {
@@ -1165,13 +824,13 @@ pub mod rpcs {
         /// # Errors
         /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
         #[inline]
-        pub fn ping(&self) -> __rt::core::result::Result<(), __rt::RpcError> {
+        pub fn ping(&self) -> __rt::Result<(), __rt::RpcError> {
             self.ping_async().wait()
         }
         /// As `ping`, without blocking: the result is a future, `Send`.
         #[inline]
         pub fn ping_async(&self) -> __rt::SharedCall<PingReply> {
-            __PingCallMessageType::call_shared(&self.0.0, (0,), self.1)
+            __PingCall::call_shared(&self.0.0, (0,), self.1)
         }
         /// Calls `rpc one(in uint32 reply, in string binding, out string s)` and blocks the thread until the reply has come.
         ///
@@ -1182,7 +841,7 @@ pub mod rpcs {
             &self,
             reply: u32,
             binding: &str,
-        ) -> __rt::core::result::Result<__rt::String, __rt::RpcError> {
+        ) -> __rt::Result<__rt::String, __rt::RpcError> {
             self.one_async(reply, binding).wait()
         }
         /// As `one`, without blocking: the result is a future, `Send`.
@@ -1192,7 +851,7 @@ pub mod rpcs {
             reply: u32,
             binding: &str,
         ) -> __rt::SharedCall<OneReply> {
-            __OneCallMessageType::call_shared(&self.0.0, (0, reply, binding), self.1)
+            __OneCall::call_shared(&self.0.0, (0, reply, binding), self.1)
         }
         /// Calls `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` and blocks the thread until the reply has come.
         ///
@@ -1203,7 +862,7 @@ pub mod rpcs {
             &self,
             e: &Entry,
             key: &[u8],
-        ) -> __rt::core::result::Result<
+        ) -> __rt::Result<
             (__rt::Vec<Entry>, __rt::Vec<u8>, __rt::Vec<__rt::String>),
             __rt::RpcError,
         > {
@@ -1212,7 +871,7 @@ pub mod rpcs {
         /// As `many`, without blocking: the result is a future, `Send`.
         #[inline]
         pub fn many_async(&self, e: &Entry, key: &[u8]) -> __rt::SharedCall<ManyReply> {
-            __ManyCallMessageType::call_shared(&self.0.0, (0, e, key), self.1)
+            __ManyCall::call_shared(&self.0.0, (0, e, key), self.1)
         }
     }
     /// Any message of `rpcs`, with all that it carries.
@@ -1285,9 +944,7 @@ pub mod rpcs {
         /// # Errors
         /// If a value is over its maximum, or a capability cannot be copied.
         #[inline]
-        pub fn encode(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             __rt::MessageBuffer::encode(self)
         }
         /// Reads message `number` from its words and capabilities.
@@ -1299,7 +956,7 @@ pub mod rpcs {
             number: u16,
             words: &[u64],
             mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             <Self as __rt::MessageValue>::unmarshal(__rt::Received {
                 number,
                 words,
@@ -1311,160 +968,97 @@ pub mod rpcs {
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn marshal(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::PingCall { id: __id } => {
-                    __PingCallMessageType::encode(INTERFACE, (*__id,))
-                }
+                Self::PingCall { id: __id } => __PingCall::encode(INTERFACE, (*__id,)),
                 Self::PingResponse { id: __id } => {
-                    __PingResponseMessageType::encode(INTERFACE, (*__id,))
+                    __PingResponse::encode(INTERFACE, (*__id,))
                 }
                 Self::OneCall { id: __id, reply, binding } => {
-                    __OneCallMessageType::encode(INTERFACE, (*__id, *reply, binding))
+                    __OneCall::encode(INTERFACE, (*__id, *reply, binding))
                 }
                 Self::OneResponse { id: __id, s } => {
-                    __OneResponseMessageType::encode(INTERFACE, (*__id, s))
+                    __OneResponse::encode(INTERFACE, (*__id, s))
                 }
                 Self::ManyCall { id: __id, e, key } => {
-                    __ManyCallMessageType::encode(INTERFACE, (*__id, e, key))
+                    __ManyCall::encode(INTERFACE, (*__id, e, key))
                 }
                 Self::ManyResponse { id: __id, found, data, names } => {
-                    __ManyResponseMessageType::encode(
+                    __ManyResponse::encode(
                         INTERFACE,
                         (*__id, found, data, __rt::TextItem::strings(names)),
                     )
                 }
-                Self::Ask { token } => __AskMessageType::encode(INTERFACE, (*token,)),
+                Self::Ask { token } => __Ask::encode(INTERFACE, (*token,)),
                 Self::Answer { token, err } => {
-                    __AnswerMessageType::encode(INTERFACE, (*token, *err))
+                    __Answer::encode(INTERFACE, (*token, *err))
                 }
             }
         }
         #[inline]
         fn unmarshal(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             match __message.number {
-                1 => {
-                    match __PingCallMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id,)) => {
-                            __rt::core::result::Result::Ok(Self::PingCall { id: __id })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
+                1 => __PingCall::read(__message, |(__id,)| Self::PingCall { id: __id }),
                 2 => {
-                    match __PingResponseMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id,)) => {
-                            __rt::core::result::Result::Ok(Self::PingResponse {
-                                id: __id,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __PingResponse::read(
+                        __message,
+                        |(__id,)| Self::PingResponse { id: __id },
+                    )
                 }
                 3 => {
-                    match __OneCallMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, reply, binding)) => {
-                            __rt::core::result::Result::Ok(Self::OneCall {
-                                id: __id,
-                                reply,
-                                binding,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __OneCall::read(
+                        __message,
+                        |(__id, reply, binding)| Self::OneCall {
+                            id: __id,
+                            reply,
+                            binding,
+                        },
+                    )
                 }
                 4 => {
-                    match __OneResponseMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, s)) => {
-                            __rt::core::result::Result::Ok(Self::OneResponse {
-                                id: __id,
-                                s,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __OneResponse::read(
+                        __message,
+                        |(__id, s)| Self::OneResponse { id: __id, s },
+                    )
                 }
                 5 => {
-                    match __ManyCallMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, e, key)) => {
-                            __rt::core::result::Result::Ok(Self::ManyCall {
-                                id: __id,
-                                e,
-                                key,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __ManyCall::read(
+                        __message,
+                        |(__id, e, key)| Self::ManyCall { id: __id, e, key },
+                    )
                 }
                 6 => {
-                    match __ManyResponseMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, found, data, names)) => {
-                            __rt::core::result::Result::Ok(Self::ManyResponse {
-                                id: __id,
-                                found,
-                                data,
-                                names,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __ManyResponse::read(
+                        __message,
+                        |(__id, found, data, names)| Self::ManyResponse {
+                            id: __id,
+                            found,
+                            data,
+                            names,
+                        },
+                    )
                 }
-                7 => {
-                    match __AskMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((token,)) => {
-                            __rt::core::result::Result::Ok(Self::Ask { token })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
+                7 => __Ask::read(__message, |(token,)| Self::Ask { token }),
                 8 => {
-                    match __AnswerMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((token, err)) => {
-                            __rt::core::result::Result::Ok(Self::Answer { token, err })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __Answer::read(__message, |(token, err)| Self::Answer { token, err })
                 }
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
+                __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
-    impl __rt::core::cmp::PartialEq for Message {
+    impl __rt::PartialEq for Message {
         #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for Message {
+    impl __rt::Debug for Message {
         #[inline]
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
             match self {
                 Self::PingCall { id: __id } => {
                     __rt::show(__f, INTERFACE, 1, "PingCall", &[__id])
@@ -1498,26 +1092,23 @@ pub mod rpcs {
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Inbox(__rt::Inbox);
     impl Inbox {
         /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
         /// refused.
         #[inline]
-        pub fn new(bound: __rt::core::primitive::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        pub fn new(bound: __rt::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::Default>::default())
         }
         /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }
         /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
         /// callback comes before.
         #[must_use]
-        pub fn on_bound(
-            self,
-            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
-        ) -> Self {
+        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
             Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
         }
     }
@@ -1530,9 +1121,7 @@ pub mod rpcs {
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
-        C: __rt::core::ops::FnMut(
-                &__rt::Peer,
-            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
         __rt::Export::new(

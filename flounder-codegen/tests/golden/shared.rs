@@ -1,30 +1,13 @@
 /// Types shared by interfaces: `geometry`.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    unreachable_pub,
-    private_interfaces,
-    async_fn_in_trait
-)]
-#[allow(
-    non_camel_case_types,
-    non_snake_case,
-    long_running_const_eval,
-    unused_imports,
-    unused_qualifications
-)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
 pub mod geometry {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } point;`
     #[doc(alias = "point")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::marker::Copy,
-        __rt::core::cmp::PartialEq
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq)]
     pub struct Point {
         /// `x`
         pub x: f64,
@@ -38,11 +21,9 @@ pub mod geometry {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Point {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(&[]);
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(&[]);
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{x,y}"),
                 &[<f64 as __rt::Shape>::FINGERPRINT, <f64 as __rt::Shape>::FINGERPRINT],
             );
@@ -50,11 +31,7 @@ pub mod geometry {
         #[automatically_derived]
         impl __rt::Encode for Point {
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { x: __0, y: __1 } = self;
                 <f64 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <f64 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
@@ -65,29 +42,19 @@ pub mod geometry {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <f64 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <f64 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<f64>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<f64>(__at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
+                __rt::Ok(Self { x: __0, y: __1 })
             }
         }
     };
     /// `typedef enum { .. } colour;`
     #[doc(alias = "colour")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::marker::Copy,
-        __rt::core::cmp::PartialEq,
-        __rt::core::cmp::Eq,
-        __rt::core::hash::Hash,
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     #[repr(u32)]
     pub enum Colour {
         /// `RED`
@@ -100,11 +67,9 @@ pub mod geometry {
     const _: () = {
         #[automatically_derived]
         impl __rt::Shape for Colour {
-            const SIZE: __rt::core::primitive::usize = 4;
-            const ALIGN: __rt::core::primitive::usize = 4;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::largest(&[]);
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::largest(&[]);
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const SIZE: __rt::usize = 4;
+            const ALIGN: __rt::usize = 4;
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("enum{RED,GREEN}"),
                 &[],
             );
@@ -112,12 +77,8 @@ pub mod geometry {
         #[automatically_derived]
         impl __rt::Encode for Colour {
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
-                let __tag: __rt::core::primitive::u32 = match self {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                let __tag: __rt::u32 = match self {
                     Self::Red { .. } => 0,
                     Self::Green { .. } => 1,
                 };
@@ -129,34 +90,21 @@ pub mod geometry {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
                 let __value = match __decoder.tag(__at, 2, "colour")? {
                     0 => Self::Red {},
                     _ => Self::Green {},
                 };
-                __rt::core::result::Result::Ok(__value)
+                __rt::Ok(__value)
             }
         }
     };
 }
 /// The interface `painter`.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    unreachable_pub,
-    private_interfaces,
-    async_fn_in_trait
-)]
-#[allow(
-    non_camel_case_types,
-    non_snake_case,
-    long_running_const_eval,
-    unused_imports,
-    unused_qualifications
-)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
 pub mod painter {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } point;`
@@ -165,12 +113,8 @@ pub mod painter {
     pub use super::geometry::Colour;
     /// `typedef struct { .. } line;`
     #[doc(alias = "line")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::marker::Copy,
-        __rt::core::cmp::PartialEq
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq)]
     pub struct Line {
         /// `from`
         pub from: Point,
@@ -184,11 +128,9 @@ pub mod painter {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Line {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(&[]);
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(&[]);
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{from,to}"),
                 &[
                     <Point as __rt::Shape>::FINGERPRINT,
@@ -199,11 +141,7 @@ pub mod painter {
         #[automatically_derived]
         impl __rt::Encode for Line {
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { from: __0, to: __1 } = self;
                 <Point as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <Point as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
@@ -214,55 +152,30 @@ pub mod painter {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <Point as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <Point as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<Point>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<Point>(__at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self { from: __0, to: __1 })
+                __rt::Ok(Self { from: __0, to: __1 })
             }
         }
     };
-    type __DrawMessageType = __rt::MessageType<
-        1,
-        5,
-        (__rt::Copied<Line>, __rt::Copied<Colour>),
-    >;
-    const __DIGESTS: [u128; 1usize] = [91085111576766045342520900326579149650];
+    type __Draw = __rt::MessageType<1, 5, (__rt::Copied<Line>, __rt::Copied<Colour>)>;
     /// Describes the interface `painter`: its messages, and the digest that two ends must agree on.
-    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
-        name: "painter",
-        description: "painter",
-        messages: &[
-            __rt::MessageInfo {
-                number: 1u16,
-                name: "draw",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "l",
-                        ty: "line",
-                    },
-                    __rt::ArgInfo {
-                        name: "c",
-                        ty: "colour",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[0],
-            },
-        ],
-        limits: &[__DrawMessageType::LIMIT],
-        fingerprint: __rt::fingerprint(__rt::digest("painter"), &__DIGESTS),
-    };
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "painter",
+        "painter",
+        &__rt::numbered(
+            [__Draw::info("draw", "l: line, c: colour")],
+            &[91085111576766045342520900326579149650],
+        ),
+        &[__Draw::LIMIT],
+    );
     /// One end of a connection that speaks `painter`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
@@ -286,7 +199,7 @@ pub mod painter {
         pub fn tx(
             &self,
             message: &Message,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
             self.0.send_message(message)
         }
         /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
@@ -303,7 +216,7 @@ pub mod painter {
         /// As `recv`, for the next `draw(line l, colour c)`; others are kept.
         #[inline]
         pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour)> {
-            __DrawMessageType::recv(&self.0)
+            __Draw::recv(&self.0)
         }
         /// Sends `draw(line l, colour c)`.
         ///
@@ -314,8 +227,8 @@ pub mod painter {
             &self,
             l: Line,
             c: Colour,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __DrawMessageType::send(&self.0, (l, c))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Draw::send(&self.0, (l, c))
         }
         /// Sends `draw(line l, colour c)`, after waiting while the binding is busy.
         ///
@@ -328,12 +241,12 @@ pub mod painter {
             &'__a self,
             l: Line,
             c: Colour,
-        ) -> __rt::Sending<'__a, __DrawMessageType> {
-            __DrawMessageType::sending(&self.0, (l, c))
+        ) -> __rt::Sending<'__a, __Draw> {
+            __Draw::sending(&self.0, (l, c))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for Binding {
+    impl __rt::Deref for Binding {
         type Target = __rt::RawBinding;
         fn deref(&self) -> &__rt::RawBinding {
             &self.0
@@ -351,91 +264,36 @@ pub mod painter {
             __rt::unhandled_error(INTERFACE, &error);
         }
     }
-    struct __Dispatch<__R>(__R);
-    impl<__R: Rx> __Dispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __DrawMessageType::take(__message) {
-                __rt::core::result::Result::Ok((l, c)) => {
-                    Rx::draw(&mut self.0, __binding, l, c);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            Rx::error(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
-        }
-    }
     /// Handlers of `painter` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
-    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `draw(line l, colour c)`.
-        pub draw: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Line, Colour)>,
-        >,
+        pub draw: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, Line, Colour)>>,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        pub error: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
         >,
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for RxVtbl {
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
-            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
         }
     }
     #[automatically_derived]
     impl Rx for RxVtbl {
         fn draw(&mut self, binding: &Binding, l: Line, c: Colour) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.draw {
-                return (**__handler)(binding, l, c);
+            match &mut self.draw {
+                __rt::Some(__handler) => __handler(binding, l, c),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("draw")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "draw",
-                },
-            );
         }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
-                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
-                __rt::core::option::Option::None => {
-                    __rt::unhandled_error(INTERFACE, &error)
-                }
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(INTERFACE, &error),
             }
         }
     }
@@ -447,7 +305,22 @@ pub mod painter {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__Dispatch(self))
+            __rt::dispatcher(
+                self,
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Draw::deliver(
+                            __message,
+                            |(l, c)| { Rx::draw(__rx, &Binding(__raw.handle()), l, c) },
+                        )
+                    }
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    Rx::error(__rx, __binding, __error)
+                },
+            )
         }
     }
     /// What one end of `painter` does with the messages that it receives, as futures.
@@ -465,63 +338,36 @@ pub mod painter {
         }
     }
     /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
-        }
-    }
-    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
-    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __DrawMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((l, c)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (l, c), <__R as AsyncRx>::draw);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __lent = __endpoint;
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            AsyncRx::error(
-                &*self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
+            __rt::dispatcher(
+                __rt::Rc::new(self.0),
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Draw::deliver_owned(
+                            __message,
+                            |(l, c)| {
+                                __raw.spawn_handler(__rx, Binding, (l, c), __R::draw)
+                            },
+                        )
+                    }
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    AsyncRx::error(&**__rx, __binding, __error)
+                },
+            )
         }
     }
     /// One end of a connection that speaks `painter`, for any thread.
     ///
     /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
     /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
         /// Returns a handle to this end for other threads. The handlers stay in this one.
@@ -533,11 +379,11 @@ pub mod painter {
         /// Sends `draw(line l, colour c)`.
         #[inline]
         pub fn send_draw(&self, l: Line, c: Colour) -> __rt::SharedSend {
-            __DrawMessageType::send_shared(&self.0, (l, c))
+            __Draw::send_shared(&self.0, (l, c))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
+    impl __rt::Deref for SharedBinding {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
@@ -562,9 +408,7 @@ pub mod painter {
         /// # Errors
         /// If a value is over its maximum, or a capability cannot be copied.
         #[inline]
-        pub fn encode(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             __rt::MessageBuffer::encode(self)
         }
         /// Reads message `number` from its words and capabilities.
@@ -576,7 +420,7 @@ pub mod painter {
             number: u16,
             words: &[u64],
             mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             <Self as __rt::MessageValue>::unmarshal(__rt::Received {
                 number,
                 words,
@@ -588,74 +432,55 @@ pub mod painter {
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn marshal(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Draw { l, c } => __DrawMessageType::encode(INTERFACE, (*l, *c)),
+                Self::Draw { l, c } => __Draw::encode(INTERFACE, (*l, *c)),
             }
         }
         #[inline]
         fn unmarshal(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             match __message.number {
-                1 => {
-                    match __DrawMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((l, c)) => {
-                            __rt::core::result::Result::Ok(Self::Draw { l, c })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
+                1 => __Draw::read(__message, |(l, c)| Self::Draw { l, c }),
+                __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
-    impl __rt::core::cmp::PartialEq for Message {
+    impl __rt::PartialEq for Message {
         #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for Message {
+    impl __rt::Debug for Message {
         #[inline]
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
             match self {
                 Self::Draw { l, c } => __rt::show(__f, INTERFACE, 1, "Draw", &[l, c]),
             }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Inbox(__rt::Inbox);
     impl Inbox {
         /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
         /// refused.
         #[inline]
-        pub fn new(bound: __rt::core::primitive::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        pub fn new(bound: __rt::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::Default>::default())
         }
         /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }
         /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
         /// callback comes before.
         #[must_use]
-        pub fn on_bound(
-            self,
-            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
-        ) -> Self {
+        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
             Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
         }
     }
@@ -668,9 +493,7 @@ pub mod painter {
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
-        C: __rt::core::ops::FnMut(
-                &__rt::Peer,
-            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
         __rt::Export::new(
@@ -697,56 +520,30 @@ pub mod painter {
     }
 }
 /// Another user of the same types.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    unreachable_pub,
-    private_interfaces,
-    async_fn_in_trait
-)]
-#[allow(
-    non_camel_case_types,
-    non_snake_case,
-    long_running_const_eval,
-    unused_imports,
-    unused_qualifications
-)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
 pub(crate) mod plotter {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } point;`
     pub use super::geometry::Point;
     /// `typedef enum { .. } colour;`
     pub use super::geometry::Colour;
-    type __MoveToMessageType = __rt::MessageType<1, 2, (__rt::Copied<Point>,)>;
-    const __DIGESTS: [u128; 1usize] = [143762168547181418061269750673224031079];
+    type __MoveTo = __rt::MessageType<1, 2, (__rt::Copied<Point>,)>;
     /// Describes the interface `plotter`: its messages, and the digest that two ends must agree on.
-    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
-        name: "plotter",
-        description: "Another user of the same types",
-        messages: &[
-            __rt::MessageInfo {
-                number: 1u16,
-                name: "move_to",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "p",
-                        ty: "point",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[0],
-            },
-        ],
-        limits: &[__MoveToMessageType::LIMIT],
-        fingerprint: __rt::fingerprint(__rt::digest("plotter"), &__DIGESTS),
-    };
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "plotter",
+        "Another user of the same types",
+        &__rt::numbered(
+            [__MoveTo::info("move_to", "p: point")],
+            &[143762168547181418061269750673224031079],
+        ),
+        &[__MoveTo::LIMIT],
+    );
     /// One end of a connection that speaks `plotter`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
@@ -770,7 +567,7 @@ pub(crate) mod plotter {
         pub fn tx(
             &self,
             message: &Message,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
             self.0.send_message(message)
         }
         /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
@@ -787,7 +584,7 @@ pub(crate) mod plotter {
         /// As `recv`, for the next `move_to(point p)`; others are kept.
         #[inline]
         pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point> {
-            __MoveToMessageType::recv(&self.0)
+            __MoveTo::recv(&self.0)
         }
         /// Sends `move_to(point p)`.
         ///
@@ -797,8 +594,8 @@ pub(crate) mod plotter {
         pub fn tx_move_to(
             &self,
             p: Point,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __MoveToMessageType::send(&self.0, (p,))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __MoveTo::send(&self.0, (p,))
         }
         /// Sends `move_to(point p)`, after waiting while the binding is busy.
         ///
@@ -810,12 +607,12 @@ pub(crate) mod plotter {
         pub fn send_move_to<'__a>(
             &'__a self,
             p: Point,
-        ) -> __rt::Sending<'__a, __MoveToMessageType> {
-            __MoveToMessageType::sending(&self.0, (p,))
+        ) -> __rt::Sending<'__a, __MoveTo> {
+            __MoveTo::sending(&self.0, (p,))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for Binding {
+    impl __rt::Deref for Binding {
         type Target = __rt::RawBinding;
         fn deref(&self) -> &__rt::RawBinding {
             &self.0
@@ -833,91 +630,36 @@ pub(crate) mod plotter {
             __rt::unhandled_error(INTERFACE, &error);
         }
     }
-    struct __Dispatch<__R>(__R);
-    impl<__R: Rx> __Dispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MoveToMessageType::take(__message) {
-                __rt::core::result::Result::Ok((p,)) => {
-                    Rx::move_to(&mut self.0, __binding, p);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            Rx::error(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
-        }
-    }
     /// Handlers of `plotter` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
-    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `move_to(point p)`.
-        pub move_to: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, Point)>,
-        >,
+        pub move_to: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, Point)>>,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        pub error: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
         >,
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for RxVtbl {
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
-            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
         }
     }
     #[automatically_derived]
     impl Rx for RxVtbl {
         fn move_to(&mut self, binding: &Binding, p: Point) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.move_to {
-                return (**__handler)(binding, p);
+            match &mut self.move_to {
+                __rt::Some(__handler) => __handler(binding, p),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("move_to")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "move_to",
-                },
-            );
         }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
-                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
-                __rt::core::option::Option::None => {
-                    __rt::unhandled_error(INTERFACE, &error)
-                }
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(INTERFACE, &error),
             }
         }
     }
@@ -929,7 +671,22 @@ pub(crate) mod plotter {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__Dispatch(self))
+            __rt::dispatcher(
+                self,
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __MoveTo::deliver(
+                            __message,
+                            |(p,)| { Rx::move_to(__rx, &Binding(__raw.handle()), p) },
+                        )
+                    }
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    Rx::error(__rx, __binding, __error)
+                },
+            )
         }
     }
     /// What one end of `plotter` does with the messages that it receives, as futures.
@@ -947,63 +704,36 @@ pub(crate) mod plotter {
         }
     }
     /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
-        }
-    }
-    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
-    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __MoveToMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((p,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (p,), <__R as AsyncRx>::move_to);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __lent = __endpoint;
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            AsyncRx::error(
-                &*self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
+            __rt::dispatcher(
+                __rt::Rc::new(self.0),
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __MoveTo::deliver_owned(
+                            __message,
+                            |(p,)| {
+                                __raw.spawn_handler(__rx, Binding, (p,), __R::move_to)
+                            },
+                        )
+                    }
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    AsyncRx::error(&**__rx, __binding, __error)
+                },
+            )
         }
     }
     /// One end of a connection that speaks `plotter`, for any thread.
     ///
     /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
     /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
         /// Returns a handle to this end for other threads. The handlers stay in this one.
@@ -1015,11 +745,11 @@ pub(crate) mod plotter {
         /// Sends `move_to(point p)`.
         #[inline]
         pub fn send_move_to(&self, p: Point) -> __rt::SharedSend {
-            __MoveToMessageType::send_shared(&self.0, (p,))
+            __MoveTo::send_shared(&self.0, (p,))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
+    impl __rt::Deref for SharedBinding {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
@@ -1042,9 +772,7 @@ pub(crate) mod plotter {
         /// # Errors
         /// If a value is over its maximum, or a capability cannot be copied.
         #[inline]
-        pub fn encode(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             __rt::MessageBuffer::encode(self)
         }
         /// Reads message `number` from its words and capabilities.
@@ -1056,7 +784,7 @@ pub(crate) mod plotter {
             number: u16,
             words: &[u64],
             mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             <Self as __rt::MessageValue>::unmarshal(__rt::Received {
                 number,
                 words,
@@ -1068,74 +796,55 @@ pub(crate) mod plotter {
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn marshal(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::MoveTo { p } => __MoveToMessageType::encode(INTERFACE, (*p,)),
+                Self::MoveTo { p } => __MoveTo::encode(INTERFACE, (*p,)),
             }
         }
         #[inline]
         fn unmarshal(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             match __message.number {
-                1 => {
-                    match __MoveToMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((p,)) => {
-                            __rt::core::result::Result::Ok(Self::MoveTo { p })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
+                1 => __MoveTo::read(__message, |(p,)| Self::MoveTo { p }),
+                __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
-    impl __rt::core::cmp::PartialEq for Message {
+    impl __rt::PartialEq for Message {
         #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for Message {
+    impl __rt::Debug for Message {
         #[inline]
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
             match self {
                 Self::MoveTo { p } => __rt::show(__f, INTERFACE, 1, "MoveTo", &[p]),
             }
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Inbox(__rt::Inbox);
     impl Inbox {
         /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
         /// refused.
         #[inline]
-        pub fn new(bound: __rt::core::primitive::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        pub fn new(bound: __rt::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::Default>::default())
         }
         /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }
         /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
         /// callback comes before.
         #[must_use]
-        pub fn on_bound(
-            self,
-            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
-        ) -> Self {
+        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
             Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
         }
     }
@@ -1148,9 +857,7 @@ pub(crate) mod plotter {
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
-        C: __rt::core::ops::FnMut(
-                &__rt::Peer,
-            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
         __rt::Export::new(

@@ -1,32 +1,13 @@
 /// The interface of the tutorial.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    unreachable_pub,
-    private_interfaces,
-    async_fn_in_trait
-)]
-#[allow(
-    non_camel_case_types,
-    non_snake_case,
-    long_running_const_eval,
-    unused_imports,
-    unused_qualifications
-)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
 pub mod test {
     use ::flounder::__private as __rt;
     /// `typedef enum { .. } myenum;`
     #[doc(alias = "myenum")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::marker::Copy,
-        __rt::core::cmp::PartialEq,
-        __rt::core::cmp::Eq,
-        __rt::core::hash::Hash,
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     #[repr(u32)]
     pub enum Myenum {
         /// `FOO`
@@ -42,11 +23,9 @@ pub mod test {
     const _: () = {
         #[automatically_derived]
         impl __rt::Shape for Myenum {
-            const SIZE: __rt::core::primitive::usize = 4;
-            const ALIGN: __rt::core::primitive::usize = 4;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::largest(&[]);
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::largest(&[]);
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const SIZE: __rt::usize = 4;
+            const ALIGN: __rt::usize = 4;
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("enum{FOO,BAR,BAZ}"),
                 &[],
             );
@@ -54,12 +33,8 @@ pub mod test {
         #[automatically_derived]
         impl __rt::Encode for Myenum {
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
-                let __tag: __rt::core::primitive::u32 = match self {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                let __tag: __rt::u32 = match self {
                     Self::Foo { .. } => 0,
                     Self::Bar { .. } => 1,
                     Self::Baz { .. } => 2,
@@ -72,27 +47,21 @@ pub mod test {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
                 let __value = match __decoder.tag(__at, 3, "myenum")? {
                     0 => Self::Foo {},
                     1 => Self::Bar {},
                     _ => Self::Baz {},
                 };
-                __rt::core::result::Result::Ok(__value)
+                __rt::Ok(__value)
             }
         }
     };
     /// `typedef struct { .. } point;`
     #[doc(alias = "point")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::marker::Copy,
-        __rt::core::cmp::PartialEq,
-        __rt::core::cmp::Eq,
-        __rt::core::hash::Hash
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     pub struct Point {
         /// `x`
         pub x: u32,
@@ -106,11 +75,9 @@ pub mod test {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Point {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(&[]);
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(&[]);
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{x,y}"),
                 &[<u32 as __rt::Shape>::FINGERPRINT, <u32 as __rt::Shape>::FINGERPRINT],
             );
@@ -118,11 +85,7 @@ pub mod test {
         #[automatically_derived]
         impl __rt::Encode for Point {
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { x: __0, y: __1 } = self;
                 <u32 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <u32 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
@@ -133,168 +96,64 @@ pub mod test {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <u32 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <u32 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<u32>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<u32>(__at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
+                __rt::Ok(Self { x: __0, y: __1 })
             }
         }
     };
-    type __BasicMessageType = __rt::MessageType<
-        1,
-        1,
-        (__rt::Copied<u32>, __rt::Copied<Myenum>),
-    >;
-    type __StrMessageType = __rt::MessageType<
-        2,
-        1,
-        (__rt::Copied<u32>, __rt::Text<65536>),
-    >;
-    type __CapsMessageType = __rt::MessageType<
+    type __Basic = __rt::MessageType<1, 1, (__rt::Copied<u32>, __rt::Copied<Myenum>)>;
+    type __Str = __rt::MessageType<2, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
+    type __Caps = __rt::MessageType<
         3,
         1,
         (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Lent<__rt::Cap>),
     >;
-    type __BuffyMessageType = __rt::MessageType<4, 1, (__rt::Slice<u8, 65536>,)>;
-    type __TestrpcCallMessageType = __rt::MessageType<
-        5,
-        1,
-        (__rt::Copied<u32>, __rt::Text<65536>),
-    >;
-    type __TestrpcResponseMessageType = __rt::MessageType<
+    type __Buffy = __rt::MessageType<4, 1, (__rt::Slice<u8, 65536>,)>;
+    type __TestrpcCall = __rt::MessageType<5, 1, (__rt::Copied<u32>, __rt::Text<65536>)>;
+    type __TestrpcResponse = __rt::MessageType<
         6,
         1,
         (__rt::Copied<u32>, __rt::Copied<u32>),
     >;
-    const __DIGESTS: [u128; 6usize] = [
-        71123757155009377649836330666141386063, 6022052201044314383049808791948979676,
-        194872896028370605901615968100544766922, 191103372994197126844784031093427357631,
-        112235472364153691937880696844680916093, 76424005421384084096614228554611769022,
-    ];
     /// Describes the interface `test`: its messages, and the digest that two ends must agree on.
-    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
-        name: "test",
-        description: "Test interface",
-        messages: &[
-            __rt::MessageInfo {
-                number: 1u16,
-                name: "basic",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "arg",
-                        ty: "uint32",
-                    },
-                    __rt::ArgInfo {
-                        name: "e",
-                        ty: "myenum",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[0],
-            },
-            __rt::MessageInfo {
-                number: 2u16,
-                name: "str",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "arg",
-                        ty: "uint32",
-                    },
-                    __rt::ArgInfo {
-                        name: "s",
-                        ty: "string[65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[1],
-            },
-            __rt::MessageInfo {
-                number: 3u16,
-                name: "caps",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "arg",
-                        ty: "uint32",
-                    },
-                    __rt::ArgInfo {
-                        name: "cap1",
-                        ty: "cap",
-                    },
-                    __rt::ArgInfo {
-                        name: "cap2",
-                        ty: "cap",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[2],
-            },
-            __rt::MessageInfo {
-                number: 4u16,
-                name: "buffy",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "buf",
-                        ty: "uint8[buflen, 65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[3],
-            },
-            __rt::MessageInfo {
-                number: 5u16,
-                name: "testrpc_call",
-                kind: __rt::MessageKind::RpcCall {
-                    at: __TestrpcCallMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "s",
-                        ty: "string[65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[4],
-            },
-            __rt::MessageInfo {
-                number: 6u16,
-                name: "testrpc_response",
-                kind: __rt::MessageKind::RpcResponse {
-                    at: __TestrpcResponseMessageType::ID,
-                },
-                args: &[
-                    __rt::ArgInfo {
-                        name: "result",
-                        ty: "uint32",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[5],
-            },
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "test",
+        "Test interface",
+        &__rt::numbered(
+            [
+                __Basic::info("basic", "arg: uint32, e: myenum"),
+                __Str::info("str", "arg: uint32, s: string[65536]"),
+                __Caps::info("caps", "arg: uint32, cap1: cap, cap2: cap"),
+                __Buffy::info("buffy", "buf: uint8[buflen, 65536]"),
+                __TestrpcCall::call_info("testrpc_call", "s: string[65536]"),
+                __TestrpcResponse::response_info("testrpc_response", "result: uint32"),
+            ],
+            &[
+                71123757155009377649836330666141386063,
+                6022052201044314383049808791948979676,
+                194872896028370605901615968100544766922,
+                191103372994197126844784031093427357631,
+                112235472364153691937880696844680916093,
+                76424005421384084096614228554611769022,
+            ],
+        ),
+        &[
+            __Basic::LIMIT,
+            __Str::LIMIT,
+            __Caps::LIMIT,
+            __Buffy::LIMIT,
+            __TestrpcCall::LIMIT,
+            __TestrpcResponse::LIMIT,
         ],
-        limits: &[
-            __BasicMessageType::LIMIT,
-            __StrMessageType::LIMIT,
-            __CapsMessageType::LIMIT,
-            __BuffyMessageType::LIMIT,
-            __TestrpcCallMessageType::LIMIT,
-            __TestrpcResponseMessageType::LIMIT,
-        ],
-        fingerprint: __rt::fingerprint(__rt::digest("test"), &__DIGESTS),
-    };
+    );
     /// One end of a connection that speaks `test`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
@@ -318,7 +177,7 @@ pub mod test {
         pub fn tx(
             &self,
             message: &Message,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
             self.0.send_message(message)
         }
         /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
@@ -335,22 +194,22 @@ pub mod test {
         /// As `recv`, for the next `basic(uint32 arg, myenum e)`; others are kept.
         #[inline]
         pub fn recv_basic(&self) -> __rt::Receiving<'_, (u32, Myenum)> {
-            __BasicMessageType::recv(&self.0)
+            __Basic::recv(&self.0)
         }
         /// As `recv`, for the next `str(uint32 arg, string s)`; others are kept.
         #[inline]
         pub fn recv_str(&self) -> __rt::Receiving<'_, (u32, __rt::String)> {
-            __StrMessageType::recv(&self.0)
+            __Str::recv(&self.0)
         }
         /// As `recv`, for the next `caps(uint32 arg, cap cap1, cap cap2)`; others are kept.
         #[inline]
         pub fn recv_caps(&self) -> __rt::Receiving<'_, (u32, __rt::Cap, __rt::Cap)> {
-            __CapsMessageType::recv(&self.0)
+            __Caps::recv(&self.0)
         }
         /// As `recv`, for the next `buffy(uint8 buf[buflen, 65536])`; others are kept.
         #[inline]
         pub fn recv_buffy(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
-            __BuffyMessageType::recv(&self.0)
+            __Buffy::recv(&self.0)
         }
         /// Sends basic values.
         ///
@@ -361,8 +220,8 @@ pub mod test {
             &self,
             arg: u32,
             e: Myenum,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __BasicMessageType::send(&self.0, (arg, e))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Basic::send(&self.0, (arg, e))
         }
         /// Sends `basic(uint32 arg, myenum e)`, after waiting while the binding is busy.
         ///
@@ -375,8 +234,8 @@ pub mod test {
             &'__a self,
             arg: u32,
             e: Myenum,
-        ) -> __rt::Sending<'__a, __BasicMessageType> {
-            __BasicMessageType::sending(&self.0, (arg, e))
+        ) -> __rt::Sending<'__a, __Basic> {
+            __Basic::sending(&self.0, (arg, e))
         }
         /// Sends `str(uint32 arg, string s)`.
         ///
@@ -387,8 +246,8 @@ pub mod test {
             &self,
             arg: u32,
             s: &str,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __StrMessageType::send(&self.0, (arg, s))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Str::send(&self.0, (arg, s))
         }
         /// Sends `str(uint32 arg, string s)`, after waiting while the binding is busy.
         ///
@@ -401,8 +260,8 @@ pub mod test {
             &'__a self,
             arg: u32,
             s: &'__a str,
-        ) -> __rt::Sending<'__a, __StrMessageType> {
-            __StrMessageType::sending(&self.0, (arg, s))
+        ) -> __rt::Sending<'__a, __Str> {
+            __Str::sending(&self.0, (arg, s))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
         ///
@@ -414,8 +273,8 @@ pub mod test {
             arg: u32,
             cap1: &__rt::Cap,
             cap2: &__rt::Cap,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __CapsMessageType::send(&self.0, (arg, cap1, cap2))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Caps::send(&self.0, (arg, cap1, cap2))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`, after waiting while the binding is busy.
         ///
@@ -429,8 +288,8 @@ pub mod test {
             arg: u32,
             cap1: &'__a __rt::Cap,
             cap2: &'__a __rt::Cap,
-        ) -> __rt::Sending<'__a, __CapsMessageType> {
-            __CapsMessageType::sending(&self.0, (arg, cap1, cap2))
+        ) -> __rt::Sending<'__a, __Caps> {
+            __Caps::sending(&self.0, (arg, cap1, cap2))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`.
         ///
@@ -440,8 +299,8 @@ pub mod test {
         pub fn tx_buffy(
             &self,
             buf: &[u8],
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __BuffyMessageType::send(&self.0, (buf,))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Buffy::send(&self.0, (buf,))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`, after waiting while the binding is busy.
         ///
@@ -453,12 +312,12 @@ pub mod test {
         pub fn send_buffy<'__a>(
             &'__a self,
             buf: &'__a [u8],
-        ) -> __rt::Sending<'__a, __BuffyMessageType> {
-            __BuffyMessageType::sending(&self.0, (buf,))
+        ) -> __rt::Sending<'__a, __Buffy> {
+            __Buffy::sending(&self.0, (buf,))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for Binding {
+    impl __rt::Deref for Binding {
         type Target = __rt::RawBinding;
         fn deref(&self) -> &__rt::RawBinding {
             &self.0
@@ -490,189 +349,49 @@ pub mod test {
             __rt::unhandled_error(INTERFACE, &error);
         }
     }
-    struct __Dispatch<__R>(__R);
-    impl<__R: Rx> __Dispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BasicMessageType::take(__message) {
-                __rt::core::result::Result::Ok((arg, e)) => {
-                    Rx::basic(&mut self.0, __binding, arg, e);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __StrMessageType::take(__message) {
-                __rt::core::result::Result::Ok((arg, s)) => {
-                    Rx::str(&mut self.0, __binding, arg, s);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CapsMessageType::take(__message) {
-                __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
-                    Rx::caps(&mut self.0, __binding, arg, cap1, cap2);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuffyMessageType::take(__message) {
-                __rt::core::result::Result::Ok((buf,)) => {
-                    Rx::buffy(&mut self.0, __binding, buf);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TestrpcCallMessageType::take(__message) {
-                __rt::core::result::Result::Ok((__id, s)) => {
-                    Rx::testrpc(
-                        &mut self.0,
-                        __binding,
-                        s,
-                        TestrpcReply(__rt::ReplyToken::new(__binding, __id, 6)),
-                    );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __message.number {
-                6 => return __TestrpcResponseMessageType::answer(__endpoint, __message),
-                _ => {}
-            }
-            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                2 => self.__deliver_2(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                4 => self.__deliver_4(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            Rx::error(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
-        }
-    }
     /// Handlers of `test` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
-    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Sends basic values.
-        pub basic: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, Myenum)>,
-        >,
+        pub basic: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, u32, Myenum)>>,
         /// Handles `str(uint32 arg, string s)`.
-        pub str: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, &str)>,
-        >,
+        pub str: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, u32, &str)>>,
         /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
-        pub caps: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, u32, __rt::Cap, __rt::Cap)>,
+        pub caps: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, u32, __rt::Cap, __rt::Cap)>,
         >,
         /// Handles `buffy(uint8 buf[buflen, 65536])`.
-        pub buffy: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, &[u8])>,
-        >,
+        pub buffy: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, &[u8])>>,
         /// Handles `rpc testrpc(in string s, out uint32 result)`.
-        pub testrpc: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, &str, TestrpcReply)>,
+        pub testrpc: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, &str, TestrpcReply)>,
         >,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        pub error: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
         >,
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for RxVtbl {
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
-            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
         }
     }
     #[automatically_derived]
     impl Rx for RxVtbl {
         fn basic(&mut self, binding: &Binding, arg: u32, e: Myenum) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.basic {
-                return (**__handler)(binding, arg, e);
+            match &mut self.basic {
+                __rt::Some(__handler) => __handler(binding, arg, e),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("basic")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "basic",
-                },
-            );
         }
         fn str(&mut self, binding: &Binding, arg: u32, s: &str) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.str {
-                return (**__handler)(binding, arg, s);
+            match &mut self.str {
+                __rt::Some(__handler) => __handler(binding, arg, s),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("str")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "str",
-                },
-            );
         }
         fn caps(
             &mut self,
@@ -681,47 +400,27 @@ pub mod test {
             cap1: __rt::Cap,
             cap2: __rt::Cap,
         ) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.caps {
-                return (**__handler)(binding, arg, cap1, cap2);
+            match &mut self.caps {
+                __rt::Some(__handler) => __handler(binding, arg, cap1, cap2),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("caps")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "caps",
-                },
-            );
         }
         fn buffy(&mut self, binding: &Binding, buf: &[u8]) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.buffy {
-                return (**__handler)(binding, buf);
+            match &mut self.buffy {
+                __rt::Some(__handler) => __handler(binding, buf),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("buffy")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "buffy",
-                },
-            );
         }
         fn testrpc(&mut self, binding: &Binding, s: &str, reply: TestrpcReply) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.testrpc {
-                return (**__handler)(binding, s, reply);
+            match &mut self.testrpc {
+                __rt::Some(__handler) => __handler(binding, s, reply),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("testrpc")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "testrpc",
-                },
-            );
         }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
-                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
-                __rt::core::option::Option::None => {
-                    __rt::unhandled_error(INTERFACE, &error)
-                }
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(INTERFACE, &error),
             }
         }
     }
@@ -733,7 +432,60 @@ pub mod test {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__Dispatch(self))
+            __rt::dispatcher(
+                self,
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Basic::deliver(
+                            __message,
+                            |(arg, e)| {
+                                Rx::basic(__rx, &Binding(__raw.handle()), arg, e)
+                            },
+                        )
+                    }
+                    2 => {
+                        __Str::deliver(
+                            __message,
+                            |(arg, s)| {
+                                Rx::str(__rx, &Binding(__raw.handle()), arg, s)
+                            },
+                        )
+                    }
+                    3 => {
+                        __Caps::deliver(
+                            __message,
+                            |(arg, cap1, cap2)| {
+                                Rx::caps(__rx, &Binding(__raw.handle()), arg, cap1, cap2)
+                            },
+                        )
+                    }
+                    4 => {
+                        __Buffy::deliver(
+                            __message,
+                            |(buf,)| { Rx::buffy(__rx, &Binding(__raw.handle()), buf) },
+                        )
+                    }
+                    5 => {
+                        __TestrpcCall::deliver(
+                            __message,
+                            |(__id, s)| {
+                                Rx::testrpc(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    s,
+                                    TestrpcReply(__rt::ReplyToken::new(__raw, __id, 6)),
+                                )
+                            },
+                        )
+                    }
+                    6 => __TestrpcResponse::answer(__raw, __message),
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    Rx::error(__rx, __binding, __error)
+                },
+            )
         }
     }
     /// What one end of `test` does with the messages that it receives, as futures.
@@ -761,7 +513,7 @@ pub mod test {
             &self,
             binding: &Binding,
             s: __rt::String,
-        ) -> __rt::core::result::Result<u32, __rt::CallbackError>;
+        ) -> __rt::Result<u32, __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             let _ = binding;
@@ -769,163 +521,86 @@ pub mod test {
         }
     }
     /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
-        }
-    }
-    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
-    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BasicMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((arg, e)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (arg, e), <__R as AsyncRx>::basic);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __StrMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((arg, s)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (arg, s), <__R as AsyncRx>::str);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __CapsMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(
-                            &self.0,
-                            __binding,
-                            (arg, cap1, cap2),
-                            <__R as AsyncRx>::caps,
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuffyMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((buf,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (buf,), <__R as AsyncRx>::buffy);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TestrpcCallMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((__id, s)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    let __reply = __rt::ReplyToken::new(__endpoint, __id, 6);
-                    __endpoint
-                        .handle_call(
-                            __reply,
-                            &self.0,
-                            __binding,
-                            (s,),
-                            <__R as AsyncRx>::testrpc,
-                            |__reply, result| { TestrpcReply(__reply).send(result) },
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __message.number {
-                6 => return __TestrpcResponseMessageType::answer(__endpoint, __message),
-                _ => {}
-            }
-            let __lent = __endpoint;
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                2 => self.__deliver_2(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                4 => self.__deliver_4(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            AsyncRx::error(
-                &*self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
+            __rt::dispatcher(
+                __rt::Rc::new(self.0),
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Basic::deliver_owned(
+                            __message,
+                            |(arg, e)| {
+                                __raw.spawn_handler(__rx, Binding, (arg, e), __R::basic)
+                            },
+                        )
+                    }
+                    2 => {
+                        __Str::deliver_owned(
+                            __message,
+                            |(arg, s)| {
+                                __raw.spawn_handler(__rx, Binding, (arg, s), __R::str)
+                            },
+                        )
+                    }
+                    3 => {
+                        __Caps::deliver_owned(
+                            __message,
+                            |(arg, cap1, cap2)| {
+                                __raw
+                                    .spawn_handler(__rx, Binding, (arg, cap1, cap2), __R::caps)
+                            },
+                        )
+                    }
+                    4 => {
+                        __Buffy::deliver_owned(
+                            __message,
+                            |(buf,)| {
+                                __raw.spawn_handler(__rx, Binding, (buf,), __R::buffy)
+                            },
+                        )
+                    }
+                    5 => {
+                        __TestrpcCall::deliver_owned(
+                            __message,
+                            |(__id, s)| {
+                                let __reply = __rt::ReplyToken::new(__raw, __id, 6);
+                                __raw
+                                    .spawn_call(
+                                        __reply,
+                                        __rx,
+                                        Binding,
+                                        (s,),
+                                        __R::testrpc,
+                                        |__reply, result| { TestrpcReply(__reply).send(result) },
+                                    )
+                            },
+                        )
+                    }
+                    6 => __TestrpcResponse::answer(__raw, __message),
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    AsyncRx::error(&**__rx, __binding, __error)
+                },
+            )
         }
     }
     /// The reply that a caller of `rpc testrpc(in string s, out uint32 result)` waits for.
     ///
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct TestrpcReply(__rt::ReplyToken);
     impl TestrpcReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, result: u32) {
-            __TestrpcResponseMessageType::reply((self.0.id(), result), self.0);
+            __TestrpcResponse::reply((self.0.id(), result), self.0);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[inline]
@@ -944,34 +619,31 @@ pub mod test {
         #[inline]
         fn decode(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<u32, __rt::DecodeError> {
-            __TestrpcResponseMessageType::returned(__message)
+        ) -> __rt::Result<u32, __rt::DecodeError> {
+            __TestrpcResponse::returned(__message)
         }
     }
     /// Calls the remote procedures of `test`.
     ///
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct RpcClient(Binding, __rt::Timeout);
     impl RpcClient {
         /// A client over a binding.
         pub fn new(binding: &Binding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(
-                __rt::core::clone::Clone::clone(&self.0),
-                __rt::Timeout::Until(deadline),
-            )
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// The binding.
         pub fn binding(&self) -> &Binding {
@@ -982,28 +654,25 @@ pub mod test {
         /// # Errors
         /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
         #[inline]
-        pub fn testrpc(
-            &self,
-            s: &str,
-        ) -> __rt::core::result::Result<u32, __rt::RpcError> {
+        pub fn testrpc(&self, s: &str) -> __rt::Result<u32, __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __TestrpcCallMessageType::call::<
+            __TestrpcCall::call::<
                 TestrpcReply,
-                __TestrpcResponseMessageType,
+                __TestrpcResponse,
             >(&self.0.0, __id, (__id, s), self.1)
         }
         /// As `testrpc`, without waiting: the result is a future.
         #[inline]
         pub fn testrpc_async(&self, s: &str) -> __rt::Call<TestrpcReply> {
             let __id = self.0.0.next_call();
-            __TestrpcCallMessageType::call_async(&self.0.0, __id, (__id, s), self.1)
+            __TestrpcCall::call_async(&self.0.0, __id, (__id, s), self.1)
         }
     }
     /// One end of a connection that speaks `test`, for any thread.
     ///
     /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
     /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
         /// Returns a handle to this end for other threads. The handlers stay in this one.
@@ -1015,12 +684,12 @@ pub mod test {
         /// Sends basic values.
         #[inline]
         pub fn send_basic(&self, arg: u32, e: Myenum) -> __rt::SharedSend {
-            __BasicMessageType::send_shared(&self.0, (arg, e))
+            __Basic::send_shared(&self.0, (arg, e))
         }
         /// Sends `str(uint32 arg, string s)`.
         #[inline]
         pub fn send_str(&self, arg: u32, s: &str) -> __rt::SharedSend {
-            __StrMessageType::send_shared(&self.0, (arg, s))
+            __Str::send_shared(&self.0, (arg, s))
         }
         /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
         #[inline]
@@ -1030,16 +699,16 @@ pub mod test {
             cap1: &__rt::Cap,
             cap2: &__rt::Cap,
         ) -> __rt::SharedSend {
-            __CapsMessageType::send_shared(&self.0, (arg, cap1, cap2))
+            __Caps::send_shared(&self.0, (arg, cap1, cap2))
         }
         /// Sends `buffy(uint8 buf[buflen, 65536])`.
         #[inline]
         pub fn send_buffy(&self, buf: &[u8]) -> __rt::SharedSend {
-            __BuffyMessageType::send_shared(&self.0, (buf,))
+            __Buffy::send_shared(&self.0, (buf,))
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
+    impl __rt::Deref for SharedBinding {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
@@ -1049,26 +718,23 @@ pub mod test {
     ///
     /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
     /// time of its own ends after 30 seconds.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedClient(SharedBinding, __rt::Timeout);
     impl SharedClient {
         /// A client over a binding.
         pub fn new(binding: &SharedBinding) -> Self {
-            Self(__rt::core::clone::Clone::clone(binding), __rt::Timeout::Default)
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
         /// there is means for ever.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::core::clone::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
         /// A client whose calls, blocking or not, end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(
-                __rt::core::clone::Clone::clone(&self.0),
-                __rt::Timeout::Until(deadline),
-            )
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// The binding.
         pub fn binding(&self) -> &SharedBinding {
@@ -1079,16 +745,13 @@ pub mod test {
         /// # Errors
         /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
         #[inline]
-        pub fn testrpc(
-            &self,
-            s: &str,
-        ) -> __rt::core::result::Result<u32, __rt::RpcError> {
+        pub fn testrpc(&self, s: &str) -> __rt::Result<u32, __rt::RpcError> {
             self.testrpc_async(s).wait()
         }
         /// As `testrpc`, without blocking: the result is a future, `Send`.
         #[inline]
         pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<TestrpcReply> {
-            __TestrpcCallMessageType::call_shared(&self.0.0, (0, s), self.1)
+            __TestrpcCall::call_shared(&self.0.0, (0, s), self.1)
         }
     }
     /// Any message of `test`, with all that it carries.
@@ -1145,9 +808,7 @@ pub mod test {
         /// # Errors
         /// If a value is over its maximum, or a capability cannot be copied.
         #[inline]
-        pub fn encode(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             __rt::MessageBuffer::encode(self)
         }
         /// Reads message `number` from its words and capabilities.
@@ -1159,7 +820,7 @@ pub mod test {
             number: u16,
             words: &[u64],
             mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             <Self as __rt::MessageValue>::unmarshal(__rt::Received {
                 number,
                 words,
@@ -1171,121 +832,66 @@ pub mod test {
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn marshal(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
-                Self::Basic { arg, e } => {
-                    __BasicMessageType::encode(INTERFACE, (*arg, *e))
-                }
-                Self::Str { arg, s } => __StrMessageType::encode(INTERFACE, (*arg, s)),
+                Self::Basic { arg, e } => __Basic::encode(INTERFACE, (*arg, *e)),
+                Self::Str { arg, s } => __Str::encode(INTERFACE, (*arg, s)),
                 Self::Caps { arg, cap1, cap2 } => {
-                    __CapsMessageType::encode(INTERFACE, (*arg, cap1, cap2))
+                    __Caps::encode(INTERFACE, (*arg, cap1, cap2))
                 }
-                Self::Buffy { buf } => __BuffyMessageType::encode(INTERFACE, (buf,)),
+                Self::Buffy { buf } => __Buffy::encode(INTERFACE, (buf,)),
                 Self::TestrpcCall { id: __id, s } => {
-                    __TestrpcCallMessageType::encode(INTERFACE, (*__id, s))
+                    __TestrpcCall::encode(INTERFACE, (*__id, s))
                 }
                 Self::TestrpcResponse { id: __id, result } => {
-                    __TestrpcResponseMessageType::encode(INTERFACE, (*__id, *result))
+                    __TestrpcResponse::encode(INTERFACE, (*__id, *result))
                 }
             }
         }
         #[inline]
         fn unmarshal(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             match __message.number {
-                1 => {
-                    match __BasicMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((arg, e)) => {
-                            __rt::core::result::Result::Ok(Self::Basic { arg, e })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
-                2 => {
-                    match __StrMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((arg, s)) => {
-                            __rt::core::result::Result::Ok(Self::Str { arg, s })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
+                1 => __Basic::read(__message, |(arg, e)| Self::Basic { arg, e }),
+                2 => __Str::read(__message, |(arg, s)| Self::Str { arg, s }),
                 3 => {
-                    match __CapsMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((arg, cap1, cap2)) => {
-                            __rt::core::result::Result::Ok(Self::Caps {
-                                arg,
-                                cap1,
-                                cap2,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __Caps::read(
+                        __message,
+                        |(arg, cap1, cap2)| Self::Caps { arg, cap1, cap2 },
+                    )
                 }
-                4 => {
-                    match __BuffyMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((buf,)) => {
-                            __rt::core::result::Result::Ok(Self::Buffy { buf })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
+                4 => __Buffy::read(__message, |(buf,)| Self::Buffy { buf }),
                 5 => {
-                    match __TestrpcCallMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, s)) => {
-                            __rt::core::result::Result::Ok(Self::TestrpcCall {
-                                id: __id,
-                                s,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __TestrpcCall::read(
+                        __message,
+                        |(__id, s)| Self::TestrpcCall { id: __id, s },
+                    )
                 }
                 6 => {
-                    match __TestrpcResponseMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((__id, result)) => {
-                            __rt::core::result::Result::Ok(Self::TestrpcResponse {
-                                id: __id,
-                                result,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __TestrpcResponse::read(
+                        __message,
+                        |(__id, result)| Self::TestrpcResponse {
+                            id: __id,
+                            result,
+                        },
+                    )
                 }
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
+                __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
-    impl __rt::core::cmp::PartialEq for Message {
+    impl __rt::PartialEq for Message {
         #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for Message {
+    impl __rt::Debug for Message {
         #[inline]
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
             match self {
                 Self::Basic { arg, e } => {
                     __rt::show(__f, INTERFACE, 1, "Basic", &[arg, e])
@@ -1305,26 +911,23 @@ pub mod test {
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Inbox(__rt::Inbox);
     impl Inbox {
         /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
         /// refused.
         #[inline]
-        pub fn new(bound: __rt::core::primitive::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        pub fn new(bound: __rt::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::Default>::default())
         }
         /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }
         /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
         /// callback comes before.
         #[must_use]
-        pub fn on_bound(
-            self,
-            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
-        ) -> Self {
+        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
             Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
         }
     }
@@ -1337,9 +940,7 @@ pub mod test {
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
-        C: __rt::core::ops::FnMut(
-                &__rt::Peer,
-            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
         __rt::Export::new(

@@ -1,32 +1,13 @@
 /// The interface `types`.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    unreachable_pub,
-    private_interfaces,
-    async_fn_in_trait
-)]
-#[allow(
-    non_camel_case_types,
-    non_snake_case,
-    long_running_const_eval,
-    unused_imports,
-    unused_qualifications
-)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
 pub mod types {
     use ::flounder::__private as __rt;
     /// `typedef enum { .. } choice;`
     #[doc(alias = "choice")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::marker::Copy,
-        __rt::core::cmp::PartialEq,
-        __rt::core::cmp::Eq,
-        __rt::core::hash::Hash,
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     #[repr(u32)]
     pub enum Choice {
         /// `FIRST`
@@ -39,11 +20,9 @@ pub mod types {
     const _: () = {
         #[automatically_derived]
         impl __rt::Shape for Choice {
-            const SIZE: __rt::core::primitive::usize = 4;
-            const ALIGN: __rt::core::primitive::usize = 4;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::largest(&[]);
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::largest(&[]);
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const SIZE: __rt::usize = 4;
+            const ALIGN: __rt::usize = 4;
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("enum{FIRST,SECOND}"),
                 &[],
             );
@@ -51,12 +30,8 @@ pub mod types {
         #[automatically_derived]
         impl __rt::Encode for Choice {
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
-                let __tag: __rt::core::primitive::u32 = match self {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                let __tag: __rt::u32 = match self {
                     Self::First { .. } => 0,
                     Self::Two { .. } => 1,
                 };
@@ -68,25 +43,20 @@ pub mod types {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
                 let __value = match __decoder.tag(__at, 2, "choice")? {
                     0 => Self::First {},
                     _ => Self::Two {},
                 };
-                __rt::core::result::Result::Ok(__value)
+                __rt::Ok(__value)
             }
         }
     };
     /// `typedef struct { .. } item;`
     #[doc(alias = "item")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::cmp::PartialEq,
-        __rt::core::cmp::Eq,
-        __rt::core::hash::Hash
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     pub struct Item {
         /// A number.
         pub r#type: u8,
@@ -106,9 +76,9 @@ pub mod types {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Item {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const MAX_TAIL: __rt::usize = __rt::total(
                 &[
                     <u8 as __rt::Shape>::MAX_TAIL,
                     <__rt::String as __rt::Shape>::MAX_TAIL,
@@ -116,7 +86,7 @@ pub mod types {
                     <Choice as __rt::Shape>::MAX_TAIL,
                 ],
             );
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(
+            const MAX_CAPS: __rt::usize = __rt::total(
                 &[
                     <u8 as __rt::Shape>::MAX_CAPS,
                     <__rt::String as __rt::Shape>::MAX_CAPS,
@@ -124,7 +94,7 @@ pub mod types {
                     <Choice as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{type,name,label[32],c}"),
                 &[
                     <u8 as __rt::Shape>::FINGERPRINT,
@@ -137,20 +107,16 @@ pub mod types {
         #[automatically_derived]
         impl __rt::Encode for Item {
             #[inline]
-            fn check(&self) -> __rt::core::result::Result<(), __rt::TooLong> {
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
                 <u8 as __rt::Encode>::check(__0)?;
                 <__rt::String as __rt::Encode>::check(__1)?;
                 <__rt::String as __rt::Bounded<32u32>>::check_bound(__2)?;
                 <Choice as __rt::Encode>::check(__3)?;
-                __rt::core::result::Result::Ok(())
+                __rt::Ok(())
             }
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
                 <u8 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <__rt::String as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
@@ -158,7 +124,7 @@ pub mod types {
                 <Choice as __rt::Encode>::put(__3, __words, __at + __REC.at[3]);
             }
             #[inline]
-            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::core::primitive::u64>) {
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
                 let Self { r#type: __0, name: __1, label: __2, c: __3 } = self;
                 <u8 as __rt::Encode>::put_tail(__0, __tail);
                 <__rt::String as __rt::Encode>::put_tail(__1, __tail);
@@ -179,23 +145,17 @@ pub mod types {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <u8 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <__rt::String as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<u8>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<__rt::String>(__at + __REC.at[1])?;
                 let __2 = <__rt::String as __rt::TakeBounded<
                     '__a,
                     32u32,
                 >>::take_bounded(__decoder, __at + __REC.at[2])?;
-                let __3 = <Choice as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[3])?;
+                let __3 = __decoder.take::<Choice>(__at + __REC.at[3])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self {
+                __rt::Ok(Self {
                     r#type: __0,
                     name: __1,
                     label: __2,
@@ -206,12 +166,8 @@ pub mod types {
     };
     /// `typedef struct { .. } pair;`
     #[doc(alias = "pair")]
-    #[__rt::core::prelude::v1::derive(
-        __rt::core::fmt::Debug,
-        __rt::core::clone::Clone,
-        __rt::core::marker::Copy,
-        __rt::core::cmp::PartialEq
-    )]
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq)]
     pub struct Pair {
         /// `x`
         pub x: u64,
@@ -225,11 +181,9 @@ pub mod types {
         ]);
         #[automatically_derived]
         impl __rt::Shape for Pair {
-            const SIZE: __rt::core::primitive::usize = __REC.size;
-            const ALIGN: __rt::core::primitive::usize = __REC.align;
-            const MAX_TAIL: __rt::core::primitive::usize = __rt::total(&[]);
-            const MAX_CAPS: __rt::core::primitive::usize = __rt::total(&[]);
-            const FINGERPRINT: __rt::core::primitive::u128 = __rt::fingerprint(
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
                 __rt::digest("struct{x,y}"),
                 &[<u64 as __rt::Shape>::FINGERPRINT, <f64 as __rt::Shape>::FINGERPRINT],
             );
@@ -237,11 +191,7 @@ pub mod types {
         #[automatically_derived]
         impl __rt::Encode for Pair {
             #[inline]
-            fn put(
-                &self,
-                __words: &mut [__rt::core::primitive::u64],
-                __at: __rt::core::primitive::usize,
-            ) {
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
                 let Self { x: __0, y: __1 } = self;
                 <u64 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
                 <f64 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
@@ -252,16 +202,12 @@ pub mod types {
             #[inline]
             fn take(
                 __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::core::primitive::usize,
-            ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
-                let __0 = <u64 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[0])?;
-                let __1 = <f64 as __rt::Decode<
-                    '__a,
-                >>::take(__decoder, __at + __REC.at[1])?;
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<u64>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<f64>(__at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
-                __rt::core::result::Result::Ok(Self { x: __0, y: __1 })
+                __rt::Ok(Self { x: __0, y: __1 })
             }
         }
     };
@@ -278,9 +224,9 @@ pub mod types {
     pub type Pose = crate::geometry::Pose;
     /// `use nearby::Thing as thing;`
     pub type Thing = super::nearby::Thing;
-    struct __BuiltinsArgs;
+    struct __Builtins_args;
     __rt::__args! {
-        [] __BuiltinsArgs, 18 : (__rt::Copied < bool >) value_0 built_0 0, (__rt::Copied
+        [] __Builtins_args, 18 : (__rt::Copied < bool >) value_0 built_0 0, (__rt::Copied
         < u8 >) value_1 built_1 1, (__rt::Copied < i32 >) value_2 built_2 2,
         (__rt::Copied < i8 >) value_3 built_3 3, (__rt::Copied < i16 >) value_4 built_4
         4, (__rt::Copied < i32 >) value_5 built_5 5, (__rt::Copied < i64 >) value_6
@@ -292,12 +238,12 @@ pub mod types {
         __rt::Errval >) value_15 built_15 15, (__rt::Copied < f32 >) value_16 built_16
         16, (__rt::Copied < f64 >) value_17 built_17 17,
     }
-    type __BuiltinsMessageType = __rt::MessageType<
+    type __Builtins = __rt::MessageType<
         1,
-        { <__BuiltinsArgs as __rt::Args>::WORDS },
-        __BuiltinsArgs,
+        { <__Builtins_args as __rt::Args>::WORDS },
+        __Builtins_args,
     >;
-    type __ValuesArgs = (
+    type __Values_args = (
         __rt::Copied<Choice>,
         __rt::Lent<Item>,
         __rt::Copied<Pair>,
@@ -307,12 +253,12 @@ pub mod types {
         __rt::Lent<Pose>,
         __rt::Lent<Thing>,
     );
-    type __ValuesMessageType = __rt::MessageType<
+    type __Values = __rt::MessageType<
         2,
-        { <__ValuesArgs as __rt::Args>::WORDS },
-        __ValuesArgs,
+        { <__Values_args as __rt::Args>::WORDS },
+        __Values_args,
     >;
-    type __ArraysMessageType = __rt::MessageType<
+    type __Arrays = __rt::MessageType<
         3,
         3,
         (
@@ -324,240 +270,73 @@ pub mod types {
             __rt::Items<Row, 65536>,
         ),
     >;
-    type __AnnotatedMessageType = __rt::MessageType<4, 1, (__rt::Slice<u8, 65536>,)>;
-    type __TypeMessageType = __rt::MessageType<5, 1, (__rt::Text<65536>,)>;
-    type __NoneMessageType = __rt::MessageType<6, 0, ()>;
-    const __DIGESTS: [u128; 6usize] = [
-        269899837218124726079304463074098772242,
-        __rt::fingerprint(
-            228275566438790355837691618974989125543,
-            &[<Pose as __rt::Shape>::FINGERPRINT, <Thing as __rt::Shape>::FINGERPRINT],
-        ),
-        __rt::fingerprint(
-            217462756144671743819730480496042671455,
-            &[<Pose as __rt::Shape>::FINGERPRINT],
-        ),
-        47084162026853638037882772525238217963,
-        265249017041179406468210852772884501627,
-        299518143674955921476018328251520485579,
-    ];
+    type __Annotated = __rt::MessageType<4, 1, (__rt::Slice<u8, 65536>,)>;
+    type __Type = __rt::MessageType<5, 1, (__rt::Text<65536>,)>;
+    type __None = __rt::MessageType<6, 0, ()>;
     /// Describes the interface `types`: its messages, and the digest that two ends must agree on.
-    pub const INTERFACE: &__rt::Interface = &__rt::Interface {
-        name: "types",
-        description: "types",
-        messages: &[
-            __rt::MessageInfo {
-                number: 1u16,
-                name: "builtins",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "a",
-                        ty: "bool",
-                    },
-                    __rt::ArgInfo {
-                        name: "b",
-                        ty: "char",
-                    },
-                    __rt::ArgInfo {
-                        name: "c",
-                        ty: "int32",
-                    },
-                    __rt::ArgInfo {
-                        name: "d",
-                        ty: "int8",
-                    },
-                    __rt::ArgInfo {
-                        name: "e",
-                        ty: "int16",
-                    },
-                    __rt::ArgInfo {
-                        name: "f",
-                        ty: "int32",
-                    },
-                    __rt::ArgInfo {
-                        name: "g",
-                        ty: "int64",
-                    },
-                    __rt::ArgInfo {
-                        name: "h",
-                        ty: "uint8",
-                    },
-                    __rt::ArgInfo {
-                        name: "i",
-                        ty: "uint16",
-                    },
-                    __rt::ArgInfo {
-                        name: "j",
-                        ty: "uint32",
-                    },
-                    __rt::ArgInfo {
-                        name: "k",
-                        ty: "uint64",
-                    },
-                    __rt::ArgInfo {
-                        name: "l",
-                        ty: "intptr",
-                    },
-                    __rt::ArgInfo {
-                        name: "m",
-                        ty: "uintptr",
-                    },
-                    __rt::ArgInfo {
-                        name: "n",
-                        ty: "uintptr",
-                    },
-                    __rt::ArgInfo {
-                        name: "o",
-                        ty: "iref",
-                    },
-                    __rt::ArgInfo {
-                        name: "p",
-                        ty: "errval",
-                    },
-                    __rt::ArgInfo {
-                        name: "q",
-                        ty: "float",
-                    },
-                    __rt::ArgInfo {
-                        name: "r",
-                        ty: "double",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[0],
-            },
-            __rt::MessageInfo {
-                number: 2u16,
-                name: "values",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "c",
-                        ty: "choice",
-                    },
-                    __rt::ArgInfo {
-                        name: "i",
-                        ty: "item",
-                    },
-                    __rt::ArgInfo {
-                        name: "p",
-                        ty: "pair",
-                    },
-                    __rt::ArgInfo {
-                        name: "r",
-                        ty: "row",
-                    },
-                    __rt::ArgInfo {
-                        name: "q",
-                        ty: "rows",
-                    },
-                    __rt::ArgInfo {
-                        name: "o",
-                        ty: "old_item",
-                    },
-                    __rt::ArgInfo {
-                        name: "s",
-                        ty: "pose",
-                    },
-                    __rt::ArgInfo {
-                        name: "t",
-                        ty: "thing",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[1],
-            },
-            __rt::MessageInfo {
-                number: 3u16,
-                name: "arrays",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "a",
-                        ty: "uint8[a_len, 65536]",
-                    },
-                    __rt::ArgInfo {
-                        name: "b",
-                        ty: "bool[b_len, 16]",
-                    },
-                    __rt::ArgInfo {
-                        name: "c",
-                        ty: "string[65536][c_len, 4]",
-                    },
-                    __rt::ArgInfo {
-                        name: "d",
-                        ty: "item[d_len, 8]",
-                    },
-                    __rt::ArgInfo {
-                        name: "e",
-                        ty: "pose[e_len, 65536]",
-                    },
-                    __rt::ArgInfo {
-                        name: "f",
-                        ty: "row[f_len, 65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[2],
-            },
-            __rt::MessageInfo {
-                number: 4u16,
-                name: "annotated",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "buf",
-                        ty: "uint8[len, 65536]",
-                    },
-                ],
-                annotations: &[
-                    __rt::AnnotationInfo {
-                        context: "bulk",
-                        params: &[
-                            ("size", __rt::AnnotationValue::Number(4096u64)),
-                            ("data", __rt::AnnotationValue::Ident("buf")),
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "types",
+        "types",
+        &__rt::numbered(
+            [
+                __Builtins::info(
+                    "builtins",
+                    "a: bool, b: char, c: int32, d: int8, e: int16, f: int32, g: int64, h: uint8, i: uint16, j: uint32, k: uint64, l: intptr, m: uintptr, n: uintptr, o: iref, p: errval, q: float, r: double",
+                ),
+                __Values::info(
+                    "values",
+                    "c: choice, i: item, p: pair, r: row, q: rows, o: old_item, s: pose, t: thing",
+                ),
+                __Arrays::info(
+                    "arrays",
+                    "a: uint8[a_len, 65536], b: bool[b_len, 16], c: string[65536][c_len, 4], d: item[d_len, 8], e: pose[e_len, 65536], f: row[f_len, 65536]",
+                ),
+                __Annotated::info("annotated", "buf: uint8[len, 65536]")
+                    .annotations(
+                        &[
+                            __rt::AnnotationInfo {
+                                context: "bulk",
+                                params: &[
+                                    ("size", __rt::AnnotationValue::Number(4096u64)),
+                                    ("data", __rt::AnnotationValue::Ident("buf")),
+                                ],
+                            },
                         ],
-                    },
-                ],
-                fingerprint: __DIGESTS[3],
-            },
-            __rt::MessageInfo {
-                number: 5u16,
-                name: "type",
-                kind: __rt::MessageKind::Message,
-                args: &[
-                    __rt::ArgInfo {
-                        name: "fn",
-                        ty: "string[65536]",
-                    },
-                ],
-                annotations: &[],
-                fingerprint: __DIGESTS[4],
-            },
-            __rt::MessageInfo {
-                number: 6u16,
-                name: "none",
-                kind: __rt::MessageKind::Message,
-                args: &[],
-                annotations: &[],
-                fingerprint: __DIGESTS[5],
-            },
+                    ),
+                __Type::info("type", "fn: string[65536]"),
+                __None::info("none", ""),
+            ],
+            &[
+                269899837218124726079304463074098772242,
+                __rt::fingerprint(
+                    228275566438790355837691618974989125543,
+                    &[
+                        <Pose as __rt::Shape>::FINGERPRINT,
+                        <Thing as __rt::Shape>::FINGERPRINT,
+                    ],
+                ),
+                __rt::fingerprint(
+                    217462756144671743819730480496042671455,
+                    &[<Pose as __rt::Shape>::FINGERPRINT],
+                ),
+                47084162026853638037882772525238217963,
+                265249017041179406468210852772884501627,
+                299518143674955921476018328251520485579,
+            ],
+        ),
+        &[
+            __Builtins::LIMIT,
+            __Values::LIMIT,
+            __Arrays::LIMIT,
+            __Annotated::LIMIT,
+            __Type::LIMIT,
+            __None::LIMIT,
         ],
-        limits: &[
-            __BuiltinsMessageType::LIMIT,
-            __ValuesMessageType::LIMIT,
-            __ArraysMessageType::LIMIT,
-            __AnnotatedMessageType::LIMIT,
-            __TypeMessageType::LIMIT,
-            __NoneMessageType::LIMIT,
-        ],
-        fingerprint: __rt::fingerprint(__rt::digest("types"), &__DIGESTS),
-    };
+    );
     /// One end of a connection that speaks `types`.
     ///
     /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct Binding(__rt::RawBinding);
     impl Binding {
         /// Makes a binding over one end of a channel; `rx` handles what arrives.
@@ -581,7 +360,7 @@ pub mod types {
         pub fn tx(
             &self,
             message: &Message,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
             self.0.send_message(message)
         }
         /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
@@ -622,14 +401,14 @@ pub mod types {
                 f64,
             ),
         > {
-            __BuiltinsMessageType::recv(&self.0)
+            __Builtins::recv(&self.0)
         }
         /// As `recv`, for the next `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`; others are kept.
         #[inline]
         pub fn recv_values(
             &self,
         ) -> __rt::Receiving<'_, (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing)> {
-            __ValuesMessageType::recv(&self.0)
+            __Values::recv(&self.0)
         }
         /// As `recv`, for the next `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`; others are kept.
         #[inline]
@@ -646,22 +425,22 @@ pub mod types {
                 __rt::Vec<Row>,
             ),
         > {
-            __ArraysMessageType::recv(&self.0)
+            __Arrays::recv(&self.0)
         }
         /// As `recv`, for the next `annotated(uint8 buf[len, 65536])`; others are kept.
         #[inline]
         pub fn recv_annotated(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
-            __AnnotatedMessageType::recv(&self.0)
+            __Annotated::recv(&self.0)
         }
         /// As `recv`, for the next `type(string fn)`; others are kept.
         #[inline]
         pub fn recv_type(&self) -> __rt::Receiving<'_, __rt::String> {
-            __TypeMessageType::recv(&self.0)
+            __Type::recv(&self.0)
         }
         /// As `recv`, for the next `none()`; others are kept.
         #[inline]
         pub fn recv_none(&self) -> __rt::Receiving<'_, ()> {
-            __NoneMessageType::recv(&self.0)
+            __None::recv(&self.0)
         }
         /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         ///
@@ -688,8 +467,8 @@ pub mod types {
             p: __rt::Errval,
             q: f32,
             r: f64,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __BuiltinsMessageType::send(
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Builtins::send(
                 &self.0,
                 (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
             )
@@ -721,8 +500,8 @@ pub mod types {
             p: __rt::Errval,
             q: f32,
             r: f64,
-        ) -> __rt::Sending<'__a, __BuiltinsMessageType> {
-            __BuiltinsMessageType::sending(
+        ) -> __rt::Sending<'__a, __Builtins> {
+            __Builtins::sending(
                 &self.0,
                 (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
             )
@@ -742,8 +521,8 @@ pub mod types {
             o: &OldItem,
             s: &Pose,
             t: &Thing,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __ValuesMessageType::send(&self.0, (c, i, p, r, q, o, s, t))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Values::send(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`, after waiting while the binding is busy.
         ///
@@ -762,8 +541,8 @@ pub mod types {
             o: &'__a OldItem,
             s: &'__a Pose,
             t: &'__a Thing,
-        ) -> __rt::Sending<'__a, __ValuesMessageType> {
-            __ValuesMessageType::sending(&self.0, (c, i, p, r, q, o, s, t))
+        ) -> __rt::Sending<'__a, __Values> {
+            __Values::sending(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         ///
@@ -778,11 +557,8 @@ pub mod types {
             d: &[Item],
             e: &[Pose],
             f: &[Row],
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __ArraysMessageType::send(
-                &self.0,
-                (a, b, __rt::TextItem::strings(c), d, e, f),
-            )
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Arrays::send(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`, after waiting while the binding is busy.
         ///
@@ -799,11 +575,8 @@ pub mod types {
             d: &'__a [Item],
             e: &'__a [Pose],
             f: &'__a [Row],
-        ) -> __rt::Sending<'__a, __ArraysMessageType> {
-            __ArraysMessageType::sending(
-                &self.0,
-                (a, b, __rt::TextItem::strings(c), d, e, f),
-            )
+        ) -> __rt::Sending<'__a, __Arrays> {
+            __Arrays::sending(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`.
         ///
@@ -813,8 +586,8 @@ pub mod types {
         pub fn tx_annotated(
             &self,
             buf: &[u8],
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __AnnotatedMessageType::send(&self.0, (buf,))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Annotated::send(&self.0, (buf,))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`, after waiting while the binding is busy.
         ///
@@ -826,8 +599,8 @@ pub mod types {
         pub fn send_annotated<'__a>(
             &'__a self,
             buf: &'__a [u8],
-        ) -> __rt::Sending<'__a, __AnnotatedMessageType> {
-            __AnnotatedMessageType::sending(&self.0, (buf,))
+        ) -> __rt::Sending<'__a, __Annotated> {
+            __Annotated::sending(&self.0, (buf,))
         }
         /// Sends `type(string fn)`.
         ///
@@ -837,8 +610,8 @@ pub mod types {
         pub fn tx_type(
             &self,
             r#fn: &str,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __TypeMessageType::send(&self.0, (r#fn,))
+        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __Type::send(&self.0, (r#fn,))
         }
         /// Sends `type(string fn)`, after waiting while the binding is busy.
         ///
@@ -850,18 +623,16 @@ pub mod types {
         pub fn send_type<'__a>(
             &'__a self,
             r#fn: &'__a str,
-        ) -> __rt::Sending<'__a, __TypeMessageType> {
-            __TypeMessageType::sending(&self.0, (r#fn,))
+        ) -> __rt::Sending<'__a, __Type> {
+            __Type::sending(&self.0, (r#fn,))
         }
         /// Sends `none()`.
         ///
         /// # Errors
         /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
         #[inline]
-        pub fn tx_none(
-            &self,
-        ) -> __rt::core::result::Result<__rt::Sent<'_>, __rt::TxError> {
-            __NoneMessageType::send(&self.0, ())
+        pub fn tx_none(&self) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            __None::send(&self.0, ())
         }
         /// Sends `none()`, after waiting while the binding is busy.
         ///
@@ -870,12 +641,12 @@ pub mod types {
         ///
         /// Dropped before it is done, the future has sent nothing.
         #[inline]
-        pub fn send_none<'__a>(&'__a self) -> __rt::Sending<'__a, __NoneMessageType> {
-            __NoneMessageType::sending(&self.0, ())
+        pub fn send_none<'__a>(&'__a self) -> __rt::Sending<'__a, __None> {
+            __None::sending(&self.0, ())
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for Binding {
+    impl __rt::Deref for Binding {
         type Target = __rt::RawBinding;
         fn deref(&self) -> &__rt::RawBinding {
             &self.0
@@ -944,165 +715,15 @@ pub mod types {
             __rt::unhandled_error(INTERFACE, &error);
         }
     }
-    struct __Dispatch<__R>(__R);
-    impl<__R: Rx> __Dispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuiltinsMessageType::take(__message) {
-                __rt::core::result::Result::Ok(
-                    (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
-                ) => {
-                    Rx::builtins(
-                        &mut self.0,
-                        __binding,
-                        a,
-                        b,
-                        c,
-                        d,
-                        e,
-                        f,
-                        g,
-                        h,
-                        i,
-                        j,
-                        k,
-                        l,
-                        m,
-                        n,
-                        o,
-                        p,
-                        q,
-                        r,
-                    );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ValuesMessageType::take(__message) {
-                __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
-                    Rx::values(&mut self.0, __binding, c, i, p, r, q, o, s, t);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ArraysMessageType::take(__message) {
-                __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
-                    Rx::arrays(&mut self.0, __binding, a, &b, &c, &d, &e, &f);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnnotatedMessageType::take(__message) {
-                __rt::core::result::Result::Ok((buf,)) => {
-                    Rx::annotated(&mut self.0, __binding, buf);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TypeMessageType::take(__message) {
-                __rt::core::result::Result::Ok((r#fn,)) => {
-                    Rx::r#type(&mut self.0, __binding, r#fn);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __binding: &Binding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __NoneMessageType::take(__message) {
-                __rt::core::result::Result::Ok(()) => {
-                    Rx::none(&mut self.0, __binding);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx> __rt::Dispatch for __Dispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __lent = &Binding(__rt::core::clone::Clone::clone(__endpoint));
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                2 => self.__deliver_2(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                4 => self.__deliver_4(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                6 => self.__deliver_6(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            Rx::error(
-                &mut self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
-        }
-    }
     /// Handlers of `types` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
-    #[__rt::core::prelude::v1::derive(__rt::core::default::Default)]
+    #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
-        pub builtins: __rt::core::option::Option<
+        pub builtins: __rt::Option<
             __rt::Box<
-                dyn __rt::core::ops::FnMut(
+                dyn __rt::FnMut(
                     &Binding,
                     bool,
                     u8,
@@ -1126,9 +747,9 @@ pub mod types {
             >,
         >,
         /// Handles `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
-        pub values: __rt::core::option::Option<
+        pub values: __rt::Option<
             __rt::Box<
-                dyn __rt::core::ops::FnMut(
+                dyn __rt::FnMut(
                     &Binding,
                     Choice,
                     Item,
@@ -1142,9 +763,9 @@ pub mod types {
             >,
         >,
         /// Handles `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
-        pub arrays: __rt::core::option::Option<
+        pub arrays: __rt::Option<
             __rt::Box<
-                dyn __rt::core::ops::FnMut(
+                dyn __rt::FnMut(
                     &Binding,
                     &[u8],
                     &[bool],
@@ -1156,29 +777,20 @@ pub mod types {
             >,
         >,
         /// Handles `annotated(uint8 buf[len, 65536])`.
-        pub annotated: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, &[u8])>,
-        >,
+        pub annotated: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, &[u8])>>,
         /// Handles `type(string fn)`.
-        pub r#type: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, &str)>,
-        >,
+        pub r#type: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, &str)>>,
         /// Handles `none()`.
-        pub none: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding)>,
-        >,
+        pub none: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding)>>,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::core::option::Option<
-            __rt::Box<dyn __rt::core::ops::FnMut(&Binding, __rt::BindingError)>,
+        pub error: __rt::Option<
+            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
         >,
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for RxVtbl {
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
-            __f.debug_struct("RxVtbl").finish_non_exhaustive()
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
         }
     }
     #[automatically_derived]
@@ -1205,36 +817,32 @@ pub mod types {
             q: f32,
             r: f64,
         ) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.builtins {
-                return (**__handler)(
-                    binding,
-                    a,
-                    b,
-                    c,
-                    d,
-                    e,
-                    f,
-                    g,
-                    h,
-                    i,
-                    j,
-                    k,
-                    l,
-                    m,
-                    n,
-                    o,
-                    p,
-                    q,
-                    r,
-                );
+            match &mut self.builtins {
+                __rt::Some(__handler) => {
+                    __handler(
+                        binding,
+                        a,
+                        b,
+                        c,
+                        d,
+                        e,
+                        f,
+                        g,
+                        h,
+                        i,
+                        j,
+                        k,
+                        l,
+                        m,
+                        n,
+                        o,
+                        p,
+                        q,
+                        r,
+                    )
+                }
+                __rt::None => Rx::error(self, binding, __rt::no_handler("builtins")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "builtins",
-                },
-            );
         }
         fn values(
             &mut self,
@@ -1248,16 +856,10 @@ pub mod types {
             s: Pose,
             t: Thing,
         ) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.values {
-                return (**__handler)(binding, c, i, p, r, q, o, s, t);
+            match &mut self.values {
+                __rt::Some(__handler) => __handler(binding, c, i, p, r, q, o, s, t),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("values")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "values",
-                },
-            );
         }
         fn arrays(
             &mut self,
@@ -1269,59 +871,33 @@ pub mod types {
             e: &[Pose],
             f: &[Row],
         ) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.arrays {
-                return (**__handler)(binding, a, b, c, d, e, f);
+            match &mut self.arrays {
+                __rt::Some(__handler) => __handler(binding, a, b, c, d, e, f),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("arrays")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "arrays",
-                },
-            );
         }
         fn annotated(&mut self, binding: &Binding, buf: &[u8]) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.annotated {
-                return (**__handler)(binding, buf);
+            match &mut self.annotated {
+                __rt::Some(__handler) => __handler(binding, buf),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("annotated")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "annotated",
-                },
-            );
         }
         fn r#type(&mut self, binding: &Binding, r#fn: &str) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.r#type {
-                return (**__handler)(binding, r#fn);
+            match &mut self.r#type {
+                __rt::Some(__handler) => __handler(binding, r#fn),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("type")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "type",
-                },
-            );
         }
         fn none(&mut self, binding: &Binding) {
-            if let __rt::core::option::Option::Some(__handler) = &mut self.none {
-                return (**__handler)(binding);
+            match &mut self.none {
+                __rt::Some(__handler) => __handler(binding),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("none")),
             }
-            Rx::error(
-                self,
-                binding,
-                __rt::BindingError::NoHandler {
-                    message: "none",
-                },
-            );
         }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
-                __rt::core::option::Option::Some(__handler) => __handler(binding, error),
-                __rt::core::option::Option::None => {
-                    __rt::unhandled_error(INTERFACE, &error)
-                }
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(INTERFACE, &error),
             }
         }
     }
@@ -1333,7 +909,103 @@ pub mod types {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__Dispatch(self))
+            __rt::dispatcher(
+                self,
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Builtins::deliver(
+                            __message,
+                            |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| {
+                                Rx::builtins(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    a,
+                                    b,
+                                    c,
+                                    d,
+                                    e,
+                                    f,
+                                    g,
+                                    h,
+                                    i,
+                                    j,
+                                    k,
+                                    l,
+                                    m,
+                                    n,
+                                    o,
+                                    p,
+                                    q,
+                                    r,
+                                )
+                            },
+                        )
+                    }
+                    2 => {
+                        __Values::deliver(
+                            __message,
+                            |(c, i, p, r, q, o, s, t)| {
+                                Rx::values(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    c,
+                                    i,
+                                    p,
+                                    r,
+                                    q,
+                                    o,
+                                    s,
+                                    t,
+                                )
+                            },
+                        )
+                    }
+                    3 => {
+                        __Arrays::deliver(
+                            __message,
+                            |(a, b, c, d, e, f)| {
+                                Rx::arrays(
+                                    __rx,
+                                    &Binding(__raw.handle()),
+                                    a,
+                                    &b,
+                                    &c,
+                                    &d,
+                                    &e,
+                                    &f,
+                                )
+                            },
+                        )
+                    }
+                    4 => {
+                        __Annotated::deliver(
+                            __message,
+                            |(buf,)| {
+                                Rx::annotated(__rx, &Binding(__raw.handle()), buf)
+                            },
+                        )
+                    }
+                    5 => {
+                        __Type::deliver(
+                            __message,
+                            |(r#fn,)| {
+                                Rx::r#type(__rx, &Binding(__raw.handle()), r#fn)
+                            },
+                        )
+                    }
+                    6 => {
+                        __None::deliver(
+                            __message,
+                            |()| { Rx::none(__rx, &Binding(__raw.handle())) },
+                        )
+                    }
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    Rx::error(__rx, __binding, __error)
+                },
+            )
         }
     }
     /// What one end of `types` does with the messages that it receives, as futures.
@@ -1402,202 +1074,120 @@ pub mod types {
         }
     }
     /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Async<S>(pub S);
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::Box::new(__AsyncDispatch(__rt::Rc::new(self.0)))
-        }
-    }
-    struct __AsyncDispatch<__R>(__rt::Rc<__R>);
-    impl<__R: AsyncRx + 'static> __AsyncDispatch<__R> {
-        #[inline]
-        fn __deliver_1(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __BuiltinsMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok(
-                    (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
-                ) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(
-                            &self.0,
-                            __binding,
-                            ((a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),),
-                            async |
-                                __server: &__R,
-                                __binding: &Binding,
-                                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)|
-                            {
-                                AsyncRx::builtins(
-                                        __server,
-                                        __binding,
-                                        a,
-                                        b,
-                                        c,
-                                        d,
-                                        e,
-                                        f,
-                                        g,
-                                        h,
-                                        i,
-                                        j,
-                                        k,
-                                        l,
-                                        m,
-                                        n,
-                                        o,
-                                        p,
-                                        q,
-                                        r,
+            __rt::dispatcher(
+                __rt::Rc::new(self.0),
+                |__rx, __raw, __message| match __message.number {
+                    1 => {
+                        __Builtins::deliver_owned(
+                            __message,
+                            |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| {
+                                __raw
+                                    .spawn_handler(
+                                        __rx,
+                                        Binding,
+                                        ((a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),),
+                                        async |
+                                            __server: &__R,
+                                            __binding: &Binding,
+                                            (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)|
+                                        {
+                                            AsyncRx::builtins(
+                                                    __server,
+                                                    __binding,
+                                                    a,
+                                                    b,
+                                                    c,
+                                                    d,
+                                                    e,
+                                                    f,
+                                                    g,
+                                                    h,
+                                                    i,
+                                                    j,
+                                                    k,
+                                                    l,
+                                                    m,
+                                                    n,
+                                                    o,
+                                                    p,
+                                                    q,
+                                                    r,
+                                                )
+                                                .await
+                                        },
                                     )
-                                    .await
                             },
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_2(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ValuesMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(
-                            &self.0,
-                            __binding,
-                            (c, i, p, r, q, o, s, t),
-                            <__R as AsyncRx>::values,
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_3(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __ArraysMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(
-                            &self.0,
-                            __binding,
-                            (a, b, c, d, e, f),
-                            <__R as AsyncRx>::arrays,
-                        );
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_4(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __AnnotatedMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((buf,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (buf,), <__R as AsyncRx>::annotated);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_5(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __TypeMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok((r#fn,)) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint
-                        .handle(&self.0, __binding, (r#fn,), <__R as AsyncRx>::r#type);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-        #[inline]
-        fn __deliver_6(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            match __NoneMessageType::take_owned(__message) {
-                __rt::core::result::Result::Ok(()) => {
-                    let __binding = Binding(__rt::core::clone::Clone::clone(__endpoint));
-                    __endpoint.handle(&self.0, __binding, (), <__R as AsyncRx>::none);
-                }
-                __rt::core::result::Result::Err(__error) => {
-                    return __rt::core::result::Result::Err(__error);
-                }
-            }
-            __rt::core::result::Result::Ok(())
-        }
-    }
-    #[automatically_derived]
-    impl<__R: AsyncRx + 'static> __rt::Dispatch for __AsyncDispatch<__R> {
-        fn deliver(
-            &mut self,
-            __endpoint: &__rt::RawBinding,
-            __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<(), __rt::DecodeError> {
-            let __lent = __endpoint;
-            match __message.number {
-                1 => self.__deliver_1(__lent, __message),
-                2 => self.__deliver_2(__lent, __message),
-                3 => self.__deliver_3(__lent, __message),
-                4 => self.__deliver_4(__lent, __message),
-                5 => self.__deliver_5(__lent, __message),
-                6 => self.__deliver_6(__lent, __message),
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
-            }
-        }
-        fn error(&mut self, __endpoint: &__rt::RawBinding, __error: __rt::BindingError) {
-            AsyncRx::error(
-                &*self.0,
-                &Binding(__rt::core::clone::Clone::clone(__endpoint)),
-                __error,
-            );
+                        )
+                    }
+                    2 => {
+                        __Values::deliver_owned(
+                            __message,
+                            |(c, i, p, r, q, o, s, t)| {
+                                __raw
+                                    .spawn_handler(
+                                        __rx,
+                                        Binding,
+                                        (c, i, p, r, q, o, s, t),
+                                        __R::values,
+                                    )
+                            },
+                        )
+                    }
+                    3 => {
+                        __Arrays::deliver_owned(
+                            __message,
+                            |(a, b, c, d, e, f)| {
+                                __raw
+                                    .spawn_handler(
+                                        __rx,
+                                        Binding,
+                                        (a, b, c, d, e, f),
+                                        __R::arrays,
+                                    )
+                            },
+                        )
+                    }
+                    4 => {
+                        __Annotated::deliver_owned(
+                            __message,
+                            |(buf,)| {
+                                __raw.spawn_handler(__rx, Binding, (buf,), __R::annotated)
+                            },
+                        )
+                    }
+                    5 => {
+                        __Type::deliver_owned(
+                            __message,
+                            |(r#fn,)| {
+                                __raw.spawn_handler(__rx, Binding, (r#fn,), __R::r#type)
+                            },
+                        )
+                    }
+                    6 => {
+                        __None::deliver_owned(
+                            __message,
+                            |()| { __raw.spawn_handler(__rx, Binding, (), __R::none) },
+                        )
+                    }
+                    __number => __rt::unknown_message(__number),
+                },
+                |__rx, __raw, __error| {
+                    let __binding = &Binding(__raw.handle());
+                    AsyncRx::error(&**__rx, __binding, __error)
+                },
+            )
         }
     }
     /// One end of a connection that speaks `types`, for any thread.
     ///
     /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
     /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug, __rt::core::clone::Clone)]
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct SharedBinding(__rt::SharedEndpoint);
     impl Binding {
         /// Returns a handle to this end for other threads. The handlers stay in this one.
@@ -1629,7 +1219,7 @@ pub mod types {
             q: f32,
             r: f64,
         ) -> __rt::SharedSend {
-            __BuiltinsMessageType::send_shared(
+            __Builtins::send_shared(
                 &self.0,
                 (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
             )
@@ -1647,7 +1237,7 @@ pub mod types {
             s: &Pose,
             t: &Thing,
         ) -> __rt::SharedSend {
-            __ValuesMessageType::send_shared(&self.0, (c, i, p, r, q, o, s, t))
+            __Values::send_shared(&self.0, (c, i, p, r, q, o, s, t))
         }
         /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         #[inline]
@@ -1660,29 +1250,26 @@ pub mod types {
             e: &[Pose],
             f: &[Row],
         ) -> __rt::SharedSend {
-            __ArraysMessageType::send_shared(
-                &self.0,
-                (a, b, __rt::TextItem::strings(c), d, e, f),
-            )
+            __Arrays::send_shared(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
         }
         /// Sends `annotated(uint8 buf[len, 65536])`.
         #[inline]
         pub fn send_annotated(&self, buf: &[u8]) -> __rt::SharedSend {
-            __AnnotatedMessageType::send_shared(&self.0, (buf,))
+            __Annotated::send_shared(&self.0, (buf,))
         }
         /// Sends `type(string fn)`.
         #[inline]
         pub fn send_type(&self, r#fn: &str) -> __rt::SharedSend {
-            __TypeMessageType::send_shared(&self.0, (r#fn,))
+            __Type::send_shared(&self.0, (r#fn,))
         }
         /// Sends `none()`.
         #[inline]
         pub fn send_none(&self) -> __rt::SharedSend {
-            __NoneMessageType::send_shared(&self.0, ())
+            __None::send_shared(&self.0, ())
         }
     }
     #[automatically_derived]
-    impl __rt::core::ops::Deref for SharedBinding {
+    impl __rt::Deref for SharedBinding {
         type Target = __rt::SharedEndpoint;
         fn deref(&self) -> &__rt::SharedEndpoint {
             &self.0
@@ -1785,9 +1372,7 @@ pub mod types {
         /// # Errors
         /// If a value is over its maximum, or a capability cannot be copied.
         #[inline]
-        pub fn encode(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             __rt::MessageBuffer::encode(self)
         }
         /// Reads message `number` from its words and capabilities.
@@ -1799,7 +1384,7 @@ pub mod types {
             number: u16,
             words: &[u64],
             mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             <Self as __rt::MessageValue>::unmarshal(__rt::Received {
                 number,
                 words,
@@ -1811,9 +1396,7 @@ pub mod types {
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
         #[inline]
-        fn marshal(
-            &self,
-        ) -> __rt::core::result::Result<__rt::MessageBuffer, __rt::EncodeError> {
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Builtins {
                     a,
@@ -1835,7 +1418,7 @@ pub mod types {
                     q,
                     r,
                 } => {
-                    __BuiltinsMessageType::encode(
+                    __Builtins::encode(
                         INTERFACE,
                         (
                             *a,
@@ -1860,143 +1443,88 @@ pub mod types {
                     )
                 }
                 Self::Values { c, i, p, r, q, o, s, t } => {
-                    __ValuesMessageType::encode(INTERFACE, (*c, i, *p, r, q, o, s, t))
+                    __Values::encode(INTERFACE, (*c, i, *p, r, q, o, s, t))
                 }
                 Self::Arrays { a, b, c, d, e, f } => {
-                    __ArraysMessageType::encode(
+                    __Arrays::encode(
                         INTERFACE,
                         (a, b, __rt::TextItem::strings(c), d, e, f),
                     )
                 }
-                Self::Annotated { buf } => {
-                    __AnnotatedMessageType::encode(INTERFACE, (buf,))
-                }
-                Self::Type { r#fn } => __TypeMessageType::encode(INTERFACE, (r#fn,)),
-                Self::None {} => __NoneMessageType::encode(INTERFACE, ()),
+                Self::Annotated { buf } => __Annotated::encode(INTERFACE, (buf,)),
+                Self::Type { r#fn } => __Type::encode(INTERFACE, (r#fn,)),
+                Self::None {} => __None::encode(INTERFACE, ()),
             }
         }
         #[inline]
         fn unmarshal(
             __message: __rt::Received<'_>,
-        ) -> __rt::core::result::Result<Self, __rt::DecodeError> {
+        ) -> __rt::Result<Self, __rt::DecodeError> {
             match __message.number {
                 1 => {
-                    match __BuiltinsMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok(
-                            (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
-                        ) => {
-                            __rt::core::result::Result::Ok(Self::Builtins {
-                                a,
-                                b,
-                                c,
-                                d,
-                                e,
-                                f,
-                                g,
-                                h,
-                                i,
-                                j,
-                                k,
-                                l,
-                                m,
-                                n,
-                                o,
-                                p,
-                                q,
-                                r,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __Builtins::read(
+                        __message,
+                        |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| Self::Builtins {
+                            a,
+                            b,
+                            c,
+                            d,
+                            e,
+                            f,
+                            g,
+                            h,
+                            i,
+                            j,
+                            k,
+                            l,
+                            m,
+                            n,
+                            o,
+                            p,
+                            q,
+                            r,
+                        },
+                    )
                 }
                 2 => {
-                    match __ValuesMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((c, i, p, r, q, o, s, t)) => {
-                            __rt::core::result::Result::Ok(Self::Values {
-                                c,
-                                i,
-                                p,
-                                r,
-                                q,
-                                o,
-                                s,
-                                t,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __Values::read(
+                        __message,
+                        |(c, i, p, r, q, o, s, t)| Self::Values {
+                            c,
+                            i,
+                            p,
+                            r,
+                            q,
+                            o,
+                            s,
+                            t,
+                        },
+                    )
                 }
                 3 => {
-                    match __ArraysMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((a, b, c, d, e, f)) => {
-                            __rt::core::result::Result::Ok(Self::Arrays {
-                                a,
-                                b,
-                                c,
-                                d,
-                                e,
-                                f,
-                            })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
+                    __Arrays::read(
+                        __message,
+                        |(a, b, c, d, e, f)| Self::Arrays { a, b, c, d, e, f },
+                    )
                 }
-                4 => {
-                    match __AnnotatedMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((buf,)) => {
-                            __rt::core::result::Result::Ok(Self::Annotated { buf })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
-                5 => {
-                    match __TypeMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok((r#fn,)) => {
-                            __rt::core::result::Result::Ok(Self::Type { r#fn })
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
-                6 => {
-                    match __NoneMessageType::take_owned(__message) {
-                        __rt::core::result::Result::Ok(()) => {
-                            __rt::core::result::Result::Ok(Self::None {})
-                        }
-                        __rt::core::result::Result::Err(__error) => {
-                            __rt::core::result::Result::Err(__error)
-                        }
-                    }
-                }
-                __number => {
-                    __rt::core::result::Result::Err(__rt::unknown_message(__number))
-                }
+                4 => __Annotated::read(__message, |(buf,)| Self::Annotated { buf }),
+                5 => __Type::read(__message, |(r#fn,)| Self::Type { r#fn }),
+                6 => __None::read(__message, |()| Self::None {}),
+                __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
-    impl __rt::core::cmp::PartialEq for Message {
+    impl __rt::PartialEq for Message {
         #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
-    impl __rt::core::fmt::Debug for Message {
+    impl __rt::Debug for Message {
         #[inline]
-        fn fmt(
-            &self,
-            __f: &mut __rt::core::fmt::Formatter<'_>,
-        ) -> __rt::core::fmt::Result {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
             match self {
                 Self::Builtins {
                     a,
@@ -2053,26 +1581,23 @@ pub mod types {
         }
     }
     /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::core::prelude::v1::derive(__rt::core::fmt::Debug)]
+    #[__rt::derive(__rt::Debug)]
     pub struct Inbox(__rt::Inbox);
     impl Inbox {
         /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
         /// refused.
         #[inline]
-        pub fn new(bound: __rt::core::primitive::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::core::default::Default>::default())
+        pub fn new(bound: __rt::usize) -> Self {
+            Self::beside(bound, <RxVtbl as __rt::Default>::default())
         }
         /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::core::primitive::usize, rx: impl Handlers) -> Self {
+        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
             Self(__rt::Inbox::new(bound, rx.__deliver()))
         }
         /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
         /// callback comes before.
         #[must_use]
-        pub fn on_bound(
-            self,
-            callback: impl __rt::core::ops::FnOnce(Binding) + 'static,
-        ) -> Self {
+        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
             Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
         }
     }
@@ -2085,9 +1610,7 @@ pub mod types {
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
-        C: __rt::core::ops::FnMut(
-                &__rt::Peer,
-            ) -> __rt::core::result::Result<X, __rt::Refusal> + 'static,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
         __rt::Export::new(

@@ -11,7 +11,7 @@ use crate::binding::{
 };
 use crate::cap::Cap;
 use crate::channel::MessageLimit;
-use crate::interface::Interface;
+use crate::interface::{Interface, MessageInfo, MessageKind};
 use crate::message::args::{Args, Refused, Results};
 use crate::message::{EncodeError, MessageBuffer, MessageValue};
 use crate::wire::{DecodeError, Gather};
@@ -47,6 +47,24 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
 
     /// Byte offset of the id of the call, in a call or a response.
     pub const ID: usize = A::FIRST_AT;
+
+    /// Describes the message: its name and its arguments, as in [`MessageInfo::args`].
+    #[must_use]
+    pub const fn info(name: &'static str, args: &'static str) -> MessageInfo {
+        MessageInfo::new(name, MessageKind::Message, args)
+    }
+
+    /// Describes the call of an rpc.
+    #[must_use]
+    pub const fn call_info(name: &'static str, args: &'static str) -> MessageInfo {
+        MessageInfo::new(name, MessageKind::RpcCall { at: Self::ID }, args)
+    }
+
+    /// Describes the response of an rpc.
+    #[must_use]
+    pub const fn response_info(name: &'static str, args: &'static str) -> MessageInfo {
+        MessageInfo::new(name, MessageKind::RpcResponse { at: Self::ID }, args)
+    }
 
     /// Sends a message.
     ///
@@ -161,7 +179,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// Waits for the next such message of the inbox.
     #[inline]
     pub fn recv(raw: &RawBinding) -> Receiving<'_, A::Output> {
-        raw.recv_one(NUMBER, |message| Self::take_owned(message).map(A::output))
+        raw.recv_one(NUMBER, |message| Self::read(message, A::output))
     }
 
     /// Passes a response to the call that waits for it, which decodes the rest.
@@ -173,22 +191,49 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         raw.answer(message, Self::ID, WORDS)
     }
 
-    /// Decodes a message without copying it.
+    /// Decodes a message without copying it, and passes its arguments to `handle`.
     ///
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
-    pub fn take(message: Received<'_>) -> Result<A::Taken<'_>, DecodeError> {
-        A::take(message.words, message.caps)
+    pub fn deliver<'a>(
+        message: Received<'a>,
+        handle: impl FnOnce(A::Taken<'a>),
+    ) -> Result<(), DecodeError> {
+        match A::take(message.words, message.caps) {
+            Ok(args) => {
+                handle(args);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Decodes a message into values that can be kept.
+    /// Decodes a message into values that can be kept, and passes them to `handle`.
     ///
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
-    pub fn take_owned(message: Received<'_>) -> Result<A::Owned, DecodeError> {
-        A::take_owned(message.words, message.caps)
+    pub fn deliver_owned(
+        message: Received<'_>,
+        handle: impl FnOnce(A::Owned),
+    ) -> Result<(), DecodeError> {
+        Self::read(message, handle)
+    }
+
+    /// Decodes a message into a value that `make` makes of its arguments.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the words are not those of such a message.
+    #[inline]
+    pub fn read<T>(
+        message: Received<'_>,
+        make: impl FnOnce(A::Owned) -> T,
+    ) -> Result<T, DecodeError> {
+        match A::take_owned(message.words, message.caps) {
+            Ok(args) => Ok(make(args)),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -211,7 +256,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results> MessageType<NUMBER, WORD
         if message.number != NUMBER {
             return Err(DecodeError::Number(message.number));
         }
-        Self::take_owned(message).map(A::returned)
+        Self::read(message, A::returned)
     }
 }
 

@@ -47,6 +47,13 @@ impl RawBinding {
         &self.0.0
     }
 
+    /// Returns another handle to the same binding.
+    #[inline]
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        self.clone()
+    }
+
     /// Attaches a connected channel to a new binding.
     ///
     /// The binding lives as long as its handles; with [`RawBinding::keep`], until either side tears

@@ -79,30 +79,31 @@ handlers! {
 impl RawBinding {
     /// Runs the handler of a message. A panic ends the binding. Used by generated code.
     #[doc(hidden)]
-    pub fn handle<S, B, A>(
+    pub fn spawn_handler<S, B, A>(
         &self,
         service: &Rc<S>,
-        binding: B,
+        binding: fn(Self) -> B,
         args: A,
         handler: impl Handler<S, B, A, ()>,
     ) {
-        self.spawn(handler.run(Rc::clone(service), binding, args));
+        self.spawn(handler.run(Rc::clone(service), binding(self.handle()), args));
     }
 
     /// Runs the handler of a call, and sends its value with `send`. If the handler fails, the caller
     /// gets [`RpcError::NoReply`](crate::RpcError::NoReply). If the caller gives up, the handler is
     /// dropped. Used by generated code.
     #[doc(hidden)]
-    pub fn handle_call<S, B, A, T: 'static>(
+    pub fn spawn_call<S, B, A, T: 'static>(
         &self,
         reply: ReplyToken,
         service: &Rc<S>,
-        binding: B,
+        binding: fn(Self) -> B,
         args: A,
         handler: impl Handler<S, B, A, Result<T, CallbackError>>,
         send: fn(ReplyToken, T),
     ) {
-        self.spawn_call(reply, handler.run(Rc::clone(service), binding, args), send);
+        let binding = binding(self.handle());
+        self.answer_with(reply, handler.run(Rc::clone(service), binding, args), send);
     }
 
     fn spawn(&self, handler: impl Future<Output = ()> + 'static) {
@@ -119,7 +120,7 @@ impl RawBinding {
         });
     }
 
-    fn spawn_call<T: 'static>(
+    fn answer_with<T: 'static>(
         &self,
         mut reply: ReplyToken,
         handler: impl Future<Output = Result<T, CallbackError>> + 'static,

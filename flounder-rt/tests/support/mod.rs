@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub use flounder_conformance::fake::{FakeChannel, Pipe, pair};
 use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Timeout};
 use flounder_rt::channel::MessageLimit;
-use flounder_rt::interface::{ArgInfo, MessageInfo, MessageKind};
+use flounder_rt::interface::{MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Call, Cap, Interface, Reply, Waitset};
 
@@ -29,7 +29,7 @@ const fn message(number: u16, name: &'static str) -> MessageInfo {
     MessageInfo { number, name, kind, args: ARGS, annotations: &[], fingerprint: number as u128 }
 }
 
-const ARGS: &[ArgInfo] = &[ArgInfo { name: "value", ty: "uint64" }];
+const ARGS: &str = "value: uint64";
 const MESSAGES: &[MessageInfo] = &[
     message(1, "note"),
     message(2, "words"),

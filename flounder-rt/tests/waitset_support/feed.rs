@@ -64,7 +64,7 @@ pub(crate) const INTERFACE: &Interface = &Interface {
         number: 1,
         name: "value",
         kind: MessageKind::Message,
-        args: &[],
+        args: "",
         annotations: &[],
         fingerprint: 1,
     }],

@@ -29,7 +29,7 @@ const STEPS: u64 = 1_000_000;
 const STEPS_OF_ONE: u64 = 2_000;
 
 const fn message(number: u16, name: &'static str, kind: MessageKind) -> MessageInfo {
-    MessageInfo { number, name, kind, args: &[], annotations: &[], fingerprint: 0 }
+    MessageInfo { number, name, kind, args: "", annotations: &[], fingerprint: 0 }
 }
 
 static INTERFACE: Interface = Interface {
