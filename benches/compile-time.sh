@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What an interface costs its users when they compile: interfaces of 1, 100 and 1,000 messages of every shape (half of them
-# halves of rpcs), each a crate with a client that hears all of them.
+# Compile time of interfaces with 1, 100 and 1,000 messages of every shape (half of them belong to rpcs), each in a crate with
+# a client that handles all of them.
 #
 #   benches/compile-time.sh [MESSAGES..]    other numbers of messages
 #   benches/compile-time.sh --passes [..]   also where rustc spends the time of a release build, in seconds by the clock
 #
-# Macros are compiled without optimisation, as Cargo does it for all: so is the time of their expansion.
+# Macros are compiled without optimisation, as Cargo does by default, so their expansion takes its usual time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,7 @@ root=$PWD
 crate=$(mktemp -d)
 trap 'rm -rf "$crate"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/compile-time
-# What rustc tells of its passes is not for everybody yet. All is built with the same, or it would be built again.
+# The output about passes is unstable. All crates are built with the same flags, or they would be built again.
 export RUSTC_BOOTSTRAP=1
 mkdir -p "$crate/src"
 cat >"$crate/Cargo.toml" <<TOML
@@ -36,8 +36,8 @@ flounder = { path = "$root" }
 TOML
 cp Cargo.lock "$crate"
 
-# An interface of so many messages, and a client of it. No two messages have the same maxima, and few the same types: code is
-# shared between messages whose arguments are alike, which is not what is asked here.
+# Prints an interface of this many messages, and a client. No two messages have the same maxima, and few the same types:
+# messages with equal arguments would share code, which is not to be measured.
 interface() {
     local numbers=(bool uint8 uint16 uint32 uint64) i n
     echo 'flounder::flounder! { pub interface large "Large" {'
@@ -57,7 +57,7 @@ interface() {
     echo '}'
 }
 
-# Compiles the crate alone, and prints how many milliseconds of processor time that took: other work on the machine changes
+# Compiles the crate alone and prints the processor time in milliseconds: other work on the machine changes
 # it less than what a clock shows.
 compile() {
     local TIMEFORMAT='%U %S'

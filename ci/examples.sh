@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every example does what it says, over every driver, with processes and with threads.
+# Every example does what its docs promise, over every driver, with processes and with threads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Instructions per message, counted by callgrind, against those that are committed.
+# Instructions per message, counted by callgrind, compared with the committed ones.
 #
 #   ci/instructions.sh           compares; more than 3 % over ci/instructions.expected fails
-#   ci/instructions.sh --bless   writes what was counted into that file
+#   ci/instructions.sh --bless   writes the counts into that file
 #
 # Figures are of the pinned compiler and x86-64; elsewhere they are printed and not compared.
 set -euo pipefail

@@ -1,7 +1,7 @@
-//! The interleaved run: in each round every candidate is opened, carries every load once, and is closed again.
+//! The interleaved run: in each round every candidate is opened, carries every load once, and is closed.
 //!
-//! A probe of the two cores stands before and after each sample. A sample with a probe that was interrupted, or that is far
-//! from the run's median one, was measured while the two cores were not both ours, and is left out.
+//! A probe of the two cores runs before and after each sample. If a probe was interrupted, or is far from the median probe
+//! of the run, other work had a core or the cores moved, and the sample is left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,36 +11,36 @@ use crate::machine::{Cores, Probe};
 use crate::subject::{Candidate, Error, Result, Subject};
 use crate::watchdog::Watchdog;
 
-/// Payloads of the proof that a candidate carries them unharmed.
+/// Number of payloads that are compared in full, before a candidate is measured.
 const PROOF: u64 = 20;
-/// Bounds of the payloads of a sample.
+/// Smallest and largest number of payloads in a sample.
 const COUNT: std::ops::RangeInclusive<u64> = 16..=2_000_000;
-/// How far a probe may be from the median one.
+/// Largest ratio between a probe and the median probe.
 const NEAR: std::ops::RangeInclusive<f64> = 0.6..=1.6;
-/// How far the mean of a probe may be above what was typical in it.
+/// Largest ratio between the mean and the median of a probe.
 const UNINTERRUPTED: f64 = 1.5;
 
-/// How much is measured.
+/// Extent of the measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) rounds: u32,
-    /// What a sample should take.
+    /// Length of a sample.
     pub(crate) sample: Duration,
 }
 
-/// What was measured.
+/// Figures of a run.
 pub(crate) struct Comparison {
     /// A cache line there and back, in nanoseconds: the median probe.
     pub(crate) raw_line: f64,
     pub(crate) samples: usize,
-    /// Samples that were left out.
+    /// Number of samples left out.
     pub(crate) disturbed: usize,
     pub(crate) figures: BTreeMap<Cell, Figure>,
-    /// Candidates that did not run, or failed, and why.
+    /// Candidates that failed, each with the error.
     pub(crate) failed: BTreeMap<usize, Error>,
 }
 
-/// What a figure is about: which candidate, by its place, and what it carried.
+/// Key of a figure: index of the candidate, and the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cell {
     pub(crate) candidate: usize,
@@ -48,12 +48,12 @@ pub(crate) struct Cell {
     pub(crate) size: usize,
 }
 
-/// Nanoseconds for each round trip, or for each payload of a stream.
+/// Time of a round trip, or of one payload of a stream, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Figure {
     pub(crate) median: f64,
     pub(crate) kept: usize,
-    /// True if every sample was disturbed: the median is of those then.
+    /// True if every sample was disturbed; the median is then over all of them.
     pub(crate) doubtful: bool,
 }
 
@@ -67,7 +67,7 @@ struct Sample {
 /// Compares the candidates.
 ///
 /// # Errors
-/// If nothing can be measured at all. A candidate that fails is left out, and named in the result.
+/// Fails if no candidate can be measured. A candidate that fails is left out and listed in the result.
 pub(crate) fn run(
     candidates: &[Candidate],
     cores: Cores,
@@ -79,7 +79,7 @@ pub(crate) fn run(
     let mut counts = BTreeMap::new();
     let mut samples: BTreeMap<Cell, Vec<Sample>> = BTreeMap::new();
     let mut failed = BTreeMap::new();
-    // The first round proves and calibrates.
+    // The first round checks payloads and calibrates.
     for round in 0..=plan.rounds {
         for (place, candidate) in candidates.iter().enumerate() {
             if failed.contains_key(&place) {
@@ -118,7 +118,7 @@ pub(crate) fn loads() -> impl Iterator<Item = (Pattern, usize)> {
     Pattern::ALL.into_iter().flat_map(|pattern| SIZES.map(|size| (pattern, size)))
 }
 
-/// Sees that payloads arrive intact, and finds how many of them make a sample.
+/// Checks that payloads arrive intact, and determines how many fill a sample.
 fn prove_and_calibrate(subject: &mut dyn Subject, cell: Cell, plan: Plan) -> Result<u64> {
     let Cell { pattern, size, .. } = cell;
     subject.run(&Load { pattern, size, count: PROOF, thorough: true })?;
@@ -130,7 +130,7 @@ fn prove_and_calibrate(subject: &mut dyn Subject, cell: Cell, plan: Plan) -> Res
         if time * 4 >= plan.sample || count == *COUNT.end() {
             return Ok((enough as u64).clamp(*COUNT.start(), *COUNT.end()));
         }
-        // A first try may be far off: come closer by steps.
+        // A first trial may be far off, so approach in steps.
         count = (enough as u64).clamp(count * 2, count * 16).min(*COUNT.end());
     }
 }
@@ -169,7 +169,7 @@ fn sum_up(samples: &BTreeMap<Cell, Vec<Sample>>, failed: BTreeMap<usize, Error>)
     Comparison { raw_line, samples, disturbed, figures, failed }
 }
 
-/// The middle one, or the mean of the two in the middle; of none, not a number.
+/// Returns the median; NaN for no values.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {

@@ -1,8 +1,8 @@
-//! What a subject is asked to carry, and the two ends of it: [`Outbox`] makes payloads, [`Inbox`] looks at them.
+//! Loads: what a subject has to carry. [`Outbox`] creates payloads, [`Inbox`] checks them.
 //!
-//! A payload begins with its number; the other bytes follow from its size. Whoever receives one looks at its length, its
-//! number and a byte of every cache line, so that the payload has come to the receiver's core whatever the subject does;
-//! a *thorough* load compares every byte.
+//! A payload begins with its number; the other bytes follow from its size. The receiver reads the length, the number and a
+//! byte of every cache line, so that the payload reaches the receiver's core with every subject. A *thorough* load compares
+//! every byte.
 
 use std::fmt;
 use std::hint::black_box;
@@ -11,24 +11,24 @@ use std::str::FromStr;
 /// Sizes of payloads, in bytes.
 pub(crate) const SIZES: [usize; 4] = [8, 56, 1 << 10, 64 << 10];
 
-/// Round trips before the clock starts: both ends are awake then, and what is made lazily is made.
+/// Number of round trips before the clock starts, for lazy initialisation.
 pub(crate) const WARM_UP: u64 = 8;
 
 const LINE: usize = 64;
 
-/// Which way payloads go.
+/// Direction of payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pattern {
-    /// One there, one back; then the next.
+    /// Each payload is answered before the next is sent.
     RoundTrip,
-    /// One after the other in one direction. One comes back for the last, and stops the clock.
+    /// Payloads go in one direction. The last one is answered, which stops the clock.
     Stream,
 }
 
 impl Pattern {
     pub(crate) const ALL: [Self; 2] = [Self::RoundTrip, Self::Stream];
 
-    /// As the tables call it.
+    /// Returns the name in the tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RoundTrip => "round trip",
@@ -37,25 +37,25 @@ impl Pattern {
     }
 }
 
-/// A piece of work.
+/// Work of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) pattern: Pattern,
-    /// Bytes of a payload; at least eight.
+    /// Length of a payload in bytes, at least eight.
     pub(crate) size: usize,
-    /// Payloads to time.
+    /// Number of timed payloads.
     pub(crate) count: u64,
     /// True if receivers compare every byte.
     pub(crate) thorough: bool,
 }
 
 impl Load {
-    /// Payloads that the peer receives, those of the warm-up included.
+    /// Returns the number of payloads that the peer receives, including the warm-up.
     pub(crate) const fn total(&self) -> u64 {
         WARM_UP + self.count
     }
 
-    /// Returns true if the peer answers the payload after which it has received so many.
+    /// Returns true if the peer answers the payload with this number, counted from 1.
     pub(crate) const fn is_answered(&self, received: u64) -> bool {
         match self.pattern {
             Pattern::RoundTrip => true,
@@ -64,7 +64,7 @@ impl Load {
     }
 }
 
-/// In words that [`FromStr`] reads.
+/// The format that [`FromStr`] parses.
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pattern = match self.pattern {
@@ -95,7 +95,7 @@ impl FromStr for Load {
     }
 }
 
-/// A text that is no [`Load`].
+/// Error for a text that is no [`Load`].
 #[derive(Debug)]
 pub(crate) struct NotALoad;
 
@@ -107,7 +107,7 @@ impl fmt::Display for NotALoad {
 
 impl std::error::Error for NotALoad {}
 
-/// Makes payloads, one after the other, in one buffer.
+/// Creates payloads in one buffer.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
@@ -119,7 +119,7 @@ impl Outbox {
         Self { bytes: (0..size).map(|at| filler(size, at)).collect(), next: 0 }
     }
 
-    /// The next payload.
+    /// Returns the next payload.
     #[inline]
     pub(crate) fn next(&mut self) -> &[u8] {
         self.bytes[..8].copy_from_slice(&self.next.to_ne_bytes());
@@ -128,12 +128,12 @@ impl Outbox {
     }
 }
 
-/// What stands at a place of a payload, behind its number. No two neighbouring lines, and no two sizes, look alike.
+/// Returns the byte at this offset of a payload. Neighbouring lines, and payloads of different sizes, differ.
 const fn filler(size: usize, at: usize) -> u8 {
     (size.wrapping_add(at.wrapping_mul(31)).wrapping_add(at / LINE) % 251) as u8
 }
 
-/// Looks at payloads, one after the other.
+/// Checks received payloads.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     expected: Outbox,
@@ -146,16 +146,16 @@ impl Inbox {
         Self { expected: Outbox::new(load.size), thorough: load.thorough, received: 0 }
     }
 
-    /// How many have come.
+    /// Returns the number of payloads received.
     #[inline]
     pub(crate) const fn received(&self) -> u64 {
         self.received
     }
 
-    /// Looks at the next one.
+    /// Checks the next payload.
     ///
     /// # Errors
-    /// If it is not what was sent.
+    /// Fails if the payload differs from the one sent.
     #[inline]
     pub(crate) fn accept(&mut self, bytes: &[u8]) -> Result<(), Damaged> {
         let number = self.received;
@@ -168,7 +168,7 @@ impl Inbox {
     }
 }
 
-/// A payload did not arrive as it was sent.
+/// Error for a payload that differs from the one sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Damaged {
     number: u64,

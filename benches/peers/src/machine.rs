@@ -1,4 +1,4 @@
-//! The two cores that everything runs on, and what tells that they were not ours alone.
+//! The two cores of a run, and a probe that detects other work on them.
 
 use std::fmt;
 use std::fs;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::subject::{Error, Result};
 use crate::thread::side_by_side;
 
-/// Batches of one probe, and trips of one batch.
+/// Batches of a probe, and round trips of a batch.
 const BATCHES: u64 = 20;
 const TRIPS: u64 = 100;
 
@@ -26,10 +26,10 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// The first two that this process may use.
+    /// Returns the first two cores that this process may use.
     ///
     /// # Errors
-    /// If there is only one.
+    /// Fails if there is only one.
     pub(crate) fn first_two() -> Result<Self> {
         let allowed = sched_getaffinity(None)?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
@@ -39,26 +39,26 @@ impl Cores {
         }
     }
 
-    /// Keeps the calling thread, and those that it starts, on the leader's core.
+    /// Pins the calling thread, and the threads it starts, to the leader's core.
     ///
     /// # Errors
-    /// The system's.
+    /// Returns the error of the system call.
     pub(crate) fn pin_leader(self) -> Result {
         pin(self.leader)
     }
 
-    /// Keeps the calling thread, and those that it starts, on the peer's core.
+    /// Pins the calling thread, and the threads it starts, to the peer's core.
     ///
     /// # Errors
-    /// The system's.
+    /// Returns the error of the system call.
     pub(crate) fn pin_peer(self) -> Result {
         pin(self.peer)
     }
 
-    /// How long a cache line takes there and back.
+    /// Measures a cache line there and back.
     ///
     /// # Errors
-    /// If the peer's thread cannot be had.
+    /// Fails if the thread for the peer's core cannot be started.
     pub(crate) fn probe(self) -> Result<Probe> {
         let (there, back) = (Line::default(), Line::default());
         let mut batches = Vec::with_capacity(BATCHES as usize);
@@ -91,13 +91,13 @@ impl Cores {
     }
 }
 
-/// A cache line there and back, many times; in nanoseconds.
+/// Round trips of a cache line, in nanoseconds.
 ///
-/// The typical time tells where the two cores are: far apart, or halves of one. A mean that is far from it tells that
-/// something else had one of them for a while.
+/// The median shows the distance of the two cores: far apart, or halves of one. A mean far above the median shows that other
+/// work had one of them for a while.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Probe {
-    /// The median over batches.
+    /// Median over batches.
     pub(crate) typical: f64,
     pub(crate) mean: f64,
 }
@@ -111,7 +111,7 @@ impl Probe {
     }
 }
 
-/// `LEADER,PEER`, as [`FromStr`] reads it.
+/// `LEADER,PEER`, the format that [`FromStr`] parses.
 impl fmt::Display for Cores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{},{}", self.leader, self.peer)
@@ -137,7 +137,7 @@ fn pin(core: usize) -> Result {
     sched_setaffinity(None, &only).map_err(|error| format!("core {core}: {error}").into())
 }
 
-/// A number on a cache line of its own, and on a pair of lines of its own where they are fetched in pairs.
+/// A number on its own pair of cache lines, because some processors fetch lines in pairs.
 #[derive(Default)]
 #[repr(align(128))]
 struct Line(AtomicU64);
@@ -147,13 +147,13 @@ impl Line {
         let mut looks = 0_u32;
         while self.0.load(Ordering::Acquire) != number {
             looks += 1;
-            // The other side may wait for this very core, if what it was pinned to is taken away.
+            // If the system has taken a core away, the other thread may be waiting for this one.
             if looks.is_multiple_of(100_000) { thread::yield_now() } else { spin_loop() }
         }
     }
 }
 
-/// What the comparison ran on.
+/// Description of the machine.
 #[derive(Debug, Serialize)]
 pub(crate) struct Machine {
     processor: String,
@@ -172,7 +172,7 @@ impl Machine {
         let kernel = rustix::system::uname();
         Self {
             processor,
-            // Not those that this thread is pinned to.
+            // All cores of the machine, not only those that this thread is pinned to.
             cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
             kernel: format!(
                 "{} {}",

@@ -1,12 +1,12 @@
-//! The same work over flounder and over what one would use instead, in one run and by one clock.
+//! The same work over flounder and over its alternatives, in one run and with one clock.
 //!
 //! ```text
-//! main ── comparison ── subjects/*        who is compared
+//! main ── comparison ── subjects/*        the candidates
 //!             |             |
-//!         machine       subject           what a subject is; both sides of a load over two ends
-//!         watchdog      thread, process   where the peer runs
+//!         machine       subject           the traits of a subject; both sides of a load over two ends
+//!         watchdog      thread, process   the peer, as a thread or a process
 //!             |             |
-//!          report         load            payloads, made and looked at
+//!          report         load            payloads: creating and checking
 //! ```
 
 mod comparison;
@@ -44,16 +44,16 @@ use self::subject::{Candidate, Result};
 #[derive(Parser)]
 #[command(about = "The same work over flounder and over what one would use instead")]
 struct Options {
-    /// Fewer rounds, shorter samples.
+    /// Take fewer rounds and shorter samples.
     #[arg(long)]
     quick: bool,
-    /// Measure nothing: only see that every candidate carries its payloads intact, and fail if one does not.
+    /// Measure nothing: check that every candidate carries its payloads intact, and fail if one does not.
     #[arg(long, conflicts_with_all = ["json", "markdown", "readme"])]
     check: bool,
-    /// Only candidates whose name, with "threads" or "processes" behind it, holds this.
+    /// Run only candidates whose name, followed by "threads" or "processes", contains this.
     #[arg(long, value_name = "PATTERN")]
     only: Option<String>,
-    /// The two cores to run on; the first two that are allowed if absent.
+    /// The two cores to run on; by default the first two that are allowed.
     #[arg(long, value_name = "LEADER,PEER")]
     cores: Option<Cores>,
     /// Print JSON.
@@ -62,10 +62,10 @@ struct Options {
     /// Print Markdown.
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
-    /// Put the Markdown into this file as well, between <!-- figures --> and <!-- /figures -->.
+    /// Also write the Markdown into this file, between <!-- figures --> and <!-- /figures -->.
     #[arg(long, value_name = "FILE")]
     readme: Option<PathBuf>,
-    /// Be the peer of a candidate.
+    /// Run as the peer of a candidate.
     #[arg(long, hide = true, value_name = "CANDIDATE")]
     peer: Option<String>,
 }
@@ -92,7 +92,7 @@ fn compare(options: &Options) -> Result {
     if candidates.is_empty() {
         return Err(format!("no candidate is called {pattern}").into());
     }
-    // Before the work, so that a README without marks is no disappointment after it.
+    // Check the marks before the work, not after it.
     let readme = match &options.readme {
         Some(path) => Some((path, Readme::new(&fs::read_to_string(path)?)?)),
         None => None,

@@ -1,16 +1,16 @@
-//! Peers that are processes: this program once more, with a socket as its standard input.
+//! Peers in processes of their own: this program again, with a socket as its standard input.
 //!
 //! ```text
 //! leader                                   peer
-//!   greeting, descriptors  ----------->      makes its end, or serves by itself until its leader goes
+//!   greeting, descriptors  ----------->      creates its end, or serves until its leader ends
 //!                          <-----------   ready
 //!   load                   ----------->      prepares its end
 //!                          <-----------   ready
 //!      ... the load itself, over the subject ...
 //!                          <-----------   done
 //! ```
-//! Instead of any of its lines the peer may say in one what went wrong, and end.
-//! Between loads the peer is blocked here, and uses no processor.
+//! In place of any of its lines the peer may send an error, and end. Between loads the peer is blocked in this module and
+//! uses no processor time.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Write};
@@ -31,30 +31,30 @@ use crate::load::Load;
 use crate::machine::Cores;
 use crate::subject::{Candidate, End, Error, Result, Subject, follow, lead};
 
-/// The option that makes this program a peer; the candidate's id follows.
+/// Command line option that makes this program a peer; the id of the candidate follows.
 pub(crate) const PEER: &str = "--peer";
 
 const READY: &str = "ready";
 const DONE: &str = "done";
-/// Descriptors that may go with a greeting.
+/// Maximum number of descriptors in a greeting.
 const MAX_FDS: usize = 2;
-/// Bytes of a greeting.
+/// Length of a greeting in bytes.
 const MAX_GREETING: usize = 200;
 
-/// How long a peer may take to go.
+/// Longest time for a peer to end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A peer, as its leader sees it. When dropped, it is told to go, waited for, and killed if it stays.
+/// The leader's handle to a peer. Dropping the handle ends the peer, by force if it does not end itself.
 pub(crate) struct Peer {
     child: Child,
     control: BufReader<UnixStream>,
 }
 
 impl Peer {
-    /// Starts the peer of a candidate, and waits until it is ready.
+    /// Starts the peer of a candidate and waits until it is ready.
     ///
     /// # Errors
-    /// If it cannot be started, or says why it is not ready.
+    /// Fails if the peer cannot be started; returns the peer's error if it cannot get ready.
     pub(crate) fn start(
         candidate: &Candidate,
         cores: Cores,
@@ -98,7 +98,8 @@ impl Peer {
         }
     }
 
-    /// Why a load failed: the peer's words if it has any, for its end is often the cause of ours; `error` otherwise.
+    /// Returns the reason why a load failed: the peer's error if it has sent one, because that is often the cause; `error`
+    /// otherwise.
     pub(crate) fn blame(&mut self, error: Error) -> Error {
         let asked = self.control.get_ref().set_read_timeout(Some(FAREWELL));
         let mut line = String::new();
@@ -111,8 +112,8 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It goes when its leader does, and its socket closes with it. No step can fail in a way that the next does not
-        // mend: one that stays is killed, and one that has gone is only collected.
+        // The peer ends when its socket closes. Errors can be ignored: a peer that stays is killed, one that has ended is
+        // only reaped.
         let control = self.control.get_ref();
         let _ = control.shutdown(Shutdown::Write);
         let _ = control.set_read_timeout(Some(FAREWELL));
@@ -145,7 +146,7 @@ impl<E: End> Subject for Across<E> {
     }
 }
 
-/// Where a peer sits: what its leader gave it.
+/// What a peer has from its leader: the socket and the descriptors.
 pub(crate) struct Seat {
     pub(crate) greeting: String,
     pub(crate) fds: Vec<OwnedFd>,
@@ -153,20 +154,20 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Takes the seat, in the peer's process, and serves there; the leader is told what goes wrong.
+    /// Runs the peer in this process. Errors are sent to the leader.
     ///
     /// # Errors
-    /// If standard input is no socket with a leader behind it.
+    /// Fails if standard input is no socket to a leader.
     pub(crate) fn serve(serve: fn(Self) -> Result) -> Result {
         let seat = Self::take()?;
         let mut leader = seat.control.get_ref().try_clone()?;
-        // One that is gone needs no telling.
+        // Ignore an error: the leader has ended.
         let _ = serve(seat).or_else(|error| writeln!(leader, "{error}"));
         Ok(())
     }
 
     fn take() -> Result<Self> {
-        // A peer that polls would not see that its leader is gone.
+        // A peer that polls would not notice the end of its leader.
         set_parent_process_death_signal(Some(Signal::KILL))?;
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
 
@@ -184,18 +185,18 @@ impl Seat {
         Ok(Self { greeting, fds, control: BufReader::new(control) })
     }
 
-    /// Tells the leader that the peer is ready.
+    /// Reports to the leader that the peer is ready.
     ///
     /// # Errors
-    /// If the leader is gone.
+    /// Fails if the leader has ended.
     pub(crate) fn ready(&mut self) -> io::Result<()> {
         self.say(READY)
     }
 
-    /// Follows the leader's loads over `end`, until it goes.
+    /// Carries the leader's loads over `end` until the leader ends.
     ///
     /// # Errors
-    /// Those of the end.
+    /// Returns the errors of `end`.
     pub(crate) fn follow(mut self, mut end: impl End) -> Result {
         self.ready()?;
         let mut line = String::new();

@@ -1,4 +1,4 @@
-//! What was measured, as text, Markdown or JSON.
+//! The report as text, Markdown or JSON.
 
 use std::fmt::Write;
 
@@ -8,11 +8,11 @@ use crate::comparison::{Cell, Comparison, Figure, loads};
 use crate::machine::{Cores, Machine};
 use crate::subject::{Candidate, Kind};
 
-/// Between these two lines of a README stands the report.
+/// Lines of a README before and after the report.
 const BEGIN: &str = "<!-- figures -->";
 const END: &str = "<!-- /figures -->";
 
-/// A comparison, and what it is about.
+/// A comparison with its machine and settings.
 pub(crate) struct Report<'a> {
     pub(crate) machine: Machine,
     pub(crate) cores: Cores,
@@ -22,7 +22,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// For terminals.
+    /// Returns the report for a terminal.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n", self.preface());
         for kind in Kind::ALL {
@@ -34,7 +34,7 @@ impl Report<'_> {
         text + &self.notes("")
     }
 
-    /// For a README.
+    /// Returns the report for a README.
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::new();
         for kind in Kind::ALL {
@@ -48,15 +48,15 @@ impl Report<'_> {
         text + &self.preface() + "\n" + &self.notes("\n")
     }
 
-    /// A README with this report in it.
+    /// Returns a README with this report in it.
     pub(crate) fn put_into(&self, readme: &Readme) -> String {
         readme.with(&self.markdown())
     }
 
-    /// For programs.
+    /// Returns the report as JSON.
     ///
     /// # Errors
-    /// None that is known: these are numbers and strings.
+    /// None are known: the report has only numbers and strings.
     pub(crate) fn json(&self) -> serde_json::Result<String> {
         let rows = self.comparison.figures.iter().map(|(cell, figure)| {
             let candidate = &self.candidates[cell.candidate];
@@ -87,7 +87,7 @@ impl Report<'_> {
         })
     }
 
-    /// What the figures were measured on, and the limit below them.
+    /// Returns the machine, and the time of a bare cache line.
     fn preface(&self) -> String {
         let Comparison { raw_line, samples, disturbed, .. } = &self.comparison;
         format!(
@@ -101,7 +101,7 @@ impl Report<'_> {
         )
     }
 
-    /// What is to be said about single lines.
+    /// Returns the notes about single rows.
     fn notes(&self, separator: &str) -> String {
         let mut text = String::new();
         if self.comparison.figures.values().any(|figure| figure.doubtful) {
@@ -130,7 +130,7 @@ impl Report<'_> {
     }
 }
 
-/// A README, but for what stands between its marks.
+/// A README without the text between its marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Readme {
     head: String,
@@ -141,7 +141,7 @@ impl Readme {
     /// Finds the marks.
     ///
     /// # Errors
-    /// If they are not there.
+    /// Fails if there are none.
     pub(crate) fn new(text: &str) -> Result<Self, NoMarks> {
         let (head, rest) = text.split_once(BEGIN).ok_or(NoMarks)?;
         let (_, tail) = rest.split_once(END).ok_or(NoMarks)?;
@@ -153,7 +153,7 @@ impl Readme {
     }
 }
 
-/// A README without the two marks.
+/// Error for a README without the two marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoMarks;
 
@@ -171,7 +171,7 @@ enum Style {
     Markdown,
 }
 
-/// Columns of one width: the first to the left, the others to the right.
+/// Aligns columns: the first to the left, the others to the right.
 fn grid(rows: &[Vec<String>], style: Style) -> String {
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
@@ -202,7 +202,7 @@ fn shown(figure: &Figure) -> String {
     format!("{}{}", if figure.doubtful { "~" } else { "" }, time(figure.median))
 }
 
-/// Nanoseconds to three digits.
+/// Formats nanoseconds with three digits.
 fn time(nanos: f64) -> String {
     let (number, unit) = match nanos {
         n if n < 999.5 => (n, "ns"),
@@ -240,7 +240,7 @@ struct JsonRow {
     pattern: &'static str,
     size: usize,
     nanoseconds: f64,
-    /// Those that the median is of; none if all were disturbed.
+    /// Undisturbed samples; none if all were disturbed.
     samples: usize,
     disturbed: bool,
 }

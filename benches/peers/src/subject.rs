@@ -1,4 +1,4 @@
-//! What is compared: candidates, and what they open.
+//! Candidates and subjects of the comparison.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +6,11 @@ use crate::load::{Inbox, Load, Outbox, WARM_UP};
 use crate::machine::Cores;
 use crate::process::Seat;
 
-/// Why something did not run; for people.
+/// Error text for the user.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Result<T = ()> = std::result::Result<T, Error>;
 
-/// Between what a candidate carries messages.
+/// Places of the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Threads,
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 2] = [Self::Threads, Self::Processes];
 
-    /// As the tables call it.
+    /// Returns the name in the tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Threads => "threads",
@@ -29,35 +29,35 @@ impl Kind {
     }
 }
 
-/// Something that carries messages, ready to do so.
+/// An open candidate, ready to carry messages.
 pub(crate) trait Subject {
-    /// Carries a load and gives the time that its `count` messages took.
+    /// Carries a load and returns the time of its `count` messages.
     ///
     /// # Errors
-    /// Whatever went wrong; among others, a payload that did not arrive as it was sent.
+    /// Returns the error of either side, also for a payload that differs from the one sent.
     fn run(&mut self, load: &Load) -> Result<Duration>;
 }
 
-/// For those that make all they need for each load.
+/// Implemented for closures that create everything for each load.
 impl<F: FnMut(&Load) -> Result<Duration>> Subject for F {
     fn run(&mut self, load: &Load) -> Result<Duration> {
         self(load)
     }
 }
 
-/// One line of the tables.
+/// A row of the tables.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    /// Makes it ready.
+    /// Opens the candidate.
     pub(crate) open: fn(&Candidate, Cores) -> Result<Box<dyn Subject>>,
-    /// What the peer does, in a process of its own.
+    /// Runs the peer, for candidates between processes.
     pub(crate) serve: fn(Seat) -> Result,
 }
 
 impl Candidate {
-    /// One whose peer is a thread.
+    /// Creates a candidate whose peer is a thread.
     pub(crate) const fn between_threads(
         name: &'static str,
         open: fn(&Self, Cores) -> Result<Box<dyn Subject>>,
@@ -65,7 +65,7 @@ impl Candidate {
         Self { name, kind: Kind::Threads, open, serve: |_| Err("its peer is a thread".into()) }
     }
 
-    /// One whose peer is a process.
+    /// Creates a candidate whose peer is a process.
     pub(crate) const fn between_processes(
         name: &'static str,
         open: fn(&Self, Cores) -> Result<Box<dyn Subject>>,
@@ -74,40 +74,40 @@ impl Candidate {
         Self { name, kind: Kind::Processes, open, serve }
     }
 
-    /// Name and kind, as `--only` and the peer's process know it.
+    /// Returns name and place, for `--only` and for the command line of the peer.
     pub(crate) fn id(&self) -> String {
         format!("{} {}", self.name, self.kind.name())
     }
 }
 
-/// One end of a channel of messages in both directions.
+/// One end of a bidirectional channel.
 pub(crate) trait End {
-    /// Called at both ends before each load; at the leader's first.
+    /// Called before each load, at the leader's end first.
     ///
     /// # Errors
-    /// Whatever went wrong.
+    /// Returns the error of the candidate.
     fn prepare(&mut self, load: &Load) -> Result {
         let _ = load;
         Ok(())
     }
 
-    /// Sends one payload, waiting for room.
+    /// Sends one payload; waits for room.
     ///
     /// # Errors
-    /// Whatever went wrong.
+    /// Returns the error of the candidate.
     fn send(&mut self, payload: &[u8]) -> Result;
 
     /// Waits for one payload.
     ///
     /// # Errors
-    /// Whatever went wrong.
+    /// Returns the error of the candidate.
     fn receive(&mut self, inbox: &mut Inbox) -> Result;
 }
 
-/// The timed side of a load.
+/// Carries the timed side of a load.
 ///
 /// # Errors
-/// Those of the end.
+/// Returns the errors of the end.
 pub(crate) fn lead(end: &mut impl End, load: &Load) -> Result<Duration> {
     let (mut outbox, mut inbox) = (Outbox::new(load.size), Inbox::new(load));
     for _ in 0..WARM_UP {
@@ -124,10 +124,10 @@ pub(crate) fn lead(end: &mut impl End, load: &Load) -> Result<Duration> {
     Ok(started.elapsed())
 }
 
-/// The other side of a load.
+/// Carries the other side of a load.
 ///
 /// # Errors
-/// Those of the end.
+/// Returns the errors of the end.
 pub(crate) fn follow(end: &mut impl End, load: &Load) -> Result {
     let (mut outbox, mut inbox) = (Outbox::new(load.size), Inbox::new(load));
     for received in 1..=load.total() {

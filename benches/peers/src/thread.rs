@@ -1,4 +1,4 @@
-//! Peers that are threads: one for each load.
+//! Peers in threads: one thread for each load.
 
 use std::thread;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use crate::load::Load;
 use crate::machine::Cores;
 use crate::subject::{End, Result, follow, lead};
 
-/// Runs both sides, the peer's on a thread of its own.
+/// Runs both sides, the peer's on another thread.
 ///
 /// # Errors
-/// The peer's if it failed, the leader's otherwise: that one often fails because the peer did.
+/// Returns the peer's error if it failed, otherwise the leader's: the leader often fails because the peer did.
 pub(crate) fn side_by_side(
     cores: Cores,
     lead: impl FnOnce() -> Result<Duration>,
@@ -30,7 +30,7 @@ pub(crate) fn side_by_side(
 /// Carries a load between two ends.
 ///
 /// # Errors
-/// As [`side_by_side`].
+/// Returns the errors of [`side_by_side`].
 pub(crate) fn carry<A: End, B: End + Send>(
     cores: Cores,
     load: &Load,

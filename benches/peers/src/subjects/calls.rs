@@ -1,12 +1,12 @@
-//! What remote procedure calls have in common: what their server keeps.
+//! State of a server, shared by the candidates with remote procedure calls.
 //!
-//! `begin` says what comes, `echo` answers a payload with one of the same size, `put` takes one of a stream, `finish` ends
-//! the stream with the number of those that came.
+//! `begin` announces a load, `echo` answers a payload with one of the same size, `put` receives a payload of a stream,
+//! `finish` ends the stream and returns the number of payloads received.
 
 use crate::load::{Damaged, Inbox, Load, Outbox, Pattern};
 use crate::subject::Result;
 
-/// What has come since the last `begin`.
+/// Payloads received since the last `begin`.
 pub(crate) struct Ledger {
     inbox: Inbox,
     outbox: Outbox,
@@ -14,23 +14,23 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn begin(size: usize, thorough: bool) -> Self {
-        // How much will come, and which way, is the client's business.
+        // The client checks numbers and direction.
         let load = Load { pattern: Pattern::Stream, size, count: 0, thorough };
         Self { inbox: Inbox::new(&load), outbox: Outbox::new(size) }
     }
 
-    /// Takes a payload.
+    /// Receives a payload.
     ///
     /// # Errors
-    /// If it is damaged.
+    /// Fails if the payload differs from the one sent.
     pub(crate) fn put(&mut self, payload: &[u8]) -> std::result::Result<(), Damaged> {
         self.inbox.accept(payload)
     }
 
-    /// Takes a payload and gives the one to answer with.
+    /// Receives a payload and returns the answer.
     ///
     /// # Errors
-    /// If it is damaged.
+    /// Fails if the payload differs from the one sent.
     pub(crate) fn echo(&mut self, payload: &[u8]) -> std::result::Result<&[u8], Damaged> {
         self.put(payload)?;
         Ok(self.outbox.next())
@@ -41,10 +41,10 @@ impl Ledger {
     }
 }
 
-/// Returns true if everything came, in the client's words.
+/// Checks the number of payloads of a stream, for the client.
 ///
 /// # Errors
-/// If not.
+/// Fails if some were lost.
 pub(crate) fn all_came(load: &Load, received: u64) -> Result {
     let total = load.total();
     if received == total {

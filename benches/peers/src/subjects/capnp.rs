@@ -1,7 +1,7 @@
 //! Cap'n Proto's RPC over a Unix socket; a runtime of one thread at each end.
 //!
-//! A stream is a streaming method: the library decides how many calls are on their way. What the schema compiler makes of
-//! `schema/peer.capnp` is [`crate::peer_capnp`].
+//! A stream is a streaming method: the library decides how many calls are outstanding. [`crate::peer_capnp`] is generated
+//! from `schema/peer.capnp`.
 
 use std::cell::RefCell;
 use std::os::unix::net::UnixStream as StdStream;
@@ -148,7 +148,7 @@ fn runtime() -> std::io::Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// One side of the socket. Called inside a runtime.
+/// Returns one side of the socket. Must be called inside a runtime.
 fn network(
     socket: StdStream,
     side: Side,

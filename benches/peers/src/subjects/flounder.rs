@@ -1,5 +1,5 @@
-//! flounder itself, over each driver that reaches another thread or process: generated stubs, the default settings, and
-//! nothing bypassed.
+//! flounder itself, over each driver that reaches another thread or process, through generated stubs and with default
+//! settings.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,7 +21,7 @@ flounder::flounder! {
         message word(uint64 payload);
         message cells(line payload);
         message bytes(uint8 payload[length, 65536]);
-        /// What comes now.
+        /// Announces a load.
         rpc begin(in bool round_trips, in uint64 size, in uint64 count, in bool thorough);
     };
 }
@@ -75,7 +75,7 @@ impl Subject for Across {
     }
 }
 
-/// Sends a payload as the message that fits its size.
+/// Sends a payload as the message for its size.
 fn send(binding: &Binding, payload: &[u8]) -> std::result::Result<(), TxError> {
     if let Ok(word) = payload.try_into() {
         binding.tx_word(u64::from_ne_bytes(word)).map(drop)
@@ -86,14 +86,14 @@ fn send(binding: &Binding, payload: &[u8]) -> std::result::Result<(), TxError> {
     }
 }
 
-/// The leader's end of a binding. The binding ends with it.
+/// The leader's end of a binding. Dropping it ends the binding.
 struct Link {
     waitset: Waitset,
     binding: Binding,
     client: Rc<Client>,
 }
 
-/// What the handlers of the leader's end have seen.
+/// What the handlers of the leader's end have received.
 #[derive(Default)]
 struct Client {
     inbox: RefCell<Option<Inbox>>,
@@ -186,7 +186,7 @@ impl Rx for Handlers {
     }
 
     fn begin(&mut self, _: &Binding, _: bool, _: u64, _: u64, _: bool, reply: BeginReply) {
-        // Dropped, it tells the caller that there is no answer.
+        // Dropping the reply reports to the caller that there is no answer.
         drop(reply);
     }
 
@@ -199,7 +199,7 @@ impl Rx for Handlers {
 struct Service {
     waitset: Waitset,
     iref: Iref,
-    /// Why the client's binding ended, once it has.
+    /// Reason for the end of the client's binding, once it has ended.
     ended: Rc<RefCell<Option<Result>>>,
 }
 
@@ -226,7 +226,7 @@ impl Service {
     }
 }
 
-/// Handles what the client sends.
+/// Handlers for the messages of the client.
 struct Answering {
     load: Option<(Load, Inbox, Outbox)>,
     ended: Rc<RefCell<Option<Result>>>,

@@ -1,4 +1,4 @@
-//! iceoryx2: a publish-subscribe service for each direction, polled; nothing is dropped when a buffer is full.
+//! iceoryx2: a publish-subscribe service for each direction, polled. A publisher with a full buffer waits.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,10 +26,10 @@ pub(crate) const CANDIDATES: &[Candidate] = &[
     Candidate::between_processes("iceoryx2, polled", open, serve),
 ];
 
-/// Samples that wait for a subscriber; the default, two, would hold a stream up.
+/// Size of a subscriber's buffer, in samples. The default, two, would delay a stream.
 const DEPTH: usize = 64;
 
-/// The peer makes its ports behind the leader's, and says so: what is sent to a subscriber that is yet to come is lost.
+/// The peer creates its ports after the leader's and reports that: samples sent before a subscriber exists are lost.
 fn between_threads(cores: Cores, load: &Load) -> Result<Duration> {
     let names = fresh_names();
     let mut ours = PortsEnd::<local::Service>::leader(&names)?;
@@ -63,7 +63,7 @@ fn serve(seat: Seat) -> Result {
     seat.follow(end)
 }
 
-/// What the names of two services begin with.
+/// Common prefix of the names of the two services.
 fn fresh_names() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("flounder-peers/{}/{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -72,7 +72,7 @@ fn fresh_names() -> String {
 type Ports<S> = (Publisher<S, [u8], ()>, Subscriber<S, [u8], ()>);
 
 struct PortsEnd<S: Service> {
-    /// Absent before the first load: a publisher is made for payloads of a size.
+    /// Absent before the first load: a publisher is created for one size of payloads.
     ports: Option<Ports<S>>,
     outgoing: PortFactory<S, [u8], ()>,
     incoming: PortFactory<S, [u8], ()>,

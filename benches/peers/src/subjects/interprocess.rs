@@ -1,4 +1,4 @@
-//! interprocess's local sockets: a stream, with its length before each payload.
+//! interprocess's local sockets: a byte stream with a length before each payload.
 
 use std::io::{BufReader, Read, Write};
 
@@ -26,7 +26,7 @@ fn serve(seat: Seat) -> Result {
     seat.follow(StreamEnd::new(stream))
 }
 
-/// Not in the file system, so that nothing stays there.
+/// A name outside of the file system, which leaves no file behind.
 fn name(text: &str) -> Result<Name<'_>> {
     Ok(text.to_ns_name::<GenericNamespaced>()?)
 }

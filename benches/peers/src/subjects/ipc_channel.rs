@@ -1,4 +1,4 @@
-//! ipc-channel: a channel of bytes for each direction, which spares it the serialisation of them.
+//! ipc-channel: a channel of bytes for each direction, without serialisation.
 
 use ipc_channel::ipc::{
     IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender, bytes_channel,

@@ -1,4 +1,4 @@
-//! Who is compared: one file each.
+//! The candidates, one file each.
 
 mod calls;
 mod capnp;
@@ -17,7 +17,7 @@ mod typed;
 
 use crate::subject::Candidate;
 
-/// All of them, in the order of the tables.
+/// Returns all candidates, in the order of the tables.
 pub(crate) fn all() -> Vec<Candidate> {
     [
         flounder::CANDIDATES,

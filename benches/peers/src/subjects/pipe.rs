@@ -1,4 +1,4 @@
-//! Two pipes. Both sides know the size of a payload, so there is nothing around it.
+//! Two pipes. Both sides know the size of a payload, so there is no framing.
 
 use std::hint::spin_loop;
 use std::os::fd::{AsFd, OwnedFd};
@@ -41,7 +41,7 @@ fn serve(mut seat: Seat) -> Result {
 struct PipeEnd {
     rx: OwnedFd,
     tx: OwnedFd,
-    /// As long as a payload.
+    /// Buffer for one payload.
     buffer: Vec<u8>,
 }
 

@@ -46,7 +46,7 @@ impl<P: Payload> End for RingEnd<P> {
     fn receive(&mut self, inbox: &mut Inbox) -> Result {
         loop {
             let popped = match self.rx.pop() {
-                // It may have pushed its last value in between.
+                // The producer may have pushed its last value in between.
                 Err(_) if self.rx.is_abandoned() => Some(self.rx.pop()?),
                 popped => popped.ok(),
             };

@@ -1,4 +1,4 @@
-//! A Unix `SOCK_SEQPACKET` socket: a payload is a packet.
+//! A Unix `SOCK_SEQPACKET` socket with one packet for each payload.
 
 use std::hint::spin_loop;
 use std::os::fd::OwnedFd;
@@ -32,7 +32,7 @@ fn serve<const POLLED: bool>(mut seat: Seat) -> Result {
 
 struct SocketEnd<const POLLED: bool> {
     socket: OwnedFd,
-    /// As long as a payload.
+    /// Buffer for one payload.
     buffer: Vec<u8>,
 }
 

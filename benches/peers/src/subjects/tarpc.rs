@@ -1,6 +1,6 @@
 //! tarpc over a Unix socket, with bincode; a runtime of one thread at each end.
 //!
-//! Every call has an answer, so a stream is a window of calls whose answers say nothing.
+//! Every call has an answer, so a stream is a window of calls with empty answers.
 
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ use crate::subject::{Candidate, Result, Subject};
 
 pub(crate) const CANDIDATES: &[Candidate] = &[Candidate::between_processes("tarpc", open, serve)];
 
-/// Calls of a stream that wait for their answers.
+/// Number of outstanding calls of a stream.
 const WINDOW: usize = 64;
 
 #[tarpc::service]
@@ -94,7 +94,7 @@ fn serve(mut seat: Seat) -> Result {
         let channel = BaseChannel::with_defaults(transport(StdStream::from(socket))?);
         let server = Server(Arc::new(Mutex::new(Ledger::begin(0, false))));
         seat.ready()?;
-        // One after the other: they never wait, and a stream has an order.
+        // One after the other: the handlers never wait, and a stream is ordered.
         channel.execute(server.serve()).for_each(|answer| answer).await;
         Ok(())
     })
@@ -135,7 +135,7 @@ fn runtime() -> std::io::Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// What carries the items of either side. Called inside a runtime.
+/// Returns the transport of one side. Must be called inside a runtime.
 fn transport<Item, SinkItem>(
     socket: StdStream,
 ) -> Result<Transport<UnixStream, Item, SinkItem, Bincode<Item, SinkItem>>>

@@ -1,5 +1,4 @@
-//! What channels of Rust values have in common: a payload is an array where it is small, and a box where it is not, as
-//! one would write it.
+//! Common code of the channels of Rust values. A small payload is an array, a large one a box, as a program would send it.
 
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use crate::machine::Cores;
 use crate::subject::{End, Result};
 use crate::thread::carry;
 
-/// A value that is sent.
+/// A type of payload.
 pub(crate) trait Payload: Send + 'static {
-    /// Values that a bounded channel holds.
+    /// Capacity of a bounded channel, in values.
     const DEPTH: usize;
 
     fn of(bytes: &[u8]) -> Self;
@@ -50,7 +49,7 @@ impl Payload for Box<[u8]> {
 pub(crate) trait Carrier {
     type End<P: Payload>: End + Send;
 
-    /// Both ends of a pair of channels.
+    /// Creates a pair of channels, and returns both ends.
     fn pair<P: Payload>() -> (Self::End<P>, Self::End<P>);
 }
 
@@ -68,7 +67,7 @@ fn run_as<C: Carrier, P: Payload>(cores: Cores, load: &Load) -> Result<Duration>
     carry(cores, load, ours, theirs)
 }
 
-/// The candidate of this name over a bounded channel for each direction: what makes one, and the types of its two halves.
+/// Defines a candidate over a bounded channel for each direction, from its constructor and the types of its halves.
 macro_rules! two_channels {
     ($name:literal, $channel:ident, $sender:ident, $receiver:ident) => {
         pub(crate) const CANDIDATES: &[$crate::subject::Candidate] =
