@@ -57,7 +57,7 @@ impl work::Rx for Service {
 
 fn serve() -> (WaitsetThread, Iref) {
     WaitsetThread::start(|ws| {
-        let exported = work::export(ws, |_: &Peer| Ok(Service)).start();
+        let exported = work::export(ws, |_: &Peer| Ok(Service)).wait();
         exported.expect("it can be exported").iref()
     })
 }

@@ -57,7 +57,7 @@ fn service(name: &str) -> Result {
     let ws = Waitset::current();
     let name = name.to_owned();
     words::export(&ws, |_: &Peer| Ok(Service))
-        .on_exported(move |iref| nameservice::register(&name, iref?))?;
+        .then(move |service| nameservice::register(&name, service?.iref()).wait());
     loop {
         ws.dispatch()?;
     }
@@ -73,7 +73,7 @@ fn program() -> Result {
     let ws = Waitset::current();
     let name = format!("epoll_loop {}", std::process::id());
     let service = Command::new(std::env::current_exe()?).args(["service", &name]).spawn()?;
-    let iref = nameservice::blocking_lookup_deadline(&name, Duration::from_secs(10))?;
+    let iref = nameservice::blocking_lookup(&name).timeout(Duration::from_secs(10)).wait()?;
 
     let over = Rc::new(Cell::new(false));
     for signal in [UnixSignal::Interrupt, UnixSignal::Terminate] {

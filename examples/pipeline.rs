@@ -47,7 +47,7 @@ fn serve(tell: impl FnOnce(flounder::Iref)) -> Result<(), Box<dyn Error>> {
     let export = square::export(&ws, move |_: &Peer| {
         Ok(Service { held: Vec::new(), ended: Rc::clone(&theirs) })
     });
-    tell(export.start()?.iref());
+    tell(export.wait()?.iref());
     while !ended.get() {
         ws.dispatch()?;
     }

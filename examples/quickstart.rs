@@ -75,7 +75,7 @@ fn service(name: &str) -> Result {
         println!("service: {peer} connects");
         Ok(Server)
     })
-    .on_exported(move |iref| nameservice::register(&name, iref?))?;
+    .then(move |service| nameservice::register(&name, service?.iref()).wait());
     loop {
         ws.dispatch()?;
     }
@@ -83,7 +83,7 @@ fn service(name: &str) -> Result {
 
 fn client(name: &str) -> Result {
     let ws = Waitset::current();
-    let iref = nameservice::blocking_lookup_deadline(name, Duration::from_secs(10))?;
+    let iref = nameservice::blocking_lookup(name).timeout(Duration::from_secs(10)).wait()?;
     // The client handles no messages: the closures of `RxVtbl` stay empty.
     let binding = test::bind(iref, &ws, test::RxVtbl::default()).wait()?;
     println!("client: bound to {} by driver {}", binding.peer(), binding.driver());

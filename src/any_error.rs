@@ -31,8 +31,8 @@ macro_rules! any_error {
         ///
         /// # flounder::flounder! { interface clock { message tick(); }; }
         /// fn announce(ws: &Waitset) -> Result<(), flounder::Error> {
-        ///     let service = clock::export(ws, |_| Ok(clock::RxVtbl::default())).start()?;
-        ///     nameservice::register("clock", service.iref())?;
+        ///     let service = clock::export(ws, |_| Ok(clock::RxVtbl::default())).wait()?;
+        ///     nameservice::register("clock", service.iref()).wait()?;
         ///     ws.dispatch()?;
         ///     Ok(())
         /// }

@@ -29,7 +29,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let ws = Waitset::current();
 //! // A service; a process of its own would now give it a name, with `nameservice::register`, and dispatch for ever.
-//! let service = counter::export(&ws, |_: &Peer| Ok(Server::default())).start()?;
+//! let service = counter::export(&ws, |_: &Peer| Ok(Server::default())).wait()?;
 //!
 //! // A client; it would get the reference with `nameservice::blocking_lookup`.
 //! let binding = counter::bind(service.iref(), &ws, counter::RxVtbl::default()).wait()?;
@@ -63,7 +63,7 @@ pub use flounder_rt::*;
 /// Publishing services: the monitor of this process. The root as a daemon, and what there is on a host.
 pub mod monitor {
     pub use flounder_monitor::{DirProblem, MonitorError, RootLocation, RootProcess};
-    pub use flounder_monitor::{daemon, publish, publish_async, snapshot};
+    pub use flounder_monitor::{daemon, publish, snapshot};
 }
 
 /// The drivers, by name, and the order in which they are tried.

@@ -24,7 +24,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let ws = Waitset::current();
 //!     flounder::tokio::run_until(&ws, async {
-//!         let service = sum::export(&ws, |_: &Peer| Ok(Server)).start()?;
+//!         let service = sum::export(&ws, |_: &Peer| Ok(Server)).wait()?;
 //!         let binding = sum::bind(service.iref(), &ws, sum::RxVtbl::default()).await?;
 //!         let client = sum::RpcClient::new(&binding);
 //!         assert_eq!(client.add_async(40, 2).await?, 42);

@@ -34,7 +34,7 @@ fn calls_allocate_nothing_in_the_long_run() {
     for driver in ["loopback", "ump"] {
         let ws = Waitset::new();
         let export = sums::export(&ws, |_| Ok(Service));
-        let iref = export.start().expect("it can be exported").iref();
+        let iref = export.wait().expect("it can be exported").iref();
         let bind = sums::bind(iref, &ws, sums::RxVtbl::default()).driver(driver);
         let rpc = Rc::new(sums::RpcClient::new(&bind.wait().expect("it can be bound to")));
 

@@ -155,8 +155,8 @@ impl Handlers {
     fn export(self, ws: &Waitset, end: &End) -> Iref {
         let end = end.clone();
         let exported = match self {
-            Self::Plain => busy::export(ws, move |_| Ok(end.clone())).start(),
-            Self::Futures => busy::export(ws, move |_| Ok(busy::Async(end.clone()))).start(),
+            Self::Plain => busy::export(ws, move |_| Ok(end.clone())).wait(),
+            Self::Futures => busy::export(ws, move |_| Ok(busy::Async(end.clone()))).wait(),
         };
         exported.expect("it can be exported").iref()
     }

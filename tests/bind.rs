@@ -1,10 +1,13 @@
 //! Binds within a process: which driver is chosen, and which error a failed bind returns.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,11 +79,11 @@ fn export(ws: &Waitset, seen: &Rc<Seen>) -> Iref {
         seen.clients.set(seen.clients.get() + 1);
         Ok(Service(Rc::clone(&seen)))
     });
-    export.start().expect("it can be exported").iref()
+    export.wait().expect("it can be exported").iref()
 }
 
 fn bind(iref: Iref, ws: &Waitset, drivers: &[&str]) -> Result<twice::Binding, BindError> {
-    let bind = twice::bind(iref, ws, twice::RxVtbl::default()).deadline(PATIENCE);
+    let bind = twice::bind(iref, ws, twice::RxVtbl::default()).timeout(PATIENCE);
     bind.drivers(drivers.iter().copied()).wait()
 }
 
@@ -212,7 +215,7 @@ fn a_refusal_of_the_service_is_final() {
         count.set(count.get() + 1);
         Err(Refusal::new(7, "closed"))
     };
-    let iref = twice::export(&ws, connect).start().expect("it can be exported").iref();
+    let iref = twice::export(&ws, connect).wait().expect("it can be exported").iref();
     let error = bind(iref, &ws, &["loopback", "ump", "lmp"]).expect_err("it is refused");
     assert_eq!(error, BindError::Refused(Refusal::new(7, "closed")));
     assert_eq!(asked.get(), 1, "other drivers would not help");
@@ -274,7 +277,7 @@ fn new_bindings_do_not_keep_ended_ones_waiting() {
                 let bind = twice::bind(iref, &ws, twice::RxVtbl::default()).driver(driver);
                 let result = Rc::new(RefCell::new(None));
                 let theirs = Rc::clone(&result);
-                bind.on_bound(move |bound| _ = theirs.replace(Some(bound))).expect("it starts");
+                bind.then(move |bound| _ = theirs.replace(Some(bound)));
                 steps.send(Step::AskedToBind).expect("the service runs");
                 let deadline = Some(Instant::now() + PATIENCE);
                 ws.dispatch_until(deadline, || result.borrow().is_some()).expect("nothing fails");
@@ -301,4 +304,67 @@ fn new_bindings_do_not_keep_ended_ones_waiting() {
         client.join().expect("it did not panic");
         assert!(waiting <= 2, "{driver}: {waiting} ended bindings waited at once");
     }
+}
+
+#[test]
+fn dropped_bind_gives_its_handlers_up_at_once() {
+    with_service_elsewhere(|iref, ws| {
+        let held = Rc::new(());
+        let rx = twice::RxVtbl {
+            note: Some(Box::new({
+                let held = Rc::clone(&held);
+                move |_, _| _ = &held
+            })),
+            ..twice::RxVtbl::default()
+        };
+        let mut bind = Box::pin(twice::bind(iref, ws, rx));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(bind.as_mut().poll(&mut context).is_pending());
+        assert_eq!(Rc::strong_count(&held), 2);
+        drop(bind);
+        assert_eq!(Rc::strong_count(&held), 1);
+        // The service's end of the binding, if there is one, is closed: another bind comes behind it.
+        assert_eq!(bound(iref, ws, &[]), Ok("ump"));
+    });
+}
+
+#[test]
+fn bind_whose_time_is_over_fails_at_once() {
+    let (ws, seen) = (Waitset::new(), Rc::<Seen>::default());
+    let iref = export(&ws, &seen);
+    let now = Instant::now();
+    let bind = || twice::bind(iref, &ws, twice::RxVtbl::default());
+    assert_eq!(bind().deadline(now).wait().err(), Some(BindError::Deadline));
+    assert_eq!(bind().timeout(Duration::ZERO).wait().err(), Some(BindError::Deadline));
+    let called = Rc::new(RefCell::new(None));
+    let theirs = Rc::clone(&called);
+    bind().deadline(now).then(move |bound| _ = theirs.replace(bound.err()));
+    assert!(called.borrow().is_none(), "callbacks run from the waitset");
+    ws.dispatch().expect("nothing fails");
+    assert_eq!(called.take(), Some(BindError::Deadline));
+    assert_eq!(seen.clients.get(), 0);
+    bind().timeout(Duration::MAX).wait().expect("there is time");
+}
+
+#[test]
+fn polled_bind_can_be_waited_for() {
+    let (ws, seen) = (Waitset::new(), Rc::<Seen>::default());
+    let iref = export(&ws, &seen);
+    let mut bind = twice::bind(iref, &ws, twice::RxVtbl::default());
+    assert!(Pin::new(&mut bind).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(twice::RpcClient::new(&bind.wait().expect("it is there")).double(1), Ok(2));
+    assert_eq!(seen.clients.get(), 1);
+}
+
+#[test]
+fn export_calls_back_from_the_waitset() {
+    let ws = Waitset::new();
+    let exported = Rc::new(Cell::new(None));
+    let theirs = Rc::clone(&exported);
+    twice::export(&ws, |_: &Peer| Ok(twice::RxVtbl::default()))
+        .then(move |service| theirs.set(service.ok()));
+    assert!(exported.take().is_none());
+    ws.dispatch().expect("nothing fails");
+    let iref = exported.take().expect("it is exported").iref();
+    twice::bind(iref, &ws, twice::RxVtbl::default()).wait().expect("it is there");
 }

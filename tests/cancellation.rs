@@ -96,7 +96,7 @@ fn export(ws: &Waitset) -> (Rc<Seen>, Iref) {
         *theirs.bound.borrow_mut() += 1;
         Ok(Service(Rc::clone(&theirs)))
     });
-    (seen, export.start().expect("it can be exported").iref())
+    (seen, export.wait().expect("it can be exported").iref())
 }
 
 /// A client and a service in one thread, each with a waitset of its own.

@@ -106,7 +106,7 @@ impl echo::Rx for Service {
 fn export(ws: &Waitset) -> Iref {
     let theirs = ws.clone();
     let export = echo::export(ws, move |_: &Peer| Ok(Service(theirs.clone())));
-    export.start().expect("it can be exported").iref()
+    export.wait().expect("it can be exported").iref()
 }
 
 /// A service whose thread waits in a loop of its own.
@@ -150,7 +150,7 @@ fn bind(iref: Iref, ws: &Waitset, driver: Driver, pongs: &Pongs) -> echo::Bindin
         pong: Some(Box::new(move |_: &echo::Binding, n| pongs.borrow_mut().push(n))),
         ..echo::RxVtbl::default()
     };
-    let bind = echo::bind(iref, ws, vtbl).deadline(TIMEOUT).driver(driver.name());
+    let bind = echo::bind(iref, ws, vtbl).timeout(TIMEOUT).driver(driver.name());
     bind.wait().expect("the service is there")
 }
 
@@ -255,8 +255,7 @@ fn a_bind_goes_on_while_the_loop_waits() {
     let bound = Rc::new(Cell::new(None));
     let theirs = Rc::clone(&bound);
     echo::bind(service.iref, &ws, echo::RxVtbl::default())
-        .on_bound(move |binding| theirs.set(Some(binding.expect("the service is there").driver())))
-        .expect("it can be begun");
+        .then(move |binding| theirs.set(Some(binding.expect("the service is there").driver())));
     outer.run_until("a binding", || bound.get().is_some());
     assert_eq!(bound.get(), Some("ump"));
 }

@@ -46,7 +46,7 @@ fn role() {
         ["watch", driver] => watch(driver),
         ["root"] => root_with_a_child(),
         ["successor"] => {
-            assert_eq!(nameservice::list(), Ok(Vec::new()));
+            assert_eq!(nameservice::list().wait(), Ok(Vec::new()));
             say("root");
         }
         _ => panic!("no such role: {role}"),
@@ -75,7 +75,7 @@ fn handlers(over: &Rc<Cell<bool>>) -> forked::RxVtbl {
 fn export(ws: &Waitset) -> (Iref, Rc<Cell<bool>>) {
     let over = Rc::new(Cell::new(false));
     let theirs = Rc::clone(&over);
-    let exported = forked::export(ws, move |_: &Peer| Ok(handlers(&theirs))).start();
+    let exported = forked::export(ws, move |_: &Peer| Ok(handlers(&theirs))).wait();
     (exported.expect("it can be exported").iref(), over)
 }
 
@@ -83,7 +83,7 @@ fn export(ws: &Waitset) -> (Iref, Rc<Cell<bool>>) {
 fn service() {
     let ws = Waitset::new();
     let (iref, over) = export(&ws);
-    nameservice::register("service", iref).expect("the name is free");
+    nameservice::register("service", iref).wait().expect("the name is free");
     say("ready");
     serve(&ws, &over);
 }
@@ -94,8 +94,8 @@ fn serve(ws: &Waitset, over: &Cell<bool>) {
 }
 
 fn bind(name: &str, ws: &Waitset, driver: &str) -> forked::Binding {
-    let iref = nameservice::blocking_lookup_deadline(name, PATIENCE).expect("it is there");
-    let bind = forked::bind(iref, ws, forked::RxVtbl::default()).deadline(PATIENCE);
+    let iref = nameservice::blocking_lookup(name).timeout(PATIENCE).wait().expect("it is there");
+    let bind = forked::bind(iref, ws, forked::RxVtbl::default()).timeout(PATIENCE);
     bind.driver(driver).wait().expect("it can be bound to")
 }
 
@@ -150,7 +150,7 @@ impl Inherited {
         let ws = Waitset::new();
         let binding = if driver == "loopback" {
             let (iref, _) = export(&ws);
-            let bind = forked::bind(iref, &ws, forked::RxVtbl::default()).deadline(PATIENCE);
+            let bind = forked::bind(iref, &ws, forked::RxVtbl::default()).timeout(PATIENCE);
             bind.driver("loopback").wait().expect("it can be bound to")
         } else {
             bind("service", &ws, driver)
@@ -273,7 +273,7 @@ fn anew(driver: &str) {
         let (iref, over) = export(&ws);
         let near = forked::bind(iref, &ws, forked::RxVtbl::default()).wait().expect("it is here");
         asks(&near, 4);
-        nameservice::register("child", iref).expect("the name is free");
+        nameservice::register("child", iref).wait().expect("the name is free");
         serve(&ws, &over);
     });
     let ws = Waitset::new();
@@ -301,7 +301,7 @@ fn busy() {
                 let (iref, _) = export(&ws);
                 drop(forked::bind(iref, &ws, forked::RxVtbl::default()).wait());
                 flounder::policy::set_cap_policy(|_| true);
-                drop(nameservice::lookup("nothing"));
+                drop(nameservice::lookup("nothing").wait());
             }
         });
     }
@@ -344,7 +344,7 @@ fn busy() {
 fn exec_with_a_child() {
     let ws = Waitset::new();
     let (iref, over) = export(&ws);
-    nameservice::register("executes", iref).expect("the name is free");
+    nameservice::register("executes", iref).wait().expect("the name is free");
     say("ready");
     serve(&ws, &over);
     fork(|| {
@@ -369,16 +369,16 @@ fn watch(driver: &str) {
 /// Becomes root and forks. Parent and child wait for the end of their input; the child then uses a
 /// monitor of its own.
 fn root_with_a_child() {
-    assert_eq!(nameservice::list(), Ok(Vec::new()));
+    assert_eq!(nameservice::list().wait(), Ok(Vec::new()));
     fork(|| {
         say("child");
         wait_for_end_of_input();
         let iref = Iref::from_bits(1).expect("not zero");
-        let served = nameservice::list() == Ok(Vec::new())
-            && matches!(publish(iref), Err(NameError::NoService { .. }));
+        let served = nameservice::list().wait() == Ok(Vec::new())
+            && matches!(publish(iref).wait(), Err(NameError::NoService { .. }));
         say(if served { "child served" } else { "child refused" });
     });
-    assert_eq!(nameservice::list(), Ok(Vec::new()), "the parent is served as before");
+    assert_eq!(nameservice::list().wait(), Ok(Vec::new()), "the parent is served as before");
     say("parent");
     wait_for_end_of_input();
 }

@@ -153,14 +153,14 @@ fn every_argument_can_be_passed_on() {
     let (echo, ends) = (RefCell::new(Some(echo)), Echo::default());
     let back = Rc::clone(&ends.heard);
     let last = words::export(&ws, move |_: &Peer| Ok(echo.take().expect("one client")));
-    let last = last.start().expect("it can be exported");
+    let last = last.wait().expect("it can be exported");
     // What the echo sends back ends with the proxy's own handler, which writes it down.
     let behind = words::bind(last.iref(), &ws, ends).wait().expect("it is in this thread");
     let proxy = RefCell::new(Some(behind));
     let middle = words::export(&ws, move |_: &Peer| {
         Ok(words::Async(Proxy(proxy.take().expect("one client"))))
     });
-    let middle = middle.start().expect("it can be exported");
+    let middle = middle.wait().expect("it can be exported");
     let binding = words::bind(middle.iref(), &ws, words::RxVtbl::default()).wait();
     let binding = binding.expect("it is in this thread");
 
@@ -211,7 +211,7 @@ fn every_argument_can_be_passed_on() {
 #[test]
 fn an_array_of_owned_strings_keeps_its_maximum() {
     let ws = Waitset::new();
-    let exported = words::export(&ws, |_: &Peer| Ok(words::RxVtbl::default())).start();
+    let exported = words::export(&ws, |_: &Peer| Ok(words::RxVtbl::default())).wait();
     let iref = exported.as_ref().expect("it can be exported").iref();
     let binding = words::bind(iref, &ws, words::RxVtbl::default()).wait().expect("it is here");
     let client = words::RpcClient::new(&binding);

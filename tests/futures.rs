@@ -85,7 +85,7 @@ impl Ends {
         let (ws, seen) = (Waitset::new(), Rc::<Seen>::default());
         let theirs = Rc::clone(&seen);
         let export = work::export(&ws, move |_| Ok(Service(Rc::clone(&theirs))));
-        let iref = export.start().expect("it can be exported").iref();
+        let iref = export.wait().expect("it can be exported").iref();
         let client = bind(iref, &ws, driver);
         Self { ws, client, seen }
     }
@@ -611,7 +611,7 @@ fn calls_between_threads_are_cancelled_too() {
         let (ws, seen) = (Waitset::new(), Rc::<Seen>::default());
         let theirs = Rc::clone(&seen);
         let export = work::export(&ws, move |_| Ok(Service(Rc::clone(&theirs))));
-        sender.send(export.start().expect("it can be exported").iref()).expect("someone waits");
+        sender.send(export.wait().expect("it can be exported").iref()).expect("someone waits");
         let end = Some(Instant::now() + PATIENCE);
         let held = ws.dispatch_until(end, || !seen.held.borrow().is_empty());
         assert!(held.expect("no callback fails"));

@@ -82,7 +82,7 @@ impl Ends {
         let (here, there, keeper) = (Waitset::new(), Waitset::new(), Rc::<Keeper>::default());
         let theirs = Rc::clone(&keeper);
         let export = work::export(&there, move |_: &Peer| Ok(Service(Rc::clone(&theirs))));
-        let iref = export.start().expect("it can be exported").iref();
+        let iref = export.wait().expect("it can be exported").iref();
         let bind = work::bind(iref, &there, rx).driver(driver).buffer(bytes);
         let client = bind.wait().expect("it can be bound to");
         assert_eq!(client.driver(), driver);
@@ -358,7 +358,7 @@ fn dispatching_handler_sleeps_while_its_binding_has_more() {
                 ..work::RxVtbl::default()
             })
         });
-        let iref = export.start().expect("it can be exported").iref();
+        let iref = export.wait().expect("it can be exported").iref();
         let bind = work::bind(iref, &ws, work::RxVtbl::default()).driver(driver);
         let client = bind.wait().expect("it can be bound to");
         for n in 1..4 {

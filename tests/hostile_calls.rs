@@ -94,7 +94,7 @@ impl Scene {
         let victim = Rc::<Victim>::default();
         let theirs = Rc::clone(&victim);
         let export = work::export(&waitsets[0], move |_: &Peer| Ok(Service(Rc::clone(&theirs))));
-        let iref = export.start().expect("it can be exported").iref();
+        let iref = export.wait().expect("it can be exported").iref();
         let [hostile, honest] = [1, 2].map(|at| {
             // It answers no calls, either.
             let bind = work::bind(iref, &waitsets[0], Service(Rc::default())).driver(driver);

@@ -42,13 +42,13 @@ fn large_buffers_are_given_back_when_their_message_is_done() {
         let size = if driver == "beehive" { LARGE / 8 } else { LARGE };
         let ws = Waitset::current();
         let (stop, service) = if driver == "loopback" {
-            let service = blocks::export(&ws, |_| Ok(Service)).start();
+            let service = blocks::export(&ws, |_| Ok(Service)).wait();
             (None, service.expect("it is exported").iref())
         } else {
             let (sender, iref) = std::sync::mpsc::channel();
             let thread = thread::spawn(move || {
                 let ws = Waitset::current();
-                let service = blocks::export(&ws, |_| Ok(Service)).start();
+                let service = blocks::export(&ws, |_| Ok(Service)).wait();
                 let iref = service.expect("it is exported").iref();
                 let over = std::rc::Rc::new(std::cell::Cell::new(false));
                 sender.send((iref, ws.remote())).expect("the test waits");

@@ -133,9 +133,9 @@ impl Service {
         let (waitset, log) = (Waitset::current(), Rc::<RefCell<Log>>::default());
         let theirs = Rc::clone(&log);
         let service =
-            words::export(&waitset, move |_: &Peer| Ok(Listener(Rc::clone(&theirs)))).start();
+            words::export(&waitset, move |_: &Peer| Ok(Listener(Rc::clone(&theirs)))).wait();
         let iref = service.expect("it is exported").iref();
-        flounder::monitor::publish(iref).expect("there is a monitor");
+        flounder::monitor::publish(iref).wait().expect("there is a monitor");
         Self { waitset, log, iref }
     }
 
@@ -476,7 +476,7 @@ fn wait_for_a_line() {
 fn bound(iref: &str, driver: &str) -> words::Binding {
     let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not 0");
     let bind = words::bind(iref, &Waitset::current(), words::RxVtbl::default()).driver(driver);
-    bind.deadline(TIMEOUT).wait().expect("the service is there")
+    bind.timeout(TIMEOUT).wait().expect("the service is there")
 }
 
 fn notes(binding: &words::Binding) {

@@ -74,7 +74,7 @@ fn cap() -> Cap {
 /// A client of a service with these handlers.
 fn bind<X: long::Handlers>(ws: &Waitset, handlers: impl Fn() -> X + 'static) -> long::Binding {
     let export = long::export(ws, move |_| Ok(handlers()));
-    let iref = export.start().expect("it can be exported").iref();
+    let iref = export.wait().expect("it can be exported").iref();
     long::bind(iref, ws, long::RxVtbl::default())
         .driver("loopback")
         .wait()

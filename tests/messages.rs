@@ -465,8 +465,8 @@ fn services_and_clients_talk_in_values() {
                 }))
             }
         });
-        let iref = export.start().expect("it can be exported").iref();
-        let bind = post::bind(iref, &ws, post::Inbox::new(2)).driver(driver).deadline(TIMEOUT);
+        let iref = export.wait().expect("it can be exported").iref();
+        let bind = post::bind(iref, &ws, post::Inbox::new(2)).driver(driver).timeout(TIMEOUT);
         let binding = bind.wait().expect("the service is there");
         assert_eq!(binding.driver(), driver);
         let patience = ws.after(TIMEOUT, |_| Err("nothing came".into()));

@@ -79,7 +79,7 @@ fn child() {
     if part.starts_with("serve") {
         return serve(&ws, &part);
     }
-    let iref = nameservice::blocking_lookup_deadline("pulse", TIMEOUT).expect("it is there");
+    let iref = nameservice::blocking_lookup("pulse").timeout(TIMEOUT).wait().expect("it is there");
     let driver = std::env::var(DRIVER).expect("the test says which");
     let (sender, tocks) = channel();
     let vtbl = pulse::RxVtbl {
@@ -171,8 +171,8 @@ fn child() {
 }
 
 fn serve(ws: &Waitset, part: &str) {
-    let exported = pulse::export(ws, |_: &Peer| Ok(Service)).start().expect("it can be exported");
-    nameservice::register("pulse", exported.iref()).expect("nobody else has the name");
+    let exported = pulse::export(ws, |_: &Peer| Ok(Service)).wait().expect("it can be exported");
+    nameservice::register("pulse", exported.iref()).wait().expect("nobody else has the name");
     if part == "serve refused" {
         barrier::register();
         refuse_barriers();

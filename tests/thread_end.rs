@@ -29,11 +29,11 @@ fn export(ws: &Waitset) -> Iref {
         }));
         Ok(rx)
     });
-    exported.start().expect("it can be exported").iref()
+    exported.wait().expect("it can be exported").iref()
 }
 
 fn bind(iref: Iref, ws: &Waitset) -> Result<ending::Binding, BindError> {
-    ending::bind(iref, ws, ending::RxVtbl::default()).deadline(PATIENCE).wait()
+    ending::bind(iref, ws, ending::RxVtbl::default()).timeout(PATIENCE).wait()
 }
 
 /// A thread that serves until it is told to end.
@@ -206,7 +206,7 @@ fn a_dropped_waitset_leaves_nothing() {
     for _ in 0..10 {
         let ws = Waitset::new();
         let remote = ws.remote();
-        let exported = ending::export(&ws, |_: &Peer| Ok(ending::RxVtbl::default())).start();
+        let exported = ending::export(&ws, |_: &Peer| Ok(ending::RxVtbl::default())).wait();
         let iref = exported.as_ref().expect("it can be exported").iref();
         ws.after(Duration::from_millis(1), |_| Ok(()));
         ws.dispatch().expect("no callback fails");

@@ -97,7 +97,7 @@ impl work::Rx for Service {
 }
 
 fn serve(ws: &Waitset) -> Iref {
-    let exported = work::export(ws, |_: &Peer| Ok(Service::default())).start();
+    let exported = work::export(ws, |_: &Peer| Ok(Service::default())).wait();
     exported.expect("it can be exported").iref()
 }
 
@@ -303,7 +303,7 @@ fn every_call_ends_when_the_process_of_the_service_is_killed() {
         Ok("client") => {
             for driver in FAR {
                 let mut service = part(driver).spawn().expect("it can be started");
-                let iref = nameservice::blocking_lookup_deadline(driver, TIMEOUT);
+                let iref = nameservice::blocking_lookup(driver).timeout(TIMEOUT).wait();
                 let iref = iref.expect("it is registered");
                 let (client, binding) = WaitsetThread::start(move |ws| bind(ws, iref, driver));
                 let site = Site { binding, client, service: None };
@@ -315,7 +315,7 @@ fn every_call_ends_when_the_process_of_the_service_is_killed() {
         Ok(driver) => {
             let ws = Waitset::current();
             // One name for each driver: that of a service that was killed may be there for a while.
-            nameservice::register(driver, serve(&ws)).expect("the name is free");
+            nameservice::register(driver, serve(&ws)).wait().expect("the name is free");
             while ws.dispatch().is_ok() {}
         }
         Err(_) => {

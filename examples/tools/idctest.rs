@@ -169,7 +169,7 @@ fn export(ws: &Waitset) -> Result<(Iref, Rc<Cell<bool>>)> {
     let exported = idctest::export(ws, move |_peer: &Peer| {
         Ok(Server { done: Rc::clone(&theirs), ..Server::default() })
     })
-    .start()?;
+    .wait()?;
     Ok((exported.iref(), done))
 }
 
@@ -273,10 +273,14 @@ fn half(role: &str, name: &str, driver: Driver) -> Result {
     let ws = Waitset::current();
     if role == "service" {
         let (iref, done) = export(&ws)?;
-        nameservice::register(name, iref)?;
+        nameservice::register(name, iref).wait()?;
         return serve(&ws, &done);
     }
-    run_client(&ws, nameservice::blocking_lookup_deadline(name, Duration::from_secs(10))?, driver)
+    run_client(
+        &ws,
+        nameservice::blocking_lookup(name).timeout(Duration::from_secs(10)).wait()?,
+        driver,
+    )
 }
 
 fn main() -> ExitCode {

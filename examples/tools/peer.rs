@@ -243,8 +243,10 @@ fn serve(options: &Serve, counters: &Shared) -> Result<(), String> {
             Ok(Service { counters, left, driver, seed: 0, received: 0, wrong: 0 })
         })
     };
-    let exported = exported.start().map_err(|error| format!("{error:?}"))?;
-    nameservice::register(&options.name, exported.iref()).map_err(|error| format!("{error:?}"))?;
+    let exported = exported.wait().map_err(|error| format!("{error:?}"))?;
+    nameservice::register(&options.name, exported.iref())
+        .wait()
+        .map_err(|error| format!("{error:?}"))?;
     while left.get() > 0 {
         ws.dispatch().map_err(|error| format!("{error:?}"))?;
     }
@@ -337,7 +339,9 @@ fn send_one(
 fn traffic(role: &Role, options: &Traffic, counters: &Shared) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Debug| format!("{error:?}");
     let ws = Waitset::current();
-    let iref = nameservice::blocking_lookup_deadline(&options.name, Duration::from_secs(10))
+    let iref = nameservice::blocking_lookup(&options.name)
+        .timeout(Duration::from_secs(10))
+        .wait()
         .map_err(|e| text(&e))?;
     let ended = Rc::new(Cell::new(false));
     let handler =

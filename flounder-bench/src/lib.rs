@@ -260,7 +260,7 @@ impl Hosts {
             }
             Between::Processes => {
                 // Starts the monitor of this process before the thread is pinned.
-                nameservice::list()?;
+                nameservice::list().wait()?;
                 let name = process::fresh_name();
                 self.processes.push(Process::serve(&name, Some(cores.service))?);
                 process::find(&name)?

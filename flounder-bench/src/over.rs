@@ -213,7 +213,7 @@ impl Service {
         let pattern = pattern();
         let export =
             bench::export(&ws, move |_peer| Ok(Handlers::new(Rc::default(), Rc::clone(&pattern))));
-        let iref = export.start()?.iref();
+        let iref = export.wait()?.iref();
         Ok(Self { ws, iref })
     }
 

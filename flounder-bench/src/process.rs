@@ -168,7 +168,7 @@ fn this_program() -> Result<Command> {
 
 /// Looks up a service.
 pub(crate) fn find(name: &str) -> Result<Iref> {
-    Ok(nameservice::blocking_lookup_deadline(name, LOOKUP_TIMEOUT)?)
+    Ok(nameservice::blocking_lookup(name).timeout(LOOKUP_TIMEOUT).wait()?)
 }
 
 /// Returns a service name that no other process uses.

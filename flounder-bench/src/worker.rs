@@ -53,7 +53,7 @@ pub fn run(options: Options) -> Result {
 fn serve(name: &str, core: Option<Core>) -> Result {
     // Registering the name starts the monitor's thread, which must not inherit the pinning of this one.
     let service = over::Service::export(Waitset::current())?;
-    nameservice::register(name, service.iref())?;
+    nameservice::register(name, service.iref()).wait()?;
     core.map_or(Ok(()), pin)?;
     say(READY)?;
     service.run(|| false)

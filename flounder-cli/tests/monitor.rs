@@ -171,7 +171,7 @@ fn client() {
         // Not a test of its own: what a process of the test below does.
         return;
     }
-    let iref = nameservice::blocking_lookup("wall clock").expect("there is a root");
+    let iref = nameservice::blocking_lookup("wall clock").wait().expect("there is a root");
     let bind = clock::bind(iref, &Waitset::current(), clock::RxVtbl::default()).driver("lmp");
     let bound = bind.wait().expect("the service listens");
     println!("@ bound");
@@ -195,9 +195,9 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
     let dir = PathBuf::from(std::env::var_os("FLOUNDER_RUNTIME_DIR").expect("it is set"));
     let (daemon, _) = Daemon::start(&dir, &[]);
     let ws = Waitset::current();
-    let service = clock::export(&ws, |_: &Peer| Ok(clock::RxVtbl::default())).start();
+    let service = clock::export(&ws, |_: &Peer| Ok(clock::RxVtbl::default())).wait();
     let iref = service.as_ref().expect("it can be exported").iref();
-    nameservice::register("wall clock", iref).expect("it is free");
+    nameservice::register("wall clock", iref).wait().expect("it is free");
 
     let output = ls(&dir, &["--json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));

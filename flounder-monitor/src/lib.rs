@@ -59,8 +59,9 @@ pub use broker::{MonitorBroker, broker};
 pub use error::{DirProblem, MonitorError};
 pub use root_location::{RootLocation, RootProcess};
 
+#[cfg(doc)]
 use name::NameError;
-use nameservice::Answer;
+use nameservice::Request;
 
 /// Makes a service of this process reachable from other processes by its reference, without a name.
 /// [`nameservice::register`] does this too.
@@ -68,12 +69,7 @@ use nameservice::Answer;
 /// # Errors
 /// [`NameError::NoService`] if this process exports no service `iref`; [`NameError::Monitor`] if
 /// the monitor cannot serve; [`NameError::Deadline`] if no root answers within
-/// [`DEFAULT_DEADLINE`](nameservice::DEFAULT_DEADLINE).
-pub fn publish(iref: Iref) -> Result<(), NameError> {
-    publish_async(iref).wait()
-}
-
-/// Makes a service reachable, like [`publish`], without blocking.
-pub fn publish_async(iref: Iref) -> Answer<()> {
-    nameservice::start(None, async move |monitor| monitor.publish(iref).await)
+/// [`DEFAULT_TIMEOUT`](nameservice::DEFAULT_TIMEOUT).
+pub fn publish(iref: Iref) -> Request<()> {
+    Request::new(None, async move |monitor| monitor.publish(iref).await)
 }

@@ -2,19 +2,18 @@
 //! them.
 //!
 //! A name belongs to the process that registered it first, until that process unregisters it or
-//! dies. The functions block the calling thread and may be called from handlers; each has an
-//! `_async` form, for [`Waitset::block_on`](flounder_rt::Waitset::block_on) and for other
-//! executors.
+//! dies. Each function returns a [`Request`]: a future for any executor, which can also be waited
+//! for with [`wait`](Request::wait), from handlers too.
 //!
 //! ```no_run
 //! use std::time::Duration;
 //! # fn main() -> Result<(), flounder_monitor::nameservice::NameError> {
 //! # let iref = flounder_rt::Iref::from_bits(1).expect("not zero");
 //! use flounder_monitor::nameservice;
-//! nameservice::register("clock", iref)?; // in the service
-//! let clock = nameservice::blocking_lookup("clock")?; // in a client, which may have started first
-//! let clock = nameservice::blocking_lookup_deadline("clock", Duration::from_secs(3))?;
-//! for entry in nameservice::list()? {
+//! nameservice::register("clock", iref).wait()?; // in the service
+//! let clock = nameservice::blocking_lookup("clock").wait()?; // in a client, which may have started first
+//! let clock = nameservice::blocking_lookup("clock").timeout(Duration::from_secs(3)).wait()?;
+//! for entry in nameservice::list().wait()? {
 //!     println!("{} is {} of user {:?}", entry.name, entry.interface, entry.uid);
 //! }
 //! # drop(clock);
@@ -22,13 +21,16 @@
 //! # }
 //! ```
 
+use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::rc::Rc;
+use std::time::Instant;
 
-use flounder_rt::Iref;
+use flounder_rt::export::IntoOutcome;
+use flounder_rt::{Iref, Waitset};
 
 use crate::directory::choice;
 use crate::error::MonitorError;
@@ -43,22 +45,18 @@ use crate::wait::until_cancelled;
 /// Time after which an unanswered request is logged.
 const SLOW_REQUEST: Duration = Duration::from_secs(1);
 
-/// Time that functions without a deadline parameter wait for a root monitor.
-pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+/// Time limit of a request that was given none, but for those that wait for something to happen.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Registers a name for a service that this process exports, which also publishes the service.
+///
+/// If the request is dropped before it completes, the name is not registered.
 ///
 /// # Errors
 /// [`NameError::Taken`] if another process has the name; [`NameError::NoService`] if this process
 /// exports no service `iref`.
-pub fn register(name: &str, iref: Iref) -> Result<(), NameError> {
-    register_async(name, iref).wait()
-}
-
-/// Registers a name, like [`register`], without blocking.
-pub fn register_async(name: &str, iref: Iref) -> Answer<()> {
-    let name = name.to_owned();
-    start(Some(name.clone()), async move |monitor| monitor.register(&name, iref).await)
+pub fn register(name: &str, iref: Iref) -> Request<()> {
+    Request::named(name, async move |monitor, name| monitor.register(&name, iref).await)
 }
 
 /// Removes a name of this process.
@@ -66,59 +64,48 @@ pub fn register_async(name: &str, iref: Iref) -> Answer<()> {
 /// # Errors
 /// [`NameError::Unknown`] if there is no such name; [`NameError::NotOwner`] if another process has
 /// it.
-pub fn unregister(name: &str) -> Result<(), NameError> {
-    unregister_async(name).wait()
-}
-
-/// Removes a name, like [`unregister`], without blocking.
-pub fn unregister_async(name: &str) -> Answer<()> {
-    let name = name.to_owned();
-    start(Some(name.clone()), async move |monitor| monitor.unregister(&name).await)
+pub fn unregister(name: &str) -> Request<()> {
+    Request::named(name, async move |monitor, name| monitor.unregister(&name).await)
 }
 
 /// Returns the service with this name.
 ///
 /// # Errors
 /// [`NameError::Unknown`] if there is no such name.
-pub fn lookup(name: &str) -> Result<Iref, NameError> {
-    Ok(lookup_with_owner(name)?.iref)
+pub fn lookup(name: &str) -> Request<Iref> {
+    Request::named(name, async move |monitor, name| Ok(monitor.lookup(&name).await?.iref))
 }
 
 /// Returns the service with this name, and the owner of the name.
 ///
 /// # Errors
 /// [`NameError::Unknown`] if there is no such name.
-pub fn lookup_with_owner(name: &str) -> Result<ResolvedName, NameError> {
-    lookup_async(name).wait()
+pub fn lookup_with_owner(name: &str) -> Request<ResolvedName> {
+    Request::named(name, async move |monitor, name| monitor.lookup(&name).await)
 }
 
-/// Looks a name up, like [`lookup_with_owner`], without blocking.
-pub fn lookup_async(name: &str) -> Answer<ResolvedName> {
-    let name = name.to_owned();
-    start(Some(name.clone()), async move |monitor| monitor.lookup(&name).await)
-}
-
-/// Returns the service with this name, and waits until it is registered. Blocks for ever if the
-/// name is not registered, or if there is no root monitor. The calling thread cannot wait for a
-/// service of its own.
+/// Returns the service with this name, and waits until it is registered: for ever, if the name is
+/// not registered, or if there is no root monitor, unless the request has a
+/// [`timeout`](Request::timeout) or a [`deadline`](Request::deadline).
+///
+/// A thread that blocks in [`wait`](Request::wait) cannot wait for a service of its own.
 ///
 /// # Errors
-/// Every error of a lookup but [`NameError::Unknown`] and [`NameError::Deadline`].
-pub fn blocking_lookup(name: &str) -> Result<Iref, NameError> {
-    Ok(waiting_lookup(name, None).wait()?.iref)
+/// Every error of a lookup but [`NameError::Unknown`].
+pub fn blocking_lookup(name: &str) -> Request<Iref> {
+    let request =
+        Request::named(name, async move |monitor, name| Ok(monitor.await_name(&name).await?.iref));
+    request.without_limit()
 }
 
-/// Returns the service with this name, like [`blocking_lookup`], and waits for at most `deadline`.
+/// Returns the service with this name, and the owner of the name, and waits until it is registered,
+/// like [`blocking_lookup`].
 ///
 /// # Errors
-/// [`NameError::Deadline`] if the name is not registered in time.
-pub fn blocking_lookup_deadline(name: &str, deadline: Duration) -> Result<Iref, NameError> {
-    Ok(waiting_lookup(name, Some(deadline)).wait()?.iref)
-}
-
-/// Waits for a name, like [`blocking_lookup`], without blocking. If dropped, the lookup ends.
-pub fn blocking_lookup_async(name: &str) -> Answer<ResolvedName> {
-    waiting_lookup(name, None)
+/// Those of [`blocking_lookup`].
+pub fn blocking_lookup_with_owner(name: &str) -> Request<ResolvedName> {
+    let request = Request::named(name, async move |monitor, name| monitor.await_name(&name).await);
+    request.without_limit()
 }
 
 /// Returns all names of the host, in order.
@@ -126,13 +113,8 @@ pub fn blocking_lookup_async(name: &str) -> Answer<ResolvedName> {
 /// # Errors
 /// [`NameError::Monitor`] if the monitor cannot serve; [`NameError::Deadline`] if no root answers
 /// in time.
-pub fn list() -> Result<Vec<Entry>, NameError> {
-    list_async().wait()
-}
-
-/// Returns all names, like [`list`], without blocking.
-pub fn list_async() -> Answer<Vec<Entry>> {
-    start(None, async move |monitor| monitor.list().await)
+pub fn list() -> Request<Vec<Entry>> {
+    Request::new(None, async move |monitor| monitor.list().await)
 }
 
 /// Completes once another process has a name that this process registered: the root died, and the
@@ -150,28 +132,11 @@ pub fn list_async() -> Answer<Vec<Entry>> {
 ///
 /// # Errors
 /// [`NameError::NotOwner`] if this process has not registered the name, or unregisters it.
-pub fn lost(name: &str) -> Answer<LostName> {
-    let name = name.to_owned();
-    submit(Some(name.clone()), None, SlowRequestLog::Off, async move |monitor| {
-        monitor.lost(&name).await
-    })
-}
-
-fn waiting_lookup(name: &str, deadline: Option<Duration>) -> Answer<ResolvedName> {
-    let name = name.to_owned();
-    let task = {
-        let name = name.clone();
-        async move |monitor: Rc<Monitor>| monitor.await_name(&name).await
-    };
-    submit(Some(name), deadline, SlowRequestLog::On, task)
-}
-
-/// Runs `task`, a request about `name`, on the monitor's thread, with the default deadline.
-pub(crate) fn start<T: Send + 'static>(
-    name: Option<String>,
-    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, RequestError> + Send + 'static,
-) -> Answer<T> {
-    submit(name, Some(DEFAULT_DEADLINE), SlowRequestLog::On, task)
+pub fn lost(name: &str) -> Request<LostName> {
+    let mut request =
+        Request::named(name, async move |monitor, name| monitor.lost(&name).await).without_limit();
+    request.slow_log = SlowRequestLog::Off;
+    request
 }
 
 /// Logging of a request that has waited for [`SLOW_REQUEST`].
@@ -181,77 +146,207 @@ enum SlowRequestLog {
     Off,
 }
 
-fn submit<T: Send + 'static>(
+/// A request to the name service: a future, which can also be [waited for](Self::wait).
+///
+/// Nothing is sent before it is awaited or waited for. If it is dropped before it completes, it is
+/// given up. It may be sent to another thread, and works in any executor.
+#[must_use = "nothing is sent before `.await` or `wait`"]
+pub struct Request<T> {
     name: Option<String>,
-    deadline: Option<Duration>,
+    limit: Limit,
     slow_log: SlowRequestLog,
-    task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, RequestError> + Send + 'static,
-) -> Answer<T> {
-    let (sender, receiver) = oneshot::channel();
-    let remote = match monitor_thread::remote() {
-        Ok(remote) => remote,
-        Err(error) => {
-            sender.send(Err(RequestError::Monitor(error).of(unsent_request(name))));
-            return Answer(receiver);
-        }
-    };
-    remote.post(move |waitset| {
-        let Some(monitor) = Monitor::current() else { return Ok(()) };
-        let work = async move {
-            let waitset = monitor.waitset().clone();
-            let request = |name| NameRequest { name, location: Some(monitor.location()) };
-            let log_if_slow = async {
-                waitset.sleep(SLOW_REQUEST).await;
-                if slow_log == SlowRequestLog::On {
-                    tracing::warn!(request = %request(name.clone()), "a request to the name service is not answered yet");
-                }
-                core::future::pending::<()>().await;
-            };
-            let work = until_cancelled(task(Rc::clone(&monitor)), log_if_slow);
-            let work = async { work.await.unwrap_or(Err(RequestError::Monitor(MonitorError::Ended))) };
-            let result = match deadline {
-                None => until_cancelled(work, sender.closed()).await,
-                Some(deadline) => {
-                    let work = waitset.timeout(deadline, work);
-                    let work = async { work.await.unwrap_or_else(|_| Err(RequestError::Deadline)) };
-                    until_cancelled(work, sender.closed()).await
-                }
-            };
-            if let Some(result) = result {
-                sender.send(result.map_err(|failure| failure.of(request(name))));
-            }
-        };
-        waitset.spawn_local(work).detach();
-        Ok(())
-    });
-    Answer(receiver)
+    stage: Stage<T>,
 }
 
-/// A future answer of the monitor. If dropped, a lookup that waits for a name ends.
-#[must_use = "the answer reports whether the request succeeded"]
-#[derive(Debug)]
-pub struct Answer<T>(oneshot::Receiver<Result<T, NameError>>);
+/// Time limit of a request.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    /// [`DEFAULT_TIMEOUT`] from when it is sent.
+    Default,
+    Until(Instant),
+    None,
+}
 
-impl<T> Answer<T> {
-    /// Blocks the thread until the answer has arrived.
+enum Stage<T> {
+    Unsent(Task<T>),
+    Sent(oneshot::Receiver<Result<T, NameError>>),
+    Over,
+}
+
+/// Runs on the monitor's thread.
+type Task<T> = Box<dyn FnOnce(Rc<Monitor>) -> TaskFuture<T> + Send>;
+
+type TaskFuture<T> = Pin<Box<dyn Future<Output = Result<T, RequestError>>>>;
+
+impl<T: Send + 'static> Request<T> {
+    /// Returns a request about `name` that runs `task` on the monitor's thread.
+    pub(crate) fn new(
+        name: Option<String>,
+        task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, RequestError> + Send + 'static,
+    ) -> Self {
+        let task: Task<T> = Box::new(|monitor| Box::pin(task(monitor)));
+        let (limit, slow_log) = (Limit::Default, SlowRequestLog::On);
+        Self { name, limit, slow_log, stage: Stage::Unsent(task) }
+    }
+
+    fn named(
+        name: &str,
+        task: impl AsyncFnOnce(Rc<Monitor>, String) -> Result<T, RequestError> + Send + 'static,
+    ) -> Self {
+        let name = name.to_owned();
+        Self::new(Some(name.clone()), async move |monitor| task(monitor, name).await)
+    }
+
+    fn without_limit(mut self) -> Self {
+        self.limit = Limit::None;
+        self
+    }
+
+    /// Limits the request to this time, from now. Then it ends with [`NameError::Deadline`].
+    /// [`Duration::MAX`] is no limit.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.limit = Instant::now().checked_add(timeout).map_or(Limit::None, Limit::Until);
+        self
+    }
+
+    /// Limits the request to this point in time. Then it ends with [`NameError::Deadline`].
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.limit = Limit::Until(deadline);
+        self
+    }
+
+    /// Blocks the thread until the request is answered.
     ///
     /// # Errors
     /// The error of the request.
-    pub fn wait(self) -> Result<T, NameError> {
-        match self.0.wait(None) {
-            Ok(result) => result,
-            Err(_) => Err(RequestError::Monitor(MonitorError::Ended).of(unsent_request(None))),
+    pub fn wait(mut self) -> Result<T, NameError> {
+        self.send();
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Sent(receiver) => receiver.wait(None).unwrap_or_else(|_| Err(ended())),
+            Stage::Unsent(_) | Stage::Over => Err(ended()),
         }
+    }
+
+    /// Runs `callback` once with the answer, from the dispatch of `waitset`. If `waitset` closes
+    /// before, the request is given up.
+    pub fn then<O: IntoOutcome>(
+        self,
+        waitset: &Waitset,
+        callback: impl FnOnce(Result<T, NameError>) -> O + 'static,
+    ) {
+        let here = waitset.remote();
+        let task = async move {
+            let result = self.await;
+            if let Some(waitset) = Waitset::local(&here) {
+                waitset.post(move |_| callback(result).into_outcome());
+            }
+        };
+        waitset.spawn_local(task).detach();
+    }
+
+    /// Sends the request, unless it is sent.
+    fn send(&mut self) {
+        if matches!(self.stage, Stage::Unsent(_))
+            && let Stage::Unsent(task) = core::mem::replace(&mut self.stage, Stage::Over)
+        {
+            self.stage = Stage::Sent(self.submit(task));
+        }
+    }
+
+    fn submit(&self, task: Task<T>) -> oneshot::Receiver<Result<T, NameError>> {
+        let (sender, receiver) = oneshot::channel();
+        let (name, slow_log) = (self.name.clone(), self.slow_log);
+        let deadline = match self.limit {
+            Limit::Default => Instant::now().checked_add(DEFAULT_TIMEOUT),
+            Limit::Until(deadline) => Some(deadline),
+            Limit::None => None,
+        };
+        let failed = match monitor_thread::remote() {
+            _ if matches!(self.limit, Limit::Until(end) if Instant::now() >= end) => {
+                RequestError::Deadline
+            }
+            Ok(remote) => {
+                remote.post(move |_| {
+                    if let Some(monitor) = Monitor::current() {
+                        run(monitor, task, Submission { name, deadline, slow_log, sender });
+                    }
+                    Ok(())
+                });
+                return receiver;
+            }
+            Err(error) => RequestError::Monitor(error),
+        };
+        sender.send(Err(failed.of(unsent_request(name))));
+        receiver
     }
 }
 
-impl<T> Future for Answer<T> {
+struct Submission<T> {
+    name: Option<String>,
+    deadline: Option<Instant>,
+    slow_log: SlowRequestLog,
+    sender: oneshot::Sender<Result<T, NameError>>,
+}
+
+/// Runs the task of a request, on the monitor's thread, until its deadline or until the request is dropped.
+fn run<T: Send + 'static>(monitor: Rc<Monitor>, task: Task<T>, submission: Submission<T>) {
+    let waitset = monitor.waitset().clone();
+    let Submission { name, deadline, slow_log, sender } = submission;
+    let work = async move {
+        let waitset = monitor.waitset().clone();
+        let request = |name| NameRequest { name, location: Some(monitor.location()) };
+        let log_if_slow = async {
+            waitset.sleep(SLOW_REQUEST).await;
+            if slow_log == SlowRequestLog::On {
+                tracing::warn!(request = %request(name.clone()), "a request to the name service is not answered yet");
+            }
+            core::future::pending::<()>().await;
+        };
+        let work = until_cancelled(task(Rc::clone(&monitor)), log_if_slow);
+        let work = async { work.await.unwrap_or(Err(RequestError::Monitor(MonitorError::Ended))) };
+        let result = match deadline {
+            None => until_cancelled(work, sender.closed()).await,
+            Some(deadline) => {
+                let work = waitset.deadline(deadline, work);
+                let work = async { work.await.unwrap_or(Err(RequestError::Deadline)) };
+                until_cancelled(work, sender.closed()).await
+            }
+        };
+        if let Some(result) = result {
+            sender.send(result.map_err(|failure| failure.of(request(name))));
+        }
+    };
+    waitset.spawn_local(work).detach();
+}
+
+impl<T: Send + 'static> Future for Request<T> {
     type Output = Result<T, NameError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = || Err(RequestError::Monitor(MonitorError::Ended).of(unsent_request(None)));
-        Pin::new(&mut self.0).poll(cx).map(|kept| kept.unwrap_or_else(ended))
+        self.send();
+        // A future that is polled after it completed stays pending.
+        let Stage::Sent(receiver) = &mut self.stage else { return Poll::Pending };
+        let result = core::task::ready!(Pin::new(receiver).poll(cx));
+        self.stage = Stage::Over;
+        Poll::Ready(result.unwrap_or_else(|| Err(ended())))
     }
+}
+
+// No field is pinned.
+impl<T> Unpin for Request<T> {}
+
+impl<T> fmt::Debug for Request<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("name", &self.name)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the error of a request to a monitor that has ended, or is the parent's of this process.
+fn ended() -> NameError {
+    RequestError::Monitor(MonitorError::Ended).of(unsent_request(None))
 }
 
 /// Returns a request that did not reach the monitor of this process.

@@ -49,8 +49,8 @@ impl echo::Rx for Echo {
 /// Exports and names the service, says "ready", and dispatches for ever.
 pub fn serve(name: &str) -> ! {
     let ws = Waitset::current();
-    let service = echo::export(&ws, |_: &Peer| Ok(Echo)).start().expect("export");
-    if let Err(error) = nameservice::register(name, service.iref()) {
+    let service = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().expect("export");
+    if let Err(error) = nameservice::register(name, service.iref()).wait() {
         say(format!("refused {error} {error:?}"));
         exit(3);
     }
@@ -60,7 +60,7 @@ pub fn serve(name: &str) -> ! {
 
 /// Joins first and so becomes the root monitor, says "ready", and does nothing until it is killed.
 pub fn be_root() -> ! {
-    let _ = nameservice::list();
+    let _ = nameservice::list().wait();
     say("ready");
     loop {
         thread::sleep(Duration::from_secs(1))
@@ -72,7 +72,7 @@ pub fn serve_in_thread() -> Iref {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let ws = Waitset::current();
-        let service = echo::export(&ws, |_: &Peer| Ok(Echo)).start().expect("export");
+        let service = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().expect("export");
         sender.send(service.iref()).expect("it is waited for");
         dispatch_for_ever(&ws)
     });
@@ -88,15 +88,15 @@ pub fn dispatch_for_ever(ws: &Waitset) -> ! {
 
 /// Looks up, as a client that starts before its service.
 pub fn find(name: &str) -> Iref {
-    nameservice::blocking_lookup_deadline(name, Duration::from_secs(5)).expect("the name is there")
+    nameservice::blocking_lookup(name).timeout(Duration::from_secs(5)).wait().expect("the name is there")
 }
 
 /// Looks up, binds and calls once. Returns the driver, or what failed.
 pub fn call_once(name: &str, patience: f64) -> Result<&'static str, String> {
     let patience = Duration::from_secs_f64(patience);
-    let iref = nameservice::blocking_lookup_deadline(name, patience);
+    let iref = nameservice::blocking_lookup(name).timeout(patience).wait();
     let iref = iref.map_err(|error| format!("lookup: {error}"))?;
-    let bind = echo::bind(iref, &Waitset::current(), echo::RxVtbl::default()).deadline(patience);
+    let bind = echo::bind(iref, &Waitset::current(), echo::RxVtbl::default()).timeout(patience);
     let binding = bind.wait().map_err(|error| format!("bind: {error}"))?;
     let answer = echo::RpcClient::new(&binding).timeout(patience).say(41);
     match answer.map_err(|error| format!("call: {error}"))? {

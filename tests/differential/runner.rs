@@ -80,7 +80,7 @@ impl Runner {
             Ok(Handler { session: Rc::clone(&current.borrow()), side: Service })
         });
         Self {
-            exported: exported.start().expect("a process may export to itself"),
+            exported: exported.wait().expect("a process may export to itself"),
             waitsets,
             driver: driver.to_owned(),
             buffer,
@@ -117,7 +117,7 @@ impl Runner {
         play::bind(self.exported.iref(), &self.waitsets[0], handler)
             .driver(&self.driver)
             .buffer(self.buffer)
-            .on_bound(move |bound| match bound {
+            .then(move |bound| match bound {
                 Ok(binding) => {
                     if binding.tx_hello().is_err() {
                         slot.complain("a new binding is busy".into());
@@ -125,8 +125,7 @@ impl Runner {
                     slot.ends[0].binding.replace(Some(binding));
                 }
                 Err(error) => slot.complain(error.to_string()),
-            })
-            .expect("a bind may start");
+            });
         let bound =
             |session: &Session| session.ends.iter().all(|end| end.binding.borrow().is_some());
         self.go_on_until("the bind", &session, bound);

@@ -73,7 +73,7 @@ async fn main() -> Result {
     let tokio = Handle::current();
     let iref = dispatcher(move |ws| {
         let connect = move |_: &Peer| Ok(Server { tokio: tokio.clone(), notes: 0 });
-        Ok(primes::export(ws, connect).start()?.iref())
+        Ok(primes::export(ws, connect).wait()?.iref())
     })
     .await?;
     let binding = dispatcher(move |ws| {

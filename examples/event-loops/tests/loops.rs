@@ -45,7 +45,7 @@ impl echo::Rx for Service {
 }
 
 fn export(ws: &Waitset) -> Iref {
-    echo::export(ws, |_: &Peer| Ok(Service)).start().expect("it can be exported").iref()
+    echo::export(ws, |_: &Peer| Ok(Service)).wait().expect("it can be exported").iref()
 }
 
 /// A service in a thread of its own that dispatches as a plain program does, until this is dropped.
@@ -100,7 +100,7 @@ impl Scene {
                 ..echo::RxVtbl::default()
             };
             let iref = if driver == "loopback" { own } else { service.0 };
-            let bind = echo::bind(iref, ws, vtbl).deadline(LIMIT).drivers([driver]);
+            let bind = echo::bind(iref, ws, vtbl).timeout(LIMIT).drivers([driver]);
             bind.wait().expect("the service is there")
         });
         for binding in &bindings {
@@ -230,7 +230,7 @@ fn tasks_on_a_local_set_use_bindings() {
                 tasks.push(tokio::task::spawn_local(async move {
                     let driver = DRIVERS[1..][task as usize % 3];
                     let bind = echo::bind(iref, &ws, echo::RxVtbl::default());
-                    let binding = bind.deadline(LIMIT).drivers([driver]).await;
+                    let binding = bind.timeout(LIMIT).drivers([driver]).await;
                     let binding = binding.expect("the service is there");
                     let client = echo::RpcClient::new(&binding);
                     for n in 0..50 {
@@ -266,7 +266,7 @@ fn the_main_task_of_a_runtime_of_several_threads_drives() {
             .expect("there is room");
         let ws = Waitset::new();
         let sums = runtime.block_on(flounder::tokio::run_until(&ws, async {
-            let bind = echo::bind(service.0, &ws, echo::RxVtbl::default()).deadline(LIMIT);
+            let bind = echo::bind(service.0, &ws, echo::RxVtbl::default()).timeout(LIMIT);
             let client = echo::RpcClient::new(&bind.await.expect("the service is there"));
             let mut sum = 0;
             for n in 0..500 {

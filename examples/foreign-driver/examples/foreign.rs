@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || -> Result<(), Box<dyn Error + Send + Sync>> {
         let ws = Waitset::current();
-        let service = greeter::export(&ws, |_| Ok(Greeter)).start()?;
+        let service = greeter::export(&ws, |_| Ok(Greeter)).wait()?;
         sender.send(service.iref())?;
         loop {
             ws.dispatch()?;

@@ -48,7 +48,7 @@ impl Service {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::spawn(move || {
             let ws = Waitset::current();
-            let service = counter::export(&ws, |_| Ok(Server(0))).start().unwrap();
+            let service = counter::export(&ws, |_| Ok(Server(0))).wait().unwrap();
             sender.send(service.iref()).unwrap();
             let deadline = Instant::now() + TIMEOUT;
             while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
@@ -82,7 +82,7 @@ fn count(ws: &Waitset, binding: &counter::Binding) -> u64 {
 fn bound_by_name_in_one_thread() {
     register();
     let ws = Waitset::current();
-    let service = counter::export(&ws, |_| Ok(Server(0))).start().unwrap();
+    let service = counter::export(&ws, |_| Ok(Server(0))).wait().unwrap();
     let client = counter::RxVtbl::default();
     let binding = counter::bind(service.iref(), &ws, client).driver("mailbox").wait().unwrap();
     assert_eq!(binding.driver(), "mailbox");

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use flounder_rt::account::{Charge, Resource};
 use flounder_rt::bind::{BindError, BindRefusal, BindRequest, BrokerError, Lacking, Side};
@@ -50,7 +50,6 @@ struct ClientEnd {
 pub(super) struct QueuedBind {
     request: BindRequest,
     drivers: Vec<&'static dyn Connector>,
-    since: Instant,
 }
 
 /// Result of an attempt over one link.
@@ -69,7 +68,7 @@ impl Monitor {
         request: BindRequest,
         drivers: Vec<&'static dyn Connector>,
     ) {
-        let queued = QueuedBind { request, drivers, since: Instant::now() };
+        let queued = QueuedBind { request, drivers };
         if self.binds.get() < MAX_BINDS {
             self.begin_bind(queued);
         } else {
@@ -81,11 +80,13 @@ impl Monitor {
         self.binds.set(self.binds.get() + 1);
         let me = Rc::clone(self);
         let task = async move {
-            let QueuedBind { request, drivers, since } = queued;
+            let QueuedBind { request, drivers } = queued;
             let BindRequest { iref, interface, deadline, buffer, reply, .. } = request;
             let making = Box::pin(me.make_end(iref, interface, buffer, &drivers));
-            let left = deadline.saturating_sub(since.elapsed());
-            let made = me.waitset.timeout(left, making).await;
+            let made = match deadline {
+                Some(deadline) => me.waitset.deadline(deadline, making).await,
+                None => Ok(making.await),
+            };
             me.binds.set(me.binds.get() - 1);
             let next = me.binds_waiting.borrow_mut().pop_front();
             if let Some(next) = next {

@@ -61,6 +61,8 @@ pub(crate) struct Monitor {
     next: Cell<u64>,
     /// Services that are published, also with the next root.
     published: RefCell<HashSet<Iref>>,
+    /// Services that the root may know, though it has not answered.
+    publishing: RefCell<HashSet<Iref>>,
     /// Names that are registered, also with the next root.
     names: RefCell<BTreeMap<String, Iref>>,
     /// Names that another process has taken over.
@@ -91,6 +93,7 @@ impl Monitor {
             root_number: Cell::new(0),
             next: Cell::new(1),
             published: RefCell::default(),
+            publishing: RefCell::default(),
             unsent_withdrawals: RefCell::default(),
             names: RefCell::default(),
             lost: RefCell::default(),

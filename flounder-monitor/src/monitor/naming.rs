@@ -25,8 +25,15 @@ impl Monitor {
         if self.published.borrow().contains(&iref) {
             return Ok(());
         }
+        self.publishing.borrow_mut().insert(iref);
         match self.call_root(|root| publish_call(root, iref)).await? {
             Verdict::Ok => {
+                if services::find(iref).is_none() {
+                    // Withdrawn meanwhile, perhaps before the root knew the service.
+                    self.send_to_root(MessageToRoot::Withdraw(iref));
+                    return Err(RequestError::NoService);
+                }
+                self.publishing.borrow_mut().remove(&iref);
                 self.published.borrow_mut().insert(iref);
                 Ok(())
             }
@@ -51,7 +58,9 @@ impl Monitor {
 
     /// Withdraws a service that is gone.
     pub(crate) fn withdraw(&self, iref: Iref) {
-        if !self.published.borrow_mut().remove(&iref) {
+        let is_known = self.published.borrow_mut().remove(&iref);
+        let may_be_known = self.publishing.borrow_mut().remove(&iref);
+        if !is_known && !may_be_known {
             return;
         }
         self.names.borrow_mut().retain(|_, named| *named != iref);
@@ -59,12 +68,27 @@ impl Monitor {
         self.send_to_root(MessageToRoot::Withdraw(iref));
     }
 
-    /// Registers a name for a service of this process.
-    pub(crate) async fn register(&self, name: &str, iref: Iref) -> Result<(), RequestError> {
+    /// Registers a name for a service of this process. If dropped, the name is not registered.
+    pub(crate) async fn register(
+        self: &Rc<Self>,
+        name: &str,
+        iref: Iref,
+    ) -> Result<(), RequestError> {
         check(name)?;
         self.publish(iref).await?;
+        let is_known = self.names.borrow().contains_key(name);
+        let undo = (!is_known).then(|| RegisterGuard {
+            monitor: Rc::clone(self),
+            name,
+            answered: Cell::new(false),
+        });
         let (verdict, pid) = self.call_root(|root| root.register_async(name, iref)).await?;
+        if let Some(undo) = undo {
+            undo.answered.set(true);
+        }
         match verdict {
+            // Withdrawn meanwhile, and the root has removed the name.
+            Verdict::Ok if services::find(iref).is_none() => Err(RequestError::NoService),
             Verdict::Ok => {
                 self.lost.borrow_mut().remove(name);
                 self.names.borrow_mut().insert(name.to_owned(), iref);
@@ -196,6 +220,26 @@ impl Drop for LookupGuard {
             // Without an answer the membership has ended, and with it all lookups at the root.
             let forget = async move { drop(forget.await) };
             self.monitor.waitset.spawn_local(forget).detach();
+        }
+    }
+}
+
+/// Removes a name from the root when dropped: the root may have registered it.
+struct RegisterGuard<'a> {
+    monitor: Rc<Monitor>,
+    name: &'a str,
+    answered: Cell<bool>,
+}
+
+impl Drop for RegisterGuard<'_> {
+    fn drop(&mut self) {
+        if !self.answered.get()
+            && let Some(membership) = self.monitor.member()
+        {
+            // Another process may have the name: the root removes those of this process only.
+            let unregister = membership.client.unregister_async(self.name);
+            let unregister = async move { drop(unregister.await) };
+            self.monitor.waitset.spawn_local(unregister).detach();
         }
     }
 }

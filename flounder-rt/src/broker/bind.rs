@@ -2,13 +2,14 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::future::{Future, IntoFuture};
+use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use super::error::{BindError, BrokerError, Interrupted, Lacking, Side};
 use crate::account::{Charge, OverLimit};
@@ -20,22 +21,38 @@ use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{Extension, Outcome, Remote, Timer, Waitset};
+use crate::waitset::{
+    DispatchError, Extension, Outcome, Remote, Timeout, Timer, Waitset, WeakWaitset,
+};
 
-/// Default time limit of a bind.
-pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+/// Time limit of a bind that was given none.
+pub const DEFAULT_BIND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A builder for a bind, which starts with `on_bound`, `wait` or `.await`.
-#[must_use = "nothing is bound before `on_bound`, `wait` or `.await`"]
+/// A bind to a service: a future, which can also be [waited for](Self::wait). Every generated `bind` returns one.
+///
+/// Nothing happens before it is awaited, waited for, or given [`then`](Self::then). If it is dropped before it completes,
+/// the bind is given up: a binding that is made all the same is torn down.
+#[must_use = "nothing is bound before `.await`, `wait` or `then`"]
 pub struct Bind<B> {
-    iref: Iref,
+    wrap: fn(RawBinding) -> B,
+    timeout: Timeout,
+    stage: Stage<B>,
+}
+
+enum Stage<B> {
+    Ready(Box<Setup>),
+    Waiting(Waiting<B>),
+    Over,
+}
+
+/// A bind that has not begun.
+struct Setup {
     waitset: Waitset,
+    iref: Iref,
     interface: &'static Interface,
     broker: &'static dyn Broker,
     handler: Box<dyn Dispatch>,
-    wrap: fn(RawBinding) -> B,
     drivers: Vec<String>,
-    deadline: Duration,
     buffer: usize,
 }
 
@@ -50,9 +67,9 @@ impl<B: 'static> Bind<B> {
         handler: Box<dyn Dispatch>,
         wrap: fn(RawBinding) -> B,
     ) -> Self {
-        let waitset = waitset.clone();
-        let (drivers, deadline, buffer) = (Vec::new(), DEFAULT_DEADLINE, 0);
-        Self { iref, waitset, interface, broker, handler, wrap, drivers, deadline, buffer }
+        let (waitset, drivers, buffer) = (waitset.clone(), Vec::new(), 0);
+        let setup = Setup { waitset, iref, interface, broker, handler, drivers, buffer };
+        Self { wrap, timeout: Timeout::Default, stage: Stage::Ready(Box::new(setup)) }
     }
 
     /// Allows this driver only.
@@ -61,35 +78,38 @@ impl<B: 'static> Bind<B> {
     }
 
     /// Sets the drivers to try, in order.
-    pub fn drivers<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.drivers = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Gives up after this time (5 seconds by default).
-    pub const fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
+    pub fn drivers<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+        self.with(|setup| setup.drivers = names.into_iter().map(Into::into).collect())
     }
 
     /// Asks for about this many bytes of buffer in each direction, where the driver has one to size. The service may spend
     /// less ([`Export::max_buffer`](crate::export::Export::max_buffer)).
-    pub const fn buffer(mut self, bytes: usize) -> Self {
-        self.buffer = bytes;
+    pub fn buffer(self, bytes: usize) -> Self {
+        self.with(|setup| setup.buffer = bytes)
+    }
+
+    /// Limits the bind to this time, from now ([`DEFAULT_BIND_TIMEOUT`] otherwise). Then it ends with
+    /// [`BindError::Deadline`]. [`Duration::MAX`] is no limit.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Timeout::For(timeout).beginning_now();
         self
     }
 
-    /// Starts the bind. `callback` runs once from the waitset, with the binding or the error.
-    ///
-    /// # Errors
-    /// None at present; the result leaves room for drivers that fail before they start.
-    pub fn on_bound<O: IntoOutcome>(
-        self,
+    /// Limits the bind to this point in time. Then it ends with [`BindError::Deadline`].
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.timeout = Timeout::Until(deadline);
+        self
+    }
+
+    /// Binds, and runs `callback` once with the binding or the error: from the waitset, before the binding receives anything.
+    pub fn then<O: IntoOutcome>(
+        mut self,
         callback: impl FnOnce(Result<B, BindError>) -> O + 'static,
-    ) -> Result<(), BindError> {
+    ) {
+        let Stage::Ready(setup) = core::mem::replace(&mut self.stage, Stage::Over) else { return };
         let wrap = self.wrap;
-        self.start(Box::new(move |result| callback(result.map(wrap)).into_outcome()));
-        Ok(())
+        setup
+            .begin(self.timeout, Box::new(move |result| callback(result.map(wrap)).into_outcome()));
     }
 
     /// Binds, and dispatches the waitset until the result is there.
@@ -97,87 +117,132 @@ impl<B: 'static> Bind<B> {
     /// # Errors
     /// [`BindError`]. A callback that fails meanwhile ends the bind with [`BindError::Dispatch`].
     pub fn wait(self) -> Result<B, BindError> {
-        let waitset = self.waitset.clone();
-        let result = waitset.block_on(self.into_future());
-        result.unwrap_or_else(|error| Err(error.into()))
+        let waitset = match &self.stage {
+            Stage::Ready(setup) => Some(setup.waitset.clone()),
+            Stage::Waiting(waiting) => waiting.waitset.upgrade(),
+            Stage::Over => None,
+        };
+        let waitset = waitset.ok_or(DispatchError::Closed)?;
+        waitset.block_on(self).unwrap_or_else(|error| Err(error.into()))
     }
 
-    fn start(self, done: Done) {
-        flush_at_exit(self.broker);
-        let waitset = self.waitset;
+    fn with(mut self, set: impl FnOnce(&mut Setup)) -> Self {
+        if let Stage::Ready(setup) = &mut self.stage {
+            set(setup);
+        }
+        self
+    }
+}
+
+impl Setup {
+    /// Begins the bind. Returns its number, or `None` if it has failed already: `done` runs from the waitset then.
+    fn begin(self, timeout: Timeout, done: Done) -> Option<u64> {
+        if let Err(error) = self.may_begin(timeout) {
+            self.waitset.post(move |_| done(Err(error)));
+            return None;
+        }
+        let Self { waitset, iref, interface, broker, handler, drivers, buffer } = self;
+        flush_at_exit(broker);
         let pending = waitset.extension::<Pending>();
         let ticket = pending.next.get();
         pending.next.set(ticket + 1);
-        let timer = waitset.after(self.deadline, move |waitset| {
-            waitset.finish_bind(ticket, Err(BindError::Deadline))
+        let deadline = match timeout {
+            Timeout::Default => Instant::now().checked_add(DEFAULT_BIND_TIMEOUT),
+            limited => limited.end(),
+        };
+        let timer = deadline.map(|deadline| {
+            waitset
+                .at(deadline, move |waitset| waitset.finish_bind(ticket, Err(BindError::Deadline)))
         });
-        let bind = PendingBind { interface: self.interface, handler: self.handler, done, timer };
+        let bind = PendingBind { interface, handler, done, timer };
         pending.table.borrow_mut().insert(ticket, bind);
         let reply = BindReply { remote: waitset.remote(), ticket, open: true };
-        self.broker.bind(BindRequest {
-            iref: self.iref,
-            interface: self.interface,
-            drivers: self.drivers,
-            deadline: self.deadline,
-            buffer: self.buffer,
-            reply,
-        });
+        broker.bind(BindRequest { iref, interface, drivers, deadline, buffer, reply });
+        Some(ticket)
+    }
+
+    fn may_begin(&self, timeout: Timeout) -> Result<(), BindError> {
+        self.waitset.usable()?;
+        if timeout.is_over() { Err(BindError::Deadline) } else { Ok(()) }
     }
 }
 
 impl<B> fmt::Debug for Bind<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bind")
-            .field("iref", &self.iref)
-            .field("interface", &self.interface.name)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("Bind");
+        if let Stage::Ready(setup) = &self.stage {
+            debug.field("iref", &setup.iref).field("interface", &setup.interface.name);
+        }
+        debug.finish_non_exhaustive()
     }
 }
 
-impl<B: 'static> IntoFuture for Bind<B> {
+impl<B: 'static> Future for Bind<B> {
     type Output = Result<B, BindError>;
-    type IntoFuture = Binding<B>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        let slot = Rc::new(Slot { result: Cell::new(None), waker: Cell::new(None) });
-        let theirs = Rc::clone(&slot);
-        let wrap = self.wrap;
-        self.start(Box::new(move |result| {
-            theirs.result.set(Some(result.map(wrap)));
-            if let Some(waker) = theirs.waker.take() {
-                waker.wake();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Stage::Ready(setup) = &self.stage {
+            if let Err(error) = setup.may_begin(self.timeout) {
+                self.stage = Stage::Over;
+                return Poll::Ready(Err(error));
             }
-            Ok(())
-        }));
-        Binding(slot)
-    }
-}
-
-/// A bind in progress. If it is dropped, the binding is torn down as soon as it is made.
-pub struct Binding<B>(Rc<Slot<B>>);
-
-struct Slot<B> {
-    result: Cell<Option<Result<B, BindError>>>,
-    waker: Cell<Option<Waker>>,
-}
-
-impl<B> Future for Binding<B> {
-    type Output = Result<B, BindError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.0.result.take() {
-            Some(result) => Poll::Ready(result),
+            self.wait_for_result();
+        }
+        // A future that is polled after it completed stays pending.
+        let Stage::Waiting(Waiting { slot, .. }) = &self.stage else { return Poll::Pending };
+        match slot.result.take() {
+            Some(result) => {
+                self.stage = Stage::Over;
+                Poll::Ready(result)
+            }
             None => {
-                self.0.waker.set(Some(cx.waker().clone()));
+                slot.waker.set(Some(cx.waker().clone()));
                 Poll::Pending
             }
         }
     }
 }
 
-impl<B> fmt::Debug for Binding<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Binding").finish_non_exhaustive()
+impl<B: 'static> Bind<B> {
+    /// Begins the bind, whose result goes to a slot.
+    fn wait_for_result(&mut self) {
+        let Stage::Ready(setup) = core::mem::replace(&mut self.stage, Stage::Over) else { return };
+        let slot = Rc::new(Slot { result: Cell::new(None), waker: Cell::new(None) });
+        let (theirs, wrap) = (Rc::clone(&slot), self.wrap);
+        let done = Box::new(move |result: Result<RawBinding, BindError>| {
+            theirs.result.set(Some(result.map(wrap)));
+            if let Some(waker) = theirs.waker.take() {
+                waker.wake();
+            }
+            Ok(())
+        });
+        let waitset = setup.waitset.downgrade();
+        let ticket = setup.begin(self.timeout, done);
+        self.stage = Stage::Waiting(Waiting { slot, waitset, ticket });
+    }
+}
+
+/// A bind in progress that somebody waits for.
+struct Waiting<B> {
+    slot: Rc<Slot<B>>,
+    waitset: WeakWaitset,
+    ticket: Option<u64>,
+}
+
+struct Slot<B> {
+    result: Cell<Option<Result<B, BindError>>>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl<B> Drop for Waiting<B> {
+    /// Gives the bind up, unless it is over.
+    fn drop(&mut self) {
+        let (Some(ticket), Some(waitset)) = (self.ticket, self.waitset.upgrade()) else { return };
+        let pending = waitset.extension::<Pending>();
+        let given_up = pending.table.borrow_mut().remove(&ticket);
+        if let Some(PendingBind { timer: Some(timer), .. }) = given_up {
+            timer.cancel();
+        }
     }
 }
 
@@ -190,8 +255,8 @@ pub struct BindRequest {
     pub interface: &'static Interface,
     /// Drivers to try, in order; empty for the recommended ones.
     pub drivers: Vec<String>,
-    /// Time limit of the bind. The client gives up by itself after it.
-    pub deadline: Duration,
+    /// When the client gives up by itself; `None` for never.
+    pub deadline: Option<Instant>,
     /// Bytes of buffer wanted; 0 for the driver's default.
     pub buffer: usize,
     /// Where the result goes.
@@ -276,7 +341,8 @@ struct PendingBind {
     interface: &'static Interface,
     handler: Box<dyn Dispatch>,
     done: Done,
-    timer: Timer,
+    /// `None` without a limit.
+    timer: Option<Timer>,
 }
 
 impl Waitset {
@@ -290,7 +356,9 @@ impl Waitset {
             }
             return Ok(());
         };
-        timer.cancel();
+        if let Some(timer) = timer {
+            timer.cancel();
+        }
         done(result.and_then(|made| {
             let Made { channel, notifier, peer, charge, twin } = made;
             let raw =

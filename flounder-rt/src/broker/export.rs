@@ -2,7 +2,9 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::future::{IntoFuture, Ready, ready};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,13 +57,17 @@ pub struct ServiceEntry {
     pub key: u64,
 }
 
-/// A builder for an export, which starts with `on_exported` or `start`.
-#[must_use = "nothing is exported before `on_exported` or `start`"]
+/// An export of a service: a future, which can also be [waited for](Self::wait). Every generated `export` returns one.
+///
+/// Nothing happens before it is awaited, waited for, or given [`then`](Self::then). None of the three blocks: a service can
+/// be bound to as soon as it is exported, so an export needs no time limit.
+#[must_use = "nothing is exported before `.await`, `wait` or `then`"]
 pub struct Export {
     waitset: Waitset,
     interface: &'static Interface,
     broker: &'static dyn Broker,
-    connect: Connect,
+    /// `None` once it is exported.
+    connect: Option<Connect>,
     max_buffer: usize,
 }
 
@@ -82,7 +88,7 @@ impl Export {
         broker: &'static dyn Broker,
         connect: impl FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal> + 'static,
     ) -> Self {
-        let (waitset, connect) = (waitset.clone(), Box::new(connect));
+        let (waitset, connect) = (waitset.clone(), Some(Box::new(connect) as Connect));
         Self { waitset, interface, broker, connect, max_buffer: DEFAULT_MAX_BUFFER }
     }
 
@@ -93,26 +99,26 @@ impl Export {
         self
     }
 
-    /// Exports the service; `callback` runs from the waitset with its reference, once clients can bind to it.
-    ///
-    /// # Errors
-    /// [`ExportError`], at once; the callback is dropped then.
-    pub fn on_exported<O: IntoOutcome>(
-        self,
-        callback: impl FnOnce(Result<Iref, ExportError>) -> O + 'static,
-    ) -> Result<Exported, ExportError> {
-        let waitset = self.waitset.clone();
-        let exported = self.start()?;
-        let iref = exported.iref;
-        waitset.post(move |_| callback(Ok(iref)).into_outcome());
-        Ok(exported)
+    /// Exports the service, and runs `callback` once from the waitset, with the service or the error.
+    pub fn then<O: IntoOutcome>(
+        mut self,
+        callback: impl FnOnce(Result<Exported, ExportError>) -> O + 'static,
+    ) {
+        let Some(connect) = self.connect.take() else { return };
+        let exported = self.export(connect);
+        self.waitset.post(move |_| callback(exported).into_outcome());
     }
 
     /// Exports the service.
     ///
     /// # Errors
     /// [`ExportError`].
-    pub fn start(self) -> Result<Exported, ExportError> {
+    pub fn wait(mut self) -> Result<Exported, ExportError> {
+        let connect = self.connect.take().ok_or(ExportError::Ended)?;
+        self.export(connect)
+    }
+
+    fn export(&self, connect: Connect) -> Result<Exported, ExportError> {
         self.waitset.usable().map_err(|_| ExportError::Ended)?;
         flush_at_exit(self.broker);
         let iref = fresh_iref()?;
@@ -121,7 +127,7 @@ impl Export {
             max_buffer: self.max_buffer,
             broker: self.broker,
             iref,
-            connect: Cell::new(Connecting::Idle(self.connect)),
+            connect: Cell::new(Connecting::Idle(connect)),
             waiting: RefCell::default(),
         };
         let key = self.waitset.extension::<Services>().insert(service);
@@ -131,17 +137,19 @@ impl Export {
             self.waitset.withdraw(key);
             return Err(error);
         }
-        Ok(Exported { waitset: self.waitset, broker: self.broker, iref, key })
+        Ok(Exported { waitset: self.waitset.clone(), broker: self.broker, iref, key })
     }
 }
 
-/// As [`start`](Export::start): a service can be bound to as soon as it is exported, so that this never waits.
-impl IntoFuture for Export {
+impl Future for Export {
     type Output = Result<Exported, ExportError>;
-    type IntoFuture = Ready<Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        ready(self.start())
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.connect.take() {
+            Some(connect) => Poll::Ready(self.export(connect)),
+            // A future that is polled after it completed stays pending.
+            None => Poll::Pending,
+        }
     }
 }
 

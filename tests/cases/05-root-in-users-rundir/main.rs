@@ -18,7 +18,7 @@ fn main() {
         client("svc", 4.0)
     }
     if role() == "list" {
-        say(format!("listed {:?}", flounder::nameservice::list().map(|l| l.len())));
+        say(format!("listed {:?}", flounder::nameservice::list().wait().map(|l| l.len())));
         return;
     }
     watchdog(60);

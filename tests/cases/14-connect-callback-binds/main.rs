@@ -20,7 +20,7 @@ fn main() {
         let ws = flounder::Waitset::current();
         let inner = ws.clone();
         let service = echo::export(&ws, move |_: &flounder::Peer| {
-            let back = flounder::nameservice::lookup("back")
+            let back = flounder::nameservice::lookup("back").wait()
                 .map_err(|e| flounder::Refusal::new(1, e.to_string()))?;
             let upstream = echo::bind(back, &inner, echo::RxVtbl::default())
                 .wait()
@@ -28,9 +28,9 @@ fn main() {
             std::mem::forget(upstream);
             Ok(Echo)
         })
-        .start()
+        .wait()
         .unwrap();
-        flounder::nameservice::register("front", service.iref()).unwrap();
+        flounder::nameservice::register("front", service.iref()).wait().unwrap();
         say("ready");
         dispatch_for_ever(&ws)
     }

@@ -22,10 +22,10 @@ fn service(holds: bool, name: Option<&'static str>) -> (Iref, Sender<()>, JoinHa
             }));
             Ok(rx)
         })
-        .start()
+        .wait()
         .unwrap();
         if let Some(name) = name {
-            nameservice::register(name, s.iref()).unwrap();
+            nameservice::register(name, s.iref()).wait().unwrap();
         }
         tx.send(s.iref()).unwrap();
         while stopped.try_recv().is_err() {
@@ -47,7 +47,7 @@ fn learn(b: &echo::Binding) -> String {
 
 fn bound(iref: Iref) -> Result<echo::Binding, BindError> {
     echo::bind(iref, &Waitset::current(), echo::RxVtbl::default())
-        .deadline(Duration::from_secs(3))
+        .timeout(Duration::from_secs(3))
         .wait()
 }
 

@@ -29,7 +29,7 @@ fn main() {
             let w2 = ws.clone();
             let _ = flounder::tokio::run_until(&ws, async move {
                 let iref = if near {
-                    echo::export(&w2, |_: &flounder::Peer| Ok(Echo)).start().unwrap().iref()
+                    echo::export(&w2, |_: &flounder::Peer| Ok(Echo)).wait().unwrap().iref()
                 } else {
                     serve_in_thread()
                 };

@@ -15,21 +15,21 @@ fn main() {
     let (tx, rx) = channel();
     thread::spawn(move || {
         let ws = Waitset::current();
-        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
-        nameservice::register("svc", s.iref()).unwrap();
+        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
+        nameservice::register("svc", s.iref()).wait().unwrap();
         tx.send(s.iref()).unwrap();
         dispatch_for_ever(&ws)
     });
     let iref = rx.recv().unwrap();
     let ws = Waitset::current();
     ws.set_spin(Duration::from_micros(1));
-    assert_eq!(nameservice::blocking_lookup_deadline("svc", max), Ok(iref));
-    let none = nameservice::blocking_lookup_deadline("none", zero);
+    assert_eq!(nameservice::blocking_lookup("svc").timeout(max).wait(), Ok(iref));
+    let none = nameservice::blocking_lookup("none").timeout(zero).wait();
     assert!(matches!(none, Err(nameservice::NameError::Deadline { .. })), "{none:?}");
     let t = ws.after(max, |_| panic!("for ever is over"));
     ws.after(zero, |_| Ok(()));
     ws.dispatch().unwrap();
-    let b = echo::bind(iref, &ws, echo::RxVtbl::default()).deadline(max).wait().unwrap();
+    let b = echo::bind(iref, &ws, echo::RxVtbl::default()).timeout(max).wait().unwrap();
     let c = echo::RpcClient::new(&b);
     assert_eq!(c.timeout(max).say(1), Ok(1));
     assert_eq!(c.deadline(far).say(2), Ok(2));
@@ -55,7 +55,7 @@ fn main() {
     ws.set_spin(max);
     assert_eq!(c.say(13), Ok(13));
     ws.set_spin(zero);
-    let _ = echo::bind(iref, &ws, echo::RxVtbl::default()).deadline(zero).wait();
+    let _ = echo::bind(iref, &ws, echo::RxVtbl::default()).timeout(zero).wait();
     assert!(t.cancel());
     assert!(!ws.dispatch_until(Some(Instant::now()), || false).unwrap());
     ok("all taken")

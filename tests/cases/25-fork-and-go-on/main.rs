@@ -46,16 +46,16 @@ fn main() {
             good &= took("inherited send", &mut || format!("{:?}", b.tx_note(1).map(|_| ())));
         }
         good &= took("inherited shared", &mut || format!("{:?}", shared.send_note(1).try_now()));
-        good &= took("register", &mut || format!("{:?}", nameservice::register("x", iref)));
+        good &= took("register", &mut || format!("{:?}", nameservice::register("x", iref).wait()));
         good &= took("lookup", &mut || {
-            format!("{:?}", nameservice::blocking_lookup_deadline("svc", Duration::from_secs(2)))
+            format!("{:?}", nameservice::blocking_lookup("svc").timeout(Duration::from_secs(2)).wait())
         });
         good &= took("bind far", &mut || {
             format!("{:?}", echo::bind(iref, &ws, echo::RxVtbl::default()).wait().map(|_| ()))
         });
         let new = Waitset::new();
         good &= took("own thread", &mut || {
-            let s = echo::export(&new, |_: &Peer| Ok(Echo)).start().unwrap();
+            let s = echo::export(&new, |_: &Peer| Ok(Echo)).wait().unwrap();
             let b = echo::bind(s.iref(), &new, echo::RxVtbl::default()).wait();
             format!("{:?}", b.map(|b| echo::RpcClient::new(&b).say(3)))
         });

@@ -98,8 +98,8 @@ fn main() {
     let ws = Waitset::current();
     let log: Rc<RefCell<Vec<String>>> = Rc::default();
     let theirs = log.clone();
-    let s = echo::export(&ws, move |_: &Peer| Ok(Log(theirs.clone()))).start().unwrap();
-    flounder::monitor::publish(s.iref()).unwrap();
+    let s = echo::export(&ws, move |_: &Peer| Ok(Log(theirs.clone()))).wait().unwrap();
+    flounder::monitor::publish(s.iref()).wait().unwrap();
     let mut bad_ones = Vec::new();
     let mut tried = 0;
     for driver in ["ump", "lmp", "scc", "beehive"] {

@@ -10,9 +10,9 @@ use flounder::*;
 fn main() {
     if role() == "try" {
         let ws = Waitset::current();
-        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
+        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
         loop {
-            match nameservice::register("the", s.iref()) {
+            match nameservice::register("the", s.iref()).wait() {
                 Ok(()) => say("won"),
                 Err(nameservice::NameError::Taken { pid: Some(pid), .. }) => {
                     say(format!("taken {pid}"));

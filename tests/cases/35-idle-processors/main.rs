@@ -14,13 +14,13 @@ fn main() {
     }
     if role() == "silent" {
         let ws = Waitset::current();
-        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
-        nameservice::register("svc", s.iref()).unwrap();
+        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
+        nameservice::register("svc", s.iref()).wait().unwrap();
         say("ready");
         thread::sleep(Duration::from_secs(100))
     }
     if role() == "root" {
-        let _ = nameservice::list();
+        let _ = nameservice::list().wait();
         say("ready");
         thread::sleep(Duration::from_secs(100))
     }
@@ -29,7 +29,7 @@ fn main() {
         let driver = arg(3);
         if arg(2) == "lookup" {
             say("set");
-            let _ = nameservice::blocking_lookup_deadline("none", Duration::from_secs(30));
+            let _ = nameservice::blocking_lookup("none").timeout(Duration::from_secs(30)).wait();
             return;
         }
         let iref = find("svc");
@@ -37,7 +37,7 @@ fn main() {
             say("set");
             let _ = echo::bind(iref, &ws, echo::RxVtbl::default())
                 .driver(driver)
-                .deadline(Duration::from_secs(30))
+                .timeout(Duration::from_secs(30))
                 .wait();
             return;
         }

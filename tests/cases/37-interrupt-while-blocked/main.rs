@@ -21,15 +21,15 @@ fn main() {
         v.say = Some(Box::new(move |_, _, r| k.borrow_mut().push(r)));
         let mut v = Some(v);
         let s =
-            echo::export(&ws, move |_: &Peer| Ok(v.take().unwrap_or_default())).start().unwrap();
-        nameservice::register("svc", s.iref()).unwrap();
+            echo::export(&ws, move |_: &Peer| Ok(v.take().unwrap_or_default())).wait().unwrap();
+        nameservice::register("svc", s.iref()).wait().unwrap();
         say("ready");
         dispatch_for_ever(&ws)
     }
     if role() == "dead" {
         let ws = Waitset::current();
-        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
-        nameservice::register("svc", s.iref()).unwrap();
+        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
+        nameservice::register("svc", s.iref()).wait().unwrap();
         say("ready");
         thread::sleep(Duration::from_secs(60))
     }
@@ -48,7 +48,7 @@ fn main() {
             say("waiting");
             say(format!(
                 "over {:?}",
-                nameservice::blocking_lookup_deadline("none", Duration::from_secs(2))
+                nameservice::blocking_lookup("none").timeout(Duration::from_secs(2)).wait()
             ));
             return;
         }
@@ -64,7 +64,7 @@ fn main() {
             say(format!(
                 "over {:?}",
                 echo::bind(iref, &ws, echo::RxVtbl::default())
-                    .deadline(Duration::from_secs(2))
+                    .timeout(Duration::from_secs(2))
                     .wait()
                     .map(|_| ())
             ));

@@ -32,7 +32,7 @@ fn main() {
                     ..Default::default()
                 })
             })
-            .start()
+            .wait()
             .unwrap();
             tx.send(s.iref()).unwrap();
             dispatch_for_ever(&ws)

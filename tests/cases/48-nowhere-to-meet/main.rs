@@ -10,11 +10,11 @@ use flounder::*;
 fn main() {
     if role() == "try" {
         let ws = Waitset::current();
-        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
+        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
         let near = echo::bind(s.iref(), &ws, echo::RxVtbl::default())
             .wait()
             .map(|b| echo::RpcClient::new(&b).say(1));
-        let r = nameservice::register("x", s.iref());
+        let r = nameservice::register("x", s.iref()).wait();
         say(format!(
             "near {near:?}, register {}",
             r.map_or_else(|e| e.to_string(), |()| "ok".into())

@@ -17,9 +17,9 @@ fn main() {
                 ..Default::default()
             })
         })
-        .start()
+        .wait()
         .unwrap();
-        nameservice::register("slow", s.iref()).unwrap();
+        nameservice::register("slow", s.iref()).wait().unwrap();
         say("ready");
         dispatch_for_ever(&ws)
     }

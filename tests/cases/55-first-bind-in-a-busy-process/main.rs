@@ -27,14 +27,14 @@ fn main() {
         let t = Instant::now();
         let near = echo::bind(iref, &ws, echo::RxVtbl::default())
             .driver(arg(2))
-            .deadline(Duration::from_secs(20))
+            .timeout(Duration::from_secs(20))
             .wait()
             .is_ok();
         let a = t.elapsed();
         let t = Instant::now();
         let second = echo::bind(iref, &ws, echo::RxVtbl::default())
             .driver(arg(2))
-            .deadline(Duration::from_secs(20))
+            .timeout(Duration::from_secs(20))
             .wait()
             .is_ok();
         let b = t.elapsed();

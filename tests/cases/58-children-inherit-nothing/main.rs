@@ -38,7 +38,7 @@ fn main() {
     };
     let before = children();
     let ws = Waitset::current();
-    let _ = nameservice::list();
+    let _ = nameservice::list().wait();
     let mut s = run(&["serve"]);
     s.line("ready", 5.0).unwrap();
     let iref = find("svc");

@@ -17,11 +17,11 @@ flounder! {
 fn main() {
     if role() == "serve" {
         let ws = Waitset::current();
-        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
-        nameservice::register("svc", s.iref()).unwrap();
+        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
+        nameservice::register("svc", s.iref()).wait().unwrap();
         let r =
-            echo::export(&ws, |_: &Peer| Err::<Echo, _>(Refusal::new(3, "no"))).start().unwrap();
-        nameservice::register("refuses", r.iref()).unwrap();
+            echo::export(&ws, |_: &Peer| Err::<Echo, _>(Refusal::new(3, "no"))).wait().unwrap();
+        nameservice::register("refuses", r.iref()).wait().unwrap();
         say("ready");
         dispatch_for_ever(&ws)
     }
@@ -36,12 +36,12 @@ fn main() {
                     echo::RxVtbl::default(),
                 )
                 .wait();
-                let _ = nameservice::lookup("nobody");
-                let _ = nameservice::blocking_lookup_deadline("nobody", Duration::from_micros(200));
+                let _ = nameservice::lookup("nobody").wait();
+                let _ = nameservice::blocking_lookup("nobody").timeout(Duration::from_micros(200)).wait();
                 let _ = echo::bind(refuses, &ws, echo::RxVtbl::default()).wait();
                 let _ = other::bind(svc, &ws, other::RxVtbl::default()).wait();
                 let _ = echo::bind(svc, &ws, echo::RxVtbl::default())
-                    .deadline(Duration::from_micros(30))
+                    .timeout(Duration::from_micros(30))
                     .wait()
                     .map(|b| b.teardown());
                 drop(ws.block_on(async {
@@ -57,8 +57,8 @@ fn main() {
                     .await
                 }));
                 let _ = echo::bind(svc, &ws, echo::RxVtbl::default()).driver("pigeon").wait();
-                let _ = nameservice::register(&"x".repeat(300), svc);
-                let _ = nameservice::unregister("nobody");
+                let _ = nameservice::register(&"x".repeat(300), svc).wait();
+                let _ = nameservice::unregister("nobody").wait();
             }
             let _ = ws.dispatch_until(Some(Instant::now() + Duration::from_millis(100)), || false);
             say("round");

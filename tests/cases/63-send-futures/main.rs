@@ -36,10 +36,10 @@ fn check(s: State, c: flounder::Cap) {
     is::<flounder::Peer>();
     is::<flounder::RpcError>();
     is::<flounder::BindError>();
-    spawn(flounder::nameservice::lookup_async("x"));
-    spawn(flounder::nameservice::blocking_lookup_async("x"));
-    spawn(flounder::nameservice::list_async());
-    spawn(flounder::nameservice::unregister_async("x"));
+    spawn(flounder::nameservice::lookup_with_owner("x"));
+    spawn(flounder::nameservice::blocking_lookup_with_owner("x"));
+    spawn(flounder::nameservice::list());
+    spawn(flounder::nameservice::unregister("x"));
     let t = s.clone();
     spawn(async move {
         let (v, c) = t.store.get_async("k").await?;

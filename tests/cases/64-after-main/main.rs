@@ -23,7 +23,7 @@ impl Drop for Late {
     fn drop(&mut self) {
         let _ = self.0.tx_note(7);
         let _ = echo::RpcClient::new(&self.0).timeout(Duration::from_millis(100)).say(1);
-        let _ = nameservice::lookup("svc");
+        let _ = nameservice::lookup("svc").wait();
         let ws = Waitset::current();
         let _ = ws.try_dispatch();
         eprintln!("late in a destructor");
@@ -33,9 +33,9 @@ impl Drop for Late {
 extern "C" fn at_exit() {
     let c = SHARED.get().unwrap().lock().unwrap();
     let r = c.say_async(3).wait_timeout(Duration::from_millis(100));
-    let l = nameservice::lookup_with_owner("svc").map(|_| ());
+    let l = nameservice::lookup_with_owner("svc").wait().map(|_| ());
     let b = echo::bind(Iref::from_bits(5).unwrap(), &Waitset::new(), echo::RxVtbl::default())
-        .deadline(Duration::from_millis(200))
+        .timeout(Duration::from_millis(200))
         .wait()
         .map(|_| ());
     eprintln!("late at exit: {r:?} {l:?} {b:?}");
@@ -47,13 +47,13 @@ fn main() {
     }
     if role() == "late" {
         let ws = Waitset::current();
-        let _ = nameservice::list();
+        let _ = nameservice::list().wait();
         say("root");
-        let iref = nameservice::blocking_lookup_deadline("svc", Duration::from_secs(6)).unwrap();
+        let iref = nameservice::blocking_lookup("svc").timeout(Duration::from_secs(6)).wait().unwrap();
         let b = echo::bind(iref, &ws, echo::RxVtbl::default()).driver(arg(2)).wait().unwrap();
         echo::RpcClient::new(&b).say(1).unwrap();
-        let own = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
-        nameservice::register("late", own.iref()).unwrap();
+        let own = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
+        nameservice::register("late", own.iref()).wait().unwrap();
         SHARED.set(Mutex::new(echo::SharedClient::new(&b.shared()))).unwrap();
         // SAFETY:
         // * The function stays, and does not unwind: there is a client by then.

@@ -40,13 +40,13 @@ fn main() {
         good
     }
     let mut out = Vec::new();
-    tally(&ws, "lookups", (0..2000).map(|_| nameservice::lookup_async("svc")).collect(), &mut out);
+    tally(&ws, "lookups", (0..2000).map(|_| nameservice::lookup_with_owner("svc")).collect(), &mut out);
     let binds: Vec<_> = (0..1500)
         .map(|_| {
             ws.spawn_local(IntoFuture::into_future(
                 echo::bind(iref, &ws, echo::RxVtbl::default())
                     .buffer(4096)
-                    .deadline(Duration::from_secs(30)),
+                    .timeout(Duration::from_secs(30)),
             ))
         })
         .collect();
@@ -58,18 +58,18 @@ fn main() {
     }
     drop(ends);
     let own: Vec<_> =
-        (0..300).map(|_| echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap()).collect();
+        (0..300).map(|_| echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap()).collect();
     tally(
         &ws,
         "registrations",
         own.iter()
             .enumerate()
-            .map(|(i, e)| nameservice::register_async(&format!("n{i}"), e.iref()))
+            .map(|(i, e)| nameservice::register(&format!("n{i}"), e.iref()))
             .collect(),
         &mut out,
     );
     let quick: Vec<_> = (0..400)
-        .map(|i| nameservice::blocking_lookup_async(if i % 2 == 0 { "n7" } else { "svc" }))
+        .map(|i| nameservice::blocking_lookup_with_owner(if i % 2 == 0 { "n7" } else { "svc" }))
         .collect();
     tally(&ws, "waiting lookups", quick, &mut out);
     verdict_of(&out);

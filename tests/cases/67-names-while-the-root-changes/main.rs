@@ -16,13 +16,13 @@ fn main() {
         serve("svc")
     }
     if role() == "look" {
-        let _ = nameservice::lookup("svc");
+        let _ = nameservice::lookup("svc").wait();
         say("ready");
         let end = Instant::now() + Duration::from_millis(900);
         let (mut n, mut unknown, mut other) = (0, 0, 0);
         while Instant::now() < end {
             n += 1;
-            match nameservice::lookup("svc") {
+            match nameservice::lookup("svc").wait() {
                 Ok(_) => {}
                 Err(nameservice::NameError::Unknown { .. }) => unknown += 1,
                 Err(e) => {
@@ -36,14 +36,14 @@ fn main() {
     }
     if role() == "take" {
         let ws = Waitset::current();
-        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
-        let _ = nameservice::register("svc", s.iref());
+        let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
+        let _ = nameservice::register("svc", s.iref()).wait();
         say("ready");
         let end = Instant::now() + Duration::from_millis(900);
         let (mut n, mut got) = (0, 0);
         while Instant::now() < end {
             n += 1;
-            if nameservice::register("svc", s.iref()).is_ok() {
+            if nameservice::register("svc", s.iref()).wait().is_ok() {
                 got += 1
             }
         }

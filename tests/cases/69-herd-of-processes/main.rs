@@ -13,7 +13,7 @@ fn main() {
         serve("svc")
     }
     if role() == "client" {
-        let _ = nameservice::lookup("svc");
+        let _ = nameservice::lookup("svc").wait();
         say("waiting");
         client("svc", 20.0)
     }

@@ -13,7 +13,7 @@ fn main() {
         thread::spawn(|| {
             let ws = Waitset::current();
             loop {
-                let s = echo::export(&ws, |_: &Peer| Ok(Echo)).start().unwrap();
+                let s = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
                 let b = echo::bind(s.iref(), &ws, echo::RxVtbl::default()).wait();
                 drop(b);
                 s.withdraw();
@@ -30,7 +30,7 @@ fn main() {
             // It ends a child that hangs.
             alarm(3);
             let ws = Waitset::new();
-            let good = echo::export(&ws, |_: &Peer| Ok(Echo)).start().map(|s| {
+            let good = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().map(|s| {
                 echo::bind(s.iref(), &ws, echo::RxVtbl::default())
                     .wait()
                     .map(|b| echo::RpcClient::new(&b).say(7))

@@ -57,8 +57,8 @@ fn serve(name: &str, refuse: bool) -> Result<(), Box<dyn Error>> {
         true => Err(Refusal::new(7, "nobody may come in")),
         false => Ok(Server),
     });
-    let exported = exported.start()?;
-    nameservice::register(name, exported.iref())?;
+    let exported = exported.wait()?;
+    nameservice::register(name, exported.iref()).wait()?;
     say("ready");
     loop {
         ws.dispatch()?;
@@ -67,7 +67,7 @@ fn serve(name: &str, refuse: bool) -> Result<(), Box<dyn Error>> {
 
 fn call(name: &str) -> Result<(), Box<dyn Error>> {
     let ws = Waitset::current();
-    let iref = nameservice::blocking_lookup(name)?;
+    let iref = nameservice::blocking_lookup(name).wait()?;
     let bind = || victim::bind(iref, &ws, victim::RxVtbl::default()).drivers(["lmp"]).wait();
     let binding = bind()?;
     say("bound");

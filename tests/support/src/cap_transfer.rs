@@ -86,17 +86,16 @@ pub fn run(waitset: &Waitset, request: Request) {
         }
         Request::Export(Export { name }, reply) => {
             let exported = export(waitset, true);
-            let registered = nameservice::register(&name, exported.iref());
+            let registered = nameservice::register(&name, exported.iref()).wait();
             HERE.with_borrow_mut(|here| here.exported.push(exported));
             reply.send(registered);
         }
         Request::Bind(Bind { driver, name }, reply) => {
-            let iref = nameservice::lookup(&name).expect("it is registered");
+            let iref = nameservice::lookup(&name).wait().expect("it is registered");
             let bind = cap_transfer::bind(iref, waitset, Sender::reporting());
-            let started = bind.driver(driver.name()).on_bound(|bound| {
+            bind.driver(driver.name()).then(|bound| {
                 reply.send(bound.map(|b| HERE.with_borrow_mut(|here| here.bound.push(b))));
             });
-            started.expect("it starts");
         }
         Request::GiveAndTearDown(GiveAndTearDown {}, reply) => {
             reply.result(give_and_tear_down(waitset, binding()));
@@ -141,7 +140,7 @@ fn binding() -> cap_transfer::Binding {
 
 fn export(waitset: &Waitset, reports: bool) -> Exported {
     let keeper = move |_: &Peer| Ok(Keeper { reports, ..Keeper::default() });
-    let exported = cap_transfer::export(waitset, keeper).start();
+    let exported = cap_transfer::export(waitset, keeper).wait();
     exported.expect("it can be exported")
 }
 

@@ -135,7 +135,7 @@ impl GroupMember {
     pub fn export(&self, ws: &Waitset) -> Iref {
         let myself = self.clone();
         let export = group::export(ws, move |_| Ok(myself.clone()));
-        export.start().expect("it can be exported").iref()
+        export.wait().expect("it can be exported").iref()
     }
 
     pub fn bind(&self, iref: Iref, ws: &Waitset, driver: &str) -> group::Binding {
@@ -151,7 +151,7 @@ impl GroupMember {
     pub fn run(&self, waitset: &Waitset, request: Request) {
         match request {
             Request::Export(Export { name }, reply) => {
-                reply.send(nameservice::register(&name, self.export(waitset)));
+                reply.send(nameservice::register(&name, self.export(waitset)).wait());
             }
             Request::SetForm(SetForm { form }, reply) => {
                 self.form.set(form);
@@ -162,15 +162,14 @@ impl GroupMember {
                 reply.ok(());
             }
             Request::Bind(Bind { driver, name }, reply) => {
-                let (iref, myself) = (nameservice::lookup(&name), self.clone());
+                let (iref, myself) = (nameservice::lookup(&name).wait(), self.clone());
                 let bind = group::bind(iref.expect("it is registered"), waitset, self.clone());
-                let started = bind.driver(driver.name()).on_bound(move |bound| {
+                bind.driver(driver.name()).then(move |bound| {
                     reply.send(bound.map(|binding| {
                         binding.tx_meet().expect("there is room");
                         myself.other.replace(Some(binding));
                     }));
                 });
-                started.expect("it starts");
             }
             Request::AdoptClient(AdoptClient {}, reply) => {
                 let met = self.met.take();

@@ -202,8 +202,8 @@ impl ManyBindings {
         name: &str,
         connect: impl FnMut(&Peer) -> Result<End, Refusal> + 'static,
     ) -> Result<ServiceId> {
-        let exported = many::export(&self.waitset, connect).start()?;
-        nameservice::register(name, exported.iref())?;
+        let exported = many::export(&self.waitset, connect).wait()?;
+        nameservice::register(name, exported.iref()).wait()?;
         Ok(exported.iref().into())
     }
 
@@ -224,7 +224,7 @@ impl ManyBindings {
         count: usize,
         buffer: usize,
     ) -> Result<Duration> {
-        let (iref, started) = (nameservice::lookup(name)?, Instant::now());
+        let (iref, started) = (nameservice::lookup(name).wait()?, Instant::now());
         let (left, failed) = (Rc::new(Cell::new(count)), Rc::new(RefCell::new(None)));
         let tasks: Vec<_> = (0..BINDS_AT_ONCE.min(count))
             .map(|_| {
@@ -262,7 +262,7 @@ impl ManyBindings {
         count: usize,
         buffer: usize,
     ) -> Result<Filled> {
-        let iref = nameservice::lookup(name)?;
+        let iref = nameservice::lookup(name).wait()?;
         for made in 0..count {
             match self.bind(driver, iref, buffer) {
                 Ok(binding) => self.bindings.borrow_mut().push(binding),
@@ -282,7 +282,7 @@ impl ManyBindings {
         count: usize,
         buffer: usize,
     ) -> Result<usize> {
-        let iref = nameservice::lookup(name)?;
+        let iref = nameservice::lookup(name).wait()?;
         let made = (0..count).filter(|_| {
             let made = self.bind(driver, iref, buffer);
             made.map(|binding| self.bindings.borrow_mut().push(binding)).is_ok()
@@ -291,7 +291,7 @@ impl ManyBindings {
     }
 
     fn cycle(&self, driver: Driver, name: &str, count: usize) -> Result<Medians> {
-        let iref = nameservice::lookup(name)?;
+        let iref = nameservice::lookup(name).wait()?;
         let (mut binds, mut teardowns) = (Vec::with_capacity(count), Vec::with_capacity(count));
         Event::Cycling.report();
         for n in 0..count {

@@ -110,11 +110,11 @@ pub enum Way {
 pub fn run(waitset: &Waitset, request: Request) {
     match request {
         Request::Export(Export { name }, reply) => {
-            let exported = pending_calls::export(waitset, |_: &Peer| Ok(End)).start();
+            let exported = pending_calls::export(waitset, |_: &Peer| Ok(End)).wait();
             let exported = exported.expect("it can be exported");
             let iref = exported.iref();
             with(|here| here.exported.push(exported));
-            reply.send(nameservice::register(&name, iref).map(|()| iref.into()));
+            reply.send(nameservice::register(&name, iref).wait().map(|()| iref.into()));
         }
         Request::Bind(Bind { driver, name }, reply) => bind(waitset, driver, &name, End, reply),
         Request::BindInbox(BindInbox { driver, name, room }, reply) => {
@@ -135,18 +135,22 @@ pub fn run(waitset: &Waitset, request: Request) {
         }
         Request::BeginWait(BeginWait { way }, reply) => wait(waitset, way, reply),
         Request::BeginLookup(BeginLookup { name }, reply) => {
-            report(waitset, Way::Lookup, nameservice::lookup_async(&name), reply);
+            report(waitset, Way::Lookup, nameservice::lookup_with_owner(&name), reply);
         }
         Request::BeginBind(BeginBind { driver, service }, reply) => {
             let bind = pending_calls::bind(service.iref(), waitset, End).driver(driver.name());
-            let bind = bind.deadline(TIMEOUT);
+            let bind = bind.timeout(TIMEOUT);
             report(waitset, Way::Bind, async move { bind.await.map(drop) }, reply);
         }
         Request::DropLookups(DropLookups { count, name }, reply) => {
-            let waiting: Vec<_> =
-                (0..count).map(|_| nameservice::blocking_lookup_async(&name)).collect();
+            let mut waiting: Vec<_> =
+                (0..count).map(|_| nameservice::blocking_lookup_with_owner(&name)).collect();
+            for lookup in &mut waiting {
+                let begun = Pin::new(lookup).poll(&mut Context::from_waker(Waker::noop()));
+                assert!(begun.is_pending(), "nobody has the name");
+            }
             // It is answered behind them.
-            let list = nameservice::list();
+            let list = nameservice::list().wait();
             let early: Vec<_> = waiting.into_iter().map(Box::pin).filter_map(early).collect();
             reply.send(list.map(|_| early.iter().map(Kind::kind).collect()));
         }
@@ -250,7 +254,7 @@ fn forget() -> Vec<BindingError> {
 }
 
 fn lookup(name: &str) -> Iref {
-    nameservice::lookup(name).expect("it is registered")
+    nameservice::lookup(name).wait().expect("it is registered")
 }
 
 /// Binds, and has the service meet its end.
@@ -262,13 +266,12 @@ fn bind(
     reply: Reply<()>,
 ) {
     let bind = pending_calls::bind(lookup(name), waitset, rx).driver(driver.name());
-    let started = bind.on_bound(|bound| {
+    bind.then(|bound| {
         reply.send(bound.map(|binding| {
             binding.tx_note(0).expect("there is room");
             with(|here| here.binding = Some(binding));
         }));
     });
-    started.expect("it starts");
 }
 
 /// Either end.

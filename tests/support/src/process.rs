@@ -392,40 +392,40 @@ impl ProcessState {
                 reply.ok(());
             }
             Request::Publish(Publish { service }, reply) => {
-                reply.send(monitor::publish(service.iref()));
+                reply.send(monitor::publish(service.iref()).wait());
             }
             Request::Register(Register { name, service }, reply) => {
-                reply.send(nameservice::register(&name, service.iref()));
+                reply.send(nameservice::register(&name, service.iref()).wait());
             }
             Request::RegisterNumbered(RegisterNumbered { prefix, count, service }, reply) => {
                 let mut names = (0..count).map(|i| format!("{prefix}{i}"));
-                let register = |name: String| nameservice::register(&name, service.iref());
+                let register = |name: String| nameservice::register(&name, service.iref()).wait();
                 reply.send(names.try_for_each(register));
             }
             Request::Unregister(Unregister { name }, reply) => {
-                reply.send(nameservice::unregister(&name));
+                reply.send(nameservice::unregister(&name).wait());
             }
             Request::Lookup(Lookup { name }, reply) => {
-                reply.send(nameservice::lookup(&name).map(ServiceId::from));
+                reply.send(nameservice::lookup(&name).wait().map(ServiceId::from));
             }
             Request::Owner(Owner { name }, reply) => {
-                let owner = nameservice::lookup_with_owner(&name);
+                let owner = nameservice::lookup_with_owner(&name).wait();
                 reply.send(owner.map(|owner| (or_zero(owner.pid), or_zero(owner.uid))));
             }
             Request::AwaitName(AwaitName { name }, reply) => {
-                reply.send(nameservice::blocking_lookup(&name).map(ServiceId::from));
+                reply.send(nameservice::blocking_lookup(&name).wait().map(ServiceId::from));
             }
             Request::AwaitNameFor(AwaitNameFor { name, timeout }, reply) => {
-                let found = nameservice::blocking_lookup_deadline(&name, timeout);
+                let found = nameservice::blocking_lookup(&name).timeout(timeout).wait();
                 reply.send(found.map(ServiceId::from));
             }
             Request::AwaitNameAsync(AwaitNameAsync { name }, reply) => {
-                let found = self.waitset.block_on(nameservice::blocking_lookup_async(&name));
+                let found = self.waitset.block_on(nameservice::blocking_lookup_with_owner(&name));
                 let found = found.expect("no callback fails");
                 reply.send(found.map(|found| found.iref.into()));
             }
             Request::ExplainLookup(ExplainLookup { name, timeout }, reply) => {
-                match nameservice::blocking_lookup_deadline(&name, timeout) {
+                match nameservice::blocking_lookup(&name).timeout(timeout).wait() {
                     Ok(_) => reply.fail("the name is known"),
                     Err(error) => reply.ok(error.to_string()),
                 }
@@ -439,7 +439,7 @@ impl ProcessState {
                 Event::Looking.report();
                 while Instant::now() < end {
                     lookups.made += 1;
-                    if let Err(error) = nameservice::lookup(&name) {
+                    if let Err(error) = nameservice::lookup(&name).wait() {
                         lookups.failed += 1;
                         lookups.first_error.get_or_insert(error.to_string());
                     }
@@ -452,26 +452,30 @@ impl ProcessState {
                 let iref = self.export(None).expect("it can be exported");
                 while Instant::now() < end {
                     registrations.tried += 1;
-                    registrations.granted += u64::from(nameservice::register(&name, iref).is_ok());
+                    registrations.granted +=
+                        u64::from(nameservice::register(&name, iref).wait().is_ok());
                 }
                 reply.ok(registrations);
             }
-            Request::List(List {}, reply) => reply.send(nameservice::list().map(|entries| {
-                let names = entries.into_iter().map(|entry| NameEntry {
-                    name: entry.name,
-                    interface: entry.interface,
-                    pid: or_zero(entry.pid),
-                });
-                names.collect()
-            })),
+            Request::List(List {}, reply) => {
+                reply.send(nameservice::list().wait().map(|entries| {
+                    let names = entries.into_iter().map(|entry| NameEntry {
+                        name: entry.name,
+                        interface: entry.interface,
+                        pid: or_zero(entry.pid),
+                    });
+                    names.collect()
+                }))
+            }
             Request::BlockThread(BlockThread { time }, reply) => {
                 Event::Busy.report();
-                match nameservice::blocking_lookup_deadline("nobody", time) {
+                match nameservice::blocking_lookup("nobody").timeout(time).wait() {
                     Err(NameError::Deadline { .. }) => reply.ok(()),
                     other => reply.fail(other.map(Iref::to_bits).kind()),
                 }
             }
-            Request::Bind(Bind { drivers, name }, reply) => match nameservice::lookup(&name) {
+            Request::Bind(Bind { drivers, name }, reply) => match nameservice::lookup(&name).wait()
+            {
                 Ok(iref) => self.bind(&drivers, iref, reply),
                 Err(error) => reply.fail(error.kind()),
             },
@@ -479,13 +483,13 @@ impl ProcessState {
                 self.bind(&drivers, service.iref(), reply);
             }
             Request::BindWithin(BindWithin { driver, name, timeout }, reply) => {
-                let iref = nameservice::lookup(&name).expect("it is registered");
+                let iref = nameservice::lookup(&name).wait().expect("it is registered");
                 let bind = echo::bind(iref, &self.waitset, Client).driver(driver.name());
-                let bind = bind.deadline(timeout);
-                bind.on_bound(|bound| reply.send(bound.map(drop))).expect("it starts");
+                let bind = bind.timeout(timeout);
+                bind.then(|bound| reply.send(bound.map(drop)));
             }
             Request::BindRenamed(BindRenamed { driver, name }, reply) => {
-                let iref = nameservice::lookup(&name).expect("it is there");
+                let iref = nameservice::lookup(&name).wait().expect("it is there");
                 let rx = renamed::parrot::RxVtbl::default();
                 let bind = renamed::parrot::bind(iref, &self.waitset, rx);
                 match bind.driver(driver.name()).wait() {
@@ -494,17 +498,17 @@ impl ProcessState {
                 }
             }
             Request::BindChanged(BindChanged { driver, name }, reply) => {
-                let iref = nameservice::lookup(&name).expect("it is registered");
+                let iref = nameservice::lookup(&name).wait().expect("it is registered");
                 let bind = changed::echo::bind(iref, &self.waitset, changed::Nothing);
                 let bind = bind.driver(driver.name());
-                bind.on_bound(|bound| reply.send(bound.map(drop))).expect("it starts");
+                bind.then(|bound| reply.send(bound.map(drop)));
             }
             Request::Unbind(Unbind {}, reply) => {
                 self.bindings.borrow_mut().clear();
                 reply.ok(());
             }
             Request::Cycle(Cycle { driver, name, count }, reply) => {
-                let iref = nameservice::lookup(&name).expect("it is registered");
+                let iref = nameservice::lookup(&name).wait().expect("it is registered");
                 self.cycle(driver, iref, count, reply);
             }
             Request::Talk(Talk { rounds }, reply) => {
@@ -591,7 +595,7 @@ impl ProcessState {
             None => Ok(Service),
             Some(code) => Err(Refusal::new(code, "not today")),
         };
-        let exported = echo::export(&self.waitset, connect).start()?;
+        let exported = echo::export(&self.waitset, connect).wait()?;
         let iref = exported.iref();
         self.exported.borrow_mut().push(exported);
         Ok(iref)
@@ -599,7 +603,7 @@ impl ProcessState {
 
     fn export_as(&self, name: &str, refuse: Option<u64>) -> Result<ServiceId, NameError> {
         let iref = self.export(refuse).expect("it can be exported");
-        nameservice::register(name, iref)?;
+        nameservice::register(name, iref).wait()?;
         Ok(iref.into())
     }
 
@@ -608,14 +612,13 @@ impl ProcessState {
         if !drivers.0.is_empty() {
             bind = bind.drivers(drivers.0.iter().map(String::as_str));
         }
-        let started = bind.on_bound(|bound| {
+        bind.then(|bound| {
             reply.send(bound.map(|binding| {
                 let (driver, pid) = (binding.driver().to_owned(), or_zero(binding.peer().pid()));
                 Self::here().bindings.borrow_mut().push(binding);
                 Bound { driver, pid }
             }));
         });
-        started.expect("it starts");
     }
 
     /// Binds, makes a call, tears down; and again.

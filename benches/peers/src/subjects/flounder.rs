@@ -53,13 +53,13 @@ fn between_threads(driver: &'static str, cores: Cores, load: &Load) -> Result<Du
 fn open(driver: &'static str, candidate: &Candidate, cores: Cores) -> Result<Box<dyn Subject>> {
     let name = format!("flounder-peers {}", std::process::id());
     let peer = Peer::start(candidate, cores, &name, &[])?;
-    let link = Link::bind(nameservice::blocking_lookup(&name)?, driver)?;
+    let link = Link::bind(nameservice::blocking_lookup(&name).wait()?, driver)?;
     Ok(Box::new(Across { link, peer }))
 }
 
 fn serve(mut seat: Seat) -> Result {
     let service = Service::export()?;
-    nameservice::register(&seat.greeting, service.iref)?;
+    nameservice::register(&seat.greeting, service.iref).wait()?;
     seat.ready()?;
     service.run()
 }
@@ -211,7 +211,7 @@ impl Service {
         let exported = carrier::export(&waitset, move |_| {
             Ok(Answering { load: None, ended: Rc::clone(&told) })
         });
-        let iref = exported.start()?.iref();
+        let iref = exported.wait()?.iref();
         Ok(Self { waitset, iref, ended })
     }
 
