@@ -73,7 +73,7 @@ async fn client(ws: &Waitset, binding: &echo::Binding) -> Result<(), Box<dyn Err
     assert!(!slow.is_finished(), "the slow one began first and is not done");
     assert_eq!(slow.await?, "slow");
 
-    // The handler is dropped when nobody waits for it any more.
+    // The handler is dropped once its caller has gone.
     let never = rpc.say_async("never", 3_600_000).timeout(Duration::from_millis(10)).await;
     assert_eq!(never, Err(RpcError::Deadline));
     assert_eq!(rpc.say_async("", 0).await, Err(RpcError::NoReply));

@@ -19,7 +19,7 @@ flounder::flounder! {
         rpc ask(in uint32 n, in uint8 data[len, 3000], out uint32 n, out uint8 data[len, 3000]);
         /// Asks the caller, over the same binding, before it answers.
         rpc back(in uint32 n, out uint32 n);
-        /// Answered when the receiver is told to, wanted or not.
+        /// Answered on command of the receiver, also if the call was cancelled.
         rpc hold();
     };
 }
@@ -36,12 +36,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long something is seen not to happen.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What an end asks, and what it should hear.
+/// Calls of an end, and the expected answers.
 fn data(n: u32) -> Vec<u8> {
     vec![n as u8; (n * 7 % 3000) as usize]
 }
 
-/// One end: answers, and calls when it is told to begin.
+/// One end: answers, and calls after the command to begin.
 #[derive(Clone, Default)]
 struct End {
     /// Calls that are over, as they should be.
@@ -236,7 +236,7 @@ fn two_ends_in_two_threads_answer_each_other() {
                 let _ = ended.send(());
             });
             for _ in 0..2 {
-                // An end that fails says so itself.
+                // A failing end reports its own error.
                 endings.recv_timeout(2 * PATIENCE).expect("both ends end");
             }
             for thread in [service, client] {

@@ -163,7 +163,7 @@ impl Ends {
         value.expect("it was awaited")
     }
 
-    /// Brings a future to where it is dropped, and drops it. Says whether anybody still has its waker.
+    /// Polls a future up to the point of its drop, and drops it. Returns true if its waker is still held.
     #[track_caller]
     fn drop_at<T>(&self, moment: Moment, future: impl Future<Output = T>) -> bool {
         let (mut future, woken) = (Box::pin(future), Arc::<Flag>::default());
@@ -221,7 +221,7 @@ fn settle(waitsets: &[&Waitset]) {
     }
 }
 
-/// A capability, and what tells that nobody has it any more.
+/// A capability, and a way to see that all its copies are closed.
 fn pipe() -> (PipeReader, Cap) {
     let (reader, writer) = std::io::pipe().expect("there are descriptors");
     (reader, Cap::from(std::os::fd::OwnedFd::from(writer)))

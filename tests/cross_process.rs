@@ -224,7 +224,7 @@ fn late_reply_is_discarded_and_a_missing_one_reported() {
         let (mut server, mut client) = (system.spawn(), system.spawn());
         server.export_keeper("pending_calls");
         client.bind_keeper(driver, "pending_calls");
-        // The service hears that nobody waits, and replies all the same.
+        // The service is notified of the cancellation, and replies nevertheless.
         assert_eq!(client.expect_error(pending_calls::CallKeeper::new(millis(20))), "Deadline");
         server.settle_owed(1, 1);
         server.send_reply();

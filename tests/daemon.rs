@@ -17,7 +17,7 @@ use support::raw_monitor::protocol::monitor::Verdict;
 use support::raw_monitor::{RawMonitor, connect};
 use support::{TIMEOUT, TestSystem, millis, process, taken_by};
 
-/// Two users that nobody else has.
+/// Two users without other processes.
 const ANN: u32 = 54_321;
 const BOB: u32 = 54_322;
 
@@ -301,7 +301,7 @@ fn domain_trusts_no_root_of_a_user_without_the_directory() {
     let socket = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).expect("a socket");
     bind(&socket, &SocketAddrUnix::new(&path).expect("it is short")).expect("nobody has it");
     std::fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("it is ours");
-    // The kernel vouches for whoever listens: this thread, for a moment.
+    // The kernel reports the listening thread's credentials: those of this thread, for a moment.
     let (root, bob) = (Uid::ROOT, Uid::from_raw(BOB));
     set_thread_res_uid(bob, bob, root).expect("user 0 may");
     let listens = listen(&socket, 1);
@@ -338,7 +338,7 @@ fn another_user_cannot_take_a_name_of_a_living_owner() {
     assert_eq!(bob.expect_error(process::Unregister::new("clock")), "NotOwner");
     assert_eq!(bob.lookup("clock"), iref);
     ann.kill();
-    // The root hears of the end of a connection before that of its process.
+    // The root may see the end of a connection before that of its process.
     until("the name is free", || bob.run(process::Export::new("clock")).is_ok());
 }
 
@@ -429,7 +429,7 @@ fn disconnected_process_keeps_its_names_while_it_lives() {
     };
     let first = RawMonitor::join(&system, 77);
     assert_eq!(name(&first), Verdict::Ok);
-    // Only a root says this.
+    // Only a root sends this.
     first.root().binding().tx_report(1, 2, 3).expect("it can be sent");
     first.root().lookup("mine").expect_err("who plays the root is hung up on");
     let mut own = system.spawn();
@@ -446,7 +446,7 @@ fn disconnected_process_keeps_its_names_while_it_lives() {
     });
     assert_eq!(own.expect_error(process::Export::new("mine")), taken_by(me));
     third.root().binding().tx_rejoined().expect("it can be sent");
-    // It has told everything, and did not tell of this.
+    // The process has reported all its names, and not this one.
     third.root().lookup("mine").expect("the root answers");
     own.export("mine");
 }
@@ -475,7 +475,7 @@ fn private_directory_admits_other_users_after_its_own() {
     root.join();
     root.kill();
     drop(root);
-    // Nobody has written down whose the names were. There may be some who come back and tell.
+    // The journal is missing, so owners may still come back and register their names.
     let began = Instant::now();
     let _daemon = system.spawn_root(&[ANN]);
     let mut own = system.spawn();
@@ -491,7 +491,7 @@ fn one_user_cannot_use_up_the_root() {
     let _daemon = system.spawn_root(&[ANN]);
     let Some(mut ann) = system.spawn_as(ANN) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };
-    // Neither of them says hello.
+    // Neither of them sends hello.
     assert_eq!(ann.overconnect(600), 16);
     assert_eq!(bob.overconnect(100), 8);
     let mut own = [system.spawn(), system.spawn()];

@@ -217,7 +217,7 @@ fn full_inbox_holds_back_its_sender_and_keeps_all_it_sent() {
             writer.wait_for(&Event::Met);
             writer.send_notes();
             writer.wait_for(&Event::NoteSent(9));
-            // The writer comes to rest: so many are sent, in the inbox or in the channel.
+            // The writer has stopped: this many messages are sent, in the inbox or in the channel.
             expect_sleep(&mut writer, driver);
             let sent = notes_sent(&writer);
             expect_sleep(&mut reader, driver);

@@ -169,7 +169,7 @@ fn every_length_arrives_over_every_driver() {
     }
 }
 
-/// A driver that differs in what it tells, or loses something, is found, and by a short program.
+/// A driver that reports something else, or loses a message, is found with a short program.
 #[test]
 fn differing_driver_is_found_by_a_short_program() {
     let _alone = alone();
@@ -208,7 +208,7 @@ fn first_difference(reference: &Outcome, outcome: &Outcome) -> Option<String> {
     Some(format!("line {at} is\n  {:?}, not\n  {:?}", theirs.get(at), ours.get(at)))
 }
 
-/// Says all that there is to say about a program over which two drivers differ.
+/// Formats a program over which two drivers differ, with both traces.
 fn report(seed: u64, program: &Program, reference: &str, driver: &str) -> ! {
     let outcomes =
         |program: &Program| [reference, driver].map(|driver| perform(program, driver, TIMEOUT));

@@ -342,7 +342,7 @@ fn errors_of_the_name_service_name_the_name_and_the_place() {
     }
 }
 
-/// What a callback says is not lost on the way through a waitset or a bind.
+/// The error of a callback is not lost on its way through a waitset or a bind.
 #[test]
 fn an_error_of_a_callback_stays_in_the_chain() {
     let error = BindError::from(DispatchError::Callback("the disk is full".into()));

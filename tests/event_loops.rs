@@ -49,7 +49,7 @@ impl Loop {
         Self { epoll, ws: ws.clone() }
     }
 
-    /// Waits for readability; says whether it came in time.
+    /// Waits for readability; returns true if it came in time.
     fn wait(&self, time: Duration) -> bool {
         let time = Timespec {
             tv_sec: i64::try_from(time.as_secs()).expect("it is short"),
@@ -230,7 +230,7 @@ fn bindings_that_come_go_and_move_lose_nothing() {
         bindings.push(bind(service.iref, &ws, driver, &pongs));
         let binding: &echo::Binding = &bindings[n as usize * 37 % bindings.len()];
         if n % 5 == 0 {
-            // It hears the answer elsewhere, and the loop must be told when it comes back with it.
+            // The answer arrives outside of the loop, which must be woken with it.
             binding.change_waitset(&aside).expect("nothing is under way");
             outer.come_to_rest();
             binding.tx_ping(n).expect("it has room for one");

@@ -79,7 +79,7 @@ fn export(ws: &Waitset) -> (Iref, Rc<Cell<bool>>) {
     (exported.expect("it can be exported").iref(), over)
 }
 
-/// Serves until it is told to stop, or its input ends.
+/// Serves until the command to stop, or the end of its input.
 fn service() {
     let ws = Waitset::new();
     let (iref, over) = export(&ws);
@@ -340,7 +340,7 @@ fn busy() {
     std::process::exit(0);
 }
 
-/// Serves, forks when it is told to, and becomes another program while its child lives on.
+/// Serves, forks on command, and execs another program while its child lives on.
 fn exec_with_a_child() {
     let ws = Waitset::new();
     let (iref, over) = export(&ws);
@@ -354,7 +354,7 @@ fn exec_with_a_child() {
     panic!("{}", Command::new("sleep").arg("60").exec());
 }
 
-/// Binds to that, tells it, and waits for the end of the binding.
+/// Binds to that service, sends the command, and waits for the end of the binding.
 fn watch(driver: &str) {
     let ws = Waitset::new();
     let binding = bind("executes", &ws, driver);

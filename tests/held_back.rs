@@ -24,7 +24,7 @@ flounder::flounder! {
 
 const DRIVERS: [&str; 5] = ["loopback", "lmp", "ump", "scc", "beehive"];
 
-/// The number of the call of `hold`, and how many are made where more than may be owed are.
+/// Number of calls of `hold` that exceeds the quota of unsent replies.
 const HOLD_CALL: u16 = 3;
 const OVERBURDEN: u32 = MAX_PENDING_REPLIES as u32 + 4;
 
@@ -32,7 +32,7 @@ const OVERBURDEN: u32 = MAX_PENDING_REPLIES as u32 + 4;
 const IDLE: Duration = Duration::from_millis(200);
 const IDLE_WORK: Duration = Duration::from_millis(20);
 
-/// Keeps the replies that it owes.
+/// Keeps its unsent replies.
 #[derive(Default)]
 struct Keeper {
     held: RefCell<Vec<(u32, work::HoldReply)>>,
@@ -90,7 +90,7 @@ impl Ends {
         Self { here, there, client, keeper }
     }
 
-    /// Has the service owe as many replies as it may, and leaves more calls in the channel.
+    /// Fills the service's quota of unsent replies, and leaves more calls in the channel.
     fn overburden(&self) {
         for n in 0..OVERBURDEN {
             self.call_regardless(n);
@@ -271,7 +271,7 @@ fn cancelling_with_both_directions_full_does_not_deadlock() {
             fill(&ends.client);
         }
         calls.push(ends.hold(calls.len() as u32));
-        // The service cannot hear of what becomes of the last but one, and the last waits.
+        // The service cannot receive the end of the last call but one, and the last call waits.
         let last = calls.len() as u32 - 1;
         drop(calls.remove(last as usize - 1));
         let answered = Rc::new(Cell::new(0));
@@ -297,7 +297,7 @@ fn cancelling_with_both_directions_full_does_not_deadlock() {
     }
 }
 
-/// As many calls as may be owed, and in the end nobody waits for any of them: the service hears of each.
+/// As many calls as the quota allows, all cancelled in the end: the service is notified of each.
 #[test]
 fn full_reply_quota_still_delivers_cancellations_and_replies() {
     for driver in DRIVERS {

@@ -42,7 +42,7 @@ const SLACK: usize = 16 << 10;
 const NO_REPLY: u64 = 1;
 const CANCELLED: u64 = 3;
 
-/// What the victim has: the replies that it owes, by binding.
+/// Unsent replies of the victim, by binding.
 #[derive(Default)]
 struct Victim {
     held: RefCell<Vec<(work::Binding, u32, work::HoldReply)>>,
@@ -65,7 +65,7 @@ impl work::Rx for Service {
     }
 }
 
-/// What the first call of each client says, and the id of both.
+/// Argument of the first call of each client, and the id of both calls.
 const HOSTILE: u32 = 0;
 const HONEST: u32 = 1;
 const FIRST: u32 = 1;
@@ -115,7 +115,7 @@ impl Scene {
         settle(&self.waitsets);
     }
 
-    /// The hostile client says something, as soon as there is room.
+    /// The hostile client sends a message, as soon as there is room.
     fn say(&self, number: u16, words: &[u64]) {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -141,7 +141,7 @@ impl Scene {
         self.say(message.number, &message.words);
     }
 
-    /// What was said in the calls that are cancelled.
+    /// Arguments of the cancelled calls.
     fn cancelled(&self) -> Vec<u32> {
         let held = self.victim.held.borrow();
         let cancelled = held.iter().filter(|(.., reply)| reply.is_cancelled());
@@ -150,7 +150,7 @@ impl Scene {
         cancelled
     }
 
-    /// Takes a reply that is owed.
+    /// Returns an unsent reply.
     fn reply_to(&self, n: u32) -> work::HoldReply {
         let mut held = self.victim.held.borrow_mut();
         let at = held.iter().position(|held| held.1 == n).expect("it came");
@@ -351,7 +351,7 @@ fn cancelled_calls_count_until_the_service_drops_their_replies() {
     for driver in DRIVERS {
         let scene = Scene::new(driver);
         for id in 10..4 * MAX_PENDING_REPLIES as u32 {
-            // Behind a channel that is full there is nothing more to be said.
+            // A full channel takes no further message.
             let call = Message::HoldCall { id, n: id }.encode().expect("nothing is too long");
             let notice = [CANCELLED, id.into()];
             for (number, words) in [(call.number, &call.words[..]), (RUNTIME_MESSAGE, &notice)] {

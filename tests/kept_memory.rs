@@ -79,7 +79,7 @@ fn large_buffers_are_given_back_when_their_message_is_done() {
         let before = live();
         each(&data);
         each(&[1]);
-        // Memory is given back before a waitset sleeps; that of the service does so while nobody calls.
+        // A waitset frees memory before it sleeps; the service sleeps while no client calls.
         let rest = std::time::Instant::now() + std::time::Duration::from_millis(50);
         let woken = ws.dispatch_until(Some(rest), || false).expect("no callback fails");
         assert!(!woken);

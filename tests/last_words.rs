@@ -144,7 +144,7 @@ impl Service {
         Sender::start("send", &[driver, how, &self.iref.to_bits().to_string()])
     }
 
-    /// Dispatches until `done`, at most for a while; says whether it was.
+    /// Dispatches until `done`, for a limited time; returns true if it was done.
     fn until(&self, mut done: impl FnMut(&Log) -> bool) -> bool {
         let deadline = Instant::now() + TIMEOUT;
         let done = || done(&self.log.borrow());
@@ -428,7 +428,7 @@ fn play(role: &str, args: &[String]) {
             });
             assert!(served.expect("no callback fails"));
         }
-        // It tells what has come when the sender has ended.
+        // The receiver reports what has arrived when the sender has ended.
         "listen" => {
             let service = Service::new();
             println!("{}", service.iref.to_bits());
@@ -436,7 +436,7 @@ fn play(role: &str, args: &[String]) {
             let log = service.log.borrow();
             println!("{:?} {:?} {ended}", log.caps, log.notes.last());
         }
-        // It tells how many notes have come, and how it has ended.
+        // The receiver reports the number of messages, and how the binding has ended.
         "count" => {
             let service = Service::new();
             println!("{}", service.iref.to_bits());
@@ -529,7 +529,7 @@ fn shared(iref: &str, driver: &str, stop: bool) -> (words::SharedBinding, thread
         let binding = bound(&iref, &driver);
         sender.send(binding.shared()).expect("main waits");
         if stop {
-            // The queue is full of messages when the thread ends; nobody has looked at it.
+            // The queue is full of unsent messages when the thread ends.
             wait_for_stdin();
             return;
         }

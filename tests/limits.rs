@@ -81,7 +81,7 @@ fn bindings_of_a_process_are_limited() {
         goes_on(&system, &mut neighbour, driver);
         greedy.call_over_each();
         greedy.close_many();
-        // The service has to hear of it first.
+        // The service must be notified first.
         until(|| greedy.try_bind_many(driver, "many", 1, 4096) == 1);
         greedy.close_many();
     }

@@ -35,7 +35,7 @@ const WAKES: u64 = 4;
 /// machine, a visit to each of so many bindings takes all of one.
 const IDLE: f64 = 0.05;
 
-/// Tables grown for so many may have mappings of their own.
+/// Tables for this many bindings may have mappings of their own.
 const TABLES: usize = 8;
 
 /// Rounds of wake-ups, and wake-ups in each.

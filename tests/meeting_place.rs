@@ -65,7 +65,7 @@ fn a_directory_whose_parent_was_renamed_is_made_anew() {
     fs::create_dir(&above).expect("mkdir");
     let mut root = system.spawn_with(in_above);
     let iref = root.export("echo");
-    // The kernel does not tell of this one.
+    // The kernel does not show this process.
     fs::rename(&above, system.dir().with_file_name("old")).expect("it is there");
     fs::create_dir(&above).expect("mkdir");
     let mut newcomer = system.spawn_with(in_above);
@@ -163,7 +163,7 @@ fn processes_of_different_pid_namespaces_pass_capabilities() {
             client.want(2);
             assert_eq!(client.wait_for_given().0, 2, "{driver}");
         }
-        // Who is inside sees nobody; who is outside sees the other one by its number there.
+        // A process inside of the namespace sees no pid; one outside sees the other's pid in its own namespace.
         let peer = client.peer();
         assert_eq!(peer.starts_with("unknown process of user"), client_inside, "{peer}");
         if service_inside {
@@ -301,7 +301,7 @@ fn processes_of_a_user_meet_whatever_their_environments() {
     chown(Logins::by_login(), Some(USER), Some(USER)).expect("user 0 may");
     let mut shell = system.spawn_with(login);
     assert_eq!(shell.await_name_for("early", millis(15_000)), iref);
-    // All have ended: whoever comes begins with the directory of the login, with or without the variable.
+    // All have ended: a new process begins with the directory of the login, with or without the variable.
     early.kill();
     shell.kill();
     drop(fs::remove_dir_all(Logins::temporary()));

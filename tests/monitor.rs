@@ -200,7 +200,7 @@ fn a_root_without_descriptors_says_no_and_recovers() {
     let (mut root, _server, mut client) = trio(&system);
     client.bind(Driver::Ump, "echo");
     root.exhaust_descriptors(0);
-    // Whoever comes is hung up on, with the descriptor that the root had put aside.
+    // The root accepts with its reserve descriptor, and closes the connection at once.
     let raw_monitor = connect(&system);
     let mut hung_up = [PollFd::new(&raw_monitor, PollFlags::IN)];
     let patience = Timespec { tv_sec: 5, tv_nsec: 0 };
@@ -296,7 +296,7 @@ fn protocol_violation_by_a_monitor_costs_only_its_link() {
         breach(&link.binding);
         assert_eq!(link.end(), "Closed", "breach {number}");
     }
-    // Either side may say of any connection that its end is closed.
+    // Either side may report any connection as closed.
     let link = raw_monitor.link(iref);
     for connection in 0..4 {
         link.binding.tx_closed(connection).expect(send);
@@ -334,7 +334,7 @@ fn bad_requests_are_refused_each_for_its_reason() {
     assert_eq!(ask(2, iref, "pigeon", &[1], 1), "refused 2 Reach 0");
     // The interface is compared before anything is looked at.
     assert_eq!(ask(4, iref, "lmp", &[1], 64), "refused 4 Interface 0");
-    // Capabilities for nobody are closed, and nothing is said.
+    // Capabilities for an unknown connection are closed without a report.
     link.binding.tx_cap_send(6, 1, 1).expect("it can be sent");
     link.binding.tx_cap(Cap::from(File::open("/dev/null").expect("null"))).expect("it can be sent");
     link.binding.tx_closed(8).expect("it can be sent");

@@ -53,7 +53,7 @@ fn nested_calls_in_one_thread_succeed_or_would_deadlock() {
             assert_eq!(rpc.nest(2), Ok(0), "A calls B, which calls A");
             assert_eq!(rpc.nest(3), Ok(WOULD_DEADLOCK), "A's call to B is still being handled");
             assert_eq!(rpc.back(7), Ok(WOULD_DEADLOCK), "over the binding of the handler");
-            // The error handler has nothing to tell, and everything goes on.
+            // The error handler does not run, and everything goes on.
             assert_eq!(rpc.answer(8), Ok(8), "{there} and {back}");
         }
     });
@@ -69,7 +69,7 @@ enum Job {
     End,
 }
 
-/// A member in a thread of its own, which serves until it is told something.
+/// A member in a thread of its own, which serves until it gets a command.
 struct Thread {
     jobs: Sender<Job>,
     answers: Receiver<u32>,
@@ -281,7 +281,7 @@ fn two_processes_call_each_other_over_one_binding() {
             for _ in 0..20 {
                 assert_eq!(both(&mut a, &mut b), [7, 7], "{what}");
             }
-            // In its handler, B cannot wait for a reply that nobody could receive.
+            // In its handler, B cannot wait for a reply that no code could receive.
             let back = if of_b == Form::Blocking { WOULD_DEADLOCK } else { 7 };
             assert_eq!(a.call_member(Rpc::Back, 7), back, "{what}");
             let back = if form == Form::Blocking { WOULD_DEADLOCK } else { 7 };

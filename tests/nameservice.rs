@@ -132,7 +132,7 @@ fn the_names_of_a_dead_process_are_free() {
     // It is a domain from then on, whether it finds the name in no time or not.
     let _ = second.run(process::AwaitNameFor::new("clock", millis(0)));
     first.kill();
-    // The root hears of the death when it may; a name is never lost before.
+    // The root notices the death at some time; the name is never lost before.
     let deadline = Instant::now() + Duration::from_secs(5);
     while !root.list().is_empty() {
         assert!(Instant::now() < deadline, "the names are still there");

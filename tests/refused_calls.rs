@@ -26,7 +26,7 @@ const HOW_MANY: &str = "FLOUNDER_TEST_ROUNDS";
 /// Rounds of a ping-pong.
 const ROUNDS: u64 = 20_000;
 
-/// Marks what a child says, among what the test harness prints.
+/// Prefix of a child's lines, among those of the test harness.
 const MARK: &str = "@ ";
 
 flounder! {
@@ -35,7 +35,7 @@ flounder! {
         message tock(uint64 n);
         message bulk(uint8 data[len, 60000]);
         rpc double(in uint64 n, out uint64 twice);
-        /// Answered when the service has slept for so many milliseconds.
+        /// Answered after the service has slept for this many milliseconds.
         rpc late(in uint64 milliseconds, out uint64 same);
     };
 }

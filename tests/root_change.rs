@@ -74,7 +74,7 @@ fn an_owner_that_is_slow_to_come_back_keeps_its_name() {
     assert_eq!(other.await_name_for("svc", millis(5000)), iref);
     other.bind(Driver::Ump, "svc");
     owner.kill();
-    // The root hears of the end of a connection before that of its process.
+    // The root may see the end of a connection before that of its process.
     let deadline = Instant::now() + TIMEOUT;
     while other.run(process::Export::new("svc")).is_err() {
         assert!(Instant::now() < deadline, "the name of a dead process is free");
@@ -94,7 +94,7 @@ fn binds_succeed_when_the_root_dies() {
         let mut clients: Vec<_> = (0..9).map(|_| system.spawn()).collect();
         clients.iter_mut().for_each(|client| client.join());
         root.kill();
-        // The reference has no name: nobody has written down whose it is.
+        // The reference has no name, so the journal has no owner for it.
         let pending: Vec<_> = clients
             .iter_mut()
             .map(|client| client.start(process::BindTo::new(Driver::Ump, iref)))

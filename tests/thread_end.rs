@@ -36,7 +36,7 @@ fn bind(iref: Iref, ws: &Waitset) -> Result<ending::Binding, BindError> {
     ending::bind(iref, ws, ending::RxVtbl::default()).timeout(PATIENCE).wait()
 }
 
-/// A thread that serves until it is told to end.
+/// A thread that serves until the command to end.
 fn service() -> (Iref, mpsc::Sender<()>, JoinHandle<()>) {
     let (tell, told) = mpsc::channel();
     let (stop, stopped) = mpsc::channel();

@@ -142,7 +142,7 @@ const DRIVERS: [&str; 5] = ["loopback", "ump", "lmp", "scc", "beehive"];
 /// Those that reach other threads and processes.
 const FAR: [&str; 4] = ["ump", "lmp", "scc", "beehive"];
 
-/// Runs it in so many threads, and ends when they have.
+/// Runs the closure in this many threads, and returns when all have ended.
 fn in_threads(threads: u32, run: impl Fn(u32) + Sync) {
     thread::scope(|scope| {
         let (run, (ended, endings)) = (&run, mpsc::channel());
@@ -234,12 +234,12 @@ fn call_until_the_end(client: &work::SharedClient, hold: bool) -> RpcError {
     unreachable!("the numbers do not run out")
 }
 
-/// Has many threads call, some of them in vain, and ends something meanwhile.
+/// Many threads call, some without an answer, while an end is closed.
 fn interrupted(driver: &'static str, end: impl FnOnce(&mut Site)) -> Option<BindingError> {
     interrupt(Site::over(driver), driver, end)
 }
 
-/// Says why the binding ended.
+/// Returns the reason why the binding ended.
 fn interrupt(mut site: Site, driver: &str, end: impl FnOnce(&mut Site)) -> Option<BindingError> {
     let clients: Vec<_> = (0..6).map(|_| site.client()).collect();
     let calling = Arc::new(AtomicU64::new(0));

@@ -1,4 +1,4 @@
-//! What the compiler says: one mistake a file, in `tests/ui/<topic>/`, and the error that it gives.
+//! Messages of the compiler: one mistake per file in `tests/ui/<topic>/`, with the expected error.
 //!
 //! The texts are those of one compiler. `TRYBUILD=overwrite cargo test --test ui` rewrites them.
 

@@ -28,7 +28,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Starts one and waits until it says what it is.
+    /// Starts a monitor and waits for its first line.
     fn start(dir: &Path, args: &[&str]) -> (Self, String) {
         let mut child = command(dir, "monitor")
             .args(args)
@@ -322,7 +322,7 @@ fn a_daemon_whose_log_is_full_goes_on() {
     assert!(daemon.signal(Signal::TERM).success());
 }
 
-/// The standard error of a process that says nothing.
+/// Standard error of a silent process.
 fn nothing() -> ChildStderr {
     let mut child = Command::new("true").stderr(Stdio::piped()).spawn().expect("it runs");
     child.wait().expect("it ends");

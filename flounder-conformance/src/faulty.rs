@@ -86,7 +86,7 @@ pub enum Fault {
     WakesOnce,
     /// A blocked sender is not woken.
     ForgetsToWakeForRoom,
-    /// A close wakes nobody.
+    /// A close wakes no thread.
     ForgetsToWakeForTheEnd,
     /// A wake-up goes to the waitset before the last change.
     WakesTheOldWaitset,

@@ -93,7 +93,7 @@ impl Ends {
         }
     }
 
-    /// Goes on with the message in hand, or begins one of so many words.
+    /// Continues the current message, or begins one of this many words.
     fn send(&mut self, from: usize, words: usize, random: &mut Random) {
         let traffic = &mut self.traffic[from];
         let (message, taken) = traffic.sending.take().unwrap_or_else(|| {
@@ -138,7 +138,7 @@ fn settle(channels: &mut [Ends], random: &mut Random, check: impl Fn()) {
     }
 }
 
-/// Between two settled cores: every word is in one place, and what is owed is kept only if it must be.
+/// Between two idle cores every word of credit is in one place, and credit is withheld only if it must be.
 fn check_credit(board: &Board, a: Core, b: Core) {
     for (here, there) in [(a, b), (b, a)] {
         let (available, owed) = board.credit(here, there);
@@ -189,7 +189,7 @@ fn credit_is_conserved() {
     }
 }
 
-/// All thirteen cores send to all others as much as they may, and nobody takes anything out for as long as possible.
+/// All thirteen cores send to all others as much as they may, and no core receives for as long as possible.
 #[test]
 fn thirteen_cores_do_not_fill_a_fifo() {
     let board = Board::new();
@@ -253,7 +253,7 @@ fn message_costs_its_words_and_three() {
         (27, 1, 55, Progress::Done),
         (28, 0, 56, Progress::Done),
         (28, 1, 57, Progress::Done),
-        // 58 words of payload are one too many: the first frame says how long the message is, and 28 words are in it.
+        // 58 words of payload are one too many: the first frame has the length of the message and 28 words.
         (29, 0, 57, Progress::Partial(28)),
         (29, 1, 56, Progress::Partial(27)),
     ] {
@@ -355,7 +355,7 @@ fn two_processes_have_thirty_two_channels() {
         .collect();
     assert_eq!(Beehive.offer(&end(0), &link).map(drop), Err(NO_PLACE));
     channels.clear();
-    // Places are used again, thousands of times over, and what was under way to the last tenant gets to nobody.
+    // Slots are reused thousands of times, and late frames for the previous channel are dropped.
     let mut incoming = Incoming::new(LIMITS);
     for round in 0..5000 {
         let (mut client, mut service) =
@@ -390,7 +390,7 @@ fn message_for_no_channel_is_dropped_and_credited() {
     assert_eq!((incoming.words(), board.fabric().stalls()), (&[5][..], 0));
 }
 
-/// A frame for the channel that had the place before is for nobody.
+/// A frame for the previous channel of a slot is dropped.
 #[test]
 fn late_message_does_not_reach_a_new_channel() {
     let board = Board::new();
@@ -414,7 +414,7 @@ fn late_message_does_not_reach_a_new_channel() {
 
 // ---- sleepers and ends ----------------------------------------------------------------------------------------------------
 
-/// That an end is closed is told as soon as there is credit for it, whether or not anybody uses its core any more.
+/// A close is sent as soon as there is credit, also if no channel uses the core any more.
 #[test]
 fn end_without_credit_still_closes() {
     let board = Board::new();
@@ -432,7 +432,7 @@ fn end_without_credit_still_closes() {
 }
 
 /// An interrupt for one sleeper leaves the others asleep, and the next one finds them.
-/// Nobody may be left who takes in the credit for the last frame: then the brokers tell.
+/// If no channel is left to receive the credit for the last frame, the brokers report the close.
 #[test]
 fn brokers_report_a_close_without_credit() {
     let (here, there) = TestLink::pair();
@@ -477,7 +477,7 @@ fn armed_ends_are_woken_one_by_one() {
         let before = wakes.count();
         assert_eq!(send(&mut **client, &[1], 0), Ok(Progress::Done));
         assert!(wakes.came_after(before, &waitset), "channel {chosen} sleeps on");
-        // It stays awake: nobody asks for an interrupt but the kernel, for those that are still asleep.
+        // The end stays awake: only the kernel requests interrupts, for ends that are still asleep.
         assert!(service.ready());
     }
     let woken: usize = channels.iter().map(|(_, _, wakes)| wakes.count()).sum();
@@ -495,11 +495,11 @@ fn bad_frame_ends_its_channel_only() {
         // Too long for a frame, if not for the hardware.
         &[&[whole; 59]],
         &[&[whole; 60]],
-        // Half a word; capabilities that message 1 cannot have; none, but said so.
+        // Half a word; capabilities that message 1 cannot have; none, but announced.
         &[&[whole, 1]],
         &[&[whole, 0, 1, 2]],
         &[&[head(FrameKind::Whole, 0, 0), 1, 1, 2]],
-        // No such message; one that is too long; one that is longer than it says.
+        // An unknown message; one over its maximum; one longer than announced.
         &[&[head(FrameKind::Whole, 9, 0)]],
         &[&[head(FrameKind::Whole, 3, 0), 1, 2]],
         &[&[head(FrameKind::First, 1, 0), u32::MAX, 1, 2]],
@@ -655,7 +655,7 @@ fn stall_is_an_error() {
     assert!(matches!(error_of(&mut *client), ChannelError::Protocol(_)));
 }
 
-/// What the service says to an offer with these changes.
+/// Returns the service's result for an offer with these changes.
 fn refusal_of(change: impl FnOnce(&mut Offer)) -> &'static str {
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);

@@ -50,7 +50,7 @@ fn post(socket: &OwnedFd, words: &[u64]) -> TcpStream {
     reader
 }
 
-/// Runs `f` against the clock, and then against a close that somebody else hangs in.
+/// Runs `f` with a time limit, alone and then while another thread hangs in a close.
 fn in_time(what: &str, f: impl FnOnce()) {
     let before = Instant::now();
     f();

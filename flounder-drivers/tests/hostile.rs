@@ -78,7 +78,7 @@ fn ring(spoil: impl FnOnce(&File)) -> OwnedFd {
     sealed(file.into(), SEALS)
 }
 
-/// What the service says to an offer with these changes.
+/// Returns the service's result for an offer with these changes.
 fn accept(change: impl FnOnce(&mut Offer)) -> Result<Box<dyn Channel + Send>, ConnectError> {
     let (here, there) = TestLink::pair();
     let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
@@ -306,7 +306,7 @@ fn unsound_terms_are_refused() {
 
 // ---- lines ----------------------------------------------------------------------------------------------------------------
 
-/// A service whose peer writes its memory by hand, through a descriptor that it kept and maps anew for nobody.
+/// A service whose peer writes to its memory directly, through a descriptor that the peer kept.
 struct Victim {
     channel: Box<dyn Channel + Send>,
     incoming: Incoming,
@@ -639,7 +639,7 @@ impl Linked {
         Self { here, client, service, incoming: Incoming::new(LIMITS), _there: there }
     }
 
-    /// Sends a message of these words and so many capabilities.
+    /// Sends a message of these words and this many capabilities.
     fn send(
         &mut self,
         words: &[u64],
@@ -673,7 +673,7 @@ fn lost_capabilities_lose_their_message_only() {
         ends.here.refuse_next(CapRefusal::Receiver);
         assert_eq!(ends.give(&[1]), Ok(Progress::Done));
         assert_eq!(ends.recv(), Err(ChannelError::Caps(CapRefusal::Receiver)), "{}", driver.name());
-        // The binding tells the sender which message it was.
+        // The binding reports to the sender which message was lost.
         assert_eq!((ends.incoming.number(), ends.incoming.words()), (2, &[1][..]));
         for (word, count) in [(2, 0), (3, 1)] {
             let mut caps: Vec<_> = (0..count).map(|_| pipe()).collect();
@@ -685,7 +685,7 @@ fn lost_capabilities_lose_their_message_only() {
     }
 }
 
-/// A link that takes the capabilities of no message, and tells both ends.
+/// A link that refuses the capabilities of every message, and reports to both ends.
 struct Shut(Arc<TestLink>);
 
 impl Link for Shut {
@@ -839,7 +839,7 @@ fn late_capabilities_arrive_after_the_receivers_close() {
     for driver in BESIDE {
         let mut ends = Linked::over(*driver);
         ends.here.hold();
-        // Its words come first, and what its sender tells of its capabilities after that.
+        // The words come first, then the sender's report about the capabilities.
         assert_eq!(ends.give(&[7; 10]), Ok(Progress::Done));
         ends.service.close();
         for _ in 0..2 {

@@ -14,7 +14,7 @@ use loom::thread;
 
 type End = Ring<HeapOwn, HeapPeer>;
 
-/// Both ends, with rings of so many data lines, where sequence numbers start at `start`.
+/// Returns both ends, with rings of this many data lines, where sequence numbers start at `start`.
 fn ends(data_lines: usize, start: u64) -> (End, End) {
     let (a_own, a_peer) = allocate(DATA + data_lines);
     let (b_own, b_peer) = allocate(DATA + data_lines);
@@ -97,7 +97,7 @@ fn wrap() {
     }
 }
 
-/// Whoever goes to sleep on an empty ring either sees the line or is woken.
+/// A receiver that goes to sleep on an empty ring either sees the line or is woken.
 #[test]
 fn sleep_and_line() {
     loom::model(|| {
@@ -114,7 +114,7 @@ fn sleep_and_line() {
     });
 }
 
-/// Whoever goes to sleep on a full ring either sees the room or is woken.
+/// A sender that goes to sleep on a full ring either sees the room or is woken.
 #[test]
 fn sleep_and_room() {
     loom::model(|| {
@@ -195,7 +195,7 @@ fn sleep_after_a_refused_barrier() {
     });
 }
 
-/// Whoever sees that the peer has closed sees all that it sent before.
+/// An end that sees the peer's close sees all messages that the peer sent before.
 #[test]
 fn close_and_last_message() {
     loom::model(|| {

@@ -243,7 +243,7 @@ fn what_was_sent_before_death_arrives_over(driver: &str) {
         side.recv().unwrap();
         assert_eq!(side.incoming.words(), [word]);
     }
-    // Memory does not tell of death; the broker does.
+    // Memory does not show a death; the broker reports it.
     assert_eq!(side.channel.recv(&mut side.incoming), Ok(Recv::Empty));
     assert_eq!(side.channel.recv(&mut side.incoming), Ok(Recv::Empty));
 }
@@ -291,7 +291,7 @@ fn killed_in_the_middle(driver: &str) {
                 end => break end,
             }
         };
-        // Memory does not tell of death; a socket does.
+        // Memory does not show a death; a socket does.
         let expected = if driver == "lmp" { Err(ChannelError::PeerDied) } else { Ok(Recv::Empty) };
         assert_eq!(end, expected);
     }

@@ -25,7 +25,7 @@ use rand_pcg::Pcg32;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use support::{Parker, check, stream};
 
-/// Random programs, if the environment does not say how many.
+/// Number of random programs without a setting in the environment.
 const PROGRAMS: u64 = 3000;
 
 fn machine(seed: u64, faults: FaultRates) -> Model {
@@ -135,7 +135,7 @@ fn blocks_and_goes_on(faults: FaultRates, lines: usize) {
         while client.put(&[sent]) == Progress::Done {
             sent += 1;
         }
-        // The reader may owe less than a quarter.
+        // The reader may have up to a quarter unacknowledged.
         assert!(sent - received > lines as u64 * 3 / 4, "{} of {lines} lines", sent - received);
         assert!(!client.channel.ready());
         let before = client.wakes.count();
@@ -193,7 +193,7 @@ fn full_doorbell_ring_is_retried() {
         service.expect(&[number]);
     }
     assert!(!service.channel.ready());
-    // The doorbell that was owed rings, for nothing, and is no more.
+    // The pending doorbell rings, without a message, and is no longer pending.
     let before = service.wakes.count();
     assert!(!client.channel.ready());
     assert_eq!(service.wakes.count(), before + 1);
@@ -250,7 +250,7 @@ enum Op {
     Other,
 }
 
-/// A machine on which `then` runs after each operation, with the value that was loaded, and says what was.
+/// A machine on which `then` runs after each operation, with the loaded value, and returns the value to use.
 struct Spied<F> {
     hardware: ModelEnd,
     then: F,
@@ -391,7 +391,7 @@ fn last_line_is_found_without_its_doorbell() {
     let model = machine(1, FaultRates::NONE);
     let slot: Arc<Mutex<Option<Side>>> = Arc::default();
     let (client, core) = (Arc::clone(&slot), model.clone());
-    // As soon as the service has looked in vain the client sends, closes, and cannot ring.
+    // As soon as the service has found no line, the client sends, closes, and cannot ring.
     let then = move |op, value| {
         if op == Op::Load(DATA + 1, LAST)
             && let Some(mut client) = client.lock().unwrap().take()
@@ -592,7 +592,7 @@ fn play(seed: u64) {
             return;
         } else if !did {
             [Core::Client, Core::Service].into_iter().for_each(|core| model.unmask(core));
-            // The closed end may owe a doorbell, and is not visited any more.
+            // The closed end may have a pending doorbell, and is not visited any more.
             for _ in 0..64 {
                 let _ = closed && players[0].side.channel.ready();
             }

@@ -1,4 +1,4 @@
-//! What one end may cost the other by calling: bounded memory, and nobody waits for ever.
+//! Cost of calls for the other end: bounded memory, and no end waits for ever.
 
 mod support;
 
@@ -47,7 +47,7 @@ impl Pair {
         self.seen.borrow().iter().filter(|seen| matches!(seen, Seen::Call(_))).count()
     }
 
-    /// What was sent to the service since there was room for so many, and is not received.
+    /// Messages sent to the service and not received, since the channel had room for them.
     fn sent(&self, room: usize) -> usize {
         room - self.to_service.room.get()
     }

@@ -15,7 +15,7 @@ use flounder_rt::closer::{self, HANG, MAX_THREADS, MAX_WAITING, Origin};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::sockopt::set_socket_linger;
 
-/// The longest that anything may take that waits for nobody; a close that lingers takes longer.
+/// Longest time for an operation that does not wait; a close that lingers takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LINGER: Duration = Duration::from_secs(60);
 
@@ -60,7 +60,7 @@ fn peer(inode: u64, uid: u32) -> (Origin, Arc<AtomicUsize>) {
     (origin, cut)
 }
 
-/// A pipe that tells when its other end is closed.
+/// A pipe that shows when its other end is closed.
 fn pipe() -> (std::io::PipeReader, OwnedFd) {
     let (reader, writer) = std::io::pipe().expect("there are descriptors to spare");
     (reader, writer.into())

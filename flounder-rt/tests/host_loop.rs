@@ -179,7 +179,7 @@ fn dispatch_by_another_caller_leaves_nothing_behind() {
     assert_eq!(wait(&ws), 1);
     thread.join().expect("it does not panic");
 
-    // The next event, taken out and kept, holds nobody.
+    // An event that is taken out and kept blocks no other.
     ws.post(|_| Ok(()));
     let event = ws.check_for_event().expect("there are descriptors").expect("there is one");
     come_to_rest(&ws);

@@ -71,7 +71,7 @@ fn no_wake_up_of_a_sleeper_is_lost() {
 struct Host {
     fired: Mutex<Vec<u32>>,
     bell: Bell,
-    /// There is a bell only once somebody is about to block.
+    /// The wake-up descriptor exists only once a thread is about to block.
     prepared: sync::AtomicBool,
 }
 

@@ -102,7 +102,7 @@ fn dropped_waitset_drops_everything_despite_panics() {
     assert!(remote.is_closed());
 }
 
-/// Tells another descriptor than its own, for a time.
+/// Returns another descriptor than its own, for a time.
 struct Watch {
     own: OwnedFd,
     other: OwnedFd,

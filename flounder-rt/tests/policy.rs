@@ -1,4 +1,4 @@
-//! The rule about capabilities, asked by bindings over a channel that knows nothing of it; and what each end is told.
+//! The rule about capabilities, applied by bindings over a channel that does not know it, and the reports to each end.
 
 mod support;
 mod waitset_support;
@@ -256,7 +256,7 @@ fn the_bindings_of_a_broker_are_exempt() {
     pair.to_service.refuses_caps.set(true);
     pair.note(2, &mut vec![null()]).expect("accepted, then lost");
     assert_eq!(pair.seen(), (refused(CapRefusal::Sender), vec![]));
-    // And nobody tells it anything of the kind.
+    // And it gets no report of a refusal.
     assert!(pair.service.send_caps(NOTE, &[3], &[], &mut vec![null()]).is_err());
     let (client, _) = pair.seen();
     let error = DecodeError::Short { need: 2, have: 2 };

@@ -156,7 +156,7 @@ fn long_handler_stops_no_post_timer_or_descriptor() {
         for _ in 0..200 {
             let (hold, held) = mpsc::channel::<()>();
             let (entered, inside) = mpsc::channel::<()>();
-            // Whoever blocks in the kernel, or waits behind, is the one that is held.
+            // The thread that blocks in the kernel, or waits behind it, is the one that is held.
             ws.post(move |_| {
                 entered.send(())?;
                 // It ends when the test drops the other side.

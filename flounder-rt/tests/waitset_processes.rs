@@ -180,7 +180,7 @@ fn shell(script: &str) -> Child {
     command.spawn().expect("there is a shell")
 }
 
-/// What a child has said, and the status in words.
+/// Output of a child, and its status as text.
 fn end_of(ws: &Waitset, child: Child) -> String {
     let told = Rc::new(Cell::new(None));
     let theirs = Rc::clone(&told);

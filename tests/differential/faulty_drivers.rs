@@ -10,7 +10,7 @@ use flounder::drivers::{registry, ump::Ump};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// Tells that a peer has died which has closed.
+    /// Reports a closed peer as dead.
     Death,
     /// Loses one message of a hundred.
     Loss,

@@ -41,7 +41,7 @@ impl Side {
 pub(crate) enum Op {
     /// Sends a message, now or as soon as those before are accepted; with a continuation if so.
     Send(Side, Body, Then),
-    /// Sends so many of the smallest messages at once.
+    /// Sends this many of the smallest messages at once.
     Burst(Side, usize),
     /// Tries to send a string that is one byte too long.
     TooLong(Side),
@@ -55,7 +55,7 @@ pub(crate) enum Op {
     Move(Side, usize),
     /// Prefers the receiver, or no longer.
     Sync(Side, bool),
-    /// Gives this waitset so many turns.
+    /// Dispatches this waitset this many times.
     Turn(usize, usize),
     /// Lets this waitset sleep, if it has nothing to do.
     Rest(usize),
@@ -113,7 +113,7 @@ pub(crate) enum Call {
     Turn(usize),
     /// Gives a capability away, and gets it back.
     Swap,
-    /// Is kept by the service until it is told to answer.
+    /// The service keeps the reply until the command to answer.
     Keep,
     /// Is never answered.
     Never,
@@ -210,7 +210,7 @@ impl Dice {
             _ => {
                 let manner = [Manner::Settled, Manner::AtOnce, Manner::InHandler][self.below(3)];
                 ops.push(Op::Teardown(self.side(), manner));
-                // What an ended binding says to this and that.
+                // Results of operations on an ended binding.
                 for _ in 0..self.below(3) {
                     let op = match self.below(5) {
                         0 => Op::Call(self.call()),

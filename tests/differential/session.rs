@@ -100,7 +100,7 @@ impl Session {
             && calls.iter().all(|(at, result)| result.is_some() || kept.contains_key(at))
     }
 
-    /// After an end that came at once, a call has its right result or an error that says so.
+    /// After an end that came at once, a call has its right result or the error of that end.
     pub(crate) fn check_calls(&self) {
         for (at, result) in &*self.calls.borrow() {
             let result = result.as_deref().unwrap_or("nothing");
@@ -149,7 +149,7 @@ impl Session {
                     return;
                 }
                 Err(TxError::Closed) => {
-                    // The end is not told yet; nothing that comes after it matters.
+                    // The end has not been reported yet; later events do not matter.
                     end.forget_token(&message);
                     end.outbox.borrow_mut().clear();
                     return;

@@ -2,7 +2,7 @@
 
 use crate::program::Program;
 
-/// Leaves out of `program` what it does not need for `shows`; tries at most so many shorter ones.
+/// Removes the steps of `program` that `shows` does not need; tries at most this many shorter programs.
 pub(crate) fn shrink(program: &Program, tries: usize, shows: impl Fn(&Program) -> bool) -> Program {
     let mut best = program.clone();
     let mut chunk = best.ops.len().div_ceil(2);

@@ -17,7 +17,7 @@ pub(crate) fn register_all() -> Vec<&'static str> {
     let register = |(driver, name)| {
         let driver = registry::find(driver).expect("it is built in");
         let (link, connections) = (TestLink::pair(), AtomicU64::new(1));
-        // The tests of this file share a registry: whoever comes first registers.
+        // The tests of this file share a registry: the first one registers.
         let _ = registry::register(Arc::new(SplitDriver { driver, name, link, connections }));
         name
     };

@@ -101,7 +101,7 @@ impl TestMessage {
         }
     }
 
-    /// What its handler will say that it is.
+    /// Description that the handler will report.
     pub(crate) fn described(&self) -> String {
         let salt = self.salt;
         match self.body {
@@ -236,7 +236,7 @@ pub(crate) fn items(points: &[play::Point], names: &[&str]) -> String {
     format!("items {}, {}", digest(points.as_bytes()), digest(names.join("\n").as_bytes()))
 }
 
-/// A file that can be told from others, in any process.
+/// A file that any process can identify.
 pub(crate) fn labelled(label: u64) -> Cap {
     let file = rustix::fs::memfd_create("label", rustix::fs::MemfdFlags::CLOEXEC)
         .expect("there are descriptors to spare");

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Puts the words of a message, by its number, into a vector.
 pub(crate) type Body = fn(u64, &mut Vec<u64>);
 
-/// Sends so many messages, and drops its end. Waits where there is no room.
+/// Sends this many messages, waiting for room, and drops the end.
 pub(crate) fn stream(
     mut client: Box<dyn Channel + Send>,
     messages: u64,

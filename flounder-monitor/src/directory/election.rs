@@ -270,7 +270,7 @@ fn check_headroom(any: &OwnedFd) -> rustix::io::Result<()> {
 }
 
 /// Returns a socket that preserves message boundaries. Non-blocking, so that a root that accepts
-/// nothing blocks nobody.
+/// nothing blocks no other process.
 fn new_socket() -> rustix::io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)

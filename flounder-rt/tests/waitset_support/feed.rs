@@ -1,4 +1,4 @@
-//! A channel whose messages, of one word each, come from whoever tests or measures the waitset.
+//! A channel of one-word messages that a test or benchmark of the waitset supplies.
 
 use flounder_rt::Interface;
 use flounder_rt::channel::{
@@ -14,7 +14,7 @@ pub(crate) trait Feeds {
     /// Returns true if there is one.
     fn has_some(&self) -> bool;
 
-    /// Notes whether whoever puts one in has to wake the channel.
+    /// True if the thread that adds a message must wake the channel.
     fn arm(&self, _armed: bool) {}
 }
 

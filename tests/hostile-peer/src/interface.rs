@@ -17,9 +17,9 @@ pub enum Type {
     },
     /// An enumeration with these elements.
     Enum(Vec<String>),
-    /// A string of at most so many bytes.
+    /// A string of at most this many bytes.
     Text(u32),
-    /// A dynamic array of at most so many elements.
+    /// A dynamic array of at most this many elements.
     Array(Box<Type>, u32),
     /// A struct: names and types of its fields.
     Struct(Vec<(String, Type)>),

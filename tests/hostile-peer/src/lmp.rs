@@ -75,7 +75,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends one frame, whatever it says.
+    /// Sends one frame with any contents.
     ///
     /// # Errors
     /// Of `sendmsg`.

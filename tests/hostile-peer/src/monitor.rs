@@ -136,13 +136,13 @@ impl Domain {
     /// Connects to the root of a runtime directory without a word.
     ///
     /// # Panics
-    /// If nobody listens there.
+    /// Fails if no process listens there.
     #[must_use]
     pub fn connect(dir: &Path) -> Socket {
         Socket::connect(&dir.join("root.sock")).expect("connect to the root")
     }
 
-    /// Joins the root of a runtime directory under a number that nobody else has.
+    /// Joins the root of a runtime directory with a number that no other process has.
     ///
     /// # Panics
     /// If the root doesn't take it.
@@ -157,7 +157,7 @@ impl Domain {
     /// Looks a name up; waits for it.
     ///
     /// # Panics
-    /// If the root says no.
+    /// Fails if the root refuses.
     #[must_use]
     pub fn lookup(&mut self, name: &str) -> u64 {
         let (results, _) = self.root.call("await_name", &[1.into(), name.into()]);
@@ -168,7 +168,7 @@ impl Domain {
     /// Makes a link to the process that has published a service.
     ///
     /// # Panics
-    /// If the root says no.
+    /// Fails if the root refuses.
     #[must_use]
     pub fn link(&mut self, iref: u64) -> Link {
         let (results, _) = self.root.call("find", &[iref.into()]);
@@ -273,7 +273,7 @@ impl Link {
         Ok(connection)
     }
 
-    /// Sends a bind request that announces so many capabilities, and none of them.
+    /// Sends a bind request that announces this many capabilities, without any of them.
     ///
     /// # Errors
     /// Of `sendmsg`: the link has ended.

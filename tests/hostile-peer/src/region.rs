@@ -31,7 +31,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// Makes a region of so many pages, with these first words, seals it, and keeps it mapped.
+    /// Creates a region of this many pages with these first words, seals it, and keeps it mapped.
     ///
     /// # Panics
     /// If a system call fails.
@@ -61,7 +61,7 @@ impl Region {
     }
 }
 
-/// Makes a memfd of so many pages that can be sealed, but is neither allocated nor sealed.
+/// Creates a memfd of this many pages that can be sealed, but is neither allocated nor sealed.
 ///
 /// # Panics
 /// If a system call fails.

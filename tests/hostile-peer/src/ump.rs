@@ -49,7 +49,7 @@ impl Default for Bell {
     }
 }
 
-/// The words of a sound control line of a ring of so many pages.
+/// Words of a valid control line of a ring of this many pages.
 #[must_use]
 pub fn control_line(pages: usize) -> [u64; 3] {
     [MAGIC, (pages * LINES) as u64, STATE_FENCE]
@@ -76,7 +76,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Binds over ump with a ring of so many pages and a doorbell that the service has not seen before.
+    /// Binds over ump with a ring of this many pages and a doorbell that the service has not seen before.
     ///
     /// # Errors
     /// The answer, if there is no binding.
@@ -125,7 +125,7 @@ impl Channel {
         self.send_line(u64::from(number) << 18 | used, words);
     }
 
-    /// Writes the next line, whatever its header says below the sequence number, and rings.
+    /// Writes the next line, with any header below the sequence number, and rings.
     ///
     /// # Panics
     /// If there is no room within the patience of the tests.

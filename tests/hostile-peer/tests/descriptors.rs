@@ -1,4 +1,4 @@
-//! Descriptors whose close blocks: whoever closes them, the others go on.
+//! Descriptors whose close blocks: whichever thread closes them, all others go on.
 
 mod support;
 

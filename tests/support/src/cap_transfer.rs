@@ -254,7 +254,7 @@ fn give(binding: &cap_transfer::Binding, given: &mut Vec<PipeReader>) -> Result<
     }
 }
 
-/// Waits until nobody has any of these.
+/// Waits until all copies of these are closed.
 fn expect_ends(waitset: &Waitset, mut given: Vec<PipeReader>) -> Result<(), Fault> {
     let deadline = Instant::now() + TIMEOUT;
     while let Some(reader) = given.last() {
@@ -475,7 +475,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// The rule says no at each place where it is asked. Both ends are in this process.
+    /// The rule refuses at each place where it runs. Both ends are in this process.
     fn refusals(&mut self, errors: &Errors) -> Result<(), Fault> {
         use flounder::channel::CapRefusal::{Receiver, Sender};
         self.report()?;
@@ -493,7 +493,7 @@ impl<'a> Script<'a> {
             drop(rejected.given);
             expect_end(&reader)?;
 
-            // On the way in: both are told by their error handlers.
+            // On the way in: the error handlers of both ends run.
             refuse_question(1);
             let (reader, cap) = pipe();
             self.room()?;
@@ -554,7 +554,7 @@ impl<'a> Script<'a> {
         expect_end(&b)
     }
 
-    /// The service was told this, and nothing else went wrong.
+    /// The service got this report, and no other error occurred.
     fn expect_report(&self, error: &str) -> Result<(), Fault> {
         let log = self.report()?;
         let (errors, _) = log.rsplit_once("; ").unwrap_or(("", &log));
@@ -563,7 +563,7 @@ impl<'a> Script<'a> {
 }
 
 impl Tracked {
-    /// The receiver has written what was sent, and nobody has the capability but the sender, if a copy was sent.
+    /// The receiver has written to the file that was sent, and only the sender has the capability, if a copy was sent.
     fn check(mut self) -> Result<(), Fault> {
         let mut note = [0; NOTE];
         if is(&self.reader, PollFlags::IN, A_WHILE) {

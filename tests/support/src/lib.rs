@@ -54,13 +54,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// The drivers that reach other processes.
 pub const DRIVERS: [Driver; 4] = [Driver::Lmp, Driver::Ump, Driver::Scc, Driver::Beehive];
 
-/// Marks what a test process says, among what the test harness prints.
+/// Prefix of a test process's lines, among those of the test harness.
 const MARK: &str = "@ ";
-/// Tells the test binary to be a test process.
+/// Environment variable that makes the test binary a test process.
 pub const TEST_PROCESS: &str = "FLOUNDER_TEST_PROCESS";
-/// Tells a test process to wait in an event loop of its own.
+/// Environment variable that makes a test process wait in its own event loop.
 const OUTER: &str = "FLOUNDER_TEST_OUTER";
-/// Tells a test process to be a daemon that lets these users in.
+/// Environment variable that makes a test process a daemon that admits these users.
 const DAEMON: &str = "FLOUNDER_TEST_DAEMON";
 
 /// The processes of one test, and where they meet.
@@ -239,7 +239,7 @@ impl TestSystem {
     }
 }
 
-/// A process that does what it is told.
+/// A process that carries out commands.
 pub struct TestProcess {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -479,14 +479,14 @@ impl TestProcess {
         }
     }
 
-    /// Waits until it owes so many replies, so many of them to nobody.
+    /// Waits until the process has this many unsent replies, this many of them cancelled.
     #[track_caller]
     pub fn settle_owed(&mut self, replies: usize, cancelled: usize) {
         let expected = Owed { replies, cancelled };
         self.settle_owed_where(&format!("{expected:?}"), |owed| *owed == expected);
     }
 
-    /// Waits until the replies that it owes are as they should be.
+    /// Waits until the unsent replies satisfy the condition.
     #[track_caller]
     pub fn settle_owed_where(&mut self, what: &str, is_so: impl Fn(&Owed) -> bool) {
         let deadline = Instant::now() + TIMEOUT;
@@ -574,7 +574,7 @@ pub fn taken_by(pid: u32) -> String {
     format!("Taken {{ pid: Some({pid}) }}")
 }
 
-/// So many milliseconds.
+/// Returns this many milliseconds.
 pub const fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }

@@ -26,11 +26,11 @@ flounder::flounder! {
 }
 
 commands! { PendingCalls:
-    /// Exports a service that keeps the replies that it owes, and its ends; registers it.
+    /// Exports and registers a service that keeps its unsent replies and its bindings.
     export_keeper: Export { name: String } -> ServiceId;
     /// Binds to such a service, and has it meet its end.
     bind_keeper: Bind { driver: Driver, name: String } -> ();
-    /// Binds with an inbox that has room for so many messages.
+    /// Binds with an inbox for this many messages.
     bind_inbox: BindInbox { driver: Driver, name: String, room: usize } -> ();
     /// Serves the binding no more, and leaves it open.
     stop_serving: StopServing {} -> ();
@@ -50,7 +50,7 @@ commands! { PendingCalls:
     send_notes: SendNotes {} -> ();
     /// Takes all that comes into the inbox, until the end.
     drain_inbox: DrainInbox {} -> Drained;
-    /// Sends calls whose replies nobody waits for, and reports [`Event::Called`].
+    /// Sends calls, cancels them, and reports [`Event::Called`].
     call_regardless: CallRegardless { count: u32 } -> ();
     /// Begins calls that are left to themselves.
     begin_calls: BeginCalls { count: u32 } -> ();
@@ -58,11 +58,11 @@ commands! { PendingCalls:
     fill_channel: FillChannel {} -> ();
     /// Makes a call that may take so long.
     call_keeper: CallKeeper { timeout: Duration } -> u32;
-    /// Drops the oldest reply that is owed.
+    /// Drops the oldest unsent reply.
     drop_reply: DropReply {} -> ();
-    /// Sends the oldest reply that is owed.
+    /// Sends the oldest unsent reply.
     send_reply: SendReply {} -> ();
-    /// Returns the numbers of replies owed.
+    /// Returns the number of unsent replies, and how many of them were cancelled.
     replies_owed: RepliesOwed {} -> Owed;
 }
 
@@ -75,11 +75,11 @@ pub struct Drained {
     pub end: String,
 }
 
-/// Replies that a service owes.
+/// Unsent replies of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owed {
     pub replies: usize,
-    /// How many of them nobody waits for.
+    /// Number of cancelled ones among them.
     pub cancelled: usize,
 }
 

@@ -41,7 +41,7 @@ flounder::flounder! {
     };
 }
 
-/// The same interface, as somebody else has changed it.
+/// The same interface in a changed version.
 pub mod changed {
     flounder::flounder! {
         interface echo "For tests between processes" {
@@ -96,7 +96,7 @@ commands! { Process:
     publish: Publish { service: ServiceId } -> ();
     /// Registers a name for a service.
     register: Register { name: String, service: ServiceId } -> ();
-    /// Registers so many names with a common prefix for a service.
+    /// Registers this many names with a common prefix for a service.
     register_numbered: RegisterNumbered { prefix: String, count: u32, service: ServiceId } -> ();
     /// Takes a name back.
     unregister: Unregister { name: String } -> ();
@@ -110,9 +110,9 @@ commands! { Process:
     await_name_for: AwaitNameFor { name: String, timeout: Duration } -> ServiceId;
     /// Waits for a name in a future.
     await_name_async: AwaitNameAsync { name: String } -> ServiceId;
-    /// Waits for a name in vain; returns the text of the error.
+    /// Waits for a name until the lookup fails; returns the text of the error.
     explain_lookup: ExplainLookup { name: String, timeout: Duration } -> String;
-    /// Exports a service as [`Export`] does, in vain; returns the text of the error.
+    /// Exports a service as [`Export`] does and fails; returns the text of the error.
     explain_export: ExplainExport { name: String } -> String;
     /// Waits until a name of this process is another's; returns the process of the new owner.
     wait_until_lost: WaitUntilLost { name: String } -> u32;
@@ -130,13 +130,13 @@ commands! { Process:
     bind_to: BindTo { drivers: Drivers, service: ServiceId } -> Bound;
     /// Binds, within so long; drops the binding.
     bind_within: BindWithin { driver: Driver, name: String, timeout: Duration } -> ();
-    /// Binds by an interface that has another name, in vain; returns the text of the error.
+    /// Binds with an interface of another name and fails; returns the text of the error.
     bind_renamed: BindRenamed { driver: Driver, name: String } -> String;
     /// Binds by an interface of which a message has changed; drops the binding.
     bind_changed: BindChanged { driver: Driver, name: String } -> ();
     /// Drops all bindings to services `echo`.
     unbind: Unbind {} -> ();
-    /// Binds, calls and tears down, so many times in turn.
+    /// Binds, calls and tears down, this many times.
     cycle: Cycle { driver: Driver, name: String, count: u32 } -> ();
     /// Sends messages over the last binding, each once the one before is answered; returns when all are.
     talk: Talk { rounds: u32 } -> ();
@@ -242,10 +242,10 @@ pub fn run() {
     if let Ok(allowed) = std::env::var(DAEMON) {
         be_daemon(&allowed);
     }
-    // The harness has threads, so the kernel takes its time to prepare a process for rings: not while somebody measures.
+    // Preparing a process with threads for rings takes the kernel long, so do it before measurements.
     flounder::barrier::register();
     let waitset = Waitset::current();
-    // What a waitset needs to block is made when it first does: not while somebody counts.
+    // A waitset allocates what it needs to block at the first block, so do it before resources are counted.
     waitset.after(Duration::from_millis(1), |_| Ok(()));
     waitset.dispatch().expect("there is room for its descriptors");
     let remote = waitset.remote();

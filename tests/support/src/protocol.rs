@@ -1,4 +1,4 @@
-//! What a test and its test processes say to each other: commands, answers and events, as types that both ends share.
+//! Protocol between a test and its test processes: commands, answers and events, as types that both ends share.
 //!
 //! The carrier is the pair of pipes that the test process has as its standard input and output; each line is one value in
 //! JSON. It is not a `flounder!` interface, for three reasons:
@@ -74,7 +74,7 @@ pub enum Event {
     ClientError(String),
     /// The service could not send an answer.
     CannotAnswer(String),
-    /// A conversation that nobody waits for has failed.
+    /// A background exchange has failed.
     ConversationFailed(String),
     /// A hundred rounds of a conversation are over; this is the number of the last.
     Round(u32),
@@ -104,7 +104,7 @@ pub enum Event {
     Met,
     /// A note is sent.
     NoteSent(u32),
-    /// Calls that nobody waits for are sent.
+    /// Cancelled calls have been sent.
     Called,
     /// Something that was waited for has ended.
     Waited {

@@ -21,7 +21,7 @@ pub mod protocol {
 
 use protocol::{intermon, monitor};
 
-/// A connection to the root, from somebody who has not said anything yet.
+/// A connection to the root before `hello`.
 pub fn connect(system: &TestSystem) -> OwnedFd {
     connect_in(&system.dir()).expect("the root listens")
 }
@@ -105,7 +105,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// What the other monitor says next.
+    /// Returns the next message of the other monitor.
     pub fn hear(&self) -> String {
         self.wait_for(&self.heard)
     }

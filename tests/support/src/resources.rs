@@ -45,7 +45,7 @@ impl Resources {
         }
     }
 
-    /// Waits until a test process holds this, and no more and no less. Its allocator may keep so many mappings more.
+    /// Waits until a test process holds exactly these resources. Its allocator may keep this many further mappings.
     #[track_caller]
     pub fn settle(&self, process: &mut TestProcess, room: usize) {
         let deadline = Instant::now() + TIMEOUT / 2;
