@@ -4,7 +4,7 @@ use flounder_test_support as support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -17,8 +17,10 @@ fn test_process() {
     support::process::run();
 }
 
-/// A user without files or processes.
-const USER: u32 = 61_234;
+/// A user without files or processes: of one test, and of one run of it, because runs at the same time would meet.
+fn user(test: u32) -> u32 {
+    20_000 + std::process::id() % 5_000 * 8 + test
+}
 
 /// Checks that a newcomer finds and calls the service that was there before.
 #[track_caller]
@@ -210,7 +212,7 @@ fn a_user_without_a_number_is_not_taken_for_another() {
     let other = TestSystem::new();
     fs::create_dir(other.dir()).expect("mkdir");
     fs::set_permissions(other.dir(), fs::Permissions::from_mode(0o711)).expect("chmod");
-    chown(other.dir(), Some(USER), Some(USER)).expect("user 0 may");
+    chown(other.dir(), Some(user(0)), Some(user(0))).expect("user 0 may");
     let enter = fs::Permissions::from_mode(0o711);
     fs::set_permissions(other.dir().parent().expect("it has one"), enter).expect("chmod");
     let refused = other.spawn_under("unshare", &["-U"]).explain_export("echo");
@@ -224,10 +226,11 @@ fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: only user 0 can act for others");
     }
+    let user = user(1);
     let xdg = system.dir().with_file_name("xdg");
     fs::create_dir(&xdg).expect("mkdir");
     fs::set_permissions(&xdg, fs::Permissions::from_mode(0o700)).expect("chmod");
-    chown(&xdg, Some(USER), Some(USER)).expect("user 0 may");
+    chown(&xdg, Some(user), Some(user)).expect("user 0 may");
     let with_xdg = |command: &mut Command| {
         command.env_remove("FLOUNDER_RUNTIME_DIR").env("XDG_RUNTIME_DIR", &xdg);
     };
@@ -246,7 +249,7 @@ fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
     fs::set_permissions(system.dir().parent().expect("it has one"), enter).expect("chmod");
     let of_user = |command: &mut Command| {
         with_xdg(command);
-        command.uid(USER).gid(USER);
+        command.uid(user).gid(user);
     };
     let (mut server, mut client) = (system.spawn_with(of_user), system.spawn_with(of_user));
     let iref = server.export("echo");
@@ -254,23 +257,23 @@ fn a_runtime_directory_of_another_user_is_not_used_by_user_0() {
     assert!(xdg.join("flounder").exists());
 }
 
-/// Removes the default directory of [`USER`], and that of its logins.
-struct Logins;
+/// The default directories of a user, with and without a login. They are removed when this is dropped.
+struct DefaultDirs(u32);
 
-impl Logins {
-    fn by_login() -> String {
-        format!("/run/user/{USER}")
+impl DefaultDirs {
+    fn by_login(&self) -> String {
+        format!("/run/user/{}", self.0)
     }
 
-    fn temporary() -> String {
-        format!("/tmp/flounder-{USER}")
+    fn temporary(&self) -> String {
+        format!("/tmp/flounder-{}", self.0)
     }
 }
 
-impl Drop for Logins {
+impl Drop for DefaultDirs {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(Self::by_login());
-        let _ = fs::remove_dir_all(Self::temporary());
+        let _ = fs::remove_dir_all(self.by_login());
+        let _ = fs::remove_dir_all(self.temporary());
     }
 }
 
@@ -280,60 +283,61 @@ fn processes_of_a_user_meet_whatever_their_environments() {
     if !rustix::process::geteuid().is_root() || !Path::new("/run").is_dir() {
         return println!("skipped: only user 0 can act for a user that logs in");
     }
+    let user = user(2);
+    drop(DefaultDirs(user));
     // Dropped after the processes, which make again what is removed.
-    let _logins = Logins;
-    drop(Logins);
+    let dirs = DefaultDirs(user);
     let enter = fs::Permissions::from_mode(0o711);
     let home = system.dir().parent().expect("it has one").to_owned();
     fs::set_permissions(&home, enter).expect("chmod");
     let bare = |command: &mut Command| {
         command.env_remove("FLOUNDER_RUNTIME_DIR").env_remove("XDG_RUNTIME_DIR");
-        command.env_remove("TMPDIR").uid(USER).gid(USER);
+        command.env_remove("TMPDIR").uid(user).gid(user);
     };
     let login = |command: &mut Command| {
         bare(command);
-        command.env("XDG_RUNTIME_DIR", Logins::by_login()).env("TMPDIR", &home);
+        command.env("XDG_RUNTIME_DIR", dirs.by_login()).env("TMPDIR", &home);
     };
     // Cron, before anybody has logged in.
     let mut early = system.spawn_with(bare);
     let iref = early.export("early");
-    fs::create_dir_all(Logins::by_login()).expect("user 0 may");
-    chown(Logins::by_login(), Some(USER), Some(USER)).expect("user 0 may");
+    fs::create_dir_all(dirs.by_login()).expect("user 0 may");
+    chown(dirs.by_login(), Some(user), Some(user)).expect("user 0 may");
     let mut shell = system.spawn_with(login);
     assert_eq!(shell.await_name_for("early", millis(15_000)), iref);
     // All have ended: a new process begins with the directory of the login, with or without the variable.
     early.kill();
     shell.kill();
-    drop(fs::remove_dir_all(Logins::temporary()));
+    drop(fs::remove_dir_all(dirs.temporary()));
     let mut by_sudo = system.spawn_with(bare);
     let iref = by_sudo.export("late");
-    assert!(!Path::new(&Logins::temporary()).exists());
+    assert!(!Path::new(&dirs.temporary()).exists());
     let mut shell = system.spawn_with(login);
     assert_eq!(shell.await_name_for("late", millis(15_000)), iref);
     // The user logs out, and both go on.
-    fs::remove_dir_all(Logins::by_login()).expect("it is there");
+    fs::remove_dir_all(dirs.by_login()).expect("it is there");
     let mut cron = system.spawn_with(bare);
     assert_eq!(cron.await_name_for("late", millis(15_000)), iref);
 }
 
 #[test]
 fn roots_in_two_candidate_directories_become_one() {
-    /// A user without files or processes, and of no other test.
-    const USER: u32 = 61_236;
     let system = TestSystem::new();
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: only user 0 can act for others");
     }
-    let common = PathBuf::from(format!("/tmp/flounder-{USER}"));
-    let _ = fs::remove_dir_all(&common);
+    let user = user(3);
+    drop(DefaultDirs(user));
+    // Dropped after the processes.
+    let _dirs = DefaultDirs(user);
     let xdg = system.dir().with_file_name("xdg");
     fs::create_dir(&xdg).expect("make a directory");
-    chown(&xdg, Some(USER), Some(USER)).expect("user 0 may");
+    chown(&xdg, Some(user), Some(user)).expect("user 0 may");
     let enter = fs::Permissions::from_mode(0o711);
     fs::set_permissions(system.dir().parent().expect("it has one"), enter).expect("chmod");
     let bare = |command: &mut Command| {
         command.env_remove("FLOUNDER_RUNTIME_DIR").env_remove("XDG_RUNTIME_DIR");
-        command.uid(USER).gid(USER);
+        command.uid(user).gid(user);
     };
     let session = |command: &mut Command| {
         bare(command);
@@ -350,8 +354,6 @@ fn roots_in_two_candidate_directories_become_one() {
     second.bind(Driver::Ump, "session");
     second.talk(10);
     assert_eq!(fs::read_dir(xdg.join("flounder")).expect("list").count(), 0);
-    drop((first, member, second));
-    fs::remove_dir_all(&common).expect("remove what the root has left");
 }
 
 #[test]
@@ -362,8 +364,10 @@ fn a_umask_keeps_nobody_of_the_same_user_out() {
     }
     let home = system.dir().parent().expect("it has one").to_owned();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).expect("chmod");
-    let masked = "umask 0777; exec setpriv --reuid 61235 --regid 61235 --clear-groups \"$@\"";
-    let start = || system.spawn_under("sh", &["-c", masked, "sh"]);
+    let user = user(4);
+    let masked =
+        format!("umask 0777; exec setpriv --reuid {user} --regid {user} --clear-groups \"$@\"");
+    let start = || system.spawn_under("sh", &["-c", &masked, "sh"]);
     let (mut server, mut client) = (start(), start());
     let iref = server.export("echo");
     assert_eq!(client.await_name_for("echo", millis(15_000)), iref);
@@ -378,24 +382,25 @@ fn a_set_user_id_program_reads_no_environment() {
     let home = system.dir().parent().expect("it has one").to_owned();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).expect("chmod");
     // What the caller names is a service of the caller's.
+    let (calling, owner) = (user(5), user(6));
     let of_caller = |command: &mut Command| {
-        command.uid(USER + 2).gid(USER + 2);
+        command.uid(calling).gid(calling);
     };
     let mut caller = system.spawn_with(of_caller);
     caller.export("trap");
     let program = home.join("program");
     fs::copy(std::env::current_exe().expect("it has a path"), &program).expect("there is room");
-    chown(&program, Some(USER + 3), Some(USER + 3)).expect("user 0 may");
+    chown(&program, Some(owner), Some(owner)).expect("user 0 may");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).expect("chmod");
-    let as_caller = format!("--reuid {0} --regid {0} --clear-groups", USER + 2);
+    let as_caller = format!("--reuid {calling} --regid {calling} --clear-groups");
     let shell = format!(
         "shift; exec setpriv {as_caller} env FLOUNDER_TRUST_UID={} {} \"$@\"",
-        USER + 2,
+        calling,
         program.display()
     );
     let mut raised = system.spawn_under("sh", &["-c", &shell, "sh"]);
     let found = raised.run(process::Lookup::new("trap"));
-    let directory = format!("/tmp/flounder-{}", USER + 3);
+    let directory = format!("/tmp/flounder-{owner}");
     let is_own = Path::new(&directory).exists();
     drop(raised);
     let _ = fs::remove_dir_all(&directory);
