@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod expand;
+mod log;
 mod ls;
 mod monitor;
 mod output;

@@ -11,6 +11,7 @@ use flounder::monitor::daemon::{self, Daemon};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::log;
 use crate::output::tell;
 
 #[derive(Args)]
@@ -26,8 +27,9 @@ pub(crate) struct Options {
     allowed: Vec<u32>,
 }
 
-/// Becomes root, reports that on standard error, and serves until a signal arrives.
+/// Becomes root, reports that and every warning on standard error, and serves until a signal arrives.
 pub(crate) fn run(options: Options) -> Result<Infallible, Box<dyn Error + Send + Sync>> {
+    log::start();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         if signals.forever().next().is_some() {

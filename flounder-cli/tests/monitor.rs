@@ -305,6 +305,17 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
 }
 
 #[test]
+fn a_daemon_logs_warnings() {
+    let (_parent, dir) = place();
+    let (mut daemon, _) = Daemon::start(&dir, &[]);
+    std::fs::remove_file(dir.join("root.sock")).expect("it is there");
+    let mut line = String::new();
+    daemon.said.read_line(&mut line).expect("it speaks");
+    assert!(line.starts_with("flounder: monitor: ") && line.contains("created again"), "{line}");
+    assert!(line.contains(&format!("(path: {})", dir.display())), "{line}");
+}
+
+#[test]
 fn a_daemon_whose_log_is_full_goes_on() {
     let parent = tempfile::tempdir().expect("a directory");
     let dir = parent.path().join("run");
