@@ -52,7 +52,7 @@ interface() {
         echo "    rpc ask$i(in string name[$((64 + n))], in item it, out uint32 code, out item back[n, $((16 + n))]);"
     done
     echo '}; }'
-    echo 'pub fn client(iref: flounder::Iref, ws: &flounder::Waitset) -> flounder::bind::Bind<large::Binding> {'
+    echo 'pub fn client(iref: flounder::Iref, ws: &flounder::Waitset) -> flounder::binding::Bind<large::Binding> {'
     echo '    large::bind(iref, ws, large::RxVtbl::default())'
     echo '}'
 }

@@ -9,8 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use flounder::error::Chain;
-use flounder::waitset::CallbackError;
-use flounder::{Peer, RpcError, Waitset, flounder};
+use flounder::{CallbackError, Peer, RpcError, Waitset, flounder};
 
 flounder! {
     interface echo "Says what it is told, later" {

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use flounder::error::Chain;
-use flounder::waitset::UnixSignal;
+use flounder::event::UnixSignal;
 use flounder::{Peer, Waitset, flounder, nameservice};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};

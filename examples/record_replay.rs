@@ -14,12 +14,13 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder::channel::{
-    Channel, ChannelError, Connector, End, Incoming, Outgoing, Progress, Readiness, Recv,
+use flounder::driver::channel::{
+    Channel, Connector, End, Incoming, Outgoing, Progress, Readiness, Recv,
 };
-use flounder::error::Chain;
-use flounder::notify::Notifier;
-use flounder::{MessageBuffer, Waitset, flounder};
+use flounder::driver::notify::Notifier;
+use flounder::error::{Chain, ChannelError};
+use flounder::message::MessageBuffer;
+use flounder::{Waitset, flounder};
 
 flounder! {
     interface bank "Accounts" {

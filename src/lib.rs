@@ -43,30 +43,65 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | wait for events, set timers, run futures | [`Waitset`] |
+//! | wait for events, set timers, run futures | [`Waitset`], [`event`] |
 //! | use an event loop that is there already | [`Waitset::prepare_wait`]; for tokio, the feature `tokio` |
 //! | name a service, find one | [`nameservice`] |
 //! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |
-//! | know what can go wrong | [`Error`] for all of it; [`TxError`], [`RpcError`], [`BindError`], [`BindingError`] |
-//! | write a driver | [`channel`] |
+//! | store messages, inspect interfaces | [`message`] |
+//! | name the type of a bind, a call or a send | [`binding`] |
+//! | know what can go wrong | [`Error`] for all of it; [`TxError`], [`RpcError`], [`BindError`], [`BindingError`]; [`error`] |
+//! | limit what peers may take | [`limits`] |
+//! | run or ask the root monitor | [`monitor`] |
+//! | choose a driver, write one | [`drivers`], [`driver`] |
 
 #![forbid(unsafe_code)]
 
 mod any_error;
+pub mod binding;
+pub mod driver;
+pub mod error;
+pub mod event;
+pub mod limits;
+pub mod message;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
+// `tests/facade.rs` lists the names of the root: a new one is added there, on purpose.
 pub use any_error::Error;
 pub use flounder_macros::{FlounderMessage, flounder};
-pub use flounder_rt::*;
+pub use flounder_monitor::nameservice;
+pub use flounder_rt::policy;
+pub use flounder_rt::{
+    BindError, BindingError, Call, CallbackError, Cap, Control, ControlError, DispatchError,
+    Errval, ExportError, Exported, Iref, Outcome, Peer, RecvError, Refusal, Rejected, RpcError,
+    Sent, SharedWaitset, TxError, Waitset,
+};
 
-/// Publishing services: the monitor of this process. The root as a daemon, and what there is on a host.
+/// The monitor of this process, the root monitor as a daemon, and what there is on a host.
+///
+/// ```no_run
+/// use flounder::monitor::snapshot;
+///
+/// for entry in snapshot::take(None)?.names {
+///     println!("{} is a {}", entry.name, entry.interface);
+/// }
+/// # Ok::<(), flounder::Error>(())
+/// ```
 pub mod monitor {
     pub use flounder_monitor::{DirProblem, MonitorError, RootLocation, RootProcess};
     pub use flounder_monitor::{daemon, publish, snapshot};
 }
 
-/// The drivers, by name, and the order in which they are tried.
+/// The drivers that come with the library, and the order in which a bind tries them.
+///
+/// ```
+/// use flounder::drivers::{recommended, registry};
+///
+/// let ump = registry::find("ump").expect("it is built in");
+/// assert!(recommended::ELSEWHERE.iter().any(|driver| driver.name() == ump.name()));
+/// ```
 pub mod drivers {
     #[cfg(feature = "beehive")]
     pub use flounder_drivers::beehive;
@@ -74,11 +109,6 @@ pub mod drivers {
     pub use flounder_drivers::scc;
     pub use flounder_drivers::{lmp, loopback, recommended, registry, ump};
 }
-
-pub use flounder_monitor::nameservice;
-
-#[cfg(feature = "tokio")]
-pub mod tokio;
 
 #[doc(hidden)]
 pub mod __private {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use flounder::channel::{Connector, End};
-use flounder::notify::Notifier;
+use flounder::driver::channel::{Connector, End};
+use flounder::driver::notify::Notifier;
 use flounder::{RpcError, Waitset, flounder};
 use flounder_drivers::beehive::Beehive;
 use flounder_drivers::lmp::Lmp;
@@ -47,7 +47,7 @@ fn drivers() -> [&'static dyn Connector; 5] {
     [&Loopback, &Lmp, &Ump, &Scc, &Beehive]
 }
 
-fn ends(driver: &dyn Connector) -> flounder::channel::Pair {
+fn ends(driver: &dyn Connector) -> flounder::driver::channel::Pair {
     let end = || End { notifier: Notifier::new(), connection: 0, buffer: 0 };
     driver.pair_local(&end(), &end()).expect("it reaches its own thread")
 }

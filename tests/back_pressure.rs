@@ -8,9 +8,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::binding::{CALL_WINDOW, MAX_PENDING_REPLIES};
-use flounder::waitset::{CallbackError, Remote};
-use flounder::{BindingError, Iref, RpcError, Waitset};
+use flounder::event::Remote;
+use flounder::limits::{CALL_WINDOW, MAX_PENDING_REPLIES};
+use flounder::{BindingError, CallbackError, Iref, RpcError, Waitset};
 
 flounder::flounder! {
     interface busy "Calls and is called" {

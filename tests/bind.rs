@@ -11,10 +11,9 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::channel::{
-    Channel, ConnectError, Connector, End, Link, Offer, PendingOffer, SendPair,
-};
+use flounder::driver::channel::{Channel, Connector, End, Link, Offer, PendingOffer, SendPair};
 use flounder::drivers::registry;
+use flounder::error::ConnectError;
 use flounder::{BindError, BindingError, Iref, Peer, Refusal, Waitset};
 
 flounder::flounder! {

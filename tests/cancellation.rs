@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use flounder::binding::{CALL_WINDOW, Call};
-use flounder::closer::wait_until_closed;
-use flounder::{BindingError, Cap, Iref, Peer, Waitset};
+use flounder::driver::closer::wait_until_closed;
+use flounder::limits::CALL_WINDOW;
+use flounder::{BindingError, Call, Cap, Iref, Peer, Waitset};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 flounder::flounder! {

@@ -4,7 +4,7 @@ use flounder_test_support as support;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
-use flounder::channel::Connector;
+use flounder::driver::channel::Connector;
 use flounder_drivers::{beehive::Beehive, scc::Scc, ump::Ump};
 use support::process::CapPolicy;
 use support::protocol::{Driver, Event};

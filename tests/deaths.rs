@@ -4,7 +4,7 @@
 use flounder_test_support as support;
 use std::time::{Duration, Instant};
 
-use flounder::binding::MAX_PENDING_REPLIES;
+use flounder::limits::MAX_PENDING_REPLIES;
 use support::pending_calls::{self, Way};
 use support::protocol::{Driver, Event};
 use support::resources::Resources;

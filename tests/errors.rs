@@ -3,19 +3,20 @@
 use std::io;
 use std::path::Path;
 
-use flounder::account::{OverLimit, Resource, Scope};
-use flounder::bind::{BrokerError, Lacking, Side};
-use flounder::channel::{CapRefusal, ChannelError, ConnectError, Connector, ProtocolError};
+use flounder::driver::channel::Connector;
 use flounder::drivers::registry::{self, NameTaken};
+use flounder::error::{
+    BrokerError, CapRefusal, ChannelError, ConnectError, DecodeError, Elapsed, EncodeError, Errno,
+    EventError, Lacking, OverLimit, ProtocolError, Side, TooLong,
+};
+use flounder::limits::{Resource, Scope};
 use flounder::monitor::daemon::DaemonError;
 use flounder::monitor::snapshot::SnapshotError;
 use flounder::monitor::{DirProblem, MonitorError, RootLocation};
 use flounder::nameservice::{InvalidName, NameError, NameRequest};
-use flounder::waitset::{Elapsed, EventError};
-use flounder::wire::{DecodeError, TooLong};
 use flounder::{
-    BindError, BindingError, Cap, ControlError, DispatchError, EncodeError, Errno, Error,
-    ExportError, RecvError, Refusal, Rejected, RpcError, TxError,
+    BindError, BindingError, Cap, ControlError, DispatchError, Error, ExportError, RecvError,
+    Refusal, Rejected, RpcError, TxError,
 };
 
 const EMFILE: Errno = Errno::from_raw_os_error(24);

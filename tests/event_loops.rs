@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use flounder::waitset::Remote;
+use flounder::event::Remote;
 use flounder::{Iref, Peer, Waitset};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};

@@ -11,9 +11,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flounder::event::UnixSignal;
 use flounder::monitor::publish;
 use flounder::nameservice::NameError;
-use flounder::waitset::UnixSignal;
 use flounder::{
     BindError, Cap, DispatchError, Iref, Peer, SharedWaitset, Waitset, flounder, nameservice,
 };

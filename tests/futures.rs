@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::waitset::CallbackError;
-use flounder::{BindingError, Cap, Iref, RpcError, TxError, Waitset};
+use flounder::{BindingError, CallbackError, Cap, Iref, RpcError, TxError, Waitset};
 
 flounder::flounder! {
     interface work "To be waited for" {

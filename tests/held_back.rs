@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use flounder::binding::{CALL_WINDOW, Call, MAX_PENDING_REPLIES};
-use flounder::{BindingError, Peer, RecvError, RpcError, Waitset};
+use flounder::limits::{CALL_WINDOW, MAX_PENDING_REPLIES};
+use flounder::{BindingError, Call, Peer, RecvError, RpcError, Waitset};
 use rustix::time::{ClockId, clock_gettime};
 use support::TIMEOUT;
 

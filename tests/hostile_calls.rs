@@ -12,9 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use flounder::binding::{Call, MAX_PENDING_REPLIES};
-use flounder::channel::RUNTIME_MESSAGE;
-use flounder::{BindingError, Peer, RpcError, TxError, Waitset};
+use flounder::driver::channel::RUNTIME_MESSAGE;
+use flounder::limits::MAX_PENDING_REPLIES;
+use flounder::{BindingError, Call, Peer, RpcError, TxError, Waitset};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

@@ -551,7 +551,7 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
     let iref = &irefs[0];
     if !how.starts_with("stuck") {
         // What is tested is that everything arrives, and the machine may be slow.
-        flounder::set_exit_timeout(TIMEOUT);
+        flounder::limits::set_exit_timeout(TIMEOUT);
     }
     match how {
         "return" => notes(&bound(iref, driver)),
@@ -680,7 +680,7 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
             die();
         }
         "stuck return" | "stuck exit" | "stuck thread" => {
-            flounder::set_exit_timeout(Duration::from_millis(300));
+            flounder::limits::set_exit_timeout(Duration::from_millis(300));
             let (iref, driver) = (iref.clone(), driver.to_owned());
             let fill = move || {
                 let binding = bound(&iref, &driver);
@@ -707,7 +707,7 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
             drop(binding);
         }
         "stuck and other" => {
-            flounder::set_exit_timeout(TIMEOUT);
+            flounder::limits::set_exit_timeout(TIMEOUT);
             let (stuck, other) = (bound(iref, driver), bound(&irefs[1], driver));
             stick(&stuck);
             accept_large(&stuck, driver);

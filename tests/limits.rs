@@ -4,7 +4,7 @@ use flounder_test_support as support;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use flounder::account::{Resource, UNLIMITED};
+use flounder::limits::{Resource, UNLIMITED};
 use flounder::monitor::snapshot;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use support::many::{self, Filled};

@@ -4,7 +4,7 @@ use flounder_test_support as support;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::account::{Resource, UNLIMITED};
+use flounder::limits::{Resource, UNLIMITED};
 use rustix::process::{Resource as ProcessResource, Rlimit, getrlimit, setrlimit};
 use support::protocol::{Driver, Limit};
 use support::resources::Resources;

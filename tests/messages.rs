@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use flounder::error::EncodeError;
 use flounder::message::MessageBuffer;
-use flounder::{BindingError, Cap, EncodeError, Peer, RecvError, RpcError, TxError, Waitset};
+use flounder::{BindingError, Cap, Peer, RecvError, RpcError, TxError, Waitset};
 use flounder_rt::wire::{DecodeError, TooLong};
 use futures_core::Stream;
 use proptest::prelude::*;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use flounder::waitset::Remote;
+use flounder::event::Remote;
 use flounder::{Iref, Waitset};
 use support::group::{
     AdoptClient, Call, DEADLINE, Form, GroupMember, Rpc, TIME, WOULD_DEADLOCK, client, code, group,

@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::{Peer, Waitset, barrier, flounder, nameservice};
+use flounder::driver::barrier;
+use flounder::{Peer, Waitset, flounder, nameservice};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The longest that one step may take before its test fails.

@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use flounder::closer::wait_until_closed;
-use flounder::waitset::UnixSignal;
+use flounder::driver::closer::wait_until_closed;
+use flounder::event::UnixSignal;
 use flounder::{BindError, BindingError, Iref, Peer, RpcError, Waitset, flounder};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -153,7 +153,7 @@ const WAYS: [(&str, Own); 9] = [
     }),
     ("an event channel", |ws| {
         let own = ws.clone();
-        let channel = flounder::waitset::EventChannel::new();
+        let channel = flounder::event::EventChannel::new();
         let poll = move || {
             let _ = &own;
             false

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use flounder::drivers::registry;
 use flounder::error::Chain;
-use flounder::waitset::DEFAULT_SPIN;
+use flounder::limits::DEFAULT_SPIN;
 use flounder::{Waitset, nameservice};
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder::channel::ConnectError;
-use flounder::waitset::DEFAULT_SPIN;
+use flounder::error::ConnectError;
+use flounder::limits::DEFAULT_SPIN;
 use flounder::{BindError, BindingError, Cap, Iref, TxError, Waitset, flounder};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::time::{ClockId, clock_gettime};
@@ -510,7 +510,7 @@ impl Client {
 mod tests {
     use std::sync::Arc;
 
-    use flounder::channel::Connector;
+    use flounder::driver::channel::Connector;
     use flounder::drivers::registry;
 
     use super::*;

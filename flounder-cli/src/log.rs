@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Write as _};
 
-use flounder::Escaped;
+use flounder::error::Escaped;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};

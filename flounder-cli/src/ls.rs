@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
-use flounder::Escaped;
-use flounder::account::{Resource, UNLIMITED};
+use flounder::error::Escaped;
+use flounder::limits::{Resource, UNLIMITED};
 use flounder::monitor::snapshot::{self, Binding, Process, Snapshot};
 use flounder::nameservice::Entry;
 use serde::Serialize;

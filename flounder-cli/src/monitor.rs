@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use clap::Args;
-use flounder::Escaped;
+use flounder::error::Escaped;
 use flounder::monitor::daemon::{self, Daemon};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use flounder::channel::{
-    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Outgoing, Pair,
-    Progress, Readiness, Recv,
+use flounder::Control;
+use flounder::driver::channel::{
+    Channel, Connector, End, Incoming, Outgoing, Pair, Progress, Readiness, Recv,
 };
-use flounder::drivers::{registry, ump::Ump};
+use flounder::drivers::registry;
+use flounder::drivers::ump::Ump;
+use flounder::error::{ChannelError, ConnectError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {

@@ -50,7 +50,7 @@ pub(crate) fn play(program: &Program, driver: &str, timeout: Duration) -> Outcom
 
 fn descriptors() -> usize {
     // What was received is closed by other threads.
-    let _ = flounder::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
+    let _ = flounder::driver::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
     std::fs::read_dir("/proc/self/fd").expect("there is /proc").count()
 }
 

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flounder::channel::{ConnectError, Connector, End, Pair};
+use flounder::driver::channel::{Connector, End, Pair};
 use flounder::drivers::registry;
+use flounder::error::ConnectError;
 use flounder_conformance::TestLink;
 
 /// Registers one for each driver that reaches other processes; gives their names, each of which begins with the driver's.

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use flounder::Waitset;
-use flounder::waitset::Remote;
+use flounder::event::Remote;
 
 /// How long its beginning may take.
 const TIMEOUT: Duration = Duration::from_secs(20);

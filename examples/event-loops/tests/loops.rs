@@ -14,7 +14,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::waitset::Remote;
+use flounder::event::Remote;
 use flounder::{DispatchError, Iref, Peer, Waitset};
 use waitset_support::{LIMIT, within};
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use flounder::drivers::registry;
+use flounder::driver::registry;
 use flounder::{Waitset, flounder};
 use foreign_driver::Mailbox;
 

@@ -1,12 +1,12 @@
 //! A driver from another crate: whole messages in a mailbox between two threads, behind one lock.
 //!
-//! The crate shows the parts of a driver and nothing else: no ring, no descriptor, no quick ways. It needs `flounder-rt`
-//! only. `docs/drivers.md` explains it step by step; `tests/conformance.rs` holds it to the driver contract. The comments
+//! The crate shows the parts of a driver and nothing else: no ring, no descriptor, no quick ways. It needs
+//! `flounder::driver` only. `docs/drivers.md` explains it step by step; `tests/conformance.rs` holds it to the driver contract. The comments
 //! here name the clauses of that contract.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use flounder::drivers::registry;
+//! use flounder::driver::registry;
 //!
 //! registry::register(Arc::new(foreign_driver::Mailbox))?;
 //! assert!(registry::find("mailbox").is_some());
@@ -18,12 +18,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use flounder_rt::cap::Cap;
-use flounder_rt::channel::{
+use flounder::Cap;
+use flounder::driver::channel::{
     Channel, ChannelError, ConnectError, Connector, End, Incoming, Outgoing, Progress, Readiness,
     Recv, SendPair,
 };
-use flounder_rt::notify::Notifier;
+use flounder::driver::notify::Notifier;
 use parking_lot::Mutex;
 
 const NAME: &str = "mailbox";

@@ -4,7 +4,7 @@ use std::sync::{Arc, Once, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use flounder::drivers::registry;
+use flounder::driver::registry;
 use flounder::{BindError, Iref, Waitset, flounder};
 use foreign_driver::Mailbox;
 

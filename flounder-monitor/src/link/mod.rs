@@ -26,7 +26,7 @@ use flounder_rt::account::{Charge, Resource, watch_descriptors};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Offer};
-use flounder_rt::export::Client;
+use flounder_rt::export::{Client, exempt};
 use flounder_rt::notify::{Gone, Wake as _};
 use flounder_rt::{BindingError, Errno, Iref, Peer, Waitset};
 
@@ -129,7 +129,7 @@ impl PeerLink {
         let handler = LinkHandler { link: Rc::clone(&link) };
         let binding = intermon::Binding::attach(Box::new(channel) as _, waitset, handler)
             .map_err(MonitorError::os("watch a link"))?;
-        binding.exempt();
+        exempt(&binding);
         let exits = events.clone();
         let death = ExitWatch::new(waitset, process, move |_| exits.post(LinkEvent::ProcessExited))
             .map_err(MonitorError::os("watch a process"))?;

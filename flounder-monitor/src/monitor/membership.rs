@@ -21,6 +21,7 @@ use flounder_drivers::lmp;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::closer::Origin;
+use flounder_rt::export::exempt;
 use flounder_rt::{BindingError, Errno, Escaped, Iref, Peer, RpcError, TxError};
 
 use crate::directory::choice;
@@ -437,7 +438,7 @@ impl Monitor {
         let rx = RootHandler { ended: Rc::clone(&ended) };
         let failed = MonitorError::os("watch the root");
         let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(&failed)?;
-        binding.exempt();
+        exempt(&binding);
         let number = self.next_number();
         let death = ExitWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {

@@ -28,6 +28,7 @@ use flounder_drivers::lmp;
 use flounder_rt::account::{Account, Charge, Resource, watch_descriptors};
 use flounder_rt::cap::Cap;
 use flounder_rt::closer::Origin;
+use flounder_rt::export::exempt;
 use flounder_rt::fork::ProcessFd;
 use flounder_rt::waitset::{Interest, Timer};
 use flounder_rt::{BindingError, Iref, Peer, Rejected, TxError, Waitset};
@@ -410,7 +411,7 @@ impl Root {
         let channel = lmp::over(socket, origin).map_err(std::io::Error::other)?;
         let binding =
             monitor::Binding::attach(channel as _, &self.waitset, DomainHandler { number })?;
-        binding.exempt();
+        exempt(&binding);
         let hello_timer = self.waitset.after(HELLO_DEADLINE, move |_| {
             if let Some(root) = Self::current() {
                 root.remove(number);

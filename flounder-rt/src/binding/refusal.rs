@@ -24,9 +24,8 @@ use crate::policy::{self, Direction};
 use crate::wire::Gather;
 
 impl RawBinding {
-    /// Excludes this binding from the rules about capabilities, and from reports to the peer about those that are lost. For
-    /// the bindings of brokers, which carry what the rules were applied to before, and keep count themselves.
-    pub fn exempt(&self) {
+    /// Excludes this binding from the rules about capabilities, and from reports to the peer about those that are lost.
+    pub(crate) fn exempt(&self) {
         self.shell().stop_ticking();
         self.shell().io.borrow_mut().connection.exempt();
     }

@@ -209,6 +209,15 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutcome for Resul
     }
 }
 
+/// Excludes a binding of a broker from the rules about capabilities ([`policy`](crate::policy)), and from reports to the peer
+/// about capabilities that are lost: what it carries was subject to the rules before, and the broker itself keeps count.
+///
+/// A function of this crate, and no method: programs see bindings through the facade `flounder`, which has no path to it, so
+/// that no code of a program can exclude a binding of its own.
+pub fn exempt(binding: &RawBinding) {
+    binding.exempt();
+}
+
 /// Services of one waitset.
 #[derive(Default)]
 struct Services {

@@ -47,7 +47,7 @@ fn main() {
             let c = b.clone();
             Some((
                 ws.after(Duration::from_secs(1000), |_| Ok(())),
-                ws.on_signal(waitset::UnixSignal::User2, |_| Ok(())).unwrap(),
+                ws.on_signal(event::UnixSignal::User2, |_| Ok(())).unwrap(),
                 c.shared(),
             ))
         } else {

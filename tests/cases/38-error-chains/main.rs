@@ -28,7 +28,7 @@ fn main() {
     fits::<DispatchError>();
     fits::<ExportError>();
     fits::<ControlError>();
-    fits::<EncodeError>();
+    fits::<flounder::error::EncodeError>();
     fits::<nameservice::NameError>();
     fits::<monitor::MonitorError>();
     fits::<Rejected<Cap>>();

@@ -52,7 +52,7 @@ fn main() {
         .collect();
     let f = fs::File::open("/dev/null").unwrap();
     ws.block_on(ends[0].send_give(1, &Cap::from(f))).unwrap().unwrap();
-    ws.on_signal(waitset::UnixSignal::User1, |_| Ok(())).unwrap();
+    ws.on_signal(event::UnixSignal::User1, |_| Ok(())).unwrap();
     ws.after(Duration::from_secs(9), |_| Ok(()));
     let _ = ws.prepare_wait();
     let _shared = ends[1].shared();

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
-use flounder::account::{Limits, Resource, Scope, set_limits};
+use flounder::limits::{Limits, Resource, Scope, set_limits};
 use flounder::{Cap, Refusal, Waitset, flounder, nameservice};
 
 flounder! { file = "src/victim.if"; }

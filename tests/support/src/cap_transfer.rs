@@ -16,10 +16,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use flounder::channel::{CapRefusal, Connector, End};
-use flounder::notify::Notifier;
-use flounder::policy;
-use flounder::{BindingError, Cap, Exported, Iref, Peer, RpcError, TxError, Waitset, nameservice};
+use flounder::driver::channel::{Connector, End};
+use flounder::driver::notify::Notifier;
+use flounder::error::CapRefusal;
+use flounder::{
+    BindingError, Cap, Exported, Iref, Peer, RpcError, TxError, Waitset, nameservice, policy,
+};
 use flounder_conformance::TestLink;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_getfd};
@@ -477,7 +479,7 @@ impl<'a> Script<'a> {
 
     /// The rule refuses at each place where it runs. Both ends are in this process.
     fn refusals(&mut self, errors: &Errors) -> Result<(), Fault> {
-        use flounder::channel::CapRefusal::{Receiver, Sender};
+        use flounder::error::CapRefusal::{Receiver, Sender};
         self.report()?;
         errors.take();
         for _ in 0..3 {

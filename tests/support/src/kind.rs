@@ -1,15 +1,15 @@
 //! Errors as text that tests compare: the variant and its values. The `Debug` of errors is for people.
 
-use flounder::bind::{BrokerError, Interrupted};
-use flounder::channel::{CapRefusal, ConnectError};
+use flounder::error::{
+    BrokerError, CapRefusal, ConnectError, DecodeError, Errno, Interrupted, TooLong,
+};
 use flounder::monitor::MonitorError;
 use flounder::monitor::daemon::DaemonError;
 use flounder::monitor::snapshot::SnapshotError;
 use flounder::nameservice::{InvalidName, NameError};
-use flounder::wire::{DecodeError, TooLong};
 use flounder::{
-    BindError, BindingError, ControlError, DispatchError, Errno, ExportError, Iref, RecvError,
-    Refusal, RpcError, TxError,
+    BindError, BindingError, ControlError, DispatchError, ExportError, Iref, RecvError, Refusal,
+    RpcError, TxError,
 };
 
 /// Values that may hold errors.
@@ -30,7 +30,7 @@ macro_rules! by_debug {
 
 by_debug! {
     (), bool, u8, u32, u64, i32, usize, str, String, &str, Iref, flounder::nameservice::ResolvedName, InvalidName, DecodeError, TooLong, DispatchError,
-    std::io::Error, flounder::bind::Side, flounder::bind::Lacking, flounder::account::OverLimit, BrokerError, Interrupted, flounder::channel::ProtocolError, std::path::PathBuf, flounder::monitor::DirProblem
+    std::io::Error, flounder::error::Side, flounder::error::Lacking, flounder::error::OverLimit, BrokerError, Interrupted, flounder::error::ProtocolError, std::path::PathBuf, flounder::monitor::DirProblem
 }
 
 macro_rules! kinds {

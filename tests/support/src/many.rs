@@ -4,8 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder::account;
-use flounder::{Iref, Peer, Refusal, Waitset, nameservice};
+use flounder::{Iref, Peer, Refusal, Waitset, limits, nameservice};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -163,12 +162,12 @@ impl ManyBindings {
             }
             Request::ConnectOrder(ConnectOrder {}, reply) => reply.ok(self.order.borrow().clone()),
             Request::UsedByPeers(UsedByPeers { resource }, reply) => {
-                reply.ok(account::used_by_all(resource.0));
+                reply.ok(limits::used_by_all(resource.0));
             }
             Request::MemoryInUse(MemoryInUse {}, reply) => reply.result(memory_in_use()),
             Request::SetLimits(SetLimits { limits }, reply) => {
-                let none = account::Limits::default();
-                account::set_limits(limits.iter().fold(none, |all, limit| limit.apply(all)));
+                let none = limits::Limits::default();
+                limits::set_limits(limits.iter().fold(none, |all, limit| limit.apply(all)));
                 reply.ok(());
             }
             Request::Bind(Bind { driver, name, count, buffer }, reply) => {

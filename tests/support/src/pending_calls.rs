@@ -7,8 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use flounder::binding::Call;
-use flounder::{BindingError, Cap, Exported, Iref, Peer, Waitset, nameservice};
+use flounder::{BindingError, Call, Cap, Exported, Iref, Peer, Waitset, nameservice};
 use futures_core::Stream;
 use serde::{Deserialize, Serialize};
 

@@ -243,7 +243,7 @@ pub fn run() {
         be_daemon(&allowed);
     }
     // Preparing a process with threads for rings takes the kernel long, so do it before measurements.
-    flounder::barrier::register();
+    flounder::driver::barrier::register();
     let waitset = Waitset::current();
     // A waitset allocates what it needs to block at the first block, so do it before resources are counted.
     waitset.after(Duration::from_millis(1), |_| Ok(()));
@@ -747,7 +747,7 @@ impl ProcessState {
         let mut opened = self.exhausted.borrow_mut();
         loop {
             while self.waitset.try_dispatch().expect("no callback fails") {}
-            let is_quiet = flounder::closer::wait_until_closed(Instant::now() + TIMEOUT);
+            let is_quiet = flounder::driver::closer::wait_until_closed(Instant::now() + TIMEOUT);
             assert!(is_quiet, "descriptors are not closed");
             let before = opened.len();
             opened.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
@@ -875,7 +875,7 @@ fn set_cap_policy(policy: CapPolicy) {
 /// Descriptors, mappings and threads of this process.
 fn count() -> Counts {
     // What has been dropped does not count, though it may be open for a moment yet.
-    let _ = flounder::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
+    let _ = flounder::driver::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
     let entries = |path: &str| std::fs::read_dir(path).expect("it is there").count();
     let maps = std::fs::read_to_string("/proc/self/maps").expect("it is there");
     // Those that the allocator and threads make and keep as they like have no name.
@@ -897,7 +897,7 @@ fn runtime_dir() -> PathBuf {
 }
 
 fn list_descriptors() -> Vec<String> {
-    let _ = flounder::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
+    let _ = flounder::driver::closer::wait_until_closed(Instant::now() + Duration::from_secs(1));
     let entries = std::fs::read_dir("/proc/self/fd").expect("it is there").flatten();
     let targets = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
     let mut targets: Vec<_> = targets.map(|target| target.display().to_string()).collect();

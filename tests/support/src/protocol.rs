@@ -16,7 +16,7 @@ use std::io::Write;
 use std::marker::PhantomData;
 
 use flounder::Iref;
-use flounder::account::{Limits, Resource, Scope};
+use flounder::limits::{Limits, Resource, Scope};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-use flounder::closer::Origin;
+use flounder::driver::closer::Origin;
 use flounder::drivers::lmp;
 use flounder::{Cap, Iref, Waitset};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};

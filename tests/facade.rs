@@ -1,0 +1,127 @@
+//! The root of the crate has few names, and each module says what it is for.
+
+use std::path::Path;
+
+use syn::{Attribute, Item, UseTree, Visibility};
+
+/// What a program of a user names. Everything else has a module.
+const NAMES: [&str; 25] = [
+    "BindError",
+    "BindingError",
+    "Call",
+    "CallbackError",
+    "Cap",
+    "Control",
+    "ControlError",
+    "DispatchError",
+    "Error",
+    "Errval",
+    "ExportError",
+    "Exported",
+    "FlounderMessage",
+    "Iref",
+    "Outcome",
+    "Peer",
+    "RecvError",
+    "Refusal",
+    "Rejected",
+    "RpcError",
+    "Sent",
+    "SharedWaitset",
+    "TxError",
+    "Waitset",
+    "flounder",
+];
+
+const MODULES: [&str; 12] = [
+    "__private",
+    "binding",
+    "driver",
+    "drivers",
+    "error",
+    "event",
+    "limits",
+    "message",
+    "monitor",
+    "nameservice",
+    "policy",
+    "tokio",
+];
+
+#[test]
+fn the_root_has_these_names_and_no_others() {
+    let (mut names, mut modules) = (Vec::new(), Vec::new());
+    for item in root().items {
+        match item {
+            Item::Use(item) if is_public(&item.vis) => leaves(&item.tree, &mut names),
+            Item::Mod(item) if is_public(&item.vis) => modules.push(item.ident.to_string()),
+            Item::Use(_) | Item::Mod(_) => {}
+            // What the README has is compiled as documentation.
+            Item::Struct(item) if !is_public(&item.vis) => {}
+            _ => panic!("the root declares nothing itself"),
+        }
+    }
+    modules.extend(names.extract_if(.., |name| MODULES.contains(&name.as_str())));
+    names.sort();
+    modules.sort();
+    assert_eq!(names, NAMES);
+    assert_eq!(modules, MODULES);
+}
+
+#[test]
+fn each_module_of_the_facade_has_a_first_sentence_and_an_example() {
+    for item in root().items {
+        let Item::Mod(module) = item else { continue };
+        let name = module.ident.to_string();
+        if name == "__private" || !is_public(&module.vis) {
+            continue;
+        }
+        let attributes = match module.content {
+            Some(_) => module.attrs,
+            None => file(&format!("src/{name}.rs")).attrs,
+        };
+        let text = docs(&attributes);
+        let first = text.lines().take_while(|line| !line.trim().is_empty()).last();
+        assert!(first.is_some_and(|line| line.ends_with('.')), "{name} has no first sentence");
+        assert!(text.contains("```"), "{name} has no example");
+    }
+}
+
+fn root() -> syn::File {
+    file("src/lib.rs")
+}
+
+fn file(path: &str) -> syn::File {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = std::fs::read_to_string(&path).expect("a file of the facade");
+    syn::parse_file(&text).expect("Rust")
+}
+
+/// Appends the names that a `use` makes visible.
+fn leaves(tree: &UseTree, names: &mut Vec<String>) {
+    match tree {
+        UseTree::Path(path) => leaves(&path.tree, names),
+        UseTree::Name(name) => names.push(name.ident.to_string()),
+        UseTree::Rename(name) => names.push(name.rename.to_string()),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| leaves(tree, names)),
+        _ => panic!("`*` is not a name"),
+    }
+}
+
+/// Returns the documentation of an item, a line for each attribute.
+fn docs(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        syn::Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) => {
+                Some(line.value() + "\n")
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.collect()
+}
+
+const fn is_public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
