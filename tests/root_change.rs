@@ -156,6 +156,25 @@ fn a_stopped_root_stops_nobody() {
 }
 
 #[test]
+fn a_root_that_dies_slowly_is_replaced_within_a_second() {
+    let system = TestSystem::new();
+    let mut root = system.spawn();
+    root.join();
+    let [mut service, mut newcomer] = [system.spawn(), system.spawn()];
+    service.export("svc");
+    newcomer.count();
+    root.stop_halfway_through_death();
+    let began = Instant::now();
+    newcomer.await_name_for("svc", millis(5000));
+    newcomer.bind(Driver::Ump, "svc");
+    let took = began.elapsed();
+    newcomer.talk(10);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    println!("{took:?} after the root has begun to die");
+    root.kill();
+}
+
+#[test]
 fn a_root_that_does_not_answer_is_named() {
     let system = TestSystem::new();
     let [mut root, mut client] = [system.spawn(), system.spawn()];

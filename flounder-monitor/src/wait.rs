@@ -46,11 +46,20 @@ pub(crate) fn within_response_timeout<F: Future>(
     waitset: &Waitset,
     future: F,
 ) -> impl Future<Output = Option<F::Output>> {
+    within_response_timeout_while(waitset, || true, future)
+}
+
+/// Like [`within_response_timeout`]; also returns `None` soon after `condition` has become false.
+pub(crate) fn within_response_timeout_while<F: Future>(
+    waitset: &Waitset,
+    condition: impl Fn() -> bool,
+    future: F,
+) -> impl Future<Output = Option<F::Output>> {
     let mut future = Box::pin(future);
     async move {
         let part = RESPONSE_TIMEOUT / TIMEOUT_PARTS;
         let mut passed = 0;
-        while passed < TIMEOUT_PARTS {
+        while passed < TIMEOUT_PARTS && condition() {
             let began = Instant::now();
             if let Ok(value) = waitset.timeout(part, future.as_mut()).await {
                 return Some(value);

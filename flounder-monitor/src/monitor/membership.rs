@@ -38,7 +38,7 @@ use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
 use crate::root::{JoinPolicy, Root};
 use crate::root_location::{RootLocation, RootProcess};
-use crate::wait::{until_cancelled, within_response_timeout};
+use crate::wait::{until_cancelled, within_response_timeout, within_response_timeout_while};
 
 /// Delay after the first failed attempt to join. Doubles with each attempt, up to
 /// [`MAX_RETRY_DELAY`].
@@ -50,6 +50,11 @@ const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Time after which an unanswered call is followed by `alive`, which every root answers at once.
 const ALIVE_CHECK_DELAY: Duration = Duration::from_millis(250);
+
+/// Time without an answer after which a root counts as dead that has hung up as dead processes do,
+/// and still listens. The kernel closes the descriptors of a process that dies one after the other,
+/// and on a busy machine it may take a second for that.
+const DYING_ROOT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Interval of checks whether the root is still in place. A stuck root does not report that it was
 /// replaced.
@@ -71,6 +76,8 @@ pub(super) struct Membership {
     pub(super) client: monitor::RpcClient,
     pub(super) outbox: Rc<Outbox<MessageToRoot>>,
     ended: Rc<Cell<bool>>,
+    /// True if the connection ended as that of a dead process.
+    hung_up: Rc<Cell<bool>>,
     /// Identity of the root's socket.
     socket_id: RootSocketId,
     directory_id: DirIdentity,
@@ -172,11 +179,14 @@ impl Monitor {
                     Ok(membership) if me.root_number.get() != membership.number => {}
                     Ok(membership) => {
                         pause = FIRST_RETRY_DELAY;
-                        let ended = Rc::clone(&membership.ended);
+                        let (ended, hung_up) =
+                            (Rc::clone(&membership.ended), Rc::clone(&membership.hung_up));
+                        let socket_id = membership.socket_id;
                         vacant = None;
                         me.set_status(Status::Member(membership));
                         me.send_unsent_withdrawals();
                         me.changed.wait_for(|| ended.get().then_some(())).await;
+                        me.dying_root.set(hung_up.get().then_some(socket_id));
                         tracing::debug!("the root is gone");
                         me.set_status(Status::Joining);
                     }
@@ -434,8 +444,8 @@ impl Monitor {
             election::identify_root(&socket, directory)?.ok_or(JoinFailure::Retry)?;
         self.last_root.replace(Some(root.clone()));
         let channel = lmp::over(socket, Origin::LOCAL).map_err(|_| JoinFailure::Retry)?;
-        let ended = Rc::new(Cell::new(false));
-        let rx = RootHandler { ended: Rc::clone(&ended) };
+        let (ended, hung_up) = <(Rc<Cell<bool>>, Rc<Cell<bool>>)>::default();
+        let rx = RootHandler { ended: Rc::clone(&ended), hung_up: Rc::clone(&hung_up) };
         let failed = MonitorError::os("watch the root");
         let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(&failed)?;
         exempt(&binding);
@@ -453,6 +463,7 @@ impl Monitor {
             client: monitor::RpcClient::new(&binding),
             outbox: Outbox::new(&self.waitset, binding),
             ended,
+            hung_up,
             socket_id,
             directory_id: directory.identity().clone(),
             root,
@@ -524,11 +535,15 @@ impl Monitor {
         membership: &Membership,
         call: impl Future<Output = Result<T, RpcError>>,
     ) -> Result<T, JoinFailure> {
-        match within_response_timeout(&self.waitset, call).await {
+        let is_in_place = || membership.is_in_place();
+        let answer = if self.dying_root.get() == Some(membership.socket_id) {
+            self.waitset.timeout(DYING_ROOT_TIMEOUT, call).await.ok()
+        } else {
+            within_response_timeout_while(&self.waitset, is_in_place, call).await
+        };
+        match answer {
             Some(answer) => answer.map_err(|_| JoinFailure::Retry),
-            None if membership.is_in_place() => {
-                Err(JoinFailure::Unresponsive(Some(membership.socket_id)))
-            }
+            None if is_in_place() => Err(JoinFailure::Unresponsive(Some(membership.socket_id))),
             None => Err(JoinFailure::Retry),
         }
     }
@@ -569,6 +584,7 @@ impl Membership {
 /// Receives the messages of the root.
 struct RootHandler {
     ended: Rc<Cell<bool>>,
+    hung_up: Rc<Cell<bool>>,
 }
 
 impl monitor::Rx for RootHandler {
@@ -610,6 +626,7 @@ impl monitor::Rx for RootHandler {
             error if !error.is_fatal() => {}
             error => {
                 tracing::debug!(?error, "the connection to the root has ended");
+                self.hung_up.set(error == BindingError::PeerDied);
                 self.ended.set(true);
                 Monitor::with_current(|monitor| monitor.changed.notify_all());
             }

@@ -19,6 +19,7 @@ use std::rc::Rc;
 
 use flounder_rt::{Iref, Peer, Waitset};
 
+use crate::directory::runtime_dir::RootSocketId;
 use crate::link::{Introduction, LinkEvent, PeerLink};
 use crate::name::LostName;
 use crate::oneshot;
@@ -69,6 +70,8 @@ pub(crate) struct Monitor {
     lost: RefCell<HashMap<String, LostName>>,
     /// The last root that this process tried to join, unless it is known to be dead.
     last_root: RefCell<Option<Peer>>,
+    /// The socket of the last root, if its connection ended as that of a dead process.
+    dying_root: Cell<Option<RootSocketId>>,
     /// Services withdrawn while there was no root.
     unsent_withdrawals: RefCell<Vec<Iref>>,
     /// Number of binds in progress.
@@ -98,6 +101,7 @@ impl Monitor {
             names: RefCell::default(),
             lost: RefCell::default(),
             last_root: RefCell::new(None),
+            dying_root: Cell::new(None),
             binds: Cell::new(0),
             binds_waiting: RefCell::default(),
         });

@@ -527,6 +527,26 @@ impl TestProcess {
         }
     }
 
+    /// Stops it and ends its connections, but not its listening sockets: so is a process that dies while the machine has
+    /// no time for it.
+    pub fn stop_halfway_through_death(&self) {
+        use rustix::net::{Shutdown, getpeername, shutdown};
+        use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+        self.stop();
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty());
+        let process = process.expect("it is a child");
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it is there");
+        for fd in fds {
+            let name = fd.expect("an entry").file_name();
+            let number = name.to_str().and_then(|name| name.parse().ok()).expect("a number");
+            let copy = pidfd_getfd(&process, number, PidfdGetfdFlags::empty());
+            let copy = copy.expect("a child may be looked into");
+            if getpeername(&copy).is_ok() {
+                shutdown(&copy, Shutdown::Both).expect("it is connected");
+            }
+        }
+    }
+
     /// Lets it go on after a [`stop`](Self::stop).
     pub fn go_on(&self) {
         self.signal(Signal::CONT);
