@@ -10,10 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use flounder_rt::account::{Account, Limits, ProcessId, Resource, Scope, set_limits};
 use flounder_rt::binding::{
     CALL_WINDOW, Call, MAX_PENDING_REPLIES, RawBinding, ReplyToken, Timeout,
 };
-use flounder_rt::{BindingError, RpcError, Waitset};
+use flounder_rt::channel::ProtocolError;
+use flounder_rt::notify::Notifier;
+use flounder_rt::{BindingError, Peer, RpcError, Waitset};
 use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pair, Seen, WORDS};
 
 /// Room that is never used up.
@@ -118,6 +121,53 @@ fn service_queues_at_most_a_megabyte_of_replies() {
         // One in the slot, and sixteen behind it; the other end goes on.
         assert_eq!(pair.seen.borrow().len(), taken, "a service: {is_service}");
     }
+}
+
+#[test]
+fn unsent_replies_are_charged_to_the_peer_that_does_not_read() {
+    const REPLY: usize = 1 << 16;
+    let id = ProcessId { pid: Some(1), uid: Some(54_321), inode: 1 };
+    let account = Account::of(id);
+    set_limits(Limits::default().with(Resource::Bytes, Scope::Process, 8 * REPLY as u64));
+    let reply = |raw: &RawBinding, value: u64| {
+        ReplyToken::new(raw, value as u32, WORDS).send(&[], &[&[0; REPLY]]);
+    };
+    // The client reads nothing, since its waitset is never dispatched.
+    let (ws, idle, seen) = (Waitset::new(), Waitset::new(), Log::default());
+    let (near, far, _to_service, to_client) = support::pair(PLENTY);
+    to_client.room.set(0);
+    let attach = |ws: &Waitset, channel: support::FakeChannel, handler, charge| {
+        let (none, peer) = (Notifier::new(), Peer::unknown());
+        let channel = Box::new(channel);
+        RawBinding::attach_from(channel, ws, INTERFACE, handler, none, peer, charge)
+            .expect("no descriptor is needed")
+    };
+    let charge = account.charge(Resource::Bindings, 1).expect("there are none");
+    let service = attach(&ws, far, Handler::hooked(&seen, reply), Some(charge));
+    service.serve();
+    let client = attach(&idle, near, Handler::logging(&Log::default()), None);
+    let ask = |count: u64| {
+        for value in 0..count {
+            client.send(NOTE, &[value], &[]).map(drop).expect("there is room");
+        }
+        while ws.try_dispatch().expect("no callback fails") {}
+    };
+    let used = || account.used(Resource::Bytes);
+    ask(6);
+    assert!(used() >= 6 * REPLY as u64, "{account:?}");
+    to_client.room.set(6);
+    ask(0);
+    assert_eq!(used(), 0, "they are sent");
+    to_client.room.set(0);
+    ask(20);
+    let ended = seen.borrow().last().cloned();
+    let is_over = |error: &BindingError| {
+        matches!(error, BindingError::Protocol(ProtocolError::OverLimit(limit))
+            if (limit.resource, limit.of) == (Resource::Bytes, Scope::Process))
+    };
+    assert!(matches!(&ended, Some(Seen::Error(error)) if is_over(error)), "{ended:?}");
+    assert_eq!(used(), 0, "the binding has ended");
+    set_limits(Limits::default());
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl Shell {
             let io = &mut *self.io.borrow_mut();
             let Some(lost) = io.connection.close() else { return };
             io.channel.close();
-            io.unsent = None;
+            io.all_is_sent();
             io.discarded = None;
             due.extend(io.take_due());
             due.extend(io.continuations.drain(..).map(Due::Drop));

@@ -15,12 +15,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use crate::account::Charge;
+use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::binding::connection::{self, Connection, Event, Intake, State};
 use crate::binding::inbox::Mail;
 use crate::binding::shared::{SentSlot, SharedServer};
 use crate::binding::{BindingError, Dispatch, RawBinding, closing};
-use crate::channel::{Channel, ChannelError, Incoming, Outgoing, Progress, Readiness, Recv};
+use crate::channel::{
+    Channel, ChannelError, Incoming, KEPT_WORDS, Outgoing, Progress, ProtocolError, Readiness, Recv,
+};
 use crate::exit::Unsent;
 use crate::interface::Interface;
 use crate::notify::{Gone, Notifier};
@@ -95,6 +97,10 @@ pub(super) struct Io {
     pub(super) register_send: Option<(WeakWaitset, SendCallback)>,
     /// Present while the slot or the backlog has something, unless the binding is exempt.
     pub(super) unsent: Option<Unsent>,
+    /// The account of the peer, if it has one.
+    account: Option<Account>,
+    /// Charge for the messages in the slot and the backlog, where they are long.
+    unsent_memory: Option<Charge>,
     /// Where received messages go while the binding is closing.
     pub(super) discarded: Option<Box<Incoming>>,
     /// Callbacks to post or to drop as soon as nothing is borrowed.
@@ -167,12 +173,37 @@ pub(super) fn run_due(shell: &Weak<Shell>, due: impl IntoIterator<Item = Due>) {
 }
 
 impl Io {
-    /// Keeps the process from ending before the slot and the backlog are sent.
+    /// Keeps the process from ending before the slot and the backlog are sent, and charges their memory to the peer that
+    /// does not read. A peer over its limit is noted as an error, which ends the binding.
     #[cold]
     pub(super) fn note_unsent(&mut self) {
         if self.unsent.is_none() && !self.connection.is_exempt() && self.connection.has_unsent() {
             self.unsent = Some(Unsent::new());
         }
+        if let Err(limit) = self.charge_unsent()
+            && !self.connection.has_unreported_errors()
+        {
+            self.connection.note(BindingError::Protocol(ProtocolError::OverLimit(limit)));
+        }
+    }
+
+    fn charge_unsent(&mut self) -> Result<(), OverLimit> {
+        let Some(account) = &self.account else { return Ok(()) };
+        let words = self.connection.held_words();
+        match &mut self.unsent_memory {
+            Some(memory) => memory.resize(8 * words as u64),
+            None if words > KEPT_WORDS => {
+                self.unsent_memory = Some(account.charge(Resource::Bytes, 8 * words as u64)?);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing is unsent any more.
+    pub(super) fn all_is_sent(&mut self) {
+        self.unsent = None;
+        self.unsent_memory = None;
     }
 
     /// Takes out everything that is due.
@@ -218,6 +249,7 @@ pub(super) struct Parts {
 impl Shell {
     pub(super) fn new(parts: Parts, waitset: &Waitset) -> Rc<Self> {
         let Parts { channel, interface, notifier, peer, charge } = parts;
+        let account = charge.as_ref().map(|charge| charge.account().clone());
         Rc::new_cyclic(|myself| Self {
             myself: myself.clone(),
             interface,
@@ -238,6 +270,8 @@ impl Shell {
                 finished: VecDeque::new(),
                 register_send: None,
                 unsent: None,
+                account,
+                unsent_memory: None,
                 discarded: None,
                 due: Vec::new(),
             }),
@@ -348,7 +382,7 @@ impl Shell {
         loop {
             let io = &mut *self.io.borrow_mut();
             let Some((mut message, from)) = io.connection.outgoing() else {
-                io.unsent = None;
+                io.all_is_sent();
                 return moved;
             };
             let result = io.channel.send(&mut message, from);

@@ -156,13 +156,20 @@ impl Shell {
                 Err(error) => return fail(error),
             }
         }
-        let io: &mut Io = &mut self.io.borrow_mut();
-        if io.connection.rule(Sender::Any) != Rule::Refuse {
+        let is_over_limit = {
+            let io: &mut Io = &mut self.io.borrow_mut();
+            if io.connection.rule(Sender::Any) == Rule::Refuse {
+                return;
+            }
             let mut words = vec![0; body.len()];
             body.reader(0).read(&mut words);
             let cap_count = caps.len();
             io.connection.queue(Queued::Reply(call, Owned { number, words, caps, cap_count }));
             io.note_unsent();
+            io.connection.has_unreported_errors()
+        };
+        if is_over_limit {
+            self.poke();
         }
     }
 }

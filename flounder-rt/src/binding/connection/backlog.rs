@@ -9,6 +9,9 @@
 //! | `Cancelled` notices | one for each call under way: while anything is queued, no further call is accepted |
 //! | notices of lost messages | one entry for each reason, with a count |
 //!
+//! At the end of a service, the memory of what waits is charged to the peer (`Resource::Bytes`); over its limit the binding
+//! ends.
+//!
 //! # Deadlock freedom
 //!
 //! Two ends deadlock if each refuses to receive until it has sent. At least one end always keeps receiving:

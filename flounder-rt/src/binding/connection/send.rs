@@ -13,6 +13,9 @@ use crate::cap::Cap;
 use crate::channel::{ChannelError, KEPT_WORDS, Outgoing, Progress};
 use crate::wire::Gather;
 
+/// Words of memory that an entry of the backlog takes besides the words of its message.
+const REPLY_WORDS: usize = 16;
+
 /// How far the channel is with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::binding) enum Took {
@@ -114,6 +117,12 @@ impl<R> SendHalf<R> {
     pub(super) fn unsent_words(&self) -> usize {
         let slot = if self.is_slot_full() { self.slot.words.len() } else { 0 };
         slot + self.backlog.all_words()
+    }
+
+    /// Words of memory that the message in the slot and the queued replies take.
+    pub(super) const fn held_words(&self) -> usize {
+        let slot = if self.is_slot_full() { self.slot.words.capacity() } else { 0 };
+        slot + self.backlog.words() + self.backlog.replies() * REPLY_WORDS
     }
 
     /// Returns true if message `serial` is sent. A later message that was sent does not make up for one that was lost.
@@ -278,6 +287,11 @@ impl<T, R> Connection<T, R> {
     /// Words of the messages that the channel has not taken.
     pub(in crate::binding) fn unsent_words(&self) -> usize {
         self.send.unsent_words()
+    }
+
+    /// Words of memory that the message in the slot and the queued replies take.
+    pub(in crate::binding) const fn held_words(&self) -> usize {
+        self.send.held_words()
     }
 
     /// Returns what became of message `serial`, if that is known.

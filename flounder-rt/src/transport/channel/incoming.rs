@@ -321,7 +321,7 @@ pub enum ProtocolError {
         /// The largest claim that would be true.
         max: u64,
     },
-    /// A message for which this process would hold more on behalf of the peer than it may.
+    /// A message, of the peer or to it, for which this process would hold more on behalf of the peer than it may.
     OverLimit(OverLimit),
 }
 
@@ -348,7 +348,7 @@ impl fmt::Display for ProtocolError {
             Self::Position { claim, max } => {
                 write!(f, "position {claim} is claimed where at most {max} is true")
             }
-            Self::OverLimit(_) => f.write_str("a message of it does not fit"),
+            Self::OverLimit(_) => f.write_str("this process would hold too much for it"),
         }
     }
 }
