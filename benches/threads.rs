@@ -5,10 +5,11 @@
 #[path = "../tests/support/waitset_thread.rs"]
 mod waitset_thread;
 
+use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use flounder::{Iref, Peer, Waitset, flounder};
+use flounder::{Iref, Peer, Waitset, flounder, nameservice};
 use waitset_thread::WaitsetThread;
 
 flounder! {
@@ -21,6 +22,9 @@ const DRIVER: &str = "ump";
 const CALLS: u64 = 8_000;
 
 fn main() {
+    if std::env::var_os("FLOUNDER_RUNTIME_DIR").is_none() {
+        return in_own_directory();
+    }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     println!("calls over {DRIVER}, ns a call, {cores} processors");
     let alone = best(alone);
@@ -30,8 +34,21 @@ fn main() {
     for threads in [1, 4] {
         row(&format!("shared, {threads} blocking threads"), best(|| shared(threads)), alone);
     }
+    row("connect, 1 blocking thread", best(connected), alone);
+    row("connect to serve, 1 blocking thread", best(served), alone);
     row("shared, 64 tasks of tokio", best(tasks), alone);
+    row("connect, 64 tasks of tokio", best(connected_tasks), alone);
+    row("connect to serve, 64 tasks of tokio", best(served_tasks), alone);
     row("shared, 64 tasks of its own waitset", best(at_home), alone);
+}
+
+/// Runs this program again, where its names are its own.
+fn in_own_directory() {
+    let dir = tempfile::tempdir().expect("create a temporary directory");
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut again = Command::new(program);
+    let again = again.args(std::env::args_os().skip(1)).env("FLOUNDER_RUNTIME_DIR", dir.path());
+    assert!(again.status().expect("start this program").success());
 }
 
 fn row(what: &str, ns: f64, base: f64) {
@@ -111,7 +128,11 @@ fn alone_in_flight() -> f64 {
 fn shared(threads: u64) -> f64 {
     let (_service, iref) = serve();
     let (_client, binding) = WaitsetThread::start(move |ws| bind(ws, iref).shared());
-    let client = work::SharedClient::new(&binding);
+    blocking(&binding, threads)
+}
+
+fn blocking(binding: &work::SharedBinding, threads: u64) -> f64 {
+    let client = work::SharedClient::new(binding);
     let started = Instant::now();
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -128,7 +149,42 @@ fn shared(threads: u64) -> f64 {
 fn tasks() -> f64 {
     let (_service, iref) = serve();
     let (_client, binding) = WaitsetThread::start(move |ws| bind(ws, iref).shared());
-    let client = work::SharedClient::new(&binding);
+    in_tokio(&binding)
+}
+
+/// With a service that has a waitset of its own.
+fn with_connection(calls: impl Fn(&work::SharedBinding) -> f64) -> f64 {
+    let (_service, iref) = serve();
+    nameservice::register("work", iref).wait().expect("register the service");
+    let binding = work::connect("work").wait().expect("connect to the service");
+    assert_eq!(binding.driver(), DRIVER);
+    calls(&binding)
+}
+
+/// With a service in the thread of the library, which is that of the client as well.
+fn with_service(calls: impl Fn(&work::SharedBinding) -> f64) -> f64 {
+    let _service = work::serve("served", || Service).wait().expect("serve");
+    calls(&work::connect("served").wait().expect("connect to the service"))
+}
+
+fn connected() -> f64 {
+    with_connection(|binding| blocking(binding, 1))
+}
+
+fn connected_tasks() -> f64 {
+    with_connection(in_tokio)
+}
+
+fn served() -> f64 {
+    with_service(|binding| blocking(binding, 1))
+}
+
+fn served_tasks() -> f64 {
+    with_service(in_tokio)
+}
+
+fn in_tokio(binding: &work::SharedBinding) -> f64 {
+    let client = work::SharedClient::new(binding);
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let started = Instant::now();
     let tasks: Vec<_> = (0..TASKS).map(|_| runtime.spawn(calls!(client))).collect();

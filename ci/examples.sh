@@ -12,6 +12,13 @@ export FLOUNDER_RUNTIME_DIR
 trap 'rm -rf "$FLOUNDER_RUNTIME_DIR"' EXIT
 
 timeout 30 "$bin/quickstart"
+timeout 30 "$bin/serve"
+timeout 30 "$bin/serve" use &
+user=$!
+"$bin/serve" serve &
+server=$!
+wait "$user"
+kill "$server"
 timeout 30 "$bin/epoll_loop"
 timeout 30 "$bin/tokio_service"
 timeout 30 "$bin/foreign"

@@ -5,7 +5,6 @@
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
 use flounder::error::Chain;
@@ -35,30 +34,9 @@ impl echo::AsyncRx for Service {
             // The caller learns that there is no reply, the log why.
             return Err("there is nothing to say".into());
         }
-        sleep(&self.0, Duration::from_millis(milliseconds.into())).await;
+        self.0.sleep(Duration::from_millis(milliseconds.into())).await;
         Ok(text)
     }
-}
-
-/// Waits on the waitset.
-async fn sleep(ws: &Waitset, time: Duration) {
-    let done = Rc::new(std::cell::Cell::new(false));
-    let mut timer = None;
-    std::future::poll_fn(|cx| {
-        if done.get() {
-            return std::task::Poll::Ready(());
-        }
-        timer.get_or_insert_with(|| {
-            let (done, waker) = (Rc::clone(&done), cx.waker().clone());
-            ws.after(time, move |_| {
-                done.set(true);
-                waker.wake();
-                Ok(())
-            })
-        });
-        std::task::Poll::Pending
-    })
-    .await;
 }
 
 async fn client(ws: &Waitset, binding: &echo::Binding) -> Result<(), Box<dyn Error>> {

@@ -8,6 +8,7 @@ use flounder_drivers::registry::NameTaken;
 use flounder_monitor::MonitorError;
 use flounder_monitor::daemon::DaemonError;
 use flounder_monitor::nameservice::NameError;
+use flounder_monitor::service::ServiceError;
 use flounder_monitor::snapshot::SnapshotError;
 use flounder_rt::account::OverLimit;
 use flounder_rt::bind::BrokerError;
@@ -117,6 +118,8 @@ any_error! {
     Refused(Refusal),
     /// Of a call.
     Rpc(RpcError),
+    /// Of a service or a client without a waitset.
+    Service(ServiceError),
     /// Of a value that is too long.
     TooLong(TooLong),
     /// Of a message that was not accepted.

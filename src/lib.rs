@@ -45,6 +45,7 @@
 //! |---|---|
 //! | wait for events, set timers, run futures | [`Waitset`], [`event`] |
 //! | use an event loop that is there already | [`Waitset::prepare_wait`]; for tokio, the feature `tokio` |
+//! | serve and call without a waitset | [`service`] |
 //! | name a service, find one | [`nameservice`] |
 //! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
@@ -71,7 +72,7 @@ pub mod tokio;
 // `tests/facade.rs` lists the names of the root: a new one is added there, on purpose.
 pub use any_error::Error;
 pub use flounder_macros::{FlounderMessage, flounder};
-pub use flounder_monitor::nameservice;
+pub use flounder_monitor::{nameservice, service};
 pub use flounder_rt::policy;
 pub use flounder_rt::{
     BindError, BindingError, Call, CallbackError, Cap, Control, ControlError, DispatchError,
@@ -113,6 +114,9 @@ pub mod drivers {
 #[doc(hidden)]
 pub mod __private {
     pub use flounder_rt::__private::*;
+
+    // In place of those of the runtime, which stand in for them.
+    pub use flounder_monitor::service::{Connect, Serve};
 
     /// The broker of a program that has a monitor.
     #[must_use]

@@ -14,6 +14,7 @@ use flounder::monitor::daemon::DaemonError;
 use flounder::monitor::snapshot::SnapshotError;
 use flounder::monitor::{DirProblem, MonitorError, RootLocation};
 use flounder::nameservice::{InvalidName, NameError, NameRequest};
+use flounder::service::ServiceError;
 use flounder::{
     BindError, BindingError, Cap, ControlError, DispatchError, Error, ExportError, RecvError,
     Refusal, Rejected, RpcError, TxError,
@@ -182,6 +183,17 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
     check(DaemonError::UnknownUser { uid: 65534 });
     check(DaemonError::NotOwner { directory: "/run".into() });
     for error in names() {
+        holds(ServiceError::Name(error.clone()), &error);
+        check(error);
+    }
+    for error in binds() {
+        holds(ServiceError::Bind(error.clone()), &error);
+    }
+    for error in exports() {
+        holds(ServiceError::Export(error.clone()), &error);
+    }
+    holds(ServiceError::Thread(EMFILE), &EMFILE);
+    for error in services() {
         check(error);
     }
     let again = registry::register(std::sync::Arc::new(Again));
@@ -328,6 +340,15 @@ fn names() -> Vec<NameError> {
         NameError::NotOwner { request: request() },
         NameError::NoService { request: request() },
         NameError::Deadline { request: request() },
+    ]
+}
+
+fn services() -> Vec<ServiceError> {
+    vec![
+        ServiceError::Thread(EMFILE),
+        ServiceError::NoService { request: request() },
+        ServiceError::OwnThread,
+        ServiceError::Ended,
     ]
 }
 

@@ -33,7 +33,7 @@ const NAMES: [&str; 25] = [
     "flounder",
 ];
 
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "__private",
     "binding",
     "driver",
@@ -45,6 +45,7 @@ const MODULES: [&str; 12] = [
     "monitor",
     "nameservice",
     "policy",
+    "service",
     "tokio",
 ];
 

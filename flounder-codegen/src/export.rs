@@ -1,11 +1,11 @@
-//! `export` and `bind`.
+//! `export` and `bind`, and `serve` and `connect`, which need no more than a name.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::rt::Rt;
 
-/// Both functions; what they do is in the runtime.
+/// All four functions; what they do is in the runtime and in the monitor.
 pub(crate) fn items(rt: &Rt) -> TokenStream {
     quote! {
         /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -22,6 +22,22 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
         /// Connects to the service that `iref` names; `rx` handles what it sends.
         pub fn bind<X: Handlers>(iref: #rt::Iref, waitset: &#rt::Waitset, rx: X) -> #rt::Bind<Binding> {
             #rt::Bind::new(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
+        }
+
+        /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
+        /// client.
+        pub fn serve<S, X>(name: &#rt::str, mut handlers: S) -> #rt::Serve
+        where
+            S: #rt::FnMut() -> X + #rt::Send + 'static,
+            X: Handlers,
+        {
+            #rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
+        }
+
+        /// Connects to the service called `name`, once there is one, for any thread.
+        pub fn connect(name: &#rt::str) -> #rt::Connect<SharedBinding> {
+            let __handlers = || <RxVtbl as #rt::Default>::default().__deliver();
+            #rt::Connect::new(name, INTERFACE, __handlers, |__raw| SharedBinding(__raw.share()))
         }
     }
 }

@@ -93,6 +93,8 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
             pub const INTERFACE: __Unknown = #error;
             pub fn export<W, C>(_: W, _: C) -> __Unknown { loop {} }
             pub fn bind<I, W, X>(_: I, _: W, _: X) -> __Unknown { loop {} }
+            pub fn serve<N, S>(_: N, _: S) -> __Unknown { loop {} }
+            pub fn connect<N>(_: N) -> __Unknown { loop {} }
         }
     }
 }

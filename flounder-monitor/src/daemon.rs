@@ -125,7 +125,7 @@ impl Daemon {
     pub fn serve(self) -> ! {
         let waitset = self.waitset.clone();
         waitset.spawn_local(self.keep_root()).detach();
-        monitor_thread::serve(&waitset)
+        monitor_thread::serve(&waitset, "the monitor")
     }
 
     async fn keep_root(self) {

@@ -30,6 +30,7 @@
 
 pub mod daemon;
 pub mod nameservice;
+pub mod service;
 pub mod snapshot;
 
 mod accounts;
@@ -37,6 +38,7 @@ mod broker;
 mod directory;
 mod error;
 mod exit_watch;
+mod limit;
 mod link;
 mod monitor;
 mod monitor_thread;
@@ -49,6 +51,7 @@ mod protocol;
 mod root;
 mod root_client;
 mod root_location;
+mod service_thread;
 mod services;
 mod sys;
 mod wait;

@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 
 use flounder_rt::fork::PerProcess;
 use flounder_rt::waitset::Remote;
-use flounder_rt::{DispatchError, Waitset, barrier};
+use flounder_rt::{DispatchError, Errno, Waitset, barrier};
 use parking_lot::Mutex;
 
 use crate::error::MonitorError;
@@ -83,7 +83,7 @@ fn run(ready: oneshot::Sender<Result<Arc<Remote>, MonitorError>>) {
     }
     Monitor::install(&waitset);
     ready.send(Ok(waitset.remote()));
-    serve(&waitset)
+    serve(&waitset, "the monitor")
 }
 
 /// Returns true if the process has one thread. The task directory has a link for each thread beside
@@ -92,19 +92,19 @@ fn is_single_threaded() -> bool {
     rustix::fs::stat("/proc/self/task").is_ok_and(|tasks| tasks.st_nlink == 3)
 }
 
-/// Dispatches events for ever.
-pub(crate) fn serve(waitset: &Waitset) -> ! {
+/// Dispatches events for ever, for `subject`.
+pub(crate) fn serve(waitset: &Waitset, subject: &'static str) -> ! {
     loop {
         // A panic ends the task that caused it, not every binding of the process.
         match catch_unwind(AssertUnwindSafe(|| waitset.dispatch())) {
             Ok(Ok(())) => {}
             Ok(Err(DispatchError::Os(error))) => {
-                // The kernel lacks memory for a moment: the monitor continues.
-                tracing::error!(%error, "the monitor cannot wait");
+                // The kernel lacks memory for a moment: the thread continues.
+                tracing::error!(%error, "{subject} cannot wait");
                 thread::sleep(Duration::from_millis(10));
             }
-            Ok(Err(error)) => tracing::error!(?error, "a task of the monitor failed"),
-            Err(_) => tracing::error!("a task of the monitor panicked"),
+            Ok(Err(error)) => tracing::error!(?error, "a task of {subject} failed"),
+            Err(_) => tracing::error!("a task of {subject} panicked"),
         }
     }
 }
@@ -112,9 +112,15 @@ pub(crate) fn serve(waitset: &Waitset) -> ! {
 /// Creates the descriptors that a waitset needs to block, so that a lack of descriptors is reported
 /// now.
 pub(crate) fn prepare(waitset: &Waitset) -> Result<(), MonitorError> {
+    let failed = |error| MonitorError::os("make the monitor's event queue")(error);
+    make_descriptors(waitset).map_err(|error| error.map_or(MonitorError::Ended, failed))
+}
+
+/// Creates the descriptors that a waitset needs to block. The error is `None` if the waitset is closed.
+pub(crate) fn make_descriptors(waitset: &Waitset) -> Result<(), Option<Errno>> {
     waitset.after(Duration::ZERO, |_| Ok(()));
     waitset.dispatch().map_err(|error| match error {
-        DispatchError::Os(error) => MonitorError::os("make the monitor's event queue")(error),
-        _ => MonitorError::Ended,
+        DispatchError::Os(error) => Some(error.into()),
+        _ => None,
     })
 }

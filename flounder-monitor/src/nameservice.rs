@@ -34,6 +34,7 @@ use flounder_rt::{Iref, Waitset};
 
 use crate::directory::choice;
 use crate::error::MonitorError;
+use crate::limit::Limit;
 use crate::monitor::Monitor;
 use crate::monitor_thread;
 use crate::name::RequestError;
@@ -57,6 +58,11 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// exports no service `iref`.
 pub fn register(name: &str, iref: Iref) -> Request<()> {
     Request::named(name, async move |monitor, name| monitor.register(&name, iref).await)
+}
+
+/// Registers a name, like [`register`], unless this process has it already.
+pub(crate) fn register_new(name: &str, iref: Iref) -> Request<()> {
+    Request::named(name, async move |monitor, name| monitor.register_new(&name, iref).await)
 }
 
 /// Removes a name of this process.
@@ -158,15 +164,6 @@ pub struct Request<T> {
     stage: Stage<T>,
 }
 
-/// Time limit of a request.
-#[derive(Debug, Clone, Copy)]
-enum Limit {
-    /// [`DEFAULT_TIMEOUT`] from when it is sent.
-    Default,
-    Until(Instant),
-    None,
-}
-
 enum Stage<T> {
     Unsent(Task<T>),
     Sent(oneshot::Receiver<Result<T, NameError>>),
@@ -198,14 +195,14 @@ impl<T: Send + 'static> Request<T> {
     }
 
     fn without_limit(mut self) -> Self {
-        self.limit = Limit::None;
+        self.limit = Limit::Never;
         self
     }
 
     /// Limits the request to this time, from now. Then it ends with [`NameError::Deadline`].
     /// [`Duration::MAX`] is no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.limit = Instant::now().checked_add(timeout).map_or(Limit::None, Limit::Until);
+        self.limit = Limit::within(timeout);
         self
     }
 
@@ -256,15 +253,9 @@ impl<T: Send + 'static> Request<T> {
     fn submit(&self, task: Task<T>) -> oneshot::Receiver<Result<T, NameError>> {
         let (sender, receiver) = oneshot::channel();
         let (name, slow_log) = (self.name.clone(), self.slow_log);
-        let deadline = match self.limit {
-            Limit::Default => Instant::now().checked_add(DEFAULT_TIMEOUT),
-            Limit::Until(deadline) => Some(deadline),
-            Limit::None => None,
-        };
+        let deadline = self.limit.end(DEFAULT_TIMEOUT);
         let failed = match monitor_thread::remote() {
-            _ if matches!(self.limit, Limit::Until(end) if Instant::now() >= end) => {
-                RequestError::Deadline
-            }
+            _ if self.limit.is_over() => RequestError::Deadline,
             Ok(remote) => {
                 remote.post(move |_| {
                     if let Some(monitor) = Monitor::current() {

@@ -6,11 +6,11 @@ pub use core::cmp::{Eq, PartialEq};
 pub use core::default::Default;
 pub use core::fmt::{self, Debug, Formatter};
 pub use core::hash::Hash;
-pub use core::marker::Copy;
+pub use core::marker::{Copy, Send};
 pub use core::ops::{Deref, FnMut, FnOnce};
 pub use core::option::Option::{self, None, Some};
 pub use core::prelude::v1::derive;
-pub use core::primitive::{bool, u32, u64, u128, usize};
+pub use core::primitive::{bool, str, u32, u64, u128, usize};
 pub use core::result::Result::{self, Err, Ok};
 pub use std::boxed::Box;
 pub use std::io;
@@ -25,6 +25,7 @@ pub use crate::binding::{
     Receiving, Rejected, Reply, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
     SharedSend, Timeout, TxError, dispatcher,
 };
+pub use crate::broker::none::{Connect, Serve};
 pub use crate::cap::Cap;
 pub use crate::channel::Channel;
 pub use crate::export::{Broker, Export, Refusal};

@@ -1,15 +1,13 @@
 //! A service and its clients in one multi-threaded tokio program: `cargo run --release -p event-loops --example tokio_service`.
 //!
-//! A binding belongs to its waitset, and that to one thread: here the service and the clients have a thread each beside those
-//! of tokio. Clients are tasks on any thread, which call through a `SharedClient`; the service has its work done by tasks,
-//! and replies where its binding lives.
+//! Both ends need no more than a name: a thread of the library is behind them. Clients are tasks on any thread, which call
+//! through a `SharedClient`; the service has its work done by tasks, and replies where its binding lives.
 
 use std::error::Error;
 use std::time::Duration;
 
-use flounder::{Peer, Waitset, flounder};
+use flounder::flounder;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 flounder! {
@@ -54,34 +52,13 @@ fn is_prime(n: u64) -> bool {
     n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d))
 }
 
-/// Starts a thread with a waitset, which it dispatches until the program ends, and gives what `begin` makes there.
-async fn dispatcher<T: Send + 'static>(
-    begin: impl FnOnce(&Waitset) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let (sender, made) = oneshot::channel();
-    std::thread::spawn(move || {
-        let ws = Waitset::current();
-        if sender.send(begin(&ws)).is_ok() {
-            while ws.dispatch().is_ok() {}
-        }
-    });
-    made.await?
-}
-
 #[tokio::main(flavor = "multi_thread", worker_threads = 4)]
 async fn main() -> Result {
     let tokio = Handle::current();
-    let iref = dispatcher(move |ws| {
-        let connect = move |_: &Peer| Ok(Server { tokio: tokio.clone(), notes: 0 });
-        Ok(primes::export(ws, connect).wait()?.iref())
-    })
-    .await?;
-    let binding = dispatcher(move |ws| {
-        let binding = primes::bind(iref, ws, primes::RxVtbl::default()).wait()?;
-        println!("bound by driver {}", binding.driver());
-        Ok(binding.shared())
-    })
-    .await?;
+    let _service =
+        primes::serve("primes", move || Server { tokio: tokio.clone(), notes: 0 }).await?;
+    let binding = primes::connect("primes").await?;
+    println!("connected by driver {}", binding.driver());
     let client = primes::SharedClient::new(&binding);
 
     let mut tasks = JoinSet::new();

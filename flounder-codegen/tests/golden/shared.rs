@@ -518,6 +518,25 @@ pub mod painter {
             Binding,
         )
     }
+    /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
+    /// client.
+    pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
+    where
+        S: __rt::FnMut() -> X + __rt::Send + 'static,
+        X: Handlers,
+    {
+        __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
+    }
+    /// Connects to the service called `name`, once there is one, for any thread.
+    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
+        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+        __rt::Connect::new(
+            name,
+            INTERFACE,
+            __handlers,
+            |__raw| SharedBinding(__raw.share()),
+        )
+    }
 }
 /// Another user of the same types.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
@@ -880,6 +899,25 @@ pub(crate) mod plotter {
             __rt::broker(),
             rx.__deliver(),
             Binding,
+        )
+    }
+    /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
+    /// client.
+    pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
+    where
+        S: __rt::FnMut() -> X + __rt::Send + 'static,
+        X: Handlers,
+    {
+        __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
+    }
+    /// Connects to the service called `name`, once there is one, for any thread.
+    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
+        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+        __rt::Connect::new(
+            name,
+            INTERFACE,
+            __handlers,
+            |__raw| SharedBinding(__raw.share()),
         )
     }
 }

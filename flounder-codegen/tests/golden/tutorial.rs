@@ -965,4 +965,23 @@ pub mod test {
             Binding,
         )
     }
+    /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
+    /// client.
+    pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
+    where
+        S: __rt::FnMut() -> X + __rt::Send + 'static,
+        X: Handlers,
+    {
+        __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
+    }
+    /// Connects to the service called `name`, once there is one, for any thread.
+    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
+        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+        __rt::Connect::new(
+            name,
+            INTERFACE,
+            __handlers,
+            |__raw| SharedBinding(__raw.share()),
+        )
+    }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Monitor {
     publishing: RefCell<HashSet<Iref>>,
     /// Names that are registered, also with the next root.
     names: RefCell<BTreeMap<String, Iref>>,
+    /// Names that are being registered for new services.
+    claimed: RefCell<HashSet<String>>,
     /// Names that another process has taken over.
     lost: RefCell<HashMap<String, LostName>>,
     /// The last root that this process tried to join, unless it is known to be dead.
@@ -99,6 +101,7 @@ impl Monitor {
             publishing: RefCell::default(),
             unsent_withdrawals: RefCell::default(),
             names: RefCell::default(),
+            claimed: RefCell::default(),
             lost: RefCell::default(),
             last_root: RefCell::new(None),
             dying_root: Cell::new(None),

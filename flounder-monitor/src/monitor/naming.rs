@@ -102,6 +102,20 @@ impl Monitor {
         }
     }
 
+    /// Registers a name, unless this process has it already: the root lets an owner name another service.
+    pub(crate) async fn register_new(
+        self: &Rc<Self>,
+        name: &str,
+        iref: Iref,
+    ) -> Result<(), RequestError> {
+        let is_known = self.names.borrow().contains_key(name);
+        if is_known || !self.claimed.borrow_mut().insert(name.to_owned()) {
+            return Err(RequestError::Taken { pid: Some(std::process::id()) });
+        }
+        let _claim = Claim { monitor: self, name };
+        self.register(name, iref).await
+    }
+
     /// Unregisters a name of this process.
     pub(crate) async fn unregister(&self, name: &str) -> Result<(), RequestError> {
         check(name)?;
@@ -221,6 +235,18 @@ impl Drop for LookupGuard {
             let forget = async move { drop(forget.await) };
             self.monitor.waitset.spawn_local(forget).detach();
         }
+    }
+}
+
+/// A name that is being registered for a new service, until dropped.
+struct Claim<'a> {
+    monitor: &'a Monitor,
+    name: &'a str,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.monitor.claimed.borrow_mut().remove(self.name);
     }
 }
 

@@ -1,9 +1,12 @@
 //! A broker that introduces nobody, for programs made of the runtime alone: they attach bindings to channels themselves.
 
+use core::marker::PhantomData;
 use std::time::Instant;
 
 use crate::bind::{BindError, BindRequest};
+use crate::binding::{Dispatch, RawBinding};
 use crate::export::{Broker, ExportError, ServiceEntry};
+use crate::interface::Interface;
 use crate::iref::Iref;
 
 pub(crate) struct NoBroker;
@@ -22,4 +25,36 @@ impl Broker for NoBroker {
     }
 
     fn flush(&self, _deadline: Instant) {}
+}
+
+/// What the generated `serve` returns in a program that has no name service: nothing can be done with it.
+#[derive(Debug)]
+pub struct Serve(());
+
+impl Serve {
+    /// Drops everything.
+    pub fn new(
+        _name: &str,
+        _interface: &'static Interface,
+        _handlers: impl FnMut() -> Box<dyn Dispatch> + Send + 'static,
+    ) -> Self {
+        Self(())
+    }
+}
+
+/// What the generated `connect` returns in a program that has no name service: nothing can be done with it.
+#[derive(Debug)]
+pub struct Connect<B>(PhantomData<fn() -> B>);
+
+impl<B> Connect<B> {
+    /// Drops everything.
+    #[must_use]
+    pub fn new(
+        _name: &str,
+        _interface: &'static Interface,
+        _handlers: fn() -> Box<dyn Dispatch>,
+        _wrap: fn(RawBinding) -> B,
+    ) -> Self {
+        Self(PhantomData)
+    }
 }
