@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use support::mute_files::MuteFiles;
 use support::process::lingering_socket;
 use support::protocol::{Driver, Event};
 use support::raw_monitor::{RawMonitor, connect};
@@ -67,6 +68,33 @@ fn dropped_capabilities_that_block_hold_nobody_up() {
         client.bind(driver, "echo");
         client.talk(100);
         client.unbind();
+        server.settle_at(before);
+    }
+}
+
+#[test]
+fn files_of_a_mute_file_system_hold_nobody_up() {
+    for driver in DRIVERS {
+        let system = TestSystem::new();
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let (mut server, mut client, mut hostile) =
+            (system.spawn(), system.spawn(), system.spawn());
+        // Dropped before the processes, which could not end while they close.
+        let Some(files) = MuteFiles::mount(dir.path()) else { return };
+        server.export("echo");
+        client.bind(driver, "echo");
+        let before = server.descriptors();
+        hostile.bind(driver, "echo");
+        hostile.give_files(MANY, files.path());
+        server.wait_for(&Event::CapsDropped);
+        until_it_closes(&server);
+        client.talk(100);
+        client.join();
+        client.bind(driver, "echo");
+        client.talk(100);
+        client.unbind();
+        drop(files);
+        hostile.kill();
         server.settle_at(before);
     }
 }

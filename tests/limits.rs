@@ -1,7 +1,9 @@
 //! Limits of what a process can make another process hold, and the errors beyond them.
 
 use flounder_test_support as support;
+use std::fs;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use flounder::limits::{Resource, UNLIMITED};
@@ -56,6 +58,34 @@ fn bind_all(
     let refusal = filled.refusal.expect("there is a limit");
     assert!(refusal.retryable, "{driver}: {}", refusal.text);
     (filled.made, refusal.text)
+}
+
+/// A control group with a limit of memory; removed when this is dropped.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    /// Returns `None` where this process may not make one; the reason is printed.
+    fn new(bytes: u64) -> Option<Self> {
+        let (parent, limit) = match Path::new("/sys/fs/cgroup/memory").is_dir() {
+            true => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            false => ("/sys/fs/cgroup", "memory.max"),
+        };
+        let group = Self(Path::new(parent).join(format!("flounder-{}", std::process::id())));
+        let made = fs::create_dir(&group.0)
+            .and_then(|()| fs::write(group.0.join(limit), bytes.to_string()));
+        if let Err(error) = made {
+            println!("skipped: no control group can be made: {error}");
+            return None;
+        }
+        Some(group)
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        // Its processes are gone a moment after their end.
+        until(|| fs::remove_dir(&self.0).is_ok() || !self.0.exists());
+    }
 }
 
 /// The neighbour's binding works, and so does a new one of it, and one of a process that comes now.
@@ -166,6 +196,24 @@ fn a_large_buffer_costs_the_service_its_own_maximum() {
     let used = service.used_by_peers(Resource::Bytes);
     assert!(used <= 9 << 20, "{used} bytes are charged");
     assert!(grown < THEIRS + (9 << 20) + SLACK, "the service has grown by {grown} bytes");
+}
+
+#[test]
+fn a_service_in_a_small_control_group_lives() {
+    let Some(group) = MemoryGroup::new(64 << 20) else { return };
+    let system = TestSystem::new();
+    let join = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", group.0.display());
+    let mut service = system.spawn_under("sh", &["-c", &join, "sh"]);
+    service.export_many("many");
+    let mut neighbour = system.spawn();
+    neighbour.bind_many(Driver::Ump, "many", 1, 4096);
+    let mut greedy = greedy(&system);
+    for (driver, count, buffer) in [(Driver::Ump, 100, 16 << 20), (Driver::Scc, 2000, 64 << 10)] {
+        let (made, refusal) = bind_all(&mut greedy, driver, count, buffer);
+        assert!(refusal.contains("bytes"), "{driver}, {made} bindings: {refusal}");
+    }
+    neighbour.call_over_each();
+    assert!(service.used_by_peers(Resource::Bytes) <= 32 << 20);
 }
 
 #[test]

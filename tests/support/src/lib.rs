@@ -20,6 +20,7 @@ pub mod cap_transfer;
 pub mod group;
 pub mod kind;
 pub mod many;
+pub mod mute_files;
 pub mod pending_calls;
 pub mod process;
 pub mod protocol;

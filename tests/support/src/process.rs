@@ -152,6 +152,8 @@ commands! { Process:
     want: Want { number: u32 } -> ();
     /// Gives away sockets whose last close blocks until this process ends, and has them dropped.
     give_lingering_sockets: GiveLingeringSockets { count: u32 } -> ();
+    /// Gives the service copies of an open file, and has it drop them.
+    give_files: GiveFiles { count: u32, path: String } -> ();
     /// Sets the capability policy of the process.
     set_cap_policy: SetCapPolicy { policy: CapPolicy } -> ();
     /// Opens files until only `spare` descriptors are left.
@@ -544,6 +546,9 @@ impl ProcessState {
                 let sent = self.waitset.block_on(async move { binding.send_want(number).await });
                 reply.send(sent.expect("no callback fails"));
             }
+            Request::GiveFiles(GiveFiles { count, path }, reply) => {
+                self.give_files(count, &path, reply);
+            }
             Request::GiveLingeringSockets(GiveLingeringSockets { count }, reply) => {
                 self.give_lingering_sockets(count, reply);
             }
@@ -723,6 +728,22 @@ impl ProcessState {
             Ok(())
         };
         self.binding().register_send(&self.waitset, again).expect("nobody else waits");
+    }
+
+    /// Gives away copies of an open file, which is never closed here, and has them dropped.
+    fn give_files(&self, count: u32, path: &str, reply: Reply<()>) {
+        let binding = self.binding();
+        let file = Cap::from(File::open(path).expect("it can be opened"));
+        let task = async move {
+            for number in 0..count {
+                if let Err(error) = binding.send_give(KEPT + number, &file).await {
+                    return reply.fail(error.kind());
+                }
+            }
+            std::mem::forget(file);
+            reply.send(binding.send_say(KEPT, "").await);
+        };
+        self.waitset.spawn_local(task).detach();
     }
 
     /// Gives away sockets that linger with unsent data, and has them dropped when no copy is left here.
