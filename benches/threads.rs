@@ -131,8 +131,8 @@ fn shared(threads: u64) -> f64 {
     blocking(&binding, threads)
 }
 
-fn blocking(binding: &work::SharedBinding, threads: u64) -> f64 {
-    let client = work::SharedClient::new(binding);
+fn blocking(binding: &work::Binding<flounder::Shared>, threads: u64) -> f64 {
+    let client = work::RpcClient::new(binding);
     let started = Instant::now();
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -153,7 +153,7 @@ fn tasks() -> f64 {
 }
 
 /// With a service that has a waitset of its own.
-fn with_connection(calls: impl Fn(&work::SharedBinding) -> f64) -> f64 {
+fn with_connection(calls: impl Fn(&work::Binding<flounder::Shared>) -> f64) -> f64 {
     let (_service, iref) = serve();
     nameservice::register("work", iref).wait().expect("register the service");
     let binding = work::connect("work").wait().expect("connect to the service");
@@ -162,7 +162,7 @@ fn with_connection(calls: impl Fn(&work::SharedBinding) -> f64) -> f64 {
 }
 
 /// With a service in the thread of the library, which is that of the client as well.
-fn with_service(calls: impl Fn(&work::SharedBinding) -> f64) -> f64 {
+fn with_service(calls: impl Fn(&work::Binding<flounder::Shared>) -> f64) -> f64 {
     let _service = work::serve("served", || Service).wait().expect("serve");
     calls(&work::connect("served").wait().expect("connect to the service"))
 }
@@ -183,8 +183,8 @@ fn served_tasks() -> f64 {
     with_service(in_tokio)
 }
 
-fn in_tokio(binding: &work::SharedBinding) -> f64 {
-    let client = work::SharedClient::new(binding);
+fn in_tokio(binding: &work::Binding<flounder::Shared>) -> f64 {
+    let client = work::RpcClient::new(binding);
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let started = Instant::now();
     let tasks: Vec<_> = (0..TASKS).map(|_| runtime.spawn(calls!(client))).collect();
@@ -197,6 +197,6 @@ fn in_tokio(binding: &work::SharedBinding) -> f64 {
 fn at_home() -> f64 {
     let (_service, iref) = serve();
     let ws = Waitset::new();
-    let client = work::SharedClient::new(&bind(&ws, iref).shared());
+    let client = work::RpcClient::new(&bind(&ws, iref).shared());
     in_tasks_of(&ws, || calls!(client))
 }

@@ -62,7 +62,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let ws = Waitset::current();
     let own = ws.clone();
     ws.block_on(async {
-        let export = echo::export(&ws, move |_: &Peer| Ok(echo::Async(Service(own.clone()))));
+        let export = echo::export(&ws, move |_: &Peer| Ok(flounder::Async(Service(own.clone()))));
         let service = export.await?;
         let binding = echo::bind(service.iref(), &ws, echo::RxVtbl::default()).await?;
         client(&ws, &binding).await

@@ -164,7 +164,7 @@ fn connect(ws: &Waitset, bank: Bank) -> Result<(bank::Binding, bank::Binding, Re
     let record = Record::default();
     let tap = Tap { inner: client, record: Rc::clone(&record) };
     let service = bank::Binding::attach(service, ws, bank)?;
-    let client = bank::Binding::attach(Box::new(tap), ws, bank::Inbox::new(16))?;
+    let client = bank::Binding::attach(Box::new(tap), ws, flounder::Inbox::new(16))?;
     Ok((client, service, record))
 }
 
@@ -227,7 +227,7 @@ fn replay(ws: &Waitset, recording: &[(Way, bank::Message)], bank: Bank) -> Resul
             (answer.number, answer.words.clone())
         };
         seen += at + 1;
-        let answer = bank::Message::decode(number, &words, Vec::new())?;
+        let answer = MessageBuffer { number, words, caps: Vec::new() }.decode::<bank::Message>()?;
         if answer != *expected {
             differences += 1;
             println!("- {expected:?}\n+ {answer:?}");

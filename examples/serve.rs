@@ -36,7 +36,7 @@ fn serve() -> Result<flounder::service::ServiceHandle, flounder::Error> {
 }
 
 fn use_it() -> Result<(), flounder::Error> {
-    let client = kv::SharedClient::new(&kv::connect("kv").wait()?); // waits for the name, for 5 seconds
+    let client = kv::RpcClient::new(&kv::connect("kv").wait()?); // waits for the name, for 5 seconds
     std::thread::scope(|scope| {
         for key in ["one", "two", "three"] {
             let client = &client;

@@ -13,6 +13,6 @@
 
 pub use flounder_rt::bind::Bind;
 pub use flounder_rt::binding::{
-    Cancelled, Closing, Messages, Receiving, Sending, SharedCall, SharedSend, SharedSent, Timeout,
+    Cancelled, Closing, End, Messages, Receiving, Sending, SendingCaps, Timeout,
 };
 pub use flounder_rt::export::{Export, IntoOutcome};

@@ -75,9 +75,9 @@ pub use flounder_macros::{FlounderMessage, flounder};
 pub use flounder_monitor::{nameservice, service};
 pub use flounder_rt::policy;
 pub use flounder_rt::{
-    BindError, BindingError, Call, CallbackError, Cap, Control, ControlError, DispatchError,
-    Errval, ExportError, Exported, Iref, Outcome, Peer, RecvError, Refusal, Rejected, RpcError,
-    Sent, SharedWaitset, TxError, Waitset,
+    Async, BindError, BindingError, Call, CallbackError, Cap, Control, ControlError, DispatchError,
+    Errval, ExportError, Exported, Inbox, Iref, Local, Outcome, Peer, RecvError, Refusal, Rejected,
+    RpcError, Sent, Shared, SharedWaitset, TxError, Waitset,
 };
 
 /// The monitor of this process, the root monitor as a daemon, and what there is on a host.

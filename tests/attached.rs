@@ -59,7 +59,7 @@ fn blocking_call_between_attached_ends_is_answered() {
         for is_async in [false, true] {
             let (near, far) = ends(driver);
             let service = if is_async {
-                sums::Binding::attach(far, &ws, sums::Async(Later))
+                sums::Binding::attach(far, &ws, flounder::Async(Later))
             } else {
                 sums::Binding::attach(far, &ws, Service)
             };

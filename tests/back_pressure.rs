@@ -156,7 +156,7 @@ impl Handlers {
         let end = end.clone();
         let exported = match self {
             Self::Plain => busy::export(ws, move |_| Ok(end.clone())).wait(),
-            Self::Futures => busy::export(ws, move |_| Ok(busy::Async(end.clone()))).wait(),
+            Self::Futures => busy::export(ws, move |_| Ok(flounder::Async(end.clone()))).wait(),
         };
         exported.expect("it can be exported").iref()
     }
@@ -164,7 +164,7 @@ impl Handlers {
     fn bind(self, ws: &Waitset, end: &End, iref: Iref, driver: &str) -> busy::Binding {
         let bind = match self {
             Self::Plain => busy::bind(iref, ws, end.clone()),
-            Self::Futures => busy::bind(iref, ws, busy::Async(end.clone())),
+            Self::Futures => busy::bind(iref, ws, flounder::Async(end.clone())),
         };
         // The least that a driver makes of it.
         let bound = bind.driver(driver).buffer(1).wait();

@@ -5,7 +5,8 @@ use std::path::Path;
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// What a program of a user names. Everything else has a module.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 29] = [
+    "Async",
     "BindError",
     "BindingError",
     "Call",
@@ -19,7 +20,9 @@ const NAMES: [&str; 25] = [
     "ExportError",
     "Exported",
     "FlounderMessage",
+    "Inbox",
     "Iref",
+    "Local",
     "Outcome",
     "Peer",
     "RecvError",
@@ -27,6 +30,7 @@ const NAMES: [&str; 25] = [
     "Rejected",
     "RpcError",
     "Sent",
+    "Shared",
     "SharedWaitset",
     "TxError",
     "Waitset",

@@ -140,7 +140,7 @@ struct Inherited {
     ws: Waitset,
     shared: SharedWaitset,
     binding: forked::Binding,
-    handle: forked::SharedBinding,
+    handle: forked::Binding<flounder::Shared>,
     timer: Rc<Cell<bool>>,
     signals: Rc<Cell<u32>>,
 }
@@ -205,7 +205,7 @@ impl Inherited {
             "call" => {
                 let client = forked::RpcClient::new(&self.binding).timeout(PATIENCE);
                 assert!(client.say(2).is_err());
-                let shared = forked::SharedClient::new(&self.handle).timeout(PATIENCE);
+                let shared = forked::RpcClient::new(&self.handle).timeout(PATIENCE);
                 assert!(shared.say(2).is_err());
                 assert!(self.handle.send_stop().wait().is_err());
                 // Sent over a channel of the parent's it would end the parent's service.

@@ -158,7 +158,7 @@ fn every_argument_can_be_passed_on() {
     let behind = words::bind(last.iref(), &ws, ends).wait().expect("it is in this thread");
     let proxy = RefCell::new(Some(behind));
     let middle = words::export(&ws, move |_: &Peer| {
-        Ok(words::Async(Proxy(proxy.take().expect("one client"))))
+        Ok(flounder::Async(Proxy(proxy.take().expect("one client"))))
     });
     let middle = middle.wait().expect("it can be exported");
     let binding = words::bind(middle.iref(), &ws, words::RxVtbl::default()).wait();
@@ -203,8 +203,8 @@ fn every_argument_can_be_passed_on() {
     client.swap(&kept, moved).expect("it is answered");
     let message =
         words::Message::TurnCall { id: 1, all: first.0, i: first.1, d: first.2, s: first.3 };
-    let encoded = message.encode().expect("nothing is too long");
-    let decoded = words::Message::decode(encoded.number, &encoded.words, Vec::new());
+    let encoded = flounder::message::MessageBuffer::encode(&message).expect("nothing is too long");
+    let decoded = encoded.decode::<words::Message>();
     assert_eq!(decoded.expect("it was encoded"), message);
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use flounder::limits::{CALL_WINDOW, MAX_PENDING_REPLIES};
 use flounder::{BindingError, Call, Peer, RecvError, RpcError, Waitset};
+use flounder_rt::binding::AsRaw as _;
 use rustix::time::{ClockId, clock_gettime};
 use support::TIMEOUT;
 
@@ -102,7 +103,7 @@ impl Ends {
     /// A call by a client that has no window, and takes no reply.
     fn call_regardless(&self, n: u32) {
         let words = [u64::from(n) << 32 | u64::from(n)];
-        self.client.send(HOLD_CALL, &words, &[]).map(drop).expect("the channel has room");
+        self.client.as_raw().send(HOLD_CALL, &words, &[]).map(drop).expect("the channel has room");
     }
 
     /// A call that is made and waits.
@@ -225,7 +226,7 @@ fn full_reply_quota_and_full_channel_still_report_close() {
 fn full_inbox_uses_no_cpu_while_others_wait_or_close() {
     for driver in DRIVERS {
         for blocked in [false, true] {
-            let ends = Ends::with(driver, work::Inbox::new(2));
+            let ends = Ends::with(driver, flounder::Inbox::new(2));
             let call = ends.hold(1);
             settle(&ends.there);
             let service = ends.service();

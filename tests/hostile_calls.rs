@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use flounder::driver::channel::RUNTIME_MESSAGE;
 use flounder::limits::MAX_PENDING_REPLIES;
 use flounder::{BindingError, Call, Peer, RpcError, TxError, Waitset};
+use flounder_rt::binding::AsRaw as _;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -119,7 +120,7 @@ impl Scene {
     fn say(&self, number: u16, words: &[u64]) {
         let end = Instant::now() + PATIENCE;
         loop {
-            match self.hostile.send(number, words, &[]) {
+            match self.hostile.as_raw().send(number, words, &[]) {
                 Ok(_) => return,
                 Err(TxError::Busy) => self.settle(),
                 Err(error) => panic!("{error}"),
@@ -137,7 +138,8 @@ impl Scene {
     }
 
     fn tell(&self, message: &Message) {
-        let message = message.encode().expect("nothing is too long");
+        let message =
+            flounder::message::MessageBuffer::encode(message).expect("nothing is too long");
         self.say(message.number, &message.words);
     }
 
@@ -270,7 +272,7 @@ fn replies_to_unknown_or_finished_calls_are_discarded() {
         let scene = Scene::new(driver);
         let first = hold(&scene.theirs, 1);
         let dropped = hold(&scene.theirs, 2);
-        let shared = work::SharedClient::new(&scene.theirs.shared());
+        let shared = work::RpcClient::new(&scene.theirs).shared();
         let mut of_a_thread = Box::pin(shared.hold_async(3));
         assert!(is_pending(of_a_thread.as_mut()));
         scene.settle();
@@ -352,10 +354,11 @@ fn cancelled_calls_count_until_the_service_drops_their_replies() {
         let scene = Scene::new(driver);
         for id in 10..4 * MAX_PENDING_REPLIES as u32 {
             // A full channel takes no further message.
-            let call = Message::HoldCall { id, n: id }.encode().expect("nothing is too long");
+            let call = flounder::message::MessageBuffer::encode(&Message::HoldCall { id, n: id })
+                .expect("nothing is too long");
             let notice = [CANCELLED, id.into()];
             for (number, words) in [(call.number, &call.words[..]), (RUNTIME_MESSAGE, &notice)] {
-                if scene.hostile.send(number, words, &[]).is_err() {
+                if scene.hostile.as_raw().send(number, words, &[]).is_err() {
                     scene.settle();
                 }
             }

@@ -529,7 +529,11 @@ async fn all_sent(binding: &words::Binding) {
 }
 
 /// A binding in a thread that dispatches it for ever, or until `stop`.
-fn shared(iref: &str, driver: &str, stop: bool) -> (words::SharedBinding, thread::JoinHandle<()>) {
+fn shared(
+    iref: &str,
+    driver: &str,
+    stop: bool,
+) -> (words::Binding<flounder::Shared>, thread::JoinHandle<()>) {
     let (iref, driver) = (iref.to_owned(), driver.to_owned());
     let (sender, receiver) = std::sync::mpsc::channel();
     let owner = thread::spawn(move || {

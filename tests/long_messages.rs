@@ -130,7 +130,7 @@ fn long_messages_reach_handlers() {
 fn long_messages_reach_handlers_that_are_futures() {
     let (ws, service) = (Waitset::new(), Service::default());
     let handlers = service.clone();
-    let binding = bind(&ws, move || long::Async(handlers.clone()));
+    let binding = bind(&ws, move || flounder::Async(handlers.clone()));
     talk(&ws, &binding, &service);
 }
 
@@ -159,7 +159,7 @@ fn long_messages_are_values() {
             q: true,
             r: -18,
         };
-        note.encode().expect("it is not too long")
+        flounder::message::MessageBuffer::encode(&note).expect("it is not too long")
     };
     // The largest alignments first, each in the order of declaration, then the tails.
     assert_eq!(words.words[..3], [2, 7, 12]);

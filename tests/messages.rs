@@ -42,6 +42,10 @@ flounder::flounder! {
 
 use post::Message;
 
+fn decode(number: u16, words: &[u64], caps: Vec<Cap>) -> Result<Message, DecodeError> {
+    MessageBuffer { number, words: words.to_vec(), caps }.decode()
+}
+
 /// The longest that anything may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -67,7 +71,7 @@ impl Ends {
             error: Some(Box::new(move |_, error| told.borrow_mut().push(error))),
             ..post::RxVtbl::default()
         };
-        let second = post::Binding::attach(second, &ws, post::Inbox::beside(bound, rx));
+        let second = post::Binding::attach(second, &ws, flounder::Inbox::beside(bound, rx));
         let [first, second] = [first, second].map(|end| end.expect("nothing to be watched"));
         Self { ws, first, second, there, errors }
     }
@@ -173,7 +177,7 @@ fn a_message_is_the_words_that_its_method_sends() {
     for (message, method) in samples().iter().zip(one_by_one) {
         method().expect("the channel has room");
         let expected = last();
-        let encoded = message.encode().expect("nothing is too long");
+        let encoded = MessageBuffer::encode(message).expect("nothing is too long");
         assert_eq!((encoded.number, &encoded.words), (expected.number, &expected.words));
         tx.tx(message).expect("the channel has room");
         let sent = last();
@@ -188,7 +192,7 @@ fn halves_of_an_rpc_have_the_words_of_client_and_reply() {
     let mut call = pin!(client.ask_async(5, "four"));
     assert!(poll(call.as_mut()).is_pending());
     let sent = ends.there.borrow_mut().messages.pop_back().expect("the call was sent");
-    let whole = Message::decode(sent.number, &sent.words, Vec::new()).expect("it is a call");
+    let whole = decode(sent.number, &sent.words, Vec::new()).expect("it is a call");
     assert_eq!(whole, Message::AskCall { __id: 1, id: 5, s: "four".to_owned() });
     // As a value the call goes out again, and the reply is the one that the client waits for.
     ends.first.tx(&whole).expect("the channel has room");
@@ -200,9 +204,9 @@ fn halves_of_an_rpc_have_the_words_of_client_and_reply() {
 fn every_message_survives_words_and_bytes() {
     let mut bytes = Vec::new();
     for message in samples() {
-        let encoded = message.encode().expect("nothing is too long");
+        let encoded = MessageBuffer::encode(&message).expect("nothing is too long");
         bytes.extend(encoded.to_bytes());
-        let decoded = Message::decode(encoded.number, &encoded.words, encoded.caps);
+        let decoded = decode(encoded.number, &encoded.words, encoded.caps);
         assert_eq!(decoded.as_ref(), Ok(&message));
     }
     let mut rest = &bytes[..];
@@ -215,7 +219,7 @@ fn every_message_survives_words_and_bytes() {
 
 #[test]
 fn bytes_that_end_early_are_refused_and_left() {
-    let bytes = samples()[4].encode().expect("nothing is too long").to_bytes();
+    let bytes = MessageBuffer::encode(&samples()[4]).expect("nothing is too long").to_bytes();
     for len in 0..bytes.len() {
         let mut rest = &bytes[..len];
         let read = MessageBuffer::from_bytes(&mut rest, []);
@@ -228,7 +232,7 @@ fn bytes_that_end_early_are_refused_and_left() {
 fn capabilities_go_beside_the_words() {
     let gift = post::Gift { c: cap(), n: 5 };
     let message = Message::Caps { a: cap(), b: cap(), g: gift };
-    let encoded = message.encode().expect("there are descriptors");
+    let encoded = MessageBuffer::encode(&message).expect("there are descriptors");
     assert_eq!(encoded.caps.len(), 3);
     let bytes = encoded.to_bytes();
     let missing = MessageBuffer::from_bytes(&mut &bytes[..], [cap(), cap()]);
@@ -238,11 +242,11 @@ fn capabilities_go_beside_the_words() {
     assert_eq!(read.expect("all is there").caps.len(), 3);
     assert_eq!(spare.count(), 1);
 
-    let same = Message::decode(encoded.number, &encoded.words, encoded.caps);
+    let same = decode(encoded.number, &encoded.words, encoded.caps);
     assert_ne!(same.as_ref(), Ok(&message), "capabilities cannot be compared");
-    let short = Message::decode(encoded.number, &encoded.words, vec![cap()]);
+    let short = decode(encoded.number, &encoded.words, vec![cap()]);
     assert_eq!(short, Err(DecodeError::MissingCap));
-    assert_eq!(Message::decode(1, &[], vec![cap()]), Err(DecodeError::ExtraCaps));
+    assert_eq!(decode(1, &[], vec![cap()]), Err(DecodeError::ExtraCaps));
 
     // Sent, it stays what it is: also what would be given away is copied.
     let ends = Ends::new(2);
@@ -256,12 +260,12 @@ fn capabilities_go_beside_the_words() {
 
 #[test]
 fn what_no_sender_writes_is_not_decoded() {
-    let unknown = Message::decode(99, &[], Vec::new());
+    let unknown = decode(99, &[], Vec::new());
     assert_eq!(unknown, Err(DecodeError::Number(99)));
-    assert_eq!(Message::decode(0, &[], Vec::new()), Err(DecodeError::Number(0)));
-    let padding = Message::decode(7, &[1 << 32], Vec::new());
+    assert_eq!(decode(0, &[], Vec::new()), Err(DecodeError::Number(0)));
+    let padding = decode(7, &[1 << 32], Vec::new());
     assert_eq!(padding, Err(DecodeError::Padding));
-    let leftover = Message::decode(7, &[1, 0], Vec::new());
+    let leftover = decode(7, &[1, 0], Vec::new());
     assert_eq!(leftover, Err(DecodeError::Leftover { words: 1 }));
 }
 
@@ -269,7 +273,10 @@ fn what_no_sender_writes_is_not_decoded() {
 fn what_is_too_long_is_neither_encoded_nor_sent() {
     let length = TooLong { len: 17, max: 16 };
     let message = Message::Text { s: "x".repeat(17), bytes: Vec::new() };
-    assert_eq!(message.encode().err(), Some(EncodeError::TooLong { arg: "s", length }));
+    assert_eq!(
+        MessageBuffer::encode(&message).err(),
+        Some(EncodeError::TooLong { arg: "s", length })
+    );
     let ends = Ends::new(1);
     assert_eq!(ends.first.tx(&message).err(), Some(TxError::TooLong { arg: "s", length }));
     assert!(ends.there.borrow().messages.is_empty());
@@ -353,7 +360,8 @@ fn calls_go_to_the_handler_past_messages_that_wait() {
 fn an_inbox_alone_refuses_calls() {
     let (ws, (first, second, ..)) = (Waitset::new(), fake_channel::pair());
     let first = post::Binding::attach(first, &ws, post::RxVtbl::default()).expect("a fake channel");
-    let _second = post::Binding::attach(second, &ws, post::Inbox::new(1)).expect("a fake channel");
+    let _second =
+        post::Binding::attach(second, &ws, flounder::Inbox::new(1)).expect("a fake channel");
     let client = post::RpcClient::new(&first);
     let call = client.ask_async(1, "x").timeout(TIMEOUT);
     assert_eq!(ws.block_on(call).expect("no callback fails"), Err(RpcError::NoReply));
@@ -460,14 +468,14 @@ fn services_and_clients_talk_in_values() {
             let served = Rc::clone(&served);
             move |_: &Peer| {
                 let served = Rc::clone(&served);
-                Ok(post::Inbox::new(2).on_bound(move |binding| {
+                Ok(flounder::Inbox::new(2).on_bound(move |binding: post::Binding| {
                     let ws = binding.waitset().expect("it runs from there");
                     ws.spawn_local(serve(binding, served)).detach();
                 }))
             }
         });
         let iref = export.wait().expect("it can be exported").iref();
-        let bind = post::bind(iref, &ws, post::Inbox::new(2)).driver(driver).timeout(TIMEOUT);
+        let bind = post::bind(iref, &ws, flounder::Inbox::new(2)).driver(driver).timeout(TIMEOUT);
         let binding = bind.wait().expect("the service is there");
         assert_eq!(binding.driver(), driver);
         let patience = ws.after(TIMEOUT, |_| Err("nothing came".into()));
@@ -498,8 +506,8 @@ proptest! {
         number in 0u16..12,
         words in proptest::collection::vec(prop_oneof![0u64..20, any::<u64>()], 0..6),
     ) {
-        if let Ok(message) = Message::decode(number, &words, Vec::new()) {
-            let encoded = message.encode().expect("it was within its bounds");
+        if let Ok(message) = decode(number, &words, Vec::new()) {
+            let encoded = MessageBuffer::encode(&message).expect("it was within its bounds");
             prop_assert_eq!((encoded.number, encoded.words), (number, words));
         }
     }

@@ -92,9 +92,9 @@ fn serve(name: &str) -> (ServiceHandle, Arc<AtomicU32>) {
     (service.expect("the name is free"), alive)
 }
 
-fn connect(name: &str) -> kv::SharedClient {
+fn connect(name: &str) -> kv::RpcClient<flounder::Shared> {
     let end = kv::connect(name).timeout(TIMEOUT).wait().expect("there is a service");
-    kv::SharedClient::new(&end)
+    kv::RpcClient::new(&end)
 }
 
 /// Waits until other threads have made a condition true.
@@ -151,7 +151,7 @@ fn one_process() {
     assert_eq!(connect("kv").add(1), Ok(1), "each client has a value of its own");
     let end = kv::connect("kv").wait().expect("there is a service");
     end.send_note(7).wait().expect("the service lives");
-    assert_eq!(kv::SharedClient::new(&end).add(0), Ok(7));
+    assert_eq!(kv::RpcClient::new(&end).add(0), Ok(7));
     drop(end);
     until("the handlers of clients that are gone are dropped", || {
         alive.load(Ordering::Relaxed) == 1
@@ -168,7 +168,7 @@ fn in_tokio() {
         let tasks: Vec<_> = (0..8)
             .map(|_| {
                 tokio::spawn(async {
-                    let client = kv::SharedClient::new(&kv::connect("kv").await.expect("connect"));
+                    let client = kv::RpcClient::new(&kv::connect("kv").await.expect("connect"));
                     for n in 1..=100 {
                         assert_eq!(client.add_async(1).await, Ok(n));
                     }
@@ -195,7 +195,7 @@ fn many_services() {
     for n in 0..100 {
         assert_eq!(connect(&format!("kv {n}")).add(n), Ok(n));
     }
-    let client = other::SharedClient::new(&other::connect("echo").wait().expect("connect"));
+    let client = other::RpcClient::new(&other::connect("echo").wait().expect("connect"));
     assert_eq!(client.ask(3), Ok(3));
     let error = other::connect("kv 1").wait().expect_err("it is another interface");
     assert!(matches!(error, ServiceError::Bind(_)), "{error:?}");

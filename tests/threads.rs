@@ -101,7 +101,7 @@ fn serve(ws: &Waitset) -> Iref {
     exported.expect("it can be exported").iref()
 }
 
-fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::SharedBinding {
+fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::Binding<flounder::Shared> {
     let binding = work::bind(iref, ws, work::RxVtbl::default()).driver(driver).wait();
     let binding = binding.expect("the service is there");
     assert_eq!(binding.driver(), driver);
@@ -110,7 +110,7 @@ fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::SharedBinding {
 
 /// A service, and a binding to it that any thread may use.
 struct Site {
-    binding: work::SharedBinding,
+    binding: work::Binding<flounder::Shared>,
     client: WaitsetThread,
     /// None if the client's thread serves, too.
     service: Option<WaitsetThread>,
@@ -132,8 +132,8 @@ impl Site {
         Self { binding, client, service }
     }
 
-    fn client(&self) -> work::SharedClient {
-        work::SharedClient::new(&self.binding)
+    fn client(&self) -> work::RpcClient<flounder::Shared> {
+        work::RpcClient::new(&self.binding)
     }
 }
 
@@ -221,7 +221,7 @@ fn capabilities_go_there_and_back() {
 }
 
 /// What a thread learns that calls until it cannot any more.
-fn call_until_the_end(client: &work::SharedClient, hold: bool) -> RpcError {
+fn call_until_the_end(client: &work::RpcClient<flounder::Shared>, hold: bool) -> RpcError {
     let deadline = Instant::now() + TIMEOUT;
     for n in 0.. {
         let result = if hold { client.hold(n) } else { client.double(n) };

@@ -17,8 +17,8 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     ));
     let methods = messages.handled().map(|wire| method(wire, messages));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
-    let error = quote!(AsyncRx::error(&**__rx, __binding, __error));
-    let dispatch = dispatch(messages, &quote!(__rx), arms, &error);
+    let name = quote!(__deliver_async<__R: AsyncRx + 'static>);
+    let deliver = dispatch(messages, &name, &quote!(&mut #rt::Rc<__R>), arms);
     quote! {
         #doc
         ///
@@ -30,21 +30,19 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 
             /// Something went wrong with the binding. Left alone, it is logged.
             fn error(&self, binding: &Binding, error: #rt::BindingError) {
-                let _ = binding;
-                #rt::unhandled_error(INTERFACE, &error);
+                #rt::unhandled_error(binding, error);
             }
         }
-
-        /// Puts an [`AsyncRx`] behind a binding.
-        #[#rt::derive(#rt::Debug)]
-        pub struct Async<S>(pub S);
 
         #[automatically_derived]
-        impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+        impl<__R: AsyncRx + 'static> Handlers for #rt::Async<__R> {
             fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
-                #rt::dispatcher(#rt::Rc::new(self.0), #dispatch)
+                let __rx = #rt::Rc::new(self.0);
+                #rt::dispatcher(__rx, Binding, __deliver_async, |__rx, __b, __e| __R::error(__rx, __b, __e))
             }
         }
+
+        #deliver
     }
 }
 
@@ -72,30 +70,22 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     quote!(#doc #declaration)
 }
 
-/// `1 => __Basic::deliver_owned(__message, |__args| __raw.handle(..)),`
+/// `1 => __Basic::spawn(__m, __raw, __rx, __b(), __R::basic),`
 fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
-    let (rt, form, number) = (messages.rt, &wire.form, number(wire.message));
+    let (form, number) = (&wire.form, number(wire.message));
     let run = run(wire, Handler::new(wire, messages).name);
     let (Role::RpcCall(index), Some(response)) = (wire.message.role, response(wire, messages))
     else {
-        let args = wire.arguments();
-        let pattern = wire.pattern();
-        return quote! {
-            #number => #form::deliver_owned(__message, |#pattern| {
-                __raw.spawn_handler(__rx, Binding, #args, #run)
-            }),
-        };
+        let spawn = if wire.is_long() { quote!(spawn_whole) } else { quote!(spawn) };
+        return quote!(#number => #form::#spawn(__m, __raw, __rx, __b(), #run),);
     };
-    let (pattern, args) = (wire.pattern(), wire.arguments());
     let response_number = self::number(response.message);
     let ty = reply_name(&messages.interface.rpcs[index]);
     let (value, lent) = (response.result(), response.lent());
+    let serve = if wire.is_long() { quote!(serve_whole) } else { quote!(serve) };
     quote! {
-        #number => #form::deliver_owned(__message, |#pattern| {
-            let __reply = #rt::ReplyToken::new(__raw, __id, #response_number);
-            __raw.spawn_call(__reply, __rx, Binding, #args, #run, |__reply, #value| {
-                #ty(__reply).send(#lent)
-            })
+        #number => #form::#serve(__m, __raw, __rx, __b(), #run, #response_number, |__reply, #value| {
+            #ty(__reply).send(#lent)
         }),
     }
 }

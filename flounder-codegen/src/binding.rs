@@ -8,6 +8,8 @@ use crate::buffer;
 use crate::docs;
 use crate::message::{Messages, Wire, one_or_tuple};
 use crate::rpc::reply_name;
+use crate::rt::Rt;
+use crate::value::Value;
 
 /// Everything around `Binding`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
@@ -16,131 +18,169 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 }
 
 fn binding(messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
+    let (rt, end) = (messages.rt, &messages.end);
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!("One end of a connection that speaks `{name}`."));
     let methods = messages.sent().map(|wire| tx(wire, messages));
-    let values = buffer::binding_methods(messages);
+    let (values, local) = (buffer::binding_methods(messages), local_methods(rt));
     quote! {
         #doc
         ///
-        /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+        /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
         #[#rt::derive(#rt::Debug, #rt::Clone)]
-        pub struct Binding(#rt::RawBinding);
+        pub struct Binding<#end: #rt::End = #rt::Local>(#rt::RawEnd<#end>);
 
-        impl Binding {
-            /// Makes a binding over one end of a channel; `rx` handles what arrives.
-            ///
-            /// # Errors
-            /// If the waitset cannot watch the channel.
-            pub fn attach(
-                channel: #rt::Box<dyn #rt::Channel>,
-                waitset: &#rt::Waitset,
-                rx: impl Handlers,
-            ) -> #rt::io::Result<Self> {
-                #rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
-            }
+        impl<#end: #rt::End> Binding<#end> {
+            #(#methods)*
 
             #values
 
-            #(#methods)*
+            /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+            pub fn shared(&self) -> Binding<#rt::Shared> {
+                Binding(self.0.shared())
+            }
+
+            /// Returns the process at the other end.
+            pub fn peer(&self) -> &#rt::Peer {
+                self.0.peer()
+            }
+
+            /// Returns the name of the driver.
+            pub fn driver(&self) -> &'static #rt::str {
+                self.0.driver()
+            }
+
+            /// Returns the reason why the binding ended, if it has.
+            pub fn ended(&self) -> #rt::Option<#rt::BindingError> {
+                self.0.ended()
+            }
+
+            /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+            pub fn teardown(&self) {
+                self.0.teardown();
+            }
+        }
+
+        // Documentation shows what these stand for.
+        type __sent<'a, E> = #rt::Result<#rt::Sent<'a, E>, #rt::TxError>;
+        type __controlled = #rt::Result<(), #rt::ControlError>;
+
+        impl Binding {
+            #local
         }
 
         #[automatically_derived]
-        impl #rt::Deref for Binding {
-            type Target = #rt::RawBinding;
-
-            fn deref(&self) -> &#rt::RawBinding {
-                &self.0
+        impl #rt::AsRaw for Binding {
+            fn as_raw(&self) -> &#rt::RawBinding {
+                &self.0.0
             }
         }
     }
 }
 
-/// `pub fn tx_basic(&self, ..)`
-fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
-    let (rt, message) = (wire.rt(), wire.message);
-    let name = format_ident!("tx_{}", message.name.rust, span = message.name.rust.span());
-    let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
-    let errors = if wire.has_caps() { TX_CAPS_ERRORS } else { TX_ERRORS };
-    let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), errors);
-    let (form, parameters, gifts, passed) =
-        (&wire.form, wire.parameters(), wire.gifts(), wire.passed(None));
-    let (error, rejected) = (rejected_type(wire), rejected(wire));
-    let waiting = send_waiting(wire, messages);
+/// The methods of a binding for the thread of its waitset.
+fn local_methods(rt: &Rt) -> TokenStream {
     quote! {
-        #doc
-        #[inline]
-        pub fn #name(&self, #parameters) -> #rt::Result<#rt::Sent<'_>, #error> {
-            #gifts
-            #form::send(&self.0, #passed) #rejected
+        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
+        ///
+        /// # Errors
+        /// If the waitset cannot watch the channel.
+        pub fn attach(
+            channel: #rt::Box<dyn #rt::Channel>,
+            waitset: &#rt::Waitset,
+            rx: impl Handlers,
+        ) -> #rt::io::Result<Self> {
+            #rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
 
-        #waiting
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> #rt::Closing {
+            self.0.0.close()
+        }
+
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> #rt::bool {
+            self.0.0.can_send()
+        }
+
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
+            &self,
+            waitset: &#rt::Waitset,
+            callback: impl #rt::FnOnce(&#rt::Waitset) -> #rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
+        }
+
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> #rt::Option<#rt::Waitset> {
+            self.0.0.waitset()
+        }
+
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &#rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
+        }
+
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: #rt::Control) -> __controlled {
+            self.0.0.control(control)
+        }
     }
 }
 
-/// `pub fn send_basic(&self, ..) -> Sending<..>`, or `pub async fn` if a message that fails gives something back.
-fn send_waiting(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
-    let (rt, message, form) = (wire.rt(), wire.message, &wire.form);
-    let name = format_ident!("send_{}", message.name.rust, span = message.name.rust.span());
+/// `pub fn tx_basic(&self, ..)` and `pub fn send_basic(&self, ..)`
+fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+    let (rt, message, end) = (wire.rt(), wire.message, &messages.end);
+    let [tx, send] = ["tx", "send"]
+        .map(|verb| format_ident!("{verb}_{}", message.name.rust, span = message.name.rust.span()));
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
-    let summary = format!("Sends `{declared}`, after waiting while the binding is busy.");
-    let errors = if wire.has_caps() { SEND_CAPS_ERRORS } else { SEND_ERRORS };
-    let doc = docs::with_errors(&[], &summary, errors);
-    let passed = wire.passed(None);
-    if wire.given().is_empty() {
-        let lifetime = quote!('__a);
-        let parameters = wire.parameters_for(&lifetime);
+    let errors = if wire.has_caps() { TX_CAPS_ERRORS } else { TX_ERRORS };
+    let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), errors);
+    let send_doc = docs::line(&format!("Sends `{declared}` once the binding is not busy."));
+    let (form, gifts, passed) = (&wire.form, wire.gifts(), wire.passed(None));
+    let parameters = wire.parameters();
+    let given = wire.given();
+    if given.is_empty() {
+        let lifetime = quote!('a);
+        let borrows = wire.values.iter().any(Value::borrows);
+        let (generics, lifetime) =
+            if borrows { (quote!(<'a>), lifetime) } else { (quote!(), quote!('_)) };
+        let (this, lent) = if borrows {
+            (quote!(&'a self), wire.parameters_for(&lifetime))
+        } else {
+            (quote!(&self), parameters.clone())
+        };
         return quote! {
             #doc
-            ///
-            /// Dropped before it is done, the future has sent nothing.
-            #[inline]
-            pub fn #name<'__a>(&'__a self, #parameters) -> #rt::Sending<'__a, #form> {
+            pub fn #tx(&self, #parameters) -> __sent<'_, #end> {
+                #form::tx(&self.0, #passed)
+            }
+
+            #send_doc
+            pub fn #send #generics(#this, #lent) -> #rt::Sending<#lifetime, #end> {
                 #form::sending(&self.0, #passed)
             }
         };
     }
-    let (parameters, gifts) = (wire.parameters(), wire.gifts());
-    let (error, rejected) = (rejected_type(wire), rejected(wire));
+    let types: Vec<_> = given.iter().map(|value| value.given_type()).collect();
+    let back: Vec<_> = given.iter().map(|value| value.given_back()).collect();
+    let restored: Vec<_> = given.iter().map(|value| value.given_back_from()).collect();
+    let [types, back, restored] = [types, back, restored].map(|parts| one_or_tuple(&parts));
     quote! {
         #doc
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        pub async fn #name(&self, #parameters) -> #rt::Result<(), #error> {
+        pub fn #tx(&self, #parameters) -> #rt::Result<#rt::Sent<'_, #end>, #rt::Rejected<#types>> {
             #gifts
-            let __result = #form::sending(&self.0, #passed).await;
-            __result #rejected
+            #form::tx(&self.0, #passed).map_err(|__error| #rt::Rejected { error: __error, given: #back })
+        }
+
+        #send_doc
+        pub fn #send(&self, #parameters) -> #rt::SendingCaps<'_, #end, #types> {
+            #gifts
+            #form::given(&self.0, #passed).giving(move |__caps| #restored)
         }
     }
 }
-
-/// `TxError`, or `Rejected<..>` if a message that fails gives something back.
-fn rejected_type(wire: &Wire<'_>) -> TokenStream {
-    let rt = wire.rt();
-    let types: Vec<_> = wire.given().iter().map(|value| value.given_type()).collect();
-    if types.is_empty() {
-        return quote!(#rt::TxError);
-    }
-    let types = one_or_tuple(&types);
-    quote!(#rt::Rejected<#types>)
-}
-
-/// `.map_err(..)`, if a message that fails gives something back.
-fn rejected(wire: &Wire<'_>) -> Option<TokenStream> {
-    let rt = wire.rt();
-    let given: Vec<_> = wire.given().iter().map(|value| value.given_back()).collect();
-    let value = one_or_tuple(&given);
-    (!given.is_empty())
-        .then(|| quote!(.map_err(|__error| #rt::Rejected { error: __error, given: #value })))
-}
-
-const SEND_ERRORS: &str =
-    "If the binding has ended, or a value is over its maximum. Nothing is sent then.";
-
-const SEND_CAPS_ERRORS: &str = "If the binding has ended, a value is over its maximum, or a capability may not leave or \
-                                cannot be copied. The message is not sent then.";
 
 const TX_ERRORS: &str = "If the binding is busy with another message or has ended, or a value is over its maximum. \
                          Nothing is sent then.";
@@ -170,8 +210,7 @@ fn rx(messages: &Messages<'_>) -> TokenStream {
 
             /// Something went wrong with the binding. Left alone, it is logged.
             fn error(&mut self, binding: &Binding, error: #rt::BindingError) {
-                let _ = binding;
-                #rt::unhandled_error(INTERFACE, &error);
+                #rt::unhandled_error(binding, error);
             }
         }
     }
@@ -244,11 +283,10 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!(
-        "What can be put behind a binding of `{name}`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`]."
+        "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
     ));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
-    let dispatch =
-        dispatch(messages, &quote!(__rx), arms, &quote!(Rx::error(__rx, __binding, __error)));
+    let deliver = dispatch(messages, &quote!(__deliver<__R: Rx>), &quote!(&mut __R), arms);
     quote! {
         #doc
         pub trait Handlers: 'static {
@@ -257,38 +295,57 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl<__R: Rx + 'static> Handlers for __R {
+        impl Handlers for () {
             fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
-                #rt::dispatcher(self, #dispatch)
+                <RxVtbl as #rt::Default>::default().__deliver()
             }
         }
+
+        #[automatically_derived]
+        impl<__R: Handlers> Handlers for #rt::Inbox<Binding, __R> {
+            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
+                #rt::inbox(self, Binding, __R::__deliver)
+            }
+        }
+
+        #[automatically_derived]
+        impl<__R: Rx + 'static> Handlers for __R {
+            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
+                #rt::dispatcher(self, Binding, __deliver, Rx::error)
+            }
+        }
+
+        #deliver
     }
 }
 
-/// The closures that the dispatcher of the runtime calls: for a message, with an arm for each number, and for an error.
+/// The function that decodes a message and passes it to a handler, with an arm for each number.
 pub(crate) fn dispatch(
     messages: &Messages<'_>,
-    state: &TokenStream,
+    name: &TokenStream,
+    handlers: &TokenStream,
     arms: impl Iterator<Item = TokenStream>,
-    error: &TokenStream,
 ) -> TokenStream {
     let rt = messages.rt;
     // The waiting call reads the rest of a response.
     let responses = messages.interface.rpcs.iter().map(|rpc| {
         let wire = &messages.list[rpc.response];
         let (number, form) = (number(wire.message), &wire.form);
-        quote!(#number => #form::answer(__raw, __message),)
+        quote!(#number => #form::answer(__raw, __m),)
     });
     quote! {
-        |#state, __raw, __message| match __message.number {
-            #(#arms)*
-            #(#responses)*
-            __number => #rt::unknown_message(__number),
-        },
-        |#state, __raw, __error| {
-            let __binding = &Binding(__raw.handle());
-            #error
-        },
+        fn #name(
+            __rx: #handlers,
+            __raw: &#rt::RawBinding,
+            __m: #rt::Received<'_>,
+        ) -> #rt::Result<(), #rt::DecodeError> {
+            let __b = || Binding(__raw.handle());
+            match __m.number {
+                #(#arms)*
+                #(#responses)*
+                __number => #rt::unknown_message(__number),
+            }
+        }
     }
 }
 
@@ -296,7 +353,7 @@ pub(crate) fn number(message: &Message) -> Literal {
     Literal::u16_unsuffixed(message.number)
 }
 
-/// `1 => __Basic::deliver(__message, |(arg, e)| Rx::basic(..)),`
+/// `1 => __Basic::deliver(__m, |(arg, e)| Rx::basic(..)),`
 fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (rt, form, number) = (messages.rt, &wire.form, number(wire.message));
     let handler = Handler::new(wire, messages);
@@ -310,9 +367,7 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         _ => None,
     };
     quote! {
-        #number => #form::deliver(__message, |#pattern| {
-            Rx::#name(__rx, &Binding(__raw.handle()), #received #reply)
-        }),
+        #number => #form::deliver(__m, |#pattern| Rx::#name(__rx, &__b(), #received #reply)),
     }
 }
 
@@ -322,7 +377,7 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
     let handlers: Vec<_> = messages.handled().map(|wire| Handler::new(wire, messages)).collect();
     let fields = handlers.iter().map(|handler| {
         let (doc, name, types) = (handler.doc(), handler.name, handler.types());
-        quote!(#doc pub #name: #rt::Option<#rt::Box<dyn #rt::FnMut(&Binding, #types)>>,)
+        quote!(#doc pub #name: __closure<dyn #rt::FnMut(&Binding, #types)>,)
     });
     let methods = handlers.iter().map(|handler| vtbl_method(handler));
     let doc = docs::line(&format!(
@@ -337,8 +392,10 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
         pub struct RxVtbl {
             #(#fields)*
             /// Something went wrong with the binding. Without it, the error is logged.
-            pub error: #rt::Option<#rt::Box<dyn #rt::FnMut(&Binding, #rt::BindingError)>>,
+            pub error: __closure<dyn #rt::FnMut(&Binding, #rt::BindingError)>,
         }
+
+        type __closure<F> = #rt::Option<#rt::Box<F>>;
 
         #[automatically_derived]
         impl #rt::Debug for RxVtbl {
@@ -354,7 +411,7 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
             fn error(&mut self, binding: &Binding, error: #rt::BindingError) {
                 match &mut self.error {
                     #rt::Some(__handler) => __handler(binding, error),
-                    #rt::None => #rt::unhandled_error(INTERFACE, &error),
+                    #rt::None => #rt::unhandled_error(binding, error),
                 }
             }
         }

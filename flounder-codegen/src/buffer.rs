@@ -1,4 +1,4 @@
-//! `Message`, any message as a value; and `Inbox`, which keeps messages until somebody takes them.
+//! `Message`, any message as a value.
 
 use flounder_idl::model::Role;
 use proc_macro2::{Ident, Literal, TokenStream};
@@ -12,35 +12,26 @@ use crate::value::Value;
 /// Everything about messages as values, but for the methods of `Binding`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let variants: Vec<_> = messages.list.iter().map(|wire| Variant::new(wire, messages)).collect();
-    let (message, inbox) = (message(&variants, messages), inbox(messages));
-    quote!(#message #inbox)
+    message(&variants, messages)
 }
 
 /// The methods of `Binding` that send and receive values.
 pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
+    let (rt, end) = (messages.rt, &messages.end);
     let receive = messages.sent().map(|wire| receive(wire, messages));
     quote! {
-        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
-        /// away.
-        ///
-        /// # Errors
-        /// As the `tx_*` method of the message.
-        #[inline]
-        pub fn tx(&self, message: &Message) -> #rt::Result<#rt::Sent<'_>, #rt::TxError> {
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, #end> {
             self.0.send_message(message)
         }
 
-        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
-        /// binding has ended, after everything that came before.
-        #[inline]
-        pub fn recv(&self) -> #rt::Receiving<'_, Message> {
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> #rt::Receiving<'_, Message, #end> {
             self.0.recv()
         }
 
-        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
-        #[inline]
-        pub fn messages(&self) -> #rt::Messages<'_, Message> {
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> #rt::Messages<'_, Message, #end> {
             self.0.messages()
         }
 
@@ -50,15 +41,14 @@ pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
 
 /// `pub fn recv_str(&self)`
 fn receive(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
-    let (rt, message) = (wire.rt(), wire.message);
+    let (rt, message, end) = (wire.rt(), wire.message, &messages.end);
     let name = format_ident!("recv_{}", message.name.rust, span = message.name.rust.span());
     let (form, output) = (&wire.form, wire.output());
     let declared = docs::signature(&message.name.idl, message, &messages.interface.types);
-    let doc = docs::line(&format!("As `recv`, for the next `{declared}`; others are kept."));
+    let doc = docs::line(&format!("Receives the next `{declared}`; the inbox keeps others."));
     quote! {
         #doc
-        #[inline]
-        pub fn #name(&self) -> #rt::Receiving<'_, #output> {
+        pub fn #name(&self) -> #rt::Receiving<'_, #output, #end> {
             #form::recv(&self.0)
         }
     }
@@ -70,14 +60,14 @@ struct Variant<'m, 'a> {
     messages: &'m Messages<'a>,
     ident: &'a Ident,
     number: Literal,
-    /// The field and the local of a call's number.
-    id: Option<(Ident, Ident)>,
+    /// The field for the number of a call.
+    id: Option<Ident>,
 }
 
 impl<'m, 'a> Variant<'m, 'a> {
     fn new(wire: &'m Wire<'a>, messages: &'m Messages<'a>) -> Self {
         let message = wire.message;
-        let id = wire.has_id().then(|| (wire.free_name("id"), format_ident!("__id")));
+        let id = wire.has_id().then(|| wire.free_name("id"));
         let number = Literal::u16_unsuffixed(message.number);
         Self { wire, messages, ident: &message.camel, number, id }
     }
@@ -92,7 +82,7 @@ impl<'m, 'a> Variant<'m, 'a> {
             _ => format!("`{signature}`"),
         };
         let doc = docs::of(&message.docs, &otherwise);
-        let id = self.id.as_ref().map(|(field, _)| {
+        let id = self.id.as_ref().map(|field| {
             quote! {
                 /// The number of the call.
                 #field: u32,
@@ -100,7 +90,7 @@ impl<'m, 'a> Variant<'m, 'a> {
         });
         let fields = self.wire.values.iter().map(|value| {
             let arg = value.arg;
-            let doc = docs::of(&arg.docs, &format!("`{}`", arg.name.idl));
+            let doc = docs::only(&arg.docs);
             let (name, ty) = (&arg.name.rust, value.returned());
             quote!(#doc #name: #ty,)
         });
@@ -109,8 +99,8 @@ impl<'m, 'a> Variant<'m, 'a> {
 
     /// `Self::Str { arg, s }`, as a pattern and as an expression.
     fn pattern(&self) -> TokenStream {
-        let (ident, id) = (self.ident, self.id.as_ref());
-        let id = id.map(|(field, local)| quote!(#field: #local,));
+        let ident = self.ident;
+        let id = self.id.as_ref().map(|id| quote!(#id,));
         let fields = self.wire.values.iter().map(|value| {
             let (field, local) = (&value.arg.name.rust, value.name());
             if field == local { quote!(#field,) } else { quote!(#field: #local,) }
@@ -121,16 +111,16 @@ impl<'m, 'a> Variant<'m, 'a> {
     /// The arm of `unmarshal`.
     fn read(&self) -> TokenStream {
         let (number, form) = (&self.number, &self.wire.form);
-        let (values, whole) = (self.wire.pattern(), self.pattern());
+        let (values, whole) = (self.wire.pattern_of(self.id.clone()), self.pattern());
         quote! {
-            #number => #form::read(__message, |#values| #whole),
+            #number => #form::read(__m, |#values| #whole),
         }
     }
 
     /// The arm of `marshal`.
     fn write(&self) -> TokenStream {
         let (form, pattern) = (&self.wire.form, self.pattern());
-        let id = self.id.as_ref().map(|(_, local)| quote!(*#local));
+        let id = self.id.as_ref().map(|id| quote!(*#id));
         let copied = self.wire.copied(id);
         quote!(#pattern => #form::encode(INTERFACE, #copied),)
     }
@@ -139,7 +129,7 @@ impl<'m, 'a> Variant<'m, 'a> {
     fn show(&self) -> TokenStream {
         let (rt, number, pattern) = (self.wire.rt(), &self.number, self.pattern());
         let name = self.ident.to_string();
-        let id = self.id.as_ref().map(|(_, local)| local.to_token_stream());
+        let id = self.id.as_ref().map(ToTokens::to_token_stream);
         let values = id.into_iter().chain(self.wire.values.iter().map(Value::shown));
         quote!(#pattern => #rt::show(__f, INTERFACE, #number, #name, &[#(#values),*]),)
     }
@@ -151,60 +141,39 @@ fn message(variants: &[Variant<'_, '_>], messages: &Messages<'_>) -> TokenStream
     let doc = docs::line(&format!("Any message of `{name}`, with all that it carries."));
     let declarations = variants.iter().map(Variant::declaration);
     let traits = traits(variants, rt);
+    let derive = has_debug(variants).then(|| quote!(#[#rt::derive(#rt::Debug)]));
     quote! {
         #doc
         ///
         /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
         /// equals none.
+        #derive
         pub enum Message { #(#declarations)* }
-
-        impl Message {
-            /// The message in words, those that go over the wire. Capabilities are copied.
-            ///
-            /// # Errors
-            /// If a value is over its maximum, or a capability cannot be copied.
-            #[inline]
-            pub fn encode(&self) -> #rt::Result<#rt::MessageBuffer, #rt::EncodeError> {
-                #rt::MessageBuffer::encode(self)
-            }
-
-            /// Reads message `number` from its words and capabilities.
-            ///
-            /// # Errors
-            /// If no sender of the interface writes these words.
-            #[inline]
-            pub fn decode(
-                number: u16,
-                words: &[u64],
-                mut caps: #rt::Vec<#rt::Cap>,
-            ) -> #rt::Result<Self, #rt::DecodeError> {
-                <Self as #rt::MessageValue>::unmarshal(#rt::Received { number, words, caps: &mut caps })
-            }
-        }
 
         #traits
     }
 }
 
+/// Returns true if all arguments are known to have `Debug`.
+fn has_debug(variants: &[Variant<'_, '_>]) -> bool {
+    variants.iter().flat_map(|variant| &variant.wire.values).all(Value::has_debug)
+}
+
 /// What rests on the functions of each message.
 fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
     let (writes, reads) = (variants.iter().map(Variant::write), variants.iter().map(Variant::read));
-    let shows = variants.iter().map(Variant::show);
+    let debug = (!has_debug(variants)).then(|| debug(variants, rt));
     quote! {
         #[automatically_derived]
         impl #rt::MessageValue for Message {
             const INTERFACE: &'static #rt::Interface = INTERFACE;
 
-            #[inline]
             fn marshal(&self) -> #rt::Result<#rt::MessageBuffer, #rt::EncodeError> {
                 match self { #(#writes)* }
             }
 
-            #[inline]
-            fn unmarshal(
-                __message: #rt::Received<'_>,
-            ) -> #rt::Result<Self, #rt::DecodeError> {
-                match __message.number {
+            fn unmarshal(__m: #rt::Received<'_>) -> #rt::Result<Self, #rt::DecodeError> {
+                match __m.number {
                     #(#reads)*
                     __number => #rt::unknown_message(__number),
                 }
@@ -213,55 +182,23 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
 
         #[automatically_derived]
         impl #rt::PartialEq for Message {
-            #[inline]
             fn eq(&self, __other: &Self) -> bool {
                 #rt::same(self, __other)
             }
         }
 
-        #[automatically_derived]
-        impl #rt::Debug for Message {
-            #[inline]
-            fn fmt(&self, __f: &mut #rt::Formatter<'_>) -> #rt::fmt::Result {
-                match self { #(#shows)* }
-            }
-        }
+        #debug
     }
 }
 
-/// `Inbox`, which is put behind a binding in place of handlers.
-fn inbox(messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
+/// `impl Debug`, which cannot be derived if an argument has none.
+fn debug(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
+    let shows = variants.iter().map(Variant::show);
     quote! {
-        /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-        #[#rt::derive(#rt::Debug)]
-        pub struct Inbox(#rt::Inbox);
-
-        impl Inbox {
-            /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
-            /// refused.
-            #[inline]
-            pub fn new(bound: #rt::usize) -> Self {
-                Self::beside(bound, <RxVtbl as #rt::Default>::default())
-            }
-
-            /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-            pub fn beside(bound: #rt::usize, rx: impl Handlers) -> Self {
-                Self(#rt::Inbox::new(bound, rx.__deliver()))
-            }
-
-            /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
-            /// callback comes before.
-            #[must_use]
-            pub fn on_bound(self, callback: impl #rt::FnOnce(Binding) + 'static) -> Self {
-                Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
-            }
-        }
-
         #[automatically_derived]
-        impl Handlers for Inbox {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
-                self.0.into_deliver()
+        impl #rt::Debug for Message {
+            fn fmt(&self, __f: &mut #rt::Formatter<'_>) -> #rt::fmt::Result {
+                match self { #(#shows)* }
             }
         }
     }

@@ -13,7 +13,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let (rt, interface) = (messages.rt, messages.interface);
     let forms = messages.list.iter().map(Wire::declaration);
     let infos = messages.list.iter().map(|wire| info(wire, interface));
-    let limits = messages.list.iter().map(|wire| &wire.form);
+    let count = Literal::usize_unsuffixed(messages.list.len());
     let digests = messages.list.iter().map(|wire| digest(wire, interface));
     let (name, description) = (&interface.name.idl, &interface.description);
     let doc = docs::line(&format!(
@@ -22,13 +22,11 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     quote! {
         #(#forms)*
 
+        const __MESSAGES: [#rt::MessageInfo; #count] = #rt::numbered([#(#infos),*], [#(#digests),*]);
+
         #doc
-        pub const INTERFACE: &#rt::Interface = &#rt::Interface::new(
-            #name,
-            #description,
-            &#rt::numbered([#(#infos),*], &[#(#digests),*]),
-            &[#(#limits::LIMIT),*],
-        );
+        pub const INTERFACE: &#rt::Interface =
+            &#rt::Interface::new(#name, #description, &__MESSAGES, &#rt::limits(&__MESSAGES));
     }
 }
 

@@ -10,6 +10,11 @@ pub(crate) fn of(lines: &[String], otherwise: &str) -> TokenStream {
     if empty { line(otherwise) } else { quote!(#(#[doc = #lines])*) }
 }
 
+/// The doc comment of the interface, if there is one. A name needs no other.
+pub(crate) fn only(lines: &[String]) -> TokenStream {
+    quote!(#(#[doc = #lines])*)
+}
+
 /// Returns the docs of [`of`] and a section on errors.
 pub(crate) fn with_errors(lines: &[String], otherwise: &str, errors: &str) -> TokenStream {
     let (first, heading, errors) = (of(lines, otherwise), line("# Errors"), line(errors));

@@ -21,7 +21,7 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
 
         /// Connects to the service that `iref` names; `rx` handles what it sends.
         pub fn bind<X: Handlers>(iref: #rt::Iref, waitset: &#rt::Waitset, rx: X) -> #rt::Bind<Binding> {
-            #rt::Bind::new(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
+            #rt::bind(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
         }
 
         /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
@@ -35,9 +35,8 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
         }
 
         /// Connects to the service called `name`, once there is one, for any thread.
-        pub fn connect(name: &#rt::str) -> #rt::Connect<SharedBinding> {
-            let __handlers = || <RxVtbl as #rt::Default>::default().__deliver();
-            #rt::Connect::new(name, INTERFACE, __handlers, |__raw| SharedBinding(__raw.share()))
+        pub fn connect(name: &#rt::str) -> #rt::Connect<Binding<#rt::Shared>> {
+            #rt::Connect::new(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
         }
     }
 }

@@ -51,12 +51,12 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
     let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
     // A name that is taken is one of the errors.
-    let own =
-        ["Binding", "RpcClient", "RxVtbl", "Message", "Inbox", "SharedBinding", "SharedClient"];
-    let own = own.map(|name| format_ident!("{name}")).into_iter();
+    let own = ["RxVtbl", "Message"].map(|name| format_ident!("{name}")).into_iter();
+    let ends = ["Binding", "RpcClient"].map(|name| format_ident!("{name}")).into_iter();
     let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
     let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);
-    let own = own.chain(replies).filter(free).map(|name| unknown(&name));
+    let ends = ends.filter(free).map(|name| unknown_end(&name));
+    let own = own.chain(replies).filter(free).map(|name| unknown(&name)).chain(ends);
     let own_error = interface.messages.iter().all(|message| message.name.rust != "error");
     let async_handlers = interface.messages.iter().filter_map(async_handler);
     let async_error = own_error.then(|| {
@@ -66,11 +66,6 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     });
     let async_rx = free(&format_ident!("AsyncRx"))
         .then(|| quote!(pub trait AsyncRx { #(#async_handlers)* #async_error }));
-    let wrapper = free(&format_ident!("Async")).then(|| {
-        quote!(
-            pub struct Async<S>(pub S);
-        )
-    });
     let error_handler = own_error.then(|| {
         quote!(
             fn error(&mut self, _: &__Unknown, _: __Unknown) {}
@@ -89,7 +84,6 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
                 #error_handler
             }
             #async_rx
-            #wrapper
             pub const INTERFACE: __Unknown = #error;
             pub fn export<W, C>(_: W, _: C) -> __Unknown { loop {} }
             pub fn bind<I, W, X>(_: I, _: W, _: X) -> __Unknown { loop {} }
@@ -104,7 +98,14 @@ fn error_type(error: &TokenStream) -> TokenStream {
     quote! {
         pub trait __Broken<const N: usize> { type Type; }
         pub type __Unknown = <() as __Broken<{ #error }>>::Type;
+        pub trait __Any { type Type; }
+        impl<T: ?Sized> __Any for T { type Type = __Unknown; }
     }
+}
+
+/// A type with a parameter for the kind of the end.
+fn unknown_end(name: &Ident) -> TokenStream {
+    quote!(pub type #name<E = ()> = <E as __Any>::Type;)
 }
 
 fn unknown(name: &Ident) -> TokenStream {

@@ -15,10 +15,9 @@
 //! | `message`, `value` | the form of a message: how its arguments go through Rust, and their maxima |
 //! | `descriptor` | `INTERFACE`, and the form of each message |
 //! | `binding` | `Binding`, `Rx`, `RxVtbl` and the dispatcher between them |
-//! | `async_rx` | `AsyncRx` and `Async`: handlers that are futures |
+//! | `async_rx` | `AsyncRx`: handlers that are futures |
 //! | `rpc` | `RpcClient` and the reply types |
-//! | `shared` | `SharedBinding` and `SharedClient`, for any thread |
-//! | `buffer` | `Message`, and `Inbox` for receiving it |
+//! | `buffer` | `Message`, any message as a value |
 //! | `export` | `export` and `bind` |
 //! | `fallback` | items of the right names beside errors |
 
@@ -34,7 +33,6 @@ mod fallback;
 mod message;
 mod rpc;
 mod rt;
-mod shared;
 mod types;
 mod value;
 mod wire;
@@ -103,7 +101,6 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let binding = binding::items(&messages);
     let async_rx = async_rx::items(&messages);
     let rpc = rpc::items(&messages);
-    let shared = shared::items(&messages);
     let buffer = buffer::items(&messages);
     let export = export::items(rt);
     quote! {
@@ -117,7 +114,6 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
             #binding
             #async_rx
             #rpc
-            #shared
             #buffer
             #export
         }
@@ -140,6 +136,6 @@ fn allow() -> TokenStream {
     quote! {
         #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
         #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
-        #[allow(long_running_const_eval, unused_imports, unused_qualifications)]
+        #[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
     }
 }

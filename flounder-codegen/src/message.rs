@@ -13,12 +13,16 @@ pub(crate) struct Messages<'a> {
     pub(crate) interface: &'a Interface,
     pub(crate) rt: &'a Rt,
     pub(crate) list: Vec<Wire<'a>>,
+    /// The type parameter for the kind of an end: `E`, unless a type of the interface is called so.
+    pub(crate) end: Ident,
 }
 
 impl<'a> Messages<'a> {
     pub(crate) fn new(interface: &'a Interface, types: &'a Types<'a>, rt: &'a Rt) -> Self {
         let list = interface.messages.iter().map(|message| Wire::new(message, types, rt)).collect();
-        Self { interface, rt, list }
+        let taken = interface.types.iter().any(|ty| ty.name.rust == "E");
+        let end = if taken { format_ident!("__E") } else { format_ident!("E") };
+        Self { interface, rt, list, end }
     }
 
     /// The messages with a `tx_*` method of their own; those of rpcs go through the client and the reply.
@@ -135,14 +139,13 @@ impl<'a> Wire<'a> {
 
     /// `(arg, s,)`: the names of what is read, behind the number of a call.
     pub(crate) fn pattern(&self) -> TokenStream {
-        let id = self.has_id().then(|| quote!(__id));
-        tuple(id.into_iter().chain(self.values.iter().map(|value| value.name().to_token_stream())))
+        self.pattern_of(self.has_id().then(|| format_ident!("__id")))
     }
 
-    /// `(arg, s)`: the arguments that are read, for a handler that is a future.
-    pub(crate) fn arguments(&self) -> TokenStream {
-        let names = tuple(self.values.iter().map(|value| value.name().to_token_stream()));
-        if self.is_long() { quote!((#names,)) } else { names }
+    /// The [`pattern`](Self::pattern) with a name for the number of a call.
+    pub(crate) fn pattern_of(&self, id: Option<Ident>) -> TokenStream {
+        let names = id.iter().chain(self.values.iter().map(Value::name));
+        tuple(names.map(ToTokens::to_token_stream))
     }
 
     /// `name: type, ..` for the sender.

@@ -6,7 +6,6 @@ use quote::{format_ident, quote};
 
 use crate::docs;
 use crate::message::{Messages, Wire};
-use crate::rt::Rt;
 
 /// The client and the reply types; nothing if the interface has no rpc.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
@@ -65,67 +64,59 @@ impl<'m, 'a> Call<'m, 'a> {
             impl #name {
                 /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
                 /// that no reply will come, and the error handler of this end why.
-                #[inline]
                 pub fn send(self, #parameters) {
                     #gifts
                     #form::reply(#passed, self.0);
                 }
 
                 /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
-                #[inline]
                 #[must_use]
                 pub fn is_cancelled(&self) -> bool {
                     self.0.is_cancelled()
                 }
 
                 /// Completes when nobody waits for the reply any more.
-                #[inline]
                 pub fn cancelled(&mut self) -> #rt::Cancelled<'_> {
                     self.0.cancelled()
                 }
             }
 
+            #[automatically_derived]
             impl #rt::Reply for #name {
                 type Values = #output;
-
-                #[inline]
-                fn decode(__message: #rt::Received<'_>) -> #rt::Result<#output, #rt::DecodeError> {
-                    #form::returned(__message)
-                }
+                type Response = #form;
             }
         }
     }
 
     /// The two methods of the client.
     fn methods(&self) -> TokenStream {
-        let rt = self.messages.rt;
+        let (rt, end) = (self.messages.rt, &self.messages.end);
         let name = &self.rpc.name.rust;
         let name_async = format_ident!("{}_async", name, span = name.span());
         let (parameters, output) = (self.call.parameters(), self.response.output());
         let declared = self.declared();
         let doc = docs::with_errors(
             &self.rpc.docs,
-            &format!("Calls `{declared}` and waits for the reply."),
+            &format!("Calls `{declared}` and blocks until the reply has come."),
             CALL_ERRORS,
         );
         let doc_async = docs::line(&format!(
-            "As `{}`, without waiting: the result is a future.",
+            "Makes the call of `{}`: the result is a future.",
             self.rpc.name.idl
         ));
-        let (call, response, reply) = (&self.call.form, &self.response.form, reply_name(self.rpc));
+        let (call, reply) = (&self.call.form, reply_name(self.rpc));
         let (gifts, passed) = (self.call.gifts(), self.call.passed(Some(quote!(__id))));
         quote! {
             #doc
-            #[inline]
             pub fn #name(&self, #parameters) -> #rt::Result<#output, #rt::RpcError> {
                 let __id = self.0.0.next_call();
                 #gifts
-                #call::call::<#reply, #response>(&self.0.0, __id, #passed, self.1)
+                #call::call::<#end, #reply>(&self.0.0, __id, #passed, self.1)
             }
 
             #doc_async
-            #[inline]
-            pub fn #name_async(&self, #parameters) -> #rt::Call<#reply> {
+            pub fn #name_async(&self, #parameters) -> #rt::Call<#reply, #end> {
                 let __id = self.0.0.next_call();
                 #gifts
                 #call::call_async(&self.0.0, __id, #passed, self.1)
@@ -139,57 +130,51 @@ pub(crate) fn reply_name(rpc: &Rpc) -> Ident {
     format_ident!("{}Reply", rpc.camel)
 }
 
-const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come. Capabilities that are given away with a \
-                           call that fails are closed.";
+const CALL_ERRORS: &str = "If the call cannot be sent, or no reply will come; through a shared end, always in the thread \
+                           of the binding's waitset. Capabilities that are given away with a call that fails are closed.";
 
+/// `RpcClient`
 fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
+    let (rt, end) = (messages.rt, &messages.end);
     let doc =
         docs::line(&format!("Calls the remote procedures of `{}`.", messages.interface.name.idl));
-    client_type(rt, ["RpcClient", "Binding"], doc, rpcs.iter().map(Call::methods))
-}
-
-/// The type of a client over a binding, by their names.
-pub(crate) fn client_type(
-    rt: &Rt,
-    [client, binding]: [&str; 2],
-    doc: TokenStream,
-    methods: impl Iterator<Item = TokenStream>,
-) -> TokenStream {
-    let (client, binding) = (format_ident!("{client}"), format_ident!("{binding}"));
+    let methods = rpcs.iter().map(Call::methods);
     quote! {
         #doc
         ///
-        /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
-        /// time of its own ends after 30 seconds.
+        /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
         #[#rt::derive(#rt::Debug, #rt::Clone)]
-        pub struct #client(#binding, #rt::Timeout);
+        pub struct RpcClient<#end: #rt::End = #rt::Local>(Binding<#end>, #rt::Timeout);
 
-        impl #client {
-            /// A client over a binding.
-            pub fn new(binding: &#binding) -> Self {
+        impl<#end: #rt::End> RpcClient<#end> {
+            #(#methods)*
+
+            /// Returns a client over a binding.
+            pub fn new(binding: &Binding<#end>) -> Self {
                 Self(#rt::Clone::clone(binding), #rt::Timeout::Default)
             }
 
-            /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
-            /// there is means for ever.
+            /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
             #[must_use]
             pub fn timeout(&self, timeout: #rt::Duration) -> Self {
                 Self(#rt::Clone::clone(&self.0), #rt::Timeout::For(timeout))
             }
 
-            /// A client whose calls, blocking or not, end with an error if they are not done by then.
+            /// Returns a client whose calls end with an error if they are not done by then.
             #[must_use]
             pub fn deadline(&self, deadline: #rt::Instant) -> Self {
                 Self(#rt::Clone::clone(&self.0), #rt::Timeout::Until(deadline))
             }
 
-            /// The binding.
-            pub fn binding(&self) -> &#binding {
+            /// Returns the binding.
+            pub fn binding(&self) -> &Binding<#end> {
                 &self.0
             }
 
-            #(#methods)*
+            /// Returns a client for any thread, which is `Send` and `Sync`.
+            pub fn shared(&self) -> RpcClient<#rt::Shared> {
+                RpcClient(self.0.shared(), self.1)
+            }
         }
     }
 }

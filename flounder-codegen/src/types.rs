@@ -207,7 +207,7 @@ pub(crate) fn items(types: &Types<'_>, rt: &Rt) -> TokenStream {
 
 fn declared(def: &TypeDef, facts: Facts, types: &Types<'_>, rt: &Rt) -> TokenStream {
     let name = &def.name.rust;
-    let doc = head(&def.docs, &describe(def), &def.name);
+    let doc = head(docs::of(&def.docs, &describe(def)), &def.name);
     match &def.kind {
         TypeKind::Struct(fields) => structure(def, fields, facts, types, rt),
         TypeKind::Enum(elements) => enumeration(def, elements, rt),
@@ -231,14 +231,14 @@ fn structure(
     rt: &Rt,
 ) -> TokenStream {
     let name = &def.name.rust;
-    let doc = head(&def.docs, &describe(def), &def.name);
+    let doc = head(docs::of(&def.docs, &describe(def)), &def.name);
     let known = !facts.foreign && !facts.caps;
     let copy = def.traits.copy.then(|| quote!(#rt::Copy));
     let eq = def.traits.eq.then(|| quote!(#rt::Eq, #rt::Hash));
     let clone = known.then(|| quote!(#rt::Clone, #copy));
     let comparison = known.then(|| quote!(#[#rt::derive(#rt::PartialEq, #eq)]));
     let declarations = fields.iter().map(|field| {
-        let doc = docs::of(&field.docs, &format!("`{}`", field.name.idl));
+        let doc = docs::only(&field.docs);
         let (name, ty) = (&field.name.rust, types.owned(field.ty));
         quote!(#doc pub #name: #ty,)
     });
@@ -266,9 +266,9 @@ fn structure(
 
 fn enumeration(def: &TypeDef, elements: &[Element], rt: &Rt) -> TokenStream {
     let name = &def.name.rust;
-    let doc = head(&def.docs, &describe(def), &def.name);
+    let doc = head(docs::of(&def.docs, &describe(def)), &def.name);
     let declarations = elements.iter().zip(0u32..).map(|(element, value)| {
-        let doc = head(&element.docs, &format!("`{}`", element.name.idl), &element.name);
+        let doc = head(docs::only(&element.docs), &element.name);
         let (name, value) = (&element.name.rust, proc_macro2::Literal::u32_unsuffixed(value));
         quote!(#doc #name = #value,)
     });
@@ -303,10 +303,12 @@ fn bound(form: Form) -> Option<u32> {
 }
 
 /// Docs, and an alias for searching where the Rust name is another one.
-fn head(lines: &[String], otherwise: &str, name: &flounder_idl::model::Name) -> TokenStream {
-    let doc = docs::of(lines, otherwise);
+fn head(doc: TokenStream, name: &flounder_idl::model::Name) -> TokenStream {
     let idl = &name.idl;
-    let alias = (name.rust != idl && !idl.is_empty()).then(|| quote!(#[doc(alias = #idl)]));
+    // Searches ignore case and `_`.
+    let searched = |name: &str| name.replace('_', "").to_lowercase();
+    let is_other = !idl.is_empty() && searched(&name.rust.to_string()) != searched(idl);
+    let alias = is_other.then(|| quote!(#[doc(alias = #idl)]));
     quote!(#doc #alias)
 }
 

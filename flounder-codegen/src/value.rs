@@ -166,6 +166,17 @@ impl<'a> Value<'a> {
         if self.pass == Pass::Moved { quote!(#name.back()) } else { quote!(#name) }
     }
 
+    /// What was given away, after a message that was put together and not sent.
+    pub(crate) fn given_back_from(&self) -> TokenStream {
+        let name = self.name();
+        if self.pass == Pass::Moved { quote!(#name.back_from(__caps)) } else { quote!(#name) }
+    }
+
+    /// Returns true if the sender lends the argument.
+    pub(crate) fn borrows(&self) -> bool {
+        !matches!(self.pass, Pass::Copied | Pass::Given | Pass::Moved)
+    }
+
     /// A reference to an owned value that stays, as the runtime takes it.
     pub(crate) fn copied(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
@@ -181,7 +192,12 @@ impl<'a> Value<'a> {
     pub(crate) fn shown(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
         // A type from Rust need not have `Debug`.
-        if self.types.has_debug(self.arg.ty) { quote!(#name) } else { quote!(&#rt::Opaque) }
+        if self.has_debug() { quote!(#name) } else { quote!(&#rt::Opaque) }
+    }
+
+    /// Returns true if the type is known to have `Debug`.
+    pub(crate) fn has_debug(&self) -> bool {
+        self.types.has_debug(self.arg.ty)
     }
 
     pub(crate) fn handed_over(&self) -> TokenStream {

@@ -99,7 +99,7 @@ fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
             const ALIGN: #rt::usize = __REC.align;
             #maxima
             const FINGERPRINT: #rt::u128 =
-                #rt::fingerprint(#rt::digest(#canonical), &[#(#fingerprints),*]);
+                #rt::structure(#canonical, &[#(#fingerprints),*]);
         }
     };
     let puts = record.puts(&quote!(__words), &quote!(__at+));
@@ -153,7 +153,7 @@ fn enumeration(wire: &WireType, variants: &[Variant], rt: &Rt) -> TokenStream {
             const ALIGN: #rt::usize = 4;
             #maxima
             const FINGERPRINT: #rt::u128 =
-                #rt::fingerprint(#rt::digest(#canonical), &[#(#fingerprints),*]);
+                #rt::structure(#canonical, &[#(#fingerprints),*]);
         }
     };
     let encode = encode_variants(ident, variants, &records, rt);
@@ -172,8 +172,7 @@ fn encode_variants(
         quote!(Self::#name { .. } => #tag,)
     });
     let put = quote! {
-        let __tag: #rt::u32 = match self { #(#tags)* };
-        #rt::Encode::put(&__tag, __words, __at);
+        #rt::put_tag(match self { #(#tags)* }, __words, __at);
     };
     let any = variants.iter().any(|variant| !variant.members.is_empty());
     let step = |body: fn(&Record<'_>) -> TokenStream| {
@@ -220,8 +219,7 @@ fn decode_variants(
     });
     let name = &wire.name;
     let take = quote! {
-        let __value = match __decoder.tag(__at, #count, #name)? { #(#arms)* };
-        #rt::Ok(__value)
+        #rt::Ok(match __decoder.tag(__at, #count, #name)? { #(#arms)* })
     };
     decode(&wire.ident, &take, rt)
 }

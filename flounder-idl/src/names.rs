@@ -7,26 +7,14 @@ use crate::ast::{Attrs, Name};
 use crate::{model, token};
 
 /// Names of the types in every generated module.
-pub const GENERATED_TYPES: &[&str] = &[
-    "Binding",
-    "Rx",
-    "RxVtbl",
-    "RpcClient",
-    "Export",
-    "Message",
-    "Inbox",
-    "AsyncRx",
-    "Async",
-    "Handlers",
-    "SharedBinding",
-    "SharedClient",
-];
+pub const GENERATED_TYPES: &[&str] =
+    &["Binding", "Rx", "RxVtbl", "RpcClient", "Export", "Message", "AsyncRx", "Handlers"];
 
 /// Names of the methods that every generated receive trait has.
 pub const GENERATED_HANDLERS: &[&str] = &["error"];
 
 /// Names of the methods that every generated rpc client has.
-pub const GENERATED_CLIENT: &[&str] = &["new", "binding", "timeout", "deadline"];
+pub const GENERATED_CLIENT: &[&str] = &["new", "binding", "timeout", "deadline", "shared"];
 
 /// Returns the Rust name of a module, message, argument or field: as written, or `#[rust_name]`.
 pub(crate) fn value(name: &Name, attrs: &Attrs) -> model::Name {

@@ -960,13 +960,13 @@ error[generated-name]: `binding` would be `Binding` in Rust, which is a type of 
     ),
     (
         "generated-name",
-        r"interface t { typedef uint8 inbox; message m(inbox x); };",
+        r"interface t { typedef uint8 handlers; message m(handlers x); };",
         r#"
-error[generated-name]: `inbox` would be `Inbox` in Rust, which is a type of the generated module
+error[generated-name]: `handlers` would be `Handlers` in Rust, which is a type of the generated module
   --> t.if:1:29
   |
-1 | interface t { typedef uint8 inbox; message m(inbox x); };
-  |                             ^^^^^
+1 | interface t { typedef uint8 handlers; message m(handlers x); };
+  |                             ^^^^^^^^
   = help: write `#[rust_name = ".."]` before it, or rename it
 "#,
     ),

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use flounder_rt::Waitset;
-use flounder_rt::binding::RawBinding;
+use flounder_rt::binding::AsRaw;
 
 /// A message that an [`Outbox`] can queue.
 pub(crate) trait OutboxMessage: Sized + 'static {
     /// Binding over which the message is sent.
-    type Binding: core::ops::Deref<Target = RawBinding> + 'static;
+    type Binding: AsRaw + 'static;
 
     /// Most queued messages: bounds what a peer costs that sends requests and reads nothing.
     const MAX_QUEUED: usize;
@@ -79,8 +79,8 @@ impl<M: OutboxMessage> Outbox<M> {
             let Some(me) = me.upgrade() else { return true };
             let is_last = me.taken.get() == last;
             me.taken.get() > last
-                || is_last && me.binding.can_send()
-                || me.binding.ended().is_some()
+                || is_last && me.binding.as_raw().can_send()
+                || me.binding.as_raw().ended().is_some()
         };
         if is_sent() { None } else { Some(Unsent(Box::new(is_sent))) }
     }
@@ -119,7 +119,7 @@ impl<M: OutboxMessage> Outbox<M> {
 
     fn wait(&self) {
         let me = self.myself.clone();
-        let registered = self.binding.register_send(&self.waitset, move |_| {
+        let registered = self.binding.as_raw().register_send(&self.waitset, move |_| {
             if let Some(me) = me.upgrade() {
                 me.waiting_for_slot.set(false);
                 me.pump();

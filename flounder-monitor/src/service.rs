@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flounder_rt::bind::Bind;
-use flounder_rt::binding::{Dispatch, RawBinding, Received};
+use flounder_rt::binding::{Dispatch, Local, RawBinding, RawEnd, Received};
 use flounder_rt::export::{Export, Exported};
 use flounder_rt::fork::ForkGeneration;
 use flounder_rt::waitset::Remote;
@@ -278,7 +278,7 @@ impl<B: Send + 'static> Connect<B> {
         name: &str,
         interface: &'static Interface,
         handlers: fn() -> Box<dyn Dispatch>,
-        wrap: fn(RawBinding) -> B,
+        wrap: fn(RawEnd<Local>) -> B,
     ) -> Self {
         let name = name.to_owned();
         Self(Job::new(move |waitset, deadline| {
@@ -332,7 +332,7 @@ async fn connect<B: 'static>(
     name: &str,
     interface: &'static Interface,
     handlers: fn() -> Box<dyn Dispatch>,
-    wrap: fn(RawBinding) -> B,
+    wrap: fn(RawEnd<Local>) -> B,
     deadline: Option<Instant>,
 ) -> Result<B, ServiceError> {
     loop {

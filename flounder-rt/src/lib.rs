@@ -36,8 +36,8 @@ pub use waitset::tokio;
 
 pub use bind::BindError;
 pub use binding::{
-    BindingError, Call, Closing, ControlError, RecvError, Rejected, Reply, RpcError, Sent,
-    SharedCall, SharedSend, SharedSent, TxError,
+    Async, BindingError, Call, Closing, ControlError, End, Inbox, Local, RecvError, Rejected,
+    Reply, RpcError, Sending, Sent, Shared, TxError,
 };
 pub use cap::Cap;
 pub use channel::Control;

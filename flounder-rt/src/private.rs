@@ -7,7 +7,7 @@ pub use core::default::Default;
 pub use core::fmt::{self, Debug, Formatter};
 pub use core::hash::Hash;
 pub use core::marker::{Copy, Send};
-pub use core::ops::{Deref, FnMut, FnOnce};
+pub use core::ops::{FnMut, FnOnce};
 pub use core::option::Option::{self, None, Some};
 pub use core::prelude::v1::derive;
 pub use core::primitive::{bool, str, u32, u64, u128, usize};
@@ -21,16 +21,17 @@ pub use std::vec::Vec;
 pub use crate::__args;
 pub use crate::bind::Bind;
 pub use crate::binding::{
-    BindingError, Call, Cancelled, Dispatch, Inbox, MessageType, Messages, RawBinding, Received,
-    Receiving, Rejected, Reply, ReplyToken, RpcError, Sending, Sent, SharedCall, SharedEndpoint,
-    SharedSend, Timeout, TxError, dispatcher,
+    AsRaw, Async, BindingError, Call, Cancelled, Closing, ControlError, Dispatch, End, Inbox,
+    Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving, Rejected, Reply,
+    ReplyToken, RpcError, Sending, SendingCaps, Sent, Shared, Timeout, TxError, attach, dispatcher,
+    inbox,
 };
 pub use crate::broker::none::{Connect, Serve};
 pub use crate::cap::Cap;
-pub use crate::channel::Channel;
+pub use crate::channel::{Channel, Control};
 pub use crate::export::{Broker, Export, Refusal};
 pub use crate::interface::{
-    AnnotationInfo, AnnotationValue, Interface, MessageInfo, MessageKind, numbered,
+    AnnotationInfo, AnnotationValue, Interface, MessageInfo, MessageKind, limits, numbered,
 };
 pub use crate::iref::{Errval, Iref};
 pub use crate::message::args::{
@@ -38,17 +39,18 @@ pub use crate::message::args::{
 };
 pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Opaque, same, show};
 pub use crate::peer::Peer;
-pub use crate::waitset::{CallbackError, Waitset};
+pub use crate::waitset::{CallbackError, Outcome, Waitset};
 pub use crate::wire::{
     Bounded, CapRefs, Decode, DecodeError, Decoder, Encode, Plain, Record, Shape, TakeBounded,
-    TooLong, digest, fingerprint, largest, nest, record, total,
+    TooLong, digest, fingerprint, largest, nest, put_tag, record, structure, total,
 };
 pub use core::time::Duration;
 pub use std::time::Instant;
 
 /// The default of an error handler: writes to the log.
 #[cold]
-pub fn unhandled_error(interface: &Interface, error: &BindingError) {
+pub fn unhandled_error(binding: &impl AsRaw, error: BindingError) {
+    let interface = binding.as_raw().interface();
     match error {
         BindingError::Closed => {
             tracing::debug!(interface = interface.name, "binding closed by the peer")
@@ -79,6 +81,18 @@ pub const fn no_handler(message: &'static str) -> BindingError {
 /// The formatter's.
 pub fn closures(f: &mut Formatter<'_>) -> fmt::Result {
     f.debug_struct("RxVtbl").finish_non_exhaustive()
+}
+
+/// Returns a bind to the service that `iref` names: [`Bind::new`].
+pub fn bind<B: 'static>(
+    iref: Iref,
+    waitset: &Waitset,
+    interface: &'static Interface,
+    broker: &'static dyn Broker,
+    handler: Box<dyn Dispatch>,
+    wrap: fn(RawEnd<Local>) -> B,
+) -> Bind<B> {
+    Bind::new(iref, waitset, interface, broker, handler, wrap)
 }
 
 /// The broker of a program that has only the runtime: it knows no service.

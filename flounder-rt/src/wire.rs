@@ -4,5 +4,5 @@ pub use flounder_wire::{
     Bounded, CapRefs, CapSlots, DEFAULT_MAX, Decode, DecodeError, Decoder, Encode, Gather, LINE,
     Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, Plain, RUNTIME_MESSAGE, Reader, Record, Shape,
     TakeBounded, TooLong, copy_line, digest, fingerprint, first_at, largest, max_items, nest,
-    record, total,
+    put_tag, record, structure, total,
 };

@@ -10,7 +10,9 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
 use flounder_rt::Waitset;
-use flounder_rt::binding::{CALL_WINDOW, Inbox, RawBinding, ReplyToken, SHARED_QUEUE};
+use flounder_rt::binding::{
+    CALL_WINDOW, Inbox, RawBinding, RawEnd, ReplyToken, SHARED_QUEUE, inbox as inbox_of,
+};
 use flounder_rt::channel::ChannelError;
 use support::{DOUBLE_RESPONSE, Handler, INTERFACE, Log, NOTE, Pipe, double_async};
 
@@ -297,9 +299,11 @@ fn handlers_may_do_anything_when_they_are_dropped() {
 fn wakers_of_an_inbox_may_do_anything() {
     everywhere(5, |scene| {
         let (near, far, ..) = support::pair(10);
-        let inbox = Inbox::new(2, Handler::logging(&Log::default())).into_deliver();
+        let inbox = Inbox::beside(2, Handler::logging(&Log::default()));
+        let inbox = inbox_of(inbox, |raw: RawEnd<_>| raw, |handler| handler);
         let ws = &scene.ws;
         let own = RawBinding::attach(Box::new(near), ws, INTERFACE, inbox).expect("no descriptor");
+        let own = own.handle();
         let logging = Handler::logging(&Log::default());
         let peer =
             RawBinding::attach(Box::new(far), ws, INTERFACE, logging).expect("no descriptor");
@@ -363,7 +367,7 @@ fn wakers_of_shared_bindings_may_do_anything() {
 
 fn support_double(
     shared: &flounder_rt::binding::SharedEndpoint,
-) -> flounder_rt::SharedCall<support::Doubled> {
+) -> flounder_rt::Call<support::Doubled, flounder_rt::Shared> {
     let timeout = flounder_rt::binding::Timeout::Default;
     shared.call(support::DOUBLE_CALL, &[0, 1], &[], Vec::new(), timeout)
 }

@@ -12,8 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{
-    CALL_WINDOW, RawBinding, Received, SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend,
-    Timeout,
+    CALL_WINDOW, Call, RawBinding, Received, Response, SHARED_QUEUE, Sending, Shared,
+    SharedEndpoint, Timeout,
 };
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{BindingError, Reply, RpcError, TxError, Waitset};
@@ -25,8 +25,8 @@ const fn is_sync<T: Sync>() {}
 const _: () = {
     is_send::<SharedEndpoint>();
     is_sync::<SharedEndpoint>();
-    is_send::<SharedSend>();
-    is_send::<SharedCall<Doubled>>();
+    is_send::<Sending<'static, Shared>>();
+    is_send::<Call<Doubled, Shared>>();
 };
 
 struct Pair {
@@ -53,18 +53,22 @@ fn pair(room: usize) -> Pair {
 }
 
 impl Pair {
-    fn note(&self, value: u64) -> SharedSend {
+    fn note(&self, value: u64) -> Sending<'_, Shared> {
         self.shared.send(NOTE, &[value], &[], Vec::new())
     }
 
-    fn double(&self, value: u64) -> SharedCall<Doubled> {
+    fn try_note(&self, value: u64) -> Result<(), TxError> {
+        self.shared.tx(NOTE, &[value], &[], None).map(drop)
+    }
+
+    fn double(&self, value: u64) -> Call<Doubled, Shared> {
         double(&self.shared, value)
     }
 
     /// Notes until there is no room in the queue.
     fn fill(&self) -> u64 {
         let mut value = 0;
-        while self.note(value).try_now().is_ok() {
+        while self.try_note(value).is_ok() {
             value += 1;
         }
         value
@@ -97,7 +101,7 @@ fn settle(ws: &Waitset) {
     }
 }
 
-fn double(shared: &SharedEndpoint, value: u64) -> SharedCall<Doubled> {
+fn double(shared: &SharedEndpoint, value: u64) -> Call<Doubled, Shared> {
     // The number of the call is not for the caller to choose.
     shared.call(DOUBLE_CALL, &[0, value], &[], Vec::new(), Timeout::Default)
 }
@@ -126,7 +130,7 @@ fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
 fn queued_messages_go_out_in_order_once_the_thread_dispatches() {
     let pair = pair(100);
     for value in 0..10 {
-        pair.note(value).try_now().expect("there is room");
+        pair.try_note(value).expect("there is room");
     }
     assert_eq!(pair.notes(), []);
     pair.settle();
@@ -137,11 +141,15 @@ fn queued_messages_go_out_in_order_once_the_thread_dispatches() {
 fn a_full_queue_is_busy_and_keeps_the_message() {
     let pair = pair(1000);
     assert_eq!(pair.fill(), SHARED_QUEUE as u64);
-    let mut late = pair.note(99);
-    assert_eq!(late.try_now(), Err(TxError::Busy));
-    assert_eq!(late.try_now(), Err(TxError::Busy));
+    let mut caps = vec![support::null()];
+    let refused = pair.shared.tx(NOTE, &[98], &[], Some(&mut caps)).map(drop);
+    assert_eq!((refused, caps.len()), (Err(TxError::Busy), 1));
+    let count = Arc::new(Count::default());
+    let mut late = pin!(pair.note(99));
+    assert_eq!(poll(late.as_mut(), &count), Poll::Pending);
+    assert_eq!(poll(late.as_mut(), &count), Poll::Pending);
     pair.settle();
-    late.try_now().expect("there is room again");
+    assert_eq!(poll(late.as_mut(), &count), Poll::Ready(Ok(())));
     pair.settle();
     let mut want: Vec<_> = (0..SHARED_QUEUE as u64).collect();
     want.push(99);
@@ -203,9 +211,9 @@ fn dropped_waiting_send_sends_nothing_and_frees_its_place() {
     let mut last = waiting.pop().expect("there are many");
     assert_eq!(poll(last.as_mut(), &count), Poll::Ready(Ok(())));
     // The places that were kept for these go to the newcomers.
-    assert_eq!(pair.note(1).try_now(), Err(TxError::Busy));
+    assert_eq!(pair.try_note(1), Err(TxError::Busy));
     drop(waiting);
-    pair.note(2).try_now().expect("there is room");
+    pair.try_note(2).expect("there is room");
     pair.settle();
     assert!(pair.notes().ends_with(&[1000 + SHARED_QUEUE as u64, 2]));
     assert!(!pair.notes().contains(&1001));
@@ -256,7 +264,7 @@ fn a_call_that_is_dropped_in_the_queue_is_not_sent() {
     let mut call = Box::pin(pair.double(1));
     assert!(poll(call.as_mut(), &count).is_pending());
     drop(call);
-    pair.note(5).try_now().expect("there is room");
+    pair.try_note(5).expect("there is room");
     pair.settle();
     assert_eq!(*pair.seen.borrow(), [Seen::Note(5)]);
 }
@@ -265,7 +273,7 @@ fn a_call_that_is_dropped_in_the_queue_is_not_sent() {
 fn call_dropped_while_the_binding_is_busy_is_not_sent() {
     let pair = pair(0);
     let count = Arc::new(Count::default());
-    pair.note(1).try_now().expect("there is room");
+    pair.try_note(1).expect("there is room");
     let mut call = Box::pin(pair.double(1));
     assert!(poll(call.as_mut(), &count).is_pending());
     pair.settle();
@@ -359,7 +367,8 @@ fn the_end_of_the_binding_ends_whatever_waits() {
         }
         assert_eq!(poll(send.as_mut(), &count), Poll::Ready(Err(TxError::Closed)), "{how}");
         assert_eq!(shared.ended(), Some(BindingError::Closed), "{how}");
-        let late = thread::spawn(move || double(&shared, 1).wait());
+        let other = shared.clone();
+        let late = thread::spawn(move || double(&other, 1).wait());
         assert_eq!(late.join().expect("it does not panic"), Err(closed), "{how}");
     }
 }
@@ -524,7 +533,7 @@ fn last_handle_ends_the_binding_after_sent_messages() {
     settle(&ws);
     assert_eq!(other.ended(), None, "the handles keep it");
     for value in 0..20 {
-        shared.send(NOTE, &[value], &[], Vec::new()).try_now().expect("there is room");
+        shared.tx(NOTE, &[value], &[], None).map(drop).expect("there is room");
     }
     drop((shared, other));
     settle(&ws);
@@ -543,7 +552,7 @@ fn binding_with_a_local_handle_lives_on_and_can_be_shared_again() {
     settle(&ws);
     client.send(NOTE, &[1], &[]).map(drop).expect("it has not ended");
     let again = client.share();
-    again.send(NOTE, &[2], &[], Vec::new()).try_now().expect("there is room");
+    again.tx(NOTE, &[2], &[], None).map(drop).expect("there is room");
     settle(&ws);
     assert_eq!(*seen.borrow(), [Seen::Note(1), Seen::Note(2)]);
     drop(service);
@@ -557,14 +566,14 @@ fn ended_binding_can_be_shared_and_reports_why() {
     settle(ws);
     let late = client.share();
     assert_eq!(late.ended(), Some(BindingError::Closed));
-    assert_eq!(late.send(NOTE, &[2], &[], Vec::new()).try_now(), Err(TxError::Closed));
+    assert_eq!(late.tx(NOTE, &[2], &[], None).map(drop), Err(TxError::Closed));
 }
 
 #[test]
 fn it_follows_its_binding_to_another_waitset() {
     let pair = pair(100);
     let elsewhere = Waitset::new();
-    pair.note(1).try_now().expect("there is room");
+    pair.try_note(1).expect("there is room");
     pair.client.change_waitset(&elsewhere).expect("it can be watched");
     settle(&elsewhere);
     pair.settle();
@@ -583,8 +592,15 @@ struct Garbled;
 
 impl Reply for Garbled {
     type Values = ();
+    type Response = Self;
+}
 
-    fn decode(message: Received<'_>) -> Result<(), DecodeError> {
+impl Response for Garbled {
+    const NUMBER: u16 = support::DOUBLE_RESPONSE;
+    const ID: usize = 0;
+    type Values = ();
+
+    fn returned(message: Received<'_>) -> Result<(), DecodeError> {
         Err(DecodeError::Short { need: 9, have: message.words.len() })
     }
 }
@@ -594,7 +610,7 @@ fn unreadable_reply_ends_the_call_and_the_binding() {
     let pair = pair(100);
     let count = Arc::new(Count::default());
     let short = DecodeError::Short { need: 9, have: 2 };
-    let call: SharedCall<Garbled> =
+    let call: Call<Garbled, Shared> =
         pair.shared.call(DOUBLE_CALL, &[0, 1], &[], Vec::new(), Timeout::Default);
     let mut call = pin!(call);
     assert!(poll(call.as_mut(), &count).is_pending());
@@ -612,11 +628,14 @@ fn refused_outgoing_caps_are_reported_to_handler_or_caller() {
     pair.to_service.refuses_caps.set(true);
     let count = Arc::new(Count::default());
     let caps = vec![support::null()];
-    let call: SharedCall<Doubled> =
+    let call: Call<Doubled, Shared> =
         pair.shared.call(DOUBLE_CALL, &[0, 1], &[], caps, Timeout::Default);
     let mut call = pin!(call);
     assert!(poll(call.as_mut(), &count).is_pending());
-    pair.shared.send(NOTE, &[1], &[], vec![support::null()]).try_now().expect("there is room");
+    pair.shared
+        .tx(NOTE, &[1], &[], Some(&mut vec![support::null()]))
+        .map(drop)
+        .expect("there is room");
     pair.settle();
     assert!(matches!(poll(call.as_mut(), &count), Poll::Ready(Err(RpcError::CapsRefused(_)))));
     assert!(pair.errors().iter().all(|error| matches!(error, BindingError::CapsRefused(_))));
@@ -627,13 +646,13 @@ fn refused_outgoing_caps_are_reported_to_handler_or_caller() {
 #[test]
 fn values_dropped_with_a_message_may_use_the_binding() {
     /// Drops a future when it is woken, as an executor that is shutting down does.
-    struct Executor(parking_lot::Mutex<Option<Pin<Box<SharedSend>>>>);
+    struct Executor(parking_lot::Mutex<Option<Pin<Box<Sending<'static, Shared>>>>>);
     impl Wake for Executor {
         fn wake(self: Arc<Self>) {
             drop(self.0.lock().take());
         }
     }
-    let pair = pair(1000);
+    let pair: &'static Pair = Box::leak(Box::new(pair(1000)));
     pair.fill();
     let executor = Arc::new(Executor(parking_lot::Mutex::new(None)));
     let mut send = Box::pin(pair.note(1));

@@ -103,6 +103,12 @@ impl core::error::Error for TooLong {}
 /// Values whose sequences lie in memory as they lie on the wire: slices of them are lent, not decoded.
 pub trait Plain: bytemuck::Pod + Shape {}
 
+/// Writes the tag of an enumeration.
+#[inline]
+pub fn put_tag(tag: u32, words: &mut [u64], at: usize) {
+    tag.put(words, at);
+}
+
 /// Puts the low `bits` of a member at its place in a word of the record.
 #[inline(always)]
 fn put_bits(words: &mut [u64], at: usize, bits: u64) {

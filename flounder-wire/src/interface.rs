@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{Limits, RUNTIME_MESSAGE, digest, fingerprint};
+use crate::{Limits, MessageLimit, RUNTIME_MESSAGE, digest, fingerprint};
 
 /// An interface, as the constant `INTERFACE` of its module describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,20 @@ pub struct MessageInfo {
     pub annotations: &'static [AnnotationInfo],
     /// Digest of its canonical form.
     pub fingerprint: u128,
+    /// Limits on the wire.
+    pub limit: MessageLimit,
 }
 
 impl MessageInfo {
     /// Describes a message. [`numbered`] gives it its number and its digest.
     #[must_use]
-    pub const fn new(name: &'static str, kind: MessageKind, args: &'static str) -> Self {
-        Self { number: 0, name, kind, args, annotations: &[], fingerprint: 0 }
+    pub const fn new(
+        name: &'static str,
+        kind: MessageKind,
+        args: &'static str,
+        limit: MessageLimit,
+    ) -> Self {
+        Self { number: 0, name, kind, args, annotations: &[], fingerprint: 0, limit }
     }
 
     /// Returns the arguments in order.
@@ -73,7 +80,7 @@ impl MessageInfo {
 #[must_use]
 pub const fn numbered<const N: usize>(
     mut messages: [MessageInfo; N],
-    digests: &[u128; N],
+    digests: [u128; N],
 ) -> [MessageInfo; N] {
     let mut i = 0;
     while i < N {
@@ -82,6 +89,18 @@ pub const fn numbered<const N: usize>(
         i += 1;
     }
     messages
+}
+
+/// Returns the limits of the messages of an interface.
+#[must_use]
+pub const fn limits<const N: usize>(messages: &[MessageInfo; N]) -> [MessageLimit; N] {
+    let mut limits = [MessageLimit { words: 0, caps: 0 }; N];
+    let mut i = 0;
+    while i < N {
+        limits[i] = messages[i].limit;
+        i += 1;
+    }
+    limits
 }
 
 /// Kind of a message.
@@ -205,12 +224,13 @@ mod tests {
     #[test]
     fn arguments_are_split_outside_of_brackets() {
         let text = "arg: uint32, buf: uint8[buflen, 4096], names: string[16][n, 8]";
-        let info = MessageInfo::new("m", MessageKind::Message, text);
+        let limit = MessageLimit { words: 1, caps: 0 };
+        let info = MessageInfo::new("m", MessageKind::Message, text, limit);
         let found: Vec<_> = info.arguments().map(|arg| (arg.name, arg.ty)).collect();
         let expected =
             [("arg", "uint32"), ("buf", "uint8[buflen, 4096]"), ("names", "string[16][n, 8]")];
         assert_eq!(found, expected);
-        let none = MessageInfo::new("m", MessageKind::Message, "");
+        let none = MessageInfo::new("m", MessageKind::Message, "", limit);
         assert_eq!(none.arguments().count(), 0);
     }
 }

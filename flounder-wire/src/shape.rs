@@ -144,6 +144,12 @@ pub const fn fingerprint(base: u128, parts: &[u128]) -> u128 {
     digest
 }
 
+/// Returns the digest of a type with this canonical form, which leaves its parts open.
+#[must_use]
+pub const fn structure(canonical: &str, parts: &[u128]) -> u128 {
+    fingerprint(digest(canonical), parts)
+}
+
 /// Digest of a canonical form known to be closed (builtin types).
 #[must_use]
 pub const fn digest(canonical: &str) -> u128 {

@@ -1,7 +1,7 @@
 //! A service and its clients in one multi-threaded tokio program: `cargo run --release -p event-loops --example tokio_service`.
 //!
 //! Both ends need no more than a name: a thread of the library is behind them. Clients are tasks on any thread, which call
-//! through a `SharedClient`; the service has its work done by tasks, and replies where its binding lives.
+//! through a `RpcClient<Shared>`; the service has its work done by tasks, and replies where its binding lives.
 
 use std::error::Error;
 use std::time::Duration;
@@ -59,7 +59,7 @@ async fn main() -> Result {
         primes::serve("primes", move || Server { tokio: tokio.clone(), notes: 0 }).await?;
     let binding = primes::connect("primes").await?;
     println!("connected by driver {}", binding.driver());
-    let client = primes::SharedClient::new(&binding);
+    let client = primes::RpcClient::new(&binding);
 
     let mut tasks = JoinSet::new();
     for n in 0..100u64 {

@@ -1,16 +1,13 @@
 /// The interface `caps`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
 #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
-#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
 pub mod caps {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } holder;`
-    #[doc(alias = "holder")]
     #[__rt::derive(__rt::Debug)]
     pub struct Holder {
-        /// `c`
         pub c: __rt::Cap,
-        /// `n`
         pub n: u32,
     }
     const _: () = {
@@ -28,8 +25,8 @@ pub mod caps {
             const MAX_CAPS: __rt::usize = __rt::total(
                 &[<__rt::Cap as __rt::Shape>::MAX_CAPS, <u32 as __rt::Shape>::MAX_CAPS],
             );
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("struct{c,n}"),
+            const FINGERPRINT: __rt::u128 = __rt::structure(
+                "struct{c,n}",
                 &[
                     <__rt::Cap as __rt::Shape>::FINGERPRINT,
                     <u32 as __rt::Shape>::FINGERPRINT,
@@ -79,12 +76,9 @@ pub mod caps {
         }
     };
     /// `typedef struct { .. } gift;`
-    #[doc(alias = "gift")]
     #[__rt::derive(__rt::Debug)]
     pub struct Gift {
-        /// `c`
         pub c: __rt::Cap,
-        /// `why`
         pub why: __rt::String,
     }
     const _: () = {
@@ -108,8 +102,8 @@ pub mod caps {
                     <__rt::String as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("struct{c,why}"),
+            const FINGERPRINT: __rt::u128 = __rt::structure(
+                "struct{c,why}",
                 &[
                     <__rt::Cap as __rt::Shape>::FINGERPRINT,
                     <__rt::String as __rt::Shape>::FINGERPRINT,
@@ -182,50 +176,196 @@ pub mod caps {
         1,
         (__rt::Copied<u32>, __rt::Lent<__rt::Cap>, __rt::Moved),
     >;
+    const __MESSAGES: [__rt::MessageInfo; 6] = __rt::numbered(
+        [
+            __Copied::info("copied", "a: cap, b: holder"),
+            __Moved::info("moved", "a: give_away_cap"),
+            __Mixed::info(
+                "mixed",
+                "a: cap, b: give_away_cap, why: string[64], c: holder, d: give_away_cap",
+            ),
+            __Given::info("given", "g: gift"),
+            __ExchangeCall::call_info("exchange_call", "a: cap, b: give_away_cap"),
+            __ExchangeResponse::response_info(
+                "exchange_response",
+                "c: cap, d: give_away_cap",
+            ),
+        ],
+        [
+            93148367173606453637942647565913657939,
+            301268730769755768539114688268579275233,
+            32715011797945037903032794303440454815,
+            281780660216544971999997568809596573349,
+            303299216978660726469179723316562410380,
+            115787097037390089571458261110394804251,
+        ],
+    );
     /// Describes the interface `caps`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
         "caps",
         "caps",
-        &__rt::numbered(
-            [
-                __Copied::info("copied", "a: cap, b: holder"),
-                __Moved::info("moved", "a: give_away_cap"),
-                __Mixed::info(
-                    "mixed",
-                    "a: cap, b: give_away_cap, why: string[64], c: holder, d: give_away_cap",
-                ),
-                __Given::info("given", "g: gift"),
-                __ExchangeCall::call_info("exchange_call", "a: cap, b: give_away_cap"),
-                __ExchangeResponse::response_info(
-                    "exchange_response",
-                    "c: cap, d: give_away_cap",
-                ),
-            ],
-            &[
-                93148367173606453637942647565913657939,
-                301268730769755768539114688268579275233,
-                32715011797945037903032794303440454815,
-                281780660216544971999997568809596573349,
-                303299216978660726469179723316562410380,
-                115787097037390089571458261110394804251,
-            ],
-        ),
-        &[
-            __Copied::LIMIT,
-            __Moved::LIMIT,
-            __Mixed::LIMIT,
-            __Given::LIMIT,
-            __ExchangeCall::LIMIT,
-            __ExchangeResponse::LIMIT,
-        ],
+        &__MESSAGES,
+        &__rt::limits(&__MESSAGES),
     );
     /// One end of a connection that speaks `caps`.
     ///
-    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding(__rt::RawBinding);
+    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    impl<E: __rt::End> Binding<E> {
+        /// Sends `copied(cap a, holder b)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_copied(&self, a: &__rt::Cap, b: &Holder) -> __sent<'_, E> {
+            __Copied::tx(&self.0, (a, b))
+        }
+        /// Sends `copied(cap a, holder b)` once the binding is not busy.
+        pub fn send_copied<'a>(
+            &'a self,
+            a: &'a __rt::Cap,
+            b: &'a Holder,
+        ) -> __rt::Sending<'a, E> {
+            __Copied::sending(&self.0, (a, b))
+        }
+        /// Sends `moved(give_away_cap a)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_moved(
+            &self,
+            a: __rt::Cap,
+        ) -> __rt::Result<__rt::Sent<'_, E>, __rt::Rejected<__rt::Cap>> {
+            let a = __rt::CapToMove::new(a);
+            __Moved::tx(&self.0, (__rt::Giving::CapToMove(&a),))
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: a.back(),
+                })
+        }
+        /// Sends `moved(give_away_cap a)` once the binding is not busy.
+        pub fn send_moved(&self, a: __rt::Cap) -> __rt::SendingCaps<'_, E, __rt::Cap> {
+            let a = __rt::CapToMove::new(a);
+            __Moved::given(&self.0, (__rt::Giving::CapToMove(&a),))
+                .giving(move |__caps| a.back_from(__caps))
+        }
+        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_mixed(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: &Holder,
+            d: __rt::Cap,
+        ) -> __rt::Result<__rt::Sent<'_, E>, __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
+            let b = __rt::CapToMove::new(b);
+            let d = __rt::CapToMove::new(d);
+            __Mixed::tx(
+                    &self.0,
+                    (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
+                )
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: (b.back(), d.back()),
+                })
+        }
+        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)` once the binding is not busy.
+        pub fn send_mixed(
+            &self,
+            a: &__rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: &Holder,
+            d: __rt::Cap,
+        ) -> __rt::SendingCaps<'_, E, (__rt::Cap, __rt::Cap)> {
+            let b = __rt::CapToMove::new(b);
+            let d = __rt::CapToMove::new(d);
+            __Mixed::given(
+                    &self.0,
+                    (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
+                )
+                .giving(move |__caps| (b.back_from(__caps), d.back_from(__caps)))
+        }
+        /// Sends `given(gift g)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_given(
+            &self,
+            g: Gift,
+        ) -> __rt::Result<__rt::Sent<'_, E>, __rt::Rejected<Gift>> {
+            __Given::tx(&self.0, (&g,))
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: g,
+                })
+        }
+        /// Sends `given(gift g)` once the binding is not busy.
+        pub fn send_given(&self, g: Gift) -> __rt::SendingCaps<'_, E, Gift> {
+            __Given::given(&self.0, (&g,)).giving(move |__caps| g)
+        }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
+        /// Receives the next `copied(cap a, holder b)`; the inbox keeps others.
+        pub fn recv_copied(&self) -> __rt::Receiving<'_, (__rt::Cap, Holder), E> {
+            __Copied::recv(&self.0)
+        }
+        /// Receives the next `moved(give_away_cap a)`; the inbox keeps others.
+        pub fn recv_moved(&self) -> __rt::Receiving<'_, __rt::Cap, E> {
+            __Moved::recv(&self.0)
+        }
+        /// Receives the next `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`; the inbox keeps others.
+        pub fn recv_mixed(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
+            E,
+        > {
+            __Mixed::recv(&self.0)
+        }
+        /// Receives the next `given(gift g)`; the inbox keeps others.
+        pub fn recv_given(&self) -> __rt::Receiving<'_, Gift, E> {
+            __Given::recv(&self.0)
+        }
+        /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+        pub fn shared(&self) -> Binding<__rt::Shared> {
+            Binding(self.0.shared())
+        }
+        /// Returns the process at the other end.
+        pub fn peer(&self) -> &__rt::Peer {
+            self.0.peer()
+        }
+        /// Returns the name of the driver.
+        pub fn driver(&self) -> &'static __rt::str {
+            self.0.driver()
+        }
+        /// Returns the reason why the binding ended, if it has.
+        pub fn ended(&self) -> __rt::Option<__rt::BindingError> {
+            self.0.ended()
+        }
+        /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+        pub fn teardown(&self) {
+            self.0.teardown();
+        }
+    }
+    type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
+    type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
         ///
         /// # Errors
         /// If the waitset cannot watch the channel.
@@ -234,207 +374,41 @@ pub mod caps {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
-                .map(Self)
+            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
-        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
-        /// away.
-        ///
-        /// # Errors
-        /// As the `tx_*` method of the message.
-        #[inline]
-        pub fn tx(
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing {
+            self.0.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.0.can_send()
+        }
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
             &self,
-            message: &Message,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            self.0.send_message(message)
+            waitset: &__rt::Waitset,
+            callback: impl __rt::FnOnce(&__rt::Waitset) -> __rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
         }
-        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
-        /// binding has ended, after everything that came before.
-        #[inline]
-        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
-            self.0.recv()
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> __rt::Option<__rt::Waitset> {
+            self.0.0.waitset()
         }
-        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
-        #[inline]
-        pub fn messages(&self) -> __rt::Messages<'_, Message> {
-            self.0.messages()
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &__rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
         }
-        /// As `recv`, for the next `copied(cap a, holder b)`; others are kept.
-        #[inline]
-        pub fn recv_copied(&self) -> __rt::Receiving<'_, (__rt::Cap, Holder)> {
-            __Copied::recv(&self.0)
-        }
-        /// As `recv`, for the next `moved(give_away_cap a)`; others are kept.
-        #[inline]
-        pub fn recv_moved(&self) -> __rt::Receiving<'_, __rt::Cap> {
-            __Moved::recv(&self.0)
-        }
-        /// As `recv`, for the next `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`; others are kept.
-        #[inline]
-        pub fn recv_mixed(
-            &self,
-        ) -> __rt::Receiving<
-            '_,
-            (__rt::Cap, __rt::Cap, __rt::String, Holder, __rt::Cap),
-        > {
-            __Mixed::recv(&self.0)
-        }
-        /// As `recv`, for the next `given(gift g)`; others are kept.
-        #[inline]
-        pub fn recv_given(&self) -> __rt::Receiving<'_, Gift> {
-            __Given::recv(&self.0)
-        }
-        /// Sends `copied(cap a, holder b)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        #[inline]
-        pub fn tx_copied(
-            &self,
-            a: &__rt::Cap,
-            b: &Holder,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Copied::send(&self.0, (a, b))
-        }
-        /// Sends `copied(cap a, holder b)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_copied<'__a>(
-            &'__a self,
-            a: &'__a __rt::Cap,
-            b: &'__a Holder,
-        ) -> __rt::Sending<'__a, __Copied> {
-            __Copied::sending(&self.0, (a, b))
-        }
-        /// Sends `moved(give_away_cap a)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        #[inline]
-        pub fn tx_moved(
-            &self,
-            a: __rt::Cap,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::Rejected<__rt::Cap>> {
-            let a = __rt::CapToMove::new(a);
-            __Moved::send(&self.0, (__rt::Giving::CapToMove(&a),))
-                .map_err(|__error| __rt::Rejected {
-                    error: __error,
-                    given: a.back(),
-                })
-        }
-        /// Sends `moved(give_away_cap a)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_moved(
-            &self,
-            a: __rt::Cap,
-        ) -> __rt::Result<(), __rt::Rejected<__rt::Cap>> {
-            let a = __rt::CapToMove::new(a);
-            let __result = __Moved::sending(&self.0, (__rt::Giving::CapToMove(&a),))
-                .await;
-            __result
-                .map_err(|__error| __rt::Rejected {
-                    error: __error,
-                    given: a.back(),
-                })
-        }
-        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        #[inline]
-        pub fn tx_mixed(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-            why: &str,
-            c: &Holder,
-            d: __rt::Cap,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
-            let b = __rt::CapToMove::new(b);
-            let d = __rt::CapToMove::new(d);
-            __Mixed::send(
-                    &self.0,
-                    (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
-                )
-                .map_err(|__error| __rt::Rejected {
-                    error: __error,
-                    given: (b.back(), d.back()),
-                })
-        }
-        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_mixed(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-            why: &str,
-            c: &Holder,
-            d: __rt::Cap,
-        ) -> __rt::Result<(), __rt::Rejected<(__rt::Cap, __rt::Cap)>> {
-            let b = __rt::CapToMove::new(b);
-            let d = __rt::CapToMove::new(d);
-            let __result = __Mixed::sending(
-                    &self.0,
-                    (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
-                )
-                .await;
-            __result
-                .map_err(|__error| __rt::Rejected {
-                    error: __error,
-                    given: (b.back(), d.back()),
-                })
-        }
-        /// Sends `given(gift g)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        #[inline]
-        pub fn tx_given(
-            &self,
-            g: Gift,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::Rejected<Gift>> {
-            __Given::send(&self.0, (&g,))
-                .map_err(|__error| __rt::Rejected {
-                    error: __error,
-                    given: g,
-                })
-        }
-        /// Sends `given(gift g)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        pub async fn send_given(
-            &self,
-            g: Gift,
-        ) -> __rt::Result<(), __rt::Rejected<Gift>> {
-            let __result = __Given::sending(&self.0, (&g,)).await;
-            __result
-                .map_err(|__error| __rt::Rejected {
-                    error: __error,
-                    given: g,
-                })
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: __rt::Control) -> __controlled {
+            self.0.0.control(control)
         }
     }
     #[automatically_derived]
-    impl __rt::Deref for Binding {
-        type Target = __rt::RawBinding;
-        fn deref(&self) -> &__rt::RawBinding {
-            &self.0
+    impl __rt::AsRaw for Binding {
+        fn as_raw(&self) -> &__rt::RawBinding {
+            &self.0.0
         }
     }
     /// What one end of `caps` does with the messages that it receives.
@@ -467,8 +441,7 @@ pub mod caps {
         );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
     /// Handlers of `caps` as closures, each of them optional.
@@ -477,28 +450,23 @@ pub mod caps {
     #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `copied(cap a, holder b)`.
-        pub copied: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, __rt::Cap, Holder)>,
-        >,
+        pub copied: __closure<dyn __rt::FnMut(&Binding, __rt::Cap, Holder)>,
         /// Handles `moved(give_away_cap a)`.
-        pub moved: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, __rt::Cap)>>,
+        pub moved: __closure<dyn __rt::FnMut(&Binding, __rt::Cap)>,
         /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
-        pub mixed: __rt::Option<
-            __rt::Box<
-                dyn __rt::FnMut(&Binding, __rt::Cap, __rt::Cap, &str, Holder, __rt::Cap),
-            >,
+        pub mixed: __closure<
+            dyn __rt::FnMut(&Binding, __rt::Cap, __rt::Cap, &str, Holder, __rt::Cap),
         >,
         /// Handles `given(gift g)`.
-        pub given: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, Gift)>>,
+        pub given: __closure<dyn __rt::FnMut(&Binding, Gift)>,
         /// Handles `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)`.
-        pub exchange: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, __rt::Cap, __rt::Cap, ExchangeReply)>,
+        pub exchange: __closure<
+            dyn __rt::FnMut(&Binding, __rt::Cap, __rt::Cap, ExchangeReply),
         >,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
-        >,
+        pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
+    type __closure<F> = __rt::Option<__rt::Box<F>>;
     #[automatically_derived]
     impl __rt::Debug for RxVtbl {
         fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
@@ -554,69 +522,63 @@ pub mod caps {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(INTERFACE, &error),
+                __rt::None => __rt::unhandled_error(binding, error),
             }
         }
     }
-    /// What can be put behind a binding of `caps`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
+    /// What handles the messages of `caps`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
+    impl Handlers for () {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            <RxVtbl as __rt::Default>::default().__deliver()
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::inbox(self, Binding, __R::__deliver)
+        }
+    }
+    #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::dispatcher(
-                self,
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Copied::deliver(
-                            __message,
-                            |(a, b)| { Rx::copied(__rx, &Binding(__raw.handle()), a, b) },
-                        )
-                    }
-                    2 => {
-                        __Moved::deliver(
-                            __message,
-                            |(a,)| { Rx::moved(__rx, &Binding(__raw.handle()), a) },
-                        )
-                    }
-                    3 => {
-                        __Mixed::deliver(
-                            __message,
-                            |(a, b, why, c, d)| {
-                                Rx::mixed(__rx, &Binding(__raw.handle()), a, b, why, c, d)
-                            },
-                        )
-                    }
-                    4 => {
-                        __Given::deliver(
-                            __message,
-                            |(g,)| { Rx::given(__rx, &Binding(__raw.handle()), g) },
-                        )
-                    }
-                    5 => {
-                        __ExchangeCall::deliver(
-                            __message,
-                            |(__id, a, b)| {
-                                Rx::exchange(
-                                    __rx,
-                                    &Binding(__raw.handle()),
-                                    a,
-                                    b,
-                                    ExchangeReply(__rt::ReplyToken::new(__raw, __id, 6)),
-                                )
-                            },
-                        )
-                    }
-                    6 => __ExchangeResponse::answer(__raw, __message),
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    Rx::error(__rx, __binding, __error)
-                },
-            )
+            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    fn __deliver<__R: Rx>(
+        __rx: &mut __R,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __Copied::deliver(__m, |(a, b)| Rx::copied(__rx, &__b(), a, b)),
+            2 => __Moved::deliver(__m, |(a,)| Rx::moved(__rx, &__b(), a)),
+            3 => {
+                __Mixed::deliver(
+                    __m,
+                    |(a, b, why, c, d)| Rx::mixed(__rx, &__b(), a, b, why, c, d),
+                )
+            }
+            4 => __Given::deliver(__m, |(g,)| Rx::given(__rx, &__b(), g)),
+            5 => {
+                __ExchangeCall::deliver(
+                    __m,
+                    |(__id, a, b)| Rx::exchange(
+                        __rx,
+                        &__b(),
+                        a,
+                        b,
+                        ExchangeReply(__rt::ReplyToken::new(__raw, __id, 6)),
+                    ),
+                )
+            }
+            6 => __ExchangeResponse::answer(__raw, __m),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// What one end of `caps` does with the messages that it receives, as futures.
@@ -650,77 +612,45 @@ pub mod caps {
         ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
-    /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Async<S>(pub S);
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+    impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            let __rx = __rt::Rc::new(self.0);
             __rt::dispatcher(
-                __rt::Rc::new(self.0),
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Copied::deliver_owned(
-                            __message,
-                            |(a, b)| {
-                                __raw.spawn_handler(__rx, Binding, (a, b), __R::copied)
-                            },
-                        )
-                    }
-                    2 => {
-                        __Moved::deliver_owned(
-                            __message,
-                            |(a,)| {
-                                __raw.spawn_handler(__rx, Binding, (a,), __R::moved)
-                            },
-                        )
-                    }
-                    3 => {
-                        __Mixed::deliver_owned(
-                            __message,
-                            |(a, b, why, c, d)| {
-                                __raw
-                                    .spawn_handler(__rx, Binding, (a, b, why, c, d), __R::mixed)
-                            },
-                        )
-                    }
-                    4 => {
-                        __Given::deliver_owned(
-                            __message,
-                            |(g,)| {
-                                __raw.spawn_handler(__rx, Binding, (g,), __R::given)
-                            },
-                        )
-                    }
-                    5 => {
-                        __ExchangeCall::deliver_owned(
-                            __message,
-                            |(__id, a, b)| {
-                                let __reply = __rt::ReplyToken::new(__raw, __id, 6);
-                                __raw
-                                    .spawn_call(
-                                        __reply,
-                                        __rx,
-                                        Binding,
-                                        (a, b),
-                                        __R::exchange,
-                                        |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
-                                    )
-                            },
-                        )
-                    }
-                    6 => __ExchangeResponse::answer(__raw, __message),
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    AsyncRx::error(&**__rx, __binding, __error)
-                },
+                __rx,
+                Binding,
+                __deliver_async,
+                |__rx, __b, __e| __R::error(__rx, __b, __e),
             )
+        }
+    }
+    fn __deliver_async<__R: AsyncRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __Copied::spawn(__m, __raw, __rx, __b(), __R::copied),
+            2 => __Moved::spawn(__m, __raw, __rx, __b(), __R::moved),
+            3 => __Mixed::spawn(__m, __raw, __rx, __b(), __R::mixed),
+            4 => __Given::spawn(__m, __raw, __rx, __b(), __R::given),
+            5 => {
+                __ExchangeCall::serve(
+                    __m,
+                    __raw,
+                    __rx,
+                    __b(),
+                    __R::exchange,
+                    6,
+                    |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
+                )
+            }
+            6 => __ExchangeResponse::answer(__raw, __m),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// The reply that a caller of `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` waits for.
@@ -732,7 +662,6 @@ pub mod caps {
     impl ExchangeReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
-        #[inline]
         pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
             let d = __rt::CapToMove::new(d);
             __ExchangeResponse::reply(
@@ -741,57 +670,30 @@ pub mod caps {
             );
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
-        #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        #[inline]
         pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
             self.0.cancelled()
         }
     }
+    #[automatically_derived]
     impl __rt::Reply for ExchangeReply {
         type Values = (__rt::Cap, __rt::Cap);
-        #[inline]
-        fn decode(
-            __message: __rt::Received<'_>,
-        ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::DecodeError> {
-            __ExchangeResponse::returned(__message)
-        }
+        type Response = __ExchangeResponse;
     }
     /// Calls the remote procedures of `caps`.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
-    /// time of its own ends after 30 seconds.
+    /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct RpcClient(Binding, __rt::Timeout);
-    impl RpcClient {
-        /// A client over a binding.
-        pub fn new(binding: &Binding) -> Self {
-            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
-        }
-        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
-        /// there is means for ever.
-        #[must_use]
-        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
-        }
-        /// A client whose calls, blocking or not, end with an error if they are not done by then.
-        #[must_use]
-        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
-        }
-        /// The binding.
-        pub fn binding(&self) -> &Binding {
-            &self.0
-        }
-        /// Calls `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` and waits for the reply.
+    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    impl<E: __rt::End> RpcClient<E> {
+        /// Calls `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` and blocks until the reply has come.
         ///
         /// # Errors
-        /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
-        #[inline]
+        /// If the call cannot be sent, or no reply will come; through a shared end, always in the thread of the binding's waitset. Capabilities that are given away with a call that fails are closed.
         pub fn exchange(
             &self,
             a: &__rt::Cap,
@@ -800,17 +702,16 @@ pub mod caps {
             let __id = self.0.0.next_call();
             let b = __rt::CapToMove::new(b);
             __ExchangeCall::call::<
+                E,
                 ExchangeReply,
-                __ExchangeResponse,
             >(&self.0.0, __id, (__id, a, __rt::Giving::CapToMove(&b)), self.1)
         }
-        /// As `exchange`, without waiting: the result is a future.
-        #[inline]
+        /// Makes the call of `exchange`: the result is a future.
         pub fn exchange_async(
             &self,
             a: &__rt::Cap,
             b: __rt::Cap,
-        ) -> __rt::Call<ExchangeReply> {
+        ) -> __rt::Call<ExchangeReply, E> {
             let __id = self.0.0.next_call();
             let b = __rt::CapToMove::new(b);
             __ExchangeCall::call_async(
@@ -820,198 +721,61 @@ pub mod caps {
                 self.1,
             )
         }
-    }
-    /// One end of a connection that speaks `caps`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// Returns a handle to this end for other threads. The handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends `copied(cap a, holder b)`.
-        #[inline]
-        pub fn send_copied(&self, a: &__rt::Cap, b: &Holder) -> __rt::SharedSend {
-            __Copied::send_shared(&self.0, (a, b))
-        }
-        /// Sends `moved(give_away_cap a)`.
-        #[inline]
-        pub fn send_moved(&self, a: __rt::Cap) -> __rt::SharedSend {
-            let a = __rt::CapToMove::new(a);
-            __Moved::send_shared(&self.0, (__rt::Giving::CapToMove(&a),))
-        }
-        /// Sends `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
-        #[inline]
-        pub fn send_mixed(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-            why: &str,
-            c: &Holder,
-            d: __rt::Cap,
-        ) -> __rt::SharedSend {
-            let b = __rt::CapToMove::new(b);
-            let d = __rt::CapToMove::new(d);
-            __Mixed::send_shared(
-                &self.0,
-                (a, __rt::Giving::CapToMove(&b), why, c, __rt::Giving::CapToMove(&d)),
-            )
-        }
-        /// Sends `given(gift g)`.
-        #[inline]
-        pub fn send_given(&self, g: Gift) -> __rt::SharedSend {
-            __Given::send_shared(&self.0, (&g,))
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
-        }
-    }
-    /// Calls the remote procedures of `caps`, from any thread.
-    ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
-    /// time of its own ends after 30 seconds.
-    #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct SharedClient(SharedBinding, __rt::Timeout);
-    impl SharedClient {
-        /// A client over a binding.
-        pub fn new(binding: &SharedBinding) -> Self {
+        /// Returns a client over a binding.
+        pub fn new(binding: &Binding<E>) -> Self {
             Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
-        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
-        /// there is means for ever.
+        /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
-        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        /// Returns a client whose calls end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
-        /// The binding.
-        pub fn binding(&self) -> &SharedBinding {
+        /// Returns the binding.
+        pub fn binding(&self) -> &Binding<E> {
             &self.0
         }
-        /// Calls `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` and blocks the thread until the reply has come.
-        ///
-        /// # Errors
-        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
-        #[inline]
-        pub fn exchange(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-        ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::RpcError> {
-            self.exchange_async(a, b).wait()
-        }
-        /// As `exchange`, without blocking: the result is a future, `Send`.
-        #[inline]
-        pub fn exchange_async(
-            &self,
-            a: &__rt::Cap,
-            b: __rt::Cap,
-        ) -> __rt::SharedCall<ExchangeReply> {
-            let b = __rt::CapToMove::new(b);
-            __ExchangeCall::call_shared(
-                &self.0.0,
-                (0, a, __rt::Giving::CapToMove(&b)),
-                self.1,
-            )
+        /// Returns a client for any thread, which is `Send` and `Sync`.
+        pub fn shared(&self) -> RpcClient<__rt::Shared> {
+            RpcClient(self.0.shared(), self.1)
         }
     }
     /// Any message of `caps`, with all that it carries.
     ///
     /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
     /// equals none.
+    #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// `copied(cap a, holder b)`
-        Copied {
-            /// `a`
-            a: __rt::Cap,
-            /// `b`
-            b: Holder,
-        },
+        Copied { a: __rt::Cap, b: Holder },
         /// `moved(give_away_cap a)`
-        Moved {
-            /// `a`
-            a: __rt::Cap,
-        },
+        Moved { a: __rt::Cap },
         /// `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`
-        Mixed {
-            /// `a`
-            a: __rt::Cap,
-            /// `b`
-            b: __rt::Cap,
-            /// `why`
-            why: __rt::String,
-            /// `c`
-            c: Holder,
-            /// `d`
-            d: __rt::Cap,
-        },
+        Mixed { a: __rt::Cap, b: __rt::Cap, why: __rt::String, c: Holder, d: __rt::Cap },
         /// `given(gift g)`
-        Given {
-            /// `g`
-            g: Gift,
-        },
+        Given { g: Gift },
         /// `exchange_call(cap a, give_away_cap b)`: the call of the rpc.
         ExchangeCall {
             /// The number of the call.
             id: u32,
-            /// `a`
             a: __rt::Cap,
-            /// `b`
             b: __rt::Cap,
         },
         /// `exchange_response(cap c, give_away_cap d)`: the response of the rpc.
         ExchangeResponse {
             /// The number of the call.
             id: u32,
-            /// `c`
             c: __rt::Cap,
-            /// `d`
             d: __rt::Cap,
         },
-    }
-    impl Message {
-        /// The message in words, those that go over the wire. Capabilities are copied.
-        ///
-        /// # Errors
-        /// If a value is over its maximum, or a capability cannot be copied.
-        #[inline]
-        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
-            __rt::MessageBuffer::encode(self)
-        }
-        /// Reads message `number` from its words and capabilities.
-        ///
-        /// # Errors
-        /// If no sender of the interface writes these words.
-        #[inline]
-        pub fn decode(
-            number: u16,
-            words: &[u64],
-            mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
-                number,
-                words,
-                caps: &mut caps,
-            })
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
-        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Copied { a, b } => __Copied::encode(INTERFACE, (a, b)),
@@ -1023,49 +787,38 @@ pub mod caps {
                     )
                 }
                 Self::Given { g } => __Given::encode(INTERFACE, (g,)),
-                Self::ExchangeCall { id: __id, a, b } => {
-                    __ExchangeCall::encode(INTERFACE, (*__id, a, __rt::Giving::Copy(b)))
+                Self::ExchangeCall { id, a, b } => {
+                    __ExchangeCall::encode(INTERFACE, (*id, a, __rt::Giving::Copy(b)))
                 }
-                Self::ExchangeResponse { id: __id, c, d } => {
+                Self::ExchangeResponse { id, c, d } => {
                     __ExchangeResponse::encode(
                         INTERFACE,
-                        (*__id, c, __rt::Giving::Copy(d)),
+                        (*id, c, __rt::Giving::Copy(d)),
                     )
                 }
             }
         }
-        #[inline]
-        fn unmarshal(
-            __message: __rt::Received<'_>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            match __message.number {
-                1 => __Copied::read(__message, |(a, b)| Self::Copied { a, b }),
-                2 => __Moved::read(__message, |(a,)| Self::Moved { a }),
+        fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
+            match __m.number {
+                1 => __Copied::read(__m, |(a, b)| Self::Copied { a, b }),
+                2 => __Moved::read(__m, |(a,)| Self::Moved { a }),
                 3 => {
                     __Mixed::read(
-                        __message,
+                        __m,
                         |(a, b, why, c, d)| Self::Mixed { a, b, why, c, d },
                     )
                 }
-                4 => __Given::read(__message, |(g,)| Self::Given { g }),
+                4 => __Given::read(__m, |(g,)| Self::Given { g }),
                 5 => {
                     __ExchangeCall::read(
-                        __message,
-                        |(__id, a, b)| Self::ExchangeCall {
-                            id: __id,
-                            a,
-                            b,
-                        },
+                        __m,
+                        |(id, a, b)| Self::ExchangeCall { id, a, b },
                     )
                 }
                 6 => {
                     __ExchangeResponse::read(
-                        __message,
-                        |(__id, c, d)| Self::ExchangeResponse {
-                            id: __id,
-                            c,
-                            d,
-                        },
+                        __m,
+                        |(id, c, d)| Self::ExchangeResponse { id, c, d },
                     )
                 }
                 __number => __rt::unknown_message(__number),
@@ -1074,56 +827,8 @@ pub mod caps {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
-        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Debug for Message {
-        #[inline]
-        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
-            match self {
-                Self::Copied { a, b } => __rt::show(__f, INTERFACE, 1, "Copied", &[a, b]),
-                Self::Moved { a } => __rt::show(__f, INTERFACE, 2, "Moved", &[a]),
-                Self::Mixed { a, b, why, c, d } => {
-                    __rt::show(__f, INTERFACE, 3, "Mixed", &[a, b, why, c, d])
-                }
-                Self::Given { g } => __rt::show(__f, INTERFACE, 4, "Given", &[g]),
-                Self::ExchangeCall { id: __id, a, b } => {
-                    __rt::show(__f, INTERFACE, 5, "ExchangeCall", &[__id, a, b])
-                }
-                Self::ExchangeResponse { id: __id, c, d } => {
-                    __rt::show(__f, INTERFACE, 6, "ExchangeResponse", &[__id, c, d])
-                }
-            }
-        }
-    }
-    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Inbox(__rt::Inbox);
-    impl Inbox {
-        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
-        /// refused.
-        #[inline]
-        pub fn new(bound: __rt::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::Default>::default())
-        }
-        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
-            Self(__rt::Inbox::new(bound, rx.__deliver()))
-        }
-        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
-        /// callback comes before.
-        #[must_use]
-        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
-            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
-        }
-    }
-    #[automatically_derived]
-    impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -1145,14 +850,7 @@ pub mod caps {
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        __rt::Bind::new(
-            iref,
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            rx.__deliver(),
-            Binding,
-        )
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
     /// client.
@@ -1164,13 +862,12 @@ pub mod caps {
         __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
-    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
-        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::Connect::new(
             name,
             INTERFACE,
-            __handlers,
-            |__raw| SharedBinding(__raw.share()),
+            || ().__deliver(),
+            |__e| Binding(__e.shared()),
         )
     }
 }

@@ -1,17 +1,14 @@
 /// Types shared by interfaces: `geometry`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
 #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
-#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
 pub mod geometry {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } point;`
-    #[doc(alias = "point")]
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq)]
     pub struct Point {
-        /// `x`
         pub x: f64,
-        /// `y`
         pub y: f64,
     }
     const _: () = {
@@ -23,8 +20,8 @@ pub mod geometry {
         impl __rt::Shape for Point {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("struct{x,y}"),
+            const FINGERPRINT: __rt::u128 = __rt::structure(
+                "struct{x,y}",
                 &[<f64 as __rt::Shape>::FINGERPRINT, <f64 as __rt::Shape>::FINGERPRINT],
             );
         }
@@ -52,16 +49,11 @@ pub mod geometry {
         }
     };
     /// `typedef enum { .. } colour;`
-    #[doc(alias = "colour")]
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     #[repr(u32)]
     pub enum Colour {
-        /// `RED`
-        #[doc(alias = "RED")]
         Red = 0,
-        /// `GREEN`
-        #[doc(alias = "GREEN")]
         Green = 1,
     }
     const _: () = {
@@ -69,20 +61,20 @@ pub mod geometry {
         impl __rt::Shape for Colour {
             const SIZE: __rt::usize = 4;
             const ALIGN: __rt::usize = 4;
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("enum{RED,GREEN}"),
-                &[],
-            );
+            const FINGERPRINT: __rt::u128 = __rt::structure("enum{RED,GREEN}", &[]);
         }
         #[automatically_derived]
         impl __rt::Encode for Colour {
             #[inline]
             fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
-                let __tag: __rt::u32 = match self {
-                    Self::Red { .. } => 0,
-                    Self::Green { .. } => 1,
-                };
-                __rt::Encode::put(&__tag, __words, __at);
+                __rt::put_tag(
+                    match self {
+                        Self::Red { .. } => 0,
+                        Self::Green { .. } => 1,
+                    },
+                    __words,
+                    __at,
+                );
             }
         }
         #[automatically_derived]
@@ -92,11 +84,12 @@ pub mod geometry {
                 __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::usize,
             ) -> __rt::Result<Self, __rt::DecodeError> {
-                let __value = match __decoder.tag(__at, 2, "colour")? {
-                    0 => Self::Red {},
-                    _ => Self::Green {},
-                };
-                __rt::Ok(__value)
+                __rt::Ok(
+                    match __decoder.tag(__at, 2, "colour")? {
+                        0 => Self::Red {},
+                        _ => Self::Green {},
+                    },
+                )
             }
         }
     };
@@ -104,7 +97,7 @@ pub mod geometry {
 /// The interface `painter`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
 #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
-#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
 pub mod painter {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } point;`
@@ -112,13 +105,10 @@ pub mod painter {
     /// `typedef enum { .. } colour;`
     pub use super::geometry::Colour;
     /// `typedef struct { .. } line;`
-    #[doc(alias = "line")]
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq)]
     pub struct Line {
-        /// `from`
         pub from: Point,
-        /// `to`
         pub to: Point,
     }
     const _: () = {
@@ -130,8 +120,8 @@ pub mod painter {
         impl __rt::Shape for Line {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("struct{from,to}"),
+            const FINGERPRINT: __rt::u128 = __rt::structure(
+                "struct{from,to}",
                 &[
                     <Point as __rt::Shape>::FINGERPRINT,
                     <Point as __rt::Shape>::FINGERPRINT,
@@ -162,23 +152,75 @@ pub mod painter {
         }
     };
     type __Draw = __rt::MessageType<1, 5, (__rt::Copied<Line>, __rt::Copied<Colour>)>;
+    const __MESSAGES: [__rt::MessageInfo; 1] = __rt::numbered(
+        [__Draw::info("draw", "l: line, c: colour")],
+        [91085111576766045342520900326579149650],
+    );
     /// Describes the interface `painter`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
         "painter",
         "painter",
-        &__rt::numbered(
-            [__Draw::info("draw", "l: line, c: colour")],
-            &[91085111576766045342520900326579149650],
-        ),
-        &[__Draw::LIMIT],
+        &__MESSAGES,
+        &__rt::limits(&__MESSAGES),
     );
     /// One end of a connection that speaks `painter`.
     ///
-    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding(__rt::RawBinding);
+    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    impl<E: __rt::End> Binding<E> {
+        /// Sends `draw(line l, colour c)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_draw(&self, l: Line, c: Colour) -> __sent<'_, E> {
+            __Draw::tx(&self.0, (l, c))
+        }
+        /// Sends `draw(line l, colour c)` once the binding is not busy.
+        pub fn send_draw(&self, l: Line, c: Colour) -> __rt::Sending<'_, E> {
+            __Draw::sending(&self.0, (l, c))
+        }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
+        /// Receives the next `draw(line l, colour c)`; the inbox keeps others.
+        pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour), E> {
+            __Draw::recv(&self.0)
+        }
+        /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+        pub fn shared(&self) -> Binding<__rt::Shared> {
+            Binding(self.0.shared())
+        }
+        /// Returns the process at the other end.
+        pub fn peer(&self) -> &__rt::Peer {
+            self.0.peer()
+        }
+        /// Returns the name of the driver.
+        pub fn driver(&self) -> &'static __rt::str {
+            self.0.driver()
+        }
+        /// Returns the reason why the binding ended, if it has.
+        pub fn ended(&self) -> __rt::Option<__rt::BindingError> {
+            self.0.ended()
+        }
+        /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+        pub fn teardown(&self) {
+            self.0.teardown();
+        }
+    }
+    type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
+    type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
         ///
         /// # Errors
         /// If the waitset cannot watch the channel.
@@ -187,69 +229,41 @@ pub mod painter {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
-                .map(Self)
+            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
-        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
-        /// away.
-        ///
-        /// # Errors
-        /// As the `tx_*` method of the message.
-        #[inline]
-        pub fn tx(
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing {
+            self.0.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.0.can_send()
+        }
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
             &self,
-            message: &Message,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            self.0.send_message(message)
+            waitset: &__rt::Waitset,
+            callback: impl __rt::FnOnce(&__rt::Waitset) -> __rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
         }
-        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
-        /// binding has ended, after everything that came before.
-        #[inline]
-        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
-            self.0.recv()
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> __rt::Option<__rt::Waitset> {
+            self.0.0.waitset()
         }
-        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
-        #[inline]
-        pub fn messages(&self) -> __rt::Messages<'_, Message> {
-            self.0.messages()
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &__rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
         }
-        /// As `recv`, for the next `draw(line l, colour c)`; others are kept.
-        #[inline]
-        pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour)> {
-            __Draw::recv(&self.0)
-        }
-        /// Sends `draw(line l, colour c)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_draw(
-            &self,
-            l: Line,
-            c: Colour,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Draw::send(&self.0, (l, c))
-        }
-        /// Sends `draw(line l, colour c)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_draw<'__a>(
-            &'__a self,
-            l: Line,
-            c: Colour,
-        ) -> __rt::Sending<'__a, __Draw> {
-            __Draw::sending(&self.0, (l, c))
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: __rt::Control) -> __controlled {
+            self.0.0.control(control)
         }
     }
     #[automatically_derived]
-    impl __rt::Deref for Binding {
-        type Target = __rt::RawBinding;
-        fn deref(&self) -> &__rt::RawBinding {
-            &self.0
+    impl __rt::AsRaw for Binding {
+        fn as_raw(&self) -> &__rt::RawBinding {
+            &self.0.0
         }
     }
     /// What one end of `painter` does with the messages that it receives.
@@ -260,8 +274,7 @@ pub mod painter {
         fn draw(&mut self, binding: &Binding, l: Line, c: Colour);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
     /// Handlers of `painter` as closures, each of them optional.
@@ -270,12 +283,11 @@ pub mod painter {
     #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `draw(line l, colour c)`.
-        pub draw: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, Line, Colour)>>,
+        pub draw: __closure<dyn __rt::FnMut(&Binding, Line, Colour)>,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
-        >,
+        pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
+    type __closure<F> = __rt::Option<__rt::Box<F>>;
     #[automatically_derived]
     impl __rt::Debug for RxVtbl {
         fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
@@ -293,34 +305,42 @@ pub mod painter {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(INTERFACE, &error),
+                __rt::None => __rt::unhandled_error(binding, error),
             }
         }
     }
-    /// What can be put behind a binding of `painter`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
+    /// What handles the messages of `painter`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
+    impl Handlers for () {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            <RxVtbl as __rt::Default>::default().__deliver()
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::inbox(self, Binding, __R::__deliver)
+        }
+    }
+    #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::dispatcher(
-                self,
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Draw::deliver(
-                            __message,
-                            |(l, c)| { Rx::draw(__rx, &Binding(__raw.handle()), l, c) },
-                        )
-                    }
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    Rx::error(__rx, __binding, __error)
-                },
-            )
+            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    fn __deliver<__R: Rx>(
+        __rx: &mut __R,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __Draw::deliver(__m, |(l, c)| Rx::draw(__rx, &__b(), l, c)),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// What one end of `painter` does with the messages that it receives, as futures.
@@ -333,161 +353,60 @@ pub mod painter {
         async fn draw(&self, binding: &Binding, l: Line, c: Colour);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
-    /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Async<S>(pub S);
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+    impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            let __rx = __rt::Rc::new(self.0);
             __rt::dispatcher(
-                __rt::Rc::new(self.0),
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Draw::deliver_owned(
-                            __message,
-                            |(l, c)| {
-                                __raw.spawn_handler(__rx, Binding, (l, c), __R::draw)
-                            },
-                        )
-                    }
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    AsyncRx::error(&**__rx, __binding, __error)
-                },
+                __rx,
+                Binding,
+                __deliver_async,
+                |__rx, __b, __e| __R::error(__rx, __b, __e),
             )
         }
     }
-    /// One end of a connection that speaks `painter`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// Returns a handle to this end for other threads. The handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends `draw(line l, colour c)`.
-        #[inline]
-        pub fn send_draw(&self, l: Line, c: Colour) -> __rt::SharedSend {
-            __Draw::send_shared(&self.0, (l, c))
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
+    fn __deliver_async<__R: AsyncRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __Draw::spawn(__m, __raw, __rx, __b(), __R::draw),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// Any message of `painter`, with all that it carries.
     ///
     /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
     /// equals none.
+    #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// `draw(line l, colour c)`
-        Draw {
-            /// `l`
-            l: Line,
-            /// `c`
-            c: Colour,
-        },
-    }
-    impl Message {
-        /// The message in words, those that go over the wire. Capabilities are copied.
-        ///
-        /// # Errors
-        /// If a value is over its maximum, or a capability cannot be copied.
-        #[inline]
-        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
-            __rt::MessageBuffer::encode(self)
-        }
-        /// Reads message `number` from its words and capabilities.
-        ///
-        /// # Errors
-        /// If no sender of the interface writes these words.
-        #[inline]
-        pub fn decode(
-            number: u16,
-            words: &[u64],
-            mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
-                number,
-                words,
-                caps: &mut caps,
-            })
-        }
+        Draw { l: Line, c: Colour },
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
-        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Draw { l, c } => __Draw::encode(INTERFACE, (*l, *c)),
             }
         }
-        #[inline]
-        fn unmarshal(
-            __message: __rt::Received<'_>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            match __message.number {
-                1 => __Draw::read(__message, |(l, c)| Self::Draw { l, c }),
+        fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
+            match __m.number {
+                1 => __Draw::read(__m, |(l, c)| Self::Draw { l, c }),
                 __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
-        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Debug for Message {
-        #[inline]
-        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
-            match self {
-                Self::Draw { l, c } => __rt::show(__f, INTERFACE, 1, "Draw", &[l, c]),
-            }
-        }
-    }
-    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Inbox(__rt::Inbox);
-    impl Inbox {
-        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
-        /// refused.
-        #[inline]
-        pub fn new(bound: __rt::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::Default>::default())
-        }
-        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
-            Self(__rt::Inbox::new(bound, rx.__deliver()))
-        }
-        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
-        /// callback comes before.
-        #[must_use]
-        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
-            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
-        }
-    }
-    #[automatically_derived]
-    impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -509,14 +428,7 @@ pub mod painter {
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        __rt::Bind::new(
-            iref,
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            rx.__deliver(),
-            Binding,
-        )
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
     /// client.
@@ -528,20 +440,19 @@ pub mod painter {
         __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
-    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
-        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::Connect::new(
             name,
             INTERFACE,
-            __handlers,
-            |__raw| SharedBinding(__raw.share()),
+            || ().__deliver(),
+            |__e| Binding(__e.shared()),
         )
     }
 }
 /// Another user of the same types.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
 #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
-#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
 pub(crate) mod plotter {
     use ::flounder::__private as __rt;
     /// `typedef struct { .. } point;`
@@ -549,23 +460,75 @@ pub(crate) mod plotter {
     /// `typedef enum { .. } colour;`
     pub use super::geometry::Colour;
     type __MoveTo = __rt::MessageType<1, 2, (__rt::Copied<Point>,)>;
+    const __MESSAGES: [__rt::MessageInfo; 1] = __rt::numbered(
+        [__MoveTo::info("move_to", "p: point")],
+        [143762168547181418061269750673224031079],
+    );
     /// Describes the interface `plotter`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
         "plotter",
         "Another user of the same types",
-        &__rt::numbered(
-            [__MoveTo::info("move_to", "p: point")],
-            &[143762168547181418061269750673224031079],
-        ),
-        &[__MoveTo::LIMIT],
+        &__MESSAGES,
+        &__rt::limits(&__MESSAGES),
     );
     /// One end of a connection that speaks `plotter`.
     ///
-    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding(__rt::RawBinding);
+    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    impl<E: __rt::End> Binding<E> {
+        /// Sends `move_to(point p)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_move_to(&self, p: Point) -> __sent<'_, E> {
+            __MoveTo::tx(&self.0, (p,))
+        }
+        /// Sends `move_to(point p)` once the binding is not busy.
+        pub fn send_move_to(&self, p: Point) -> __rt::Sending<'_, E> {
+            __MoveTo::sending(&self.0, (p,))
+        }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
+        /// Receives the next `move_to(point p)`; the inbox keeps others.
+        pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point, E> {
+            __MoveTo::recv(&self.0)
+        }
+        /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+        pub fn shared(&self) -> Binding<__rt::Shared> {
+            Binding(self.0.shared())
+        }
+        /// Returns the process at the other end.
+        pub fn peer(&self) -> &__rt::Peer {
+            self.0.peer()
+        }
+        /// Returns the name of the driver.
+        pub fn driver(&self) -> &'static __rt::str {
+            self.0.driver()
+        }
+        /// Returns the reason why the binding ended, if it has.
+        pub fn ended(&self) -> __rt::Option<__rt::BindingError> {
+            self.0.ended()
+        }
+        /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+        pub fn teardown(&self) {
+            self.0.teardown();
+        }
+    }
+    type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
+    type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
         ///
         /// # Errors
         /// If the waitset cannot watch the channel.
@@ -574,67 +537,41 @@ pub(crate) mod plotter {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
-                .map(Self)
+            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
-        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
-        /// away.
-        ///
-        /// # Errors
-        /// As the `tx_*` method of the message.
-        #[inline]
-        pub fn tx(
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing {
+            self.0.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.0.can_send()
+        }
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
             &self,
-            message: &Message,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            self.0.send_message(message)
+            waitset: &__rt::Waitset,
+            callback: impl __rt::FnOnce(&__rt::Waitset) -> __rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
         }
-        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
-        /// binding has ended, after everything that came before.
-        #[inline]
-        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
-            self.0.recv()
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> __rt::Option<__rt::Waitset> {
+            self.0.0.waitset()
         }
-        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
-        #[inline]
-        pub fn messages(&self) -> __rt::Messages<'_, Message> {
-            self.0.messages()
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &__rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
         }
-        /// As `recv`, for the next `move_to(point p)`; others are kept.
-        #[inline]
-        pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point> {
-            __MoveTo::recv(&self.0)
-        }
-        /// Sends `move_to(point p)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_move_to(
-            &self,
-            p: Point,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __MoveTo::send(&self.0, (p,))
-        }
-        /// Sends `move_to(point p)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_move_to<'__a>(
-            &'__a self,
-            p: Point,
-        ) -> __rt::Sending<'__a, __MoveTo> {
-            __MoveTo::sending(&self.0, (p,))
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: __rt::Control) -> __controlled {
+            self.0.0.control(control)
         }
     }
     #[automatically_derived]
-    impl __rt::Deref for Binding {
-        type Target = __rt::RawBinding;
-        fn deref(&self) -> &__rt::RawBinding {
-            &self.0
+    impl __rt::AsRaw for Binding {
+        fn as_raw(&self) -> &__rt::RawBinding {
+            &self.0.0
         }
     }
     /// What one end of `plotter` does with the messages that it receives.
@@ -645,8 +582,7 @@ pub(crate) mod plotter {
         fn move_to(&mut self, binding: &Binding, p: Point);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
     /// Handlers of `plotter` as closures, each of them optional.
@@ -655,12 +591,11 @@ pub(crate) mod plotter {
     #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `move_to(point p)`.
-        pub move_to: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, Point)>>,
+        pub move_to: __closure<dyn __rt::FnMut(&Binding, Point)>,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
-        >,
+        pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
+    type __closure<F> = __rt::Option<__rt::Box<F>>;
     #[automatically_derived]
     impl __rt::Debug for RxVtbl {
         fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
@@ -678,34 +613,42 @@ pub(crate) mod plotter {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(INTERFACE, &error),
+                __rt::None => __rt::unhandled_error(binding, error),
             }
         }
     }
-    /// What can be put behind a binding of `plotter`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
+    /// What handles the messages of `plotter`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
+    impl Handlers for () {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            <RxVtbl as __rt::Default>::default().__deliver()
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::inbox(self, Binding, __R::__deliver)
+        }
+    }
+    #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::dispatcher(
-                self,
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __MoveTo::deliver(
-                            __message,
-                            |(p,)| { Rx::move_to(__rx, &Binding(__raw.handle()), p) },
-                        )
-                    }
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    Rx::error(__rx, __binding, __error)
-                },
-            )
+            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    fn __deliver<__R: Rx>(
+        __rx: &mut __R,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __MoveTo::deliver(__m, |(p,)| Rx::move_to(__rx, &__b(), p)),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// What one end of `plotter` does with the messages that it receives, as futures.
@@ -718,159 +661,60 @@ pub(crate) mod plotter {
         async fn move_to(&self, binding: &Binding, p: Point);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
-    /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Async<S>(pub S);
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+    impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            let __rx = __rt::Rc::new(self.0);
             __rt::dispatcher(
-                __rt::Rc::new(self.0),
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __MoveTo::deliver_owned(
-                            __message,
-                            |(p,)| {
-                                __raw.spawn_handler(__rx, Binding, (p,), __R::move_to)
-                            },
-                        )
-                    }
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    AsyncRx::error(&**__rx, __binding, __error)
-                },
+                __rx,
+                Binding,
+                __deliver_async,
+                |__rx, __b, __e| __R::error(__rx, __b, __e),
             )
         }
     }
-    /// One end of a connection that speaks `plotter`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// Returns a handle to this end for other threads. The handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends `move_to(point p)`.
-        #[inline]
-        pub fn send_move_to(&self, p: Point) -> __rt::SharedSend {
-            __MoveTo::send_shared(&self.0, (p,))
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
+    fn __deliver_async<__R: AsyncRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __MoveTo::spawn(__m, __raw, __rx, __b(), __R::move_to),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// Any message of `plotter`, with all that it carries.
     ///
     /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
     /// equals none.
+    #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// `move_to(point p)`
-        MoveTo {
-            /// `p`
-            p: Point,
-        },
-    }
-    impl Message {
-        /// The message in words, those that go over the wire. Capabilities are copied.
-        ///
-        /// # Errors
-        /// If a value is over its maximum, or a capability cannot be copied.
-        #[inline]
-        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
-            __rt::MessageBuffer::encode(self)
-        }
-        /// Reads message `number` from its words and capabilities.
-        ///
-        /// # Errors
-        /// If no sender of the interface writes these words.
-        #[inline]
-        pub fn decode(
-            number: u16,
-            words: &[u64],
-            mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
-                number,
-                words,
-                caps: &mut caps,
-            })
-        }
+        MoveTo { p: Point },
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
-        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::MoveTo { p } => __MoveTo::encode(INTERFACE, (*p,)),
             }
         }
-        #[inline]
-        fn unmarshal(
-            __message: __rt::Received<'_>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            match __message.number {
-                1 => __MoveTo::read(__message, |(p,)| Self::MoveTo { p }),
+        fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
+            match __m.number {
+                1 => __MoveTo::read(__m, |(p,)| Self::MoveTo { p }),
                 __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
-        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Debug for Message {
-        #[inline]
-        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
-            match self {
-                Self::MoveTo { p } => __rt::show(__f, INTERFACE, 1, "MoveTo", &[p]),
-            }
-        }
-    }
-    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Inbox(__rt::Inbox);
-    impl Inbox {
-        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
-        /// refused.
-        #[inline]
-        pub fn new(bound: __rt::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::Default>::default())
-        }
-        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
-            Self(__rt::Inbox::new(bound, rx.__deliver()))
-        }
-        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
-        /// callback comes before.
-        #[must_use]
-        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
-            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
-        }
-    }
-    #[automatically_derived]
-    impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -892,14 +736,7 @@ pub(crate) mod plotter {
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        __rt::Bind::new(
-            iref,
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            rx.__deliver(),
-            Binding,
-        )
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
     /// client.
@@ -911,13 +748,12 @@ pub(crate) mod plotter {
         __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
-    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
-        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::Connect::new(
             name,
             INTERFACE,
-            __handlers,
-            |__raw| SharedBinding(__raw.share()),
+            || ().__deliver(),
+            |__e| Binding(__e.shared()),
         )
     }
 }

@@ -1,23 +1,16 @@
 /// The interface of the tutorial.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
 #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
-#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
 pub mod test {
     use ::flounder::__private as __rt;
     /// `typedef enum { .. } myenum;`
-    #[doc(alias = "myenum")]
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     #[repr(u32)]
     pub enum Myenum {
-        /// `FOO`
-        #[doc(alias = "FOO")]
         Foo = 0,
-        /// `BAR`
-        #[doc(alias = "BAR")]
         Bar = 1,
-        /// `BAZ`
-        #[doc(alias = "BAZ")]
         Baz = 2,
     }
     const _: () = {
@@ -25,21 +18,21 @@ pub mod test {
         impl __rt::Shape for Myenum {
             const SIZE: __rt::usize = 4;
             const ALIGN: __rt::usize = 4;
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("enum{FOO,BAR,BAZ}"),
-                &[],
-            );
+            const FINGERPRINT: __rt::u128 = __rt::structure("enum{FOO,BAR,BAZ}", &[]);
         }
         #[automatically_derived]
         impl __rt::Encode for Myenum {
             #[inline]
             fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
-                let __tag: __rt::u32 = match self {
-                    Self::Foo { .. } => 0,
-                    Self::Bar { .. } => 1,
-                    Self::Baz { .. } => 2,
-                };
-                __rt::Encode::put(&__tag, __words, __at);
+                __rt::put_tag(
+                    match self {
+                        Self::Foo { .. } => 0,
+                        Self::Bar { .. } => 1,
+                        Self::Baz { .. } => 2,
+                    },
+                    __words,
+                    __at,
+                );
             }
         }
         #[automatically_derived]
@@ -49,23 +42,21 @@ pub mod test {
                 __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::usize,
             ) -> __rt::Result<Self, __rt::DecodeError> {
-                let __value = match __decoder.tag(__at, 3, "myenum")? {
-                    0 => Self::Foo {},
-                    1 => Self::Bar {},
-                    _ => Self::Baz {},
-                };
-                __rt::Ok(__value)
+                __rt::Ok(
+                    match __decoder.tag(__at, 3, "myenum")? {
+                        0 => Self::Foo {},
+                        1 => Self::Bar {},
+                        _ => Self::Baz {},
+                    },
+                )
             }
         }
     };
     /// `typedef struct { .. } point;`
-    #[doc(alias = "point")]
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     pub struct Point {
-        /// `x`
         pub x: u32,
-        /// `y`
         pub y: u32,
     }
     const _: () = {
@@ -77,8 +68,8 @@ pub mod test {
         impl __rt::Shape for Point {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("struct{x,y}"),
+            const FINGERPRINT: __rt::u128 = __rt::structure(
+                "struct{x,y}",
                 &[<u32 as __rt::Shape>::FINGERPRINT, <u32 as __rt::Shape>::FINGERPRINT],
             );
         }
@@ -119,44 +110,144 @@ pub mod test {
         1,
         (__rt::Copied<u32>, __rt::Copied<u32>),
     >;
+    const __MESSAGES: [__rt::MessageInfo; 6] = __rt::numbered(
+        [
+            __Basic::info("basic", "arg: uint32, e: myenum"),
+            __Str::info("str", "arg: uint32, s: string[65536]"),
+            __Caps::info("caps", "arg: uint32, cap1: cap, cap2: cap"),
+            __Buffy::info("buffy", "buf: uint8[buflen, 65536]"),
+            __TestrpcCall::call_info("testrpc_call", "s: string[65536]"),
+            __TestrpcResponse::response_info("testrpc_response", "result: uint32"),
+        ],
+        [
+            71123757155009377649836330666141386063,
+            6022052201044314383049808791948979676,
+            194872896028370605901615968100544766922,
+            191103372994197126844784031093427357631,
+            112235472364153691937880696844680916093,
+            76424005421384084096614228554611769022,
+        ],
+    );
     /// Describes the interface `test`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
         "test",
         "Test interface",
-        &__rt::numbered(
-            [
-                __Basic::info("basic", "arg: uint32, e: myenum"),
-                __Str::info("str", "arg: uint32, s: string[65536]"),
-                __Caps::info("caps", "arg: uint32, cap1: cap, cap2: cap"),
-                __Buffy::info("buffy", "buf: uint8[buflen, 65536]"),
-                __TestrpcCall::call_info("testrpc_call", "s: string[65536]"),
-                __TestrpcResponse::response_info("testrpc_response", "result: uint32"),
-            ],
-            &[
-                71123757155009377649836330666141386063,
-                6022052201044314383049808791948979676,
-                194872896028370605901615968100544766922,
-                191103372994197126844784031093427357631,
-                112235472364153691937880696844680916093,
-                76424005421384084096614228554611769022,
-            ],
-        ),
-        &[
-            __Basic::LIMIT,
-            __Str::LIMIT,
-            __Caps::LIMIT,
-            __Buffy::LIMIT,
-            __TestrpcCall::LIMIT,
-            __TestrpcResponse::LIMIT,
-        ],
+        &__MESSAGES,
+        &__rt::limits(&__MESSAGES),
     );
     /// One end of a connection that speaks `test`.
     ///
-    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding(__rt::RawBinding);
+    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    impl<E: __rt::End> Binding<E> {
+        /// Sends basic values.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_basic(&self, arg: u32, e: Myenum) -> __sent<'_, E> {
+            __Basic::tx(&self.0, (arg, e))
+        }
+        /// Sends `basic(uint32 arg, myenum e)` once the binding is not busy.
+        pub fn send_basic(&self, arg: u32, e: Myenum) -> __rt::Sending<'_, E> {
+            __Basic::sending(&self.0, (arg, e))
+        }
+        /// Sends `str(uint32 arg, string s)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_str(&self, arg: u32, s: &str) -> __sent<'_, E> {
+            __Str::tx(&self.0, (arg, s))
+        }
+        /// Sends `str(uint32 arg, string s)` once the binding is not busy.
+        pub fn send_str<'a>(&'a self, arg: u32, s: &'a str) -> __rt::Sending<'a, E> {
+            __Str::sending(&self.0, (arg, s))
+        }
+        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_caps(
+            &self,
+            arg: u32,
+            cap1: &__rt::Cap,
+            cap2: &__rt::Cap,
+        ) -> __sent<'_, E> {
+            __Caps::tx(&self.0, (arg, cap1, cap2))
+        }
+        /// Sends `caps(uint32 arg, cap cap1, cap cap2)` once the binding is not busy.
+        pub fn send_caps<'a>(
+            &'a self,
+            arg: u32,
+            cap1: &'a __rt::Cap,
+            cap2: &'a __rt::Cap,
+        ) -> __rt::Sending<'a, E> {
+            __Caps::sending(&self.0, (arg, cap1, cap2))
+        }
+        /// Sends `buffy(uint8 buf[buflen, 65536])`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_buffy(&self, buf: &[u8]) -> __sent<'_, E> {
+            __Buffy::tx(&self.0, (buf,))
+        }
+        /// Sends `buffy(uint8 buf[buflen, 65536])` once the binding is not busy.
+        pub fn send_buffy<'a>(&'a self, buf: &'a [u8]) -> __rt::Sending<'a, E> {
+            __Buffy::sending(&self.0, (buf,))
+        }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
+        /// Receives the next `basic(uint32 arg, myenum e)`; the inbox keeps others.
+        pub fn recv_basic(&self) -> __rt::Receiving<'_, (u32, Myenum), E> {
+            __Basic::recv(&self.0)
+        }
+        /// Receives the next `str(uint32 arg, string s)`; the inbox keeps others.
+        pub fn recv_str(&self) -> __rt::Receiving<'_, (u32, __rt::String), E> {
+            __Str::recv(&self.0)
+        }
+        /// Receives the next `caps(uint32 arg, cap cap1, cap cap2)`; the inbox keeps others.
+        pub fn recv_caps(&self) -> __rt::Receiving<'_, (u32, __rt::Cap, __rt::Cap), E> {
+            __Caps::recv(&self.0)
+        }
+        /// Receives the next `buffy(uint8 buf[buflen, 65536])`; the inbox keeps others.
+        pub fn recv_buffy(&self) -> __rt::Receiving<'_, __rt::Vec<u8>, E> {
+            __Buffy::recv(&self.0)
+        }
+        /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+        pub fn shared(&self) -> Binding<__rt::Shared> {
+            Binding(self.0.shared())
+        }
+        /// Returns the process at the other end.
+        pub fn peer(&self) -> &__rt::Peer {
+            self.0.peer()
+        }
+        /// Returns the name of the driver.
+        pub fn driver(&self) -> &'static __rt::str {
+            self.0.driver()
+        }
+        /// Returns the reason why the binding ended, if it has.
+        pub fn ended(&self) -> __rt::Option<__rt::BindingError> {
+            self.0.ended()
+        }
+        /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+        pub fn teardown(&self) {
+            self.0.teardown();
+        }
+    }
+    type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
+    type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
         ///
         /// # Errors
         /// If the waitset cannot watch the channel.
@@ -165,162 +256,41 @@ pub mod test {
             waitset: &__rt::Waitset,
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
-            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
-                .map(Self)
+            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
-        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
-        /// away.
-        ///
-        /// # Errors
-        /// As the `tx_*` method of the message.
-        #[inline]
-        pub fn tx(
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing {
+            self.0.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.0.can_send()
+        }
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
             &self,
-            message: &Message,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            self.0.send_message(message)
+            waitset: &__rt::Waitset,
+            callback: impl __rt::FnOnce(&__rt::Waitset) -> __rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
         }
-        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
-        /// binding has ended, after everything that came before.
-        #[inline]
-        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
-            self.0.recv()
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> __rt::Option<__rt::Waitset> {
+            self.0.0.waitset()
         }
-        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
-        #[inline]
-        pub fn messages(&self) -> __rt::Messages<'_, Message> {
-            self.0.messages()
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &__rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
         }
-        /// As `recv`, for the next `basic(uint32 arg, myenum e)`; others are kept.
-        #[inline]
-        pub fn recv_basic(&self) -> __rt::Receiving<'_, (u32, Myenum)> {
-            __Basic::recv(&self.0)
-        }
-        /// As `recv`, for the next `str(uint32 arg, string s)`; others are kept.
-        #[inline]
-        pub fn recv_str(&self) -> __rt::Receiving<'_, (u32, __rt::String)> {
-            __Str::recv(&self.0)
-        }
-        /// As `recv`, for the next `caps(uint32 arg, cap cap1, cap cap2)`; others are kept.
-        #[inline]
-        pub fn recv_caps(&self) -> __rt::Receiving<'_, (u32, __rt::Cap, __rt::Cap)> {
-            __Caps::recv(&self.0)
-        }
-        /// As `recv`, for the next `buffy(uint8 buf[buflen, 65536])`; others are kept.
-        #[inline]
-        pub fn recv_buffy(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
-            __Buffy::recv(&self.0)
-        }
-        /// Sends basic values.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_basic(
-            &self,
-            arg: u32,
-            e: Myenum,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Basic::send(&self.0, (arg, e))
-        }
-        /// Sends `basic(uint32 arg, myenum e)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_basic<'__a>(
-            &'__a self,
-            arg: u32,
-            e: Myenum,
-        ) -> __rt::Sending<'__a, __Basic> {
-            __Basic::sending(&self.0, (arg, e))
-        }
-        /// Sends `str(uint32 arg, string s)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_str(
-            &self,
-            arg: u32,
-            s: &str,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Str::send(&self.0, (arg, s))
-        }
-        /// Sends `str(uint32 arg, string s)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_str<'__a>(
-            &'__a self,
-            arg: u32,
-            s: &'__a str,
-        ) -> __rt::Sending<'__a, __Str> {
-            __Str::sending(&self.0, (arg, s))
-        }
-        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        #[inline]
-        pub fn tx_caps(
-            &self,
-            arg: u32,
-            cap1: &__rt::Cap,
-            cap2: &__rt::Cap,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Caps::send(&self.0, (arg, cap1, cap2))
-        }
-        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_caps<'__a>(
-            &'__a self,
-            arg: u32,
-            cap1: &'__a __rt::Cap,
-            cap2: &'__a __rt::Cap,
-        ) -> __rt::Sending<'__a, __Caps> {
-            __Caps::sending(&self.0, (arg, cap1, cap2))
-        }
-        /// Sends `buffy(uint8 buf[buflen, 65536])`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_buffy(
-            &self,
-            buf: &[u8],
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Buffy::send(&self.0, (buf,))
-        }
-        /// Sends `buffy(uint8 buf[buflen, 65536])`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_buffy<'__a>(
-            &'__a self,
-            buf: &'__a [u8],
-        ) -> __rt::Sending<'__a, __Buffy> {
-            __Buffy::sending(&self.0, (buf,))
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: __rt::Control) -> __controlled {
+            self.0.0.control(control)
         }
     }
     #[automatically_derived]
-    impl __rt::Deref for Binding {
-        type Target = __rt::RawBinding;
-        fn deref(&self) -> &__rt::RawBinding {
-            &self.0
+    impl __rt::AsRaw for Binding {
+        fn as_raw(&self) -> &__rt::RawBinding {
+            &self.0.0
         }
     }
     /// What one end of `test` does with the messages that it receives.
@@ -345,8 +315,7 @@ pub mod test {
         fn testrpc(&mut self, binding: &Binding, s: &str, reply: TestrpcReply);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
     /// Handlers of `test` as closures, each of them optional.
@@ -355,24 +324,19 @@ pub mod test {
     #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Sends basic values.
-        pub basic: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, u32, Myenum)>>,
+        pub basic: __closure<dyn __rt::FnMut(&Binding, u32, Myenum)>,
         /// Handles `str(uint32 arg, string s)`.
-        pub str: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, u32, &str)>>,
+        pub str: __closure<dyn __rt::FnMut(&Binding, u32, &str)>,
         /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
-        pub caps: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, u32, __rt::Cap, __rt::Cap)>,
-        >,
+        pub caps: __closure<dyn __rt::FnMut(&Binding, u32, __rt::Cap, __rt::Cap)>,
         /// Handles `buffy(uint8 buf[buflen, 65536])`.
-        pub buffy: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, &[u8])>>,
+        pub buffy: __closure<dyn __rt::FnMut(&Binding, &[u8])>,
         /// Handles `rpc testrpc(in string s, out uint32 result)`.
-        pub testrpc: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, &str, TestrpcReply)>,
-        >,
+        pub testrpc: __closure<dyn __rt::FnMut(&Binding, &str, TestrpcReply)>,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
-        >,
+        pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
+    type __closure<F> = __rt::Option<__rt::Box<F>>;
     #[automatically_derived]
     impl __rt::Debug for RxVtbl {
         fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
@@ -420,72 +384,62 @@ pub mod test {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(INTERFACE, &error),
+                __rt::None => __rt::unhandled_error(binding, error),
             }
         }
     }
-    /// What can be put behind a binding of `test`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
+    /// What handles the messages of `test`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
+    impl Handlers for () {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            <RxVtbl as __rt::Default>::default().__deliver()
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::inbox(self, Binding, __R::__deliver)
+        }
+    }
+    #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::dispatcher(
-                self,
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Basic::deliver(
-                            __message,
-                            |(arg, e)| {
-                                Rx::basic(__rx, &Binding(__raw.handle()), arg, e)
-                            },
-                        )
-                    }
-                    2 => {
-                        __Str::deliver(
-                            __message,
-                            |(arg, s)| {
-                                Rx::str(__rx, &Binding(__raw.handle()), arg, s)
-                            },
-                        )
-                    }
-                    3 => {
-                        __Caps::deliver(
-                            __message,
-                            |(arg, cap1, cap2)| {
-                                Rx::caps(__rx, &Binding(__raw.handle()), arg, cap1, cap2)
-                            },
-                        )
-                    }
-                    4 => {
-                        __Buffy::deliver(
-                            __message,
-                            |(buf,)| { Rx::buffy(__rx, &Binding(__raw.handle()), buf) },
-                        )
-                    }
-                    5 => {
-                        __TestrpcCall::deliver(
-                            __message,
-                            |(__id, s)| {
-                                Rx::testrpc(
-                                    __rx,
-                                    &Binding(__raw.handle()),
-                                    s,
-                                    TestrpcReply(__rt::ReplyToken::new(__raw, __id, 6)),
-                                )
-                            },
-                        )
-                    }
-                    6 => __TestrpcResponse::answer(__raw, __message),
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    Rx::error(__rx, __binding, __error)
-                },
-            )
+            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    fn __deliver<__R: Rx>(
+        __rx: &mut __R,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __Basic::deliver(__m, |(arg, e)| Rx::basic(__rx, &__b(), arg, e)),
+            2 => __Str::deliver(__m, |(arg, s)| Rx::str(__rx, &__b(), arg, s)),
+            3 => {
+                __Caps::deliver(
+                    __m,
+                    |(arg, cap1, cap2)| Rx::caps(__rx, &__b(), arg, cap1, cap2),
+                )
+            }
+            4 => __Buffy::deliver(__m, |(buf,)| Rx::buffy(__rx, &__b(), buf)),
+            5 => {
+                __TestrpcCall::deliver(
+                    __m,
+                    |(__id, s)| Rx::testrpc(
+                        __rx,
+                        &__b(),
+                        s,
+                        TestrpcReply(__rt::ReplyToken::new(__raw, __id, 6)),
+                    ),
+                )
+            }
+            6 => __TestrpcResponse::answer(__raw, __m),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// What one end of `test` does with the messages that it receives, as futures.
@@ -516,77 +470,45 @@ pub mod test {
         ) -> __rt::Result<u32, __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
-    /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Async<S>(pub S);
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+    impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            let __rx = __rt::Rc::new(self.0);
             __rt::dispatcher(
-                __rt::Rc::new(self.0),
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Basic::deliver_owned(
-                            __message,
-                            |(arg, e)| {
-                                __raw.spawn_handler(__rx, Binding, (arg, e), __R::basic)
-                            },
-                        )
-                    }
-                    2 => {
-                        __Str::deliver_owned(
-                            __message,
-                            |(arg, s)| {
-                                __raw.spawn_handler(__rx, Binding, (arg, s), __R::str)
-                            },
-                        )
-                    }
-                    3 => {
-                        __Caps::deliver_owned(
-                            __message,
-                            |(arg, cap1, cap2)| {
-                                __raw
-                                    .spawn_handler(__rx, Binding, (arg, cap1, cap2), __R::caps)
-                            },
-                        )
-                    }
-                    4 => {
-                        __Buffy::deliver_owned(
-                            __message,
-                            |(buf,)| {
-                                __raw.spawn_handler(__rx, Binding, (buf,), __R::buffy)
-                            },
-                        )
-                    }
-                    5 => {
-                        __TestrpcCall::deliver_owned(
-                            __message,
-                            |(__id, s)| {
-                                let __reply = __rt::ReplyToken::new(__raw, __id, 6);
-                                __raw
-                                    .spawn_call(
-                                        __reply,
-                                        __rx,
-                                        Binding,
-                                        (s,),
-                                        __R::testrpc,
-                                        |__reply, result| { TestrpcReply(__reply).send(result) },
-                                    )
-                            },
-                        )
-                    }
-                    6 => __TestrpcResponse::answer(__raw, __message),
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    AsyncRx::error(&**__rx, __binding, __error)
-                },
+                __rx,
+                Binding,
+                __deliver_async,
+                |__rx, __b, __e| __R::error(__rx, __b, __e),
             )
+        }
+    }
+    fn __deliver_async<__R: AsyncRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => __Basic::spawn(__m, __raw, __rx, __b(), __R::basic),
+            2 => __Str::spawn(__m, __raw, __rx, __b(), __R::str),
+            3 => __Caps::spawn(__m, __raw, __rx, __b(), __R::caps),
+            4 => __Buffy::spawn(__m, __raw, __rx, __b(), __R::buffy),
+            5 => {
+                __TestrpcCall::serve(
+                    __m,
+                    __raw,
+                    __rx,
+                    __b(),
+                    __R::testrpc,
+                    6,
+                    |__reply, result| { TestrpcReply(__reply).send(result) },
+                )
+            }
+            6 => __TestrpcResponse::answer(__raw, __m),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// The reply that a caller of `rpc testrpc(in string s, out uint32 result)` waits for.
@@ -598,240 +520,96 @@ pub mod test {
     impl TestrpcReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
-        #[inline]
         pub fn send(self, result: u32) {
             __TestrpcResponse::reply((self.0.id(), result), self.0);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
-        #[inline]
         #[must_use]
         pub fn is_cancelled(&self) -> bool {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        #[inline]
         pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
             self.0.cancelled()
         }
     }
+    #[automatically_derived]
     impl __rt::Reply for TestrpcReply {
         type Values = u32;
-        #[inline]
-        fn decode(
-            __message: __rt::Received<'_>,
-        ) -> __rt::Result<u32, __rt::DecodeError> {
-            __TestrpcResponse::returned(__message)
-        }
+        type Response = __TestrpcResponse;
     }
     /// Calls the remote procedures of `test`.
     ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
-    /// time of its own ends after 30 seconds.
+    /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct RpcClient(Binding, __rt::Timeout);
-    impl RpcClient {
-        /// A client over a binding.
-        pub fn new(binding: &Binding) -> Self {
-            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
-        }
-        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
-        /// there is means for ever.
-        #[must_use]
-        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
-            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
-        }
-        /// A client whose calls, blocking or not, end with an error if they are not done by then.
-        #[must_use]
-        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
-            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
-        }
-        /// The binding.
-        pub fn binding(&self) -> &Binding {
-            &self.0
-        }
-        /// Calls `rpc testrpc(in string s, out uint32 result)` and waits for the reply.
+    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    impl<E: __rt::End> RpcClient<E> {
+        /// Calls `rpc testrpc(in string s, out uint32 result)` and blocks until the reply has come.
         ///
         /// # Errors
-        /// If the call cannot be sent, or no reply will come. Capabilities that are given away with a call that fails are closed.
-        #[inline]
+        /// If the call cannot be sent, or no reply will come; through a shared end, always in the thread of the binding's waitset. Capabilities that are given away with a call that fails are closed.
         pub fn testrpc(&self, s: &str) -> __rt::Result<u32, __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __TestrpcCall::call::<
-                TestrpcReply,
-                __TestrpcResponse,
-            >(&self.0.0, __id, (__id, s), self.1)
+            __TestrpcCall::call::<E, TestrpcReply>(&self.0.0, __id, (__id, s), self.1)
         }
-        /// As `testrpc`, without waiting: the result is a future.
-        #[inline]
-        pub fn testrpc_async(&self, s: &str) -> __rt::Call<TestrpcReply> {
+        /// Makes the call of `testrpc`: the result is a future.
+        pub fn testrpc_async(&self, s: &str) -> __rt::Call<TestrpcReply, E> {
             let __id = self.0.0.next_call();
             __TestrpcCall::call_async(&self.0.0, __id, (__id, s), self.1)
         }
-    }
-    /// One end of a connection that speaks `test`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// Returns a handle to this end for other threads. The handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends basic values.
-        #[inline]
-        pub fn send_basic(&self, arg: u32, e: Myenum) -> __rt::SharedSend {
-            __Basic::send_shared(&self.0, (arg, e))
-        }
-        /// Sends `str(uint32 arg, string s)`.
-        #[inline]
-        pub fn send_str(&self, arg: u32, s: &str) -> __rt::SharedSend {
-            __Str::send_shared(&self.0, (arg, s))
-        }
-        /// Sends `caps(uint32 arg, cap cap1, cap cap2)`.
-        #[inline]
-        pub fn send_caps(
-            &self,
-            arg: u32,
-            cap1: &__rt::Cap,
-            cap2: &__rt::Cap,
-        ) -> __rt::SharedSend {
-            __Caps::send_shared(&self.0, (arg, cap1, cap2))
-        }
-        /// Sends `buffy(uint8 buf[buflen, 65536])`.
-        #[inline]
-        pub fn send_buffy(&self, buf: &[u8]) -> __rt::SharedSend {
-            __Buffy::send_shared(&self.0, (buf,))
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
-        }
-    }
-    /// Calls the remote procedures of `test`, from any thread.
-    ///
-    /// Many calls may be under way at a time; replies find theirs by number, not by order. A blocking call without a
-    /// time of its own ends after 30 seconds.
-    #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct SharedClient(SharedBinding, __rt::Timeout);
-    impl SharedClient {
-        /// A client over a binding.
-        pub fn new(binding: &SharedBinding) -> Self {
+        /// Returns a client over a binding.
+        pub fn new(binding: &Binding<E>) -> Self {
             Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
-        /// A client whose calls, blocking or not, end with an error if they take longer than this. The longest time
-        /// there is means for ever.
+        /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
         #[must_use]
         pub fn timeout(&self, timeout: __rt::Duration) -> Self {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
         }
-        /// A client whose calls, blocking or not, end with an error if they are not done by then.
+        /// Returns a client whose calls end with an error if they are not done by then.
         #[must_use]
         pub fn deadline(&self, deadline: __rt::Instant) -> Self {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
-        /// The binding.
-        pub fn binding(&self) -> &SharedBinding {
+        /// Returns the binding.
+        pub fn binding(&self) -> &Binding<E> {
             &self.0
         }
-        /// Calls `rpc testrpc(in string s, out uint32 result)` and blocks the thread until the reply has come.
-        ///
-        /// # Errors
-        /// If the call cannot be sent, or no reply will come; in the thread of the binding's waitset, always. Capabilities that are given away with a call that fails are closed.
-        #[inline]
-        pub fn testrpc(&self, s: &str) -> __rt::Result<u32, __rt::RpcError> {
-            self.testrpc_async(s).wait()
-        }
-        /// As `testrpc`, without blocking: the result is a future, `Send`.
-        #[inline]
-        pub fn testrpc_async(&self, s: &str) -> __rt::SharedCall<TestrpcReply> {
-            __TestrpcCall::call_shared(&self.0.0, (0, s), self.1)
+        /// Returns a client for any thread, which is `Send` and `Sync`.
+        pub fn shared(&self) -> RpcClient<__rt::Shared> {
+            RpcClient(self.0.shared(), self.1)
         }
     }
     /// Any message of `test`, with all that it carries.
     ///
     /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
     /// equals none.
+    #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// Sends basic values.
-        Basic {
-            /// `arg`
-            arg: u32,
-            /// `e`
-            e: Myenum,
-        },
+        Basic { arg: u32, e: Myenum },
         /// `str(uint32 arg, string s)`
-        Str {
-            /// `arg`
-            arg: u32,
-            /// `s`
-            s: __rt::String,
-        },
+        Str { arg: u32, s: __rt::String },
         /// `caps(uint32 arg, cap cap1, cap cap2)`
-        Caps {
-            /// `arg`
-            arg: u32,
-            /// `cap1`
-            cap1: __rt::Cap,
-            /// `cap2`
-            cap2: __rt::Cap,
-        },
+        Caps { arg: u32, cap1: __rt::Cap, cap2: __rt::Cap },
         /// `buffy(uint8 buf[buflen, 65536])`
-        Buffy {
-            /// `buf`
-            buf: __rt::Vec<u8>,
-        },
+        Buffy { buf: __rt::Vec<u8> },
         /// `testrpc_call(string s)`: the call of the rpc.
         TestrpcCall {
             /// The number of the call.
             id: u32,
-            /// `s`
             s: __rt::String,
         },
         /// `testrpc_response(uint32 result)`: the response of the rpc.
         TestrpcResponse {
             /// The number of the call.
             id: u32,
-            /// `result`
             result: u32,
         },
-    }
-    impl Message {
-        /// The message in words, those that go over the wire. Capabilities are copied.
-        ///
-        /// # Errors
-        /// If a value is over its maximum, or a capability cannot be copied.
-        #[inline]
-        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
-            __rt::MessageBuffer::encode(self)
-        }
-        /// Reads message `number` from its words and capabilities.
-        ///
-        /// # Errors
-        /// If no sender of the interface writes these words.
-        #[inline]
-        pub fn decode(
-            number: u16,
-            words: &[u64],
-            mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
-                number,
-                words,
-                caps: &mut caps,
-            })
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
-        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Basic { arg, e } => __Basic::encode(INTERFACE, (*arg, *e)),
@@ -840,39 +618,26 @@ pub mod test {
                     __Caps::encode(INTERFACE, (*arg, cap1, cap2))
                 }
                 Self::Buffy { buf } => __Buffy::encode(INTERFACE, (buf,)),
-                Self::TestrpcCall { id: __id, s } => {
-                    __TestrpcCall::encode(INTERFACE, (*__id, s))
-                }
-                Self::TestrpcResponse { id: __id, result } => {
-                    __TestrpcResponse::encode(INTERFACE, (*__id, *result))
+                Self::TestrpcCall { id, s } => __TestrpcCall::encode(INTERFACE, (*id, s)),
+                Self::TestrpcResponse { id, result } => {
+                    __TestrpcResponse::encode(INTERFACE, (*id, *result))
                 }
             }
         }
-        #[inline]
-        fn unmarshal(
-            __message: __rt::Received<'_>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            match __message.number {
-                1 => __Basic::read(__message, |(arg, e)| Self::Basic { arg, e }),
-                2 => __Str::read(__message, |(arg, s)| Self::Str { arg, s }),
+        fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
+            match __m.number {
+                1 => __Basic::read(__m, |(arg, e)| Self::Basic { arg, e }),
+                2 => __Str::read(__m, |(arg, s)| Self::Str { arg, s }),
                 3 => {
-                    __Caps::read(
-                        __message,
-                        |(arg, cap1, cap2)| Self::Caps { arg, cap1, cap2 },
-                    )
+                    __Caps::read(__m, |(arg, cap1, cap2)| Self::Caps { arg, cap1, cap2 })
                 }
-                4 => __Buffy::read(__message, |(buf,)| Self::Buffy { buf }),
-                5 => {
-                    __TestrpcCall::read(
-                        __message,
-                        |(__id, s)| Self::TestrpcCall { id: __id, s },
-                    )
-                }
+                4 => __Buffy::read(__m, |(buf,)| Self::Buffy { buf }),
+                5 => __TestrpcCall::read(__m, |(id, s)| Self::TestrpcCall { id, s }),
                 6 => {
                     __TestrpcResponse::read(
-                        __message,
-                        |(__id, result)| Self::TestrpcResponse {
-                            id: __id,
+                        __m,
+                        |(id, result)| Self::TestrpcResponse {
+                            id,
                             result,
                         },
                     )
@@ -883,58 +648,8 @@ pub mod test {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
-        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Debug for Message {
-        #[inline]
-        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
-            match self {
-                Self::Basic { arg, e } => {
-                    __rt::show(__f, INTERFACE, 1, "Basic", &[arg, e])
-                }
-                Self::Str { arg, s } => __rt::show(__f, INTERFACE, 2, "Str", &[arg, s]),
-                Self::Caps { arg, cap1, cap2 } => {
-                    __rt::show(__f, INTERFACE, 3, "Caps", &[arg, cap1, cap2])
-                }
-                Self::Buffy { buf } => __rt::show(__f, INTERFACE, 4, "Buffy", &[buf]),
-                Self::TestrpcCall { id: __id, s } => {
-                    __rt::show(__f, INTERFACE, 5, "TestrpcCall", &[__id, s])
-                }
-                Self::TestrpcResponse { id: __id, result } => {
-                    __rt::show(__f, INTERFACE, 6, "TestrpcResponse", &[__id, result])
-                }
-            }
-        }
-    }
-    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Inbox(__rt::Inbox);
-    impl Inbox {
-        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
-        /// refused.
-        #[inline]
-        pub fn new(bound: __rt::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::Default>::default())
-        }
-        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
-            Self(__rt::Inbox::new(bound, rx.__deliver()))
-        }
-        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
-        /// callback comes before.
-        #[must_use]
-        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
-            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
-        }
-    }
-    #[automatically_derived]
-    impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            self.0.into_deliver()
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -956,14 +671,7 @@ pub mod test {
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        __rt::Bind::new(
-            iref,
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            rx.__deliver(),
-            Binding,
-        )
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
     /// client.
@@ -975,13 +683,12 @@ pub mod test {
         __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
-    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
-        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::Connect::new(
             name,
             INTERFACE,
-            __handlers,
-            |__raw| SharedBinding(__raw.share()),
+            || ().__deliver(),
+            |__e| Binding(__e.shared()),
         )
     }
 }

@@ -1,19 +1,15 @@
 /// The interface `types`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
 #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
-#[allow(long_running_const_eval, unused_imports, unused_qualifications)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
 pub mod types {
     use ::flounder::__private as __rt;
     /// `typedef enum { .. } choice;`
-    #[doc(alias = "choice")]
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     #[repr(u32)]
     pub enum Choice {
-        /// `FIRST`
-        #[doc(alias = "FIRST")]
         First = 0,
-        /// `SECOND`
         #[doc(alias = "SECOND")]
         Two = 1,
     }
@@ -22,20 +18,20 @@ pub mod types {
         impl __rt::Shape for Choice {
             const SIZE: __rt::usize = 4;
             const ALIGN: __rt::usize = 4;
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("enum{FIRST,SECOND}"),
-                &[],
-            );
+            const FINGERPRINT: __rt::u128 = __rt::structure("enum{FIRST,SECOND}", &[]);
         }
         #[automatically_derived]
         impl __rt::Encode for Choice {
             #[inline]
             fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
-                let __tag: __rt::u32 = match self {
-                    Self::First { .. } => 0,
-                    Self::Two { .. } => 1,
-                };
-                __rt::Encode::put(&__tag, __words, __at);
+                __rt::put_tag(
+                    match self {
+                        Self::First { .. } => 0,
+                        Self::Two { .. } => 1,
+                    },
+                    __words,
+                    __at,
+                );
             }
         }
         #[automatically_derived]
@@ -45,26 +41,23 @@ pub mod types {
                 __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::usize,
             ) -> __rt::Result<Self, __rt::DecodeError> {
-                let __value = match __decoder.tag(__at, 2, "choice")? {
-                    0 => Self::First {},
-                    _ => Self::Two {},
-                };
-                __rt::Ok(__value)
+                __rt::Ok(
+                    match __decoder.tag(__at, 2, "choice")? {
+                        0 => Self::First {},
+                        _ => Self::Two {},
+                    },
+                )
             }
         }
     };
     /// `typedef struct { .. } item;`
-    #[doc(alias = "item")]
     #[__rt::derive(__rt::Debug, __rt::Clone)]
     #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
     pub struct Item {
         /// A number.
         pub r#type: u8,
-        /// `name`
         pub name: __rt::String,
-        /// `label`
         pub label: __rt::String,
-        /// `c`
         pub c: Choice,
     }
     const _: () = {
@@ -94,8 +87,8 @@ pub mod types {
                     <Choice as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("struct{type,name,label[32],c}"),
+            const FINGERPRINT: __rt::u128 = __rt::structure(
+                "struct{type,name,label[32],c}",
                 &[
                     <u8 as __rt::Shape>::FINGERPRINT,
                     <__rt::String as __rt::Shape>::FINGERPRINT,
@@ -165,13 +158,10 @@ pub mod types {
         }
     };
     /// `typedef struct { .. } pair;`
-    #[doc(alias = "pair")]
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq)]
     pub struct Pair {
-        /// `x`
         pub x: u64,
-        /// `y`
         pub y: f64,
     }
     const _: () = {
@@ -183,8 +173,8 @@ pub mod types {
         impl __rt::Shape for Pair {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::fingerprint(
-                __rt::digest("struct{x,y}"),
+            const FINGERPRINT: __rt::u128 = __rt::structure(
+                "struct{x,y}",
                 &[<u64 as __rt::Shape>::FINGERPRINT, <f64 as __rt::Shape>::FINGERPRINT],
             );
         }
@@ -212,13 +202,10 @@ pub mod types {
         }
     };
     /// `typedef .. row[8];`
-    #[doc(alias = "row")]
     pub type Row = [u16; 8];
     /// `typedef .. rows[16];`
-    #[doc(alias = "rows")]
     pub type Rows = [Row; 16];
     /// `typedef .. old_item;`
-    #[doc(alias = "old_item")]
     pub type OldItem = Item;
     /// `use crate::geometry::Pose as pose;`
     pub type Pose = crate::geometry::Pose;
@@ -273,109 +260,227 @@ pub mod types {
     type __Annotated = __rt::MessageType<4, 1, (__rt::Slice<u8, 65536>,)>;
     type __Type = __rt::MessageType<5, 1, (__rt::Text<65536>,)>;
     type __None = __rt::MessageType<6, 0, ()>;
+    const __MESSAGES: [__rt::MessageInfo; 6] = __rt::numbered(
+        [
+            __Builtins::info(
+                "builtins",
+                "a: bool, b: char, c: int32, d: int8, e: int16, f: int32, g: int64, h: uint8, i: uint16, j: uint32, k: uint64, l: intptr, m: uintptr, n: uintptr, o: iref, p: errval, q: float, r: double",
+            ),
+            __Values::info(
+                "values",
+                "c: choice, i: item, p: pair, r: row, q: rows, o: old_item, s: pose, t: thing",
+            ),
+            __Arrays::info(
+                "arrays",
+                "a: uint8[a_len, 65536], b: bool[b_len, 16], c: string[65536][c_len, 4], d: item[d_len, 8], e: pose[e_len, 65536], f: row[f_len, 65536]",
+            ),
+            __Annotated::info("annotated", "buf: uint8[len, 65536]")
+                .annotations(
+                    &[
+                        __rt::AnnotationInfo {
+                            context: "bulk",
+                            params: &[
+                                ("size", __rt::AnnotationValue::Number(4096u64)),
+                                ("data", __rt::AnnotationValue::Ident("buf")),
+                            ],
+                        },
+                    ],
+                ),
+            __Type::info("type", "fn: string[65536]"),
+            __None::info("none", ""),
+        ],
+        [
+            269899837218124726079304463074098772242,
+            __rt::fingerprint(
+                228275566438790355837691618974989125543,
+                &[
+                    <Pose as __rt::Shape>::FINGERPRINT,
+                    <Thing as __rt::Shape>::FINGERPRINT,
+                ],
+            ),
+            __rt::fingerprint(
+                217462756144671743819730480496042671455,
+                &[<Pose as __rt::Shape>::FINGERPRINT],
+            ),
+            47084162026853638037882772525238217963,
+            265249017041179406468210852772884501627,
+            299518143674955921476018328251520485579,
+        ],
+    );
     /// Describes the interface `types`: its messages, and the digest that two ends must agree on.
     pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
         "types",
         "types",
-        &__rt::numbered(
-            [
-                __Builtins::info(
-                    "builtins",
-                    "a: bool, b: char, c: int32, d: int8, e: int16, f: int32, g: int64, h: uint8, i: uint16, j: uint32, k: uint64, l: intptr, m: uintptr, n: uintptr, o: iref, p: errval, q: float, r: double",
-                ),
-                __Values::info(
-                    "values",
-                    "c: choice, i: item, p: pair, r: row, q: rows, o: old_item, s: pose, t: thing",
-                ),
-                __Arrays::info(
-                    "arrays",
-                    "a: uint8[a_len, 65536], b: bool[b_len, 16], c: string[65536][c_len, 4], d: item[d_len, 8], e: pose[e_len, 65536], f: row[f_len, 65536]",
-                ),
-                __Annotated::info("annotated", "buf: uint8[len, 65536]")
-                    .annotations(
-                        &[
-                            __rt::AnnotationInfo {
-                                context: "bulk",
-                                params: &[
-                                    ("size", __rt::AnnotationValue::Number(4096u64)),
-                                    ("data", __rt::AnnotationValue::Ident("buf")),
-                                ],
-                            },
-                        ],
-                    ),
-                __Type::info("type", "fn: string[65536]"),
-                __None::info("none", ""),
-            ],
-            &[
-                269899837218124726079304463074098772242,
-                __rt::fingerprint(
-                    228275566438790355837691618974989125543,
-                    &[
-                        <Pose as __rt::Shape>::FINGERPRINT,
-                        <Thing as __rt::Shape>::FINGERPRINT,
-                    ],
-                ),
-                __rt::fingerprint(
-                    217462756144671743819730480496042671455,
-                    &[<Pose as __rt::Shape>::FINGERPRINT],
-                ),
-                47084162026853638037882772525238217963,
-                265249017041179406468210852772884501627,
-                299518143674955921476018328251520485579,
-            ],
-        ),
-        &[
-            __Builtins::LIMIT,
-            __Values::LIMIT,
-            __Arrays::LIMIT,
-            __Annotated::LIMIT,
-            __Type::LIMIT,
-            __None::LIMIT,
-        ],
+        &__MESSAGES,
+        &__rt::limits(&__MESSAGES),
     );
     /// One end of a connection that speaks `types`.
     ///
-    /// Clones are the same end. What every binding can do is on the endpoint that it dereferences to.
+    /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding(__rt::RawBinding);
-    impl Binding {
-        /// Makes a binding over one end of a channel; `rx` handles what arrives.
+    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    impl<E: __rt::End> Binding<E> {
+        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         ///
         /// # Errors
-        /// If the waitset cannot watch the channel.
-        pub fn attach(
-            channel: __rt::Box<dyn __rt::Channel>,
-            waitset: &__rt::Waitset,
-            rx: impl Handlers,
-        ) -> __rt::io::Result<Self> {
-            __rt::RawBinding::attach(channel, waitset, INTERFACE, rx.__deliver())
-                .map(Self)
-        }
-        /// Sends a message that is a value, which stays as it is: capabilities are copied, also those that would be given
-        /// away.
-        ///
-        /// # Errors
-        /// As the `tx_*` method of the message.
-        #[inline]
-        pub fn tx(
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_builtins(
             &self,
-            message: &Message,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
+            a: bool,
+            b: u8,
+            c: i32,
+            d: i8,
+            e: i16,
+            f: i32,
+            g: i64,
+            h: u8,
+            i: u16,
+            j: u32,
+            k: u64,
+            l: isize,
+            m: usize,
+            n: usize,
+            o: __rt::Iref,
+            p: __rt::Errval,
+            q: f32,
+            r: f64,
+        ) -> __sent<'_, E> {
+            __Builtins::tx(
+                &self.0,
+                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+            )
+        }
+        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)` once the binding is not busy.
+        pub fn send_builtins(
+            &self,
+            a: bool,
+            b: u8,
+            c: i32,
+            d: i8,
+            e: i16,
+            f: i32,
+            g: i64,
+            h: u8,
+            i: u16,
+            j: u32,
+            k: u64,
+            l: isize,
+            m: usize,
+            n: usize,
+            o: __rt::Iref,
+            p: __rt::Errval,
+            q: f32,
+            r: f64,
+        ) -> __rt::Sending<'_, E> {
+            __Builtins::sending(
+                &self.0,
+                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
+            )
+        }
+        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_values(
+            &self,
+            c: Choice,
+            i: &Item,
+            p: Pair,
+            r: &Row,
+            q: &Rows,
+            o: &OldItem,
+            s: &Pose,
+            t: &Thing,
+        ) -> __sent<'_, E> {
+            __Values::tx(&self.0, (c, i, p, r, q, o, s, t))
+        }
+        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)` once the binding is not busy.
+        pub fn send_values<'a>(
+            &'a self,
+            c: Choice,
+            i: &'a Item,
+            p: Pair,
+            r: &'a Row,
+            q: &'a Rows,
+            o: &'a OldItem,
+            s: &'a Pose,
+            t: &'a Thing,
+        ) -> __rt::Sending<'a, E> {
+            __Values::sending(&self.0, (c, i, p, r, q, o, s, t))
+        }
+        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_arrays(
+            &self,
+            a: &[u8],
+            b: &[bool],
+            c: &[impl __rt::TextItem],
+            d: &[Item],
+            e: &[Pose],
+            f: &[Row],
+        ) -> __sent<'_, E> {
+            __Arrays::tx(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
+        }
+        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])` once the binding is not busy.
+        pub fn send_arrays<'a>(
+            &'a self,
+            a: &'a [u8],
+            b: &'a [bool],
+            c: &'a [impl __rt::TextItem],
+            d: &'a [Item],
+            e: &'a [Pose],
+            f: &'a [Row],
+        ) -> __rt::Sending<'a, E> {
+            __Arrays::sending(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
+        }
+        /// Sends `annotated(uint8 buf[len, 65536])`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_annotated(&self, buf: &[u8]) -> __sent<'_, E> {
+            __Annotated::tx(&self.0, (buf,))
+        }
+        /// Sends `annotated(uint8 buf[len, 65536])` once the binding is not busy.
+        pub fn send_annotated<'a>(&'a self, buf: &'a [u8]) -> __rt::Sending<'a, E> {
+            __Annotated::sending(&self.0, (buf,))
+        }
+        /// Sends `type(string fn)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_type(&self, r#fn: &str) -> __sent<'_, E> {
+            __Type::tx(&self.0, (r#fn,))
+        }
+        /// Sends `type(string fn)` once the binding is not busy.
+        pub fn send_type<'a>(&'a self, r#fn: &'a str) -> __rt::Sending<'a, E> {
+            __Type::sending(&self.0, (r#fn,))
+        }
+        /// Sends `none()`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_none(&self) -> __sent<'_, E> {
+            __None::tx(&self.0, ())
+        }
+        /// Sends `none()` once the binding is not busy.
+        pub fn send_none(&self) -> __rt::Sending<'_, E> {
+            __None::sending(&self.0, ())
+        }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
             self.0.send_message(message)
         }
-        /// Waits for the next message of the [`Inbox`] that the binding was made with. The future gives an error when the
-        /// binding has ended, after everything that came before.
-        #[inline]
-        pub fn recv(&self) -> __rt::Receiving<'_, Message> {
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
             self.0.recv()
         }
-        /// The messages of the [`Inbox`] that the binding was made with, as a stream, until the binding has ended.
-        #[inline]
-        pub fn messages(&self) -> __rt::Messages<'_, Message> {
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
             self.0.messages()
         }
-        /// As `recv`, for the next `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`; others are kept.
-        #[inline]
+        /// Receives the next `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`; the inbox keeps others.
         pub fn recv_builtins(
             &self,
         ) -> __rt::Receiving<
@@ -400,18 +505,21 @@ pub mod types {
                 f32,
                 f64,
             ),
+            E,
         > {
             __Builtins::recv(&self.0)
         }
-        /// As `recv`, for the next `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`; others are kept.
-        #[inline]
+        /// Receives the next `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`; the inbox keeps others.
         pub fn recv_values(
             &self,
-        ) -> __rt::Receiving<'_, (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing)> {
+        ) -> __rt::Receiving<
+            '_,
+            (Choice, Item, Pair, Row, Rows, OldItem, Pose, Thing),
+            E,
+        > {
             __Values::recv(&self.0)
         }
-        /// As `recv`, for the next `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`; others are kept.
-        #[inline]
+        /// Receives the next `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`; the inbox keeps others.
         pub fn recv_arrays(
             &self,
         ) -> __rt::Receiving<
@@ -424,232 +532,90 @@ pub mod types {
                 __rt::Vec<Pose>,
                 __rt::Vec<Row>,
             ),
+            E,
         > {
             __Arrays::recv(&self.0)
         }
-        /// As `recv`, for the next `annotated(uint8 buf[len, 65536])`; others are kept.
-        #[inline]
-        pub fn recv_annotated(&self) -> __rt::Receiving<'_, __rt::Vec<u8>> {
+        /// Receives the next `annotated(uint8 buf[len, 65536])`; the inbox keeps others.
+        pub fn recv_annotated(&self) -> __rt::Receiving<'_, __rt::Vec<u8>, E> {
             __Annotated::recv(&self.0)
         }
-        /// As `recv`, for the next `type(string fn)`; others are kept.
-        #[inline]
-        pub fn recv_type(&self) -> __rt::Receiving<'_, __rt::String> {
+        /// Receives the next `type(string fn)`; the inbox keeps others.
+        pub fn recv_type(&self) -> __rt::Receiving<'_, __rt::String, E> {
             __Type::recv(&self.0)
         }
-        /// As `recv`, for the next `none()`; others are kept.
-        #[inline]
-        pub fn recv_none(&self) -> __rt::Receiving<'_, ()> {
+        /// Receives the next `none()`; the inbox keeps others.
+        pub fn recv_none(&self) -> __rt::Receiving<'_, (), E> {
             __None::recv(&self.0)
         }
-        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
+        /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+        pub fn shared(&self) -> Binding<__rt::Shared> {
+            Binding(self.0.shared())
+        }
+        /// Returns the process at the other end.
+        pub fn peer(&self) -> &__rt::Peer {
+            self.0.peer()
+        }
+        /// Returns the name of the driver.
+        pub fn driver(&self) -> &'static __rt::str {
+            self.0.driver()
+        }
+        /// Returns the reason why the binding ended, if it has.
+        pub fn ended(&self) -> __rt::Option<__rt::BindingError> {
+            self.0.ended()
+        }
+        /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+        pub fn teardown(&self) {
+            self.0.teardown();
+        }
+    }
+    type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
+    type __controlled = __rt::Result<(), __rt::ControlError>;
+    impl Binding {
+        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
         ///
         /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_builtins(
+        /// If the waitset cannot watch the channel.
+        pub fn attach(
+            channel: __rt::Box<dyn __rt::Channel>,
+            waitset: &__rt::Waitset,
+            rx: impl Handlers,
+        ) -> __rt::io::Result<Self> {
+            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+        }
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing {
+            self.0.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.0.can_send()
+        }
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
             &self,
-            a: bool,
-            b: u8,
-            c: i32,
-            d: i8,
-            e: i16,
-            f: i32,
-            g: i64,
-            h: u8,
-            i: u16,
-            j: u32,
-            k: u64,
-            l: isize,
-            m: usize,
-            n: usize,
-            o: __rt::Iref,
-            p: __rt::Errval,
-            q: f32,
-            r: f64,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Builtins::send(
-                &self.0,
-                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
-            )
+            waitset: &__rt::Waitset,
+            callback: impl __rt::FnOnce(&__rt::Waitset) -> __rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
         }
-        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_builtins<'__a>(
-            &'__a self,
-            a: bool,
-            b: u8,
-            c: i32,
-            d: i8,
-            e: i16,
-            f: i32,
-            g: i64,
-            h: u8,
-            i: u16,
-            j: u32,
-            k: u64,
-            l: isize,
-            m: usize,
-            n: usize,
-            o: __rt::Iref,
-            p: __rt::Errval,
-            q: f32,
-            r: f64,
-        ) -> __rt::Sending<'__a, __Builtins> {
-            __Builtins::sending(
-                &self.0,
-                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
-            )
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> __rt::Option<__rt::Waitset> {
+            self.0.0.waitset()
         }
-        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        #[inline]
-        pub fn tx_values(
-            &self,
-            c: Choice,
-            i: &Item,
-            p: Pair,
-            r: &Row,
-            q: &Rows,
-            o: &OldItem,
-            s: &Pose,
-            t: &Thing,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Values::send(&self.0, (c, i, p, r, q, o, s, t))
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &__rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
         }
-        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_values<'__a>(
-            &'__a self,
-            c: Choice,
-            i: &'__a Item,
-            p: Pair,
-            r: &'__a Row,
-            q: &'__a Rows,
-            o: &'__a OldItem,
-            s: &'__a Pose,
-            t: &'__a Thing,
-        ) -> __rt::Sending<'__a, __Values> {
-            __Values::sending(&self.0, (c, i, p, r, q, o, s, t))
-        }
-        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        #[inline]
-        pub fn tx_arrays(
-            &self,
-            a: &[u8],
-            b: &[bool],
-            c: &[impl __rt::TextItem],
-            d: &[Item],
-            e: &[Pose],
-            f: &[Row],
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Arrays::send(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
-        }
-        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_arrays<'__a>(
-            &'__a self,
-            a: &'__a [u8],
-            b: &'__a [bool],
-            c: &'__a [impl __rt::TextItem],
-            d: &'__a [Item],
-            e: &'__a [Pose],
-            f: &'__a [Row],
-        ) -> __rt::Sending<'__a, __Arrays> {
-            __Arrays::sending(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
-        }
-        /// Sends `annotated(uint8 buf[len, 65536])`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_annotated(
-            &self,
-            buf: &[u8],
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Annotated::send(&self.0, (buf,))
-        }
-        /// Sends `annotated(uint8 buf[len, 65536])`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_annotated<'__a>(
-            &'__a self,
-            buf: &'__a [u8],
-        ) -> __rt::Sending<'__a, __Annotated> {
-            __Annotated::sending(&self.0, (buf,))
-        }
-        /// Sends `type(string fn)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_type(
-            &self,
-            r#fn: &str,
-        ) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __Type::send(&self.0, (r#fn,))
-        }
-        /// Sends `type(string fn)`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_type<'__a>(
-            &'__a self,
-            r#fn: &'__a str,
-        ) -> __rt::Sending<'__a, __Type> {
-            __Type::sending(&self.0, (r#fn,))
-        }
-        /// Sends `none()`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        #[inline]
-        pub fn tx_none(&self) -> __rt::Result<__rt::Sent<'_>, __rt::TxError> {
-            __None::send(&self.0, ())
-        }
-        /// Sends `none()`, after waiting while the binding is busy.
-        ///
-        /// # Errors
-        /// If the binding has ended, or a value is over its maximum. Nothing is sent then.
-        ///
-        /// Dropped before it is done, the future has sent nothing.
-        #[inline]
-        pub fn send_none<'__a>(&'__a self) -> __rt::Sending<'__a, __None> {
-            __None::sending(&self.0, ())
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: __rt::Control) -> __controlled {
+            self.0.0.control(control)
         }
     }
     #[automatically_derived]
-    impl __rt::Deref for Binding {
-        type Target = __rt::RawBinding;
-        fn deref(&self) -> &__rt::RawBinding {
-            &self.0
+    impl __rt::AsRaw for Binding {
+        fn as_raw(&self) -> &__rt::RawBinding {
+            &self.0.0
         }
     }
     /// What one end of `types` does with the messages that it receives.
@@ -711,8 +677,7 @@ pub mod types {
         fn none(&mut self, binding: &Binding);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
     /// Handlers of `types` as closures, each of them optional.
@@ -721,72 +686,57 @@ pub mod types {
     #[__rt::derive(__rt::Default)]
     pub struct RxVtbl {
         /// Handles `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
-        pub builtins: __rt::Option<
-            __rt::Box<
-                dyn __rt::FnMut(
-                    &Binding,
-                    bool,
-                    u8,
-                    i32,
-                    i8,
-                    i16,
-                    i32,
-                    i64,
-                    u8,
-                    u16,
-                    u32,
-                    u64,
-                    isize,
-                    usize,
-                    usize,
-                    __rt::Iref,
-                    __rt::Errval,
-                    f32,
-                    f64,
-                ),
-            >,
+        pub builtins: __closure<
+            dyn __rt::FnMut(
+                &Binding,
+                bool,
+                u8,
+                i32,
+                i8,
+                i16,
+                i32,
+                i64,
+                u8,
+                u16,
+                u32,
+                u64,
+                isize,
+                usize,
+                usize,
+                __rt::Iref,
+                __rt::Errval,
+                f32,
+                f64,
+            ),
         >,
         /// Handles `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
-        pub values: __rt::Option<
-            __rt::Box<
-                dyn __rt::FnMut(
-                    &Binding,
-                    Choice,
-                    Item,
-                    Pair,
-                    Row,
-                    Rows,
-                    OldItem,
-                    Pose,
-                    Thing,
-                ),
-            >,
+        pub values: __closure<
+            dyn __rt::FnMut(
+                &Binding,
+                Choice,
+                Item,
+                Pair,
+                Row,
+                Rows,
+                OldItem,
+                Pose,
+                Thing,
+            ),
         >,
         /// Handles `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
-        pub arrays: __rt::Option<
-            __rt::Box<
-                dyn __rt::FnMut(
-                    &Binding,
-                    &[u8],
-                    &[bool],
-                    &[&str],
-                    &[Item],
-                    &[Pose],
-                    &[Row],
-                ),
-            >,
+        pub arrays: __closure<
+            dyn __rt::FnMut(&Binding, &[u8], &[bool], &[&str], &[Item], &[Pose], &[Row]),
         >,
         /// Handles `annotated(uint8 buf[len, 65536])`.
-        pub annotated: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, &[u8])>>,
+        pub annotated: __closure<dyn __rt::FnMut(&Binding, &[u8])>,
         /// Handles `type(string fn)`.
-        pub r#type: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding, &str)>>,
+        pub r#type: __closure<dyn __rt::FnMut(&Binding, &str)>,
         /// Handles `none()`.
-        pub none: __rt::Option<__rt::Box<dyn __rt::FnMut(&Binding)>>,
+        pub none: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
-        pub error: __rt::Option<
-            __rt::Box<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
-        >,
+        pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
+    type __closure<F> = __rt::Option<__rt::Box<F>>;
     #[automatically_derived]
     impl __rt::Debug for RxVtbl {
         fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
@@ -897,115 +847,94 @@ pub mod types {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(INTERFACE, &error),
+                __rt::None => __rt::unhandled_error(binding, error),
             }
         }
     }
-    /// What can be put behind a binding of `types`: an [`Rx`], an [`AsyncRx`] in [`Async`], or an [`Inbox`].
+    /// What handles the messages of `types`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
     pub trait Handlers: 'static {
         #[doc(hidden)]
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
+    impl Handlers for () {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            <RxVtbl as __rt::Default>::default().__deliver()
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::inbox(self, Binding, __R::__deliver)
+        }
+    }
+    #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            __rt::dispatcher(
-                self,
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Builtins::deliver(
-                            __message,
-                            |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| {
-                                Rx::builtins(
-                                    __rx,
-                                    &Binding(__raw.handle()),
-                                    a,
-                                    b,
-                                    c,
-                                    d,
-                                    e,
-                                    f,
-                                    g,
-                                    h,
-                                    i,
-                                    j,
-                                    k,
-                                    l,
-                                    m,
-                                    n,
-                                    o,
-                                    p,
-                                    q,
-                                    r,
-                                )
-                            },
-                        )
-                    }
-                    2 => {
-                        __Values::deliver(
-                            __message,
-                            |(c, i, p, r, q, o, s, t)| {
-                                Rx::values(
-                                    __rx,
-                                    &Binding(__raw.handle()),
-                                    c,
-                                    i,
-                                    p,
-                                    r,
-                                    q,
-                                    o,
-                                    s,
-                                    t,
-                                )
-                            },
-                        )
-                    }
-                    3 => {
-                        __Arrays::deliver(
-                            __message,
-                            |(a, b, c, d, e, f)| {
-                                Rx::arrays(
-                                    __rx,
-                                    &Binding(__raw.handle()),
-                                    a,
-                                    &b,
-                                    &c,
-                                    &d,
-                                    &e,
-                                    &f,
-                                )
-                            },
-                        )
-                    }
-                    4 => {
-                        __Annotated::deliver(
-                            __message,
-                            |(buf,)| {
-                                Rx::annotated(__rx, &Binding(__raw.handle()), buf)
-                            },
-                        )
-                    }
-                    5 => {
-                        __Type::deliver(
-                            __message,
-                            |(r#fn,)| {
-                                Rx::r#type(__rx, &Binding(__raw.handle()), r#fn)
-                            },
-                        )
-                    }
-                    6 => {
-                        __None::deliver(
-                            __message,
-                            |()| { Rx::none(__rx, &Binding(__raw.handle())) },
-                        )
-                    }
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    Rx::error(__rx, __binding, __error)
-                },
-            )
+            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    fn __deliver<__R: Rx>(
+        __rx: &mut __R,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => {
+                __Builtins::deliver(
+                    __m,
+                    |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| Rx::builtins(
+                        __rx,
+                        &__b(),
+                        a,
+                        b,
+                        c,
+                        d,
+                        e,
+                        f,
+                        g,
+                        h,
+                        i,
+                        j,
+                        k,
+                        l,
+                        m,
+                        n,
+                        o,
+                        p,
+                        q,
+                        r,
+                    ),
+                )
+            }
+            2 => {
+                __Values::deliver(
+                    __m,
+                    |(c, i, p, r, q, o, s, t)| Rx::values(
+                        __rx,
+                        &__b(),
+                        c,
+                        i,
+                        p,
+                        r,
+                        q,
+                        o,
+                        s,
+                        t,
+                    ),
+                )
+            }
+            3 => {
+                __Arrays::deliver(
+                    __m,
+                    |(a, b, c, d, e, f)| Rx::arrays(__rx, &__b(), a, &b, &c, &d, &e, &f),
+                )
+            }
+            4 => __Annotated::deliver(__m, |(buf,)| Rx::annotated(__rx, &__b(), buf)),
+            5 => __Type::deliver(__m, |(r#fn,)| Rx::r#type(__rx, &__b(), r#fn)),
+            6 => __None::deliver(__m, |()| Rx::none(__rx, &__b())),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// What one end of `types` does with the messages that it receives, as futures.
@@ -1069,210 +998,71 @@ pub mod types {
         async fn none(&self, binding: &Binding);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            let _ = binding;
-            __rt::unhandled_error(INTERFACE, &error);
+            __rt::unhandled_error(binding, error);
         }
     }
-    /// Puts an [`AsyncRx`] behind a binding.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Async<S>(pub S);
     #[automatically_derived]
-    impl<__R: AsyncRx + 'static> Handlers for Async<__R> {
+    impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            let __rx = __rt::Rc::new(self.0);
             __rt::dispatcher(
-                __rt::Rc::new(self.0),
-                |__rx, __raw, __message| match __message.number {
-                    1 => {
-                        __Builtins::deliver_owned(
-                            __message,
-                            |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| {
-                                __raw
-                                    .spawn_handler(
-                                        __rx,
-                                        Binding,
-                                        ((a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),),
-                                        async |
-                                            __server: &__R,
-                                            __binding: &Binding,
-                                            (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)|
-                                        {
-                                            AsyncRx::builtins(
-                                                    __server,
-                                                    __binding,
-                                                    a,
-                                                    b,
-                                                    c,
-                                                    d,
-                                                    e,
-                                                    f,
-                                                    g,
-                                                    h,
-                                                    i,
-                                                    j,
-                                                    k,
-                                                    l,
-                                                    m,
-                                                    n,
-                                                    o,
-                                                    p,
-                                                    q,
-                                                    r,
-                                                )
-                                                .await
-                                        },
-                                    )
-                            },
-                        )
-                    }
-                    2 => {
-                        __Values::deliver_owned(
-                            __message,
-                            |(c, i, p, r, q, o, s, t)| {
-                                __raw
-                                    .spawn_handler(
-                                        __rx,
-                                        Binding,
-                                        (c, i, p, r, q, o, s, t),
-                                        __R::values,
-                                    )
-                            },
-                        )
-                    }
-                    3 => {
-                        __Arrays::deliver_owned(
-                            __message,
-                            |(a, b, c, d, e, f)| {
-                                __raw
-                                    .spawn_handler(
-                                        __rx,
-                                        Binding,
-                                        (a, b, c, d, e, f),
-                                        __R::arrays,
-                                    )
-                            },
-                        )
-                    }
-                    4 => {
-                        __Annotated::deliver_owned(
-                            __message,
-                            |(buf,)| {
-                                __raw.spawn_handler(__rx, Binding, (buf,), __R::annotated)
-                            },
-                        )
-                    }
-                    5 => {
-                        __Type::deliver_owned(
-                            __message,
-                            |(r#fn,)| {
-                                __raw.spawn_handler(__rx, Binding, (r#fn,), __R::r#type)
-                            },
-                        )
-                    }
-                    6 => {
-                        __None::deliver_owned(
-                            __message,
-                            |()| { __raw.spawn_handler(__rx, Binding, (), __R::none) },
-                        )
-                    }
-                    __number => __rt::unknown_message(__number),
-                },
-                |__rx, __raw, __error| {
-                    let __binding = &Binding(__raw.handle());
-                    AsyncRx::error(&**__rx, __binding, __error)
-                },
+                __rx,
+                Binding,
+                __deliver_async,
+                |__rx, __b, __e| __R::error(__rx, __b, __e),
             )
         }
     }
-    /// One end of a connection that speaks `types`, for any thread.
-    ///
-    /// It is made by `Binding::shared`. Messages wait in a queue, in order, until the thread of the binding's waitset sends
-    /// them. What every such binding can do is on the endpoint that it dereferences to.
-    #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct SharedBinding(__rt::SharedEndpoint);
-    impl Binding {
-        /// Returns a handle to this end for other threads. The handlers stay in this one.
-        pub fn shared(&self) -> SharedBinding {
-            SharedBinding(self.0.share())
-        }
-    }
-    impl SharedBinding {
-        /// Sends `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
-        #[inline]
-        pub fn send_builtins(
-            &self,
-            a: bool,
-            b: u8,
-            c: i32,
-            d: i8,
-            e: i16,
-            f: i32,
-            g: i64,
-            h: u8,
-            i: u16,
-            j: u32,
-            k: u64,
-            l: isize,
-            m: usize,
-            n: usize,
-            o: __rt::Iref,
-            p: __rt::Errval,
-            q: f32,
-            r: f64,
-        ) -> __rt::SharedSend {
-            __Builtins::send_shared(
-                &self.0,
-                (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r),
-            )
-        }
-        /// Sends `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
-        #[inline]
-        pub fn send_values(
-            &self,
-            c: Choice,
-            i: &Item,
-            p: Pair,
-            r: &Row,
-            q: &Rows,
-            o: &OldItem,
-            s: &Pose,
-            t: &Thing,
-        ) -> __rt::SharedSend {
-            __Values::send_shared(&self.0, (c, i, p, r, q, o, s, t))
-        }
-        /// Sends `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
-        #[inline]
-        pub fn send_arrays(
-            &self,
-            a: &[u8],
-            b: &[bool],
-            c: &[impl __rt::TextItem],
-            d: &[Item],
-            e: &[Pose],
-            f: &[Row],
-        ) -> __rt::SharedSend {
-            __Arrays::send_shared(&self.0, (a, b, __rt::TextItem::strings(c), d, e, f))
-        }
-        /// Sends `annotated(uint8 buf[len, 65536])`.
-        #[inline]
-        pub fn send_annotated(&self, buf: &[u8]) -> __rt::SharedSend {
-            __Annotated::send_shared(&self.0, (buf,))
-        }
-        /// Sends `type(string fn)`.
-        #[inline]
-        pub fn send_type(&self, r#fn: &str) -> __rt::SharedSend {
-            __Type::send_shared(&self.0, (r#fn,))
-        }
-        /// Sends `none()`.
-        #[inline]
-        pub fn send_none(&self) -> __rt::SharedSend {
-            __None::send_shared(&self.0, ())
-        }
-    }
-    #[automatically_derived]
-    impl __rt::Deref for SharedBinding {
-        type Target = __rt::SharedEndpoint;
-        fn deref(&self) -> &__rt::SharedEndpoint {
-            &self.0
+    fn __deliver_async<__R: AsyncRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __raw: &__rt::RawBinding,
+        __m: __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        let __b = || Binding(__raw.handle());
+        match __m.number {
+            1 => {
+                __Builtins::spawn_whole(
+                    __m,
+                    __raw,
+                    __rx,
+                    __b(),
+                    async |
+                        __server: &__R,
+                        __binding: &Binding,
+                        (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)|
+                    {
+                        AsyncRx::builtins(
+                                __server,
+                                __binding,
+                                a,
+                                b,
+                                c,
+                                d,
+                                e,
+                                f,
+                                g,
+                                h,
+                                i,
+                                j,
+                                k,
+                                l,
+                                m,
+                                n,
+                                o,
+                                p,
+                                q,
+                                r,
+                            )
+                            .await
+                    },
+                )
+            }
+            2 => __Values::spawn(__m, __raw, __rx, __b(), __R::values),
+            3 => __Arrays::spawn(__m, __raw, __rx, __b(), __R::arrays),
+            4 => __Annotated::spawn(__m, __raw, __rx, __b(), __R::annotated),
+            5 => __Type::spawn(__m, __raw, __rx, __b(), __R::r#type),
+            6 => __None::spawn(__m, __raw, __rx, __b(), __R::none),
+            __number => __rt::unknown_message(__number),
         }
     }
     /// Any message of `types`, with all that it carries.
@@ -1282,120 +1072,55 @@ pub mod types {
     pub enum Message {
         /// `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`
         Builtins {
-            /// `a`
             a: bool,
-            /// `b`
             b: u8,
-            /// `c`
             c: i32,
-            /// `d`
             d: i8,
-            /// `e`
             e: i16,
-            /// `f`
             f: i32,
-            /// `g`
             g: i64,
-            /// `h`
             h: u8,
-            /// `i`
             i: u16,
-            /// `j`
             j: u32,
-            /// `k`
             k: u64,
-            /// `l`
             l: isize,
-            /// `m`
             m: usize,
-            /// `n`
             n: usize,
-            /// `o`
             o: __rt::Iref,
-            /// `p`
             p: __rt::Errval,
-            /// `q`
             q: f32,
-            /// `r`
             r: f64,
         },
         /// `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`
         Values {
-            /// `c`
             c: Choice,
-            /// `i`
             i: Item,
-            /// `p`
             p: Pair,
-            /// `r`
             r: Row,
-            /// `q`
             q: Rows,
-            /// `o`
             o: OldItem,
-            /// `s`
             s: Pose,
-            /// `t`
             t: Thing,
         },
         /// `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`
         Arrays {
-            /// `a`
             a: __rt::Vec<u8>,
-            /// `b`
             b: __rt::Vec<bool>,
-            /// `c`
             c: __rt::Vec<__rt::String>,
-            /// `d`
             d: __rt::Vec<Item>,
-            /// `e`
             e: __rt::Vec<Pose>,
-            /// `f`
             f: __rt::Vec<Row>,
         },
         /// `annotated(uint8 buf[len, 65536])`
-        Annotated {
-            /// `buf`
-            buf: __rt::Vec<u8>,
-        },
+        Annotated { buf: __rt::Vec<u8> },
         /// `type(string fn)`
-        Type {
-            /// `fn`
-            r#fn: __rt::String,
-        },
+        Type { r#fn: __rt::String },
         /// `none()`
         None {},
-    }
-    impl Message {
-        /// The message in words, those that go over the wire. Capabilities are copied.
-        ///
-        /// # Errors
-        /// If a value is over its maximum, or a capability cannot be copied.
-        #[inline]
-        pub fn encode(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
-            __rt::MessageBuffer::encode(self)
-        }
-        /// Reads message `number` from its words and capabilities.
-        ///
-        /// # Errors
-        /// If no sender of the interface writes these words.
-        #[inline]
-        pub fn decode(
-            number: u16,
-            words: &[u64],
-            mut caps: __rt::Vec<__rt::Cap>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            <Self as __rt::MessageValue>::unmarshal(__rt::Received {
-                number,
-                words,
-                caps: &mut caps,
-            })
-        }
     }
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
-        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Builtins {
@@ -1456,14 +1181,11 @@ pub mod types {
                 Self::None {} => __None::encode(INTERFACE, ()),
             }
         }
-        #[inline]
-        fn unmarshal(
-            __message: __rt::Received<'_>,
-        ) -> __rt::Result<Self, __rt::DecodeError> {
-            match __message.number {
+        fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
+            match __m.number {
                 1 => {
                     __Builtins::read(
-                        __message,
+                        __m,
                         |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| Self::Builtins {
                             a,
                             b,
@@ -1488,7 +1210,7 @@ pub mod types {
                 }
                 2 => {
                     __Values::read(
-                        __message,
+                        __m,
                         |(c, i, p, r, q, o, s, t)| Self::Values {
                             c,
                             i,
@@ -1503,27 +1225,25 @@ pub mod types {
                 }
                 3 => {
                     __Arrays::read(
-                        __message,
+                        __m,
                         |(a, b, c, d, e, f)| Self::Arrays { a, b, c, d, e, f },
                     )
                 }
-                4 => __Annotated::read(__message, |(buf,)| Self::Annotated { buf }),
-                5 => __Type::read(__message, |(r#fn,)| Self::Type { r#fn }),
-                6 => __None::read(__message, |()| Self::None {}),
+                4 => __Annotated::read(__m, |(buf,)| Self::Annotated { buf }),
+                5 => __Type::read(__m, |(r#fn,)| Self::Type { r#fn }),
+                6 => __None::read(__m, |()| Self::None {}),
                 __number => __rt::unknown_message(__number),
             }
         }
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
-        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
     }
     #[automatically_derived]
     impl __rt::Debug for Message {
-        #[inline]
         fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
             match self {
                 Self::Builtins {
@@ -1580,33 +1300,6 @@ pub mod types {
             }
         }
     }
-    /// Keeps messages for `recv` of its binding: given to `bind` or `export` in place of handlers.
-    #[__rt::derive(__rt::Debug)]
-    pub struct Inbox(__rt::Inbox);
-    impl Inbox {
-        /// Room for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs are
-        /// refused.
-        #[inline]
-        pub fn new(bound: __rt::usize) -> Self {
-            Self::beside(bound, <RxVtbl as __rt::Default>::default())
-        }
-        /// An inbox beside the handlers `rx`, which get the calls of rpcs, as they come, and errors. None of its other handlers runs.
-        pub fn beside(bound: __rt::usize, rx: impl Handlers) -> Self {
-            Self(__rt::Inbox::new(bound, rx.__deliver()))
-        }
-        /// Has `callback` run from the waitset with the binding, once there is one: for a service, whose connect
-        /// callback comes before.
-        #[must_use]
-        pub fn on_bound(self, callback: impl __rt::FnOnce(Binding) + 'static) -> Self {
-            Self(self.0.on_bound(|__endpoint| callback(Binding(__endpoint))))
-        }
-    }
-    #[automatically_derived]
-    impl Handlers for Inbox {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            self.0.into_deliver()
-        }
-    }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
     pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
@@ -1626,14 +1319,7 @@ pub mod types {
         waitset: &__rt::Waitset,
         rx: X,
     ) -> __rt::Bind<Binding> {
-        __rt::Bind::new(
-            iref,
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            rx.__deliver(),
-            Binding,
-        )
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
     /// client.
@@ -1645,13 +1331,12 @@ pub mod types {
         __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
-    pub fn connect(name: &__rt::str) -> __rt::Connect<SharedBinding> {
-        let __handlers = || <RxVtbl as __rt::Default>::default().__deliver();
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::Connect::new(
             name,
             INTERFACE,
-            __handlers,
-            |__raw| SharedBinding(__raw.share()),
+            || ().__deliver(),
+            |__e| Binding(__e.shared()),
         )
     }
 }

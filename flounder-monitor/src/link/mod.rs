@@ -24,6 +24,7 @@ use std::sync::Arc;
 use flounder_drivers::{lmp, registry};
 use flounder_rt::account::{Charge, Resource, watch_descriptors};
 use flounder_rt::bind::BindRefusal;
+use flounder_rt::binding::AsRaw as _;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Offer};
 use flounder_rt::export::{Client, exempt};
@@ -129,7 +130,7 @@ impl PeerLink {
         let handler = LinkHandler { link: Rc::clone(&link) };
         let binding = intermon::Binding::attach(Box::new(channel) as _, waitset, handler)
             .map_err(MonitorError::os("watch a link"))?;
-        exempt(&binding);
+        exempt(binding.as_raw());
         let exits = events.clone();
         let death = ExitWatch::new(waitset, process, move |_| exits.post(LinkEvent::ProcessExited))
             .map_err(MonitorError::os("watch a process"))?;
@@ -215,7 +216,7 @@ impl PeerLink {
         self.messages_left.set(Some(MAX_MESSAGES_AFTER_DEATH));
         let binding = self.outbox.binding();
         if let Some(waitset) = binding.waitset() {
-            waitset.remote().peer_gone(binding.token(), Gone::Died);
+            waitset.remote().peer_gone(binding.as_raw().token(), Gone::Died);
         }
     }
 

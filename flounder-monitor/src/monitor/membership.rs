@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use flounder_drivers::lmp;
+use flounder_rt::binding::AsRaw as _;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::closer::Origin;
@@ -448,7 +449,7 @@ impl Monitor {
         let rx = RootHandler { ended: Rc::clone(&ended), hung_up: Rc::clone(&hung_up) };
         let failed = MonitorError::os("watch the root");
         let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(&failed)?;
-        exempt(&binding);
+        exempt(binding.as_raw());
         let number = self.next_number();
         let death = ExitWatch::new(&self.waitset, process, move |remote| {
             remote.post(move |_| {

@@ -26,6 +26,7 @@ use std::rc::Rc;
 
 use flounder_drivers::lmp;
 use flounder_rt::account::{Account, Charge, Resource, watch_descriptors};
+use flounder_rt::binding::AsRaw as _;
 use flounder_rt::cap::Cap;
 use flounder_rt::closer::Origin;
 use flounder_rt::export::exempt;
@@ -411,7 +412,7 @@ impl Root {
         let channel = lmp::over(socket, origin).map_err(std::io::Error::other)?;
         let binding =
             monitor::Binding::attach(channel as _, &self.waitset, DomainHandler { number })?;
-        exempt(&binding);
+        exempt(binding.as_raw());
         let hello_timer = self.waitset.after(HELLO_DEADLINE, move |_| {
             if let Some(root) = Self::current() {
                 root.remove(number);

@@ -19,6 +19,8 @@ use crate::binding::connection::{
     GivenUp, Left, Limit, Line, Message, NONE, Polled, ReplyLine, Rule, Sender, State, TICKS,
     Waits, Watched,
 };
+use crate::binding::end::{End, Local, Shared};
+use crate::binding::message_type::Response;
 use crate::binding::shell::Shell;
 use crate::binding::{BindingError, RawBinding, Received, RpcError, TxError};
 use crate::cap::Cap;
@@ -107,7 +109,7 @@ impl RawBinding {
         let mut values = None;
         let body = Gather { fixed, tails };
         self.shell().call(id, procedure, body, caps, timeout, &mut |reply| {
-            values = Some(R::decode(reply)?);
+            values = Some(R::Response::returned(reply)?);
             Ok(())
         })?;
         Ok(values.expect("a call that succeeds has read its reply"))
@@ -116,7 +118,7 @@ impl RawBinding {
     /// Makes a call. The future completes with its result. Used by generated code.
     #[doc(hidden)]
     #[inline]
-    pub fn call_async<R>(
+    pub fn call_async<R: Reply>(
         &self,
         id: u32,
         number: u16,
@@ -139,15 +141,15 @@ impl RawBinding {
         }
         calls.begin_with(id, number, Gather { fixed, tails }, caps, limit);
         drop(io);
-        Call { raw: self.clone(), id, reply: PhantomData }
+        Call(LocalCall { raw: self.clone(), id, reply: PhantomData })
     }
 
     /// Returns a call that fails with `error`. Used by generated code.
     #[doc(hidden)]
     #[cold]
-    pub fn call_failed<R>(&self, id: u32, error: RpcError) -> Call<R> {
+    pub fn call_failed<R: Reply>(&self, id: u32, error: RpcError) -> Call<R> {
         self.shell().io.borrow_mut().connection.calls().fail_at_once(id, error);
-        Call { raw: self.clone(), id, reply: PhantomData }
+        Call(LocalCall { raw: self.clone(), id, reply: PhantomData })
     }
 }
 
@@ -428,12 +430,8 @@ pub trait Reply {
     /// Results of the rpc: one value, or a tuple in order.
     type Values;
 
-    /// Decodes a reply, and checks that it is of this rpc: the peer chose the number.
-    ///
-    /// # Errors
-    /// [`DecodeError`] if it is of another rpc, or malformed.
-    #[doc(hidden)]
-    fn decode(message: Received<'_>) -> Result<Self::Values, DecodeError>;
+    /// The message.
+    type Response: Response<Values = Self::Values>;
 }
 
 /// A call under way: a future that completes with the results in the reply `R`. With
@@ -442,28 +440,75 @@ pub trait Reply {
 ///
 /// A call that is dropped before it was accepted is not sent. Dropped later, it is cancelled, and a
 /// reply that still comes is discarded.
-// Two words, like `ReplyToken`, for the same reason.
+///
+/// Through a [`Shared`] end, a call waits for room behind the others, and then for the reply. If the thread of the
+/// binding's waitset does not dispatch, the call still ends, up to a quarter of a second late, with
+/// [`RpcError::NotServed`], which names that thread.
 #[must_use = "a call does nothing unless awaited"]
-pub struct Call<R> {
+pub struct Call<R: Reply, E: End = Local>(pub(super) E::Call<R>);
+
+impl<R: Reply, E: End> Call<R, E> {
+    /// Limits the call to this time, from now. Then it ends with [`RpcError::Deadline`].
+    /// [`Duration::MAX`] is no limit.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self(E::limit_call(self.0, Timeout::For(timeout)))
+    }
+
+    /// Limits the call to this point in time. Then it ends with [`RpcError::Deadline`].
+    pub fn deadline(self, deadline: Instant) -> Self {
+        Self(E::limit_call(self.0, Timeout::Until(deadline)))
+    }
+}
+
+impl<R: Reply> Call<R, Shared> {
+    /// Blocks until the reply has come, for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most.
+    ///
+    /// # Errors
+    /// Every [`RpcError`]. [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would
+    /// have to receive the reply.
+    pub fn wait(self) -> Result<R::Values, RpcError> {
+        self.0.wait()
+    }
+
+    /// Blocks until the reply has come, for `timeout` at most; [`Duration::MAX`] is no limit.
+    ///
+    /// # Errors
+    /// Those of [`wait`](Self::wait); [`RpcError::Deadline`] when time runs out, and the call is given up.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
+        self.0.wait_timeout(timeout)
+    }
+}
+
+impl<R: Reply, E: End> Future for Call<R, E> {
+    type Output = Result<R::Values, RpcError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<R: Reply, E: End> fmt::Debug for Call<R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+/// A call under way, in the thread of the binding.
+// Two words, like `ReplyToken`, for the same reason.
+pub struct LocalCall<R> {
     raw: RawBinding,
     /// Id in the table of calls, which has everything else; `NONE` once the future has completed.
     id: u32,
     reply: PhantomData<fn() -> R>,
 }
 
-impl<R> Call<R> {
-    /// Limits the call to this time, from now. Then it ends with [`RpcError::Deadline`].
-    pub fn timeout(self, timeout: Duration) -> Self {
-        self.limited(Instant::now().checked_add(timeout))
-    }
-
-    /// Limits the call to this point in time. Then it ends with [`RpcError::Deadline`].
-    pub fn deadline(self, deadline: Instant) -> Self {
-        self.limited(Some(deadline))
-    }
-
-    fn limited(self, limit: Option<Instant>) -> Self {
-        let old = self.raw.shell().io.borrow_mut().connection.calls().limit(self.id, limit);
+impl<R> LocalCall<R> {
+    pub(super) fn limited(self, timeout: Timeout) -> Self {
+        let old = {
+            let io = &mut *self.raw.shell().io.borrow_mut();
+            io.connection.calls().limit(self.id, timeout.end())
+        };
         if let Some(old) = old {
             old.cancel();
         }
@@ -471,7 +516,7 @@ impl<R> Call<R> {
     }
 }
 
-impl<R: Reply> Future for Call<R> {
+impl<R: Reply> Future for LocalCall<R> {
     type Output = Result<R::Values, RpcError>;
 
     #[inline]
@@ -482,7 +527,7 @@ impl<R: Reply> Future for Call<R> {
         }
         let id = core::mem::replace(&mut self.id, NONE);
         // The last expression, so that the values are written to where the caller wants them.
-        Poll::Ready(self.raw.shell().take(id, R::decode))
+        Poll::Ready(self.raw.shell().take(id, R::Response::returned))
     }
 }
 
@@ -671,17 +716,11 @@ impl Shell {
     }
 }
 
-impl<R> Drop for Call<R> {
+impl<R> Drop for LocalCall<R> {
     #[inline]
     fn drop(&mut self) {
         if self.id != NONE {
             self.raw.shell().give_up(self.id);
         }
-    }
-}
-
-impl<R> fmt::Debug for Call<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").finish_non_exhaustive()
     }
 }

@@ -25,6 +25,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
 use std::time::Instant;
 
 use crate::binding::connection::{Message, Owned, Queued, State};
@@ -286,11 +288,43 @@ impl Shell {
         done()
     }
 
+    /// Blocks until `future` is ready, serving this binding alone. Returns `None` if time ran out.
+    pub(super) fn block_on<F: Future + Unpin>(
+        &self,
+        mut future: F,
+        timeout: Timeout,
+    ) -> Option<F::Output> {
+        let end = timeout.end_of_blocking();
+        let timeout = end.map_or(Timeout::For(Duration::MAX), Timeout::Until);
+        let flag = Arc::new(Flag::default());
+        let waker = Arc::clone(&flag).into();
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            flag.0.store(false, Ordering::Relaxed);
+            if let Poll::Ready(output) = Pin::new(&mut future).poll(&mut cx) {
+                return Some(output);
+            }
+            if !self.wait_for_sent(timeout, &|| flag.0.load(Ordering::Relaxed)) {
+                return None;
+            }
+        }
+    }
+
     /// Blocks until message `serial` is sent or lost.
     pub(super) fn wait_sent(&self, serial: u64, timeout: Timeout) -> Result<(), TxError> {
         let settled = || self.io.borrow().connection.outcome(serial);
         self.wait_for_sent(timeout, &|| settled().is_some());
         settled().unwrap_or(Err(TxError::Busy))
+    }
+}
+
+/// Woken by the turns of a binding, in the thread that blocks.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -12,114 +12,181 @@
 //! A message is decoded when it is taken. The end of the binding is reported after every message that
 //! came before it.
 
-use core::cell::RefCell;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::error::Error;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_core::Stream;
+use parking_lot::Mutex;
 
+use crate::binding::end::{End, Local, RawEnd};
 use crate::binding::shell::{Shell, wake_all};
-use crate::binding::{BindingError, Dispatch, RawBinding, Received};
+use crate::binding::{BindingError, Dispatch, RawBinding, Received, Timeout};
 use crate::interface::MessageKind;
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
 
 /// Callback that gets the new binding.
-type OnBound = Box<dyn FnOnce(RawBinding)>;
+type OnBound<B> = Box<dyn FnOnce(B)>;
 
-/// Receives the messages of one binding. Every generated `Inbox` wraps one.
-pub struct Inbox {
+/// Keeps messages until the program takes them with `recv`: given to `bind` or `export` in place of handlers.
+///
+/// `X` are handlers for what an inbox does not keep: the calls of rpcs, and errors. `B` is the binding, which the interface
+/// determines.
+pub struct Inbox<B, X = ()> {
     bound: usize,
-    handler: Box<dyn Dispatch>,
-    on_bound: Option<OnBound>,
+    handlers: X,
+    on_bound: Option<OnBound<B>>,
 }
 
-impl Inbox {
-    /// Creates an inbox for `bound` messages (at least one). `handler` gets the calls of rpcs, and
-    /// errors.
+impl<B> Inbox<B> {
+    /// Creates an inbox for `bound` messages, at least one. While it is full, the binding receives nothing. Calls of rpcs
+    /// are refused.
     #[must_use]
-    pub fn new(bound: usize, handler: Box<dyn Dispatch>) -> Self {
-        Self { bound: bound.max(1), handler, on_bound: None }
+    pub fn new(bound: usize) -> Self {
+        Self::beside(bound, ())
+    }
+}
+
+impl<B, X> Inbox<B, X> {
+    /// Creates an inbox beside handlers, which get the calls of rpcs, as they come, and errors. None of the other handlers
+    /// runs.
+    #[must_use]
+    pub fn beside(bound: usize, handlers: X) -> Self {
+        Self { bound: bound.max(1), handlers, on_bound: None }
     }
 
-    /// Runs `callback` from the waitset when the binding is connected.
+    /// Runs `callback` from the waitset with the binding, once there is one: for a service, whose connect callback comes
+    /// before.
     #[must_use]
-    pub fn on_bound(mut self, callback: impl FnOnce(RawBinding) + 'static) -> Self {
+    pub fn on_bound(mut self, callback: impl FnOnce(B) + 'static) -> Self {
         self.on_bound = Some(Box::new(callback));
         self
     }
 
     /// Returns the receiver to make a binding with.
-    #[must_use]
-    pub fn into_deliver(self) -> Box<dyn Dispatch> {
-        let Self { bound, handler, on_bound } = self;
-        let mail = Rc::new(Mail { bound, ..Mail::default() });
-        Box::new(Keep { mail, handler, on_bound })
+    pub(super) fn into_dispatch(
+        self,
+        binding: fn(RawEnd<Local>) -> B,
+        dispatch: impl FnOnce(X) -> Box<dyn Dispatch>,
+    ) -> Box<dyn Dispatch>
+    where
+        B: 'static,
+    {
+        let Self { bound, handlers, on_bound } = self;
+        let mail = Arc::new(Mail { bound, state: Mutex::default() });
+        let on_bound = on_bound.map(|on_bound| {
+            Box::new(move |raw| on_bound(binding(RawEnd(raw)))) as OnBound<RawBinding>
+        });
+        Box::new(Keep { mail, handler: dispatch(handlers), on_bound })
     }
 }
 
-impl fmt::Debug for Inbox {
+/// Returns the receiver of an inbox. Used by generated code.
+pub fn inbox<B: 'static, X>(
+    inbox: Inbox<B, X>,
+    binding: fn(RawEnd<Local>) -> B,
+    dispatch: impl FnOnce(X) -> Box<dyn Dispatch>,
+) -> Box<dyn Dispatch> {
+    inbox.into_dispatch(binding, dispatch)
+}
+
+impl<B, X> fmt::Debug for Inbox<B, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox").field("bound", &self.bound).finish_non_exhaustive()
     }
 }
 
-/// The messages of an inbox, and the tasks that wait for them.
-#[derive(Default)]
+/// The messages of an inbox, and the tasks that wait for them. Any thread may take.
+#[derive(Debug)]
 pub(super) struct Mail {
     bound: usize,
+    state: Mutex<MailState>,
+}
+
+#[derive(Debug, Default)]
+struct MailState {
     /// At most `bound` messages, in order.
-    kept: RefCell<VecDeque<MessageBuffer>>,
+    kept: VecDeque<MessageBuffer>,
     /// Wakers of the waiting tasks, all woken at each change. A task takes its message when it is
     /// polled, so a task that was woken and dropped has taken nothing.
-    waiting: RefCell<Vec<Waker>>,
+    waiting: Vec<Waker>,
+}
+
+/// What an attempt to receive found.
+pub(super) enum Taken {
+    /// A message, and whether the inbox was full.
+    Message(MessageBuffer, bool),
+    /// No such message, and room for one.
+    Nothing,
+    /// No such message, and the inbox is full of others.
+    Full,
 }
 
 impl Mail {
     pub(super) fn is_full(&self) -> bool {
-        self.kept.borrow().len() >= self.bound
+        self.state.lock().kept.len() >= self.bound
+    }
+
+    fn put(&self, message: MessageBuffer) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.kept.push_back(message);
+            core::mem::take(&mut state.waiting)
+        };
+        wake_all(waiting);
     }
 
     /// Removes the first message, or the first with this number.
-    fn take(&self, number: Option<u16>) -> Option<MessageBuffer> {
-        let mut kept = self.kept.borrow_mut();
+    pub(super) fn take(&self, number: Option<u16>) -> Taken {
+        let mut state = self.state.lock();
+        let full = state.kept.len() >= self.bound;
         let at = match number {
-            None => 0,
-            Some(number) => kept.iter().position(|message| message.number == number)?,
+            None => Some(0),
+            Some(number) => state.kept.iter().position(|message| message.number == number),
         };
-        kept.remove(at)
-    }
-
-    fn has(&self, number: Option<u16>) -> bool {
-        let kept = self.kept.borrow();
-        kept.iter().any(|message| number.is_none_or(|number| message.number == number))
-    }
-
-    fn wait(&self, waker: &Waker) {
-        if !self.waiting.borrow().iter().any(|known| known.will_wake(waker)) {
-            // To copy a waker is user code: nothing is borrowed.
-            let waker = waker.clone();
-            self.waiting.borrow_mut().push(waker);
+        match at.and_then(|at| state.kept.remove(at)) {
+            Some(message) => Taken::Message(message, full),
+            None if full => Taken::Full,
+            None => Taken::Nothing,
         }
     }
 
-    fn wake(&self) {
-        let waiting = core::mem::take(&mut *self.waiting.borrow_mut());
+    /// Drops all messages.
+    pub(super) fn clear(&self) {
+        let kept = core::mem::take(&mut self.state.lock().kept);
+        drop(kept);
+    }
+
+    /// Has `waker` woken at the next change. Returns true if such a message is there already.
+    pub(super) fn wait(&self, number: Option<u16>, waker: &Waker) -> bool {
+        // To copy a waker is user code: nothing is locked.
+        let waker = waker.clone();
+        let mut state = self.state.lock();
+        if !state.waiting.iter().any(|known| known.will_wake(&waker)) {
+            state.waiting.push(waker);
+        }
+        state.kept.iter().any(|message| number.is_none_or(|number| message.number == number))
+    }
+
+    pub(super) fn wake(&self) {
+        let waiting = core::mem::take(&mut self.state.lock().waiting);
         wake_all(waiting);
     }
 }
 
 /// The receiver of a binding with an inbox.
 struct Keep {
-    mail: Rc<Mail>,
+    mail: Arc<Mail>,
     handler: Box<dyn Dispatch>,
-    on_bound: Option<OnBound>,
+    on_bound: Option<OnBound<RawBinding>>,
 }
 
 impl Dispatch for Keep {
@@ -130,11 +197,8 @@ impl Dispatch for Keep {
         }
         let Received { number, words, caps } = message;
         let kept = MessageBuffer { number, words: words.to_vec(), caps: core::mem::take(caps) };
-        self.mail.kept.borrow_mut().push_back(kept);
-        if self.mail.is_full() {
-            raw.shell().check_inbox(&self.mail);
-        }
-        self.mail.wake();
+        self.mail.put(kept);
+        raw.shell().check_inbox(&self.mail);
         Ok(())
     }
 
@@ -144,7 +208,7 @@ impl Dispatch for Keep {
 
     fn attached(&mut self, raw: &RawBinding) {
         // A binding is attached once.
-        let _ = raw.shell().mail.set(Rc::clone(&self.mail));
+        let _ = raw.shell().mail.set(Arc::clone(&self.mail));
         if let Some(on_bound) = self.on_bound.take() {
             let binding = raw.clone();
             raw.shell().run_from_waitset(Box::new(move |_| {
@@ -164,117 +228,192 @@ impl Drop for Keep {
 
 impl Shell {
     /// Takes a message out of the inbox, or reports that none will come, or waits.
-    fn take_mail<T>(&self, what: &What<T>, cx: &Context<'_>) -> Poll<Result<T, RecvError>> {
+    pub(super) fn poll_mail<T>(
+        &self,
+        what: &What<T>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<T, RecvError>> {
         let Some(mail) = self.mail.get() else { return Poll::Ready(Err(RecvError::NoInbox)) };
-        let full = mail.is_full();
-        if let Some(mut message) = mail.take(what.number) {
-            if full {
-                // The binding had stopped receiving.
-                self.check_inbox(mail);
-                self.poke();
+        match mail.take(what.number) {
+            Taken::Message(mut message, was_full) => {
+                if was_full {
+                    self.mail_was_taken();
+                }
+                let number = message.number;
+                let decoded = (what.decode)(message.lend());
+                return Poll::Ready(decoded.map_err(|error| {
+                    mail.clear();
+                    RecvError::Ended(self.bad_mail(number, error))
+                }));
             }
-            let decoded = (what.decode)(message.lend());
-            let number = message.number;
-            return Poll::Ready(decoded.map_err(|error| self.bad_mail(mail, number, error)));
+            Taken::Full | Taken::Nothing if self.has_ended() => {}
+            Taken::Full => return Poll::Ready(Err(RecvError::Full)),
+            Taken::Nothing => {}
         }
         if let Some(why) = self.io.borrow().connection.ended() {
             return Poll::Ready(Err(RecvError::Ended(why.clone())));
         }
-        if full {
-            return Poll::Ready(Err(RecvError::Full));
-        }
-        mail.wait(cx.waker());
         // Something may have come meanwhile.
-        if mail.has(what.number) || self.has_ended() {
+        if mail.wait(what.number, cx.waker()) || self.has_ended() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    /// Drops all messages: one was malformed, so nothing that the peer sent after it is trusted.
+    /// The inbox was full, and a message was taken: the binding had stopped receiving.
+    pub(super) fn mail_was_taken(&self) {
+        if let Some(mail) = self.mail.get() {
+            self.check_inbox(mail);
+            self.poke();
+        }
+    }
+
+    /// A message was malformed, so nothing that the peer sent after it is trusted. Returns the error.
     #[cold]
-    fn bad_mail(&self, mail: &Mail, number: u16, error: DecodeError) -> RecvError {
-        let kept = core::mem::take(&mut *mail.kept.borrow_mut());
-        drop(kept);
-        self.check_inbox(mail);
+    pub(super) fn bad_mail(&self, number: u16, error: DecodeError) -> BindingError {
         let message = self.interface.message_name(number);
         let error = BindingError::Decode { message, error };
+        if let Some(mail) = self.mail.get() {
+            mail.clear();
+            self.check_inbox(mail);
+        }
         if !self.has_ended() {
             self.note(error.clone());
             self.poke();
         }
-        RecvError::Ended(error)
+        error
     }
 }
 
-impl RawBinding {
-    /// Returns the next message of the inbox. Used by generated code.
-    #[doc(hidden)]
-    pub fn recv<M: MessageValue>(&self) -> Receiving<'_, M> {
-        Receiving { raw: self, what: What { number: None, decode: M::unmarshal } }
-    }
-
-    /// Returns the next message of the inbox that has this number.
-    pub(super) fn recv_one<T>(
-        &self,
-        number: u16,
-        decode: fn(Received<'_>) -> Result<T, DecodeError>,
-    ) -> Receiving<'_, T> {
-        Receiving { raw: self, what: What { number: Some(number), decode } }
-    }
-
-    /// Returns a stream of the messages of the inbox. Used by generated code.
-    #[doc(hidden)]
-    pub fn messages<M: MessageValue>(&self) -> Messages<'_, M> {
-        Messages { raw: self, of: PhantomData }
-    }
-}
-
-/// Completes with the next message of an [`Inbox`], or the next of one type. If it is dropped before,
-/// it has taken nothing.
-#[must_use = "nothing is received unless awaited"]
-pub struct Receiving<'a, T> {
-    raw: &'a RawBinding,
+/// The next message of an [`Inbox`], or the next of one type: a future. If it is dropped before it completes, it has taken
+/// nothing.
+///
+/// The output is the message, or [`RecvError::Ended`] when the binding has ended and everything that came before was taken.
+#[must_use = "nothing is received before `.await` or `wait`"]
+pub struct Receiving<'a, T, E: End = Local> {
+    raw: &'a E::Raw,
     what: What<T>,
+    timeout: Timeout,
+    alarm: E::Alarm,
 }
 
 /// The number of the message that is waited for (any message if `None`), and its decoder.
-struct What<T> {
-    number: Option<u16>,
-    decode: fn(Received<'_>) -> Result<T, DecodeError>,
+pub struct What<T> {
+    pub(super) number: Option<u16>,
+    pub(super) decode: fn(Received<'_>) -> Result<T, DecodeError>,
 }
 
-impl<T> Future for Receiving<'_, T> {
-    type Output = Result<T, RecvError>;
+impl<'a, T, E: End> Receiving<'a, T, E> {
+    /// Receives any message.
+    pub(super) fn any(raw: &'a E::Raw) -> Self
+    where
+        T: MessageValue,
+    {
+        Self::new(raw, What { number: None, decode: T::unmarshal })
+    }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.raw.shell().take_mail(&self.what, cx)
+    pub(super) fn new(raw: &'a E::Raw, what: What<T>) -> Self {
+        Self { raw, what, timeout: Timeout::Default, alarm: E::Alarm::default() }
+    }
+
+    /// Limits the wait to this time, from now. Then it ends with [`RecvError::Deadline`].
+    /// [`Duration::MAX`] is no limit.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.limited(Timeout::For(timeout))
+    }
+
+    /// Limits the wait to this point in time. Then it ends with [`RecvError::Deadline`].
+    pub fn deadline(self, deadline: Instant) -> Self {
+        self.limited(Timeout::Until(deadline))
+    }
+
+    fn limited(mut self, timeout: Timeout) -> Self {
+        self.timeout = timeout.beginning_now();
+        self
+    }
+
+    /// Blocks until the message has come, without a limit unless one was set. In the thread of the binding, only this binding
+    /// is served meanwhile.
+    ///
+    /// # Errors
+    /// [`RecvError::Ended`] if the binding has ended. [`RecvError::Deadline`] if time runs out. [`RecvError::WouldDeadlock`]
+    /// in a handler of the binding, and through a [`Shared`](super::Shared) end in the thread of the binding's waitset,
+    /// which would have to receive the message. [`RecvError::Full`] and [`RecvError::NoInbox`].
+    pub fn wait(mut self) -> Result<T, RecvError> {
+        let cx = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(result) = E::poll_recv(self.raw, &self.what, cx) {
+            return result;
+        }
+        if E::blocks_receiving(self.raw) {
+            return Err(RecvError::WouldDeadlock);
+        }
+        let timeout = match self.timeout {
+            Timeout::Default => Timeout::For(Duration::MAX),
+            limited => limited,
+        };
+        // The thread checks the deadline itself.
+        self.timeout = Timeout::Default;
+        E::block_on(self.raw, &mut self, timeout).unwrap_or(Err(RecvError::Deadline))
     }
 }
 
-impl<T> fmt::Debug for Receiving<'_, T> {
+impl<T, E: End> Future for Receiving<'_, T, E> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let polled = E::poll_recv(this.raw, &this.what, cx);
+        if polled.is_ready() {
+            E::clear_alarm(this.raw, &mut this.alarm);
+            return polled;
+        }
+        if let Some(end) = this.timeout.end() {
+            if Instant::now() >= end {
+                E::clear_alarm(this.raw, &mut this.alarm);
+                return Poll::Ready(Err(RecvError::Deadline));
+            }
+            E::set_alarm(this.raw, &mut this.alarm, end, cx.waker());
+        }
+        Poll::Pending
+    }
+}
+
+impl<T, E: End> Drop for Receiving<'_, T, E> {
+    fn drop(&mut self) {
+        E::clear_alarm(self.raw, &mut self.alarm);
+    }
+}
+
+impl<T, E: End> fmt::Debug for Receiving<'_, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiving").field("number", &self.what.number).finish_non_exhaustive()
     }
 }
 
-/// Stream of the messages of an [`Inbox`]. It ends with the binding; [`RawBinding::ended`] returns the
-/// reason.
+/// The messages of an [`Inbox`]: a stream that ends with the binding, whose method `ended` returns
+/// the reason.
 #[must_use = "nothing is received unless polled"]
-pub struct Messages<'a, M> {
-    raw: &'a RawBinding,
+pub struct Messages<'a, M, E: End = Local> {
+    raw: &'a E::Raw,
     of: PhantomData<fn() -> M>,
 }
 
-impl<M: MessageValue> Stream for Messages<'_, M> {
-    type Item = M;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        self.raw.shell().take_mail(&What { number: None, decode: M::unmarshal }, cx).map(Result::ok)
+impl<'a, M, E: End> Messages<'a, M, E> {
+    pub(super) const fn new(raw: &'a E::Raw) -> Self {
+        Self { raw, of: PhantomData }
     }
 }
 
-impl<M> fmt::Debug for Messages<'_, M> {
+impl<M: MessageValue, E: End> Stream for Messages<'_, M, E> {
+    type Item = M;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        let what = What { number: None, decode: M::unmarshal };
+        E::poll_recv(self.raw, &what, cx).map(Result::ok)
+    }
+}
+
+impl<M, E: End> fmt::Debug for Messages<'_, M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Messages").finish_non_exhaustive()
     }
@@ -291,6 +430,10 @@ pub enum RecvError {
     Full,
     /// The binding has handlers, not an inbox.
     NoInbox,
+    /// The time is over. A message that comes later stays in the inbox.
+    Deadline,
+    /// This thread would have to receive the message for which it waits.
+    WouldDeadlock,
 }
 
 crate::debug_as_chain!(RecvError);
@@ -301,6 +444,10 @@ impl fmt::Display for RecvError {
             Self::Ended(_) => f.write_str("the binding has ended"),
             Self::Full => f.write_str("the inbox is full of messages of other kinds"),
             Self::NoInbox => f.write_str("the binding was made without an inbox"),
+            Self::Deadline => f.write_str("no message has come in time"),
+            Self::WouldDeadlock => {
+                f.write_str("this thread has to receive the message for which it would wait")
+            }
         }
     }
 }

@@ -4,33 +4,28 @@
 //! What does not depend on the arguments is a method of [`RawBinding`].
 
 use core::marker::PhantomData;
+use std::rc::Rc;
 
+use crate::binding::connection::Message;
+use crate::binding::end::{End, RawEnd};
+use crate::binding::inbox::What;
+use crate::binding::sending::SendBody;
+use crate::binding::serve::Handler;
 use crate::binding::{
-    Call, Procedure, RawBinding, Received, Receiving, Reply, ReplyToken, RpcError, Sending, Sent,
-    SharedCall, SharedEndpoint, SharedSend, Timeout, TxError,
+    Call, Messages, Procedure, RawBinding, Received, Receiving, Reply, ReplyToken, RpcError,
+    Sending, Sent, Timeout, TxError,
 };
 use crate::cap::Cap;
 use crate::channel::MessageLimit;
 use crate::interface::{Interface, MessageInfo, MessageKind};
 use crate::message::args::{Args, Refused, Results};
 use crate::message::{EncodeError, MessageBuffer, MessageValue};
-use crate::wire::{DecodeError, Gather};
+use crate::waitset::CallbackError;
+use crate::wire::{DecodeError, Gather, LINE};
 
 /// A message of an interface: its number, the words of its record, and its arguments.
 #[derive(Debug)]
 pub struct MessageType<const NUMBER: u16, const WORDS: usize, A>(PhantomData<A>);
-
-/// A message that [`Sending`] can send.
-pub trait Sendable {
-    /// Arguments as the sender passes them.
-    type Sent<'a>: Copy;
-
-    /// Sends the message, or returns [`TxError::Busy`].
-    ///
-    /// # Errors
-    /// [`TxError`].
-    fn try_send<'a>(raw: &'a RawBinding, args: Self::Sent<'_>) -> Result<Sent<'a>, TxError>;
-}
 
 /// Layout of the response to an rpc.
 pub trait Response {
@@ -38,6 +33,14 @@ pub trait Response {
     const NUMBER: u16;
     /// Byte offset of the id of the call.
     const ID: usize;
+    /// Results of the rpc: one value, or a tuple in order.
+    type Values;
+
+    /// Decodes a response, and checks that it is of this rpc: the peer chose the number.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is the response to another rpc, or malformed.
+    fn returned(message: Received<'_>) -> Result<Self::Values, DecodeError>;
 }
 
 impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, A> {
@@ -51,48 +54,79 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// Describes the message: its name and its arguments, as in [`MessageInfo::args`].
     #[must_use]
     pub const fn info(name: &'static str, args: &'static str) -> MessageInfo {
-        MessageInfo::new(name, MessageKind::Message, args)
+        MessageInfo::new(name, MessageKind::Message, args, Self::LIMIT)
     }
 
     /// Describes the call of an rpc.
     #[must_use]
     pub const fn call_info(name: &'static str, args: &'static str) -> MessageInfo {
-        MessageInfo::new(name, MessageKind::RpcCall { at: Self::ID }, args)
+        MessageInfo::new(name, MessageKind::RpcCall { at: Self::ID }, args, Self::LIMIT)
     }
 
     /// Describes the response of an rpc.
     #[must_use]
     pub const fn response_info(name: &'static str, args: &'static str) -> MessageInfo {
-        MessageInfo::new(name, MessageKind::RpcResponse { at: Self::ID }, args)
+        MessageInfo::new(name, MessageKind::RpcResponse { at: Self::ID }, args, Self::LIMIT)
     }
 
-    /// Sends a message.
+    /// Sends a message, or returns [`TxError::Busy`].
     ///
     /// # Errors
     /// [`TxError`].
     #[inline]
-    pub fn send<'a>(raw: &'a RawBinding, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
-        let refuse = |refused| raw.refuse(NUMBER, refused);
-        A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| match caps {
-            None => raw.send(NUMBER, words, tails),
-            Some(caps) => raw.send_caps(NUMBER, words, tails, caps),
+    pub fn tx<'a, E: End>(end: &'a RawEnd<E>, args: A::Sent<'_>) -> Result<Sent<'a, E>, TxError> {
+        let refuse = |refused| end.refuse(NUMBER, refused);
+        A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            E::tx(&end.0, NUMBER, words, tails, caps)
         })
     }
 
-    /// Sends a message as soon as the binding accepts it.
+    /// Sends a message once the binding accepts it.
     #[inline]
-    pub fn sending<'a>(raw: &'a RawBinding, args: A::Sent<'a>) -> Sending<'a, Self> {
-        Sending::new(raw, args)
+    pub fn sending<'a, E: End>(end: &'a RawEnd<E>, args: A::Sent<'a>) -> Sending<'a, E> {
+        Sending::new(&end.0, Self::body::<E>(end, args))
     }
 
-    /// Sends a message from any thread.
+    /// Sends a message that gives capabilities away, once the binding accepts it: to be followed by [`Sending::giving`].
     #[inline]
-    pub fn send_shared(raw: &SharedEndpoint, args: A::Sent<'_>) -> SharedSend {
-        let refuse = |refused| raw.refuse(NUMBER, refused);
-        let send = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
-            Ok(raw.send(NUMBER, words, tails, taken(caps)))
+    pub fn given<'a, E: End>(end: &'a RawEnd<E>, args: A::Sent<'_>) -> Sending<'a, E> {
+        Sending::new(&end.0, Self::copied_body(end, args))
+    }
+
+    fn body<'a, E: End>(end: &RawEnd<E>, args: A::Sent<'a>) -> SendBody<'a> {
+        if const { E::SENDS_BORROWED && A::MAX_CAPS == 0 && A::MAX_TAIL > 0 } {
+            let fits = |words: &[u64], tails: &[&[u8]], _: Option<&mut Vec<Cap>>| {
+                let body = Gather { fixed: words, tails };
+                Ok((body.len() <= LINE).then(|| Message::new(NUMBER, body, Vec::new())))
+            };
+            return match A::marshal::<WORDS, _, _>(
+                args,
+                |refused| end.refuse(NUMBER, refused),
+                fits,
+            ) {
+                Err(error) => SendBody::Failed(error),
+                Ok(Some(message)) => SendBody::Message(message),
+                Ok(None) => SendBody::Attempt(Box::new(move |raw| {
+                    let refuse = |refused| raw.refuse(NUMBER, refused);
+                    A::marshal::<WORDS, _, _>(args, refuse, |words, tails, _| {
+                        raw.send(NUMBER, words, tails).map(drop)
+                    })
+                })),
+            };
+        }
+        Self::copied_body(end, args)
+    }
+
+    fn copied_body<E: End>(end: &RawEnd<E>, args: A::Sent<'_>) -> SendBody<'static> {
+        let refuse = |refused| match refused {
+            Refused::Caps(error) => SendBody::Missed(error.into()),
+            refused => SendBody::Failed(end.refuse(NUMBER, refused)),
+        };
+        let body = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            let body = Gather { fixed: words, tails };
+            Ok(SendBody::Message(Message::new(NUMBER, body, taken(caps))))
         });
-        send.unwrap_or_else(SharedSend::failed)
+        body.unwrap_or_else(|refused| refused)
     }
 
     /// Makes call `id`, whose arguments begin with that id, and blocks until the reply comes.
@@ -100,46 +134,33 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// # Errors
     /// [`RpcError`].
     #[inline]
-    pub fn call<R: Reply, F: Response>(
-        raw: &RawBinding,
+    pub fn call<E: End, R: Reply>(
+        end: &RawEnd<E>,
         id: u32,
         args: A::Sent<'_>,
         timeout: Timeout,
     ) -> Result<R::Values, RpcError> {
-        let refuse = |refused| RpcError::from(raw.refuse(NUMBER, refused));
+        let refuse = |refused| RpcError::from(end.refuse(NUMBER, refused));
         A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
-            let procedure = Procedure { call: NUMBER, response: F::NUMBER, id: F::ID };
-            raw.call::<R>(id, procedure, words, tails, taken(caps), timeout)
+            let (response, at) = (R::Response::NUMBER, R::Response::ID);
+            let procedure = Procedure { call: NUMBER, response, id: at };
+            E::call::<R>(&end.0, id, procedure, words, tails, taken(caps), timeout)
         })
     }
 
     /// Makes call `id`, whose arguments begin with that id. The future completes with the reply.
     #[inline]
-    pub fn call_async<R>(
-        raw: &RawBinding,
+    pub fn call_async<E: End, R: Reply>(
+        end: &RawEnd<E>,
         id: u32,
         args: A::Sent<'_>,
         timeout: Timeout,
-    ) -> Call<R> {
-        let refuse = |refused| raw.refuse(NUMBER, refused);
+    ) -> Call<R, E> {
+        let refuse = |refused| end.refuse(NUMBER, refused);
         let call = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
-            Ok(raw.call_async(id, NUMBER, words, tails, taken(caps), timeout))
+            Ok(E::call_async(&end.0, id, NUMBER, words, tails, taken(caps), timeout))
         });
-        call.unwrap_or_else(|error| raw.call_failed(id, error.into()))
-    }
-
-    /// Makes a call from any thread. The thread of the binding chooses its id.
-    #[inline]
-    pub fn call_shared<R: Reply>(
-        raw: &SharedEndpoint,
-        args: A::Sent<'_>,
-        timeout: Timeout,
-    ) -> SharedCall<R> {
-        let refuse = |refused| raw.refuse(NUMBER, refused);
-        let call = A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
-            Ok(raw.call(NUMBER, words, tails, taken(caps), timeout))
-        });
-        call.unwrap_or_else(|error| SharedCall::failed(error.into()))
+        Call(call.unwrap_or_else(|error| E::call_failed(&end.0, id, error.into())))
     }
 
     /// Sends a reply, whose arguments begin with the id of the call.
@@ -178,8 +199,9 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
 
     /// Waits for the next such message of the inbox.
     #[inline]
-    pub fn recv(raw: &RawBinding) -> Receiving<'_, A::Output> {
-        raw.recv_one(NUMBER, |message| Self::read(message, A::output))
+    pub fn recv<E: End>(end: &RawEnd<E>) -> Receiving<'_, A::Output, E> {
+        let decode = |message: Received<'_>| Self::read(message, A::output);
+        Receiving::new(&end.0, What { number: Some(NUMBER), decode })
     }
 
     /// Passes a response to the call that waits for it, which decodes the rest.
@@ -209,16 +231,34 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         }
     }
 
-    /// Decodes a message into values that can be kept, and passes them to `handle`.
+    /// Decodes a message into values that can be kept, and runs its handler as a task.
     ///
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
-    pub fn deliver_owned(
+    pub fn spawn<S, B>(
         message: Received<'_>,
-        handle: impl FnOnce(A::Owned),
+        raw: &RawBinding,
+        service: &Rc<S>,
+        binding: B,
+        handler: impl Handler<S, B, A::Owned, ()>,
     ) -> Result<(), DecodeError> {
-        Self::read(message, handle)
+        Self::read(message, |args| raw.spawn(service, binding, args, handler))
+    }
+
+    /// Runs a handler like [`spawn`](Self::spawn), with all arguments as one: the runtime calls no function of so many.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the words are not those of such a message.
+    #[inline]
+    pub fn spawn_whole<S, B>(
+        message: Received<'_>,
+        raw: &RawBinding,
+        service: &Rc<S>,
+        binding: B,
+        handler: impl Handler<S, B, (A::Owned,), ()>,
+    ) -> Result<(), DecodeError> {
+        Self::read(message, |args| raw.spawn(service, binding, (args,), handler))
     }
 
     /// Decodes a message into a value that `make` makes of its arguments.
@@ -237,22 +277,13 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     }
 }
 
-impl<const NUMBER: u16, const WORDS: usize, A: Args> Sendable for MessageType<NUMBER, WORDS, A> {
-    type Sent<'a> = A::Sent<'a>;
+impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for MessageType<NUMBER, WORDS, A> {
+    const NUMBER: u16 = NUMBER;
+    const ID: usize = A::FIRST_AT;
+    type Values = A::Returned;
 
     #[inline]
-    fn try_send<'a>(raw: &'a RawBinding, args: A::Sent<'_>) -> Result<Sent<'a>, TxError> {
-        Self::send(raw, args)
-    }
-}
-
-impl<const NUMBER: u16, const WORDS: usize, A: Results> MessageType<NUMBER, WORDS, A> {
-    /// Decodes a response, and checks that it is of this rpc: the peer chose the number.
-    ///
-    /// # Errors
-    /// [`DecodeError`] if it is the response to another rpc, or malformed.
-    #[inline]
-    pub fn returned(message: Received<'_>) -> Result<A::Returned, DecodeError> {
+    fn returned(message: Received<'_>) -> Result<A::Returned, DecodeError> {
         if message.number != NUMBER {
             return Err(DecodeError::Number(message.number));
         }
@@ -260,9 +291,48 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results> MessageType<NUMBER, WORD
     }
 }
 
-impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for MessageType<NUMBER, WORDS, A> {
-    const NUMBER: u16 = NUMBER;
-    const ID: usize = A::FIRST_AT;
+impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NUMBER, WORDS, A> {
+    /// Decodes a call, and runs its handler as a task. `send` sends what it returns as message `response`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the words are not those of such a call.
+    #[inline]
+    pub fn serve<S, B, T: 'static>(
+        message: Received<'_>,
+        raw: &RawBinding,
+        service: &Rc<S>,
+        binding: B,
+        handler: impl Handler<S, B, A::Rest, Result<T, CallbackError>>,
+        response: u16,
+        send: fn(ReplyToken, T),
+    ) -> Result<(), DecodeError> {
+        Self::read(message, |args| {
+            let (id, args) = A::split(args);
+            let reply = ReplyToken::new(raw, id, response);
+            raw.spawn_call(service, binding, args, handler, reply, send);
+        })
+    }
+
+    /// Serves a call like [`serve`](Self::serve), with all arguments as one.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the words are not those of such a call.
+    #[inline]
+    pub fn serve_whole<S, B, T: 'static>(
+        message: Received<'_>,
+        raw: &RawBinding,
+        service: &Rc<S>,
+        binding: B,
+        handler: impl Handler<S, B, (A::Rest,), Result<T, CallbackError>>,
+        response: u16,
+        send: fn(ReplyToken, T),
+    ) -> Result<(), DecodeError> {
+        Self::read(message, |args| {
+            let (id, args) = A::split(args);
+            let reply = ReplyToken::new(raw, id, response);
+            raw.spawn_call(service, binding, (args,), handler, reply, send);
+        })
+    }
 }
 
 /// Takes the capabilities of a message.
@@ -279,30 +349,40 @@ impl RawBinding {
     }
 }
 
-impl RawBinding {
-    /// Sends a message that is a value. Used by generated code.
-    ///
-    /// # Errors
-    /// As `tx_*`.
-    #[doc(hidden)]
-    pub fn send_message(&self, message: &impl MessageValue) -> Result<Sent<'_>, TxError> {
-        match MessageBuffer::encode(message) {
-            Ok(MessageBuffer { number, words, caps }) if caps.is_empty() => {
-                self.send(number, &words, &[])
-            }
-            Ok(MessageBuffer { number, words, mut caps }) => {
-                self.send_caps(number, &words, &[], &mut caps)
-            }
-            Err(EncodeError::TooLong { arg, length }) => Err(TxError::too_long(arg, length)),
-            Err(EncodeError::CapCopy(errno)) => Err(self.cap_copy(errno.into())),
-        }
-    }
-}
-
-impl SharedEndpoint {
+impl<E: End> RawEnd<E> {
     /// Returns the error of a message whose arguments are refused.
     #[cold]
     fn refuse(&self, number: u16, refused: Refused) -> TxError {
-        TxError::refused(refused, self.interface(), number, |error| self.cap_copy(error))
+        let interface = E::interface(&self.0);
+        TxError::refused(refused, interface, number, |error| E::cap_copy(&self.0, error))
+    }
+
+    /// Sends a message that is a value.
+    ///
+    /// # Errors
+    /// [`TxError`].
+    pub fn send_message(&self, message: &impl MessageValue) -> Result<Sent<'_, E>, TxError> {
+        match MessageBuffer::encode(message) {
+            Ok(MessageBuffer { number, words, caps }) if caps.is_empty() => {
+                E::tx(&self.0, number, &words, &[], None)
+            }
+            Ok(MessageBuffer { number, words, mut caps }) => {
+                E::tx(&self.0, number, &words, &[], Some(&mut caps))
+            }
+            Err(EncodeError::TooLong { arg, length }) => Err(TxError::too_long(arg, length)),
+            Err(EncodeError::CapCopy(errno)) => Err(E::cap_copy(&self.0, errno.into())),
+        }
+    }
+
+    /// Returns the next message of the inbox.
+    #[inline]
+    pub fn recv<M: MessageValue>(&self) -> Receiving<'_, M, E> {
+        Receiving::any(&self.0)
+    }
+
+    /// Returns a stream of the messages of the inbox.
+    #[inline]
+    pub const fn messages<M: MessageValue>(&self) -> Messages<'_, M, E> {
+        Messages::new(&self.0)
     }
 }

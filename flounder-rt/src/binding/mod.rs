@@ -1,8 +1,8 @@
 //! One end of a channel with an interface on top: the binding object of TN-011 section 3.2.
 //!
 //! ```text
-//!   generated Binding --> RawBinding --> Shell (channel, handler, waitset) --> Connection (the protocol of one end)
-//!   generated SharedBinding, any thread --> SharedEndpoint --> queue --------^
+//!   Binding<Local> --> RawBinding --> Shell (channel, handler, waitset) --> Connection (the protocol of one end)
+//!   Binding<Shared>, any thread --> SharedEndpoint --> queue ----^
 //!
 //!   tx_* --> [ slot ] --> Channel::send               Channel::recv --> [ Incoming ] --> decode --> handler
 //!   reply -> [ backlog ] -----^                                              '--> the call that waits for it
@@ -20,6 +20,7 @@ mod call;
 mod closing;
 mod connection;
 mod dispatcher;
+mod end;
 mod error;
 mod inbox;
 mod local_peers;
@@ -41,15 +42,16 @@ use closing::Rest;
 use connection::Owned;
 pub use connection::{CALL_WINDOW, MAX_PENDING_REPLIES};
 pub use dispatcher::dispatcher;
+pub use end::{AsRaw, End, Local, RawEnd, Shared};
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
-pub use inbox::{Inbox, Messages, Receiving, RecvError};
-pub use message_type::MessageType;
-pub use raw::RawBinding;
+pub use inbox::{Inbox, Messages, Receiving, RecvError, inbox};
+pub use message_type::{MessageType, Response};
+pub use raw::{RawBinding, attach};
 pub use reply::{Cancelled, ReplyToken};
-pub use sending::Sending;
+pub use sending::{Sending, SendingCaps};
 pub use sent::Sent;
-pub use serve::Handler;
-pub use shared::{SHARED_QUEUE, SharedCall, SharedEndpoint, SharedSend, SharedSent};
+pub use serve::{Async, Handler};
+pub use shared::{SHARED_QUEUE, SharedEndpoint};
 
 /// What a generated module gives to its binding: the receive handlers behind the decoder.
 pub trait Dispatch {

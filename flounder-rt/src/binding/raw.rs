@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use crate::account::Charge;
 use crate::binding::connection::State;
+use crate::binding::end::{Local, RawEnd};
+use crate::binding::sent::LocalSent;
 use crate::binding::shell::{Parts, Receiver, Shell};
 use crate::binding::{BindingError, ControlError, Dispatch, Rest, Sent, TxError, local_peers};
 use crate::cap::Cap;
@@ -16,7 +18,7 @@ use crate::peer::Peer;
 use crate::waitset::{Outcome, Waitset};
 use crate::wire::{Gather, LINE};
 
-/// An untyped handle to a binding. Every generated `Binding` wraps one and dereferences to it.
+/// An untyped handle to a binding. Every generated `Binding` for one thread wraps one.
 ///
 /// Clones are handles to the same binding. When the last handle of a client is dropped, the binding
 /// is [torn down](RawBinding::teardown), which sends what was accepted. The export of a service
@@ -47,11 +49,11 @@ impl RawBinding {
         &self.0.0
     }
 
-    /// Returns another handle to the same binding.
+    /// Returns another handle to the same binding, for a generated type to wrap.
     #[inline]
     #[must_use]
-    pub fn handle(&self) -> Self {
-        self.clone()
+    pub fn handle(&self) -> RawEnd<Local> {
+        RawEnd(self.clone())
     }
 
     /// Attaches a connected channel to a new binding.
@@ -252,7 +254,7 @@ impl RawBinding {
         if tails.is_empty()
             && let Some(serial) = self.0.accept_now(number, fixed)
         {
-            return Ok(Sent::new(self, serial));
+            return Ok(Sent::of(LocalSent::new(self, serial)));
         }
         self.send_slowly(number, fixed, tails)
     }
@@ -269,7 +271,7 @@ impl RawBinding {
             && let Some(used) = (Gather { fixed, tails }).put_together(&mut words)
             && let Some(serial) = self.0.accept_now(number, &words[..used])
         {
-            return Ok(Sent::new(self, serial));
+            return Ok(Sent::of(LocalSent::new(self, serial)));
         }
         self.send_caps(number, fixed, tails, &mut Vec::new())
     }
@@ -289,7 +291,7 @@ impl RawBinding {
         caps: &mut Vec<Cap>,
     ) -> Result<Sent<'_>, TxError> {
         let serial = self.0.accept(number, Gather { fixed, tails }, caps)?;
-        Ok(Sent::new(self, serial))
+        Ok(Sent::of(LocalSent::new(self, serial)))
     }
 
     pub(crate) fn pair_with(&self, other: &Self) {
@@ -301,6 +303,19 @@ impl RawBinding {
     pub fn token(&self) -> u64 {
         self.0.token.get()
     }
+}
+
+/// Attaches a channel to a new binding, for a generated type to wrap: [`RawBinding::attach`].
+///
+/// # Errors
+/// The error of the system call with which the waitset failed to watch the channel.
+pub fn attach(
+    channel: Box<dyn Channel>,
+    waitset: &Waitset,
+    interface: &'static Interface,
+    handler: Box<dyn Dispatch>,
+) -> io::Result<RawEnd<Local>> {
+    RawBinding::attach(channel, waitset, interface, handler).map(RawEnd)
 }
 
 impl Clone for RawBinding {

@@ -6,27 +6,44 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
+use crate::binding::end::{End, Local};
 use crate::binding::shell::Shell;
 use crate::binding::{RawBinding, Timeout, TxError};
 use crate::waitset::{Outcome, Waitset};
 
-/// A message that was accepted. It may be dropped (`NOP_CONT`).
+/// A message that was accepted. It may be dropped (`NOP_CONT`), or awaited: the future completes when the message is sent.
 ///
 /// "Sent" means that the channel has taken the whole message, not that the peer has received it. An accepted message is sent
 /// even if the last handle to the binding is dropped before; only a peer that is gone, or the
 /// [end of the process](crate::set_exit_timeout), prevents that.
-#[derive(Clone, Copy)]
-pub struct Sent<'a> {
-    raw: &'a RawBinding,
-    serial: u64,
-}
+pub struct Sent<'a, E: End = Local>(E::Sent<'a>);
 
-impl<'a> Sent<'a> {
+impl<'a, E: End> Sent<'a, E> {
     #[inline]
-    pub(super) const fn new(raw: &'a RawBinding, serial: u64) -> Self {
-        Self { raw, serial }
+    pub(super) const fn of(state: E::Sent<'a>) -> Self {
+        Self(state)
     }
 
+    /// Blocks until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
+    ///
+    /// # Errors
+    /// [`TxError::Closed`] if the message is lost. [`TxError::Busy`] if it is not sent by then.
+    pub fn wait(self) -> Result<(), TxError> {
+        E::wait_sent(self.0, Timeout::Default)
+    }
+
+    /// Blocks until the message is sent, at most for `timeout`. In the thread of the binding, only this binding is served
+    /// meanwhile: its handlers run, unless this is called from one of them.
+    ///
+    /// # Errors
+    /// [`TxError::Closed`] if the message is lost. [`TxError::Busy`] if it is not sent by then: it stays
+    /// accepted and will be sent; do not send it again.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
+        E::wait_sent(self.0, Timeout::For(timeout))
+    }
+}
+
+impl Sent<'_> {
     /// Runs `continuation` from the waitset of the binding once the message is sent (`MKCONT`). If the
     /// binding moves to another waitset, that one runs it. If the message is lost, `continuation` is
     /// dropped unrun.
@@ -39,8 +56,8 @@ impl<'a> Sent<'a> {
 
     /// Runs a continuation that uses the waitset or may fail, like [`then`](Sent::then).
     pub fn and_then(self, continuation: impl FnOnce(&Waitset) -> Outcome + 'static) {
-        let shell = self.raw.shell();
-        let outcome = shell.io.borrow().connection.outcome(self.serial);
+        let shell = self.0.raw.shell();
+        let outcome = shell.io.borrow().connection.outcome(self.0.serial);
         match outcome {
             Some(Ok(())) => shell.run_from_waitset(Box::new(continuation)),
             Some(Err(_)) => {}
@@ -51,30 +68,52 @@ impl<'a> Sent<'a> {
     /// Returns true if the message is sent.
     #[must_use]
     pub fn is_sent(&self) -> bool {
-        self.raw.shell().io.borrow().connection.is_sent(self.serial)
-    }
-
-    /// Blocks until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
-    ///
-    /// # Errors
-    /// [`TxError::Closed`] if the message is lost; [`TxError::Busy`] if it is not sent by then.
-    pub fn wait(self) -> Result<(), TxError> {
-        self.raw.shell().wait_sent(self.serial, Timeout::Default)
-    }
-
-    /// Blocks until the message is sent, at most for `timeout`. Only this binding is served meanwhile:
-    /// its handlers run, unless this is called from one of them.
-    ///
-    /// # Errors
-    /// [`TxError::Closed`] if the message is lost. [`TxError::Busy`] if it is not sent by then: it stays
-    /// accepted and will be sent; do not send it again.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        self.raw.shell().wait_sent(self.serial, Timeout::For(timeout))
+        self.0.raw.shell().io.borrow().connection.is_sent(self.0.serial)
     }
 }
 
+impl Clone for Sent<'_> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl Copy for Sent<'_> {}
+
 /// Completes when the message is sent. Dropping the future changes nothing: the message was accepted.
-impl Future for Sent<'_> {
+impl<E: End> Future for Sent<'_, E> {
+    type Output = Result<(), TxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<E: End> fmt::Debug for Sent<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent").finish_non_exhaustive()
+    }
+}
+
+/// An accepted message, in the thread of the binding.
+#[derive(Clone, Copy)]
+pub struct LocalSent<'a> {
+    raw: &'a RawBinding,
+    serial: u64,
+}
+
+impl<'a> LocalSent<'a> {
+    #[inline]
+    pub(super) const fn new(raw: &'a RawBinding, serial: u64) -> Self {
+        Self { raw, serial }
+    }
+
+    pub(super) fn wait(self, timeout: Timeout) -> Result<(), TxError> {
+        self.raw.shell().wait_sent(self.serial, timeout)
+    }
+}
+
+impl Future for LocalSent<'_> {
     type Output = Result<(), TxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -100,11 +139,5 @@ impl Shell {
             let waker = waker.clone();
             self.io.borrow_mut().connection.watch_slot(waker);
         }
-    }
-}
-
-impl fmt::Debug for Sent<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sent").field("serial", &self.serial).finish_non_exhaustive()
     }
 }

@@ -10,6 +10,10 @@ use crate::binding::shell::Shell;
 use crate::binding::{BindingError, RawBinding, ReplyToken, Rest};
 use crate::waitset::CallbackError;
 
+/// Handlers that are futures: an `AsyncRx` of the interface, given to `bind` or `export` in place of an `Rx`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Async<S>(pub S);
+
 /// How a handler ended.
 enum End<T> {
     Value(T),
@@ -78,35 +82,32 @@ handlers! {
 
 impl RawBinding {
     /// Runs the handler of a message. A panic ends the binding. Used by generated code.
-    #[doc(hidden)]
-    pub fn spawn_handler<S, B, A>(
+    pub fn spawn<S, B, A>(
         &self,
         service: &Rc<S>,
-        binding: fn(Self) -> B,
+        binding: B,
         args: A,
         handler: impl Handler<S, B, A, ()>,
     ) {
-        self.spawn(handler.run(Rc::clone(service), binding(self.handle()), args));
+        self.handle_with(handler.run(Rc::clone(service), binding, args));
     }
 
     /// Runs the handler of a call, and sends its value with `send`. If the handler fails, the caller
     /// gets [`RpcError::NoReply`](crate::RpcError::NoReply). If the caller gives up, the handler is
     /// dropped. Used by generated code.
-    #[doc(hidden)]
     pub fn spawn_call<S, B, A, T: 'static>(
         &self,
-        reply: ReplyToken,
         service: &Rc<S>,
-        binding: fn(Self) -> B,
+        binding: B,
         args: A,
         handler: impl Handler<S, B, A, Result<T, CallbackError>>,
+        reply: ReplyToken,
         send: fn(ReplyToken, T),
     ) {
-        let binding = binding(self.handle());
         self.answer_with(reply, handler.run(Rc::clone(service), binding, args), send);
     }
 
-    fn spawn(&self, handler: impl Future<Output = ()> + 'static) {
+    fn handle_with(&self, handler: impl Future<Output = ()> + 'static) {
         let work = Work::begin(self.shell());
         self.spawn_task(async move {
             let end = run(handler, None).await;

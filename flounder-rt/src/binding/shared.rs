@@ -29,7 +29,11 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::binding::connection::Message;
-use crate::binding::{BindingError, RawBinding, Reply, RpcError, TxError};
+use crate::binding::end::Shared;
+use crate::binding::inbox::{Mail, Taken, What};
+use crate::binding::message_type::Response;
+use crate::binding::sending::{SendBody, Sending};
+use crate::binding::{BindingError, Call, RawBinding, RecvError, Reply, RpcError, Sent, TxError};
 use crate::cap::Cap;
 use crate::exit::Queue;
 use crate::fork::ForkGeneration;
@@ -91,6 +95,8 @@ struct Link {
     interface: &'static Interface,
     driver: &'static str,
     peer: Peer,
+    /// The inbox of the binding, if it has one.
+    mail: Option<Arc<Mail>>,
 }
 
 /// State of a queue at a tick of the clock.
@@ -116,6 +122,12 @@ enum HandleEvent {
     GivenUp(u32),
     /// The reply with this message number is malformed.
     BadReply(u16, DecodeError),
+    /// The inbox was full, and a message was taken.
+    MailTaken,
+    /// The message of the inbox with this number is malformed.
+    BadMail(u16, DecodeError),
+    /// The binding is to be torn down.
+    Teardown,
 }
 
 /// A handle that is counted.
@@ -250,43 +262,154 @@ impl SharedEndpoint {
         self.link().interface
     }
 
-    /// Returns a message to be sent. Used by generated code.
-    #[doc(hidden)]
-    pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) -> SharedSend {
-        let job = Job::Message(Message::new(number, Gather { fixed, tails }, caps), None);
-        SharedSend(Sending::Entering(Entry::new(self, job)))
+    /// Tears the binding down, as soon as the thread of its waitset dispatches. Nothing is accepted after that; what was
+    /// accepted before is sent.
+    pub fn teardown(&self) {
+        let link = self.link();
+        if link.born.is_here() {
+            link.tell(link.job_queue.report(HandleEvent::Teardown));
+        }
     }
 
-    /// Returns a call to be made; its id is filled in later. Used by generated code.
-    #[doc(hidden)]
-    pub fn call<R>(
+    /// Sends a message, if there is room in the queue.
+    ///
+    /// # Errors
+    /// [`TxError::Busy`] and [`TxError::Closed`]. Then the capabilities are still in `caps`.
+    pub fn tx(
+        &self,
+        number: u16,
+        fixed: &[u64],
+        tails: &[&[u8]],
+        caps: Option<&mut Vec<Cap>>,
+    ) -> Result<Sent<'_, Shared>, TxError> {
+        let (own, mut none) = (caps, Vec::new());
+        let caps = own.unwrap_or(&mut none);
+        let message = Message::new(number, Gather { fixed, tails }, core::mem::take(caps));
+        let slot = Arc::new(SentSlot::default());
+        let mut entry = Entry::new(self, Job::Message(message, Some(Arc::clone(&slot))));
+        match entry.put(None) {
+            Ok(()) => Ok(Sent::of(SharedSent { entering: None, slot })),
+            Err(error) => {
+                *caps = entry.take_caps();
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns a message to be sent once there is room.
+    pub fn send(
+        &self,
+        number: u16,
+        fixed: &[u64],
+        tails: &[&[u8]],
+        caps: Vec<Cap>,
+    ) -> Sending<'_, Shared> {
+        let message = Message::new(number, Gather { fixed, tails }, caps);
+        Sending::new(self, SendBody::Message(message))
+    }
+
+    /// Returns a call to be made; its id is filled in later.
+    pub fn call<R: Reply>(
         &self,
         number: u16,
         fixed: &[u64],
         tails: &[&[u8]],
         caps: Vec<Cap>,
         timeout: Timeout,
-    ) -> SharedCall<R> {
+    ) -> Call<R, Shared> {
         let slot = Arc::new(Slot::default());
         let request = Message::new(number, Gather { fixed, tails }, caps);
         let job = Job::Call(request, Arc::clone(&slot));
-        SharedCall {
+        Call(SharedCall {
             stage: Stage::Entering(Entry::new(self, job), slot),
             timeout: timeout.beginning_now(),
             alarm: Alarm::default(),
             reply: PhantomData,
-        }
+        })
     }
 
-    /// A capability of a message could not be copied. Used by generated code.
-    #[doc(hidden)]
+    /// A capability of a message could not be copied.
     #[cold]
     #[must_use]
-    pub fn cap_copy(&self, error: io::Error) -> TxError {
+    pub(super) fn cap_copy(&self, error: io::Error) -> TxError {
         match Entry::new(self, Job::Missed).put(None) {
             Ok(()) => TxError::cap_copy(error),
             Err(error) => error,
         }
+    }
+
+    /// Takes a message out of the inbox, or reports that none will come, or waits.
+    pub(super) fn poll_mail<T>(
+        &self,
+        what: &What<T>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<T, RecvError>> {
+        let link = self.link();
+        if !link.born.is_here() {
+            return Poll::Ready(Err(RecvError::Ended(BindingError::Closed)));
+        }
+        let Some(mail) = &link.mail else { return Poll::Ready(Err(RecvError::NoInbox)) };
+        // Read first: what came before the end is found below.
+        let ended = link.ended.get();
+        match mail.take(what.number) {
+            Taken::Message(mut message, was_full) => {
+                if was_full {
+                    link.tell(link.job_queue.report(HandleEvent::MailTaken));
+                }
+                let number = message.number;
+                let decoded = (what.decode)(message.lend());
+                return Poll::Ready(decoded.map_err(|error| {
+                    mail.clear();
+                    let bad = HandleEvent::BadMail(number, error.clone());
+                    link.tell(link.job_queue.report(bad));
+                    let message = link.interface.message_name(number);
+                    RecvError::Ended(BindingError::Decode { message, error })
+                }));
+            }
+            Taken::Full | Taken::Nothing if ended.is_some() => {}
+            Taken::Full => return Poll::Ready(Err(RecvError::Full)),
+            Taken::Nothing => {}
+        }
+        if let Some(why) = ended {
+            return Poll::Ready(Err(RecvError::Ended(why.clone())));
+        }
+        // Something may have come meanwhile.
+        if mail.wait(what.number, cx.waker()) || link.ended.get().is_some() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Returns true in the thread of the binding's waitset.
+    pub(super) fn is_in_its_thread(&self) -> bool {
+        self.link().is_server_thread()
+    }
+
+    pub(super) fn set_alarm(
+        &self,
+        SharedAlarm(alarm): &mut SharedAlarm,
+        end: Instant,
+        waker: &Waker,
+    ) {
+        let link = self.link();
+        if link.born.is_here() {
+            link.tell(link.alarms.set(alarm, end, waker));
+            link.is_waited_for();
+        }
+    }
+
+    pub(super) fn clear_alarm(&self, SharedAlarm(alarm): &mut SharedAlarm) {
+        if self.link().born.is_here() {
+            self.link().alarms.clear(alarm);
+        }
+    }
+
+    /// Blocks the thread until `future` is ready. Returns `None` if time runs out, or this is the thread of the binding.
+    pub(super) fn block_on<F: Future>(&self, future: F, timeout: Timeout) -> Option<F::Output> {
+        if self.is_in_its_thread() {
+            return None;
+        }
+        park::block_on(future, timeout.end_of_blocking())
     }
 
     fn link(&self) -> &Arc<Link> {
@@ -305,7 +428,7 @@ impl fmt::Debug for SharedEndpoint {
 }
 
 /// A job that waits for room in the queue. If it is dropped before, nothing is sent.
-struct Entry {
+pub struct Entry {
     handle: SharedEndpoint,
     job: Option<Job>,
     ticket: Option<u64>,
@@ -337,6 +460,16 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Takes the capabilities of a message that is not sent.
+    fn take_caps(&mut self) -> Vec<Cap> {
+        match &mut self.job {
+            Some(Job::Message(message, _)) => core::mem::take(&mut message.caps),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket
@@ -347,130 +480,99 @@ impl Drop for Entry {
     }
 }
 
-/// A message for a shared binding: a future that is `Send` and completes when the binding has accepted
-/// the message. Nothing is sent before the future is awaited, [waited for](Self::wait), or
-/// [tried](Self::try_now).
-///
-/// A future that is dropped before it completes sends nothing, and closes the capabilities that it would
-/// have moved. Once it has completed, the message is sent, behind all that were accepted before, even if
-/// the last handle is dropped or the thread of the binding ends; only a peer that is gone, or the [end
-/// of the process](crate::set_exit_timeout), prevents that. If its capabilities may not leave this
-/// domain, the error handler of the binding gets the error. [`sent`](Self::sent) waits until the message
-/// is sent.
-#[must_use = "nothing is sent before `.await`, `wait` or `try_now`"]
-pub struct SharedSend(Sending);
-
-enum Sending {
+/// A message for the queue of a shared binding.
+#[derive(Default)]
+pub enum SharedSending {
+    /// The arguments are refused.
     Failed(TxError),
-    Entering(Entry),
+    /// It waits for room; then it ends with this error, if there is one.
+    Entering(Box<Entry>, Option<TxError>),
+    /// It has ended.
+    #[default]
     Over,
 }
 
-impl SharedSend {
-    /// Returns one that fails with `error`.
-    #[doc(hidden)]
-    pub const fn failed(error: TxError) -> Self {
-        Self(Sending::Failed(error))
-    }
-
-    /// Sends the message if there is room now. Otherwise it stays here with its capabilities, and may be
-    /// tried again or awaited.
-    ///
-    /// # Errors
-    /// [`TxError::Busy`] if there is no room; otherwise the reason why the message cannot be sent.
-    pub fn try_now(&mut self) -> Result<(), TxError> {
-        self.attempt(None)
-    }
-
-    /// Blocks until there is room, and sends the message.
-    ///
-    /// # Errors
-    /// The reason why the message cannot be sent. [`TxError::Busy`] only in the thread of the binding's
-    /// waitset, which would have to make the room.
-    pub fn wait(mut self) -> Result<(), TxError> {
-        match self.try_now() {
-            Err(TxError::Busy) if !self.is_server_thread() => {
-                park::block_on(self, None).unwrap_or(Err(TxError::Busy))
+impl SharedSending {
+    pub(super) fn new(end: &SharedEndpoint, body: SendBody<'_>) -> Self {
+        match body {
+            SendBody::Failed(error) => Self::Failed(error),
+            SendBody::Missed(errno) => {
+                let error = TxError::CapCopy(errno);
+                Self::Entering(Box::new(Entry::new(end, Job::Missed)), Some(error))
             }
-            result => result,
+            SendBody::Message(message) => {
+                Self::Entering(Box::new(Entry::new(end, Job::Message(message, None))), None)
+            }
+            SendBody::Attempt(_) => unreachable!("messages of shared ends are copied at once"),
         }
     }
 
-    /// Returns a future that completes when the channel has taken the whole message. From then on, the
-    /// message arrives whatever happens to this process.
-    pub fn sent(mut self) -> SharedSent {
+    /// Puts the message into the queue, or returns [`TxError::Busy`]; with a waker, the message then waits in line.
+    pub(super) fn poll(&mut self, waker: Option<&Waker>) -> Result<(), TxError> {
+        let result = match self {
+            Self::Entering(entry, error) => match (entry.put(waker), error.take()) {
+                (Ok(()), Some(missed)) => Err(missed),
+                (Err(TxError::Busy), missed) => {
+                    *error = missed;
+                    return Err(TxError::Busy);
+                }
+                // The capabilities are still there.
+                (Err(refused), _) => return Err(refused),
+                (Ok(()), None) => Ok(()),
+            },
+            Self::Failed(error) => Err(error.clone()),
+            // A future that is polled after it completed stays pending.
+            Self::Over => return Err(TxError::Busy),
+        };
+        *self = Self::Over;
+        result
+    }
+
+    pub(super) fn take_caps(&mut self) -> Vec<Cap> {
+        match self {
+            Self::Entering(entry, _) => entry.take_caps(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns a future that completes when the channel has taken the whole message.
+    pub(super) fn sent(mut self) -> SharedSent {
         let slot = Arc::new(SentSlot::default());
-        if let Sending::Entering(Entry { job: Some(Job::Message(_, report)), .. }) = &mut self.0 {
+        if let Self::Entering(entry, _) = &mut self
+            && let Some(Job::Message(_, report)) = &mut entry.job
+        {
             *report = Some(Arc::clone(&slot));
         }
         SharedSent { entering: Some(self), slot }
     }
 
     fn is_server_thread(&self) -> bool {
-        matches!(&self.0, Sending::Entering(entry) if entry.handle.link().is_server_thread())
-    }
-
-    fn attempt(&mut self, waker: Option<&Waker>) -> Result<(), TxError> {
-        let result = match &mut self.0 {
-            Sending::Entering(entry) => entry.put(waker),
-            Sending::Failed(error) => Err(error.clone()),
-            Sending::Over => Err(TxError::Closed),
-        };
-        if result != Err(TxError::Busy) {
-            self.0 = Sending::Over;
-        }
-        result
+        matches!(self, Self::Entering(entry, _) if entry.handle.link().is_server_thread())
     }
 }
 
-impl Future for SharedSend {
-    type Output = Result<(), TxError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let entering = matches!(self.0, Sending::Entering(_));
-        match self.attempt(Some(cx.waker())) {
-            Err(TxError::Busy) if entering => Poll::Pending,
-            result => Poll::Ready(result),
-        }
-    }
-}
-
-impl fmt::Debug for SharedSend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedSend").finish_non_exhaustive()
-    }
-}
-
-/// A message for a shared binding and its outcome: a future that is `Send` and completes when the
-/// channel has taken the whole message. Made by [`SharedSend::sent`]. Dropped before the binding has
-/// accepted the message, it sends nothing; dropped later, it changes nothing.
-#[must_use = "nothing is sent before `.await` or `wait`"]
+/// A message for a shared binding and its outcome. Dropped before the binding has accepted the message, it sends nothing;
+/// dropped later, it changes nothing.
 pub struct SharedSent {
     /// The message, until the binding has accepted it.
-    entering: Option<SharedSend>,
+    entering: Option<SharedSending>,
     slot: Arc<SentSlot>,
 }
 
 impl SharedSent {
-    /// Blocks the thread until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
-    ///
-    /// # Errors
-    /// Those of [`wait_timeout`](Self::wait_timeout).
-    pub fn wait(self) -> Result<(), TxError> {
-        self.wait_timeout(super::DEFAULT_TIMEOUT)
-    }
-
-    /// Blocks the thread until the message is sent, at most for `timeout`.
-    ///
-    /// # Errors
-    /// The reason why the message cannot be sent. [`TxError::Busy`] if it is not sent by then, and in the
-    /// thread of the binding's waitset, which would have to send it. A message that the binding has
-    /// accepted by then will be sent.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        if self.entering.as_ref().is_some_and(SharedSend::is_server_thread) {
+    /// Blocks until the message is sent. [`TxError::Busy`] if time runs out, and in the thread of the binding's waitset,
+    /// which would have to send it.
+    pub(super) fn wait(mut self, timeout: Timeout) -> Result<(), TxError> {
+        let cx = &mut Context::from_waker(Waker::noop());
+        if self.entering.as_ref().is_some_and(SharedSending::is_server_thread) {
             return Err(TxError::Busy);
         }
-        park::block_on(self, Timeout::For(timeout).end()).unwrap_or(Err(TxError::Busy))
+        match Pin::new(&mut self).poll(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                park::block_on(self, timeout.end_of_blocking()).unwrap_or(Err(TxError::Busy))
+            }
+        }
     }
 }
 
@@ -479,10 +581,10 @@ impl Future for SharedSent {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(entering) = &mut self.entering {
-            match Pin::new(entering).poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) => self.entering = None,
-                Poll::Ready(error) => {
+            match entering.poll(Some(cx.waker())) {
+                Err(TxError::Busy) => return Poll::Pending,
+                Ok(()) => self.entering = None,
+                error => {
                     self.entering = None;
                     return Poll::Ready(error);
                 }
@@ -495,28 +597,17 @@ impl Future for SharedSent {
     }
 }
 
-impl fmt::Debug for SharedSent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedSent").finish_non_exhaustive()
-    }
-}
-
-/// A call through a shared binding: a future that is `Send`. Nothing is sent before it is awaited or
-/// [waited for](Self::wait).
-///
-/// A call waits for room behind the others, and then for the reply. If it is dropped before the binding
-/// has begun to send it, nothing is sent; dropped later, its reply is discarded. A call whose
-/// [timeout](Self::timeout) passes ends as if it were dropped; without one of its own, the timeout is
-/// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT). If the thread of the binding's waitset does not dispatch,
-/// a call still ends, up to a quarter of a second late, with [`RpcError::NotServed`], which names that
-/// thread.
-#[must_use = "a call does nothing before `.await` or `wait`"]
+/// A call through a shared binding. Nothing is sent before it is awaited or waited for.
 pub struct SharedCall<R> {
     stage: Stage,
     timeout: Timeout,
     alarm: Alarm<Instant>,
     reply: PhantomData<fn() -> R>,
 }
+
+/// The alarm of a message that is sent or received.
+#[derive(Default)]
+pub struct SharedAlarm(Alarm<Instant>);
 
 enum Stage {
     Failed(RpcError),
@@ -527,8 +618,7 @@ enum Stage {
 
 impl<R: Reply> SharedCall<R> {
     /// Returns one that fails with `error`.
-    #[doc(hidden)]
-    pub fn failed(error: RpcError) -> Self {
+    pub(super) fn failed(error: RpcError) -> Self {
         Self {
             stage: Stage::Failed(error),
             timeout: Timeout::Default,
@@ -537,37 +627,17 @@ impl<R: Reply> SharedCall<R> {
         }
     }
 
-    /// Limits the call to this time, from now. Then it ends with [`RpcError::Deadline`].
-    /// [`Duration::MAX`] is no limit.
-    pub fn timeout(self, timeout: Duration) -> Self {
-        self.limited(Timeout::For(timeout))
-    }
-
-    /// Limits the call to this point in time. Then it ends with [`RpcError::Deadline`].
-    pub fn deadline(self, deadline: Instant) -> Self {
-        self.limited(Timeout::Until(deadline))
-    }
-
-    fn limited(mut self, timeout: Timeout) -> Self {
+    pub(super) fn limited(mut self, timeout: Timeout) -> Self {
         self.timeout = timeout.beginning_now();
         self
     }
 
-    /// Blocks until the reply has come, for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most.
-    ///
-    /// # Errors
-    /// Every [`RpcError`]. [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would
-    /// have to receive the reply.
-    pub fn wait(self) -> Result<R::Values, RpcError> {
+    pub(super) fn wait(self) -> Result<R::Values, RpcError> {
         let end = self.timeout.end_of_blocking();
         self.wait_until(end)
     }
 
-    /// Blocks until the reply has come, for `timeout` at most; [`Duration::MAX`] is no limit.
-    ///
-    /// # Errors
-    /// Those of [`wait`](Self::wait); [`RpcError::Deadline`] when time runs out, and the call is given up.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
+    pub(super) fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
         let (own, end) = (self.timeout.end(), Timeout::For(timeout).end());
         self.wait_until(own.into_iter().chain(end).min())
     }
@@ -616,7 +686,7 @@ impl<R: Reply> SharedCall<R> {
     fn read(&self, handle: &SharedEndpoint, mut reply: Message) -> Result<R::Values, RpcError> {
         let message = reply.lend();
         let number = message.number;
-        R::decode(message).map_err(|error| {
+        R::Response::returned(message).map_err(|error| {
             let link = handle.link();
             link.tell(link.job_queue.report(HandleEvent::BadReply(number, error.clone())));
             RpcError::Decode(error)

@@ -63,7 +63,7 @@ pub(crate) struct Shell {
     /// Serves the handles of other threads.
     pub(super) shared: OnceCell<Rc<SharedServer>>,
     /// Messages that are received as values.
-    pub(super) mail: OnceCell<Rc<Mail>>,
+    pub(super) mail: OnceCell<Arc<Mail>>,
     /// True if the waitset asked for events while the handler ran: the answer was that there are none, and the waitset may
     /// sleep now.
     pub(super) polled_in_handler: Cell<bool>,

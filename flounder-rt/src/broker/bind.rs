@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub use super::error::{BindError, BrokerError, Interrupted, Lacking, Side};
 use crate::account::{Charge, OverLimit};
-use crate::binding::{Dispatch, RawBinding};
+use crate::binding::{Dispatch, Local, RawBinding, RawEnd};
 use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, ConnectError, Connector, End};
 use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
@@ -34,7 +34,7 @@ pub const DEFAULT_BIND_TIMEOUT: Duration = Duration::from_secs(5);
 /// the bind is given up: a binding that is made all the same is torn down.
 #[must_use = "nothing is bound before `.await`, `wait` or `then`"]
 pub struct Bind<B> {
-    wrap: fn(RawBinding) -> B,
+    wrap: fn(RawEnd<Local>) -> B,
     timeout: Timeout,
     stage: Stage<B>,
 }
@@ -65,7 +65,7 @@ impl<B: 'static> Bind<B> {
         interface: &'static Interface,
         broker: &'static dyn Broker,
         handler: Box<dyn Dispatch>,
-        wrap: fn(RawBinding) -> B,
+        wrap: fn(RawEnd<Local>) -> B,
     ) -> Self {
         let (waitset, drivers, buffer) = (waitset.clone(), Vec::new(), 0);
         let setup = Setup { waitset, iref, interface, broker, handler, drivers, buffer };
@@ -108,8 +108,10 @@ impl<B: 'static> Bind<B> {
     ) {
         let Stage::Ready(setup) = core::mem::replace(&mut self.stage, Stage::Over) else { return };
         let wrap = self.wrap;
-        setup
-            .begin(self.timeout, Box::new(move |result| callback(result.map(wrap)).into_outcome()));
+        setup.begin(
+            self.timeout,
+            Box::new(move |result| callback(result.map(RawEnd).map(wrap)).into_outcome()),
+        );
     }
 
     /// Binds, and dispatches the waitset until the result is there.
@@ -210,7 +212,7 @@ impl<B: 'static> Bind<B> {
         let slot = Rc::new(Slot { result: Cell::new(None), waker: Cell::new(None) });
         let (theirs, wrap) = (Rc::clone(&slot), self.wrap);
         let done = Box::new(move |result: Result<RawBinding, BindError>| {
-            theirs.result.set(Some(result.map(wrap)));
+            theirs.result.set(Some(result.map(RawEnd).map(wrap)));
             if let Some(waker) = theirs.waker.take() {
                 waker.wake();
             }

@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use std::time::Instant;
 
 use crate::bind::{BindError, BindRequest};
-use crate::binding::{Dispatch, RawBinding};
+use crate::binding::{Dispatch, Local, RawEnd};
 use crate::export::{Broker, ExportError, ServiceEntry};
 use crate::interface::Interface;
 use crate::iref::Iref;
@@ -53,7 +53,7 @@ impl<B> Connect<B> {
         _name: &str,
         _interface: &'static Interface,
         _handlers: fn() -> Box<dyn Dispatch>,
-        _wrap: fn(RawBinding) -> B,
+        _wrap: fn(RawEnd<Local>) -> B,
     ) -> Self {
         Self(PhantomData)
     }

@@ -10,7 +10,7 @@ use crate::wire::{
 };
 
 /// How one argument of a message is passed, written and read.
-pub trait Arg {
+pub trait Arg: 'static {
     /// Type that the sender passes.
     type Sent<'a>: Copy;
     /// Type that is decoded without copying.
@@ -138,13 +138,17 @@ pub struct Items<T, const MAX: u32>(PhantomData<T>);
 pub struct Moved;
 
 /// A capability on its way to a peer, until it is sent.
-pub struct CapToMove(Cell<Option<Cap>>);
+pub struct CapToMove {
+    cap: Cell<Option<Cap>>,
+    /// Position among the capabilities of the message, once it is put together.
+    at: Cell<usize>,
+}
 
 impl CapToMove {
     /// Gives `cap` away.
     #[must_use]
     pub const fn new(cap: Cap) -> Self {
-        Self(Cell::new(Some(cap)))
+        Self { cap: Cell::new(Some(cap)), at: Cell::new(0) }
     }
 
     /// The capability of a message that was not sent.
@@ -153,7 +157,18 @@ impl CapToMove {
     /// If it was sent.
     #[must_use]
     pub fn back(self) -> Cap {
-        self.0.into_inner().expect("what is not sent gives its capabilities back")
+        self.cap.into_inner().expect("what is not sent gives its capabilities back")
+    }
+
+    /// The capability of a message that was put together and not sent, with its capabilities.
+    ///
+    /// # Panics
+    /// If it was sent.
+    #[must_use]
+    pub fn back_from(self, caps: &mut [Option<Cap>]) -> Cap {
+        let taken = || caps.get_mut(self.at.get()).and_then(Option::take);
+        let cap = self.cap.take().or_else(taken);
+        cap.expect("what is not sent gives its capabilities back")
     }
 }
 
@@ -481,14 +496,15 @@ impl CapsToSend<'_> {
     /// The error of `send`.
     pub fn send<T, E>(mut self, send: impl FnOnce(&mut Vec<Cap>) -> Result<T, E>) -> Result<T, E> {
         for (at, gift) in &self.gifts {
-            if let Some(cap) = gift.0.take() {
+            if let Some(cap) = gift.cap.take() {
+                gift.at.set(*at);
                 self.caps.insert(*at, cap);
             }
         }
         let result = send(&mut self.caps);
         if result.is_err() && !self.caps.is_empty() {
             for (at, gift) in self.gifts.into_iter().rev() {
-                gift.0.set(Some(self.caps.remove(at)));
+                gift.cap.set(Some(self.caps.remove(at)));
             }
         }
         result

@@ -26,7 +26,7 @@ pub enum Refused {
 /// The arguments of a message; of the halves of an rpc the first is the number of the call.
 ///
 /// Tuples of up to 16 have it; a longer list is a type of its own, by the same macro.
-pub trait Args {
+pub trait Args: 'static {
     /// Types that the sender passes.
     type Sent<'a>: Copy;
     /// Types that are decoded without copying.
@@ -83,11 +83,18 @@ pub fn slots(caps: &mut Vec<Cap>) -> CapSlots<'_> {
 
 /// The arguments of a response.
 pub trait Results: Args {
-    /// Results of the rpc: all arguments but the id of the call.
+    /// The first argument: the id of the call.
+    type Id;
+    /// All other arguments.
+    type Rest;
+    /// Those, for a user: one value as it is, not in a tuple.
     type Returned;
 
     /// The values that an rpc returns.
     fn returned(owned: Self::Owned) -> Self::Returned;
+
+    /// The id of the call, and the other arguments.
+    fn split(owned: Self::Owned) -> (Self::Id, Self::Rest);
 }
 
 /// Implements [`Args`] for a list of arguments, and [`Results`] if there is one at all.
@@ -182,11 +189,20 @@ macro_rules! __args {
     (@results [] $target:ty:) => {};
     (@results [$($generic:ident)*] $target:ty: ($id:ty) $id_value:ident, $(($arg:ty) $value:ident,)*) => {
         impl<$($generic: __args::Arg),*> __args::Results for $target {
+            type Id = <$id as __args::Arg>::Owned;
+            type Rest = ($(<$arg as __args::Arg>::Owned,)*);
             type Returned = $crate::__args!(@type $(<$arg as __args::Arg>::Owned,)*);
 
             #[inline]
             fn returned((_, $($value,)*): <Self as __args::Args>::Owned) -> <Self as __args::Results>::Returned {
                 $crate::__args!(@value $($value,)*)
+            }
+
+            #[inline]
+            fn split(
+                ($id_value, $($value,)*): <Self as __args::Args>::Owned,
+            ) -> (<Self as __args::Results>::Id, <Self as __args::Results>::Rest) {
+                ($id_value, ($($value,)*))
             }
         }
     };

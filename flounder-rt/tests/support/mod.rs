@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 #[allow(unused_imports)]
 pub use flounder_conformance::fake::{FakeChannel, Pipe, pair};
-use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Timeout};
+use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Response, Timeout};
 use flounder_rt::channel::MessageLimit;
 use flounder_rt::interface::{MessageInfo, MessageKind};
 use flounder_rt::wire::DecodeError;
@@ -26,8 +26,19 @@ const fn message(number: u16, name: &'static str) -> MessageInfo {
         DOUBLE_RESPONSE => MessageKind::RpcResponse { at: 0 },
         _ => MessageKind::Message,
     };
-    MessageInfo { number, name, kind, args: ARGS, annotations: &[], fingerprint: number as u128 }
+    MessageInfo {
+        number,
+        name,
+        kind,
+        args: ARGS,
+        annotations: &[],
+        fingerprint: number as u128,
+        limit: LIMIT,
+    }
 }
+
+/// Not looked at: the interface lists the limits.
+const LIMIT: MessageLimit = MessageLimit { words: 0, caps: 0 };
 
 const ARGS: &str = "value: uint64";
 const MESSAGES: &[MessageInfo] = &[
@@ -168,8 +179,15 @@ pub struct Doubled;
 
 impl Reply for Doubled {
     type Values = u64;
+    type Response = Self;
+}
 
-    fn decode(message: Received<'_>) -> Result<u64, DecodeError> {
+impl Response for Doubled {
+    const NUMBER: u16 = DOUBLE_RESPONSE;
+    const ID: usize = 0;
+    type Values = u64;
+
+    fn returned(message: Received<'_>) -> Result<u64, DecodeError> {
         Ok(message.words[1])
     }
 }

@@ -67,6 +67,7 @@ pub(crate) const INTERFACE: &Interface = &Interface {
         args: "",
         annotations: &[],
         fingerprint: 1,
+        limit: MessageLimit { words: 1, caps: 0 },
     }],
     limits: &[MessageLimit { words: 1, caps: 0 }],
     fingerprint: 1,

@@ -39,7 +39,7 @@ fn main() {
     assert_eq!(ws.block_on(c.say_async(6).timeout(zero)).unwrap(), Err(RpcError::Deadline));
     assert_eq!(c.timeout(zero).say(7), Err(RpcError::Deadline));
     assert_eq!(c.deadline(Instant::now() - Duration::from_secs(1)).say(8), Err(RpcError::Deadline));
-    let shared = echo::SharedClient::new(&b.shared());
+    let shared = echo::RpcClient::new(&b).shared();
     let other = thread::spawn(move || {
         (
             shared.timeout(max).say(9),

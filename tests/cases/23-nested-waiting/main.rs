@@ -65,7 +65,7 @@ fn main() {
     let near = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
     let own = ws.clone();
     let slow =
-        echo::export(&ws, move |_: &Peer| Ok(echo::Async(Slow(own.clone())))).wait().unwrap();
+        echo::export(&ws, move |_: &Peer| Ok(flounder::Async(Slow(own.clone())))).wait().unwrap();
     let far = serve_in_thread();
     for (what, iref) in [("near", near.iref()), ("slow", slow.iref()), ("far", far)] {
         let b = echo::bind(iref, &ws, echo::RxVtbl::default()).wait().unwrap();

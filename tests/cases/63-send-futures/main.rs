@@ -20,18 +20,18 @@ where
 
 #[derive(Clone)]
 struct State {
-    store: store::SharedClient,
-    line: store::SharedBinding,
+    store: store::RpcClient<flounder::Shared>,
+    line: store::Binding<flounder::Shared>,
     any: Arc<dyn std::any::Any + Send + Sync>,
 }
 
-static CLIENT: OnceLock<store::SharedClient> = OnceLock::new();
+static CLIENT: OnceLock<store::RpcClient<flounder::Shared>> = OnceLock::new();
 
 fn is<T: Send + Sync + Clone + Unpin + 'static + std::fmt::Debug>() {}
 
 fn check(s: State, c: flounder::Cap) {
-    is::<store::SharedClient>();
-    is::<store::SharedBinding>();
+    is::<store::RpcClient<flounder::Shared>>();
+    is::<store::Binding<flounder::Shared>>();
     is::<flounder::Iref>();
     is::<flounder::Peer>();
     is::<flounder::RpcError>();

@@ -15,7 +15,7 @@ thread_local! {
     static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-static SHARED: OnceLock<Mutex<echo::SharedClient>> = OnceLock::new();
+static SHARED: OnceLock<Mutex<echo::RpcClient<flounder::Shared>>> = OnceLock::new();
 
 struct Late(echo::Binding);
 
@@ -54,7 +54,7 @@ fn main() {
         echo::RpcClient::new(&b).say(1).unwrap();
         let own = echo::export(&ws, |_: &Peer| Ok(Echo)).wait().unwrap();
         nameservice::register("late", own.iref()).wait().unwrap();
-        SHARED.set(Mutex::new(echo::SharedClient::new(&b.shared()))).unwrap();
+        SHARED.set(Mutex::new(echo::RpcClient::new(&b).shared())).unwrap();
         // SAFETY:
         // * The function stays, and does not unwind: there is a client by then.
         unsafe { libc::atexit(at_exit) };

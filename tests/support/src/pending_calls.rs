@@ -117,7 +117,7 @@ pub fn run(waitset: &Waitset, request: Request) {
         }
         Request::Bind(Bind { driver, name }, reply) => bind(waitset, driver, &name, End, reply),
         Request::BindInbox(BindInbox { driver, name, room }, reply) => {
-            bind(waitset, driver, &name, pending_calls::Inbox::beside(room, End), reply);
+            bind(waitset, driver, &name, flounder::Inbox::beside(room, End), reply);
         }
         Request::StopServing(StopServing {}, reply) => {
             let asleep = Waitset::new();
@@ -363,11 +363,11 @@ fn wait(waitset: &Waitset, way: Way, reply: Reply<()>) {
             report(waitset, way, task, reply);
         }
         Way::SharedCall => {
-            let client = pending_calls::SharedClient::new(&binding.shared());
+            let client = pending_calls::RpcClient::new(&binding).shared();
             report(waitset, way, client.hold_async(1), reply);
         }
         Way::SharedCallOfThread => {
-            let client = pending_calls::SharedClient::new(&binding.shared());
+            let client = pending_calls::RpcClient::new(&binding).shared();
             in_thread(way, move || client.hold_async(1).wait_timeout(Duration::MAX), reply);
         }
         Way::SharedSend | Way::SharedSendOfThread => {
@@ -378,17 +378,16 @@ fn wait(waitset: &Waitset, way: Way, reply: Reply<()>) {
                 let waitset = waitset.clone();
                 move |_| {
                     for _ in 0..2 {
-                        while shared.send_note(1).try_now().is_ok() {}
+                        while shared.tx_note(1).is_ok() {}
                         for _ in 0..8 {
                             waitset.try_dispatch()?;
                         }
                     }
-                    while shared.send_note(1).try_now().is_ok() {}
-                    let send = shared.send_note(2);
+                    while shared.tx_note(1).is_ok() {}
                     if way == Way::SharedSend {
-                        report(&waitset, way, send, reply);
+                        report(&waitset, way, async move { shared.send_note(2).await }, reply);
                     } else {
-                        in_thread(way, move || send.wait(), reply);
+                        in_thread(way, move || shared.send_note(2).wait(), reply);
                     }
                     Ok(())
                 }

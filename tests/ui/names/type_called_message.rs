@@ -2,8 +2,8 @@ flounder::flounder! {
     interface test {
         #[rust_name = "Message"]
         typedef enum { A } letter;
-        typedef enum { B } inbox;
-        message first(letter b, inbox c);
+        typedef enum { B } handlers;
+        message first(letter b, handlers c);
     };
 }
 

@@ -7,13 +7,13 @@ flounder::flounder! {
     };
 }
 
-fn share(binding: &test::Binding) -> (test::SharedBinding, test::SharedClient) {
+fn share(binding: &test::Binding) -> (test::Binding<flounder::Shared>, test::RpcClient<flounder::Shared>) {
     let shared = binding.shared();
-    let client = test::SharedClient::new(&shared);
+    let client = test::RpcClient::new(&shared);
     (shared, client)
 }
 
-fn send(shared: &test::SharedBinding, client: test::SharedClient) {
+fn send(shared: &test::Binding<flounder::Shared>, client: test::RpcClient<flounder::Shared>) {
     std::thread::scope(|scope| {
         scope.spawn(|| drop(shared.send_str("from elsewhere").wait()));
     });
@@ -22,7 +22,7 @@ fn send(shared: &test::SharedBinding, client: test::SharedClient) {
 
 fn spawn<F: Future<Output: Send> + Send + 'static>(_: F) {}
 
-fn futures(shared: test::SharedBinding, client: test::SharedClient) {
+fn futures(shared: test::Binding<flounder::Shared>, client: test::RpcClient<flounder::Shared>) {
     spawn(async move {
         shared.send_str("first").await?;
         client.ask_async("what?").await

@@ -18,7 +18,7 @@ pub(in crate::binding) struct Owned {
 /// A message that is kept: a call until it is accepted, a reply until its caller takes it. A message of few words needs no
 /// allocation.
 #[derive(Debug, Default)]
-pub(in crate::binding) struct Message {
+pub struct Message {
     pub(in crate::binding) number: u16,
     inline: [u64; LINE],
     len: usize,

@@ -13,7 +13,7 @@ use std::task::Wake;
 
 use super::*;
 use crate::binding::Received;
-use crate::channel::Progress;
+use crate::channel::{MessageLimit, Progress};
 use crate::interface::MessageInfo;
 use crate::interface::MessageKind;
 use crate::wire::Gather;
@@ -28,8 +28,10 @@ const STEPS: u64 = 1_000_000;
 /// Steps of one program.
 const STEPS_OF_ONE: u64 = 2_000;
 
+const LIMIT: MessageLimit = MessageLimit { words: 0, caps: 0 };
+
 const fn message(number: u16, name: &'static str, kind: MessageKind) -> MessageInfo {
-    MessageInfo { number, name, kind, args: "", annotations: &[], fingerprint: 0 }
+    MessageInfo { number, name, kind, args: "", annotations: &[], fingerprint: 0, limit: LIMIT }
 }
 
 static INTERFACE: Interface = Interface {

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::binding::connection::{Line, Message, Position, Rule, Sender, State};
 use crate::binding::shell::{Shell, wake_all};
-use crate::binding::{BindingError, RawBinding, RpcError, TxError};
+use crate::binding::{BindingError, RawBinding, Rest, RpcError, TxError};
 use crate::channel::CapRefusal;
 use crate::exit;
 use crate::fork::ForkGeneration;
@@ -104,6 +104,7 @@ impl SharedServer {
             interface: shell.interface,
             driver: shell.driver,
             peer: shell.peer.clone(),
+            mail: shell.mail.get().cloned(),
         });
         let server = Rc::new(Self {
             shell: Rc::downgrade(shell),
@@ -361,6 +362,9 @@ impl Source for SharedServer {
                 }
                 HandleEvent::GivenUp(_) => {}
                 HandleEvent::BadReply(number, error) => drop(shell.bad_reply(number, error)),
+                HandleEvent::MailTaken => shell.mail_was_taken(),
+                HandleEvent::BadMail(number, error) => drop(shell.bad_mail(number, error)),
+                HandleEvent::Teardown => shell.end(BindingError::Closed, false, Rest::IsSent),
             }
         }
         self.handle_events.set(handle_events);
