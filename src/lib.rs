@@ -47,6 +47,7 @@
 //! | use an event loop that is there already | [`Waitset::prepare_wait`]; for tokio, the feature `tokio` |
 //! | serve and call without a waitset | [`service`] |
 //! | name a service, find one | [`nameservice`] |
+//! | serve and connect by name, without a waitset | [`service`] |
 //! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |

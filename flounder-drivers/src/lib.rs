@@ -42,3 +42,48 @@ mod caps;
 mod doorbell;
 mod process_pair;
 mod sync;
+
+/// What the tests and fuzz targets of this crate name. Not part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub mod ump {
+        pub mod line {
+            pub use crate::ump::line::*;
+        }
+        pub mod ring {
+            pub use crate::ump::ring::*;
+        }
+    }
+
+    #[cfg(feature = "scc")]
+    pub mod scc {
+        pub mod line {
+            pub use crate::scc::line::*;
+        }
+        pub mod ring {
+            pub use crate::scc::ring::*;
+        }
+    }
+
+    #[cfg(feature = "beehive")]
+    pub mod beehive {
+        pub mod board {
+            pub use crate::beehive::board::*;
+        }
+        pub mod credit {
+            pub use crate::beehive::credit::*;
+        }
+        pub mod fabric {
+            pub use crate::beehive::fabric::*;
+        }
+        pub mod frame {
+            pub use crate::beehive::frame::*;
+        }
+        pub mod memory_port {
+            pub use crate::beehive::memory_port::*;
+        }
+        pub mod window {
+            pub use crate::beehive::window::*;
+        }
+    }
+}

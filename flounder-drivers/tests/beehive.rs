@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Instant;
 
 use flounder_conformance::{LIMITS, TIMEOUT, TestLink, WakeCounter};
-use flounder_drivers::beehive::board::Board;
-use flounder_drivers::beehive::credit::START;
-use flounder_drivers::beehive::frame::{FrameHeader, FrameKind, kernel_header};
+use flounder_drivers::__private::beehive::board::Board;
+use flounder_drivers::__private::beehive::credit::START;
+use flounder_drivers::__private::beehive::frame::{FrameHeader, FrameKind, kernel_header};
 use flounder_drivers::beehive::hardware::{CORES, Core, Hardware};
 use flounder_drivers::beehive::{ASSOCIATIONS, Beehive};
 use flounder_rt::barrier::arm_then_barrier;

@@ -586,9 +586,9 @@ impl flounder_drivers::mem::LineMemory for ChangingMemory {
 
 #[test]
 fn each_word_of_a_line_is_read_once() {
+    use flounder_drivers::__private::ump::line::{LineInfo, LineKind};
+    use flounder_drivers::__private::ump::ring::{DATA, Ring};
     use flounder_drivers::mem::heap::allocate;
-    use flounder_drivers::ump::line::{LineInfo, LineKind};
-    use flounder_drivers::ump::ring::{DATA, Ring};
     let ((a_own, a_peer), (b_own, b_peer)) = (allocate(DATA + 3), allocate(DATA + 3));
     let loads = std::rc::Rc::new(std::cell::RefCell::new(vec![0; 5 * 8]));
     let fickle = ChangingMemory { inner: a_peer, loads: std::rc::Rc::clone(&loads) };

@@ -5,9 +5,9 @@
 
 #![cfg(loom)]
 
+use flounder_drivers::__private::ump::line::{LineInfo, LineKind};
+use flounder_drivers::__private::ump::ring::{DATA, Ring, WakeCause};
 use flounder_drivers::mem::heap::{HeapOwn, HeapPeer, allocate};
-use flounder_drivers::ump::line::{LineInfo, LineKind};
-use flounder_drivers::ump::ring::{DATA, Ring, WakeCause};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use loom::thread;

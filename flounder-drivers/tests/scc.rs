@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use flounder_conformance::{LIMITS, WakeCounter};
-use flounder_drivers::scc::line::{HALVES, LAST, LineInfo, LineKind, header, pack};
+use flounder_drivers::__private::scc::line::{HALVES, LAST, LineInfo, LineKind, header, pack};
+use flounder_drivers::__private::scc::ring::{DATA, Ring};
 use flounder_drivers::scc::model::{Core, DOORBELLS, FaultRates, ModelEnd};
-use flounder_drivers::scc::ring::{DATA, Ring};
 use flounder_drivers::scc::{CacheOpReason, Hardware, LINE_WORDS, Model, Scc, ends};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{

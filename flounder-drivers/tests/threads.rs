@@ -64,9 +64,9 @@ fn many_messages_over_lmp() {
 /// The tag of a line is 32 bits: rings whose counters are near the wrap go on over it.
 #[test]
 fn positions_wrap() {
+    use flounder_drivers::__private::ump::line::{LineInfo, LineKind};
+    use flounder_drivers::__private::ump::ring::{DATA, Ring};
     use flounder_drivers::mem::heap::allocate;
-    use flounder_drivers::ump::line::{LineInfo, LineKind};
-    use flounder_drivers::ump::ring::{DATA, Ring};
     for start in [u64::from(u32::MAX) - 500, u64::MAX - 500] {
         let (a_own, a_peer) = allocate(DATA + 62);
         let (b_own, b_peer) = allocate(DATA + 62);

@@ -25,9 +25,7 @@ pub mod wire;
 pub mod __private;
 
 pub use broker::{bind, export};
-#[doc(hidden)]
-pub use flounder_wire::debug_as_chain;
-pub use flounder_wire::{error, escape, interface, iref};
+pub use flounder_wire::{debug_as_chain, error, escape, interface, iref};
 pub use process::{account, barrier, cap, closer, fork, peer};
 pub(crate) use process::{errno, exit, sync};
 pub use transport::{channel, notify, policy};

@@ -29,7 +29,23 @@ impl fmt::Debug for Chain<'_> {
 }
 
 /// Implements `Debug` for error types: the text, then the texts of the sources.
-#[doc(hidden)]
+///
+/// ```
+/// #[derive(Clone)]
+/// struct Lost;
+///
+/// flounder_wire::debug_as_chain!(Lost);
+///
+/// impl core::fmt::Display for Lost {
+///     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+///         f.write_str("the message was lost")
+///     }
+/// }
+///
+/// impl core::error::Error for Lost {}
+///
+/// assert_eq!(format!("{:?}", Lost), "the message was lost");
+/// ```
 #[macro_export]
 macro_rules! debug_as_chain {
     ($($error:ty),+ $(,)?) => {$(

@@ -27,24 +27,18 @@ use flounder_rt::channel::{
 };
 use flounder_rt::waitset::Watched;
 
-#[doc(hidden)]
-pub mod board;
+pub(crate) mod board;
 mod channel;
 mod core_pair;
-#[doc(hidden)]
-pub mod credit;
+pub(crate) mod credit;
 mod endpoint;
-#[doc(hidden)]
-pub mod fabric;
-#[doc(hidden)]
-pub mod frame;
+pub(crate) mod fabric;
+pub(crate) mod frame;
 pub mod hardware;
 mod kernel;
-#[doc(hidden)]
-pub mod memory_port;
+pub(crate) mod memory_port;
 mod node;
-#[doc(hidden)]
-pub mod window;
+pub(crate) mod window;
 
 pub use kernel::ASSOCIATIONS;
 

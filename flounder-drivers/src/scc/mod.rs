@@ -34,12 +34,10 @@ mod cache;
 mod channel;
 mod connect;
 mod hardware;
-#[doc(hidden)]
-pub mod line;
+pub(crate) mod line;
 mod machine;
 pub mod model;
-#[doc(hidden)]
-pub mod ring;
+pub(crate) mod ring;
 
 pub use hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
 pub use model::Model;
@@ -125,7 +123,6 @@ impl Modelled {
     }
 
     /// Sets the first position and lap of the rings: for tests of their wrap-around.
-    #[doc(hidden)]
     #[must_use]
     pub fn starting_at(self, start: u64) -> Self {
         Self { start, ..self }

@@ -36,10 +36,8 @@ use crate::mem::seal::{MAX_REGION, PAGE};
 use crate::process_pair::{JoinedHalves, LocalHalf, PeerHalf, ProcessPair};
 
 mod channel;
-#[doc(hidden)]
-pub mod line;
-#[doc(hidden)]
-pub mod ring;
+pub(crate) mod line;
+pub(crate) mod ring;
 mod signalled_ring;
 
 use channel::UmpChannel;
@@ -86,7 +84,6 @@ impl Connector for Ump {
 
 /// The driver, with positions of its rings that start at this number: for tests of their
 /// wrap-around.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct StartingAt(pub u64);
 
