@@ -1,0 +1,47 @@
+//! Hints to the processor to fetch a cache line before it is needed.
+//!
+//! A line of a ring is in the other core's cache. In a stream, the reader can have the next lines sent while it handles this
+//! one, and the writer can take the next lines back from the reader while it fills this one. For a single message a hint is
+//! harmful: it takes the line away from the core that is about to write or read it.
+
+#![allow(unsafe_code)]
+//! # Safety
+//! This module owns no memory and accesses none: a prefetch instruction is a hint that has no effect on registers and memory,
+//! and never faults, whatever the address.
+
+/// Hints that the line at `address` will be read soon.
+#[inline(always)]
+pub fn for_reading<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY:
+        // * SSE, which has the instruction, is part of x86-64; the instruction accepts any address (module doc).
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY:
+    // * The instruction accepts any address (module doc), and changes no register, flag or memory.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+}
+
+/// Hints that the line at `address` will be written soon.
+#[inline(always)]
+pub fn for_writing<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY:
+        // * Processors of x86-64 without `prefetchw` execute the instruction as a no-op, and it accepts any address (module
+        //   doc).
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(address.cast()) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY:
+    // * The instruction accepts any address (module doc), and changes no register, flag or memory.
+    unsafe {
+        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+}
