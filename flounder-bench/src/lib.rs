@@ -82,6 +82,9 @@ pub struct Options {
     /// Cores of the client and the service.
     #[arg(long, value_name = "A,B", value_parser = Cores::parse)]
     cores: Option<Cores>,
+    /// Run both sides on one core: round trips and calls, beside the ways of the kernel to switch between two threads.
+    #[arg(long, conflicts_with = "cores")]
+    one_core: bool,
     /// Number of samples of each measurement, without a limit of time.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: Option<u32>,
@@ -106,11 +109,15 @@ pub fn run(options: &Options) -> Result<String> {
             "flounder: bench: THIS IS A DEBUG BUILD: its figures mean nothing (build with --release)",
         );
     }
-    let plan = Plan::new(&drivers(&options.driver)?, &options.only);
+    let plan = Plan::new(&drivers(&options.driver)?, &options.only, options.one_core);
     if plan.is_empty() {
         return Err("nothing has such a name".into());
     }
-    let cores = options.cores.map_or_else(Cores::choose, Ok)?;
+    let cores = match options.cores {
+        Some(cores) => cores,
+        None if options.one_core => Cores::one()?,
+        None => Cores::choose()?,
+    };
     let settings = Settings {
         cores,
         rounds: options.rounds.unwrap_or(if options.quick { 15 } else { 200 }),
@@ -209,9 +216,9 @@ fn measure(
                 break 'rounds;
             }
             watchdog.pat(subject.to_string());
-            let before = limits::guard(cores.service)?;
+            let before = limits::guard(cores)?;
             let sample = probe(*amount).map_err(|error| hosts.explain(*subject, &*error))?;
-            let after = limits::guard(cores.service)?;
+            let after = limits::guard(cores)?;
             series.add(sample, [before, after]);
             bar.inc(1);
         }
@@ -284,8 +291,8 @@ impl Hosts {
         for &subject in &plan.subjects {
             watchdog.pat(subject.to_string());
             let probe = match subject {
-                Subject::Limit(limit) => Some(limit.probe(settings.cores.service)),
-                Subject::Figure { work, driver, between } => {
+                Subject::Limit(limit) => Some(limit.probe(settings.cores)),
+                Subject::Figure { work, driver, between, .. } => {
                     self.clients.get(&(driver, between)).map(|client| client.probe(work))
                 }
             };
@@ -374,7 +381,10 @@ mod tests {
 
     #[test]
     fn time_of_longer_messages_is_forecast() {
-        let figure = |work, driver| Subject::Figure { work, driver, between: Between::Threads };
+        let figure = |work, driver| {
+            let (between, one_core) = (Between::Threads, false);
+            Subject::Figure { work, driver, between, one_core }
+        };
         let known = |work, driver, typical| Measurement {
             subject: figure(work, driver),
             probe: Box::new(|_| Err("it is not used".into())),

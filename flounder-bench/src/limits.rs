@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::drivers::ump::DEFAULT_BUFFER;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
@@ -18,16 +17,14 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, send,
     sendmsg, shutdown, socketpair,
 };
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::futex;
 
 use crate::error::Result;
-use crate::machine::{Core, pin};
-use crate::ring::{Expect, PingPong, Receiver, Ring, Sender, Wait};
+use crate::machine::{Core, Cores, pin};
+use crate::ring::{PingPong, Receiver, Ring, Sender, Style, Wait};
 use crate::sample::{Amount, Guard, Probe, Sample};
 use crate::work::Work;
-
-/// Lines of a raw ring, as many as `ump` has by default.
-const LINES: usize = DEFAULT_BUFFER / 64;
 
 /// Maximum length of a datagram in bytes; longer data is sent in several.
 const DATAGRAM: usize = 32 << 10;
@@ -43,12 +40,12 @@ const GUARD_TIME: Duration = Duration::from_millis(5);
 pub(crate) enum Limit {
     /// One cache line there and one back.
     Line,
-    /// One message per line of a ring, one way.
-    Ring,
+    /// A stream of messages of one line with this many words through a ring.
+    Ring(usize, Style),
     /// This many bytes through a ring and back through another.
-    Fragments(usize),
+    Fragments(usize, Style),
     /// A stream of messages of this many bytes through a ring.
-    FragmentStream(usize),
+    FragmentStream(usize, Style),
     /// A copy of this many bytes.
     Memcpy(usize),
     /// Two threads that wake each other with a futex; the woken one sleeps before each wake-up.
@@ -65,13 +62,17 @@ pub(crate) enum Limit {
     SeqpacketWake,
     /// A descriptor through a socket and back, polled.
     SeqpacketDescriptor,
+    /// Eight bytes through a pair of datagram sockets and back; both sides block.
+    DatagramBlocking,
+    /// Eight bytes through a pipe and back through another; both sides block.
+    PipeBlocking,
 }
 
 impl Limit {
     /// Limits that are measured even without a figure to compare.
     pub(crate) const OWN: [Self; 9] = [
         Self::Line,
-        Self::Ring,
+        Self::Ring(7, Style::PLAIN),
         Self::Memcpy(64 << 10),
         Self::Memcpy(1 << 20),
         Self::Futex,
@@ -81,13 +82,39 @@ impl Limit {
         Self::SeqpacketWake,
     ];
 
-    /// Returns the limit of a driver at some work. Other drivers than those named here are compared with the hardware.
-    pub(crate) fn of(driver: &str, work: Work) -> Option<Self> {
-        Some(match (driver, work) {
-            (_, Work::Bind) | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return None,
+    /// Limits with both sides on one core.
+    pub(crate) const ONE_CORE: [Self; 5] = [
+        Self::Futex,
+        Self::Eventfd,
+        Self::PipeBlocking,
+        Self::DatagramBlocking,
+        Self::SeqpacketBlocking,
+    ];
+
+    /// Returns the limits of a driver at some work; the fastest counts. Other drivers than those named here are compared with
+    /// the hardware.
+    pub(crate) fn of(driver: &str, work: Work, one_core: bool) -> Vec<Self> {
+        let floor = Self::floor(driver, work, one_core);
+        let is_plain = |limit: &Self| match limit {
+            Self::Ring(_, style) => *style == Style::PLAIN,
+            Self::Fragments(_, style) | Self::FragmentStream(_, style) => style.has_default_size(),
+            _ => true,
+        };
+        floor.into_iter().filter(is_plain).collect()
+    }
+
+    /// Returns what bounds a driver at some work from below: the limits, and further ways to do the same by hand, such as
+    /// with larger rings. A figure below the fastest of them shows that they are badly written.
+    pub(crate) fn floor(driver: &str, work: Work, one_core: bool) -> Vec<Self> {
+        let one = match (driver, work) {
+            ("lmp", _) if one_core => Self::SeqpacketBlocking,
+            // Not an eventfd: the doorbell of the drivers is a datagram.
+            (_, _) if one_core => Self::DatagramBlocking,
+            (_, Work::Bind | Work::FanIn(_))
+            | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return Vec::new(),
             ("loopback", Work::RoundTrip(size) | Work::Stream(size)) => {
                 if size < 64 << 10 {
-                    return None;
+                    return Vec::new();
                 }
                 Self::Memcpy(size)
             }
@@ -97,40 +124,55 @@ impl Limit {
             ("lmp", Work::Blocking) => Self::SeqpacketBlocking,
             ("lmp", Work::Wake | Work::Paced) => Self::SeqpacketWake,
             (_, Work::RoundTrip(8 | 56) | Work::Rpc | Work::RpcAsync) => Self::Line,
-            (_, Work::RoundTrip(size)) => Self::Fragments(size),
-            (_, Work::Stream(8 | 56)) => Self::Ring,
-            (_, Work::Stream(size)) => Self::FragmentStream(size),
+            (_, Work::RoundTrip(size)) => {
+                return Style::ROUND_TRIPS.map(|style| Self::Fragments(size, style)).into();
+            }
+            (_, Work::Stream(size @ (8 | 56))) => {
+                return Style::STREAMS.map(|style| Self::Ring(size / 8, style)).into();
+            }
+            (_, Work::Stream(size)) => {
+                return Style::STREAMS.map(|style| Self::FragmentStream(size, style)).into();
+            }
             (_, Work::Wake | Work::Paced | Work::Blocking) => Self::Eventfd,
             (_, Work::Cap) => Self::SeqpacketDescriptor,
-        })
+        };
+        vec![one]
     }
 
     /// Returns the length of a message in bytes, for limits with several.
     pub(crate) const fn size(self) -> Option<usize> {
         match self {
-            Self::Fragments(size)
-            | Self::FragmentStream(size)
+            Self::Ring(words, _) => Some(8 * words),
+            Self::Fragments(size, _)
+            | Self::FragmentStream(size, _)
             | Self::Memcpy(size)
             | Self::Seqpacket(size)
             | Self::SeqpacketStream(size) => Some(size),
             Self::Line
-            | Self::Ring
             | Self::Futex
             | Self::Eventfd
             | Self::SeqpacketBlocking
             | Self::SeqpacketWake
-            | Self::SeqpacketDescriptor => None,
+            | Self::SeqpacketDescriptor
+            | Self::DatagramBlocking
+            | Self::PipeBlocking => None,
         }
     }
 
-    /// Returns the measurement, with the other thread on `core`.
-    pub(crate) fn probe(self, core: Core) -> Probe {
+    /// Returns the measurement, with the other thread on the core of the service.
+    pub(crate) fn probe(self, cores: Cores) -> Probe {
+        let core = cores.service;
+        // On one core, a side that spins keeps the other one from falling asleep.
+        let sleep = if cores.are_one() { Waiting::Blocks } else { Waiting::Sleeps };
         match self {
             Self::Line => Box::new(move |amount| line(core, amount)),
-            Self::Ring => Box::new(move |amount| ring(core, amount)),
-            Self::Fragments(size) => Box::new(move |amount| fragments(core, size, amount)),
-            Self::FragmentStream(size) => {
-                Box::new(move |amount| fragment_stream(core, size, amount))
+            Self::Ring(1, style) => Box::new(move |amount| ring::<1>(core, style, amount)),
+            Self::Ring(_, style) => Box::new(move |amount| ring::<7>(core, style, amount)),
+            Self::Fragments(size, style) => {
+                Box::new(move |amount| fragments(core, size, style, amount))
+            }
+            Self::FragmentStream(size, style) => {
+                Box::new(move |amount| fragment_stream(core, size, style, amount))
             }
             Self::Memcpy(size) => {
                 let (from, mut to) = (vec![1_u8; size], vec![0; size]);
@@ -142,21 +184,25 @@ impl Limit {
                     })
                 })
             }
-            Self::Futex => Box::new(move |amount| futex_ping_pong(core, amount)),
-            Self::Eventfd => Box::new(move |amount| eventfd_ping_pong(core, amount)),
+            Self::Futex => Box::new(move |amount| futex_ping_pong(core, sleep, amount)),
+            Self::Eventfd => Box::new(move |amount| eventfd_ping_pong(core, sleep, amount)),
             Self::Seqpacket(size) => {
-                Box::new(move |amount| seqpacket(core, size, Waiting::Polls, amount))
+                Box::new(move |amount| socket(core, SEQPACKET, size, Waiting::Polls, amount))
             }
             Self::SeqpacketStream(size) => {
                 Box::new(move |amount| seqpacket_stream(core, size, amount))
             }
             Self::SeqpacketBlocking => {
-                Box::new(move |amount| seqpacket(core, 8, Waiting::Blocks, amount))
+                Box::new(move |amount| socket(core, SEQPACKET, 8, Waiting::Blocks, amount))
             }
             Self::SeqpacketWake => {
-                Box::new(move |amount| seqpacket(core, 8, Waiting::Sleeps, amount))
+                Box::new(move |amount| socket(core, SEQPACKET, 8, Waiting::Sleeps, amount))
             }
             Self::SeqpacketDescriptor => Box::new(move |amount| seqpacket_descriptor(core, amount)),
+            Self::DatagramBlocking => {
+                Box::new(move |amount| socket(core, SocketType::DGRAM, 8, Waiting::Blocks, amount))
+            }
+            Self::PipeBlocking => Box::new(move |amount| pipe_ping_pong(core, amount)),
         }
     }
 }
@@ -165,9 +211,9 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Line => "raw line",
-            Self::Ring => "raw ring",
-            Self::Fragments(_) => "raw fragments",
-            Self::FragmentStream(_) => "raw fragments, one way",
+            Self::Ring(..) => "raw ring",
+            Self::Fragments(..) => "raw fragments",
+            Self::FragmentStream(..) => "raw fragments, one way",
             Self::Memcpy(_) => "memcpy",
             Self::Futex => "futex wake-up",
             Self::Eventfd => "eventfd wake-up",
@@ -176,13 +222,26 @@ impl fmt::Display for Limit {
             Self::SeqpacketBlocking => "raw seqpacket, blocking",
             Self::SeqpacketWake => "raw seqpacket, wake-up",
             Self::SeqpacketDescriptor => "raw seqpacket, descriptor",
+            Self::DatagramBlocking => "raw datagrams, blocking",
+            Self::PipeBlocking => "pipe, blocking",
         })?;
-        self.size().map_or(Ok(()), |size| write!(f, ", {}", crate::work::Size(size)))
+        self.size().map_or(Ok(()), |size| write!(f, ", {}", crate::work::Size(size)))?;
+        match self {
+            Self::Ring(_, style) | Self::Fragments(_, style) | Self::FragmentStream(_, style) => {
+                write!(f, ", {style}")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// Measures a raw round trip. Ends early if other work holds a core.
-pub(crate) fn guard(core: Core) -> Result<Guard> {
+/// Measures a raw round trip. Ends early if other work holds a core. Between two sides on one core there is nothing to
+/// measure.
+pub(crate) fn guard(cores: Cores) -> Result<Guard> {
+    if cores.are_one() {
+        return Ok(Guard::Free(1.0));
+    }
+    let core = cores.service;
     let (lines, mut number, started) = (PingPong::new(), 0, Instant::now());
     beside(
         core,
@@ -251,18 +310,19 @@ impl Finish {
     }
 }
 
-/// Times a stream: this thread calls `send` for each message, the other one `receive`.
+/// Times a stream: this thread calls `send` for each message, the other one `receive`, with the number of messages of the
+/// batch that are left.
 fn stream(
     core: Core,
     amount: Amount,
     mut send: impl FnMut() -> Result,
-    mut receive: impl FnMut() + Send,
+    mut receive: impl FnMut(u64) + Send,
 ) -> Result<Sample> {
     let (finish, mut sent) = (Finish::new(), 0);
     let receive_all = || {
         let mut received = 0;
         for count in amount.runs() {
-            (0..count).for_each(|_| receive());
+            (0..count).for_each(|done| receive(count - done));
             received += count;
             finish.reach(received);
         }
@@ -280,52 +340,38 @@ fn stream(
     })
 }
 
-/// Runs a stream with each way of waiting and returns the fastest: the best way depends on the distance of the cores.
-fn fastest(mut run: impl FnMut(Expect) -> Result<Sample>) -> Result<Sample> {
-    let [first, others @ ..] = Expect::STREAMS;
-    others.into_iter().try_fold(run(first)?, |best, expect| {
-        let other = run(expect)?;
-        Ok(if other.typical() < best.typical() { other } else { best })
+fn ring<const WORDS: usize>(core: Core, style: Style, amount: Amount) -> Result<Sample> {
+    let ring = Ring::new(style);
+    let (mut sender, mut receiver, mut number) = (Sender::new(&ring), Receiver::new(&ring), 0);
+    let send = || {
+        number += 1;
+        sender.send([number; WORDS]);
+        Ok(())
+    };
+    stream(core, amount, send, |left| {
+        black_box(receiver.receive::<WORDS>(left));
     })
 }
 
-fn ring(core: Core, amount: Amount) -> Result<Sample> {
-    fastest(|expect| {
-        let ring = Ring::new(LINES);
-        let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring, expect));
-        let mut number = 0;
-        let send = || {
-            number += 1;
-            sender.send([number; 7]);
-            Ok(())
-        };
-        stream(core, amount, send, || {
-            black_box(receiver.receive());
-        })
+fn fragment_stream(core: Core, size: usize, style: Style, amount: Amount) -> Result<Sample> {
+    let (ring, data, mut received) = (Ring::new(style), vec![1; size], Vec::new());
+    let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring));
+    let send = || {
+        sender.send_bytes(black_box(&data));
+        Ok(())
+    };
+    stream(core, amount, send, |_| {
+        receiver.receive_bytes(&mut received);
+        black_box(&received);
     })
 }
 
-fn fragment_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
-    fastest(|expect| {
-        let (ring, data, mut received) = (Ring::new(LINES), vec![1; size], Vec::new());
-        let (mut sender, mut receiver) = (Sender::new(&ring), Receiver::new(&ring, expect));
-        let send = || {
-            sender.send_bytes(black_box(&data));
-            Ok(())
-        };
-        stream(core, amount, send, || {
-            receiver.receive_bytes(&mut received);
-            black_box(&received);
-        })
-    })
-}
-
-fn fragments(core: Core, size: usize, amount: Amount) -> Result<Sample> {
-    let (there, back) = (Ring::new(LINES), Ring::new(LINES));
-    let (mut sender, mut receiver) = (Sender::new(&there), Receiver::new(&back, Expect::One));
+fn fragments(core: Core, size: usize, style: Style, amount: Amount) -> Result<Sample> {
+    let (there, back) = (Ring::new(style), Ring::new(style));
+    let (mut sender, mut receiver) = (Sender::new(&there), Receiver::new(&back));
     let (data, mut returned) = (vec![1; size], Vec::new());
     let answer = || {
-        let (mut receiver, mut sender) = (Receiver::new(&there, Expect::One), Sender::new(&back));
+        let (mut receiver, mut sender) = (Receiver::new(&there), Sender::new(&back));
         let mut bytes = Vec::new();
         loop {
             receiver.receive_bytes(&mut bytes);
@@ -351,7 +397,7 @@ const FUTEX_PING: u32 = 1;
 const FUTEX_PONG: u32 = 2;
 const FUTEX_STOP: u32 = 3;
 
-fn futex_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
+fn futex_ping_pong(core: Core, waiting: Waiting, amount: Amount) -> Result<Sample> {
     let word = AtomicU32::new(0);
     let turn = |value| {
         word.store(value, Ordering::Release);
@@ -370,7 +416,7 @@ fn futex_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
         }
     };
     beside(core, answer, || {
-        let sample = amount.time_asleep(|| {
+        let sample = waiting.time(amount, || {
             turn(FUTEX_PING);
             while word.load(Ordering::Acquire) != FUTEX_PONG {
                 wait(FUTEX_PING);
@@ -382,7 +428,7 @@ fn futex_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
     })
 }
 
-fn eventfd_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
+fn eventfd_ping_pong(core: Core, waiting: Waiting, amount: Amount) -> Result<Sample> {
     const STOP: u64 = 1 << 32;
     let (ping, pong) = (eventfd(0, EventfdFlags::CLOEXEC)?, eventfd(0, EventfdFlags::CLOEXEC)?);
     let add = |fd: &OwnedFd, count: u64| -> Result<(), Errno> {
@@ -397,7 +443,7 @@ fn eventfd_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
         while take(&ping).is_ok_and(|count| count < STOP) && add(&pong, 1).is_ok() {}
     };
     beside(core, answer, || {
-        let sample = amount.time_asleep(|| {
+        let sample = waiting.time(amount, || {
             add(&ping, 1)?;
             take(&pong)?;
             Ok(())
@@ -414,6 +460,42 @@ enum Waiting {
     Blocks,
     /// Blocks; the client gives the other end time to fall asleep first.
     Sleeps,
+}
+
+impl Waiting {
+    /// Times an operation whose receiver waits in this way.
+    fn time(self, amount: Amount, once: impl FnMut() -> Result) -> Result<Sample> {
+        match self {
+            Self::Sleeps => amount.time_asleep(once),
+            Self::Polls | Self::Blocks => amount.time(once),
+        }
+    }
+}
+
+fn pipe_ping_pong(core: Core, amount: Amount) -> Result<Sample> {
+    let (there, back) = (pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?);
+    let pass = |from: &OwnedFd, to: &OwnedFd, bytes: &mut [u8; 8]| -> Result<bool, Errno> {
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(from, &mut *bytes))?;
+        Ok(read == bytes.len() && rustix::io::write(to, bytes)? == bytes.len())
+    };
+    let mut near = Some(there.1);
+    let answer = move || {
+        let mut bytes = [0; 8];
+        while pass(&there.0, &back.1, &mut bytes) == Ok(true) {}
+    };
+    beside(core, answer, || {
+        let mut bytes = [1; 8];
+        let sample = amount.time(|| {
+            if let Some(near) = &near {
+                rustix::io::write(near, &bytes)?;
+            }
+            rustix::io::retry_on_intr(|| rustix::io::read(&back.0, &mut bytes))?;
+            Ok(())
+        });
+        // The end of the pipe ends the other side.
+        drop(near.take());
+        sample
+    })
 }
 
 /// An end of a socket.
@@ -485,12 +567,20 @@ impl Socket<'_> {
     }
 }
 
-fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
-    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+const SEQPACKET: SocketType = SocketType::SEQPACKET;
+
+fn sockets(kind: SocketType) -> Result<(OwnedFd, OwnedFd), Errno> {
+    socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
 }
 
-fn seqpacket(core: Core, size: usize, waiting: Waiting, amount: Amount) -> Result<Sample> {
-    let (near, far) = sockets()?;
+fn socket(
+    core: Core,
+    kind: SocketType,
+    size: usize,
+    waiting: Waiting,
+    amount: Amount,
+) -> Result<Sample> {
+    let (near, far) = sockets(kind)?;
     let mut data = vec![1; size];
     let answer = || {
         let (far, mut data) = (Socket { fd: far.as_fd(), waiting }, vec![0; size]);
@@ -498,22 +588,19 @@ fn seqpacket(core: Core, size: usize, waiting: Waiting, amount: Amount) -> Resul
     };
     beside(core, answer, || {
         let socket = Socket { fd: near.as_fd(), waiting };
-        let there_and_back = || {
+        let sample = waiting.time(amount, || {
             socket.send(&data)?;
             socket.receive(&mut data)?;
             Ok(())
-        };
-        let sample = match waiting {
-            Waiting::Sleeps => amount.time_asleep(there_and_back),
-            Waiting::Polls | Waiting::Blocks => amount.time(there_and_back),
-        };
-        shutdown(&near, Shutdown::Both)?;
+        });
+        // An empty message ends the other side: datagram sockets have no end of stream.
+        socket.poll(|| send(near.as_fd(), &[], SendFlags::empty()))?;
         sample
     })
 }
 
 fn seqpacket_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
-    let (near, far) = sockets()?;
+    let (near, far) = sockets(SEQPACKET)?;
     let (data, mut received) = (vec![1; size], vec![0; size]);
     let near = Socket { fd: near.as_fd(), waiting: Waiting::Polls };
     let far = Socket { fd: far.as_fd(), waiting: Waiting::Polls };
@@ -521,7 +608,7 @@ fn seqpacket_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
         core,
         amount,
         || Ok(near.send(&data)?),
-        || {
+        |_| {
             // The sender sees the same error.
             let _ = far.receive(&mut received);
         },
@@ -529,7 +616,7 @@ fn seqpacket_stream(core: Core, size: usize, amount: Amount) -> Result<Sample> {
 }
 
 fn seqpacket_descriptor(core: Core, amount: Amount) -> Result<Sample> {
-    let (near, far) = sockets()?;
+    let (near, far) = sockets(SEQPACKET)?;
     let mut traveller = Some(memfd_create("flounder bench", MemfdFlags::CLOEXEC)?);
     let answer = || {
         let far = Socket { fd: far.as_fd(), waiting: Waiting::Polls };
@@ -560,14 +647,16 @@ mod tests {
     #[test]
     fn every_limit_can_be_measured() {
         let limits = [
-            Limit::Fragments(1000),
-            Limit::FragmentStream(1000),
+            Limit::Ring(1, Style::STREAMS[5]),
+            Limit::Fragments(1000, Style::ROUND_TRIPS[1]),
+            Limit::FragmentStream(1000, Style::STREAMS[3]),
             Limit::Seqpacket(100_000),
             Limit::SeqpacketStream(100_000),
             Limit::SeqpacketDescriptor,
         ];
-        for limit in limits.into_iter().chain(Limit::OWN) {
-            let mut probe = limit.probe(Core::any());
+        let cores = Cores::choose().or_else(|_| Cores::one()).expect("this runs somewhere");
+        for limit in limits.into_iter().chain(Limit::OWN).chain(Limit::ONE_CORE) {
+            let mut probe = limit.probe(cores);
             let sample = probe(Amount { warm: 1, batches: 1, each: 2, singles: 1 });
             assert!(sample.expect("nothing fails").typical() > 0.0, "{limit}");
         }
@@ -576,7 +665,20 @@ mod tests {
     #[test]
     fn a_driver_that_nobody_knows_has_limits() {
         for work in Work::ALL {
-            assert_eq!(Limit::of("new", work).is_some(), work != Work::Bind, "{work}");
+            let has_none = matches!(work, Work::Bind | Work::FanIn(_));
+            assert_eq!(Limit::of("new", work, false).is_empty(), has_none, "{work}");
         }
+    }
+
+    #[test]
+    fn floors_include_the_limits() {
+        for work in Work::ALL {
+            let floor = Limit::floor("ump", work, false);
+            assert!(
+                Limit::of("ump", work, false).iter().all(|limit| floor.contains(limit)),
+                "{work}"
+            );
+        }
+        assert_eq!(Limit::of("ump", Work::Stream(56), false), [Limit::Ring(7, Style::PLAIN)]);
     }
 }

@@ -20,14 +20,6 @@ pub(crate) struct Cores {
     pub(crate) service: Core,
 }
 
-impl Core {
-    /// Returns a processor that this thread may run on.
-    #[cfg(test)]
-    pub(crate) fn any() -> Self {
-        *allowed().expect("the kernel tells").last().expect("this runs somewhere")
-    }
-}
-
 impl Cores {
     /// Returns two processors that this process may use, on different cores.
     pub(crate) fn choose() -> Result<Self> {
@@ -41,6 +33,17 @@ impl Cores {
             Some(&service) => Ok(Self { client, service }),
             None => Err("two cores are needed, and this process may use one only".into()),
         }
+    }
+
+    /// Returns one processor for both sides.
+    pub(crate) fn one() -> Result<Self> {
+        let core = *allowed()?.first().ok_or("there is no core to run on")?;
+        Ok(Self { client: core, service: core })
+    }
+
+    /// Returns true if both sides share a processor.
+    pub(crate) fn are_one(self) -> bool {
+        self.client == self.service
     }
 
     /// Parses `A,B` from the command line.

@@ -15,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::error::Result;
 use crate::sample::{Amount, Cpu, Probe, Sample};
 use crate::usage::Usage;
-use crate::work::Work;
+use crate::work::{OUTSTANDING, Work};
 
 flounder! {
     /// What `flounder bench` measures.
@@ -298,6 +298,10 @@ impl Client {
             Work::Blocking => Box::new(move |amount| client.blocking(amount)),
             Work::Rpc => Box::new(move |amount| client.calls(amount)),
             Work::RpcAsync => Box::new(move |amount| client.calls_async(amount)),
+            Work::FanIn(clients) => {
+                let mut bindings = Vec::new();
+                Box::new(move |amount| client.fan_in(amount, clients, &mut bindings))
+            }
             Work::Bind => Box::new(move |amount| client.binds(amount)),
             Work::Wake => Box::new(move |amount| client.wake_ups(amount)),
             Work::Paced => Box::new(move |amount| client.paced(amount)),
@@ -430,6 +434,51 @@ impl Client {
             n += 1;
             if next == n { Ok(()) } else { Err("a reply belongs to another call".into()) }
         })
+    }
+
+    /// Times calls by `clients` bindings, which are made at first. Latencies are those of the last batch.
+    fn fan_in(
+        &self,
+        amount: Amount,
+        clients: usize,
+        bindings: &mut Vec<bench::Binding>,
+    ) -> Result<Sample> {
+        while bindings.len() < clients {
+            bindings.push(self.bind_idle(0)?);
+        }
+        let latencies = Rc::new(RefCell::new(Vec::new()));
+        let mut sample = amount.time_whole(|count| {
+            latencies.borrow_mut().clear();
+            let (left, wrong) = (Rc::new(Cell::new(count)), Rc::new(Cell::new(0)));
+            let started = Instant::now();
+            let tasks: Vec<_> = (0..clients * OUTSTANDING)
+                .map(|task| {
+                    let rpc = bench::RpcClient::new(&bindings[task % clients]);
+                    let (left, wrong) = (Rc::clone(&left), Rc::clone(&wrong));
+                    let latencies = Rc::clone(&latencies);
+                    self.ws.spawn_local(async move {
+                        while let Some(next) = left.get().checked_sub(1) {
+                            left.set(next);
+                            let began = Instant::now();
+                            if rpc.next_async(next).await != Ok(next + 1) {
+                                wrong.set(wrong.get() + 1);
+                            }
+                            latencies.borrow_mut().push(began.elapsed().as_nanos() as u64);
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                self.ws.block_on(task)?;
+            }
+            let time = started.elapsed();
+            match wrong.get() {
+                0 => Ok(time),
+                wrong => Err(format!("{wrong} calls failed, or had the reply of another").into()),
+            }
+        })?;
+        sample.singles = latencies.take();
+        Ok(sample)
     }
 
     fn binds(&self, amount: Amount) -> Result<Sample> {

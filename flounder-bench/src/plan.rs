@@ -12,7 +12,7 @@ pub(crate) enum Subject {
     /// Time of hardware or kernel.
     Limit(Limit),
     /// Time of a driver.
-    Figure { work: Work, driver: &'static str, between: Between },
+    Figure { work: Work, driver: &'static str, between: Between, one_core: bool },
 }
 
 /// A measurement of memory.
@@ -50,8 +50,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Creates a plan for `drivers`: rows whose name contains one of `only`, with their limits; all rows if `only` is
-    /// empty.
-    pub(crate) fn new(drivers: &[&'static str], only: &[String]) -> Self {
+    /// empty. `one_core` is true if both sides share a core.
+    pub(crate) fn new(drivers: &[&'static str], only: &[String], one_core: bool) -> Self {
         let wanted = |name: String| {
             let name = name.to_lowercase();
             only.is_empty() || only.iter().any(|part| name.contains(&part.to_lowercase()))
@@ -62,12 +62,16 @@ impl Plan {
             })
         };
         let figures = Work::ALL.into_iter().flat_map(|work| {
-            let able = pairs().filter(move |(driver, between)| work.is_for(driver, *between));
-            able.map(move |(driver, between)| Subject::Figure { work, driver, between })
+            let able = pairs().filter(move |(driver, between)| {
+                work.is_for(driver, *between)
+                    && (!one_core || (work.is_for_one_core() && *between != Between::Here))
+            });
+            able.map(move |(driver, between)| Subject::Figure { work, driver, between, one_core })
         });
         let figures: Vec<_> = figures.filter(|figure| wanted(figure.to_string())).collect();
-        let own = Limit::OWN.into_iter().filter(|&limit| wanted(Subject::Limit(limit).to_string()));
-        let compared = figures.iter().filter_map(|figure| figure.limit());
+        let own: &[Limit] = if one_core { &Limit::ONE_CORE } else { &Limit::OWN };
+        let own = own.iter().copied().filter(|&limit| wanted(Subject::Limit(limit).to_string()));
+        let compared = figures.iter().flat_map(|figure| figure.floor());
         let mut subjects = Vec::new();
         for limit in own.chain(compared).map(Subject::Limit) {
             if !subjects.contains(&limit) {
@@ -75,7 +79,7 @@ impl Plan {
             }
         }
         subjects.extend(figures);
-        let memory = pairs().flat_map(|(driver, between)| {
+        let memory = pairs().filter(|_| !one_core).flat_map(|(driver, between)| {
             [Buffer::Default, Buffer::Smallest].map(|buffer| MemorySubject {
                 driver,
                 between,
@@ -104,8 +108,8 @@ impl Subject {
         match (self, other) {
             (Self::Limit(one), Self::Limit(other)) => discriminant(&one) == discriminant(&other),
             (
-                Self::Figure { work, driver, between },
-                Self::Figure { work: other, driver: its_driver, between: its_place },
+                Self::Figure { work, driver, between, .. },
+                Self::Figure { work: other, driver: its_driver, between: its_place, .. },
             ) => {
                 discriminant(&work) == discriminant(&other)
                     && (driver, between) == (its_driver, its_place)
@@ -114,11 +118,19 @@ impl Subject {
         }
     }
 
-    /// Returns the limit that the figure is compared with.
-    pub(crate) fn limit(self) -> Option<Limit> {
+    /// Returns the limits that the figure is compared with; the fastest counts.
+    pub(crate) fn limits(self) -> Vec<Limit> {
         match self {
-            Self::Limit(_) => None,
-            Self::Figure { work, driver, .. } => Limit::of(driver, work),
+            Self::Limit(_) => Vec::new(),
+            Self::Figure { work, driver, one_core, .. } => Limit::of(driver, work, one_core),
+        }
+    }
+
+    /// Returns what bounds the figure from below (see [`Limit::floor`]).
+    pub(crate) fn floor(self) -> Vec<Limit> {
+        match self {
+            Self::Limit(_) => Vec::new(),
+            Self::Figure { work, driver, one_core, .. } => Limit::floor(driver, work, one_core),
         }
     }
 }
@@ -127,7 +139,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Limit(limit) => write!(f, "limit: {limit}"),
-            Self::Figure { work, driver, between } => write!(f, "{driver}, {between}: {work}"),
+            Self::Figure { work, driver, between, .. } => write!(f, "{driver}, {between}: {work}"),
         }
     }
 }
@@ -158,13 +170,14 @@ mod tests {
 
     #[test]
     fn a_new_driver_has_all_rows() {
-        let plan = Plan::new(&["loopback", "new"], &[]);
+        let plan = Plan::new(&["loopback", "new"], &[], false);
         let of_new = |between| {
             let is_it = |subject: &&Subject| matches!(subject, Subject::Figure { driver: "new", between: b, .. } if *b == between);
             plan.subjects.iter().filter(is_it).count()
         };
-        assert_eq!(of_new(Between::Threads), Work::ALL.len());
-        assert_eq!(of_new(Between::Processes), Work::ALL.len());
+        let works =
+            Work::ALL.into_iter().filter(|work| work.is_for("new", Between::Threads)).count();
+        assert_eq!((of_new(Between::Threads), of_new(Between::Processes)), (works, works));
         assert_eq!(of_new(Between::Here), 0);
         let memory: Vec<_> = plan.memory.iter().map(ToString::to_string).collect();
         assert_eq!(memory[0], "loopback, one thread: memory, default buffer");
@@ -173,8 +186,9 @@ mod tests {
 
     #[test]
     fn a_pattern_chooses_figures_and_their_limits() {
-        let only =
-            |pattern: &str| names(&Plan::new(&["loopback", "ump", "lmp"], &[pattern.into()]));
+        let only = |pattern: &str| {
+            names(&Plan::new(&["loopback", "ump", "lmp"], &[pattern.into()], false))
+        };
         assert_eq!(
             only("ump, THREADS: round trip, 8 b"),
             ["limit: raw line", "ump, threads: round trip, 8 B"]
@@ -184,8 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn one_core_has_no_limit_that_polls() {
+        let names = names(&Plan::new(&["loopback", "ump", "lmp"], &[], true));
+        assert!(names.contains(&"limit: pipe, blocking".to_owned()), "{names:?}");
+        assert!(names.contains(&"lmp, processes: rpc".to_owned()), "{names:?}");
+        assert!(names.iter().all(|name| !name.contains("raw ring") && !name.contains("polled")));
+    }
+
+    #[test]
     fn limits_come_first_and_once() {
-        let plan = Plan::new(&["loopback", "ump", "lmp"], &[]);
+        let plan = Plan::new(&["loopback", "ump", "lmp"], &[], false);
         let is_limit = |subject: &Subject| matches!(subject, Subject::Limit(_));
         let limits = plan.subjects.iter().take_while(|subject| is_limit(subject)).count();
         assert!(!plan.subjects[limits..].iter().any(is_limit));

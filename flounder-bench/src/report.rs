@@ -106,7 +106,7 @@ pub(crate) struct Row {
     pub(crate) figure: Figure,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_per_second: Option<f64>,
-    /// Name of the limit.
+    /// Name of the limit, the fastest of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
     /// Median of the limit, in nanoseconds.
@@ -115,6 +115,12 @@ pub(crate) struct Row {
     /// Ratio of the figure to its limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
+    /// Name of the fastest way to do the same by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor: Option<String>,
+    /// Ratio of the figure to the floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor_ratio: Option<f64>,
 }
 
 /// Memory and descriptors of a binding.
@@ -162,10 +168,11 @@ impl Report {
                     let name = limit.to_string();
                     limits.push(LimitRow { limit, name, unit: UNIT, figure });
                 }
-                Subject::Figure { work, driver, between } => {
-                    let limit = subject.limit();
-                    let row = limit.and_then(|limit| limits.iter().find(|row| row.limit == limit));
-                    let limit_median = row.map(|row| row.figure.median);
+                Subject::Figure { work, driver, between, .. } => {
+                    let limit = fastest(&limits, &subject.limits());
+                    let limit_median = limit.map(|row| row.figure.median);
+                    let floor = fastest(&limits, &subject.floor());
+                    let floor_median = floor.map(|row| row.figure.median);
                     figures.push(Row {
                         name: subject.to_string(),
                         kind: work,
@@ -176,9 +183,11 @@ impl Report {
                         place: between,
                         unit: UNIT,
                         bytes_per_second: rate(work, figure.median),
-                        limit: limit.map(|limit| limit.to_string()),
+                        limit: limit.map(|row| row.name.clone()),
                         limit_median,
                         ratio: limit_median.map(|median| figure.median / median),
+                        floor: floor.map(|row| row.name.clone()),
+                        floor_ratio: floor_median.map(|median| figure.median / median),
                         figure,
                     });
                 }
@@ -219,6 +228,16 @@ impl Report {
             };
             let names = first.join("; ");
             warnings.push(format!("not measured, it would have taken too long: {names}{more}"));
+        }
+        for row in &self.figures {
+            if let (Some(ratio), Some(floor)) = (row.floor_ratio, &row.floor)
+                && ratio < BELOW_FLOOR
+            {
+                warnings.push(format!(
+                    "{} takes {ratio:.2} of {floor}: that way to do it by hand is no limit",
+                    row.name
+                ));
+            }
         }
         warnings
     }
@@ -283,11 +302,13 @@ impl Report {
                 vec![row.name.clone(), time(median), time(p99), samples(&row.figure)]
             })
         });
-        for title in [THERE_AND_BACK, ONE_WAY, OTHER] {
+        for title in [THERE_AND_BACK, ONE_WAY, FAN_IN, OTHER] {
             let rows = self.figures.iter().filter(|row| table_of(row.kind) == title);
-            let header =
-                ["what", "driver", "between", "median", "p99", "ratio", "to", "besides", "samples"];
-            section(&mut text, title, &header, &[0, 1, 2, 6, 7], rows.map(Row::cells));
+            let header = [
+                "what", "driver", "between", "median", "p99", "ratio", "to", "floor", "besides",
+                "samples",
+            ];
+            section(&mut text, title, &header, &[0, 1, 2, 6, 8], rows.map(Row::cells));
         }
         let header = ["driver", "between", "buffer", "end", "private", "shared", "descriptors"];
         let rows = self.memory.iter().flat_map(MemoryRow::cells);
@@ -306,6 +327,9 @@ impl Report {
 
 const UNIT: &str = "ns";
 
+/// Ratio to the floor below which a figure is reported: less than any difference between two runs.
+const BELOW_FLOOR: f64 = 0.95;
+
 /// Number of measurements left out that are listed by name.
 const LISTED: usize = 4;
 
@@ -314,13 +338,21 @@ const DISTURBED: f64 = 0.1;
 
 const THERE_AND_BACK: &str = "There and back";
 const ONE_WAY: &str = "One way";
+const FAN_IN: &str = "Many clients of one service, 4 calls each; p99 of single calls";
 const OTHER: &str = "Asleep, with capabilities, from nothing";
+
+/// Returns the fastest of these limits.
+fn fastest<'a>(rows: &'a [LimitRow], limits: &[Limit]) -> Option<&'a LimitRow> {
+    let rows = rows.iter().filter(|row| limits.contains(&row.limit));
+    rows.min_by(|one, other| one.figure.median.total_cmp(&other.figure.median))
+}
 
 /// Returns the table for one kind of work.
 const fn table_of(work: Work) -> &'static str {
     match work {
         Work::RoundTrip(_) | Work::Blocking | Work::Rpc | Work::RpcAsync => THERE_AND_BACK,
         Work::Stream(_) => ONE_WAY,
+        Work::FanIn(_) => FAN_IN,
         Work::Wake | Work::Paced | Work::Cap | Work::Bind => OTHER,
     }
 }
@@ -334,6 +366,9 @@ impl Row {
                 cpu.service * 100.0
             ),
             (None, Some(rate)) => format!("{:.2} GB/s", rate / 1e9),
+            (None, None) if matches!(self.kind, Work::FanIn(_)) => {
+                format!("{:.0} calls a second", 1e9 / self.figure.median)
+            }
             (None, None) => String::new(),
         };
         vec![
@@ -344,6 +379,7 @@ impl Row {
             time(self.figure.p99),
             self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
             self.limit.clone().unwrap_or_default(),
+            self.floor_ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
             besides,
             samples(&self.figure),
         ]
@@ -452,7 +488,12 @@ pub(crate) mod tests {
             ring_bytes: 65_536,
             buffer_bytes: None,
         };
-        let figure = |work| Subject::Figure { work, driver: "ump", between: Between::Threads };
+        let figure = |work| Subject::Figure {
+            work,
+            driver: "ump",
+            between: Between::Threads,
+            one_core: false,
+        };
         let series = vec![
             (Subject::Limit(Limit::Line), series(200.0)),
             (figure(Work::RoundTrip(8)), series(250.0)),
@@ -483,6 +524,14 @@ pub(crate) mod tests {
         assert_eq!(report.figures[0].ratio, Some(1.25));
         assert_eq!(report.figures[1].ratio, None);
         assert_eq!(report.figures[1].bytes_per_second, Some(1024.0 / 100.0 * 1e9));
+    }
+
+    #[test]
+    fn a_figure_below_its_floor_is_reported() {
+        let mut report = report();
+        report.figures[0].floor_ratio = Some(0.5);
+        let warnings = report.warnings();
+        assert!(warnings[0].contains("round trip, 8 B takes 0.50 of raw line"), "{warnings:?}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Raw cache lines and raw rings of lines, as written by hand for two threads that trust each other.
 //!
-//! Drivers are compared with them. The layout is that of `ump` (seven words of payload, one of header, as many lines)
-//! without types, checks and sleeping.
+//! Drivers are compared with them. The layout is that of `ump` (seven words of payload, one of header) without types, checks
+//! and sleeping. Which [`Style`] is fastest depends on the machine, so several are measured.
 
+use std::fmt;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crossbeam_utils::CachePadded;
+use flounder_drivers::mem::prefetch;
 
 /// Words in a line.
 const WORDS: usize = 8;
@@ -17,10 +19,6 @@ const PAYLOAD: usize = WORDS - 1;
 const BYTES: usize = PAYLOAD * 8;
 /// Bytes of payload in the first line of a message, beside the length.
 const FIRST: usize = BYTES - 8;
-
-/// Distance in lines at which a receiver polls while it waits for the next lines of a message. Polling the line that the
-/// writer is about to write takes the line away from the writer, which costs as much as receiving it.
-const AHEAD: usize = 8;
 
 /// Number of polls before a thread yields its core, many times more than a wait takes while both threads run.
 const LOOKS: u32 = 4096;
@@ -103,24 +101,89 @@ impl PingPong {
 #[repr(align(64))]
 struct Line([AtomicU64; WORDS]);
 
+/// A way to write a ring by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// Number of lines, a power of two of at least 4.
+    lines: usize,
+    /// Distance in lines at which both ends fetch lines ahead; 0 for not at all.
+    ahead: usize,
+    /// Lines that a receiver waits for at a time. Polling the line that the sender is about to write takes the line away from
+    /// the sender, which costs as much as receiving it.
+    batch: usize,
+    /// Pause instructions after polling in vain.
+    rest: usize,
+}
+
+/// Lines of a ring of `ump` with default settings.
+const LINES: usize = flounder::drivers::ump::DEFAULT_BUFFER / 64;
+
+impl Style {
+    /// As many lines as a ring of `ump` with default settings, read one by one.
+    pub(crate) const PLAIN: Self = Self { lines: LINES, ahead: 0, batch: 1, rest: 1 };
+
+    /// Styles for messages of several lines that are answered before the next.
+    pub(crate) const ROUND_TRIPS: [Self; 3] = [
+        Self { batch: 8, ..Self::PLAIN },
+        Self { ahead: 6, batch: 8, ..Self::PLAIN },
+        Self { lines: 16 * LINES, batch: 8, ..Self::PLAIN },
+    ];
+
+    /// Styles for streams.
+    pub(crate) const STREAMS: [Self; 6] = [
+        Self::PLAIN,
+        Self { rest: 256, ..Self::PLAIN },
+        Self { ahead: 6, ..Self::PLAIN },
+        Self { ahead: 6, batch: 32, ..Self::PLAIN },
+        Self { lines: 16 * LINES, ahead: 6, ..Self::PLAIN },
+        Self { lines: 16 * LINES, ahead: 6, batch: 32, ..Self::PLAIN },
+    ];
+
+    /// Returns true if the ring has as many lines as one of `ump` with default settings.
+    pub(crate) const fn has_default_size(self) -> bool {
+        self.lines == LINES
+    }
+}
+
+impl fmt::Display for Style {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} lines", self.lines)?;
+        for (what, number, default) in
+            [("ahead", self.ahead, 0), ("at a time", self.batch, 1), ("pauses", self.rest, 1)]
+        {
+            if number != default {
+                write!(f, ", {number} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Shared part of a ring: the lines and the receiver's acknowledged position.
 pub(crate) struct Ring {
     lines: Box<[Line]>,
     acked: CachePadded<AtomicU64>,
+    style: Style,
 }
 
 impl Ring {
-    /// Creates a ring. `lines` is a power of two of at least 4.
-    pub(crate) fn new(lines: usize) -> Self {
+    /// Creates a ring.
+    pub(crate) fn new(style: Style) -> Self {
         assert!(
-            lines.is_power_of_two() && lines >= 4,
+            style.lines.is_power_of_two() && style.lines >= 4,
             "positions are masked, acks come in quarters"
         );
         let line = || Line(std::array::from_fn(|_| AtomicU64::new(0)));
         Self {
-            lines: std::iter::repeat_with(line).take(lines).collect(),
+            lines: std::iter::repeat_with(line).take(style.lines).collect(),
             acked: CachePadded::new(AtomicU64::new(0)),
+            style,
         }
+    }
+
+    #[inline(always)]
+    fn line(&self, position: u64) -> &Line {
+        &self.lines[(position & (self.lines.len() as u64 - 1)) as usize]
     }
 }
 
@@ -137,8 +200,9 @@ impl<'a> Sender<'a> {
         Self { ring, next: 0, acked: 0 }
     }
 
+    /// Sends a line with these words of payload, at most seven.
     #[inline(always)]
-    pub(crate) fn send(&mut self, payload: [u64; PAYLOAD]) {
+    pub(crate) fn send<const N: usize>(&mut self, payload: [u64; N]) {
         let (size, mut wait) = (self.ring.lines.len() as u64, Wait::default());
         while self.next - self.acked == size {
             // SYNC ack: pairs with the Release in `receive`; the lines are free.
@@ -147,13 +211,16 @@ impl<'a> Sender<'a> {
                 wait.pause();
             }
         }
-        let Line(words) = &self.ring.lines[(self.next & (size - 1)) as usize];
+        let Line(words) = self.ring.line(self.next);
         for (word, value) in words.iter().zip(payload) {
             word.store(value, Ordering::Relaxed);
         }
         self.next += 1;
         // SYNC line: pairs with the Acquire in `receive`.
         words[PAYLOAD].store(self.next, Ordering::Release);
+        if self.ring.style.ahead > 0 {
+            prefetch::for_writing(self.ring.line(self.next + self.ring.style.ahead as u64 + 1));
+        }
     }
 
     /// Sends a message: its length and its first bytes in one line, the rest in further lines.
@@ -173,57 +240,39 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// Kind of traffic that a receiver expects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expect {
-    /// One message at a time, as soon as possible.
-    One,
-    /// A stream. After polling in vain the receiver waits for this many pause instructions.
-    Stream(usize),
-}
-
-impl Expect {
-    /// Ways to wait in a stream: without a rest for near cores, with one for far cores.
-    pub(crate) const STREAMS: [Self; 2] = [Self::Stream(1), Self::Stream(256)];
-
-    const fn rest(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Stream(rest) => rest,
-        }
-    }
-}
-
 /// The receiving end of a ring.
 pub(crate) struct Receiver<'a> {
     ring: &'a Ring,
     next: u64,
-    expect: Expect,
 }
 
 impl<'a> Receiver<'a> {
     /// Creates the only receiver of a new ring.
-    pub(crate) const fn new(ring: &'a Ring, expect: Expect) -> Self {
-        Self { ring, next: 0, expect }
+    pub(crate) const fn new(ring: &'a Ring) -> Self {
+        Self { ring, next: 0 }
     }
 
-    /// Receives a line.
+    /// Receives the first words of the next line, of which at most seven are payload. `left` is the number of lines that are
+    /// certain to come, at least 1.
     #[inline(always)]
-    pub(crate) fn receive(&mut self) -> [u64; PAYLOAD] {
-        self.receive_after(self.expect.rest())
-    }
-
-    /// Receives a line, with `rest` pause instructions after polling in vain.
-    #[inline(always)]
-    fn receive_after(&mut self, rest: usize) -> [u64; PAYLOAD] {
-        let (words, mut wait) = (self.words(self.next), Wait::default());
-        self.next += 1;
+    pub(crate) fn receive<const N: usize>(&mut self, left: u64) -> [u64; N] {
+        let Style { ahead, batch, rest, .. } = self.ring.style;
         // SYNC line: pairs with the Release in `send`.
-        while words[PAYLOAD].load(Ordering::Acquire) != self.next {
-            (1..rest).for_each(|_| spin_loop());
-            wait.pause();
+        if self.header(self.next, Ordering::Acquire) != self.next + 1 {
+            // The sender can fill half of the ring without an ack.
+            let batch = (batch as u64).min(left).min(self.ring.lines.len() as u64 / 2);
+            let (last, mut wait) = (self.next + batch - 1, Wait::default());
+            while self.header(last, Ordering::Acquire) != last + 1 {
+                (1..rest).for_each(|_| spin_loop());
+                wait.pause();
+            }
         }
+        let Line(words) = self.ring.line(self.next);
         let payload = std::array::from_fn(|i| words[i].load(Ordering::Relaxed));
+        self.next += 1;
+        if ahead > 0 {
+            prefetch::for_reading(self.ring.line(self.next + ahead as u64 - 1));
+        }
         if self.next & (self.ring.lines.len() as u64 / 4 - 1) == 0 {
             // SYNC ack: pairs with the Acquire in `send`; the loads above cannot move below.
             self.ring.acked.store(self.next, Ordering::Release);
@@ -231,52 +280,26 @@ impl<'a> Receiver<'a> {
         payload
     }
 
-    /// Receives the next of `lines` lines that a message still has. Polls a later line if the next one is not there.
     #[inline(always)]
-    fn receive_within(&mut self, lines: usize) -> [u64; PAYLOAD] {
-        match self.expect {
-            Expect::Stream(rest) => self.receive_after(rest),
-            Expect::One => {
-                if !self.is_there(self.next) {
-                    // The sender can fill half of the ring without an ack.
-                    let ahead = lines.min(AHEAD).min(self.ring.lines.len() / 2) as u64;
-                    let mut wait = Wait::default();
-                    while !self.is_there(self.next + ahead - 1) {
-                        wait.pause();
-                    }
-                }
-                self.receive_after(1)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn words(&self, position: u64) -> &'a [AtomicU64; WORDS] {
-        let lines = &self.ring.lines;
-        &lines[(position & (lines.len() as u64 - 1)) as usize].0
-    }
-
-    #[inline(always)]
-    fn is_there(&self, position: u64) -> bool {
-        // Relaxed: the reader of the line loads the header again.
-        self.words(position)[PAYLOAD].load(Ordering::Relaxed) == position + 1
+    fn header(&self, position: u64, order: Ordering) -> u64 {
+        self.ring.line(position).0[PAYLOAD].load(order)
     }
 
     /// Receives a message of [`Sender::send_bytes`].
     #[inline(always)]
     pub(crate) fn receive_bytes(&mut self, into: &mut Vec<u8>) {
-        let [length, a, b, c, d, e, f] = self.receive();
+        let [length, a, b, c, d, e, f] = self.receive(1);
         into.resize(length as usize, 0);
         let (first, others) = into.split_at_mut((length as usize).min(FIRST));
         first.copy_from_slice(&to_bytes([a, b, c, d, e, f, 0])[..first.len()]);
-        let mut lines = others.len().div_ceil(BYTES);
+        let mut lines = others.len().div_ceil(BYTES) as u64;
         let (full, tail) = others.as_chunks_mut::<BYTES>();
         for chunk in full {
-            *chunk = to_bytes(self.receive_within(lines));
+            *chunk = to_bytes(self.receive(lines));
             lines -= 1;
         }
         if !tail.is_empty() {
-            let last = to_bytes(self.receive_within(lines));
+            let last = to_bytes(self.receive(lines));
             tail.copy_from_slice(&last[..tail.len()]);
         }
     }
@@ -313,14 +336,15 @@ mod tests {
     fn bytes_of_every_length_go_through_a_ring_many_times_over() {
         let message =
             |length: usize| (0..length).map(|i| (i * 7 + length) as u8).collect::<Vec<_>>();
-        for expect in [Expect::One, Expect::Stream(2)] {
-            let ring = Ring::new(4);
+        let small = Style { lines: 4, ..Style::PLAIN };
+        for style in [small, Style { ahead: 1, batch: 8, rest: 2, ..small }] {
+            let ring = Ring::new(style);
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     let mut sender = Sender::new(&ring);
                     (0..300).for_each(|length| sender.send_bytes(&message(length)));
                 });
-                let (mut receiver, mut bytes) = (Receiver::new(&ring, expect), Vec::new());
+                let (mut receiver, mut bytes) = (Receiver::new(&ring), Vec::new());
                 for length in 0..300 {
                     receiver.receive_bytes(&mut bytes);
                     assert_eq!(bytes, message(length));

@@ -23,15 +23,21 @@ pub(crate) enum Work {
     Paced,
     /// Round trip of a capability.
     Cap,
+    /// Calls by this many bindings of one client to one service, each with [`OUTSTANDING`] outstanding calls.
+    FanIn(usize),
 }
+
+/// Outstanding calls of each binding of [`Work::FanIn`].
+pub(crate) const OUTSTANDING: usize = 4;
 
 impl Work {
     /// All kinds, in the order of the report.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::RoundTrip(8),
         Self::RoundTrip(56),
         Self::RoundTrip(64),
         Self::RoundTrip(1 << 10),
+        Self::RoundTrip(4 << 10),
         Self::RoundTrip(64 << 10),
         Self::RoundTrip(1 << 20),
         Self::Blocking,
@@ -41,11 +47,16 @@ impl Work {
         Self::Stream(56),
         Self::Stream(64),
         Self::Stream(1 << 10),
+        Self::Stream(4 << 10),
         Self::Stream(64 << 10),
         Self::Stream(1 << 20),
         Self::Wake,
         Self::Paced,
         Self::Cap,
+        Self::FanIn(2),
+        Self::FanIn(8),
+        Self::FanIn(32),
+        Self::FanIn(128),
         Self::Bind,
     ];
 
@@ -58,8 +69,15 @@ impl Work {
             Self::Blocking => {
                 between != Between::Here && !["ump", "scc", "beehive"].contains(&driver)
             }
+            // The other drivers have fewer channels, or reach no other thread.
+            Self::FanIn(_) => ["ump", "lmp"].contains(&driver),
             _ => true,
         }
+    }
+
+    /// Returns true if the work is measured with both sides on one core.
+    pub(crate) const fn is_for_one_core(self) -> bool {
+        matches!(self, Self::RoundTrip(8) | Self::Rpc | Self::RpcAsync)
     }
 
     /// Returns the name without the size.
@@ -74,6 +92,7 @@ impl Work {
             Self::Wake => "wake-up",
             Self::Paced => "paced",
             Self::Cap => "capability",
+            Self::FanIn(_) => "fan-in",
         }
     }
 
@@ -89,7 +108,10 @@ impl Work {
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
-        self.size().map_or(Ok(()), |size| write!(f, ", {}", Size(size)))
+        match self {
+            Self::FanIn(clients) => write!(f, ", {clients} clients"),
+            _ => self.size().map_or(Ok(()), |size| write!(f, ", {}", Size(size))),
+        }
     }
 }
 
@@ -148,8 +170,8 @@ mod tests {
         let names = Work::ALL.map(|work| work.to_string());
         assert_eq!(names[0], "round trip, 8 B");
         assert_eq!(names[3], "round trip, 1 KiB");
-        assert_eq!(names[14], "one way, 1 MiB");
-        assert_eq!(names[18], "bind");
+        assert_eq!(names[16], "one way, 1 MiB");
+        assert_eq!(names[23], "fan-in, 128 clients");
         assert_eq!(Size(1500).to_string(), "1500 B");
     }
 }

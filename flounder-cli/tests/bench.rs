@@ -76,7 +76,14 @@ fn every_driver_is_measured_and_compared_with_its_limits() {
     assert_eq!(report["settings"]["rounds"], 2);
 
     let limits = report["limits"].as_array().expect("limits");
-    for name in ["raw line", "raw ring", "memcpy, 1 MiB", "futex wake-up", "eventfd wake-up"] {
+    let names = [
+        "raw line",
+        "raw ring, 56 B, 1024 lines",
+        "memcpy, 1 MiB",
+        "futex wake-up",
+        "eventfd wake-up",
+    ];
+    for name in names {
         let row = limits.iter().find(|row| row["name"] == name).expect(name);
         assert_eq!(row["unit"], "ns");
         is_positive(row, "median");
@@ -89,6 +96,7 @@ fn every_driver_is_measured_and_compared_with_its_limits() {
         }
         if row["limit"].is_string() {
             is_positive(row, "ratio");
+            is_positive(row, "floor_ratio");
         }
         assert_eq!(row["cpu"].is_object(), row["work"] == "paced", "{row}");
     }
